@@ -1,0 +1,364 @@
+"""Loads and validates the knowledge in `data/reference`: tables, metrics, sources, funnels, playbook, roles, calendar.
+
+Every file is checked against a model when it is loaded: an unknown key, a missing label or a wrong type ends in a
+`ReferenceDataError` that names the file and the key. A workspace may hold a `reference/` folder of its own, whose
+entries replace those of the same key.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import functools
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "data" / "reference"
+
+Kind = Literal[
+    "id", "text", "choice", "flag", "datetime", "users", "times", "count", "money", "rate", "ratio", "seconds", "score"
+]
+Dimension = Literal["traffic", "interaction", "fans", "click", "conversion", "aftersales", "sales"]
+Stage = Literal["preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing"]
+Role = Literal[
+    "host", "assistant_host", "assistant", "floor_control", "planning", "operations", "selection", "designer",
+    "service", "analyst",
+]
+M = TypeVar("M", bound=BaseModel)
+Many = Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
+
+
+class ReferenceDataError(ValueError):
+    """A file of `data/reference` does not fit its model: the message names the file, the key and what was expected."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Label(_Entry):
+    """One name in both languages."""
+
+    zh: str
+    en: str
+
+    def get(self, lang: str) -> str:
+        return self.zh if lang == "zh" else self.en
+
+
+class Column(_Entry):
+    """One column of a canonical table."""
+
+    kind: Kind
+    zh: str
+    en: str
+    required: bool = False
+    terms: str | None = None
+
+
+class Table(_Entry):
+    """One canonical table: grain, key, how a row finds its session, columns."""
+
+    zh: str
+    en: str
+    grain: str
+    key: list[str]
+    attribute: str
+    columns: dict[str, Column]
+
+
+class Metric(_Entry):
+    """One metric of the registry.
+
+    A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped together; a total
+    has no denominator. Terms are column names of the table, or `a - b` as the two-item list [a, b] in `minus`.
+    """
+
+    zh: str
+    en: str
+    table: str
+    group: Literal["traffic", "fans", "interaction", "click", "conversion", "sales", "aftersales", "customers", "profit"]
+    numerator: str
+    minus: Many = []
+    denominator: str | None = None
+    denominator_minus: Many = []
+    factor: float = 1.0
+    unit: Literal["users", "times", "count", "money", "percent", "ratio", "seconds", "score"]
+    proportion: bool = False
+    mixed_units: str | None = None
+    additive: bool
+    bigger_is_better: bool | None
+    decimals: int = 1
+    description: Label
+    source: str
+
+
+class SourceColumn(_Entry):
+    """How one canonical column is read: its header aliases, its unit where the header alone does not say."""
+
+    header: Many = Field(alias="from")
+    unit: Literal["minutes", "hours", "fraction", "percent", "wan", "fen", "thousand"] | None = None
+    map: dict[str, str] | None = None
+    default: str | None = None
+
+
+class Export(_Entry):
+    """One table of one export of one system."""
+
+    id: str
+    zh: str
+    en: str
+    grade: Literal["F", "S", "A", "unverified", "own"]
+    table: str
+    layout: Literal["rows", "vertical", "first_row"] = "rows"
+    sheet: Many = []
+    file_name: str | None = None
+    headers: Many
+    columns: dict[str, SourceColumn]
+    constants: dict[str, str] = {}
+    reported: dict[str, dict[str, str | float]] = {}
+    totals: dict[str, Many] = {}
+    sub_rows: dict[str, str] = {}
+    description_row: str | None = None
+    personal: Many = []
+    ignore: Many = []
+    money_line: str | None = None
+    note: Label | None = None
+
+
+class System(_Entry):
+    """One source system and its exports."""
+
+    system: str
+    zh: str
+    en: str
+    platform: str | None
+    exports: list[Export]
+    where: Label
+
+
+class FunnelStep(_Entry):
+    column: str
+    zh: str
+    en: str
+
+
+class Funnel(_Entry):
+    """One funnel: an ordered list of columns of one table, all of one unit."""
+
+    zh: str
+    en: str
+    table: str
+    unit: Literal["users", "times"]
+    steps: list[FunnelStep]
+
+
+class Cause(_Entry):
+    """One likely cause of a problem, with the evidence that would speak for it."""
+
+    id: str
+    zh: str
+    en: str
+    evidence: dict[str, Any] | None = None
+    measurable: bool
+    export: str | None = None
+
+
+class Problem(_Entry):
+    """One line of the playbook: problem, content stages, team work, people, causes, action, verifying metric."""
+
+    zh: str
+    en: str
+    dimension: Dimension
+    metrics: Many
+    stages: list[Stage] | Literal["all"]
+    work: Label
+    people: list[Role]
+    causes: list[Cause]
+    action: Label
+    verify: str
+    least_effect: float = 0.10
+    sessions: int = 3
+    source: str
+
+
+class ScoreLine(_Entry):
+    metric: str
+    note: Label | None = None
+    addition: bool = False
+
+
+class RoleCard(_Entry):
+    """One role: its scorecard, the team work to check and its typical faults."""
+
+    zh: str
+    en: str
+    metrics: list[ScoreLine]
+    faults: list[Label]
+
+
+class Festival(_Entry):
+    """One shopping festival or holiday window of one year on one platform (`all` for every platform)."""
+
+    festival: str
+    platform: str
+    year: int
+    presale_from: dt.date | None = None
+    starts_on: dt.date
+    day: dt.date
+    ends_on: dt.date
+
+
+def _merge(shipped: Any, own: Any) -> Any:
+    if isinstance(shipped, dict) and isinstance(own, dict):
+        return {**shipped, **{key: _merge(shipped[key], value) if key in shipped else value for key, value in own.items()}}
+    return own
+
+
+def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
+    """The shipped file's mapping, with the workspace's own file of the same name laid over it key by key."""
+    merged: dict[str, Any] = {}
+    for folder in (SHIPPED, workspace_reference):
+        path = folder / name if folder else None
+        if path is None or not path.exists():
+            continue
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise ReferenceDataError(f"{path}: not valid YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise ReferenceDataError(f"{path}: expected a mapping at the top, found {type(content).__name__}")
+        merged = _merge(merged, content)
+    if not merged:
+        raise ReferenceDataError(f"{SHIPPED / name}: missing or empty")
+    return merged
+
+
+def _validate(model: type[M], content: Any, where: str) -> M:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ReferenceDataError(f"{where}: {key}: {first['msg']} (found {str(first.get('input'))[:60]!r})") from error
+
+
+def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dict[str, M]:
+    content = _load(name, workspace_reference)
+    return {key: _validate(model, value, f"{name}: {key}") for key, value in content.items()}
+
+
+@functools.cache
+def tables() -> dict[str, Table]:
+    """Canonical tables by name (`tables.yml`); a workspace cannot change them."""
+    return _entries("tables.yml", Table, None)
+
+
+@functools.cache
+def terms(workspace_reference: Path | None = None) -> dict[str, dict[str, Label]]:
+    """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`."""
+    content = _load("terms.yml", workspace_reference)
+    return {
+        group: {value: _validate(Label, label, f"terms.yml: {group}.{value}") for value, label in values.items()}
+        for group, values in content.items()
+    }
+
+
+@functools.cache
+def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
+    """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table."""
+    registry = _entries("metrics.yml", Metric, workspace_reference)
+    known = tables()
+    for name, metric in registry.items():
+        if metric.table not in known:
+            raise ReferenceDataError(f"metrics.yml: {name}.table: {metric.table!r} is no canonical table")
+        columns = known[metric.table].columns
+        for term in [metric.numerator, *metric.minus, *metric.denominator_minus, *filter(None, [metric.denominator])]:
+            if term not in columns:
+                raise ReferenceDataError(f"metrics.yml: {name}: {term!r} is no column of {metric.table}")
+    return registry
+
+
+@functools.cache
+def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
+    """Funnels by id (`funnels.yml`); every step is a column of the funnel's table and of its unit."""
+    found = _entries("funnels.yml", Funnel, workspace_reference)
+    for name, funnel in found.items():
+        for step in funnel.steps:
+            column = tables()[funnel.table].columns.get(step.column)
+            if column is None:
+                raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no column of {funnel.table}")
+            if column.kind != funnel.unit:
+                raise ReferenceDataError(f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}")
+    return found
+
+
+@functools.cache
+def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
+    """Source systems (`sources/*.yml`, shipped then the workspace's own), in order of file name."""
+    found: dict[str, System] = {}
+    for folder in (SHIPPED, workspace_reference):
+        if folder is None or not (folder / "sources").is_dir():
+            continue
+        for path in sorted((folder / "sources").glob("*.yml")):
+            system = _validate(System, yaml.safe_load(path.read_text(encoding="utf-8")), str(path.name))
+            for export in system.exports:
+                table = tables().get(export.table)
+                if table is None:
+                    raise ReferenceDataError(f"{path.name}: {export.id}.table: {export.table!r} is no canonical table")
+                for column in export.columns:
+                    if column not in table.columns:
+                        raise ReferenceDataError(f"{path.name}: {export.id}: {column!r} is no column of {export.table}")
+            found[system.system] = system
+    return tuple(found.values())
+
+
+@functools.cache
+def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
+    """Problems by id (`playbook.yml`); every metric named is in the registry."""
+    found = _entries("playbook.yml", Problem, workspace_reference)
+    known = metrics(workspace_reference)
+    for name, problem in found.items():
+        for metric in [*problem.metrics, problem.verify]:
+            if metric not in known:
+                raise ReferenceDataError(f"playbook.yml: {name}: {metric!r} is no metric of the registry")
+    return found
+
+
+@functools.cache
+def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
+    """Role cards by role (`roles.yml`); every metric named is in the registry."""
+    found = _entries("roles.yml", RoleCard, workspace_reference)
+    for name, card in found.items():
+        for line in card.metrics:
+            if line.metric not in metrics(workspace_reference):
+                raise ReferenceDataError(f"roles.yml: {name}: {line.metric!r} is no metric of the registry")
+    return found
+
+
+@functools.cache
+def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
+    """Numbers that a team may tune, by name (`thresholds.yml`)."""
+    content = _load("thresholds.yml", workspace_reference)
+    for name, value in content.items():
+        if not isinstance(value, (int, float)):
+            raise ReferenceDataError(f"thresholds.yml: {name}: expected a number, found {value!r}")
+    return {name: float(value) for name, value in content.items()}
+
+
+@functools.cache
+def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
+    """Shopping festivals and holidays by platform and year (`calendar.csv`; the workspace's rows come after)."""
+    found = []
+    for folder in (SHIPPED, workspace_reference):
+        path = folder / "calendar.csv" if folder else None
+        if path is None or not path.exists():
+            continue
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            for number, row in enumerate(csv.DictReader(handle), start=2):
+                filled = {key: value or None for key, value in row.items()}
+                found.append(_validate(Festival, filled, f"{path.name}: row {number}"))
+    return tuple(found)
