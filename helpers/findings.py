@@ -1,0 +1,51 @@
+"""Findings: what the review asserts, each with its evidence, its verdict and its sentence in both languages."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+
+COLUMNS = {
+    "id": "str", "notebook": "str", "dimension": "str", "metric": "str", "slice": "str", "value": "float64",
+    "baseline": "float64", "diff": "float64", "ci_lower": "float64", "ci_upper": "float64", "p_adjusted": "float64",
+    "verdict": "str", "money_at_stake": "float64", "minute_from": "float64", "minute_to": "float64",
+    "sentence_zh": "str", "sentence_en": "str",
+}
+VERDICTS = ("better", "worse", "cannot_tell", "not_comparable")
+
+
+def make(
+    *, notebook: str, dimension: str, metric: str, verdict: str, sentence_zh: str, sentence_en: str, slice: str = "",
+    value: float = float("nan"), baseline: float = float("nan"), ci_lower: float = float("nan"),
+    ci_upper: float = float("nan"), p_adjusted: float = float("nan"), money_at_stake: float = float("nan"),
+    minute_from: float = float("nan"), minute_to: float = float("nan"),
+) -> dict[str, object]:
+    """One finding as a row of `COLUMNS`; its id is made from what it is about, so that a new run gives the same id.
+
+    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one (the notebook says
+    which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty sentence.
+    """
+    if verdict not in VERDICTS:
+        raise ValueError(f"finding {metric} {slice}: verdict {verdict!r}, expected one of {', '.join(VERDICTS)}")
+    if not sentence_zh or not sentence_en:
+        raise ValueError(f"finding {metric} {slice}: a sentence is needed in both languages")
+    mark = hashlib.blake2s(f"{notebook}|{dimension}|{metric}|{slice}".encode(), digest_size=3).hexdigest()
+    return {
+        "id": f"F{notebook[:2]}-{mark}", "notebook": notebook, "dimension": dimension, "metric": metric, "slice": slice,
+        "value": value, "baseline": baseline, "diff": value - baseline, "ci_lower": ci_lower, "ci_upper": ci_upper,
+        "p_adjusted": p_adjusted, "verdict": verdict, "money_at_stake": money_at_stake, "minute_from": minute_from,
+        "minute_to": minute_to, "sentence_zh": sentence_zh, "sentence_en": sentence_en,
+    }
+
+
+def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Findings as a frame, one row per finding, with the columns and dtypes of `COLUMNS`.
+
+    Raises `ValueError` where two findings carry one id: they speak of the same thing.
+    """
+    made = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    twice = made.loc[made["id"].duplicated(), ["metric", "slice"]]
+    if len(twice):
+        raise ValueError(f"findings that speak of the same thing: {twice.to_dict('records')}")
+    return made

@@ -1,0 +1,112 @@
+"""Numbers and names as people read them, in Chinese and English. The only place where a number is rounded."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Protocol
+
+CURRENCY = {"CNY": "¥", "USD": "$", "IDR": "Rp", "THB": "฿", "VND": "₫", "MYR": "RM", "PHP": "₱", "GBP": "£", "EUR": "€"}
+NOTHING = "—"
+_BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+class Labelled(Protocol):
+    zh: str
+    en: str
+
+
+def choose(lang: str, zh: str, en: str) -> str:
+    """The text of the language asked for. Raises `ValueError` where the language is neither zh nor en."""
+    if lang not in ("zh", "en"):
+        raise ValueError(f"lang: expected zh or en, found {lang!r}")
+    return zh if lang == "zh" else en
+
+
+def label(entry: Labelled, lang: str) -> str:
+    """The name of a registry entry in the language asked for."""
+    return choose(lang, entry.zh, entry.en)
+
+
+def plain(text: object, limit: int = 60) -> str:
+    """Data text made fit for a sentence: control and bidirectional marks out, spaces folded, long text shortened."""
+    if text is None or (isinstance(text, float) and math.isnan(text)):
+        return NOTHING
+    visible = "".join(mark if unicodedata.category(mark) not in ("Cc", "Cs", "Co") else " " for mark in str(text))
+    folded = " ".join(_BIDI.sub("", visible).split())
+    return folded if len(folded) <= limit else folded[: limit - 1] + "…"
+
+
+def number(x: float, lang: str, decimals: int = 0) -> str:
+    """A plain number with thousands separators; in Chinese from ten thousand on in 万, from a hundred million in 亿."""
+    if x is None or not math.isfinite(x):
+        return NOTHING
+    if lang == "zh" and round(abs(x)) >= 100_000_000:
+        return f"{x / 100_000_000:,.2f}亿"
+    if lang == "zh" and round(abs(x)) >= 10_000:
+        return f"{x / 10_000:,.2f}万"
+    if lang == "en" and abs(x) >= 1_000_000_000:
+        return f"{x / 1_000_000_000:,.2f}B"
+    if lang == "en" and abs(x) >= 1_000_000:
+        return f"{x / 1_000_000:,.2f}M"
+    return f"{x:,.{decimals}f}"
+
+
+def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = None) -> str:
+    """An amount with its currency sign; two decimals under a hundred, none above, unless told."""
+    if x is None or not math.isfinite(x):
+        return NOTHING
+    shown = decimals if decimals is not None else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
+    sign = "-" if x < 0 else ""
+    return f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}"
+
+
+def percent(x: float, decimals: int = 1) -> str:
+    """A fraction as a percentage, with as many decimals more as a rate under one percent needs to show two digits."""
+    if x is None or not math.isfinite(x):
+        return NOTHING
+    shown = decimals if x == 0 or abs(x) >= 0.01 else max(decimals, 2)
+    return f"{100 * x:,.{shown}f}%"
+
+
+def seconds(x: float, lang: str) -> str:
+    """A length of time in hours, minutes and seconds, its smallest part left out from an hour on."""
+    if x is None or not math.isfinite(x):
+        return NOTHING
+    whole = round(abs(x))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    h, m, s = choose(lang, "小时", "h "), choose(lang, "分", "m "), choose(lang, "秒", "s")
+    sign = "-" if x < 0 else ""
+    if hours:
+        return f"{sign}{hours}{h}{minutes}{m}".strip()
+    return f"{sign}{minutes}{m}{rest}{s}" if minutes else f"{sign}{rest}{s}"
+
+
+def value(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
+    """A value in the unit of its metric (users, times, count, money, percent, ratio, seconds, score); missing is a dash."""
+    if x is None or not math.isfinite(x):
+        return NOTHING
+    if unit == "money":
+        return money(x, lang, currency, decimals)
+    if unit == "percent":
+        return percent(x, 1 if decimals is None else decimals)
+    if unit == "seconds":
+        return seconds(x, lang)
+    if unit in ("users", "times", "count"):
+        return number(x, lang, decimals or 0)
+    return number(x, lang, 2 if decimals is None else decimals)
+
+
+def signed(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
+    """A change with its sign always shown."""
+    shown = value(x, unit, lang, decimals=decimals, currency=currency)
+    return shown if shown == NOTHING or x < 0 else f"+{shown}"
+
+
+def interval(
+    lower: float, upper: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
+) -> str:
+    """An interval "lower – upper" in the unit of its metric."""
+    ends = (value(end, unit, lang, decimals=decimals, currency=currency) for end in (lower, upper))
+    return " – ".join(ends)
