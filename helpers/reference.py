@@ -362,3 +362,23 @@ def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
                 filled = {key: value or None for key, value in row.items()}
                 found.append(_validate(Festival, filled, f"{path.name}: row {number}"))
     return tuple(found)
+
+
+class Channels(_Entry):
+    live: list[str]
+    pending: list[str]
+
+
+class Attribution(_Entry):
+    """How rows without a session find theirs: which order channels are live, and how far times may be off."""
+
+    channels: Channels
+    start_tolerance_minutes: float
+    launch_tolerance_minutes: float
+    early_minutes: float
+
+
+@functools.cache
+def attribution(workspace_reference: Path | None = None) -> Attribution:
+    """The attribution rules (`attribution.yml`)."""
+    return _validate(Attribution, _load("attribution.yml", workspace_reference), "attribution.yml")
