@@ -1,0 +1,271 @@
+"""Pure statistics: intervals of rates, prediction intervals for a new session, false discoveries, shrinkage.
+
+Arrays and scalars in, arrays, scalars or named tuples out; nothing here knows of sessions or metrics. `nan` stands
+for undefined (0/0, too short a history) and is returned on purpose.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+Floats = npt.NDArray[np.float64]
+
+# Session-to-session coefficient of variation that a short history is shrunk towards, and what that guess weighs.
+PRIOR_CV = 0.15
+PRIOR_CV_WEIGHT = 4.0
+
+
+class Estimate(NamedTuple):
+    """A value with its interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+class Prediction(NamedTuple):
+    """What the next value should be, from n earlier ones: centre, prediction interval, n, standard deviation.
+
+    With `log=True` the centre is the geometric mean and `sd` is on the log scale (0.12 is about 12 %).
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    n: int
+    sd: float
+
+
+class Predictive(NamedTuple):
+    """A predictive distribution for a new rate: centre, interval, and the two-sided mid-p of the value observed."""
+
+    mean: float
+    lower: float
+    upper: float
+    p_value: float
+
+
+class Shrunk(NamedTuple):
+    """Empirical-Bayes rates: the posterior means with their intervals, and the Beta prior fitted to the group."""
+
+    rate: Floats
+    lower: Floats
+    upper: Floats
+    alpha: float
+    beta: float
+
+
+def _floats(values: npt.ArrayLike) -> Floats:
+    return np.asarray(values, dtype=float)
+
+
+# ---------------------------------------------------------------------------------------------------- one rate, two
+
+
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Wilson score interval of each proportion successes / trials (Newcombe 1998, method 3).
+
+    Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and where successes
+    exceed trials: such a ratio is no proportion and has no such interval.
+    """
+    x, n = np.broadcast_arrays(_floats(successes), _floats(trials))
+    usable = (n > 0) & (x >= 0) & (x <= n)
+    lower, upper = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+    if usable.any():
+        lower[usable], upper[usable] = proportion_confint(x[usable], n[usable], alpha=1 - confidence, method="wilson")
+    return np.clip(lower, 0, 1), np.clip(upper, 0, 1)
+
+
+def _two_rates(x1: float, n1: float, x2: float, n2: float, confidence: float, compare: str, method: str) -> Estimate:
+    if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
+        return Estimate(np.nan, np.nan, np.nan)
+    lower, upper = confint_proportions_2indep(x1, n1, x2, n2, alpha=1 - confidence, compare=compare, method=method)
+    first, second = x1 / n1, x2 / n2
+    value = first - second if compare == "diff" else (first / second if second > 0 else np.nan)
+    return Estimate(float(value), float(lower), float(upper))
+
+
+def difference(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
+    """Difference x1/n1 - x2/n2 with Newcombe's hybrid score interval (Newcombe 1998, method 10).
+
+    Only for two rates of one session: between sessions it ignores that sessions differ, see `prediction_interval`.
+    (statsmodels' `method="score"` solves a wrong cubic up to 0.15.0, so it is not offered.)
+    """
+    return _two_rates(x1, n1, x2, n2, confidence, "diff", "newcomb")
+
+
+def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
+    """Ratio (x1/n1) / (x2/n2) with the log interval adjusted by one half; `nan` value where the second rate is 0."""
+    return _two_rates(x1, n1, x2, n2, confidence, "ratio", "log-adjusted")
+
+
+# ------------------------------------------------------------------------------------- a new value among earlier ones
+
+
+def smoothed_rate(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
+    """(x + 1/2) / (n + 1/2): a rate of counts that stays positive at x = 0, so that its logarithm exists."""
+    return (_floats(numerator) + 0.5) / (_floats(denominator) + 0.5)
+
+
+def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
+    """Mean, standard deviation (n - 1) and number of the values that are known, on the scale compared."""
+    values = _floats(history).ravel()
+    values = values[np.isfinite(values) & (values > 0)] if log else values[np.isfinite(values)]
+    scaled = np.log(values) if log else values
+    mean = float(scaled.mean()) if scaled.size else np.nan
+    return mean, float(scaled.std(ddof=1)) if scaled.size > 1 else np.nan, int(scaled.size)
+
+
+def prediction_interval(history: npt.ArrayLike, *, confidence: float = 0.95, log: bool = True) -> Prediction:
+    """Where one further value should lie: mean +- t(n-1) s sqrt(1 + 1/n), of logarithms when `log`.
+
+    A session is one value, so the interval holds the session-to-session variation that binomial intervals leave out.
+    Values that are missing (or not positive when `log`) are left out; fewer than two give `nan` bounds.
+    """
+    mean, sd, n = _centre(history, log)
+    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * sd * np.sqrt(1 + 1 / n) if n > 1 else np.nan
+    bounds = np.array([mean, mean - half, mean + half])
+    return Prediction(*(float(v) for v in (np.exp(bounds) if log else bounds)), n=n, sd=sd)
+
+
+def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True) -> float:
+    """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
+
+    `nan` with fewer than two earlier values, and where `log` and the value is not positive; a history without any
+    variation gives 1 for the same value and 0 for another.
+    """
+    mean, sd, n = _centre(history, log)
+    if n < 2 or not np.isfinite(value) or (log and value <= 0):
+        return np.nan
+    gap = (np.log(value) if log else value) - mean
+    if sd == 0:
+        return 1.0 if np.isclose(gap, 0) else 0.0
+    return float(2 * stats.t.sf(abs(gap) / (sd * np.sqrt(1 + 1 / n)), n - 1))
+
+
+def session_cv(events: npt.ArrayLike, exposure: npt.ArrayLike, *, proportion: bool = True) -> float:
+    """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to 0.15.
+
+    Method of moments on the squared deviations of events / exposure from the pooled rate; the guess of 0.15 weighs as
+    much as four further sessions, because three or four sessions say little about their own spread.
+    """
+    x, n = _floats(events), _floats(exposure)
+    pooled = x.sum() / n.sum()
+    noise = pooled * (1 - pooled) / n if proportion else pooled / n
+    free = x.size - 1
+    if pooled <= 0 or free < 1:
+        return PRIOR_CV
+    found = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
+    return float(np.sqrt((PRIOR_CV_WEIGHT * PRIOR_CV**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free)))
+
+
+def _mid_p(dist, value: float) -> float:
+    below = dist.cdf(value) - 0.5 * dist.pmf(value)
+    return float(min(1.0, 2 * min(below, 1 - below)))
+
+
+def _known(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floats]:
+    x, n = _floats(events).ravel(), _floats(exposure).ravel()
+    usable = np.isfinite(x) & np.isfinite(n) & (n > 0)
+    return x[usable], n[usable]
+
+
+def beta_binomial_predictive(
+    successes: float, trials: float, past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *,
+    confidence: float = 0.95,
+) -> Predictive:
+    """Predicts a small proportion from earlier sessions, with their overdispersion; the p-value is a two-sided mid-p.
+
+    For proportions of few events (under about 50), where the logarithm of a rate is too coarse. The new rate is Beta
+    with the pooled rate as mean and, as variance, session variation (`session_cv`) plus that of the pooled rate; the
+    count is then beta-binomial. `nan` where there is no history or no trial.
+    """
+    x, n = _known(past_successes, past_trials)
+    if not x.size or not trials > 0 or not 0 <= successes <= trials:
+        return Predictive(np.nan, np.nan, np.nan, np.nan)
+    mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
+    variance = (mean * session_cv(x, n)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
+    weight = max(mean * (1 - mean) / variance - 1, 1e-6)
+    dist = stats.betabinom(round(trials), mean * weight, (1 - mean) * weight)
+    lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / round(trials)
+    return Predictive(float(mean), float(lower), float(upper), _mid_p(dist, round(successes)))
+
+
+def negative_binomial_predictive(
+    events: float, exposure: float, past_events: npt.ArrayLike, past_exposure: npt.ArrayLike, *,
+    confidence: float = 0.95,
+) -> Predictive:
+    """Predicts a small count per unit of exposure (orders per hour) as `beta_binomial_predictive` does a proportion.
+
+    The new rate is Gamma, the count negative binomial; interval and centre are per unit of exposure.
+    """
+    x, n = _known(past_events, past_exposure)
+    if not x.size or not exposure > 0 or not events >= 0:
+        return Predictive(np.nan, np.nan, np.nan, np.nan)
+    mean = (x.sum() + 0.5) / n.sum()
+    variance = (mean * session_cv(x, n, proportion=False)) ** 2 * (1 + 1 / x.size) + mean / n.sum()
+    shape = mean**2 / variance
+    dist = stats.nbinom(shape, shape / (shape + mean * exposure))
+    lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / exposure
+    return Predictive(float(mean), float(lower), float(upper), _mid_p(dist, round(events)))
+
+
+# ------------------------------------------------------------------------------------------- many tests, many rates
+
+
+def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
+    """Adjusted p-values of Benjamini and Hochberg (1995); reject where one is at most the false discovery rate.
+
+    A missing p-value stays `nan` and does not count as a test.
+    """
+    p = _floats(p_values)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    if known.any():
+        adjusted[known] = multipletests(p[known], method="fdr_bh")[1]
+    return adjusted
+
+
+def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
+    """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
+
+    Sought over logit(mean) and log(weight); the weight is held under 1e6, which is what rates without any
+    overdispersion run off to.
+    """
+    pooled = (x.sum() + 0.5) / (n.sum() + 1)
+
+    def loss(point: Floats) -> float:
+        mean, weight = 1 / (1 + np.exp(-point[0])), np.exp(np.clip(point[1], np.log(0.1), np.log(1e6)))
+        return -float(stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight).sum())
+
+    start = np.array([np.log(pooled / (1 - pooled)), np.log(50.0)])
+    best = optimize.minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000})
+    mean, weight = 1 / (1 + np.exp(-best.x[0])), np.exp(np.clip(best.x[1], np.log(0.1), np.log(1e6)))
+    return float(mean * weight), float((1 - mean) * weight)
+
+
+def shrink_rates(
+    successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.80,
+    prior: tuple[float, float] | None = None,
+) -> Shrunk:
+    """Rates of like units drawn to their common mean by a beta-binomial prior fitted to them (empirical Bayes).
+
+    Arrays as long as the input; a unit without trials gets the prior itself. `prior` is (alpha, beta), for groups too
+    small to fit one (under six units, say); a single unit without a given prior keeps a vague Beta(1/2, 1/2).
+    Raises ValueError where successes exceed trials.
+    """
+    x, n = _floats(successes), np.nan_to_num(_floats(trials))
+    x = np.where(n > 0, x, 0.0)
+    if (x > n).any() or (x < 0).any():
+        raise ValueError("shrink_rates: successes must lie between 0 and trials")
+    used = n > 0
+    alpha, beta = prior or (_fit_beta(np.round(x[used]), np.round(n[used])) if used.sum() > 1 else (0.5, 0.5))
+    a, b = alpha + x, beta + n - x
+    tail = (1 - confidence) / 2
+    return Shrunk(a / (a + b), stats.beta.ppf(tail, a, b), stats.beta.ppf(1 - tail, a, b), alpha, beta)
