@@ -1,0 +1,160 @@
+"""The notebooks keep to the form that the report, the runner and the reader rely on; nbval runs what is in them."""
+
+import ast
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import notebooks_clean
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LONGEST_CELL = 12
+PARAMETER = re.compile(r"(?P<name>[a-z_]+): (?P<type>str|int|float|bool) = (?P<value>.+?)  # (?P<help>\S.*)")
+
+every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str | None = None) -> list[nbformat.NotebookNode]:
+    found = nbformat.read(path, as_version=4).cells
+    return [cell for cell in found if kind in (None, cell.cell_type)]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def parameters(path: Path) -> dict[str, tuple[str, object, str]]:
+    """Type, default and help of each parameter by name; fails on a line that is not a typed scalar with its help."""
+    found = {}
+    for line in cells(path, "code")[0].source.splitlines():
+        match = PARAMETER.fullmatch(line)
+        assert match, f"{path.name}: not `name: type = value  # help`: {line}"
+        found[match["name"]] = (match["type"], ast.literal_eval(match["value"]), match["help"])
+    return found
+
+
+def test_the_notebooks_are_these_and_no_others():
+    assert [path.stem for path in PATHS] == NAMES
+
+
+@every_notebook
+def test_notebook_is_in_normal_form(path):
+    assert path.read_text(encoding="utf-8") == notebooks_clean.normal_text(path), "run: make notebooks-clean"
+
+
+@every_notebook
+def test_one_to_three_cells_hold_facts_for_nbval_to_compare(path):
+    tagged = [cell for cell in cells(path, "code") if notebooks_clean.KEPT in tags(cell)]
+    assert 1 <= len(tagged) <= 3
+    for cell in tagged:
+        text = notebooks_clean.printed(cell.outputs)
+        assert re.search(r"\d", text), f"a tagged cell holds no number, so nbval would compare nothing:\n{cell.source}"
+
+
+@every_notebook
+def test_parameters_are_typed_scalars_with_help(path):
+    assert [number for number, cell in enumerate(cells(path, "code")) if "parameters" in tags(cell)] == [0]
+    for name, (kind, value, _) in parameters(path).items():
+        assert type(value).__name__ == kind, f"{name} is declared {kind}, its default is {value!r}"
+
+
+def test_a_parameter_means_the_same_in_every_notebook():
+    first: dict[str, tuple] = {}
+    for path in PATHS:
+        for name, declared in parameters(path).items():
+            assert first.setdefault(name, declared) == declared, f"{path.name}: {name} differs from another notebook"
+
+
+@every_notebook
+def test_text_comes_in_pairs_chinese_then_english(path):
+    languages = [
+        [tag for tag in tags(cell) if tag.startswith("lang-")] if cell.cell_type == "markdown" else None
+        for cell in cells(path)
+    ]
+    markdown = [language for language in languages if language is not None]
+    assert markdown == [["lang-zh"], ["lang-en"]] * (len(markdown) // 2)
+    apart = [pair for pair in pairwise(languages) if pair[0] == ["lang-zh"] and pair[1] != ["lang-en"]]
+    assert not apart, "a Chinese cell is not followed at once by its English one"
+
+
+@every_notebook
+def test_pairs_have_the_same_shape_in_both_languages(path):
+    text = cells(path, "markdown")
+    for chinese, english in zip(text[::2], text[1::2], strict=True):
+        marks = [re.findall(r"(?m)^#+ ", cell.source) for cell in (chinese, english)]
+        assert marks[0] == marks[1], f"headings differ:\n{chinese.source}\n{english.source}"
+        assert re.search(r"[\u4e00-\u9fff]", chinese.source), f"no Chinese in: {chinese.source}"
+
+
+@every_notebook
+def test_first_text_asks_and_last_text_limits(path):
+    text = [cell.source for cell in cells(path, "markdown")]
+    for source, words in zip(text[:2], (("读", "写", "决定"), ("Reads", "Writes", "Decides")), strict=True):
+        assert source.startswith("# ")
+        missing = [word for word in words if not re.search(rf"\*\*{word}", source)]
+        assert not missing, f"first cell lacks {missing}"
+    assert "局限" in text[-2].splitlines()[0]
+    assert "Limits" in text[-1].splitlines()[0]
+
+
+@every_notebook
+def test_cells_are_short_and_plain(path):
+    for cell in cells(path, "code"):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, f"more than {LONGEST_CELL} lines:\n{cell.source}"
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), cell.source
+        assert not re.search(r"sys\.path|filterwarnings|simplefilter|^%|^!", cell.source, re.MULTILINE), cell.source
+
+
+@every_notebook
+def test_imports_stand_in_the_second_code_cell(path):
+    for number, cell in enumerate(cells(path, "code")):
+        imports = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Import | ast.ImportFrom)]
+        assert number == 1 or not imports, f"imports outside the second code cell:\n{cell.source}"
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.stem != "00_start"], ids=lambda path: path.stem)
+def test_the_last_cell_says_that_the_notebook_got_to_its_end(path):
+    assert cells(path, "code")[-1].source.splitlines()[-1] == "review.finish()"
+
+
+def code(source: str, tag: str | None = None, outputs: tuple = ()) -> nbformat.NotebookNode:
+    metadata = {"tags": [tag], "collapsed": True} if tag else {"collapsed": True}
+    return nbformat.v4.new_code_cell(source, id="a" + str(len(source)), metadata=metadata, outputs=list(outputs), execution_count=3)
+
+
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def test_cleaning_keeps_what_tagged_cells_printed_and_nothing_else():
+    result = nbformat.v4.new_output("execute_result", data={"text/plain": "2"}, execution_count=3)
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "mine", "display_name": "Mine"}, "widgets": {}},
+        cells=[
+            code("print(1)", notebooks_clean.KEPT, (stream("1\n"), stream("noise", "stderr"), stream("2\n"), result)),
+            code("print(12)", None, (stream("12\n"),)),
+            code("   "),
+        ],
+    )
+    cleaned = notebooks_clean.clean(notebook)
+    assert [cell.outputs for cell in cleaned.cells] == [[stream("1\n2\n")], []]
+    assert [cell.execution_count for cell in cleaned.cells] == [None, None]
+    assert [dict(cell.metadata) for cell in cleaned.cells] == [{"tags": [notebooks_clean.KEPT]}, {}]
+    assert cleaned.metadata == notebooks_clean.METADATA
+    assert notebooks_clean.clean(cleaned) == cleaned
+
+
+def test_check_finds_a_notebook_with_outputs_and_cleaning_repairs_it(tmp_path):
+    path = tmp_path / "some.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[code("print(1)", None, (stream("1\n"),))]), path)
+    command = [sys.executable, notebooks_clean.__file__]
+    assert subprocess.run([*command, "--check", path], capture_output=True).returncode == 1
+    assert subprocess.run([*command, path], capture_output=True).returncode == 0
+    assert subprocess.run([*command, "--check", path], capture_output=True).returncode == 0

@@ -1,0 +1,113 @@
+"""The set-up files agree with each other, and hold nothing of the machine that made them."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LOCKS = ["requirements-bootstrap.lock", "requirements.lock"]
+CONDA_NAMES = {
+    "matplotlib": "matplotlib-base",  # without the Qt windows
+    "tzdata": "python-tzdata",
+    "brotli": "brotli-python",
+    "playwright": "playwright-python",
+}
+CONDA_ALONE = {"python", "pip", "setuptools"}
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def bounds(requirement: str) -> tuple[str, frozenset[str]]:
+    """Name and version bounds of one line, written as pip or as conda writes it."""
+    parsed = Requirement(requirement)
+    return parsed.name.lower(), frozenset(str(parsed.specifier).split(","))
+
+
+def conda_lines() -> tuple[list[str], list[str]]:
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (pip_lines,) = [line["pip"] for line in dependencies if isinstance(line, dict)]
+    return [line for line in dependencies if isinstance(line, str)], pip_lines
+
+
+def test_conda_environment_has_the_packages_and_bounds_of_the_project():
+    from_conda, from_pip = conda_lines()
+    assert from_pip[-1] == "-e ."
+    conda = dict(bounds(line) for line in from_conda)
+    given = {name: bound for name, bound in conda.items() if name not in CONDA_ALONE}
+    given |= dict(bounds(line) for line in from_pip[:-1])
+    wanted = dict(bounds(line) for line in [*project()["dependencies"], *project()["optional-dependencies"]["test"]])
+    assert given == {CONDA_NAMES.get(name, name): bound for name, bound in wanted.items()}
+
+
+def test_conda_environment_has_the_project_s_python():
+    from_conda, _ = conda_lines()
+    python = dict(bounds(line) for line in from_conda)["python"]
+    assert python == frozenset(project()["requires-python"].split(","))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_locks_hold_no_address_and_no_local_path(lock):
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    found = re.findall(r"(?m)^.*(?:://|--(?:extra-)?index-url|--find-links|file:|@ |/home/|/root/|/opt/|/tmp/).*$", text)
+    assert found == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_is_pinned_and_hashed(lock):
+    blocks = re.split(r"\n(?=\S)", (ROOT / lock).read_text(encoding="utf-8"))
+    packages = [block for block in blocks if not block.startswith("#")]
+    assert packages
+    loose = [block.splitlines()[0] for block in packages if not re.match(r"[\w.-]+==\S+.*\n.*--hash=sha256:", block)]
+    assert loose == []
+
+
+def test_the_lock_pins_what_the_project_asks_for():
+    pins = re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    locked: dict[str, list[str]] = {}
+    for name, version in pins:
+        locked.setdefault(name.lower(), []).append(version)
+    for line in [*project()["dependencies"], *project()["optional-dependencies"]["test"]]:
+        requirement = Requirement(line)
+        versions = locked[requirement.name.lower()]
+        assert all(requirement.specifier.contains(version) for version in versions), f"{line}: {versions}"
+
+
+def targets() -> dict[str, str]:
+    """Phony targets of the Makefile and their one-line help, empty where there is none."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.findall(r"(?m)^\.PHONY: (.+)$", text)
+    return {
+        target: (re.findall(rf"(?m)^{target}:.*?## (.+)$", text) or [""])[0] for line in phony for target in line.split()
+    }
+
+
+def test_make_alone_lists_the_targets():
+    described = {target: words for target, words in targets().items() if words}
+    wanted = {"report", "test", "lab", "bench", "lint", "notebooks-clean", "lock", "clean"}
+    assert wanted <= described.keys()
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    run = subprocess.run(["make"], cwd=ROOT, env=quiet, capture_output=True, text=True, check=True)
+    for target, words in described.items():
+        assert re.search(rf"(?m)^make {target} +{re.escape(words)}$", run.stdout), f"{target} is not listed"
+
+
+def test_ci_runs_make_test_and_nothing_cleverer():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111, ".ci/run is not executable"
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert lines[-1] == "make test"
+    assert all(line.startswith(("set ", "cd ")) for line in lines[:-1])
+
+
+def test_the_readmes_name_only_targets_that_exist():
+    for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8")))
+        assert named <= targets().keys(), f"{name} names {named - targets().keys()}"
