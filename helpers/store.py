@@ -1,0 +1,501 @@
+"""The workspace on disk: raw exports in, typed canonical tables out, and what a review reads and writes.
+
+    raw/       what platforms export, never changed
+    clean/     canonical tables: <table>/<YYYY-MM>.parquet, files.parquet, aside.parquet, attribution.parquet
+    plans/     one CSV a session, edited by the team
+    reference/ the team's own additions to data/reference
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import html
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import filelock
+import pandas as pd
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from helpers import attribution, demo, findings, reference, schema, sources, text
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEMO = PROJECT / "data" / "demo"
+REPORTS = PROJECT / "reports"
+LEDGERS = ("files", "aside", "attribution")
+SENTINEL = "application/vnd.fupan.section+json"
+RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
+
+
+class WorkspaceError(ValueError):
+    """The workspace cannot be used: the message names the folder or file and says what is expected there."""
+
+
+class Settings(BaseModel):
+    """A workspace's `workspace.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+    currency: str = "CNY"
+    id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """A folder of one shop or brand: raw exports, clean tables, plans, own reference data."""
+
+    path: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, data_dir: str | Path = "") -> Workspace:
+        """The workspace of a folder; an empty name is the demo workspace, which is made on first use.
+
+        Raises `WorkspaceError` where the folder is missing or `workspace.yml` does not fit.
+        """
+        path = Path(data_dir).expanduser().resolve() if str(data_dir) else _demo()
+        if not path.is_dir():
+            raise WorkspaceError(f"{path}: no such folder. A workspace is a folder with your exports in its raw/")
+        return cls(path, _settings(path / "workspace.yml"))
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def clean(self) -> Path:
+        return self.path / "clean"
+
+    @property
+    def plans(self) -> Path:
+        return self.path / "plans"
+
+    @property
+    def reference(self) -> Path | None:
+        own = self.path / "reference"
+        # The shipped data/ is a workspace too: its reference/ is the shipped one, not something laid over it.
+        return own if own.is_dir() and own.resolve() != reference.SHIPPED else None
+
+    def raw_files(self) -> list[Path]:
+        """Files to read, by name: those of raw/ with a known suffix, and the workspace's own costs.csv."""
+        found = [path for path in self.raw.rglob("*") if path.is_file() and not path.name.startswith((".", "~$"))]
+        own = self.path / "costs.csv"
+        return sorted(found) + ([own] if own.exists() else [])
+
+    def key(self) -> bytes:
+        """The secret with which buyer ids are hashed: kept outside the data, in the user's own data folder."""
+        name = self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
+        path = folder / f"{name}.key"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
+        return path.read_bytes()
+
+    def lock(self) -> filelock.BaseFileLock:
+        """The lock under which raw files are read."""
+        self.clean.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(self.clean / ".lock", timeout=600)
+
+
+def _demo() -> Path:
+    if not (DEMO / "truth.json").exists():
+        DEMO.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(DEMO.parent / ".demo.lock", timeout=600):
+            if not (DEMO / "truth.json").exists():
+                demo.write(demo.simulate(demo.SEED), DEMO)
+    return DEMO
+
+
+def _settings(path: Path) -> Settings:
+    if not path.exists():
+        return Settings()
+    try:
+        settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
+    except (ValidationError, yaml.YAMLError, KeyError, ValueError) as error:
+        detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        key = ".".join(str(part) for part in detail["loc"])
+        raise WorkspaceError(f"{path}: {key}: {detail['msg']} (expected name, timezone, currency, id)") from error
+    return settings
+
+
+# ---- reading raw files once -------------------------------------------------------------------------------------
+
+
+@functools.cache
+def code_version() -> str:
+    """A digest of the package's code and the shipped reference data: results of other code are not reused."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in [*sorted(package.rglob("*.py")), *sorted(reference.SHIPPED.rglob("*.*"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _reading_version(workspace: Workspace) -> str:
+    """What a stored reading depends on beside the file itself: mappings, parsers, settings and the hashing key."""
+    digest = hashlib.sha256(code_version().encode())
+    for path in sorted(workspace.reference.rglob("*.*")) if workspace.reference else []:
+        digest.update(path.read_bytes())
+    digest.update(workspace.settings.model_dump_json().encode() + workspace.key())
+    return digest.hexdigest()[:16]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def ingest(workspace: Workspace, *, progress: contextlib.AbstractContextManager | None = None, force: bool = False) -> pd.DataFrame:
+    """Read what is new in raw/ and bring clean/ up to date, under a lock; returns the files ledger (`tables.yml`: files).
+
+    A file whose bytes, mappings and settings are unchanged is not read again. Where nothing changed at all, nothing
+    is written. Raises `WorkspaceError` where raw/ is missing or holds no file that could be an export.
+    """
+    paths = workspace.raw_files()
+    if not paths:
+        raise WorkspaceError(
+            f"{workspace.raw}: no files to read. Put the platforms' exports there (csv, xlsx, xls, zip); "
+            "`fupan new` writes a template for everything else"
+        )
+    with workspace.lock():
+        state = _state(workspace)
+        version = _reading_version(workspace)
+        stamps = {str(path.relative_to(workspace.path)): [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+        if not force and state.get("version") == version and state.get("stamps") == stamps:
+            return pd.read_parquet(workspace.clean / "files.parquet")
+        _write_state(workspace, {})
+        readings = [_reading(workspace, path, version) for path in paths]
+        _drop_old_readings(workspace, {folder.name for folder in readings})
+        _merge(workspace, paths, readings)
+        _write_state(workspace, {"version": version, "stamps": stamps})
+        return pd.read_parquet(workspace.clean / "files.parquet")
+
+
+def _state(workspace: Workspace) -> dict:
+    path = workspace.clean / "state.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _write_state(workspace: Workspace, state: dict) -> None:
+    with replacing(workspace.clean / "state.json") as path:
+        path.write_text(json.dumps(state, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _reading(workspace: Workspace, path: Path, version: str) -> Path:
+    """The folder of one file's parsed tables, read now unless it is there already."""
+    name = str(path.relative_to(workspace.path))
+    mark = hashlib.sha256(f"{version}|{name}|{_sha256(path)}".encode()).hexdigest()[:20]
+    folder = workspace.clean / "readings" / mark
+    if folder.is_dir():
+        return folder
+    reading = sources.read_file(
+        path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
+        currency=workspace.settings.currency,
+    )
+    unfinished = folder.with_name(f".{mark}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for table, frame in {**reading.tables, "files": reading.files, "aside": reading.aside}.items():
+        frame.to_parquet(unfinished / f"{table}.parquet", index=False)
+    unfinished.replace(folder)
+    return folder
+
+
+def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
+    for folder in (workspace.clean / "readings").iterdir():
+        if folder.name not in keep:
+            shutil.rmtree(folder)
+
+
+def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> None:
+    """Bring all readings together: newest value by key, sessions attributed, partitions written, ledgers last."""
+    zone = workspace.settings.timezone
+    files = pd.concat([pd.read_parquet(folder / "files.parquet") for folder in readings], ignore_index=True)
+    changed = pd.Series({path.name: pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC") for path in paths})
+    as_of = files["as_of"].fillna(files["file"].map(changed).dt.tz_convert(zone)) if len(files) else files["as_of"]
+    age = pd.Series(as_of.to_numpy(), index=files["file"]).groupby(level=0).max()
+    order = sorted(readings, key=lambda folder: (age[_file_of(folder)], folder.name))
+    merged: dict[str, pd.DataFrame] = {}
+    notes = []
+    for table in [name for name in reference.tables() if name not in LEDGERS]:
+        parts = [pd.read_parquet(folder / f"{table}.parquet") for folder in order if (folder / f"{table}.parquet").exists()]
+        frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone)
+        if table == "sessions":
+            frame = _newest(frame, ["session_id"])
+        elif reference.tables()[table].attribute != "none" and len(frame):
+            frame = attribution.attribute(
+                frame, table, merged["sessions"], orders=merged.get("orders"), rules=reference.attribution(workspace.reference),
+                grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],
+            )
+            notes.append(attribution.summary(frame, table))
+            frame = _newest(frame, reference.tables()[table].key)
+        merged[table] = frame
+    for table, frame in merged.items():
+        _write_partitions(workspace, table, frame)
+    ledgers = {
+        "files": files,
+        "aside": pd.concat([pd.read_parquet(folder / "aside.parquet") for folder in readings], ignore_index=True),
+        "attribution": pd.concat(notes, ignore_index=True) if notes else pd.DataFrame(),
+    }
+    for name, frame in ledgers.items():
+        with replacing(workspace.clean / f"{name}.parquet") as path:
+            frame.to_parquet(path, index=False)
+
+
+def _file_of(reading: Path) -> str:
+    return pd.read_parquet(reading / "files.parquet", columns=["file"])["file"].iloc[0]
+
+
+def _newest(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """One row per key; where several exports speak of it, the newest value that is not missing wins, column by column."""
+    key = [name for name in key if name in frame]
+    if not key or frame.empty:
+        return frame
+    several = frame.duplicated(key, keep=False)
+    if not several.any():
+        return frame
+    # groupby drops no key here and keeps column order; .last() is the newest value that is not missing.
+    last = frame[several].groupby(key, dropna=False, sort=False, as_index=False).last()
+    return pd.concat([frame[~several], last[frame.columns]], ignore_index=True)
+
+
+def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> None:
+    folder = workspace.clean / table
+    wanted = {}
+    if len(frame):
+        for month, part in frame.groupby(_month(frame, table), sort=True):
+            wanted[f"{month}.parquet"] = part
+    for old in folder.glob("*.parquet") if folder.is_dir() else []:
+        if old.name not in wanted:
+            old.unlink()
+    for name, part in wanted.items():
+        with replacing(folder / name) as path:
+            part.to_parquet(path, index=False)
+
+
+def _month(frame: pd.DataFrame, table: str) -> pd.Series:
+    """The partition of each row: the month of its session, else of its own time, else `account`."""
+    month = pd.Series("account", index=frame.index, dtype="str")
+    timed = reference.tables()[table].attribute.split()[1:]
+    if timed and timed[0] in frame and isinstance(frame[timed[0]].dtype, pd.DatetimeTZDtype):
+        month = frame[timed[0]].dt.strftime("%Y-%m").fillna("account").astype("str")
+    if "session_id" in frame:
+        known = frame["session_id"].notna()
+        named = frame["session_id"].str[:4] + "-" + frame["session_id"].str[4:6]
+        month = month.mask(known, named)
+    return month
+
+
+def read(workspace: Workspace, table: str, session_id: str | None = None) -> pd.DataFrame:
+    """A canonical table of the workspace, of one session where it is named; an empty frame of its columns where there is none."""
+    if table in LEDGERS:
+        path = workspace.clean / f"{table}.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    folder = workspace.clean / table
+    month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"{month}.parquet"))]
+    frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, workspace.settings.timezone)
+    if session_id is not None:
+        frame = frame[frame["session_id"] == session_id].reset_index(drop=True)
+    return frame
+
+
+def sessions(workspace: Workspace) -> pd.DataFrame:
+    """The account's sessions, oldest first, with `ad_cost` taken from the ads export where the session has none itself."""
+    frame = read(workspace, "sessions").sort_values(["started_at", "session_id"], ignore_index=True)
+    ads = read(workspace, "ads")
+    if frame.empty or ads.empty or "session_id" not in ads:
+        return frame
+    # A launch row, hourly rows and daily rows of one session speak of the same money: the finest slots that are there count.
+    known = ads[ads["session_id"].notna()].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
+    finest = known[known["slot"] == known.groupby("session_id")["slot"].transform("min")]
+    cost = finest.groupby("session_id")["cost"].sum(min_count=1)
+    return frame.assign(ad_cost=frame["ad_cost"].fillna(frame["session_id"].map(cost)))
+
+
+# ---- what a notebook opens --------------------------------------------------------------------------------------
+
+
+class Missing(str):
+    """A sentence that says which table is missing and which export would fill it; shown as a note."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return f'<p class="fupan-missing">{html.escape(self)}</p>'
+
+
+@dataclasses.dataclass(frozen=True)
+class Review:
+    """One session under review: its tables, the account's others, and the place where results go."""
+
+    workspace: Workspace
+    session_id: str
+    sessions: pd.DataFrame
+    out_dir: Path
+    lang: str
+    notebook: str
+
+    @property
+    def session(self) -> pd.Series:
+        """The session's row of the sessions table."""
+        return self.sessions.set_index("session_id", drop=False).loc[self.session_id]
+
+    @property
+    def currency(self) -> str:
+        named = self.session["currency"]
+        return named if isinstance(named, str) else self.workspace.settings.currency
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        return reference.thresholds(self.workspace.reference)
+
+    @property
+    def registry(self) -> dict[str, reference.Metric]:
+        return reference.metrics(self.workspace.reference)
+
+    @property
+    def as_of(self) -> pd.Timestamp:
+        """How recent the data are: the newest `as_of` of the files read, else the newest time in orders, cases or sessions."""
+        stated = read(self.workspace, "files")["as_of"].max()
+        if pd.notna(stated):
+            return stated
+        seen = [self.sessions["ended_at"].max(), self.everything("orders")["created_at"].max()]
+        return max(time for time in seen if pd.notna(time)) if any(map(pd.notna, seen)) else self.session["started_at"]
+
+    @property
+    def title(self) -> str:
+        """The session in one line: start, room, host, title."""
+        row = self.session
+        parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *(text.plain(row[name]) for name in ("room_name", "host", "title") if isinstance(row[name], str))]
+        return " · ".join(dict.fromkeys(parts))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """This session's rows of a canonical table."""
+        if name == "sessions":
+            return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
+        return read(self.workspace, name, self.session_id)
+
+    def history(self, name: str) -> pd.DataFrame:
+        """Rows of the account's earlier sessions: those that started before this one."""
+        earlier = self.sessions[self.sessions["started_at"] < self.session["started_at"]]
+        if name == "sessions":
+            return earlier.reset_index(drop=True)
+        frame = read(self.workspace, name)
+        return frame[frame["session_id"].isin(earlier["session_id"])].reset_index(drop=True)
+
+    def everything(self, name: str) -> pd.DataFrame:
+        """All rows of a table, attributed or not."""
+        return self.sessions if name == "sessions" else read(self.workspace, name)
+
+    def has(self, name: str) -> bool:
+        """Whether this session has rows of a table."""
+        return len(self.table(name)) > 0
+
+    def missing(self, name: str) -> Missing:
+        """Which table is missing and which export of which system would fill it."""
+        table = reference.tables()[name]
+        platform = self.session["platform"]
+        fills = [
+            text.choose(self.lang, f"{text.label(system, self.lang)}「{text.label(export, self.lang)}」", f"{text.label(system, self.lang)}: {text.label(export, self.lang)}")
+            for system in reference.systems(self.workspace.reference) if system.platform in (platform, None)
+            for export in system.exports if export.table == name
+        ]
+        own = text.choose(self.lang, f"本工具模板的「{table.zh}」工作表（fupan new）", f"the sheet “{table.en}” of our template (fupan new)")
+        way = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), own])
+        return Missing(text.choose(
+            self.lang, f"没有{table.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
+            f"No {table.en.lower()} for this session, so this part cannot be computed. Any of these fills it: {way}.",
+        ))
+
+    def save(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Write a result table to results/<name>.parquet and return it. Raises `ValueError` for a name that is no plain word."""
+        if not name.replace("_", "").isalnum():
+            raise ValueError(f"result {name!r}: expected letters, digits and underscores")
+        with replacing(self.out_dir / "results" / f"{name}.parquet") as path:
+            frame.to_parquet(path, index=False)
+        return frame
+
+    def result(self, name: str) -> pd.DataFrame:
+        """A result table of this session that a notebook saved; an empty frame where there is none."""
+        path = self.out_dir / "results" / f"{name}.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+    def add_findings(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep this notebook's findings (columns of `findings.COLUMNS`); replaces those of its last run."""
+        if list(frame.columns) != list(findings.COLUMNS):
+            raise ValueError(f"findings: expected the columns {', '.join(findings.COLUMNS)}, found {', '.join(frame.columns)}")
+        with replacing(self.out_dir / "findings" / f"{self.notebook}.parquet") as path:
+            frame.to_parquet(path, index=False)
+        return frame
+
+    def findings(self) -> pd.DataFrame:
+        """All findings of this session so far, in order of notebook."""
+        parts = [pd.read_parquet(path) for path in sorted((self.out_dir / "findings").glob("*.parquet"))]
+        return pd.concat([findings.frame([]), *parts], ignore_index=True)
+
+    def finish(self) -> None:
+        """Mark this notebook as run to its end: the publish gate looks for this mark."""
+        from IPython.display import display
+
+        display({SENTINEL: {"notebook": self.notebook, "session_id": self.session_id}, "text/plain": ""}, raw=True)
+
+
+def open_review(session_id: str = "latest", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "zh", notebook: str) -> Review:
+    """The session to review, with the workspace's raw files read where new.
+
+    `session_id` is an id of `fupan sessions` or "latest". Results go to <reports_dir>/<session>/; by default, for a
+    notebook run by hand, to reports/by_hand. Raises `WorkspaceError` for an unknown session, naming the nearest ones.
+    """
+    text.choose(lang, "", "")
+    workspace = Workspace.open(data_dir)
+    ingest(workspace)
+    known = sessions(workspace)
+    if known.empty:
+        raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
+    chosen = choose_session(known, session_id)
+    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else REPORTS / "by_hand"
+    return Review(workspace, chosen, known, root / chosen, lang, notebook)
+
+
+def choose_session(known: pd.DataFrame, session_id: str) -> str:
+    """The id of a session: itself, "latest", or the only one that starts with what was given."""
+    if session_id == "latest":
+        return known.sort_values(["started_at", "session_id"])["session_id"].iloc[-1]
+    if session_id in set(known["session_id"]):
+        return session_id
+    near = [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
+    if len(near) == 1:
+        return near[0]
+    shown = _listed(near or known["session_id"].tail(3))
+    raise WorkspaceError(f"session {session_id!r}: not in this workspace{' (several fit)' if near else ''}; for example {shown}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:3])
