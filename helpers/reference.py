@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "reference"
 
@@ -97,16 +97,42 @@ class Metric(_Entry):
 
 
 class SourceColumn(_Entry):
-    """How one canonical column is read: its header aliases, its unit where the header alone does not say."""
+    """How one canonical column is read from an export.
 
-    header: Many = Field(alias="from")
-    unit: Literal["minutes", "hours", "fraction", "percent", "wan", "fen", "thousand"] | None = None
+    `from` lists header names; where a file has several of them, the first that has a value counts. `plus` headers are
+    added to the amount, `with` headers are joined to the id. `part` takes one end of a range of times, `when` keeps the
+    value only where another canonical column has one, `file` takes it from a named group of the export's `file_name`.
+    `map` goes from the export's words (`*` and `?` as wildcards, first fit wins) to ours.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    header: Many = Field(alias="from", default=[])
+    unit: Literal["seconds", "minutes", "hours", "days", "fraction", "percent", "wan", "fen", "thousand"] | None = None
     map: dict[str, str] | None = None
     default: str | None = None
+    plus: Many = []
+    joined: Many = Field(alias="with", default=[])
+    part: Literal["start", "end"] | None = None
+    when: str | None = None
+    file: str | None = None
+
+
+class SubRows(_Entry):
+    """Rows below their parent row: the mark that their first cell starts with, and where their own id stands."""
+
+    starts: str
+    header: str | None = None
+    id: str
 
 
 class Export(_Entry):
-    """One table of one export of one system."""
+    """One table of one export of one system.
+
+    An export is recognised where all of `headers` are there (`a | b`: either name); the one that explains most of the
+    headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the time of the export) only help.
+    `totals` names headers and the values that mark a total row (`""`: no value); `description_row` is a text in the row
+    of explanations below the headers. `personal` columns are never read, `ignore` ones are known and not needed.
+    """
 
     id: str
     zh: str
@@ -121,7 +147,7 @@ class Export(_Entry):
     constants: dict[str, str] = {}
     reported: dict[str, dict[str, str | float]] = {}
     totals: dict[str, Many] = {}
-    sub_rows: dict[str, str] = {}
+    sub_rows: SubRows | None = None
     description_row: str | None = None
     personal: Many = []
     ignore: Many = []
@@ -156,15 +182,59 @@ class Funnel(_Entry):
     steps: list[FunnelStep]
 
 
+class Evidence(_Entry):
+    """What would speak for a cause: a rule of `rules.yml`, what it looks at, and the bound that decides."""
+
+    rule: str
+    kind: Many = []
+    reason: Many = []
+    step: str | None = None
+    stage: Stage | None = None
+    tier: str | None = None
+    table: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Evidence:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"{self.rule}: exactly one of at_least and at_most is needed")
+        return self
+
+    def looks_at(self) -> set[str]:
+        """Names of the parameters that are given, the rule and its bound left out."""
+        return {name for name in ("kind", "reason", "step", "stage", "tier", "table") if getattr(self, name)}
+
+
+class Rule(_Entry):
+    """One evidence rule: the tables that it reads (each a canonical table or a saved result) and its parameters."""
+
+    zh: str
+    en: str
+    unit: Literal["count", "percent", "score"]
+    needs: list[str]
+    takes: list[str] = []
+
+
 class Cause(_Entry):
-    """One likely cause of a problem, with the evidence that would speak for it."""
+    """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do."""
 
     id: str
     zh: str
     en: str
-    evidence: dict[str, Any] | None = None
+    evidence: Evidence | None = None
     measurable: bool
     export: str | None = None
+    role: Role | None = None
+    action: Label | None = None
+
+    @model_validator(mode="after")
+    def _evidence_or_export(self) -> Cause:
+        if self.measurable != (self.evidence is not None):
+            raise ValueError(f"{self.id}: a measurable cause needs evidence, another must have none")
+        if not self.measurable and not self.export:
+            raise ValueError(f"{self.id}: say in export which record would show it")
+        return self
 
 
 class Problem(_Entry):
@@ -182,7 +252,25 @@ class Problem(_Entry):
     verify: str
     least_effect: float = 0.10
     sessions: int = 3
+    effort: Literal["high", "medium", "low"] = "medium"
     source: str
+
+
+class Reason(_Entry):
+    """One reason for a refund: the words that platforms and buyers use for it, and who can do something about it."""
+
+    zh: str
+    en: str
+    role: Role
+    words: Many
+
+
+class ReasonGroup(_Entry):
+    """One branch of the tree of refund reasons."""
+
+    zh: str
+    en: str
+    reasons: dict[str, Reason]
 
 
 class ScoreLine(_Entry):
@@ -317,10 +405,50 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
 
 
 @functools.cache
+def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
+    """Evidence rules by id (`rules.yml`); `helpers.causes` holds the measurement of each."""
+    return _entries("rules.yml", Rule, workspace_reference)
+
+
+@functools.cache
+def reasons(workspace_reference: Path | None = None) -> dict[str, ReasonGroup]:
+    """The tree of refund reasons (`reasons.yml`); a reason stands in one group only."""
+    found = _entries("reasons.yml", ReasonGroup, workspace_reference)
+    names = [name for group in found.values() for name in group.reasons]
+    for name in names:
+        if names.count(name) > 1 or name in found:
+            raise ReferenceDataError(f"reasons.yml: {name}: the name stands for more than one reason or group")
+    return found
+
+
+def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | None) -> None:
+    rule = rules(workspace_reference).get(evidence.rule)
+    if rule is None:
+        raise ReferenceDataError(f"{where}: {evidence.rule!r} is no rule of rules.yml")
+    if evidence.looks_at() != set(rule.takes):
+        raise ReferenceDataError(
+            f"{where}: {evidence.rule} takes {', '.join(rule.takes) or 'nothing but its bound'}, "
+            f"found {', '.join(sorted(evidence.looks_at())) or 'nothing'}"
+        )
+    tree = reasons(workspace_reference)
+    known = {*tree, *(name for group in tree.values() for name in group.reasons)}
+    for reason in evidence.reason:
+        if reason not in known:
+            raise ReferenceDataError(f"{where}: {reason!r} is no reason or group of reasons.yml")
+
+
+@functools.cache
 def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
-    """Problems by id (`playbook.yml`); every metric named is in the registry."""
+    """Problems by id (`playbook.yml`): metrics are in the registry, evidence follows `rules.yml`, cause ids differ."""
     found = _entries("playbook.yml", Problem, workspace_reference)
     known = metrics(workspace_reference)
+    for name, problem in found.items():
+        ids = [cause.id for cause in problem.causes]
+        if len(set(ids)) < len(ids):
+            raise ReferenceDataError(f"playbook.yml: {name}: cause ids differ within a problem, found {ids}")
+        for cause in problem.causes:
+            if cause.evidence is not None:
+                _check_evidence(f"playbook.yml: {name}.{cause.id}", cause.evidence, workspace_reference)
     for name, problem in found.items():
         for metric in [*problem.metrics, problem.verify]:
             if metric not in known:
