@@ -159,7 +159,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def ingest(workspace: Workspace, *, progress: contextlib.AbstractContextManager | None = None, force: bool = False) -> pd.DataFrame:
+def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
     """Read what is new in raw/ and bring clean/ up to date, under a lock; returns the files ledger (`tables.yml`: files).
 
     A file whose bytes, mappings and settings are unchanged is not read again. Where nothing changed at all, nothing
@@ -181,13 +181,19 @@ def ingest(workspace: Workspace, *, progress: contextlib.AbstractContextManager 
         readings = [_reading(workspace, path, version) for path in paths]
         _drop_old_readings(workspace, {folder.name for folder in readings})
         _merge(workspace, paths, readings)
-        _write_state(workspace, {"version": version, "stamps": stamps})
+        content = sorted(folder.name for folder in readings)
+        _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
 
 
 def _state(workspace: Workspace) -> dict:
     path = workspace.clean / "state.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def content_version(workspace: Workspace) -> str:
+    """A digest of everything that was read into clean/: equal digests mean equal tables."""
+    return hashlib.sha256("|".join(_state(workspace).get("content", [])).encode()).hexdigest()[:16]
 
 
 def _write_state(workspace: Workspace, state: dict) -> None:

@@ -1,0 +1,287 @@
+"""The `fupan` command: check, run, sessions, plan, new, demo. Exit codes: 0 done, 1 something failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import sys
+from pathlib import Path
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from helpers import demo, reference, report, run, sources, store, text
+
+console = Console(highlight=False, markup=False, emoji=False)
+problems = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+data_option = click.option(
+    "--data", "data_dir", type=click.Path(path_type=Path), default=store.PROJECT / "data", show_default="data/",
+    help="Workspace folder: raw/ with your exports, and what Fupan makes of them.",
+)
+reports_option = click.option(
+    "--reports", "reports_dir", type=click.Path(path_type=Path), default=store.REPORTS, show_default="reports/",
+    help="Where reports are published.",
+)
+lang_option = click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="fupan")
+def main() -> None:
+    """Fupan (复盘): reviews of livestream-commerce sessions from the platforms' own exports."""
+
+
+@main.command()
+@data_option
+@json_option
+def check(data_dir: Path, as_json: bool) -> None:
+    """Say of each raw file what it is: system, export, evidence grade, rows, columns not mapped, problems."""
+    workspace = _workspace(data_dir)
+    files = _ingest(workspace)
+    unknown = files[files["problem"].notna() | files["table"].isna()]
+    if as_json:
+        click.echo(json.dumps(_check_records(files), ensure_ascii=False, indent=1))
+    else:
+        _print_table(files, ["file", "sheet", "system", "export", "grade", "table", "rows_in", "rows_kept", "rows_totals", "rows_aside"])
+        for row in files.itertuples():
+            for what in (row.problem, row.unmapped and isinstance(row.unmapped, str) and f"columns not mapped: {row.unmapped}"):
+                if isinstance(what, str) and what:
+                    console.print(f"{_place(row.file, row.sheet)}: {text.plain(what, 400)}")
+    sys.exit(1 if len(unknown) else 0)
+
+
+@main.command("run")
+@click.argument("session", required=False)
+@click.option("--latest", is_flag=True, help="The newest session.")
+@click.option("--pending", is_flag=True, help="Sessions of the last days that have no report yet.")
+@click.option("--all", "every", is_flag=True, help="Every session of the workspace.")
+@data_option
+@reports_option
+@lang_option
+@click.option("-p", "given", type=(str, str), multiple=True, metavar="NAME VALUE", help="A notebook parameter; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Sessions at once.")
+@click.option("--force", is_flag=True, help="Run every step again, changed or not.")
+@json_option
+def run_command(
+    session: str | None, latest: bool, pending: bool, every: bool, data_dir: Path, reports_dir: Path, lang: str,
+    given: tuple[tuple[str, str], ...], jobs: int, force: bool, as_json: bool,
+) -> None:
+    """Review SESSION (an id of `fupan sessions`) and publish its report."""
+    if sum([session is not None, latest, pending, every]) != 1:
+        raise click.UsageError("name one of: a SESSION, --latest, --pending, --all")
+    try:
+        values = run.check_parameters(dict(given))
+    except run.ParameterError as error:
+        raise click.UsageError(str(error)) from error
+    workspace = _workspace(data_dir)
+    with _status(as_json, "reading raw files"):
+        files = _ingest(workspace)
+    reports_dir = reports_dir.resolve()
+    names = _chosen(workspace, session, latest, pending, reports_dir)
+    if not names:
+        if pending:
+            console.print("nothing pending: every recent session has its report")
+            return
+        _fail(f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is")
+    outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
+    report.index(reports_dir, run.published(reports_dir), sessions=store.sessions(workspace), lang=lang)
+    if as_json:
+        click.echo(json.dumps([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes], ensure_ascii=False, indent=1))
+    else:
+        for row in files[files["problem"].notna()].itertuples():
+            problems.print(f"note: {_place(row.file, row.sheet)}: {text.plain(row.problem, 400)}")
+    sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) else 0)
+
+
+@main.command("sessions")
+@data_option
+@reports_option
+@json_option
+def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
+    """List the workspace's sessions, newest first, with the state of their reports."""
+    workspace = _workspace(data_dir)
+    _ingest(workspace)
+    known = store.sessions(workspace).iloc[::-1]
+    done = run.published(reports_dir.resolve())
+    rows = [
+        {"session_id": row.session_id, "started_at": f"{row.started_at:%Y-%m-%d %H:%M}", "room": text.plain(row.room_name),
+         "host": text.plain(row.host), "title": text.plain(row.title, 30), "status": _report_status(done.get(row.session_id))}
+        for row in known.itertuples()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    _print_rows(rows)
+
+
+@main.command("plan")
+@click.argument("session")
+@data_option
+@json_option
+def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
+    """Show the optimisation plan of SESSION and where its file is."""
+    from helpers import plan
+
+    workspace = _workspace(data_dir)
+    _ingest(workspace)
+    try:
+        name = store.choose_session(store.sessions(workspace), session)
+        path = workspace.plans / f"{name}.csv"
+        if not path.exists():
+            _fail(f"{path}: no plan yet; `fupan run {name}` makes one")
+        rows = plan.read_plan(path)
+    except (store.WorkspaceError, plan.PlanError) as error:
+        _fail(str(error))
+    if as_json:
+        click.echo(rows.to_json(orient="records", force_ascii=False, indent=1))
+        return
+    _print_table(rows, ["plan_id", "dimension", "problem", "owner_role", "due_session", "metric", "status", "note"])
+    console.print(str(path), soft_wrap=True)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("fupan-template.xlsx"))
+@lang_option
+def new(path: Path, lang: str) -> None:
+    """Write an Excel template for all that no platform exports: rundown, cues, minutes, events, goals, costs, notes …"""
+    if path.is_dir():
+        path = path / "fupan-template.xlsx"
+    if path.exists():
+        _fail(f"{path}: exists already; name another file, so that nothing you filled in is lost")
+    sources.write_template(path, lang)
+    console.print(f"{path}: fill in what you have and put it in raw/", soft_wrap=True)
+
+
+@main.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=demo.SEED, show_default=True)
+@click.option("--sessions", type=click.IntRange(40), default=200, show_default=True)
+def demo_command(folder: Path, seed: int, sessions: int) -> None:
+    """Write a workspace of raw exports of a simulated shop, with planted truths in truth.json."""
+    if folder.exists() and any(folder.iterdir()):
+        _fail(f"{folder}: not empty; name a new folder")
+    demo.write(demo.simulate(seed, sessions=sessions), folder)
+    console.print(f"{folder}: demo workspace written; next: fupan run --latest --data {folder}", soft_wrap=True)
+
+
+def _workspace(data_dir: Path) -> store.Workspace:
+    try:
+        return store.Workspace.open(data_dir)
+    except store.WorkspaceError as error:
+        _fail(str(error))
+
+
+def _ingest(workspace: store.Workspace):
+    try:
+        return store.ingest(workspace)
+    except (store.WorkspaceError, reference.ReferenceDataError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    problems.print(f"fupan: {message}", soft_wrap=True)
+    sys.exit(1)
+
+
+def _chosen(workspace: store.Workspace, session: str | None, latest: bool, pending: bool, reports_dir: Path) -> list[str]:
+    known = store.sessions(workspace)
+    if known.empty:
+        return []
+    if session is not None or latest:
+        try:
+            return [store.choose_session(known, session if session is not None else "latest")]
+        except store.WorkspaceError as error:
+            raise click.UsageError(str(error)) from error
+    if pending:
+        days = reference.thresholds(workspace.reference)["pending_days"]
+        recent = known[known["started_at"] >= known["started_at"].max() - pd.Timedelta(days=days)]
+        done = run.published(reports_dir)
+        return [name for name in recent["session_id"] if _report_status(done.get(name)) != "published"]
+    return list(known["session_id"])
+
+
+def _report_status(record: dict | None) -> str:
+    if record is None:
+        return "no report"
+    return "failed" if "failed" in record else record.get("status", "no report")
+
+
+def _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json) -> list[run.Outcome]:
+    options = {"reports_dir": reports_dir, "lang": lang, "given": values, "force": force}
+    outcomes = []
+    if jobs == 1:
+        for name in names:
+            with _status(as_json, name) as step:
+                outcomes.append(run.review_session(workspace, name, progress=step, **options))
+            _say(outcomes[-1], as_json)
+        return outcomes
+    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
+        futures = [pool.submit(run.review_session, workspace, name, **options) for name in names]
+        for future in futures:
+            outcomes.append(future.result())
+            _say(outcomes[-1], as_json)
+    return outcomes
+
+
+class _status:
+    """The step under way, on a terminal only; called with the next step's name."""
+
+    def __init__(self, quiet: bool, title: str):
+        self._title = title
+        self._live = problems.status(title) if problems.is_terminal and not quiet else None
+
+    def __enter__(self) -> _status:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __call__(self, step: str) -> None:
+        if self._live:
+            self._live.update(f"{self._title}  {step}")
+
+    def __exit__(self, *raised) -> None:
+        if self._live:
+            self._live.stop()
+
+
+def _say(outcome: run.Outcome, as_json: bool) -> None:
+    if as_json:
+        return
+    if outcome.status == "failed":
+        problems.print(f"{outcome.session_id}  failed  {outcome.message}", soft_wrap=True)
+        problems.print(f"  the notebook with the error: {outcome.path}; the last good report stands", soft_wrap=True)
+    else:
+        console.print(f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}", soft_wrap=True)
+
+
+def _check_records(files) -> list[dict]:
+    return json.loads(files.drop(columns=["as_of"]).to_json(orient="records", force_ascii=False))
+
+
+def _place(file: str, sheet: object) -> str:
+    return f"{file} [{sheet}]" if isinstance(sheet, str) and sheet else file
+
+
+def _print_table(frame, columns: list[str]) -> None:
+    shown = frame[[name for name in columns if name in frame]]
+    rows = shown.astype(object).where(shown.notna(), "").to_dict("records")
+    _print_rows([{key: f"{value:.0f}" if isinstance(value, float) else text.plain(value, 48) for key, value in row.items()} for row in rows])
+
+
+def _print_rows(rows: list[dict[str, str]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""Runs the notebooks of a session in order by papermill, reuses what is unchanged, and publishes behind the gate.
+
+A run works in reports/.work/<session>; only a run that passed the gate takes the place of reports/<session>, in one
+move. A run that failed leaves reports/failed/<session> with the notebook that failed, and the last good report stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+# The grammar of rfc3987-syntax is built anew in every process that imports nbformat's validator; nothing here needs it.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+import filelock
+import jupyter_client
+import nbclient.exceptions
+import papermill
+import papermill.engines
+import papermill.exceptions
+from papermill.clientwrap import PapermillNotebookClient
+from pydantic import TypeAdapter, ValidationError
+
+from helpers import report, store
+
+NOTEBOOKS = store.PROJECT / "notebooks"
+ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
+PLACES = ("session_id", "data_dir", "reports_dir", "lang")
+LIBRARIES = ("pandas", "numpy", "scipy", "statsmodels", "seaborn", "matplotlib", "papermill", "nbconvert", "pyarrow")
+CELL_TIMEOUT = 600
+TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+class ParameterError(ValueError):
+    """A notebook parameter is unknown or of the wrong type: the message names it and what is known or expected."""
+
+
+class Outcome(NamedTuple):
+    """What became of one session's run."""
+
+    session_id: str
+    status: Literal["published", "unchanged", "failed"]
+    path: Path
+    message: str
+    seconds: float
+
+
+def parameters() -> dict[str, dict[str, dict[str, Any]]]:
+    """The declared parameters of each notebook: name → {inferred_type_name, default, help}."""
+    return {name: papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb")) for name in ORDER}
+
+
+def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
+    """The given values in the types that the notebooks declare. Raises `ParameterError` for an unknown name or a wrong type.
+
+    Papermill itself only warns of an unknown name and takes any type; a misspelt option would be silently without effect.
+    """
+    declared = {name: spec for specs in parameters().values() for name, spec in specs.items() if name not in PLACES}
+    checked = {}
+    for name, value in given.items():
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ParameterError(f"unknown parameter {name!r}{hint} Known: {', '.join(sorted(declared)) or 'none'}")
+        wanted = TYPES.get(declared[name]["inferred_type_name"], str)
+        try:
+            checked[name] = TypeAdapter(wanted).validate_python(value)
+        except ValidationError as error:
+            raise ParameterError(f"parameter {name}: expected {wanted.__name__}, found {value!r}") from error
+    return checked
+
+
+def review_session(
+    workspace: store.Workspace, session_id: str, *, reports_dir: Path = store.REPORTS, lang: str = "zh",
+    given: Mapping[str, Any] | None = None, force: bool = False, progress: Callable[[str], None] = lambda step: None,
+) -> Outcome:
+    """Run 01–06 for one session and publish its report; raw files must have been read (`store.ingest`).
+
+    A step whose notebook, code, inputs and parameters are those of the last published run is not run again; where no
+    step had to run, nothing is written and the status is `unchanged`.
+    """
+    started = time.monotonic()
+    final, work, failed = (reports_dir / part / session_id for part in ("", ".work", "failed"))
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(work.parent / f"{session_id}.lock", timeout=CELL_TIMEOUT):
+        last = _last_run(final)
+        steps = _keys(workspace, session_id, lang, given or {})
+        fresh = {} if force else {name: key for name, key in last.get("steps", {}).items() if steps.get(name) == key}
+        if len(fresh) == len(ORDER) and (final / "review.html").exists():
+            shutil.rmtree(failed, ignore_errors=True)
+            return Outcome(session_id, "unchanged", final / "review.html", "", time.monotonic() - started)
+        _prepare(final, work, keep=bool(fresh))
+        try:
+            seconds = _execute(workspace, session_id, work, lang, given or {}, fresh, progress)
+            progress("publish")
+            record = _record(workspace, session_id, lang, given or {}, seconds | {"total": time.monotonic() - started})
+            review = store.open_review(session_id, data_dir=workspace.path, reports_dir=work.parent, lang=lang, notebook="publish")
+            report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=record["versions"])
+            record["summary"] = report.index_row(review)
+            (work / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+        except (NotebookFailed, report.GateError) as error:
+            _keep_failure(work, failed, session_id, str(error), reports_dir)
+            return Outcome(session_id, "failed", failed, str(error), time.monotonic() - started)
+        _swap(work, final)
+        shutil.rmtree(failed, ignore_errors=True)
+    return Outcome(session_id, "published", final / "review.html", "", time.monotonic() - started)
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook stopped with an error: the message names the notebook, the cell and the error."""
+
+
+def _keys(workspace: store.Workspace, session_id: str, lang: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """One digest a step over all that its outcome depends on; each step's includes those before it."""
+    digest = hashlib.sha256(f"{store.code_version()}|{store.content_version(workspace)}|{session_id}|{lang}".encode())
+    digest.update(json.dumps({name: importlib.metadata.version(name) for name in LIBRARIES}).encode())
+    declared = parameters()
+    keys = {}
+    for name in ORDER:
+        mine = {key: given[key] for key in sorted(given) if key in declared[name]}
+        digest.update((NOTEBOOKS / f"{name}.ipynb").read_bytes() + json.dumps(mine).encode())
+        if name == ORDER[-1]:
+            for plan in sorted(workspace.plans.glob("*.csv")):
+                digest.update(plan.name.encode() + plan.read_bytes())
+        keys[name] = digest.hexdigest()[:20]
+    return keys
+
+
+def _last_run(final: Path) -> dict[str, Any]:
+    path = final / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except json.JSONDecodeError:
+        return {}
+
+
+def _prepare(final: Path, work: Path, *, keep: bool) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    if keep and final.is_dir():
+        shutil.copytree(final, work)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "notebooks").mkdir(exist_ok=True)
+
+
+def _execute(
+    workspace: store.Workspace, session_id: str, work: Path, lang: str, given: Mapping[str, Any], fresh: Mapping[str, str],
+    progress: Callable[[str], None],
+) -> dict[str, float]:
+    """Run the steps from the first that is not fresh on, in one kernel; returns seconds a step."""
+    places = {"session_id": session_id, "data_dir": str(workspace.path), "reports_dir": str(work.parent), "lang": lang}
+    declared = parameters()
+    seconds = {}
+    with kernel() as manager:
+        for name in ORDER:
+            if name in fresh:
+                continue
+            progress(name)
+            began = time.monotonic()
+            mine = {key: value for key, value in {**given, **places}.items() if key in declared[name]}
+            run_notebook(name, work / "notebooks" / f"{name}.ipynb", mine, manager)
+            seconds[name] = round(time.monotonic() - began, 3)
+    return seconds
+
+
+def run_notebook(name: str, output: Path, values: Mapping[str, Any], manager: jupyter_client.KernelManager) -> None:
+    """Execute one notebook into `output` in the given kernel, its namespace emptied first. Raises `NotebookFailed`."""
+    try:
+        papermill.execute_notebook(
+            str(NOTEBOOKS / f"{name}.ipynb"), str(output), parameters=dict(values), engine_name="fupan", progress_bar=False,
+            cwd=str(NOTEBOOKS), kernel_name="python3", manager=manager,
+        )
+    except papermill.exceptions.PapermillExecutionError as error:
+        raise NotebookFailed(f"{name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from error
+    except (nbclient.exceptions.CellControlSignal, nbclient.exceptions.DeadKernelError, RuntimeError) as error:
+        raise NotebookFailed(f"{name}: {type(error).__name__}: {error}") from error
+
+
+class _OneKernel(papermill.engines.Engine):
+    """A papermill engine that runs every notebook of a session in one kernel, which has its imports already."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, *, manager, **ignored):
+        client = PapermillNotebookClient(nb_man, km=manager, timeout=CELL_TIMEOUT, kernel_name=kernel_name, store_widget_state=False)
+        try:
+            _empty_namespace(manager)
+            return client.execute()
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
+
+
+papermill.engines.papermill_engines.register("fupan", _OneKernel)
+
+
+@contextlib.contextmanager
+def kernel() -> Iterator[jupyter_client.KernelManager]:
+    """A running IPython kernel of this very environment, stopped at the end."""
+    # JUPYTER_PATH could bring in another environment's kernel under the same name.
+    environment = {key: value for key, value in os.environ.items() if key != "JUPYTER_PATH"} | {
+        "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    manager = jupyter_client.KernelManager(kernel_name="python3", client_class="jupyter_client.asynchronous.AsyncKernelClient")
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel(cwd=str(NOTEBOOKS), env=environment)
+    try:
+        yield manager
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+def _empty_namespace(manager: jupyter_client.KernelManager) -> None:
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        reply = client.execute("get_ipython().run_line_magic('reset', '-f -s')", silent=True, reply=True, timeout=60)
+        if reply["content"]["status"] != "ok":
+            raise RuntimeError(f"the kernel's namespace could not be emptied: {reply['content'].get('evalue')}")
+    finally:
+        client.stop_channels()
+
+
+def _record(workspace: store.Workspace, session_id: str, lang: str, given: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What run.json says: parameters, versions, inputs, rows, seconds, step keys (plans as they are after the run)."""
+    files = store.read(workspace, "files")
+    return {
+        "session_id": session_id, "status": "published", "lang": lang, "parameters": dict(given),
+        "steps": _keys(workspace, session_id, lang, given), "seconds": dict(seconds),
+        "versions": {"fupan": importlib.metadata.version("fupan"), "code": store.code_version(), "python": sys.version.split()[0],
+                     **{name: importlib.metadata.version(name) for name in LIBRARIES}},
+        "inputs": dict(zip(files["file"], files["sha256"], strict=True)),
+        "rows": {name: int(files[name].sum()) for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")},
+    }
+
+
+def _keep_failure(work: Path, failed: Path, session_id: str, message: str, reports_dir: Path) -> None:
+    shutil.rmtree(failed, ignore_errors=True)
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    (work / "run.json").write_text(
+        json.dumps({"session_id": session_id, "status": "failed", "message": message}, ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    (work / "review.html").unlink(missing_ok=True)
+    work.replace(failed)
+
+
+def _swap(work: Path, final: Path) -> None:
+    """Put the finished folder in the place of the last one; a folder cannot be replaced in one call, so the old one steps aside."""
+    old = work.with_name(f"{work.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.replace(old)
+    work.replace(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def published(reports_dir: Path) -> dict[str, dict[str, Any]]:
+    """run.json of every session under reports/, published or failed; a failed run of a published session is noted on it."""
+    found = {path.parent.name: _last_run(path.parent) for path in sorted(reports_dir.glob("*/run.json")) if path.parent.name != "by_hand"}
+    for path in sorted(reports_dir.glob("failed/*/run.json")):
+        name = path.parent.name
+        found[name] = {**found[name], "failed": _last_run(path.parent)} if name in found else _last_run(path.parent)
+    return found
+
+
+def bring_up_to_date(review: store.Review) -> None:
+    """Run, for a notebook opened by hand, those before it whose results are not there yet; in a chain they all are."""
+    before = ORDER[: ORDER.index(review.notebook)]
+    lacking = [name for name in before if not (review.out_dir / "findings" / f"{name}.parquet").exists()]
+    if not lacking:
+        return
+    declared = parameters()
+    places = {"session_id": review.session_id, "data_dir": str(review.workspace.path),
+              "reports_dir": str(review.out_dir.parent), "lang": review.lang}
+    (review.out_dir / "notebooks").mkdir(parents=True, exist_ok=True)
+    with kernel() as manager:
+        for name in lacking:
+            mine = {key: value for key, value in places.items() if key in declared[name]}
+            run_notebook(name, review.out_dir / "notebooks" / f"{name}.ipynb", mine, manager)
