@@ -19,9 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-# The grammar of rfc3987-syntax is built anew in every process that imports nbformat's validator; nothing here needs it.
-sys.modules.setdefault("rfc3987_syntax", None)
-
 import filelock
 import jupyter_client
 import nbclient.exceptions
