@@ -173,12 +173,13 @@ class FunnelStep(_Entry):
 
 
 class Funnel(_Entry):
-    """One funnel: an ordered list of columns of one table, all of one unit."""
+    """One funnel: an ordered list of columns of one table, all of one unit unless `mixed_units` says why not."""
 
     zh: str
     en: str
     table: str
     unit: Literal["users", "times"]
+    mixed_units: Label | None = None
     steps: list[FunnelStep]
 
 
@@ -372,14 +373,14 @@ def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
 @functools.cache
 def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
-    """Funnels by id (`funnels.yml`); every step is a column of the funnel's table and of its unit."""
+    """Funnels by id (`funnels.yml`); every step is a column of the funnel's table and, unless said, of its unit."""
     found = _entries("funnels.yml", Funnel, workspace_reference)
     for name, funnel in found.items():
         for step in funnel.steps:
             column = tables()[funnel.table].columns.get(step.column)
             if column is None:
                 raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no column of {funnel.table}")
-            if column.kind != funnel.unit:
+            if column.kind != funnel.unit and funnel.mixed_units is None:
                 raise ReferenceDataError(f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}")
     return found
 
