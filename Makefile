@@ -29,7 +29,7 @@ help:  ## list the targets
 
 .PHONY: report
 report: $(READY)  ## review of the newest demo session; prints where the page is
-	@if [ ! -e $(DEMO)/workspace.yml ]; then $(BIN)/fupan demo $(DEMO); fi
+	@if [ ! -e $(DEMO)/truth.json ]; then $(BIN)/fupan demo $(DEMO); fi
 	@$(BIN)/fupan run --latest --data $(DEMO)
 
 .PHONY: test

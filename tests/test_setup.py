@@ -10,6 +10,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from helpers import reference
+
 ROOT = Path(__file__).parents[1]
 LOCKS = ["requirements-bootstrap.lock", "requirements.lock"]
 CONDA_NAMES = {
@@ -19,6 +21,8 @@ CONDA_NAMES = {
     "playwright": "playwright-python",
 }
 CONDA_ALONE = {"python", "pip", "setuptools"}
+READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
+HEADS = {"en": "| system | export | fills | evidence |", "zh": "| 系统 | 导出 | 对应的表 | 证据等级 |"}
 
 
 def project() -> dict:
@@ -111,3 +115,42 @@ def test_the_readmes_name_only_targets_that_exist():
     for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"):
         named = set(re.findall(r"`make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8")))
         assert named <= targets().keys(), f"{name} names {named - targets().keys()}"
+
+
+def page_lines(lang: str) -> list[str]:
+    """One line a system: where its exports are found."""
+    return [f"- **{getattr(system, lang)}**: {system.where.get(lang)}" for system in reference.systems()]
+
+
+def source_lines(lang: str) -> list[str]:
+    """The table of sources: one line an export, with the table that it fills and the grade of the evidence."""
+    tables = reference.tables()
+    rows = [
+        f"| {getattr(system, lang)} | {getattr(export, lang)} | {getattr(tables[export.table], lang)} | {export.grade} |"
+        for system in reference.systems()
+        for export in system.exports
+    ]
+    return [HEADS[lang], "|---|---|---|---|", *rows]
+
+
+@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize(("mark", "lines"), [("pages", page_lines), ("sources", source_lines)])
+def test_the_readmes_say_of_each_source_what_its_mapping_says(name, mark, lines):
+    expected = "\n".join(lines(READMES[name]))
+    text = (ROOT / name).read_text(encoding="utf-8")
+    (found,) = re.findall(rf"(?s)<!-- {mark}:begin -->\n(.*?)\n?<!-- {mark}:end -->", text)
+    assert found == expected, f"between the marks {mark} of {name} should stand:\n{expected}"
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_readmes_describe_the_command_as_it_is(name):
+    from helpers import cli
+
+    text = (ROOT / name).read_text(encoding="utf-8")
+    commands = {command: {option for p in spec.params for option in p.opts} for command, spec in cli.main.commands.items()}
+    assert set(re.findall(r"(?m)^\| `fupan (\w+)", text)) == set(commands)
+    options = set().union(*commands.values())
+    named = set(re.findall(r"(?<![\w-])--[a-z-]+", text)) - {"--lang-zh"}
+    assert named <= options, f"{name} names options that the command has not: {named - options}"
+    for call, option in re.findall(r"fupan (\w+)[^`\n]*?(--[a-z]+)", text):
+        assert option in commands[call], f"{name}: fupan {call} has no {option}"
