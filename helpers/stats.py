@@ -149,10 +149,12 @@ def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True) -> f
     return float(2 * stats.t.sf(abs(gap) / (sd * np.sqrt(1 + 1 / n)), n - 1))
 
 
-def session_cv(events: npt.ArrayLike, exposure: npt.ArrayLike, *, proportion: bool = True) -> float:
-    """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to 0.15.
+def session_cv(
+    events: npt.ArrayLike, exposure: npt.ArrayLike, *, proportion: bool = True, prior_cv: float = PRIOR_CV
+) -> float:
+    """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to `prior_cv`.
 
-    Method of moments on the squared deviations of events / exposure from the pooled rate; the guess of 0.15 weighs as
+    Method of moments on the squared deviations of events / exposure from the pooled rate; the prior guess weighs as
     much as four further sessions, because three or four sessions say little about their own spread.
     """
     x, n = _floats(events), _floats(exposure)
@@ -160,9 +162,9 @@ def session_cv(events: npt.ArrayLike, exposure: npt.ArrayLike, *, proportion: bo
     noise = pooled * (1 - pooled) / n if proportion else pooled / n
     free = x.size - 1
     if pooled <= 0 or free < 1:
-        return PRIOR_CV
+        return prior_cv
     found = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
-    return float(np.sqrt((PRIOR_CV_WEIGHT * PRIOR_CV**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free)))
+    return float(np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free)))
 
 
 def _mid_p(dist, value: float) -> float:
@@ -178,7 +180,7 @@ def _known(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floa
 
 def beta_binomial_predictive(
     successes: float, trials: float, past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *,
-    confidence: float = 0.95,
+    confidence: float = 0.95, prior_cv: float = PRIOR_CV,
 ) -> Predictive:
     """Predicts a small proportion from earlier sessions, with their overdispersion; the p-value is a two-sided mid-p.
 
@@ -190,7 +192,7 @@ def beta_binomial_predictive(
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
-    variance = (mean * session_cv(x, n)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
+    variance = (mean * session_cv(x, n, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
     weight = max(mean * (1 - mean) / variance - 1, 1e-6)
     dist = stats.betabinom(round(trials), mean * weight, (1 - mean) * weight)
     lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / round(trials)
@@ -199,7 +201,7 @@ def beta_binomial_predictive(
 
 def negative_binomial_predictive(
     events: float, exposure: float, past_events: npt.ArrayLike, past_exposure: npt.ArrayLike, *,
-    confidence: float = 0.95,
+    confidence: float = 0.95, prior_cv: float = PRIOR_CV,
 ) -> Predictive:
     """Predicts a small count per unit of exposure (orders per hour) as `beta_binomial_predictive` does a proportion.
 
@@ -209,7 +211,7 @@ def negative_binomial_predictive(
     if not x.size or not exposure > 0 or not events >= 0:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean = (x.sum() + 0.5) / n.sum()
-    variance = (mean * session_cv(x, n, proportion=False)) ** 2 * (1 + 1 / x.size) + mean / n.sum()
+    variance = (mean * session_cv(x, n, proportion=False, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean / n.sum()
     shape = mean**2 / variance
     dist = stats.nbinom(shape, shape / (shape + mean * exposure))
     lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / exposure

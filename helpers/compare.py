@@ -1,0 +1,605 @@
+"""Comparison 对比分析: which sessions are comparable, and how far this one is from them, with how sure that is.
+
+同比 sets a session against the same period of last year, 环比 against the previous period, 定基比 against one fixed base
+(the order in which a slide of 直播复盘与售后跟踪 prints them pairs them wrongly). What decides is none of the three but
+the account's own recent average with its prediction interval: two single sessions always differ.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import chinese_calendar
+import holidays
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from helpers import reference, stats
+
+CHINESE = {"douyin", "taobao", "xiaohongshu", "shipinhao"}
+SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
+LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
+FEW = 50                      # under so many expected events the logarithm of a rate is too coarse
+FESTIVAL_DAYS = 3             # how many days a festival session of last year may be off in its offset from the day
+YEAR_AGO_DAYS = 14            # how far around the same day of last year ordinary sessions are sought
+
+# For how many days an event without an end stays in force: changes of the surroundings linger, a fault does not.
+EVENT_DAYS = {
+    "platform_redesign": 14, "tag_change": 14, "slot_change": 14, "host_change": 14, "suspended": 14, "ads_change": 7,
+    "price": 7, "violation": 7, "stock": 1, "outage": 1, "promotion": 1, "holiday": 1,
+}
+# Maxima and averages do not grow with the hours; refunds grow with age, so a young session has none to compare yet.
+NOT_PER_HOUR = {"peak_online", "avg_online", "avg_watch_seconds", "product_count", "staff_count", "fan_viewer_share"}
+AGES = {"refund_amount", "refund_orders", "refund_users", "goods_cost"}
+
+RUNGS = {
+    "festival_host_slot": ("同一大促、同主播、同时段", "same festival, host and time slot"),
+    "festival": ("同一大促的场次", "sessions of the same festival"),
+    "host_slot_day": ("同主播、同时段、同类日期", "same host, time slot and kind of day"),
+    "slot": ("同时段", "same time slot"),
+    "recent": ("近期全部非大促场次", "all recent sessions outside festivals"),
+    "none": ("没有可比场次", "no comparable session"),
+}
+REASONS = {
+    "chosen": ("入选", "chosen"),
+    "later": ("晚于本场", "later than this session"),
+    "other_room": ("其他平台或直播间", "another platform or room"),
+    "too_old": ("早于回看期", "before the weeks looked back on"),
+    "festival": ("大促状态不同：{detail}", "festival state differs: {detail}"),
+    "event": ("当时有特殊事件：{detail}", "under a logged event: {detail}"),
+    "kind": ("场次类型不同", "another kind of session"),
+    "length": ("时长相差三倍以上", "more than three times as long or short"),
+    "host": ("主播不同", "another host"),
+    "slot": ("时段不同", "another time slot"),
+    "day": ("工作日/休息日不同", "another kind of day"),
+}
+
+
+class Basis(NamedTuple):
+    """What a session was compared with: the rung of the ladder, how many sessions, and how strong that makes it."""
+
+    rung: str
+    n: int
+    strength: str
+    zh: str
+    en: str
+
+
+# ------------------------------------------------------------------------------------------------------ the calendar
+
+
+def festival_of(day: dt.date, platform: str, calendar: Iterable[reference.Festival]) -> tuple[reference.Festival, int] | None:
+    """The shopping festival a day lies in and its offset in days from the festival's day, or None.
+
+    Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms; the window begins
+    with the presale where that is known. Where two festivals overlap, the one whose day is nearer is meant.
+    """
+    rows = [row for row in calendar if row.platform == platform or (row.platform == "all" and platform in CHINESE)]
+    own = {(row.festival, row.year) for row in rows if row.platform == platform}
+    found = [
+        row for row in rows
+        if (row.platform == platform or (row.festival, row.year) not in own)
+        and min(row.presale_from or row.starts_on, row.starts_on) <= day <= row.ends_on
+    ]
+    nearest = min(found, key=lambda row: abs((day - row.day).days), default=None)
+    return (nearest, (day - nearest.day).days) if nearest else None
+
+
+@functools.cache
+def _statutory(year: int) -> frozenset[dt.date]:
+    return frozenset(holidays.China(years=year))
+
+
+@functools.cache
+def day_class(day: dt.date, platform: str) -> str:
+    """`work` or `rest`: on Chinese platforms by the State Council's calendar with its make-up days, else by weekday.
+
+    A year whose make-up days are not announced yet falls back to weekends and statutory holidays.
+    """
+    if platform not in CHINESE:
+        return "rest" if day.weekday() >= 5 else "work"
+    try:
+        return "work" if chinese_calendar.is_workday(day) else "rest"
+    except NotImplementedError:
+        return "rest" if day.weekday() >= 5 or day in _statutory(day.year) else "work"
+
+
+def calendar_gap(day: dt.date) -> bool:
+    """Whether the make-up days of this day's year are not known yet (调休未公布)."""
+    try:
+        chinese_calendar.is_workday(day)
+    except NotImplementedError:
+        return True
+    return False
+
+
+# -------------------------------------------------------------------------------------------------------- the events
+
+
+def event_windows(events: pd.DataFrame) -> pd.DataFrame:
+    """The logged events with the time they are in force: columns of `events` and from, to.
+
+    One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
+    weeks, an outage a day).
+    """
+    lingers = pd.to_timedelta(events["kind"].map(EVENT_DAYS).fillna(1), unit="D")
+    return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)})
+
+
+def _ends(sessions: pd.DataFrame) -> pd.Series:
+    length = pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
+    return sessions["ended_at"].fillna(sessions["started_at"] + length)
+
+
+def _events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    return windows[(windows["from"] <= end) & (windows["to"] >= start)]
+
+
+def coinciding(
+    events: pd.DataFrame, calendar: Iterable[reference.Festival], sessions: pd.DataFrame, session_id: str,
+    verdicts: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
+
+    One row per event: source (log, calendar), kind, what, from, to, expected_direction, metric, logged_after (entered
+    only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
+    """
+    row = sessions.set_index("session_id").loc[session_id]
+    end = _ends(sessions.set_index("session_id")).loc[session_id]
+    logged = _events_over(event_windows(events), row["started_at"], end)
+    found = logged.assign(
+        source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
+        agrees=_agreement(logged, verdicts),
+    )
+    columns = ["source", "kind", "what", "from", "to", "expected_direction", "metric", "logged_after", "agrees"]
+    festival = festival_of(row["started_at"].date(), row["platform"], calendar)
+    if festival is None:
+        return found.reindex(columns=columns).reset_index(drop=True)
+    window, zone = festival[0], row["started_at"].tz
+    marked = pd.DataFrame([{
+        "source": "calendar", "kind": "promotion", "what": window.festival,
+        "from": pd.Timestamp(window.starts_on, tz=zone), "to": pd.Timestamp(window.ends_on, tz=zone) + pd.Timedelta(days=1),
+        "expected_direction": "up", "metric": np.nan, "logged_after": False, "agrees": np.nan,
+    }])
+    return pd.concat([found.reindex(columns=columns), marked[columns]], ignore_index=True) if len(found) else marked[columns]
+
+
+def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series:
+    """Whether the metric that an event names moved as the event says: True, False, or missing where nothing is known."""
+    if verdicts is None or verdicts.empty:
+        return pd.Series(pd.NA, index=logged.index, dtype="boolean")
+    change = logged["metric"].map(verdicts.set_index("metric")["ratio"]) - 1
+    wanted = logged["expected_direction"].map({"up": 1.0, "down": -1.0})
+    return (np.sign(change) == wanted).astype("boolean").mask(change.isna() | wanted.isna())
+
+
+# -------------------------------------------------------------------------------------------- the comparable sessions
+
+
+def hours(sessions: pd.DataFrame) -> pd.Series:
+    """Length of each session in hours, by session_id; from start and end where no duration is given."""
+    stated = sessions["duration_seconds"]
+    spanned = (sessions["ended_at"] - sessions["started_at"]).dt.total_seconds()
+    length = stated.fillna(spanned) / 3600
+    return pd.Series(length.where(length > 0).to_numpy(), index=sessions["session_id"], name="hours")
+
+
+def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+    """What decides whether sessions compare: one row per session, as in `sessions`, with hours, slot, day, festival, offset.
+
+    slot is the minute of the day at which it starts, day is work or rest, festival is the festival's name and year or
+    empty, offset its distance in days from the festival's day.
+    """
+    calendar = tuple(calendar)
+    found = [festival_of(t.date(), p, calendar) for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)]
+    return sessions.assign(
+        hours=hours(sessions).to_numpy(),
+        slot=(sessions["started_at"].dt.hour * 60 + sessions["started_at"].dt.minute).astype(float),
+        day=[day_class(t.date(), p) for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)],
+        festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in found],
+        offset=[float(hit[1]) if hit else np.nan for hit in found],
+    )
+
+
+def _same(values: pd.Series, own: object) -> pd.Series:
+    """Equal to this session's value; two unknown values count as the same, an unknown and a known one do not."""
+    return values.isna() if pd.isna(own) else values.eq(own).fillna(False)
+
+
+def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> list[str]:
+    """For each session the first event it lay under that the reviewed session does not share; empty where none."""
+    found = []
+    for start, end in zip(sessions["started_at"], _ends(sessions), strict=True):
+        over = _events_over(windows, start, end)
+        over = over[[key not in own for key in over.index]]
+        found.append("" if over.empty else str(over["what"].fillna(over["kind"]).iloc[0]))
+    return found
+
+
+def _refusals(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float) -> pd.Series:
+    """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can."""
+    shared = set(_events_over(windows, own["started_at"], own["end"]).index)
+    ratio = others["hours"] / own["hours"]
+    checks = [
+        ("later", others["started_at"] >= own["started_at"]),
+        ("other_room", ~(_same(others["platform"], own["platform"]) & _same(others["room"], own["room"]))),
+        ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
+        ("festival", others["festival"] != own["festival"]),
+        ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
+        ("kind", others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"])),
+        ("length", (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO)),
+    ]
+    reason = pd.Series("", index=others.index, dtype="str")
+    for name, refused in checks:
+        reason = reason.mask((reason == "") & refused, name)
+    return reason
+
+
+def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
+    """The ladder, best first: which sessions each rung takes, and by what the rest is turned away."""
+    apart = (others["slot"] - own["slot"]).abs()
+    slot = np.minimum(apart, 1440 - apart) <= SAME_SLOT_MINUTES
+    host, day = _same(others["host"], own["host"]), others["day"] == own["day"]
+    everyone = pd.Series(True, index=others.index)
+    if own["festival"]:
+        return {"festival_host_slot": host & slot, "festival": everyone}
+    return {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
+
+
+def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
+    apart = (others["slot"] - own["slot"]).abs()
+    slot = np.minimum(apart, 1440 - apart) <= SAME_SLOT_MINUTES
+    reason = pd.Series("day", index=others.index, dtype="str").mask(~_same(others["host"], own["host"]), "host")
+    return reason.mask(~slot, "slot")
+
+
+def _pick(usable: pd.Series, rungs: dict[str, pd.Series], strong: int, weak: int) -> str:
+    """The best rung with enough sessions for a strong verdict, else for a weak one, else the widest."""
+    counts = {name: int((usable & taken).sum()) for name, taken in rungs.items()}
+    for least in (strong, weak):
+        for name, count in counts.items():
+            if count >= least:
+                return name
+    return list(rungs)[-1] if any(counts.values()) else "none"
+
+
+def comparable(
+    sessions: pd.DataFrame, session_id: str, *, events: pd.DataFrame, calendar: Iterable[reference.Festival],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Which sessions are the baseline of this one, and why the others are not; the session itself is never among them.
+
+    One row per other session, newest first: session_id, started_at, host, title, hours, day, festival, chosen (bool),
+    rung, reason, reason_zh, reason_en. Tried in this order, within `baseline_weeks` before: same host, time slot and
+    kind of day; same slot; all outside festivals. A session inside a festival is set against the same festival only.
+    Sessions under a logged event that this one does not share are left out, as are rooms, kinds and lengths that
+    differ. Raises `KeyError` where the session is not in `sessions`.
+    """
+    all_of_them = described(sessions, calendar).assign(end=_ends(sessions))
+    own = all_of_them.set_index("session_id", drop=False).loc[session_id]
+    others = all_of_them[all_of_them["session_id"] != session_id].sort_values("started_at", ascending=False)
+    windows = event_windows(events)
+    refusal = _refusals(others, own, windows, thresholds["baseline_weeks"])
+    rungs = _rungs(others, own)
+    strong, weak = int(thresholds["min_sessions_for_strong"]), int(thresholds["min_sessions_for_verdict"])
+    rung = _pick(refusal == "", rungs, strong, weak)
+    chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
+    reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
+    detail = _details(others, own, windows, reason)
+    return pd.DataFrame({
+        **{name: others[name] for name in ("session_id", "started_at", "host", "title", "hours", "day", "festival")},
+        "chosen": chosen, "rung": rung, "reason": reason,
+        "reason_zh": [REASONS[code][0].format(detail=words[0]) for code, words in zip(reason, detail, strict=True)],
+        "reason_en": [REASONS[code][1].format(detail=words[1]) for code, words in zip(reason, detail, strict=True)],
+    }).reset_index(drop=True)
+
+
+def _details(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, reason: pd.Series) -> list[tuple[str, str]]:
+    shared = set(_events_over(windows, own["started_at"], own["end"]).index)
+    what = _foreign_events(others, windows, shared)
+    made = []
+    for code, festival, event in zip(reason, others["festival"], what, strict=True):
+        zh, en = (festival, festival) if code == "festival" and festival else ("非大促", "no festival")
+        made.append((event, event) if code == "event" else (zh, en))
+    return made
+
+
+def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
+    """What the comparison rests on, from the frame of `comparable`: rung, number of sessions, strong, weak or none."""
+    n = int(chosen["chosen"].sum())
+    rung = str(chosen["rung"].iloc[0]) if n else "none"
+    strength = "strong" if n >= thresholds["min_sessions_for_strong"] else (
+        "weak" if n >= thresholds["min_sessions_for_verdict"] else "none")
+    return Basis(rung, n, strength, *RUNGS[rung])
+
+
+def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+    """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
+
+    A festival session is matched by its offset from the festival's day (a date in the lunar year moves by weeks), any
+    other to ordinary sessions within two weeks of the same date on the same kind of day; the room is the same.
+    """
+    known = described(sessions, calendar)
+    own = known.set_index("session_id").loc[session_id]
+    same = known[_same(known["platform"], own["platform"]) & _same(known["room"], own["room"])]
+    if own["festival"]:
+        name, year = own["festival"].rsplit(" ", 1)
+        near = (same["offset"] - own["offset"]).abs() <= FESTIVAL_DAYS
+        return same[(same["festival"] == f"{name} {int(year) - 1}") & near].reset_index(drop=True)
+    aim = own["started_at"] - pd.Timedelta(weeks=52)
+    near = (same["started_at"] - aim).abs() <= pd.Timedelta(days=YEAR_AGO_DAYS)
+    return same[near & (same["festival"] == "") & (same["day"] == own["day"])].reset_index(drop=True)
+
+
+# --------------------------------------------------------------------------------------------------------- the values
+
+
+def _per_hour(metric: reference.Metric) -> bool:
+    counted = metric.unit in ("users", "times", "count", "money")
+    return metric.denominator is None and counted and metric.numerator not in NOT_PER_HOUR
+
+
+def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
+    """Metrics of sessions that one session can be compared by: no total that has an hourly twin, none that grows with age.
+
+    Refunds, and what is net of them, keep coming for weeks: a young session would always look better.
+    """
+    hourly = {m.numerator for m in registry.values() if m.denominator == "duration_seconds" and not m.minus}
+    found = []
+    for name, metric in registry.items():
+        terms = {metric.numerator, metric.denominator, *metric.minus, *metric.denominator_minus}
+        twin = metric.denominator is None and not metric.minus and metric.numerator in hourly
+        if metric.table == "sessions" and not twin and not terms & AGES:
+            found.append(name)
+    return found
+
+
+def on_one_scale(
+    values: pd.DataFrame, sessions: pd.DataFrame, registry: Mapping[str, reference.Metric]
+) -> pd.DataFrame:
+    """The values of `metrics.by_session` made comparable between sessions of different length: totals become per hour.
+
+    One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only `comparable_metrics` stay.
+    """
+    kept = values[values["metric"].isin(comparable_metrics(registry))]
+    hourly = kept["metric"].map({name: _per_hour(metric) for name, metric in registry.items()}).astype(bool)
+    length = kept["session_id"].map(hours(sessions))
+    return kept.assign(
+        per_hour=hourly, denominator=kept["denominator"].mask(hourly, length),
+        value=kept["value"].mask(hourly, kept["value"] / length),
+    ).reset_index(drop=True)
+
+
+def _pooled(rows: pd.DataFrame, factor: float) -> float:
+    """The baseline: ratio of sums over the sessions; for a value without a denominator its geometric mean."""
+    both = rows.dropna(subset=["numerator", "denominator"])
+    if len(both) and both["denominator"].sum() > 0:
+        return float(both["numerator"].sum() / both["denominator"].sum() * factor)
+    values = rows["value"].dropna()
+    return float(np.exp(np.log(values).mean())) if len(values) and (values > 0).all() else float(values.mean())
+
+
+class _Tested(NamedTuple):
+    lower: float
+    upper: float
+    p_value: float
+    sd: float
+    method: str
+
+
+def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
+    """Values for the log scale: a zero becomes half of the smallest value seen, whatever the currency."""
+    seen = np.r_[past[past > 0], value if value > 0 else []]
+    least = seen.min() / 2 if seen.size else np.nan
+    return (value or least), np.where(past == 0, least, past)
+
+
+def _test(own: pd.Series, past: pd.DataFrame, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
+    """Prediction interval and p-value of one metric: log-t, or a predictive distribution of counts where they are few."""
+    x, n = past["numerator"].to_numpy(float), past["denominator"].to_numpy(float)
+    per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
+    few = np.isfinite(per) and per * min(own["denominator"], np.nanmedian(n)) < FEW
+    counted = metric.proportion or (bool(own["per_hour"]) and metric.unit != "money")
+    if few and counted and np.isfinite(own["numerator"]) and not metric.minus:
+        predict = stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
+        found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
+        sd = stats.session_cv(x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv)
+        return _Tested(found.lower * metric.factor, found.upper * metric.factor, found.p_value, sd,
+                       "beta_binomial" if metric.proportion else "negative_binomial")
+    log = not metric.minus
+    value, history = _positive(own["value"], past["value"].to_numpy(float)) if log else (own["value"], past["value"])
+    bounds = stats.prediction_interval(history, confidence=confidence, log=log)
+    return _Tested(bounds.lower, bounds.upper, stats.prediction_p(value, history, log=log), bounds.sd, "log_t" if log else "t")
+
+
+def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
+    """How much this metric varies between the account's sessions: what a short baseline's own spread is shrunk to."""
+    known = rows.dropna(subset=["numerator", "denominator"])
+    known = known[known["denominator"] > 0]
+    if len(known) < 8 or known["numerator"].sum() <= 0:
+        return stats.PRIOR_CV
+    return max(stats.PRIOR_CV, stats.session_cv(known["numerator"], known["denominator"], proportion=proportion))
+
+
+def _compare_one(name: str, rows: pd.DataFrame, session_id: str, chosen: set, metric: reference.Metric, confidence: float) -> dict:
+    own = rows[rows["session_id"] == session_id].iloc[0]
+    past = rows[rows["session_id"].isin(chosen)].dropna(subset=["value"])
+    usable = np.isfinite(own["value"]) and len(past) > 0
+    cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
+    tested = _test(own, past, metric, confidence, cv) if usable and len(past) > 1 else _Tested(*[np.nan] * 4, "none")
+    return {
+        "metric": name, "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
+        "value": own["value"], "numerator": own["numerator"], "denominator": own["denominator"],
+        "baseline": _pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "lower": tested.lower,
+        "upper": tested.upper, "sd": tested.sd, "p_value": tested.p_value, "method": tested.method,
+    }
+
+
+def verdicts(
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Each metric of this session against the baseline sessions, with the range that they lead one to expect.
+
+    `values` comes from `on_one_scale`. One row per metric that this session has: metric, group, unit, per_hour, value,
+    numerator, denominator, baseline (ratio of sums), n, lower, upper (prediction interval of the value), sd, method,
+    ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics here),
+    unusual (bool), verdict, weak (bool).
+    A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
+    `false_discovery_rate`; better or worse also needs a metric that says which way is good.
+    """
+    chosen = set(chosen_ids) - {session_id}
+    own = values[(values["session_id"] == session_id) & values["value"].notna()]
+    rows = [
+        _compare_one(name, values[values["metric"] == name], session_id, chosen, registry[name], thresholds["confidence"])
+        for name in own["metric"]
+    ]
+    columns = ["metric", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
+               "upper", "sd", "p_value", "method"]
+    return _judged(pd.DataFrame(rows, columns=columns), registry, thresholds)
+
+
+def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]) -> pd.DataFrame:
+    enough = table["n"] >= thresholds["min_sessions_for_verdict"]
+    p = table["p_value"].where(enough)
+    adjusted = pd.Series(stats.benjamini_hochberg(p), index=table.index)
+    unusual = (p <= 1 - thresholds["confidence"]) & (adjusted <= thresholds["false_discovery_rate"])
+    good = table["metric"].map({name: metric.bigger_is_better for name, metric in registry.items()})
+    rising = table["value"] >= table["baseline"]
+    verdict = pd.Series(np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str")
+    verdict = verdict.mask(~unusual | good.isna(), "cannot_tell").mask(p.isna(), "not_comparable")
+    scale = table["baseline"].where(table["baseline"] > 0)
+    return table.assign(
+        p_adjusted=adjusted, ratio=table["value"] / scale, ratio_lower=(table["lower"] / scale).where(enough),
+        ratio_upper=(table["upper"] / scale).where(enough), lower=table["lower"].where(enough),
+        upper=table["upper"].where(enough), unusual=unusual, verdict=verdict,
+        weak=table["n"] < thresholds["min_sessions_for_strong"],
+    )
+
+
+# ----------------------------------------------------------------------------------------------- money, goals, periods
+
+
+def money_at_stake(table: pd.DataFrame, session: pd.Series, registry: Mapping[str, reference.Metric]) -> pd.Series:
+    """What closing the gap to the baseline would have brought in this session, by row of `verdicts`, in its currency.
+
+    For a rate on the way to the sale: gap x people who came to the step x what each of those who took it paid in the
+    end. Only where the value is on the bad side of the baseline and the numerator leads to payment; else `nan`.
+    Each line changes one step and keeps the others: the lines are not to be added.
+    """
+    stake = []
+    for row in table.itertuples():
+        metric = registry[row.metric]
+        gap = (row.baseline - row.value) * (1 if metric.bigger_is_better else -1)
+        reach = session.get(metric.denominator) if metric.denominator else np.nan
+        worth = 1.0 if metric.numerator == "paid_amount" else _paid_per(session, metric.numerator)
+        known = metric.bigger_is_better is True and not metric.minus and gap > 0 and metric.numerator in PATH
+        on_path = metric.denominator in {*PATH, "duration_seconds"}
+        stake.append(gap / metric.factor * reach * worth if known and on_path else np.nan)
+    return pd.Series(stake, index=table.index, dtype="float64")
+
+
+# Columns that lie on the way from being shown the room to having paid, in people, in events, and in orders.
+PATH = {
+    "room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users",
+    "room_exposure_times", "views", "product_exposure_times", "product_click_times", "created_orders", "orders", "units",
+    "paid_amount",
+}
+
+
+def _paid_per(session: pd.Series, column: str) -> float:
+    count, paid = session.get(column, np.nan), session.get("paid_amount", np.nan)
+    return float(paid / count) if count and count > 0 else np.nan
+
+
+def history(values: pd.DataFrame, sessions: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric over the account's sessions: one row per session with started_at, session_id, value, oldest first."""
+    rows = values[values["metric"] == metric].dropna(subset=["value"])
+    started = rows["session_id"].map(sessions.set_index("session_id")["started_at"])
+    return rows.assign(started_at=started)[["started_at", "session_id", "value"]].sort_values("started_at", ignore_index=True)
+
+
+def against(
+    values: pd.DataFrame, session_id: str, ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame | None = None, confidence: float = 0.95,
+) -> pd.DataFrame:
+    """This session against other sessions taken together (环比: the previous one; 同比: last year's; 定基比: a fixed base).
+
+    One row per metric: metric, value, reference (ratio of sums), n, change (fraction), index (定基 = 100), and the
+    change that is ordinary between sessions, ordinary_lower and ordinary_upper, from the spread in `table` (the
+    verdicts) where it is given: a change inside it says nothing.
+    """
+    wanted = set(ids) - {session_id}
+    own = values[(values["session_id"] == session_id) & values["value"].notna()].set_index("metric")
+    others = values[values["session_id"].isin(wanted)].dropna(subset=["value"])
+    rows = []
+    for name, past in others.groupby("metric", sort=False):
+        if name not in own.index:
+            continue
+        reference_value = _pooled(past, registry[name].factor)
+        rows.append((name, own.loc[name, "value"], reference_value, len(past)))
+    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"])
+    scale = made["reference"].where(made["reference"] > 0)
+    made = made.assign(change=made["value"] / scale - 1, index=100 * made["value"] / scale)
+    return made.join(_ordinary(made, table, confidence))
+
+
+def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
+    """The change that this session and n others would show anyway, by the spread of the metric between sessions."""
+    if table is None or table.empty:
+        return pd.DataFrame({"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=made.index)
+    spread = made["metric"].map(table.set_index("metric")["sd"].where(table.set_index("metric")["method"] != "t"))
+    free = made["metric"].map(table.set_index("metric")["n"]) - 1
+    half = distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0)) * spread * np.sqrt(1 + 1 / made["n"])
+    return pd.DataFrame({"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index)
+
+
+def goal_completion(
+    goals: pd.DataFrame, values: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *,
+    registry: Mapping[str, reference.Metric],
+) -> pd.DataFrame:
+    """GMV达成率 and its like: each goal for this session, or for a period it lies in, and how much of it is reached.
+
+    `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
+    period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
+    passed by the end of this session), reached (bool), note. People cannot be added over sessions: such a goal for a
+    period gets no value, and the note says so.
+    """
+    row = sessions.set_index("session_id").loc[session_id]
+    start, end = row["started_at"], _ends(sessions.set_index("session_id")).loc[session_id]
+    ours = goals[(goals["session_id"] == session_id) & goals["period_from"].isna()]
+    around = goals[(goals["period_from"] <= start) & (goals["period_to"].isna() | (goals["period_to"] >= start))]
+    rows = [_goal(goal, values[values["session_id"] == session_id], registry, "session", np.nan) for goal in ours.itertuples()]
+    for goal in around.itertuples():
+        inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
+        elapsed = (end - goal.period_from) / (goal.period_to - goal.period_from) if pd.notna(goal.period_to) else np.nan
+        rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
+    columns = ["scope", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "reached", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float) -> dict:
+    metric = registry.get(goal.metric)
+    rows = values[values["metric"] == goal.metric].dropna(subset=["value"])
+    note, value = "", np.nan
+    if metric is None:
+        note = "unknown_metric"
+    elif len(rows) <= 1:
+        value = float(rows["value"].sum()) if len(rows) else np.nan
+    elif metric.denominator is not None:
+        value = float(rows["numerator"].sum() / rows["denominator"].sum() * metric.factor)
+    elif metric.additive:
+        value = float(rows["value"].sum())
+    else:
+        note = "people_do_not_add"
+    wanted_up = metric is None or metric.bigger_is_better is not False
+    reached = (value >= goal.target) if wanted_up else (value <= goal.target)
+    return {
+        "scope": scope, "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
+        "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
+        "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note,
+    }

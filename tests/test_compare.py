@@ -1,0 +1,371 @@
+"""Which sessions compare, what they lead one to expect, and that quiet sessions stay quiet."""
+
+import csv
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from lunardate import LunarDate
+
+from helpers import compare, metrics, reference, schema
+
+ZONE = "Asia/Shanghai"
+REGISTRY = reference.metrics()
+THRESHOLDS = reference.thresholds()
+CALENDAR = reference.calendar()
+
+
+def sessions_of(*rows: dict) -> pd.DataFrame:
+    """Sessions of one Douyin room, 20:00 to 24:00 by host A, with the fields of each row over these."""
+    made = []
+    for number, row in enumerate(rows):
+        day = pd.Timestamp(row.get("at", "2026-09-01 20:00"), tz=ZONE)
+        made.append({
+            "session_id": f"s{number}", "platform": "douyin", "room": "r", "host": "A", "kind": "daily",
+            "started_at": day, "duration_seconds": 4 * 3600.0, "currency": "CNY", "viewers": 10_000.0,
+            "product_click_users": 2_000.0, "product_exposure_users": 8_000.0, "pay_users": 400.0, "orders": 420.0,
+            "paid_amount": 40_000.0, "room_exposure_users": 100_000.0, "create_users": 500.0,
+            **{key: value for key, value in row.items() if key != "at"},
+        })
+    return schema.conform(pd.DataFrame(made), "sessions", ZONE)
+
+
+def events_of(*rows: dict) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["starts_at", "ends_at", "kind", "what", "expected_direction", "metric", "entered_at"])
+    return schema.conform(frame, "events", ZONE)
+
+
+def comparable(sessions, session_id, events=None):
+    events = events_of() if events is None else events
+    return compare.comparable(sessions, session_id, events=events, calendar=CALENDAR, thresholds=THRESHOLDS)
+
+
+def reason_of(table: pd.DataFrame, session_id: str) -> str:
+    return table.set_index("session_id").loc[session_id, "reason"]
+
+
+# ---------------------------------------------------------------------------------------------------- the calendar
+
+
+def test_calendar_days_are_the_lunar_and_fixed_dates_they_claim():
+    """Spring Festival by the lunar calendar; the others carry their date in their name."""
+    named = {"38": (3, 8), "618": (6, 18), "818": (8, 18), "双11": (11, 11), "双12": (12, 12)}
+    for row in CALENDAR:
+        spring = LunarDate(row.year, 1, 1).to_solar_date()
+        assert row.day == (dt.date(row.year, *named[row.festival]) if row.festival in named else spring), row
+        assert row.starts_on <= row.ends_on and (row.presale_from is None or row.presale_from <= row.starts_on)
+    assert {row.day for row in CALENDAR if row.festival == "春节"} == {
+        dt.date(2024, 2, 10), dt.date(2025, 1, 29), dt.date(2026, 2, 17), dt.date(2027, 2, 6)}
+
+
+def test_calendar_has_every_festival_of_every_year_once_per_platform():
+    keys = [(row.festival, row.platform, row.year) for row in CALENDAR]
+    assert len(keys) == len(set(keys))
+    names = {"38", "618", "818", "双11", "双12", "年货节", "春节"}
+    assert {(f, y) for f, p, y in keys if p == "all"} == {(f, y) for f in names for y in range(2024, 2028)}
+
+
+@pytest.mark.parametrize(("day", "platform", "festival", "offset"), [
+    ("2026-11-11", "douyin", "双11", 0), ("2026-10-17", "douyin", "双11", -25), ("2026-11-13", "taobao", "双11", 2),
+    ("2026-11-14", "douyin", None, None), ("2026-02-17", "douyin", "春节", 0), ("2025-01-29", "douyin", "春节", 0),
+    ("2026-01-25", "douyin", "年货节", -23), ("2025-05-13", "taobao", "618", -36), ("2025-05-13", "douyin", None, None),
+    ("2026-11-11", "tiktok", None, None), ("2026-03-04", "douyin", "38", -4), ("2026-03-02", "douyin", "春节", 13),
+])
+def test_festival_of(day, platform, festival, offset):
+    found = compare.festival_of(dt.date.fromisoformat(day), platform, CALENDAR)
+    assert (found and (found[0].festival, found[1])) == (festival and (festival, offset))
+
+
+@pytest.mark.parametrize(("day", "platform", "expected"), [
+    ("2026-10-01", "douyin", "rest"),   # National Day, a Thursday
+    ("2026-10-10", "douyin", "work"),   # a Saturday made up for it
+    ("2026-10-10", "tiktok", "rest"),   # the same Saturday elsewhere
+    ("2026-09-02", "douyin", "work"), ("2027-02-08", "douyin", "rest"), ("2027-02-09", "tiktok", "work"),
+])
+def test_day_class(day, platform, expected):
+    assert compare.day_class(dt.date.fromisoformat(day), platform) == expected
+
+
+def test_a_year_without_announced_make_up_days_is_said():
+    assert compare.calendar_gap(dt.date(2027, 3, 1)) and not compare.calendar_gap(dt.date(2026, 3, 1))
+
+
+# ------------------------------------------------------------------------------------------ the comparable sessions
+
+
+def evenings(days: int, start: str = "2026-08-24", **fields) -> list[dict]:
+    return [{"at": f"{day:%Y-%m-%d} 20:00", **fields} for day in pd.date_range(start, periods=days)]
+
+
+def test_best_rung_with_five_sessions_wins():
+    rows = evenings(12, "2026-08-31")  # Monday 31 August to Friday 11 September
+    table = comparable(sessions_of(*rows), "s11")
+    assert compare.basis(table, THRESHOLDS)[:3] == ("host_slot_day", 9, "strong")
+    assert {reason_of(table, name) for name in ("s5", "s6")} == {"day"}
+    assert "s11" not in set(table["session_id"])
+
+
+def test_too_few_of_the_same_host_leads_to_the_slot_and_then_to_all():
+    rows = [*evenings(6, host="B"), *evenings(2, "2026-08-31", host="A"), {"at": "2026-09-02 20:00", "host": "A"}]
+    table = comparable(sessions_of(*rows), "s8")
+    assert compare.basis(table, THRESHOLDS)[:3] == ("slot", 8, "strong")
+    noon = [{**row, "at": row["at"].replace("20:00", "12:00")} for row in evenings(6)]
+    table = comparable(sessions_of(*noon, {"at": "2026-09-02 20:00"}), "s6")
+    assert compare.basis(table, THRESHOLDS)[:3] == ("recent", 6, "strong")
+
+
+@pytest.mark.parametrize(("count", "strength"), [(0, "none"), (2, "none"), (3, "weak"), (4, "weak"), (5, "strong")])
+def test_strength_follows_the_number_of_sessions(count, strength):
+    days = ["2026-09-01", "2026-09-02", "2026-09-03", "2026-09-04", "2026-09-07"][:count]
+    table = comparable(sessions_of(*[{"at": f"{day} 20:00"} for day in days], {"at": "2026-09-08 20:00"}), f"s{count}")
+    assert compare.basis(table, THRESHOLDS).n == count
+    assert compare.basis(table, THRESHOLDS).strength == strength
+
+
+@pytest.mark.parametrize(("fields", "reason"), [
+    ({"at": "2026-09-11 20:00"}, "later"), ({"room": "other"}, "other_room"), ({"platform": "taobao"}, "other_room"),
+    ({"at": "2026-06-25 20:00"}, "too_old"), ({"at": "2026-08-17 20:00"}, "festival"), ({"kind": "clearance"}, "kind"),
+    ({"duration_seconds": 3600.0}, "length"), ({"duration_seconds": 13 * 3600.0}, "length"),
+    ({"host": "B"}, "host"), ({"at": "2026-09-02 09:00"}, "slot"), ({"at": "2026-09-05 20:00"}, "day"), ({}, "chosen"),
+])
+def test_reasons(fields, reason):
+    rows = [{"at": "2026-09-02 20:00", **fields}, *evenings(5, "2026-08-24"), {"at": "2026-09-08 20:00"}]
+    table = comparable(sessions_of(*rows), "s6")
+    assert reason_of(table, "s0") == reason
+    assert table["chosen"].eq(table["reason"].eq("chosen")).all()
+    assert table["reason_zh"].ne("").all() and table["reason_en"].ne("").all()
+
+
+def test_slot_is_measured_around_midnight():
+    rows = [{"at": f"2026-09-0{day} 23:30"} for day in range(1, 7)]
+    table = comparable(sessions_of(*rows, {"at": "2026-09-08 00:30"}), "s6")
+    assert table.loc[table["day"] == "work", "chosen"].all()
+
+
+def test_a_session_under_an_event_of_its_own_is_left_out_and_a_shared_event_is_not_held_against_it():
+    rows = [*evenings(6, "2026-08-31"), {"at": "2026-09-08 20:00"}]
+    outage = {"starts_at": pd.Timestamp("2026-09-01 21:00", tz=ZONE), "kind": "outage", "what": "直播间黑屏"}
+    table = comparable(sessions_of(*rows), "s6", events_of({**outage, "ends_at": pd.Timestamp("2026-09-01 22:00", tz=ZONE)}))
+    assert reason_of(table, "s1") == "event" and table["reason"].eq("event").sum() == 1
+    assert "直播间黑屏" in table.set_index("session_id").loc["s1", "reason_zh"]
+    redesign = events_of({**outage, "kind": "platform_redesign", "what": "改版"})
+    assert reason_of(comparable(sessions_of(*rows), "s6", redesign), "s2") == "chosen"
+    ended = events_of({**outage, "kind": "platform_redesign", "ends_at": pd.Timestamp("2026-09-03 12:00", tz=ZONE)})
+    assert reason_of(comparable(sessions_of(*rows), "s6", ended), "s2") == "event"
+
+
+def test_a_festival_session_is_set_against_its_own_festival_only():
+    rows = [*evenings(8, "2026-10-08"), *evenings(6, "2026-11-02"), {"at": "2026-11-10 20:00"}]
+    table = comparable(sessions_of(*rows), "s14")
+    assert compare.basis(table, THRESHOLDS)[:2] == ("festival_host_slot", 6)
+    assert set(table.loc[table["chosen"], "festival"]) == {"双11 2026"}
+    assert reason_of(table, "s0") == "festival"
+
+
+def test_year_ago_is_by_festival_offset_not_by_date():
+    """2026-02-17 is New Year's Day of the lunar year, 2025-02-17 long after it; 2025-01-29 is the day to compare."""
+    sessions = sessions_of({"at": "2025-01-29 20:00"}, {"at": "2025-02-17 20:00"}, {"at": "2026-02-17 20:00"})
+    assert compare.year_ago(sessions, "s2", calendar=CALENDAR)["session_id"].tolist() == ["s0"]
+    plain = sessions_of({"at": "2025-09-04 20:00"}, {"at": "2025-09-06 20:00"}, {"at": "2026-09-03 20:00"})
+    assert compare.year_ago(plain, "s2", calendar=CALENDAR)["session_id"].tolist() == ["s0"]
+    assert compare.year_ago(plain, "s0", calendar=CALENDAR).empty
+
+
+# ------------------------------------------------------------------------------------------------------- the values
+
+
+def scaled(sessions: pd.DataFrame, ids: list[str] | None = None) -> pd.DataFrame:
+    ids = ids or compare.comparable_metrics(REGISTRY)
+    return compare.on_one_scale(metrics.by_session(sessions, ids, registry=REGISTRY), sessions, REGISTRY)
+
+
+def test_totals_are_compared_per_hour_and_rates_as_they_are():
+    sessions = sessions_of({}, {"duration_seconds": 2 * 3600.0, "created_amount": 10_000.0})
+    values = scaled(sessions).set_index(["session_id", "metric"])["value"]
+    assert values["s0", "viewers_per_hour"] == 2_500 and values["s1", "viewers_per_hour"] == 5_000
+    assert values["s1", "created_amount"] == 5_000 and values["s1", "uv_value"] == 4
+
+
+def test_metrics_that_grow_with_age_or_stand_twice_are_not_compared():
+    ids = set(compare.comparable_metrics(REGISTRY))
+    assert not ids & {"refund_rate_amount", "refund_amount", "net_amount", "profit", "viewers", "paid_amount", "orders"}
+    assert {"viewers_per_hour", "paid_per_hour", "orders_per_hour", "uv_value", "avg_watch_seconds", "new_fans"} <= ids
+
+
+def noisy(rng: np.random.Generator, count: int, sd: float = 0.12, last: float = 1.0) -> pd.DataFrame:
+    """Sessions on working-day evenings whose volumes and rates vary by `sd`; the last one's pay rate is multiplied."""
+    days = [d for d in pd.date_range("2026-07-01", "2026-09-30") if compare.day_class(d.date(), "douyin") == "work"][-count:]
+    rows = []
+    for number, day in enumerate(days):
+        vary = np.exp(rng.normal(0, sd, 6))
+        viewers = round(12_000 * vary[0])
+        exposed = rng.binomial(viewers, min(0.8 * vary[1], 0.99))
+        clicked = rng.binomial(exposed, min(0.3 * vary[2], 0.99))
+        created = rng.binomial(clicked, min(0.25 * vary[3], 0.99))
+        paid = rng.binomial(created, min(0.8 * vary[4] * (last if number == count - 1 else 1), 0.99))
+        rows.append({"at": f"{day:%Y-%m-%d} 20:00", "viewers": viewers, "product_exposure_users": exposed,
+                     "product_click_users": clicked, "create_users": created, "pay_users": paid, "orders": paid,
+                     "room_exposure_users": viewers * 8, "paid_amount": paid * 90 * vary[5]})
+    return sessions_of(*rows)
+
+
+def judged(sessions: pd.DataFrame) -> pd.DataFrame:
+    own = sessions["session_id"].iloc[-1]
+    chosen = sessions["session_id"].iloc[:-1]
+    return compare.verdicts(scaled(sessions), own, chosen, registry=REGISTRY, thresholds=THRESHOLDS)
+
+
+def test_verdicts_by_hand():
+    rates = [0.20, 0.22, 0.18, 0.21, 0.19]
+    rows = [{"product_click_users": 1_000.0, "pay_users": 1_000 * rate} for rate in rates]
+    found = judged(sessions_of(*rows, {"product_click_users": 1_000.0, "pay_users": 100.0})).set_index("metric").loc["click_pay_rate"]
+    logs = np.log((1_000 * np.array(rates) + 0) / 1_000)
+    half = 2.776445 * logs.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    assert found["baseline"] == pytest.approx(0.2) and found["value"] == pytest.approx(0.1)
+    assert [found["lower"], found["upper"]] == pytest.approx(list(np.exp(logs.mean() + half * np.array([-1, 1]))), rel=1e-6)
+    assert found["verdict"] == "worse" and found["ratio"] == pytest.approx(0.5) and not found["weak"]
+
+
+def test_direction_follows_what_is_good():
+    rows = [{"ad_cost": cost} for cost in (900.0, 1000.0, 1100.0, 950.0, 1050.0)]
+    found = judged(sessions_of(*rows, {"ad_cost": 4_000.0})).set_index("metric")
+    assert found.loc["cost_per_viewer", "verdict"] == "worse" and found.loc["ad_roi", "verdict"] == "worse"
+    assert found.loc["ad_cost", "unusual"] and found.loc["ad_cost", "verdict"] == "cannot_tell"
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(2, "not_comparable"), (3, "worse")])
+def test_two_sessions_give_no_verdict(count, verdict):
+    rows = [{"pay_users": 400.0 + number} for number in range(count)]
+    found = judged(sessions_of(*rows, {"pay_users": 100.0})).set_index("metric").loc["room_conversion"]
+    assert found["verdict"] == verdict and found["weak"]
+    assert np.isnan(found["lower"]) == (count == 2) and found["baseline"] > 0
+
+
+def test_the_session_is_never_in_its_own_baseline():
+    sessions = noisy(np.random.default_rng(1), 7)
+    values, ids = scaled(sessions), sessions["session_id"]
+    with_itself = compare.verdicts(values, ids.iloc[-1], ids, registry=REGISTRY, thresholds=THRESHOLDS)
+    pd.testing.assert_frame_equal(with_itself, judged(sessions))
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_a_quiet_session_is_seldom_flagged(n):
+    """Nothing happened; before the false-discovery screen a metric is flagged about one time in twenty, after it hardly ever.
+
+    Each of 60 sessions against the n before it (they overlap, so the bounds are wide; test_stats has the sharp ones).
+    """
+    ids = ["viewers_per_hour", "product_click_rate", "click_create_rate", "create_pay_rate", "customer_price", "uv_value"]
+    sessions = noisy(np.random.default_rng(n), 60 + n)
+    values, names = scaled(sessions, ids), sessions["session_id"]
+    tables = [
+        compare.verdicts(values, names[i], names[i - n:i], registry=REGISTRY, thresholds=THRESHOLDS) for i in range(n, 60 + n)
+    ]
+    flagged = pd.concat(tables)["p_value"] < 0.05
+    assert len(flagged) == 360 and 0.015 <= flagged.mean() <= 0.09
+    assert np.mean([table["verdict"].isin(["better", "worse"]).any() for table in tables]) <= 0.15
+
+
+def test_a_broken_step_is_found_and_named():
+    """The pay rate is cut to 55 %: it is called worse every time, the steps before it hardly ever."""
+    rng, found, wrong = np.random.default_rng(5), 0, 0
+    ids = ["product_click_rate", "click_create_rate", "create_pay_rate", "customer_price"]
+    for _ in range(20):
+        sessions = noisy(rng, 13, last=0.55)
+        names = sessions["session_id"]
+        table = compare.verdicts(scaled(sessions, ids), names.iloc[-1], names, registry=REGISTRY, thresholds=THRESHOLDS)
+        worse = set(table.loc[table["verdict"] == "worse", "metric"])
+        found, wrong = found + ("create_pay_rate" in worse), wrong + len(worse - {"create_pay_rate"})
+    assert found >= 19 and wrong <= 4
+
+
+def test_a_zero_does_not_depend_on_the_currency():
+    rows = [{"paid_amount": paid} for paid in (100.0, 0.0, 120.0, 90.0, 110.0)]
+    plain = judged(sessions_of(*rows, {"paid_amount": 0.0})).set_index("metric").loc["paid_per_hour"]
+    rupiah = [{"paid_amount": 2_000 * row["paid_amount"]} for row in rows]
+    other = judged(sessions_of(*rupiah, {"paid_amount": 0.0})).set_index("metric").loc["paid_per_hour"]
+    assert plain["p_value"] == pytest.approx(other["p_value"]) and plain["upper"] * 2_000 == pytest.approx(other["upper"])
+
+
+def test_money_at_stake_is_gap_times_people_times_what_they_pay():
+    rows = [{}, {}, {}, {}, {}]
+    sessions = sessions_of(*rows, {"product_click_users": 1_000.0, "pay_users": 200.0, "paid_amount": 20_000.0})
+    table = judged(sessions)
+    stake = compare.money_at_stake(table, sessions.iloc[-1], REGISTRY).set_axis(table["metric"])
+    # click rate 2000/8000 before, 1000/8000 now: 1000 clicks missing, each worth 20 000 / 1 000 now
+    assert stake["product_click_rate"] == pytest.approx((0.25 - 0.125) * 8_000 * 20)
+    assert stake["customer_price"] != stake["customer_price"] and stake["click_pay_rate"] != stake["click_pay_rate"]
+    assert stake["uv_value"] == pytest.approx((4 - 2) * 10_000)
+    assert stake["paid_per_hour"] == pytest.approx(20_000)
+    assert np.isnan(stake.get("peak_online", np.nan))
+
+
+def test_against_the_previous_session_says_what_change_is_ordinary():
+    sessions = noisy(np.random.default_rng(3), 9)
+    table = judged(sessions)
+    found = compare.against(scaled(sessions), "s8", ["s7"], registry=REGISTRY, table=table).set_index("metric").loc["uv_value"]
+    sd, now, before = table.set_index("metric").loc["uv_value", "sd"], *[
+        sessions.set_index("session_id").eval("paid_amount / viewers")[name] for name in ("s8", "s7")]
+    assert found["change"] == pytest.approx(now / before - 1) and found["index"] == pytest.approx(100 * now / before)
+    assert found["ordinary_upper"] == pytest.approx(np.exp(2.364624 * sd * np.sqrt(2)) - 1, rel=1e-5)
+
+
+def test_several_reference_sessions_are_taken_as_a_ratio_of_sums():
+    sessions = sessions_of({"viewers": 1_000.0, "paid_amount": 10_000.0}, {"viewers": 9_000.0, "paid_amount": 18_000.0}, {})
+    found = compare.against(scaled(sessions), "s2", ["s0", "s1", "s2"], registry=REGISTRY).set_index("metric")
+    assert found.loc["uv_value", "reference"] == pytest.approx(2.8) and found.loc["uv_value", "n"] == 2
+
+
+# ------------------------------------------------------------------------------------------------- goals and events
+
+
+def goals_of(*rows: dict) -> pd.DataFrame:
+    columns = list(reference.tables()["goals"].columns)
+    return schema.conform(pd.DataFrame(rows, columns=columns), "goals", ZONE)
+
+
+def test_goals_of_the_session_and_of_the_month():
+    sessions = sessions_of(*evenings(3, "2026-09-01"))
+    values = metrics.by_session(sessions, ["paid_amount", "viewers", "uv_value"], registry=REGISTRY)
+    month = {"period_from": pd.Timestamp("2026-09-01", tz=ZONE), "period_to": pd.Timestamp("2026-10-01", tz=ZONE)}
+    goals = goals_of(
+        {"session_id": "s2", "metric": "paid_amount", "target": 50_000}, {"session_id": "s1", "metric": "paid_amount", "target": 1},
+        {"metric": "paid_amount", "target": 400_000, **month}, {"metric": "viewers", "target": 30_000, **month},
+        {"metric": "uv_value", "target": 4, **month}, {"metric": "nonsense", "target": 4, **month},
+    )
+    found = compare.goal_completion(goals, values, sessions, "s2", registry=REGISTRY)
+    assert found["value"].tolist()[:2] == [40_000, 120_000] and found["completion"].tolist()[:2] == [0.8, 0.3]
+    assert found["note"].tolist() == ["", "", "people_do_not_add", "", "unknown_metric"]
+    assert found["value"].iloc[3] == pytest.approx(4) and bool(found["reached"].iloc[3])
+    assert found["elapsed"].iloc[1] == pytest.approx(3 / 30, abs=1e-9)
+
+
+def test_events_that_coincide_say_when_they_were_logged_and_whether_they_agree():
+    sessions = sessions_of(*evenings(6, "2026-11-02"))
+    start = sessions["started_at"].iloc[-1]
+    events = events_of(
+        {"starts_at": start - pd.Timedelta(days=3), "kind": "ads_change", "what": "放量", "expected_direction": "up",
+         "metric": "viewers_per_hour", "entered_at": start - pd.Timedelta(days=3)},
+        {"starts_at": start + pd.Timedelta(hours=1), "kind": "outage", "what": "卡顿", "expected_direction": "down",
+         "metric": "viewers_per_hour", "entered_at": start + pd.Timedelta(days=1)},
+        {"starts_at": start - pd.Timedelta(days=60), "kind": "price", "what": "旧事", "entered_at": start},
+    )
+    moved = pd.DataFrame({"metric": ["viewers_per_hour"], "ratio": [0.6]})
+    found = compare.coinciding(events, CALENDAR, sessions, "s5", moved)
+    assert found["what"].tolist() == ["放量", "卡顿", "双11"]
+    assert found["logged_after"].tolist() == [False, True, False]
+    assert found["agrees"].tolist()[:2] == [False, True]
+    assert compare.coinciding(events_of(), CALENDAR, sessions_of({}), "s0").empty
+
+
+def test_calendar_file_has_no_columns_but_those_of_its_model():
+    path = reference.SHIPPED / "calendar.csv"
+    with path.open(encoding="utf-8") as handle:
+        assert next(csv.reader(handle)) == list(reference.Festival.model_fields)
+
+
+def test_session_named_wrongly_is_a_key_error():
+    with pytest.raises(KeyError):
+        comparable(sessions_of({}), "nope")
+    alone = compare.basis(comparable(sessions_of({}), "s0"), THRESHOLDS)
+    assert (alone.rung, alone.n, alone.strength) == ("none", 0, "none")
