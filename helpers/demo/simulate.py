@@ -289,7 +289,7 @@ def _sessions(
     watch = 66 * np.exp(totals["watch"])
     average = people * watch / plan["duration_seconds"].to_numpy()
     fan_share = np.round(_odds(np.full(n, 0.24), np.exp(totals["fan"])), 4)
-    comments = rng.poisson(0.03 * people * np.exp(totals["comment"]))
+    comments = rng.poisson(0.02 * people * np.exp(totals["comment"]))
     commenters = np.round(comments * rng.uniform(0.5, 0.6, n)).astype(int)
     likes = rng.poisson(1.1 * people * np.exp(totals["like"]))
     shares = rng.poisson(0.006 * people * np.exp(totals["share"]))
@@ -413,6 +413,7 @@ def _story_truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) 
         "event": {"kind": "platform_redesign", "from": str(redesign["from"]), "to": str(redesign["to"]),
                   "metric": "exposure_view_rate", "factor": redesign["factor"], "log_effect": float(np.log(redesign["factor"])),
                   "sessions": plan.loc[planted.enter != 1, "session_id"].tolist()},
+        "null_event": shop()["null_event"],
         "plan_session": planned_at,
         "plan_worked": {"plan_id": "D1", "metric": "follow_rate", "multiplier": ACTION_MULTIPLIER, "before": before, "after": after},
         "plan_failed": {"plan_id": "D2", "metric": "interaction_rate", "multiplier": 1.0, "before": before, "after": after},
