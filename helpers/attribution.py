@@ -6,6 +6,7 @@ unattributed with the reason, never guessed.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from helpers import reference
@@ -68,29 +69,23 @@ def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFra
 
 
 def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
-    """Per time: the last window that had opened and its count of windows that hold the time (0, 1, or 2 for more).
+    """Per time: the session that holds it (first) and how many do (size); one that is running beats one held by margins only.
 
-    Where two windows hold a time only through their margins, the one whose session was really running wins.
+    The answer changes only at the ends of windows, so it is worked out once for each end and each gap between two.
     """
-    rows = pd.DataFrame({"at": times, "row": range(len(times))}).dropna(subset=["at"])
-    pairs = []
-    for column in ("opens", "starts"):
-        ordered = windows.sort_values(column)
-        bounds = ordered[column].searchsorted(rows["at"], side="right") - 1
-        for back in range(3):  # a time lies in few windows: the sessions running then and the ones just ended
-            place = bounds - back
-            valid = place >= 0
-            picked = ordered.iloc[place[valid]]
-            held = rows[valid].assign(
-                session_id=picked["session_id"].to_numpy(), starts=picked["starts"].to_numpy(),
-                ends=picked["ends"].to_numpy(), opens=picked["opens"].to_numpy(), closes=picked["closes"].to_numpy(),
-            )
-            pairs.append(held[(held["at"] >= held["opens"]) & (held["at"] <= held["closes"])])
-    every = pd.concat(pairs).drop_duplicates(["row", "session_id"])
-    every["running"] = (every["at"] >= every["starts"]) & (every["at"] <= every["ends"])
-    best = every[every["running"] == every.groupby("row")["running"].transform("max")]
-    counted = best.groupby("row")["session_id"].agg(["first", "size"])
-    return counted.reindex(range(len(times)))
+    ends = {name: windows[name].astype("int64").to_numpy() for name in ("opens", "starts", "ends", "closes")}
+    points = np.unique(np.concatenate(list(ends.values())))
+    gaps = np.append((points[:-1] + points[1:]) / 2, np.inf)
+    moments = np.stack([points, gaps], axis=1).ravel()[:, None]
+    held = (moments >= ends["opens"]) & (moments <= ends["closes"])
+    running = held & (moments >= ends["starts"]) & (moments <= ends["ends"])
+    best = np.where(running.any(axis=1, keepdims=True), running, held)
+    clock = times.astype("int64").to_numpy()
+    place = np.searchsorted(points, clock, side="right") - 1
+    moment = np.where((place >= 0) & times.notna().to_numpy(), 2 * place + (points[place] != clock), -1)
+    size = np.where(moment >= 0, best.sum(axis=1)[moment], 0)
+    first = windows["session_id"].to_numpy()[best.argmax(axis=1)[moment]]
+    return pd.DataFrame({"first": first, "size": size}, index=times.index)
 
 
 def _by_time(frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, early: float, late: float) -> tuple[pd.Series, pd.Series]:
@@ -112,7 +107,7 @@ def _by_time(frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, e
         if mine.empty:
             continue
         index = frame.index[places]
-        held = _within(times.loc[index], mine).set_axis(index)
+        held = _within(times.loc[index], mine)
         found.loc[index] = held["first"].where(held["size"] == 1)
         why.loc[index] = why.loc[index].mask(held["size"] > 1, "several_sessions")
     return found, why.mask(found.notna())

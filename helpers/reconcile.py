@@ -10,6 +10,23 @@ PARTS = {"products": ("orders", "units", "paid_amount"), "traffic": ("orders", "
 LIGHTS = ("red", "amber", "green", "grey")
 
 
+def contributions(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Which file gave how much to this session: one row per canonical table x file, with table, file, sheet and rows."""
+    parts = [
+        frame.groupby(["source_file", "source_sheet"], dropna=False, as_index=False).size().assign(table=name)
+        for name, frame in tables.items() if len(frame) and "source_file" in frame
+    ]
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["table", "source_file", "source_sheet", "size"])
+    return found.rename(columns={"source_file": "file", "source_sheet": "sheet", "size": "rows"})[["table", "file", "sheet", "rows"]]
+
+
+def files_to_show(files: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """The ledger's rows that a reader of one session needs: sheets that gave it rows, and all that had a problem or rows aside."""
+    ours = pd.MultiIndex.from_frame(parts[["file", "sheet"]].astype("str").fillna(""))
+    every = pd.MultiIndex.from_frame(files[["file", "sheet"]].astype("str").fillna(""))
+    return files[every.isin(ours) | files["problem"].notna() | (files["rows_aside"] > 0)].reset_index(drop=True)
+
+
 def checks(
     session: pd.Series, tables: dict[str, pd.DataFrame], *, thresholds: dict[str, float],
 ) -> pd.DataFrame:
@@ -97,6 +114,6 @@ def _check(table: str, column: str, total: float, parts: float, thresholds: dict
     limits = (("green", thresholds["reconcile_green"]), ("amber", thresholds["reconcile_amber"]))
     light = "grey" if pd.isna(relative) else next((name for name, limit in limits if abs(relative) <= limit), "red")
     return {
-        "check": f"{table}.{column}", "label_zh": f"{part.zh}合计 ÷ 场次：{whole.zh}", "label_en": f"{part.en} vs session: {whole.en.lower()}",
+        "check": f"{table}.{column}", "label_zh": f"{part.zh}合计 对 场次总数：{whole.zh}", "label_en": f"{part.en} vs session total: {whole.en.lower()}",
         "total": total, "parts": parts, "difference": difference, "relative": relative, "light": light,
     }
