@@ -1,0 +1,479 @@
+"""The session by itself: its key figures, its funnels by source and by product, and its minutes.
+
+Nothing here is a judgement against the account's history (that is `compare`): a slice is set against the other slices
+of the same session, and every rate travels with its interval. People are de-duplicated within one row of a table, so
+slices are never added up to people; where "the others together" are needed, people count once in every slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import fisher_exact
+
+from helpers import findings, metrics, reference, stats, text
+from helpers.metrics import MetricError
+from helpers.reference import Funnel, Metric
+
+NOTEBOOK = "02_funnel"
+GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
+CURVES = [
+    "online", "entered", "left", "comments", "likes", "new_fans", "product_exposure_users", "product_click_users",
+    "orders", "paid_amount",
+]
+SOURCE_METRICS = [
+    "exposure_view_rate", "product_click_rate", "click_pay_rate", "room_conversion", "view_order_rate_times",
+    "avg_watch_seconds", "uv_value", "ad_roi",
+]
+PRODUCT_METRICS = [
+    "item_click_rate", "item_click_pay_rate", "item_exposure_pay_rate", "item_exposure_value", "item_customer_price",
+]
+
+
+# ---- key figures -------------------------------------------------------------------------------------------------
+
+
+def key_figures(
+    session: pd.DataFrame, registry: Mapping[str, Metric], *, groups: Sequence[str] = GROUPS, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Every metric of one session, in the textbook's groups (直播复盘与售后跟踪: 流量、粉丝、互动、点击、转化, then sales).
+
+    `session` is the session's row of `sessions`. One row per metric, in the registry's order; columns: group, metric,
+    label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh, formula_en, description_zh, description_en; value
+    is nan where the session's exports do not carry a term. Raises `MetricError` for more than one row.
+    """
+    ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in groups]
+    values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
+    words = metrics.glossary(registry, ids)
+    figures = words.merge(values[["metric", "value", "ci_lower", "ci_upper"]], on="metric", validate="one_to_one")
+    rank = figures["group"].map({name: place for place, name in enumerate(groups)})
+    return figures.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
+    if len(frame) != 1:
+        raise MetricError(f"expected the one row of a session, found {len(frame)}: people of several are not added up")
+    return frame
+
+
+# ---- funnels -----------------------------------------------------------------------------------------------------
+
+
+def steps(row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
+    """The steps of one funnel for one row (a session, a source, a product), each against the step before and the first.
+
+    One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events where the funnel's
+    unit is times; nan where the export lacks it), previous (the last known step before), rate_of_previous, ci_lower,
+    ci_upper, rate_of_first, first_lower, first_upper, grows. Wilson intervals for funnels of people only. `grows` marks
+    a step larger than the one before: no funnel, so its numbers come from different definitions or have gaps.
+    Raises `MetricError` for a frame of several rows (by_rows does those one by one).
+    """
+    row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
+    table = pd.DataFrame({
+        "step": range(1, len(funnel.steps) + 1), "column": [step.column for step in funnel.steps],
+        "label_zh": [step.zh for step in funnel.steps], "label_en": [step.en for step in funnel.steps],
+        "users": [_number(row, step.column) for step in funnel.steps],
+    })
+    known = table["users"].dropna()
+    before, first = known.shift(), known.iloc[0] if len(known) else np.nan
+    of_people = funnel.unit == "users" and funnel.mixed_units is None
+    lower, upper = _bounds(known, before, of_people, confidence)
+    first_lower, first_upper = _bounds(known, known * 0 + first, of_people, confidence)
+    return table.assign(
+        previous=table["column"].loc[known.index].shift().reindex(table.index),
+        rate_of_previous=_rate(known, before), ci_lower=lower, ci_upper=upper,
+        rate_of_first=_rate(known, known * 0 + first), first_lower=first_lower, first_upper=first_upper,
+        grows=(known > before).reindex(table.index, fill_value=False),
+    )
+
+
+def by_rows(frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95) -> pd.DataFrame:
+    """The steps of every row of a frame, with its `key` before them: one row per key value x step."""
+    parts = [steps(row, funnel, confidence=confidence).assign(**{key: row[key]}) for _, row in frame.iterrows()]
+    if not parts:
+        return pd.DataFrame(columns=[key, "step", "column", "users", "rate_of_previous", "ci_lower", "ci_upper"])
+    made = pd.concat(parts, ignore_index=True)
+    return made[[key, *made.columns.drop(key)]]
+
+
+def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
+    """The steps that have a number, with `label` in the language asked for, as the funnel chart takes them."""
+    return table[table["users"].notna()].assign(label=lambda t: t[f"label_{lang}"]).reset_index(drop=True)
+
+
+def _number(row: pd.Series, column: str) -> float:
+    value = row.get(column, np.nan)
+    return float(value) if pd.notna(value) else np.nan
+
+
+def _rate(above: pd.Series, below: pd.Series) -> pd.Series:
+    return above / below.where(below != 0)
+
+
+def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float) -> tuple[pd.Series, pd.Series]:
+    if not wanted:
+        return above * np.nan, above * np.nan
+    lower, upper = stats.wilson(above, below, confidence=confidence)
+    return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
+
+
+# ---- a slice against the others of the session -------------------------------------------------------------------
+
+
+def against_others(
+    frame: pd.DataFrame, *, numerator: str, denominator: str, min_people: float, confidence: float = 0.95,
+    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+) -> pd.DataFrame:
+    """Each row's rate against that of all other rows together, people counting once in each row.
+
+    One row per row of `frame`, same index. Columns: people (the denominator), rate, ci_lower, ci_upper (Wilson),
+    others_rate, ratio (rate ÷ others_rate), ratio_lower, ratio_upper, p_value (Fisher's exact test), p_adjusted
+    (Benjamini-Hochberg over the rows tested), standing: above, below (p_adjusted within the false discovery rate and
+    the rate off by at least `least_effect`), cannot_tell, too_few (fewer than `min_people`: shown, not judged).
+    For slices of one session only; between sessions a rate varies more than this test knows.
+    """
+    x, n = frame[numerator].astype(float), frame[denominator].astype(float)
+    usable = x.notna() & (n > 0) & (x <= n)
+    lower, upper = stats.wilson(x, n, confidence=confidence)
+    judged = usable & (n >= min_people) & (usable.sum() > 1)
+    x_others, n_others = x[usable].sum() - x, n[usable].sum() - n
+    pairs = list(zip(x, n, x_others, n_others, strict=True))
+    ratios = [stats.ratio(*p, confidence=confidence) if ok else (np.nan,) * 3 for p, ok in zip(pairs, judged, strict=True)]
+    p_values = np.array([_fisher(*p) if ok else np.nan for p, ok in zip(pairs, judged, strict=True)], dtype=float)
+    table = pd.DataFrame(ratios, columns=["ratio", "ratio_lower", "ratio_upper"], index=frame.index).assign(
+        people=n, rate=x / n.where(n > 0), ci_lower=lower, ci_upper=upper,
+        others_rate=(x_others / n_others.where(n_others > 0)).where(judged), p_value=p_values,
+        p_adjusted=stats.benjamini_hochberg(p_values),
+    )
+    sure = (table["p_adjusted"] <= false_discovery_rate) & ((table["rate"] / table["others_rate"] - 1).abs() >= least_effect)
+    standing = np.select(
+        [~usable, ~judged, sure & (table["rate"] > table["others_rate"]), sure],
+        ["unknown", "too_few", "above", "below"], "cannot_tell",
+    )
+    columns = ["people", "rate", "ci_lower", "ci_upper", "others_rate", "ratio", "ratio_lower", "ratio_upper", "p_value", "p_adjusted"]
+    return table[columns].assign(standing=pd.Series(standing, index=frame.index, dtype="str"))
+
+
+def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
+    if n_others <= 0 or x_others > n_others:
+        return np.nan
+    return float(fisher_exact([[x, n - x], [x_others, n_others - x_others]]).pvalue)
+
+
+# ---- traffic sources ---------------------------------------------------------------------------------------------
+
+
+def by_source(
+    traffic: pd.DataFrame, registry: Mapping[str, Metric], *, min_people: float, confidence: float = 0.95,
+    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+) -> pd.DataFrame:
+    """The session's leaf sources side by side, the largest first: structure, rates, and conversion against the others.
+
+    One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of the sum over
+    sources; a viewer who came through two of them counts in both), paid_amount, ad_cost, the values of
+    SOURCE_METRICS, and of the room conversion ci_lower, ci_upper, others_rate, ratio, ratio_lower, ratio_upper,
+    p_adjusted, standing (see against_others; `unknown` where the export has no paying users by source).
+    """
+    order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
+    rows = traffic.iloc[order].reset_index(drop=True)
+    compared = against_others(
+        rows, numerator="pay_users", denominator="viewers", min_people=min_people, confidence=confidence,
+        false_discovery_rate=false_discovery_rate, least_effect=least_effect,
+    )
+    kept = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
+    table = kept.assign(viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"]))
+    table = table.join(_wide(rows, SOURCE_METRICS, registry, "source"), on="source")
+    return table.join(compared.drop(columns=["people", "rate", "p_value"]))
+
+
+def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
+    """Paid against organic sources: one row per kind (付费 / 自然 / not said), people counting once in every source.
+
+    Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources), visit_share,
+    paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a term is missing; no intervals).
+    """
+    kind = traffic["is_paid"].map({True: "paid", False: "organic"}).astype("str").where(traffic["is_paid"].notna(), "unknown")
+    rows = traffic.assign(is_paid=kind)
+    sums = rows.groupby("is_paid")[["viewers", "paid_amount", "ad_cost"]].sum(min_count=1)
+    ids = ["room_conversion", "uv_value", "ad_roi"]
+    rates = metrics.evaluate(rows, ids, registry=registry, by="is_paid", count_per_slice=True)
+    wide = rates.pivot(index="is_paid", columns="metric", values="value").reindex(columns=ids)
+    table = sums.rename(columns={"viewers": "visits"}).assign(sources=rows.groupby("is_paid").size()).join(wide)
+    shares = table.assign(visit_share=_share(table["visits"]), paid_share=_share(table["paid_amount"]))
+    columns = ["sources", "visits", "visit_share", "paid_amount", "paid_share", "ad_cost", *ids]
+    return shares[columns].reset_index()
+
+
+def _share(values: pd.Series) -> pd.Series:
+    total = values.sum(min_count=1)
+    return values / (total if pd.notna(total) and total != 0 else np.nan)
+
+
+def _wide(rows: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], key: str) -> pd.DataFrame:
+    tidy = metrics.evaluate(rows, ids, registry=registry, by=key)
+    return tidy.pivot(index=key, columns="metric", values="value").reindex(columns=ids)
+
+
+# ---- products ----------------------------------------------------------------------------------------------------
+
+
+def by_product(
+    products: pd.DataFrame, registry: Mapping[str, Metric], *, min_people: float, confidence: float = 0.95,
+    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+) -> pd.DataFrame:
+    """The session's products, the best-selling first, with their rates, and a rank only where enough people saw them.
+
+    SKU rows are left out. One row per product. Columns: product_id, name, tier, price, exposure_users, click_users,
+    pay_users, orders, paid_amount, paid_share, the values of PRODUCT_METRICS, click_lower, click_upper,
+    click_standing, click_p_adjusted, pay_lower, pay_upper, pay_standing, pay_p_adjusted (click rate and click-to-pay
+    rate against the other products, see against_others), and rank by paid amount per person exposed (nan under
+    `min_people` exposed people: a few people's luck would be ranked).
+    """
+    rows = products[products["sku_id"].isna()].sort_values("paid_amount", ascending=False, kind="stable", ignore_index=True)
+    options = {
+        "min_people": min_people, "confidence": confidence, "false_discovery_rate": false_discovery_rate,
+        "least_effect": least_effect,
+    }
+    click = against_others(rows, numerator="click_users", denominator="exposure_users", **options)
+    pay = against_others(rows, numerator="pay_users", denominator="click_users", **options)
+    renamed = {"ci_lower": "lower", "ci_upper": "upper", "standing": "standing", "p_adjusted": "p_adjusted"}
+    kept = ["product_id", "name", "tier", "price", "exposure_users", "click_users", "pay_users", "orders", "paid_amount"]
+    table = rows[kept].assign(paid_share=_share(rows["paid_amount"]))
+    table = table.join(_wide(rows, PRODUCT_METRICS, registry, "product_id"), on="product_id")
+    for name, compared in (("click", click), ("pay", pay)):
+        table = table.join(compared[list(renamed)].rename(columns=renamed).add_prefix(f"{name}_"))
+    enough = table["item_exposure_value"].where(table["exposure_users"] >= min_people)
+    return table.assign(rank=enough.rank(ascending=False, method="min"))
+
+
+def quadrant(table: pd.DataFrame) -> pd.DataFrame:
+    """Ranked products over click rate and click-to-pay rate: label, x, y, size (paid amount), as the chart takes them."""
+    known = table[table["rank"].notna() & table["item_click_pay_rate"].notna()]
+    names = known["name"].fillna(known["product_id"])
+    return pd.DataFrame({
+        "label": names, "x": known["item_click_rate"], "y": known["item_click_pay_rate"], "size": known["paid_amount"],
+    }).reset_index(drop=True)
+
+
+def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
+    """Sum over sum over the rows that have both terms, people counting once in each; nan over nobody."""
+    known = frame[[numerator, denominator]].dropna().sum()
+    return float(known[numerator] / known[denominator]) if known[denominator] > 0 else np.nan
+
+
+# ---- minutes -----------------------------------------------------------------------------------------------------
+
+
+def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
+    """Whole minutes since the start of the session; the minute that the session starts in is 0."""
+    return ((times - started_at.floor("min")) / pd.Timedelta("1min")).apply(np.floor)
+
+
+def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
+    """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
+
+    Columns: minute (elapsed), at, those of CURVES, click_rate (product click users ÷ people online: the minute curve's
+    own definition, which is not the session's click rate).
+    """
+    ordered = minutes.sort_values("at", kind="stable", ignore_index=True)
+    online = ordered["online"].where(ordered["online"] > 0)
+    return ordered[["at", *CURVES]].assign(
+        minute=elapsed(ordered["at"], started_at), click_rate=ordered["product_click_users"] / online
+    )[["minute", "at", *CURVES, "click_rate"]]
+
+
+def bands(
+    cues: pd.DataFrame, rundown: pd.DataFrame, names: Mapping[str, str], *, started_at: pd.Timestamp,
+    ended_at: pd.Timestamp,
+) -> pd.DataFrame:
+    """Spans of minutes in which a product was explained: as logged by floor control, else as the rundown planned.
+
+    An explanation lasts to its explain_end, or to the next explanation where nobody logged the end. One row per span:
+    start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage, basis (cues, rundown).
+    `names` gives product names by id.
+    """
+    logged = cues[cues["kind"].isin(["explain_start", "explain_end"])].sort_values("at", kind="stable")
+    if (logged["kind"] == "explain_start").any():
+        spans = logged.assign(start=logged["at"], end=logged["at"].shift(-1), stage=np.nan, basis="cues")
+        spans = spans[spans["kind"] == "explain_start"]
+    else:
+        planned = rundown.sort_values("starts_at", kind="stable")
+        ends = planned["ends_at"].fillna(planned["starts_at"].shift(-1))
+        spans = planned.assign(start=planned["starts_at"], end=ends, basis="rundown")
+    spans = spans.assign(end=spans["end"].fillna(ended_at))
+    start = elapsed(spans["start"], started_at)
+    labels = pd.DataFrame([_band_label(row.product_id, row.stage, names) for row in spans.itertuples()], columns=["label_zh", "label_en"])
+    made = pd.DataFrame({
+        "start_minute": start, "end_minute": np.fmax(elapsed(spans["end"], started_at), start + 1),
+        "product_id": spans["product_id"], "stage": spans["stage"].astype("str"), "basis": spans["basis"],
+    }).reset_index(drop=True).join(labels)
+    return made[["start_minute", "end_minute", "label_zh", "label_en", "product_id", "stage", "basis"]]
+
+
+def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
+    """Name of the product explained, else its id, else the stage of the rundown."""
+    if isinstance(product_id, str):
+        name = names.get(product_id)
+        shown = text.plain(name if isinstance(name, str) else product_id, 24)
+        return shown, shown
+    known = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
+    return (known.zh, known.en) if known else ("讲解", "Explanation")
+
+
+def marks(cues: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
+    """What floor control did beside explaining (coupons, lucky bags, prompts …): minute, kind, label_zh, label_en."""
+    words = reference.terms()["cue_kind"]
+    rows = cues[~cues["kind"].isin(["explain_start", "explain_end"])].sort_values("at", kind="stable")
+    return pd.DataFrame({
+        "minute": elapsed(rows["at"], started_at), "kind": rows["kind"],
+        "label_zh": [words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]],
+        "label_en": [words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]],
+    }).reset_index(drop=True)
+
+
+def band_table(curve: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
+    """What happened in each span of the session: orders and money by the minute and by the people who were online.
+
+    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
+    (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_minute, paid_per_1000 (paid amount per 1000
+    online minutes, that is people times minutes), session_paid_per_1000 (the same over all minutes recorded) and ratio
+    of the two. Orders can come minutes after the words that caused them, so neighbours share each other's credit.
+    """
+    inside = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
+    whole = _per_1000(curve)
+    rows = [
+        {
+            "minutes": float(len(part)), "online": part["online"].mean(),
+            "product_click_rate": pooled_rate(part, "product_click_users", "online"),
+            "orders": part["orders"].sum(min_count=1), "paid_amount": part["paid_amount"].sum(min_count=1),
+            "paid_per_minute": part["paid_amount"].mean(), "paid_per_1000": _per_1000(part),
+        }
+        for part in inside
+    ]
+    columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_minute", "paid_per_1000"]
+    table = spans.reset_index(drop=True).join(pd.DataFrame(rows, columns=columns, dtype=float))
+    return table.assign(session_paid_per_1000=whole, ratio=table["paid_per_1000"] / (whole if whole else np.nan))
+
+
+def _per_1000(part: pd.DataFrame) -> float:
+    return 1000 * pooled_rate(part, "paid_amount", "online")
+
+
+# ---- findings: facts of this session, each with its interval -------------------------------------------------------
+
+
+def step_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
+    """One fact per known step of the room funnel whose rate has a name in the registry, and one for entering to paying.
+
+    No verdict (`not_comparable`): whether a rate is low for this account is said against its history, elsewhere.
+    """
+    known = table[table["users"].notna()].set_index("column")
+    pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
+    wanted = dict.fromkeys([*pairs, *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else [])])
+    named = [(*pair, _rate_name(*pair, registry)) for pair in wanted]
+    return [_step_fact(known.loc[before], known.loc[after], name, registry[name], confidence) for before, after, name in named if name]
+
+
+def _rate_name(below: str, above: str, registry: Mapping[str, Metric]) -> str | None:
+    """Id of the session metric that is `above` ÷ `below` and nothing more."""
+    for name, m in registry.items():
+        if m.table == "sessions" and (m.numerator, m.denominator) == (above, below) and not m.minus and not m.denominator_minus:
+            return name
+    return None
+
+
+def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, confidence: float) -> dict[str, object]:
+    rate = after["users"] / before["users"] if before["users"] else np.nan
+    lower, upper = (float(bound) for bound in stats.wilson(after["users"], before["users"], confidence=confidence))
+    zh, en = (
+        [text.value(before["users"], "users", lang), text.value(after["users"], "users", lang), text.percent(rate), _interval(lower, upper, lang, confidence)]
+        for lang in ("zh", "en")
+    )
+    return findings.make(
+        notebook=NOTEBOOK, dimension=metric.group, metric=name, verdict="not_comparable", value=rate, ci_lower=lower,
+        ci_upper=upper,
+        sentence_zh=f"{before['label_zh']} {zh[0]} 人，其中{after['label_zh']} {zh[1]} 人：{metric.zh} {zh[2]}{zh[3]}。",
+        sentence_en=f"{before['label_en']}: {en[0]} people, of whom {after['label_en'].lower()}: {en[1]}. {metric.en} {en[2]}{en[3]}.",
+    )
+
+
+def _interval(lower: float, upper: float, lang: str, confidence: float) -> str:
+    if not (np.isfinite(lower) and np.isfinite(upper)):
+        return ""
+    shown = text.interval(lower, upper, "percent", lang)
+    level = text.percent(confidence, 0)
+    return text.choose(lang, f"（{level}区间 {shown}）", f" ({level} interval {shown})")
+
+
+def source_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
+    """One fact per source whose room conversion stands above or below that of the other sources together."""
+    told = table[table["standing"].isin(["above", "below"])]
+    return [
+        _slice_fact(
+            "room_conversion", registry["room_conversion"], str(row.source), row.room_conversion, row.others_rate,
+            (row.ci_lower, row.ci_upper), row.p_adjusted, ("其他来源合计", "the other sources together"), confidence,
+        )
+        for row in told.itertuples()
+    ]
+
+
+def product_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6) -> list[dict[str, object]]:
+    """Facts of at most `most` products (best-selling first) whose click or click-to-pay rate stands apart from the others."""
+    told = []
+    for name, rate, people, paying in (("click", "item_click_rate", "exposure_users", "click_users"), ("pay", "item_click_pay_rate", "click_users", "pay_users")):
+        rows = table[table[f"{name}_standing"].isin(["above", "below"])].head(most)
+        others_x, others_n = table[paying].sum() - rows[paying], table[people].sum() - rows[people]
+        told += [
+            _slice_fact(
+                rate, registry[rate], _product(row), row[rate], others_x[place] / others_n[place],
+                (row[f"{name}_lower"], row[f"{name}_upper"]), row[f"{name}_p_adjusted"], ("其他商品合计", "the other products together"), confidence,
+            )
+            for place, row in rows.iterrows()
+        ]
+    return told
+
+
+def _product(row: pd.Series) -> str:
+    """A product's name and id: two products may be called the same."""
+    return f"{text.plain(row['name'], 30)} ({row['product_id']})" if isinstance(row["name"], str) else str(row["product_id"])
+
+
+def _slice_fact(
+    name: str, metric: Metric, label: str, rate: float, others: float, bounds: tuple[float, float], p_adjusted: float,
+    others_words: tuple[str, str], confidence: float,
+) -> dict[str, object]:
+    shown, (lower, upper) = text.plain(label), bounds
+    zh, en = (_interval(lower, upper, lang, confidence) for lang in ("zh", "en"))
+    side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
+    return findings.make(
+        notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=label, verdict="not_comparable", value=rate,
+        baseline=others, ci_lower=lower, ci_upper=upper, p_adjusted=p_adjusted,
+        sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
+        sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
+    )
+
+
+def band_findings(table: pd.DataFrame, *, currency: str, least_minutes: float = 3) -> list[dict[str, object]]:
+    """Facts of the best and the weakest span by paid amount per 1000 online minutes, of those long enough to speak of."""
+    known = table[(table["minutes"] >= least_minutes) & table["paid_per_1000"].notna()].sort_values("paid_per_1000", kind="stable")
+    if len(known) < 2:
+        return []
+    return [_band_fact(known.iloc[place], words, currency) for place, words in ((-1, ("最高", "highest")), (0, ("最低", "lowest")))]
+
+
+def _band_fact(row: pd.Series, words: tuple[str, str], currency: str) -> dict[str, object]:
+    first, last = row["start_minute"], row["end_minute"] - 1
+    zh, en = ([text.money(row[name], lang, currency) for name in ("paid_per_1000", "session_paid_per_1000")] for lang in ("zh", "en"))
+    return findings.make(
+        notebook=NOTEBOOK, dimension="sales", metric="paid_amount", slice=f"minutes {words[1]}", verdict="not_comparable",
+        value=row["paid_per_1000"], baseline=row["session_paid_per_1000"], minute_from=first, minute_to=last,
+        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟支付 {zh[0]}，各段中{words[0]}；全场 {zh[1]}。",
+        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} paid per 1000 online person-minutes, the {words[1]} of all spans; whole session {en[1]}.",
+    )
+
+
+def all_findings(*parts: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """The facts given as one frame with the columns of `findings.COLUMNS`."""
+    return findings.frame([row for part in parts for row in part])

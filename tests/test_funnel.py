@@ -1,0 +1,335 @@
+"""Funnels, slices and minutes of one session, against numbers worked out by hand or a second, dumber way."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import hypergeom
+
+from helpers import findings, funnel, reference, stats
+from helpers.metrics import MetricError
+
+REGISTRY = reference.metrics()
+FUNNELS = reference.funnels()
+ROOM = FUNNELS["room_people"]
+START = pd.Timestamp("2026-11-10 19:58:40", tz="Asia/Shanghai")
+DOUYIN = pd.Series({
+    "room_exposure_users": 10000.0, "viewers": 2000.0, "product_exposure_users": 1600.0, "product_click_users": 400.0,
+    "create_users": 120.0, "pay_users": 100.0,
+})
+TIKTOK = pd.Series({
+    "viewers": 4000.0, "views": 5000.0, "pay_users": 40.0, "product_exposure_times": 30000.0,
+    "product_click_times": 2000.0, "orders": 50.0,
+})
+LIMITS = {"min_people": 30, "confidence": 0.95, "false_discovery_rate": 0.10, "least_effect": 0.10}
+
+
+def minute(number: float) -> pd.Timestamp:
+    return START.floor("min") + pd.Timedelta(minutes=number)
+
+
+# ---- steps
+
+
+def test_each_step_is_set_against_the_one_before_and_against_the_first():
+    table = funnel.steps(DOUYIN, ROOM)
+    assert table["users"].tolist() == [10000, 2000, 1600, 400, 120, 100]
+    assert table["rate_of_previous"].tolist()[1:] == pytest.approx([0.2, 0.8, 0.25, 0.3, 100 / 120])
+    assert table["rate_of_first"].tolist() == pytest.approx([1, 0.2, 0.16, 0.04, 0.012, 0.01])
+    assert np.isnan(table["rate_of_previous"][0]) and not table["grows"].any()
+    assert (table["ci_lower"][3], table["ci_upper"][3]) == pytest.approx(stats.wilson(400, 1600))
+    assert (table["first_lower"][3], table["first_upper"][3]) == pytest.approx(stats.wilson(400, 10000))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 10**6), min_size=6, max_size=6))
+def test_rates_of_previous_multiply_to_the_rate_of_the_first(counts):
+    ordered = sorted((float(n) for n in counts), reverse=True)
+    table = funnel.steps(pd.Series(dict(zip(DOUYIN.index, ordered, strict=True))), ROOM)
+    if ordered[-1] > 0:
+        assert table["rate_of_previous"].iloc[1:].prod() == pytest.approx(table["rate_of_first"].iloc[-1])
+    bounded = table.dropna(subset=["ci_lower"])
+    assert (bounded["ci_lower"] <= bounded["rate_of_previous"] + 1e-12).all()
+    assert (bounded["ci_upper"] >= bounded["rate_of_previous"] - 1e-12).all()
+
+
+def test_a_step_that_grows_is_flagged_and_has_no_interval():
+    table = funnel.steps(DOUYIN.replace(1600.0, 2400.0), ROOM).set_index("column")
+    assert table["grows"].tolist() == [False, False, True, False, False, False]
+    assert table.loc["product_exposure_users", "rate_of_previous"] == pytest.approx(1.2)
+    assert np.isnan(table.loc["product_exposure_users", "ci_lower"])
+
+
+def test_a_missing_step_is_left_out_and_the_next_is_set_against_the_last_known():
+    table = funnel.steps(DOUYIN.drop("create_users"), ROOM).set_index("column")
+    assert np.isnan(table.loc["create_users", "users"]) and np.isnan(table.loc["create_users", "rate_of_previous"])
+    assert table.loc["pay_users", "previous"] == "product_click_users"
+    assert table.loc["pay_users", "rate_of_previous"] == pytest.approx(0.25)
+    shown = funnel.known_steps(table.reset_index(), "zh")
+    assert shown["label"].tolist() == ["看到直播间", "进入直播间", "看到商品", "点击商品", "支付"]
+
+
+def test_without_exposure_users_the_funnel_of_people_still_says_who_paid():
+    table = funnel.known_steps(funnel.steps(TIKTOK, ROOM), "en")
+    assert table["label"].tolist() == ["Entered", "Paid"]
+    assert table["rate_of_previous"].iloc[1] == pytest.approx(0.01)
+    assert table["ci_lower"].iloc[1] == pytest.approx(float(stats.wilson(40, 4000)[0]))
+
+
+def test_the_funnel_of_events_has_ratios_and_no_intervals():
+    table = funnel.steps(TIKTOK, FUNNELS["product_times"])
+    assert table["rate_of_previous"].tolist()[1:] == pytest.approx([2000 / 30000, 0.025])
+    assert table[["ci_lower", "ci_upper", "first_lower", "first_upper"]].isna().all(axis=None)
+    assert FUNNELS["product_times"].mixed_units is not None
+
+
+def test_nobody_at_a_step_leaves_the_next_rate_undefined():
+    table = funnel.steps(DOUYIN.mask(DOUYIN < 500, 0.0), ROOM)
+    assert table["rate_of_previous"].tolist()[3:] == pytest.approx([0, np.nan, np.nan], nan_ok=True)
+
+
+def test_several_rows_are_not_one_funnel_but_several():
+    frame = pd.DataFrame([DOUYIN, DOUYIN / 2]).assign(source=["a", "b"])
+    with pytest.raises(MetricError, match="2"):
+        funnel.steps(frame, ROOM)
+    each = funnel.by_rows(frame, FUNNELS["source_people"], "source")
+    assert len(each) == 12 and each.columns[0] == "source"
+    assert each.loc[each["source"] == "b", "users"].iloc[0] == 5000
+    assert funnel.by_rows(frame.iloc[:0], FUNNELS["source_people"], "source").empty
+
+
+def test_every_step_of_every_shipped_funnel_has_labels_and_a_known_column():
+    for name, entry in FUNNELS.items():
+        columns = reference.tables()[entry.table].columns
+        assert all(step.column in columns for step in entry.steps), name
+
+
+def test_a_funnel_that_mixes_people_and_events_unsaid_is_refused(tmp_path):
+    text = (reference.SHIPPED / "funnels.yml").read_text(encoding="utf-8")
+    (tmp_path / "funnels.yml").write_text(text.replace("column: viewers", "column: views", 1), encoding="utf-8")
+    with pytest.raises(reference.ReferenceDataError, match="views"):
+        reference.funnels(tmp_path)
+
+
+# ---- slices
+
+
+def sources() -> pd.DataFrame:
+    return pd.DataFrame({
+        "session_id": "S", "source": ["feed", "video", "search", "mall"],
+        "is_paid": pd.array([False, True, False, None], dtype="boolean"), "viewers": [6000.0, 3000.0, 980.0, 20.0],
+        "views": [7000.0, 3500.0, 1000.0, 25.0], "room_exposure_users": [50000.0, 30000.0, 4000.0, np.nan],
+        "product_exposure_users": [5000.0, 2000.0, 900.0, 15.0], "product_click_users": [1000.0, 300.0, 300.0, 5.0],
+        "create_users": np.nan, "pay_users": [120.0, 30.0, 49.0, 3.0], "orders": [130.0, 32.0, 50.0, 3.0],
+        "avg_watch_seconds": [60.0, 30.0, 80.0, 20.0], "paid_amount": [6000.0, 1500.0, 2400.0, 100.0],
+        "ad_cost": [np.nan, 500.0, np.nan, np.nan],
+    })
+
+
+def test_a_slice_is_tested_exactly_against_the_others_together():
+    table = funnel.against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
+    # Fisher's two-sided p of the search row, summed term by term from the hypergeometric distribution.
+    chances = hypergeom(10000, 202, 980).pmf(np.arange(203))
+    assert table["p_value"][2] == pytest.approx(chances[chances <= chances[49] * (1 + 1e-7)].sum())
+    assert table["others_rate"][2] == pytest.approx(153 / 9020)
+    assert table["standing"].tolist() == ["cannot_tell", "below", "above", "too_few"]
+    assert np.isnan(table["p_adjusted"][3]) and table["ci_lower"][3] < 0.15 < table["ci_upper"][3]
+
+
+def test_a_small_but_certain_difference_does_not_stand_out():
+    frame = pd.DataFrame({"x": [50_500.0, 49_500.0], "n": [1e6, 1e6]})
+    table = funnel.against_others(frame, numerator="x", denominator="n", **LIMITS)
+    assert (table["p_adjusted"] < 0.01).all() and (table["standing"] == "cannot_tell").all()
+
+
+def test_equal_slices_are_rarely_called_different():
+    """Of sessions whose sources truly convert alike, at most about one in ten shows any source that stands out."""
+    random = np.random.default_rng(20261110)
+    people = np.array([5000, 3000, 800, 400, 200], dtype=float)
+    stands = [
+        funnel.against_others(
+            pd.DataFrame({"x": random.binomial(people.astype(int), 0.03).astype(float), "n": people}),
+            numerator="x", denominator="n", **LIMITS,
+        )["standing"].isin(["above", "below"]).any()
+        for _ in range(150)
+    ]
+    assert np.mean(stands) <= 0.15
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_one_slice_or_none_has_no_others(rows):
+    table = funnel.against_others(sources().head(rows), numerator="pay_users", denominator="viewers", **LIMITS)
+    assert len(table) == rows and not table["standing"].isin(["above", "below"]).any()
+
+
+def test_sources_have_shares_that_close_and_rates_of_their_own():
+    table = funnel.by_source(sources().sample(frac=1, random_state=1), REGISTRY, **LIMITS).set_index("source")
+    assert table.index.tolist() == ["feed", "video", "search", "mall"]
+    assert table["viewer_share"].sum() == pytest.approx(1) and table["paid_share"].sum() == pytest.approx(1)
+    assert table.loc["feed", "uv_value"] == 1 and table.loc["video", "ad_roi"] == 3
+    assert table.loc["search", "room_conversion"] == pytest.approx(0.05)
+    assert table.loc["search", "standing"] == "above" and np.isnan(table.loc["mall", "exposure_view_rate"])
+
+
+def test_sources_without_paying_users_keep_their_structure():
+    bare = sources().assign(pay_users=np.nan, product_click_users=np.nan)
+    table = funnel.by_source(bare, REGISTRY, **LIMITS)
+    assert (table["standing"] == "unknown").all() and table["viewer_share"].sum() == pytest.approx(1)
+    assert table["view_order_rate_times"].notna().all()
+
+
+def test_paid_and_organic_add_visits_and_never_give_an_interval():
+    table = funnel.paid_and_organic(sources(), REGISTRY).set_index("is_paid")
+    assert table.loc["organic", "visits"] == 6980 and table.loc["organic", "room_conversion"] == pytest.approx(169 / 6980)
+    assert table.loc["paid", "ad_roi"] == 3 and table.loc["unknown", "sources"] == 1
+    assert table["visit_share"].sum() == pytest.approx(1)
+
+
+def products() -> pd.DataFrame:
+    return pd.DataFrame({
+        "session_id": "S", "product_id": ["p1", "p2", "p3", "p1"], "sku_id": [np.nan, np.nan, np.nan, "k1"],
+        "name": ["茶", "cup", np.nan, "茶 250g"], "tier": "profit", "price": [50.0, 20.0, 5.0, 50.0],
+        "exposure_users": [1000.0, 4000.0, 12.0, 900.0], "click_users": [300.0, 400.0, 10.0, 290.0],
+        "cart_users": np.nan, "create_users": np.nan, "pay_users": [60.0, 40.0, 9.0, 55.0],
+        "orders": [60.0, 41.0, 9.0, 55.0], "units": [70.0, 45.0, 9.0, 60.0],
+        "created_amount": np.nan, "paid_amount": [3000.0, 900.0, 45.0, 2700.0], "refund_amount": 0.0,
+        "refund_orders": 0.0, "refund_users": 0.0,
+    })
+
+
+def test_products_are_ranked_by_what_one_exposed_person_is_worth_and_a_handful_of_people_is_not():
+    table = funnel.by_product(products(), REGISTRY, **LIMITS).set_index("product_id")
+    assert table.index.tolist() == ["p1", "p2", "p3"]
+    assert table["paid_share"].sum() == pytest.approx(1)
+    assert table["item_exposure_value"].tolist() == pytest.approx([3, 0.225, 3.75])
+    assert table["rank"].tolist() == pytest.approx([1, 2, np.nan], nan_ok=True)
+    assert table["click_standing"].tolist() == ["above", "below", "too_few"]
+    assert (table.loc["p3", "click_lower"], table.loc["p3", "click_upper"]) == pytest.approx(stats.wilson(10, 12))
+
+
+def test_the_quadrant_shows_ranked_products_only():
+    marks = funnel.quadrant(funnel.by_product(products(), REGISTRY, **LIMITS))
+    assert marks["label"].tolist() == ["茶", "cup"] and marks["x"].tolist() == pytest.approx([0.3, 0.1])
+
+
+# ---- minutes
+
+
+def curve() -> pd.DataFrame:
+    times = [minute(m) for m in (2, 0, 1, 4)]
+    return pd.DataFrame({
+        "session_id": "S", "at": times, "online": [100.0, 50.0, 80.0, 0.0], "entered": 5.0, "left": 3.0,
+        "comments": 9.0, "likes": 1.0, "new_fans": 1.0, "fan_club_joins": np.nan, "product_exposure_users": np.nan,
+        "product_click_users": [10.0, 5.0, 8.0, 1.0], "orders": [4.0, 0.0, 2.0, 1.0], "paid_amount": [400.0, 0.0, 160.0, 50.0],
+    })
+
+
+def test_minutes_count_from_the_minute_of_the_start_and_gaps_stay_gaps():
+    table = funnel.profile(curve(), START)
+    assert table["minute"].tolist() == [0, 1, 2, 4]
+    assert table["click_rate"].tolist() == pytest.approx([0.1, 0.1, 0.1, np.nan], nan_ok=True)
+
+
+def test_minutes_go_on_past_midnight():
+    table = funnel.profile(curve().assign(at=lambda t: t["at"] + pd.Timedelta(hours=4)), START)
+    assert table["minute"].tolist() == [240, 241, 242, 244]
+
+
+def cues(*rows: tuple) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=["at", "kind", "product_id"])
+    return frame.assign(at=pd.to_datetime(frame["at"]), session_id="S") if len(frame) else frame
+
+
+RUNDOWN = pd.DataFrame({
+    "starts_at": [minute(0), minute(10)], "ends_at": [pd.NaT, minute(20)], "stage": ["preheat", "introduction"],
+    "product_id": [np.nan, "p1"],
+})
+
+
+def test_an_explanation_lasts_to_its_end_or_to_the_next_one():
+    logged = cues(
+        (minute(3), "explain_start", "p1"), (minute(8), "explain_end", "p1"), (minute(9), "coupon", "p1"),
+        (minute(12), "explain_start", "p2"), (minute(15), "explain_start", "p3"),
+    )
+    spans = funnel.bands(logged, RUNDOWN, {"p1": "茶", "p2": "cup"}, started_at=START, ended_at=minute(60))
+    assert spans[["start_minute", "end_minute"]].to_numpy().tolist() == [[3, 8], [12, 15], [15, 60]]
+    assert spans["label_zh"].tolist() == ["茶", "cup", "p3"] and (spans["basis"] == "cues").all()
+
+
+def test_without_a_log_the_rundown_is_taken():
+    spans = funnel.bands(cues(), RUNDOWN, {"p1": "茶"}, started_at=START, ended_at=minute(60))
+    assert spans[["start_minute", "end_minute"]].to_numpy().tolist() == [[0, 10], [10, 20]]
+    assert spans["label_en"].tolist() == ["Pre-heat", "茶"] and (spans["basis"] == "rundown").all()
+
+
+def test_without_log_and_rundown_there_are_no_spans():
+    spans = funnel.bands(cues(), RUNDOWN.iloc[:0], {}, started_at=START, ended_at=minute(60))
+    assert spans.empty and funnel.band_table(funnel.profile(curve(), START), spans).empty
+
+
+def test_marks_are_what_floor_control_did_beside_explaining():
+    shown = funnel.marks(cues((minute(9), "coupon", "p1"), (minute(3), "explain_start", "p1"), (minute(5), "lucky_bag", np.nan)), START)
+    assert shown[["minute", "label_en"]].to_numpy().tolist() == [[5, "Lucky bag"], [9, "Coupon"]]
+
+
+def test_a_span_sums_its_minutes_and_sets_money_against_people_online():
+    spans = pd.DataFrame({"start_minute": [0.0, 2.0], "end_minute": [2.0, 3.0], "label_zh": ["a", "b"], "label_en": ["a", "b"]})
+    table = funnel.band_table(funnel.profile(curve(), START), spans)
+    assert table["orders"].tolist() == [2, 4] and table["paid_amount"].tolist() == [160, 400]
+    assert table["paid_per_1000"].tolist() == pytest.approx([160 / 130 * 1000, 4000])
+    assert table["session_paid_per_1000"].tolist() == pytest.approx([610 / 230 * 1000] * 2)
+    assert table["ratio"][1] == pytest.approx(4 / (610 / 230))
+
+
+# ---- key figures and findings
+
+
+def session_row(**values: object) -> pd.DataFrame:
+    return pd.DataFrame([{"session_id": "S", "currency": "CNY", **DOUYIN.to_dict(), **values}])
+
+
+def test_key_figures_come_group_by_group_and_say_what_is_missing():
+    figures = funnel.key_figures(session_row(paid_amount=8000.0), REGISTRY)
+    assert figures["group"].drop_duplicates().tolist() == list(funnel.GROUPS)
+    wide = figures.set_index("metric")
+    assert wide.loc["uv_value", "value"] == 4 and np.isnan(wide.loc["ad_roi", "value"])
+    assert wide.loc["uv_value", "formula_en"] == "Paid amount ÷ Viewers"
+    with pytest.raises(MetricError, match="2"):
+        funnel.key_figures(pd.concat([session_row(), session_row()]), REGISTRY)
+
+
+def test_step_findings_state_each_rate_with_its_interval_and_judge_nothing():
+    rows = funnel.all_findings(funnel.step_findings(funnel.steps(DOUYIN, ROOM), REGISTRY))
+    assert rows["metric"].tolist() == [
+        "exposure_view_rate", "view_exposure_rate", "product_click_rate", "click_create_rate", "create_pay_rate", "room_conversion",
+    ]
+    assert (rows["verdict"] == "not_comparable").all() and rows["id"].is_unique
+    last = rows.iloc[-1]
+    assert last["value"] == pytest.approx(0.05)
+    assert "2,000 人" in last["sentence_zh"] and "100 人" in last["sentence_zh"] and "5.0%" in last["sentence_zh"]
+    assert "of whom paid: 100" in last["sentence_en"] and "95% interval" in last["sentence_en"]
+    assert list(rows.columns) == list(findings.COLUMNS)
+
+
+def test_slice_findings_name_only_what_stands_apart():
+    table = funnel.by_source(sources(), REGISTRY, **LIMITS)
+    rows = funnel.all_findings(funnel.source_findings(table, REGISTRY))
+    assert rows["slice"].tolist() == ["video", "search"]
+    assert "低于" in rows["sentence_zh"][0] and "above the other sources" in rows["sentence_en"][1]
+    found = funnel.all_findings(funnel.product_findings(funnel.by_product(products(), REGISTRY, **LIMITS), REGISTRY))
+    assert set(found["metric"]) == {"item_click_rate", "item_click_pay_rate"}
+    assert found.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx([410 / 4012, 310 / 1012])
+
+
+def test_band_findings_name_the_best_and_the_weakest_span():
+    spans = pd.DataFrame({"start_minute": [0.0, 2.0], "end_minute": [2.0, 5.0], "label_zh": ["甲", "乙"], "label_en": ["a", "b"]})
+    table = funnel.band_table(funnel.profile(curve(), START), spans)
+    rows = funnel.all_findings(funnel.band_findings(table, currency="CNY", least_minutes=2))
+    assert rows["minute_from"].tolist() == [2, 0] and rows["minute_to"].tolist() == [4, 1]
+    assert "最高" in rows["sentence_zh"][0] and "lowest" in rows["sentence_en"][1]
+    assert funnel.band_findings(table.head(1), currency="CNY") == []
+
+
+def test_no_facts_give_an_empty_frame_of_findings():
+    assert list(funnel.all_findings([], []).columns) == list(findings.COLUMNS)
