@@ -1,0 +1,335 @@
+"""Evidence for the causes of a problem: each rule of `rules.yml` measures one number in the session's records.
+
+A cause is supported or not supported by its rule's bound, or not measurable because a record is missing. None of
+this proves a cause: it says what the records speak for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import aftersales, reference, text
+
+VERDICTS = ("supported", "not_supported", "not_measurable")
+COLUMNS = [
+    "problem", "cause", "zh", "en", "verdict", "measured", "bound", "evidence_zh", "evidence_en", "missing_zh",
+    "missing_en", "role", "action_zh", "action_en",
+]
+MINUTE = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the rules read: the session's row, its canonical tables, results that notebooks saved, refunded lines.
+
+    `tables` and `results` map names to frames (absent or empty: not there); `earlier` are the account's earlier
+    sessions; `lines` are `aftersales.lines` of the session; times of cues are within the session.
+    """
+
+    session: pd.Series
+    tables: Mapping[str, pd.DataFrame]
+    results: Mapping[str, pd.DataFrame]
+    earlier: pd.DataFrame
+    lines: pd.DataFrame
+    as_of: pd.Timestamp
+    reasons: Mapping[str, reference.ReasonGroup]
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A table or saved result by name, or None where it has no rows."""
+        found = self.tables.get(name, self.results.get(name))
+        return None if found is None or found.empty else found
+
+    @property
+    def start(self) -> pd.Timestamp:
+        return self.session["started_at"]
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """When the session ended; from its duration where the end is not given."""
+        stated = self.session["ended_at"]
+        return stated if pd.notna(stated) else self.start + pd.Timedelta(seconds=float(np.nan_to_num(self.session["duration_seconds"])))
+
+    @property
+    def hours(self) -> float:
+        return (self.end - self.start).total_seconds() / 3600
+
+
+Measure = Callable[[Facts, reference.Evidence], float]
+
+
+# ------------------------------------------------------------------------------------------------ the floor-control log
+
+
+def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
+    cues = facts.tables["cues"]
+    return cues[cues["kind"].isin(evidence.kind)].sort_values("at")
+
+
+def stock_out_minutes(facts: Facts, evidence: reference.Evidence) -> float:
+    """Minutes with a product at no stock, each product from its cue of 0 to its next cue with stock, delisting or the end."""
+    cues = facts.tables["cues"]
+    known = cues[cues["stock_after"].notna() | cues["kind"].eq("delist")].sort_values("at")
+    if known["stock_after"].notna().sum() == 0:
+        return np.nan
+    until = known.groupby("product_id", dropna=False)["at"].shift(-1).fillna(facts.end)
+    out = known["stock_after"].eq(0) & known["kind"].ne("delist")
+    return float((until[out].clip(upper=facts.end) - known["at"][out]).dt.total_seconds().clip(lower=0).sum() / MINUTE)
+
+
+def prompts_per_hour(facts: Facts, evidence: reference.Evidence) -> float:
+    """Cues of the kinds per hour of the session."""
+    return len(_cues(facts, evidence)) / facts.hours if facts.hours > 0 else np.nan
+
+
+def max_gap_minutes(facts: Facts, evidence: reference.Evidence) -> float:
+    """The longest time without a cue of the kinds, start and end of the session included."""
+    times = pd.Series([facts.start, *_cues(facts, evidence)["at"].clip(facts.start, facts.end), facts.end])
+    return float(times.diff().dt.total_seconds().max() / MINUTE)
+
+
+def kinds_used(facts: Facts, evidence: reference.Evidence) -> float:
+    """How many of the kinds occur at all."""
+    return float(_cues(facts, evidence)["kind"].nunique())
+
+
+def cue_count(facts: Facts, evidence: reference.Evidence) -> float:
+    """How many cues of the kinds there are."""
+    return float(len(_cues(facts, evidence)))
+
+
+def cue_delay_minutes(facts: Facts, evidence: reference.Evidence) -> float:
+    """Mean minutes from planned to actual time over cues of the kinds that were planned; `nan` where none was."""
+    cues = _cues(facts, evidence).dropna(subset=["planned_at"])
+    return float(((cues["at"] - cues["planned_at"]).dt.total_seconds() / MINUTE).mean())
+
+
+# -------------------------------------------------------------------------------------------- rundown, products, traffic
+
+
+def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the rundown's minutes given to the stage; a line without an end lasts until the next one."""
+    plan = facts.tables["rundown"].sort_values("starts_at")
+    ends = plan["ends_at"].fillna(plan["starts_at"].shift(-1)).fillna(facts.end)
+    seconds = (ends - plan["starts_at"]).dt.total_seconds().clip(lower=0)
+    return float(seconds[plan["stage"] == evidence.stage].sum() / seconds.sum()) if seconds.sum() > 0 else np.nan
+
+
+def _product_rows(facts: Facts) -> pd.DataFrame:
+    products = facts.tables["products"]
+    return products[products["sku_id"].isna()]
+
+
+def unexplained_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of products with exposure that no cue says were explained; `nan` where explanations are not logged at all."""
+    cues = facts.tables["cues"]
+    explained = set(cues.loc[cues["kind"] == "explain_start", "product_id"].dropna())
+    seen = _product_rows(facts).query("exposure_users > 0")["product_id"]
+    return float((~seen.isin(explained)).mean()) if explained and len(seen) else np.nan
+
+
+def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of paid amount from products of the tier; `nan` where no product has a tier."""
+    products = _product_rows(facts)
+    known = products[products["tier"].notna()]
+    total = known["paid_amount"].sum()
+    return float(known.loc[known["tier"] == evidence.tier, "paid_amount"].sum() / total) if total > 0 else np.nan
+
+
+def paid_traffic_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of entries by source that come from paid sources: views where all sources have them, else viewers.
+
+    People counted once per source may be counted in several, so this is a share of visits, not of people.
+    """
+    traffic = facts.tables["traffic"]
+    column = "views" if traffic["views"].notna().all() else "viewers"
+    total = traffic[column].sum()
+    if total <= 0 or traffic["is_paid"].isna().all():
+        return np.nan
+    return float(traffic.loc[traffic["is_paid"].fillna(False), column].sum() / total)
+
+
+def traffic_videos(facts: Facts, evidence: reference.Evidence) -> float:
+    """How many videos led into the room."""
+    return float(facts.tables["videos"]["title"].nunique())
+
+
+# ----------------------------------------------------------------------------------------------------- saved splits
+
+
+def _share_of_change(part: float, total: float) -> float:
+    """Share of a change that a part makes when both have one sign; 0 where the part works the other way."""
+    return float(max(part / total, 0.0)) if np.isfinite(total) and total != 0 else np.nan
+
+
+def _split_total(split: pd.DataFrame) -> float:
+    return float(split["mix_effect"].sum() + split["rate_effect"].sum())
+
+
+def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the change in room conversion that comes from the mix of sources (Kitagawa, summed over sources)."""
+    split = facts.results["source_split"]
+    return _share_of_change(split["mix_effect"].sum(), _split_total(split))
+
+
+def _one_slice_share(split: pd.DataFrame) -> float:
+    total = _split_total(split)
+    effects = split["rate_effect"]
+    return _share_of_change(effects.min() if total < 0 else effects.max(), total)
+
+
+def source_rate_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the change in room conversion that the one source makes whose own rate moved it most."""
+    return _one_slice_share(facts.results["source_split"])
+
+
+def product_rate_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the change in click-to-pay that the one product makes whose own rate moved it most."""
+    return _one_slice_share(facts.results["product_split"])
+
+
+def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the change in paid amount that the step of the formula makes (LMDI); `nan` where it is no step of it."""
+    split = facts.results["formula_split"]
+    own = split.loc[split["factor"] == evidence.step, "contribution"]
+    return _share_of_change(own.iloc[0], split["contribution"].sum()) if len(own) else np.nan
+
+
+# --------------------------------------------------------------------------------------- events, hosts, after-sales
+
+
+def event_count(facts: Facts, evidence: reference.Evidence) -> float:
+    """Logged events of the kinds that overlap the session."""
+    events = facts.tables["events"]
+    ends = events["ends_at"].fillna(events["starts_at"])
+    during = (events["starts_at"] <= facts.end) & (ends >= facts.start)
+    return float((during & events["kind"].isin(evidence.kind)).sum())
+
+
+def host_sessions(facts: Facts, evidence: reference.Evidence) -> float:
+    """Earlier sessions of the session's host; `nan` where no host is named or the account's own history is as short."""
+    host = facts.session["host"]
+    known = isinstance(host, str) and len(facts.earlier) > 2 * (evidence.at_most or 0)
+    return float((facts.earlier["host"] == host).sum()) if known else np.nan
+
+
+def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of refunded lines with one of the reasons (or groups of reasons); `nan` under 30 refunded lines."""
+    back = facts.lines[facts.lines["refunded"]]
+    if len(back) < aftersales.FEWEST_FOR_PARETO:
+        return np.nan
+    found = [aftersales.reason_of(written, facts.reasons) for written in back["reason"]]
+    return float(np.mean([bool({*pair} & {*evidence.reason}) for pair in found]))
+
+
+def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
+    """Kaplan-Meier median minutes to the first reply, of cases or enquiries; `nan` where no reply times are recorded."""
+    cases = facts.table(str(evidence.table))
+    if cases is None or cases["first_reply_at"].isna().all():
+        return np.nan
+    opened = "asked_at" if evidence.table == "aftersales" else "opened_at"
+    return aftersales.first_response(cases, as_of=facts.as_of, opened=opened).median / MINUTE
+
+
+def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of lines with a promised time that were shipped after it, or were still not shipped when it had passed."""
+    orders = facts.tables["orders"]
+    due = orders[orders["promised_at"].notna() & orders["paid_at"].notna() & (orders["promised_at"] <= facts.as_of)]
+    cancelled = due["shipped_at"].isna() & due["refunded"].gt(0)
+    due = due[~cancelled]
+    return float((due["shipped_at"].fillna(facts.as_of) > due["promised_at"]).mean()) if len(due) else np.nan
+
+
+MEASURES: dict[str, Measure] = {
+    measure.__name__: measure for measure in (
+        stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
+        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, source_rate_share,
+        product_rate_share, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
+    )
+}
+
+
+# ------------------------------------------------------------------------------------------------------- the verdict
+
+
+def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, reference.ReasonGroup]) -> str:
+    """What the rule looks at, in words: kinds of cue, the stage, the tier, the reasons."""
+    terms = reference.terms()
+    labels = {**terms["cue_kind"], **terms["event_kind"], **reasons, **{k: v for group in reasons.values() for k, v in group.reasons.items()}}
+    names = [text.label(labels[name], lang) for name in [*evidence.kind, *evidence.reason] if name in labels]
+    names += [text.label(terms[group][name], lang) for group, name in (("stage", evidence.stage), ("tier", evidence.tier)) if name]
+    if evidence.step:
+        names.append(text.label(reference.metrics()[evidence.step], lang))
+    if evidence.table:
+        names.append(text.label(reference.tables()[evidence.table], lang))
+    return text.choose(lang, "、", ", ").join(names)
+
+
+def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, lang: str, reasons: Mapping[str, reference.ReasonGroup]) -> str:
+    """The measurement in words: "follow prompt: times per hour 2.3 (bound: at most 4)"."""
+    about = _named(evidence, lang, reasons)
+    low = evidence.at_least is not None
+    bound = evidence.at_least if low else evidence.at_most
+    said = text.choose(lang, "判据：≥" if low else "判据：≤", "bound: at least " if low else "bound: at most ")
+    decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
+    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else ("∞" if x > 0 else text.NOTHING) for x in (measured, bound))
+    colon = text.choose(lang, "：", ": ")
+    opening, closing = text.choose(lang, "（", " ("), text.choose(lang, "）", ")")
+    return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{opening}{said}{edge}{closing}"
+
+
+def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    """The records that a rule lacks, or that are there without the columns it reads."""
+    needs = [*rule.needs, *([evidence.table] if evidence.table else [])]
+    lacking = [name for name in needs if facts.table(name) is None] or needs
+    tables = reference.tables()
+    names = [text.label(tables[name], lang) if name in tables else text.choose(lang, "拆分结果（04）", "the split (notebook 04)") for name in lacking]
+    return text.choose(lang, "、", ", ").join(dict.fromkeys(names))
+
+
+def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> float:
+    """The number that a rule measures; `nan` where a table it needs is absent or says nothing about it."""
+    if any(facts.table(name) is None for name in rule.needs if name != "sessions"):
+        return np.nan
+    return float(MEASURES[evidence.rule](facts, evidence))
+
+
+def verdict(measured: float, evidence: reference.Evidence) -> str:
+    """supported where the number reaches the bound, not_supported where not, not_measurable where there is none."""
+    if np.isnan(measured):
+        return "not_measurable"
+    reached = measured >= evidence.at_least if evidence.at_least is not None else measured <= evidence.at_most
+    return "supported" if reached else "not_supported"
+
+
+def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
+    """The likely causes of one problem and what the records say: one row per cause, supported ones first.
+
+    Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
+    measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en.
+    """
+    rows = []
+    for cause in problem.causes:
+        action = cause.action or problem.action
+        row = {"problem": problem_id, "cause": cause.id, "zh": cause.zh, "en": cause.en, "role": cause.role or problem.people[0],
+               "action_zh": action.zh, "action_en": action.en, "verdict": "not_measurable", "measured": np.nan, "bound": np.nan,
+               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": ""}
+        if cause.evidence is None:
+            zh, _, en = str(cause.export).partition(" / ")
+            row |= {"missing_zh": zh, "missing_en": en or zh}
+        else:
+            rule, evidence = rules[cause.evidence.rule], cause.evidence
+            measured = measure(evidence, facts, rule)
+            row |= {"measured": measured, "verdict": verdict(measured, evidence),
+                    "bound": evidence.at_least if evidence.at_least is not None else evidence.at_most}
+            for lang in ("zh", "en"):
+                if np.isnan(measured):
+                    row[f"missing_{lang}"] = _missing(rule, evidence, facts, lang)
+                else:
+                    row[f"evidence_{lang}"] = _shown(measured, evidence, rule, lang, facts.reasons)
+        rows.append(row)
+    made = pd.DataFrame(rows, columns=COLUMNS)
+    return made.sort_values("verdict", key=lambda column: column.map(VERDICTS.index), kind="stable", ignore_index=True)

@@ -1,0 +1,292 @@
+"""From findings to a plan: problems, whether the team saw them, their causes, actions, who answers for what.
+
+Problems are found in the data (objective) and noted by the team (subjective); both are set side by side. What, when,
+where and how much come from evidence; who, why and how are proposals and marked so. Source: 直播复盘与售后跟踪.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import causes, findings, planfile, reference, text
+
+OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
+MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
+STAGES = ("preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing")
+PROBLEM_COLUMNS = [
+    "rank", "problem", "zh", "en", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
+    "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
+]
+NOTE_VERDICTS = {
+    "borne_out": ("数据支持", "Borne out by the data"), "not_borne_out": ("数据不支持", "Not borne out by the data"),
+    "not_measurable": ("数据无法核对", "The data cannot say"),
+}
+BOTH = ("problem", "evidence", "cause", "action")
+
+
+# ------------------------------------------------------------------------------------------------------------ problems
+
+
+def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
+    """The playbook problem that a metric speaks of; `metric:<id>` where there is none."""
+    return next((name for name, problem in playbook.items() if metric in problem.metrics), f"metric:{metric}")
+
+
+def _stands_alone(metric: str, playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric]) -> bool:
+    """Whether a metric can be a problem: totals that the playbook does not name only follow from people and rates."""
+    total = metric in registry and registry[metric].denominator is None
+    return not total or not _problem_of(metric, playbook).startswith("metric:")
+
+
+def _stages_overlap(problem: reference.Problem, stage: object) -> bool:
+    return problem.stages == "all" or not isinstance(stage, str) or stage in problem.stages
+
+
+def _notes_on(problem: reference.Problem, notes: pd.DataFrame) -> pd.DataFrame:
+    """The team's notes that speak of a problem: those of its dimension that name no other stage."""
+    same = notes[notes["dimension"] == problem.dimension]
+    return same[[_stages_overlap(problem, stage) for stage in same["stage"]]]
+
+
+def problems(
+    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], notes: pd.DataFrame, *, registry: Mapping[str, reference.Metric],
+) -> pd.DataFrame:
+    """Objective problems, the costliest and surest first: one row per playbook problem that a worse finding points to.
+
+    Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
+    certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
+    amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
+    problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
+    """
+    bad = found[(found["verdict"] == "worse") & [_stands_alone(metric, playbook, registry) for metric in found["metric"]]]
+    rows = []
+    for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
+        ordered = group.assign(whole=group["slice"].fillna("") == "").sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
+        lead, problem = ordered.iloc[0], playbook.get(name)
+        metric = registry.get(lead["metric"])
+        notes_here = _notes_on(problem, notes) if problem else notes.head(0)
+        worse = {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"} if metric else {"zh": lead["metric"], "en": lead["metric"]}
+        rows.append({
+            **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
+            "zh": problem.zh if problem else worse["zh"], "en": problem.en if problem else worse["en"],
+            "dimension": problem.dimension if problem else lead["dimension"], "slice": lead["slice"] if isinstance(lead["slice"], str) else "",
+            "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
+            "findings": ",".join(ordered["id"]), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
+        })
+    made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
+    sure = 1 - made["p_adjusted"].astype(float).fillna(0.5)
+    keyed = made.assign(
+        outcome=made["dimension"].eq(OUTCOME), weight=-made["money_at_stake"].astype(float) * sure, p=made["p_adjusted"].astype(float),
+    ).sort_values(["outcome", "weight", "p", "problem"], na_position="last", kind="stable")
+    return keyed[PROBLEM_COLUMNS].assign(rank=range(1, len(keyed) + 1)).reset_index(drop=True)
+
+
+def check_notes(
+    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame,
+) -> pd.DataFrame:
+    """Whether the data bear out what the team noted: one row per note, columns role, stage, dimension, problem, severity, verdict, matched.
+
+    borne_out: a problem of that dimension (and stage) was found, named in `matched`; not_borne_out: its metrics were
+    compared and none was worse; not_measurable: none of its metrics could be compared. `found` is `problems`.
+    """
+    compared = set(verdicts.loc[verdicts["verdict"].isin(["better", "worse", "cannot_tell"]), "metric"]) if len(verdicts) else set()
+    rows = []
+    for note in notes.itertuples():
+        meant = {name: problem for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)}
+        hits = [name for name in found["problem"] if name in meant]
+        measured = any(metric in compared for problem in meant.values() for metric in problem.metrics)
+        verdict = "borne_out" if hits else "not_borne_out" if measured else "not_measurable"
+        rows.append({"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem,
+                     "severity": note.severity, "verdict": verdict, "matched": ",".join(hits)})
+    return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched"])
+
+
+def judge_causes(
+    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, rules: Mapping[str, reference.Rule],
+) -> pd.DataFrame:
+    """The causes of all problems found, in their order: one row per problem x cause, columns `causes.COLUMNS`."""
+    parts = [causes.judge(name, playbook[name], facts, rules=rules) for name in found["problem"] if name in playbook]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
+
+
+def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+    """What to check in each of the six content stages: one row per stage x problem found, in the order of a session.
+
+    Columns: stage, problem, zh, en, work_zh, work_en (team work to check), people (roles, comma-separated).
+    """
+    rows = [
+        {"stage": stage, "problem": row.problem, "zh": row.zh, "en": row.en, "work_zh": playbook[row.problem].work.zh,
+         "work_en": playbook[row.problem].work.en, "people": ",".join(playbook[row.problem].people)}
+        for stage in STAGES for row in found.itertuples()
+        if row.problem in playbook and _stages_overlap(playbook[row.problem], stage)
+    ]
+    return pd.DataFrame(rows, columns=["stage", "problem", "zh", "en", "work_zh", "work_en", "people"])
+
+
+# ---------------------------------------------------------------------------------------------------------------- plan
+
+
+def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: str, currency: str) -> str:
+    """A problem's numbers in words: the metric, its value, the baseline and what was to be expected."""
+    metric = registry.get(row["metric"])
+    if metric is None:
+        return ""
+    value, baseline = (text.value(row[name], metric.unit, lang, decimals=metric.decimals, currency=currency) for name in ("value", "baseline"))
+    bounds = text.interval(row["ci_lower"], row["ci_upper"], metric.unit, lang, decimals=metric.decimals, currency=currency)
+    known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
+    expected = text.choose(lang, f"（正常范围 {bounds}）", f" (expected {bounds})") if known else ""
+    name = text.label(metric, lang)
+    return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
+
+
+def _chosen_causes(judged: pd.DataFrame) -> list[dict[str, object]]:
+    """The causes that become actions: supported ones, else the problem itself with its cause still to be found."""
+    supported = judged[judged["verdict"] == "supported"].head(MOST_ACTIONS).to_dict("records")
+    return supported or [{"cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}]
+
+
+def draft(
+    found: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], *, session_id: str,
+    verdicts: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
+) -> pd.DataFrame:
+    """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
+
+    Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
+    general action stands with the cause still to be found. The money of a problem stands on its first line only.
+    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
+    """
+    bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
+    rows = []
+    for _, problem in found[found["problem"].isin(list(playbook))].iterrows():
+        entry = playbook[problem["problem"]]
+        for place, cause in enumerate(_chosen_causes(judged[judged["problem"] == problem["problem"]])):
+            row = {
+                "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
+                "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "", "metric": entry.verify,
+                "slice": "", "baseline": bases.get(entry.verify, problem["baseline"] if problem["metric"] == entry.verify else np.nan),
+                "least_effect": entry.least_effect, "sessions": entry.sessions,
+                "money_at_stake": problem["money_at_stake"] if place == 0 else np.nan, "effort": entry.effort, "status": "open", "note": "",
+            }
+            for lang in ("zh", "en"):
+                measured = [_evidence(problem, registry, lang, currency), str(cause[f"evidence_{lang}"])]
+                row |= {
+                    f"problem_{lang}": problem[lang], f"cause_{lang}": cause[lang],
+                    f"evidence_{lang}": text.choose(lang, "；", "; ").join(filter(None, measured)),
+                    f"action_{lang}": cause.get(f"action_{lang}") or text.label(entry.action, lang),
+                }
+            rows.append(row)
+    shared = [name for name in planfile.COLUMNS if name not in BOTH]
+    return pd.DataFrame(rows, columns=[*shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))])
+
+
+def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:
+    """The plan rows in one language, as the plan file holds them (`planfile.frame`)."""
+    return planfile.frame(drafted.assign(**{name: drafted[f"{name}_{lang}"] for name in BOTH}).to_dict("records"))
+
+
+# ---------------------------------------------------------------------------------------------------------------- 5W2H
+
+
+def _names(codes: str, group: str, lang: str) -> str:
+    terms = reference.terms()[group]
+    return text.choose(lang, "、", ", ").join(text.label(terms[code], lang) for code in codes.split(",") if code in terms)
+
+
+def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
+    start = f"{session['started_at']:%Y-%m-%d %H:%M}"
+    if not np.isfinite(problem["minute_from"]):
+        return text.choose(lang, f"{start} 开播，全场", f"session of {start}, throughout")
+    first, last = (f"{problem[name]:.0f}" for name in ("minute_from", "minute_to"))
+    return text.choose(lang, f"{start} 开播，第 {first}–{last} 分钟", f"session of {start}, minutes {first}–{last}")
+
+
+def _where(problem: pd.Series, entry: reference.Problem | None, found: pd.DataFrame, lang: str) -> str:
+    """Content stages, and the slices (sources, products) that findings of the problem or its dimension name."""
+    stages = "" if entry is None or entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
+    own = found[found["id"].isin(problem["findings"].split(",")) | (found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse"))]
+    slices = [text.plain(name, 30) for name in own["slice"].fillna("").unique() if name][:3]
+    parts = [stages or text.choose(lang, "全部环节", "all stages"), text.choose(lang, "、", ", ").join(slices)]
+    return text.choose(lang, "；", "; ").join(filter(None, parts))
+
+
+def _why(judged: pd.DataFrame, lang: str) -> str:
+    """Supported causes with their evidence; else the ones that no record at hand can decide."""
+    supported = judged[judged["verdict"] == "supported"]
+    if len(supported):
+        return text.choose(lang, "；", "; ").join(f"{row[lang]}{text.choose(lang, '：', ': ')}{row[f'evidence_{lang}']}" for _, row in supported.iterrows())
+    open_ones = judged.loc[judged["verdict"] == "not_measurable", lang].head(3)
+    listed = text.choose(lang, "、", ", ").join(open_ones)
+    return text.choose(lang, f"记录未支持任何一个常见原因；待查：{listed}", f"the records support none of the usual causes; to be looked into: {listed}")
+
+
+def five_w_two_h(
+    problem: pd.Series, judged: pd.DataFrame, drafted: pd.DataFrame, playbook: Mapping[str, reference.Problem], found: pd.DataFrame,
+    session: pd.Series, *, registry: Mapping[str, reference.Metric], lang: str, currency: str = "CNY",
+) -> pd.DataFrame:
+    """5W2H of one problem: seven rows, columns aspect, content, origin (evidence or proposed).
+
+    What, when, where and how much are filled from the findings; who, why and how are proposals for the team.
+    `judged` is `judge_causes`, `drafted` is `draft`, `found` are the findings. Source: 直播复盘与售后跟踪 (5W2H).
+    """
+    own, entry = judged[judged["problem"] == problem["problem"]], playbook.get(problem["problem"])
+    lines = drafted[drafted[f"problem_{lang}"] == problem[lang]]
+    people = ",".join(dict.fromkeys([*lines["owner_role"], *(entry.people if entry else [])]))
+    money = text.value(problem["money_at_stake"], "money", lang, currency=currency)
+    stake = text.choose(lang, f"；涉及 {money}", f"; {money} at stake") if np.isfinite(problem["money_at_stake"]) else ""
+    listed = text.choose(lang, "；", "; ")
+    rows = [
+        ("What", problem[lang], "evidence"), ("When", _when(problem, session, lang), "evidence"),
+        ("Where", _where(problem, entry, found, lang), "evidence"),
+        ("How much", _evidence(problem, registry, lang, currency) + stake, "evidence"),
+        ("Who", _names(people, "role", lang), "proposed"), ("Why", _why(own, lang), "proposed"),
+        ("How", listed.join(lines[f"action_{lang}"]), "proposed"),
+    ]
+    zh = {"What": "什么问题 What", "When": "何时 When", "Where": "何处 Where", "How much": "多大 How much", "Who": "谁 Who", "Why": "为何 Why", "How": "怎么做 How"}
+    origin = {"evidence": text.choose(lang, "来自数据", "from the data"), "proposed": text.choose(lang, "建议，待确认", "proposed, to be confirmed")}
+    return pd.DataFrame([{"aspect": zh[aspect] if lang == "zh" else aspect, "content": content, "origin": origin[kind]} for aspect, content, kind in rows])
+
+
+# ----------------------------------------------------------------------------------------------------------- scorecard
+
+
+def scorecard(
+    roles: Mapping[str, reference.RoleCard], verdicts: pd.DataFrame, *, registry: Mapping[str, reference.Metric], extra: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
+
+    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict, shared (how many roles
+    carry this figure), addition (ours, not the source's), note_zh, note_en. `extra` has further rows shaped as
+    `verdicts` (metric, value, baseline, lower, upper, verdict), for figures that notebook 03 does not compare.
+    A shared figure says nothing about one person alone.
+    """
+    wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
+    parts = [frame.reindex(columns=wanted) for frame in (extra, verdicts) if frame is not None and len(frame)]
+    known = (pd.concat(parts) if parts else pd.DataFrame(columns=wanted)).drop_duplicates("metric").set_index("metric")
+    shared = pd.Series([line.metric for card in roles.values() for line in card.metrics]).value_counts()
+    rows = [
+        {"role": role, "metric": line.metric, "zh": registry[line.metric].zh, "en": registry[line.metric].en,
+         **known.loc[line.metric].to_dict(), "shared": int(shared[line.metric]), "addition": line.addition,
+         "note_zh": line.note.zh if line.note else "", "note_en": line.note.en if line.note else ""}
+        for role, card in roles.items() for line in card.metrics if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
+    ]
+    return pd.DataFrame(rows, columns=["role", "metric", "zh", "en", *wanted[1:], "shared", "addition", "note_zh", "note_en"])
+
+
+def verification_findings(checked: pd.DataFrame, sentences: Mapping[str, tuple[str, str]], plans: pd.DataFrame, *, notebook: str) -> pd.DataFrame:
+    """Findings of the verdicts on earlier plans (`verification.verify`): one row per verdict on something that was done.
+
+    effective and effective_but_small are better, harmful is worse, the rest cannot be told. `sentences` maps plan_id to
+    its (zh, en) sentence, `plans` gives the dimension.
+    """
+    told = {"effective": "better", "effective_but_small": "better", "harmful": "worse", "not_comparable": "not_comparable"}
+    dimension = plans.drop_duplicates("plan_id").set_index("plan_id")["dimension"]
+    return findings.frame([
+        findings.make(
+            notebook=notebook, dimension=dimension[row.plan_id], metric=row.metric, slice=row.plan_id, value=row.after, baseline=row.before,
+            verdict=told.get(row.verdict, "cannot_tell"), sentence_zh=sentences[row.plan_id][0], sentence_en=sentences[row.plan_id][1],
+        )
+        for row in checked.itertuples() if row.verdict != "not_done"
+    ])
