@@ -1,0 +1,505 @@
+"""Charts: tidy frames in, Axes out; nothing is computed here but positions.
+
+One theme for all: the committed font alone, colours that a colour-blind reader and a grey print keep apart (and shapes
+beside the colours), labels at the marks instead of legends, units on the axes, zero lines and intervals drawn. A chart
+is as wide as a phone can show without making its words unreadable; its title stands beside it, in the page.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from helpers import text
+
+FONT = Path(__file__).parent / "fonts" / "FupanSansSC-Regular.otf"
+FAMILY = "Fupan Sans SC"
+WIDTH = 5.2
+INK, SOFT, LINE, ACCENT, WORSE, QUIET, PAPER = "#1c2630", "#5a6672", "#dde2e7", "#0b5a85", "#d4622a", "#a9b3bc", "#ffffff"
+COLOURS = {"better": ACCENT, "worse": WORSE, "cannot_tell": QUIET, "not_comparable": QUIET}
+SHAPES = {"better": "o", "worse": "D", "cannot_tell": "s", "not_comparable": "x"}
+# Currency signs that the font lacks, and what is drawn in their place.
+SPELLED = {"฿": "THB ", "₱": "PHP ", "₽": "RUB "}
+MISSING = "□"
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    with TTFont(FONT, lazy=True) as font:
+        return frozenset(font.getBestCmap())
+
+
+def use_theme() -> None:
+    """Set the one look of all charts: seaborn's ticks style with the committed font, small sizes and plain text.
+
+    `$` is not mathematics here (product titles hold it) and SVG text is drawn as paths, so that a chart needs no font.
+    """
+    if FAMILY not in font_manager.get_font_names():
+        font_manager.fontManager.addfont(FONT)
+    sns.set_theme(style="ticks", rc={
+        "font.family": [FAMILY], "font.size": 10, "axes.labelsize": 10, "axes.titlesize": 10.5,
+        "xtick.labelsize": 9.5, "ytick.labelsize": 10, "legend.fontsize": 9.5,
+        "text.color": INK, "axes.labelcolor": SOFT, "axes.edgecolor": LINE, "xtick.color": SOFT, "ytick.color": INK,
+        "xtick.major.size": 0, "ytick.major.size": 0, "axes.linewidth": 0.8, "axes.spines.top": False,
+        "axes.spines.right": False, "axes.titlelocation": "left", "grid.color": LINE, "grid.linewidth": 0.7,
+        "text.parse_math": False, "axes.formatter.use_mathtext": False, "axes.unicode_minus": True,
+        "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "figure.dpi": 100,
+        "svg.fonttype": "path", "svg.hashsalt": "fupan", "figure.constrained_layout.use": True,
+    })
+
+
+def shown(value: object, *, limit: int = 48) -> str:
+    """Data text as a chart can draw it: harmless, shortened, characters that the font lacks replaced by a box."""
+    spelled = "".join(SPELLED.get(mark, mark) for mark in text.plain(value, limit))
+    return "".join(mark if ord(mark) in _characters() else MISSING for mark in spelled)
+
+
+def columns_wide(words: str) -> int:
+    """How many half-width columns a text takes: two for Chinese and full-width characters, one for others."""
+    return sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in words)
+
+
+def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
+    """A label broken to at most `lines` lines of `width` half-width columns, Chinese between any two characters."""
+    words = shown(value)
+    made: list[str] = []
+    for word in textwrap.wrap(words, width) if words.isascii() else [words]:
+        made.append("")
+        for mark in word:
+            if columns_wide(made[-1] + mark) > width:
+                made.append("")
+            made[-1] += mark
+    made = [line.strip() for line in made if line.strip()] or [text.NOTHING]
+    return "\n".join(made if len(made) <= lines else [*made[: lines - 1], made[lines - 1][:-1] + "…"])
+
+
+def _labels(frame: pd.DataFrame, column: str = "label", **options: int) -> list[str]:
+    return [wrapped(value, **options) for value in frame[column]]
+
+
+def _format(unit: str, lang: str, currency: str = "CNY", decimals: int | None = None) -> Callable[[float], str]:
+    return lambda x: shown(text.value(float(x), unit, lang, currency=currency, decimals=decimals))
+
+
+def _ticks(axis: mpl.axis.Axis, unit: str, lang: str, currency: str = "CNY", bins: int = 5) -> None:
+    decimals = {"users": 0, "times": 0, "count": 0, "percent": 2}.get(unit)
+    words = _format(unit, lang, currency, decimals=decimals)
+    axis.set_major_locator(MaxNLocator(bins, integer=decimals == 0))
+    # A tick is a round number: the zeros that its format fills up with say nothing.
+    axis.set_major_formatter(FuncFormatter(lambda x, _: re.sub(r"\.0+(?=\D*$)|(\.\d*?[1-9])0+(?=\D*$)", r"\1", words(x))))
+
+
+def _canvas(height: float) -> Axes:
+    return plt.subplots(figsize=(WIDTH, min(max(height, 1.6), 14)))[1]
+
+
+def _rows(frame: pd.DataFrame, row_height: float = 0.42, extra: float = 0.75, **options: int) -> Axes:
+    """An axes with a labelled row for each row of the frame, the first at the top."""
+    axes = _canvas(len(frame) * row_height + extra)
+    axes.set_yticks(range(len(frame)), _labels(frame, **options), linespacing=1.05)
+    axes.set_ylim(len(frame) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
+    return axes
+
+
+def _note(axes: Axes, words: str) -> None:
+    axes.set_title(shown(words, limit=200), color=SOFT, fontsize=9.5, pad=6)
+
+
+def empty(*, lang: str) -> Axes:
+    """An axes that says there is nothing to draw; every chart of a frame without rows is this one."""
+    axes = _canvas(1.6)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text.choose(lang, "没有可画的数据", "Nothing to draw"), ha="center", va="center", color=SOFT)
+    return axes
+
+
+def funnel(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """Steps of a funnel as bars from one zero line, with the rate from the step before and its interval between them.
+
+    One row per step, in order: label, users, rate_of_previous, ci_lower, ci_upper (fractions).
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame, 0.66, 0.35)
+    most = max(frame["users"].max(), 1)
+    axes.barh(range(len(frame)), frame["users"].fillna(0), height=0.5, color=ACCENT)
+    for place, row in enumerate(frame.itertuples()):
+        axes.text(np.nan_to_num(row.users) + most * 0.015, place, _format("users", lang)(row.users), va="center")
+        if place and np.isfinite(row.rate_of_previous):
+            axes.text(most * 0.01, place - 0.5, "↓ " + _with_interval(
+                row.rate_of_previous, row.ci_lower, row.ci_upper, lang), va="center", color=SOFT, fontsize=9.5)
+    axes.set_xlim(0, most * 1.2)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    return axes
+
+
+def _with_interval(value: float, lower: float, upper: float, lang: str, unit: str = "percent") -> str:
+    middle = text.value(value, unit, lang)
+    bounded = np.isfinite(lower) and np.isfinite(upper)
+    return shown(f"{middle}（{text.interval(lower, upper, unit, lang)}）" if bounded and lang == "zh" else
+                 f"{middle} ({text.interval(lower, upper, unit, lang)})" if bounded else middle)
+
+
+def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """Each metric as value ÷ baseline, over the range expected from the account's own sessions, coloured by verdict.
+
+    One row per metric: label, ratio, ratio_lower, ratio_upper (of the expected range, around 1), verdict.
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame, 0.44, 1.0)
+    numbers = frame[["ratio", "ratio_lower", "ratio_upper"]].to_numpy(float)
+    finite = numbers[np.isfinite(numbers) & (numbers > 0)]
+    low, high = (min(finite.min(), 0.8), max(finite.max(), 1.25)) if finite.size else (0.5, 2)
+    low, high = max(low, 0.05), min(high, 20)
+    axes.set_xscale("log")
+    axes.set_xlim(low / (high / low) ** 0.05, high * (high / low) ** 0.22)
+    for place, row in enumerate(frame.itertuples()):
+        _interval_row(axes, place, row, low, high)
+    axes.axvline(1, color=SOFT, linewidth=0.9, zorder=1)
+    _change_ticks(axes, low, high)
+    axes.set_xlabel(text.choose(lang, "与基准相比（灰带：按历史预期的范围）", "against the baseline (grey: range expected)"))
+    _shape_key(axes, frame, lang)
+    return axes
+
+
+def _interval_row(axes: Axes, place: int, row: object, low: float, high: float) -> None:
+    if np.isfinite(row.ratio_lower) and np.isfinite(row.ratio_upper):
+        left, right = np.clip([row.ratio_lower, row.ratio_upper], low, high)
+        axes.plot([left, right], [place, place], color=LINE, linewidth=9, solid_capstyle="butt", zorder=0)
+    verdict = row.verdict if row.verdict in COLOURS else "not_comparable"
+    if np.isfinite(row.ratio):
+        axes.scatter([np.clip(row.ratio, low, high)], [place], color=COLOURS[verdict], marker=SHAPES[verdict], s=46, zorder=3)
+    label = text.signed(row.ratio - 1, "percent", "en", decimals=0) if np.isfinite(row.ratio) else text.NOTHING
+    axes.annotate(shown(label), (1, place), xycoords=("axes fraction", "data"), ha="right", va="center")
+
+
+def _change_ticks(axes: Axes, low: float, high: float) -> None:
+    """Ticks of a log axis of ratios, written as changes in percent, as many as the width can hold."""
+    ladders = ([0.85, 1, 1.15], [0.7, 0.85, 1, 1.15, 1.35], [0.5, 0.7, 1, 1.4, 2, 2.8], [0.25, 0.5, 1, 2, 4], [0.05, 0.25, 1, 4, 16])
+    inside = [[tick for tick in ladder if low * 0.999 <= tick <= high * 1.001] for ladder in ladders]
+    # The widest spacing that still leaves three ticks keeps their words apart.
+    best = next((ticks for ticks in reversed(inside) if len(ticks) >= 3), inside[1])
+    axes.xaxis.set_major_locator(FixedLocator(best))
+    axes.xaxis.set_minor_locator(FixedLocator([]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 1 else text.signed(x - 1, "percent", "en", decimals=0)))
+
+
+VERDICT_WORDS = {"better": ("变好", "better"), "worse": ("变差", "worse"), "cannot_tell": ("无法判断", "cannot tell"),
+                 "not_comparable": ("不可比", "not comparable")}
+
+
+def _shape_key(axes: Axes, frame: pd.DataFrame, lang: str) -> None:
+    present = [verdict for verdict in VERDICT_WORDS if (frame["verdict"] == verdict).any()]
+    marks = [axes.scatter([], [], color=COLOURS[verdict], marker=SHAPES[verdict], s=40) for verdict in present]
+    axes.figure.legend(marks, [text.choose(lang, *VERDICT_WORDS[verdict]) for verdict in present], frameon=False, ncols=4,
+                       loc="outside upper left", borderpad=0, handletextpad=0.2, columnspacing=1.2)
+
+
+def waterfall(frame: pd.DataFrame, *, lang: str, currency: str = "CNY", unit: str = "money") -> Axes:
+    """How steps lead from a start to an end, top to bottom: each step hangs on the one before, from one zero line.
+
+    One row per bar, in order: label, amount, kind (start, step, end).
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame, 0.46, 0.5)
+    amounts = frame["amount"].fillna(0).to_numpy(float)
+    steps = (frame["kind"] == "step").to_numpy()
+    after = np.cumsum(np.where(frame["kind"] == "end", 0, amounts))
+    left = np.where(steps, after - amounts, 0)
+    colours = np.where(~steps, SOFT, np.where(amounts >= 0, ACCENT, WORSE))
+    axes.barh(range(len(frame)), amounts, left=left, height=0.56, color=list(colours))
+    ends = np.concatenate([left, left + amounts, [0]])
+    span = max(ends.max() - ends.min(), 1e-12)
+    for place, (amount, start, step) in enumerate(zip(amounts, left, steps, strict=True)):
+        words = (text.signed if step else text.value)(amount, unit, lang, currency=currency)
+        axes.text(max(start, start + amount) + span * 0.015, place, shown(words), va="center")
+        if place + 1 < len(frame):
+            axes.plot([start + amount] * 2, [place - 0.28, place + 1.28], color=SOFT, linewidth=0.7, zorder=0)
+    axes.axvline(0, color=SOFT, linewidth=0.9)
+    axes.set_xlim(ends.min() - span * (0.03 if ends.min() < 0 else 0), ends.max() + span * 0.24)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    return axes
+
+
+def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
+    """What a change owes, slice by slice, to the slice's weight (mix, hatched) and to its own rate (plain).
+
+    One row per slice: label, mix_effect, rate_effect in `unit`.
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame, 0.58, 0.95)
+    places = np.arange(len(frame))
+    bars = (("mix_effect", -0.2, QUIET, "////", "结构变化", "mix"), ("rate_effect", 0.2, ACCENT, "", "自身变化", "own rate"))
+    for column, shift, colour, hatch, zh, en in bars:
+        axes.barh(places + shift, frame[column].fillna(0), height=0.36, color=PAPER if hatch else colour,
+                  edgecolor=SOFT if hatch else colour, hatch=hatch, linewidth=0.8, label=text.choose(lang, zh, en))
+        _bar_ends(axes, frame[column].to_numpy(float), places + shift, unit, lang, currency)
+    widest = np.nanmax(np.abs(np.r_[frame[["mix_effect", "rate_effect"]].to_numpy(float).ravel(), 1e-12]))
+    axes.set_xlim(-widest * 1.45, widest * 1.45)
+    axes.axvline(0, color=SOFT, linewidth=0.9)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, handlelength=1.4)
+    return axes
+
+
+def _bar_ends(axes: Axes, values: np.ndarray, places: np.ndarray, unit: str, lang: str, currency: str) -> None:
+    decimals = 2 if unit == "percent" else None
+    for value, place in zip(values, places, strict=True):
+        if np.isfinite(value):
+            words = shown(text.signed(value, unit, lang, decimals=decimals, currency=currency))
+            axes.annotate(words, (value, place), (3 if value >= 0 else -3, 0), textcoords="offset points",
+                          ha="left" if value >= 0 else "right", va="center", fontsize=9)
+
+
+CURVES = {"online": ("在线人数", "online", "users"), "entered": ("进入人数", "entered", "users"),
+          "product_click_users": ("商品点击人数", "product clicks (people)", "users"),
+          "orders": ("成交订单数", "paid orders", "count"), "paid_amount": ("支付金额", "paid amount", "money")}
+
+
+def minutes(
+    frame: pd.DataFrame, *, lang: str, bands: pd.DataFrame | None = None, marks: pd.DataFrame | None = None,
+    currency: str = "CNY",
+) -> Axes:
+    """The session minute by minute: a panel for each curve there is, shared minutes, shaded bands, numbered marks.
+
+    One row per minute: minute (since the start) and any of online, entered, product_click_users, orders, paid_amount.
+    bands: start_minute, end_minute, label. marks: minute, label. Returns the topmost axes.
+    """
+    present = [column for column in CURVES if column in frame and frame[column].notna().any()]
+    if frame.empty or not present:
+        return empty(lang=lang)
+    key = _key_lines(bands, marks, lang)
+    _figure, panels = plt.subplots(len(present), sharex=True, squeeze=False,
+                                  figsize=(WIDTH, 1.12 * len(present) + 0.5 + 0.2 * len(key)))
+    for panel, column in zip(panels[:, 0], present, strict=True):
+        zh, en, unit = CURVES[column]
+        panel.fill_between(frame["minute"], frame[column], color=ACCENT, alpha=0.16, linewidth=0)
+        panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.3)
+        panel.set_ylim(0, max(frame[column].max(), 1e-9) * 1.15)
+        panel.set_xlim(frame["minute"].min(), max(frame["minute"].max(), frame["minute"].min() + 1))
+        _ticks(panel.yaxis, unit, lang, currency, bins=3)
+        panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
+        panel.grid(axis="y")
+        panel.set_title(text.choose(lang, zh, en), color=INK, fontsize=10, pad=3)
+        _shade(panel, bands)
+        _lines(panel, marks)
+    _number_marks(panels[0, 0], bands, marks)
+    panels[-1, 0].xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 1.5, 2, 3, 6, 10]))
+    panels[-1, 0].set_xlabel("\n".join([text.choose(lang, "开播后分钟", "minutes since the start"), *key]))
+    if key:
+        panels[-1, 0].xaxis.label.set(horizontalalignment="left", x=0, linespacing=1.35)
+    return panels[0, 0]
+
+
+def _shade(panel: Axes, bands: pd.DataFrame | None) -> None:
+    for row in () if bands is None else bands.itertuples():
+        panel.axvspan(row.start_minute, max(row.end_minute, row.start_minute + 1), color=WORSE, alpha=0.16, linewidth=0)
+
+
+def _lines(panel: Axes, marks: pd.DataFrame | None) -> None:
+    for row in () if marks is None else marks.itertuples():
+        panel.axvline(row.minute, color=SOFT, linewidth=0.8, linestyle=(0, (2, 2)))
+
+
+def _letter(place: int) -> str:
+    return chr(ord("A") + place % 26)
+
+
+def _number_marks(panel: Axes, bands: pd.DataFrame | None, marks: pd.DataFrame | None) -> None:
+    """Letters over the bands and numbers over the marks; their words stand in the key under the chart."""
+    top = panel.get_ylim()[1]
+    for place, row in enumerate(() if bands is None else bands.itertuples()):
+        panel.text((row.start_minute + row.end_minute) / 2, top, _letter(place), ha="center", va="top", fontsize=9, color="#8a3610")
+    for place, row in enumerate(() if marks is None else marks.itertuples(), start=1):
+        panel.annotate(str(place), (row.minute, top), (2, -1), textcoords="offset points", va="top", fontsize=9, color=SOFT)
+
+
+def _key_lines(bands: pd.DataFrame | None, marks: pd.DataFrame | None, lang: str, most: int = 14) -> list[str]:
+    minute = text.choose(lang, "分", " min")
+    lines = [f"{_letter(place)}  {row.start_minute:.0f}–{row.end_minute:.0f}{minute}  {shown(row.label, limit=30)}"
+             for place, row in enumerate(() if bands is None else bands.itertuples())]
+    lines += [f"{place}  {row.minute:.0f}{minute}  {shown(row.label, limit=30)}"
+              for place, row in enumerate(() if marks is None else marks.itertuples(), start=1)]
+    rest = len(lines) - most
+    return lines if rest <= 0 else [*lines[:most], text.choose(lang, f"另有 {rest} 处", f"and {rest} more")]
+
+
+def history(
+    frame: pd.DataFrame, *, lower: float, upper: float, current: object, label: str, unit: str, lang: str,
+    currency: str = "CNY",
+) -> Axes:
+    """The metric of each session over time, the range expected for this one as a band, this one set off.
+
+    One row per session: started_at, value. `current` is the start of the session reviewed, as in `started_at`.
+    """
+    known = frame.dropna(subset=["value"]).sort_values("started_at", kind="stable")
+    if known.empty:
+        return empty(lang=lang)
+    axes = _canvas(2.9)
+    now = (known["started_at"] == current).to_numpy()
+    if np.isfinite(lower) and np.isfinite(upper):
+        axes.axhspan(lower, upper, color=LINE, alpha=0.75, linewidth=0, zorder=0)
+    axes.plot(known["started_at"], known["value"], color=QUIET, linewidth=0.8, zorder=1)
+    axes.scatter(known["started_at"][~now], known["value"][~now], color=QUIET, s=16, zorder=2)
+    axes.scatter(known["started_at"][now], known["value"][now], color=ACCENT, s=60, zorder=3)
+    for row in known[now].itertuples():
+        words = text.choose(lang, "本场 ", "this session ") + text.value(row.value, unit, lang, currency=currency)
+        axes.annotate(shown(words), (row.started_at, row.value), (-4, 8), textcoords="offset points", ha="right", color=ACCENT,
+                      bbox={"facecolor": PAPER, "alpha": 0.85, "linewidth": 0, "pad": 1.5})
+    if known["value"].min() >= 0:
+        axes.set_ylim(0, max(known["value"].max(), upper if np.isfinite(upper) else 0) * 1.15 or 1)
+    _ticks(axes.yaxis, unit, lang, currency)
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=5, tz=known["started_at"].dt.tz))
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y-%m-%d", tz=known["started_at"].dt.tz))
+    axes.tick_params(axis="y", labelcolor=SOFT)
+    axes.grid(axis="y")
+    _note(axes, text.choose(lang, f"{label}　灰带：本场预期范围", f"{label}; grey: range expected for this session"))
+    return axes
+
+
+def rates(
+    frame: pd.DataFrame, *, lang: str, reference: float | None = None, reference_label: str | None = None,
+    unit: str = "percent", currency: str = "CNY",
+) -> Axes:
+    """Rates with their intervals, one a row, the number of cases beside each, and a dashed line at the reference rate.
+
+    One row per slice: label, rate, ci_lower, ci_upper (fractions), n.
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame, 0.44, 0.85)
+    places = np.arange(len(frame))
+    axes.hlines(places, frame["ci_lower"], frame["ci_upper"], color=QUIET, linewidth=2.4)
+    axes.scatter(frame["rate"], places, color=ACCENT, s=42, zorder=3)
+    numbers = np.r_[frame[["rate", "ci_lower", "ci_upper"]].to_numpy(float).ravel(), [reference or 0.0]]
+    most = np.nanmax(np.r_[numbers, 1e-9])
+    axes.set_xlim(min(np.nanmin(np.r_[numbers, 0]), 0), most * 1.5)
+    for place, row in enumerate(frame.itertuples()):
+        words = f"{text.value(row.rate, unit, lang, currency=currency)}  n={text.number(row.n, 'en')}"
+        axes.annotate(shown(words), (1, place), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=9.5)
+    if reference is not None and np.isfinite(reference):
+        axes.axvline(reference, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        named = reference_label or text.choose(lang, "参考值", "reference")
+        _note(axes, f"{text.choose(lang, '虚线：', 'dashed: ')}{named} {text.value(reference, unit, lang, currency=currency)}")
+    _ticks(axes.xaxis, unit, lang, currency, bins=4)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in axes.get_xticks() if 0 <= tick <= most * 1.1]))
+    axes.grid(axis="x")
+    return axes
+
+
+def pareto(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """Counts from the most to the least frequent, each with its share of all and the interval of that share.
+
+    One row per reason: label, count, share, ci_lower, ci_upper (fractions).
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    ordered = frame.sort_values("count", ascending=False, kind="stable")
+    axes = _rows(ordered, 0.46, 0.5)
+    most = max(ordered["count"].max(), 1)
+    axes.barh(range(len(ordered)), ordered["count"], height=0.56, color=ACCENT)
+    for place, row in enumerate(ordered.itertuples()):
+        count = float(ordered["count"].iloc[place])
+        words = f"{text.number(count, lang)} · " + _with_interval(row.share, row.ci_lower, row.ci_upper, lang)
+        axes.text(count + most * 0.015, place, words, va="center", fontsize=9.5)
+    axes.set_xlim(0, most * 2.1)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=SOFT, linewidth=0.9)
+    return axes
+
+
+def quadrant(
+    frame: pd.DataFrame, *, lang: str, x_label: str, y_label: str, x_unit: str = "percent", y_unit: str = "percent",
+    x_middle: float | None = None, y_middle: float | None = None, currency: str = "CNY", named: int = 8,
+) -> Axes:
+    """Products (or sources) over two rates, the mark as large as the third number, lines through the middle.
+
+    One row per mark: label, x, y, size. The lines stand at `x_middle` and `y_middle`, else at the medians; the largest
+    `named` marks carry their names where there is room.
+    """
+    known = frame.dropna(subset=["x", "y"])
+    if known.empty:
+        return empty(lang=lang)
+    known = known.sort_values("size", ascending=False, kind="stable")
+    axes = _canvas(3.9)
+    areas = 30 + 420 * (known["size"].fillna(0) / max(known["size"].max(), 1e-12)).clip(0, 1)
+    sns.scatterplot(x=known["x"], y=known["y"], ax=axes, s=areas.to_numpy(), color=ACCENT, alpha=0.55, linewidth=0.8, edgecolor=PAPER)
+    for middle, line in ((x_middle if x_middle is not None else known["x"].median(), axes.axvline),
+                         (y_middle if y_middle is not None else known["y"].median(), axes.axhline)):
+        line(middle, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    axes.margins(0.16)
+    axes.set_xlabel(shown(x_label, limit=40))
+    axes.set_ylabel(shown(y_label, limit=40))
+    _ticks(axes.xaxis, x_unit, lang, currency, bins=4)
+    _ticks(axes.yaxis, y_unit, lang, currency, bins=5)
+    axes.tick_params(axis="y", labelcolor=SOFT)
+    _name_marks(axes, known.head(named))
+    return axes
+
+
+def _name_marks(axes: Axes, known: pd.DataFrame) -> None:
+    """Names beside the marks, above or below where the first choice lies on a name already set; else left out."""
+    box = axes.get_window_extent()
+    taken: list[tuple[float, float, float, float]] = []
+    for row in known.itertuples():
+        words = shown(row.label, limit=10)
+        x, y = axes.transAxes.inverted().transform(axes.transData.transform((row.x, row.y)))
+        wide, high = columns_wide(words) * 6.6 / box.width, 14 / box.height
+        for up in (12, -16, 24, -28):
+            spot = (x - wide / 2, y + up / box.height, x + wide / 2, y + up / box.height + high)
+            if all(spot[2] < t[0] or spot[0] > t[2] or spot[3] < t[1] or spot[1] > t[3] for t in taken):
+                axes.annotate(words, (row.x, row.y), (0, up), textcoords="offset points", ha="center", fontsize=9)
+                taken.append(spot)
+                break
+
+
+def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
+    """A value for each row and column as a shaded, labelled cell; shades of two colours where values have both signs.
+
+    One row per cell: row, column, value. Rows and columns keep the order in which they first come.
+    """
+    if frame.empty or frame["value"].notna().sum() == 0:
+        return empty(lang=lang)
+    rows, across = frame["row"].drop_duplicates(), frame["column"].drop_duplicates()
+    wide = frame.pivot(index="row", columns="column", values="value").loc[rows, across]
+    signed = wide.min().min() < 0 < wide.max().max()
+    most = np.nanmax(np.abs(wide.to_numpy(float)))
+    bounds = {"vmin": -most, "vmax": most} if signed else {}
+    axes = _canvas(len(rows) * 0.42 + 0.9)
+    words = np.array([[_format(unit, lang, currency)(value) for value in line] for line in wide.to_numpy(float)])
+    sns.heatmap(wide, ax=axes, annot=words, fmt="", cmap=_shades(signed), cbar=False, linewidths=1.5, linecolor=PAPER,
+                annot_kws={"fontsize": 9}, **bounds)
+    axes.set(xlabel="", ylabel="")
+    axes.set_xticklabels([wrapped(value, width=10) for value in across], rotation=0)
+    axes.set_yticklabels([wrapped(value) for value in rows], rotation=0)
+    axes.xaxis.tick_top()
+    return axes
+
+
+def _shades(signed: bool) -> mpl.colors.Colormap:
+    ends: Sequence[str] = [WORSE, PAPER, ACCENT] if signed else ["#eef3f6", ACCENT]
+    return mpl.colors.LinearSegmentedColormap.from_list("fupan", list(ends))

@@ -1,0 +1,224 @@
+"""Executed notebooks and a first screen become one page of HTML: nothing outside it is ever asked for."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import functools
+import html
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import nh3
+import pandas as pd
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
+from nbformat import NotebookNode
+
+from helpers import charts, gate, reference, text
+from helpers.store import SENTINEL
+
+TEMPLATES = Path(__file__).parent / "templates"
+TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
+    "h1", "h2", "h3", "h4", "h5", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
+    "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+}
+ATTRIBUTES = {
+    "*": {"class", "aria-hidden", "aria-label", "role", "tabindex", "data-finding"}, "a": {"href"},
+    "img": {"alt", "src", "width", "height"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "ol": {"start"},
+}
+# Classes of ours, of a plain pandas frame and of highlighted code (one to three characters); no other comes through.
+CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-z][a-z0-9]{0,2}")
+IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
+HEADING = re.compile(r"<h([1-5])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
+FINDING = re.compile(r' data-finding="([^"]+)"')
+
+
+class Part(NamedTuple):
+    """One notebook in the page: its title, its headings as (id, words), its body."""
+
+    id: str
+    title: str
+    headings: list[tuple[str, str]]
+    body: str
+
+
+def dropped_tags(lang: str) -> set[str]:
+    """Tags of the cells that the page of a language leaves out: the other language's words, and what is not for readers."""
+    return {f"lang-{text.choose(lang, 'en', 'zh')}", "report-hidden"}
+
+
+def build(
+    notebooks: Mapping[str, NotebookNode], *, first: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Metric],
+    as_of: pd.Timestamp | None = None, versions: Mapping[str, str] | None = None,
+) -> str:
+    """The page of a review: first screen, a part for each executed notebook, glossary, method. Same input, same bytes.
+
+    `first` comes from `summary.make`; `notebooks` are in the order of the page. What the page must not hold is found by
+    `gate.check`, not here.
+    """
+    parts = [part(name, notebook, lang) for name, notebook in notebooks.items()]
+    bodies = _anchored([one.body for one in parts])
+    parts = [one._replace(body=body) for one, body in zip(parts, bodies, strict=True)]
+    anchors = {name for body in bodies for name in re.findall(r'id="(F[^"]+)"', body)}
+    words = " ".join([*(one.body for one in parts), str(first)])
+    content = _environment().get_template("page.html.j2").render(
+        lang=lang, t=lambda zh, en: text.choose(lang, zh, en), first=first, parts=parts, anchors=anchors,
+        glossary=glossary(registry, words, lang), as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
+        versions=dict(versions or {}),
+    )
+    return _dressed(content, title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}", lang=lang, script="page.js")
+
+
+def index(lines: list[dict[str, Any]], *, lang: str) -> str:
+    """The page that lists all sessions, sortable by column."""
+    content = _environment().get_template("index_page.html.j2").render(lines=lines, lang=lang, t=lambda zh, en: text.choose(lang, zh, en))
+    return _dressed(content, title=text.choose(lang, "直播复盘 · 全部场次", "Live reviews · all sessions"), lang=lang, script="index.js")
+
+
+def _dressed(content: str, *, title: str, lang: str, script: str) -> str:
+    """The content inside a whole document: its style with the embedded font, its script, and the policy that allows only these."""
+    code = (TEMPLATES / "fupan" / script).read_text(encoding="utf-8")
+    look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
+    letters = frozenset(ord(mark) for mark in f"{title}{html.unescape(re.sub('<[^>]*>', '', content))}" if ord(mark) > 0xFF)
+    style = f"{_font_face(letters)}{look}"
+    policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
+              f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
+    return _environment().get_template("document.html.j2").render(
+        content=jinja2.utils.markupsafe.Markup(content), title=title, policy=policy, style=jinja2.utils.markupsafe.Markup(style),
+        script=jinja2.utils.markupsafe.Markup(code), html_lang={"zh": "zh-CN", "en": "en"}[lang],
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES / "fupan"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- one notebook
+
+
+def part(name: str, notebook: NotebookNode, lang: str) -> Part:
+    """One executed notebook as a part of the page: its language alone, cleaned, its headings a level down and numbered."""
+    shown = _without(notebook, dropped_tags(lang))
+    fragment, _ = _exporter().from_notebook_node(shown)
+    body, title, headings = _headings(clean(fragment), prefix=f"p{name.split('_')[0]}")
+    return Part(f"p{name.split('_')[0]}", title or name, headings, body)
+
+
+def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
+    """A copy without the cells of these tags and without the marks of the notebook's end."""
+    kept = copy.deepcopy(notebook)
+    for cell in kept.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
+    made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=tags).preprocess(kept, {})
+    return made
+
+
+@functools.cache
+def _exporter() -> HTMLExporter:
+    return HTMLExporter(template_name="fupan", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True)
+
+
+def clean(fragment: str) -> str:
+    """HTML without anything that runs, asks for something elsewhere or looks like the page's own frame.
+
+    Styles written inline for JupyterLab go as well: the page's policy would refuse them.
+    """
+    return nh3.clean(
+        fragment, tags=TAGS, clean_content_tags={"script", "style"}, attributes=ATTRIBUTES, attribute_filter=_attribute,
+        url_schemes={"data"}, link_rel=None,
+    )
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    if name == "class":
+        return " ".join(word for word in value.split() if CLASS.fullmatch(word)) or None
+    if name == "href":
+        return value if value.startswith("#") else None
+    if name == "src":
+        return value if IMAGE.fullmatch(value) else None
+    return value
+
+
+def _headings(body: str, *, prefix: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """The body with its headings a level down and numbered ids; its first title, taken out; the headings under it."""
+    titles: list[str] = []
+    headings: list[tuple[str, str]] = []
+
+    def lowered(match: re.Match[str]) -> str:
+        level, inner = int(match.group(1)), match.group(2)
+        words = html.unescape(re.sub(r"<[^>]+>", "", inner)).strip()
+        if level == 1 and not titles:
+            titles.append(words)
+            return ""
+        name = f"{prefix}-{len(headings) + 1}"
+        headings.append((name, words))
+        return f'<h{level + 1} id="{name}">{inner}</h{level + 1}>'
+
+    made = HEADING.sub(lowered, body)
+    return made, titles[0] if titles else "", headings
+
+
+def _anchored(bodies: list[str]) -> list[str]:
+    """The bodies with the id of each finding where it is first said, so that the first screen can point there."""
+    seen: set[str] = set()
+
+    def named(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in seen or not re.fullmatch(r"F[\w-]+", name):
+            return ""
+        seen.add(name)
+        return f' id="{name}"'
+
+    return [FINDING.sub(named, body) for body in bodies]
+
+
+# ------------------------------------------------------------------------------------------------- glossary and font
+
+
+def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) -> list[dict[str, str]]:
+    """The metrics that the page speaks of: name, formula, description, source; in the registry's order."""
+    told = [metric for metric in registry.values() if text.label(metric, lang).lower() in words.lower()]
+    return [{"name": text.label(metric, lang), "formula": formula(metric, lang), "description": text.label(metric.description, lang),
+             "source": metric.source} for metric in told]
+
+
+def formula(metric: reference.Metric, lang: str) -> str:
+    """A metric's formula in words: numerator ÷ denominator × factor, with what is taken off each."""
+    columns = reference.tables()[metric.table].columns
+    name = lambda column: text.label(columns[column], lang)  # noqa: E731
+    above = " − ".join(map(name, [metric.numerator, *metric.minus]))
+    if metric.denominator is None:
+        return above
+    below = " − ".join(map(name, [metric.denominator, *metric.denominator_minus]))
+    bracket = [f"({side})" if " − " in side else side for side in (above, below)]
+    return " ÷ ".join(bracket) + (f" × {metric.factor:g}" if metric.factor != 1 else "")
+
+
+@functools.lru_cache(maxsize=8)
+def _font_face(letters: frozenset[int]) -> str:
+    """A style rule that embeds the committed font's glyphs of these characters, for readers without Chinese fonts."""
+    if not letters:
+        return ""
+    options = subset.Options(flavor="woff2", hinting=False, layout_features=[], desubroutinize=False, notdef_outline=True)
+    with TTFont(charts.FONT, lazy=True, recalcTimestamp=False) as font:
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=letters)
+        cutter.subset(font)
+        font.flavor = "woff2"
+        buffer = io.BytesIO()
+        font.save(buffer)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'@font-face{{font-family:"{charts.FAMILY}";src:url(data:font/woff2;base64,{data}) format("woff2")}}\n'

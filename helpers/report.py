@@ -1,0 +1,310 @@
+"""What notebooks show (tables, sentences, figures) and what they become: one page a session, one index of sessions."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from helpers import charts, gate, page, reference, store, summary, text
+from helpers.gate import GateError
+
+__all__ = ["GateError", "Shown", "figure", "index", "index_row", "notes", "publish", "sentence", "setup", "table"]
+
+MOST_MARKS = 2000
+KINDS = {"rate": "percent", "users": "users", "times": "times", "count": "count", "money": "money", "ratio": "ratio",
+         "seconds": "seconds", "score": "score"}
+# Units of the columns that analyses add to those of the canonical tables; where a row names its metric, its unit wins.
+UNITS = {
+    "rate_of_previous": "percent", "rate_of_first": "percent", "share": "percent", "rate": "percent", "relative": "percent",
+    "ratio": "ratio", "ratio_lower": "ratio", "ratio_upper": "ratio", "n": "count", "users": "users", "p_value": "p",
+    "p_adjusted": "p", "money_at_stake": "money", "rows": "count", "minute": "count", "minute_from": "count",
+    "minute_to": "count", "completion": "percent",
+}
+BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target")
+CODES = ("metric", "check", "step", "column", "line")
+SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"))
+SAID = {"good": ("✓", charts.ACCENT), "bad": ("✗", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
+
+
+class Shown(NamedTuple):
+    """Something a notebook shows: HTML for JupyterLab and the page, plain text for everything else."""
+
+    html: str
+    plain: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.plain
+
+
+def setup(review: store.Review) -> None:
+    """Make a notebook ready for the review: the charts' theme, and frames printed in full width."""
+    charts.use_theme()
+    pd.set_option("display.width", 160, "display.max_columns", 30)
+
+
+def figure(
+    axes: Axes, *, title_zh: str, title_en: str, lang: str, alt_zh: str | None = None, alt_en: str | None = None,
+) -> Shown:
+    """A chart as an image with its title above and its alternative text inside; the figure is closed.
+
+    SVG with text as paths, PNG from some two thousand marks on. The same chart gives the same bytes. Raises
+    `UserWarning` where a character has no glyph in the font: a box in a customer's report is an error.
+    """
+    drawn = axes.get_figure(root=True)
+    title = text.plain(text.choose(lang, title_zh, title_en), 120)
+    alt = text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400)
+    kind = "png" if _marks(drawn) > MOST_MARKS else "svg"
+    content = _rendered(drawn, kind)
+    width, height = (round(side * 96) for side in drawn.get_size_inches())
+    plt.close(drawn)
+    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
+    image = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="data:{mime};base64,{base64.b64encode(content).decode()}">'
+    return Shown(f'<figure class="fp-figure"><figcaption>{html.escape(title)}</figcaption>{image}</figure>', f"[{title}] {alt}")
+
+
+def _rendered(drawn: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
+        drawn.savefig(buffer, format=kind, metadata=metadata, dpi=192 if kind == "png" else 96)
+    return buffer.getvalue()
+
+
+def _marks(drawn: Figure) -> int:
+    """How many marks a figure holds: points of lines and scatters, bars, cells."""
+    return sum(
+        sum(len(line.get_xdata()) for line in axes.lines) + len(axes.patches)
+        + sum(max(len(group.get_offsets()), len(group.get_paths())) for group in axes.collections)
+        for axes in drawn.axes
+    )
+
+
+def sentence(
+    zh: str, en: str, *, lang: str, level: Literal["note", "good", "bad", "warn"] = "note", finding: str | None = None,
+) -> Shown:
+    """A sentence set off from the text, its colour and sign by level; `finding` is the id of the finding it says."""
+    words = text.plain(text.choose(lang, zh, en), 600)
+    sign, colour = SAID[level]
+    named = f' data-finding="{html.escape(finding)}"' if finding else ""
+    lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
+    return Shown(
+        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{html.escape(words)}</p>',
+        f"{sign} {words}".strip(),
+    )
+
+
+def notes(sentences: Sequence[str], *, lang: str) -> Shown:
+    """Sentences of what is missing as one list; where there are none, a line that says nothing is missing."""
+    words = [text.plain(words, 600) for words in sentences]
+    if not words:
+        return sentence("没有缺少的数据。", "No data are missing.", lang=lang, level="good")
+    items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
+    return Shown(f'<ul class="fupan-missing">{items}</ul>', "\n".join(f"- {line}" for line in words))
+
+
+class Cell(NamedTuple):
+    """One cell of a table as it is read: its words, whether they are a number, and a class for its colour."""
+
+    words: str
+    number: bool = False
+    style: str = ""
+
+
+def table(
+    frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric] | None = None,
+    labels: Mapping[str, tuple[str, str]] | None = None, units: Mapping[str, str] | None = None, currency: str = "CNY",
+    caption_zh: str | None = None, caption_en: str | None = None, limit: int | None = None,
+) -> Shown:
+    """A frame as a table to be read: names for columns and codes, values in their units, bounds joined to intervals.
+
+    Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
+    Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise.
+    `limit` shows the first rows and says of how many. All data are escaped.
+    """
+    caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
+    shown = _in_language(frame if limit is None else frame.head(limit), lang)
+    names = _column_names(shown, lang, registry or {}, labels or {})
+    columns = {name: _column(shown, name, lang, registry or {}, units or {}, currency) for name in names}
+    more = len(frame) - len(shown)
+    note = text.choose(lang, f"共 {len(frame)} 行，显示前 {len(shown)} 行", f"showing {len(shown)} of {len(frame)} rows") if more else ""
+    body = _table_html(list(names.values()), list(zip(*columns.values(), strict=True)), caption, note, lang)
+    words = pd.DataFrame({names[name]: [cell.words for cell in cells] for name, cells in columns.items()})
+    return Shown(body, "\n".join(filter(None, [caption, words.to_string(index=False), note])))
+
+
+def _in_language(frame: pd.DataFrame, lang: str) -> pd.DataFrame:
+    """The frame with the words of this language alone (label_zh, label_en → label; zh, en → label), without their codes."""
+    other = text.choose(lang, "en", "zh")
+    own = {name: name.removesuffix(lang).rstrip("_") or "label" for name in frame.columns
+           if isinstance(name, str) and (name == lang or name.endswith(f"_{lang}"))}
+    foreign = [name for name in frame.columns if name == other or str(name).endswith(f"_{other}")]
+    # A code beside its own label would say the same thing twice.
+    coded = [name for name in frame.columns if name in own.values() or (name in CODES and "label" in own.values())]
+    return frame.drop(columns=[name for name in {*foreign, *coded} if name != "metric"]).rename(columns=own)
+
+
+def _column_names(
+    frame: pd.DataFrame, lang: str, registry: Mapping[str, reference.Metric], labels: Mapping[str, tuple[str, str]],
+) -> dict[str, str]:
+    """Columns in order with the names they are read under; upper bounds stand with the lower ones, codes with labels."""
+    hidden = {upper for lower, upper in SPANS if {lower, upper} <= set(frame.columns)}
+    hidden |= {"metric"} if {"metric", "label"} <= set(frame.columns) else set()
+    return {name: _name(name, lang, registry, labels) for name in frame.columns if name not in hidden}
+
+
+def _name(column: str, lang: str, registry: Mapping[str, reference.Metric], labels: Mapping[str, tuple[str, str]]) -> str:
+    if column in labels:
+        return text.choose(lang, *labels[column])
+    known = reference.terms().get("column", {}).get(column) or registry.get(column) or _canonical(column)
+    return text.label(known, lang) if known else str(column)
+
+
+def _canonical(column: str) -> reference.Column | None:
+    return next((table.columns[column] for table in reference.tables().values() if column in table.columns), None)
+
+
+def _column(
+    frame: pd.DataFrame, name: str, lang: str, registry: Mapping[str, reference.Metric], units: Mapping[str, str], currency: str,
+) -> list[Cell]:
+    upper = dict(SPANS).get(name)
+    values = frame[name]
+    if upper in frame:
+        return [_span(low, high, *_unit(row, name, registry, units), lang, currency)
+                for low, high, row in zip(values, frame[upper], frame.to_dict("records"), strict=True)]
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return [Cell(text.NOTHING if pd.isna(value) else text.choose(lang, *("是", "yes") if value else ("否", "no"))) for value in values]
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return [Cell(text.NOTHING if pd.isna(value) else f"{value:%Y-%m-%d %H:%M}") for value in values]
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        whole = bool((values.dropna() % 1 == 0).all())
+        return [_number(value, *_unit(row, name, registry, units, whole), lang, currency)
+                for value, row in zip(values, frame.to_dict("records"), strict=True)]
+    return [_words(value, name, lang, registry) for value in values]
+
+
+def _unit(
+    row: Mapping[str, Any], name: str, registry: Mapping[str, reference.Metric], units: Mapping[str, str], whole: bool = False,
+) -> tuple[str, int | None]:
+    """Unit and decimals of a column in a row: as told, else of the row's metric, else of the column."""
+    if name in units:
+        return units[name], None
+    metric = registry.get(row.get("metric")) if name in BY_METRIC else registry.get(name)
+    if metric:
+        return metric.unit, metric.decimals
+    if name in UNITS:
+        return UNITS[name], None
+    if name in ("ci_lower", "ci_upper"):
+        return "percent", None
+    known = _canonical(name)
+    return KINDS.get(known.kind if known else "", "count" if whole else "score"), None
+
+
+def _number(value: float, unit: str, decimals: int | None, lang: str, currency: str) -> Cell:
+    if unit == "p":
+        return Cell("<0.001" if value < 0.001 else text.number(value, lang, 3), number=True)
+    number = math.nan if pd.isna(value) else float(value)
+    return Cell(text.value(number, unit, lang, decimals=decimals, currency=currency), number=True)
+
+
+def _span(low: float, high: float, unit: str, decimals: int | None, lang: str, currency: str) -> Cell:
+    if pd.isna(low) and pd.isna(high):
+        return Cell(text.NOTHING, number=True)
+    return Cell(text.interval(low, high, unit, lang, decimals=decimals, currency=currency), number=True)
+
+
+def _words(value: object, name: str, lang: str, registry: Mapping[str, reference.Metric]) -> Cell:
+    """A text as it is read: a metric's or a code's name; verdicts and lights with a sign and a colour of their own."""
+    if isinstance(value, (list, tuple, set)) or (isinstance(value, str) and not value):
+        value = text.choose(lang, "、", ", ").join(map(str, value))
+    if not isinstance(value, str):
+        return Cell(text.plain(None if value is None or value is pd.NA else value, 200))
+    if name in ("metric", "verify") and value in registry:
+        return Cell(text.label(registry[value], lang))
+    known = _canonical(name)
+    groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
+    term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
+    sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
+    return Cell(f"{sign} {text.label(term, lang)}".strip() if term else text.plain(value, 200), style=style)
+
+
+def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, note: str, lang: str) -> str:
+    """The table inside a box of its own that scrolls sideways; styles inline for JupyterLab, classes for the page."""
+    numeric = [any(row[place].number for row in rows) for place in range(len(names))]
+    right = ' class="fp-num" style="text-align:right;font-variant-numeric:tabular-nums"'
+    left = ' style="text-align:left"'
+    head = "".join(f'<th scope="col"{right if number else left}>{html.escape(name)}</th>' for name, number in zip(names, numeric, strict=True))
+    lines = []
+    for row in rows:
+        cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
+        cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
+                  f'<td{f" class={chr(34)}fp-mark fp-{cell.style}{chr(34)}" if cell.style else ""}{left}>{html.escape(cell.words)}</td>' for cell in row[1:]]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    if not rows:
+        lines = [f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}</td></tr>']
+    label = html.escape(caption or text.choose(lang, "表格", "table"))
+    title = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    tail = f'<p class="fp-more">{html.escape(note)}</p>' if note else ""
+    return (f'<figure class="fp-table" style="margin:1em 0">{title}<div class="fp-scroll" role="group" tabindex="0" aria-label="{label}">'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{tail}</figure>")
+
+
+RESULTS = ("verdicts", "plan", "quality", "profit", "goals")
+
+
+def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:
+    """Executed notebooks and the review's results become `review.html` in the review's folder, behind the gate.
+
+    Raises `GateError` and leaves an earlier page as it is where the gate finds anything wrong. The same input gives the
+    same bytes.
+    """
+    read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
+    results = {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}
+    first = summary.make(review.session, results, lang=review.lang, registry=review.registry, currency=review.currency)
+    made = page.build(read, first=first, lang=review.lang, registry=review.registry, as_of=review.as_of, versions=versions or {})
+    gate.check(made, read, dropped_tags=page.dropped_tags(review.lang), known_ids=_known_ids(review))
+    with store.replacing(review.out_dir / "review.html") as path:
+        path.write_text(made, encoding="utf-8")
+    return review.out_dir / "review.html"
+
+
+def _known_ids(review: store.Review) -> set[str]:
+    """Ids of products and rooms: numbers in a report that could look like somebody's phone and are not."""
+    products = review.table("products")
+    return {str(value) for value in [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]}
+
+
+def index_row(review: store.Review) -> dict[str, Any]:
+    """What the index says of a published session: its date, room, host, title, paid amount, UV value and verdict."""
+    results = {name: review.result(name) for name in RESULTS}
+    return summary.row(review.session, results, currency=review.currency)
+
+
+def index(reports_dir: Path, published: Mapping[str, Mapping[str, Any]], *, sessions: pd.DataFrame, lang: str) -> Path:
+    """`index.html` of all sessions: one row each, the newest first, with its report where there is one.
+
+    `published` is run.json by session id (with the `index_row` as `summary`; `failed` where a later run failed);
+    `sessions` the sessions table.
+    """
+    made = page.index(summary.index_lines(published, sessions, lang=lang), lang=lang)
+    failures = list(gate.page_failures(made, expected_outputs=0, known_ids=set(sessions["room"].dropna())))
+    if failures:
+        raise GateError("index not written: " + "; ".join(failures))
+    with store.replacing(reports_dir / "index.html") as path:
+        path.write_text(made, encoding="utf-8")
+    return reports_dir / "index.html"

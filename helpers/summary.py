@@ -1,0 +1,250 @@
+"""The first screen of a report and the lines of the index: what the results say in a few words. Frames in, words out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from helpers import metrics, reference, text
+
+# A sign and a colour class for each verdict and light: never the colour alone.
+SIGNS = {
+    "better": ("●", "good"), "worse": ("◆", "bad"), "cannot_tell": ("■", "quiet"), "not_comparable": ("×", "quiet"),
+    "effective": ("●", "good"), "effective_but_small": ("●", "quiet"), "not_effective": ("◆", "bad"), "harmful": ("◆", "bad"),
+    "not_done": ("×", "quiet"), "green": ("●", "good"), "amber": ("▲", "warn"), "red": ("◆", "bad"), "grey": ("○", "quiet"),
+}
+CARDS = ("paid_amount", "net_amount", "viewers", "uv_value", "room_conversion", "profit")
+SEVERITY = {"worse": 0, "better": 1, "cannot_tell": 2, "not_comparable": 3}
+
+
+def make(
+    session: pd.Series, results: Mapping[str, pd.DataFrame], *, lang: str, registry: Mapping[str, reference.Metric],
+    currency: str,
+) -> dict[str, Any]:
+    """The first screen: title and facts of the session, goals, cards, findings, actions, data quality, all as words.
+
+    `results` holds verdicts, findings, plan, quality, profit and goals, each of which may be missing or empty: what
+    they would say is then said to be unknown.
+    """
+    values = _values(session, results, registry)
+    return {
+        "title": title(session, lang), "facts": facts(session, lang),
+        "goals": goals(results.get("goals", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
+        "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
+        "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "quality": quality(results.get("quality", pd.DataFrame()), lang),
+    }
+
+
+def title(session: pd.Series, lang: str) -> str:
+    """The session's title, else its room's name, else the platform's."""
+    named = [session.get(name) for name in ("title", "room_name")]
+    return next((text.plain(name, 60) for name in named if isinstance(name, str) and name.strip()), _term("platform", session["platform"], lang))
+
+
+def facts(session: pd.Series, lang: str) -> list[tuple[str, str]]:
+    """What is known of the session as (name, words): platform, room, host, time, length, kind, id."""
+    columns = reference.tables()["sessions"].columns
+    known = {
+        "platform": _term("platform", session["platform"], lang), "room_name": session.get("room_name"), "host": session.get("host"),
+        "started_at": _time(session), "duration_seconds": _length(session, lang),
+        "kind": _term("session_kind", session.get("kind"), lang), "session_id": session["session_id"],
+    }
+    return [(text.label(columns[name], lang), text.plain(words)) for name, words in known.items() if isinstance(words, str) and words]
+
+
+def _time(session: pd.Series) -> str:
+    start, end = session["started_at"], session.get("ended_at")
+    if pd.isna(end):
+        return f"{start:%Y-%m-%d %H:%M}"
+    return f"{start:%Y-%m-%d %H:%M} – {end:%H:%M}" if start.date() == end.date() else f"{start:%Y-%m-%d %H:%M} – {end:%m-%d %H:%M}"
+
+
+def _length(session: pd.Series, lang: str) -> str | None:
+    seconds = session.get("duration_seconds", math.nan)
+    return text.seconds(seconds, lang) if pd.notna(seconds) else None
+
+
+def _term(group: str, value: object, lang: str) -> str:
+    term = reference.terms().get(group, {}).get(value) if isinstance(value, str) else None
+    return text.label(term, lang) if term else text.plain(value) if isinstance(value, str) else ""
+
+
+def _values(session: pd.Series, results: Mapping[str, pd.DataFrame], registry: Mapping[str, reference.Metric]) -> dict[str, float]:
+    """The session's own totals and ratios of the cards; money kept and earned as the profit statement has them."""
+    wanted = [name for name in CARDS if name in registry and registry[name].table == "sessions"]
+    made = metrics.by_session(pd.DataFrame([session]), wanted, registry=registry)
+    values = dict(zip(made["metric"], made["value"].astype(float), strict=True))
+    profit = results.get("profit", pd.DataFrame())
+    if {"line", "amount"} <= set(profit.columns):
+        lines = profit.drop_duplicates("line").set_index("line")["amount"]
+        net = lines.get("paid", math.nan) + lines.get("refunds", math.nan)
+        values |= {"profit": lines.get("profit", math.nan)} | ({"net_amount": net} if math.isfinite(net) else {})
+    return values
+
+
+def _card(
+    name: str, value: float, results: Mapping[str, pd.DataFrame], lang: str, registry: Mapping[str, reference.Metric], currency: str,
+) -> dict[str, str]:
+    """One key figure: its value, its change against the baseline, the change to be expected, its verdict."""
+    metric = registry[name]
+    unknown = text.choose(lang, "不可计算", "not measurable")
+    shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
+    card = {"name": text.label(metric, lang), "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
+    if not math.isfinite(value):
+        return card | {"range": _lacking(name, results, lang)}
+    verdicts = results.get("verdicts", pd.DataFrame())
+    rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
+    if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):
+        return card | {"range": text.choose(lang, "没有可比的基准", "no baseline to compare with")}
+    return card | _against(rows.iloc[0], lang)
+
+
+def _against(row: pd.Series, lang: str) -> dict[str, str]:
+    sign, style = SIGNS.get(row["verdict"], ("", "quiet"))
+    low, high = (text.signed(row[end] - 1, "percent", lang, decimals=0) for end in ("ratio_lower", "ratio_upper"))
+    per_hour = text.choose(lang, "（按每小时）", " (per hour)") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
+    change = text.signed(row["ratio"] - 1, "percent", lang, decimals=0)
+    return {
+        "change": text.choose(lang, f"较基准 {change}{per_hour}", f"{change} on the baseline{per_hour}"),
+        "range": text.choose(lang, f"正常范围 {low} 至 {high}", f"expected {low} to {high}") if text.NOTHING not in (low, high) else "",
+        "style": style, "sign": sign, "verdict": _term("verdict", row["verdict"], lang),
+    }
+
+
+def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
+    profit = results.get("profit", pd.DataFrame())
+    if name != "profit" or f"missing_{lang}" not in profit or profit.empty:
+        return ""
+    missing = text.plain(profit.iloc[-1][f"missing_{lang}"], 60)
+    return text.choose(lang, f"缺少：{missing}", f"missing: {missing}") if missing else ""
+
+
+def goals(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
+    """Each goal as one line: how much of it is reached, of the session or of a period that is still running."""
+    return [_goal(row, lang, registry, currency) for row in frame.to_dict("records")] if {"metric", "target"} <= set(frame.columns) else []
+
+
+def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
+    metric = registry.get(row["metric"])
+    name, unit = (text.label(metric, lang), metric.unit) if metric else (text.plain(row["metric"]), "score")
+    target, value = (text.value(row.get(end, math.nan), unit, lang, currency=currency) for end in ("target", "value"))
+    period = row.get("scope") == "period"
+    elapsed = row.get("elapsed", math.nan)
+    running = period and isinstance(elapsed, float) and elapsed < 1
+    reached = row.get("reached")
+    known = reached is not None and not pd.isna(reached)
+    style = "quiet" if not known or (running and not reached) else "good" if reached else "bad"
+    verdict = (text.choose(lang, "无法判断", "cannot tell") if not known else text.choose(lang, "达成", "reached") if reached
+               else text.choose(lang, "进行中", "running") if running else text.choose(lang, "未达成", "missed"))
+    scope = text.choose(lang, *("周期目标", "Goal of the period") if period else ("本场目标", "Goal of this session"))
+    done = text.percent(row.get("completion", math.nan), 0)
+    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") if running and elapsed == elapsed else ""
+    words = text.choose(lang, f"{name} {target}，实际 {value}，完成 {done}{passed}", f"{name} {target}, actual {value}, {done} done{passed}")
+    return {"scope": scope, "words": words, "verdict": verdict, "style": style}
+
+
+def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3) -> list[dict[str, str]]:
+    """The findings that matter most: the worse first, then by the money at stake; only where something was found."""
+    if frame.empty:
+        return []
+    told = frame[frame["verdict"].isin(["worse", "better"])]
+    ranked = told.assign(_first=told["verdict"].map(SEVERITY), _money=-told["money_at_stake"].abs())
+    ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last").head(most)
+    return [
+        {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 300), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
+         "verdict": _term("verdict", row["verdict"], lang), "money": _stake(row["money_at_stake"], lang, currency)}
+        for row in ranked.to_dict("records")
+    ]
+
+
+def _stake(amount: float, lang: str, currency: str) -> str:
+    if amount is None or not math.isfinite(amount) or amount == 0:
+        return ""
+    shown = text.money(abs(amount), lang, currency)
+    return text.choose(lang, f"约 {shown}", f"about {shown}")
+
+
+def actions(
+    frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str, most: int = 3,
+) -> list[dict[str, str]]:
+    """The first lines of the plan: what is done, by whom, what will verify it and what it is worth."""
+    found = []
+    for row in frame.head(most).to_dict("records"):
+        action = _first(row, f"action_{lang}", "action")
+        owner = _first(row, "owner", f"owner_role_{lang}", "owner_role")
+        verify = _first(row, "verify", "verify_metric", "metric")
+        found.append({
+            "words": text.plain(action, 200), "problem": text.plain(_first(row, f"problem_{lang}", "problem") or "", 60),
+            "owner": _term("role", owner, lang), "verify": text.label(registry[verify], lang) if verify in registry else "",
+            "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
+        })
+    return [line for line in found if line["words"] != text.NOTHING]
+
+
+def _first(row: Mapping[str, Any], *names: str) -> str | None:
+    return next((row[name] for name in names if isinstance(row.get(name), str) and row[name]), None)
+
+
+def quality(frame: pd.DataFrame, lang: str) -> dict[str, str]:
+    """The data's light and its sentence; unknown where the data were not checked."""
+    if frame.empty or "light" not in frame:
+        return {"sign": "○", "style": "quiet", "light": text.choose(lang, "未核对", "not checked"), "words": ""}
+    row = frame.iloc[0]
+    sign, style = SIGNS.get(row["light"], ("○", "quiet"))
+    return {"sign": sign, "style": style, "light": _term("light", row["light"], lang), "words": text.plain(row.get(f"sentence_{lang}", ""), 400)}
+
+
+def row(session: pd.Series, results: Mapping[str, pd.DataFrame], *, currency: str) -> dict[str, Any]:
+    """What the index keeps of a published session: plain values, for run.json."""
+    verdicts = results.get("verdicts", pd.DataFrame())
+    judged = verdicts.drop_duplicates("metric").set_index("metric")["verdict"] if {"metric", "verdict"} <= set(verdicts.columns) else pd.Series(dtype=str)
+    plan, lights = results.get("plan", pd.DataFrame()), results.get("quality", pd.DataFrame())
+    return {
+        "paid_amount": _number(session.get("paid_amount")), "viewers": _number(session.get("viewers")), "currency": currency,
+        "verdict": judged.get("paid_amount", "not_comparable"), "light": lights.iloc[0]["light"] if "light" in lights and len(lights) else "grey",
+        "plan_lines": len(plan),
+    }
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def index_lines(published: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
+    """The index: one line per session of the workspace or the reports folder, the newest first, as words and sort keys."""
+    known = sessions.set_index("session_id", drop=False)
+    names = sorted({*known.index, *published}, key=lambda name: _sort_key(known, name), reverse=True)
+    return [_index_line(name, known.loc[name] if name in known.index else None, published.get(name), lang) for name in names]
+
+
+def _sort_key(known: pd.DataFrame, name: str) -> tuple[str, str]:
+    return (known.loc[name, "started_at"].isoformat() if name in known.index else "", name)
+
+
+def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] | None, lang: str) -> dict[str, Any]:
+    record = record or {}
+    told = record.get("summary") or {}
+    session = pd.Series({"session_id": name}) if session is None else session
+    currency = next((code for code in (told.get("currency"), session.get("currency")) if isinstance(code, str)), "CNY")
+    paid, viewers = (_number(session.get(column)) if _number(session.get(column)) is not None else told.get(column) for column in ("paid_amount", "viewers"))
+    value = paid / viewers if paid is not None and viewers else math.nan
+    verdict = told.get("verdict", "")
+    sign, style = SIGNS.get(verdict, ("", "quiet"))
+    failed = record.get("failed") or (record if record.get("status") == "failed" else None)
+    started = session.get("started_at")
+    return {
+        "id": name, "date": f"{started:%Y-%m-%d %H:%M}" if pd.notna(started) else "", "link": f"{name}/review.html" if record.get("status") == "published" else "",
+        "title": title(session, lang) if "platform" in session else name, "room": _own(session.get("room_name")), "host": _own(session.get("host")),
+        "platform": _term("platform", session.get("platform"), lang), "paid": text.money(math.nan if paid is None else paid, lang, currency), "paid_key": paid or 0,
+        "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0, "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
+        "verdict_key": SEVERITY.get(verdict, 9), "style": style, "failed": text.plain(failed.get("message"), 200) if failed else "",
+    }
+
+
+def _own(value: object) -> str:
+    return text.plain(value) if isinstance(value, str) else ""
