@@ -109,6 +109,18 @@ def sentence(
     )
 
 
+LEVELS: dict[str, Literal["good", "bad", "note"]] = {"better": "good", "worse": "bad"}
+
+
+def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None) -> Shown:
+    """The sentences of findings (`findings.COLUMNS`) one under another, each with its id and coloured by its verdict."""
+    rows = frame if limit is None else frame.head(limit)
+    if rows.empty:
+        return sentence("本节没有可说的结论。", "Nothing to state here.", lang=lang)
+    said = [sentence(row.sentence_zh, row.sentence_en, lang=lang, level=LEVELS.get(row.verdict, "note"), finding=row.id) for row in rows.itertuples()]
+    return Shown("".join(one.html for one in said), "\n".join(one.plain for one in said))
+
+
 def notes(sentences: Sequence[str], *, lang: str) -> Shown:
     """Sentences of what is missing as one list; where there are none, a line that says nothing is missing."""
     words = [text.plain(words, 600) for words in sentences]
