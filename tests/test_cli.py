@@ -1,0 +1,126 @@
+"""The `fupan` command: what it says, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from helpers import cli, run, store
+
+QIANCHUAN = "qianchuan-material-demo"
+
+
+def fupan(*arguments: object):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "name one of"),
+        (["run", "--latest", "--all"], "name one of"),
+        (["run", "--latest", "-p", "confidense", "0.9"], "did you mean confidence"),
+        (["run", "--latest", "-p", "confidence", "high"], "expected float"),
+        (["run", "--latest", "--lang", "fr"], "'fr' is not one of"),
+        (["run", "--latest", "--jobs", "0"], "--jobs"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments, says):
+    result = fupan(*arguments)
+    assert result.exit_code == 2 and says in result.output
+
+
+def test_an_unknown_session_is_wrong_usage_and_names_real_ones(demo_workspace, tmp_path):
+    result = fupan("run", "19990101-0000", "--data", demo_workspace, "--reports", tmp_path)
+    assert result.exit_code == 2 and "not in this workspace" in result.output and "for example 20" in result.output
+
+
+def test_an_empty_raw_folder_ends_with_1_and_names_it(tmp_path):
+    (tmp_path / "raw").mkdir()
+    result = fupan("run", "--latest", "--data", tmp_path, "--reports", tmp_path / "reports")
+    assert result.exit_code == 1 and "no files to read" in result.output and "raw" in result.output
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_workbook_that_cannot_be_read_is_named_and_nothing_is_published(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "坏.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
+    checked = fupan("check", "--data", tmp_path)
+    assert checked.exit_code == 1 and "坏.xlsx" in checked.output
+    result = fupan("run", "--latest", "--data", tmp_path, "--reports", tmp_path / "reports")
+    assert result.exit_code == 1 and "no session found" in result.output and "Traceback" not in result.output
+    assert not list((tmp_path / "reports").glob("*/review.html"))
+
+
+def test_check_says_what_every_file_is(demo_workspace):
+    result = fupan("check", "--data", demo_workspace, "--json")
+    files = json.loads(result.output)
+    assert {row["grade"] for row in files if row["table"]} <= {"F", "S", "A", "own", "unverified"}
+    assert {"sessions", "orders", "aftersales", "products", "traffic", "minutes", "rundown", "events", "notes"} <= {row["table"] for row in files}
+    assert all(row["rows_in"] == row["rows_kept"] + row["rows_totals"] + row["rows_aside"] for row in files)
+
+
+def test_check_of_the_unreadable_real_workbooks_names_each(tmp_path, tiktok_workspace):
+    from conftest import REAL
+
+    shutil.copytree(tiktok_workspace / "raw", tmp_path / "raw")
+    broken = sorted((REAL / QIANCHUAN).glob("*.xlsx"))
+    for path in broken:
+        shutil.copy(path, tmp_path / "raw")
+    result = fupan("check", "--data", tmp_path)
+    assert result.exit_code == 1 and len(broken) == 3
+    flat = "".join(result.output.split())
+    assert all("".join(path.name.split()) in flat for path in broken)
+    listed = json.loads(fupan("sessions", "--data", tmp_path, "--json").output)
+    assert len(listed) == 122, "the good files go on"
+
+
+def test_sessions_lists_the_newest_first_with_the_state_of_the_report(demo_workspace, tmp_path):
+    rows = json.loads(fupan("sessions", "--data", demo_workspace, "--reports", tmp_path, "--json").output)
+    assert len(rows) == 60 and [row["started_at"] for row in rows] == sorted((row["started_at"] for row in rows), reverse=True)
+    assert {row["status"] for row in rows} == {"no report"}
+
+
+def test_new_writes_a_template_once(tmp_path):
+    path = tmp_path / "模板.xlsx"
+    assert fupan("new", path).exit_code == 0 and path.exists()
+    content = path.read_bytes()
+    again = fupan("new", path)
+    assert again.exit_code == 1 and "exists already" in again.output and path.read_bytes() == content
+
+
+def test_demo_does_not_write_into_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    result = fupan("demo", tmp_path)
+    assert result.exit_code == 1 and "not empty" in result.output
+
+
+def test_pending_is_what_has_no_report_yet(demo_workspace, tmp_path, monkeypatch):
+    asked = []
+
+    def pretend(workspace, name, *, reports_dir, **options):
+        asked.append(name)
+        (reports_dir / name).mkdir(parents=True)
+        (reports_dir / name / "run.json").write_text(json.dumps({"session_id": name, "status": "published"}))
+        return run.Outcome(name, "published", reports_dir / name / "review.html", "", 0.0)
+
+    monkeypatch.setattr(run, "review_session", pretend)
+    monkeypatch.setattr(cli.report, "index", lambda *args, **options: None)
+    known = store.sessions(store.Workspace.open(demo_workspace))
+    days = known["started_at"].max() - known["started_at"]
+    assert fupan("run", "--pending", "--data", demo_workspace, "--reports", tmp_path).exit_code == 0
+    assert asked == known.loc[days.dt.days < 14, "session_id"].tolist() or set(asked) >= set(known.loc[days.dt.days < 14, "session_id"])
+    asked.clear()
+    again = fupan("run", "--pending", "--data", demo_workspace, "--reports", tmp_path)
+    assert again.exit_code == 0 and not asked and "nothing pending" in again.output
+
+
+def test_the_demo_and_the_plan_of_its_earlier_session_can_be_shown(demo_workspace):
+    name = sorted((demo_workspace / "plans").glob("*.csv"))[0].stem
+    result = fupan("plan", name, "--data", demo_workspace)
+    assert result.exit_code == 0, result.output
+    assert "follow_rate" in result.output

@@ -1,0 +1,169 @@
+"""The chain of notebooks: parameters checked, steps reused, failures kept apart, publication in one move."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import nbformat
+import pytest
+
+from helpers import gate, run, store
+
+PARAMETERS = 'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str = ""  # out\nlang: str = "zh"  # language'
+OPEN = 'from helpers import findings, store\nreview = store.open_review(session_id, data_dir=data_dir, reports_dir=reports_dir, lang=lang, notebook="{name}")'
+
+
+def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbformat.NotebookNode:
+    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    body = [OPEN.format(name=name), *code, "review.add_findings(findings.frame([]))", "review.finish()"]
+    title = nbformat.v4.new_markdown_cell(f"# {name}")
+    return nbformat.v4.new_notebook(
+        cells=[title, first, *map(nbformat.v4.new_code_cell, body)], metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
+    )
+
+
+@pytest.fixture
+def small_chain(tmp_path, monkeypatch):
+    """Six tiny notebooks in the place of the real ones, so that the chain itself is what is tested."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name in run.ORDER:
+        extra = 'confidence: float = 0.95  # of intervals\nsteps: int = 3  # how many'
+        nbformat.write(small_notebook(name, parameters=f"{PARAMETERS}\n{extra}" if name == "03_compare" else PARAMETERS), folder / f"{name}.ipynb")
+    monkeypatch.setattr(run, "NOTEBOOKS", folder)
+    return folder
+
+
+@pytest.fixture
+def reviewed(own_workspace, small_chain, tmp_path):
+    """Call it to review the newest session of a demo workspace with the small chain."""
+    workspace = store.Workspace.open(own_workspace)
+    store.ingest(workspace)
+    name = store.choose_session(store.sessions(workspace), "latest")
+    return lambda **options: run.review_session(workspace, name, reports_dir=tmp_path / "reports", **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"confidense": "0.9"}, "did you mean confidence"),
+        ({"confidence": "high"}, "confidence: expected float, found 'high'"),
+        ({"steps": "2.5"}, "steps: expected int"),
+        ({"session_id": "x"}, "unknown parameter 'session_id'"),
+        ({"a\nimport os": "1"}, "unknown parameter"),
+    ],
+)
+def test_a_parameter_that_no_notebook_declares_is_refused(small_chain, given, message):
+    with pytest.raises(run.ParameterError, match=message):
+        run.check_parameters(given)
+
+
+def test_a_parameter_comes_in_the_type_that_the_notebook_declares(small_chain):
+    assert run.check_parameters({"confidence": "0.9", "steps": "2"}) == {"confidence": 0.9, "steps": 2}
+
+
+def test_every_real_notebook_declares_the_places_and_only_scalars():
+    for name, declared in run.parameters().items():
+        assert set(run.PLACES) <= set(declared), name
+        assert {spec["inferred_type_name"] for spec in declared.values()} <= set(run.TYPES), name
+        assert all(spec["help"] for spec in declared.values()), name
+
+
+def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_workspace):
+    first = reviewed()
+    assert (first.status, first.path.name) == ("published", "review.html"), first.message
+    record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
+    assert list(record["steps"]) == list(run.ORDER) == [name for name in record["seconds"] if name != "total"]
+    assert record["rows"]["rows_in"] == record["rows"]["rows_kept"] + record["rows"]["rows_totals"] + record["rows"]["rows_aside"]
+    page = first.path.read_bytes()
+    stamp = first.path.stat().st_mtime_ns
+    again = reviewed()
+    assert again.status == "unchanged" and first.path.stat().st_mtime_ns == stamp
+    forced = reviewed(force=True)
+    assert forced.status == "published" and first.path.read_bytes() == page, "the same inputs give the same bytes"
+    assert not list((first.path.parents[1] / ".work").glob("*/")), "nothing is left in the work folder"
+
+
+def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
+    first = reviewed()
+    (own_workspace / "plans" / "20200101-0000-douyin-0000.csv").write_text("plan_id\n", encoding="utf-8")
+    assert reviewed().status == "published"
+    record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
+    assert [name for name in record["seconds"] if name != "total"] == ["06_plan"]
+
+
+def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):
+    first = reviewed()
+    assert reviewed(given={"confidence": 0.9}).status == "published"
+    record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
+    assert [name for name in record["seconds"] if name != "total"] == list(run.ORDER[2:])
+    assert record["parameters"] == {"confidence": 0.9}
+
+
+def test_a_failing_notebook_leaves_the_last_report_and_keeps_its_own(reviewed, small_chain):
+    first = reviewed()
+    page = first.path.read_bytes()
+    nbformat.write(small_notebook("04_split", "raise ValueError('no such step')"), small_chain / "04_split.ipynb")
+    failed = reviewed()
+    assert failed.status == "failed"
+    assert "04_split" in failed.message and "ValueError: no such step" in failed.message
+    assert first.path.read_bytes() == page
+    kept = nbformat.read(failed.path / "notebooks" / "04_split.ipynb", as_version=4)
+    assert any(output.output_type == "error" for cell in kept.cells if cell.cell_type == "code" for output in cell.outputs)
+    assert not (failed.path / "review.html").exists()
+    assert run.published(first.path.parents[1])[failed.session_id]["failed"]["message"] == failed.message
+    shutil.copy(small_chain / "05_aftersales.ipynb", small_chain / "04_split.ipynb")
+    nbformat.write(small_notebook("04_split"), small_chain / "04_split.ipynb")
+    assert reviewed().status in ("published", "unchanged") and not failed.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("import os; os._exit(3)", "DeadKernelError"), ("import sys; sys.exit(2)", "SystemExit")],
+    ids=["the kernel dies", "the notebook exits"],
+)
+def test_a_kernel_that_ends_is_a_failure_not_a_traceback(reviewed, small_chain, code, message):
+    nbformat.write(small_notebook("02_funnel", code), small_chain / "02_funnel.ipynb")
+    outcome = reviewed()
+    assert outcome.status == "failed" and message in outcome.message
+
+
+def test_a_notebook_that_never_finishes_its_review_is_not_published(reviewed, small_chain):
+    unfinished = small_notebook("05_aftersales")
+    unfinished.cells.pop()
+    nbformat.write(unfinished, small_chain / "05_aftersales.ipynb")
+    outcome = reviewed()
+    assert outcome.status == "failed" and "05_aftersales" in outcome.message
+
+
+def test_one_notebook_does_not_see_the_names_of_another(reviewed, small_chain):
+    nbformat.write(small_notebook("01_clean", "leftover = 1"), small_chain / "01_clean.ipynb")
+    nbformat.write(small_notebook("02_funnel", "assert 'leftover' not in dir()"), small_chain / "02_funnel.ipynb")
+    assert reviewed().status == "published"
+
+
+def test_a_notebook_opened_by_hand_first_runs_those_before_it(own_workspace, small_chain, tmp_path):
+    review = store.open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="04_split")
+    run.bring_up_to_date(review)
+    assert sorted(path.stem for path in (review.out_dir / "findings").iterdir()) == list(run.ORDER[:3])
+    stamps = [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
+    run.bring_up_to_date(review)
+    assert stamps == [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
+
+
+def test_the_kernel_is_this_environment(monkeypatch, tmp_path):
+    """A kernel of the same name on JUPYTER_PATH must not take the place of this one."""
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["/bin/false"], "display_name": "other", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    with run.kernel() as manager:
+        client = manager.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.stop_channels()
+
+
+def test_the_gate_error_is_the_one_that_the_runner_catches():
+    assert issubclass(gate.GateError, Exception) and run.report.GateError is gate.GateError

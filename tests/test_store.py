@@ -1,0 +1,185 @@
+"""The workspace on disk: read once, newest wins, nothing half-written, keys outside the data."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from helpers import reference, sources, store
+
+
+def refuse(*args, **kwargs):
+    raise AssertionError("a raw file was read again")
+
+
+def test_unchanged_files_are_not_read_again(own_workspace, monkeypatch):
+    workspace = store.Workspace.open(own_workspace)
+    monkeypatch.setattr(sources, "read_file", refuse)
+    before = {path: path.stat().st_mtime_ns for path in workspace.clean.rglob("*.parquet")}
+    for path in workspace.raw.iterdir():
+        path.touch()
+    files = store.ingest(workspace)  # only the clocks of the files changed: their bytes are known
+    assert len(files) and set(before) == set(workspace.clean.rglob("*.parquet"))
+
+
+def test_only_the_new_file_is_read(own_workspace, monkeypatch):
+    workspace = store.Workspace.open(own_workspace)
+    seen = []
+    real = sources.read_file
+    monkeypatch.setattr(sources, "read_file", lambda path, **options: seen.append(path.name) or real(path, **options))
+    (workspace.raw / "随手记.csv").write_text("备注,数字\n好,1\n", encoding="utf-8")
+    files = store.ingest(workspace)
+    assert seen == ["随手记.csv"]
+    assert files.loc[files["file"] == "随手记.csv", "problem"].notna().all()
+
+
+def test_a_file_taken_away_takes_its_rows_with_it(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    gone = store.read(workspace, "aftersales")["source_file"].iloc[0]
+    (workspace.raw / gone).unlink()
+    store.ingest(workspace)
+    assert gone not in set(store.read(workspace, "aftersales").get("source_file", pd.Series(dtype="str")))
+    assert gone not in set(store.read(workspace, "files")["file"])
+
+
+def test_reading_waits_for_the_lock(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    done = []
+    with workspace.lock():
+        thread = threading.Thread(target=lambda: done.append(len(store.ingest(store.Workspace.open(own_workspace)))))
+        thread.start()
+        time.sleep(0.5)
+        assert not done
+    thread.join(timeout=60)
+    assert done
+
+
+def test_a_reading_that_breaks_off_is_done_anew(own_workspace, monkeypatch):
+    workspace = store.Workspace.open(own_workspace)
+    want = store.read(workspace, "sessions")
+    (workspace.raw / "新.csv").write_text("a\n1\n", encoding="utf-8")
+    real = store._write_partitions
+
+    def stop_in_the_middle(workspace, table, frame):
+        if table == "products":
+            raise KeyboardInterrupt
+        real(workspace, table, frame)
+
+    monkeypatch.setattr(store, "_write_partitions", stop_in_the_middle)
+    with pytest.raises(KeyboardInterrupt):
+        store.ingest(workspace)
+    monkeypatch.undo()
+    (workspace.raw / "新.csv").unlink()
+    store.ingest(workspace)
+    pd.testing.assert_frame_equal(store.read(workspace, "sessions"), want)
+
+
+def test_the_newest_value_that_is_there_wins_column_by_column():
+    rows = pd.DataFrame({"session_id": ["a", "b", "a"], "viewers": [1.0, 5.0, 2.0], "likes": [7.0, 1.0, float("nan")]})
+    newest = store._newest(rows, ["session_id"]).set_index("session_id")
+    assert newest.loc["a"].tolist() == [2.0, 7.0] and newest.loc["b"].tolist() == [5.0, 1.0]
+
+
+def test_each_row_of_a_keyed_table_stands_once(demo_workspace):
+    workspace = store.Workspace.open(demo_workspace)
+    for table, entry in reference.tables().items():
+        frame = store.read(workspace, table) if table not in store.LEDGERS else pd.DataFrame()
+        if entry.key and len(frame):
+            assert not frame.duplicated(entry.key).any(), table
+
+
+def test_ads_cost_is_taken_from_one_grain_of_slots_only(own_workspace, monkeypatch):
+    workspace = store.Workspace.open(own_workspace)
+    sessions = store.read(workspace, "sessions").head(1).assign(ad_cost=float("nan"))
+    name = sessions["session_id"].iloc[0]
+    ads = pd.DataFrame({"session_id": [name] * 3, "slot_seconds": [3600.0, 3600.0, 86400.0], "cost": [10.0, 5.0, 15.0]})
+    monkeypatch.setattr(store, "read", lambda workspace, table, session_id=None: {"sessions": sessions, "ads": ads}[table])
+    assert store.sessions(workspace)["ad_cost"].tolist() == [15.0]
+
+
+def test_the_key_is_private_and_outside_the_workspace(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    key = workspace.key()
+    assert len(key) == 32 and key == workspace.key()
+    assert not any(path.is_file() and key in path.read_bytes() for path in own_workspace.rglob("*"))
+
+
+def test_the_key_file_is_readable_by_its_owner_only(own_workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("FUPAN_KEYS", str(tmp_path / "keys"))
+    store.Workspace.open(own_workspace).key()
+    (path,) = (tmp_path / "keys").iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_without_raw_files_the_message_names_the_folder(tmp_path):
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(store.WorkspaceError, match=r"raw: no files to read"):
+        store.ingest(store.Workspace.open(tmp_path))
+    with pytest.raises(store.WorkspaceError, match="no such folder"):
+        store.Workspace.open(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("content", "key"), [("timezone: Mars/Olympus", "Olympus"), ("colour: red", "colour"), ("name: [", "workspace.yml")])
+def test_settings_that_do_not_fit_are_named(tmp_path, content, key):
+    (tmp_path / "workspace.yml").write_text(content, encoding="utf-8")
+    with pytest.raises(store.WorkspaceError, match=key):
+        store.Workspace.open(tmp_path)
+
+
+def test_a_session_is_found_by_its_id_its_beginning_or_as_the_latest(demo_workspace):
+    known = store.sessions(store.Workspace.open(demo_workspace))
+    last = known["session_id"].iloc[-1]
+    assert store.choose_session(known, "latest") == last == store.choose_session(known, last) == store.choose_session(known, last[:13])
+    with pytest.raises(store.WorkspaceError, match="not in this workspace"):
+        store.choose_session(known, "19990101")
+
+
+def test_a_review_says_what_is_missing_and_what_would_fill_it(tiktok_workspace, tmp_path):
+    review = store.open_review(data_dir=tiktok_workspace, reports_dir=tmp_path, lang="en", notebook="02_funnel")
+    assert not review.has("orders")
+    assert "No order lines" in review.missing("orders") and "TikTok" in review.missing("orders") and "fupan new" in review.missing("orders")
+    assert "<p" in review.missing("orders")._repr_html_()
+
+
+def test_results_come_back_as_they_were_saved(demo_workspace, tmp_path):
+    review = store.open_review(data_dir=demo_workspace, reports_dir=tmp_path, notebook="02_funnel")
+    frame = pd.DataFrame({"step": ["观看"], "users": [3.0]})
+    pd.testing.assert_frame_equal(review.save("funnel", frame), review.result("funnel"))
+    assert review.result("nothing").empty
+    with pytest.raises(ValueError, match="letters, digits"):
+        review.save("../funnel", frame)
+
+
+def test_history_holds_earlier_sessions_only(demo_workspace, tmp_path):
+    known = store.sessions(store.Workspace.open(demo_workspace))
+    middle = known["session_id"].iloc[30]
+    review = store.open_review(middle, data_dir=demo_workspace, reports_dir=tmp_path, notebook="03_compare")
+    assert len(review.history("sessions")) == 30 and middle not in set(review.history("traffic")["session_id"])
+    assert len(review.table("sessions")) == 1
+
+
+def test_an_unfinished_file_never_takes_the_place_of_the_last_one(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), store.replacing(path) as part:
+        part.write_text("new")
+        raise RuntimeError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_shipped_data_folder_does_not_overlay_its_own_reference():
+    assert store.Workspace(store.PROJECT / "data", store.Settings()).reference is None
+
+
+def test_own_reference_data_lead_to_a_new_reading(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    before = store.content_version(workspace)
+    (own_workspace / "reference").mkdir()
+    shutil.copy(reference.SHIPPED / "thresholds.yml", own_workspace / "reference")
+    store.ingest(store.Workspace.open(own_workspace))
+    assert store.content_version(workspace) != before
