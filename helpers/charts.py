@@ -457,24 +457,31 @@ def quadrant(
     _ticks(axes.xaxis, x_unit, lang, currency, bins=4)
     _ticks(axes.yaxis, y_unit, lang, currency, bins=5)
     axes.tick_params(axis="y", labelcolor=SOFT)
-    _name_marks(axes, known.head(named))
+    _name_marks(axes, known.head(named), areas)
     return axes
 
 
-def _name_marks(axes: Axes, known: pd.DataFrame) -> None:
-    """Names beside the marks, above or below where the first choice lies on a name already set; else left out."""
-    box = axes.get_window_extent()
-    taken: list[tuple[float, float, float, float]] = []
+def _name_marks(axes: Axes, known: pd.DataFrame, areas: pd.Series) -> None:
+    """Names above the marks, else below them, where neither another name nor another mark is in the way; else left out."""
+    box, places = axes.get_window_extent(), axes.transAxes.inverted()
+    spots = {row.Index: places.transform(axes.transData.transform((row.x, row.y))) for row in known.itertuples()}
+    around = {key: 0.5 * np.sqrt(areas[key]) * 100 / 72 for key in spots}
+    taken = [(key, (x - around[key] / box.width, y - around[key] / box.height, x + around[key] / box.width, y + around[key] / box.height))
+             for key, (x, y) in spots.items()]
     for row in known.itertuples():
-        words = shown(row.label, limit=10)
-        x, y = axes.transAxes.inverted().transform(axes.transData.transform((row.x, row.y)))
-        wide, high = columns_wide(words) * 6.6 / box.width, 14 / box.height
-        for up in (12, -16, 24, -28):
-            spot = (x - wide / 2, y + up / box.height, x + wide / 2, y + up / box.height + high)
-            if all(spot[2] < t[0] or spot[0] > t[2] or spot[3] < t[1] or spot[1] > t[3] for t in taken):
+        words, (x, y), radius = shown(row.label, limit=10), spots[row.Index], around[row.Index] * 0.72
+        wide, high = columns_wide(words) * 6.4 / box.width, 13 / box.height
+        for up in (radius + 3, -radius - 12, radius + 16, -radius - 25):
+            low = y + up * 1.39 / box.height
+            spot = (x - wide / 2, low, x + wide / 2, low + high)
+            if all(key == row.Index or _apart(spot, other) for key, other in taken):
                 axes.annotate(words, (row.x, row.y), (0, up), textcoords="offset points", ha="center", fontsize=9)
-                taken.append(spot)
+                taken.append((None, spot))
                 break
+
+
+def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[2] < other[0] or one[0] > other[2] or one[3] < other[1] or one[1] > other[3]
 
 
 def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:

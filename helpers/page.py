@@ -17,6 +17,7 @@ import nh3
 import pandas as pd
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
@@ -38,6 +39,7 @@ ATTRIBUTES = {
 CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-z][a-z0-9]{0,2}")
 IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 HEADING = re.compile(r"<h([1-5])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
+LEAD = re.compile(r"<ul>(.*?)</ul>", re.DOTALL)
 FINDING = re.compile(r' data-finding="([^"]+)"')
 
 
@@ -92,8 +94,8 @@ def _dressed(content: str, *, title: str, lang: str, script: str) -> str:
     policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
               f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
     return _environment().get_template("document.html.j2").render(
-        content=jinja2.utils.markupsafe.Markup(content), title=title, policy=policy, style=jinja2.utils.markupsafe.Markup(style),
-        script=jinja2.utils.markupsafe.Markup(code), html_lang={"zh": "zh-CN", "en": "en"}[lang],
+        content=Markup(content), title=title, policy=policy, style=Markup(style),
+        script=Markup(code), html_lang={"zh": "zh-CN", "en": "en"}[lang],
     )
 
 
@@ -168,7 +170,17 @@ def _headings(body: str, *, prefix: str) -> tuple[str, str, list[tuple[str, str]
         return f'<h{level + 1} id="{name}">{inner}</h{level + 1}>'
 
     made = HEADING.sub(lowered, body)
+    made = LEAD.sub(_lead, made, count=1) if titles else made
     return made, titles[0] if titles else "", headings
+
+
+def _lead(match: re.Match[str]) -> str:
+    """What a notebook decides, as the part's first line; what it reads and writes stands with the code."""
+    items = re.findall(r"<li>(.*?)</li>", match.group(1), re.DOTALL)
+    decided = "".join(item for item in items if re.match(r"\s*<strong>(决定|Decides)</strong>", item))
+    words = re.sub(r"^\s*<strong>.*?</strong>\s*[：:]\s*", "", decided)
+    rest = "".join(f"<li>{item}</li>" for item in items if item != decided)
+    return f'<p class="fp-lead">{words}</p><ul class="fp-code">{rest}</ul>' if words else match.group()
 
 
 def _anchored(bodies: list[str]) -> list[str]:

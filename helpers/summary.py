@@ -31,7 +31,7 @@ def make(
     """
     values = _values(session, results, registry)
     return {
-        "title": title(session, lang), "facts": facts(session, lang),
+        "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
         "goals": goals(results.get("goals", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
@@ -46,15 +46,13 @@ def title(session: pd.Series, lang: str) -> str:
     return next((text.plain(name, 60) for name in named if isinstance(name, str) and name.strip()), _term("platform", session["platform"], lang))
 
 
-def facts(session: pd.Series, lang: str) -> list[tuple[str, str]]:
-    """What is known of the session as (name, words): platform, room, host, time, length, kind, id."""
-    columns = reference.tables()["sessions"].columns
-    known = {
-        "platform": _term("platform", session["platform"], lang), "room_name": session.get("room_name"), "host": session.get("host"),
-        "started_at": _time(session), "duration_seconds": _length(session, lang),
-        "kind": _term("session_kind", session.get("kind"), lang), "session_id": session["session_id"],
-    }
-    return [(text.label(columns[name], lang), text.plain(words)) for name, words in known.items() if isinstance(words, str) and words]
+def facts(session: pd.Series, lang: str) -> list[str]:
+    """What is known of the session in two lines: where and who; when, how long, of what kind."""
+    host = session.get("host")
+    who = text.choose(lang, "主播 ", "host ") + text.plain(host) if isinstance(host, str) else ""
+    place = [_term("platform", session["platform"], lang), _own(session.get("room_name")), who]
+    moment = [_time(session), _length(session, lang), _term("session_kind", session.get("kind"), lang)]
+    return [" · ".join(filter(None, line)) for line in (place, moment)]
 
 
 def _time(session: pd.Series) -> str:
@@ -107,11 +105,11 @@ def _card(
 def _against(row: pd.Series, lang: str) -> dict[str, str]:
     sign, style = SIGNS.get(row["verdict"], ("", "quiet"))
     low, high = (text.signed(row[end] - 1, "percent", lang, decimals=0) for end in ("ratio_lower", "ratio_upper"))
-    per_hour = text.choose(lang, "（按每小时）", " (per hour)") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
+    per_hour = text.choose(lang, "，按每小时比", ", per hour") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
     change = text.signed(row["ratio"] - 1, "percent", lang, decimals=0)
     return {
-        "change": text.choose(lang, f"较基准 {change}{per_hour}", f"{change} on the baseline{per_hour}"),
-        "range": text.choose(lang, f"正常范围 {low} 至 {high}", f"expected {low} to {high}") if text.NOTHING not in (low, high) else "",
+        "change": text.choose(lang, f"较基准 {change}", f"{change} on the baseline"),
+        "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"expected {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
         "style": style, "sign": sign, "verdict": _term("verdict", row["verdict"], lang),
     }
 
