@@ -344,16 +344,15 @@ def _per_hour(metric: reference.Metric) -> bool:
 
 
 def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
-    """Metrics of sessions that one session can be compared by: no total that has an hourly twin, none that grows with age.
+    """Metrics of sessions that one session can be compared by: not those that grow with age, no total twice.
 
-    Refunds, and what is net of them, keep coming for weeks: a young session would always look better.
+    Refunds, and what is net of them, keep coming for weeks: a young session would always look better. Totals are
+    compared per hour (`on_one_scale`), so the registry's own hourly metrics would only say the same again.
     """
-    hourly = {m.numerator for m in registry.values() if m.denominator == "duration_seconds" and not m.minus}
     found = []
     for name, metric in registry.items():
         terms = {metric.numerator, metric.denominator, *metric.minus, *metric.denominator_minus}
-        twin = metric.denominator is None and not metric.minus and metric.numerator in hourly
-        if metric.table == "sessions" and not twin and not terms & AGES:
+        if metric.table == "sessions" and metric.denominator != "duration_seconds" and not terms & AGES:
             found.append(name)
     return found
 
@@ -377,7 +376,7 @@ def on_one_scale(
 def _pooled(rows: pd.DataFrame, factor: float) -> float:
     """The baseline: ratio of sums over the sessions; for a value without a denominator its geometric mean."""
     both = rows.dropna(subset=["numerator", "denominator"])
-    if len(both) and both["denominator"].sum() > 0:
+    if len(both) == len(rows) > 0 and both["denominator"].sum() > 0:
         return float(both["numerator"].sum() / both["denominator"].sum() * factor)
     values = rows["value"].dropna()
     return float(np.exp(np.log(values).mean())) if len(values) and (values > 0).all() else float(values.mean())
@@ -432,7 +431,8 @@ def _compare_one(name: str, rows: pd.DataFrame, session_id: str, chosen: set, me
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
     tested = _test(own, past, metric, confidence, cv) if usable and len(past) > 1 else _Tested(*[np.nan] * 4, "none")
     return {
-        "metric": name, "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
+        "metric": name, "label_zh": metric.zh + ("（每小时）" if own["per_hour"] else ""),
+        "label_en": metric.en + (" (per hour)" if own["per_hour"] else ""), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
         "value": own["value"], "numerator": own["numerator"], "denominator": own["denominator"],
         "baseline": _pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "lower": tested.lower,
         "upper": tested.upper, "sd": tested.sd, "p_value": tested.p_value, "method": tested.method,
@@ -445,8 +445,9 @@ def verdicts(
 ) -> pd.DataFrame:
     """Each metric of this session against the baseline sessions, with the range that they lead one to expect.
 
-    `values` comes from `on_one_scale`. One row per metric that this session has: metric, group, unit, per_hour, value,
-    numerator, denominator, baseline (ratio of sums), n, lower, upper (prediction interval of the value), sd, method,
+    `values` comes from `on_one_scale`. One row per metric that this session has: metric, label_zh, label_en, group, unit,
+    per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n, lower, upper (prediction
+    interval of the value), sd (on the log scale), method,
     ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics here),
     unusual (bool), verdict, weak (bool).
     A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
@@ -458,7 +459,7 @@ def verdicts(
         _compare_one(name, values[values["metric"] == name], session_id, chosen, registry[name], thresholds["confidence"])
         for name in own["metric"]
     ]
-    columns = ["metric", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
+    columns = ["metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
                "upper", "sd", "p_value", "method"]
     return _judged(pd.DataFrame(rows, columns=columns), registry, thresholds)
 
@@ -494,12 +495,11 @@ def money_at_stake(table: pd.DataFrame, session: pd.Series, registry: Mapping[st
     stake = []
     for row in table.itertuples():
         metric = registry[row.metric]
-        gap = (row.baseline - row.value) * (1 if metric.bigger_is_better else -1)
-        reach = session.get(metric.denominator) if metric.denominator else np.nan
+        gap = row.baseline - row.value
+        leads = metric.bigger_is_better is True and not metric.minus and metric.numerator in PATH
+        reached = row.per_hour or metric.denominator in PATH
         worth = 1.0 if metric.numerator == "paid_amount" else _paid_per(session, metric.numerator)
-        known = metric.bigger_is_better is True and not metric.minus and gap > 0 and metric.numerator in PATH
-        on_path = metric.denominator in {*PATH, "duration_seconds"}
-        stake.append(gap / metric.factor * reach * worth if known and on_path else np.nan)
+        stake.append(gap / metric.factor * row.denominator * worth if leads and reached and gap > 0 else np.nan)
     return pd.Series(stake, index=table.index, dtype="float64")
 
 
