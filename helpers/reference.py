@@ -385,6 +385,21 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
     return found
 
 
+def _check_export(where: str, export: Export) -> None:
+    """Columns and constants are those of the table, or say which session a row belongs to; rates name session columns."""
+    table = tables().get(export.table)
+    if table is None:
+        raise ReferenceDataError(f"{where}.table: {export.table!r} is no canonical table")
+    naming = {"session_started_at", "room", "platform"} if table.attribute == "session" else set()
+    for column in [*export.columns, *export.constants, *(how.when for how in export.columns.values() if how.when)]:
+        if column not in table.columns and column not in naming:
+            raise ReferenceDataError(f"{where}: {column!r} is no column of {export.table}")
+    for name, terms in export.reported.items():
+        for role, column in terms.items():
+            if role not in ("numerator", "denominator", "factor") or (role != "factor" and column not in table.columns):
+                raise ReferenceDataError(f"{where}.reported: {name}: {role}: {column!r} is no column of {export.table}")
+
+
 @functools.cache
 def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
     """Source systems (`sources/*.yml`, shipped then the workspace's own), in order of file name."""
@@ -395,12 +410,7 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
         for path in sorted((folder / "sources").glob("*.yml")):
             system = _validate(System, yaml.safe_load(path.read_text(encoding="utf-8")), str(path.name))
             for export in system.exports:
-                table = tables().get(export.table)
-                if table is None:
-                    raise ReferenceDataError(f"{path.name}: {export.id}.table: {export.table!r} is no canonical table")
-                for column in export.columns:
-                    if column not in table.columns:
-                        raise ReferenceDataError(f"{path.name}: {export.id}: {column!r} is no column of {export.table}")
+                _check_export(f"{path.name}: {export.id}", export)
             found[system.system] = system
     return tuple(found.values())
 

@@ -1,0 +1,241 @@
+"""Edge: one raw file in; canonical tables, a ledger of the file and the rows kept aside out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import reference, schema
+from helpers.reference import System
+from helpers.sources import assemble, parse, recognise, template
+from helpers.sources.assemble import Context, Part
+from helpers.sources.parse import REASONS
+from helpers.sources.read import RawFile, Sheet, open_file
+from helpers.sources.recognise import proposals
+from helpers.sources.template import write_template
+
+__all__ = ["REASONS", "Reading", "proposals", "read_file", "write_template"]
+
+
+class Reading(NamedTuple):
+    """What a file holds: canonical tables by name, its ledger (one row per sheet and table), the rows kept aside.
+
+    The tables have their canonical columns and types, and `source_file`, `source_sheet`, `source_row`.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    files: pd.DataFrame
+    aside: pd.DataFrame
+
+
+def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str) -> Reading:
+    """Read one raw file: a CSV, a workbook or a zip of exports.
+
+    Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
+    of the buyer hashes. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
+    `files` whose `problem` says what was found and what was expected.
+    """
+    context = Context(Path(path).name, timezone, key, currency)
+    known = recognise.candidates([*systems, template.system()])
+    raw = open_file(path)
+    parts: list[Part] = []
+    ledger = [_unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
+    for sheet in raw.sheets:
+        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=_file_of(context.file, sheet), known=known)
+        parts += [assemble.part(block, sheet=sheet.name, context=context) for block in blocks]
+        if not blocks and not template.is_explanation(sheet.name):
+            ledger.append(_unknown(raw, sheet, known, context))
+    finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
+    ledger += [_entry(raw, done) for done in finished]
+    return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
+
+
+def _file_of(file: str, sheet: Sheet) -> str:
+    """The name that a sheet's file has: inside a zip, the member's."""
+    return sheet.name.split("/")[0] if "/" in sheet.name and file.lower().endswith(".zip") else file
+
+
+class _Done(NamedTuple):
+    part: Part
+    tables: dict[str, pd.DataFrame]
+    aside: pd.DataFrame
+    rows_kept: int
+
+
+# ---- sessions of a workbook -------------------------------------------------------------------------------------
+
+
+def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
+    """Each part with its frame, sessions named: by the row itself, or by the sheet of the workbook that names the session."""
+    made: list[tuple[Part, pd.DataFrame]] = []
+    for book in dict.fromkeys(_book(part) for part in parts):
+        mine = [part for part in parts if _book(part) == book]
+        frames = [assemble.with_session_ids(part.frame, part.export) for part in mine]
+        whole = [place for place, part in enumerate(mine) if _is_fragment(part)]
+        if whole:
+            merged = _merged([frames[place] for place in whole])
+            merged = assemble.with_session_ids(merged, mine[whole[0]].export)
+            for place in whole:
+                row = merged.set_axis(frames[place].index[:1], axis=0) if len(frames[place]) and len(merged) else frames[place]
+                frames[place] = row
+        named = [frame["session_id"] for frame, part in zip(frames, mine, strict=True) if part.export.table == "sessions" and "session_id" in frame]
+        single = pd.concat(named).dropna().unique() if named else []
+        starts = _starts(mine, frames)
+        for part, frame in zip(mine, frames, strict=True):
+            made.append((part, _named(part, frame, single, starts, whole=bool(whole))))
+    return made
+
+
+def _book(part: Part) -> str:
+    return part.sheet.split("/")[0] if "/" in part.sheet else ""
+
+
+def _is_fragment(part: Part) -> bool:
+    return part.export.table == "sessions" and part.export.layout != "rows"
+
+
+def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One row from sheets that each hold some columns of it: the first value that is there."""
+    frames = [frame.iloc[:1].reset_index(drop=True) for frame in frames if len(frame)]
+    merged = frames[0] if frames else pd.DataFrame()
+    for frame in frames[1:]:
+        merged = merged.combine_first(frame)
+    return merged
+
+
+def _starts(parts: list[Part], frames: list[pd.DataFrame]) -> pd.Series:
+    """Session ids of the file by start time, where a start is that of one session only."""
+    rows = [
+        frame[["started_at", "session_id"]] for part, frame in zip(parts, frames, strict=True)
+        if part.export.table == "sessions" and {"started_at", "session_id"} <= set(frame)
+    ]
+    every = pd.concat(rows).dropna().drop_duplicates() if rows else pd.DataFrame({"started_at": [], "session_id": []})
+    return every.drop_duplicates("started_at", keep=False).set_index("started_at")["session_id"]
+
+
+def _named(part: Part, frame: pd.DataFrame, single: Iterable[str], starts: pd.Series, *, whole: bool) -> pd.DataFrame:
+    table = reference.tables()[part.export.table]
+    if "session_id" not in table.columns or part.export.table == "sessions":
+        return frame
+    ids = frame["session_id"] if "session_id" in frame else pd.Series(index=frame.index, dtype="str")
+    own = pd.Series(False, index=frame.index)
+    if "session_started_at" in frame:
+        own = frame["session_started_at"].notna()
+        ids = ids.fillna(frame["session_started_at"].map(starts).astype("str"))
+    if len(single) == 1 and (whole or table.attribute == "session"):
+        ids = ids.mask(ids.isna() & ~own, single[0])
+    return frame.assign(session_id=ids.astype("str"))
+
+
+# ---- from parts to tables ---------------------------------------------------------------------------------------
+
+
+def _finished(part: Part, frame: pd.DataFrame, context: Context) -> _Done:
+    """The part's rows conformed; rows without a required value and duplicates aside. Asserts that no row is lost."""
+    table = part.export.table
+    missing = _missing_required(frame, table)
+    kept = frame.drop(index=missing.index)
+    twice = _duplicates(kept, part)
+    kept = kept.drop(index=twice.index)
+    aside = pd.concat([part.aside, missing, twice])
+    assert part.rows_in == len(kept) + part.rows_totals + len(aside), f"{context.file} {part.sheet}: rows lost"
+    tables = {table: schema.conform(kept, table, context.timezone)} if len(kept) else {}
+    if len(part.reported) and len(kept) and "session_id" in kept:
+        tables["reported"] = _rates(part, kept, context)
+    return _Done(part, tables, aside, len(kept))
+
+
+def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    found = []
+    for name, column in reference.tables()[table].columns.items():
+        if column.required:
+            empty = frame[name].isna() if name in frame else pd.Series(True, index=frame.index)
+            reason = "no_session" if name == "session_id" and table != "sessions" else "missing"
+            found.append(pd.DataFrame({"column": name, "value": "", "reason": reason}, index=frame.index[empty]))
+    # a session without a start has no id either: say the start, which is what the export should hold
+    every = pd.concat(found[::-1] if table == "sessions" else found) if found else pd.DataFrame({"column": [], "value": [], "reason": []})
+    return every[~every.index.duplicated()]
+
+
+def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Rows whose key, or whose every cell, comes again further down. Comments of unknown viewers may repeat honestly."""
+    key = [name for name in reference.tables()[part.export.table].key if name in frame]
+    ids = [name for name in frame if name.endswith(("_id", "_key")) and name != "session_id"]
+    same = pd.Series(False, index=frame.index)
+    if key:
+        same = frame.duplicated(key, keep="last")
+    elif ids:
+        same = frame.drop(columns="source_row").duplicated(keep="last")
+    shown = frame.loc[same, key].astype("str").agg(" · ".join, axis=1) if key and same.any() else ""
+    return pd.DataFrame({"column": "+".join(key), "value": shown, "reason": "duplicate"}, index=frame.index[same])
+
+
+def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:
+    rows = part.reported[part.reported["row"].isin(kept.index)]
+    trace = kept.loc[rows["row"], ["session_id", "source_file", "source_sheet", "source_row"]].reset_index(drop=True)
+    return schema.conform(pd.concat([rows.drop(columns="row").reset_index(drop=True), trace], axis=1), "reported", context.timezone)
+
+
+def _tables(finished: list[_Done], context: Context) -> dict[str, pd.DataFrame]:
+    made: dict[str, pd.DataFrame] = {}
+    for table in reference.tables():
+        frames = [done.tables[table] for done in finished if table in done.tables]
+        if not frames:
+            continue
+        frame = pd.concat(frames, ignore_index=True)
+        if table == "sessions" and any(_is_fragment(done.part) for done in finished):
+            frame = frame.drop_duplicates("session_id", ignore_index=True)  # every fragment carries the whole merged row
+        made[table] = frame
+    return made
+
+
+# ---- the ledger -------------------------------------------------------------------------------------------------
+
+
+def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
+    part = done.part
+    return {
+        "file": raw.file, "sheet": part.sheet, "sha256": raw.sha256, "system": part.system.system, "export": part.export.id,
+        "grade": part.export.grade, "table": part.export.table, "rows_in": part.rows_in, "rows_kept": done.rows_kept,
+        "rows_totals": part.rows_totals, "rows_aside": len(done.aside), "unmapped": "; ".join(part.unmapped) or None,
+        "problem": "; ".join(part.notes) or None, "as_of": part.as_of,
+    }
+
+
+def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
+    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
+            "as_of": assemble.exported_at(context.file, None, timezone=context.timezone)}
+
+
+def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
+    filled = recognise.not_blank(sheet.grid)
+    entry = _unread(raw, sheet.name, "", context)
+    if filled.empty:
+        return {**entry, "problem": None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"}
+    near = recognise.nearest(sheet.grid, known)
+    guess = "no row of known headers was found"
+    if near:
+        candidate, lacking = near
+        guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
+    where = f"{raw.file} [{sheet.name}]" if sheet.name else raw.file
+    return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
+
+
+def _ledger(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:
+    return schema.conform(pd.DataFrame(entries, index=range(len(entries))), "files", timezone)
+
+
+def _aside(finished: list[_Done], context: Context) -> pd.DataFrame:
+    rows = [
+        pd.DataFrame({
+            "file": context.file, "sheet": done.part.sheet, "table": done.part.export.table, "row": done.aside.index,
+            "column": done.aside["column"].to_numpy(), "value": done.aside["value"].to_numpy(), "reason": done.aside["reason"].to_numpy(),
+            "row_json": assemble.row_json(done.part.raw.loc[done.aside.index]).to_numpy(),
+        })
+        for done in finished if len(done.aside)
+    ]
+    frame = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    return schema.conform(frame, "aside", context.timezone)

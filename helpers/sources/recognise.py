@@ -1,0 +1,242 @@
+"""Finds the tables in a sheet: header row, export, columns. By name alone, never by position."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import rapidfuzz
+
+from helpers.reference import Export, System
+
+_HEAD_ROWS = 60
+_HEAD_COLUMNS = 4
+_HINT = 3  # a fitting sheet or file name weighs as much as three known headers
+_OWN_SHARE = 0.8
+UNITS = {
+    "元": None, "¥": None, "$": None, "rp": None, "人": None, "次": None, "件": None, "单": None, "个": None,
+    "万": "wan", "万元": "wan", "w": "wan", "千元": "thousand", "分钟": "minutes", "min": "minutes", "秒": "seconds", "s": "seconds",
+    "小时": "hours", "h": "hours", "%": "percent",
+}
+
+
+class Header(NamedTuple):
+    """One header cell: its place, its text, the known name that it stands for (None: unknown), the unit that it states."""
+
+    place: int
+    text: str
+    known: str | None
+    unit: str | None
+
+
+class Block(NamedTuple):
+    """One table found in a sheet: which export it is, its headers, and the rows below them that are not blank."""
+
+    system: System
+    export: Export
+    headers: tuple[Header, ...]
+    rows: pd.DataFrame
+
+    @property
+    def unmapped(self) -> list[str]:
+        return [header.text for header in self.headers if header.known is None]
+
+    def places(self, names: Iterable[str]) -> list[Header]:
+        """Header cells of these names, in the order of the names."""
+        wanted = [normal(name) for name in names]
+        found = {header.known: header for header in reversed(self.headers)}
+        return [found[name] for name in dict.fromkeys(wanted) if name in found]
+
+
+class Candidate(NamedTuple):
+    system: System
+    export: Export
+    known: frozenset[str]
+    signature: tuple[frozenset[str], ...]
+    sheets: frozenset[str]
+
+
+def normal(header: object) -> str:
+    """A header as names are compared: full-width forms, spaces, marks of required fields and case levelled."""
+    text = unicodedata.normalize("NFKC", str(header)).replace("\ufeff", "")
+    text = re.sub(r"\s+", " ", text).strip(" '\"*")
+    return re.sub(r"\s*([()\[\]/:、,])\s*", r"\1", text).casefold()
+
+
+def candidates(systems: Iterable[System]) -> list[Candidate]:
+    """Every export with all the header names that it knows."""
+    return [_candidate(system, export) for system in systems for export in system.exports]
+
+
+def _candidate(system: System, export: Export) -> Candidate:
+    names = [*export.ignore, *export.personal, *export.reported, *export.totals]
+    for column in export.columns.values():
+        names += [*column.header, *column.plus, *column.joined]
+    if export.sub_rows and export.sub_rows.header:
+        names.append(export.sub_rows.header)
+    signature = tuple(frozenset(normal(name) for name in entry.split("|")) for entry in export.headers)
+    known = frozenset(normal(name) for name in names) | frozenset().union(*signature)
+    return Candidate(system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet))
+
+
+def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
+    """The tables of a sheet, from top to bottom; none where no export is recognised."""
+    sheet = sheet.rsplit("/", 1)[-1]
+    upright = _upright(grid, sheet=sheet, file=file, known=known)
+    if upright is not None:
+        return [upright]
+    level = [candidate for candidate in known if candidate.export.layout != "vertical"]
+    starts = []
+    position = 0
+    for row in _likely_rows(grid, known):
+        if row < position:
+            continue
+        found = _header_at(grid, row, sheet=sheet, file=file, known=level)
+        if found is not None:
+            starts.append((row, *found))
+            position = row + found[0]
+    ends = [row for row, *_ in starts[1:]] + [len(grid)]
+    return [
+        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]))
+        for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
+    ]
+
+
+def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with at least one cell that is not empty."""
+    filled = np.zeros(len(rows), dtype=bool)
+    for column in rows:
+        cells = rows[column]
+        filled |= (cells.notna() & (cells.astype("str").str.strip() != "")).to_numpy(dtype=bool)
+        if filled.all():
+            break
+    return rows[filled]
+
+
+def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
+    """Positions of rows that may be headers: the first ones, and later ones whose first cells are known names."""
+    words = set().union(*(candidate.known for candidate in known))
+    later = np.zeros(len(grid), dtype=bool)
+    for column in list(grid)[:_HEAD_COLUMNS]:
+        cells = grid[column].iloc[_HEAD_ROWS:].astype("str").str.strip().str.lower()
+        later[_HEAD_ROWS:] |= cells.isin(words).to_numpy(dtype=bool)
+    return [*range(min(_HEAD_ROWS, len(grid))), *np.flatnonzero(later)]
+
+
+def _header_at(
+    grid: pd.DataFrame, row: int, *, sheet: str, file: str, known: list[Candidate]
+) -> tuple[int, Candidate, tuple[Header, ...]] | None:
+    """The export whose headers stand in this row, alone or together with the row below (merged headers)."""
+    top = _texts(grid.iloc[row])
+    found = _best(top, sheet=sheet, file=file, known=known)
+    if found is not None or row + 1 >= len(grid) or not any(top):
+        return (1, *found) if found else None
+    below = _texts(grid.iloc[row + 1])
+    if _best(below, sheet=sheet, file=file, known=known) is not None:
+        return None
+    both = [low or high for high, low in zip(top, below, strict=True)]
+    found = _best(both, sheet=sheet, file=file, known=known)
+    return (2, *found) if found else None
+
+
+def _texts(cells: pd.Series) -> list[str]:
+    return [cell.strip() if isinstance(cell, str) else "" for cell in cells]
+
+
+def _best(
+    texts: list[str], *, sheet: str, file: str, known: list[Candidate]
+) -> tuple[Candidate, tuple[Header, ...]] | None:
+    plain = [normal(text) for text in texts]
+    present = set(plain) | {_split_unit(name)[0] for name in plain}
+    best, best_score = None, 0.0
+    for candidate in known:
+        if not all(names & present for names in candidate.signature):
+            continue
+        score = _score(plain, candidate, sheet=sheet, file=file)
+        if score > best_score:
+            best, best_score = candidate, score
+    return (best, headers(texts, best)) if best else None
+
+
+def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
+    """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained."""
+    filled = [name for name in plain if name]
+    explained = sum(name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled)
+    named = normal(sheet) in candidate.sheets
+    called = candidate.export.file_name is not None and re.search(candidate.export.file_name, file) is not None
+    if candidate.export.grade == "own" and not named and explained < _OWN_SHARE * len(filled):
+        return 0
+    return explained + _HINT * (named + called)
+
+
+def _split_unit(name: str) -> tuple[str, str | None]:
+    found = re.fullmatch(r"(.+)[(\[](.+)[)\]]", name)
+    if found and found[2] in UNITS:
+        return found[1].strip(), UNITS[found[2]]
+    return name, None
+
+
+def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
+    """The header cells of a row, each with the known name that it stands for. Repeated names: the first counts."""
+    made: list[Header] = []
+    for place, text in enumerate(texts):
+        if not text:
+            continue
+        name, unit = normal(text), None
+        if name not in candidate.known and _split_unit(name)[0] in candidate.known:
+            name, unit = _split_unit(name)
+        made.append(Header(place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit))
+    return tuple(made)
+
+
+def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> Block | None:
+    """A name/value sheet as a block of one row: names in one column, values in the next."""
+    one_row = [candidate for candidate in known if candidate.export.layout != "rows"]
+    if len(grid) > 500 or len(grid.columns) < 2:
+        return None
+    best = None
+    for column in list(grid)[:3]:
+        texts = _texts(grid[column])
+        found = _best(texts, sheet=sheet, file=file, known=one_row) if column + 1 in grid else None
+        if found and (best is None or len(found[1]) > len(best[1])):
+            best = (*found, column)
+    if best is None or sum(header.known is not None for header in best[1]) < 2:
+        return None
+    candidate, heads, column = best
+    values = pd.DataFrame([grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object)
+    return Block(candidate.system, candidate.export, heads, values)
+
+
+# ---- help for headers that are not known ----------------------------------------------------------------------
+
+
+def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list[str]] | None:
+    """The export that shares the most header names with the sheet, and its required names that are missing."""
+    best, best_count = None, 1
+    for row in range(min(_HEAD_ROWS, len(grid))):
+        plain = {normal(text) for text in _texts(grid.iloc[row]) if text}
+        for candidate in known:
+            count = len(plain & candidate.known)
+            if count > best_count:
+                lacking = ["/".join(sorted(names)) for names in candidate.signature if not names & plain]
+                best, best_count = (candidate, lacking), count
+    return best
+
+
+def proposals(unmapped: Iterable[str], export: Export, *, least: float = 60) -> pd.DataFrame:
+    """Which known columns an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
+
+    A suggestion to be confirmed by a person and written into the mapping file, never applied.
+    """
+    aliases = {alias: column for column, how in export.columns.items() for alias in how.header}
+    plain = {normal(alias): alias for alias in aliases}
+    rows = []
+    for header in unmapped:
+        found = rapidfuzz.process.extractOne(normal(header), list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=least)
+        alias = plain[found[0]] if found else None
+        rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
+    return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])
