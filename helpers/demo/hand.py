@@ -1,0 +1,78 @@
+"""What the demo's team fills in by hand: the template's sheets, one workbook a month and one for the account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers import reference
+from helpers.demo import cells
+from helpers.demo.schedule import shop
+
+MONTHLY = ("sessions", "products", "traffic", "minutes", "rundown", "cues", "audience", "service", "comments")
+ACCOUNT = ("goals", "costs", "events", "notes", "incidents", "reviews")
+# The platforms' exports say the rest; the team adds what they do not hold.
+ASKED = {
+    "sessions": ["platform", "room", "room_name", "host", "title", "kind", "started_at", "ended_at", "commenters", "likes", "shares",
+                 "interacting_users", "fan_viewers", "cart_impression_users", "cart_click_users", "cart_users", "create_users",
+                 "created_orders", "created_amount", "new_buyer_paid_amount", "coupon_amount", "gift_cost", "staff_count"],
+    "products": ["product_id", "name", "tier", "price", "cart_users", "create_users", "created_amount"],
+    "traffic": ["source", "is_paid", "room_exposure_users", "product_exposure_users", "product_click_users", "create_users", "pay_users"],
+}
+DETAILED = 36       # sessions for which products and traffic are filled in
+START = "开播时间"
+
+
+def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
+    """Write the hand-filled workbooks into `raw`; returns the dirty rows planted in them."""
+    sessions = tables["sessions"]
+    month = sessions["started_at"].dt.strftime("%Y-%m")
+    exported = pd.Timestamp(shop()["as_of"])
+    detailed = set(sessions["session_id"].tail(DETAILED))
+    for name in sorted(month.unique()):
+        ids = set(sessions.loc[month == name, "session_id"])
+        sheets = {table: _of(tables[table], ids & detailed if table in ("products", "traffic") else ids) for table in MONTHLY}
+        path = raw / f"复盘手工表_{name}.xlsx"
+        cells.workbook(path, {reference.tables()[table].zh: _sheet(table, rows, sessions) for table, rows in sheets.items() if len(rows)})
+        cells.stamp(path, exported)
+    account = {table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])}
+    path = raw / "复盘手工表_账号.xlsx"
+    dirty = _dirty_cost(account["costs"], path.name)
+    cells.workbook(path, {reference.tables()[table].zh: rows for table, rows in account.items()})
+    cells.stamp(path, exported)
+    return dirty
+
+
+def _of(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    return frame[frame["session_id"].isin(ids)]
+
+
+def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list[Any]]:
+    """A sheet of the template: Chinese headers, choices by their Chinese labels, columns that hold nothing left out."""
+    columns = reference.tables()[table].columns
+    asked = ASKED.get(table) or [name for name in columns if name != "session_id" and frame[name].notna().any()]
+    made = {columns[name].zh: _values(frame[name], columns[name]) for name in asked}
+    if reference.tables()[table].attribute == "session" and table != "sessions":
+        starts = frame["session_id"].map(sessions.set_index("session_id")["started_at"])
+        made = {START: [cells.plain(value) for value in starts], **made}
+    return [list(made), *map(list, zip(*made.values(), strict=True))]
+
+
+def _values(values: pd.Series, column: reference.Column) -> list[Any]:
+    if column.kind == "flag":
+        return [None if pd.isna(value) else "是" if value else "否" for value in values]
+    if column.terms:
+        labels = reference.terms()[column.terms]
+        return [labels[value].zh if isinstance(value, str) else None for value in values]
+    return [cells.plain(value) for value in values]
+
+
+def _dirty_cost(rows: list[list[Any]], name: str) -> list[dict[str, Any]]:
+    """Adds a cost line whose amount is words."""
+    header = reference.tables()["costs"].columns["amount"].zh
+    bad: list[Any] = [None] * len(rows[0])
+    bad[0], bad[rows[0].index(header)] = "人工", "待定"
+    rows.append(bad)
+    return [{"file": name, "row": len(rows), "column": header, "value": "待定", "what": "text_for_number"}]
