@@ -65,13 +65,23 @@ def test_the_picture_has_no_module_that_does_not_exist():
     assert sorted(drawn) == sorted({module_name(path) for path in FILES})
 
 
+def described() -> dict[str, str]:
+    """The line of each module by its name; the line of a package names its files."""
+    lines = re.findall(r"(?m)^- `([\w/.]+)` (\S.*(?:\n  \S.*)*)", PAGE)
+    return {name.removesuffix(".py").removesuffix("/"): words for name, words in lines}
+
+
 def test_every_module_has_a_line_and_every_line_a_module():
-    described = re.findall(r"(?m)^- `([\w/]+)\.py` \S+", PAGE)
-    assert sorted(described) == [path.relative_to(PACKAGE).with_suffix("").as_posix() for path in FILES]
+    assert sorted(described()) == sorted({module_name(path) for path in FILES})
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent != PACKAGE and path.stem != "__init__"], ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_line_of_a_package_names_its_files(path):
+    assert f"`{path.stem}`" in described()[module_name(path)]
 
 
 def test_every_folder_that_the_page_names_exists():
-    for name in re.findall(r"`((?:helpers|tests|notebooks|data/reference|reports)[\w/.-]*)`", PAGE):
+    for name in re.findall(r"`((?:helpers|tests|notebooks|data|reports)(?:/[\w.-]+)*)`", PAGE):
         assert (ROOT / name).exists(), f"ARCHITECTURE.md names {name}, which does not exist"
 
 

@@ -118,8 +118,10 @@ def test_the_readmes_name_only_targets_that_exist():
 
 
 def page_lines(lang: str) -> list[str]:
-    """One line a system: where its exports are found."""
-    return [f"- **{getattr(system, lang)}**: {system.where.get(lang)}" for system in reference.systems()]
+    """One line a system: where its exports are found; in English also the words on the screen, which are Chinese."""
+    if lang == "zh":
+        return [f"- **{system.zh}**：{system.where.zh}" for system in reference.systems()]
+    return [f"- **{system.en}**: {system.where.en} ({system.where.zh})" for system in reference.systems()]
 
 
 def source_lines(lang: str) -> list[str]:
@@ -150,7 +152,7 @@ def test_the_readmes_describe_the_command_as_it_is(name):
     commands = {command: {option for p in spec.params for option in p.opts} for command, spec in cli.main.commands.items()}
     assert set(re.findall(r"(?m)^\| `fupan (\w+)", text)) == set(commands)
     options = set().union(*commands.values())
-    named = set(re.findall(r"(?<![\w-])--[a-z-]+", text)) - {"--lang-zh"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     assert named <= options, f"{name} names options that the command has not: {named - options}"
     for call, option in re.findall(r"fupan (\w+)[^`\n]*?(--[a-z]+)", text):
         assert option in commands[call], f"{name}: fupan {call} has no {option}"
