@@ -52,6 +52,14 @@ def key_figures(
     return figures.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
 
 
+def missing_columns(session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> list[str]:
+    """Names of the columns for want of which some key figure has no value, in the order of the sessions table."""
+    lacking = {term for name in figures.loc[figures["value"].isna(), "metric"] for term in metrics.terms(registry[name])}
+    row = _one_row(metrics.with_derived(session)).iloc[0]
+    columns = reference.tables()["sessions"].columns
+    return [text.label(column, lang) for name, column in columns.items() if name in lacking and np.isnan(_number(row, name))]
+
+
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) != 1:
         raise MetricError(f"expected the one row of a session, found {len(frame)}: people of several are not added up")
@@ -80,7 +88,8 @@ def steps(row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 
     before, first = known.shift(), known.iloc[0] if len(known) else np.nan
     of_people = funnel.unit == "users" and funnel.mixed_units is None
     lower, upper = _bounds(known, before, of_people, confidence)
-    first_lower, first_upper = _bounds(known, known * 0 + first, of_people, confidence)
+    base = (known * 0 + first).where(known.index != known.index.min())  # the first step is all of itself, without doubt
+    first_lower, first_upper = _bounds(known, base, of_people, confidence)
     return table.assign(
         previous=table["column"].loc[known.index].shift().reindex(table.index),
         rate_of_previous=_rate(known, before), ci_lower=lower, ci_upper=upper,
@@ -93,9 +102,24 @@ def by_rows(frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float 
     """The steps of every row of a frame, with its `key` before them: one row per key value x step."""
     parts = [steps(row, funnel, confidence=confidence).assign(**{key: row[key]}) for _, row in frame.iterrows()]
     if not parts:
-        return pd.DataFrame(columns=[key, "step", "column", "users", "rate_of_previous", "ci_lower", "ci_upper"])
+        return steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
     made = pd.concat(parts, ignore_index=True)
     return made[[key, *made.columns.drop(key)]]
+
+
+def several(row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95) -> pd.DataFrame:
+    """The steps of several funnels of one row, those of which two steps are known at least: one row per funnel x step.
+
+    Columns: funnel (its id), funnel_zh, funnel_en, then those of `steps`.
+    """
+    parts = [
+        steps(row, entry, confidence=confidence).assign(funnel=name, funnel_zh=entry.zh, funnel_en=entry.en)
+        for name, entry in funnels.items()
+    ]
+    made = pd.concat(parts, ignore_index=True)
+    known = made.groupby("funnel")["users"].transform("count") > 1
+    names = ["funnel", "funnel_zh", "funnel_en"]
+    return made.loc[known, [*names, *made.columns.drop(names)]].reset_index(drop=True)
 
 
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
@@ -119,7 +143,25 @@ def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float)
     return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
 
 
+def heat(each: pd.DataFrame, key: str, lang: str) -> pd.DataFrame:
+    """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value.
+
+    `each` is by_rows' table. Steps that no slice knows the rate of are left out.
+    """
+    known = each.assign(some=each.groupby("step")["rate_of_previous"].transform("count"))
+    known = known[known["some"] > 0]
+    return pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["rate_of_previous"]}).reset_index(drop=True)
+
+
 # ---- a slice against the others of the session -------------------------------------------------------------------
+
+
+def limits(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """The bounds that slices are judged with, from the thresholds that a team may tune."""
+    return {
+        "min_people": thresholds["min_people_for_ranking"], "confidence": thresholds["confidence"],
+        "false_discovery_rate": thresholds["false_discovery_rate"], "least_effect": thresholds["least_effect"],
+    }
 
 
 def against_others(
@@ -186,6 +228,20 @@ def by_source(
     table = kept.assign(viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"]))
     table = table.join(_wide(rows, SOURCE_METRICS, registry, "source"), on="source")
     return table.join(compared.drop(columns=["people", "rate", "p_value"]))
+
+
+def source_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Conversion of each source as the rates chart takes it: label, metric, rate, ci_lower, ci_upper, n.
+
+    Room conversion with its interval; orders per view, without, where the export has no paying users by source.
+    """
+    of_people = table["room_conversion"].notna().any()
+    metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
+    rates = pd.DataFrame({
+        "label": table["source"], "metric": metric, "rate": table[metric], "ci_lower": table["ci_lower"],
+        "ci_upper": table["ci_upper"], "n": table[n],
+    })
+    return rates[rates["rate"].notna()].reset_index(drop=True)
 
 
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
@@ -374,6 +430,27 @@ def step_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confid
     wanted = dict.fromkeys([*pairs, *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else [])])
     named = [(*pair, _rate_name(*pair, registry)) for pair in wanted]
     return [_step_fact(known.loc[before], known.loc[after], name, registry[name], confidence) for before, after, name in named if name]
+
+
+def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
+    """One fact per known ratio of the funnels of events (table of `several`): a value without interval or verdict."""
+    made = []
+    for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
+        known = steps_of_one.set_index("column")
+        pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
+        named = [(*pair, _rate_name(*pair, registry)) for pair in pairs]
+        made += [_event_fact(known.loc[before], known.loc[after], name, registry[name]) for before, after, name in named if name]
+    return made
+
+
+def _event_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric) -> dict[str, object]:
+    zh, en = ([text.value(step["users"], "times", lang) for step in (before, after)] for lang in ("zh", "en"))
+    rate = after["users"] / before["users"] if before["users"] else np.nan
+    return findings.make(
+        notebook=NOTEBOOK, dimension=metric.group, metric=name, verdict="not_comparable", value=rate,
+        sentence_zh=f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} {text.percent(rate)}。按次数计，没有区间。",
+        sentence_en=f"{before['label_en']}: {en[0]}, {after['label_en'].lower()}: {en[1]}. {metric.en} {text.percent(rate)}; counted in events, so without interval.",
+    )
 
 
 def _rate_name(below: str, above: str, registry: Mapping[str, Metric]) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from helpers import findings, funnel, reference, stats
+from helpers import findings, funnel, reference, schema, stats
 from helpers.metrics import MetricError
 
 REGISTRY = reference.metrics()
@@ -39,6 +39,7 @@ def test_each_step_is_set_against_the_one_before_and_against_the_first():
     assert table["rate_of_first"].tolist() == pytest.approx([1, 0.2, 0.16, 0.04, 0.012, 0.01])
     assert np.isnan(table["rate_of_previous"][0]) and not table["grows"].any()
     assert (table["ci_lower"][3], table["ci_upper"][3]) == pytest.approx(stats.wilson(400, 1600))
+    assert np.isnan(table["first_lower"][0])
     assert (table["first_lower"][3], table["first_upper"][3]) == pytest.approx(stats.wilson(400, 10000))
 
 
@@ -82,6 +83,15 @@ def test_the_funnel_of_events_has_ratios_and_no_intervals():
     assert table["rate_of_previous"].tolist()[1:] == pytest.approx([2000 / 30000, 0.025])
     assert table[["ci_lower", "ci_upper", "first_lower", "first_upper"]].isna().all(axis=None)
     assert FUNNELS["product_times"].mixed_units is not None
+
+
+def test_funnels_with_a_single_known_step_are_left_out_of_several():
+    table = funnel.several(TIKTOK, {name: FUNNELS[name] for name in ("room_times", "product_times")})
+    assert table["funnel"].unique().tolist() == ["product_times"] and len(table) == 3
+    rows = funnel.all_findings(funnel.event_findings(table, REGISTRY))
+    assert rows["metric"].tolist() == ["product_click_rate_times", "click_order_rate_times"]
+    assert rows["value"].tolist() == pytest.approx([2000 / 30000, 0.025]) and rows["ci_lower"].isna().all()
+    assert "30,000" in rows["sentence_en"][0] and "3.00万" in rows["sentence_zh"][0]
 
 
 def test_nobody_at_a_step_leaves_the_next_rate_undefined():
@@ -263,6 +273,21 @@ def test_without_a_log_the_rundown_is_taken():
     assert spans["label_en"].tolist() == ["Pre-heat", "茶"] and (spans["basis"] == "rundown").all()
 
 
+def test_no_tables_give_empty_frames_not_errors():
+    none = {name: schema.empty(name, "Asia/Shanghai") for name in ("traffic", "products", "minutes", "cues", "rundown")}
+    made = funnel.by_source(none["traffic"], REGISTRY, **LIMITS)
+    listed = funnel.by_product(none["products"], REGISTRY, **LIMITS)
+    spans = funnel.bands(none["cues"], none["rundown"], {}, started_at=START, ended_at=pd.NaT)
+    table = funnel.band_table(funnel.profile(none["minutes"], START), spans)
+    each = funnel.by_rows(none["traffic"], FUNNELS["source_people"], "source")
+    empty = [
+        made, listed, table, funnel.quadrant(listed), funnel.source_rates(made), funnel.heat(each, "source", "zh"),
+        funnel.marks(none["cues"], START), funnel.paid_and_organic(none["traffic"], REGISTRY),
+        funnel.all_findings(funnel.source_findings(made, REGISTRY), funnel.product_findings(listed, REGISTRY), funnel.band_findings(table, currency="CNY")),
+    ]
+    assert [len(frame) for frame in empty] == [0] * len(empty)
+
+
 def test_without_log_and_rundown_there_are_no_spans():
     spans = funnel.bands(cues(), RUNDOWN.iloc[:0], {}, started_at=START, ended_at=minute(60))
     assert spans.empty and funnel.band_table(funnel.profile(curve(), START), spans).empty
@@ -297,6 +322,26 @@ def test_key_figures_come_group_by_group_and_say_what_is_missing():
     assert wide.loc["uv_value", "formula_en"] == "Paid amount ÷ Viewers"
     with pytest.raises(MetricError, match="2"):
         funnel.key_figures(pd.concat([session_row(), session_row()]), REGISTRY)
+
+
+def test_columns_that_are_missing_are_named_once_and_derived_ones_are_not():
+    row = session_row(fan_viewer_share=0.3, new_fans=5.0)
+    names = funnel.missing_columns(row, funnel.key_figures(row, REGISTRY), REGISTRY, "en")
+    assert "Paid amount" in names and "Views" in names and len(names) == len(set(names))
+    assert not {"Viewers", "Viewers who are fans", "New fans"} & set(names)
+
+
+def test_conversion_by_source_falls_back_to_orders_per_view_without_interval():
+    whole = funnel.source_rates(funnel.by_source(sources(), REGISTRY, **LIMITS))
+    assert (whole["metric"] == "room_conversion").all() and whole["ci_lower"].notna().all()
+    bare = funnel.source_rates(funnel.by_source(sources().assign(pay_users=np.nan), REGISTRY, **LIMITS))
+    assert bare["rate"].tolist()[0] == pytest.approx(130 / 7000) and bare["ci_lower"].isna().all()
+
+
+def test_the_heat_of_steps_leaves_out_steps_that_no_source_knows():
+    each = funnel.by_rows(sources(), FUNNELS["source_people"], "source")
+    cells = funnel.heat(each, "source", "en")
+    assert cells["column"].unique().tolist() == ["Entered", "Saw a product", "Clicked", "Paid"]
 
 
 def test_step_findings_state_each_rate_with_its_interval_and_judge_nothing():
