@@ -218,7 +218,7 @@ def _unit(
         return units[name], None
     metric = registry.get(row.get("metric")) if name in BY_METRIC else registry.get(name)
     if metric:
-        return metric.unit, metric.decimals
+        return metric.unit, None if metric.unit == "money" else metric.decimals  # money shows what its size and currency need
     if name in UNITS:
         return UNITS[name], None
     if name in ("ci_lower", "ci_upper"):
