@@ -1,0 +1,572 @@
+"""Split analysis 拆分分析: a change split along its formula, then along sources and products; the parts sum to the whole.
+
+Steps of a product are split by the additive LMDI-I (Ang 2005), which has no remainder, does not depend on the order of the
+steps and lets steps be merged by adding their effects; shares and rates of slices by the centred Kitagawa / Das Gupta
+split, because a structure effect by LMDI cannot be read slice by slice (Roux and Plank 2022). A split is accounting: it
+says through which step and where a change came, not why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats as distributions
+
+from helpers import reference, stats
+
+Floats = npt.NDArray[np.float64]
+
+# The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
+PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users")
+EVENTS = ("room_exposure_times", "views", "product_exposure_times", "product_click_times", "orders")
+AMOUNT = "paid_amount"
+FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
+
+
+class Interval(NamedTuple):
+    """Lower and upper bounds of each effect, as arrays in the order of the factors."""
+
+    lower: Floats
+    upper: Floats
+
+
+# --------------------------------------------------------------------------------------------- splitting a product
+
+
+def logarithmic_mean(a: float, b: float) -> float:
+    """(a - b) / ln(a / b), which is a where both are equal (libraries that say 0 there report no effect at all)."""
+    if a == b:
+        return a
+    # Near equality the quotient loses its digits; the series of the mean around the middle keeps them.
+    if abs(a - b) < 1e-6 * max(a, b):
+        return (a + b) / 2 - (a - b) ** 2 / (12 * (a + b) / 2)
+    return (a - b) / math.log(a / b)
+
+
+def _lmdi_row(before: Floats, after: Floats) -> Floats:
+    """Effects of one slice: LMDI-I with the limits of Ang, Zhang and Choi (1998) where a factor is zero."""
+    start, end = before.prod(), after.prod()
+    if start > 0 and end > 0:
+        return logarithmic_mean(end, start) * np.log(after / before)
+    if start == end:
+        return np.zeros_like(before)
+    # A product that rises from 0 (falls to 0) owes it to the factor that was (became) 0; to several, in equal parts.
+    zero = (before == 0) if start == 0 else (after == 0)
+    return np.where(zero, (end - start) / zero.sum(), 0.0)
+
+
+def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
+    """Additive LMDI-I: what each factor adds to the change of their product, or of the sum of products over slices.
+
+    `before` and `after` are factors, or slices x factors; the effects have that shape and sum to the change exactly.
+    Raises `ValueError` for negative or missing factors: use `shapley` for what is no product of positive numbers.
+    """
+    x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if x0.shape != x1.shape:
+        raise ValueError(f"lmdi: before has the shape {x0.shape}, after {x1.shape}")
+    if not (np.isfinite(x0).all() and np.isfinite(x1).all()) or (x0 < 0).any() or (x1 < 0).any():
+        raise ValueError("lmdi: factors must be known and not negative; use shapley for differences")
+    if x0.ndim == 1:
+        return _lmdi_row(x0, x1)
+    return np.array([_lmdi_row(a, b) for a, b in zip(x0, x1, strict=True)]).reshape(x0.shape)
+
+
+def lmdi_ratios(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
+    """The multiplicative form: by what each factor multiplies the total; the product is the total's own ratio."""
+    x0, x1 = np.atleast_2d(np.asarray(before, dtype=float)), np.atleast_2d(np.asarray(after, dtype=float))
+    effects = lmdi(x0, x1).sum(axis=0)
+    return np.exp(effects / logarithmic_mean(x1.prod(axis=1).sum(), x0.prod(axis=1).sum()))
+
+
+def shapley(
+    before: Sequence[npt.ArrayLike], after: Sequence[npt.ArrayLike], function: Callable[..., float] | None = None
+) -> Floats:
+    """Shapley effects (Das Gupta 1993): the change of `function` of the factors, averaged over all orders of change.
+
+    Factors may be scalars or arrays; `function` takes them as arguments and defaults to their product, summed. It works
+    for what is no product (profit = amount - cost) and through zeros, but merging two steps does not add their effects.
+    """
+    value = function or (lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0))))
+    count = len(before)
+    worth = {
+        moved: value(*[np.asarray(after[k] if moved >> k & 1 else before[k], dtype=float) for k in range(count)])
+        for moved in range(2**count)
+    }
+    effects = np.zeros(count)
+    for k, moved in itertools.product(range(count), range(2**count)):
+        if not moved >> k & 1:
+            size = moved.bit_count()
+            weight = math.factorial(size) * math.factorial(count - size - 1) / math.factorial(count)
+            effects[k] += weight * (worth[moved | 1 << k] - worth[moved])
+    return effects
+
+
+def sampling_interval(
+    before: npt.ArrayLike, after: npt.ArrayLike, variance_before: npt.ArrayLike, variance_after: npt.ArrayLike, *,
+    confidence: float = 0.95,
+) -> Interval:
+    """Delta-method bounds of the LMDI effects of one product, from the variances of the factors' logarithms.
+
+    For a rate x/n that variance is (1 - p) / x, for a mean amount (s / mean)^2 / n. This is sampling noise alone, always
+    narrower than what sessions differ by anyway (`usual_effects`). `nan` where a product is 0.
+    """
+    x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    v0, v1 = np.asarray(variance_before, dtype=float), np.asarray(variance_after, dtype=float)
+    start, end = x0.prod(), x1.prod()
+    if not (start > 0 and end > 0):
+        return Interval(np.full(x0.shape, np.nan), np.full(x0.shape, np.nan))
+    mean, gain, change = logarithmic_mean(end, start), np.log(x1 / x0), math.log(end / start)
+    small = abs(change) < 1e-6
+    toward_end = end / 2 if small else (end - mean) / change
+    toward_start = start / 2 if small else (mean - start) / change
+    own = np.eye(len(x0)) * mean
+    variance = (np.outer(gain, np.full(len(x0), toward_end)) + own) ** 2 @ v1
+    variance += (np.outer(gain, np.full(len(x0), toward_start)) - own) ** 2 @ v0
+    half = distributions.norm.ppf(0.5 + confidence / 2) * np.sqrt(variance)
+    effects = lmdi(x0, x1)
+    return Interval(effects - half, effects + half)
+
+
+# ---------------------------------------------------------------------------------------- the formula of a session
+
+
+def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tuple[str, ...]:
+    """The longest way to the paid amount that this session and all of the baseline can be followed along.
+
+    Columns of `sessions` from the first step to the amount, in people where the export has them, else in events. A
+    column that is missing anywhere is left out and its neighbours meet; without any, the amount alone.
+    """
+    def known(columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()]
+
+    people, events = known(PEOPLE), known(EVENTS)
+    # A way in people must end in the people who paid: its last factor is what one of them spent.
+    people = people if "pay_users" in people else []
+    return (*max(people, events, key=len), amount)
+
+
+def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
+    """The session that the comparable ones lead one to expect: their sums, scaled to the same number of hours.
+
+    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made the same way.
+    """
+    length = sessions["duration_seconds"].sum() / 3600
+    return sessions[list(columns)].sum(min_count=1) / length * hours
+
+
+def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
+    """The first column, then each column per one of the column before; `nan` after a step that nobody reached."""
+    values = row[list(columns)].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
+    return np.r_[values[0], steps]
+
+
+def _undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
+    """A rate that does not exist on one side (nobody came to its step) is set to the other side's: the loss then falls
+    to the first step that is zero, where it belongs."""
+    known0, known1 = np.where(np.isnan(x0), x1, x0), np.where(np.isnan(x1), x0, x1)
+    return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
+
+
+def _step_metric(columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]) -> str:
+    """The registry's metric of a step: the first column itself, or a column per the one before it."""
+    above, below = columns[place], columns[place - 1] if place else None
+    for name, metric in registry.items():
+        plain = metric.table == "sessions" and not metric.minus and not metric.denominator_minus and metric.factor == 1
+        if plain and metric.numerator == above and metric.denominator == below:
+            return name
+    return ""
+
+
+def _step_label(columns: Sequence[str], place: int, metric: str, registry: Mapping[str, reference.Metric], lang: str) -> str:
+    if metric:
+        return getattr(registry[metric], lang)
+    names = reference.tables()["sessions"].columns
+    return " ÷ ".join(getattr(names[column], lang) for column in (columns[place], columns[place - 1]))
+
+
+def formula(
+    before: pd.Series, after: pd.Series, columns: Sequence[str], *, registry: Mapping[str, reference.Metric]
+) -> pd.DataFrame:
+    """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
+
+    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit, numerator, denominator,
+    before, after (the step's own value), ratio, contribution (money), share (of the change). Contributions sum to the
+    change exactly.
+    """
+    x0, x1 = factors(before, columns), factors(after, columns)
+    effects = lmdi(*_undefined_as_unchanged(x0, x1))
+    total = after[columns[-1]] - before[columns[-1]]
+    if not np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6):
+        raise ArithmeticError(f"split of {columns[-1]}: effects sum to {effects.sum()}, the change is {total}")
+    names = [_step_metric(columns, place, registry) for place in range(len(columns))]
+    kinds = reference.tables()["sessions"].columns
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(x0 > 0, x1 / x0, np.nan)
+    return pd.DataFrame({
+        "factor": [name or column for name, column in zip(names, columns, strict=True)],
+        "label_zh": [_step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)],
+        "label_en": [_step_label(columns, k, name, registry, "en") for k, name in enumerate(names)],
+        "unit": [registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind for k, name in enumerate(names)],
+        "numerator": list(columns), "denominator": ["", *columns[:-1]], "before": x0, "after": x1, "ratio": ratio,
+        "contribution": effects, "share": effects / total if total else np.nan,
+    })
+
+
+def usual_effects(
+    sessions: pd.DataFrame, columns: Sequence[str], hours: float, *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """How large each step's contribution is between ordinary sessions: what a contribution must leave to mean anything.
+
+    Each comparable session is split against the others, scaled to `hours`; the bounds are the t prediction interval of
+    these contributions. One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions.
+    """
+    found = []
+    for place in range(len(sessions)):
+        own = sessions.iloc[[place]]
+        rest = sessions.drop(sessions.index[place])
+        if len(rest) < 2:
+            continue
+        x0, x1 = (factors(baseline_session(part, columns, hours), columns) for part in (rest, own))
+        found.append(lmdi(*_undefined_as_unchanged(x0, x1)))
+    bounds = [
+        stats.prediction_interval([effects[k] for effects in found], confidence=confidence, log=False)
+        for k in range(len(columns))
+    ]
+    return pd.DataFrame({"usual_lower": [b.lower for b in bounds], "usual_upper": [b.upper for b in bounds], "n": len(found)})
+
+
+def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
+    """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
+    assert len(steps) == len(usual)
+    joined = steps.assign(usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy())
+    outside = (joined["contribution"] < joined["usual_lower"]) | (joined["contribution"] > joined["usual_upper"])
+    return joined.assign(unusual=outside)
+
+
+def merged(steps: pd.DataFrame, columns: Sequence[str], keep: Sequence[str], *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+    """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
+
+    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
+    label_zh, label_en, contribution, share.
+    """
+    stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
+    ends = [columns.index(name) for name in stay]
+    names = [_step_metric(stay, place, registry) for place in range(len(stay))]
+    parts = [steps["contribution"].iloc[(ends[k - 1] + 1 if k else 0):ends[k] + 1].sum() for k in range(len(stay))]
+    total = sum(parts)
+    return pd.DataFrame({
+        "factor": [name or column for name, column in zip(names, stay, strict=True)],
+        "label_zh": [_step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)],
+        "label_en": [_step_label(stay, k, name, registry, "en") for k, name in enumerate(names)],
+        "contribution": parts, "share": [part / total if total else np.nan for part in parts],
+    })
+
+
+def waterfall(steps: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
+    """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
+    ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
+    rows = [(ends[0], before, "start"), *zip(steps[f"label_{lang}"], steps["contribution"], ["step"] * len(steps), strict=True),
+            (ends[1], after, "end")]
+    made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
+    assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
+    return made
+
+
+# ------------------------------------------------------------------------------------------------ slices: mix and rate
+
+
+def typical_slices(
+    rows: pd.DataFrame, sessions: pd.DataFrame, slice: str, columns: Sequence[str], hours: float
+) -> pd.DataFrame:
+    """The baseline's sources or products: sums over the comparable sessions, scaled to `hours`.
+
+    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic, products), `sessions` the
+    comparable sessions that have such rows; a slice that one of them lacks counts as zero there.
+    """
+    held = rows[rows["session_id"].isin(sessions["session_id"])]
+    present = sessions[sessions["session_id"].isin(held["session_id"])]
+    length = present["duration_seconds"].sum() / 3600
+    return (held.groupby(slice, sort=True)[list(columns)].sum() / length * hours).reset_index()
+
+
+def _aligned(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both sides summed by slice over the same slices, a slice missing on one side as zeros."""
+    sides = [side.groupby(slice, sort=False)[list(columns)].sum() for side in (after, before)]
+    names = list(dict.fromkeys([*sides[0].index, *sides[1].index]))
+    now, then = (side.reindex(names).fillna(0.0) for side in sides)
+    return then, now
+
+
+def _state(then: pd.Series, now: pd.Series) -> npt.NDArray[np.str_]:
+    return np.where((then > 0) & (now > 0), "both", np.where(now > 0, "new", np.where(then > 0, "gone", "absent")))
+
+
+def mix_and_rate(before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str) -> pd.DataFrame:
+    """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
+
+    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's mean rate), rate =
+    mean share x change of rate; both sum over slices to the change exactly and swap sign when the periods are swapped.
+    One row per slice: the slice column, state (both, new, gone), weight_before, weight_after, share_before, share_after,
+    rate_before, rate_after, mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
+    counts as mix entirely. Empty where either side has no weight at all.
+    """
+    then, now = _aligned(before, after, slice, [weight, value])
+    columns = [slice, "state", "weight_before", "weight_after", "share_before", "share_after", "rate_before", "rate_after",
+               "mix_effect", "rate_effect"]
+    if not (then[weight].sum() > 0 and now[weight].sum() > 0):
+        return pd.DataFrame(columns=columns)
+    whole = (then[value].sum() / then[weight].sum() + now[value].sum() / now[weight].sum()) / 2
+    s0, s1 = then[weight] / then[weight].sum(), now[weight] / now[weight].sum()
+    r0, r1 = then[value] / then[weight].where(then[weight] > 0), now[value] / now[weight].where(now[weight] > 0)
+    known0, known1 = r0.fillna(r1).fillna(0.0), r1.fillna(r0).fillna(0.0)
+    made = pd.DataFrame({
+        "state": _state(then[weight], now[weight]), "weight_before": then[weight], "weight_after": now[weight],
+        "share_before": s0, "share_after": s1, "rate_before": r0, "rate_after": r1,
+        "mix_effect": (s1 - s0) * ((known0 + known1) / 2 - whole), "rate_effect": (s0 + s1) / 2 * (known1 - known0),
+    })
+    return made[made["state"] != "absent"].rename_axis(slice).reset_index()[columns]
+
+
+def reversal(table: pd.DataFrame) -> bool:
+    """Simpson's paradox: the whole moved one way while the slices' own rates, taken together, moved the other."""
+    change, own = table["mix_effect"].sum() + table["rate_effect"].sum(), table["rate_effect"].sum()
+    return bool(change * own < 0)
+
+
+def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
+
+    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
+    or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), contribution. The
+    contributions sum to the change of the whole exactly.
+    """
+    then, now = _aligned(before, after, slice, columns)
+    state = _state(then[columns[0]] + then[columns[-1]], now[columns[0]] + now[columns[-1]])
+    rows = []
+    for name, kind in zip(then.index, state, strict=True):
+        total = now.loc[name, columns[-1]] - then.loc[name, columns[-1]]
+        if kind == "both":
+            x0, x1 = _undefined_as_unchanged(factors(then.loc[name], columns), factors(now.loc[name], columns))
+            effects = lmdi(x0, x1)
+            # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
+            closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
+            parts = zip(columns, effects, strict=True) if closes else [(columns[-1], total)]
+            rows += [(name, kind, step, effect) for step, effect in parts]
+        elif kind != "absent":
+            rows.append((name, kind, kind, total))
+    made = pd.DataFrame(rows, columns=[slice, "state", "step", "contribution"])
+    order = made.groupby(slice)["contribution"].transform("sum")
+    return made.assign(_order=order).sort_values("_order", kind="stable").drop(columns="_order").reset_index(drop=True)
+
+
+def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
+    """Each slice's whole contribution and the step that made most of it: one row per slice, most negative first.
+
+    Columns: the slice, state, contribution, step, step_contribution.
+    """
+    total = table.groupby(slice, sort=False).agg(state=("state", "first"), contribution=("contribution", "sum"))
+    toward = table["contribution"] * np.sign(table[slice].map(total["contribution"]))
+    lead = table.loc[toward.groupby(table[slice], sort=False).idxmax()].set_index(slice)
+    joined = total.join(lead[["step", "contribution"]].rename(columns={"contribution": "step_contribution"}))
+    return joined.sort_values("contribution", kind="stable").reset_index()
+
+
+# ------------------------------------------------------------------------------- traffic or pitch: cells of two periods
+
+
+class Diagnosis(NamedTuple):
+    """Which kind of change the cells speak for, with the numbers that decided.
+
+    cause: mix (who came), source (one source's people), product (one product's pitch, price or stock), overall
+    (everything alike), cannot_tell. p_* are F-tests of the quasi-binomial model, dispersion how many times more the cells
+    vary than sampling would make them, on average.
+    """
+
+    cause: str
+    mix_effect: float
+    mix_lower: float
+    mix_upper: float
+    rate_effect: float
+    p_period: float
+    p_source: float
+    p_product: float
+    dispersion: float
+    zh: str
+    en: str
+
+
+CAUSES = {
+    "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
+    "source": ("流量不精准：个别来源的人群质量变了", "imprecise traffic: the people of single sources changed"),
+    "product": ("话术或货品：个别商品的成交变了", "pitch or product: single products changed"),
+    "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
+    "cannot_tell": ("无法判断", "cannot tell"),
+}
+
+
+def _dummies(cells: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    return pd.get_dummies(cells[list(names)], drop_first=True, dtype=float)
+
+
+def _times_period(block: pd.DataFrame, after: pd.Series) -> pd.DataFrame:
+    return block.mul(after, axis=0).add_suffix(" x after")
+
+
+def _fit(cells: pd.DataFrame, *blocks: pd.DataFrame):
+    design = pd.concat([pd.DataFrame({"one": 1.0}, index=cells.index), *blocks], axis=1)
+    rate = cells["successes"] / cells["trials"]
+    return sm.GLM(rate, design, family=sm.families.Binomial(), var_weights=cells["weight"]).fit()
+
+
+def _weighted(cells: pd.DataFrame, *blocks: pd.DataFrame) -> pd.DataFrame:
+    """The cells with the weight that makes Pearson's chi-square equal its degrees of freedom (Williams 1982).
+
+    Cells differ by s in the log odds beyond sampling, so a cell of n is worth n / (1 + n p (1 - p) s^2) trials: a large
+    cell is not as sure as its size says, which a single dispersion factor would pretend.
+    """
+    made = cells.assign(weight=cells["trials"])
+    fit = _fit(made, *blocks)
+    low, high = 0.0, 4.0
+    if fit.df_resid <= 0 or fit.pearson_chi2 <= fit.df_resid:
+        return made
+    for _ in range(18):
+        middle = (low + high) / 2
+        spread = fit.fittedvalues * (1 - fit.fittedvalues)
+        made = made.assign(weight=cells["trials"] / (1 + cells["trials"] * spread * middle))
+        fit = _fit(made, *blocks)
+        low, high = (middle, high) if fit.pearson_chi2 > fit.df_resid else (low, middle)
+    return made
+
+
+def _f_test(small, large, scale: float) -> float:
+    extra = small.df_resid - large.df_resid
+    if extra <= 0 or large.df_resid <= 0:
+        return np.nan
+    return float(distributions.f.sf((small.deviance - large.deviance) / extra / scale, extra, large.df_resid))
+
+
+def _mix_interval(cells: pd.DataFrame, dispersion: float, confidence: float) -> tuple[float, float, float, float]:
+    """Mix and rate effect over sources, and the interval of the mix effect: rates by their overdispersed variance,
+    shares by what the source's own cells show them to vary (multinomial, with the same dispersion)."""
+    sides = [cells[cells["after"] == side] for side in (0.0, 1.0)]
+    table = mix_and_rate(*[side.rename(columns={"source": "slice"}) for side in sides], "slice", "trials", "successes")
+    rate = (table["rate_before"].fillna(table["rate_after"]) + table["rate_after"].fillna(table["rate_before"])) / 2
+    whole = sum(side["successes"].sum() / side["trials"].sum() for side in sides) / 2
+    variance = 0.0
+    for share, weight in ((table["share_before"], table["weight_before"].sum()), (table["share_after"], table["weight_after"].sum())):
+        centred = rate - whole
+        variance += dispersion * ((share * centred**2).sum() - (share * centred).sum() ** 2) / weight
+    moved = (table["share_after"] - table["share_before"]) ** 2
+    seen = table["weight_before"] + table["weight_after"]
+    variance += (moved * dispersion * rate * (1 - rate) / seen).sum()
+    half = distributions.norm.ppf(0.5 + confidence / 2) * math.sqrt(max(variance, 0.0))
+    mix = float(table["mix_effect"].sum())
+    return mix, mix - half, mix + half, float(table["rate_effect"].sum())
+
+
+def diagnose(
+    before: pd.DataFrame, after: pd.DataFrame, *, trials: str, successes: str, source: str = "source",
+    product: str = "product_id", confidence: float = 0.95,
+) -> Diagnosis:
+    """Imprecise traffic, or a weak pitch? From cells of source x product of two periods, for one step of the way.
+
+    Quasi-binomial model logit(p) = source + product + period, then source x period and product x period by F-tests on the
+    deviance; cells are weighted for how much they differ beyond sampling (Williams 1982). In this order: mix, where the mix of sources makes most of
+    a fall and its interval leaves 0; one source; one product; everything alike; else cannot tell. Cells without trials
+    are left out. The dispersion holds cell-to-cell noise; that whole sessions differ must be judged by `compare`.
+    """
+    cells = pd.concat([
+        pd.DataFrame({"source": part[source].to_numpy(), "product": part[product].to_numpy(), "after": flag,
+                      "trials": part[trials].to_numpy(float), "successes": part[successes].to_numpy(float)})
+        for part, flag in ((before, 0.0), (after, 1.0))
+    ], ignore_index=True)
+    cells = cells.groupby(["source", "product", "after"], as_index=False)[["trials", "successes"]].sum()
+    both = cells.groupby("product")["after"].transform("nunique").eq(2) & cells["trials"].gt(0)
+    cells = cells[both].reset_index(drop=True)
+    if cells["after"].nunique() < 2 or cells["successes"].sum() == 0:
+        return Diagnosis("cannot_tell", *[np.nan] * 8, *CAUSES["cannot_tell"])
+    period = cells[["after"]]
+    base = _dummies(cells, ["source", "product"])
+    by_source, by_product = (_times_period(_dummies(cells, [name]), cells["after"]) for name in ("source", "product"))
+    cells = _weighted(cells, base, period, by_source, by_product)
+    full = _fit(cells, base, period, by_source, by_product)
+    scale = max(full.pearson_chi2 / full.df_resid, 1.0) if full.df_resid > 0 else 1.0
+    dispersion = float((cells["trials"] / cells["weight"]).mean()) * scale
+    p_source = _f_test(_fit(cells, base, period, by_product), full, scale)
+    p_product = _f_test(_fit(cells, base, period, by_source), full, scale)
+    p_period = _f_test(_fit(cells, base), _fit(cells, base, period), scale)
+    mix, lower, upper, rate = _mix_interval(cells, dispersion, confidence)
+    cause = _cause(mix, lower, upper, rate, p_period, p_source, p_product, 1 - confidence)
+    return Diagnosis(cause, mix, lower, upper, rate, p_period, p_source, p_product, dispersion, *CAUSES[cause])
+
+
+def _cause(mix: float, lower: float, upper: float, rate: float, p_period: float, p_source: float, p_product: float, level: float) -> str:
+    if upper < 0 and abs(mix) > abs(rate):
+        return "mix"
+    found = {"source": p_source, "product": p_product}
+    told = {name: p for name, p in found.items() if p < level / 2}  # two tests, one conclusion
+    if told:
+        return min(told, key=told.get)
+    return "overall" if p_period < level else "cannot_tell"
+
+
+# --------------------------------------------------------------------------------------------------- finding slices
+
+
+def _scores(count: Floats, expected: Floats, total: float, total_expected: float) -> Floats:
+    """Log-likelihood ratio of each slice having more than its share (Kulldorff), 0 where it has not."""
+    inside = np.divide(count, expected, out=np.zeros_like(count), where=expected > 0)
+    rest, rest_expected = total - count, total_expected - expected
+    outside = np.divide(rest, rest_expected, out=np.zeros_like(count), where=rest_expected > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.where(count > 0, count * np.log(inside), 0.0)
+        second = np.where(rest > 0, rest * np.log(outside), 0.0)
+    whole = total * math.log(total / total_expected) if total > 0 else 0.0
+    return np.where((expected > 0) & (rest_expected > 0) & (inside > outside), first + second - whole, 0.0)
+
+
+def find_slices(
+    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: str, direction: str = "up",
+    top: int = 5, depth: int = 3, least_expected: float = 5.0,
+) -> pd.DataFrame:
+    """Where a rate went wrong: slices of up to `depth` dimensions with more (up) or fewer (down) events than expected.
+
+    `frame` has one row per leaf: the dimensions, `value` (events), `weight` (exposures) and `baseline` (the rate expected
+    there). A likelihood-ratio scan over all combinations of dimensions; a further dimension must earn half of ln(total)
+    more. One row per slice, best first: slice (dimension=value joined by "&"), the dimensions (missing where any), depth,
+    count, expected, ratio, score. It says where, not why, and its search is not corrected for.
+    """
+    if direction not in ("up", "down"):
+        raise ValueError(f"direction: expected up or down, found {direction!r}")
+    used = [name for name in dimensions if frame[name].nunique(dropna=False) > 1]
+    rows = frame.assign(_count=frame[value], _expected=frame[weight] * frame[baseline])
+    if direction == "down":
+        rows = rows.assign(_count=frame[weight] - frame[value], _expected=frame[weight] * (1 - frame[baseline]))
+    total, expected = float(rows["_count"].sum()), float(rows["_expected"].sum())
+    found = []
+    for size in range(1, min(depth, len(used)) + 1):
+        for names in itertools.combinations(used, size):
+            cells = rows.groupby(list(names), sort=True, dropna=False)[["_count", "_expected"]].sum().reset_index()
+            score = _scores(cells["_count"].to_numpy(float), cells["_expected"].to_numpy(float), total, expected)
+            penalty = (size - 1) * 0.5 * math.log(max(total, 1.0))
+            kept = (score > penalty) & (cells["_expected"] >= least_expected)
+            found.append(cells[kept].assign(score=score[kept] - penalty, depth=size))
+    columns = ["slice", *dimensions, "depth", "count", "expected", "ratio", "score"]
+    made = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    if made.empty:
+        return pd.DataFrame(columns=columns)
+    made = made.sort_values(["score", "depth"], ascending=[False, True], kind="stable").head(top)
+    named = [
+        "&".join(f"{name}={row[name]}" for name in used if name in row and pd.notna(row[name])) for row in made.to_dict("records")
+    ]
+    return made.assign(slice=named, count=made["_count"], expected=made["_expected"], ratio=made["_count"] / made["_expected"]
+                       ).reindex(columns=columns).reset_index(drop=True)
