@@ -6,18 +6,23 @@ what buyers asked for is kept apart from what was paid back. Every figure belong
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats
+from helpers import findings, reference, stats, text
 
 SHRINK_ORDERS = 60.0  # weight of the account's own past rate, in order lines (methods: tried on simulated sessions)
 FEWEST_FOR_PARETO = 30
 FEWEST_FOR_CURVE = 30
 DAY = pd.Timedelta(days=1)
+RATES = {
+    "asked": ("申请退款率（订单）", "Refunds asked for (orders)"), "refunded": ("退款率（订单）", "Refund rate (orders)"),
+    "before_shipping": ("发货前退款率", "Refunded before shipping"), "after_shipping": ("发货后退款率", "Refunded after shipping"),
+    "exchanged": ("换货率", "Exchanges"), "amount": ("退款率（金额）", "Refund rate (amount)"),
+}
 LINE_COLUMNS = [
     "line_id", "session_id", "product_id", "product_name", "qty", "paid", "paid_at", "shipped", "asked", "asked_at",
     "refunded", "refunded_at", "refunded_amount", "before_shipping", "returned", "exchanged", "reason",
@@ -174,6 +179,32 @@ def session_rates(session: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"])
 
 
+def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """What has come back so far: one row per rate, from order lines, else from the session's totals (may be empty).
+
+    Columns: rate (asked, refunded, before_shipping, after_shipping, exchanged, amount), zh, en, numerator,
+    denominator, value with ci_lower and ci_upper, as_of, age_days (mean age of the lines, else of the session's end),
+    basis (lines or session). Numerator and denominator of `amount` are money, else order lines or orders.
+    """
+    names = {"refund_rate_orders": "refunded", "refund_rate_amount": "amount"}
+    if lines.empty:
+        made = session_rates(session)
+        made = made.assign(rate=made["metric"].map(names), basis="session")
+        age = (as_of - session["started_at"]) / DAY
+    else:
+        row = rates(lines).iloc[0]
+        parts = {"asked": "asked", "refunded": "refunded", "before_shipping": "refunded_before", "after_shipping": "refunded_after", "exchanged": "exchanged"}
+        counts = [row[column] for column in parts.values()]
+        lower, upper = stats.wilson(counts, row["n"])
+        made = pd.DataFrame({"rate": list(parts), "numerator": counts, "denominator": row["n"], "ci_lower": lower, "ci_upper": upper})
+        made.loc[len(made)] = ["amount", row["refunded_amount"], row["paid_amount"], row["amount_lower"], row["amount_upper"]]
+        made = made.assign(value=made["numerator"] / made["denominator"].where(made["denominator"] > 0), basis="lines")
+        age = ((as_of - lines["paid_at"]) / DAY).mean()
+    made = made.assign(zh=made["rate"].map(lambda name: RATES[name][0]), en=made["rate"].map(lambda name: RATES[name][1]), as_of=as_of, age_days=float(age))
+    return made[["rate", "zh", "en", "numerator", "denominator", "value", "ci_lower", "ci_upper", "as_of", "age_days", "basis"]].astype(
+        {"numerator": "float64", "denominator": "float64", "value": "float64"})
+
+
 # ----------------------------------------------------------------------------------------------------------- reasons
 
 
@@ -284,6 +315,40 @@ def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -
     back = timed["refunded"] & ((timed["refunded_at"] - timed["paid_at"]) / DAY <= age_days)
     made = timed.assign(back=back).groupby("session_id", as_index=False).agg(n=("line_id", "size"), refunded=("back", "sum"))
     return made.assign(rate=made["refunded"] / made["n"])
+
+
+def against_past(
+    lines: pd.DataFrame, history: pd.DataFrame, *, as_of: pd.Timestamp, fewest: int = 20, false_discovery_rate: float = 0.10,
+) -> pd.DataFrame:
+    """The session's refund rate, whole and by product, against earlier sessions at the same age.
+
+    One row for the whole (product_id "") and per product with at least `fewest` lines here and in the past: product_id,
+    product_name, n, refunded, rate, baseline, lower, upper (beta-binomial prediction with the account's own session
+    variation), p_value, p_adjusted (Benjamini-Hochberg over the rows), verdict, age_days, paid_amount. Empty without
+    history of that age. A young session set against final rates would always look better.
+    """
+    age = float(((as_of - lines["paid_at"]) / DAY).mean()) if len(lines) else np.nan
+    rows = []
+    for product, name, part, past in _with_products(lines, history):
+        then = rates_at_age(past, age_days=age, as_of=as_of)
+        if len(then) < 3 or len(part) < fewest or then["n"].sum() < fewest:
+            continue
+        refunded = part["refunded"].sum()
+        guess = stats.beta_binomial_predictive(refunded, len(part), then["refunded"], then["n"])
+        rows.append({"product_id": product, "product_name": name, "n": len(part), "refunded": refunded, "rate": refunded / len(part),
+                     "baseline": guess.mean, "lower": guess.lower, "upper": guess.upper, "p_value": guess.p_value, "paid_amount": part["paid"].sum()})
+    made = pd.DataFrame(rows, columns=["product_id", "product_name", "n", "refunded", "rate", "baseline", "lower", "upper", "p_value", "paid_amount"])
+    adjusted = stats.benjamini_hochberg(made["p_value"]) if len(made) else np.array([])
+    told = (made["p_value"] <= 0.05) & (adjusted <= false_discovery_rate)
+    verdict = pd.Series(np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str").where(told, "cannot_tell")
+    return made.assign(p_adjusted=adjusted, verdict=verdict, age_days=age)
+
+
+def _with_products(lines: pd.DataFrame, history: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+    """The whole session and each of its products: id, name, its lines, the same product's earlier lines."""
+    yield "", "", lines, history
+    for (product, name), part in lines.groupby(["product_id", "product_name"], sort=False):
+        yield product, name, part, history[history["product_id"] == product]
 
 
 def _bands(prices: pd.Series, cuts: np.ndarray) -> pd.Series:
@@ -468,6 +533,18 @@ def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
     return kept.groupby("product_id", as_index=False)["qty"].sum().rename(columns={"qty": "units"})
 
 
+def units_sold(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """Pieces that stay sold, one row per product (product_id, units): from lines, else from the product export.
+
+    The product export knows refunded orders but not their pieces: its units are taken down in proportion.
+    """
+    if len(lines):
+        return units_kept(lines)
+    rows = products[products["sku_id"].isna() & products["units"].notna()]
+    back = (rows["refund_orders"] / rows["orders"].where(rows["orders"] > 0)).fillna(0).clip(0, 1)
+    return pd.DataFrame({"product_id": rows["product_id"], "units": rows["units"] * (1 - back)}).reset_index(drop=True)
+
+
 def _goods_cost(session: pd.Series, costs: pd.DataFrame, units: pd.DataFrame) -> float:
     """Units times unit cost; `nan` where there are no units or a product that sold has no cost. The session's own total wins."""
     if pd.notna(session.get("goods_cost", np.nan)):
@@ -512,3 +589,81 @@ def _profit_row(line: ProfitLine, amount: float) -> dict[str, object]:
         "kind": "start" if line.line == "paid" else "step", "measurable": bool(known),
         "missing_zh": "" if known else line.record_zh, "missing_en": "" if known else line.record_en,
     }
+
+
+# ----------------------------------------------------------------------------------------------------------- findings
+
+
+def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric], currency: str = "CNY") -> list[dict[str, object]]:
+    """Findings on the refund rate against earlier sessions of the same age: one per row of `against_past` that says something.
+
+    The whole always gives one; a product only where it differs. Money at stake is the rate's excess x paid amount.
+    """
+    made = []
+    for row in compared[(compared["product_id"] == "") | (compared["verdict"] != "cannot_tell")].itertuples():
+        metric = "item_refund_rate_orders" if row.product_id else "refund_rate_orders"
+        stake = (row.rate - row.baseline) * row.paid_amount if row.verdict == "worse" else np.nan
+        words = {}
+        for lang in ("zh", "en"):
+            rate, past = text.percent(row.rate), text.interval(row.lower, row.upper, "percent", lang)
+            about = text.plain(row.product_name, 30) if row.product_id else text.choose(lang, "本场", "This session")
+            told = text.label(reference.terms()["verdict"][row.verdict], lang)
+            words[f"sentence_{lang}"] = text.choose(
+                lang, f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 {row.age_days:.1f} 天）；以往场次同龄时 {past}：{told}。",
+                f"{about}: {text.label(registry[metric], lang).lower()} {rate} about {row.age_days:.1f} days after payment; earlier sessions at that age {past}: {told.lower()}.",
+            )
+        made.append(findings.make(
+            notebook=notebook, dimension="aftersales", metric=metric, slice=row.product_id, value=row.rate, baseline=row.baseline,
+            ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted, verdict=row.verdict, money_at_stake=stake, **words,
+        ))
+    return made
+
+
+def reason_findings(why: pd.DataFrame, *, notebook: str) -> list[dict[str, object]]:
+    """A finding on the most frequent refund reason, where there are the thirty refunds that it takes."""
+    if why.empty or not why["enough"].iloc[0]:
+        return []
+    top = why.iloc[0]
+    share, bounds = text.percent(top["share"]), text.interval(top["ci_lower"], top["ci_upper"], "percent", "zh")
+    return [findings.make(
+        notebook=notebook, dimension="aftersales", metric="refund_reason", slice=top["reason"], value=top["share"], ci_lower=top["ci_lower"],
+        ci_upper=top["ci_upper"], verdict="not_comparable",
+        sentence_zh=f"退款原因最多的是「{top['zh']}」：{top['n']} 单退款中占 {share}（区间 {bounds}）。",
+        sentence_en=f"The most frequent refund reason is “{top['en'].lower()}”: {share} of {top['n']} refunded orders ({bounds}).",
+    )]
+
+
+def net_findings(net: pd.DataFrame, expected: pd.DataFrame, *, notebook: str, as_of: pd.Timestamp, currency: str = "CNY") -> list[dict[str, object]]:
+    """A finding on the net amount so far and, where the session is old enough to say, on what it will come to."""
+    amount, whole = net.set_index("line"), expected.set_index("part").loc["all"]
+    words = {}
+    for lang in ("zh", "en"):
+        show = {name: text.money(amount.loc[name, "amount"], lang, currency) for name in ("paid", "refunded", "net", "expected_net")}
+        bounds = text.interval(amount.loc["expected_net", "lower"], amount.loc["expected_net", "upper"], "money", lang, currency=currency)
+        head = text.choose(lang, f"截至 {as_of:%Y-%m-%d %H:%M}，支付 {show['paid']}，已退 {show['refunded']}，退后 {show['net']}。",
+                           f"As of {as_of:%Y-%m-%d %H:%M}: paid {show['paid']}, refunded {show['refunded']}, net {show['net']}.")
+        share = text.percent(whole["maturity"], 0)
+        if whole["final"]:
+            tail = text.choose(lang, "退货期已过，不再变动。", " The return window is over.")
+        elif whole["printable"]:
+            tail = text.choose(lang, f"预计退货还只来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
+                               f" About {share} of all refunds have come in; the final net is expected at {show['expected_net']} ({bounds}).")
+        else:
+            tail = text.choose(lang, "场次太新或历史不足，还不能推算最终退款。", " Too young, or too little history, to reckon the final refunds.")
+        words[f"sentence_{lang}"] = head + tail
+    row = amount.loc["expected_net" if whole["printable"] else "net"]
+    return [findings.make(notebook=notebook, dimension="aftersales", metric="net_amount", value=row["amount"], ci_lower=row["lower"], ci_upper=row["upper"], verdict="not_comparable", **words)]
+
+
+def profit_findings(statement: pd.DataFrame, *, notebook: str, currency: str = "CNY") -> list[dict[str, object]]:
+    """A finding on profit: its amount, or that it cannot be measured and which records are missing."""
+    end = statement.iloc[-1]
+    words = {}
+    for lang in ("zh", "en"):
+        missing = end[f"missing_{lang}"]
+        if end["measurable"]:
+            lack = text.choose(lang, f"，未计入：{missing}", f"; not included: {missing}") if missing else ""
+            words[f"sentence_{lang}"] = text.choose(lang, f"净利 {text.money(end['amount'], lang, currency)}{lack}。", f"Profit {text.money(end['amount'], lang, currency)}{lack}.")
+        else:
+            words[f"sentence_{lang}"] = text.choose(lang, f"净利无法计算，缺：{missing}。", f"Profit cannot be measured; missing: {missing}.")
+    return [findings.make(notebook=notebook, dimension="profit", metric="profit", value=end["amount"], verdict="not_comparable", **words)]

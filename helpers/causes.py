@@ -38,6 +38,17 @@ class Facts:
     as_of: pd.Timestamp
     reasons: Mapping[str, reference.ReasonGroup]
 
+    @classmethod
+    def collect(
+        cls, session: pd.Series, *, table: Callable[[str], pd.DataFrame], result: Callable[[str], pd.DataFrame],
+        everything: Callable[[str], pd.DataFrame], earlier: pd.DataFrame, as_of: pd.Timestamp, reasons: Mapping[str, reference.ReasonGroup],
+    ) -> Facts:
+        """The facts of a session, its tables, results and account-wide tables asked for by name."""
+        tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service")}
+        results = {name: result(name) for name in ("source_split", "product_split", "formula_split")}
+        lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
+        return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, reasons)
+
     def table(self, name: str) -> pd.DataFrame | None:
         """A table or saved result by name, or None where it has no rows."""
         found = self.tables.get(name, self.results.get(name))

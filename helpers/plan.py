@@ -20,10 +20,6 @@ PROBLEM_COLUMNS = [
     "rank", "problem", "zh", "en", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
 ]
-NOTE_VERDICTS = {
-    "borne_out": ("数据支持", "Borne out by the data"), "not_borne_out": ("数据不支持", "Not borne out by the data"),
-    "not_measurable": ("数据无法核对", "The data cannot say"),
-}
 BOTH = ("problem", "evidence", "cause", "action")
 
 

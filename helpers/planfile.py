@@ -31,7 +31,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "note": ("备注", "Note"),
 }
 COLUMNS = list(LABELS)
-CHOICES = {"owner_role": "role", "status": "plan_status", "effort": "severity", "dimension": "dimension"}
+CHOICES = {"owner_role": "role", "status": "plan_status", "effort": "effort", "dimension": "dimension"}
 REQUIRED = ("session_id", "problem", "action", "owner_role", "metric", "status")
 WIDTHS = {"problem": 26, "evidence": 44, "cause": 30, "action": 48, "note": 30, "session_id": 26, "due_session": 24, "metric": 20}
 # A cell that begins so is a formula to Excel; a leading apostrophe makes it text again and is taken off when read.
