@@ -346,26 +346,49 @@ def bands(
 ) -> pd.DataFrame:
     """Spans of minutes in which a product was explained: as logged by floor control, else as the rundown planned.
 
-    An explanation lasts to its explain_end, or to the next explanation where nobody logged the end. One row per span:
-    start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage, basis (cues, rundown).
-    `names` gives product names by id.
+    One row per span: start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage, basis
+    (cues, rundown). `names` gives product names by id.
     """
-    logged = cues[cues["kind"].isin(["explain_start", "explain_end"])].sort_values("at", kind="stable")
-    if (logged["kind"] == "explain_start").any():
-        spans = logged.assign(start=logged["at"], end=logged["at"].shift(-1), stage=np.nan, basis="cues")
-        spans = spans[spans["kind"] == "explain_start"]
-    else:
-        planned = rundown.sort_values("starts_at", kind="stable")
-        ends = planned["ends_at"].fillna(planned["starts_at"].shift(-1))
-        spans = planned.assign(start=planned["starts_at"], end=ends, basis="rundown")
-    spans = spans.assign(end=spans["end"].fillna(ended_at))
+    logged = _explanations(cues, ended_at)
+    spans = logged if len(logged) else _planned(rundown, ended_at)
     start = elapsed(spans["start"], started_at)
-    labels = pd.DataFrame([_band_label(row.product_id, row.stage, names) for row in spans.itertuples()], columns=["label_zh", "label_en"])
+    labels = [_band_label(row.product_id, row.stage, names) for row in spans.itertuples()]
     made = pd.DataFrame({
         "start_minute": start, "end_minute": np.fmax(elapsed(spans["end"], started_at), start + 1),
+        "label_zh": [zh for zh, _ in labels], "label_en": [en for _, en in labels],
         "product_id": spans["product_id"], "stage": spans["stage"].astype("str"), "basis": spans["basis"],
-    }).reset_index(drop=True).join(labels)
-    return made[["start_minute", "end_minute", "label_zh", "label_en", "product_id", "stage", "basis"]]
+    })
+    return made.reset_index(drop=True)
+
+
+def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
+    """Logged explanations: each lasts to the end logged for its product, else to the next explanation, else to the end.
+
+    An end logged after the same product was begun again belongs to that later explanation.
+    """
+    starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
+    ends = cues[cues["kind"] == "explain_end"]
+    found = []
+    for row in starts.itertuples():
+        later = starts.loc[starts["at"] > row.at]
+        again = later.loc[_same(later["product_id"], row.product_id), "at"].min()
+        own = ends.loc[_same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"].min()
+        ended = own if pd.isna(again) or own <= again else pd.NaT
+        found.append(next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT))
+    end = pd.Series(found, index=starts.index, dtype=cues["at"].dtype)
+    return pd.DataFrame({"start": starts["at"], "end": end, "product_id": starts["product_id"], "stage": np.nan, "basis": "cues"})
+
+
+def _same(products: pd.Series, product: object) -> pd.Series:
+    """Whether each product is the one given, two unnamed ones being the same."""
+    return products.isna() if pd.isna(product) else products == product
+
+
+def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
+    """The rundown's lines, each to its end, else to the next line, else to the end of the session."""
+    lines = rundown.sort_values("starts_at", kind="stable")
+    end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
+    return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[["start", "end", "product_id", "stage", "basis"]]
 
 
 def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
@@ -389,32 +412,44 @@ def marks(cues: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     }).reset_index(drop=True)
 
 
-def band_table(curve: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
-    """What happened in each span of the session: orders and money by the minute and by the people who were online.
+def band_table(
+    curve: pd.DataFrame, spans: pd.DataFrame, *, confidence: float = 0.95, false_discovery_rate: float = 0.10
+) -> pd.DataFrame:
+    """What happened in each span of the session: orders and money by the people who were online and for how long.
 
     One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
-    (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_minute, paid_per_1000 (paid amount per 1000
-    online minutes, that is people times minutes), session_paid_per_1000 (the same over all minutes recorded) and ratio
-    of the two. Orders can come minutes after the words that caused them, so neighbours share each other's credit.
+    (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
+    person-minutes) with ci_lower, ci_upper, session_orders_per_1000 and session_paid_per_1000 (all minutes recorded),
+    p_adjusted and standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The interval
+    is quasi-Poisson: minutes of one session vary more than chance alone, and how much more is measured on them.
+    Orders can come minutes after the words that caused them, so neighbours share each other's credit.
     """
-    inside = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
-    whole = _per_1000(curve)
-    rows = [
-        {
-            "minutes": float(len(part)), "online": part["online"].mean(),
-            "product_click_rate": pooled_rate(part, "product_click_users", "online"),
-            "orders": part["orders"].sum(min_count=1), "paid_amount": part["paid_amount"].sum(min_count=1),
-            "paid_per_minute": part["paid_amount"].mean(), "paid_per_1000": _per_1000(part),
-        }
-        for part in inside
-    ]
-    columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_minute", "paid_per_1000"]
-    table = spans.reset_index(drop=True).join(pd.DataFrame(rows, columns=columns, dtype=float))
-    return table.assign(session_paid_per_1000=whole, ratio=table["paid_per_1000"] / (whole if whole else np.nan))
+    parts = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
+    columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_1000", "orders_per_1000"]
+    table = spans.reset_index(drop=True).join(pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float))
+    exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
+    spread, whole = stats.dispersion(curve["orders"], curve["online"]), _sums(curve)
+    spread = spread if np.isfinite(spread) else 1.0
+    lower, upper = stats.count_rate(table["orders"], exposure, dispersion=spread, confidence=confidence)
+    p_adjusted = stats.benjamini_hochberg(stats.count_p(table["orders"], whole["orders_per_1000"] * exposure, dispersion=spread))
+    sure, higher = p_adjusted <= false_discovery_rate, table["orders_per_1000"] > whole["orders_per_1000"]
+    standing = np.select([np.isnan(p_adjusted), sure & higher, sure], ["unknown", "above", "below"], "cannot_tell")
+    return table.assign(
+        ci_lower=lower, ci_upper=upper, session_orders_per_1000=whole["orders_per_1000"],
+        session_paid_per_1000=whole["paid_per_1000"], p_adjusted=p_adjusted,
+        standing=pd.Series(standing, index=table.index, dtype="str"),
+    )
 
 
-def _per_1000(part: pd.DataFrame) -> float:
-    return 1000 * pooled_rate(part, "paid_amount", "online")
+def _sums(part: pd.DataFrame) -> dict[str, float]:
+    """Minutes of one span taken together."""
+    return {
+        "minutes": float(len(part)), "online": part["online"].mean(),
+        "product_click_rate": pooled_rate(part, "product_click_users", "online"),
+        "orders": part["orders"].sum(min_count=1), "paid_amount": part["paid_amount"].sum(min_count=1),
+        "paid_per_1000": 1000 * pooled_rate(part, "paid_amount", "online"),
+        "orders_per_1000": 1000 * pooled_rate(part, "orders", "online"),
+    }
 
 
 # ---- findings: facts of this session, each with its interval -------------------------------------------------------
@@ -476,10 +511,10 @@ def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, c
     )
 
 
-def _interval(lower: float, upper: float, lang: str, confidence: float) -> str:
+def _interval(lower: float, upper: float, lang: str, confidence: float, unit: str = "percent") -> str:
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return ""
-    shown = text.interval(lower, upper, "percent", lang)
+    shown = text.interval(lower, upper, unit, lang, decimals=1 if unit == "score" else None)
     level = text.percent(confidence, 0)
     return text.choose(lang, f"（{level}区间 {shown}）", f" ({level} interval {shown})")
 
@@ -489,7 +524,7 @@ def source_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, conf
     told = table[table["standing"].isin(["above", "below"])]
     return [
         _slice_fact(
-            "room_conversion", registry["room_conversion"], str(row.source), row.room_conversion, row.others_rate,
+            "room_conversion", registry["room_conversion"], ("source", str(row.source), row.source), row.room_conversion, row.others_rate,
             (row.ci_lower, row.ci_upper), row.p_adjusted, ("其他来源合计", "the other sources together"), confidence,
         )
         for row in told.itertuples()
@@ -504,7 +539,7 @@ def product_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, con
         others_x, others_n = table[paying].sum() - rows[paying], table[people].sum() - rows[people]
         told += [
             _slice_fact(
-                rate, registry[rate], _product(row), row[rate], others_x[place] / others_n[place],
+                rate, registry[rate], ("product_id", row["product_id"], _product(row, table)), row[rate], others_x[place] / others_n[place],
                 (row[f"{name}_lower"], row[f"{name}_upper"]), row[f"{name}_p_adjusted"], ("其他商品合计", "the other products together"), confidence,
             )
             for place, row in rows.iterrows()
@@ -512,42 +547,55 @@ def product_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, con
     return told
 
 
-def _product(row: pd.Series) -> str:
-    """A product's name and id: two products may be called the same."""
-    return f"{text.plain(row['name'], 30)} ({row['product_id']})" if isinstance(row["name"], str) else str(row["product_id"])
+def _product(row: pd.Series, table: pd.DataFrame) -> str:
+    """A product's name, with its id where another product has the same name or it has none."""
+    if not isinstance(row["name"], str):
+        return str(row["product_id"])
+    return row["name"] if (table["name"] == row["name"]).sum() == 1 else f"{text.plain(row['name'], 30)} ({row['product_id']})"
 
 
 def _slice_fact(
-    name: str, metric: Metric, label: str, rate: float, others: float, bounds: tuple[float, float], p_adjusted: float,
+    name: str, metric: Metric, slice_of: tuple[str, str, str], rate: float, others: float, bounds: tuple[float, float], p_adjusted: float,
     others_words: tuple[str, str], confidence: float,
 ) -> dict[str, object]:
-    shown, (lower, upper) = text.plain(label), bounds
+    (key, which, label), (lower, upper) = slice_of, bounds
+    shown = text.plain(label)
     zh, en = (_interval(lower, upper, lang, confidence) for lang in ("zh", "en"))
     side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=label, verdict="not_comparable", value=rate,
+        notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=f"{key}={which}", verdict="not_comparable", value=rate,
         baseline=others, ci_lower=lower, ci_upper=upper, p_adjusted=p_adjusted,
         sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
         sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
     )
 
 
-def band_findings(table: pd.DataFrame, *, currency: str, least_minutes: float = 3) -> list[dict[str, object]]:
-    """Facts of the best and the weakest span by paid amount per 1000 online minutes, of those long enough to speak of."""
-    known = table[(table["minutes"] >= least_minutes) & table["paid_per_1000"].notna()].sort_values("paid_per_1000", kind="stable")
-    if len(known) < 2:
-        return []
-    return [_band_fact(known.iloc[place], words, currency) for place, words in ((-1, ("最高", "highest")), (0, ("最低", "lowest")))]
+def band_findings(table: pd.DataFrame, *, currency: str, confidence: float = 0.95) -> list[dict[str, object]]:
+    """Facts of the best and the weakest span by orders per 1000 online person-minutes, of those that stand apart."""
+    told = [
+        (table[table["standing"] == standing].sort_values("orders_per_1000", ascending=ascending, kind="stable").head(1), words)
+        for standing, ascending, words in (("above", False, ("最高", "highest")), ("below", True, ("最低", "lowest")))
+    ]
+    return [_band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)]
 
 
-def _band_fact(row: pd.Series, words: tuple[str, str], currency: str) -> dict[str, object]:
+def _band_fact(row: pd.Series, words: tuple[str, str], currency: str, confidence: float) -> dict[str, object]:
     first, last = row["start_minute"], row["end_minute"] - 1
-    zh, en = ([text.money(row[name], lang, currency) for name in ("paid_per_1000", "session_paid_per_1000")] for lang in ("zh", "en"))
+    zh, en = (
+        [
+            text.number(row["orders_per_1000"], lang, 1), text.number(row["session_orders_per_1000"], lang, 1),
+            text.money(row["paid_amount"], lang, currency),
+            _interval(row["ci_lower"], row["ci_upper"], lang, confidence, unit="score"),
+        ]
+        for lang in ("zh", "en")
+    )
     return findings.make(
-        notebook=NOTEBOOK, dimension="sales", metric="paid_amount", slice=f"minutes {words[1]}", verdict="not_comparable",
-        value=row["paid_per_1000"], baseline=row["session_paid_per_1000"], minute_from=first, minute_to=last,
-        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟支付 {zh[0]}，各段中{words[0]}；全场 {zh[1]}。",
-        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} paid per 1000 online person-minutes, the {words[1]} of all spans; whole session {en[1]}.",
+        notebook=NOTEBOOK, dimension="sales", metric="orders", slice=f"span={words[1]}", verdict="not_comparable",
+        value=row["orders_per_1000"], baseline=row["session_orders_per_1000"], ci_lower=row["ci_lower"],
+        ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"], minute_from=first, minute_to=last,
+        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单；这一段支付 {zh[2]}。",
+        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
+        f"whole session {en[1]}. Paid in this span: {en[2]}.",
     )
 
 

@@ -16,7 +16,6 @@ from helpers import reference, stats
 from helpers.reference import Metric
 
 VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
-_EVERYTHING = "_everything"
 
 
 class MetricError(ValueError):
@@ -123,11 +122,11 @@ def evaluate(
     _refuse_unknown(wanted, registry)
     data = with_derived(frame).reset_index(drop=True)
     _refuse_frame(data, wanted, registry, keys)
-    grouping = keys or [_EVERYTHING]
-    data = data if keys else data.assign(**{_EVERYTHING: 0})
-    parts = [_one(data, name, registry[name], grouping, count_per_slice, confidence) for name in wanted]
+    group, names = _groups(data, keys)
+    parts = [names.assign(metric=name, **_one(data, name, registry[name], group, len(names), count_per_slice, confidence)) for name in wanted]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
+    # The parts' index is the number of the group: sorting by it brings the metrics of one group together.
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)[[*keys, *VALUES]]
 
 
@@ -143,62 +142,59 @@ def by_session(
     return evaluate(sessions, ids, registry=registry, by="session_id", confidence=confidence)
 
 
+def _groups(data: pd.DataFrame, keys: list[str]) -> tuple[pd.Series, pd.DataFrame]:
+    """The number of each row's group, in order of appearance, and the keys of each group; without keys all rows are one."""
+    if not keys:
+        return pd.Series(0, index=data.index), pd.DataFrame(index=range(min(len(data), 1)))
+    grouped = data.groupby(keys, sort=False, dropna=False, observed=True)
+    return grouped.ngroup(), grouped.size().index.to_frame(index=False)
+
+
 def _one(
-    data: pd.DataFrame, name: str, metric: Metric, keys: list[str], count_per_slice: bool, confidence: float
-) -> pd.DataFrame:
-    """One metric of every group; the index is the group's order, so that parts interleave group by group."""
+    data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, n_groups: int, count_per_slice: bool, confidence: float
+) -> dict[str, object]:
+    """Numerator, denominator, value and interval of one metric, each by group."""
     check(name, metric)
-    groups = data.groupby(keys, sort=False, dropna=False, observed=True)
-    _refuse_sums(data, name, metric, groups, count_per_slice)
-    sides = pd.DataFrame({
-        "numerator": _side(data, metric, keys, metric.numerator, metric.minus),
-        "denominator": _side(data, metric, keys, metric.denominator, metric.denominator_minus),
-    })
-    number = groups.ngroup()
-    names = groups.size().index.to_frame(index=False).drop(columns=_EVERYTHING, errors="ignore")
+    _refuse_sums(data, name, metric, group, count_per_slice)
+    above = _side(data, metric, group, metric.numerator, metric.minus)
     if metric.denominator is None:
-        total = sides["numerator"].groupby(number).agg(lambda s: s.sum(skipna=False)).reindex(range(len(names)))
-        found = pd.DataFrame({"numerator": total, "denominator": np.nan, "value": total * metric.factor})
-    else:
-        found = _ratio(sides.dropna().groupby(number).sum().reindex(range(len(names))), metric.factor)
-    lower, upper = _wilson(found, metric, count_per_slice, confidence)
-    return names.assign(metric=name, **found, ci_lower=lower, ci_upper=upper)
+        total = above.groupby(group).sum().mask(above.isna().groupby(group).any())
+        found = {"numerator": total, "denominator": np.nan, "value": total * metric.factor}
+        return {**found, "ci_lower": np.nan, "ci_upper": np.nan}
+    below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
+    known = above.notna() & below.notna()
+    x, n = (side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below))
+    lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
+    return {"numerator": x, "denominator": n, "value": x / n.where(n != 0) * metric.factor, "ci_lower": lower, "ci_upper": upper}
 
 
-def _side(data: pd.DataFrame, metric: Metric, keys: list[str], first: str | None, rest: Sequence[str]) -> pd.Series:
+def _side(data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]) -> pd.Series:
     """Row values of one side of a ratio: the first term less the others; nan where any of them is missing."""
-    if first is None:
-        return pd.Series(np.nan, index=data.index)
-    side = _values(data, metric, keys, first)
+    side = _values(data, metric, group, first)
     for term in rest:
-        side = side - _values(data, metric, keys, term)
+        side = side - _values(data, metric, group, term)
     return side
 
 
-def _values(data: pd.DataFrame, metric: Metric, keys: list[str], term: str) -> pd.Series:
+def _values(data: pd.DataFrame, metric: Metric, group: pd.Series, term: str) -> pd.Series:
     """Row values of one term as numbers: an id is 1 where it is first seen in its group and 0 after, a flag 1 or 0."""
     if term not in data:
         return pd.Series(np.nan, index=data.index)
     kind = reference.tables()[metric.table].columns[term].kind
     if kind == "id":
-        first_seen = ~data.duplicated([*keys, term])
+        first_seen = ~pd.DataFrame({"group": group, "id": data[term]}).duplicated()
         return first_seen.astype(float).where(data[term].notna())
     if kind == "flag":
         return data[term].astype("boolean").astype("Float64").astype(float)
     return data[term].astype(float)
 
 
-def _ratio(sums: pd.DataFrame, factor: float) -> pd.DataFrame:
-    usable = sums["denominator"].where(sums["denominator"] != 0)
-    return sums.assign(value=sums["numerator"] / usable * factor)[["numerator", "denominator", "value"]]
-
-
 def _wilson(
-    found: pd.DataFrame, metric: Metric, count_per_slice: bool, confidence: float
+    x: pd.Series, n: pd.Series, metric: Metric, count_per_slice: bool, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
     if not metric.proportion or count_per_slice:
-        return np.full(len(found), np.nan), np.full(len(found), np.nan)
-    return stats.wilson(found["numerator"], found["denominator"], confidence=confidence)
+        return np.full(len(n), np.nan), np.full(len(n), np.nan)
+    return stats.wilson(x, n, confidence=confidence)
 
 
 # -------------------------------------------------------------------------------------------------------- refusals
@@ -221,18 +217,18 @@ def _refuse_frame(frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Me
         raise MetricError("product rows and their SKU rows are in one frame: they would be counted twice")
 
 
-def _refuse_sums(data: pd.DataFrame, name: str, metric: Metric, groups, count_per_slice: bool) -> None:
+def _refuse_sums(data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool) -> None:
     """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
     found = kinds(metric)
-    if "money" in found.values() and "currency" in data and (groups["currency"].nunique() > 1).any():
+    sizes = group.value_counts()
+    if "money" in found.values() and "currency" in data and (data["currency"].groupby(group).nunique() > 1).any():
         raise MetricError(f"{name}: amounts of several currencies in one group; group by currency")
-    size = int(groups.size().max()) if len(data) else 0
-    if metric.denominator is None and not metric.additive and size > 1:
+    if metric.denominator is None and not metric.additive and (sizes > 1).any():
         what = "people, de-duplicated within a row" if found[metric.numerator] == "users" else "an average or a maximum"
-        raise MetricError(f"{name}: {metric.numerator} is {what}; {size} rows in one group cannot be added up")
+        raise MetricError(f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be added up")
     if metric.denominator is None or "users" not in found.values() or count_per_slice or "session_id" not in data:
         return
-    if (groups["session_id"].nunique(dropna=False) < groups.size()).any():
+    if pd.DataFrame({"group": group, "session": data["session_id"]}).duplicated().any():
         raise MetricError(
             f"{name}: several rows of one session in a group would add its people up, who are in more than one of them; "
             "group by the slice, or say count_per_slice"

@@ -105,6 +105,44 @@ def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.9
     return _two_rates(x1, n1, x2, n2, confidence, "ratio", "log-adjusted")
 
 
+# ---------------------------------------------------------------------------------------------- counts over exposure
+
+
+def dispersion(events: npt.ArrayLike, exposure: npt.ArrayLike) -> float:
+    """How many times more counts vary about one common rate than Poisson counts would: Pearson's chi-square over n - 1.
+
+    At least 1. `nan` with fewer than two known counts or no event at all.
+    """
+    x, n = _known(events, exposure)
+    if x.size < 2 or x.sum() == 0:
+        return np.nan
+    expected = n * x.sum() / n.sum()
+    return float(max(1.0, ((x - expected) ** 2 / expected).sum() / (x.size - 1)))
+
+
+def count_rate(
+    events: npt.ArrayLike, exposure: npt.ArrayLike, *, dispersion: float = 1.0, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Interval of each rate events / exposure: Garwood's (1936) exact Poisson limits, widened by the dispersion.
+
+    With a dispersion d the events count as events / d independent ones (quasi-Poisson). `nan` where exposure is 0 or
+    missing.
+    """
+    x, n = np.broadcast_arrays(_floats(events), _floats(exposure))
+    usable, tail = (n > 0) & (x >= 0), (1 - confidence) / 2
+    own, over = np.where(usable, x, np.nan) / dispersion, np.where(usable, n, np.nan)
+    lower = np.where(own > 0, stats.gamma.ppf(tail, np.where(own > 0, own, 1)), own)
+    return dispersion * lower / over, dispersion * stats.gamma.ppf(1 - tail, own + 1) / over
+
+
+def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float = 1.0) -> Floats:
+    """Two-sided p-value of each count under a (quasi-)Poisson with the mean expected: twice the smaller tail, at most 1."""
+    x, mean = (np.asarray(values, dtype=float) / dispersion for values in np.broadcast_arrays(events, expected))
+    at_most = stats.gamma.sf(mean, x + 1)
+    at_least = np.where(x > 0, stats.gamma.cdf(mean, np.where(x > 0, x, 1)), 1.0)
+    return np.minimum(1.0, 2 * np.minimum(at_most, at_least)) + 0 * (x + mean)
+
+
 # ------------------------------------------------------------------------------------- a new value among earlier ones
 
 

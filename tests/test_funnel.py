@@ -304,7 +304,32 @@ def test_a_span_sums_its_minutes_and_sets_money_against_people_online():
     assert table["orders"].tolist() == [2, 4] and table["paid_amount"].tolist() == [160, 400]
     assert table["paid_per_1000"].tolist() == pytest.approx([160 / 130 * 1000, 4000])
     assert table["session_paid_per_1000"].tolist() == pytest.approx([610 / 230 * 1000] * 2)
-    assert table["ratio"][1] == pytest.approx(4 / (610 / 230))
+    assert table["orders_per_1000"].tolist() == pytest.approx([2 / 130 * 1000, 40])
+    assert table["session_orders_per_1000"].tolist() == pytest.approx([7 / 230 * 1000] * 2)
+    assert ((table["ci_lower"] < table["orders_per_1000"]) & (table["orders_per_1000"] < table["ci_upper"])).all()
+    assert (table["standing"] == "cannot_tell").all()
+
+
+def test_a_span_stands_apart_when_its_orders_are_beyond_the_unevenness_of_the_minutes():
+    random = np.random.default_rng(1)
+    rate = np.where(np.arange(120) // 20 == 2, 0.10, 0.02)  # minutes 40 to 59 sell five times as well
+    long = pd.DataFrame({name: np.nan for name in funnel.CURVES}, index=range(120)).assign(minute=np.arange(120.0), online=100.0)
+    long = long.assign(orders=random.poisson(100 * rate).astype(float), paid_amount=lambda t: t["orders"] * 50)
+    starts = np.arange(0.0, 120, 20)
+    spans = pd.DataFrame({"start_minute": starts, "end_minute": starts + 20, "label_zh": "段", "label_en": "span"})
+    table = funnel.band_table(long, spans)
+    assert table["standing"].tolist()[2] == "above" and (table["standing"].drop(2) != "above").all()
+    even = funnel.band_table(long.assign(orders=random.poisson(2.0, 120).astype(float)), spans)
+    assert (even["standing"] == "cannot_tell").all()
+
+
+def test_ends_logged_at_the_minute_of_the_next_start_or_after_it_belong_to_their_own_product():
+    logged = cues(
+        (minute(3), "explain_start", "p1"), (minute(8), "explain_start", "p2"), (minute(8), "explain_end", "p1"),
+        (minute(20), "explain_start", "p1"), (minute(22), "explain_end", "p2"), (minute(30), "explain_end", "p1"),
+    )
+    spans = funnel.bands(logged, RUNDOWN, {}, started_at=START, ended_at=minute(60))
+    assert spans[["product_id", "start_minute", "end_minute"]].to_numpy().tolist() == [["p1", 3, 8], ["p2", 8, 22], ["p1", 20, 30]]
 
 
 # ---- key figures and findings
@@ -360,20 +385,23 @@ def test_step_findings_state_each_rate_with_its_interval_and_judge_nothing():
 def test_slice_findings_name_only_what_stands_apart():
     table = funnel.by_source(sources(), REGISTRY, **LIMITS)
     rows = funnel.all_findings(funnel.source_findings(table, REGISTRY))
-    assert rows["slice"].tolist() == ["video", "search"]
+    assert rows["slice"].tolist() == ["source=video", "source=search"]
     assert "低于" in rows["sentence_zh"][0] and "above the other sources" in rows["sentence_en"][1]
     found = funnel.all_findings(funnel.product_findings(funnel.by_product(products(), REGISTRY, **LIMITS), REGISTRY))
     assert set(found["metric"]) == {"item_click_rate", "item_click_pay_rate"}
     assert found.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx([410 / 4012, 310 / 1012])
 
 
-def test_band_findings_name_the_best_and_the_weakest_span():
-    spans = pd.DataFrame({"start_minute": [0.0, 2.0], "end_minute": [2.0, 5.0], "label_zh": ["甲", "乙"], "label_en": ["a", "b"]})
-    table = funnel.band_table(funnel.profile(curve(), START), spans)
-    rows = funnel.all_findings(funnel.band_findings(table, currency="CNY", least_minutes=2))
-    assert rows["minute_from"].tolist() == [2, 0] and rows["minute_to"].tolist() == [4, 1]
-    assert "最高" in rows["sentence_zh"][0] and "lowest" in rows["sentence_en"][1]
-    assert funnel.band_findings(table.head(1), currency="CNY") == []
+def test_band_findings_name_the_best_and_the_weakest_span_that_stand_apart():
+    table = pd.DataFrame({
+        "start_minute": [0.0, 2.0, 9.0], "end_minute": [2.0, 5.0, 20.0], "label_zh": ["甲", "乙", "丙"], "label_en": ["a", "b", "c"],
+        "orders_per_1000": [4.0, 1.0, 9.0], "session_orders_per_1000": 3.0, "paid_amount": 50.0, "ci_lower": [2.0, 0.5, 1.0],
+        "ci_upper": [7.0, 2.0, 30.0], "p_adjusted": [0.01, 0.02, 0.4], "standing": ["above", "below", "cannot_tell"],
+    })
+    rows = funnel.all_findings(funnel.band_findings(table, currency="CNY"))
+    assert rows["minute_from"].tolist() == [0, 2] and rows["minute_to"].tolist() == [1, 4]
+    assert "最高" in rows["sentence_zh"][0] and "2.0 – 7.0" in rows["sentence_zh"][0] and "lowest" in rows["sentence_en"][1]
+    assert funnel.band_findings(table.tail(1), currency="CNY") == []
 
 
 def test_no_facts_give_an_empty_frame_of_findings():

@@ -194,3 +194,37 @@ def test_shrinkage_at_its_ends():
     assert stats.shrink_rates([3], [10]).rate[0] == pytest.approx(3.5 / 11)
     with pytest.raises(ValueError, match="between 0 and trials"):
         stats.shrink_rates([5], [3])
+
+
+# ---- counts over exposure
+
+# Garwood 1936, Biometrika 28:437: exact 95 % limits of a Poisson mean.
+GARWOOD = [(0, 0.0, 3.689), (1, 0.0253, 5.572), (5, 1.623, 11.668), (10, 4.795, 18.390), (20, 12.217, 30.888)]
+
+
+@pytest.mark.parametrize(("x", "lower", "upper"), GARWOOD)
+def test_limits_of_a_count_are_garwoods(x, lower, upper):
+    assert np.array(stats.count_rate(x, 1)) == pytest.approx([lower, upper], abs=6e-4)
+    assert np.array(stats.count_rate(x, 4)) == pytest.approx([lower / 4, upper / 4], abs=6e-4)
+
+
+def test_a_dispersed_count_counts_for_less():
+    narrow, wide = np.array(stats.count_rate(40, 10)), np.array(stats.count_rate(40, 10, dispersion=4))
+    assert wide == pytest.approx(4 * np.array(stats.count_rate(10, 10)))
+    assert wide[0] < narrow[0] < 4 < narrow[1] < wide[1]
+    assert np.isnan(stats.count_rate(3, 0)).all() and np.isnan(stats.count_rate(np.nan, 5)).all()
+
+
+def test_dispersion_is_one_for_even_counts_and_pearsons_for_uneven_ones():
+    assert stats.dispersion([10, 10, 10], [5, 5, 5]) == 1
+    assert stats.dispersion([0, 20], [1, 1]) == pytest.approx(20)  # (100 + 100) / 10 over one degree of freedom
+    assert math.isnan(stats.dispersion([0, 0], [1, 1])) and math.isnan(stats.dispersion([4], [1]))
+
+
+@pytest.mark.parametrize(("x", "mean"), [(0, 2.0), (3, 10.0), (10, 10.0), (18, 10.0)])
+def test_p_of_a_count_is_twice_the_smaller_tail_summed_term_by_term(x, mean):
+    term = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(100)]
+    expected = min(1.0, 2 * min(sum(term[: x + 1]), sum(term[x:])))
+    assert float(stats.count_p(x, mean)) == pytest.approx(expected)
+    assert float(stats.count_p(2 * x, 2 * mean, dispersion=2)) == pytest.approx(expected)
+    assert np.isnan(stats.count_p(np.nan, mean))
