@@ -398,7 +398,7 @@ def rates(
     most = np.nanmax(np.r_[numbers, 1e-9])
     axes.set_xlim(min(np.nanmin(np.r_[numbers, 0]), 0), most * 1.5)
     for place, row in enumerate(frame.itertuples()):
-        words = f"{text.value(row.rate, unit, lang, currency=currency)}  n={text.number(row.n, 'en')}"
+        words = f"{text.value(row.rate, unit, lang, currency=currency)} n={text.number(row.n, 'en')}"
         axes.annotate(shown(words), (1, place), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=9.5)
     if reference is not None and np.isfinite(reference):
         axes.axvline(reference, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)

@@ -224,8 +224,8 @@ def _font_face(letters: frozenset[int]) -> str:
     """A style rule that embeds the committed font's glyphs of these characters, for readers without Chinese fonts."""
     if not letters:
         return ""
-    options = subset.Options(flavor="woff2", hinting=False, layout_features=[], desubroutinize=False, notdef_outline=True)
-    with TTFont(charts.FONT, lazy=True, recalcTimestamp=False) as font:
+    options = subset.Options(flavor="woff2", layout_features=[], desubroutinize=False, notdef_outline=True)
+    with TTFont(charts.FONT, lazy=True, recalcTimestamp=False, recalcBBoxes=False) as font:
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes=letters)
         cutter.subset(font)

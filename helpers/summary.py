@@ -94,7 +94,7 @@ def _card(
     shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
     card = {"name": text.label(metric, lang), "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
     if not math.isfinite(value):
-        return card | {"range": _lacking(name, results, lang)}
+        return card | {"range": _lacking(name, results, lang), "style": "unknown"}
     verdicts = results.get("verdicts", pd.DataFrame())
     rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
     if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):

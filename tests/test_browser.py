@@ -1,0 +1,200 @@
+"""The page in a real browser: nothing asked of the network, nothing beside the screen, usable by all."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sample_review import built, session, words_of
+
+from helpers import page, summary
+
+pytestmark = pytest.mark.browser
+SIZES = {"desk": (1280, 900), "tablet": (768, 1024), "phone": (390, 844)}
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+LANGS = ("zh", "en")
+
+
+def chromium_path() -> str | None:
+    named = [os.environ.get("CHROMIUM", ""), *(shutil.which(name) or "" for name in ("chromium", "chromium-browser", "google-chrome"))]
+    return next((name for name in named if name), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium of this machine. Without one the tests fail, unless ALLOW_NO_BROWSER=1 lets them be skipped."""
+    path = chromium_path()
+    if path is None and os.environ.get("ALLOW_NO_BROWSER") == "1":
+        pytest.skip("no Chromium on this machine, and ALLOW_NO_BROWSER=1")
+    assert path, "no Chromium found: install the package chromium, name it in CHROMIUM, or set ALLOW_NO_BROWSER=1 to skip"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    record = {session()["session_id"]: {"status": "published", "summary": {"paid_amount": 5.0, "verdict": "worse", "currency": "CNY"}}}
+    two = pd.DataFrame([session(), session()]).assign(session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"], paid_amount=[227_500.0, 90_000.0])
+    contents = {lang: built(lang) for lang in LANGS}
+    contents |= {f"index_{lang}": page.index(summary.index_lines(record, two, lang=lang), lang=lang) for lang in LANGS}
+    for name, content in contents.items():
+        (folder / f"{name}.html").write_text(content, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in contents}
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file at a size and keeps what it asks for and what it complains of."""
+    made = []
+
+    def open_page(path: Path, size: str = "desk"):
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+        made.append(context)
+        one = context.new_page()
+        one.requests, one.complaints = [], []
+        one.on("request", lambda request: one.requests.append(request.url))
+        one.on("console", lambda message: one.complaints.append(message.text))
+        one.on("pageerror", lambda error: one.complaints.append(str(error)))
+        one.goto(path.as_uri())
+        until(one, "document.fonts.status === 'loaded' && [...document.images].every(i => i.complete)")
+        return one
+
+    yield open_page
+    for context in made:
+        context.close()
+
+
+def until(one, condition: str) -> None:
+    """Wait for a condition; asked from outside, as the page's policy lets no string become code inside it."""
+    for _ in range(60):
+        if one.evaluate(condition):
+            return
+        one.wait_for_timeout(50)
+    raise AssertionError(f"never came true: {condition}")
+
+
+def outside(one, path: Path) -> list[str]:
+    return [url for url in one.requests if not url.startswith("data:") and url != path.as_uri()]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", [*LANGS, "index_zh", "index_en"])
+def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen(files, opened, name, size):
+    one = opened(files[name], size)
+    assert outside(one, files[name]) == [] and one.complaints == []
+    assert one.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert one.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    assert one.evaluate("document.documentElement.lang") == {"zh": "zh-CN", "en": "en"}[name[-2:]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", [*LANGS, "index_zh"])
+def test_no_serious_barrier_to_anybody(files, opened, name, size):
+    from axe_playwright_python.sync_playwright import Axe
+
+    one = opened(files[name], size)
+    if name in LANGS:
+        one.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        one.click("#code")
+    found = Axe().run(one).response["violations"]
+    serious = {violation["id"]: [node["html"][:160] for node in violation["nodes"][:3]] for violation in found if violation["impact"] in ("serious", "critical")}
+    assert serious == {}
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_switch_shows_and_hides_the_code(files, opened, lang):
+    one = opened(files[lang])
+    blocks = one.locator(".fp-code pre")
+    assert blocks.count() > 5 and not blocks.first.is_visible()
+    one.click("#code")
+    assert blocks.first.is_visible() and one.get_attribute("#code", "aria-pressed") == "true"
+    assert one.inner_text("#code") == {"zh": "隐藏代码", "en": "Hide the code"}[lang]
+    one.click("#code")
+    assert not blocks.first.is_visible()
+
+
+def test_the_contents_lead_to_every_part(files, opened):
+    one = opened(files["zh"])
+    links = one.eval_on_selector_all(".contents a", "all => all.map(a => a.getAttribute('href'))")
+    assert {"#summary", "#p02", "#p04", "#method"} <= set(links)
+    assert all(one.locator(link).count() == 1 for link in links)
+    one.click(".contents a[href='#p04']")
+    until(one, "Math.abs(document.querySelector('#p04').getBoundingClientRect().top) < 200")
+
+
+def test_the_contents_fold_on_a_phone_and_stand_open_on_a_desk(files, opened):
+    desk, phone = opened(files["zh"], "desk"), opened(files["zh"], "phone")
+    assert desk.locator(".contents a").first.is_visible()
+    assert not phone.locator(".contents a").first.is_visible()
+    phone.click(".contents summary")
+    phone.click(".contents a[href='#method']")
+    assert not phone.locator(".contents a").first.is_visible()
+
+
+def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
+    one = opened(files["zh"], "phone")
+    boxes = one.eval_on_selector_all(".fp-scroll", "all => all.map(b => [b.scrollWidth, b.clientWidth, b.tabIndex])")
+    assert all(client <= 390 and place == 0 for _, client, place in boxes)
+
+
+def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
+    """Charts are drawn for 10 points at their own size: on a phone that must still be some 9 pixels."""
+    one = opened(files["zh"], "phone")
+    scales = one.eval_on_selector_all("figure img", "all => all.map(i => i.clientWidth / i.getAttribute('width'))")
+    assert len(scales) == 10 and min(scales) * 10 * 96 / 72 >= 9
+
+
+def test_an_answer_leads_to_its_evidence(files, opened):
+    one = opened(files["zh"], "phone")
+    one.click("a[href='#F02-aa11bb']")
+    until(one, "document.querySelector('#F02-aa11bb').getBoundingClientRect().top < window.innerHeight")
+
+
+@pytest.mark.parametrize("column", [0, 3])
+def test_the_index_sorts(files, opened, column):
+    one = opened(files["index_zh"])
+    heads = one.locator("thead th")
+    heads.nth(column).locator("button").click()
+    order = heads.nth(column).get_attribute("aria-sort")
+    keys = one.eval_on_selector_all("tbody tr", f"rows => rows.map(r => r.cells[{column}].dataset.key)")
+    values = [float(key) for key in keys] if column == 3 else keys
+    assert values == sorted(values, reverse=order == "descending")
+
+
+def test_in_print_everything_is_open_and_the_frame_is_gone(files, opened):
+    one = opened(files["zh"])
+    one.emulate_media(media="print")
+    assert not one.locator(".contents").is_visible() and not one.locator("#code").is_visible()
+    assert one.locator("#p02").is_visible()
+    assert len(one.pdf(format="A4")) > 20_000
+
+
+def test_without_scripts_everything_but_the_code_can_be_read(files, browser):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    one = context.new_page()
+    one.goto(files["zh"].as_uri())
+    assert one.locator("#p04 img").first.is_visible() and one.locator(".cards").is_visible()
+    context.close()
+
+
+def test_a_machine_without_chinese_fonts_still_shows_every_character(files, opened):
+    """The embedded font alone must hold every Chinese character of the page: none falls through to a box."""
+    one = opened(files["zh"])
+    one.evaluate("""async () => {
+      const face = [...document.fonts].find(f => f.family.includes("Fupan"));
+      await face.load();
+    }""")
+    letters = sorted({mark for mark in words_of(files["zh"].read_text(encoding="utf-8")) if "一" <= mark <= "鿿"})
+    widths = one.evaluate("""letters => {
+      const pen = document.createElement("canvas").getContext("2d");
+      pen.font = '32px "Fupan Sans SC", "no such font"';
+      return letters.map(l => pen.measureText(l).width);
+    }""", letters)
+    assert {round(width) for width in widths} == {32}

@@ -1,0 +1,251 @@
+"""What is drawn is what was given: the data behind the artists, the theme, hostile text, missing glyphs."""
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_review import LONG, chart_frames
+
+from helpers import charts, report
+
+matplotlib.use("agg")
+FRAMES = chart_frames()
+every_chart = pytest.mark.parametrize("name", FRAMES)
+both_languages = pytest.mark.parametrize("lang", ["zh", "en"])
+
+
+@pytest.fixture(autouse=True)
+def themed():
+    charts.use_theme()
+    yield
+    plt.close("all")
+
+
+def draw(name: str, lang: str = "zh", **more):
+    frame, options = FRAMES[name]
+    return getattr(charts, name)(frame, lang=lang, **(options | more))
+
+
+def words(axes) -> list[str]:
+    found = [text.get_text() for one in axes.figure.axes for text in one.findobj(matplotlib.text.Text)]
+    return [text for text in found if text]
+
+
+def widths(axes) -> list[float]:
+    return [bar.get_width() for bar in axes.patches if isinstance(bar, matplotlib.patches.Rectangle)]
+
+
+def offsets(axes) -> np.ndarray:
+    groups = [group.get_offsets() for group in axes.collections if isinstance(group, matplotlib.collections.PathCollection)]
+    return np.vstack([np.asarray(group) for group in groups if len(group)])
+
+
+def test_funnel_bars_are_the_users_and_the_rates_stand_between():
+    axes = draw("funnel")
+    assert widths(axes) == [1000, 400, 90, 30]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["曝光", "观看", "点击", "成交"]
+    assert "↓ 22.5%（19.0% – 27.0%）" in words(axes)
+    assert axes.get_xlim()[0] == 0
+
+
+def test_intervals_draws_the_ratio_over_its_expected_range():
+    axes = draw("intervals")
+    assert offsets(axes)[:3].tolist() == [[0.7, 0], [1.02, 1], [1.5, 2]]
+    ranges = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 9]
+    assert [list(map(float, line)) for line in ranges] == [[0.8, 1.25], [0.8, 1.3], [0.75, 1.3]]
+    assert {"-30%", "+2%", "+50%", "—"} <= set(words(axes))
+    one = [line for line in axes.lines if list(line.get_xdata()) == [1, 1]]
+    assert len(one) == 1
+
+
+def test_a_verdict_has_a_shape_of_its_own_beside_its_colour():
+    drawn = {verdict: (charts.SHAPES[verdict], charts.COLOURS[verdict]) for verdict in charts.SHAPES}
+    assert len({shape for shape, _ in drawn.values()}) == 4
+    assert drawn["better"][1] != drawn["worse"][1]
+
+
+def test_waterfall_steps_hang_on_one_another():
+    axes = draw("waterfall")
+    spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    assert spans == [(0, 100), (100, 70), (70, 75), (0, 75)]
+    assert {"¥100", "-¥30.00", "+¥5.00", "¥75.00"} <= set(words(axes))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6), st.floats(1, 1e6))
+@settings(max_examples=20, deadline=None)
+def test_waterfall_ends_where_its_steps_lead(steps, start):
+    rows = [("a", start, "start"), *[("s", step, "step") for step in steps], ("z", start + sum(steps), "end")]
+    axes = charts.waterfall(pd.DataFrame(rows, columns=["label", "amount", "kind"]), lang="en")
+    last, end = axes.patches[-2], axes.patches[-1]
+    assert last.get_x() + last.get_width() == pytest.approx(end.get_width(), rel=1e-9, abs=1e-6)
+    plt.close("all")
+
+
+def test_mix_and_rate_stand_side_by_side_around_zero():
+    axes = draw("mix_rate")
+    assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
+    assert axes.get_xlim()[0] == -axes.get_xlim()[1]
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == [True, True, False, False]
+
+
+def test_minutes_has_a_panel_for_each_curve_there_is():
+    frame, _ = FRAMES["minutes"]
+    panels = draw("minutes").figure.axes
+    assert [panel.get_title(loc="left") for panel in panels] == ["在线人数", "成交订单数"]
+    for panel, column in zip(panels, ["online", "orders"], strict=True):
+        curve = max(panel.lines, key=lambda line: len(line.get_xdata()))
+        assert np.array_equal(curve.get_xdata(), frame["minute"]) and np.array_equal(curve.get_ydata(), frame[column])
+    assert "A  20–30分  在线骤降" in panels[-1].get_xlabel() and "2  60分  福袋" in panels[-1].get_xlabel()
+
+
+def test_history_sets_this_session_off_from_the_others():
+    frame, options = FRAMES["history"]
+    axes = draw("history")
+    marks = [np.asarray(group.get_offsets()) for group in axes.collections if len(group.get_offsets())]
+    assert sorted(map(len, marks)) == [1, 11]
+    assert min(marks, key=len)[0, 1] == frame["value"].iloc[-1]
+    band = axes.patches[0].get_bbox() if axes.patches else None
+    assert band is not None and (band.y0, band.y1) == (options["lower"], options["upper"])
+
+
+def test_rates_draws_estimate_interval_and_reference():
+    frame, _ = FRAMES["rates"]
+    axes = draw("rates")
+    assert offsets(axes)[:, 0].tolist() == frame["rate"].tolist()
+    segments = next(group for group in axes.collections if isinstance(group, matplotlib.collections.LineCollection)).get_segments()
+    assert [(float(line[0][0]), float(line[1][0])) for line in segments] == list(zip(frame["ci_lower"], frame["ci_upper"], strict=True))
+    assert any(list(line.get_xdata()) == [0.025, 0.025] for line in axes.lines)
+    assert "3.0% n=5,000" in words(axes)
+
+
+def test_pareto_puts_the_most_frequent_first():
+    axes = draw("pareto")
+    assert widths(axes) == [12, 4]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["质量", "尺码"]
+    assert "12 · 75.0%（50.0% – 90.0%）" in words(axes)
+
+
+def test_quadrant_places_marks_by_value_and_lines_at_the_medians():
+    axes = draw("quadrant")
+    assert sorted(map(tuple, offsets(axes).tolist())) == [(0.1, 0.05), (0.2, 0.01), (0.3, 0.03)]
+    assert next(list(line.get_xdata()) for line in axes.lines) == [0.2, 0.2]
+    assert [list(line.get_ydata()) for line in axes.lines][1] == [0.03, 0.03]
+
+
+def test_heat_keeps_the_order_of_rows_and_columns():
+    axes = draw("heat")
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["前段", "后段"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["推荐", "付费"]
+    assert axes.collections[0].get_array().ravel()[:3].tolist() == [0.01, -0.02, 0.03]
+
+
+@every_chart
+@both_languages
+def test_every_chart_draws_in_both_languages_without_a_missing_glyph(name, lang):
+    drawn = report.figure(draw(name, lang), title_zh="题", title_en="title", lang=lang)
+    assert "data:image/svg+xml" in drawn.html
+    assert not plt.get_fignums(), "the figure stays open"
+
+
+@every_chart
+def test_a_frame_without_rows_is_said_to_be_empty(name):
+    frame, options = FRAMES[name]
+    axes = getattr(charts, name)(frame.iloc[:0], lang="zh", **options)
+    assert words(axes) == ["没有可画的数据"]
+
+
+@every_chart
+def test_no_words_of_a_chart_leave_the_picture(name):
+    axes = draw(name, "en")
+    figure = axes.figure
+    figure.canvas.draw()
+    frame = figure.bbox
+    shown = [one for one in figure.findobj(matplotlib.text.Text) if one.get_text() and one.get_visible()]
+    outside = [one.get_text() for one in shown if not (frame.x0 - 2 <= one.get_window_extent().x0 and one.get_window_extent().x1 <= frame.x1 + 2)]
+    drawn_ticks = {tick.get_text() for panel in figure.axes for tick in panel.get_xticklabels()}
+    assert [text for text in outside if text not in drawn_ticks] == []
+
+
+def test_the_same_chart_gives_the_same_bytes_in_another_process():
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from sample_review import chart_frames; from helpers import charts, report; charts.use_theme();"
+            "frame, options = chart_frames()['minutes'];"
+            "print(report.figure(charts.minutes(frame, lang='zh', **options), title_zh='a', title_en='a', lang='zh').html)")
+    runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed}).stdout for seed in "12"}
+    assert len(runs) == 1
+    svg = base64.b64decode(re.search(r"base64,([^\"]+)", runs.pop()).group(1)).decode()
+    assert "<dc:date>" not in svg and "<text" not in svg
+
+
+def test_dollar_signs_are_no_mathematics():
+    frame = FRAMES["pareto"][0].assign(label=["$x_1$ 甲", r"$\frac{"])
+    axes = charts.pareto(frame, lang="zh")
+    axes.figure.canvas.draw()
+    assert {r"$\frac{", "$x_1$ 甲"} <= set(words(axes))
+
+
+def test_control_and_direction_marks_never_reach_a_chart():
+    frame = FRAMES["pareto"][0].assign(label=["\u202egpj.exe", "a\x07b\u200b"])
+    assert not {"\u202e", "\x07", "\u200b"} & set("".join(words(charts.pareto(frame, lang="zh"))))
+
+
+def test_characters_of_data_that_the_font_lacks_become_a_box():
+    assert charts.shown("🔥爆款") == "□爆款"
+    assert charts.shown("฿120") == "THB 120"
+    assert charts.shown("啫喱水 Đạ ½") == "啫喱水 Đạ ½"
+
+
+def test_a_missing_glyph_in_our_own_words_is_an_error():
+    axes = draw("pareto")
+    axes.set_xlabel("\U00020bb7")
+    with pytest.raises(UserWarning, match="Glyph"):
+        report.figure(axes, title_zh="题", title_en="title", lang="zh")
+
+
+def test_another_warning_stays_a_warning():
+    axes = draw("pareto")
+    axes.figure.canvas.mpl_connect("draw_event", lambda event: warnings.warn("of no matter", UserWarning, stacklevel=1))
+    with pytest.warns(UserWarning, match="of no matter"):
+        report.figure(axes, title_zh="题", title_en="title", lang="zh")
+
+
+def test_charts_use_the_committed_font_alone():
+    assert matplotlib.rcParams["font.family"] == [charts.FAMILY]
+    found = matplotlib.font_manager.findfont(charts.FAMILY, fallback_to_default=False)
+    assert found == str(charts.FONT)
+
+
+def test_many_marks_make_a_picture_of_points_not_of_paths():
+    frame = pd.DataFrame({"label": ["x"] * 2500, "x": np.linspace(0, 1, 2500), "y": np.linspace(1, 2, 2500), "size": 1.0})
+    drawn = report.figure(charts.quadrant(frame, lang="en", x_label="x", y_label="y", named=0), title_zh="题", title_en="t", lang="en")
+    assert "data:image/png" in drawn.html
+
+
+@pytest.mark.parametrize("label, expected", [
+    ("短", "短"), ("Product exposure users", "Product exposure\nusers"), ("商品曝光点击转化率人数", "商品曝光点击转化率\n人数"),
+    ("一" * 40, "一" * 9 + "\n" + "一" * 8 + "…"), (None, "—"),
+])
+def test_labels_are_broken_by_width(label, expected):
+    assert charts.wrapped(label) == expected
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=200)
+def test_any_label_fits_in_two_lines_and_in_the_font(label):
+    lines = charts.wrapped(label).split("\n")
+    assert len(lines) <= 2 and all(charts.columns_wide(line) <= 19 for line in lines)
+    assert all(ord(mark) in charts._characters() for line in lines for mark in line)
+
+
+def test_long_names_are_cut_in_the_key_of_the_minutes():
+    assert LONG[:10] in draw("minutes").figure.axes[-1].get_xlabel()
