@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference, schema
 from helpers.reference import System
-from helpers.sources import assemble, parse, recognise, template
+from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
 from helpers.sources.parse import REASONS
 from helpers.sources.read import RawFile, Sheet, open_file
@@ -44,9 +44,11 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     parts: list[Part] = []
     ledger = [_unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
     for sheet in raw.sheets:
+        if template.is_explanation(sheet.name):
+            continue
         blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=_file_of(context.file, sheet), known=known)
         parts += [assemble.part(block, sheet=sheet.name, context=context) for block in blocks]
-        if not blocks and not template.is_explanation(sheet.name):
+        if not blocks:
             ledger.append(_unknown(raw, sheet, known, context))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
     ledger += [_entry(raw, done) for done in finished]
@@ -140,7 +142,7 @@ def _finished(part: Part, frame: pd.DataFrame, context: Context) -> _Done:
     kept = frame.drop(index=missing.index)
     twice = _duplicates(kept, part)
     kept = kept.drop(index=twice.index)
-    aside = pd.concat([part.aside, missing, twice])
+    aside = pd.concat([part.aside, missing, twice]).sort_index()
     assert part.rows_in == len(kept) + part.rows_totals + len(aside), f"{context.file} {part.sheet}: rows lost"
     tables = {table: schema.conform(kept, table, context.timezone)} if len(kept) else {}
     if len(part.reported) and len(kept) and "session_id" in kept:
@@ -163,13 +165,15 @@ def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     """Rows whose key, or whose every cell, comes again further down. Comments of unknown viewers may repeat honestly."""
     key = [name for name in reference.tables()[part.export.table].key if name in frame]
+    if "session_id" in key and "session_started_at" in frame:
+        key.append("session_started_at")  # sessions that are found only later are told apart by their start
     ids = [name for name in frame if name.endswith(("_id", "_key")) and name != "session_id"]
     same = pd.Series(False, index=frame.index)
     if key:
         same = frame.duplicated(key, keep="last")
     elif ids:
         same = frame.drop(columns="source_row").duplicated(keep="last")
-    shown = frame.loc[same, key].astype("str").agg(" · ".join, axis=1) if key and same.any() else ""
+    shown = frame.loc[same, key].astype("str").fillna("").agg(" · ".join, axis=1) if key and same.any() else ""
     return pd.DataFrame({"column": "+".join(key), "value": shown, "reason": "duplicate"}, index=frame.index[same])
 
 

@@ -88,7 +88,7 @@ def _totals(block: Block) -> pd.Series:
         for row in rows.index[:3]:
             found[row] = any(export.description_row in str(cell) for cell in rows.loc[row])
     first = parse.words(rows[block.headers[0].place])
-    found |= first.str.lower().isin(TOTAL_WORDS)
+    found |= first.str.lower().isin(TOTAL_WORDS) | _notes(rows, last=block.last)
     sub = _sub_rows(block)
     for name, marks in export.totals.items():
         for header in block.places([name]):
@@ -96,6 +96,14 @@ def _totals(block: Block) -> pd.Series:
             hit = cells.isin(marks) | (parse.is_empty(cells) & ("" in marks))
             found |= hit & ~sub
     return found | _sub_headers(block)
+
+
+def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
+    """Rows of one cell that are words: a remark (注：…), or the title of the next table of the sheet."""
+    first = parse.words(rows.iloc[:, 0])
+    likely = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | ((rows.index == rows.index[-1]) & (not last))
+    alone = rows[likely].iloc[:, 1:].map(lambda cell: cell is None or str(cell).strip() in ("", "nan")).all(axis=1)
+    return likely & alone.reindex(rows.index, fill_value=False)
 
 
 def _sub_rows(block: Block) -> pd.Series:
@@ -139,15 +147,15 @@ class _Cells:
         return main.where(~self.sub, self.body[self.moved[header.known]])
 
     def own_id(self) -> pd.Series:
-        """The id of sub-rows: below their own header, else in the named column, else behind the mark in the first cell."""
+        """The id of sub-rows: below their own header, else behind the mark in the first cell, else in the named column."""
         rule = self.block.export.sub_rows
-        first = parse.words(self.body[self.block.headers[0].place]).str[len(rule.starts):].str.strip()
-        place = self.moved.get(normal(rule.header or ""))
-        named = self.block.places([rule.id])
-        if place is None and named:
-            place = named[0].place
-        cells = parse.words(self.body[place]) if place is not None else first
-        return cells.mask(parse.is_empty(cells)).fillna(first.mask(first == "")).where(self.sub)
+        found = parse.words(self.body[self.block.headers[0].place]).str[len(rule.starts):].str.strip()
+        for place in [self.moved.get(normal(rule.header or "")), *(header.place for header in self.block.places([rule.id]))]:
+            cells = parse.words(self.body[place]) if place is not None else None
+            if cells is not None:
+                cells = cells.mask(parse.is_empty(cells))
+                found = cells.fillna(found) if place in self.moved.values() else found.mask(found == "").fillna(cells)
+        return found.mask(found == "").where(self.sub)
 
 
 # ---- columns ----------------------------------------------------------------------------------------------------

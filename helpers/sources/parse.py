@@ -45,7 +45,9 @@ CURRENCIES = {
 _CURRENCY = "|".join(re.escape(mark) for mark in sorted(CURRENCIES, key=len, reverse=True))
 _DOT_THOUSANDS = {"IDR", "VND"}
 _SCALE = {"亿": 1e8, "万": 1e4, "w": 1e4, "千": 1e3, "k": 1e3, "m": 1e6, "b": 1e9}
-_FACTOR = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "fraction": 1.0, "percent": 0.01, "wan": 1e4, "fen": 0.01, "thousand": 1e3}
+_FACTOR = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "fraction": 1.0, "wan": 1e4, "thousand": 1e3}
+_DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
+_SPAN = r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤][\d.,]+[万亿千wkm%]?|[\d.,]+[万亿千wkm%]?\+"
 _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -102,16 +104,16 @@ def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
 
 def masked(found: pd.Series) -> pd.Series:
     """Text with phone numbers, identity numbers and e-mail addresses replaced by `***`."""
-    risky = found.str.contains(r"\d{5}|\d[\d \-.]{6,}\d|@", regex=True, na=False)
+    risky = found.str.contains(r"[0-9０-９]{5}|\d[\d \-.]{6,}\d|@", regex=True, na=False)
     if not risky.any():
         return found
     return found.mask(risky, found[risky].map(mask_text).astype("str"))
 
 
 _PERSONAL = re.compile(
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail
+    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # e-mail
     r"|(?<!\d)\d{6}(?:18|19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"  # identity number
-    r"|(?<!\d)(?:(?:\+|00)\d{1,3}[- ]?)?1[3-9]\d[- .]?\d{4}[- .]?\d{4}(?!\d)"  # Chinese mobile
+    r"|(?<!\d)(?:(?:\+|00)\d{1,3}[- ]?)?[1１][3-9３-９]\d[- .]?\d{4}[- .]?\d{4}(?!\d)"  # Chinese mobile
     r"|(?<!\d)(?:\+|00)\d{1,3}[- .]?(?:\d[- .]?){6,11}\d(?!\d)"  # international number
     r"|(?<!\d)0\d{2,3}[- ]?\d{7,8}(?!\d)|(?<!\d)0\d{2,3}[- ]\d{3,4}[- ]\d{3,4}(?!\d)|(?<!\d)08\d{8,11}(?!\d)"  # landline, Indonesian mobile
 )
@@ -187,14 +189,14 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     """
     found = words(cells)
     found = found.mask(is_empty(found))
-    factor = _FACTOR[unit] if unit else 1.0
-    values = pd.to_numeric(found, errors="coerce").astype("float64") * factor
+    factor, divisor = _FACTOR.get(unit, 1.0), _DIVISOR.get(unit, 1.0)
+    values = pd.to_numeric(found, errors="coerce").astype("float64") * factor / divisor
     rest = found.notna() & ~np.isfinite(values)
     spans = pd.Series(False, index=cells.index)
     if rest.any():
         style = _thousands(found)
         again = found.notna() if style == "." else rest
-        slow, spans_found = _figures(found[again], style=style, kind=kind, factor=factor)
+        slow, spans_found = _figures(found[again], style=style, kind=kind, factor=factor, divisor=divisor)
         values = values.mask(again, slow)
         spans = spans_found.reindex(cells.index, fill_value=False).astype(bool)
     unread = found.notna() & ~np.isfinite(values) & ~spans
@@ -227,17 +229,17 @@ def currency(found: pd.Series) -> str | None:
     return CURRENCIES[sample.iloc[0]] if len(sample) else None
 
 
-def _figures(found: pd.Series, *, style: str, kind: str, factor: float) -> tuple[pd.Series, pd.Series]:
+def _figures(found: pd.Series, *, style: str, kind: str, factor: float, divisor: float) -> tuple[pd.Series, pd.Series]:
     plain = found.str.normalize("NFKC").str.lower().str.replace(rf"{_CURRENCY}|[\s_]|[人次件单个]$", "", regex=True)
-    if style == ".":
-        plain = plain.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    spans = plain.str.fullmatch(r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤]?[\d.,]+[万亿千wkm]?\+?", na=False)
-    parts = plain.str.extract(r"^([-+]?)(\d{1,3}(?:[,']\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)([万亿千wkmb]?)(%?)$")
-    figure = pd.to_numeric(parts[1].str.replace(r"[,']", "", regex=True), errors="coerce").astype("float64")
+    spans = plain.str.fullmatch(_SPAN, na=False)
+    group, point = (r"\.", ",") if style == "." else ("[,']", r"\.")
+    parts = plain.str.extract(rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)([万亿千wkmb]?)(%?)$")
+    digits = parts[1].str.replace(group, "", regex=True).str.replace(",", ".", regex=False)
+    figure = pd.to_numeric(digits, errors="coerce").astype("float64")
     percent = parts[3] == "%"
     scale = parts[2].map(_SCALE).astype("float64").fillna(1.0)
     sign = np.where(parts[0] == "-", -1.0, 1.0)
-    values = figure * scale * sign * np.where(percent, 0.01, factor)
+    values = figure * scale * sign * np.where(percent, 1.0, factor) / np.where(percent, 100.0, divisor)
     if kind not in ("rate", "ratio", "score"):
         values = values.mask(percent)
     return values, spans & values.isna() & ~percent
@@ -248,7 +250,7 @@ def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
     timed = ~_is_text(cells) & cells.map(lambda cell: isinstance(cell, (dt.datetime, dt.time, dt.timedelta))).astype(bool)
     found = words(cells).mask(timed)
     found = found.mask(is_empty(found))
-    values = pd.to_numeric(found, errors="coerce").astype("float64") * (_FACTOR[unit] if unit else 1.0)
+    values = pd.to_numeric(found, errors="coerce").astype("float64") * _FACTOR.get(unit, 1.0)
     rest = found.notna() & ~np.isfinite(values)
     spoken = {value: _spoken(value) for value in found[rest].unique()}
     values = values.mask(rest, found[rest].map(spoken).astype("float64"))
@@ -283,12 +285,12 @@ def _clock(cell: dt.datetime | dt.time | dt.timedelta) -> float:
 # ---- times ------------------------------------------------------------------------------------------------------
 
 _YMD = re.compile(
-    r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)(\d{1,2})[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?[秒分]?)?"
+    r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
     r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$", re.IGNORECASE,
 )
 _DMY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
 _MOMENT = r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
-_RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT})$"
+_RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT}|\d{{1,2}}:\d{{2}}(?::\d{{2}})?)$"
 
 
 def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:

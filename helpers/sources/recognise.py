@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -40,6 +41,7 @@ class Block(NamedTuple):
     export: Export
     headers: tuple[Header, ...]
     rows: pd.DataFrame
+    last: bool = True  # no other table follows in the sheet
 
     @property
     def unmapped(self) -> list[str]:
@@ -60,9 +62,10 @@ class Candidate(NamedTuple):
     sheets: frozenset[str]
 
 
-def normal(header: object) -> str:
+@functools.lru_cache(maxsize=1 << 14)
+def normal(header: str) -> str:
     """A header as names are compared: full-width forms, spaces, marks of required fields and case levelled."""
-    text = unicodedata.normalize("NFKC", str(header)).replace("\ufeff", "")
+    text = unicodedata.normalize("NFKC", header).replace("\ufeff", "")
     text = re.sub(r"\s+", " ", text).strip(" '\"*")
     return re.sub(r"\s*([()\[\]/:、,])\s*", r"\1", text).casefold()
 
@@ -86,9 +89,6 @@ def _candidate(system: System, export: Export) -> Candidate:
 def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
     """The tables of a sheet, from top to bottom; none where no export is recognised."""
     sheet = sheet.rsplit("/", 1)[-1]
-    upright = _upright(grid, sheet=sheet, file=file, known=known)
-    if upright is not None:
-        return [upright]
     level = [candidate for candidate in known if candidate.export.layout != "vertical"]
     starts = []
     position = 0
@@ -99,9 +99,12 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
         if found is not None:
             starts.append((row, *found))
             position = row + found[0]
-    ends = [row for row, *_ in starts[1:]] + [len(grid)]
+    if not starts:
+        upright = _upright(grid, sheet=sheet, file=file, known=known)
+        return [upright] if upright else []
+    ends = [*(row for row, *_ in starts[1:]), len(grid)]
     return [
-        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]))
+        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid))
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
 

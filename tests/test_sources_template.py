@@ -1,0 +1,128 @@
+"""The Excel that a team fills in: what is written into it comes back, in either language."""
+
+import datetime as dt
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from helpers import reference, sources, text
+from helpers.sources import template
+
+CHINA = "Asia/Shanghai"
+START = dt.datetime(2026, 11, 10, 20, 0)
+# One filled-in row a table, by canonical column; choices as codes, written in the template's language.
+FILLED = {
+    "sessions": {"platform": "douyin", "room": "shop1", "host": "小李", "kind": "promotion", "started_at": START, "ended_at": START.replace(hour=23),
+                 "viewers": 1000, "avg_watch_seconds": "1分5秒", "fan_viewer_share": "35%", "paid_amount": 12000.5},
+    "minutes": {"at": START, "online": 120, "paid_amount": 99.5},
+    "traffic": {"session_started_at": START, "source": "直播推荐", "is_paid": False, "viewers": 600},
+    "products": {"session_started_at": START, "product_id": "6917926768823643751", "name": "卫衣", "tier": "profit", "price": 199},
+    "comments": {"at": START, "user_key": "观众甲", "text": "多少钱，加我 13812345678"},
+    "service": {"enquiry_id": "Q1", "opened_at": START, "converted": True},
+    "rundown": {"starts_at": START, "stage": "follow_prompt", "content": "点关注"},
+    "cues": {"at": START, "kind": "lucky_bag", "stock_after": 10},
+    "audience": {"session_started_at": START, "dimension": "sex", "group": "女", "viewers": 700},
+    "goals": {"session_started_at": START, "metric": "paid_amount", "target": 15000},
+    "costs": {"item": "unit_cost", "product_id": "6917926768823643751", "amount": 80},
+    "reviews": {"at": START, "product_id": "6917926768823643751", "rating": 5},
+    "incidents": {"at": START, "what": "发错赠品", "owner_role": "service"},
+    "events": {"starts_at": START, "kind": "price", "what": "改价", "expected_direction": "down"},
+    "notes": {"session_started_at": START, "role": "host", "dimension": "fans", "problem": "口播少", "severity": "high"},
+}
+
+
+def fill(path, lang):
+    """Write the template and fill its first rows, as a person would: by the headers that stand there."""
+    sources.write_template(path, lang)
+    book = openpyxl.load_workbook(path)
+    for table, row in FILLED.items():
+        sheet = book[text.label(reference.tables()[table], lang)]
+        headers = [cell.value for cell in sheet[1]]
+        labels = {**reference.tables()[table].columns, "session_started_at": template._SESSION_START}
+        for column, value in row.items():
+            how = labels[column]
+            if how.terms:
+                value = text.label(reference.terms()[how.terms][value], lang)
+            elif how.kind == "flag":
+                value = text.choose(lang, "是", "yes") if value else text.choose(lang, "否", "no")
+            sheet.cell(2, headers.index(text.label(how, lang)) + 1, value)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_is_filled_in_comes_back(tmp_path, lang):
+    path = fill(tmp_path / "t.xlsx", lang)
+    reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+    assert set(reading.tables) == set(FILLED) and reading.aside.empty
+    assert reading.files["problem"].isna().all() and reading.files["unmapped"].isna().all()
+    assert set(reading.files["system"]) == {"template"} and set(reading.files["grade"]) == {"own"}
+    (session,) = reading.tables["sessions"]["session_id"]
+    for table, row in FILLED.items():
+        (found,) = reading.tables[table].to_dict("records")
+        for column, value in row.items():
+            if isinstance(value, dt.datetime) and column in found:
+                assert found[column] == pd.Timestamp(value, tz=CHINA), (table, column)
+            elif (column in found and not isinstance(value, (str, bool))) or (column in found and reference.tables()[table].columns[column].terms):
+                assert found[column] == value, (table, column)
+    assert reading.tables["products"]["product_id"].tolist() == ["6917926768823643751"]
+    assert reading.tables["traffic"]["session_id"].tolist() == [session] == reading.tables["products"]["session_id"].tolist()
+    sessions = reading.tables["sessions"].iloc[0]
+    assert (sessions["avg_watch_seconds"], sessions["fan_viewer_share"]) == (65, 0.35)
+    comment = reading.tables["comments"].iloc[0]
+    assert comment["user_key"] != "观众甲" and len(comment["user_key"]) == 16 and "138" not in comment["text"]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_an_empty_template_is_read_without_a_problem(tmp_path, lang):
+    path = sources.write_template(tmp_path / "t.xlsx", lang)
+    reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+    assert reading.tables == {} and reading.files["problem"].isna().all()
+    assert reading.files["table"].tolist() == list(template.SHEETS)
+
+
+def test_the_template_asks_for_no_names_of_buyers_and_offers_every_choice(tmp_path):
+    book = openpyxl.load_workbook(sources.write_template(tmp_path / "t.xlsx", "zh"))
+    assert book.sheetnames[0] == "填写说明" and len(book.sheetnames) == len(template.SHEETS) + 1
+    rundown = book["直播脚本"]
+    (stages,) = [rule.formula1 for rule in rundown.data_validations.dataValidation]
+    assert stages.strip('"').split(",") == [label.zh for label in reference.terms()["stage"].values()]
+
+
+def test_a_template_in_another_language_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="zh or en"):
+        sources.write_template(tmp_path / "t.xlsx", "fr")
+
+
+def test_a_csv_of_a_template_sheet_is_known_by_its_headers_or_name(tmp_path):
+    path = tmp_path / "costs.csv"
+    path.write_text("item,product_id,amount\nunit_cost,61,80\n人工,,500\n待定项,,1\n", encoding="utf-8")
+    reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+    assert reading.tables["costs"]["item"].tolist() == ["unit_cost", "staff"]
+    assert reading.aside[["row", "reason", "value"]].values.tolist() == [[4, "unknown_choice", "待定项"]]
+
+
+def test_two_sessions_in_one_workbook_are_told_apart_by_their_start(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "直播场次"
+    book.active.append(["平台", "直播间账号", "开播时间"])
+    for day in (10, 11):
+        book.active.append(["抖音", "shop1", dt.datetime(2026, 11, day, 20)])
+    sheet = book.create_sheet("流量来源")
+    sheet.append(["开播时间", "流量来源", "观看人数"])
+    for day in (10, 11, 12):
+        sheet.append([dt.datetime(2026, 11, day, 20), "直播推荐", day])
+    book.save(tmp_path / "t.xlsx")
+    reading = sources.read_file(tmp_path / "t.xlsx", systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+    assert reading.tables["traffic"]["session_id"].tolist() == reading.tables["sessions"]["session_id"].tolist()
+    assert reading.aside[["row", "reason"]].values.tolist() == [[4, "no_session"]]
+
+
+def test_comments_of_unknown_viewers_may_repeat_but_not_those_of_one_viewer(tmp_path):
+    for headers, kept in ((["时间", "评论内容"], 2), (["时间", "评论内容", "观众标识（加密）"], 1)):
+        path = tmp_path / "comments.csv"
+        row = ["2026-11-10 20:00:01", "1", "观众甲"][: len(headers)]
+        path.write_text("\n".join(",".join(line) for line in [headers, row, row]), encoding="utf-8")
+        reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+        assert len(reading.tables["comments"]) == kept
