@@ -421,15 +421,14 @@ def band_table(
     (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
     person-minutes) with ci_lower, ci_upper, session_orders_per_1000 and session_paid_per_1000 (all minutes recorded),
     p_adjusted and standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The interval
-    is quasi-Poisson: minutes of one session vary more than chance alone, and how much more is measured on them.
+    is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is measured on them.
     Orders can come minutes after the words that caused them, so neighbours share each other's credit.
     """
     parts = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
     columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_1000", "orders_per_1000"]
     table = spans.reset_index(drop=True).join(pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float))
     exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
-    spread, whole = stats.dispersion(curve["orders"], curve["online"]), _sums(curve)
-    spread = spread if np.isfinite(spread) else 1.0
+    spread, whole = _unevenness(curve, table), _sums(curve)
     lower, upper = stats.count_rate(table["orders"], exposure, dispersion=spread, confidence=confidence)
     p_adjusted = stats.benjamini_hochberg(stats.count_p(table["orders"], whole["orders_per_1000"] * exposure, dispersion=spread))
     sure, higher = p_adjusted <= false_discovery_rate, table["orders_per_1000"] > whole["orders_per_1000"]
@@ -439,6 +438,16 @@ def band_table(
         session_paid_per_1000=whole["paid_per_1000"], p_adjusted=p_adjusted,
         standing=pd.Series(standing, index=table.index, dtype="str"),
     )
+
+
+def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
+    """Dispersion of the orders of minutes about the rate of their own span; minutes outside all spans have one rate."""
+    span = pd.Series(-1, index=curve.index)
+    for place, row in enumerate(table.itertuples()):
+        span = span.mask((curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place)
+    known = curve[curve["orders"].notna() & (curve["online"] > 0)]
+    sums = known.groupby(span)[["orders", "online"]].transform("sum")
+    return stats.dispersion(known["orders"], known["online"] * sums["orders"] / sums["online"], fitted=span[known.index].nunique())
 
 
 def _sums(part: pd.DataFrame) -> dict[str, float]:

@@ -108,16 +108,15 @@ def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.9
 # ---------------------------------------------------------------------------------------------- counts over exposure
 
 
-def dispersion(events: npt.ArrayLike, exposure: npt.ArrayLike) -> float:
-    """How many times more counts vary about one common rate than Poisson counts would: Pearson's chi-square over n - 1.
+def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 1) -> float:
+    """How many times more counts vary about their means than Poisson counts would: Pearson's chi-square over n - fitted.
 
-    At least 1. `nan` with fewer than two known counts or no event at all.
+    `expected` are the means, made from the counts themselves with `fitted` rates. At least 1; 1 where fewer counts with
+    a positive mean are known than there are rates.
     """
-    x, n = _known(events, exposure)
-    if x.size < 2 or x.sum() == 0:
-        return np.nan
-    expected = n * x.sum() / n.sum()
-    return float(max(1.0, ((x - expected) ** 2 / expected).sum() / (x.size - 1)))
+    x, mean = _known(events, expected)
+    free = x.size - fitted
+    return float(max(1.0, ((x - mean) ** 2 / mean).sum() / free)) if free > 0 else 1.0
 
 
 def count_rate(

@@ -216,9 +216,10 @@ def test_a_dispersed_count_counts_for_less():
 
 
 def test_dispersion_is_one_for_even_counts_and_pearsons_for_uneven_ones():
-    assert stats.dispersion([10, 10, 10], [5, 5, 5]) == 1
-    assert stats.dispersion([0, 20], [1, 1]) == pytest.approx(20)  # (100 + 100) / 10 over one degree of freedom
-    assert math.isnan(stats.dispersion([0, 0], [1, 1])) and math.isnan(stats.dispersion([4], [1]))
+    assert stats.dispersion([10, 10, 10], [10, 10, 10]) == 1
+    assert stats.dispersion([0, 20], [10, 10]) == pytest.approx(20)  # (100 + 100) / 10 over one degree of freedom
+    assert stats.dispersion([0, 20, 7, 7], [10, 10, 7, 7], fitted=2) == pytest.approx(10)
+    assert stats.dispersion([0, 0], [0, 0]) == 1 and stats.dispersion([4], [4]) == 1
 
 
 @pytest.mark.parametrize(("x", "mean"), [(0, 2.0), (3, 10.0), (10, 10.0), (18, 10.0)])
