@@ -51,10 +51,14 @@ def attribute(
 
 
 def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
-    """How many rows of a table found their session: one row, with table, rule, rows, attributed, share and a column per reason."""
-    counts = attributed["why_not"].value_counts()
-    row = {"table": table, "rule": reference.tables()[table].attribute, "rows": len(attributed),
-           "attributed": int(attributed["why_not"].isna().sum())}
+    """How many rows of a table found their session: one row, with table, rule, rows, attributed, share and a column per reason.
+
+    A goal or a cost without a session's start belongs to the whole account: it is not counted as looking for one.
+    """
+    rule = reference.tables()[table].attribute.split()[0]
+    looking = attributed[~((attributed["why_not"] == "no_time") & (rule == "start"))]
+    counts = looking["why_not"].value_counts()
+    row = {"table": table, "rule": rule, "rows": len(looking), "attributed": int(looking["why_not"].isna().sum())}
     row["share"] = row["attributed"] / row["rows"] if row["rows"] else float("nan")
     return pd.DataFrame([row | {reason: int(counts.get(reason, 0)) for reason in UNATTRIBUTED}])
 

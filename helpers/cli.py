@@ -14,7 +14,8 @@ from rich.table import Table
 
 from helpers import demo, reference, report, run, sources, store, text
 
-console = Console(highlight=False, markup=False, emoji=False)
+# Where the output is no terminal it is read by programs and logs: rich would fold it at 80 columns.
+console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250)
 problems = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 data_option = click.option(
@@ -42,7 +43,7 @@ def check(data_dir: Path, as_json: bool) -> None:
     """Say of each raw file what it is: system, export, evidence grade, rows, columns not mapped, problems."""
     workspace = _workspace(data_dir)
     files = _ingest(workspace)
-    unknown = files[files["problem"].notna() | files["table"].isna()]
+    unknown = files[files["table"].isna()]
     if as_json:
         click.echo(json.dumps(_check_records(files), ensure_ascii=False, indent=1))
     else:
@@ -277,7 +278,7 @@ def _print_rows(rows: list[dict[str, str]]) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     console.print(table)

@@ -32,7 +32,7 @@ def checks(
 ) -> pd.DataFrame:
     """Each part table of a session summed and held against the session's own total.
 
-    One row per check: check (table.column), label_zh, label_en, total (the session row), parts (the sum), difference
+    One row per check: check (table.column), metric, label_zh, label_en, total (the session row), parts (the sum), difference
     (parts − total), relative (of the total), light (green within reconcile_green, amber within reconcile_amber, else
     red; grey where a side is missing) and, where a known definition explains a difference, note_zh and note_en.
     `tables` maps products, traffic, minutes, orders to their rows of this session; SKU rows are not counted twice.
@@ -53,7 +53,7 @@ def checks(
 def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd.DataFrame:
     """The platform's own rates against the same rate from its counts: what the platform divides by what.
 
-    One row per rate: name, value (as exported), recomputed, formula_zh, formula_en, light (green within the relative
+    One row per rate: name, value (as exported), recomputed, unit (percent or score), formula_zh, formula_en, light (green within the relative
     tolerance, red otherwise, grey where a count is missing).
     """
     rows = []
@@ -67,11 +67,11 @@ def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd
         light = "grey" if pd.isna(again) else "green" if abs(again - row.value) <= tolerance * max(abs(again), 1e-3) else "red"
         times = "" if factor == 1 else f" × {factor:g}"
         rows.append({
-            "name": row.name, "value": row.value, "recomputed": again,
+            "name": row.name, "value": row.value, "recomputed": again, "unit": "percent" if factor == 1 and row.value <= 1 else "score",
             "formula_zh": f"{columns[row.numerator].zh} ÷ {columns[row.denominator].zh}{times}",
             "formula_en": f"{columns[row.numerator].en} ÷ {columns[row.denominator].en}{times}", "light": light,
         })
-    return pd.DataFrame(rows, columns=["name", "value", "recomputed", "formula_zh", "formula_en", "light"])
+    return pd.DataFrame(rows, columns=["name", "value", "recomputed", "unit", "formula_zh", "formula_en", "light"])
 
 
 def worst(lights: pd.Series) -> str:
@@ -86,7 +86,7 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
     each canonical table that a review uses whether this session has rows of it.
     """
     rows = {name: int(files[name].sum()) for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")}
-    unread = int(files["problem"].notna().sum())
+    unread = int(files["table"].isna().sum())
     light = worst(checked["light"])
     lacking = [name for name, there in present.items() if not there]
     names = {lang: text.choose(lang, "、", ", ").join(text.label(reference.tables()[name], lang) for name in lacking) for lang in ("zh", "en")}
@@ -114,6 +114,6 @@ def _check(table: str, column: str, total: float, parts: float, thresholds: dict
     limits = (("green", thresholds["reconcile_green"]), ("amber", thresholds["reconcile_amber"]))
     light = "grey" if pd.isna(relative) else next((name for name, limit in limits if abs(relative) <= limit), "red")
     return {
-        "check": f"{table}.{column}", "label_zh": f"{part.zh}合计 对 场次总数：{whole.zh}", "label_en": f"{part.en} vs session total: {whole.en.lower()}",
+        "check": f"{table}.{column}", "metric": column, "label_zh": f"{part.zh}合计 对 场次总数：{whole.zh}", "label_en": f"{part.en} vs session total: {whole.en.lower()}",
         "total": total, "parts": parts, "difference": difference, "relative": relative, "light": light,
     }

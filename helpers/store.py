@@ -145,11 +145,19 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
+READS = ("sources", "schema.py", "reference.py", "attribution.py", "store.py")
+READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml")
+
+
 def _reading_version(workspace: Workspace) -> str:
-    """What a stored reading depends on beside the file itself: mappings, parsers, settings and the hashing key."""
-    digest = hashlib.sha256(code_version().encode())
-    for path in sorted(workspace.reference.rglob("*.*")) if workspace.reference else []:
-        digest.update(path.read_bytes())
+    """What clean/ depends on beside the raw files: parsers, mappings, attribution, settings and the hashing key."""
+    digest = hashlib.sha256()
+    own = [workspace.reference] if workspace.reference else []
+    for folder, names in [(Path(__file__).parent, READS), *((data, READS_DATA) for data in (reference.SHIPPED, *own))]:
+        for top in (folder / name for name in names):
+            for path in sorted(top.rglob("*.*")) if top.is_dir() else [top] if top.exists() else []:
+                if path.suffix in (".py", ".yml"):
+                    digest.update(path.name.encode() + path.read_bytes())
     digest.update(workspace.settings.model_dump_json().encode() + workspace.key())
     return digest.hexdigest()[:16]
 
@@ -255,6 +263,8 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
         if table == "sessions":
             frame = _newest(frame, ["session_id"])
         elif reference.tables()[table].attribute != "none" and len(frame):
+            if "session_id" not in reference.tables()[table].key:  # what a later export says of an order decides where it belongs
+                frame = _newest(frame, reference.tables()[table].key)
             frame = attribution.attribute(
                 frame, table, merged["sessions"], orders=merged.get("orders"), rules=reference.attribution(workspace.reference),
                 grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],

@@ -60,7 +60,7 @@ def test_worst_light_wins_and_grey_means_that_nothing_was_checked():
 
 def test_the_quality_sentence_states_rows_and_what_is_missing():
     files = pd.DataFrame({"file": ["a", "a", "b"], "rows_in": [10, 5, 1], "rows_kept": [9, 4, 0], "rows_totals": [0, 1, 0],
-                          "rows_aside": [1, 0, 1], "problem": [None, None, "broken"]})
+                          "rows_aside": [1, 0, 1], "problem": [None, "a note", "broken"], "table": ["sessions", "orders", None]})
     checked = pd.DataFrame({"light": ["green"]})
     row = reconcile.quality(files, checked, pd.DataFrame(), {"orders": False, "products": True}).iloc[0]
     assert (row["files"], row["unread"], row["rows_in"], row["rows_kept"], row["rows_totals"], row["rows_aside"]) == (2, 1, 16, 13, 1, 2)
