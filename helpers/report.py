@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import math
@@ -32,7 +33,7 @@ UNITS = {
     "p_adjusted": "p", "money_at_stake": "money", "rows": "count", "minute": "count", "minute_from": "count",
     "minute_to": "count", "completion": "percent",
 }
-BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target")
+BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target", "total", "parts", "difference", "recomputed")
 CODES = ("metric", "check", "step", "column", "line")
 SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"))
 SAID = {"good": ("✓", charts.ACCENT), "bad": ("✗", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
@@ -177,6 +178,7 @@ def _column_names(
     """Columns in order with the names they are read under; upper bounds stand with the lower ones, codes with labels."""
     hidden = {upper for lower, upper in SPANS if {lower, upper} <= set(frame.columns)}
     hidden |= {"metric"} if {"metric", "label"} <= set(frame.columns) else set()
+    hidden |= {"unit"} & set(frame.columns)
     return {name: _name(name, lang, registry, labels) for name in frame.columns if name not in hidden}
 
 
@@ -216,6 +218,8 @@ def _unit(
     """Unit and decimals of a column in a row: as told, else of the row's metric, else of the column."""
     if name in units:
         return units[name], None
+    if name in BY_METRIC and isinstance(row.get("unit"), str):
+        return row["unit"], None
     metric = registry.get(row.get("metric")) if name in BY_METRIC else registry.get(name)
     if metric:
         return metric.unit, None if metric.unit == "money" else metric.decimals  # money shows what its size and currency need
@@ -249,10 +253,21 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     if name in ("metric", "verify") and value in registry:
         return Cell(text.label(registry[value], lang))
     known = _canonical(name)
+    if name in ("table", "system", "export"):
+        named = _names_of_exports().get(value)
+        return Cell(text.label(named, lang) if named else text.plain(value))
     groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
     term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
     sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
     return Cell(f"{sign} {text.label(term, lang)}".strip() if term else text.plain(value, 200), style=style)
+
+
+@functools.cache
+def _names_of_exports() -> dict[str, Any]:
+    """Names of canonical tables, source systems and their exports by id; an export whose id is a table's has its table's name."""
+    systems = reference.systems()
+    exports = {export.id: export for system in systems for export in system.exports}
+    return exports | {system.system: system for system in systems} | reference.tables()
 
 
 def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, note: str, lang: str) -> str:

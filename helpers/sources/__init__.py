@@ -12,12 +12,11 @@ from helpers import reference, schema
 from helpers.reference import System
 from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
-from helpers.sources.parse import REASONS
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
 
-__all__ = ["REASONS", "Reading", "proposals", "read_file", "write_template"]
+__all__ = ["Reading", "proposals", "read_file", "write_template"]
 
 
 class Reading(NamedTuple):
@@ -102,10 +101,12 @@ def _is_fragment(part: Part) -> bool:
 def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """One row from sheets that each hold some columns of it: the first value that is there."""
     frames = [frame.iloc[:1].reset_index(drop=True) for frame in frames if len(frame)]
-    merged = frames[0] if frames else pd.DataFrame()
-    for frame in frames[1:]:
-        merged = merged.combine_first(frame)
-    return merged
+    merged: dict[str, pd.Series] = {}
+    for frame in frames:
+        for name, values in frame.items():
+            if name not in merged or merged[name].isna().all():
+                merged[name] = values
+    return pd.DataFrame(merged)
 
 
 def _starts(parts: list[Part], frames: list[pd.DataFrame]) -> pd.Series:

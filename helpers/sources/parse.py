@@ -15,23 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.reference import Label
 from helpers.sources.recognise import normal
 
-REASONS = {
-    "missing": Label(zh="必填项为空", en="a required value is missing"),
-    "not_a_number": Label(zh="不是数字", en="not a number"),
-    "not_a_date": Label(zh="不是日期时间", en="not a date and time"),
-    "ambiguous_date": Label(zh="日和月的先后无法判定", en="day and month cannot be told apart"),
-    "not_a_duration": Label(zh="不是时长", en="not a duration"),
-    "not_a_flag": Label(zh="不是是/否", en="neither yes nor no"),
-    "unknown_choice": Label(zh="不在可选值内", en="not one of the values allowed"),
-    "impossible": Label(zh="数值不可能", en="an impossible value"),
-    "lost_digits": Label(zh="编号已丢失尾数", en="the id has lost its last digits"),
-    "duplicate": Label(zh="重复行（保留最后一行）", en="a duplicate (the last one is kept)"),
-    "no_session": Label(zh="找不到所属场次", en="no session named"),
-    "extra_row": Label(zh="此表只应有一行数值", en="this table should have one row of values"),
-}
 DayOrder = Literal["day", "month", "mixed", "open"]
 EMPTY = {"", "-", "--", "—", "——", "–", "/", "\\", "n/a", "na", "null", "none", "nan", "nat", "无", "暂无", "暂无数据", "#n/a"}
 LATER = {"数据将于第二天更新", "待更新"}
@@ -55,7 +40,7 @@ _ZERO_DAY = dt.datetime(1899, 12, 30)
 
 
 class Parsed(NamedTuple):
-    """A column parsed: values, which cells could not be read, the reason code of `REASONS`, and notes on the whole column."""
+    """A column parsed: values, which cells could not be read, the reason's code (`terms.yml`: reason), and notes on the whole column."""
 
     values: pd.Series
     bad: pd.Series
@@ -187,9 +172,11 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
 
     A range (`7.5w~10w`) or an open figure (`10w+`) is no value: missing, with a note.
     """
+    factor, divisor = _FACTOR.get(unit, 1.0), _DIVISOR.get(unit, 1.0)
+    if cells.dtype == object and all(type(cell) in (int, float) for cell in cells):
+        return Parsed(cells.astype("float64") * factor / divisor, _none(cells))
     found = words(cells)
     found = found.mask(is_empty(found))
-    factor, divisor = _FACTOR.get(unit, 1.0), _DIVISOR.get(unit, 1.0)
     values = pd.to_numeric(found, errors="coerce").astype("float64") * factor / divisor
     rest = found.notna() & ~np.isfinite(values)
     spans = pd.Series(False, index=cells.index)
