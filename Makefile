@@ -88,7 +88,7 @@ $(READY): requirements-bootstrap.lock requirements.lock pyproject.toml
 	@touch $@
 
 # The browser tests open the report in Chromium: a machine without one gets it, and is not silently let off.
-browsers := chromium chromium-browser google-chrome google-chrome-stable
+browsers := $(CHROMIUM) chromium chromium-browser google-chrome
 .PHONY: chromium
 chromium:
 	@for browser in $(browsers); do command -v $$browser >/dev/null 2>&1 && exit 0; done; \
