@@ -234,7 +234,7 @@ def _figures(found: pd.Series, *, style: str, kind: str, factor: float, divisor:
 
 def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
     """Durations in seconds: `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (seconds by default)."""
-    timed = ~_is_text(cells) & cells.map(lambda cell: isinstance(cell, (dt.datetime, dt.time, dt.timedelta))).astype(bool)
+    timed = _native(cells, dt.datetime, dt.time, dt.timedelta)
     found = words(cells).mask(timed)
     found = found.mask(is_empty(found))
     values = pd.to_numeric(found, errors="coerce").astype("float64") * _FACTOR.get(unit, 1.0)
@@ -295,7 +295,8 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """
     first, second, marked, seen = False, False, False, False
     for cells in columns:
-        parts = words(cells[_is_text(cells)]).str.extract(_DMY).dropna(subset=[0])
+        texts = words(cells[_is_text(cells)])
+        parts = texts[texts.str.match(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)].str.extract(_DMY).dropna(subset=[0])
         seen |= len(parts) > 0
         first |= bool((pd.to_numeric(parts[0]) > 12).any())
         second |= bool((pd.to_numeric(parts[1]) > 12).any())
@@ -315,7 +316,7 @@ def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> 
     Clocks without a zone are the workspace's. An hour that summer time repeats is taken as standard time, one that it skips
     moves forward.
     """
-    native = ~_is_text(cells) & cells.map(lambda cell: isinstance(cell, (dt.datetime, dt.date))).astype(bool)
+    native = _native(cells, dt.date)
     found = words(cells).mask(native)
     found = found.mask(is_empty(found))
     naive = pd.to_datetime(found, format="%Y-%m-%d %H:%M:%S", errors="coerce").astype("datetime64[us]")
@@ -379,6 +380,13 @@ def _is_text(cells: pd.Series) -> pd.Series:
     if isinstance(cells.dtype, pd.StringDtype):
         return pd.Series(True, index=cells.index)
     return cells.map(lambda cell: isinstance(cell, str)).astype(bool)
+
+
+def _native(cells: pd.Series, *types: type) -> pd.Series:
+    """Cells that are times of the workbook itself rather than text or numbers (a datetime is a date)."""
+    if isinstance(cells.dtype, pd.StringDtype):
+        return _none(cells)
+    return pd.Series([isinstance(cell, types) for cell in cells], index=cells.index, dtype=bool)
 
 
 def _none(cells: pd.Series) -> pd.Series:

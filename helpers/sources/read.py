@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import datetime as dt
 import hashlib
 import io
 import re
@@ -252,7 +251,3 @@ def _width(content: bytes, charset: str, separator: str) -> int:
         widest = max(widest, line.count(separator) + 1)
     return widest
 
-
-def is_time(cell: object) -> bool:
-    """Whether a cell is a date or time of the workbook itself rather than text or a number."""
-    return isinstance(cell, (dt.datetime, dt.date, dt.time, dt.timedelta))

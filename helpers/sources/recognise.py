@@ -90,12 +90,13 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
     """The tables of a sheet, from top to bottom; none where no export is recognised."""
     sheet = sheet.rsplit("/", 1)[-1]
     level = [candidate for candidate in known if candidate.export.layout != "vertical"]
+    top = [_texts(row) for row in grid.iloc[: _HEAD_ROWS + 1].to_numpy(dtype=object)]
     starts = []
     position = 0
     for row in _likely_rows(grid, known):
         if row < position:
             continue
-        found = _header_at(grid, row, sheet=sheet, file=file, known=level)
+        found = _header_at(grid, row, top, sheet=sheet, file=file, known=level)
         if found is not None:
             starts.append((row, *found))
             position = row + found[0]
@@ -122,23 +123,25 @@ def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
     """Positions of rows that may be headers: the first ones, and later ones whose first cells are known names."""
+    if len(grid) <= _HEAD_ROWS:
+        return list(range(len(grid)))
     words = set().union(*(candidate.known for candidate in known))
     later = np.zeros(len(grid), dtype=bool)
     for column in list(grid)[:_HEAD_COLUMNS]:
         cells = grid[column].iloc[_HEAD_ROWS:].astype("str").str.strip().str.lower()
         later[_HEAD_ROWS:] |= cells.isin(words).to_numpy(dtype=bool)
-    return [*range(min(_HEAD_ROWS, len(grid))), *np.flatnonzero(later)]
+    return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
 
 
 def _header_at(
-    grid: pd.DataFrame, row: int, *, sheet: str, file: str, known: list[Candidate]
+    grid: pd.DataFrame, row: int, first_rows: list[list[str]], *, sheet: str, file: str, known: list[Candidate]
 ) -> tuple[int, Candidate, tuple[Header, ...]] | None:
     """The export whose headers stand in this row, alone or together with the row below (merged headers)."""
-    top = _texts(grid.iloc[row])
+    top = first_rows[row] if row < len(first_rows) else _texts(grid.iloc[row])
     found = _best(top, sheet=sheet, file=file, known=known)
     if found is not None or row + 1 >= len(grid) or not any(top):
         return (1, *found) if found else None
-    below = _texts(grid.iloc[row + 1])
+    below = first_rows[row + 1] if row + 1 < len(first_rows) else _texts(grid.iloc[row + 1])
     if _best(below, sheet=sheet, file=file, known=known) is not None:
         return None
     both = [low or high for high, low in zip(top, below, strict=True)]
@@ -146,7 +149,7 @@ def _header_at(
     return (2, *found) if found else None
 
 
-def _texts(cells: pd.Series) -> list[str]:
+def _texts(cells: Iterable[object]) -> list[str]:
     return [cell.strip() if isinstance(cell, str) else "" for cell in cells]
 
 
