@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import reference, stats
+from helpers import findings, reference, stats, text
 
+NOTEBOOK = "03_compare"
+OUTCOMES = ("paid_amount",)   # tested beside the playbook's problems: what the session is judged by
 CHINESE = {"douyin", "taobao", "xiaohongshu", "shipinhao"}
 SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
 LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
@@ -357,6 +359,21 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
     return found
 
 
+def family(
+    values: pd.DataFrame, session_id: str, playbook: Mapping[str, reference.Problem]
+) -> list[str]:
+    """The metrics that are tested: of each problem of the playbook the first that this session and others have.
+
+    The family is fixed before the numbers are seen. Testing every metric there is (people and times, a rate and the rates
+    it is made of) would say the same thing often and drown it: the more tests, the fewer survive the correction.
+    """
+    known = values.dropna(subset=["value"])
+    ours = set(known.loc[known["session_id"] == session_id, "metric"])
+    shared = ours & set(known.loc[known["session_id"] != session_id, "metric"])
+    first = [next((name for name in problem.metrics if name in shared), None) for problem in playbook.values()]
+    return list(dict.fromkeys([*(name for name in OUTCOMES if name in shared), *filter(None, first)]))
+
+
 def on_one_scale(
     values: pd.DataFrame, sessions: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.DataFrame:
@@ -462,6 +479,15 @@ def verdicts(
     columns = ["metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
                "upper", "sd", "p_value", "method"]
     return _judged(pd.DataFrame(rows, columns=columns), registry, thresholds)
+
+
+def ranges(
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
+    found = verdicts(values, session_id, chosen_ids, registry=registry, thresholds=thresholds)
+    return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict"])
 
 
 def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]) -> pd.DataFrame:
@@ -603,3 +629,73 @@ def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], 
         "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
         "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note,
     }
+
+
+# -------------------------------------------------------------------------------------------------------- what is said
+
+
+def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str, str]:
+    options = {"decimals": None if metric.unit == "money" else metric.decimals, "currency": currency}
+    return {
+        "value": text.value(row.value, metric.unit, lang, **options), "baseline": text.value(row.baseline, metric.unit, lang, **options),
+        "range": text.interval(row.lower, row.upper, metric.unit, lang, **options),
+        "change": text.percent(abs(row.ratio - 1), 0) if np.isfinite(row.ratio) else text.NOTHING,
+    }
+
+
+def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_zh} {said['value']}"
+    against_what = f"可比场次（{ground.zh}，{row.n} 场）为 {said['baseline']}"
+    side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
+    if row.verdict == "not_comparable":
+        return f"{head}，{against_what}，{side}；场次太少，不下结论。"
+    weak = "（场次少，区间偏弱）" if row.weak else ""
+    outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
+        f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
+    told = {"better": "：变好", "worse": "：变差"}.get(row.verdict, "，说不上变好或变差" if not row.unusual else "，高低本身无好坏")
+    return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
+
+
+def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_en}: {said['value']}"
+    against_what = f"comparable sessions ({ground.en}, {row.n} of them) had {said['baseline']}"
+    side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
+    if row.verdict == "not_comparable":
+        return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
+    weak = " (few sessions: a weak interval)" if row.weak else ""
+    outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
+        f"just outside the expected {said['range']}, which among so many tests is not enough")
+    told = {"better": "Better", "worse": "Worse"}.get(row.verdict, "Neither better nor worse can be said" if not row.unusual else "Neither good nor bad by itself")
+    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
+
+
+def to_findings(
+    table: pd.DataFrame, ground: Basis, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
+) -> pd.DataFrame:
+    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
+
+    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a metric called worse only.
+    """
+    made = []
+    for row in table.itertuples():
+        metric, stake = registry[row.metric], getattr(row, "money_at_stake", np.nan)
+        zh, en = (_shown(row, metric, lang, currency) for lang in ("zh", "en"))
+        made.append(findings.make(
+            notebook=NOTEBOOK, dimension=metric.group, metric=row.metric, verdict=row.verdict, value=row.value,
+            baseline=row.baseline, ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted,
+            money_at_stake=stake if row.verdict == "worse" else np.nan,
+            sentence_zh=_sentence_zh(row, zh, ground), sentence_en=_sentence_en(row, en, ground),
+        ))
+    return findings.frame(made)
+
+
+def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
+    """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
+    count = {name: int((table["verdict"] == name).sum()) for name in ("better", "worse", "cannot_tell", "not_comparable")}
+    if not len(table) or ground.strength == "none":
+        return (
+            f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
+    weak = ("（不足 5 场，结论偏弱）", " (fewer than five: a weak basis)") if ground.strength == "weak" else ("", "")
+    return (
+        f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['cannot_tell']} 个在正常波动内或无法判断。",
+        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['cannot_tell']} within ordinary variation or undecided.")

@@ -19,8 +19,9 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats as distributions
 
-from helpers import reference, stats
+from helpers import findings, reference, stats, text
 
+NOTEBOOK = "04_split"
 Floats = npt.NDArray[np.float64]
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
@@ -227,7 +228,8 @@ def usual_effects(
     """How large each step's contribution is between ordinary sessions: what a contribution must leave to mean anything.
 
     Each comparable session is split against the others, scaled to `hours`; the bounds are the t prediction interval of
-    these contributions. One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions.
+    these contributions, widened so that all steps together hold the confidence (Bonferroni). One row per step in order:
+    usual_lower, usual_upper, n. `nan` with fewer than three sessions.
     """
     found = []
     for place in range(len(sessions)):
@@ -238,7 +240,7 @@ def usual_effects(
         x0, x1 = (factors(baseline_session(part, columns, hours), columns) for part in (rest, own))
         found.append(lmdi(*_undefined_as_unchanged(x0, x1)))
     bounds = [
-        stats.prediction_interval([effects[k] for effects in found], confidence=confidence, log=False)
+        stats.prediction_interval([effects[k] for effects in found], confidence=1 - (1 - confidence) / len(columns), log=False)
         for k in range(len(columns))
     ]
     return pd.DataFrame({"usual_lower": [b.lower for b in bounds], "usual_upper": [b.upper for b in bounds], "n": len(found)})
@@ -378,6 +380,72 @@ def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
     lead = table.loc[toward.groupby(table[slice], sort=False).idxmax()].set_index(slice)
     joined = total.join(lead[["step", "contribution"]].rename(columns={"contribution": "step_contribution"}))
     return joined.sort_values("contribution", kind="stable").reset_index()
+
+
+STANDS_OUT = ["weight", "value", "rate", "expected", "lower", "upper", "others_rate", "n", "p_value"]
+
+
+def _relative(rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]) -> pd.DataFrame:
+    """Each slice's rate over that of the other slices of its session (logarithm, smoothed), by session and slice.
+
+    Slices `apart` are compared with the others but are not among the others of anyone else.
+    """
+    held = rows.groupby(["session_id", slice])[[weight, value]].sum()
+    ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
+    others = ordinary.groupby("session_id").transform("sum") - ordinary
+    own, rest = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
+    known = (held[weight] > 0) & (others[weight] > 0)
+    return held.assign(others_rate=others[value] / others[weight].where(others[weight] > 0), relative=np.log(own / rest)).where(known)
+
+
+def _one_round(
+    rows: pd.DataFrame, session_id: str, slice: str, weight: str, value: str, apart: Iterable[str], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """Every slice of the session tested once, with the slices already found kept out of the others."""
+    table = _relative(rows, slice, weight, value, apart)
+    names = table.index.get_level_values(slice)
+    made = []
+    for name, own in table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows():
+        past = table.loc[(names == name) & (table.index.get_level_values("session_id") != session_id), "relative"].dropna()
+        bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
+        expected, lower, upper = (float(np.exp(edge) * own["others_rate"]) for edge in bounds[:3])
+        few = len(past) < thresholds["min_sessions_for_verdict"] or not expected * own[weight] >= FEW_ORDERS
+        p = np.nan if few else stats.prediction_p(own["relative"], past, log=False)
+        made.append((name, own[weight], own[value], own[value] / own[weight], expected, lower, upper, own["others_rate"], len(past), p))
+    return pd.DataFrame(made, columns=[slice, *STANDS_OUT])
+
+
+def stands_out(
+    rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, weight: str, value: str, *,
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Which sources or products did better or worse than they usually do beside the others of the same session.
+
+    A good or bad evening moves all slices alike, so each is first set against the others of its own session, and that
+    relation against the comparable sessions (difference in differences on the log scale, t prediction interval). The
+    surest slice that leaves its range is then kept out of the others, who would else look better for it, and so on.
+    One row per slice of this session: the slice, weight, value, rate, expected (its usual relation times the others' rate
+    today), lower, upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices),
+    gap (expected - rate), verdict. Fewer than five expected events, or too few sessions, give no verdict.
+    """
+    rows = rows[rows["session_id"].isin({session_id, *chosen})]
+    columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]
+    if not (rows["session_id"] == session_id).any():
+        return pd.DataFrame(columns=columns)
+    told: dict[str, float] = {}
+    while True:
+        found = _one_round(rows, session_id, slice, weight, value, told, thresholds)
+        found = found.assign(p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told)))
+        found = found.assign(p_adjusted=stats.benjamini_hochberg(found["p_value"].astype(float)))
+        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (found["p_adjusted"] <= thresholds["false_discovery_rate"])
+        left = found[unusual & ~found[slice].isin(told)].sort_values("p_value", kind="stable")
+        if left.empty or len(told) + 2 >= len(found):
+            break
+        told[left[slice].iloc[0]] = left["p_value"].iloc[0]
+    side = np.where(found["rate"] < found["expected"], "worse", "better")
+    verdict = np.where(found["p_value"].isna(), "not_comparable", np.where(found[slice].isin(told), side, "cannot_tell"))
+    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[columns].sort_values(
+        "p_value", kind="stable", na_position="last", ignore_index=True)
 
 
 # ------------------------------------------------------------------------------- traffic or pitch: cells of two periods
@@ -570,3 +638,104 @@ def find_slices(
     ]
     return made.assign(slice=named, count=made["_count"], expected=made["_expected"], ratio=made["_count"] / made["_expected"]
                        ).reindex(columns=columns).reset_index(drop=True)
+
+
+# -------------------------------------------------------------------------------------------------------- what is said
+
+
+def _side(value: float, zh: tuple[str, str], en: tuple[str, str]) -> tuple[str, str]:
+    return (zh[0], en[0]) if value >= 0 else (zh[1], en[1])
+
+
+def step_findings(
+    steps: pd.DataFrame, before: float, after: float, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
+) -> list[dict[str, object]]:
+    """One finding per step of the formula: what it added to, or took from, the amount, and whether that is unusual.
+
+    The verdict is better or worse only where the contribution leaves the range usual between comparable sessions.
+    """
+    made = []
+    for row in steps.itertuples():
+        known = row.unusual and np.isfinite(row.usual_lower)
+        verdict = ("better" if row.contribution > 0 else "worse") if known else "cannot_tell"
+        verdict = verdict if np.isfinite(row.usual_lower) else "not_comparable"
+        unit = registry[row.factor].unit if row.factor in registry else row.unit
+        group = registry[row.factor].group if row.factor in registry else "sales"
+        words = {}
+        for lang in ("zh", "en"):
+            words[lang] = {
+                "was": text.value(row.before, unit, lang, currency=currency), "now": text.value(row.after, unit, lang, currency=currency),
+                "money": text.signed(row.contribution, "money", lang, currency=currency),
+                "usual": text.interval(row.usual_lower, row.usual_upper, "money", lang, currency=currency),
+            }
+        zh, en = words["zh"], words["en"]
+        outside = ("超出", "outside") if row.unusual else ("未超出", "within")
+        usual_zh = f"，{outside[0]}场次间平常的影响 {zh['usual']}" if np.isfinite(row.usual_lower) else ""
+        usual_en = f", {outside[1]} what is usual between sessions ({en['usual']})" if np.isfinite(row.usual_lower) else ""
+        made.append(findings.make(
+            notebook=NOTEBOOK, dimension=group, metric=row.factor, slice="formula", verdict=verdict, value=row.after, baseline=row.before,
+            money_at_stake=-row.contribution if verdict == "worse" else np.nan,
+            sentence_zh=f"{row.label_zh}由 {zh['was']} 到 {zh['now']}，使支付金额 {zh['money']}{usual_zh}。",
+            sentence_en=f"{row.label_en} went from {en['was']} to {en['now']} and moved the paid amount by {en['money']}{usual_en}.",
+        ))
+    return made
+
+
+def slice_findings(
+    table: pd.DataFrame, slice: str, metric: str, worth: Mapping[str, float], *, names: Mapping[str, str] | None = None,
+    registry: Mapping[str, reference.Metric], currency: str = "CNY",
+) -> list[dict[str, object]]:
+    """One finding per source or product of `stands_out` that did better or worse than beside the others it usually does.
+
+    `worth` says what one event (an order, a click) of a slice brought today: the money at stake is the gap times the
+    people who came to the step times that.
+    """
+    made = []
+    for row in table[table["verdict"].isin(["better", "worse"])].to_dict("records"):
+        entry, name = registry[metric], text.plain((names or {}).get(row[slice], row[slice]), 40)
+        value, expected = (text.percent(row[key]) for key in ("rate", "expected"))
+        bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
+        stake = row["gap"] * row["weight"] * worth.get(row[slice], np.nan) if row["verdict"] == "worse" else np.nan
+        told = _side(-row["gap"], ("好于", "差于"), ("better than", "worse than"))
+        made.append(findings.make(
+            notebook=NOTEBOOK, dimension=entry.group, metric=metric, slice=f"{name} ({row[slice]})" if names else name,
+            verdict=row["verdict"], value=row["rate"], baseline=row["expected"], ci_lower=row["lower"], ci_upper=row["upper"],
+            p_adjusted=row["p_adjusted"], money_at_stake=stake,
+            sentence_zh=f"「{name}」的{entry.zh}为 {value}，{told[0]}它相对本场其他部分一贯的水平 {expected}（预期 {bounds}，{row['n']} 场可比场次）。",
+            sentence_en=f"{name}: {entry.en} {value}, {told[1]} its usual standing beside the rest of the same session, {expected} (expected {bounds}, {row['n']} comparable sessions).",
+        ))
+    return made
+
+
+def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
+    """What one event of each slice brought: paid amount per `value`, by slice; where a slice has none, that of all."""
+    sums = rows.groupby(slice)[[value, AMOUNT]].sum()
+    whole = sums[AMOUNT].sum() / sums[value].sum() if sums[value].sum() > 0 else np.nan
+    return (sums[AMOUNT] / sums[value].where(sums[value] > 0)).fillna(whole).to_dict()
+
+
+def argument(
+    before: float, after: float, steps: pd.DataFrame, slices: Sequence[tuple[str, str, pd.DataFrame]], *, currency: str = "CNY"
+) -> tuple[str, str]:
+    """The whole split as one sentence in each language: what moved, by how much, through which step, and where.
+
+    `slices` holds (Chinese noun, English noun, frame with label_zh, label_en, contribution): the split over sources, over
+    products; of each the slice that moved most in the direction of the whole is named.
+    """
+    change = after - before
+    toward = steps["contribution"] * np.sign(change)
+    lead = steps.loc[toward.idxmax()]
+    surprising = bool(steps["unusual"].any()) if "unusual" in steps else False
+    zh = (f"同样时长下，支付金额由 {text.money(before, 'zh', currency)} 到 {text.money(after, 'zh', currency)}，"
+          f"{'增加' if change >= 0 else '减少'} {text.money(abs(change), 'zh', currency)}；同方向上影响最大的一步是{lead['label_zh']}（{text.signed(lead['contribution'], 'money', 'zh', currency=currency)}）")
+    en = (f"At equal length the paid amount went from {text.money(before, 'en', currency)} to {text.money(after, 'en', currency)}, "
+          f"{'up' if change >= 0 else 'down'} {text.money(abs(change), 'en', currency)}; the step that moved it most that way is {lead['label_en']} ({text.signed(lead['contribution'], 'money', 'en', currency=currency)})")
+    for noun_zh, noun_en, table in slices:
+        if table.empty or not (table["contribution"] * np.sign(change)).max() > 0:
+            continue
+        top = table.loc[(table["contribution"] * np.sign(change)).idxmax()]
+        zh += f"；{noun_zh}上最大的是「{text.plain(top['label_zh'], 30)}」（{text.signed(top['contribution'], 'money', 'zh', currency=currency)}）"
+        en += f"; among {noun_en} it is {text.plain(top['label_en'], 30)} ({text.signed(top['contribution'], 'money', 'en', currency=currency)})"
+    ends = ("。其中至少一步超出场次间平常的波动。", ". At least one step left what is usual between sessions.") if surprising else (
+        "。各步都未超出场次间平常的波动：这是账目，不是证据。", ". No step left what is usual between sessions: an account, not evidence.")
+    return zh + ends[0], en + ends[1]
