@@ -23,7 +23,8 @@ Dirty = list[dict[str, Any]]
 
 
 def write(simulation: Simulation, raw: Path) -> Dirty:
-    """Write the platforms' files into `raw`; returns the dirty rows planted: file, row (in the file), column, value, what."""
+    """Write the platforms' files into `raw`; returns the dirty rows planted: file, row (in the file), column, value, what (and again:
+    the row of the second copy)."""
     tables = simulation.tables
     exported = pd.Timestamp(shop()["as_of"])
     dirty = [*_lists(tables, raw, exported), *_orders(tables["orders"], raw, exported), *_cases(tables, raw, exported)]
@@ -222,7 +223,7 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
     def known(name: str) -> pd.Series:
         return cells.clock(o[name].mask(o[name] > exported), DASHES)
 
-    status = o["status"].mask(o["paid_at"].notna() & ~(o["shipped_at"] <= exported), "待发货")
+    status = o["status"].mask(o["shipped_at"] > exported, "待发货")
     refunded = o["refunded"].notna()
     after = pd.Series("-", index=o.index).mask(refunded, "退款成功").mask(refunded & (o["refunded"] == o["paid"]), "已全额退款")
     live = o["channel"] == "直播"
@@ -304,7 +305,7 @@ def _dirty_orders(path: Path) -> Dirty:
     return [
         {"file": path.name, "row": 12, "column": "订单提交时间", "value": time, "what": "impossible_time"},
         {"file": path.name, "row": 22, "column": "订单应付金额", "value": amount, "what": "negative_amount"},
-        {"file": path.name, "row": 32, "column": "子订单编号", "value": rows[30].split(",")[1].strip('"\t'), "what": "duplicate"},
+        {"file": path.name, "row": 31, "column": "子订单编号", "value": rows[30].split(",")[1].strip('"\t'), "what": "duplicate", "again": 32},
     ]
 
 
