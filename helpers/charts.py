@@ -283,68 +283,89 @@ def minutes(
     frame: pd.DataFrame, *, lang: str, bands: pd.DataFrame | None = None, marks: pd.DataFrame | None = None,
     currency: str = "CNY",
 ) -> Axes:
-    """The session minute by minute: a panel for each curve there is, shared minutes, shaded bands, numbered marks.
+    """The session minute by minute: a panel for each curve there is, lettered bands behind, a lane for each kind of mark.
 
     One row per minute: minute (since the start) and any of online, entered, product_click_users, orders, paid_amount.
-    bands: start_minute, end_minute, label. marks: minute, label. Returns the topmost axes.
+    bands: start_minute, end_minute, label. marks: minute, label; marks of one label share a lane. Returns the topmost axes.
     """
     present = [column for column in CURVES if column in frame and frame[column].notna().any()]
     if frame.empty or not present:
         return empty(lang=lang)
-    key = _key_lines(bands, marks, lang)
-    _figure, panels = plt.subplots(len(present), sharex=True, squeeze=False,
-                                  figsize=(WIDTH, 1.12 * len(present) + 0.5 + 0.2 * len(key)))
-    for panel, column in zip(panels[:, 0], present, strict=True):
+    kinds, key = _mark_kinds(marks), _key_lines(bands, lang)
+    panels, lanes, words = _minute_canvas(len(present), len(kinds), len(key))
+    for panel, column in zip(panels, present, strict=True):
         zh, en, unit = CURVES[column]
-        panel.fill_between(frame["minute"], frame[column], color=ACCENT, alpha=0.16, linewidth=0)
-        panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.3)
-        panel.set_ylim(0, max(frame[column].max(), 1e-9) * 1.15)
+        _shade(panel, bands)
+        panel.fill_between(frame["minute"], frame[column], color=ACCENT, alpha=0.14, linewidth=0)
+        panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.2)
+        panel.set_ylim(0, max(frame[column].max(), 1e-9) * (1.3 if panel is panels[0] else 1.15))
         panel.set_xlim(frame["minute"].min(), max(frame["minute"].max(), frame["minute"].min() + 1))
         _ticks(panel.yaxis, unit, lang, currency, bins=3)
         panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
         panel.grid(axis="y")
         panel.set_title(text.choose(lang, zh, en), color=INK, fontsize=10, pad=3)
-        _shade(panel, bands)
-        _lines(panel, marks)
-    _number_marks(panels[0, 0], bands, marks)
-    panels[-1, 0].xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 1.5, 2, 3, 6, 10]))
-    panels[-1, 0].set_xlabel("\n".join([text.choose(lang, "开播后分钟", "minutes since the start"), *key]))
-    if key:
-        panels[-1, 0].xaxis.label.set(horizontalalignment="left", x=0, linespacing=1.35)
-    return panels[0, 0]
+    _letter_bands(panels[0], bands)
+    lowest = _fill_lanes(lanes, kinds, bands) if lanes is not None else panels[-1]
+    lowest.tick_params(axis="x", labelbottom=True)
+    lowest.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 1.5, 2, 3, 6, 10]))
+    lowest.set_xlabel(text.choose(lang, "开播后分钟", "minutes since the start"))
+    for place, line in enumerate(key):
+        words.text(0.5 * (place % 2), 1 - (place // 2) / max(len(key) / 2, 1), line, va="top", fontsize=9, color=SOFT)
+    return panels[0]
+
+
+def _minute_canvas(curves: int, lanes: int, words: int) -> tuple[list[Axes], Axes | None, Axes | None]:
+    """Panels over one another that share their minutes: the curves, the lanes of marks, and room for the bands' names."""
+    heights = [1.05] * curves + ([0.22 * lanes + 0.25] if lanes else []) + ([0.2 * -(-words // 2)] if words else [])
+    figure = plt.figure(figsize=(WIDTH, sum(heights) + 0.35))
+    made = list(figure.subplots(len(heights), gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0])
+    for panel in made[1 : curves + bool(lanes)]:
+        panel.sharex(made[0])
+    for panel in made[:curves]:
+        panel.tick_params(axis="x", labelbottom=False)
+    if words:
+        made[-1].set_axis_off()
+    return made[:curves], made[curves] if lanes else None, made[-1] if words else None
 
 
 def _shade(panel: Axes, bands: pd.DataFrame | None) -> None:
-    for row in () if bands is None else bands.itertuples():
-        panel.axvspan(row.start_minute, max(row.end_minute, row.start_minute + 1), color=WORSE, alpha=0.16, linewidth=0)
-
-
-def _lines(panel: Axes, marks: pd.DataFrame | None) -> None:
-    for row in () if marks is None else marks.itertuples():
-        panel.axvline(row.minute, color=SOFT, linewidth=0.8, linestyle=(0, (2, 2)))
+    """Bands in two greys by turns: they often touch, and say where, not whether it was good."""
+    for place, row in enumerate(() if bands is None else bands.itertuples()):
+        panel.axvspan(row.start_minute, max(row.end_minute, row.start_minute + 1), color=LINE, alpha=(0.85, 0.4)[place % 2], linewidth=0, zorder=0)
 
 
 def _letter(place: int) -> str:
-    return chr(ord("A") + place % 26)
+    return chr(ord("A") + place % 26) * (place // 26 + 1)
 
 
-def _number_marks(panel: Axes, bands: pd.DataFrame | None, marks: pd.DataFrame | None) -> None:
-    """Letters over the bands and numbers over the marks; their words stand in the key under the chart."""
-    top = panel.get_ylim()[1]
+def _letter_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
     for place, row in enumerate(() if bands is None else bands.itertuples()):
-        panel.text((row.start_minute + row.end_minute) / 2, top, _letter(place), ha="center", va="top", fontsize=9, color="#8a3610")
-    for place, row in enumerate(() if marks is None else marks.itertuples(), start=1):
-        panel.annotate(str(place), (row.minute, top), (2, -1), textcoords="offset points", va="top", fontsize=9, color=SOFT)
+        panel.text((row.start_minute + row.end_minute) / 2, 0.98, _letter(place), transform=panel.get_xaxis_transform(), ha="center", va="top", fontsize=9)
 
 
-def _key_lines(bands: pd.DataFrame | None, marks: pd.DataFrame | None, lang: str, most: int = 14) -> list[str]:
-    minute = text.choose(lang, "分", " min")
-    lines = [f"{_letter(place)}  {row.start_minute:.0f}–{row.end_minute:.0f}{minute}  {shown(row.label, limit=30)}"
+def _mark_kinds(marks: pd.DataFrame | None, most: int = 8) -> list[tuple[str, list[float]]]:
+    """Labels of marks with their minutes, those that come first first; the rarest beyond `most` are left out."""
+    if marks is None or marks.empty:
+        return []
+    ordered = marks.sort_values("minute", kind="stable")
+    kept = ordered["label"].value_counts(sort=True).head(most).index
+    return [(shown(label, limit=12), rows["minute"].tolist()) for label, rows in ordered.groupby("label", sort=False) if label in kept]
+
+
+def _fill_lanes(lanes: Axes, kinds: list[tuple[str, list[float]]], bands: pd.DataFrame | None) -> Axes:
+    _shade(lanes, bands)
+    for place, (_, at) in enumerate(kinds):
+        lanes.plot(at, [place] * len(at), "|", color=INK, markersize=8, markeredgewidth=1.3)
+    lanes.set_yticks(range(len(kinds)), [label for label, _ in kinds], fontsize=9)
+    lanes.set_ylim(len(kinds) - 0.4, -0.6)
+    return lanes
+
+
+def _key_lines(bands: pd.DataFrame | None, lang: str, most: int = 24) -> list[str]:
+    lines = [f"{_letter(place)} {row.start_minute:.0f}–{row.end_minute:.0f} {shown(row.label, limit=13)}"
              for place, row in enumerate(() if bands is None else bands.itertuples())]
-    lines += [f"{place}  {row.minute:.0f}{minute}  {shown(row.label, limit=30)}"
-              for place, row in enumerate(() if marks is None else marks.itertuples(), start=1)]
-    rest = len(lines) - most
-    return lines if rest <= 0 else [*lines[:most], text.choose(lang, f"另有 {rest} 处", f"and {rest} more")]
+    rest = len(lines) - most + 1
+    return lines if len(lines) <= most else [*lines[: most - 1], text.choose(lang, f"另有 {rest} 段", f"and {rest} more")]
 
 
 def history(

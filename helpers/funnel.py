@@ -27,6 +27,7 @@ SOURCE_METRICS = [
     "exposure_view_rate", "product_click_rate", "click_pay_rate", "room_conversion", "view_order_rate_times",
     "avg_watch_seconds", "uv_value", "ad_roi",
 ]
+MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation")
 PRODUCT_METRICS = [
     "item_click_rate", "item_click_pay_rate", "item_exposure_pay_rate", "item_exposure_value", "item_customer_price",
 ]
@@ -401,10 +402,13 @@ def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> 
     return (known.zh, known.en) if known else ("讲解", "Explanation")
 
 
-def marks(cues: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """What floor control did beside explaining (coupons, lucky bags, prompts …): minute, kind, label_zh, label_en."""
+def marks(cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] = MARKS) -> pd.DataFrame:
+    """What floor control did beside explaining, of the kinds asked for: one row per cue.
+
+    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and many viewers notice.
+    """
     words = reference.terms()["cue_kind"]
-    rows = cues[~cues["kind"].isin(["explain_start", "explain_end"])].sort_values("at", kind="stable")
+    rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
     return pd.DataFrame({
         "minute": elapsed(rows["at"], started_at), "kind": rows["kind"],
         "label_zh": [words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]],
@@ -538,6 +542,21 @@ def source_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, conf
         )
         for row in told.itertuples()
     ]
+
+
+def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, object]]:
+    """One fact of paid traffic, where sources are marked as paid: its share of visits and of paid amount, and its own return."""
+    kinds = table.set_index("is_paid")
+    if "paid" not in kinds.index or not np.isfinite(kinds.loc["paid", "visit_share"]):
+        return []
+    paid, money = kinds.loc["paid"], kinds.loc["paid", ["paid_amount", "ad_cost"]]
+    zh, en = ([text.money(amount, lang, currency) for amount in money] for lang in ("zh", "en"))
+    visits, amount, own = text.percent(paid["visit_share"]), text.percent(paid["paid_share"]), text.number(paid["ad_roi"], "en", 2)
+    return [findings.make(
+        notebook=NOTEBOOK, dimension="traffic", metric="ad_roi", slice="is_paid=paid", verdict="not_comparable", value=paid["ad_roi"],
+        sentence_zh=f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，带来支付 {zh[0]}，自身ROI {own}。",
+        sentence_en=f"Paid sources are {visits} of source visits and {amount} of paid amount: {en[1]} spent, {en[0]} paid, a return of their own of {own}.",
+    )]
 
 
 def product_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6) -> list[dict[str, object]]:

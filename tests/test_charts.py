@@ -247,5 +247,13 @@ def test_any_label_fits_in_two_lines_and_in_the_font(label):
     assert all(ord(mark) in charts._characters() for line in lines for mark in line)
 
 
+def test_marks_of_one_kind_share_a_number_and_a_line_of_the_key():
+    frame = pd.DataFrame({"minute": range(60), "online": 5.0})
+    marks = pd.DataFrame({"minute": [40, 10, 20], "label": ["bag", "coupon", "bag"]})
+    axes = charts.minutes(frame, marks=marks, lang="en")
+    assert axes.get_xlabel().splitlines()[1:] == ["1  10 min  coupon", "2  20, 40 min  bag"]
+    assert sorted(one.get_text() for one in axes.texts) == ["1", "2", "2"]
+
+
 def test_long_names_are_cut_in_the_key_of_the_minutes():
     assert LONG[:10] in draw("minutes").figure.axes[-1].get_xlabel()

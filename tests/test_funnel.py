@@ -196,6 +196,13 @@ def test_paid_and_organic_add_visits_and_never_give_an_interval():
     assert table["visit_share"].sum() == pytest.approx(1)
 
 
+def test_paid_traffic_is_stated_with_its_own_return():
+    (fact,) = funnel.paid_findings(funnel.paid_and_organic(sources(), REGISTRY), currency="CNY")
+    assert fact["value"] == 3 and "30.0%" in fact["sentence_zh"] and "15.0%" in fact["sentence_en"]
+    unmarked = sources().assign(is_paid=pd.array([None] * 4, dtype="boolean"))
+    assert funnel.paid_findings(funnel.paid_and_organic(unmarked, REGISTRY), currency="CNY") == []
+
+
 def products() -> pd.DataFrame:
     return pd.DataFrame({
         "session_id": "S", "product_id": ["p1", "p2", "p3", "p1"], "sku_id": [np.nan, np.nan, np.nan, "k1"],
@@ -296,6 +303,7 @@ def test_without_log_and_rundown_there_are_no_spans():
 def test_marks_are_what_floor_control_did_beside_explaining():
     shown = funnel.marks(cues((minute(9), "coupon", "p1"), (minute(3), "explain_start", "p1"), (minute(5), "lucky_bag", np.nan)), START)
     assert shown[["minute", "label_en"]].to_numpy().tolist() == [[5, "Lucky bag"], [9, "Coupon"]]
+    assert funnel.marks(cues((minute(1), "follow_prompt", "p1")), START).empty
 
 
 def test_a_span_sums_its_minutes_and_sets_money_against_people_online():
