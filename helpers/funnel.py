@@ -331,14 +331,16 @@ def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
 
+    Rows within one minute are taken together: people online averaged, everything else added up.
+
     Columns: minute (elapsed), at, those of CURVES, click_rate (product click users ÷ people online: the minute curve's
     own definition, which is not the session's click rate).
     """
-    ordered = minutes.sort_values("at", kind="stable", ignore_index=True)
-    online = ordered["online"].where(ordered["online"] > 0)
-    return ordered[["at", *CURVES]].assign(
-        minute=elapsed(ordered["at"], started_at), click_rate=ordered["product_click_users"] / online
-    )[["minute", "at", *CURVES, "click_rate"]]
+    rows = minutes.sort_values("at", kind="stable").assign(minute=lambda t: elapsed(t["at"], started_at)).groupby("minute")
+    flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
+    made = flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
+    clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
+    return made[["minute", "at", *CURVES]].assign(click_rate=clicked)
 
 
 def bands(

@@ -248,6 +248,13 @@ def test_minutes_count_from_the_minute_of_the_start_and_gaps_stay_gaps():
     assert table["click_rate"].tolist() == pytest.approx([0.1, 0.1, 0.1, np.nan], nan_ok=True)
 
 
+def test_rows_within_a_minute_are_taken_together():
+    halves = pd.concat([curve(), curve().assign(at=lambda t: t["at"] + pd.Timedelta("30s"), online=lambda t: t["online"] + 20)])
+    table = funnel.profile(halves, START)
+    assert table["minute"].tolist() == [0, 1, 2, 4] and table["online"].tolist() == [60, 90, 110, 10]
+    assert table["orders"].tolist() == [0, 4, 8, 2]
+
+
 def test_minutes_go_on_past_midnight():
     table = funnel.profile(curve().assign(at=lambda t: t["at"] + pd.Timedelta(hours=4)), START)
     assert table["minute"].tolist() == [240, 241, 242, 244]
