@@ -489,6 +489,24 @@ def answered_within(
     })
 
 
+def responses(
+    queues: Mapping[str, tuple[pd.DataFrame, str, tuple[float, ...]]], *, as_of: pd.Timestamp,
+) -> pd.DataFrame:
+    """First response of several queues: one row per queue x mark, empty queues left out.
+
+    `queues` maps a name to its cases, the column of their start and the marks in seconds. Columns: queue, n, answered,
+    median (seconds), seconds (the mark), rate (answered within it), ci_lower, ci_upper.
+    """
+    parts = []
+    for name, (cases, opened, marks) in queues.items():
+        if len(cases):
+            found = first_response(cases, as_of=as_of, opened=opened)
+            within = answered_within(cases, as_of=as_of, opened=opened, marks=marks)
+            parts.append(within.assign(queue=name, answered=found.answered, median=found.median))
+    columns = ["queue", "n", "answered", "median", "seconds", "rate", "ci_lower", "ci_upper"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 # ----------------------------------------------------------------------------------------------------------- profit
 
 

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import causes, findings, planfile, reference, text
+from helpers import causes, compare, findings, planfile, reference, text
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
+MOST_SUSPECTED = 3
+SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
 STAGES = ("preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing")
 PROBLEM_COLUMNS = [
-    "rank", "problem", "zh", "en", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
+    "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
 ]
+NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
 BOTH = ("problem", "evidence", "cause", "action")
 
 
@@ -44,21 +47,43 @@ def _stages_overlap(problem: reference.Problem, stage: object) -> bool:
 def _notes_on(problem: reference.Problem, notes: pd.DataFrame) -> pd.DataFrame:
     """The team's notes that speak of a problem: those of its dimension that name no other stage."""
     same = notes[notes["dimension"] == problem.dimension]
-    return same[[_stages_overlap(problem, stage) for stage in same["stage"]]]
+    return same[np.array([_stages_overlap(problem, stage) for stage in same["stage"]], dtype=bool)]
+
+
+def suspicions(verdicts: pd.DataFrame, session: pd.Series, *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+    """Metrics on the bad side of their baseline that the history cannot tell from chance, where money hangs on them.
+
+    One row per such metric shaped as a finding (id ""), by money at stake times (1 - p), largest first; only where
+    half or more of ordinary sessions lie nearer to the baseline (p at most 0.5). They are no findings: they say where
+    to look, and become actions only where the records support a cause. `verdicts` is that of notebook 03.
+    """
+    if verdicts.empty:
+        return findings.frame([])
+    unsure = verdicts[(verdicts["verdict"] == "cannot_tell") & (verdicts["p_value"] <= 0.5)].reset_index(drop=True)
+    money = compare.money_at_stake(unsure, session, registry)
+    made = unsure.assign(money_at_stake=money, weight=money * (1 - unsure["p_value"])).dropna(subset=["weight"])
+    made = made[made["metric"].map(lambda name: registry[name].denominator is not None)].sort_values(["weight", "metric"], ascending=[False, True])
+    shaped = made.rename(columns={"group": "dimension", "lower": "ci_lower", "upper": "ci_upper"}).assign(id="", slice="", notebook="03_compare")
+    return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
 
 def problems(
-    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], notes: pd.DataFrame, *, registry: Mapping[str, reference.Metric],
+    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], notes: pd.DataFrame, *, suspected: pd.DataFrame,
+    registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per playbook problem that a worse finding points to.
 
-    Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
+    After them up to `MOST_SUSPECTED` of `suspected` (`suspicions`), certainty "suspected" instead of "found". Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
     certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
     amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
     """
-    bad = found[(found["verdict"] == "worse") & [_stands_alone(metric, playbook, registry) for metric in found["metric"]]]
-    rows = []
+    worse = found[found["verdict"] == "worse"]
+    alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
+    certain, rows = worse[alone], []
+    named = {_problem_of(metric, playbook) for metric in certain["metric"]}
+    hinted = suspected[np.array([_problem_of(metric, playbook) not in named for metric in suspected["metric"]], dtype=bool)].head(MOST_SUSPECTED)
+    bad = pd.concat([certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True)
     for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
         ordered = group.assign(whole=group["slice"].fillna("") == "").sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
         lead, problem = ordered.iloc[0], playbook.get(name)
@@ -67,16 +92,17 @@ def problems(
         worse = {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"} if metric else {"zh": lead["metric"], "en": lead["metric"]}
         rows.append({
             **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
-            "zh": problem.zh if problem else worse["zh"], "en": problem.en if problem else worse["en"],
+            "zh": (problem.zh if problem else worse["zh"]) + SUSPECTED["zh"] * (lead["certainty"] == "suspected"),
+            "en": (problem.en if problem else worse["en"]) + SUSPECTED["en"] * (lead["certainty"] == "suspected"),
             "dimension": problem.dimension if problem else lead["dimension"], "slice": lead["slice"] if isinstance(lead["slice"], str) else "",
             "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
-            "findings": ",".join(ordered["id"]), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
+            "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
     made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
     sure = 1 - made["p_adjusted"].astype(float).fillna(0.5)
     keyed = made.assign(
-        outcome=made["dimension"].eq(OUTCOME), weight=-made["money_at_stake"].astype(float) * sure, p=made["p_adjusted"].astype(float),
-    ).sort_values(["outcome", "weight", "p", "problem"], na_position="last", kind="stable")
+        unsure=made["certainty"].eq("suspected"), outcome=made["dimension"].eq(OUTCOME), weight=-made["money_at_stake"].astype(float) * sure, p=made["p_adjusted"].astype(float),
+    ).sort_values(["unsure", "outcome", "weight", "p", "problem"], na_position="last", kind="stable")
     return keyed[PROBLEM_COLUMNS].assign(rank=range(1, len(keyed) + 1)).reset_index(drop=True)
 
 
@@ -85,7 +111,7 @@ def check_notes(
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note, columns role, stage, dimension, problem, severity, verdict, matched.
 
-    borne_out: a problem of that dimension (and stage) was found, named in `matched`; not_borne_out: its metrics were
+    borne_out: a problem of that dimension (and stage) was found, named in `matched`; hinted: one is only suspected; not_borne_out: its metrics were
     compared and none was worse; not_measurable: none of its metrics could be compared. `found` is `problems`.
     """
     compared = set(verdicts.loc[verdicts["verdict"].isin(["better", "worse", "cannot_tell"]), "metric"]) if len(verdicts) else set()
@@ -93,8 +119,9 @@ def check_notes(
     for note in notes.itertuples():
         meant = {name: problem for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)}
         hits = [name for name in found["problem"] if name in meant]
+        sure = found.loc[found["problem"].isin(hits), "certainty"].eq("found").any()
         measured = any(metric in compared for problem in meant.values() for metric in problem.metrics)
-        verdict = "borne_out" if hits else "not_borne_out" if measured else "not_measurable"
+        verdict = ("borne_out" if sure else "hinted") if hits else "not_borne_out" if measured else "not_measurable"
         rows.append({"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem,
                      "severity": note.severity, "verdict": verdict, "matched": ",".join(hits)})
     return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched"])
@@ -138,9 +165,14 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
-def _chosen_causes(judged: pd.DataFrame) -> list[dict[str, object]]:
-    """The causes that become actions: supported ones, else the problem itself with its cause still to be found."""
+def _chosen_causes(judged: pd.DataFrame, certainty: str) -> list[dict[str, object]]:
+    """The causes that become actions: supported ones, else the problem itself with its cause still to be found.
+
+    A suspected problem without a supported cause gives no action.
+    """
     supported = judged[judged["verdict"] == "supported"].head(MOST_ACTIONS).to_dict("records")
+    if not supported and certainty == "suspected":
+        return []
     return supported or [{"cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}]
 
 
@@ -151,14 +183,14 @@ def draft(
     """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
 
     Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
-    general action stands with the cause still to be found. The money of a problem stands on its first line only.
+    general action stands with the cause still to be found (for a suspected problem: no action). The money of a problem stands on its first line only.
     `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
     """
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     rows = []
     for _, problem in found[found["problem"].isin(list(playbook))].iterrows():
         entry = playbook[problem["problem"]]
-        for place, cause in enumerate(_chosen_causes(judged[judged["problem"] == problem["problem"]])):
+        for place, cause in enumerate(_chosen_causes(judged[judged["problem"] == problem["problem"]], problem["certainty"])):
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
                 "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "", "metric": entry.verify,
@@ -269,6 +301,13 @@ def scorecard(
         for role, card in roles.items() for line in card.metrics if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
     ]
     return pd.DataFrame(rows, columns=["role", "metric", "zh", "en", *wanted[1:], "shared", "addition", "note_zh", "note_en"])
+
+
+def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:
+    """The session's refund rate against the same age (a finding of notebook 05) as a row for `scorecard`."""
+    own = found[(found["metric"] == "refund_rate_orders") & (found["slice"].fillna("") == "")]
+    renamed = own.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
+    return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(drop=True)
 
 
 def verification_findings(checked: pd.DataFrame, sentences: Mapping[str, tuple[str, str]], plans: pd.DataFrame, *, notebook: str) -> pd.DataFrame:

@@ -225,6 +225,26 @@ def verify(
     return made.astype(dict.fromkeys(numbers, "float64"))
 
 
+def for_table(checked: pd.DataFrame, registry: dict[str, reference.Metric], *, lang: str, currency: str = "CNY") -> pd.DataFrame:
+    """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
+
+    Columns: action, verify, before, after, expected, effect, effect_lower (the whole
+    interval), n_before, n_after, plan_verdict.
+    """
+    rows = []
+    for _, row in checked.iterrows():
+        metric = registry.get(row["metric"])
+        unit, decimals = (metric.unit, metric.decimals) if metric else ("score", 2)
+        rows.append({
+            "action": row["action"], "verify": row["metric"],
+            **{name: text.value(row[name], unit, lang, decimals=decimals, currency=currency) for name in ("before", "after", "expected")},
+            "effect": text.signed(row["effect"], "percent", lang),
+            "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,
+            "n_before": row["n_before"], "n_after": row["n_after"], "plan_verdict": row["verdict"],
+        })
+    return pd.DataFrame(rows, columns=["action", "verify", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "plan_verdict"])
+
+
 def sentence(row: pd.Series, registry: dict[str, reference.Metric], *, lang: str, currency: str = "CNY") -> str:
     """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
     said = text.label(reference.terms()["plan_verdict"][row["verdict"]], lang)
