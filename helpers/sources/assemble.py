@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import NamedTuple
@@ -115,11 +116,12 @@ def _sub_rows(block: Block) -> pd.Series:
 
 
 def _sub_headers(block: Block) -> pd.Series:
-    none = pd.Series(False, index=block.rows.index)
-    rule = block.export.sub_rows
-    if rule is None or rule.header is None or block.rows.empty:
-        return none
-    return _sub_rows(block) & block.rows.apply(lambda column: parse.words(column).map(normal, na_action="ignore") == normal(rule.header)).any(axis=1)
+    sub, rule = _sub_rows(block), block.export.sub_rows
+    if rule is None or rule.header is None or not sub.any():
+        return sub & False
+    name = normal(rule.header)
+    named = [any(isinstance(cell, str) and normal(cell) == name for cell in row) for row in block.rows[sub].to_numpy(dtype=object)]
+    return sub & pd.Series(named, index=block.rows.index[sub]).reindex(sub.index, fill_value=False)
 
 
 class _Cells:
@@ -347,15 +349,20 @@ def _from_name(file: str, export: Export, group: str) -> str | None:
 
 
 def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timestamp:
-    """When a file was exported, as its name says: the group `as_of` of `file_name`, or a leading epoch; else missing."""
+    """When a file was exported, as its name says: the group `as_of` of `file_name`, a leading epoch, a last 14 digits; else missing."""
     stamp = _from_name(file, export, "as_of") if export else None
     if stamp is None:
-        epoch = re.match(r"(1\d{9})_", file.rsplit("/", 1)[-1])
-        stamp = epoch[1] if epoch else None
+        stamped = re.match(r"(1\d{9})_", file) or re.search(r"[_-](20\d{12})\.\w+$", file)
+        stamp = stamped[1] if stamped else None
     if stamp is None:
         return pd.NaT
-    if re.fullmatch(r"20\d{12}", stamp):
-        stamp = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[8:10]}:{stamp[10:12]}:{stamp[12:]}"
+    if re.fullmatch(r"20\d{6}(?:\d{6})?", stamp):
+        stamp = pd.to_datetime(stamp, format="%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d").isoformat(" ")
+    return _moment(stamp, timezone)
+
+
+@functools.lru_cache(maxsize=256)
+def _moment(stamp: str, timezone: str) -> pd.Timestamp:
     return parse.times(pd.Series([stamp], dtype="str"), timezone=timezone).values.iloc[0]
 
 

@@ -204,16 +204,21 @@ def impossible(values: pd.Series, kind: str) -> pd.Series:
 
 def _thousands(found: pd.Series) -> str:
     """Which mark groups thousands in this column: "." as in Rp9.467.316 (or with a decimal comma), or ","."""
-    comma_groups = found.str.contains(r"\d,\d{3}(?:[,.]|\D*$)", regex=True, na=False).any()
-    dots = found.str.contains(r"\d\.\d{3}\.\d{3}|\d\.\d{3},\d", regex=True, na=False).any()
-    decimal_comma = found.str.contains(r"\d,\d{1,2}\D*$", regex=True, na=False).any() and not comma_groups
-    return "." if dots or decimal_comma or (currency(found) in _DOT_THOUSANDS and not comma_groups) else ","
+    written = "\n".join(found.dropna().unique())
+    comma_groups = re.search(r"\d,\d{3}(?:[,.]|\D*$)", written, re.MULTILINE)
+    if re.search(r"\d\.\d{3}\.\d{3}|\d\.\d{3},\d", written):
+        return "."
+    decimal_comma = re.search(r"\d,\d{1,2}\D*$", written, re.MULTILINE)
+    return "." if not comma_groups and (decimal_comma or currency(found) in _DOT_THOUSANDS) else ","
+
+
+_SIGN = re.compile(rf"^[-+]?[ ]*({_CURRENCY})[ ]*[-+\d.]|\d[ ]*({_CURRENCY})$", re.IGNORECASE | re.MULTILINE)
 
 
 def currency(found: pd.Series) -> str | None:
     """The ISO code of the first sign of money in a column of text, or None."""
-    sample = found.dropna().head(200).str.lower().str.extract(rf"^[-+]?\s*({_CURRENCY})\s*[-+\d.]|\d\s*({_CURRENCY})$").stack().dropna()
-    return CURRENCIES[sample.iloc[0]] if len(sample) else None
+    sign = _SIGN.search("\n".join(found.dropna().head(200)))
+    return CURRENCIES[(sign[1] or sign[2]).lower()] if sign else None
 
 
 def _figures(found: pd.Series, *, style: str, kind: str, factor: float, divisor: float) -> tuple[pd.Series, pd.Series]:
@@ -339,22 +344,23 @@ def _localised(naive: pd.Series, timezone: str) -> pd.Series:
 
 def _moments(keys: pd.Series, *, timezone: str, order: DayOrder | None) -> pd.Series:
     """Distinct texts of times as zone-aware times; missing where a text is none."""
-    made = pd.Series(pd.NaT, index=keys.index, dtype=pd.DatetimeTZDtype("us", timezone))
     year_first = keys.str.extract(_YMD)
-    made = made.fillna(_assembled(year_first[[0, 1, 2, 4, 5, 6]], half=year_first[3].fillna(year_first[7]), zone=year_first[8], timezone=timezone))
+    half = year_first[3].fillna(year_first[7])
+    made = _assembled(year_first[[0, 1, 2, 4, 5, 6]], half=half, zone=year_first[8], timezone=timezone)
     if order in ("day", "month"):
         parts = keys.str.extract(_DMY)
         day, month = (0, 1) if order == "day" else (1, 0)
         made = made.fillna(_assembled(parts[[2, month, day, 3, 4, 5]], half=parts[6], zone=None, timezone=timezone))
-    return made.fillna(_serials(keys, timezone))
+    return made.fillna(_serials(keys, timezone)) if made.isna().any() else made
 
 
 def _assembled(parts: pd.DataFrame, *, half: pd.Series, zone: pd.Series | None, timezone: str) -> pd.Series:
     frame = parts.apply(pd.to_numeric).set_axis(["year", "month", "day", "hour", "minute", "second"], axis=1)
     frame[["hour", "minute", "second"]] = frame[["hour", "minute", "second"]].fillna(0)
-    late = half.str.lower().isin({"pm", "下午", "晚上", "中午"}) & (frame["hour"] < 12)
-    early = half.str.lower().isin({"am", "上午", "凌晨"}) & (frame["hour"] == 12)
-    frame["hour"] = frame["hour"] + 12 * late - 12 * early
+    if half.notna().any():
+        late = half.str.lower().isin({"pm", "下午", "晚上", "中午"}) & (frame["hour"] < 12)
+        early = half.str.lower().isin({"am", "上午", "凌晨"}) & (frame["hour"] == 12)
+        frame["hour"] = frame["hour"] + 12 * late - 12 * early
     naive = pd.to_datetime(frame, errors="coerce").astype("datetime64[us]")
     made = _localised(naive, timezone)
     if zone is None or zone.isna().all():
