@@ -223,27 +223,25 @@ def formula(
 
 
 def usual_effects(
-    sessions: pd.DataFrame, columns: Sequence[str], hours: float, *, confidence: float = 0.95
+    sessions: pd.DataFrame, columns: Sequence[str], before: pd.Series, after: pd.Series, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """How large each step's contribution is between ordinary sessions: what a contribution must leave to mean anything.
+    """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
 
-    Each comparable session is split against the others, scaled to `hours`; the bounds are the t prediction interval of
-    these contributions, widened so that all steps together hold the confidence (Bonferroni). One row per step in order:
-    usual_lower, usual_upper, n. `nan` with fewer than three sessions.
+    Each step's own value has a t prediction interval from the comparable sessions (totals per hour, on the log scale),
+    widened so that all steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1, V0) ln(bound /
+    baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where
+    there is no sale on one side.
     """
-    found = []
-    for place in range(len(sessions)):
-        own = sessions.iloc[[place]]
-        rest = sessions.drop(sessions.index[place])
-        if len(rest) < 2:
-            continue
-        x0, x1 = (factors(baseline_session(part, columns, hours), columns) for part in (rest, own))
-        found.append(lmdi(*_undefined_as_unchanged(x0, x1)))
-    bounds = [
-        stats.prediction_interval([effects[k] for effects in found], confidence=1 - (1 - confidence) / len(columns), log=False)
-        for k in range(len(columns))
-    ]
-    return pd.DataFrame({"usual_lower": [b.lower for b in bounds], "usual_upper": [b.upper for b in bounds], "n": len(found)})
+    past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(len(sessions), len(columns))
+    past[:, 0] *= (after["duration_seconds"] / sessions["duration_seconds"]).to_numpy(float)
+    start, end = before[columns[-1]], after[columns[-1]]
+    scale = logarithmic_mean(end, start) if start > 0 and end > 0 and len(sessions) > 2 else np.nan
+    level = 1 - (1 - confidence) / len(columns)
+    bounds = [stats.prediction_interval(past[:, place], confidence=level) for place in range(len(columns))]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        base = np.log(factors(before, columns))
+        lower, upper = (scale * (np.log([edge[k] for edge in bounds]) - base) for k in (1, 2))
+    return pd.DataFrame({"usual_lower": lower, "usual_upper": upper, "n": [edge.n for edge in bounds]})
 
 
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
@@ -426,7 +424,8 @@ def stands_out(
     surest slice that leaves its range is then kept out of the others, who would else look better for it, and so on.
     One row per slice of this session: the slice, weight, value, rate, expected (its usual relation times the others' rate
     today), lower, upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices),
-    gap (expected - rate), verdict. Fewer than five expected events, or too few sessions, give no verdict.
+    gap (expected - rate), verdict. Fewer than five expected events, or too few sessions, give no verdict; of two slices it
+    cannot be told which one moved.
     """
     rows = rows[rows["session_id"].isin({session_id, *chosen})]
     columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]

@@ -369,3 +369,39 @@ def test_session_named_wrongly_is_a_key_error():
         comparable(sessions_of({}), "nope")
     alone = compare.basis(comparable(sessions_of({}), "s0"), THRESHOLDS)
     assert (alone.rung, alone.n, alone.strength) == ("none", 0, "none")
+
+
+# ----------------------------------------------------------------------------------------------------- what is said
+
+
+def test_the_family_is_one_metric_a_problem_that_the_session_has():
+    sessions = sessions_of({}, {})
+    names = compare.family(scaled(sessions), "s1", reference.playbook())
+    assert names[0] == "paid_amount" and "viewers" in names and len(names) == len(set(names)) <= len(reference.playbook()) + 1
+    gone = scaled(sessions).query("metric != 'viewers'")
+    assert "viewers" not in compare.family(gone, "s1", reference.playbook())
+
+
+def test_findings_say_what_the_verdicts_say():
+    rows = [{"pay_users": 400.0 + number, "paid_amount": 40_000.0 + 90 * number} for number in range(6)]
+    sessions = sessions_of(*[{**row, "at": f"2026-09-0{number + 1} 20:00"} for number, row in enumerate(rows)],
+                           {"at": "2026-09-08 20:00", "pay_users": 100.0, "paid_amount": 9_000.0})
+    chosen = comparable(sessions, "s6")
+    ground, table = compare.basis(chosen, THRESHOLDS), judged(sessions)
+    table = table.assign(money_at_stake=compare.money_at_stake(table, sessions.iloc[-1], REGISTRY))
+    found = compare.to_findings(table, ground, registry=REGISTRY).set_index("metric")
+    row = found.loc["room_conversion"]
+    assert row["verdict"] == "worse" and row["money_at_stake"] > 0
+    for words in ("1.00%", "4.03%", "变差"):
+        assert words in row["sentence_zh"]
+    assert "Worse" in row["sentence_en"] and not found["sentence_en"].str.contains("nan").any()
+    assert found.loc[found["verdict"] != "worse", "money_at_stake"].isna().all()
+    zh, en = compare.summary(table, ground)
+    assert str(len(table)) in zh and str(len(table)) in en
+    assert "不下结论" in compare.summary(table, ground._replace(strength="none", n=2))[0]
+
+
+def test_ranges_carry_no_verdict():
+    sessions = sessions_of({}, {}, {}, {})
+    found = compare.ranges(scaled(sessions), "s3", ["s0", "s1", "s2"], registry=REGISTRY, thresholds=THRESHOLDS)
+    assert "verdict" not in found and "p_value" not in found and {"lower", "upper", "baseline"} <= set(found.columns)

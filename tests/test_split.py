@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import reference, split
+from helpers import findings, reference, split
 
 REGISTRY = reference.metrics()
 positive = st.floats(0.01, 1e4)
@@ -223,24 +223,26 @@ def test_waterfall_leads_from_the_baseline_to_the_session():
 
 
 def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
-    """Of 60 quiet sessions about 5 % of the contributions leave the usual range; a halved step leaves it and is the largest."""
+    """Of 60 quiet sessions at most one in ten has any step outside the usual range; a broken step leaves it and is the largest."""
     outside, found = [], 0
     for seed in range(60):
         rows = account(13, seed=100 + seed)
-        usual = split.usual_effects(rows.iloc[1:], STEPS, 4.0)
         before = split.baseline_session(rows.iloc[1:], STEPS, 4.0)
+        usual = split.usual_effects(rows.iloc[1:], STEPS, before, rows.iloc[0])
         steps = split.with_usual(split.formula(before, rows.iloc[0], STEPS, registry=REGISTRY), usual)
-        outside.append(steps["unusual"].mean())
+        outside.append(steps["unusual"].any())
         hurt = rows.iloc[0].copy()
         hurt[list(STEPS[4:])] = hurt[list(STEPS[4:])] * 0.55
+        usual = split.usual_effects(rows.iloc[1:], STEPS, before, hurt)
         steps = split.with_usual(split.formula(before, hurt, STEPS, registry=REGISTRY), usual).set_index("factor")
         found += steps["contribution"].idxmin() == "click_create_rate" and steps.loc["click_create_rate", "unusual"]
-    assert 0.01 <= np.mean(outside) <= 0.09
-    assert found >= 55
+    assert np.mean(outside) <= 0.1
+    assert found >= 54
 
 
 def test_usual_effects_need_three_sessions():
-    assert split.usual_effects(account(2), STEPS, 4.0)["usual_lower"].isna().all()
+    two = account(2)
+    assert split.usual_effects(two, STEPS, split.baseline_session(two, STEPS, 4.0), two.iloc[0])["usual_lower"].isna().all()
 
 
 # ------------------------------------------------------------------------------------------------ slices: mix and rate
@@ -362,6 +364,84 @@ def test_typical_slices_are_sums_over_sessions_of_the_same_length():
     rows = pd.DataFrame({"session_id": ["a", "a", "b", "x"], "source": ["搜索", "关注", "搜索", "搜索"], "viewers": [10.0, 20.0, 50.0, 999.0]})
     found = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")["viewers"]
     assert found.to_dict() == {"搜索": 120.0, "关注": 40.0}
+
+
+def evenings(rng: np.random.Generator, sessions: int, hurt: str | None = None) -> pd.DataFrame:
+    """Six sources over some sessions: good and bad evenings (sd .3 for all alike), sources differ by .1; the last may be hurt."""
+    rows = []
+    for number in range(sessions):
+        mood = rng.normal(0, 0.3)
+        for place, rate in enumerate([.02, .03, .04, .02, .03, .05]):
+            last = number == sessions - 1 and hurt == f"s{place}"
+            people = int(4_000 * np.exp(rng.normal(0, 0.2)))
+            odds = rate * np.exp(mood + rng.normal(0, 0.1)) * (0.5 if last else 1)
+            rows.append((f"e{number}", f"s{place}", people, rng.binomial(people, min(odds, 0.9))))
+    return pd.DataFrame(rows, columns=["session_id", "source", "viewers", "pay_users"])
+
+
+LIMITS = reference.thresholds()
+
+
+def told(rows: pd.DataFrame) -> pd.DataFrame:
+    ids = list(dict.fromkeys(rows["session_id"]))
+    return split.stands_out(rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS)
+
+
+def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
+    """Twenty evenings that differ by 30 %: the halved source is named nearly every time, others hardly ever."""
+    named, others = 0, 0
+    for seed in range(20):
+        found = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")["verdict"]
+        named += found["s2"] == "worse"
+        others += found.drop("s2").isin(["better", "worse"]).sum()
+    assert named >= 18 and others <= 5
+
+
+def test_quiet_sources_seldom_stand_out():
+    any_of_them = [told(evenings(np.random.default_rng(100 + seed), 10))["verdict"].isin(["better", "worse"]).any() for seed in range(40)]
+    assert np.mean(any_of_them) <= 0.2
+
+
+def test_a_slice_with_little_history_or_few_events_gets_no_verdict():
+    rows = evenings(np.random.default_rng(1), 3)
+    assert set(told(rows)["verdict"]) == {"not_comparable"}
+    few = evenings(np.random.default_rng(1), 8).assign(pay_users=lambda f: f["pay_users"].where(f["source"] != "s1", 0))
+    assert told(few).set_index("source").loc["s1", "verdict"] == "not_comparable"
+    assert told(rows[rows["session_id"] != "e2"].assign(session_id="e0")).shape[0] == 6
+    assert split.stands_out(rows, "unknown", ["e0"], "source", "viewers", "pay_users", thresholds=LIMITS).empty
+
+
+def test_expected_is_the_usual_relation_times_the_others_today():
+    rows = pd.DataFrame(
+        [(f"e{n}", s, 10_000.0, x) for n, pair in enumerate([(200, 100), (400, 200), (300, 150), (210, 100), (100, 200)]) for s, x in zip("ab", pair, strict=True)],
+        columns=["session_id", "source", "viewers", "pay_users"])
+    found = told(rows).set_index("source").loc["a"]
+    relation = np.exp(np.mean([np.log((x + .5) / (y + .5)) for x, y in [(200, 100), (400, 200), (300, 150), (210, 100)]]))
+    assert found["expected"] == pytest.approx(relation * 0.02) and found["p_value"] < 0.05
+    assert found["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
+    assert found["gap"] == pytest.approx(found["expected"] - 0.01)
+
+
+# ------------------------------------------------------------------------------------------------- what is said
+
+
+def test_findings_of_steps_and_slices_hold_their_numbers():
+    rows = account(9, seed=3)
+    before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
+    steps = split.with_usual(split.formula(before, after, STEPS, registry=REGISTRY), split.usual_effects(rows.iloc[1:], STEPS, before, after))
+    said = split.step_findings(steps, before["paid_amount"], after["paid_amount"], registry=REGISTRY)
+    assert len(said) == len(STEPS) and {line["verdict"] for line in said} <= {"better", "worse", "cannot_tell"}
+    slices_told = split.slice_findings(told(evenings(np.random.default_rng(2), 10, "s2")), "source", "room_conversion", {"s2": 90.0}, registry=REGISTRY)
+    assert slices_told[0]["slice"] == "s2" and slices_told[0]["money_at_stake"] > 0
+    frame = findings.frame([*said, *slices_told])
+    assert frame["sentence_zh"].str.len().min() > 10 and not frame["sentence_en"].str.contains("nan").any()
+    zh, en = split.argument(before["paid_amount"], after["paid_amount"], steps, [("来源", "sources", pd.DataFrame(columns=["contribution"]))])
+    assert zh.endswith("。") and en.endswith(".")
+
+
+def test_worth_of_a_slice_without_sales_is_that_of_all():
+    rows = pd.DataFrame({"source": ["a", "b"], "pay_users": [10.0, 0.0], "paid_amount": [900.0, 0.0]})
+    assert split.worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
 
 
 # ------------------------------------------------------------------------------------------- traffic or pitch, slices
