@@ -310,7 +310,7 @@ def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -
     Columns: session_id, n, refunded, rate. A young session may only be compared with others at the same age. Sessions
     whose refunds have no time are left out: how they stood at that age is not known.
     """
-    old = lines[(as_of - lines["paid_at"]) / DAY >= age_days]
+    old = lines[((as_of - lines["paid_at"]) / DAY >= age_days) & lines["session_id"].notna()]
     timed = old[~(old["refunded"] & old["refunded_at"].isna()).groupby(old["session_id"]).transform("any")]
     back = timed["refunded"] & ((timed["refunded_at"] - timed["paid_at"]) / DAY <= age_days)
     made = timed.assign(back=back).groupby("session_id", as_index=False).agg(n=("line_id", "size"), refunded=("back", "sum"))

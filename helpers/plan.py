@@ -6,7 +6,7 @@ where and how much come from evidence; who, why and how are proposals and marked
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -50,11 +50,13 @@ def _notes_on(problem: reference.Problem, notes: pd.DataFrame) -> pd.DataFrame:
     return same[np.array([_stages_overlap(problem, stage) for stage in same["stage"]], dtype=bool)]
 
 
-def suspicions(verdicts: pd.DataFrame, session: pd.Series, *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+def suspicions(
+    verdicts: pd.DataFrame, session: pd.Series, playbook: Mapping[str, reference.Problem], *, registry: Mapping[str, reference.Metric],
+) -> pd.DataFrame:
     """Metrics on the bad side of their baseline that the history cannot tell from chance, where money hangs on them.
 
-    One row per such metric shaped as a finding (id ""), by money at stake times (1 - p), largest first; only where
-    half or more of ordinary sessions lie nearer to the baseline (p at most 0.5). They are no findings: they say where
+    One row per such problem shaped as a finding (id ""), by money at stake times (1 - p), largest first; only where
+    half or more of ordinary sessions lie nearer to the baseline (p at most 0.5), and not for outcomes (sales). They are no findings: they say where
     to look, and become actions only where the records support a cause. `verdicts` is that of notebook 03.
     """
     if verdicts.empty:
@@ -62,7 +64,9 @@ def suspicions(verdicts: pd.DataFrame, session: pd.Series, *, registry: Mapping[
     unsure = verdicts[(verdicts["verdict"] == "cannot_tell") & (verdicts["p_value"] <= 0.5)].reset_index(drop=True)
     money = compare.money_at_stake(unsure, session, registry)
     made = unsure.assign(money_at_stake=money, weight=money * (1 - unsure["p_value"])).dropna(subset=["weight"])
-    made = made[made["metric"].map(lambda name: registry[name].denominator is not None)].sort_values(["weight", "metric"], ascending=[False, True])
+    named = made["metric"].map(lambda metric: _problem_of(metric, playbook))
+    steps = named.map(lambda name: name in playbook and playbook[name].dimension != OUTCOME).astype(bool)
+    made = made.assign(named=named)[steps].sort_values(["weight", "metric"], ascending=[False, True]).drop_duplicates("named")
     shaped = made.rename(columns={"group": "dimension", "lower": "ci_lower", "upper": "ci_upper"}).assign(id="", slice="", notebook="03_compare")
     return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
@@ -99,39 +103,62 @@ def problems(
             "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
     made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
-    sure = 1 - made["p_adjusted"].astype(float).fillna(0.5)
+    sure, unsure = 1 - made["p_adjusted"].astype(float).fillna(0.5), made["certainty"].eq("suspected")
+    weight = (-made["money_at_stake"].astype(float) * sure).mask(unsure, range(len(made)))  # suspicions come ranked
     keyed = made.assign(
-        unsure=made["certainty"].eq("suspected"), outcome=made["dimension"].eq(OUTCOME), weight=-made["money_at_stake"].astype(float) * sure, p=made["p_adjusted"].astype(float),
+        unsure=unsure, outcome=made["dimension"].eq(OUTCOME), weight=weight, p=made["p_adjusted"].astype(float),
     ).sort_values(["unsure", "outcome", "weight", "p", "problem"], na_position="last", kind="stable")
     return keyed[PROBLEM_COLUMNS].assign(rank=range(1, len(keyed) + 1)).reset_index(drop=True)
 
 
-def check_notes(
-    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame,
-) -> pd.DataFrame:
-    """Whether the data bear out what the team noted: one row per note, columns role, stage, dimension, problem, severity, verdict, matched.
+def _cause_meant(note: str, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], meant: list[str]) -> pd.Series | None:
+    """The judged cause that a note names by one of its words (the longest that occurs), or None."""
+    hits = [
+        (len(word), row) for _, row in judged[judged["problem"].isin(meant)].iterrows()
+        for cause in playbook[row["problem"]].causes if cause.id == row["cause"]
+        for word in cause.words if word.casefold() in note.casefold()
+    ]
+    return max(hits, key=lambda hit: (hit[0], causes.VERDICTS[::-1].index(hit[1]["verdict"])))[1] if hits else None
 
-    borne_out: a problem of that dimension (and stage) was found, named in `matched`; hinted: one is only suspected; not_borne_out: its metrics were
-    compared and none was worse; not_measurable: none of its metrics could be compared. `found` is `problems`.
+
+def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str], playbook: Mapping[str, reference.Problem]) -> tuple[str, str]:
+    """What the metrics of a note's dimension say: (verdict, problems matched)."""
+    hits = found[found["problem"].isin(meant)]
+    if len(hits):
+        return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(hits["problem"])
+    told = {said[metric] for name in meant for metric in playbook[name].metrics if metric in said}
+    return ("not_borne_out" if "better" in told else "cannot_tell" if "cannot_tell" in told else "not_measurable"), ""
+
+
+def check_notes(
+    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame,
+) -> pd.DataFrame:
+    """Whether the data bear out what the team noted: one row per note.
+
+    Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause), evidence_zh, evidence_en.
+    A note that names a cause of the playbook by its words is checked by that cause's evidence (`judged`, the causes of
+    all problems): supported is borne_out, not_supported not_borne_out. Any other by the metrics of its dimension and
+    stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better,
+    cannot_tell, or not_measurable where none could be compared.
     """
-    compared = set(verdicts.loc[verdicts["verdict"].isin(["better", "worse", "cannot_tell"]), "metric"]) if len(verdicts) else set()
+    said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []
     for note in notes.itertuples():
-        meant = {name: problem for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)}
-        hits = [name for name in found["problem"] if name in meant]
-        sure = found.loc[found["problem"].isin(hits), "certainty"].eq("found").any()
-        measured = any(metric in compared for problem in meant.values() for metric in problem.metrics)
-        verdict = ("borne_out" if sure else "hinted") if hits else "not_borne_out" if measured else "not_measurable"
-        rows.append({"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem,
-                     "severity": note.severity, "verdict": verdict, "matched": ",".join(hits)})
-    return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched"])
+        meant = [name for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)]
+        cause = _cause_meant(note.problem, judged, playbook, [name for name, problem in playbook.items() if problem.dimension == note.dimension])
+        verdict, matched = _note_verdict(meant, found, said, playbook)
+        if cause is not None and cause["verdict"] != "not_measurable":
+            verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
+        row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
+        rows.append({**row, **{f"evidence_{lang}": cause[f"evidence_{lang}"] if cause is not None else "" for lang in ("zh", "en")}})
+    return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])
 
 
 def judge_causes(
-    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, rules: Mapping[str, reference.Rule],
+    names: Iterable[str], playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, rules: Mapping[str, reference.Rule],
 ) -> pd.DataFrame:
-    """The causes of all problems found, in their order: one row per problem x cause, columns `causes.COLUMNS`."""
-    parts = [causes.judge(name, playbook[name], facts, rules=rules) for name in found["problem"] if name in playbook]
+    """The causes of the problems named, in their order: one row per problem x cause, columns `causes.COLUMNS`."""
+    parts = [causes.judge(name, playbook[name], facts, rules=rules) for name in names if name in playbook]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
 
 
@@ -187,10 +214,14 @@ def draft(
     `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
     """
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
-    rows = []
+    rows, planned = [], set()
     for _, problem in found[found["problem"].isin(list(playbook))].iterrows():
         entry = playbook[problem["problem"]]
-        for place, cause in enumerate(_chosen_causes(judged[judged["problem"] == problem["problem"]], problem["certainty"])):
+        chosen = _chosen_causes(judged[judged["problem"] == problem["problem"]], problem["certainty"])
+        # One cause of several problems (a stock-out, say) is one thing to do: it stands with the first of them.
+        new = [cause for cause in chosen if not cause["cause"] or cause["cause"] not in planned]
+        planned |= {cause["cause"] for cause in new}
+        for place, cause in enumerate(new):
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
                 "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "", "metric": entry.verify,
@@ -270,7 +301,7 @@ def five_w_two_h(
         ("Where", _where(problem, entry, found, lang), "evidence"),
         ("How much", _evidence(problem, registry, lang, currency) + stake, "evidence"),
         ("Who", _names(people, "role", lang), "proposed"), ("Why", _why(own, lang), "proposed"),
-        ("How", listed.join(lines[f"action_{lang}"]), "proposed"),
+        ("How", listed.join(lines[f"action_{lang}"]) or (text.label(entry.action, lang) if entry else ""), "proposed"),
     ]
     zh = {"What": "什么问题 What", "When": "何时 When", "Where": "何处 Where", "How much": "多大 How much", "Who": "谁 Who", "Why": "为何 Why", "How": "怎么做 How"}
     origin = {"evidence": text.choose(lang, "来自数据", "from the data"), "proposed": text.choose(lang, "建议，待确认", "proposed, to be confirmed")}

@@ -218,7 +218,10 @@ class Rule(_Entry):
 
 
 class Cause(_Entry):
-    """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do."""
+    """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
+
+    `words` are what a team note that means this cause says (断货, 发券): the note is then checked by its evidence.
+    """
 
     id: str
     zh: str
@@ -228,6 +231,7 @@ class Cause(_Entry):
     export: str | None = None
     role: Role | None = None
     action: Label | None = None
+    words: Many = []
 
     @model_validator(mode="after")
     def _evidence_or_export(self) -> Cause:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import compare, reference, text
+from helpers import aftersales, compare, metrics, reference, text
 
 FEWEST_BEFORE = 4
 MOST_BEFORE = 15  # further back an account is another account: hosts, seasons and prices change
@@ -174,6 +174,30 @@ def _verify_row(row: pd.Series, values: pd.DataFrame, sessions: pd.DataFrame, re
     if said == "cannot_tell":
         made["further_sessions"] = further_sessions(found, row["least_effect"], error=error)
     return made
+
+
+def gather(
+    sessions: pd.DataFrame, lines: pd.DataFrame, enquiries: pd.DataFrame, *, session_id: str, as_of: pd.Timestamp, registry: dict[str, reference.Metric],
+) -> pd.DataFrame:
+    """Every value that a plan may name, by session: one row per session_id x metric, columns session_id, metric, value.
+
+    Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at the age of the
+    session under review (a younger session always looks better), and the metrics of enquiries.
+    """
+    values = metrics.by_session(sessions, compare.comparable_metrics(registry), registry=registry)
+    parts = [compare.on_one_scale(values, sessions, registry)]
+    own = lines[lines["session_id"] == session_id]
+    if len(own):
+        age = ((as_of - own["paid_at"]) / aftersales.DAY).mean()
+        same = aftersales.rates_at_age(lines, age_days=age, as_of=as_of).rename(columns={"rate": "value"})
+        # The session itself is only about as old as its own mean age: its rate is the one so far.
+        now = pd.DataFrame({"session_id": [session_id], "value": [own["refunded"].mean()]})
+        parts.append(pd.concat([same[same["session_id"] != session_id], now]).assign(metric="refund_rate_orders"))
+    of_service = [name for name, metric in registry.items() if metric.table == "service"]
+    known = enquiries.dropna(subset=["session_id"])
+    if len(known) and of_service:
+        parts.append(metrics.evaluate(known, of_service, registry=registry, by="session_id"))
+    return pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True)
 
 
 def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
