@@ -252,8 +252,8 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
     zone = workspace.settings.timezone
     files = pd.concat([pd.read_parquet(folder / "files.parquet") for folder in readings], ignore_index=True)
     changed = pd.Series({path.name: pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC") for path in paths})
-    as_of = files["as_of"].fillna(files["file"].map(changed).dt.tz_convert(zone)) if len(files) else files["as_of"]
-    age = pd.Series(as_of.to_numpy(), index=files["file"]).groupby(level=0).max()
+    written = files["file"].map(changed).astype(files["as_of"].dtype)
+    age = files["as_of"].fillna(written).groupby(files["file"]).max()
     order = sorted(readings, key=lambda folder: (age[_file_of(folder)], folder.name))
     merged: dict[str, pd.DataFrame] = {}
     notes = []
