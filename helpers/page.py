@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 from helpers import charts, gate, reference, text
 from helpers.store import SENTINEL
 
+LAST = "01_clean"  # what readers of a report want last: where the data come from
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
@@ -63,10 +64,10 @@ def build(
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method. Same input, same bytes.
 
-    `first` comes from `summary.make`; `notebooks` are in the order of the page. What the page must not hold is found by
+    `first` comes from `summary.make`; `notebooks` are in order, but the part about the data comes last. What the page must not hold is found by
     `gate.check`, not here.
     """
-    parts = [part(name, notebook, lang) for name, notebook in notebooks.items()]
+    parts = [part(name, notebook, lang) for name, notebook in sorted(notebooks.items(), key=lambda item: item[0] == LAST)]
     bodies = _anchored([one.body for one in parts])
     parts = [one._replace(body=body) for one, body in zip(parts, bodies, strict=True)]
     anchors = {name for body in bodies for name in re.findall(r'id="(F[^"]+)"', body)}
@@ -74,7 +75,7 @@ def build(
     content = _environment().get_template("page.html.j2").render(
         lang=lang, t=lambda zh, en: text.choose(lang, zh, en), first=first, parts=parts, anchors=anchors,
         glossary=glossary(registry, words, lang), as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
-        versions=dict(versions or {}),
+        versions=dict(versions or {}), data_part="p01" if LAST in notebooks else "",
     )
     return _dressed(content, title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}", lang=lang, script="page.js")
 

@@ -83,8 +83,17 @@ def _rendered(drawn: Figure, kind: str) -> bytes:
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
+        _settle(drawn)
         drawn.savefig(buffer, format=kind, metadata=metadata, dpi=192 if kind == "png" else 96)
     return buffer.getvalue()
+
+
+def _settle(drawn: Figure) -> None:
+    """Lay the figure out once and round the places of its axes: the solver leaves dust that differs from run to run."""
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")
+    for axes in drawn.axes:
+        axes.set_position([round(side, 5) for side in axes.get_position().bounds])
 
 
 def _marks(drawn: Figure) -> int:

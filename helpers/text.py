@@ -50,7 +50,12 @@ def number(x: float, lang: str, decimals: int = 0) -> str:
         return f"{x / 1_000_000_000:,.2f}B"
     if lang == "en" and abs(x) >= 1_000_000:
         return f"{x / 1_000_000:,.2f}M"
-    return f"{x:,.{decimals}f}"
+    return _unsigned_zero(f"{x:,.{decimals}f}")
+
+
+def _unsigned_zero(words: str) -> str:
+    """What rounds to zero has no sign: sums of floats leave dust such as -0.0000000001."""
+    return words if any(digit in words for digit in "123456789") else words.removeprefix("-")
 
 
 def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = None) -> str:
@@ -59,7 +64,7 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
         return NOTHING
     shown = decimals if decimals is not None else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
     sign = "-" if x < 0 else ""
-    return f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}"
+    return _unsigned_zero(f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}")
 
 
 def percent(x: float, decimals: int = 1) -> str:
@@ -67,7 +72,7 @@ def percent(x: float, decimals: int = 1) -> str:
     if x is None or not math.isfinite(x):
         return NOTHING
     shown = decimals if x == 0 or abs(x) >= 0.01 else max(decimals, 2)
-    return f"{100 * x:,.{shown}f}%"
+    return _unsigned_zero(f"{100 * x:,.{shown}f}%")
 
 
 def seconds(x: float, lang: str) -> str:

@@ -58,3 +58,8 @@ def test_plain_takes_out_what_hides_or_overflows(raw, shown):
 def test_a_third_language_is_refused():
     with pytest.raises(ValueError, match="expected zh or en"):
         text.choose("fr", "一", "one")
+
+
+@pytest.mark.parametrize("words", [text.percent(-1e-16), text.number(-1e-12, "zh", 2), text.money(-1e-9, "zh"), text.signed(-1e-16, "percent", "zh")])
+def test_what_rounds_to_zero_has_no_sign(words):
+    assert not words.startswith("-")
