@@ -192,15 +192,24 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
-def _chosen_causes(judged: pd.DataFrame, certainty: str) -> list[dict[str, object]]:
-    """The causes that become actions: supported ones, else the problem itself with its cause still to be found.
+UNKNOWN_CAUSE = {"cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
 
-    A suspected problem without a supported cause gives no action.
+
+def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
+    """The causes of each problem that become actions: supported ones, each with the first problem that has it.
+
+    A problem without one gets an action whose cause is still to be found, but a suspected problem none, unless nothing
+    else were planned: then the first stands, so that the next review has something to verify.
     """
-    supported = judged[judged["verdict"] == "supported"].head(MOST_ACTIONS).to_dict("records")
-    if not supported and certainty == "suspected":
-        return []
-    return supported or [{"cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}]
+    chosen: dict[str, list[dict[str, object]]] = {}
+    for problem in found.itertuples():
+        planned = {cause["cause"] for causes_of in chosen.values() for cause in causes_of}
+        own = judged[(judged["problem"] == problem.problem) & (judged["verdict"] == "supported")]
+        new = own[~own["cause"].isin(planned)].head(MOST_ACTIONS).to_dict("records")
+        chosen[problem.problem] = new or ([UNKNOWN_CAUSE] if problem.certainty == "found" and own.empty else [])
+    if chosen and not any(chosen.values()):
+        chosen[next(iter(chosen))] = [UNKNOWN_CAUSE]
+    return chosen
 
 
 def draft(
@@ -210,18 +219,15 @@ def draft(
     """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
 
     Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
-    general action stands with the cause still to be found (for a suspected problem: no action). The money of a problem stands on its first line only.
+    general action stands with the cause still to be found (a suspected problem: no action, unless all are such). The money of a problem stands on its first line only.
     `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
     """
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
-    rows, planned = [], set()
-    for _, problem in found[found["problem"].isin(list(playbook))].iterrows():
+    known = found[found["problem"].isin(list(playbook))]
+    chosen, rows = _chosen_causes(known, judged), []
+    for _, problem in known.iterrows():
         entry = playbook[problem["problem"]]
-        chosen = _chosen_causes(judged[judged["problem"] == problem["problem"]], problem["certainty"])
-        # One cause of several problems (a stock-out, say) is one thing to do: it stands with the first of them.
-        new = [cause for cause in chosen if not cause["cause"] or cause["cause"] not in planned]
-        planned |= {cause["cause"] for cause in new}
-        for place, cause in enumerate(new):
+        for place, cause in enumerate(chosen[problem["problem"]]):
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
                 "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "", "metric": entry.verify,

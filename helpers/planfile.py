@@ -42,6 +42,11 @@ class PlanFileError(ValueError):
     """A plan file cannot be used: the message names file, row and column, what was found and what is expected."""
 
 
+def _runs(written: str) -> bool:
+    """Whether a cell would be a formula, or would be taken for one that was made harmless (apostrophes before it)."""
+    return written.lstrip("'").startswith(FORMULA)
+
+
 def plan_id(*about: str, prefix: str = "P") -> str:
     """The id of a plan row, made from what it is about, so that a new run finds it again; prefix H for rows by hand."""
     return f"{prefix}-{hashlib.blake2s('|'.join(about).encode(), digest_size=4).hexdigest()}"
@@ -50,7 +55,7 @@ def plan_id(*about: str, prefix: str = "P") -> str:
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     """Plan rows as a frame: one row per action, columns `COLUMNS`; numbers float64, the rest str with "" for none."""
     made = pd.DataFrame(rows, columns=COLUMNS)
-    words = {name: made[name].fillna("").astype("str") for name in COLUMNS if name not in NUMBERS}
+    words = {name: made[name].astype("str").fillna("") for name in COLUMNS if name not in NUMBERS}
     return made.assign(**words, **{name: made[name].astype("float64") for name in NUMBERS})
 
 
@@ -89,7 +94,7 @@ def _choice(value: str, group: str) -> str | None:
 def _cell(path: Path, number: int, column: str, written: str) -> object:
     """One checked cell of a plan file."""
     value = written.strip()
-    value = value[1:] if value[:1] == "'" and value[1:2] in FORMULA else value
+    value = value[1:] if value[:1] == "'" and _runs(value) else value
     where = f"{path.name}: row {number}, {column}"
     if column in REQUIRED and not value:
         raise PlanFileError(f"{where}: empty, a value is needed")
@@ -182,7 +187,7 @@ def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
 def safe(value: object) -> str:
     """Text as a CSV cell that no spreadsheet program runs as a formula."""
     written = "" if value is None or (isinstance(value, float) and np.isnan(value)) else str(value)
-    return f"'{written}" if written.startswith(FORMULA) else written
+    return f"'{written}" if _runs(written) else written
 
 
 def _number(value: float) -> str:
