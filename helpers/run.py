@@ -25,6 +25,7 @@ import nbclient.exceptions
 import papermill
 import papermill.engines
 import papermill.exceptions
+from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from pydantic import TypeAdapter, ValidationError
 
@@ -202,12 +203,12 @@ papermill.engines.papermill_engines.register("fupan", _OneKernel)
 @contextlib.contextmanager
 def kernel() -> Iterator[jupyter_client.KernelManager]:
     """A running IPython kernel of this very environment, stopped at the end."""
-    # JUPYTER_PATH could bring in another environment's kernel under the same name.
-    environment = {key: value for key, value in os.environ.items() if key != "JUPYTER_PATH"} | {
-        "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
-    manager = jupyter_client.KernelManager(kernel_name="python3", client_class="jupyter_client.asynchronous.AsyncKernelClient")
-    manager.kernel_spec.argv[0] = sys.executable
+    # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's under the same name.
+    environment = os.environ | {"PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    manager = jupyter_client.KernelManager(
+        kernel_name="python3", client_class="jupyter_client.asynchronous.AsyncKernelClient",
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]),
+    )
     manager.start_kernel(cwd=str(NOTEBOOKS), env=environment)
     try:
         yield manager
