@@ -91,11 +91,11 @@ def _lists(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -
     sessions = tables["sessions"]
     quarter = sessions["started_at"].dt.tz_localize(None).dt.to_period("Q")
     dirty: Dirty = []
-    for period in sorted(quarter.unique()):
+    for number, period in enumerate(sorted(quarter.unique())):
         begin = (period.start_time - pd.Timedelta(days=OVERLAP_DAYS)).tz_localize(shop()["timezone"])
         end = period.end_time.tz_localize(shop()["timezone"])
         part = sessions[(sessions["started_at"] >= begin) & (sessions["started_at"] <= end)]
-        dirty += _list_file(part, raw, exported, broken=str(period) == "2026Q2")
+        dirty += _list_file(part, raw, exported, broken=number == 0)
     stale = pd.Timestamp(STALE_EXPORT, tz=shop()["timezone"])
     old = sessions[(sessions["ended_at"] < stale) & (sessions["started_at"] >= stale - pd.Timedelta(days=14))]
     if len(old):
@@ -266,19 +266,16 @@ def _order_file(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: s
 
 
 def _orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> Dirty:
-    """Orders by quarter; of the last one an export made just after the last session, and one of the last week made later."""
+    """Orders by quarter, the first in GB18030; of the last one an export made just after the last session, and one of the last week made later."""
     made = orders["created_at"].dt.tz_localize(None)
     quarter = made.dt.to_period("Q")
     early = pd.Timestamp(EARLY_EXPORT)
-    dirty: Dirty = []
     periods = sorted(quarter.unique())
     for number, period in enumerate(periods[:-1]):
-        encoding = "gb18030" if str(period) == "2026Q1" else "utf-8-sig"
-        path = _order_file(orders[quarter == period], raw, exported - pd.Timedelta(hours=len(periods) - number), str(period), encoding=encoding)
-        if str(period) == "2026Q2":
-            dirty = _dirty_orders(path)
+        encoding = "gb18030" if number == 0 else "utf-8-sig"
+        _order_file(orders[quarter == period], raw, exported - pd.Timedelta(hours=len(periods) - number), str(period), encoding=encoding)
     last = quarter == periods[-1]
-    _order_file(orders[last & (made < early)], raw, early, "early")
+    dirty = _dirty_orders(_order_file(orders[last & (made < early)], raw, early, "early"))
     _order_file(orders[last & (made >= early.floor("D") - pd.Timedelta(days=7))], raw, exported, "late")
     return dirty
 

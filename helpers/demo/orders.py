@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -198,33 +198,45 @@ def _card(world: World, rng: np.random.Generator) -> Lines:
     qty, payable, discount = _basket(price, rng)
     paid = rng.random(n) < 0.9
     paid_at = np.where(paid, created + rng.integers(5, 900, n), 0)
+    begins, ends = (world.sessions[name].to_numpy().astype("datetime64[s]").astype(int) for name in ("started_at", "ended_at"))
+    during = np.searchsorted(begins, created, side="right") > np.searchsorted(ends, created, side="right")
+    new = (rng.random(n) < 0.7) | during  # who buys elsewhere while a session runs has not bought in it
     none = np.full(n, -1)
-    return Lines(none, none, product, paid, qty, payable, discount, created, paid_at, np.arange(n), rng.random(n) < 0.7,
+    return Lines(none, none, product, paid, qty, payable, discount, created, paid_at, np.arange(n), new,
                  **_cases(product, paid_at, payable, rng))
 
 
-def _identities(lines: Lines, n: int, rng: np.random.Generator) -> np.ndarray:
-    """The number of the person behind each line: new people get new numbers, others are people seen before."""
-    group = np.where(lines.session < 0, n, lines.session)
+def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndarray:
+    """The number of the person behind each line: new people get new numbers, others are people who bought before.
+
+    Groups in the order of time: the lines sold outside of the room before a session, then the session's.
+    """
+    begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
+    outside = lines.session < 0
+    group = np.where(outside, 2 * np.searchsorted(begins, lines.created, side="right"), 2 * lines.session + 1)
     keys, inverse = np.unique(group * 1_000_000 + lines.buyer, return_inverse=True)
-    which, is_new = keys // 1_000_000, np.zeros(len(keys), bool)
+    is_new = np.zeros(len(keys), bool)
     is_new[inverse] = lines.new
     people = np.full(len(keys), -1)
     people[is_new] = EARLIER_BUYERS + np.arange(is_new.sum())
-    for session in range(n + 1):
-        wanted = np.flatnonzero((which == session) & ~is_new)
-        pool = EARLIER_BUYERS + int((is_new & (which < session)).sum())
-        # the more recent a customer, the likelier he is back
-        near = pool - 1 - np.floor(pool * rng.beta(0.8, 2.2, 3 * len(wanted) + 8)).astype(int)
-        people[wanted] = rng.permutation(np.unique(near.clip(0)))[:len(wanted)] if len(wanted) else 0
+    _, first = np.unique(keys // 1_000_000, return_index=True)
+    pools = EARLIER_BUYERS + np.concatenate([[0], np.cumsum(is_new)])[first]
+    for at, (start, end) in enumerate(zip(first, [*first[1:], len(keys)], strict=True)):
+        wanted = start + np.flatnonzero(~is_new[start:end])
+        people[wanted] = _returning(pools[at], len(wanted), rng)
     return people[inverse]
+
+
+def _returning(pool: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` different people out of the first `pool`: the more recent a customer, the likelier he is back."""
+    near = pool - 1 - np.floor(pool * rng.beta(0.8, 2.2, 4 * n + 8)).astype(int)
+    return rng.permutation(np.unique(near.clip(0)))[:n]
 
 
 def frames(world: World, lines: Lines, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     """The tables `orders` (one row per line) and `aftersales` (one row per case), as of the export."""
-    n = len(world.sessions)
     every = Lines(*(np.concatenate(pair) for pair in zip(lines, _card(world, rng), strict=True)))
-    person = _identities(every, n, rng)
+    person = _identities(world, every, rng)
     order = np.lexsort((np.arange(len(person)), every.created))
     every, person = Lines(*(values[order] for values in every)), person[order]
     number = 6917926768000000000 + np.cumsum(rng.integers(10**9, 10**10, len(person)))
@@ -249,7 +261,7 @@ def _orders(world: World, every: Lines, person: np.ndarray, number: np.ndarray, 
     return pd.DataFrame({
         "session_id": pd.Series(world.sessions["session_id"].to_numpy()[every.session]).where(live), "platform": "douyin",
         "order_id": number.astype(str), "line_id": (number + rng.integers(1, 999, n)).astype(str),
-        "buyer_key": [f"b{value:06d}" for value in person], "product_id": np.array(world.products)[every.product],
+        "buyer_key": np.char.add("b", np.char.zfill(person.astype(str), 6)), "product_id": np.array(world.products)[every.product],
         "product_name": np.array([item["name"] for item in items])[every.product], "qty": every.qty,
         "created_at": _clock(every.created, np.ones(n, bool)), "paid_at": _clock(every.paid_at, every.paid),
         "shipped_at": _clock(shipped, has_shipped), "promised_at": _clock(every.paid_at + 48 * 3600, every.paid),
@@ -295,8 +307,3 @@ def _aftersales(every: Lines, table: pd.DataFrame, rng: np.random.Generator) -> 
         before_shipping=kind == 1, disputed=rng.random(n) < 0.015,
     )
 
-
-def truth_of_buyers(table: pd.DataFrame) -> dict[str, Any]:
-    """What the order table says of buyers, for the truth file."""
-    paid = table[table["paid"].notna()]
-    return {"buyers": int(paid["buyer_key"].nunique()), "paid_lines": len(paid)}

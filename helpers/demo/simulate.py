@@ -201,7 +201,7 @@ def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
     shocks = dict(zip(names, rng.standard_normal((len(names), n)) * SD_LOG, strict=True))
     slot = plan["slot"].map(lambda name: shop()["slot"][name]["viewers"]).to_numpy()
     kind = plan["kind"].map(lambda name: shop()["kind"][name]["viewers"]).to_numpy()
-    season = np.array(shop()["month"])[plan["started_at"].dt.month - 1] * np.array(shop()["weekday"])[plan["started_at"].dt.weekday]
+    season = np.array(shop()["month"])[plan["started_at"].dt.month - 1] * np.array(shop()["weekday"])[plan["started_at"].dt.day_of_week]
     length = np.where(plan["hours"] > 4, 1.3, 1.0)
     base = 0.95 * VIEWERS * slot * kind * season * length
     pay_level = (plan["slot"].map(lambda name: shop()["slot"][name]["pay"]) * plan["kind"].map(lambda name: shop()["kind"][name]["pay"])).to_numpy()
