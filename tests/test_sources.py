@@ -9,8 +9,10 @@ import zipfile
 import pandas as pd
 import pytest
 import xlsxwriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from helpers import reference, sources
+from helpers import reference, schema, sources
 from helpers.sources import read
 
 KEY = b"k" * 32
@@ -207,6 +209,26 @@ def test_a_workbook_whose_session_is_not_named_keeps_its_rows_aside(tmp_path):
     reading = load(workbook(tmp_path / "x.xlsx", **sheets))
     assert reading.tables == {}
     assert {"no_session", "missing"} == set(reading.aside["reason"])
+
+
+def test_a_file_name_that_disagrees_with_the_sheet_is_noted(tmp_path):
+    name = "直播间详情页_整场数据下载_2026-07-29_09-00-00(某店_2026-07-27_15-44-39).xlsx"
+    reading = load(workbook(tmp_path / name, **whole_session()))
+    assert "the file name says ended_at 2026-07-27 15:44:39, the sheet says 2026-07-28 15:44:39" in reading.files["problem"].iloc[0]
+    assert reading.tables["sessions"]["ended_at"].iloc[0].day == 28
+
+
+def test_two_workbooks_of_one_folder_of_a_zip_stay_two_sessions(tmp_path):
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for day in ("28", "29"):
+            basics = [["达人昵称", "抖音号", "直播时间"], ["某店", "shop1", f"2026/07/{day} 08:15:49-2026/07/{day} 15:44:39"]]
+            book = workbook(tmp_path / f"{day}.xlsx", **whole_session(基本信息=basics))
+            archive.write(book, f"七月/直播间详情页_整场数据下载_2026-08-{day}_09-00-00.xlsx")
+    reading = load(path)
+    assert reading.tables["sessions"]["started_at"].dt.day.tolist() == [28, 29]
+    assert reading.tables["sessions"]["as_of"].dt.day.tolist() == [28, 29]
+    assert reading.tables["traffic"].groupby("session_id").size().tolist() == [2, 2]
 
 
 # ---- 抖店 -----------------------------------------------------------------------------------------------------------
@@ -455,3 +477,33 @@ def test_reading_twice_gives_the_same(tmp_path):
     first, second = load(path), load(path)
     for one, two in zip([*first.tables.values(), first.files, first.aside], [*second.tables.values(), second.files, second.aside], strict=True):
         pd.testing.assert_frame_equal(one, two)
+
+
+CELLS = [
+    "", "-", "—", "5", "-5", "1.2万", "7.5w~10w", "¥1,234.5", "12%", "0.5", "1分5秒", "2026/09/07 08:55:37", "2026-09-07_08-55-37~2026-09-07_09-55-37",
+    "03/04/2026", "13/04/2026 10:00", "是", "整体", "合计", "sku名称", "1.86E+18", "6917926768823643750", "直播间观看人数", "商品ID", "'1", "\t7", "换货", "注：说明",
+    float("nan"), 5.0, True, 1862046336917810.0, dt.datetime(2026, 9, 7, 8), dt.time(1, 2), dt.timedelta(hours=30), dt.date(2026, 9, 7), None,
+]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(which=st.sampled_from(EXPORTS), rows=st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=90), max_size=5), data=st.data())
+def test_no_cells_whatever_raise_or_lose_a_row(monkeypatch, which, rows, data):
+    """Any cells below any known headers: nothing is raised and rows in = kept + totals + aside."""
+    headers = data.draw(st.permutations(headers_of(export(*which))))
+    width = max(map(len, [headers, *rows]))
+    grid = pd.DataFrame([[*row, *[""] * (width - len(row))] for row in [headers, *rows]], dtype=object)
+    grid.index = range(1, len(grid) + 1)
+    monkeypatch.setattr(sources, "open_file", lambda path: read.RawFile("x.xlsx", "0", (read.Sheet("S", grid),), ()))
+    reading = load("x.xlsx")
+    assert reading.files["rows_in"].sum() <= len(rows) + 1
+    for table, frame in reading.tables.items():
+        assert schema.validate(frame, table).empty
+
+
+@given(st.one_of(st.binary(max_size=3000), st.text(alphabet="订单,\t\"'\n\r;1a\x00\ufeff", max_size=200).map(lambda text: text.encode("utf-16"))))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_whatever_raise(tmp_path, content):
+    for name in ("x.csv", "x.xlsx"):
+        (tmp_path / name).write_bytes(content)
+        assert len(load(tmp_path / name).files) >= 1

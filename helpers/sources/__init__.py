@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
@@ -37,7 +37,7 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     of the buyer hashes. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
     `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(Path(path).name, timezone, key, currency)
+    context = Context(Path(path).name, Path(path).name, timezone, key, currency)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)
     parts: list[Part] = []
@@ -45,8 +45,10 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     for sheet in raw.sheets:
         if template.is_explanation(sheet.name):
             continue
-        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=_file_of(context.file, sheet), known=known)
-        parts += [assemble.part(block, sheet=sheet.name, context=context) for block in blocks]
+        name = PurePosixPath(sheet.member).name or context.file
+        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=name, known=known)
+        here = context._replace(named=name)
+        parts += [assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here) for block in blocks]
         if not blocks:
             ledger.append(_unknown(raw, sheet, known, context))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
@@ -54,9 +56,8 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
 
 
-def _file_of(file: str, sheet: Sheet) -> str:
-    """The name that a sheet's file has: inside a zip, the member's."""
-    return sheet.name.split("/")[0] if "/" in sheet.name and file.lower().endswith(".zip") else file
+def _shown(sheet: Sheet) -> str:
+    return "/".join(filter(None, [sheet.member, sheet.name]))
 
 
 class _Done(NamedTuple):
@@ -72,8 +73,8 @@ class _Done(NamedTuple):
 def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
     """Each part with its frame, sessions named: by the row itself, or by the sheet of the workbook that names the session."""
     made: list[tuple[Part, pd.DataFrame]] = []
-    for book in dict.fromkeys(_book(part) for part in parts):
-        mine = [part for part in parts if _book(part) == book]
+    for book in dict.fromkeys(part.book for part in parts):
+        mine = [part for part in parts if part.book == book]
         frames = [assemble.with_session_ids(part.frame, part.export) for part in mine]
         whole = [place for place, part in enumerate(mine) if _is_fragment(part)]
         if whole:
@@ -88,10 +89,6 @@ def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
         for part, frame in zip(mine, frames, strict=True):
             made.append((part, _named(part, frame, single, starts, whole=bool(whole))))
     return made
-
-
-def _book(part: Part) -> str:
-    return part.sheet.split("/")[0] if "/" in part.sheet else ""
 
 
 def _is_fragment(part: Part) -> bool:
@@ -217,7 +214,7 @@ def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[st
 
 def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
     filled = recognise.not_blank(sheet.grid)
-    entry = _unread(raw, sheet.name, "", context)
+    entry = _unread(raw, _shown(sheet), "", context)
     if filled.empty:
         return {**entry, "problem": None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"}
     near = recognise.nearest(sheet.grid, known)
@@ -225,7 +222,7 @@ def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], conte
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
-    where = f"{raw.file} [{sheet.name}]" if sheet.name else raw.file
+    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
     return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
 
 

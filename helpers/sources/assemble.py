@@ -24,9 +24,10 @@ TOTAL_WORDS = {"合计", "总计", "小计", "汇总", "total", "grand total", "
 
 
 class Context(NamedTuple):
-    """What the parsers must know beside the cells."""
+    """What the parsers must know beside the cells; `named` is the file whose name speaks: inside a zip, the member."""
 
     file: str
+    named: str
     timezone: str
     key: bytes
     currency: str
@@ -42,6 +43,7 @@ class Part(NamedTuple):
     system: System
     export: Export
     sheet: str
+    book: str
     frame: pd.DataFrame
     reported: pd.DataFrame
     aside: pd.DataFrame
@@ -53,7 +55,7 @@ class Part(NamedTuple):
     as_of: pd.Timestamp
 
 
-def part(block: Block, *, sheet: str, context: Context) -> Part:
+def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     """The block's rows as canonical columns. Every row is kept, a total or note, or aside: nothing is lost."""
     export, system = block.export, block.system
     rows = block.rows
@@ -67,11 +69,12 @@ def part(block: Block, *, sheet: str, context: Context) -> Part:
     frame = frame.assign(**_completed(values, block, context))
     aside = _problems(bad, frame, export)
     aside = pd.concat([aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)])
-    stamp = exported_at(context.file, export, timezone=context.timezone)
+    notes += _name_disagrees(frame, export, context)
+    stamp = exported_at(context.named, export, timezone=context.timezone)
     if export.table == "sessions" and len(frame):
         frame["as_of"] = stamp
     return Part(
-        system, export, sheet, frame.drop(index=aside.index, errors="ignore"), _reported(block, cells), aside,
+        system, export, sheet, book, frame.drop(index=aside.index, errors="ignore"), _reported(block, cells), aside,
         _raw(block, rows, context), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
     )
 
@@ -247,7 +250,7 @@ def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> 
         return _parsed(cells, columns[name], SourceColumn(), None, name=name, order=None, context=context).values
 
     for name, how in export.columns.items():
-        if how.file and name not in made and (word := _from_name(context.file, export, how.file)):
+        if how.file and name not in made and (word := _from_name(context.named, export, how.file)):
             made[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)
@@ -282,7 +285,7 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
     start = values["started_at"]
     lasted = values.get("duration_seconds", pd.Series(index=start.index, dtype="float64"))
     ended = values.get("ended_at", pd.Series(pd.NaT, index=start.index, dtype=start.dtype))
-    by_duration = start + pd.to_timedelta(lasted.round(), unit="s").astype("timedelta64[us]")
+    by_duration = start + pd.to_timedelta(lasted.where(lasted <= parse.LONGEST).round(), unit="s").astype("timedelta64[us]")
     by_ends = (ended - start).dt.total_seconds()
     return {**values, "ended_at": ended.fillna(by_duration), "duration_seconds": lasted.fillna(by_ends)}
 
@@ -341,6 +344,19 @@ def row_json(raw: pd.DataFrame) -> pd.Series:
 
 
 # ---- file names -------------------------------------------------------------------------------------------------
+
+
+def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tuple[str, ...]:
+    """A note for each time in the file name that is not the one in the cells; the cells count."""
+    found = re.search(export.file_name, context.named) if export.file_name else None
+    notes = []
+    for name, stamp in (found.groupdict() if found else {}).items():
+        if stamp is None or name == "as_of" or name not in frame or not isinstance(frame[name].dtype, pd.DatetimeTZDtype):
+            continue
+        stated = _moment(stamp, context.timezone)
+        if len(frame) and pd.notna(stated) and ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all():
+            notes.append(f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says {frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts")
+    return tuple(notes)
 
 
 def _from_name(file: str, export: Export, group: str) -> str | None:

@@ -36,6 +36,7 @@ _SPAN = r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>�
 _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
+LONGEST = 100 * 86400.0
 _ZERO_DAY = dt.datetime(1899, 12, 30)
 
 
@@ -194,12 +195,13 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
 
 
 def impossible(values: pd.Series, kind: str) -> pd.Series:
-    """Values that no export can mean: negative counts, money and durations, rates above 1, years outside 2000 to 2099."""
+    """Values that no export can mean: negative counts, money and durations, rates above 1, durations above 100 days, years outside 2000 to 2099."""
     if kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return _none(values)
-    return ((values < 0) & (kind != "score")) | ((values > 1) & (kind == "rate"))
+    most = {"rate": 1.0, "seconds": LONGEST}.get(kind, np.inf)
+    return ((values < 0) & (kind != "score")) | (values > most)
 
 
 def _thousands(found: pd.Series) -> str:

@@ -23,10 +23,14 @@ _LINES = 200
 
 
 class Sheet(NamedTuple):
-    """One sheet: its name and its cells, index = row number in the file (1-based), columns 0, 1, 2 …"""
+    """One sheet: its name and its cells, index = row number in the file (1-based), columns 0, 1, 2 …
+
+    `member` is the path inside a zip of the file that the sheet is of, and empty outside a zip.
+    """
 
     name: str
     grid: pd.DataFrame
+    member: str = ""
 
 
 class RawFile(NamedTuple):
@@ -117,7 +121,7 @@ def _zip(content: bytes) -> tuple[list[Sheet], list[tuple[str, str]]]:
                 inner, trouble = _open_member(part, name)
             except UnreadableError as error:
                 inner, trouble = [], [("", f"{name}: {error}")]
-            sheets += [Sheet(f"{name}/{sheet.name}".rstrip("/"), sheet.grid) for sheet in inner]
+            sheets += [sheet._replace(member=name) for sheet in inner]
             problems += [(name, text) for _, text in trouble]
     return sheets, problems
 
@@ -165,6 +169,8 @@ def text_grid(content: bytes) -> pd.DataFrame:
     if not content.strip():
         raise UnreadableError(f"is empty; expected {EXPECTED}")
     charset = detect_charset(content)
+    if not _decodes(content, charset):
+        raise UnreadableError(f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}")
     head = content[: 1 << 18].decode(charset, errors="ignore").lstrip("\ufeff")
     if head.lstrip()[:1] == "<":
         raise UnreadableError(f"is a web page (HTML or XML) by its content; expected {EXPECTED}")
@@ -182,6 +188,8 @@ def text_grid(content: bytes) -> pd.DataFrame:
             if not seen or int(seen[1]) <= width:
                 raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
             width = int(seen[1])
+        except ValueError as error:
+            raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
     grid = grid.fillna("")  # rows that are shorter than the widest
     used = [column for column in grid if (grid[column] != "").any()]
     grid = grid[range(max(used, default=0) + 1)]
@@ -238,9 +246,17 @@ def _separator(head: str) -> str:
     lines = head.splitlines()[:_LINES]
 
     def fields(separator: str) -> float:
-        return statistics.quantiles([len(row) for row in csv.reader(lines, delimiter=separator)] * 2, n=10)[-1]
+        counts = [line.count(separator) for line in lines] if '"' not in head else _counted(lines, separator)
+        return statistics.quantiles([*counts, *counts], n=10)[-1] if counts else 0
 
     return max(",\t;|", key=fields)
+
+
+def _counted(lines: list[str], separator: str) -> list[int]:
+    try:
+        return [len(row) - 1 for row in csv.reader(lines, delimiter=separator)]
+    except csv.Error:  # a quote that never ends
+        return [line.count(separator) for line in lines]
 
 
 def _width(content: bytes, charset: str, separator: str) -> int:

@@ -88,7 +88,6 @@ def _candidate(system: System, export: Export) -> Candidate:
 
 def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
     """The tables of a sheet, from top to bottom; none where no export is recognised."""
-    sheet = sheet.rsplit("/", 1)[-1]
     level = [candidate for candidate in known if candidate.export.layout != "vertical"]
     top = [_texts(row) for row in grid.iloc[: _HEAD_ROWS + 1].to_numpy(dtype=object)]
     starts = []

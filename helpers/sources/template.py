@@ -22,7 +22,7 @@ _DEFAULTS = {"platform": "other"}
 
 def is_explanation(sheet: str) -> bool:
     """Whether a sheet is the template's page of explanations, which holds no data."""
-    return sheet.rsplit("/", 1)[-1] in EXPLANATION.values()
+    return sheet in EXPLANATION.values()
 
 
 @functools.cache
