@@ -206,7 +206,8 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
     # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's under the same name.
     environment = os.environ | {"PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     manager = jupyter_client.KernelManager(
-        kernel_name="python3", client_class="jupyter_client.asynchronous.AsyncKernelClient",
+        kernel_name="python3", transport="ipc" if os.name == "posix" else "tcp",
+        client_class="jupyter_client.asynchronous.AsyncKernelClient",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]),
     )
     manager.start_kernel(cwd=str(NOTEBOOKS), env=environment)
