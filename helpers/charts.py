@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +35,8 @@ SHAPES = {"better": "o", "worse": "D", "cannot_tell": "s", "not_comparable": "x"
 # Currency signs that the font lacks, and what is drawn in their place.
 SPELLED = {"฿": "THB ", "₱": "PHP ", "₽": "RUB "}
 MISSING = "□"
+# What a label may be broken between: a bracket with its words, a run of Latin letters and figures, any other character.
+PIECE = re.compile(r"[（(][^）)]{0,8}[）)]|[\w.+%-]+[ ]?(?<=[ -~])|.", re.ASCII | re.DOTALL)
 
 
 @functools.cache
@@ -75,15 +76,19 @@ def columns_wide(words: str) -> int:
 
 
 def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
-    """A label broken to at most `lines` lines of `width` half-width columns, Chinese between any two characters."""
-    words = shown(value)
-    made: list[str] = []
-    for word in textwrap.wrap(words, width) if words.isascii() else [words]:
-        made.append("")
-        for mark in word:
-            if columns_wide(made[-1] + mark) > width:
-                made.append("")
-            made[-1] += mark
+    """A label broken to at most `lines` lines of `width` half-width columns.
+
+    Breaks stand at spaces, before an opening bracket, else between Chinese characters; a number keeps its unit. What
+    is longer than a line by itself is broken anywhere.
+    """
+    made = [""]
+    for piece in PIECE.findall(shown(value)):
+        if made[-1] and columns_wide(made[-1] + piece.rstrip()) > width:
+            made.append("")
+        made[-1] += piece
+        while columns_wide(made[-1].rstrip()) > width:
+            cut = next(place for place in range(len(made[-1]), 0, -1) if columns_wide(made[-1][:place]) <= width)
+            made[-1:] = [made[-1][:cut], made[-1][cut:]]
     made = [line.strip() for line in made if line.strip()] or [text.NOTHING]
     return "\n".join(made if len(made) <= lines else [*made[: lines - 1], made[lines - 1][:-1] + "…"])
 
@@ -245,32 +250,41 @@ def waterfall(frame: pd.DataFrame, *, lang: str, currency: str = "CNY", unit: st
 def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
     """What a change owes, slice by slice, to the slice's weight (mix, hatched) and to its own rate (plain).
 
-    One row per slice: label, mix_effect, rate_effect in `unit`.
+    One row per slice: label, mix_effect, rate_effect in `unit`; changes of a rate (`percent`) are in percentage points.
     """
     if frame.empty:
         return empty(lang=lang)
     axes = _rows(frame, 0.58, 0.95)
-    places = np.arange(len(frame))
-    bars = (("mix_effect", -0.2, QUIET, "////", "结构变化", "mix"), ("rate_effect", 0.2, ACCENT, "", "自身变化", "own rate"))
-    for column, shift, colour, hatch, zh, en in bars:
-        axes.barh(places + shift, frame[column].fillna(0), height=0.36, color=PAPER if hatch else colour,
-                  edgecolor=SOFT if hatch else colour, hatch=hatch, linewidth=0.8, label=text.choose(lang, zh, en))
-        _bar_ends(axes, frame[column].to_numpy(float), places + shift, unit, lang, currency)
-    widest = np.nanmax(np.abs(np.r_[frame[["mix_effect", "rate_effect"]].to_numpy(float).ravel(), 1e-12]))
+    effects = frame[["mix_effect", "rate_effect"]].to_numpy(float)
+    widest = np.nanmax(np.abs(np.r_[effects.ravel(), 1e-12]))
+    words = _change_words(unit, lang, currency, widest)
+    bars = (("mix_effect", -0.2, PAPER, SOFT, "////", "结构变化", "mix"), ("rate_effect", 0.2, ACCENT, ACCENT, "", "自身变化", "own rate"))
+    for column, shift, colour, edge, hatch, zh, en in bars:
+        places = np.arange(len(frame)) + shift
+        axes.barh(places, frame[column].fillna(0), height=0.36, color=colour, edgecolor=edge, hatch=hatch, linewidth=0.8, label=text.choose(lang, zh, en))
+        _bar_ends(axes, frame[column].to_numpy(float), places, words)
     axes.set_xlim(-widest * 1.45, widest * 1.45)
     axes.axvline(0, color=SOFT, linewidth=0.9)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, handlelength=1.4)
+    if unit == "percent":
+        axes.set_xlabel(text.choose(lang, "单位：百分点", "in percentage points"))
+    axes.figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=2, loc="outside upper left", borderpad=0, handlelength=1.4)
     return axes
 
 
-def _bar_ends(axes: Axes, values: np.ndarray, places: np.ndarray, unit: str, lang: str, currency: str) -> None:
-    decimals = 2 if unit == "percent" else None
+def _change_words(unit: str, lang: str, currency: str, widest: float) -> Callable[[float], str]:
+    """How a change is written: a rate's in percentage points, with the decimals that the widest one needs."""
+    if unit != "percent":
+        return lambda x: shown(text.signed(x, unit, lang, currency=currency))
+    decimals = 2 if widest >= 0.005 else 3
+    return lambda x: shown(text.signed(100 * x, "score", lang, decimals=decimals))
+
+
+def _bar_ends(axes: Axes, values: np.ndarray, places: np.ndarray, words: Callable[[float], str]) -> None:
     for value, place in zip(values, places, strict=True):
         if np.isfinite(value):
-            words = shown(text.signed(value, unit, lang, decimals=decimals, currency=currency))
-            axes.annotate(words, (value, place), (3 if value >= 0 else -3, 0), textcoords="offset points",
+            axes.annotate(words(value), (value, place), (3 if value >= 0 else -3, 0), textcoords="offset points",
                           ha="left" if value >= 0 else "right", va="center", fontsize=9)
 
 
@@ -414,7 +428,7 @@ def rates(
     axes = _rows(frame, 0.44, 0.85)
     places = np.arange(len(frame))
     axes.hlines(places, frame["ci_lower"], frame["ci_upper"], color=QUIET, linewidth=2.4)
-    axes.scatter(frame["rate"], places, color=ACCENT, s=42, zorder=3)
+    axes.scatter(frame["rate"], places, color=ACCENT, s=42, zorder=3, clip_on=False)
     numbers = np.r_[frame[["rate", "ci_lower", "ci_upper"]].to_numpy(float).ravel(), [reference or 0.0]]
     most = np.nanmax(np.r_[numbers, 1e-9])
     axes.set_xlim(min(np.nanmin(np.r_[numbers, 0]), 0), most * 1.5)

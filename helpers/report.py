@@ -7,6 +7,7 @@ import functools
 import html
 import io
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,9 +32,11 @@ UNITS = {
     "rate_of_previous": "percent", "rate_of_first": "percent", "share": "percent", "rate": "percent", "relative": "percent",
     "ratio": "ratio", "ratio_lower": "ratio", "ratio_upper": "ratio", "n": "count", "users": "users", "p_value": "p",
     "p_adjusted": "p", "money_at_stake": "money", "rows": "count", "minute": "count", "minute_from": "count",
-    "minute_to": "count", "completion": "percent",
+    "minute_to": "count", "completion": "percent", "elapsed": "percent", "change": "percent", "effect_lower": "percent",
+    "effect_upper": "percent", "least_effect": "percent", "mix_effect": "percent", "rate_effect": "percent",
 }
-BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target", "total", "parts", "difference", "recomputed")
+BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target", "total", "parts",
+             "difference", "recomputed", "reference", "before", "after", "expected", "flagged", "others_rate")
 CODES = ("metric", "check", "step", "column", "line")
 SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"))
 SAID = {"good": ("✓", charts.ACCENT), "bad": ("✗", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
@@ -85,7 +88,12 @@ def _rendered(drawn: Figure, kind: str) -> bytes:
         warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
         _settle(drawn)
         drawn.savefig(buffer, format=kind, metadata=metadata, dpi=192 if kind == "png" else 96)
-    return buffer.getvalue()
+    return _trimmed(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _trimmed(svg: bytes) -> bytes:
+    """Paths in hundredths of a point: what is finer cannot be seen and is a third of the file."""
+    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()), svg)
 
 
 def _settle(drawn: Figure) -> None:

@@ -155,7 +155,7 @@ def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
     ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last").head(most)
     return [
         {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 300), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
-         "verdict": _term("verdict", row["verdict"], lang), "money": _stake(row["money_at_stake"], lang, currency)}
+         "verdict": _term("verdict", row["verdict"], lang), "money": _unsaid(_stake(row["money_at_stake"], lang, currency), row[f"sentence_{lang}"])}
         for row in ranked.to_dict("records")
     ]
 
@@ -165,6 +165,11 @@ def _stake(amount: float, lang: str, currency: str) -> str:
         return ""
     shown = text.money(abs(amount), lang, currency)
     return text.choose(lang, f"约 {shown}", f"about {shown}")
+
+
+def _unsaid(stake: str, sentence: str) -> str:
+    """The amount, unless the sentence says it already."""
+    return "" if stake and stake.split(" ")[-1] in sentence else stake
 
 
 def actions(

@@ -97,6 +97,12 @@ def test_mix_and_rate_stand_side_by_side_around_zero():
     assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
     assert axes.get_xlim()[0] == -axes.get_xlim()[1]
     assert [bool(bar.get_hatch()) for bar in axes.patches] == [True, True, False, False]
+    assert {"+1.00", "-2.00", "-0.50", "+0.40"} <= set(words(axes)) and axes.get_xlabel() == "单位：百分点"
+
+
+def test_small_changes_of_a_rate_have_the_decimals_they_need():
+    frame = pd.DataFrame({"label": ["a"], "mix_effect": [0.0004], "rate_effect": [-0.00003]})
+    assert {"+0.040", "-0.003"} <= set(words(charts.mix_rate(frame, lang="en", unit="percent")))
 
 
 def test_minutes_has_a_panel_for_each_curve_there_is():
@@ -248,7 +254,8 @@ def test_many_marks_make_a_picture_of_points_not_of_paths():
 
 @pytest.mark.parametrize("label, expected", [
     ("短", "短"), ("Product exposure users", "Product exposure\nusers"), ("商品曝光点击转化率人数", "商品曝光点击转化率\n人数"),
-    ("一" * 40, "一" * 9 + "\n" + "一" * 8 + "…"), (None, "—"),
+    ("曝光-成交转化率（人数）", "曝光-成交转化率\n（人数）"), ("九蒸九晒黑芝麻丸 30丸", "九蒸九晒黑芝麻丸\n30丸"), ("每日坚果混合装 750g", "每日坚果混合装\n750g"),
+    ("一" * 40, "一" * 9 + "\n" + "一" * 8 + "…"), ("x" * 40, "x" * 18 + "\n" + "x" * 17 + "…"), (None, "—"),
 ])
 def test_labels_are_broken_by_width(label, expected):
     assert charts.wrapped(label) == expected
