@@ -16,7 +16,7 @@ from helpers import demo, reference, report, run, sources, store, text
 
 # Where the output is no terminal it is read by programs and logs: rich would fold it at 80 columns.
 console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250)
-problems = Console(stderr=True, highlight=False, markup=False, emoji=False)
+problems = Console(stderr=True, highlight=False, markup=False, emoji=False, width=None if sys.stderr.isatty() else 250)
 
 data_option = click.option(
     "--data", "data_dir", type=click.Path(path_type=Path), default=store.PROJECT / "data", show_default="data/",
@@ -51,7 +51,7 @@ def check(data_dir: Path, as_json: bool) -> None:
         for row in files.itertuples():
             for what in (row.problem, row.unmapped and isinstance(row.unmapped, str) and f"columns not mapped: {row.unmapped}"):
                 if isinstance(what, str) and what:
-                    console.print(f"{_place(row.file, row.sheet)}: {text.plain(what, 400)}")
+                    console.print(f"{_place(row.file, row.sheet)}: {text.plain(what, 400)}", soft_wrap=True)
     sys.exit(1 if len(unknown) else 0)
 
 
@@ -94,7 +94,7 @@ def run_command(
         click.echo(json.dumps([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes], ensure_ascii=False, indent=1))
     else:
         for row in files[files["problem"].notna()].itertuples():
-            problems.print(f"note: {_place(row.file, row.sheet)}: {text.plain(row.problem, 400)}")
+            problems.print(f"note: {_place(row.file, row.sheet)}: {text.plain(row.problem, 400)}", soft_wrap=True)
     sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) else 0)
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 CURRENCY = {"CNY": "¥", "USD": "$", "IDR": "Rp", "THB": "฿", "VND": "₫", "MYR": "RM", "PHP": "₱", "GBP": "£", "EUR": "€"}
 NOTHING = "—"
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Pictographs (🔥) have a glyph in colour fonts only, which neither charts nor every reader's machine have.
+_PICTOGRAPHS = re.compile("[\U0001f000-\U0001faff\ufe0e\ufe0f]")
 
 
 class Labelled(Protocol):
@@ -30,11 +32,11 @@ def label(entry: Labelled, lang: str) -> str:
 
 
 def plain(text: object, limit: int = 60) -> str:
-    """Data text made fit for a sentence: control and bidirectional marks out, spaces folded, long text shortened."""
+    """Data text made fit for a sentence: control and bidirectional marks and pictographs out, spaces folded, long text shortened."""
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return NOTHING
     visible = "".join(mark if unicodedata.category(mark) not in ("Cc", "Cs", "Co") else " " for mark in str(text))
-    folded = " ".join(_BIDI.sub("", visible).split())
+    folded = " ".join(_PICTOGRAPHS.sub("", _BIDI.sub("", visible)).split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
 
 

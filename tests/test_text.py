@@ -45,6 +45,7 @@ def test_a_change_always_carries_its_sign():
     ("raw", "shown"),
     [
         ("补水\u202e面膜\x00 \n套装", "补水面膜 套装"),
+        ("SPECIAL LIVE🔥🔥\ufe0f ①", "SPECIAL LIVE ①"),
         ("x" * 80, "x" * 59 + "…"),
         (None, "—"),
         (math.nan, "—"),
