@@ -254,7 +254,7 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
     changed = pd.Series({path.name: pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC") for path in paths})
     written = files["file"].map(changed).astype(files["as_of"].dtype)
     age = files["as_of"].fillna(written).groupby(files["file"]).max()
-    order = sorted(readings, key=lambda folder: (age[_file_of(folder)], folder.name))
+    order = sorted(readings, key=lambda folder: (age[_file_of(folder)], _file_of(folder), folder.name))
     merged: dict[str, pd.DataFrame] = {}
     notes = []
     for table in [name for name in reference.tables() if name not in LEDGERS]:
