@@ -45,7 +45,7 @@ class Facts:
     ) -> Facts:
         """The facts of a session, its tables, results and account-wide tables asked for by name."""
         tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service")}
-        results = {name: result(name) for name in ("source_split", "product_split", "formula_split")}
+        results = {name: result(name) for name in ("source_split", "formula_split", "standing")}
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
         return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, reasons)
 
@@ -171,42 +171,53 @@ def traffic_videos(facts: Facts, evidence: reference.Evidence) -> float:
 # ----------------------------------------------------------------------------------------------------- saved splits
 
 
-def _share_of_change(part: float, total: float) -> float:
-    """Share of a change that a part makes when both have one sign; 0 where the part works the other way."""
-    return float(max(part / total, 0.0)) if np.isfinite(total) and total != 0 else np.nan
-
-
-def _split_total(split: pd.DataFrame) -> float:
-    return float(split["mix_effect"].sum() + split["rate_effect"].sum())
+def _share_of_falls(falls: pd.Series, part: float) -> float:
+    """Share of all falls (effects below zero) that one part makes; 0 where it did not fall or nothing did."""
+    total = -falls[falls < 0].sum()
+    return float(max(-part, 0.0) / total) if total > 0 else 0.0
 
 
 def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of the change in room conversion that comes from the mix of sources (Kitagawa, summed over sources)."""
+    """Of all that drew room conversion down (the mix of sources, each source's own rate), the share of the mix.
+
+    Falls are set against falls, so that the share says something when other sources rose at the same time.
+    """
     split = facts.results["source_split"]
-    return _share_of_change(split["mix_effect"].sum(), _split_total(split))
-
-
-def _one_slice_share(split: pd.DataFrame) -> float:
-    total = _split_total(split)
-    effects = split["rate_effect"]
-    return _share_of_change(effects.min() if total < 0 else effects.max(), total)
-
-
-def source_rate_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of the change in room conversion that the one source makes whose own rate moved it most."""
-    return _one_slice_share(facts.results["source_split"])
-
-
-def product_rate_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of the change in click-to-pay that the one product makes whose own rate moved it most."""
-    return _one_slice_share(facts.results["product_split"])
+    mix = float(split["mix_effect"].sum())
+    return _share_of_falls(pd.concat([split["rate_effect"], pd.Series([mix])]), mix)
 
 
 def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of the change in paid amount that the step of the formula makes (LMDI); `nan` where it is no step of it."""
+    """Of all steps of the formula that drew the paid amount down (LMDI), the share of this one; `nan` where it is no step."""
     split = facts.results["formula_split"]
     own = split.loc[split["factor"] == evidence.step, "contribution"]
-    return _share_of_change(own.iloc[0], split["contribution"].sum()) if len(own) else np.nan
+    return _share_of_falls(split["contribution"], float(own.iloc[0])) if len(own) else np.nan
+
+
+def _standing(facts: Facts, evidence: reference.Evidence, dimension: str) -> pd.DataFrame:
+    """How the slices of a dimension stand by the rule's metrics, against their own usual standing (notebook 04)."""
+    standing = facts.results["standing"]
+    return standing[(standing["dimension"] == dimension) & standing["metric"].isin(evidence.metric)]
+
+
+def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> list[str]:
+    """The slices that do worse than usual, by name."""
+    rows = _standing(facts, evidence, dimension)
+    return list(rows.loc[rows["verdict"] == "worse", "slice"].drop_duplicates())
+
+
+def _count_below(facts: Facts, evidence: reference.Evidence, dimension: str) -> float:
+    return float(len(_below_usual(facts, evidence, dimension))) if len(_standing(facts, evidence, dimension)) else np.nan
+
+
+def worse_sources(facts: Facts, evidence: reference.Evidence) -> float:
+    """How many sources do worse than their own usual standing; `nan` where sources could not be compared."""
+    return _count_below(facts, evidence, "source")
+
+
+def worse_products(facts: Facts, evidence: reference.Evidence) -> float:
+    """How many products do worse than their own usual standing; `nan` where products could not be compared."""
+    return _count_below(facts, evidence, "product_id")
 
 
 # --------------------------------------------------------------------------------------- events, hosts, after-sales
@@ -257,13 +268,28 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
 MEASURES: dict[str, Measure] = {
     measure.__name__: measure for measure in (
         stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
-        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, source_rate_share,
-        product_rate_share, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
+        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, worse_sources,
+        worse_products, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
     )
 }
 
 
 # ------------------------------------------------------------------------------------------------------- the verdict
+
+
+def _stocked_out(facts: Facts, evidence: reference.Evidence) -> list[str]:
+    """Names (else ids) of the products whose stock was logged as 0."""
+    names = _product_rows(facts).drop_duplicates("product_id").set_index("product_id")["name"].dropna()
+    cues = facts.tables["cues"]
+    return [str(names.get(product, product)) for product in cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()]
+
+
+# What a rule found, by name, beside its number.
+FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
+    "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
+    "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
+    "stock_out_minutes": _stocked_out,
+}
 
 
 def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, reference.ReasonGroup]) -> str:
@@ -272,16 +298,17 @@ def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, refere
     labels = {**terms["cue_kind"], **terms["event_kind"], **reasons, **{k: v for group in reasons.values() for k, v in group.reasons.items()}}
     names = [text.label(labels[name], lang) for name in [*evidence.kind, *evidence.reason] if name in labels]
     names += [text.label(terms[group][name], lang) for group, name in (("stage", evidence.stage), ("tier", evidence.tier)) if name]
-    if evidence.step:
-        names.append(text.label(reference.metrics()[evidence.step], lang))
+    names += [text.label(reference.metrics()[name], lang) for name in [*evidence.metric, *filter(None, [evidence.step])]]
     if evidence.table:
         names.append(text.label(reference.tables()[evidence.table], lang))
     return text.choose(lang, "、", ", ").join(names)
 
 
-def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, lang: str, reasons: Mapping[str, reference.ReasonGroup]) -> str:
-    """The measurement in words: "follow prompt: times per hour 2.3 (bound: at most 4)"."""
-    about = _named(evidence, lang, reasons)
+def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, lang: str) -> str:
+    """The measurement in words: "follow prompt: times per hour 2.3 (bound: at most 4)", then what was found by name."""
+    about = _named(evidence, lang, facts.reasons)
+    names = [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
+    listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
     bound = evidence.at_least if low else evidence.at_most
     said = text.choose(lang, "判据：≥" if low else "判据：≤", "bound: at least " if low else "bound: at most ")
@@ -289,7 +316,7 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else ("∞" if x > 0 else text.NOTHING) for x in (measured, bound))
     colon = text.choose(lang, "：", ": ")
     opening, closing = text.choose(lang, "（", " ("), text.choose(lang, "）", ")")
-    return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{opening}{said}{edge}{closing}"
+    return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{opening}{said}{edge}{closing}{listed}"
 
 
 def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -340,7 +367,7 @@ def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: M
                 if np.isnan(measured):
                     row[f"missing_{lang}"] = _missing(rule, evidence, facts, lang)
                 else:
-                    row[f"evidence_{lang}"] = _shown(measured, evidence, rule, lang, facts.reasons)
+                    row[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, lang)
         rows.append(row)
     made = pd.DataFrame(rows, columns=COLUMNS)
     return made.sort_values("verdict", key=lambda column: column.map(VERDICTS.index), kind="stable", ignore_index=True)

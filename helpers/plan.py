@@ -14,6 +14,7 @@ import pandas as pd
 from helpers import causes, compare, findings, planfile, reference, text
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
+WHOLE = ("", "formula")  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
@@ -89,7 +90,7 @@ def problems(
     hinted = suspected[np.array([_problem_of(metric, playbook) not in named for metric in suspected["metric"]], dtype=bool)].head(MOST_SUSPECTED)
     bad = pd.concat([certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True)
     for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
-        ordered = group.assign(whole=group["slice"].fillna("") == "").sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
+        ordered = group.assign(whole=group["slice"].fillna("").isin(WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
         lead, problem = ordered.iloc[0], playbook.get(name)
         metric = registry.get(lead["metric"])
         notes_here = _notes_on(problem, notes) if problem else notes.head(0)
@@ -98,7 +99,7 @@ def problems(
             **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
             "zh": (problem.zh if problem else worse["zh"]) + SUSPECTED["zh"] * (lead["certainty"] == "suspected"),
             "en": (problem.en if problem else worse["en"]) + SUSPECTED["en"] * (lead["certainty"] == "suspected"),
-            "dimension": problem.dimension if problem else lead["dimension"], "slice": lead["slice"] if isinstance(lead["slice"], str) else "",
+            "dimension": problem.dimension if problem else lead["dimension"], "slice": "" if lead["slice"] in WHOLE or not isinstance(lead["slice"], str) else lead["slice"],
             "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
             "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
@@ -162,6 +163,19 @@ def judge_causes(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
 
 
+def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The problems with what the team noted: also a note that names a supported cause of the problem mentions it.
+
+    `notes` is `check_notes`; columns as `problems`, noted and noted_by completed.
+    """
+    by = []
+    for problem in found.itertuples():
+        supported = set(judged.loc[(judged["problem"] == problem.problem) & (judged["verdict"] == "supported"), "cause"])
+        roles = set(notes.loc[notes["matched"].isin(supported), "role"]) | set(filter(None, problem.noted_by.split(",")))
+        by.append(",".join(sorted(roles)))
+    return found.assign(noted_by=pd.Series(by, index=found.index, dtype="str"), noted=[bool(roles) for roles in by])
+
+
 def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
     """What to check in each of the six content stages: one row per stage x problem found, in the order of a session.
 
@@ -188,7 +202,8 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     bounds = text.interval(row["ci_lower"], row["ci_upper"], metric.unit, lang, decimals=metric.decimals, currency=currency)
     known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
     expected = text.choose(lang, f"（正常范围 {bounds}）", f" (expected {bounds})") if known else ""
-    name = text.label(metric, lang)
+    about = f"{text.plain(planfile.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
+    name = about + text.label(metric, lang)
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
@@ -212,6 +227,14 @@ def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[
     return chosen
 
 
+def _verified_by(problem: pd.Series, entry: reference.Problem, bases: pd.Series) -> dict[str, object]:
+    """The metric, slice and baseline that will tell: of the slice where one alone is worse, else the playbook's."""
+    if problem["slice"]:
+        return {"metric": problem["metric"], "slice": problem["slice"], "baseline": problem["baseline"]}
+    own = problem["baseline"] if problem["metric"] == entry.verify else np.nan
+    return {"metric": entry.verify, "slice": "", "baseline": bases.get(entry.verify, own)}
+
+
 def draft(
     found: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], *, session_id: str,
     verdicts: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
@@ -230,8 +253,8 @@ def draft(
         for place, cause in enumerate(chosen[problem["problem"]]):
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
-                "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "", "metric": entry.verify,
-                "slice": "", "baseline": bases.get(entry.verify, problem["baseline"] if problem["metric"] == entry.verify else np.nan),
+                "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "",
+                **_verified_by(problem, entry, bases),
                 "least_effect": entry.least_effect, "sessions": entry.sessions,
                 "money_at_stake": problem["money_at_stake"] if place == 0 else np.nan, "effort": entry.effort, "status": "open", "note": "",
             }
@@ -272,7 +295,7 @@ def _where(problem: pd.Series, entry: reference.Problem | None, found: pd.DataFr
     """Content stages, and the slices (sources, products) that findings of the problem or its dimension name."""
     stages = "" if entry is None or entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
     own = found[found["id"].isin(problem["findings"].split(",")) | (found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse"))]
-    slices = [text.plain(name, 30) for name in own["slice"].fillna("").unique() if name][:3]
+    slices = [text.plain(planfile.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in WHOLE][:3]
     parts = [stages or text.choose(lang, "全部环节", "all stages"), text.choose(lang, "、", ", ").join(slices)]
     return text.choose(lang, "；", "; ").join(filter(None, parts))
 

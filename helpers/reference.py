@@ -190,6 +190,7 @@ class Evidence(_Entry):
     kind: Many = []
     reason: Many = []
     step: str | None = None
+    metric: Many = []
     stage: Stage | None = None
     tier: str | None = None
     table: str | None = None
@@ -204,7 +205,7 @@ class Evidence(_Entry):
 
     def looks_at(self) -> set[str]:
         """Names of the parameters that are given, the rule and its bound left out."""
-        return {name for name in ("kind", "reason", "step", "stage", "tier", "table") if getattr(self, name)}
+        return {name for name in ("kind", "reason", "step", "metric", "stage", "tier", "table") if getattr(self, name)}
 
 
 class Rule(_Entry):
@@ -445,6 +446,9 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
             f"{where}: {evidence.rule} takes {', '.join(rule.takes) or 'nothing but its bound'}, "
             f"found {', '.join(sorted(evidence.looks_at())) or 'nothing'}"
         )
+    for metric in [*evidence.metric, *filter(None, [evidence.step])]:
+        if metric not in metrics(workspace_reference):
+            raise ReferenceDataError(f"{where}: {metric!r} is no metric of the registry")
     tree = reasons(workspace_reference)
     known = {*tree, *(name for group in tree.values() for name in group.reasons)}
     for reason in evidence.reason:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import aftersales, compare, metrics, reference, text
+from helpers import aftersales, compare, metrics, planfile, reference, text
 
 FEWEST_BEFORE = 4
 MOST_BEFORE = 15  # further back an account is another account: hosts, seasons and prices change
@@ -146,7 +146,7 @@ def _verify_row(row: pd.Series, values: pd.DataFrame, sessions: pd.DataFrame, re
     metric = registry[row["metric"]]
     if metric.bigger_is_better is None:
         return made | {"verdict": "not_comparable", **_reason("该指标没有好坏方向", "the metric has no good direction")}
-    own = values[(values["metric"] == row["metric"]) & (values["slice"] == row["slice"])].dropna(subset=["value"]).sort_values("started_at")
+    own = values[(values["metric"] == row["metric"]) & (values["slice"] == planfile.slice_key(row["slice"]))].dropna(subset=["value"]).sort_values("started_at")
     flagged_at = known[row["session_id"]]
     started = _after_from(row, sessions, flagged_at)
     before = own[own["comparable"] & (own["started_at"] < flagged_at)].tail(MOST_BEFORE)
@@ -176,13 +176,27 @@ def _verify_row(row: pd.Series, values: pd.DataFrame, sessions: pd.DataFrame, re
     return made
 
 
+def _by_slice(rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: dict[str, reference.Metric]) -> pd.DataFrame:
+    """Values of the metrics that plan rows name for slices of this kind: session_id, metric, value, slice."""
+    keys = set(rows[slice].dropna())
+    named = wanted[[planfile.slice_key(one) in keys for one in wanted["slice"]]] if len(wanted) else wanted
+    ids = [name for name in named["metric"].unique() if name in registry]
+    own = rows[rows[slice].isin([planfile.slice_key(one) for one in named["slice"]])]
+    if own.empty or not ids:
+        return pd.DataFrame({"session_id": [], "metric": [], "value": [], "slice": []})
+    made = metrics.evaluate(own, ids, registry=registry, by=["session_id", slice])
+    return made.rename(columns={slice: "slice"})[["session_id", "metric", "value", "slice"]]
+
+
 def gather(
-    sessions: pd.DataFrame, lines: pd.DataFrame, enquiries: pd.DataFrame, *, session_id: str, as_of: pd.Timestamp, registry: dict[str, reference.Metric],
+    sessions: pd.DataFrame, lines: pd.DataFrame, *, plans: pd.DataFrame, enquiries: pd.DataFrame, traffic: pd.DataFrame, products: pd.DataFrame,
+    session_id: str, as_of: pd.Timestamp, registry: dict[str, reference.Metric],
 ) -> pd.DataFrame:
-    """Every value that a plan may name, by session: one row per session_id x metric, columns session_id, metric, value.
+    """Every value that the plan rows may name: one row per session_id x metric x slice (slice "" for the whole).
 
     Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at the age of the
-    session under review (a younger session always looks better), and the metrics of enquiries.
+    session under review (a younger session always looks better), the metrics of enquiries, and for the sources and
+    products that plan rows name their own metrics.
     """
     values = metrics.by_session(sessions, compare.comparable_metrics(registry), registry=registry)
     parts = [compare.on_one_scale(values, sessions, registry)]
@@ -197,7 +211,10 @@ def gather(
     known = enquiries.dropna(subset=["session_id"])
     if len(known) and of_service:
         parts.append(metrics.evaluate(known, of_service, registry=registry, by="session_id"))
-    return pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True)
+    whole = pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True).assign(slice="")
+    wanted = plans[plans["slice"] != ""]
+    goods = products[products["sku_id"].isna()]
+    return pd.concat([whole, _by_slice(traffic, "source", wanted, registry), _by_slice(goods, "product_id", wanted, registry)], ignore_index=True)
 
 
 def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> pd.Series:

@@ -1,0 +1,153 @@
+"""Each evidence rule on a small session worked out by hand; a cause without its record is not measurable."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import aftersales, causes, reference, schema
+
+ZONE = "Asia/Shanghai"
+START = pd.Timestamp("2026-11-14 20:00", tz=ZONE)
+
+
+def minute(count):
+    return START + pd.Timedelta(minutes=count)
+
+
+def table(name, rows):
+    return schema.conform(pd.DataFrame(rows), name, ZONE) if rows else schema.empty(name, ZONE)
+
+
+SESSION = table("sessions", [{"session_id": "s", "platform": "douyin", "started_at": START, "ended_at": minute(120), "host": "小夏"}]).iloc[0]
+
+
+def facts(results=None, earlier=None, **rows):
+    tables = {name: table(name, rows.get(name, [])) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "events")}
+    past = earlier if earlier is not None else schema.empty("sessions", ZONE)
+    as_of = START + pd.Timedelta(days=10)
+    lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
+    return causes.Facts(SESSION, tables, results or {}, past, lines, as_of, reference.reasons())
+
+
+def cue(at, kind, **columns):
+    return {"at": minute(at), "kind": kind, **columns}
+
+
+def evidence(rule, at_least=0.0, **columns):
+    return reference.Evidence(rule=rule, at_least=at_least, **columns)
+
+
+def measured(rule, made, **columns):
+    return causes.measure(evidence(rule, **columns), made, reference.rules()[rule])
+
+
+PROMPTS = [cue(10, "follow_prompt"), cue(40, "follow_prompt"), cue(70, "coupon", planned_at=minute(66))]
+STOCK = [cue(5, "list", product_id="a", stock_after=50), cue(30, "stock_change", product_id="a", stock_after=0), cue(70, "stock_change", product_id="a", stock_after=20),
+         cue(100, "stock_change", product_id="b", stock_after=0)]
+EXPLAINED = [cue(5, "explain_start", product_id="a")]
+SEEN = [{"session_id": "s", "product_id": name, "exposure_users": 10, "tier": tier, "paid_amount": paid} for name, tier, paid in (("a", "traffic", 30), ("b", "profit", 60), ("c", None, 500))]
+SPLIT = pd.DataFrame({"source": list("xyz"), "mix_effect": [-0.3, 0.2, 0.0], "rate_effect": [-0.6, 0.4, -0.3]})
+STEPS = pd.DataFrame({"factor": ["viewers", "customer_price", "click_pay_rate"], "contribution": [-900.0, -100.0, 800.0]})
+STANDING = pd.DataFrame({"dimension": ["source", "source", "source", "product_id"], "slice": ["千川", "千川", "搜索", "面膜"], "verdict": ["worse", "worse", "cannot_tell", "better"],
+                         "metric": ["room_conversion", "click_pay_rate", "room_conversion", "item_click_pay_rate"]})
+WAIT = [{"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(wait)} for i, wait in enumerate([1, 2, 9])]
+
+
+@pytest.mark.parametrize(("rule", "made", "columns", "expected"), [
+    ("stock_out_minutes", facts(cues=STOCK), {}, 40 + 20),
+    ("stock_out_minutes", facts(cues=PROMPTS), {}, np.nan),                       # stock is not logged at all
+    ("prompts_per_hour", facts(cues=PROMPTS), {"kind": "follow_prompt"}, 1.0),
+    ("max_gap_minutes", facts(cues=PROMPTS), {"kind": "follow_prompt"}, 80),
+    ("max_gap_minutes", facts(cues=PROMPTS), {"kind": "activity"}, 120),
+    ("kinds_used", facts(cues=PROMPTS), {"kind": ["follow_prompt", "coupon", "activity"]}, 2),
+    ("cue_count", facts(cues=PROMPTS), {"kind": "violation"}, 0),
+    ("cue_delay_minutes", facts(cues=PROMPTS), {"kind": "coupon"}, 4),
+    ("cue_delay_minutes", facts(cues=PROMPTS), {"kind": "follow_prompt"}, np.nan),
+    ("stage_share", facts(rundown=[{"starts_at": START, "stage": "introduction"}, {"starts_at": minute(90), "stage": "purchase_prompt"}]), {"stage": "purchase_prompt"}, 0.25),
+    ("unexplained_share", facts(cues=EXPLAINED, products=SEEN), {}, 2 / 3),
+    ("unexplained_share", facts(cues=PROMPTS, products=SEEN), {}, np.nan),
+    ("tier_share", facts(products=SEEN), {"tier": "profit"}, 60 / 90),
+    ("paid_traffic_share", facts(traffic=[{"session_id": "s", "source": "a", "views": 30, "is_paid": True}, {"session_id": "s", "source": "b", "views": 70, "is_paid": False}]), {}, 0.3),
+    ("traffic_videos", facts(videos=[{"session_id": "s", "title": "v1"}, {"session_id": "s", "title": "v2"}]), {}, 2),
+    ("source_mix_share", facts({"source_split": SPLIT}), {}, 0.1 / (0.1 + 0.6 + 0.3)),
+    ("source_mix_share", facts({"source_split": SPLIT.assign(mix_effect=0.1)}), {}, 0.0),
+    ("worse_sources", facts({"standing": STANDING}), {"metric": ["room_conversion", "click_pay_rate"]}, 1),
+    ("worse_sources", facts({"standing": STANDING}), {"metric": "product_click_rate"}, np.nan),
+    ("worse_products", facts({"standing": STANDING}), {"metric": "item_click_pay_rate"}, 0),
+    ("worse_products", facts({"standing": STANDING.head(3)}), {"metric": "item_click_pay_rate"}, np.nan),
+    ("formula_share", facts({"formula_split": STEPS}), {"step": "viewers"}, 0.9),
+    ("formula_share", facts({"formula_split": STEPS}), {"step": "click_pay_rate"}, 0.0),
+    ("formula_share", facts({"formula_split": STEPS}), {"step": "product_click_rate"}, np.nan),
+    ("event_count", facts(events=[{"starts_at": minute(-600), "ends_at": minute(5), "kind": "outage"}, {"starts_at": minute(-600), "kind": "outage"}]), {"kind": "outage"}, 1),
+    ("first_reply_minutes", facts(service=WAIT), {"table": "service"}, 2),
+    ("first_reply_minutes", facts(), {"table": "service"}, np.nan),
+])
+def test_rules_by_hand(rule, made, columns, expected):
+    assert measured(rule, made, **columns) == pytest.approx(expected, nan_ok=True)
+
+
+def lines_with_reasons(words):
+    orders = [{"platform": "douyin", "session_id": "s", "order_id": f"o{i}", "line_id": f"l{i}", "created_at": START, "paid_at": START, "paid": 10.0} for i in range(40)]
+    rows = [{"platform": "douyin", "case_id": f"c{i}", "line_id": f"l{i}", "kind": "return_refund", "status": "succeeded", "asked_at": minute(200), "reason": word} for i, word in enumerate(words)]
+    return facts(orders=orders, aftersales=rows)
+
+
+def test_reason_share_needs_thirty_refunds():
+    assert measured("reason_share", lines_with_reasons(["多拍"] * 12 + ["质量问题"] * 18), reason="ordering") == pytest.approx(0.4)
+    assert measured("reason_share", lines_with_reasons(["多拍"] * 12 + ["质量问题"] * 18), reason=["over_ordered", "poor_quality"]) == 1
+    assert np.isnan(measured("reason_share", lines_with_reasons(["多拍"] * 29), reason="ordering"))
+
+
+def test_late_shipping_counts_what_is_still_not_shipped_but_not_what_was_cancelled():
+    due = {"platform": "douyin", "created_at": START, "paid_at": START, "promised_at": minute(600), "paid": 10.0}
+    rows = [{"shipped_at": minute(500)}, {"shipped_at": minute(700)}, {"shipped_at": None}, {"shipped_at": None, "refunded": 10.0}]
+    made = facts(orders=[{**due, "order_id": f"o{i}", "line_id": f"l{i}", **row} for i, row in enumerate(rows)])
+    assert measured("late_shipping_share", made) == pytest.approx(2 / 3)
+
+
+def test_a_host_is_new_only_where_the_account_is_older():
+    past = table("sessions", [{"session_id": str(i), "platform": "douyin", "started_at": START - pd.Timedelta(days=i + 1), "host": "阿宁" if i else "小夏"} for i in range(20)])
+    rule = reference.Evidence(rule="host_sessions", at_most=5)
+    assert causes.measure(rule, facts(earlier=past), reference.rules()["host_sessions"]) == 1
+    assert np.isnan(causes.measure(rule, facts(earlier=past.head(8)), reference.rules()["host_sessions"]))
+
+
+def test_every_rule_has_a_measure_and_every_measure_a_rule():
+    assert set(reference.rules()) == set(causes.MEASURES)
+
+
+@pytest.mark.parametrize("name", sorted(reference.rules()))
+def test_no_rule_fails_on_a_session_without_records(name):
+    rule = reference.rules()[name]
+    given = {"kind": "coupon", "reason": "ordering", "step": "viewers", "stage": "activity", "tier": "profit", "table": "service", "metric": "room_conversion"}
+    assert np.isnan(measured(name, facts(), **{key: given[key] for key in rule.takes}))
+
+
+@pytest.mark.parametrize(("value", "bound", "verdict"), [
+    (10, {"at_least": 10}, "supported"), (9.9, {"at_least": 10}, "not_supported"), (4, {"at_most": 4}, "supported"),
+    (4.1, {"at_most": 4}, "not_supported"), (np.nan, {"at_most": 4}, "not_measurable"), (np.inf, {"at_least": 3}, "supported"),
+])
+def test_bounds_decide(value, bound, verdict):
+    assert causes.verdict(value, reference.Evidence(rule="cue_count", kind="coupon", **bound)) == verdict
+
+
+def test_a_judged_problem_says_what_was_measured_and_what_is_missing():
+    entry = reference.playbook()["pay_low"]
+    made = causes.judge("pay_low", entry, facts(cues=[*STOCK, *PROMPTS]), rules=reference.rules()).set_index("cause")
+    assert made.loc["stock_out", "verdict"] == "supported" and "60" in made.loc["stock_out", "evidence_zh"]
+    assert made.loc["rare_prompts", "verdict"] == "supported" and made.loc["rare_prompts", "measured"] == 0
+    assert made.loc["short_stage", "verdict"] == "not_measurable" and made.loc["short_stage", "missing_en"] == "Rundown"
+    assert made.loc["no_push", "missing_zh"] != "" and made.loc["no_push", "missing_en"].startswith("recording")
+    assert made["verdict"].tolist() == sorted(made["verdict"], key=causes.VERDICTS.index)
+
+
+def test_evidence_names_what_it_found():
+    made = causes.judge("room_conversion_low", reference.playbook()["room_conversion_low"], facts({"standing": STANDING}), rules=reference.rules()).set_index("cause")
+    assert made.loc["one_source", "evidence_zh"].endswith("：千川")
+
+
+def test_facts_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        facts().as_of = START
