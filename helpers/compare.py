@@ -147,7 +147,7 @@ def coinciding(
 ) -> pd.DataFrame:
     """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
 
-    One row per event: source (log, calendar), kind, what, from, to, expected_direction, metric, logged_after (entered
+    One row per event: source (log, calendar; also source_zh, source_en), kind, what, from, to, expected_direction, metric, logged_after (entered
     only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
     """
     row = sessions.set_index("session_id").loc[session_id]
@@ -157,13 +157,14 @@ def coinciding(
         source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
         agrees=_agreement(logged, verdicts),
     )
-    columns = ["source", "kind", "what", "from", "to", "expected_direction", "metric", "logged_after", "agrees"]
+    columns = ["source", "source_zh", "source_en", "kind", "what", "from", "to", "expected_direction", "metric", "logged_after", "agrees"]
+    found = found.assign(source_zh="事件登记", source_en="event log")
     festival = festival_of(row["started_at"].date(), row["platform"], calendar)
     if festival is None:
         return found.reindex(columns=columns).reset_index(drop=True)
     window, zone = festival[0], row["started_at"].tz
     marked = pd.DataFrame([{
-        "source": "calendar", "kind": "promotion", "what": window.festival,
+        "source": "calendar", "source_zh": "大促日历", "source_en": "calendar of festivals", "kind": "promotion", "what": window.festival,
         "from": pd.Timestamp(window.starts_on, tz=zone), "to": pd.Timestamp(window.ends_on, tz=zone) + pd.Timedelta(days=1),
         "expected_direction": "up", "metric": np.nan, "logged_after": False, "agrees": np.nan,
     }])
@@ -174,8 +175,8 @@ def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series
     """Whether the metric that an event names moved as the event says: True, False, or missing where nothing is known."""
     if verdicts is None or verdicts.empty:
         return pd.Series(pd.NA, index=logged.index, dtype="boolean")
-    change = logged["metric"].map(verdicts.set_index("metric")["ratio"]) - 1
-    wanted = logged["expected_direction"].map({"up": 1.0, "down": -1.0})
+    change = logged["metric"].map(verdicts.set_index("metric")["ratio"]).astype(float) - 1
+    wanted = logged["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
     return (np.sign(change) == wanted).astype("boolean").mask(change.isna() | wanted.isna())
 
 
@@ -319,6 +320,17 @@ def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
     return Basis(rung, n, strength, *RUNGS[rung])
 
 
+def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
+    """Ids of further sessions that tell how much sessions of this account differ, from the frame of `comparable`.
+
+    Those turned away for their age, host, time slot or kind of day only: too unlike to say where this session should be,
+    like enough to say how far sessions stray.
+    """
+    states = set(comparable_sessions.loc[comparable_sessions["chosen"], "festival"])
+    near = comparable_sessions["reason"].isin(["too_old", "host", "slot", "day"]) & comparable_sessions["festival"].isin(states)
+    return comparable_sessions.loc[near, "session_id"].tolist()
+
+
 def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
 
@@ -369,7 +381,7 @@ def family(
     """
     known = values.dropna(subset=["value"])
     ours = set(known.loc[known["session_id"] == session_id, "metric"])
-    shared = ours & set(known.loc[known["session_id"] != session_id, "metric"])
+    shared = (ours & set(known.loc[known["session_id"] != session_id, "metric"])) or ours
     first = [next((name for name in problem.metrics if name in shared), None) for problem in playbook.values()]
     return list(dict.fromkeys([*(name for name in OUTCOMES if name in shared), *filter(None, first)]))
 
@@ -414,7 +426,9 @@ def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
     return (value or least), np.where(past == 0, least, past)
 
 
-def _test(own: pd.Series, past: pd.DataFrame, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
+def _test(
+    own: pd.Series, past: pd.DataFrame, pool: pd.DataFrame, metric: reference.Metric, confidence: float, cv: float
+) -> _Tested:
     """Prediction interval and p-value of one metric: log-t, or a predictive distribution of counts where they are few."""
     x, n = past["numerator"].to_numpy(float), past["denominator"].to_numpy(float)
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
@@ -428,8 +442,10 @@ def _test(own: pd.Series, past: pd.DataFrame, metric: reference.Metric, confiden
                        "beta_binomial" if metric.proportion else "negative_binomial")
     log = not metric.minus
     value, history = _positive(own["value"], past["value"].to_numpy(float)) if log else (own["value"], past["value"])
-    bounds = stats.prediction_interval(history, confidence=confidence, log=log)
-    return _Tested(bounds.lower, bounds.upper, stats.prediction_p(value, history, log=log), bounds.sd, "log_t" if log else "t")
+    spread = stats.prior_spread(pool["value"], log=log)
+    bounds = stats.prediction_interval(history, confidence=confidence, log=log, spread=spread)
+    p = stats.prediction_p(value, history, log=log, spread=spread)
+    return _Tested(bounds.lower, bounds.upper, p, bounds.sd, "log_t" if log else "t")
 
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
@@ -441,12 +457,15 @@ def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
     return max(stats.PRIOR_CV, stats.session_cv(known["numerator"], known["denominator"], proportion=proportion))
 
 
-def _compare_one(name: str, rows: pd.DataFrame, session_id: str, chosen: set, metric: reference.Metric, confidence: float) -> dict:
+def _compare_one(
+    name: str, rows: pd.DataFrame, session_id: str, chosen: set, pool: set, metric: reference.Metric, confidence: float
+) -> dict:
     own = rows[rows["session_id"] == session_id].iloc[0]
     past = rows[rows["session_id"].isin(chosen)].dropna(subset=["value"])
     usable = np.isfinite(own["value"]) and len(past) > 0
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
-    tested = _test(own, past, metric, confidence, cv) if usable and len(past) > 1 else _Tested(*[np.nan] * 4, "none")
+    further = rows[rows["session_id"].isin(pool)].dropna(subset=["value"])
+    tested = _test(own, past, further, metric, confidence, cv) if usable and len(past) > 1 else _Tested(*[np.nan] * 4, "none")
     return {
         "metric": name, "label_zh": metric.zh + ("（每小时）" if own["per_hour"] else ""),
         "label_en": metric.en + (" (per hour)" if own["per_hour"] else ""), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
@@ -458,11 +477,11 @@ def _compare_one(name: str, rows: pd.DataFrame, session_id: str, chosen: set, me
 
 def verdicts(
     values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float],
+    thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Each metric of this session against the baseline sessions, with the range that they lead one to expect.
 
-    `values` comes from `on_one_scale`. One row per metric that this session has: metric, label_zh, label_en, group, unit,
+    `values` comes from `on_one_scale`, `pool_ids` from `spread_pool`: they steady the spread of a short baseline. One row per metric that this session has: metric, label_zh, label_en, group, unit,
     per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n, lower, upper (prediction
     interval of the value), sd (on the log scale), method,
     ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics here),
@@ -471,9 +490,10 @@ def verdicts(
     `false_discovery_rate`; better or worse also needs a metric that says which way is good.
     """
     chosen = set(chosen_ids) - {session_id}
+    pool = set(pool_ids) - chosen - {session_id}
     own = values[(values["session_id"] == session_id) & values["value"].notna()]
     rows = [
-        _compare_one(name, values[values["metric"] == name], session_id, chosen, registry[name], thresholds["confidence"])
+        _compare_one(name, values[values["metric"] == name], session_id, chosen, pool, registry[name], thresholds["confidence"])
         for name in own["metric"]
     ]
     columns = ["metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
@@ -483,10 +503,10 @@ def verdicts(
 
 def ranges(
     values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float],
+    thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
-    found = verdicts(values, session_id, chosen_ids, registry=registry, thresholds=thresholds)
+    found = verdicts(values, session_id, chosen_ids, registry=registry, thresholds=thresholds, pool_ids=pool_ids)
     return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict"])
 
 
@@ -568,18 +588,54 @@ def against(
             continue
         reference_value = _pooled(past, registry[name].factor)
         rows.append((name, own.loc[name, "value"], reference_value, len(past)))
-    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"])
+    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype({"value": float, "reference": float, "n": float})
     scale = made["reference"].where(made["reference"] > 0)
     made = made.assign(change=made["value"] / scale - 1, index=100 * made["value"] / scale)
     return made.join(_ordinary(made, table, confidence))
+
+
+PERIODS = {
+    "previous": ("环比（上一场可比场次）", "previous comparable session"), "year_ago": ("同比（去年同期）", "same period last year"),
+    "fixed": ("定基比（固定场次）", "fixed base"),
+}
+ABSENT = {
+    "previous": ("没有可比的上一场，无法环比。", "No earlier comparable session: nothing to compare period on period."),
+    "year_ago": ("工作区里没有去年同期的场次，无法同比。", "The workspace has no session of the same period last year."),
+    "fixed": ("没有指定定基场次（参数 base_sessions）。", "No fixed base was named (parameter base_sessions)."),
+}
+
+
+def periods(
+    values: pd.DataFrame, session_id: str, bases: Mapping[str, Iterable[str]], *, registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame,
+) -> pd.DataFrame:
+    """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases previous, year_ago and fixed that has sessions.
+
+    One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value, baseline, n, change, index,
+    lower, upper (the change that is ordinary; `nan` where it is unknown).
+    """
+    parts = [
+        against(values, session_id, ids, registry=registry, table=table).assign(basis=name, basis_zh=PERIODS[name][0], basis_en=PERIODS[name][1])
+        for name, ids in bases.items() if list(ids) or name == "previous"
+    ]
+    made = pd.concat(parts, ignore_index=True).rename(columns={"reference": "baseline", "ordinary_lower": "lower", "ordinary_upper": "upper"})
+    names = table.set_index("metric")[["label_zh", "label_en"]]
+    columns = ["basis", "basis_zh", "basis_en", "metric", "label_zh", "label_en", "value", "baseline", "n", "change", "index", "lower", "upper"]
+    return made.join(names, on="metric")[columns]
+
+
+def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
+    """Sentences (Chinese, English) on the comparisons that have no session to be made with."""
+    return [ABSENT[name] for name, ids in bases.items() if not list(ids)]
 
 
 def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
     """The change that this session and n others would show anyway, by the spread of the metric between sessions."""
     if table is None or table.empty:
         return pd.DataFrame({"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=made.index)
-    spread = made["metric"].map(table.set_index("metric")["sd"].where(table.set_index("metric")["method"] != "t"))
-    free = made["metric"].map(table.set_index("metric")["n"]) - 1
+    known = table.set_index("metric")
+    spread = made["metric"].map(known["sd"].where(known["method"] != "t")).astype(float)
+    free = made["metric"].map(known["n"]).astype(float) - 1
     half = distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0)) * spread * np.sqrt(1 + 1 / made["n"])
     return pd.DataFrame({"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index)
 
@@ -592,7 +648,7 @@ def goal_completion(
 
     `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
     period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
-    passed by the end of this session), reached (bool), note. People cannot be added over sessions: such a goal for a
+    passed by the end of this session), reached (bool), note (these two also in words). People cannot be added over sessions: such a goal for a
     period gets no value, and the note says so.
     """
     row = sessions.set_index("session_id").loc[session_id]
@@ -604,8 +660,15 @@ def goal_completion(
         inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
         elapsed = (end - goal.period_from) / (goal.period_to - goal.period_from) if pd.notna(goal.period_to) else np.nan
         rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
-    columns = ["scope", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "reached", "note"]
+    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed",
+               "reached", "note", "note_zh", "note_en"]
     return pd.DataFrame(rows, columns=columns)
+
+
+GOAL_NOTES = {
+    "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
+    "people_do_not_add": ("人数不能跨场相加", "people cannot be added over sessions"),
+}
 
 
 def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float) -> dict:
@@ -624,10 +687,11 @@ def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], 
         note = "people_do_not_add"
     wanted_up = metric is None or metric.bigger_is_better is not False
     reached = (value >= goal.target) if wanted_up else (value <= goal.target)
+    says, spans = GOAL_NOTES[note], {"session": ("本场", "this session"), "period": ("周期", "period")}[scope]
     return {
-        "scope": scope, "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
+        "scope": scope, "scope_zh": spans[0], "scope_en": spans[1], "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
         "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
-        "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note,
+        "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
     }
 
 

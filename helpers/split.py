@@ -28,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users")
 EVENTS = ("room_exposure_times", "views", "product_exposure_times", "product_click_times", "orders")
 AMOUNT = "paid_amount"
+MAIN_STEPS = ("viewers", "product_exposure_users", "product_click_users", "pay_users", "views", "product_click_times", "orders")
+LEAST_NET = 0.1         # a change smaller than this part of all effects together has no shares worth reading
 FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
 
 
@@ -218,8 +220,14 @@ def formula(
         "label_en": [_step_label(columns, k, name, registry, "en") for k, name in enumerate(names)],
         "unit": [registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind for k, name in enumerate(names)],
         "numerator": list(columns), "denominator": ["", *columns[:-1]], "before": x0, "after": x1, "ratio": ratio,
-        "contribution": effects, "share": effects / total if total else np.nan,
+        "contribution": effects, "share": _shares(effects, total),
     })
+
+
+def _shares(effects: Sequence[float], total: float) -> Floats:
+    """Each effect as a share of the change; `nan` where the effects mostly cancel and a share of the rest says nothing."""
+    parts = np.asarray(effects, dtype=float)
+    return parts / total if abs(total) >= LEAST_NET * np.abs(parts).sum() > 0 else np.full(parts.shape, np.nan)
 
 
 def usual_effects(
@@ -252,7 +260,9 @@ def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(unusual=outside)
 
 
-def merged(steps: pd.DataFrame, columns: Sequence[str], keep: Sequence[str], *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+def merged(
+    steps: pd.DataFrame, columns: Sequence[str], *, registry: Mapping[str, reference.Metric], keep: Iterable[str] = MAIN_STEPS
+) -> pd.DataFrame:
     """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
 
     `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
@@ -262,23 +272,43 @@ def merged(steps: pd.DataFrame, columns: Sequence[str], keep: Sequence[str], *, 
     ends = [columns.index(name) for name in stay]
     names = [_step_metric(stay, place, registry) for place in range(len(stay))]
     parts = [steps["contribution"].iloc[(ends[k - 1] + 1 if k else 0):ends[k] + 1].sum() for k in range(len(stay))]
-    total = sum(parts)
     return pd.DataFrame({
         "factor": [name or column for name, column in zip(names, stay, strict=True)],
         "label_zh": [_step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)],
         "label_en": [_step_label(stay, k, name, registry, "en") for k, name in enumerate(names)],
-        "contribution": parts, "share": [part / total if total else np.nan for part in parts],
+        "contribution": parts, "share": _shares(parts, sum(parts)),
     })
 
 
-def waterfall(steps: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
+def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str) -> pd.DataFrame:
     """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
+    before, after = before[columns[-1]], after[columns[-1]]
     ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
     rows = [(ends[0], before, "start"), *zip(steps[f"label_{lang}"], steps["contribution"], ["step"] * len(steps), strict=True),
             (ends[1], after, "end")]
     made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
     assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
     return made
+
+
+def hours(session: pd.Series) -> float:
+    """How long a session was, in hours; from its end where no duration is given."""
+    seconds = session["duration_seconds"]
+    return float(seconds if pd.notna(seconds) else (session["ended_at"] - session["started_at"]).total_seconds()) / 3600
+
+
+def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> bool:
+    """Whether there is a change to split: both amounts known, and a sale on one side at least."""
+    amounts = [side[columns[-1]] for side in (before, after)]
+    return all(pd.notna(amount) for amount in amounts) and max(amounts) > 0
+
+
+def no_steps() -> pd.DataFrame:
+    """The frame of `formula` with `with_usual`, without rows: where there is nothing to compare with."""
+    text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
+    numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
+    return pd.DataFrame({**{name: pd.Series(dtype="str") for name in text_columns}, **{name: pd.Series(dtype=float) for name in numbers},
+                         "unusual": pd.Series(dtype=bool)})
 
 
 # ------------------------------------------------------------------------------------------------ slices: mix and rate
@@ -346,10 +376,13 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
     """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
 
     One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
-    or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), contribution. The
+    or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), previous (the column it
+    is reached from; empty for the first), contribution. The
     contributions sum to the change of the whole exactly.
     """
     then, now = _aligned(before, after, slice, columns)
+    # A step that an export does not have is left out, and its neighbours meet.
+    columns = [name for name in columns if name == columns[-1] or (then[name].sum() > 0 and now[name].sum() > 0)]
     state = _state(then[columns[0]] + then[columns[-1]], now[columns[0]] + now[columns[-1]])
     rows = []
     for name, kind in zip(then.index, state, strict=True):
@@ -359,11 +392,11 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
             effects = lmdi(x0, x1)
             # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
-            parts = zip(columns, effects, strict=True) if closes else [(columns[-1], total)]
-            rows += [(name, kind, step, effect) for step, effect in parts]
+            parts = zip(columns, ["", *columns[:-1]], effects, strict=True) if closes else [(columns[-1], "", total)]
+            rows += [(name, kind, *part) for part in parts]
         elif kind != "absent":
-            rows.append((name, kind, kind, total))
-    made = pd.DataFrame(rows, columns=[slice, "state", "step", "contribution"])
+            rows.append((name, kind, kind, "", total))
+    made = pd.DataFrame(rows, columns=[slice, "state", "step", "previous", "contribution"]).astype({"contribution": float})
     order = made.groupby(slice)["contribution"].transform("sum")
     return made.assign(_order=order).sort_values("_order", kind="stable").drop(columns="_order").reset_index(drop=True)
 
@@ -371,12 +404,12 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
 def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
     """Each slice's whole contribution and the step that made most of it: one row per slice, most negative first.
 
-    Columns: the slice, state, contribution, step, step_contribution.
+    Columns: the slice, state, contribution, step, previous, step_contribution.
     """
     total = table.groupby(slice, sort=False).agg(state=("state", "first"), contribution=("contribution", "sum"))
     toward = table["contribution"] * np.sign(table[slice].map(total["contribution"]))
     lead = table.loc[toward.groupby(table[slice], sort=False).idxmax()].set_index(slice)
-    joined = total.join(lead[["step", "contribution"]].rename(columns={"contribution": "step_contribution"}))
+    joined = total.join(lead[["step", "previous", "contribution"]].rename(columns={"contribution": "step_contribution"}))
     return joined.sort_values("contribution", kind="stable").reset_index()
 
 
@@ -639,15 +672,130 @@ def find_slices(
                        ).reindex(columns=columns).reset_index(drop=True)
 
 
+# ---------------------------------------------------------------------------------------------------- tables to be read
+
+STATES = {"both": ("前后都有", "in both"), "new": ("新出现", "new"), "gone": ("消失", "gone")}
+STEP_WORDS = {
+    "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("本场 ÷ 基准", "÷ baseline"),
+               "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
+               "lower": ("平常的影响", "Usual effect"), "unusual": ("超出平常", "Unusual")},
+    "units": {"contribution": "money", "share": "percent", "lower": "money", "ratio": "ratio"},
+}
+MIX_WORDS = {
+    "labels": {"state": ("状态", "State"), "share_before": ("基准占比", "Share, baseline"), "share_after": ("本场占比", "Share, this session"),
+               "rate_before": ("基准比率", "Rate, baseline"), "rate_after": ("本场比率", "Rate, this session"),
+               "mix_effect": ("结构影响", "Mix effect"), "rate_effect": ("自身影响", "Own-rate effect")},
+    "units": {name: "percent" for name in ("share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect")},
+}
+SLICE_COLUMNS = ["label_zh", "label_en", "state_zh", "state_en", "contribution", "step_zh", "step_en", "step_contribution"]
+SLICE_WORDS = {
+    "labels": {"label": ("名称", "Name"), "state": ("状态", "State"), "contribution": ("支付金额变化", "Change of paid amount"),
+               "step": ("主要经由", "Mostly through"), "step_contribution": ("其中这一步", "Of it, this step")},
+    "units": {"contribution": "money", "step_contribution": "money"},
+}
+STANDING_COLUMNS = ["slice", "metric", "value", "baseline", "lower", "upper", "others_rate", "n", "p_adjusted", "verdict"]
+STANDING_WORDS = {
+    "labels": {"slice": ("来源或商品", "Source or product"), "value": ("本场", "This session"), "baseline": ("一贯水平", "Usual standing"),
+               "lower": ("预期范围", "Expected"), "others_rate": ("本场其他部分", "The others today"), "n": ("场数", "Sessions"),
+               "p_adjusted": ("校正后 p", "Adjusted p")},
+    "units": {"others_rate": "percent"},
+}
+
+
+def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, currency: str = "CNY") -> tuple[str, str]:
+    """What the split compares, as one sentence in each language; `basis` is that of `compare.basis`."""
+    if not possible(before, after, columns):
+        return ("没有可比场次，或支付金额未知，无法拆分。", "No comparable session, or no paid amount: nothing can be split.")
+    few = basis.strength != "strong"
+    amounts = {lang: [text.money(side[columns[-1]], lang, currency) for side in (before, after)] for lang in ("zh", "en")}
+    return (
+        f"基准场由{basis.zh}的 {basis.n} 场折算{'（场次偏少）' if few else ''}：支付金额 {amounts['zh'][0]}，本场 {amounts['zh'][1]}。",
+        f"The baseline session comes from {basis.n} sessions ({basis.en}{'; few' if few else ''}): paid amount {amounts['en'][0]}, this session {amounts['en'][1]}.")
+
+
+def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
+    """The steps as they are read, each value in its own unit: label, was, now, ratio, contribution, share, lower, upper, unusual."""
+    return pd.DataFrame({
+        "label": steps[f"label_{lang}"],
+        **{name: [text.value(value, unit, lang, currency=currency) for value, unit in zip(steps[side], steps["unit"], strict=True)]
+           for name, side in (("was", "before"), ("now", "after"))},
+        "ratio": steps["ratio"], "contribution": steps["contribution"], "share": steps["share"], "lower": steps["usual_lower"],
+        "upper": steps["usual_upper"], "unusual": steps["unusual"],
+    })
+
+
+def named_states(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its state in words: state_zh, state_en."""
+    return table.assign(state_zh=[STATES[state][0] for state in table["state"]], state_en=[STATES[state][1] for state in table["state"]])
+
+
+def named_slices(totals: pd.DataFrame, slice: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """`slice_totals` in words: label_zh, label_en, state_zh, state_en, step_zh, step_en beside its columns."""
+    columns = {**reference.tables()["products"].columns, **reference.tables()["sessions"].columns}
+    steps = {name: (column.zh, column.en) for name, column in columns.items()} | {"new": ("新出现", "new"), "gone": ("消失", "gone")}
+    label = totals[slice].map(lambda value: (names or {}).get(value, value))
+    said = [
+        [" → ".join(steps[end][place] for end in (start, step) if end) for start, step in zip(totals["previous"], totals["step"], strict=True)]
+        for place in (0, 1)
+    ]
+    return named_states(totals).assign(label_zh=label, label_en=label, step_zh=said[0], step_en=said[1])
+
+
+def largest(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the largest effects first, whichever way they went."""
+    size = table["contribution"].abs() if "contribution" in table else table["mix_effect"].abs() + table["rate_effect"].abs()
+    return table.loc[size.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
+def whole_products(products: pd.DataFrame) -> pd.DataFrame:
+    """The product rows without the SKU rows that repeat them."""
+    return products[products["sku_id"].isna()]
+
+
+def product_names(products: pd.DataFrame) -> dict[str, str]:
+    """The last name known of each product, by id."""
+    named = products.dropna(subset=["name"]).drop_duplicates("product_id", keep="last")
+    return dict(zip(named["product_id"], named["name"], strict=True))
+
+
+def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
+    """The two-way split of a rate as one sentence in each language, with a warning where aggregate and parts disagree."""
+    mix, own = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
+    total, parts = mix + own, {}
+    for lang in ("zh", "en"):
+        parts[lang] = [text.signed(value, "percent", lang, decimals=2) for value in (total, mix, own)]
+    warn = ("整体与各部分方向相反：只看总数会得出错的结论。", " The whole and its parts moved in opposite ways: the total alone misleads.") if reversal(table) else ("", "")
+    return (
+        f"{zh}共变化 {parts['zh'][0]}（百分点），其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
+        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} (points): mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
+
+
+def standings(
+    rows: Mapping[str, pd.DataFrame], tests: Sequence[tuple[str, str, str, str]], session_id: str, chosen: Iterable[str], *,
+    names: Mapping[str, str], thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """`stands_out` for several rates at once, in one table: one row per rate x source or product of this session.
+
+    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column. Columns: dimension (the slice
+    column), key, slice (its name), metric, weight_column, value_column, and those of `stands_out`, whose rate is here
+    called value and whose expected rate baseline.
+    """
+    wanted, parts = list(chosen), []
+    for slice, weight, value, metric in tests:
+        found = stands_out(rows[slice], session_id, wanted, slice, weight, value, thresholds=thresholds)
+        found = found.rename(columns={slice: "key", "value": "events", "rate": "value", "expected": "baseline"})
+        named = found["key"].map(lambda key, slice=slice: names.get(key, key) if slice == "product_id" else key)
+        parts.append(found.assign(dimension=slice, slice=named.astype("str"), metric=metric, weight_column=weight, value_column=value))
+    first = ["dimension", "key", "slice", "metric", "weight_column", "value_column"]
+    made = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return made[[*first, *(name for name in made.columns if name not in first)]]
+
+
 # -------------------------------------------------------------------------------------------------------- what is said
 
 
-def _side(value: float, zh: tuple[str, str], en: tuple[str, str]) -> tuple[str, str]:
-    return (zh[0], en[0]) if value >= 0 else (zh[1], en[1])
-
-
 def step_findings(
-    steps: pd.DataFrame, before: float, after: float, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
+    steps: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
 ) -> list[dict[str, object]]:
     """One finding per step of the formula: what it added to, or took from, the amount, and whether that is unusual.
 
@@ -680,30 +828,43 @@ def step_findings(
     return made
 
 
-def slice_findings(
-    table: pd.DataFrame, slice: str, metric: str, worth: Mapping[str, float], *, names: Mapping[str, str] | None = None,
-    registry: Mapping[str, reference.Metric], currency: str = "CNY",
+def standing_findings(
+    standing: pd.DataFrame, rows: Mapping[str, pd.DataFrame], *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
 ) -> list[dict[str, object]]:
-    """One finding per source or product of `stands_out` that did better or worse than beside the others it usually does.
+    """One finding per source or product of `standings` that did better or worse than beside the others it usually does.
 
-    `worth` says what one event (an order, a click) of a slice brought today: the money at stake is the gap times the
-    people who came to the step times that.
+    The money at stake is the gap times the people who came to the step times what one event of that slice brought today;
+    `rows` are this session's rows by slice column.
     """
     made = []
-    for row in table[table["verdict"].isin(["better", "worse"])].to_dict("records"):
-        entry, name = registry[metric], text.plain((names or {}).get(row[slice], row[slice]), 40)
-        value, expected = (text.percent(row[key]) for key in ("rate", "expected"))
+    for row in standing[standing["verdict"].isin(["better", "worse"])].to_dict("records"):
+        entry, name = registry[row["metric"]], text.plain(row["slice"], 40)
+        worth = worth_of(rows[row["dimension"]], row["dimension"], row["value_column"]).get(row["key"], np.nan)
+        stake = row["gap"] * row["weight"] * worth if row["verdict"] == "worse" else np.nan
+        value, expected = (text.percent(row[key]) for key in ("value", "baseline"))
         bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
-        stake = row["gap"] * row["weight"] * worth.get(row[slice], np.nan) if row["verdict"] == "worse" else np.nan
-        told = _side(-row["gap"], ("好于", "差于"), ("better than", "worse than"))
+        told = ("好于", "better than") if row["verdict"] == "better" else ("差于", "worse than")
+        lost = ("", "") if not np.isfinite(stake) else (
+            f"，约合支付金额 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} of paid amount")
         made.append(findings.make(
-            notebook=NOTEBOOK, dimension=entry.group, metric=metric, slice=f"{name} ({row[slice]})" if names else name,
-            verdict=row["verdict"], value=row["rate"], baseline=row["expected"], ci_lower=row["lower"], ci_upper=row["upper"],
+            notebook=NOTEBOOK, dimension=entry.group, metric=row["metric"], slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
+            verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
             p_adjusted=row["p_adjusted"], money_at_stake=stake,
-            sentence_zh=f"「{name}」的{entry.zh}为 {value}，{told[0]}它相对本场其他部分一贯的水平 {expected}（预期 {bounds}，{row['n']} 场可比场次）。",
-            sentence_en=f"{name}: {entry.en} {value}, {told[1]} its usual standing beside the rest of the same session, {expected} (expected {bounds}, {row['n']} comparable sessions).",
+            sentence_zh=f"「{name}」的{entry.zh}为 {value}，{told[0]}它在同场中一贯的水平 {expected}（预期 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
+            sentence_en=f"{name}: {entry.en} {value}, {told[1]} its usual standing within a session, {expected} (expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
         ))
     return made
+
+
+def to_findings(
+    steps: pd.DataFrame, standing: pd.DataFrame, rows: Mapping[str, pd.DataFrame], *, registry: Mapping[str, reference.Metric],
+    currency: str = "CNY",
+) -> pd.DataFrame:
+    """The split's findings: one row per step of the formula and per source or product off its usual standing."""
+    return findings.frame([
+        *step_findings(steps, registry=registry, currency=currency),
+        *standing_findings(standing, rows, registry=registry, currency=currency),
+    ])
 
 
 def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
@@ -714,13 +875,18 @@ def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
 
 
 def argument(
-    before: float, after: float, steps: pd.DataFrame, slices: Sequence[tuple[str, str, pd.DataFrame]], *, currency: str = "CNY"
+    before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, slices: Sequence[tuple[str, str, pd.DataFrame]],
+    *, standing: pd.DataFrame | None = None, currency: str = "CNY",
 ) -> tuple[str, str]:
     """The whole split as one sentence in each language: what moved, by how much, through which step, and where.
 
     `slices` holds (Chinese noun, English noun, frame with label_zh, label_en, contribution): the split over sources, over
-    products; of each the slice that moved most in the direction of the whole is named.
+    products; of each the slice that moved most in the direction of the whole is named. `standing` adds which of them did
+    worse than beside the others they usually do: that one is evidence, the rest is accounting.
     """
+    if steps.empty:
+        return ("没有可比场次，或支付金额为零，无法拆分。", "No comparable session, or no sale: nothing to split.")
+    before, after = before[columns[-1]], after[columns[-1]]
     change = after - before
     toward = steps["contribution"] * np.sign(change)
     lead = steps.loc[toward.idxmax()]
@@ -735,6 +901,10 @@ def argument(
         top = table.loc[(table["contribution"] * np.sign(change)).idxmax()]
         zh += f"；{noun_zh}上最大的是「{text.plain(top['label_zh'], 30)}」（{text.signed(top['contribution'], 'money', 'zh', currency=currency)}）"
         en += f"; among {noun_en} it is {text.plain(top['label_en'], 30)} ({text.signed(top['contribution'], 'money', 'en', currency=currency)})"
+    off = [] if standing is None else list(dict.fromkeys(text.plain(name, 30) for name in standing.loc[standing["verdict"] == "worse", "slice"]))
+    if off:
+        zh += f"。同场之中，{'、'.join(f'「{name}」' for name in off)}明显差于一贯的位置"
+        en += f". Within the session, {', '.join(off)} clearly fell short of the usual standing"
     ends = ("。其中至少一步超出场次间平常的波动。", ". At least one step left what is usual between sessions.") if surprising else (
         "。各步都未超出场次间平常的波动：这是账目，不是证据。", ". No step left what is usual between sessions: an account, not evidence.")
     return zh + ends[0], en + ends[1]

@@ -159,31 +159,60 @@ def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
     return mean, float(scaled.std(ddof=1)) if scaled.size > 1 else np.nan, int(scaled.size)
 
 
-def prediction_interval(history: npt.ArrayLike, *, confidence: float = 0.95, log: bool = True) -> Prediction:
-    """Where one further value should lie: mean +- t(n-1) s sqrt(1 + 1/n), of logarithms when `log`.
+class Spread(NamedTuple):
+    """What is known beforehand of how much sessions differ: a standard deviation and what it weighs, in sessions."""
+
+    sd: float
+    weight: float
+
+
+def prior_spread(pool: npt.ArrayLike, *, log: bool = True) -> Spread | None:
+    """The spread of further sessions of the same account, to steady that of a short history; None with fewer than three.
+
+    It weighs at most four sessions, so that a longer history speaks for itself.
+    """
+    _, sd, n = _centre(pool, log)
+    return Spread(sd, min(PRIOR_CV_WEIGHT, n - 1)) if n > 2 else None
+
+
+def _steadied(sd: float, n: int, spread: Spread | None) -> tuple[float, float]:
+    """Standard deviation and degrees of freedom of a history of n with the prior spread mixed in (a moderated t)."""
+    if spread is None:
+        return sd, n - 1
+    free = n - 1 + spread.weight
+    return float(np.sqrt(((n - 1) * sd**2 + spread.weight * spread.sd**2) / free)), free
+
+
+def prediction_interval(
+    history: npt.ArrayLike, *, confidence: float = 0.95, log: bool = True, spread: Spread | None = None
+) -> Prediction:
+    """Where one further value should lie: mean +- t s sqrt(1 + 1/n), of logarithms when `log`.
 
     A session is one value, so the interval holds the session-to-session variation that binomial intervals leave out.
-    Values that are missing (or not positive when `log`) are left out; fewer than two give `nan` bounds.
+    Three sessions say little of their own spread; `spread` lends them that of other sessions. Values that are missing
+    (or not positive when `log`) are left out; fewer than two give `nan` bounds.
     """
-    mean, sd, n = _centre(history, log)
-    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * sd * np.sqrt(1 + 1 / n) if n > 1 else np.nan
+    mean, own_sd, n = _centre(history, log)
+    sd, free = _steadied(own_sd, n, spread)
+    half = stats.t.ppf(0.5 + confidence / 2, free) * sd * np.sqrt(1 + 1 / n) if n > 1 else np.nan
     bounds = np.array([mean, mean - half, mean + half])
     return Prediction(*(float(v) for v in (np.exp(bounds) if log else bounds)), n=n, sd=sd)
 
 
-def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True) -> float:
+def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True, spread: Spread | None = None) -> float:
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
     `nan` with fewer than two earlier values, and where `log` and the value is not positive; a history without any
     variation gives 1 for the same value and 0 for another.
     """
-    mean, sd, n = _centre(history, log)
+    mean, own_sd, n = _centre(history, log)
     if n < 2 or not np.isfinite(value) or (log and value <= 0):
         return np.nan
+    sd, free = _steadied(own_sd, n, spread)
     gap = (np.log(value) if log else value) - mean
     if sd == 0:
         return 1.0 if np.isclose(gap, 0) else 0.0
-    return float(2 * stats.t.sf(abs(gap) / (sd * np.sqrt(1 + 1 / n)), n - 1))
+    return float(2 * stats.t.sf(abs(gap) / (sd * np.sqrt(1 + 1 / n)), free))
 
 
 def session_cv(

@@ -405,3 +405,31 @@ def test_ranges_carry_no_verdict():
     sessions = sessions_of({}, {}, {}, {})
     found = compare.ranges(scaled(sessions), "s3", ["s0", "s1", "s2"], registry=REGISTRY, thresholds=THRESHOLDS)
     assert "verdict" not in found and "p_value" not in found and {"lower", "upper", "baseline"} <= set(found.columns)
+
+
+# ------------------------------------------------------------------------------------------------------ a real account
+
+
+@pytest.mark.real
+def test_intervals_hold_on_a_real_account(tiktok_workspace, tmp_path):
+    """Leave-one-out on 122 real sessions: each is set against those before it; about one metric in twenty may be flagged.
+
+    Sessions are seen in order, every third one of those with enough history; no event is known for any of them.
+    """
+    from helpers import store
+
+    review = store.open_review("latest", data_dir=tiktok_workspace, reports_dir=tmp_path, notebook="03_compare")
+    sessions = review.sessions.sort_values("started_at", ignore_index=True)
+    values = compare.on_one_scale(
+        metrics.by_session(sessions, compare.comparable_metrics(REGISTRY), registry=REGISTRY), sessions, REGISTRY)
+    tested = compare.family(values, review.session_id, reference.playbook())
+    values, found = values[values["metric"].isin(tested)], []
+    for place in range(30, len(sessions), 3):
+        known = sessions.iloc[: place + 1]
+        own = sessions["session_id"][place]
+        table = compare.comparable(known, own, events=review.everything("events"), calendar=CALENDAR, thresholds=THRESHOLDS)
+        found.append(compare.verdicts(
+            values, own, table.loc[table["chosen"], "session_id"], registry=REGISTRY, thresholds=THRESHOLDS,
+            pool_ids=compare.spread_pool(table)))
+    p = pd.concat(found)["p_value"].dropna()
+    assert len(p) > 200 and (p < 0.05).mean() <= 0.08

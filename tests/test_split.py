@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import findings, reference, split
+from helpers import reference, split
 
 REGISTRY = reference.metrics()
 positive = st.floats(0.01, 1e4)
@@ -198,7 +198,7 @@ def test_merging_steps_of_a_split_adds_them_and_equals_splitting_the_short_formu
     before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
     steps = split.formula(before, after, STEPS, registry=REGISTRY)
     keep = ("viewers", "product_exposure_users", "product_click_users", "pay_users")
-    short = split.merged(steps, STEPS, keep, registry=REGISTRY)
+    short = split.merged(steps, STEPS, registry=REGISTRY, keep=keep)
     again = split.formula(before, after, (*keep, "paid_amount"), registry=REGISTRY)
     assert short["factor"].tolist() == again["factor"].tolist() == [
         "viewers", "view_exposure_rate", "product_click_rate", "click_pay_rate", "customer_price"]
@@ -217,7 +217,7 @@ def test_waterfall_leads_from_the_baseline_to_the_session():
     rows = account(6)
     before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
     steps = split.formula(before, after, STEPS, registry=REGISTRY)
-    bars = split.waterfall(steps, before["paid_amount"], after["paid_amount"], "zh")
+    bars = split.waterfall(steps, before, after, STEPS, "zh")
     assert bars["kind"].tolist() == ["start", *["step"] * 7, "end"]
     assert bars["amount"].iloc[:-1].sum() == pytest.approx(bars["amount"].iloc[-1])
 
@@ -429,14 +429,24 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     rows = account(9, seed=3)
     before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
     steps = split.with_usual(split.formula(before, after, STEPS, registry=REGISTRY), split.usual_effects(rows.iloc[1:], STEPS, before, after))
-    said = split.step_findings(steps, before["paid_amount"], after["paid_amount"], registry=REGISTRY)
-    assert len(said) == len(STEPS) and {line["verdict"] for line in said} <= {"better", "worse", "cannot_tell"}
-    slices_told = split.slice_findings(told(evenings(np.random.default_rng(2), 10, "s2")), "source", "room_conversion", {"s2": 90.0}, registry=REGISTRY)
-    assert slices_told[0]["slice"] == "s2" and slices_told[0]["money_at_stake"] > 0
-    frame = findings.frame([*said, *slices_told])
+    rows = evenings(np.random.default_rng(2), 10, "s2").assign(paid_amount=lambda f: f["pay_users"] * 90.0)
+    ids = list(dict.fromkeys(rows["session_id"]))
+    tests = [("source", "viewers", "pay_users", "room_conversion")]
+    standing = split.standings({"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS)
+    frame = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, registry=REGISTRY)
+    hurt = frame.set_index("slice").loc["s2"]
+    missing = standing.set_index("key").loc["s2"]
+    assert hurt["verdict"] == "worse" and hurt["money_at_stake"] == pytest.approx(missing["gap"] * missing["weight"] * 90)
+    assert (frame["slice"] == "formula").sum() == len(STEPS)
     assert frame["sentence_zh"].str.len().min() > 10 and not frame["sentence_en"].str.contains("nan").any()
-    zh, en = split.argument(before["paid_amount"], after["paid_amount"], steps, [("来源", "sources", pd.DataFrame(columns=["contribution"]))])
+    zh, en = split.argument(before, after, STEPS, steps, [("来源", "sources", pd.DataFrame(columns=["contribution"]))])
     assert zh.endswith("。") and en.endswith(".")
+
+
+def test_nothing_to_compare_with_is_said_and_not_computed():
+    alone = split.baseline_session(account(1).iloc[:0], ("paid_amount",), 4.0)
+    assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
+    assert "无法拆分" in split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), [])[0]
 
 
 def test_worth_of_a_slice_without_sales_is_that_of_all():
