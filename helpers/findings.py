@@ -49,3 +49,13 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"findings that speak of the same thing: {twice.to_dict('records')}")
     return made
+
+
+def slice_key(slice: str) -> str:
+    """What a slice is matched by: the id in brackets of "name (id)", else the slice itself."""
+    return slice[slice.rindex("(") + 1:-1] if slice.endswith(")") and " (" in slice else slice
+
+
+def slice_name(slice: str) -> str:
+    """How a slice is called: the name of "name (id)"."""
+    return slice[:slice.rindex(" (")] if slice.endswith(")") and " (" in slice else slice

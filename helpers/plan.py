@@ -202,7 +202,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     bounds = text.interval(row["ci_lower"], row["ci_upper"], metric.unit, lang, decimals=metric.decimals, currency=currency)
     known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
     expected = text.choose(lang, f"（正常范围 {bounds}）", f" (expected {bounds})") if known else ""
-    about = f"{text.plain(planfile.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
+    about = f"{text.plain(findings.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
     name = about + text.label(metric, lang)
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
@@ -295,7 +295,7 @@ def _where(problem: pd.Series, entry: reference.Problem | None, found: pd.DataFr
     """Content stages, and the slices (sources, products) that findings of the problem or its dimension name."""
     stages = "" if entry is None or entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
     own = found[found["id"].isin(problem["findings"].split(",")) | (found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse"))]
-    slices = [text.plain(planfile.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in WHOLE][:3]
+    slices = [text.plain(findings.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in WHOLE][:3]
     parts = [stages or text.choose(lang, "全部环节", "all stages"), text.choose(lang, "、", ", ").join(slices)]
     return text.choose(lang, "；", "; ").join(filter(None, parts))
 

@@ -52,16 +52,6 @@ def plan_id(*about: str, prefix: str = "P") -> str:
     return f"{prefix}-{hashlib.blake2s('|'.join(about).encode(), digest_size=4).hexdigest()}"
 
 
-def slice_key(slice: str) -> str:
-    """What a slice is matched by: the id in brackets of "name (id)", else the slice itself."""
-    return slice[slice.rindex("(") + 1:-1] if slice.endswith(")") and " (" in slice else slice
-
-
-def slice_name(slice: str) -> str:
-    """How a slice is called: the name of "name (id)"."""
-    return slice[:slice.rindex(" (")] if slice.endswith(")") and " (" in slice else slice
-
-
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     """Plan rows as a frame: one row per action, columns `COLUMNS`; numbers float64, the rest str with "" for none."""
     made = pd.DataFrame(rows, columns=COLUMNS)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import aftersales, compare, metrics, planfile, reference, text
+from helpers import aftersales, compare, findings, metrics, reference, text
 
 FEWEST_BEFORE = 4
 MOST_BEFORE = 15  # further back an account is another account: hosts, seasons and prices change
@@ -146,7 +146,7 @@ def _verify_row(row: pd.Series, values: pd.DataFrame, sessions: pd.DataFrame, re
     metric = registry[row["metric"]]
     if metric.bigger_is_better is None:
         return made | {"verdict": "not_comparable", **_reason("该指标没有好坏方向", "the metric has no good direction")}
-    own = values[(values["metric"] == row["metric"]) & (values["slice"] == planfile.slice_key(row["slice"]))].dropna(subset=["value"]).sort_values("started_at")
+    own = values[(values["metric"] == row["metric"]) & (values["slice"] == findings.slice_key(row["slice"]))].dropna(subset=["value"]).sort_values("started_at")
     flagged_at = known[row["session_id"]]
     started = _after_from(row, sessions, flagged_at)
     before = own[own["comparable"] & (own["started_at"] < flagged_at)].tail(MOST_BEFORE)
@@ -179,9 +179,9 @@ def _verify_row(row: pd.Series, values: pd.DataFrame, sessions: pd.DataFrame, re
 def _by_slice(rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: dict[str, reference.Metric]) -> pd.DataFrame:
     """Values of the metrics that plan rows name for slices of this kind: session_id, metric, value, slice."""
     keys = set(rows[slice].dropna())
-    named = wanted[[planfile.slice_key(one) in keys for one in wanted["slice"]]] if len(wanted) else wanted
+    named = wanted[[findings.slice_key(one) in keys for one in wanted["slice"]]] if len(wanted) else wanted
     ids = [name for name in named["metric"].unique() if name in registry]
-    own = rows[rows[slice].isin([planfile.slice_key(one) for one in named["slice"]])]
+    own = rows[rows[slice].isin([findings.slice_key(one) for one in named["slice"]])]
     if own.empty or not ids:
         return pd.DataFrame({"session_id": [], "metric": [], "value": [], "slice": []})
     made = metrics.evaluate(own, ids, registry=registry, by=["session_id", slice])

@@ -1,0 +1,232 @@
+"""From findings to the plan on small frames: which problems, in which order, what the team saw, which actions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import causes, findings, plan, planfile, reference, schema
+
+ZONE = "Asia/Shanghai"
+PLAYBOOK, REGISTRY = reference.playbook(), reference.metrics()
+NO_NOTES = schema.empty("notes", ZONE)
+SESSION = pd.Series({
+    "session_id": "s", "started_at": pd.Timestamp("2026-11-14 20:00", tz=ZONE), "viewers": 1000.0, "room_exposure_users": 9000.0,
+    "product_exposure_users": 800.0, "product_click_users": 200.0, "create_users": 30.0, "pay_users": 20.0, "paid_amount": 2000.0, "duration_seconds": 7200.0,
+})
+
+
+def finding(metric, verdict="worse", money=np.nan, p=0.01, slice="", **columns):
+    return findings.make(notebook="03_compare", dimension=REGISTRY[metric].group, metric=metric, slice=slice, verdict=verdict, value=0.01, baseline=0.02,
+                         ci_lower=0.015, ci_upper=0.03, p_adjusted=p, money_at_stake=money, sentence_zh="句", sentence_en="said", **columns)
+
+
+def problems(*rows, notes=NO_NOTES, suspected=None):
+    return plan.problems(findings.frame(list(rows)), PLAYBOOK, notes, suspected=findings.frame([]) if suspected is None else suspected, registry=REGISTRY)
+
+
+def note(dimension, text, stage=None, role="host"):
+    return {"role": role, "stage": stage, "dimension": dimension, "problem": text, "session_started_at": SESSION["started_at"]}
+
+
+def notes(*rows):
+    return schema.conform(pd.DataFrame(rows), "notes", ZONE)
+
+
+def judged(**verdicts):
+    """Causes of the playbook with the verdicts given for problem__cause; the rest not measurable."""
+    rows = [
+        {"problem": name, "cause": cause.id, "zh": cause.zh, "en": cause.en, "verdict": verdicts.get(f"{name}__{cause.id}", "not_measurable"), "measured": np.nan, "bound": np.nan,
+         "evidence_zh": "量到 40", "evidence_en": "measured 40", "missing_zh": "", "missing_en": "", "role": cause.role or problem.people[0],
+         "action_zh": (cause.action or problem.action).zh, "action_en": (cause.action or problem.action).en}
+        for name, problem in PLAYBOOK.items() for cause in problem.causes
+    ]
+    return pd.DataFrame(rows, columns=causes.COLUMNS)
+
+
+# ------------------------------------------------------------------------------------------------------------ the files
+
+
+def test_every_dimension_and_role_of_the_textbook_is_there():
+    assert {problem.dimension for problem in PLAYBOOK.values()} >= {"traffic", "interaction", "fans", "click", "conversion", "aftersales"}
+    assert set(reference.roles()) == set(reference.terms()["role"])
+    assert {stage for problem in PLAYBOOK.values() if problem.stages != "all" for stage in problem.stages} >= {"preheat", "introduction", "follow_prompt", "purchase_prompt", "activity"}
+
+
+def test_a_metric_belongs_to_one_problem():
+    named = [metric for problem in PLAYBOOK.values() for metric in problem.metrics]
+    assert len(named) == len(set(named))
+
+
+def test_a_problem_is_verified_by_a_metric_of_its_own():
+    assert all(problem.verify in problem.metrics for problem in PLAYBOOK.values())
+
+
+@pytest.mark.parametrize(("file", "content", "message"), [
+    ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true}]}", r"pay_low: causes.0: .*a measurable cause needs evidence"),
+    ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: guess, at_least: 1}}]}", r"'guess' is no rule"),
+    ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, kind: coupon}}]}", r"exactly one of at_least and at_most"),
+    ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, at_least: 1}}]}", r"cue_count takes kind, found nothing"),
+    ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: reason_share, reason: whim, at_least: 1}}]}", r"'whim' is no reason"),
+    ("playbook.yml", "pay_low: {verify: no_such}", r"'no_such' is no metric"),
+    ("playbook.yml", "pay_low: {colour: red}", r"playbook.yml: pay_low: colour"),
+    ("reasons.yml", "other: {reasons: {size: {zh: a, en: b, role: host, words: [c]}}}", r"size: the name stands for more than one"),
+])
+def test_a_wrong_reference_file_is_refused_by_file_and_key(tmp_path, file, content, message):
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    with pytest.raises(reference.ReferenceDataError, match=message):
+        reference.playbook(tmp_path) if file == "playbook.yml" else reference.reasons(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------------- problems
+
+
+def test_only_worse_findings_are_problems_and_the_costliest_comes_first():
+    made = problems(finding("follow_rate"), finding("click_pay_rate", money=100), finding("exposure_view_rate", money=900), finding("avg_watch_seconds", verdict="better"), finding("room_conversion", verdict="cannot_tell", money=9e9))
+    assert made["problem"].tolist() == ["traffic_imprecise", "click_pay_low", "fans_few"]
+    assert made["rank"].tolist() == [1, 2, 3] and made["certainty"].eq("found").all()
+
+
+def test_certainty_counts_with_the_money():
+    made = problems(finding("click_pay_rate", money=100, p=0.001), finding("exposure_view_rate", money=101, p=0.09))
+    assert made["problem"].tolist() == ["click_pay_low", "traffic_imprecise"]
+
+
+def test_outcomes_come_after_the_steps_that_lead_to_them():
+    assert problems(finding("uv_value", money=9e6), finding("click_pay_rate", money=1))["problem"].tolist() == ["click_pay_low", "sales_slow"]
+
+
+def test_findings_of_one_problem_are_one_problem_and_the_whole_session_speaks_for_it():
+    made = problems(finding("room_conversion", slice="千川", p=0.0001, money=50), finding("room_conversion", p=0.02, money=70), finding("view_order_rate_times", slice="x"))
+    assert len(made) == 1 and made.loc[0, "slice"] == "" and made.loc[0, "money_at_stake"] == 70 and len(made.loc[0, "findings"].split(",")) == 3
+
+
+def test_a_rate_the_playbook_does_not_know_is_a_problem_and_a_total_is_not():
+    made = problems(finding("commission_rate"), finding("product_click_users"))
+    assert made["problem"].tolist() == ["metric:commission_rate"] and made.loc[0, "zh"].endswith("变差")
+
+
+def verdict_rows(**values):
+    """Rows of notebook 03's verdicts: metric=(value, baseline, p_value)."""
+    return pd.DataFrame([
+        {"metric": name, "group": REGISTRY[name].group, "value": value, "baseline": baseline, "lower": 0.0, "upper": 1.0, "p_value": p, "p_adjusted": 0.9, "verdict": "cannot_tell",
+         "per_hour": False, "denominator": SESSION[REGISTRY[name].denominator]}
+        for name, (value, baseline, p) in values.items()
+    ])
+
+
+def test_suspicions_are_bad_steps_with_money_and_stand_after_what_was_found():
+    rows = verdict_rows(click_pay_rate=(0.1, 0.15, 0.3), exposure_view_rate=(0.1, 0.12, 0.4), room_conversion=(0.03, 0.02, 0.2), uv_value=(1, 2, 0.3), create_pay_rate=(0.6, 0.7, 0.8))
+    made = plan.suspicions(rows, SESSION, PLAYBOOK, registry=REGISTRY)
+    # click-to-pay: 0.05 x 200 clickers x 100 each; exposure: 0.02 x 9000 x 2; conversion is on the good side, uv_value an outcome, the last too likely
+    assert made["metric"].tolist() == ["click_pay_rate", "exposure_view_rate"]
+    assert made["money_at_stake"].tolist() == pytest.approx([1000, 360])
+    both = problems(finding("follow_rate"), finding("exposure_view_rate", money=5), suspected=made)
+    assert both["problem"].tolist() == ["traffic_imprecise", "fans_few", "click_pay_low"]
+    assert both["certainty"].tolist() == ["found", "found", "suspected"] and both.loc[2, "zh"].endswith("（疑似）")
+
+
+# ---------------------------------------------------------------------------------------------------------------- notes
+
+
+@pytest.mark.parametrize(("row", "verdict"), [
+    (note("fans", "没人点关注"), "borne_out"),
+    (note("fans", "没人点关注", stage="closing"), "not_measurable"),       # of another stage; nothing of it was compared
+    (note("interaction", "太冷"), "not_borne_out"),                          # interaction was better
+    (note("conversion", "没人下单"), "cannot_tell"),
+    (note("aftersales", "投诉多"), "not_measurable"),
+    (note("conversion", "洗脸巾断货了"), "borne_out"),                       # the cause that it names is supported
+    (note("conversion", "发券太晚"), "not_borne_out"),
+])
+def test_notes_are_set_against_the_data(row, verdict):
+    found = problems(finding("follow_rate"))
+    said = pd.DataFrame({"metric": ["follow_rate", "interaction_rate", "create_pay_rate"], "verdict": ["worse", "better", "cannot_tell"]})
+    evidence = judged(pay_low__stock_out="supported", pay_low__coupon_late="not_supported")
+    assert plan.check_notes(notes(row), found, PLAYBOOK, said, evidence)["verdict"].tolist() == [verdict]
+
+
+def test_a_problem_says_who_noted_it():
+    written = notes(note("fans", "没人点关注", role="floor_control"), note("conversion", "洗脸巾断货了", role="service"))
+    found = problems(finding("follow_rate"), finding("click_pay_rate"), notes=written)
+    assert found.set_index("problem")["noted_by"].to_dict() == {"fans_few": "floor_control", "click_pay_low": ""}
+    evidence = judged(click_pay_low__stock_out="supported", pay_low__stock_out="supported")
+    checked = plan.check_notes(written, found, PLAYBOOK, pd.DataFrame(), evidence)
+    assert plan.with_notes(found, checked, evidence).set_index("problem")["noted_by"]["click_pay_low"] == "service"
+
+
+# ----------------------------------------------------------------------------------------------------------------- plan
+
+
+def draft(found, evidence):
+    return plan.draft(found, evidence, PLAYBOOK, session_id="s", verdicts=pd.DataFrame({"metric": ["click_pay_rate"], "baseline": [0.15]}), registry=REGISTRY)
+
+
+def test_supported_causes_become_actions_and_one_cause_is_one_action():
+    found = problems(finding("click_pay_rate", money=500), finding("create_pay_rate", money=300))
+    made = draft(found, judged(click_pay_low__stock_out="supported", pay_low__stock_out="supported", pay_low__rare_prompts="supported", pay_low__coupon_late="not_supported"))
+    assert made[["metric", "cause_en"]].to_numpy().tolist() == [
+        ["click_pay_rate", "A lead product was out of stock"], ["exposure_pay_rate", "Payment prompts too rare"]]
+    assert made["owner_role"].tolist() == ["floor_control", "host"] and made["money_at_stake"].tolist() == [500, 300]
+    assert made.loc[0, "baseline"] == 0.15 and "量到 40" in made.loc[0, "evidence_zh"]
+
+
+def test_money_stands_once_and_no_more_than_two_actions_of_a_problem():
+    supported = {f"pay_low__{cause.id}": "supported" for cause in PLAYBOOK["pay_low"].causes if cause.measurable}
+    made = draft(problems(finding("create_pay_rate", money=300)), judged(**supported))
+    assert len(made) == 2 and made["money_at_stake"].sum() == 300 and made["money_at_stake"].isna().sum() == 1
+
+
+def test_without_a_supported_cause_the_cause_is_to_be_found():
+    made = draft(problems(finding("follow_rate")), judged())
+    assert made["cause_zh"].tolist() == ["原因待查"] and made["action_zh"].tolist() == [PLAYBOOK["fans_few"].action.zh]
+
+
+def test_a_suspected_problem_needs_a_supported_cause_unless_nothing_else_is_planned():
+    suspected = plan.suspicions(verdict_rows(click_pay_rate=(0.1, 0.15, 0.3)), SESSION, PLAYBOOK, registry=REGISTRY)
+    assert draft(problems(finding("follow_rate"), suspected=suspected), judged())["metric"].tolist() == ["follow_rate"]
+    assert draft(problems(suspected=suspected), judged())["metric"].tolist() == ["click_pay_rate"]
+    assert draft(problems(), judged()).empty
+
+
+def test_a_problem_of_one_slice_is_verified_there():
+    made = draft(problems(finding("item_click_pay_rate", slice="洗脸巾 (371)")), judged())
+    assert made.loc[0, ["metric", "slice", "baseline"]].tolist() == ["item_click_pay_rate", "洗脸巾 (371)", 0.02]
+    assert made.loc[0, "evidence_zh"].startswith("洗脸巾：")
+
+
+def test_ids_do_not_depend_on_the_language_and_rows_fit_the_file():
+    made = draft(problems(finding("follow_rate")), judged(fans_few__rare_prompts="supported"))
+    zh, en = (plan.in_language(made, lang) for lang in ("zh", "en"))
+    assert zh["plan_id"].tolist() == en["plan_id"].tolist() and list(zh) == planfile.COLUMNS
+    assert zh["action"].tolist() != en["action"].tolist()
+
+
+# -------------------------------------------------------------------------------------------------------- 5W2H, roles
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_5w2h_has_seven_rows_and_marks_what_is_proposed(lang):
+    rows = [finding("create_pay_rate", money=300, minute_from=10.0, minute_to=50.0)]
+    found, evidence = problems(*rows), judged(pay_low__stock_out="supported")
+    made = plan.five_w_two_h(found.iloc[0], evidence, draft(found, evidence), PLAYBOOK, findings.frame(rows), SESSION, registry=REGISTRY, lang=lang)
+    assert len(made) == 7 and made["origin"].nunique() == 2 and (made["content"] != "").all()
+    assert "10–50" in made["content"][1] and ("300" in made["content"][3])
+
+
+def test_stages_follow_the_session():
+    made = plan.stage_checklist(problems(finding("follow_rate"), finding("avg_watch_seconds"), finding("ad_roi")), PLAYBOOK)
+    order = [plan.STAGES.index(stage) for stage in made["stage"]]
+    assert order == sorted(order) and set(made.loc[made["stage"] == "closing", "problem"]) == {"ads_inefficient"}
+
+
+def test_scorecard_shows_what_is_known_and_how_many_share_it():
+    known = pd.DataFrame({"metric": ["follow_rate", "room_conversion"], "value": [0.02, np.nan], "baseline": [0.01, 0.01], "lower": 0.0, "upper": 1.0, "verdict": "better"})
+    made = plan.scorecard(reference.roles(), known, registry=REGISTRY, extra=plan.aftersales_scores(findings.frame([finding("refund_rate_orders")])))
+    assert made["role"].tolist() == ["host", "selection", "service"] and made["shared"].tolist() == [1, 2, 2]
+    assert made.loc[made["role"] == "service", "addition"].all()
+
+
+def test_verified_actions_become_findings():
+    checked = pd.DataFrame({"plan_id": ["a", "b", "c"], "metric": "follow_rate", "after": 0.02, "before": 0.01, "verdict": ["effective", "harmful", "not_done"]})
+    rows = planfile.frame([{"plan_id": name, "dimension": "fans"} for name in "abc"])
+    made = plan.verification_findings(checked, dict.fromkeys("abc", ("句", "said")), rows, notebook="06_plan")
+    assert made["verdict"].tolist() == ["better", "worse"]
