@@ -377,6 +377,7 @@ class Review:
     out_dir: Path
     lang: str
     notebook: str
+    confidence: float | None = None
 
     @property
     def session(self) -> pd.Series:
@@ -390,7 +391,9 @@ class Review:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        return reference.thresholds(self.workspace.reference)
+        """The thresholds of `thresholds.yml`, with the notebook's own confidence where it has one."""
+        shipped = reference.thresholds(self.workspace.reference)
+        return shipped if self.confidence is None else shipped | {"confidence": self.confidence}
 
     @property
     def registry(self) -> dict[str, reference.Metric]:
@@ -483,13 +486,19 @@ class Review:
         display({SENTINEL: {"notebook": self.notebook, "session_id": self.session_id}, "text/plain": ""}, raw=True)
 
 
-def open_review(session_id: str = "latest", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "zh", notebook: str) -> Review:
+def open_review(
+    session_id: str = "latest", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "zh", notebook: str,
+    confidence: float | None = None,
+) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
     `session_id` is an id of `fupan sessions` or "latest". Results go to <reports_dir>/<session>/; by default, for a
-    notebook run by hand, to reports/by_hand. Raises `WorkspaceError` for an unknown session, naming the nearest ones.
+    notebook run by hand, to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml. Raises
+    `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
     """
     text.choose(lang, "", "")
+    if confidence is not None and not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
     workspace = Workspace.open(data_dir)
     ingest(workspace)
     known = sessions(workspace)
@@ -497,7 +506,7 @@ def open_review(session_id: str = "latest", *, data_dir: str | Path = "", report
         raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
     chosen = choose_session(known, session_id)
     root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else REPORTS / "by_hand"
-    return Review(workspace, chosen, known, root / chosen, lang, notebook)
+    return Review(workspace, chosen, known, root / chosen, lang, notebook, confidence)
 
 
 def choose_session(known: pd.DataFrame, session_id: str) -> str:
