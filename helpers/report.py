@@ -295,7 +295,7 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     head = "".join(f'<th scope="col"{right if number else left}>{html.escape(name)}</th>' for name, number in zip(names, numeric, strict=True))
     lines = []
     for row in rows:
-        cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
+        cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
                   f'<td{f" class={chr(34)}fp-mark fp-{cell.style}{chr(34)}" if cell.style else ""}{left}>{html.escape(cell.words)}</td>' for cell in row[1:]]
         lines.append(f"<tr>{''.join(cells)}</tr>")
