@@ -90,15 +90,23 @@ def _by_line(cases: pd.DataFrame) -> pd.DataFrame:
     return made.join(exchanged, how="outer")
 
 
+def _with_payment_time(orders: pd.DataFrame) -> pd.DataFrame:
+    """Orders of an export that has no payment times at all: what was paid counts as paid when it was created."""
+    if orders["paid_at"].notna().any():
+        return orders
+    return orders.assign(paid_at=orders["created_at"].where(orders["paid"].gt(0)))
+
+
 def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid order lines with what became of them: one row per line paid by `as_of`, columns `LINE_COLUMNS`.
 
     `asked` counts lines with a refund asked for, `refunded` those paid back; `refunded_amount` adds up the cases of a
     line and never passes what was paid for it. Without cases the order export's own `refunded` amount is used, which
-    knows neither when nor why. `before_shipping` says when the refund was asked for. Raises `ValueError` where a line
+    knows neither when nor why. An export without payment times is taken at its creation times. `before_shipping` says when the refund was asked for. Raises `ValueError` where a line
     id occurs twice.
     """
-    paid = orders[orders["paid_at"].notna() & (orders["paid_at"] <= as_of)]
+    paid = _with_payment_time(orders)
+    paid = paid[paid["paid_at"].notna() & (paid["paid_at"] <= as_of)]
     if paid["line_id"].duplicated().any():
         raise ValueError(f"orders: line_id {paid['line_id'][paid['line_id'].duplicated()].iloc[0]!r} occurs more than once")
     base = paid[["line_id", "session_id", "product_id", "product_name", "qty", "paid", "paid_at"]].assign(
@@ -631,7 +639,7 @@ def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[
                 f"{about}: {text.label(registry[metric], lang).lower()} {rate} about {row.age_days:.1f} days after payment; earlier sessions at that age {past}: {told.lower()}.",
             )
         made.append(findings.make(
-            notebook=notebook, dimension="aftersales", metric=metric, slice=row.product_id, value=row.rate, baseline=row.baseline,
+            notebook=notebook, dimension="aftersales", metric=metric, slice=f"{row.product_name} ({row.product_id})" if row.product_id else "", value=row.rate, baseline=row.baseline,
             ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted, verdict=row.verdict, money_at_stake=stake, **words,
         ))
     return made

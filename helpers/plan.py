@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import causes, compare, findings, planfile, reference, text
+from helpers import causes, compare, findings, planfile, reference, stats, text, verification
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
 WHOLE = ("", "formula")  # slices of findings that speak of the whole session
@@ -341,17 +341,17 @@ def five_w_two_h(
 
 
 def scorecard(
-    roles: Mapping[str, reference.RoleCard], verdicts: pd.DataFrame, *, registry: Mapping[str, reference.Metric], extra: pd.DataFrame | None = None,
+    roles: Mapping[str, reference.RoleCard], verdicts: pd.DataFrame, *, registry: Mapping[str, reference.Metric], extra: Iterable[pd.DataFrame] = (),
 ) -> pd.DataFrame:
     """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
 
     Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict, shared (how many roles
-    carry this figure), addition (ours, not the source's), note_zh, note_en. `extra` has further rows shaped as
+    carry this figure), addition (ours, not the source's), note_zh, note_en. `extra` are further frames shaped as
     `verdicts` (metric, value, baseline, lower, upper, verdict), for figures that notebook 03 does not compare.
     A shared figure says nothing about one person alone.
     """
     wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
-    parts = [frame.reindex(columns=wanted) for frame in (extra, verdicts) if frame is not None and len(frame)]
+    parts = [frame.reindex(columns=wanted) for frame in (*extra, verdicts) if len(frame)]
     known = (pd.concat(parts) if parts else pd.DataFrame(columns=wanted)).drop_duplicates("metric").set_index("metric")
     shared = pd.Series([line.metric for card in roles.values() for line in card.metrics]).value_counts()
     rows = [
@@ -368,6 +368,27 @@ def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:
     own = found[(found["metric"] == "refund_rate_orders") & (found["slice"].fillna("") == "")]
     renamed = own.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
     return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(drop=True)
+
+
+def other_scores(known: pd.DataFrame, session_id: str, ids: Iterable[str], *, registry: Mapping[str, reference.Metric], confidence: float = 0.95) -> pd.DataFrame:
+    """Metrics that notebook 03 does not compare (those of enquiries) as rows for `scorecard`.
+
+    `known` is `verification.history`. One row per metric that the session has: metric, value, baseline (mean of the
+    last comparable sessions), lower, upper (their t prediction interval, nan under four), verdict.
+    """
+    rows = []
+    for name in ids:
+        values = known[(known["metric"] == name) & (known["slice"] == "")].dropna(subset=["value"]).sort_values("started_at")
+        own = values.loc[values["session_id"] == session_id, "value"]
+        if own.empty or registry[name].bigger_is_better is None:
+            continue
+        past = values[(values["session_id"] != session_id) & values["comparable"]].tail(verification.MOST_BEFORE)["value"]
+        guess = stats.prediction_interval(past if len(past) >= verification.FEWEST_BEFORE else [], confidence=confidence, log=False)
+        outside = own.iloc[0] < guess.lower or own.iloc[0] > guess.upper
+        good = (own.iloc[0] > guess.mean) == registry[name].bigger_is_better
+        verdict = "not_comparable" if np.isnan(guess.lower) else "cannot_tell" if not outside else "better" if good else "worse"
+        rows.append({"metric": name, "value": own.iloc[0], "baseline": past.mean(), "lower": guess.lower, "upper": guess.upper, "verdict": verdict})
+    return pd.DataFrame(rows, columns=["metric", "value", "baseline", "lower", "upper", "verdict"])
 
 
 def verification_findings(checked: pd.DataFrame, sentences: Mapping[str, tuple[str, str]], plans: pd.DataFrame, *, notebook: str) -> pd.DataFrame:

@@ -72,6 +72,10 @@ def test_unpaid_lines_and_lines_paid_later_are_no_part_of_it():
     assert len(of([], count=3, paid_at=times, as_of=START + DAY)) == 1
 
 
+def test_an_export_without_payment_times_is_taken_at_its_creation_times():
+    assert len(of([], count=3, paid_at=pd.NaT, paid=[100.0, 0.0, 50.0])) == 2
+
+
 def test_without_cases_the_order_export_tells_the_amount():
     made = of([], refunded=[100.0] + [0.0] * 8 + [np.nan])
     assert made["refunded"].sum() == 1 and made["refunded_amount"].sum() == 100
@@ -321,3 +325,28 @@ def test_profit_is_not_measurable_without_costs_or_refunds(rows, refunded, missi
 def test_returned_goods_are_back_on_the_shelf_and_refunded_ones_without_return_are_not():
     lines = of([{"line_id": "l0"}, {"line_id": "l1", "kind": "refund_after_shipping"}, {"line_id": "l2", "kind": "refund_before_shipping", "before_shipping": True}], count=5, qty=2.0)
     assert aftersales.units_kept(lines)["units"].sum() == 2 * 3
+
+
+# ----------------------------------------------------------------------------------------------------------- findings
+
+
+def test_a_rate_beyond_what_the_same_age_led_to_expect_is_worse_and_says_so():
+    rng = np.random.default_rng(5)
+    history = aftersales.lines(*account(rng), as_of=START)
+    bad, usual = (
+        aftersales.against_past(aftersales.lines(*simulated(rng, "new", rate=rate), as_of=START + 6 * DAY), history, as_of=START + 6 * DAY)
+        for rate in (0.85, 0.3)
+    )
+    assert bad["verdict"].iloc[0] == "worse" and usual["verdict"].iloc[0] == "cannot_tell"
+    rows = aftersales.return_findings(bad, notebook="05_aftersales", registry=reference.metrics())
+    assert rows[0]["money_at_stake"] == pytest.approx((bad["rate"][0] - bad["baseline"][0]) * 400 * 100)
+    assert "同龄" in rows[0]["sentence_zh"] and rows[0]["slice"] == ""
+
+
+def test_so_far_says_as_of_when():
+    lines = of([{"line_id": "l1"}, {"line_id": "l2", "status": "open", "refunded_at": None}], as_of=START + 4 * DAY)
+    made = aftersales.so_far(lines, SESSION, as_of=START + 4 * DAY).set_index("rate")
+    assert made.loc["asked", "value"] == 0.2 and made.loc["refunded", "value"] == 0.1 and made.loc["amount", "value"] == 0.1
+    assert made["age_days"].tolist() == [4.0] * 6 and (made["as_of"] == START + 4 * DAY).all()
+    totals = aftersales.so_far(lines.head(0), SESSION.reindex([*SESSION.index, "started_at"]).fillna({"started_at": START}), as_of=START)
+    assert totals.empty

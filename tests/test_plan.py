@@ -220,7 +220,7 @@ def test_stages_follow_the_session():
 
 def test_scorecard_shows_what_is_known_and_how_many_share_it():
     known = pd.DataFrame({"metric": ["follow_rate", "room_conversion"], "value": [0.02, np.nan], "baseline": [0.01, 0.01], "lower": 0.0, "upper": 1.0, "verdict": "better"})
-    made = plan.scorecard(reference.roles(), known, registry=REGISTRY, extra=plan.aftersales_scores(findings.frame([finding("refund_rate_orders")])))
+    made = plan.scorecard(reference.roles(), known, registry=REGISTRY, extra=[plan.aftersales_scores(findings.frame([finding("refund_rate_orders")]))])
     assert made["role"].tolist() == ["host", "selection", "service"] and made["shared"].tolist() == [1, 2, 2]
     assert made.loc[made["role"] == "service", "addition"].all()
 
@@ -230,3 +230,11 @@ def test_verified_actions_become_findings():
     rows = planfile.frame([{"plan_id": name, "dimension": "fans"} for name in "abc"])
     made = plan.verification_findings(checked, dict.fromkeys("abc", ("句", "said")), rows, notebook="06_plan")
     assert made["verdict"].tolist() == ["better", "worse"]
+
+
+@pytest.mark.parametrize(("own", "verdict"), [(0.5, "better"), (0.1, "worse"), (0.3, "cannot_tell")])
+def test_enquiries_are_set_against_their_own_history(own, verdict):
+    values = [0.29, 0.31, 0.30, 0.28, 0.32, own]
+    known = pd.DataFrame({"session_id": [f"s{i}" for i in range(6)], "started_at": range(6), "metric": "enquiry_conversion", "slice": "", "value": values, "comparable": True})
+    assert plan.other_scores(known, "s5", ["enquiry_conversion"], registry=REGISTRY)["verdict"].tolist() == [verdict]
+    assert plan.other_scores(known.tail(2), "s5", ["enquiry_conversion"], registry=REGISTRY)["verdict"].tolist() == ["not_comparable"]

@@ -222,3 +222,17 @@ def test_the_demo_action_that_worked_is_found_and_the_one_that_did_not_is_not_ca
     assert made.loc["plan_worked", "effect_lower"] <= truth["plan_worked"]["multiplier"] - 1 <= made.loc["plan_worked", "effect_upper"]
     assert made.loc["plan_failed", "verdict"] in ("cannot_tell", "not_effective")
     assert made.loc["plan_failed", "effect_lower"] <= 0 <= made.loc["plan_failed", "effect_upper"]
+
+
+def test_values_of_sources_and_products_are_found_by_the_slice_that_a_plan_names():
+    sessions, _ = account([1.0, 1.0])
+    traffic = schema.conform(pd.DataFrame([{"session_id": s, "source": name, "viewers": 100, "pay_users": paid} for s, name, paid in (("s00", "千川", 5), ("s00", "搜索", 9), ("s01", "千川", 7))]), "traffic", ZONE)
+    products = schema.conform(pd.DataFrame([{"session_id": "s00", "product_id": "371", "sku_id": sku, "click_users": 50, "pay_users": 10} for sku in (None, "x")]), "products", ZONE)
+    plans = pd.concat([plan_row(metric="room_conversion", slice="千川"), plan_row(plan_id="P-2", metric="item_click_pay_rate", slice="洗脸巾 (371)")])
+    made = verification.gather(
+        sessions, lines=pd.DataFrame({"session_id": []}), plans=plans, enquiries=schema.empty("service", ZONE), traffic=traffic, products=products,
+        session_id="s01", as_of=START, registry=reference.metrics(),
+    )
+    sliced = made[made["slice"] != ""]
+    assert sliced[["session_id", "metric", "slice", "value"]].to_numpy().tolist() == [
+        ["s00", "room_conversion", "千川", 0.05], ["s01", "room_conversion", "千川", 0.07], ["s00", "item_click_pay_rate", "371", 0.2]]
