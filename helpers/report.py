@@ -159,13 +159,14 @@ class Cell(NamedTuple):
 def table(
     frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric] | None = None,
     labels: Mapping[str, tuple[str, str]] | None = None, units: Mapping[str, str] | None = None, currency: str = "CNY",
-    caption_zh: str | None = None, caption_en: str | None = None, limit: int | None = None,
+    caption_zh: str | None = None, caption_en: str | None = None, limit: int | None = None, folded: bool = False,
 ) -> Shown:
     """A frame as a table to be read: names for columns and codes, values in their units, bounds joined to intervals.
 
     Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
     Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise.
-    `limit` shows the first rows and says of how many. All data are escaped.
+    `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
+    that back up what was said. All data are escaped.
     """
     caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
     shown = _in_language(frame if limit is None else frame.head(limit), lang)
@@ -173,8 +174,11 @@ def table(
     columns = {name: _column(shown, name, lang, registry or {}, units or {}, currency) for name in names}
     more = len(frame) - len(shown)
     note = text.choose(lang, f"共 {len(frame)} 行，显示前 {len(shown)} 行", f"showing {len(shown)} of {len(frame)} rows") if more else ""
-    body = _table_html(list(names.values()), list(zip(*columns.values(), strict=True)), caption, note, lang)
+    body = _table_html(list(names.values()), list(zip(*columns.values(), strict=True)), "" if folded else caption, note, lang)
     words = pd.DataFrame({names[name]: [cell.words for cell in cells] for name, cells in columns.items()})
+    if folded:
+        count = text.choose(lang, f"{len(frame)} 行", f"{len(frame)} rows")
+        body = f'<details class="fp-folded"><summary>{html.escape(caption)} ({count})</summary>{body}</details>'
     return Shown(body, "\n".join(filter(None, [caption, words.to_string(index=False), note])))
 
 

@@ -480,3 +480,10 @@ def test_a_finished_cell_is_no_output_of_the_page():
     books = {"02_funnel": notebook()}
     assert gate.shown_outputs(books["02_funnel"]) == 0
     assert finish().outputs[0].data[store.SENTINEL] and np.isnan(NAN)
+
+
+def test_a_folded_table_shows_its_caption_until_it_is_opened():
+    frame = pd.DataFrame({"name": ["<b>甲</b>"], "value": [1.0]})
+    shown = report.table(frame, lang="zh", caption_zh="其余 <i>", caption_en="Rest", folded=True).html
+    assert shown.startswith('<details class="fp-folded"><summary>其余 &lt;i&gt; (1 行)</summary>') and shown.endswith("</details>")
+    assert "<b>" not in shown and shown.count("其余") == 1
