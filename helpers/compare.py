@@ -26,6 +26,8 @@ CHINESE = {"douyin", "taobao", "xiaohongshu", "shipinhao"}
 SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
 LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
 FEW = 50                      # under so many expected events the logarithm of a rate is too coarse
+SPECIAL = {"promotion", "launch", "clearance"}   # kinds of session that are rare: their like is sought over a year
+KIND_WEEKS = 54
 FESTIVAL_DAYS = 3             # how many days a festival session of last year may be off in its offset from the day
 YEAR_AGO_DAYS = 14            # how far around the same day of last year ordinary sessions are sought
 
@@ -44,6 +46,8 @@ RUNGS = {
     "host_slot_day": ("同主播、同时段、同类日期", "same host, time slot and kind of day"),
     "slot": ("同时段", "same time slot"),
     "recent": ("近期全部非大促场次", "all recent sessions outside festivals"),
+    "kind": ("近一年同类场次", "sessions of the same kind within a year"),
+    "unlike": ("平日场次（本场在大促窗口内，仅供参考）", "ordinary sessions (this one is inside a festival: for orientation only)"),
     "none": ("没有可比场次", "no comparable session"),
 }
 REASONS = {
@@ -223,15 +227,21 @@ def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> 
     return found
 
 
-def _refusals(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float) -> pd.Series:
-    """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can."""
+def _refusals(
+    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float, festival: bool = True
+) -> pd.Series:
+    """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can.
+
+    `festival=False` lets sessions of any festival state through, and with them those under a promotion or a holiday.
+    """
+    windows = windows if festival else windows[~windows["kind"].isin(["promotion", "holiday"])]
     shared = set(_events_over(windows, own["started_at"], own["end"]).index)
     ratio = others["hours"] / own["hours"]
     checks = [
         ("later", others["started_at"] >= own["started_at"]),
         ("other_room", ~(_same(others["platform"], own["platform"]) & _same(others["room"], own["room"]))),
         ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
-        ("festival", others["festival"] != own["festival"]),
+        ("festival", (others["festival"] != own["festival"]) & festival),
         ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
         ("kind", others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"])),
         ("length", (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO)),
@@ -251,6 +261,22 @@ def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
     if own["festival"]:
         return {"festival_host_slot": host & slot, "festival": everyone}
     return {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
+
+
+def _ladders(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
+    """The ways of choosing a baseline, best first, each as (refusals, rungs); a later one only where those before find too few.
+
+    A promotion night has its like among other promotion nights; an ordinary session inside a festival, where the festival
+    has hardly begun, is held against ordinary days for orientation.
+    """
+    everyone = pd.Series(True, index=others.index)
+    found = [(_refusals(others, own, windows, weeks), _rungs(others, own))]
+    if own["kind"] in SPECIAL:
+        found.append((_refusals(others, own, windows, KIND_WEEKS, festival=False), {"kind": everyone}))
+    elif own["festival"]:
+        refused = _refusals(others, own, windows, weeks, festival=False)
+        found.append((refused.mask((refused == "") & (others["festival"] != ""), "festival"), {"unlike": everyone}))
+    return found
 
 
 def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
@@ -278,7 +304,8 @@ def comparable(
 
     One row per other session, newest first: session_id, started_at, host, title, hours, day, festival, chosen (bool),
     rung, reason, reason_zh, reason_en. Tried in this order, within `baseline_weeks` before: same host, time slot and
-    kind of day; same slot; all outside festivals. A session inside a festival is set against the same festival only.
+    kind of day; same slot; all outside festivals. A session inside a festival is set against the same festival; where
+    that has too few sessions, a promotion against other promotions of a year, an ordinary one against ordinary days.
     Sessions under a logged event that this one does not share are left out, as are rooms, kinds and lengths that
     differ. Raises `KeyError` where the session is not in `sessions`.
     """
@@ -286,9 +313,10 @@ def comparable(
     own = all_of_them.set_index("session_id", drop=False).loc[session_id]
     others = all_of_them[all_of_them["session_id"] != session_id].sort_values("started_at", ascending=False)
     windows = event_windows(events)
-    refusal = _refusals(others, own, windows, thresholds["baseline_weeks"])
-    rungs = _rungs(others, own)
     strong, weak = int(thresholds["min_sessions_for_strong"]), int(thresholds["min_sessions_for_verdict"])
+    ladders = _ladders(others, own, windows, thresholds["baseline_weeks"])
+    enough = [ladder for ladder in ladders if max((ladder[0].eq("") & taken).sum() for taken in ladder[1].values()) >= weak]
+    refusal, rungs = (enough or ladders)[0]
     rung = _pick(refusal == "", rungs, strong, weak)
     chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
     reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
@@ -315,7 +343,7 @@ def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
     """What the comparison rests on, from the frame of `comparable`: rung, number of sessions, strong, weak or none."""
     n = int(chosen["chosen"].sum())
     rung = str(chosen["rung"].iloc[0]) if n else "none"
-    strength = "strong" if n >= thresholds["min_sessions_for_strong"] else (
+    strength = "strong" if n >= thresholds["min_sessions_for_strong"] and rung != "unlike" else (
         "weak" if n >= thresholds["min_sessions_for_verdict"] else "none")
     return Basis(rung, n, strength, *RUNGS[rung])
 
@@ -707,8 +735,19 @@ def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str,
     }
 
 
+def basis_sentence(ground: Basis) -> tuple[str, str]:
+    """What the comparison rests on, as one sentence in each language."""
+    if not ground.n:
+        return "没有可比场次：只列出本场数值，不比较。", "No comparable session: values are shown, nothing is compared."
+    zh = {"strong": "场次够，区间可用。", "weak": "场次偏少或不完全同类，结论偏弱。", "none": "不足三场，只列差异，不下结论。"}[ground.strength]
+    en = {"strong": "Enough for an interval.", "weak": "Few, or not quite alike: a weak basis.", "none": "Fewer than three: differences only, no verdict."}[ground.strength]
+    return f"基准：{ground.zh}，{ground.n} 场。{zh}", f"Baseline: {ground.en}, {ground.n}. {en}"
+
+
 def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_zh} {said['value']}"
+    if not row.n:
+        return f"{head}；没有可比场次，不下结论。"
     against_what = f"可比场次（{ground.zh}，{row.n} 场）为 {said['baseline']}"
     side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
     if row.verdict == "not_comparable":
@@ -722,6 +761,8 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
 
 def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_en}: {said['value']}"
+    if not row.n:
+        return f"{head}; no comparable session, so no verdict."
     against_what = f"comparable sessions ({ground.en}, {row.n} of them) had {said['baseline']}"
     side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
@@ -759,7 +800,7 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     if not len(table) or ground.strength == "none":
         return (
             f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
-    weak = ("（不足 5 场，结论偏弱）", " (fewer than five: a weak basis)") if ground.strength == "weak" else ("", "")
+    weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
     return (
         f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['cannot_tell']} 个在正常波动内或无法判断。",
         f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['cannot_tell']} within ordinary variation or undecided.")

@@ -29,7 +29,7 @@ PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_c
 EVENTS = ("room_exposure_times", "views", "product_exposure_times", "product_click_times", "orders")
 AMOUNT = "paid_amount"
 MAIN_STEPS = ("viewers", "product_exposure_users", "product_click_users", "pay_users", "views", "product_click_times", "orders")
-LEAST_NET = 0.1         # a change smaller than this part of all effects together has no shares worth reading
+LEAST_NET = 0.25        # a change smaller than this part of all effects together has no shares worth reading
 FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
 
 

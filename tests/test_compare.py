@@ -163,6 +163,22 @@ def test_a_festival_session_is_set_against_its_own_festival_only():
     assert reason_of(table, "s0") == "festival"
 
 
+def test_a_promotion_night_has_its_like_among_promotion_nights():
+    nights = [{"at": f"{day} 20:00", "kind": "promotion"} for day in ("2025-11-10", "2026-06-16", "2026-06-18", "2026-08-18", "2026-10-31")]
+    rows = [*evenings(6, "2026-11-02"), *nights, {"at": "2026-11-10 20:00", "kind": "promotion"}]
+    event = events_of({"starts_at": pd.Timestamp("2026-06-16", tz=ZONE), "ends_at": pd.Timestamp("2026-06-19", tz=ZONE), "kind": "promotion", "what": "618"})
+    table = comparable(sessions_of(*rows), "s11", event)
+    assert compare.basis(table, THRESHOLDS)[:3] == ("kind", 5, "strong")
+    assert reason_of(table, "s0") == "kind" and reason_of(table, "s7") == "chosen"
+
+
+def test_the_first_days_of_a_festival_are_held_against_ordinary_days_for_orientation():
+    rows = [*evenings(10, "2026-10-08"), {"at": "2026-10-19 20:00"}]
+    table = comparable(sessions_of(*rows), "s10")
+    assert compare.basis(table, THRESHOLDS)[:3] == ("unlike", 9, "weak")
+    assert reason_of(table, "s9") == "festival"
+
+
 def test_year_ago_is_by_festival_offset_not_by_date():
     """2026-02-17 is New Year's Day of the lunar year, 2025-02-17 long after it; 2025-01-29 is the day to compare."""
     sessions = sessions_of({"at": "2025-01-29 20:00"}, {"at": "2025-02-17 20:00"}, {"at": "2026-02-17 20:00"})
