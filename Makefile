@@ -34,7 +34,8 @@ report: $(READY)  ## review of the newest demo session; prints where the page is
 
 .PHONY: test
 test: $(READY) chromium  ## every test: unit, browser and the notebooks themselves
-	@$(BIN)/python -m pytest -ra --nbval-lax --nbval-current-env tests notebooks </dev/null
+	@$(BIN)/python -m pytest -ra --durations=8 --durations-min=5 --nbval-lax --nbval-current-env tests notebooks \
+	  </dev/null
 
 .PHONY: lab
 lab: $(READY)  ## JupyterLab in notebooks/
