@@ -1,0 +1,188 @@
+"""The way to an amount as a formula, and the change of the amount split along its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers import reference, stats
+from helpers.split.product import Floats, lmdi, logarithmic_mean
+
+# The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
+PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users")
+EVENTS = ("room_exposure_times", "views", "product_exposure_times", "product_click_times", "orders")
+AMOUNT = "paid_amount"
+MAIN_STEPS = ("viewers", "product_exposure_users", "product_click_users", "pay_users", "views", "product_click_times", "orders")
+LEAST_NET = 0.25        # a change smaller than this part of all effects together has no shares worth reading
+
+def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tuple[str, ...]:
+    """The longest way to the paid amount that this session and all of the baseline can be followed along.
+
+    Columns of `sessions` from the first step to the amount, in people where the export has them, else in events. A
+    column that is missing anywhere is left out and its neighbours meet; without any, the amount alone.
+    """
+    def known(columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()]
+
+    people, events = known(PEOPLE), known(EVENTS)
+    # A way in people must end in the people who paid: its last factor is what one of them spent.
+    people = people if "pay_users" in people else []
+    return (*max(people, events, key=len), amount)
+
+
+def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
+    """The session that the comparable ones lead one to expect: their sums, scaled to the same number of hours.
+
+    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made the same way.
+    """
+    length = sessions["duration_seconds"].sum() / 3600
+    return sessions[list(columns)].sum(min_count=1) / length * hours
+
+
+def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
+    """The first column, then each column per one of the column before; `nan` after a step that nobody reached."""
+    values = row[list(columns)].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
+    return np.r_[values[0], steps]
+
+
+def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
+    """A rate that does not exist on one side (nobody came to its step) is set to the other side's: the loss then falls
+    to the first step that is zero, where it belongs."""
+    known0, known1 = np.where(np.isnan(x0), x1, x0), np.where(np.isnan(x1), x0, x1)
+    return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
+
+
+def _step_metric(columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]) -> str:
+    """The registry's metric of a step: the first column itself, or a column per the one before it."""
+    above, below = columns[place], columns[place - 1] if place else None
+    for name, metric in registry.items():
+        plain = metric.table == "sessions" and not metric.minus and not metric.denominator_minus and metric.factor == 1
+        if plain and metric.numerator == above and metric.denominator == below:
+            return name
+    return ""
+
+
+def _step_label(columns: Sequence[str], place: int, metric: str, registry: Mapping[str, reference.Metric], lang: str) -> str:
+    if metric:
+        return getattr(registry[metric], lang)
+    names = reference.tables()["sessions"].columns
+    return " ÷ ".join(getattr(names[column], lang) for column in (columns[place], columns[place - 1]))
+
+
+def formula(
+    before: pd.Series, after: pd.Series, columns: Sequence[str], *, registry: Mapping[str, reference.Metric]
+) -> pd.DataFrame:
+    """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
+
+    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit, numerator, denominator,
+    before, after (the step's own value), ratio, contribution (money), share (of the change). Contributions sum to the
+    change exactly.
+    """
+    x0, x1 = factors(before, columns), factors(after, columns)
+    effects = lmdi(*undefined_as_unchanged(x0, x1))
+    total = after[columns[-1]] - before[columns[-1]]
+    if not np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6):
+        raise ArithmeticError(f"split of {columns[-1]}: effects sum to {effects.sum()}, the change is {total}")
+    names = [_step_metric(columns, place, registry) for place in range(len(columns))]
+    kinds = reference.tables()["sessions"].columns
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(x0 > 0, x1 / x0, np.nan)
+    return pd.DataFrame({
+        "factor": [name or column for name, column in zip(names, columns, strict=True)],
+        "label_zh": [_step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)],
+        "label_en": [_step_label(columns, k, name, registry, "en") for k, name in enumerate(names)],
+        "unit": [registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind for k, name in enumerate(names)],
+        "numerator": list(columns), "denominator": ["", *columns[:-1]], "before": x0, "after": x1, "ratio": ratio,
+        "contribution": effects, "share": _shares(effects, total),
+    })
+
+
+def _shares(effects: Sequence[float], total: float) -> Floats:
+    """Each effect as a share of the change; `nan` where the effects mostly cancel and a share of the rest says nothing."""
+    parts = np.asarray(effects, dtype=float)
+    return parts / total if abs(total) >= LEAST_NET * np.abs(parts).sum() > 0 else np.full(parts.shape, np.nan)
+
+
+def usual_effects(
+    sessions: pd.DataFrame, columns: Sequence[str], before: pd.Series, after: pd.Series, *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
+
+    Each step's own value has a t prediction interval from the comparable sessions (totals per hour, on the log scale),
+    widened so that all steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1, V0) ln(bound /
+    baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where
+    there is no sale on one side.
+    """
+    past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(len(sessions), len(columns))
+    past[:, 0] *= (after["duration_seconds"] / sessions["duration_seconds"]).to_numpy(float)
+    start, end = before[columns[-1]], after[columns[-1]]
+    scale = logarithmic_mean(end, start) if start > 0 and end > 0 and len(sessions) > 2 else np.nan
+    level = 1 - (1 - confidence) / len(columns)
+    bounds = [stats.prediction_interval(past[:, place], confidence=level) for place in range(len(columns))]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        base = np.log(factors(before, columns))
+        lower, upper = (scale * (np.log([edge[k] for edge in bounds]) - base) for k in (1, 2))
+    return pd.DataFrame({"usual_lower": lower, "usual_upper": upper, "n": [edge.n for edge in bounds]})
+
+
+def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
+    """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
+    assert len(steps) == len(usual)
+    joined = steps.assign(usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy())
+    outside = (joined["contribution"] < joined["usual_lower"]) | (joined["contribution"] > joined["usual_upper"])
+    return joined.assign(unusual=outside)
+
+
+def merged(
+    steps: pd.DataFrame, columns: Sequence[str], *, registry: Mapping[str, reference.Metric], keep: Iterable[str] = MAIN_STEPS
+) -> pd.DataFrame:
+    """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
+
+    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
+    label_zh, label_en, contribution, share.
+    """
+    stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
+    ends = [columns.index(name) for name in stay]
+    names = [_step_metric(stay, place, registry) for place in range(len(stay))]
+    parts = [steps["contribution"].iloc[(ends[k - 1] + 1 if k else 0):ends[k] + 1].sum() for k in range(len(stay))]
+    return pd.DataFrame({
+        "factor": [name or column for name, column in zip(names, stay, strict=True)],
+        "label_zh": [_step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)],
+        "label_en": [_step_label(stay, k, name, registry, "en") for k, name in enumerate(names)],
+        "contribution": parts, "share": _shares(parts, sum(parts)),
+    })
+
+
+def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str) -> pd.DataFrame:
+    """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
+    before, after = before[columns[-1]], after[columns[-1]]
+    ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
+    rows = [(ends[0], before, "start"), *zip(steps[f"label_{lang}"], steps["contribution"], ["step"] * len(steps), strict=True),
+            (ends[1], after, "end")]
+    made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
+    assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
+    return made
+
+
+def hours(session: pd.Series) -> float:
+    """How long a session was, in hours; from its end where no duration is given."""
+    seconds = session["duration_seconds"]
+    return float(seconds if pd.notna(seconds) else (session["ended_at"] - session["started_at"]).total_seconds()) / 3600
+
+
+def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> bool:
+    """Whether there is a change to split: both amounts known, and a sale on one side at least."""
+    amounts = [side[columns[-1]] for side in (before, after)]
+    return all(pd.notna(amount) for amount in amounts) and max(amounts) > 0
+
+
+def no_steps() -> pd.DataFrame:
+    """The frame of `formula` with `with_usual`, without rows: where there is nothing to compare with."""
+    text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
+    numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
+    return pd.DataFrame({**{name: pd.Series(dtype="str") for name in text_columns}, **{name: pd.Series(dtype=float) for name in numbers},
+                         "unusual": pd.Series(dtype=bool)})

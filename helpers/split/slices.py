@@ -1,0 +1,180 @@
+"""A change over sources and products: who came and how they did, which came and went, which left their usual place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from helpers import stats
+from helpers.split.formula import factors, undefined_as_unchanged
+from helpers.split.product import lmdi
+
+FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
+
+def typical_slices(
+    rows: pd.DataFrame, sessions: pd.DataFrame, slice: str, columns: Sequence[str], hours: float
+) -> pd.DataFrame:
+    """The baseline's sources or products: sums over the comparable sessions, scaled to `hours`.
+
+    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic, products), `sessions` the
+    comparable sessions that have such rows; a slice that one of them lacks counts as zero there.
+    """
+    held = rows[rows["session_id"].isin(sessions["session_id"])]
+    present = sessions[sessions["session_id"].isin(held["session_id"])]
+    length = present["duration_seconds"].sum() / 3600
+    return (held.groupby(slice, sort=True)[list(columns)].sum() / length * hours).reset_index()
+
+
+def _aligned(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both sides summed by slice over the same slices, a slice missing on one side as zeros."""
+    sides = [side.groupby(slice, sort=False)[list(columns)].sum() for side in (after, before)]
+    names = list(dict.fromkeys([*sides[0].index, *sides[1].index]))
+    now, then = (side.reindex(names).fillna(0.0) for side in sides)
+    return then, now
+
+
+def _state(then: pd.Series, now: pd.Series) -> npt.NDArray[np.str_]:
+    return np.where((then > 0) & (now > 0), "both", np.where(now > 0, "new", np.where(then > 0, "gone", "absent")))
+
+
+def mix_and_rate(before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str) -> pd.DataFrame:
+    """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
+
+    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's mean rate), rate =
+    mean share x change of rate; both sum over slices to the change exactly and swap sign when the periods are swapped.
+    One row per slice: the slice column, state (both, new, gone), weight_before, weight_after, share_before, share_after,
+    rate_before, rate_after, mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
+    counts as mix entirely. Empty where either side has no weight at all.
+    """
+    then, now = _aligned(before, after, slice, [weight, value])
+    columns = [slice, "state", "weight_before", "weight_after", "share_before", "share_after", "rate_before", "rate_after",
+               "mix_effect", "rate_effect"]
+    if not (then[weight].sum() > 0 and now[weight].sum() > 0):
+        return pd.DataFrame(columns=columns)
+    whole = (then[value].sum() / then[weight].sum() + now[value].sum() / now[weight].sum()) / 2
+    s0, s1 = then[weight] / then[weight].sum(), now[weight] / now[weight].sum()
+    r0, r1 = then[value] / then[weight].where(then[weight] > 0), now[value] / now[weight].where(now[weight] > 0)
+    known0, known1 = r0.fillna(r1).fillna(0.0), r1.fillna(r0).fillna(0.0)
+    made = pd.DataFrame({
+        "state": _state(then[weight], now[weight]), "weight_before": then[weight], "weight_after": now[weight],
+        "share_before": s0, "share_after": s1, "rate_before": r0, "rate_after": r1,
+        "mix_effect": (s1 - s0) * ((known0 + known1) / 2 - whole), "rate_effect": (s0 + s1) / 2 * (known1 - known0),
+    })
+    return made[made["state"] != "absent"].rename_axis(slice).reset_index()[columns]
+
+
+def reversal(table: pd.DataFrame) -> bool:
+    """Simpson's paradox: the whole moved one way while the slices' own rates, taken together, moved the other."""
+    change, own = table["mix_effect"].sum() + table["rate_effect"].sum(), table["rate_effect"].sum()
+    return bool(change * own < 0)
+
+
+def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
+
+    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
+    or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), previous (the column it
+    is reached from; empty for the first), contribution. The
+    contributions sum to the change of the whole exactly.
+    """
+    then, now = _aligned(before, after, slice, columns)
+    # A step that an export does not have is left out, and its neighbours meet.
+    columns = [name for name in columns if name == columns[-1] or (then[name].sum() > 0 and now[name].sum() > 0)]
+    state = _state(then[columns[0]] + then[columns[-1]], now[columns[0]] + now[columns[-1]])
+    rows = []
+    for name, kind in zip(then.index, state, strict=True):
+        total = now.loc[name, columns[-1]] - then.loc[name, columns[-1]]
+        if kind == "both":
+            x0, x1 = undefined_as_unchanged(factors(then.loc[name], columns), factors(now.loc[name], columns))
+            effects = lmdi(x0, x1)
+            # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
+            closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
+            parts = zip(columns, ["", *columns[:-1]], effects, strict=True) if closes else [(columns[-1], "", total)]
+            rows += [(name, kind, *part) for part in parts]
+        elif kind != "absent":
+            rows.append((name, kind, kind, "", total))
+    made = pd.DataFrame(rows, columns=[slice, "state", "step", "previous", "contribution"]).astype({"contribution": float})
+    order = made.groupby(slice)["contribution"].transform("sum")
+    return made.assign(_order=order).sort_values("_order", kind="stable").drop(columns="_order").reset_index(drop=True)
+
+
+def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
+    """Each slice's whole contribution and the step that made most of it: one row per slice, most negative first.
+
+    Columns: the slice, state, contribution, step, previous, step_contribution.
+    """
+    total = table.groupby(slice, sort=False).agg(state=("state", "first"), contribution=("contribution", "sum"))
+    toward = table["contribution"] * np.sign(table[slice].map(total["contribution"]))
+    lead = table.loc[toward.groupby(table[slice], sort=False).idxmax()].set_index(slice)
+    joined = total.join(lead[["step", "previous", "contribution"]].rename(columns={"contribution": "step_contribution"}))
+    return joined.sort_values("contribution", kind="stable").reset_index()
+
+
+STANDS_OUT = ["weight", "value", "rate", "expected", "lower", "upper", "others_rate", "n", "p_value"]
+
+
+def _relative(rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]) -> pd.DataFrame:
+    """Each slice's rate over that of the other slices of its session (logarithm, smoothed), by session and slice.
+
+    Slices `apart` are compared with the others but are not among the others of anyone else.
+    """
+    held = rows.groupby(["session_id", slice])[[weight, value]].sum()
+    ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
+    others = ordinary.groupby("session_id").transform("sum") - ordinary
+    own, rest = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
+    known = (held[weight] > 0) & (others[weight] > 0)
+    return held.assign(others_rate=others[value] / others[weight].where(others[weight] > 0), relative=np.log(own / rest)).where(known)
+
+
+def _one_round(
+    rows: pd.DataFrame, session_id: str, slice: str, weight: str, value: str, apart: Iterable[str], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """Every slice of the session tested once, with the slices already found kept out of the others."""
+    table = _relative(rows, slice, weight, value, apart)
+    names = table.index.get_level_values(slice)
+    made = []
+    for name, own in table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows():
+        past = table.loc[(names == name) & (table.index.get_level_values("session_id") != session_id), "relative"].dropna()
+        bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
+        expected, lower, upper = (float(np.exp(edge) * own["others_rate"]) for edge in bounds[:3])
+        few = len(past) < thresholds["min_sessions_for_verdict"] or not expected * own[weight] >= FEW_ORDERS
+        p = np.nan if few else stats.prediction_p(own["relative"], past, log=False)
+        made.append((name, own[weight], own[value], own[value] / own[weight], expected, lower, upper, own["others_rate"], len(past), p))
+    return pd.DataFrame(made, columns=[slice, *STANDS_OUT])
+
+
+def stands_out(
+    rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, weight: str, value: str, *,
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Which sources or products did better or worse than they usually do beside the others of the same session.
+
+    A good or bad evening moves all slices alike, so each is first set against the others of its own session, and that
+    relation against the comparable sessions (difference in differences on the log scale, t prediction interval). The
+    surest slice that leaves its range is then kept out of the others, who would else look better for it, and so on.
+    One row per slice of this session: the slice, weight, value, rate, expected (its usual relation times the others' rate
+    today), lower, upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices),
+    gap (expected - rate), verdict. Fewer than five expected events, or too few sessions, give no verdict; of two slices it
+    cannot be told which one moved.
+    """
+    rows = rows[rows["session_id"].isin({session_id, *chosen})]
+    columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]
+    if not (rows["session_id"] == session_id).any():
+        return pd.DataFrame(columns=columns)
+    told: dict[str, float] = {}
+    while True:
+        found = _one_round(rows, session_id, slice, weight, value, told, thresholds)
+        found = found.assign(p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told)))
+        found = found.assign(p_adjusted=stats.benjamini_hochberg(found["p_value"].astype(float)))
+        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (found["p_adjusted"] <= thresholds["false_discovery_rate"])
+        left = found[unusual & ~found[slice].isin(told)].sort_values("p_value", kind="stable")
+        if left.empty or len(told) + 2 >= len(found):
+            break
+        told[left[slice].iloc[0]] = left["p_value"].iloc[0]
+    side = np.where(found["rate"] < found["expected"], "worse", "better")
+    verdict = np.where(found["p_value"].isna(), "not_comparable", np.where(found[slice].isin(told), side, "cannot_tell"))
+    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[columns].sort_values(
+        "p_value", kind="stable", na_position="last", ignore_index=True)
