@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -205,16 +206,18 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
     """A running IPython kernel of this very environment, stopped at the end."""
     # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's under the same name.
     environment = os.environ | {"PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    manager = jupyter_client.KernelManager(
-        kernel_name="python3", transport="ipc" if os.name == "posix" else "tcp",
-        client_class="jupyter_client.asynchronous.AsyncKernelClient",
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]),
-    )
-    manager.start_kernel(cwd=str(NOTEBOOKS), env=environment)
-    try:
-        yield manager
-    finally:
-        manager.shutdown_kernel(now=True)
+    # Sockets of its own: by default they would all be called kernel-ipc-N in the working folder, shared by every run.
+    with tempfile.TemporaryDirectory(prefix="fupan-") as sockets:
+        local = {"transport": "ipc", "ip": str(Path(sockets) / "kernel")} if os.name == "posix" else {"transport": "tcp"}
+        manager = jupyter_client.KernelManager(
+            kernel_name="python3", **local, client_class="jupyter_client.asynchronous.AsyncKernelClient",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]),
+        )
+        manager.start_kernel(cwd=str(NOTEBOOKS), env=environment)
+        try:
+            yield manager
+        finally:
+            manager.shutdown_kernel(now=True)
 
 
 def _empty_namespace(manager: jupyter_client.KernelManager) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -163,6 +164,18 @@ def test_the_kernel_is_this_environment(monkeypatch, tmp_path):
         client.start_channels()
         client.wait_for_ready(timeout=60)
         client.stop_channels()
+
+
+def test_kernels_that_run_at_once_do_not_share_a_socket():
+    with run.kernel() as first, run.kernel() as second:
+        for manager, number in ((first, "1"), (second, "2")):
+            client = manager.blocking_client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            assert client.execute(f"mine = {number}", reply=True, timeout=60)["content"]["status"] == "ok"
+            client.stop_channels()
+        assert first.ip != second.ip
+    assert not Path(first.connection_file).parent.exists()
 
 
 def test_the_gate_error_is_the_one_that_the_runner_catches():
