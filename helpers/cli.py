@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from helpers import demo, reference, report, run, sources, store, text
+from helpers import demo, planfile, reference, report, run, sources, store, text
 
 # Where the output is no terminal it is read by programs and logs: rich would fold it at 80 columns.
 console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250)
@@ -125,8 +125,6 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
 @json_option
 def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
     """Show the optimisation plan of SESSION and where its file is."""
-    from helpers import plan
-
     workspace = _workspace(data_dir)
     _ingest(workspace)
     try:
@@ -134,8 +132,8 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         path = workspace.plans / f"{name}.csv"
         if not path.exists():
             _fail(f"{path}: no plan yet; `fupan run {name}` makes one")
-        rows = plan.read_plan(path)
-    except (store.WorkspaceError, plan.PlanError) as error:
+        rows = planfile.read(path)
+    except (store.WorkspaceError, planfile.PlanFileError) as error:
         _fail(str(error))
     if as_json:
         click.echo(rows.to_json(orient="records", force_ascii=False, indent=1))

@@ -1,7 +1,7 @@
 """Brings notebooks to the normal form in which they are committed, or checks it: notebooks_clean.py [--check] FILES.
 
 No outputs and no execution counts, but for cells tagged `nbval-check-output`: those keep what they printed, as one
-stream, because nbval compares it. Nothing that differs from machine to machine is kept in the metadata.
+stream, and a count, because nbval compares it. Nothing that differs from machine to machine is kept in the metadata.
 """
 
 import copy
@@ -35,7 +35,7 @@ def clean_cell(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
     cleaned.pop("attachments", None)
     if cell.cell_type == "code":
         cleaned.outputs = kept_outputs(cell)
-        cleaned.execution_count = None
+        cleaned.execution_count = 1 if cleaned.outputs else None  # nbval takes a cell without a count for one never run
     return cleaned
 
 

@@ -145,7 +145,7 @@ def test_cleaning_keeps_what_tagged_cells_printed_and_nothing_else():
     )
     cleaned = notebooks_clean.clean(notebook)
     assert [cell.outputs for cell in cleaned.cells] == [[stream("1\n2\n")], []]
-    assert [cell.execution_count for cell in cleaned.cells] == [None, None]
+    assert [cell.execution_count for cell in cleaned.cells] == [1, None]
     assert [dict(cell.metadata) for cell in cleaned.cells] == [{"tags": [notebooks_clean.KEPT]}, {}]
     assert cleaned.metadata == notebooks_clean.METADATA
     assert notebooks_clean.clean(cleaned) == cleaned
