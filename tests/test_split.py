@@ -492,35 +492,3 @@ def test_diagnosis_of_nothing_is_cannot_tell():
     empty = pd.DataFrame(columns=["source", "product_id", "exposed", "clicked"])
     found = split.diagnose(empty, empty, trials="exposed", successes="clicked")
     assert found.cause == "cannot_tell" and found.zh and found.en
-
-
-def leaves(seed: int, ratio: float = 1.0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    rows = pd.DataFrame(list(itertools.product("abc", "uvw", "xyz")), columns=["host", "source", "product"])
-    rows = rows.assign(exposed=rng.integers(200, 600, len(rows)).astype(float), usual=0.1, one=1)
-    hit = np.where((rows["source"] == "v") & (rows["product"] == "z"), ratio, 1.0)
-    return rows.assign(failed=rng.binomial(rows["exposed"].astype(int), 0.1 * hit).astype(float))
-
-
-def test_a_planted_slice_is_found_and_dimensions_with_one_value_are_ignored():
-    for seed in range(10):
-        found = split.find_slices(leaves(seed, 2.0), dimensions=["host", "source", "one", "product"], value="failed",
-                                  weight="exposed", baseline="usual")
-        assert found["slice"].iloc[0] == "source=v&product=z" and "one" not in "".join(found["slice"])
-        assert found["ratio"].iloc[0] == pytest.approx(2, rel=0.35)
-
-
-def test_slices_do_not_depend_on_names_or_order_and_down_finds_a_drop():
-    frame = leaves(3, 2.0)
-    options = {"dimensions": ["host", "source", "product"], "value": "failed", "weight": "exposed", "baseline": "usual"}
-    plain = split.find_slices(frame, **options)
-    shuffled = split.find_slices(frame.sample(frac=1, random_state=1), **options)
-    assert plain["score"].tolist() == pytest.approx(shuffled["score"].tolist())
-    drop = frame.assign(good=frame["exposed"] - frame["failed"], usual=0.9)
-    found = split.find_slices(drop, **{**options, "value": "good"}, direction="down")
-    assert found["slice"].iloc[0] == plain["slice"].iloc[0] and found["score"].iloc[0] == pytest.approx(plain["score"].iloc[0])
-
-
-def test_a_direction_that_does_not_exist_is_named():
-    with pytest.raises(ValueError, match="sideways"):
-        split.find_slices(leaves(1), dimensions=["host"], value="failed", weight="exposed", baseline="usual", direction="sideways")

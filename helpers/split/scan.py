@@ -1,62 +1,346 @@
-"""The slice finder: where, over all combinations of dimensions, a rate went wrong."""
+"""The slice finder: over all combinations of dimensions, where a rate left its baseline more than the rest did.
+
+A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves vary more than counting
+noise allows, and more so within what went wrong; a plain Poisson scan then takes the largest leaf for the cause. Here a
+leaf counts only as much as its variance allows: v(1 - p) + (dispersion + (1 - p) / (past events)) v^2 for v expected events,
+with the dispersion estimated from what the best slice leaves unexplained.
+"""
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
 from helpers.split.product import Floats
 
+PRIOR_EVENTS = 4.0      # a leaf's baseline is drawn to the whole account's rate as if by this many events
+LEAST_EXPECTED = 2.0    # slices with fewer expected events are not looked at
+LEAST_NOISE = 0.05      # least share of Poisson variance that a leaf with a rate near 1 keeps
+FIRST_GUESS = 0.1       # dispersion of the first pass, before it is estimated
+MOST_DISPERSION = 10.0
+PASSES = 3
+BLOCK = 1_000_000       # slices x draws handled at once
+EXACT = 2**53             # whole numbers up to here add up exactly in floating point
 
-def _scores(count: Floats, expected: Floats, total: float, total_expected: float) -> Floats:
-    """Log-likelihood ratio of each slice having more than its share (Kulldorff), 0 where it has not."""
-    inside = np.divide(count, expected, out=np.zeros_like(count), where=expected > 0)
-    rest, rest_expected = total - count, total_expected - expected
-    outside = np.divide(rest, rest_expected, out=np.zeros_like(count), where=rest_expected > 0)
+
+class _Leaves(NamedTuple):
+    """Leaves of the frame: codes (leaf x dimension, -1 unknown), events, exposures, expected events, past events."""
+
+    codes: npt.NDArray[np.intp]
+    levels: list[pd.Index]
+    events: Floats
+    exposures: Floats
+    expected: Floats
+    past: Floats
+    binomial: bool
+
+
+class _Slices(NamedTuple):
+    """Candidate slices: which leaves they hold (slice x leaf), and their values by dimension (-1 where free)."""
+
+    members: sparse.csr_array
+    values: npt.NDArray[np.intp]
+
+    @property
+    def depth(self) -> npt.NDArray[np.intp]:
+        return (self.values >= 0).sum(axis=1)
+
+
+class _Scan(NamedTuple):
+    """A finished scan: score and log-likelihood ratio of each slice, expected events of each leaf under no cause."""
+
+    score: Floats
+    ratio: Floats
+    mean: Floats
+    weight: Floats
+    dispersion: float
+
+
+# ----------------------------------------------------------------------------------------------------------- leaves
+
+
+def _checked(frame: pd.DataFrame, columns: Sequence[str], value: str, weight: str, name: str) -> pd.DataFrame:
+    missing = [column for column in (*columns, value, weight) if column not in frame]
+    if missing:
+        raise ValueError(f"find_slices: {name} has no column {', '.join(missing)}")
+    for column in (value, weight):
+        numbers = frame[column].to_numpy(float)
+        if not np.isfinite(numbers).all() or (numbers < 0).any():
+            raise ValueError(f"find_slices: {column} of {name} must be known and not negative everywhere")
+    return frame
+
+
+def _totals(groups: npt.NDArray[np.intp], numbers: Floats, size: int) -> Floats:
+    return np.bincount(groups, weights=numbers, minlength=size)
+
+
+def _leaves(frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str) -> _Leaves:
+    """Both frames summed to the leaves that the frame has, in an order that does not depend on names or rows."""
+    coded = [pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True)) for name in dimensions]
+    rows = np.column_stack([codes for codes, _ in coded]) if coded else np.zeros((len(frame) + len(baseline), 0), np.intp)
+    codes, leaf = np.unique(rows, axis=0, return_inverse=True)
+    now, past = leaf.ravel()[:len(frame)], leaf.ravel()[len(frame):]
+    events, exposures = (_totals(now, frame[name].to_numpy(float), len(codes)) for name in (value, weight))
+    before, trials = (_totals(past, baseline[name].to_numpy(float), len(codes)) for name in (value, weight))
+    if not trials.sum() > 0:
+        raise ValueError(f"find_slices: the baseline has no {weight}")
+    # Half an event keeps the rate above zero where the baseline saw none.
+    usual = (before.sum() + 0.5) / (trials.sum() + 0.5)
+    rate = (before + PRIOR_EVENTS) / (trials + PRIOR_EVENTS / usual)
+    order = np.lexsort((before, trials, events, exposures))
+    order = order[exposures[order] > 0]
+    binomial = bool((events <= exposures).all() and (before <= trials).all())
+    return _Leaves(codes[order], [index for _, index in coded], events[order], exposures[order],
+                   (rate * exposures)[order], before[order], binomial)
+
+
+# ----------------------------------------------------------------------------------------------------------- slices
+
+
+def _one_cuboid(codes: npt.NDArray[np.intp], names: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], ...]:
+    """Slices of one combination of dimensions: leaf, slice number, and the values of each slice."""
+    known = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
+    found, number = np.unique(codes[np.ix_(known, list(names))], axis=0, return_inverse=True)
+    values = np.full((len(found), codes.shape[1]), -1, dtype=np.intp)
+    values[:, list(names)] = found
+    return known, number.ravel(), values
+
+
+def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
+    varied = [k for k in range(codes.shape[1]) if len(np.unique(codes[:, k])) > 1]
+    for size in range(1, min(depth, len(varied)) + 1):
+        for names in itertools.combinations(varied, size):
+            yield _one_cuboid(codes, names)
+
+
+def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
+    """All slices of up to `depth` dimensions with enough expected events, simplest first, each set of leaves once.
+
+    Two descriptions of the very same leaves have the same numbers: only the simplest is kept.
+    """
+    leaf, number, values, start = [], [], [], 0
+    for inside, local, found in _cuboids(leaves.codes, depth):
+        leaf.append(inside)
+        number.append(local + start)
+        values.append(found)
+        start += len(found)
+    size = len(leaves.events)
+    if not start:
+        return _Slices(sparse.csr_array((0, size)), np.zeros((0, leaves.codes.shape[1]), dtype=np.intp))
+    columns, rows = np.concatenate(leaf), np.concatenate(number)
+    members = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(start, size))
+    # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of leaves.
+    tags = np.random.default_rng(0).integers(1, EXACT // max(size, 1), size).astype(float)
+    _, first = np.unique(members @ tags, return_index=True)
+    kept = np.sort(first)
+    kept = kept[(members @ leaves.expected)[kept] >= least]
+    return _Slices(members[kept], np.concatenate(values)[kept])
+
+
+# ------------------------------------------------------------------------------------------------------------- scan
+
+
+def _log_ratio(events: Floats, expected: Floats, all_events: Floats, all_expected: float, sign: int) -> Floats:
+    """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw; 0 where it moved the other way."""
+    rest, rest_expected = np.maximum(all_events - events, 0), np.maximum(all_expected - expected, 1e-12)
+    inside, outside = events / expected, rest / rest_expected
     with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.where(count > 0, count * np.log(inside), 0.0)
-        second = np.where(rest > 0, rest * np.log(outside), 0.0)
-    whole = total * math.log(total / total_expected) if total > 0 else 0.0
-    return np.where((expected > 0) & (rest_expected > 0) & (inside > outside), first + second - whole, 0.0)
+        own = np.where(events > 0, events * np.log(inside), 0.0) + np.where(rest > 1e-9, rest * np.log(outside), 0.0)
+        whole = np.where(all_events > 0, all_events * np.log(all_events / all_expected), 0.0)
+    right_way = (sign * (inside - outside) > 0) & (all_expected - expected > 1e-9 * all_expected)
+    return np.where(right_way, np.maximum(own - whole, 0), 0.0)
+
+
+def _scores(events: Floats, weight: Floats, expected: Floats, slices: _Slices, sign: int) -> tuple[Floats, Floats]:
+    """Score (slice x draw) and log-likelihood ratio: each further dimension must earn half the log of the events that
+    count (the price of a parameter in the BIC)."""
+    counted = events * weight[:, None]
+    total, total_expected = counted.sum(axis=0), float((expected * weight).sum())
+    ratio = _log_ratio(slices.members @ counted, (slices.members @ (expected * weight))[:, None], total, total_expected, sign)
+    price = 0.5 * np.log(np.maximum(total, 2.0))
+    return ratio - (slices.depth - 1)[:, None] * price, ratio
+
+
+def _dispersion(events: Floats, mean: Floats, noise: Floats) -> float:
+    """Squared coefficient of variation of the leaves about their means, where Pearson's statistic meets its degrees of
+    freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
+    freedom = len(events) - 2
+    square = (events - mean) ** 2
+
+    def excess(dispersion: float) -> float:
+        return float((square / (noise + dispersion * mean**2)).sum()) - freedom
+
+    if freedom <= 0 or excess(0.0) <= 0:
+        return 0.0
+    low, high = 1e-8, MOST_DISPERSION
+    if excess(high) > 0:
+        return high
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return high
+
+
+def _shares(leaves: _Leaves, mean: Floats) -> Floats:
+    """The part of Poisson variance that a count of at most all exposures keeps: 1 - rate."""
+    return np.maximum(1 - mean / leaves.exposures, LEAST_NOISE) if leaves.binomial else np.ones_like(mean)
+
+
+def _fitted(leaves: _Leaves, inside: npt.NDArray[np.bool_], weight: Floats) -> tuple[Floats, Floats]:
+    """Expected events with one cause (its own factor) and without (the factor of all other leaves)."""
+    factors = [
+        (leaves.events * weight)[part].sum() / max((leaves.expected * weight)[part].sum(), 1e-12) for part in (inside, ~inside)
+    ]
+    rest = factors[1] if not inside.all() and factors[1] > 0 else 1.0
+    return leaves.expected * np.where(inside, factors[0], rest), leaves.expected * rest
+
+
+def _scan(leaves: _Leaves, slices: _Slices, sign: int) -> _Scan:
+    """Scan, estimate the dispersion about the best slice's fit, and scan again with it."""
+    dispersion, share = FIRST_GUESS, _shares(leaves, leaves.expected)
+    learned = share / (leaves.past + PRIOR_EVENTS)
+    for step in range(PASSES):
+        weight = 1 / (share + (dispersion + learned) * leaves.expected)
+        score, ratio = (found[:, 0] for found in _scores(leaves.events[:, None], weight, leaves.expected, slices, sign))
+        inside = slices.members[[int(score.argmax())]].toarray()[0] > 0
+        mean, null = _fitted(leaves, inside, weight)
+        if step < PASSES - 1:
+            dispersion = _dispersion(leaves.events, mean, _shares(leaves, mean) * mean + learned * mean**2)
+    return _Scan(score, ratio, null, weight, dispersion)
+
+
+def _null_scores(leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator) -> Floats:
+    """The best score of each of `draws` data sets in which no slice has a rate of its own: the search is inside."""
+    share = _shares(leaves, leaves.expected)
+    spread = np.maximum(scan.dispersion + share / (leaves.past + PRIOR_EVENTS), 1e-9)[:, None]
+    best, block = [], max(1, BLOCK // max(len(slices.values), 1))
+    for start in range(0, draws, block):
+        size = (len(leaves.events), min(block, draws - start))
+        rate = scan.mean[:, None] * rng.gamma(1 / spread, spread, size)
+        if leaves.binomial:
+            trials = np.round(leaves.exposures).astype(np.int64)[:, None]
+            events = rng.binomial(trials, np.minimum(rate / leaves.exposures[:, None], 1.0))
+        else:
+            events = rng.poisson(rate)
+        best.append(_scores(events.astype(float), scan.weight, leaves.expected, slices, sign)[0].max(axis=0))
+    return np.concatenate(best) if best else np.zeros(0)
+
+
+def _without(leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
+    """Leaves and slices after the leaves of a cause are taken out, with the row numbers of the slices that remain."""
+    stay = np.flatnonzero(~gone)
+    left = leaves._replace(codes=leaves.codes[stay], **{
+        name: getattr(leaves, name)[stay] for name in ("events", "exposures", "expected", "past")})
+    members = sparse.csr_array(slices.members[:, stay])
+    rows = np.flatnonzero(members @ left.expected >= LEAST_EXPECTED)
+    return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
+
+
+# ---------------------------------------------------------------------------------------------------------- answers
+
+
+def _p_values(scores: Floats, null: Floats) -> Floats:
+    """Share of data sets without a cause whose best score is as high, the one at hand counted among them."""
+    if not len(null):
+        return np.full(scores.shape, np.nan)
+    return (1 + (null[None, :] >= scores[:, None]).sum(axis=1)) / (1 + len(null))
+
+
+def _answers(
+    leaves: _Leaves, slices: _Slices, sign: int, draws: int, top: int, rng: np.random.Generator
+) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
+    """The best slices of one scan (row, score, observed, expected, p_value) and the leaves of the first."""
+    columns = ["row", "score", "observed", "expected", "p_value"]
+    if not len(slices.values):
+        return pd.DataFrame(columns=columns, dtype=float), np.zeros(len(leaves.events), dtype=bool)
+    scan = _scan(leaves, slices, sign)
+    order = np.argsort(-scan.score, kind="stable")
+    order = order[scan.ratio[order] > 0][:top]
+    null = _null_scores(leaves, slices, scan, sign, draws if len(order) else 0, rng)
+    members, score = slices.members[order], scan.score[order]
+    found = pd.DataFrame(dict(zip(columns, (
+        order, score, members @ leaves.events, members @ leaves.expected, _p_values(score, null)), strict=True)))
+    first = members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
+    return found, first
+
+
+def _named(found: pd.DataFrame, slices: _Slices, leaves: _Leaves, used: Sequence[str], dimensions: Sequence[str]) -> pd.DataFrame:
+    """The rows found with the values of their dimensions, in the type they came in; NaN where any value will do."""
+    values = slices.values[found["row"].to_numpy(int)]
+    named = {name: pd.Series([np.nan] * len(found), dtype=object) for name in dimensions}
+    for place, name in enumerate(used):
+        levels = leaves.levels[place].astype(object)
+        named[name] = pd.Series([levels[code] if code >= 0 else np.nan for code in values[:, place]], dtype=object)
+    return pd.DataFrame(named).assign(**{
+        name: found[name].to_numpy(float) for name in ("score", "observed", "expected", "p_value")})
+
+
+def _prepared(
+    frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str, direction: str, depth: int
+) -> tuple[_Leaves, _Slices, list[str], int]:
+    if direction not in ("up", "down"):
+        raise ValueError(f"direction: expected up or down, found {direction!r}")
+    frame = _checked(frame, dimensions, value, weight, "the frame")
+    baseline = _checked(baseline, dimensions, value, weight, "the baseline")
+    used = [name for name in dimensions if frame[name].nunique(dropna=False) > 1]
+    leaves = _leaves(frame, baseline, used, value, weight)
+    return leaves, _slices(leaves, depth, LEAST_EXPECTED), used, 1 if direction == "up" else -1
 
 
 def find_slices(
-    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: str, direction: str = "up",
-    top: int = 5, depth: int = 3, least_expected: float = 5.0,
+    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
+    top: int = 5, depth: int = 3, draws: int = 199, seed: int = 0,
 ) -> pd.DataFrame:
-    """Where a rate went wrong: slices of up to `depth` dimensions with more (up) or fewer (down) events than expected.
+    """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
 
-    `frame` has one row per leaf: the dimensions, `value` (events), `weight` (exposures) and `baseline` (the rate expected
-    there). A likelihood-ratio scan over all combinations of dimensions; a further dimension must earn half of ln(total)
-    more. One row per slice, best first: slice (dimension=value joined by "&"), the dimensions (missing where any), depth,
-    count, expected, ratio, score. It says where, not why, and its search is not corrected for.
+    `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight` (exposures); rows are summed to
+    leaves. One row per slice of up to `depth` dimensions, best first: the dimensions (NaN where free), score
+    (log-likelihood ratio less the price of further dimensions), observed and expected events (at the baseline's rate),
+    p_value: how often the best of `draws` overdispersed data sets without any cause scores as high, so the search is paid
+    for. It is at least 1 / (draws + 1), and `nan` with draws = 0.
+
+    The first row is the answer; the next are other readings of it and, by the score it has once the leaves of the first
+    are taken out, the second cause (its row counts what is left). Of descriptions of the same leaves the simplest
+    stands. Dimensions with one value are ignored, missing values belong to no slice, and a change that is the same
+    everywhere is no slice. Says where, not why. Raises `ValueError` for missing columns, numbers that are missing or
+    negative, an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
     """
-    if direction not in ("up", "down"):
-        raise ValueError(f"direction: expected up or down, found {direction!r}")
-    used = [name for name in dimensions if frame[name].nunique(dropna=False) > 1]
-    rows = frame.assign(_count=frame[value], _expected=frame[weight] * frame[baseline])
-    if direction == "down":
-        rows = rows.assign(_count=frame[weight] - frame[value], _expected=frame[weight] * (1 - frame[baseline]))
-    total, expected = float(rows["_count"].sum()), float(rows["_expected"].sum())
-    found = []
-    for size in range(1, min(depth, len(used)) + 1):
-        for names in itertools.combinations(used, size):
-            cells = rows.groupby(list(names), sort=True, dropna=False)[["_count", "_expected"]].sum().reset_index()
-            score = _scores(cells["_count"].to_numpy(float), cells["_expected"].to_numpy(float), total, expected)
-            penalty = (size - 1) * 0.5 * math.log(max(total, 1.0))
-            kept = (score > penalty) & (cells["_expected"] >= least_expected)
-            found.append(cells[kept].assign(score=score[kept] - penalty, depth=size))
-    columns = ["slice", *dimensions, "depth", "count", "expected", "ratio", "score"]
-    made = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-    if made.empty:
-        return pd.DataFrame(columns=columns)
-    made = made.sort_values(["score", "depth"], ascending=[False, True], kind="stable").head(top)
-    named = [
-        "&".join(f"{name}={row[name]}" for name in used if name in row and pd.notna(row[name])) for row in made.to_dict("records")
-    ]
-    return made.assign(slice=named, count=made["_count"], expected=made["_expected"], ratio=made["_count"] / made["_expected"]
-                       ).reindex(columns=columns).reset_index(drop=True)
+    leaves, slices, used, sign = _prepared(frame, baseline, dimensions, value, weight, direction, depth)
+    rng = np.random.default_rng(seed)
+    found, first = _answers(leaves, slices, sign, draws, top, rng)
+    left, remaining, rows = _without(leaves, slices, first)
+    second, _ = _answers(left, remaining, sign, draws if first.any() else 0, 1, rng)
+    second = second.assign(row=rows[second["row"].to_numpy(int)] if len(second) else second["row"])
+    both = pd.concat([found.head(1), pd.concat([found[1:], second[:1 if first.any() else 0]]).sort_values(
+        "score", ascending=False, kind="stable")], ignore_index=True).drop_duplicates("row")
+    return _named(both.head(top).reset_index(drop=True), slices, leaves, used, dimensions)
+
+
+def find_causes(
+    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
+    level: float = 0.05, most: int = 3, depth: int = 3, draws: int = 199, seed: int = 0,
+) -> pd.DataFrame:
+    """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
+
+    One row per cause, in the order found, with the columns of `find_slices`; none where even the first has a p_value
+    above `level`. At most `most` rows. Arguments and errors as there.
+    """
+    leaves, slices, used, sign = _prepared(frame, baseline, dimensions, value, weight, direction, depth)
+    rng, rows, causes = np.random.default_rng(seed), np.arange(len(slices.values)), []
+    left, remaining = leaves, slices
+    while len(causes) < most:
+        found, inside = _answers(left, remaining, sign, draws, 1, rng)
+        if found.empty or not found["p_value"].iloc[0] <= level:
+            break
+        causes.append(found.assign(row=rows[found["row"].to_numpy(int)]))
+        left, remaining, kept = _without(left, remaining, inside)
+        rows = rows[kept]
+    empty = pd.DataFrame(columns=["row", "score", "observed", "expected", "p_value"], dtype=float)
+    table = pd.concat(causes, ignore_index=True) if causes else empty
+    return _named(table, slices, leaves, used, dimensions)
