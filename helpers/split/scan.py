@@ -23,7 +23,7 @@ PRIOR_EVENTS = 4.0      # a leaf's baseline is drawn to the whole account's rate
 LEAST_EXPECTED = 2.0    # slices with fewer expected events are not looked at
 LEAST_NOISE = 0.05      # least share of Poisson variance that a leaf with a rate near 1 keeps
 FIRST_GUESS = 0.1       # dispersion of the first pass, before it is estimated
-MOST_DISPERSION = 10.0
+LEAST_DISPERSION, MOST_DISPERSION = 1e-5, 10.0
 PASSES = 3
 BLOCK = 1_000_000       # slices x draws handled at once
 EXACT = 2**53             # whole numbers up to here add up exactly in floating point
@@ -53,13 +53,12 @@ class _Slices(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """A finished scan: score and log-likelihood ratio of each slice, expected events of each leaf under no cause."""
+    """A finished scan: score and log-likelihood ratio (slice x draw), expected events without a cause (leaf x draw)."""
 
     score: Floats
     ratio: Floats
     mean: Floats
-    weight: Floats
-    dispersion: float
+    dispersion: Floats
 
 
 # ----------------------------------------------------------------------------------------------------------- leaves
@@ -146,7 +145,7 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
 # ------------------------------------------------------------------------------------------------------------- scan
 
 
-def _log_ratio(events: Floats, expected: Floats, all_events: Floats, all_expected: float, sign: int) -> Floats:
+def _log_ratio(events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int) -> Floats:
     """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw; 0 where it moved the other way."""
     rest, rest_expected = np.maximum(all_events - events, 0), np.maximum(all_expected - expected, 1e-12)
     inside, outside = events / expected, rest / rest_expected
@@ -157,79 +156,80 @@ def _log_ratio(events: Floats, expected: Floats, all_events: Floats, all_expecte
     return np.where(right_way, np.maximum(own - whole, 0), 0.0)
 
 
-def _scores(events: Floats, weight: Floats, expected: Floats, slices: _Slices, sign: int) -> tuple[Floats, Floats]:
-    """Score (slice x draw) and log-likelihood ratio: each further dimension must earn half the log of the events that
+def _scores(events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int) -> tuple[Floats, Floats]:
+    """Score and log-likelihood ratio, slice x draw: each further dimension must earn half the log of the events that
     count (the price of a parameter in the BIC)."""
-    counted = events * weight[:, None]
-    total, total_expected = counted.sum(axis=0), float((expected * weight).sum())
-    ratio = _log_ratio(slices.members @ counted, (slices.members @ (expected * weight))[:, None], total, total_expected, sign)
-    price = 0.5 * np.log(np.maximum(total, 2.0))
-    return ratio - (slices.depth - 1)[:, None] * price, ratio
+    counted, expected = events * weight, leaves.expected[:, None] * weight
+    total = counted.sum(axis=0)
+    ratio = _log_ratio(slices.members @ counted, slices.members @ expected, total, expected.sum(axis=0), sign)
+    return ratio - (slices.depth - 1)[:, None] * 0.5 * np.log(np.maximum(total, 2.0)), ratio
 
 
-def _dispersion(events: Floats, mean: Floats, noise: Floats) -> float:
-    """Squared coefficient of variation of the leaves about their means, where Pearson's statistic meets its degrees of
-    freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
-    freedom = len(events) - 2
-    square = (events - mean) ** 2
-
-    def excess(dispersion: float) -> float:
-        return float((square / (noise + dispersion * mean**2)).sum()) - freedom
-
-    if freedom <= 0 or excess(0.0) <= 0:
-        return 0.0
-    low, high = 1e-8, MOST_DISPERSION
-    if excess(high) > 0:
-        return high
-    for _ in range(40):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return high
+def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
+    """Squared coefficient of variation of the leaves about their means, per draw, where Pearson's statistic meets its
+    degrees of freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
+    square, freedom = (events - mean) ** 2, max(len(events) - 2, 1)
+    low, high = np.full(events.shape[1], np.log(LEAST_DISPERSION)), np.full(events.shape[1], np.log(MOST_DISPERSION))
+    for _ in range(20):
+        middle = (low + high) / 2
+        excess = (square / (noise + np.exp(middle) * mean**2)).sum(axis=0) > freedom
+        low, high = np.where(excess, middle, low), np.where(excess, high, middle)
+    return np.where((square / noise).sum(axis=0) > freedom, np.exp(high), 0.0)
 
 
 def _shares(leaves: _Leaves, mean: Floats) -> Floats:
-    """The part of Poisson variance that a count of at most all exposures keeps: 1 - rate."""
-    return np.maximum(1 - mean / leaves.exposures, LEAST_NOISE) if leaves.binomial else np.ones_like(mean)
+    """The part of Poisson variance that a count of at most all exposures keeps: 1 - rate; leaf x draw."""
+    left = 1 - mean / leaves.exposures[:, None] if leaves.binomial else np.ones_like(mean)
+    return np.maximum(left, LEAST_NOISE)
 
 
-def _fitted(leaves: _Leaves, inside: npt.NDArray[np.bool_], weight: Floats) -> tuple[Floats, Floats]:
-    """Expected events with one cause (its own factor) and without (the factor of all other leaves)."""
-    factors = [
-        (leaves.events * weight)[part].sum() / max((leaves.expected * weight)[part].sum(), 1e-12) for part in (inside, ~inside)
-    ]
-    rest = factors[1] if not inside.all() and factors[1] > 0 else 1.0
-    return leaves.expected * np.where(inside, factors[0], rest), leaves.expected * rest
+def _learned(leaves: _Leaves) -> Floats:
+    """Squared coefficient of variation that a leaf's expected events have because its baseline is finite."""
+    return _shares(leaves, leaves.expected[:, None]) / (leaves.past + PRIOR_EVENTS)[:, None]
 
 
-def _scan(leaves: _Leaves, slices: _Slices, sign: int) -> _Scan:
-    """Scan, estimate the dispersion about the best slice's fit, and scan again with it."""
-    dispersion, share = FIRST_GUESS, _shares(leaves, leaves.expected)
-    learned = share / (leaves.past + PRIOR_EVENTS)
-    for step in range(PASSES):
-        weight = 1 / (share + (dispersion + learned) * leaves.expected)
-        score, ratio = (found[:, 0] for found in _scores(leaves.events[:, None], weight, leaves.expected, slices, sign))
-        inside = slices.members[[int(score.argmax())]].toarray()[0] > 0
-        mean, null = _fitted(leaves, inside, weight)
-        if step < PASSES - 1:
-            dispersion = _dispersion(leaves.events, mean, _shares(leaves, mean) * mean + learned * mean**2)
-    return _Scan(score, ratio, null, weight, dispersion)
+def _fitted(events: Floats, leaves: _Leaves, inside: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Expected events, leaf x draw, with one cause (its own factor) and without (the factor of all other leaves)."""
+    expected = leaves.expected[:, None]
+    own, rest = (
+        (events * weight * part).sum(axis=0) / np.maximum((expected * weight * part).sum(axis=0), 1e-12)
+        for part in (inside, 1 - inside)
+    )
+    rest = np.where(rest > 0, rest, 1.0)
+    return np.maximum(expected * np.where(inside > 0, own, rest), 1e-9), expected * rest
+
+
+def _scan(events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int) -> _Scan:
+    """Scan, estimate the dispersion about the fit of the best slice, and scan again with it; all draws at once."""
+    share, learned = _shares(leaves, leaves.expected[:, None]), _learned(leaves)
+    for step in range(passes):
+        weight = 1 / (share + (dispersion + learned) * leaves.expected[:, None])
+        score, ratio = _scores(events, weight, leaves, slices, sign)
+        if step < passes - 1:
+            inside = slices.members[score.argmax(axis=0)].toarray().T
+            mean, null = _fitted(events, leaves, inside, weight)
+            dispersion = _dispersion(events, mean, _shares(leaves, mean) * mean + learned * mean**2)
+    return _Scan(score, ratio, null, dispersion)
+
+
+def _drawn(leaves: _Leaves, scan: _Scan, draws: int, rng: np.random.Generator) -> Floats:
+    """Events of `draws` data sets, leaf x draw, in which no slice has a rate of its own."""
+    spread = np.maximum(scan.dispersion + _learned(leaves), 1e-9)
+    rate = scan.mean * rng.gamma(1 / spread, spread, (len(leaves.events), draws))
+    if not leaves.binomial:
+        return rng.poisson(rate).astype(float)
+    trials = leaves.exposures[:, None]
+    return rng.binomial(np.round(trials).astype(np.int64), np.minimum(rate / trials, 1.0)).astype(float)
 
 
 def _null_scores(leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator) -> Floats:
-    """The best score of each of `draws` data sets in which no slice has a rate of its own: the search is inside."""
-    share = _shares(leaves, leaves.expected)
-    spread = np.maximum(scan.dispersion + share / (leaves.past + PRIOR_EVENTS), 1e-9)[:, None]
-    best, block = [], max(1, BLOCK // max(len(slices.values), 1))
+    """The best score of each data set without a cause: search and estimate of the dispersion are inside the test."""
+    block = max(1, BLOCK // len(slices.values))
+    best = [np.zeros(0)]
     for start in range(0, draws, block):
-        size = (len(leaves.events), min(block, draws - start))
-        rate = scan.mean[:, None] * rng.gamma(1 / spread, spread, size)
-        if leaves.binomial:
-            trials = np.round(leaves.exposures).astype(np.int64)[:, None]
-            events = rng.binomial(trials, np.minimum(rate / leaves.exposures[:, None], 1.0))
-        else:
-            events = rng.poisson(rate)
-        best.append(_scores(events.astype(float), scan.weight, leaves.expected, slices, sign)[0].max(axis=0))
-    return np.concatenate(best) if best else np.zeros(0)
+        events = _drawn(leaves, scan, min(block, draws - start), rng)
+        best.append(_scan(events, leaves, slices, sign, scan.dispersion, 2).score.max(axis=0))
+    return np.concatenate(best)
 
 
 def _without(leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
@@ -259,11 +259,11 @@ def _answers(
     columns = ["row", "score", "observed", "expected", "p_value"]
     if not len(slices.values):
         return pd.DataFrame(columns=columns, dtype=float), np.zeros(len(leaves.events), dtype=bool)
-    scan = _scan(leaves, slices, sign)
-    order = np.argsort(-scan.score, kind="stable")
-    order = order[scan.ratio[order] > 0][:top]
+    scan = _scan(leaves.events[:, None], leaves, slices, sign, np.array([FIRST_GUESS]), PASSES)
+    order = np.argsort(-scan.score[:, 0], kind="stable")
+    order = order[scan.ratio[order, 0] > 0][:top]
     null = _null_scores(leaves, slices, scan, sign, draws if len(order) else 0, rng)
-    members, score = slices.members[order], scan.score[order]
+    members, score = slices.members[order], scan.score[order, 0]
     found = pd.DataFrame(dict(zip(columns, (
         order, score, members @ leaves.events, members @ leaves.expected, _p_values(score, null)), strict=True)))
     first = members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
@@ -295,7 +295,7 @@ def _prepared(
 
 def find_slices(
     frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
-    top: int = 5, depth: int = 3, draws: int = 199, seed: int = 0,
+    top: int = 5, depth: int = 3, draws: int = 99, seed: int = 0,
 ) -> pd.DataFrame:
     """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
 
@@ -324,7 +324,7 @@ def find_slices(
 
 def find_causes(
     frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
-    level: float = 0.05, most: int = 3, depth: int = 3, draws: int = 199, seed: int = 0,
+    level: float = 0.05, most: int = 3, depth: int = 3, draws: int = 99, seed: int = 0,
 ) -> pd.DataFrame:
     """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
 
