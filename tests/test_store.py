@@ -183,3 +183,13 @@ def test_own_reference_data_lead_to_a_new_reading(own_workspace):
     shutil.copy(reference.SHIPPED / "thresholds.yml", own_workspace / "reference")
     store.ingest(store.Workspace.open(own_workspace))
     assert store.content_version(workspace) != before
+
+
+def test_a_costs_file_beside_raw_is_read_like_the_templates_sheet(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    product = store.read(workspace, "products")["product_id"].iloc[0]
+    (own_workspace / "costs.csv").write_text(f"成本项,商品ID,开播时间,金额\n单件成本,{product},,77.5\n", encoding="utf-8")
+    files = store.ingest(workspace)
+    assert files.loc[files["file"] == "costs.csv", ["table", "rows_kept"]].to_numpy().tolist() == [["costs", 1.0]]
+    costs = store.read(workspace, "costs")
+    assert costs.loc[(costs["item"] == "unit_cost") & (costs["product_id"] == product), "amount"].tolist() == [77.5]
