@@ -252,13 +252,21 @@ def _say(outcome: run.Outcome, as_json: bool) -> None:
         return
     if outcome.status == "failed":
         problems.print(f"{outcome.session_id}  failed  {outcome.message}", soft_wrap=True)
-        problems.print(f"  the notebook with the error: {outcome.path}; the last good report stands", soft_wrap=True)
+        last = outcome.path.parents[1] / outcome.session_id / "review.html"
+        stands = f"; the last good report stands: {last}" if last.exists() else ""
+        problems.print(f"  the notebook with the error: {outcome.path}{stands}", soft_wrap=True)
     else:
         console.print(f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}", soft_wrap=True)
 
 
 def _check_records(files) -> list[dict]:
     return json.loads(files.drop(columns=["as_of"]).to_json(orient="records", force_ascii=False))
+
+
+def _short(value: object, limit: int = 48) -> str:
+    """A cell of a listing; a long name loses its middle, as exports differ by their beginning and their end."""
+    words = text.plain(value, 400)
+    return words if len(words) <= limit else f"{words[: limit // 2 - 1]}…{words[-limit // 2 :]}"
 
 
 def _place(file: str, sheet: object) -> str:
@@ -268,7 +276,7 @@ def _place(file: str, sheet: object) -> str:
 def _print_table(frame, columns: list[str]) -> None:
     shown = frame[[name for name in columns if name in frame]]
     rows = shown.astype(object).where(shown.notna(), "").to_dict("records")
-    _print_rows([{key: f"{value:.0f}" if isinstance(value, float) else text.plain(value, 48) for key, value in row.items()} for row in rows])
+    _print_rows([{key: f"{value:.0f}" if isinstance(value, float) else _short(value) for key, value in row.items()} for row in rows])
 
 
 def _print_rows(rows: list[dict[str, str]]) -> None:
