@@ -21,7 +21,7 @@ from helpers.split.formula import (
     with_usual,
 )
 from helpers.split.product import Interval, lmdi, lmdi_ratios, logarithmic_mean, sampling_interval, shapley
-from helpers.split.scan import find_slices
+from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
 from helpers.split.words import (
     MIX_WORDS,
@@ -61,6 +61,7 @@ __all__ = [
     "by_slice",
     "diagnose",
     "factors",
+    "find_causes",
     "find_slices",
     "formula",
     "ground",
