@@ -17,7 +17,7 @@ from helpers import aftersales, reference, text
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
     "problem", "cause", "zh", "en", "verdict", "measured", "bound", "evidence_zh", "evidence_en", "missing_zh",
-    "missing_en", "role", "action_zh", "action_en",
+    "missing_en", "role", "action_zh", "action_en", "about",
 ]
 MINUTE = 60.0
 
@@ -284,11 +284,19 @@ def _stocked_out(facts: Facts, evidence: reference.Evidence) -> list[str]:
     return [str(names.get(product, product)) for product in cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()]
 
 
+def _grown_and_poorer(facts: Facts) -> list[str]:
+    """Sources that take a larger share than at the baseline and draw conversion down by it, the worst first."""
+    split = facts.results["source_split"]
+    grown = split[(split["share_after"] > split["share_before"]) & (split["mix_effect"] < 0)]
+    return [str(name) for name in grown.sort_values("mix_effect")["source"].head(2)]
+
+
 # What a rule found, by name, beside its number.
 FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
     "stock_out_minutes": _stocked_out,
+    "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
 }
 
 
@@ -304,19 +312,43 @@ def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, refere
     return text.choose(lang, "、", ", ").join(names)
 
 
+STANDING = {"worse_sources": ("source", "来源", "source"), "worse_products": ("product_id", "商品", "product")}
+
+
+def _standing_shown(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    """Which slices do worse than usual and by which metrics; where none does, which metrics were looked at."""
+    dimension, zh, en = STANDING[evidence.rule]
+    rows = _standing(facts, evidence, dimension)
+    worse, labels, joined = rows[rows["verdict"] == "worse"], reference.metrics(), text.choose(lang, "、", ", ")
+    if worse.empty:
+        looked = joined.join(text.label(labels[name], lang) for name in evidence.metric)
+        return text.choose(lang, f"没有{zh}明显差于自己平时（看的是{looked}）", f"no {en} is clearly worse than its own usual standing ({looked})")
+    parts = []
+    for name, group in list(worse.groupby("slice", sort=False))[:3]:
+        by = joined.join(text.label(labels[metric], lang) for metric in group["metric"])
+        parts.append(text.choose(lang, f"「{text.plain(name, 30)}」差于自己平时：{by}", f"{text.plain(name, 30)} is worse than usual by {by}"))
+    return text.choose(lang, "；", "; ").join(parts)
+
+
+def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[str]:
+    """What the rule found by name, at most three; nothing where it found nothing."""
+    return [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
+
+
 def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, lang: str) -> str:
-    """The measurement in words: "follow prompt: times per hour 2.3 (bound: at most 4)", then what was found by name."""
-    about = _named(evidence, lang, facts.reasons)
-    names = [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
+    """The measurement in words: "follow prompt: times per hour 2.3 (up to 4 speaks for it)", then what was found by name."""
+    if evidence.rule in STANDING:
+        return _standing_shown(evidence, facts, lang)
+    about, names = _named(evidence, lang, facts.reasons), _found(measured, evidence, facts)
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
     bound = evidence.at_least if low else evidence.at_most
-    said = text.choose(lang, "判据：≥" if low else "判据：≤", "bound: at least " if low else "bound: at most ")
     decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
     shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else ("∞" if x > 0 else text.NOTHING) for x in (measured, bound))
     colon = text.choose(lang, "：", ": ")
-    opening, closing = text.choose(lang, "（", " ("), text.choose(lang, "）", ")")
-    return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{opening}{said}{edge}{closing}{listed}"
+    sign = "≥" if low else "≤"
+    said = text.choose(lang, f"（{sign}{edge} 才算支持）", f" ({sign} {edge} would support it)")
+    return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{said}{listed}"
 
 
 def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -347,21 +379,22 @@ def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: M
     """The likely causes of one problem and what the records say: one row per cause, supported ones first.
 
     Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
-    measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en.
+    measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en, about
+    (the sources or products that the rule found, by name).
     """
     rows = []
     for cause in problem.causes:
         action = cause.action or problem.action
         row = {"problem": problem_id, "cause": cause.id, "zh": cause.zh, "en": cause.en, "role": cause.role or problem.people[0],
                "action_zh": action.zh, "action_en": action.en, "verdict": "not_measurable", "measured": np.nan, "bound": np.nan,
-               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": ""}
+               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": ""}
         if cause.evidence is None:
             zh, _, en = str(cause.export).partition(" / ")
             row |= {"missing_zh": zh, "missing_en": en or zh}
         else:
             rule, evidence = rules[cause.evidence.rule], cause.evidence
             measured = measure(evidence, facts, rule)
-            row |= {"measured": measured, "verdict": verdict(measured, evidence),
+            row |= {"measured": measured, "verdict": verdict(measured, evidence), "about": "、".join(_found(measured, evidence, facts)),
                     "bound": evidence.at_least if evidence.at_least is not None else evidence.at_most}
             for lang in ("zh", "en"):
                 if np.isnan(measured):

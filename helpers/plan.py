@@ -24,7 +24,7 @@ PROBLEM_COLUMNS = [
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
 ]
 NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
-BOTH = ("problem", "evidence", "cause", "action")
+BOTH = ("problem", "stage", "evidence", "cause", "action")
 
 
 # ------------------------------------------------------------------------------------------------------------ problems
@@ -131,6 +131,11 @@ def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str]
     return ("not_borne_out" if "better" in told else "cannot_tell" if "cannot_tell" in told else "not_measurable"), ""
 
 
+def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
+    """The problems of the data that a note goes with, by name."""
+    return text.choose(lang, "；", "; ").join(found.loc[found["problem"].isin(matched.split(",")), lang])
+
+
 def check_notes(
     notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -151,7 +156,7 @@ def check_notes(
         if cause is not None and cause["verdict"] != "not_measurable":
             verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
         row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
-        rows.append({**row, **{f"evidence_{lang}": cause[f"evidence_{lang}"] if cause is not None else "" for lang in ("zh", "en")}})
+        rows.append({**row, **{f"evidence_{lang}": cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) for lang in ("zh", "en")}})
     return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])
 
 
@@ -207,7 +212,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
-UNKNOWN_CAUSE = {"cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
+UNKNOWN_CAUSE = {"about": "", "cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
 
 
 def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
@@ -233,6 +238,16 @@ def _verified_by(problem: pd.Series, entry: reference.Problem, bases: pd.Series)
         return {"metric": problem["metric"], "slice": problem["slice"], "baseline": problem["baseline"]}
     own = problem["baseline"] if problem["metric"] == entry.verify else np.nan
     return {"metric": entry.verify, "slice": "", "baseline": bases.get(entry.verify, own)}
+
+
+def _aimed(action: str, about: str, lang: str) -> str:
+    """An action with the sources or products that it is about before it."""
+    names = [name for name in about.split("、") if name]
+    return action if not names else text.choose(lang, "、".join(f"「{name}」" for name in names) + f"：{action}", f"{', '.join(names)}: {action}")
+
+
+def _stages(entry: reference.Problem, lang: str) -> str:
+    return text.choose(lang, "全部环节", "all stages") if entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
 
 
 def draft(
@@ -263,7 +278,8 @@ def draft(
                 row |= {
                     f"problem_{lang}": problem[lang], f"cause_{lang}": cause[lang],
                     f"evidence_{lang}": text.choose(lang, "；", "; ").join(filter(None, measured)),
-                    f"action_{lang}": cause.get(f"action_{lang}") or text.label(entry.action, lang),
+                    f"action_{lang}": _aimed(str(cause.get(f"action_{lang}") or text.label(entry.action, lang)), str(cause["about"]), lang),
+                    f"stage_{lang}": _stages(entry, lang),
                 }
             rows.append(row)
     shared = [name for name in planfile.COLUMNS if name not in BOTH]
@@ -304,7 +320,7 @@ def _why(judged: pd.DataFrame, lang: str) -> str:
     """Supported causes with their evidence; else the ones that no record at hand can decide."""
     supported = judged[judged["verdict"] == "supported"]
     if len(supported):
-        return text.choose(lang, "；", "; ").join(f"{row[lang]}{text.choose(lang, '：', ': ')}{row[f'evidence_{lang}']}" for _, row in supported.iterrows())
+        return text.choose(lang, "；", "; ").join(f"{row[lang]}{text.choose(lang, '（依据：', ' (evidence: ')}{row[f'evidence_{lang}']}{text.choose(lang, '）', ')')}" for _, row in supported.iterrows())
     open_ones = judged.loc[judged["verdict"] == "not_measurable", lang].head(3)
     listed = text.choose(lang, "、", ", ").join(open_ones)
     return text.choose(lang, f"记录未支持任何一个常见原因；待查：{listed}", f"the records support none of the usual causes; to be looked into: {listed}")
@@ -351,16 +367,20 @@ def scorecard(
     A shared figure says nothing about one person alone.
     """
     wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
-    parts = [frame.reindex(columns=wanted) for frame in (*extra, verdicts) if len(frame)]
+    parts = [frame.reindex(columns=[*wanted, "label_zh", "label_en"]) for frame in (*extra, verdicts) if len(frame)]
     known = (pd.concat(parts) if parts else pd.DataFrame(columns=wanted)).drop_duplicates("metric").set_index("metric")
     shared = pd.Series([line.metric for card in roles.values() for line in card.metrics]).value_counts()
     rows = [
-        {"role": role, "metric": line.metric, "zh": registry[line.metric].zh, "en": registry[line.metric].en,
-         **known.loc[line.metric].to_dict(), "shared": int(shared[line.metric]), "addition": line.addition,
+        {"role": role, "metric": line.metric, **_as_compared(known.loc[line.metric], registry[line.metric]), **known.loc[line.metric, wanted[1:]].to_dict(), "shared": int(shared[line.metric]), "addition": line.addition,
          "note_zh": line.note.zh if line.note else "", "note_en": line.note.en if line.note else ""}
         for role, card in roles.items() for line in card.metrics if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
     ]
     return pd.DataFrame(rows, columns=["role", "metric", "zh", "en", *wanted[1:], "shared", "addition", "note_zh", "note_en"])
+
+
+def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
+    """The metric's name as it was compared: notebook 03 names totals per hour."""
+    return {lang: row[f"label_{lang}"] if isinstance(row[f"label_{lang}"], str) else text.label(metric, lang) for lang in ("zh", "en")}
 
 
 def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ NUMBERS = ("baseline", "least_effect", "sessions", "money_at_stake")
 EDITED = ("owner_role", "status", "note", "due_session", "effort")
 LABELS: dict[str, tuple[str, str]] = {
     "plan_id": ("编号", "Plan ID"), "session_id": ("场次编号", "Session ID"), "dimension": ("维度", "Dimension"),
+    "stage": ("直播环节", "Stage"),
     "problem": ("问题", "Problem"), "evidence": ("证据", "Evidence"), "cause": ("可能原因", "Likely cause"),
     "action": ("优化动作", "Action"), "owner_role": ("负责岗位", "Owner role"), "due_session": ("执行场次", "Due session"),
     "metric": ("验证指标", "Verifying metric"), "slice": ("范围", "Slice"), "baseline": ("基线", "Baseline"),
@@ -34,6 +35,8 @@ COLUMNS = list(LABELS)
 CHOICES = {"owner_role": "role", "status": "plan_status", "effort": "effort", "dimension": "dimension"}
 REQUIRED = ("session_id", "problem", "action", "owner_role", "metric", "status")
 WIDTHS = {"problem": 26, "evidence": 44, "cause": 30, "action": 48, "note": 30, "session_id": 26, "due_session": 24, "metric": 20}
+NUMBER_FORMATS = {"money": "#,##0", "share": "0%", "percent": "0.00%", "seconds": "0", "count": "0", "users": "#,##0", "times": "#,##0", "score": "#,##0.00"}
+SHEET_WORDS = {"aspect": ("方面", "Aspect"), "content": ("内容", "Content"), "origin": ("出处", "Origin")}
 # A cell that begins so is a formula to Excel; a leading apostrophe makes it text again and is taken off when read.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -226,11 +229,12 @@ def write_xlsx(plan: pd.DataFrame, path: Path, *, lang: str, sheets: Mapping[str
     held = io.BytesIO()
     book = xlsxwriter.Workbook(held, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
     book.set_properties({"created": pd.Timestamp("2000-01-01").to_pydatetime(), "title": text.choose(lang, "行动计划", "Plan")})
+    formats = {unit: book.add_format({"text_wrap": True, "valign": "top", "num_format": code}) for unit, code in NUMBER_FORMATS.items()}
     head = book.add_format({"bold": True, "bg_color": "#E8EEF2", "text_wrap": True, "valign": "top", "border": 1})
     wrap = book.add_format({"text_wrap": True, "valign": "top"})
-    _plan_sheet(book.add_worksheet(text.choose(lang, "行动计划", "Plan")), plan, lang, head, wrap)
+    _plan_sheet(book.add_worksheet(text.choose(lang, "行动计划", "Plan")), plan, lang, head, wrap, formats)
     for name, table in (sheets or {}).items():
-        _text_sheet(book.add_worksheet(name[:31]), table, head, wrap)
+        _text_sheet(book.add_worksheet(name[:31]), table, lang, head, wrap)
     book.close()
     return _replace(path, held.getvalue())
 
@@ -239,15 +243,22 @@ def _labels(group: str, lang: str) -> list[str]:
     return [text.label(label, lang) for label in reference.terms()[group].values()]
 
 
-def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, head, wrap) -> None:
-    sheet.freeze_panes(1, 0)
+def _number_format(column: str, metric: object) -> str:
+    """How Excel shows a number of the plan: money, a share, a baseline in the unit of its row's metric."""
+    units = reference.metrics()
+    unit = {"money_at_stake": "money", "least_effect": "share", "sessions": "count"}.get(column)
+    return unit or (units[metric].unit if metric in units and units[metric].unit in NUMBER_FORMATS else "score")
+
+
+def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, head, wrap, formats) -> None:
+    sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, max(len(plan), 1), len(COLUMNS) - 1)
     for place, column in enumerate(COLUMNS):
         sheet.set_column(place, place, WIDTHS.get(column, 13))
         sheet.write_string(0, place, text.choose(lang, *LABELS[column]), head)
         for number, value in enumerate(plan[column], start=1):
             if column in NUMBERS:
-                _ = sheet.write_number(number, place, value, wrap) if np.isfinite(value) else sheet.write_blank(number, place, None, wrap)
+                _ = sheet.write_number(number, place, value, formats[_number_format(column, plan["metric"].iloc[number - 1])]) if np.isfinite(value) else sheet.write_blank(number, place, None, wrap)
             else:
                 sheet.write_string(number, place, _shown(column, value, lang), wrap)
         if column in CHOICES:
@@ -255,14 +266,14 @@ def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, head, wrap) -> None:
 
 
 def _shown(column: str, value: str, lang: str) -> str:
-    terms = reference.terms().get(CHOICES.get(column, ""), {})
+    terms = reference.metrics() if column == "metric" else reference.terms().get(CHOICES.get(column, ""), {})
     return text.label(terms[value], lang) if value in terms else value
 
 
-def _text_sheet(sheet, table: pd.DataFrame, head, wrap) -> None:
-    sheet.freeze_panes(1, 0)
+def _text_sheet(sheet, table: pd.DataFrame, lang: str, head, wrap) -> None:
+    sheet.freeze_panes(1, 1)
     for place, column in enumerate(table.columns):
-        sheet.set_column(place, place, 16 if place == 0 else 44)
-        sheet.write_string(0, place, str(column), head)
+        sheet.set_column(place, place, {"aspect": 16, "origin": 20}.get(column, 70))
+        sheet.write_string(0, place, text.choose(lang, *SHEET_WORDS.get(column, (str(column), str(column)))), head)
         for number, value in enumerate(table[column], start=1):
             sheet.write_string(number, place, "" if pd.isna(value) else str(value), wrap)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import metrics, reference, text
+from helpers.findings import slice_name
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -182,11 +183,22 @@ def actions(
         owner = _first(row, "owner", f"owner_role_{lang}", "owner_role")
         verify = _first(row, "verify", "verify_metric", "metric")
         found.append({
-            "words": text.plain(action, 200), "problem": text.plain(_first(row, f"problem_{lang}", "problem") or "", 60),
-            "owner": _term("role", owner, lang), "verify": text.label(registry[verify], lang) if verify in registry else "",
+            "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(_first(row, f"problem_{lang}", "problem") or "", 60),
+            "owner": _term("role", owner, lang), "verify": _verification(row, registry[verify], lang, currency) if verify in registry else "",
             "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
         })
     return [line for line in found if line["words"] != text.NOTHING]
+
+
+def _verification(row: Mapping[str, Any], metric: reference.Metric, lang: str, currency: str) -> str:
+    """What will tell whether an action worked: the metric, of which source or product, from which level, over how many sessions."""
+    name, part = text.label(metric, lang), text.plain(slice_name(_first(row, "slice") or ""), 30)
+    about = text.choose(lang, f"「{part}」的{name}", f"{name} of {part}") if part else name
+    baseline, sessions = (row.get(end, math.nan) for end in ("baseline", "sessions"))
+    usual = text.value(baseline, metric.unit, lang, decimals=metric.decimals if metric.unit != "money" else None, currency=currency)
+    known = [text.choose(lang, f"平时 {usual}", f"usually {usual}")] if math.isfinite(baseline) else []
+    known += [text.choose(lang, f"看之后 {sessions:.0f} 场", f"over the next {sessions:.0f} sessions")] if math.isfinite(sessions) else []
+    return about + (text.choose(lang, f"（{'，'.join(known)}）", f" ({', '.join(known)})") if known else "")
 
 
 def _first(row: Mapping[str, Any], *names: str) -> str | None:

@@ -145,7 +145,7 @@ def test_a_judged_problem_says_what_was_measured_and_what_is_missing():
 
 def test_evidence_names_what_it_found():
     made = causes.judge("room_conversion_low", reference.playbook()["room_conversion_low"], facts({"standing": STANDING}), rules=reference.rules()).set_index("cause")
-    assert made.loc["one_source", "evidence_zh"].endswith("：千川")
+    assert made.loc["one_source", "evidence_zh"].startswith("「千川」差于自己平时：") and made.loc["one_source", "about"] == "千川"
 
 
 def test_facts_do_not_change():

@@ -33,7 +33,7 @@ def header(*columns):
     return ",".join(columns or planfile.COLUMNS) + "\n"
 
 
-LINE = "P-1,s1,fans,问题,证据,原因,动作,{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注\n"
+LINE = "P-1,s1,fans,,问题,证据,原因,动作,{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注\n"
 
 
 # ------------------------------------------------------------------------------------------------------ there and back
@@ -88,7 +88,7 @@ def test_no_file_is_an_empty_plan(tmp_path):
     (header() + LINE.format(owner="host", status="done", sessions="four"), r"s\.csv: row 2, sessions: found 'four', expected a number"),
     (header() + LINE.format(owner="host", status="done", sessions=4) * 2, r"s\.csv: plan_id P-1 occurs more than once"),
     (header("plan_id", "problem"), r"s\.csv: row 1: column session_id, action, owner_role, metric, status is missing"),
-    (header() + LINE.format(owner="host", status="done", sessions=4).strip() + ",more\n", r"s\.csv: row 2: 19 cells, the header has 18"),
+    (header() + LINE.format(owner="host", status="done", sessions=4).strip() + ",more\n", r"s\.csv: row 2: 20 cells, the header has 19"),
     ("", r"s\.csv: empty"),
 ])
 def test_errors_name_file_row_and_column(tmp_path, content, message):
@@ -152,7 +152,7 @@ def test_excel_has_drop_downs_a_frozen_header_and_only_text(tmp_path, lang, role
     rows = plan({"note": "=HYPERLINK(\"http://x\")", "action": "@cmd"})
     path = planfile.write_xlsx(rows, tmp_path / "plan.xlsx", lang=lang, sheets={"5W2H 1": pd.DataFrame({"a": ["=1+1"], "b": [np.nan]})})
     sheet = openpyxl.load_workbook(path).worksheets[0]
-    assert sheet["A1"].value == header_cell and sheet.freeze_panes == "A2"
+    assert sheet["A1"].value == header_cell and sheet.freeze_panes == "B2"
     assert sheet.cell(2, planfile.COLUMNS.index("owner_role") + 1).value == role
     lists = {str(one.sqref).split(":")[0]: one.formula1 for one in sheet.data_validations.dataValidation}
     assert len(lists) == len(planfile.CHOICES) and any(role in choices for choices in lists.values())
