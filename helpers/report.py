@@ -20,11 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import charts, gate, page, reference, store, summary, text
+from helpers.findings import slice_name
 from helpers.gate import GateError
 
 __all__ = ["GateError", "Shown", "figure", "index", "index_row", "notes", "publish", "sentence", "setup", "table"]
 
 MOST_MARKS = 2000
+SHORT = 6  # characters of a cell that is not broken into lines
 KINDS = {"rate": "percent", "users": "users", "times": "times", "count": "count", "money": "money", "ratio": "ratio",
          "seconds": "seconds", "score": "score"}
 # Units of the columns that analyses add to those of the canonical tables; where a row names its metric, its unit wins.
@@ -39,7 +41,7 @@ BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_uppe
              "difference", "recomputed", "reference", "before", "after", "expected", "flagged", "others_rate")
 CODES = ("metric", "check", "step", "column", "line")
 SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"))
-SAID = {"good": ("✓", charts.ACCENT), "bad": ("✗", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
+SAID = {"good": ("✓", charts.ACCENT), "bad": ("×", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
 
 
 class Shown(NamedTuple):
@@ -92,8 +94,14 @@ def _rendered(drawn: Figure, kind: str) -> bytes:
 
 
 def _trimmed(svg: bytes) -> bytes:
-    """Paths in hundredths of a point: what is finer cannot be seen and is a third of the file."""
-    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()), svg)
+    """Paths in hundredths of a point, no comments, no blanks between elements: what cannot be seen is half of the file."""
+    small = re.sub(rb' d="[^"]*"', _short_path, re.sub(rb"<!--.*?-->|<metadata>.*?</metadata>", b"", svg, flags=re.DOTALL))
+    return re.sub(rb">\s+<", b"><", small)
+
+
+def _short_path(path: re.Match[bytes]) -> bytes:
+    rounded = re.sub(rb"\s+", b" ", re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()))
+    return re.sub(rb" ?([MLCQzZ]) ?", rb"\1", rounded)
 
 
 def _settle(drawn: Figure) -> None:
@@ -145,7 +153,7 @@ def notes(sentences: Sequence[str], *, lang: str) -> Shown:
     if not words:
         return sentence("没有缺少的数据。", "No data are missing.", lang=lang, level="good")
     items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
-    return Shown(f'<ul class="fupan-missing">{items}</ul>', "\n".join(f"- {line}" for line in words))
+    return Shown(f'<ul class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em .4em 2em;margin:.6em 0">{items}</ul>', "\n".join(f"- {line}" for line in words))
 
 
 class Cell(NamedTuple):
@@ -267,8 +275,14 @@ def _span(low: float, high: float, unit: str, decimals: int | None, lang: str, c
 
 def _words(value: object, name: str, lang: str, registry: Mapping[str, reference.Metric]) -> Cell:
     """A text as it is read: a metric's or a code's name; verdicts and lights with a sign and a colour of their own."""
-    if isinstance(value, (list, tuple, set)) or (isinstance(value, str) and not value):
+    if isinstance(value, (list, tuple, set)):
         value = text.choose(lang, "、", ", ").join(map(str, value))
+    if isinstance(value, str) and not value:
+        return Cell(text.NOTHING)
+    if name == "slice" and isinstance(value, str):
+        return Cell(text.plain(slice_name(value), 200))
+    if name == "column" and isinstance(value, str) and "+" in value:  # a key of several columns
+        return Cell(" + ".join(text.label(known, lang) if (known := _canonical(part)) else text.plain(part) for part in value.split("+")))
     if not isinstance(value, str):
         return Cell(text.plain(None if value is None or value is pd.NA else value, 200))
     if name in ("metric", "verify") and value in registry:
@@ -301,7 +315,7 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     for row in rows:
         cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
-                  f'<td{f" class={chr(34)}fp-mark fp-{cell.style}{chr(34)}" if cell.style else ""}{left}>{html.escape(cell.words)}</td>' for cell in row[1:]]
+                  f"<td{_classes(cell)}{left}>{html.escape(cell.words)}</td>" for cell in row[1:]]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
         lines = [f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}</td></tr>']
@@ -310,6 +324,12 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     tail = f'<p class="fp-more">{html.escape(note)}</p>' if note else ""
     return (f'<figure class="fp-table" style="margin:1em 0">{title}<div class="fp-scroll" role="group" tabindex="0" aria-label="{label}">'
             f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{tail}</figure>")
+
+
+def _classes(cell: Cell) -> str:
+    """The class attribute of a cell of words: its colour, and no break within a word or two."""
+    names = ["fp-mark"] * bool(cell.style or len(cell.words) <= SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 RESULTS = ("verdicts", "plan", "quality", "profit", "goals")

@@ -364,7 +364,8 @@ class Missing(str):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return f'<p class="fupan-missing">{html.escape(self)}</p>'
+        # The inline style is for JupyterLab; a published page has its own.
+        return f'<p class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,12 +73,12 @@ def percent(x: float, decimals: int = 1) -> str:
     """A fraction as a percentage, with as many decimals more as a rate under one percent needs to show two digits."""
     if x is None or not math.isfinite(x):
         return NOTHING
-    shown = decimals if x == 0 or abs(x) >= 0.01 else max(decimals, 2)
+    shown = decimals if abs(x) < 1e-9 or abs(x) >= 0.01 else max(decimals, 2)  # dust of floats is a plain zero
     return _unsigned_zero(f"{100 * x:,.{shown}f}%")
 
 
 def seconds(x: float, lang: str) -> str:
-    """A length of time in hours, minutes and seconds, its smallest part left out from an hour on."""
+    """A length of time in hours, minutes and seconds: no seconds from an hour on, no part that is zero behind another."""
     if x is None or not math.isfinite(x):
         return NOTHING
     whole = round(abs(x))
@@ -86,7 +86,9 @@ def seconds(x: float, lang: str) -> str:
     h, m, s = choose(lang, "小时", "h "), choose(lang, "分", "m "), choose(lang, "秒", "s")
     sign = "-" if x < 0 else ""
     if hours:
-        return f"{sign}{hours}{h}{minutes}{m}".strip()
+        return f"{sign}{hours}{h}{minutes}{m}".strip() if minutes else f"{sign}{hours}{h}".strip()
+    if minutes and not rest:
+        return f"{sign}{minutes}{choose(lang, '分钟', 'm')}"
     return f"{sign}{minutes}{m}{rest}{s}" if minutes else f"{sign}{rest}{s}"
 
 
