@@ -1,39 +1,16 @@
 """The page in a real browser: nothing asked of the network, nothing beside the screen, usable by all."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import SIZES, outside, until
 from sample_review import built, session, words_of
 
 from helpers import page, summary
 
 pytestmark = pytest.mark.browser
-SIZES = {"desk": (1280, 900), "tablet": (768, 1024), "phone": (390, 844)}
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 LANGS = ("zh", "en")
-
-
-def chromium_path() -> str | None:
-    named = [os.environ.get("CHROMIUM", ""), *(shutil.which(name) or "" for name in ("chromium", "chromium-browser", "google-chrome"))]
-    return next((name for name in named if name), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium of this machine. Without one the tests fail, unless ALLOW_NO_BROWSER=1 lets them be skipped."""
-    path = chromium_path()
-    if path is None and os.environ.get("ALLOW_NO_BROWSER") == "1":
-        pytest.skip("no Chromium on this machine, and ALLOW_NO_BROWSER=1")
-    assert path, "no Chromium found: install the package chromium, name it in CHROMIUM, or set ALLOW_NO_BROWSER=1 to skip"
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,42 +23,6 @@ def files(tmp_path_factory) -> dict[str, Path]:
     for name, content in contents.items():
         (folder / f"{name}.html").write_text(content, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in contents}
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a file at a size and keeps what it asks for and what it complains of."""
-    made = []
-
-    def open_page(path: Path, size: str = "desk"):
-        width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
-        made.append(context)
-        one = context.new_page()
-        one.requests, one.complaints = [], []
-        one.on("request", lambda request: one.requests.append(request.url))
-        one.on("console", lambda message: one.complaints.append(message.text))
-        one.on("pageerror", lambda error: one.complaints.append(str(error)))
-        one.goto(path.as_uri())
-        until(one, "document.fonts.status === 'loaded' && [...document.images].every(i => i.complete)")
-        return one
-
-    yield open_page
-    for context in made:
-        context.close()
-
-
-def until(one, condition: str) -> None:
-    """Wait for a condition; asked from outside, as the page's policy lets no string become code inside it."""
-    for _ in range(60):
-        if one.evaluate(condition):
-            return
-        one.wait_for_timeout(50)
-    raise AssertionError(f"never came true: {condition}")
-
-
-def outside(one, path: Path) -> list[str]:
-    return [url for url in one.requests if not url.startswith("data:") and url != path.as_uri()]
 
 
 @pytest.mark.parametrize("size", SIZES)
