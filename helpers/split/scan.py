@@ -19,6 +19,8 @@ from scipy import sparse
 
 from helpers.split.product import Floats
 
+# On 73 labelled cases the F1 of the first answer stays within 0.70 and 0.78 for 2 to 16 prior events, 1 to 5 least
+# expected ones and half to twice the price of a dimension: round numbers from that range (0.755), not the optimum.
 PRIOR_EVENTS = 4.0      # a leaf's baseline is drawn to the whole account's rate as if by this many events
 LEAST_EXPECTED = 2.0    # slices with fewer expected events are not looked at
 LEAST_NOISE = 0.05      # least share of Poisson variance that a leaf with a rate near 1 keeps
@@ -26,7 +28,7 @@ FIRST_GUESS = 0.1       # dispersion of the first pass, before it is estimated
 LEAST_DISPERSION, MOST_DISPERSION = 1e-5, 10.0
 PASSES = 3
 BLOCK = 1_000_000       # slices x draws handled at once
-EXACT = 2**53             # whole numbers up to here add up exactly in floating point
+EXACT = 2**53           # whole numbers up to here add up exactly in floating point
 
 
 class _Leaves(NamedTuple):
@@ -270,6 +272,12 @@ def _answers(
     return found, first
 
 
+def _with_second(found: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
+    """The answers with the second cause among the other readings of the first, by score."""
+    others = pd.concat([found[1:], second]).sort_values("score", ascending=False, kind="stable")
+    return pd.concat([found[:1], others]).drop_duplicates("row").head(top).reset_index(drop=True)
+
+
 def _named(found: pd.DataFrame, slices: _Slices, leaves: _Leaves, used: Sequence[str], dimensions: Sequence[str]) -> pd.DataFrame:
     """The rows found with the values of their dimensions, in the type they came in; NaN where any value will do."""
     values = slices.values[found["row"].to_numpy(int)]
@@ -303,7 +311,7 @@ def find_slices(
     leaves. One row per slice of up to `depth` dimensions, best first: the dimensions (NaN where free), score
     (log-likelihood ratio less the price of further dimensions), observed and expected events (at the baseline's rate),
     p_value: how often the best of `draws` overdispersed data sets without any cause scores as high, so the search is paid
-    for. It is at least 1 / (draws + 1), and `nan` with draws = 0.
+    for. It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small) with fewer than eight leaves.
 
     The first row is the answer; the next are other readings of it and, by the score it has once the leaves of the first
     are taken out, the second cause (its row counts what is left). Of descriptions of the same leaves the simplest
@@ -314,12 +322,12 @@ def find_slices(
     leaves, slices, used, sign = _prepared(frame, baseline, dimensions, value, weight, direction, depth)
     rng = np.random.default_rng(seed)
     found, first = _answers(leaves, slices, sign, draws, top, rng)
-    left, remaining, rows = _without(leaves, slices, first)
-    second, _ = _answers(left, remaining, sign, draws if first.any() else 0, 1, rng)
-    second = second.assign(row=rows[second["row"].to_numpy(int)] if len(second) else second["row"])
-    both = pd.concat([found.head(1), pd.concat([found[1:], second[:1 if first.any() else 0]]).sort_values(
-        "score", ascending=False, kind="stable")], ignore_index=True).drop_duplicates("row")
-    return _named(both.head(top).reset_index(drop=True), slices, leaves, used, dimensions)
+    if first.any():
+        left, remaining, rows = _without(leaves, slices, first)
+        second, _ = _answers(left, remaining, sign, draws, 1, rng)
+        found = _with_second(found, second.assign(row=rows[second["row"].to_numpy(int)]), top)
+    return _named(found, slices, leaves, used, dimensions)
+
 
 
 def find_causes(
