@@ -380,6 +380,11 @@ def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[refe
 # --------------------------------------------------------------------------------------------------------- the values
 
 
+def label(metric: reference.Metric, lang: str) -> str:
+    """A metric's name as it is compared: totals are per hour."""
+    return text.label(metric, lang) + (text.choose(lang, "（每小时）", " (per hour)") if _per_hour(metric) else "")
+
+
 def _per_hour(metric: reference.Metric) -> bool:
     counted = metric.unit in ("users", "times", "count", "money")
     return metric.denominator is None and counted and metric.numerator not in NOT_PER_HOUR

@@ -208,7 +208,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
     expected = text.choose(lang, f"（正常范围 {bounds}）", f" (expected {bounds})") if known else ""
     about = f"{text.plain(findings.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
-    name = about + text.label(metric, lang)
+    name = about + compare.label(metric, lang)
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import metrics, reference, text
+from helpers import compare, metrics, reference, text
 from helpers.findings import slice_name
 
 # A sign and a colour class for each verdict and light: never the colour alone.
@@ -192,7 +192,7 @@ def actions(
 
 def _verification(row: Mapping[str, Any], metric: reference.Metric, lang: str, currency: str) -> str:
     """What will tell whether an action worked: the metric, of which source or product, from which level, over how many sessions."""
-    name, part = text.label(metric, lang), text.plain(slice_name(_first(row, "slice") or ""), 30)
+    name, part = compare.label(metric, lang), text.plain(slice_name(_first(row, "slice") or ""), 30)
     about = text.choose(lang, f"「{part}」的{name}", f"{name} of {part}") if part else name
     baseline, sessions = (row.get(end, math.nan) for end in ("baseline", "sessions"))
     usual = text.value(baseline, metric.unit, lang, decimals=metric.decimals if metric.unit != "money" else None, currency=currency)
