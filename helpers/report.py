@@ -330,8 +330,9 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
 
 
 def _classes(cell: Cell) -> str:
-    """The class attribute of a cell of words: its colour, and no break within a word or two."""
-    names = ["fp-mark"] * bool(cell.style or len(cell.words) <= SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
+    """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
+    width = len(cell.words)
+    names = ["fp-mark"] * (width <= (2 * SHORT if cell.style else SHORT)) + ["fp-long"] * (width > 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 
 
