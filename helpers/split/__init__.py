@@ -20,6 +20,7 @@ from helpers.split.formula import (
     waterfall,
     with_usual,
 )
+from helpers.split.margins import diagnose_session
 from helpers.split.product import Interval, lmdi, lmdi_ratios, logarithmic_mean, sampling_interval, shapley
 from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
@@ -60,6 +61,7 @@ __all__ = [
     "baseline_session",
     "by_slice",
     "diagnose",
+    "diagnose_session",
     "factors",
     "find_causes",
     "find_slices",

@@ -17,7 +17,7 @@ from helpers.split.slices import mix_and_rate
 class Diagnosis(NamedTuple):
     """Which kind of change the cells speak for, with the numbers that decided.
 
-    cause: mix (who came), source (one source's people), product (one product's pitch, price or stock), overall
+    cause: mix (who came), source (one source's people), product (one product's pitch, price or stock), both, overall
     (everything alike), cannot_tell. p_* are F-tests of the quasi-binomial model, dispersion how many times more the cells
     vary than sampling would make them, on average.
     """
@@ -39,6 +39,7 @@ CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
     "source": ("流量不精准：个别来源的人群质量变了", "imprecise traffic: the people of single sources changed"),
     "product": ("话术或货品：个别商品的成交变了", "pitch or product: single products changed"),
+    "both": ("流量和话术（货品）都有问题", "both traffic and pitch (or products)"),
     "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
     "cannot_tell": ("无法判断", "cannot tell"),
 }

@@ -14,6 +14,7 @@ from helpers.split.product import lmdi
 
 FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
 
+
 def typical_slices(
     rows: pd.DataFrame, sessions: pd.DataFrame, slice: str, columns: Sequence[str], hours: float
 ) -> pd.DataFrame:

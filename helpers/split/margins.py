@@ -1,0 +1,340 @@
+"""Imprecise traffic or a weak pitch, asked of one session: its sources and its products against the comparable sessions.
+
+Exports hold sources and products, but not which source bought which product. The two margins answer nearly as well: the
+quasi-binomial model logit(rate) = slice + session is fitted to the comparable sessions, which says what each source and
+product does beside the others and how much further sessions stray; this session is then held against it. Where cells of
+source x product exist (`diagnosis.cells`), the same model has both factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from helpers import text
+from helpers.split.diagnosis import CAUSES, Diagnosis
+from helpers.split.product import Floats
+from helpers.split.slices import mix_and_rate
+
+# The chance of each false alarm; together a session like the others is called otherwise one time in ten at most. A changed
+# mix and a broken source are plain where they occur and lose nothing by a strict level; single products sell in dozens.
+LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.07, "product_click": 0.003, "overall": 0.025}
+SINGLE = 5              # one slice in five at most may have fallen for it to be a matter of single ones
+DRAWS = 1999
+SEED = 20261114
+LEAST_SESSIONS = 3
+
+
+class Step(NamedTuple):
+    """One step of one margin: this session's slices beside what the comparable sessions lead one to expect.
+
+    `slices` has one row per slice: slice, trials, successes, expected (given how the session did as a whole), rate_usual,
+    seen (events in the history); level is the session's own log odds ratio, past those of the other sessions by id;
+    variance that of the log odds of a cell beyond sampling.
+    """
+
+    slices: pd.DataFrame
+    level: float
+    past: pd.Series
+    variance: float
+
+
+class Fallen(NamedTuple):
+    """The slices whose fall beside the others is the least likely by chance, and how likely that is."""
+
+    names: list[str]
+    p_value: float
+
+
+class Fit(NamedTuple):
+    """The model of the history: the log odds of each level of each factor, and the variance of a cell beyond sampling."""
+
+    effects: dict[str, pd.Series]
+    variance: float
+
+
+def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
+    """logit(rate) = sum of the effects of `names`, by Newton's steps for one factor after the other.
+
+    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982), by halving the interval
+    of the variance. Accounts have hundreds of sessions: a design matrix with a column for each would be slow.
+    """
+    codes = [pd.factorize(rows[name]) for name in names]
+    trials, successes = rows["trials"].to_numpy(float), rows["successes"].to_numpy(float)
+    values = [np.zeros(len(levels)) for _, levels in codes]
+    values[0] += math.log(successes.sum() / (trials.sum() - successes.sum()))
+    free = max(len(rows) - sum(len(levels) - 1 for _, levels in codes) - 1, 1)
+
+    def fitted() -> Floats:
+        return 1 / (1 + np.exp(-sum(value[place] for value, (place, _) in zip(values, codes, strict=True))))
+
+    def sweep(variance: float, times: int) -> float:
+        for _ in range(times):
+            for value, (place, levels) in zip(values, codes, strict=True):
+                p = fitted()
+                weight = 1 / (1 + trials * p * (1 - p) * variance)
+                gap = np.bincount(place, weight * (successes - trials * p), len(levels))
+                slope = np.bincount(place, weight * trials * p * (1 - p), len(levels))
+                value[:] = np.clip(value + np.clip(gap / np.maximum(slope, 1e-9), -1, 1), -9, 9)
+        p = fitted()
+        spread = trials * p * (1 - p)
+        return float(((successes - trials * p) ** 2 / np.maximum(spread * (1 + spread * variance), 1e-12)).sum())
+
+    low, high, variance = 0.0, 1.0, 0.0
+    if sweep(0.0, 25) > free:
+        for _ in range(14):
+            variance = (low + high) / 2
+            low, high = (variance, high) if sweep(variance, 3) > free else (low, variance)
+    return Fit({name: pd.Series(value, index=levels) for name, value, (_, levels) in zip(names, values, codes, strict=True)}, variance)
+
+
+def _levels(rows: pd.DataFrame) -> pd.Series:
+    """By how much the log odds of each session as a whole differ from `logit` (maximum likelihood, Newton's steps)."""
+    level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-(rows["logit"] + rows["session_id"].map(level))))
+        sums = pd.DataFrame({"gap": rows["successes"] - rows["trials"] * p, "slope": rows["trials"] * p * (1 - p)}
+                            ).groupby(rows["session_id"]).sum()
+        level = (level + (sums["gap"] / sums["slope"].clip(lower=1e-9)).clip(-2, 2)).clip(-8, 8)
+    return level
+
+
+def step_of(
+    rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, trials: str, successes: str, *,
+    pool: Iterable[str] = (), factors: Sequence[str] = (),
+) -> Step | None:
+    """One step of this session beside the `chosen` ones; None where either lacks it.
+
+    `rows` are rows by session and slice, or cells with the two `factors`; `pool` are further sessions, too unlike to say
+    where this one should be as a whole, like enough to say how slices stand to each other and how far sessions stray. Slices without a past are left out: nothing can be expected of them.
+    """
+    wanted, factors = list(chosen), list(factors) or [slice]
+    held = rows[rows["session_id"].isin([session_id, *wanted, *pool]) & rows[trials].gt(0) & rows[successes].notna()]
+    held = held.assign(trials=held[trials].astype(float), successes=np.minimum(held[successes], held[trials]).astype(float))
+    past = held[held["session_id"] != session_id]
+    if past["session_id"].nunique() < LEAST_SESSIONS or past["successes"].sum() == 0 or (past["successes"] == past["trials"]).all():
+        return None
+    known = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
+    held = held[known]
+    if held.loc[held["session_id"] == session_id, slice].nunique() < 2:
+        return None
+    fit = _quasi_binomial(past, [*factors, "session_id"])
+    held = held.assign(logit=sum(held[name].map(fit.effects[name]) for name in factors))
+    levels = _levels(held)
+    usual = float(levels[levels.index.isin(wanted)].mean())
+    own = held[held["session_id"] == session_id]
+    p = 1 / (1 + np.exp(-(own["logit"] + levels[session_id])))
+    ordinary = 1 / (1 + np.exp(-(own["logit"] + usual)))
+    made = pd.DataFrame({"slice": own[slice], "trials": own["trials"], "successes": own["successes"], "expected": own["trials"] * p,
+                         "ordinary": own["trials"] * ordinary, "cells": 1.0}).groupby("slice", as_index=False).sum()
+    seen = past.groupby(slice)["successes"].sum().reindex(made["slice"]).to_numpy() + 0.5
+    made = made.assign(rate_usual=made["ordinary"] / made["trials"], seen=seen)
+    return Step(made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance)
+
+
+def _likeliest(counts: Floats, expected: Floats, most: int) -> tuple[Floats, Floats]:
+    """For each row of counts the best log likelihood ratio of up to `most` slices having fallen, and the slices' order.
+
+    Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted prefixes are enough.
+    """
+    total = counts.sum(axis=-1, keepdims=True)
+    share = expected / expected.sum() * total
+    order = np.argsort(counts / share, axis=-1)
+    inside = np.take_along_axis(counts, order, -1).cumsum(-1)[..., :most]
+    hoped = np.take_along_axis(np.broadcast_to(share, counts.shape), order, -1).cumsum(-1)[..., :most]
+    rest, rest_hoped = total - inside, total - hoped
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(rest > 0, rest * np.log(rest / rest_hoped), 0.0)
+    return np.where(inside < hoped, ratio, 0.0), order
+
+
+def fallen(step: Step) -> Fallen:
+    """Whether single slices did worse beside the others than they usually do, searched over all sets of up to a fifth.
+
+    The p-value counts how often a session without any such fault shows as clear a fall: its slices drawn from the model,
+    with the variance beyond sampling and the uncertainty of the history, and searched in the same way.
+    """
+    rows = step.slices
+    trials, expected = rows["trials"].to_numpy(float), rows["expected"].to_numpy(float)
+    most = max(1, len(rows) // SINGLE)
+    spread = np.sqrt(step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float))
+    score, order = _likeliest(rows["successes"].to_numpy(float)[None], expected, most)
+    rng = np.random.default_rng(SEED)
+    noise = np.exp(rng.standard_normal((DRAWS, len(rows))) * spread - spread**2 / 2)
+    drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(float)
+    chance = _likeliest(drawn, expected, most)[0].max(axis=-1)
+    best = int(score[0].argmax())
+    return Fallen(rows["slice"].iloc[order[0][: best + 1]].tolist(), float((1 + (chance >= score[0, best]).sum()) / (DRAWS + 1)))
+
+
+def _one_sided(value: float, past: pd.Series) -> float:
+    """The chance of so low a value in one more session: t prediction from those before, whose mean is zero by making."""
+    if len(past) < LEAST_SESSIONS or past.std(ddof=1) == 0:
+        return np.nan
+    return float(distributions.t.cdf((value - past.mean()) / (past.std(ddof=1) * math.sqrt(1 + 1 / len(past))), len(past) - 1))
+
+
+def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
+    """The chance that a session like the others sells so little to those who click, given how many clicked.
+
+    Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted from those of clicking
+    (straight line over all sessions known, the level by the chosen ones).
+    """
+    wanted = pay.past.index.isin(list(chosen))
+    group = np.where(wanted, "chosen", "pool")
+    if click is None or len(pay.past) < 8 or not pay.past.index.equals(click.past.index):
+        return _one_sided(pay.level, pay.past[wanted])
+    x, y = (side.past - side.past.groupby(group).transform("mean") for side in (click, pay))
+    slope = float((x * y).sum() / (x**2).sum()) if (x**2).sum() > 0 else 0.0
+    free = len(x) - 1 - len(set(group))
+    sd, n = math.sqrt(((y - slope * x) ** 2).sum() / free), int(wanted.sum())
+    error = sd * math.sqrt(1 + 1 / n + click.level**2 / (x**2).sum())
+    return float(distributions.t.cdf((pay.level - slope * click.level) / error, free))
+
+
+class Mix(NamedTuple):
+    """What the shares of the sources did to the room conversion: in points, the range usual between sessions, its p."""
+
+    effect: float
+    lower: float
+    upper: float
+    rate_effect: float
+    p_value: float
+    source: str             # whose share pulled most, with its share in the baseline and in this session
+    share_before: float
+    share_after: float
+
+
+def mix_of(traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, confidence: float = 0.95) -> Mix | None:
+    """The mix effect of this session over its sources, and how far it lies from that of ordinary sessions.
+
+    Every session's shares are given the usual rates of the sources; the logarithm of what comes out has a t prediction
+    interval from the chosen sessions.
+    """
+    wanted = list(chosen)
+    held = traffic[traffic["session_id"].isin([session_id, *wanted])]
+    people = held.pivot_table(index="session_id", columns="source", values="viewers", aggfunc="sum", fill_value=0.0)
+    if session_id not in people.index or len(people) <= LEAST_SESSIONS or people.loc[session_id].sum() == 0:
+        return None
+    before, after = held[held["session_id"] != session_id], held[held["session_id"] == session_id]
+    table = mix_and_rate(before, after, "source", "viewers", "pay_users").set_index("source")
+    if table.empty or not table["rate_before"].max() > 0:
+        return None
+    usual = table["rate_before"].fillna(table["rate_after"]).fillna(0.0).reindex(people.columns).fillna(0.0)
+    people = people[people.sum(axis=1) > 0]
+    size = np.log((people * usual).sum(axis=1) / people.sum(axis=1))
+    past, gap = size.drop(session_id), float(size[session_id] - size.drop(session_id).mean())
+    half = distributions.t.ppf(0.5 + confidence / 2, len(past) - 1) * past.std(ddof=1) * math.sqrt(1 + 1 / len(past))
+    level = float(np.exp(past.mean()))
+    pulled = table["mix_effect"].idxmin()
+    return Mix(float(table["mix_effect"].sum()), level * math.expm1(-half), level * math.expm1(half), float(table["rate_effect"].sum()),
+               _one_sided(gap, past - past.mean()), str(pulled), *(float(table.loc[pulled, name]) for name in ("share_before", "share_after")))
+
+
+# ------------------------------------------------------------------------------------------------------ the decision
+
+
+def sold(*tables: pd.DataFrame) -> str:
+    """The column that counts those who bought: people who ordered where every row has them, else those who paid."""
+    return "create_users" if all("create_users" in table and table["create_users"].notna().all() for table in tables) else "pay_users"
+
+
+class Evidence(NamedTuple):
+    """All that was tested of one session; a step that the tables lack is None."""
+
+    mix: Mix | None
+    source_click: Step | None
+    source_pay: Step | None
+    product_click: Step | None
+    product_pay: Step | None
+
+
+def gathered(
+    traffic: pd.DataFrame, products: pd.DataFrame, session_id: str, chosen: Iterable[str], *, pool: Iterable[str] = (),
+    cells: pd.DataFrame | None = None,
+) -> Evidence:
+    """The tests' material: the margins, or where there are `cells` (session_id, source, product_id, exposed, clicked, sold) those."""
+    wanted, pool = list(chosen), list(pool)
+    if cells is not None and len(cells):
+        factors = ["source", "product_id"]
+        made = [step_of(cells, session_id, wanted, slice, *step, pool=pool, factors=factors)
+                for slice in factors for step in (("exposed", "clicked"), ("clicked", "sold"))]
+    else:
+        made = [
+            step_of(table, session_id, wanted, slice, *step, pool=pool)
+            for table, slice, seen, clicked in (
+                (traffic, "source", "product_exposure_users", "product_click_users"), (products, "product_id", "exposure_users", "click_users"))
+            for step in ((seen, clicked), (clicked, sold(table)))
+        ]
+    return Evidence(mix_of(traffic, session_id, wanted), *made)
+
+
+def _p(found: Fallen | None) -> float:
+    return found.p_value if found else np.nan
+
+
+def diagnose_session(
+    traffic: pd.DataFrame, products: pd.DataFrame, session_id: str, chosen: Iterable[str], *, pool: Iterable[str] = (),
+    cells: pd.DataFrame | None = None, names: Mapping[str, str] | None = None,
+) -> Diagnosis:
+    """流量不精准 or 话术不足? What one session's fall speaks for, from its two margins or, where there are any, its cells.
+
+    cause: mix (other people came), source (single sources), product (single products), both (traffic and products),
+    overall (all alike), cannot_tell. Only falls are looked for. The levels of the tests are such that a quiet session is
+    called quiet nine times in ten; what that finds is measured by `tests/benchmarks/bench_causes.py`.
+    """
+    wanted = list(chosen)
+    found = gathered(traffic, products, session_id, wanted, pool=pool, cells=cells)
+    told = {name: fallen(step) if (step := getattr(found, name)) else None for name in Evidence._fields[1:]}
+    p_mix = found.mix.p_value if found.mix else np.nan
+    p_source = float(np.nanmin([_p(told["source_click"]), _p(told["source_pay"]), 0.5])) * 2
+    p_overall = overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
+    traffic_says = [name for name, p in (("mix", p_mix), ("source", p_source)) if p <= LEVELS[name]]
+    product_says = _p(told["product_pay"]) <= LEVELS["product"] or _p(told["product_click"]) <= LEVELS["product_click"]
+    cause = "both" if traffic_says and product_says else (
+        min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "product" if product_says else
+        "overall" if p_overall <= LEVELS["overall"] else "cannot_tell")
+    if found.mix is None and not any(told.values()):
+        return Diagnosis("cannot_tell", *[np.nan] * 8, *CAUSES["cannot_tell"])
+    said = _reasons(found, told, p_mix, p_source, p_overall, names or {})
+    words = [CAUSES[cause][place][:1].upper() + CAUSES[cause][place][1:] + mark + mark_end.join(part[place] for part in said) + end
+             for place, (mark, mark_end, end) in enumerate((("。", "；", "。"), (": ", "; ", ".")))]
+    mix = found.mix or Mix(*[np.nan] * 5, "", np.nan, np.nan)
+    widest = max((step.variance for step in found[1:] if step), default=np.nan)
+    return Diagnosis(cause, mix.effect, mix.lower, mix.upper, mix.rate_effect, p_overall, p_source, _p(told["product_pay"]),
+                     widest, words[0], words[1])
+
+
+def _reasons(
+    found: Evidence, told: Mapping[str, Fallen | None], p_mix: float, p_source: float, p_overall: float, names: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The evidence in words, one pair (Chinese, English) per test that says something; else that none does."""
+    made = []
+    if p_mix <= LEVELS["mix"]:
+        mix = found.mix
+        shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
+        points = [text.signed(mix.effect, "percent", lang, decimals=2) for lang in ("zh", "en")]
+        source = text.plain(mix.source, 30)
+        made.append((f"来源结构使成交转化率变化 {points[0]}（百分点），影响最大的「{source}」占比由 {shares[0]} 到 {shares[1]}",
+                     f"the mix of sources moved room conversion by {points[1]} (points), most by {source}, whose share went from {shares[0]} to {shares[1]}"))
+    steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
+    for dimension, zh, en in (("source", "其他来源", "the other sources"), ("product", "其他商品", "the other products")):
+        for step, (step_zh, step_en) in steps.items():
+            key = f"{dimension}_{step}"
+            level = LEVELS["source"] / 2 if dimension == "source" else LEVELS["product" if step == "pay" else "product_click"]
+            if _p(told[key]) <= level:
+                rows = getattr(found, key).slices.set_index("slice").loc[told[key].names].sum()
+                listed = [text.plain(names.get(name, name), 30) for name in told[key].names]
+                rates = [text.percent(rows[column] / rows["trials"]) for column in ("successes", "expected")]
+                made.append((f"{'、'.join(f'「{name}」' for name in listed)}{step_zh}为 {rates[0]}，按同场{zh}应有 {rates[1]}",
+                             f"{', '.join(listed)}: {step_en} {rates[0]}, where {en} of this session lead one to expect {rates[1]}"))
+    if p_overall <= LEVELS["overall"] and found.product_pay:
+        ratio = text.percent(math.exp(found.product_pay.level))
+        made.append((f"所有商品从点击到下单的胜算一起降到平常的 {ratio}", f"the odds from click to order fell to {ratio} of the usual for all products alike"))
+    quiet = ("来源结构、单个来源、单个商品和整体，都没有超出可比场次间平常的差异", "neither the mix, nor single sources or products, nor the whole left what is usual between comparable sessions")
+    return made or [quiet]
