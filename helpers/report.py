@@ -336,7 +336,7 @@ def _classes(cell: Cell) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-RESULTS = ("verdicts", "plan", "quality", "profit", "goals")
+RESULTS = ("verdicts", "plan", "quality", "profit", "goals", "argument")
 
 
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare, metrics, reference, text
+from helpers import compare, metrics, plan, reference, text
 from helpers.findings import slice_name
 
 # A sign and a colour class for each verdict and light: never the colour alone.
@@ -37,6 +37,7 @@ def make(
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "why": why(results.get("argument", pd.DataFrame()), lang),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
     }
 
@@ -173,6 +174,11 @@ def _unsaid(stake: str, sentence: str) -> str:
     return "" if stake and stake.split(" ")[-1] in sentence else stake
 
 
+def why(frame: pd.DataFrame, lang: str) -> str:
+    """The split analysis in one sentence (what changed, by how much, through which step, where); empty where there is none."""
+    return text.plain(frame.iloc[0][f"sentence_{lang}"], 400) if len(frame) else ""
+
+
 def actions(
     frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str, most: int = 3,
 ) -> list[dict[str, str]]:
@@ -182,8 +188,10 @@ def actions(
         action = _first(row, f"action_{lang}", "action")
         owner = _first(row, "owner", f"owner_role_{lang}", "owner_role")
         verify = _first(row, "verify", "verify_metric", "metric")
+        problem = _first(row, f"problem_{lang}", "problem") or ""
+        doubt = text.choose(lang, "问题只是疑似，先试", "only suspected: a trial") if problem.endswith(plan.SUSPECTED[lang]) else ""
         found.append({
-            "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(_first(row, f"problem_{lang}", "problem") or "", 60),
+            "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 60),
             "owner": _term("role", owner, lang), "verify": _verification(row, registry[verify], lang, currency) if verify in registry else "",
             "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
         })
