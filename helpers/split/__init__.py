@@ -7,6 +7,7 @@ says through which step and where a change came, not why.
 """
 
 from helpers.split.diagnosis import CAUSES, Diagnosis, diagnose
+from helpers.split.drill import along, along_sentence, drill, drill_bars, indented, session_levels
 from helpers.split.formula import (
     baseline_session,
     factors,
@@ -57,17 +58,22 @@ __all__ = [
     "STEP_WORDS",
     "Diagnosis",
     "Interval",
+    "along",
+    "along_sentence",
     "argument",
     "baseline_session",
     "by_slice",
     "diagnose",
     "diagnose_session",
+    "drill",
+    "drill_bars",
     "factors",
     "find_causes",
     "find_slices",
     "formula",
     "ground",
     "hours",
+    "indented",
     "largest",
     "lmdi",
     "lmdi_ratios",
@@ -82,6 +88,7 @@ __all__ = [
     "product_names",
     "reversal",
     "sampling_interval",
+    "session_levels",
     "shapley",
     "slice_totals",
     "standing_findings",
