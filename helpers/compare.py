@@ -749,6 +749,11 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
     return f"基准：{ground.zh}，{ground.n} 场。{zh}", f"Baseline: {ground.en}, {ground.n}. {en}"
 
 
+def _says_nothing(row) -> bool:
+    """Whether the expected range spans so many orders of magnitude that it excludes nothing."""
+    return row.verdict == "cannot_tell" and row.lower > 0 and row.upper / row.lower > text.WIDEST
+
+
 def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_zh} {said['value']}"
     if not row.n:
@@ -757,6 +762,8 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
     if row.verdict == "not_comparable":
         return f"{head}，{against_what}，{side}；场次太少，不下结论。"
+    if _says_nothing(row):
+        return f"{head}，{against_what}，{side}；历史波动太大，预期范围说明不了什么，无法判断。"
     weak = "（场次少，区间偏弱）" if row.weak else ""
     outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
         f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
@@ -772,6 +779,8 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
     side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
+    if _says_nothing(row):
+        return f"{head}; {against_what}, this one is {side}. The history varies too much for an expected range to say anything."
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
         f"just outside the expected {said['range']}, which among so many tests is not enough")

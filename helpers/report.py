@@ -26,7 +26,7 @@ from helpers.gate import GateError
 __all__ = ["GateError", "Shown", "figure", "index", "index_row", "notes", "publish", "sentence", "setup", "table"]
 
 MOST_MARKS = 2000
-WIDE = 10.0  # an interval that reaches beyond + 1000 %, or over three powers of ten, is not shown in numbers
+WIDE = 10.0  # a share whose interval reaches beyond 1000 % is not shown in numbers
 SHORT = 6  # characters of a cell that is not broken into lines
 KINDS = {"rate": "percent", "users": "users", "times": "times", "count": "count", "money": "money", "ratio": "ratio",
          "seconds": "seconds", "score": "score"}
@@ -271,7 +271,7 @@ def _number(value: float, unit: str, decimals: int | None, lang: str, currency: 
 def _span(low: float, high: float, unit: str, decimals: int | None, lang: str, currency: str) -> Cell:
     if pd.isna(low) and pd.isna(high):
         return Cell(text.NOTHING, number=True)
-    if (unit == "percent" and high > WIDE) or (unit != "percent" and low > 0 and high / low > WIDE * 100):
+    if (unit == "percent" and high > WIDE) or (unit != "percent" and low > 0 and high / low > text.WIDEST):
         return Cell(text.choose(lang, "太宽，没有意义", "too wide to mean anything"), number=True)
     return Cell(text.interval(low, high, unit, lang, decimals=decimals, currency=currency), number=True)
 

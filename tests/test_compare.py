@@ -449,3 +449,14 @@ def test_intervals_hold_on_a_real_account(tiktok_workspace, tmp_path):
             pool_ids=compare.spread_pool(table)))
     p = pd.concat(found)["p_value"].dropna()
     assert len(p) > 200 and (p < 0.05).mean() <= 0.08
+
+
+def test_a_range_over_many_powers_of_ten_is_not_printed_as_if_it_said_something():
+    row = pd.Series({
+        "label_zh": "支付金额", "label_en": "Paid amount", "n": 3, "value": 2.0, "baseline": 1.0, "lower": 0.02, "upper": 1.76e8, "ratio": 2.0,
+        "verdict": "cannot_tell", "weak": True, "unusual": False,
+    })
+    ground = compare.Basis("slot", 3, "weak", "同时段", "same slot")
+    said = {"value": "2", "baseline": "1", "range": "0.02 – 1.76亿", "change": "100%"}
+    assert "1.76" not in compare._sentence_zh(row, said, ground) and "无法判断" in compare._sentence_zh(row, said, ground)
+    assert "1.76" not in compare._sentence_en(row, said, ground)
