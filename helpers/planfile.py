@@ -66,9 +66,9 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 
 
 def _decoded(path: Path) -> str:
-    """The file's text: UTF-8 as we write it, else GB18030 as a Chinese Excel saves CSV."""
+    """The file's text: UTF-8 as we write it, else as an Excel saves it: Unicode text, or CSV on a Chinese machine."""
     content = path.read_bytes()
-    for encoding in ("utf-8-sig", "gb18030"):
+    for encoding in ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "gb18030"):
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
@@ -125,7 +125,10 @@ def read(path: Path) -> pd.DataFrame:
         return frame([])
     content = _decoded(path)
     first = content.partition("\n")[0]
-    table = list(csv.reader(io.StringIO(content), delimiter=max(",;\t", key=first.count)))
+    try:
+        table = list(csv.reader(io.StringIO(content), delimiter=max(",;\t", key=first.count)))
+    except csv.Error as error:
+        raise PlanFileError(f"{path.name}: no table of values ({error}); a quotation mark may have no partner") from error
     if not table:
         raise PlanFileError(f"{path.name}: empty, expected a header and one row per action")
     names = _header(path, table[0])
@@ -133,7 +136,7 @@ def read(path: Path) -> pd.DataFrame:
     for number, cells in enumerate(table[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) > len(names):
+        if any(cell.strip() for cell in cells[len(names):]):
             raise PlanFileError(f"{path.name}: row {number}: {len(cells)} cells, the header has {len(names)}")
         row = {name: _cell(path, number, name, cell) for name, cell in zip(names, cells, strict=False) if name}
         about = (str(row.get(name, "")) for name in ("session_id", "problem", "action"))

@@ -96,6 +96,17 @@ def test_errors_name_file_row_and_column(tmp_path, content, message):
         planfile.read(file(tmp_path, content))
 
 
+def test_empty_cells_behind_a_row_and_unicode_text_are_read(tmp_path):
+    line = LINE.format(owner="host", status="done", sessions=4).strip()
+    assert len(planfile.read(file(tmp_path, header() + line + ",,,\n"))) == 1
+    assert len(planfile.read(file(tmp_path, header() + line, encoding="utf-16"))) == 1
+
+
+def test_a_quotation_mark_without_a_partner_is_named(tmp_path):
+    with pytest.raises(planfile.PlanFileError, match=r"s\.csv: .*quotation mark"):
+        planfile.read(file(tmp_path, header() + '"' + "x" * 140_000))
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "s.csv").write_bytes(b"PK\x03\x04\xff\xff\x81")
     with pytest.raises(planfile.PlanFileError, match=r"s\.csv"):
