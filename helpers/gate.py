@@ -18,7 +18,7 @@ OUTSIDE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|ftp|file|ws|w
 OUTSIDE_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:|#)", re.IGNORECASE)
 REQUESTING = frozenset(["src", "srcset", "href", "xlink:href", "poster", "data", "action", "formaction", "background", "cite", "manifest", "ping"])
 SPOKEN = ("alt", "title", "aria-label")
-E_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*[A-Za-z]{2,}")
+E_MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")  # 主播@小美.live is none
 PHONE = re.compile(r"(?<![\d.,¥$])(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?![\d,]|\.\d)")
 ID_CARD = re.compile(r"(?<!\d)([1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])")
 
@@ -127,6 +127,13 @@ def personal_data(texts: list[str], known_ids: Collection[str] = ()) -> Iterator
                 number = match.group(match.lastindex or 0)
                 if number not in known_ids and (pattern is not ID_CARD or _checks(number)):
                     yield f"{kind} {number[:3]}… in {words.strip()[:12].replace(number, '…')!r}"
+
+
+def masked(words: str) -> str:
+    """Words as a page may show them: what `personal_data` would find in them is replaced by `***`."""
+    for pattern in (PHONE, ID_CARD, E_MAIL):
+        words = pattern.sub(lambda match: "***" if match.re is not ID_CARD or _checks(match.group(1)) else match.group(), words)
+    return words
 
 
 def _checks(number: str) -> bool:

@@ -73,8 +73,8 @@ def figure(
     `UserWarning` where a character has no glyph in the font: a box in a customer's report is an error.
     """
     drawn = axes.get_figure(root=True)
-    title = text.plain(text.choose(lang, title_zh, title_en), 120)
-    alt = text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400)
+    title = gate.masked(text.plain(text.choose(lang, title_zh, title_en), 120))
+    alt = gate.masked(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
     kind = "png" if _marks(drawn) > MOST_MARKS else "svg"
     content = _rendered(drawn, kind)
     width, height = (round(side * 96) for side in drawn.get_size_inches())
@@ -126,7 +126,7 @@ def sentence(
     zh: str, en: str, *, lang: str, level: Literal["note", "good", "bad", "warn"] = "note", finding: str | None = None,
 ) -> Shown:
     """A sentence set off from the text, its colour and sign by level; `finding` is the id of the finding it says."""
-    words = text.plain(text.choose(lang, zh, en), 600)
+    words = gate.masked(text.plain(text.choose(lang, zh, en), 600))
     sign, colour = SAID[level]
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
@@ -150,7 +150,7 @@ def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None) -> Sho
 
 def notes(sentences: Sequence[str], *, lang: str) -> Shown:
     """Sentences of what is missing as one list; where there are none, a line that says nothing is missing."""
-    words = [text.plain(words, 600) for words in sentences]
+    words = [gate.masked(text.plain(words, 600)) for words in sentences]
     if not words:
         return sentence("没有缺少的数据。", "No data are missing.", lang=lang, level="good")
     items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
@@ -297,7 +297,10 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
     term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
     sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
-    return Cell(f"{sign} {text.label(term, lang)}".strip() if term else text.plain(value, 200), style=style)
+    shown = text.plain(value, 200)
+    # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
+    said = text.label(term, lang) if term else shown if known and known.kind == "id" else gate.masked(shown)
+    return Cell(f"{sign} {said}".strip(), style=style)
 
 
 @functools.cache
@@ -346,7 +349,7 @@ def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[st
     same bytes.
     """
     read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
-    results = {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}
+    results = {name: _masked(frame) for name, frame in {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}.items()}
     first = summary.make(review.session, results, lang=review.lang, registry=review.registry, currency=review.currency)
     made = page.build(read, first=first, lang=review.lang, registry=review.registry, as_of=review.as_of, versions=versions or {})
     gate.check(made, read, dropped_tags=page.dropped_tags(review.lang), known_ids=_known_ids(review))
@@ -355,9 +358,15 @@ def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[st
     return review.out_dir / "review.html"
 
 
+def _masked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Results whose texts hold no personal data: what the team types into a plan has not been read through `sources`."""
+    texts = [name for name in frame.select_dtypes("str") if not name.endswith("id")]
+    return frame.assign(**{name: frame[name].map(gate.masked, na_action="ignore").astype("str") for name in texts})
+
+
 def _known_ids(review: store.Review) -> set[str]:
     """Ids of products and rooms: numbers in a report that could look like somebody's phone and are not."""
-    products = review.table("products")
+    products = review.everything("products")
     return {str(value) for value in [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]}
 
 

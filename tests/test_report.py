@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import html
 import re
 from types import SimpleNamespace
 
@@ -255,7 +256,7 @@ def with_output(output) -> dict[str, nbformat.NotebookNode]:
 
 
 def shown_words(words: str) -> dict[str, nbformat.NotebookNode]:
-    return {"02_funnel": notebook(result(report.sentence(words, words, lang="zh")))}
+    return {"02_funnel": notebook(result(report.Shown(f"<p>{html.escape(words)}</p>", words)))}
 
 
 def test_an_error_output_is_refused():
@@ -282,7 +283,7 @@ def test_personal_data_are_refused_and_not_repeated(words, kind):
     assert not any(secret in str(caught.value) for secret in ("13800138000", "138 0013 8000", "138-0013-8000", "11010519491231002X", "zhang.san@example.com"))
 
 
-@pytest.mark.parametrize("words", ["订单 6921234567890123456", "¥13,800,138,000", "110105194912310021", "2026-11-10 20:00", "138****8000", "1.3800138000", "n=13800138000.5", "@主播"])
+@pytest.mark.parametrize("words", ["订单 6921234567890123456", "¥13,800,138,000", "110105194912310021", "2026-11-10 20:00", "138****8000", "1.3800138000", "n=13800138000.5", "@主播", "主播@小美.live 今晚见"])
 def test_numbers_that_are_nobody_s_pass(words):
     books = shown_words(words)
     check(built("zh", books), books)
@@ -291,6 +292,14 @@ def test_numbers_that_are_nobody_s_pass(words):
 def test_the_id_of_a_product_is_not_taken_for_a_phone():
     books = shown_words("商品 13800138000")
     check(built("zh", books), books, known_ids={"13800138000"})
+
+
+@pytest.mark.parametrize("words", ["请联系 13800138000", "身份证 11010519491231002X", "mail to zhang.san@example.com"])
+def test_what_people_type_is_shown_without_personal_data(words):
+    shown = [report.table(pd.DataFrame({"note": [words], "file": [words]}), lang="zh").html, report.sentence(words, words, lang="en").html,
+             report.notes([words], lang="zh").html, report._masked(pd.DataFrame({"action": [words]}))["action"].iloc[0]]
+    assert all("***" in one and not list(gate.personal_data([one])) for one in shown)
+    assert "13800138000" in report.table(pd.DataFrame({"product_id": ["13800138000"]}), lang="zh").html
 
 
 def test_personal_data_in_an_alternative_text_or_in_code_are_refused():
@@ -415,7 +424,7 @@ def review_in(folder, lang="zh"):
     empty = pd.DataFrame({"product_id": pd.Series(dtype=str), "sku_id": pd.Series(dtype=str)})
     return SimpleNamespace(
         out_dir=folder, lang=lang, registry=REGISTRY, currency="CNY", session=session(), as_of=pd.Timestamp("2026-11-12 09:00"),
-        result=lambda name: kept.get(name, pd.DataFrame()), findings=lambda: kept["findings"], table=lambda name: empty,
+        result=lambda name: kept.get(name, pd.DataFrame()), findings=lambda: kept["findings"], everything=lambda name: empty, table=lambda name: empty,
     )
 
 

@@ -507,3 +507,8 @@ def test_no_bytes_whatever_raise(tmp_path, content):
     for name in ("x.csv", "x.xlsx"):
         (tmp_path / name).write_bytes(content)
         assert len(load(tmp_path / name).files) >= 1
+
+
+def test_an_open_choice_is_free_text_and_masked(tmp_path):
+    reading = load(doudian(tmp_path / "o.csv", {**ORDER, "省": "福建 13800138000"}))
+    assert reading.tables["orders"]["province"].tolist() == ["福建 ***"]

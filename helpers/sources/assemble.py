@@ -222,7 +222,8 @@ def _parsed(
     if kind == "text":
         return parse.text(cells, verbatim=column.required)
     if kind == "choice":
-        return parse.choice(cells, labels=_labels(column.terms), words_of=how.map)
+        chosen = parse.choice(cells, labels=_labels(column.terms), words_of=how.map)
+        return chosen if column.terms else chosen._replace(values=parse.masked(chosen.values))  # an open choice is free text
     if kind == "flag":
         return parse.flag(cells, words_of=how.map)
     if kind == "datetime":
