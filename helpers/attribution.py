@@ -50,6 +50,11 @@ def attribute(
     return frame.assign(session_id=found.astype("str"), why_not=why.astype("str"))
 
 
+def nothing() -> pd.DataFrame:
+    """The summary of a workspace without a table whose rows look for their session: its columns, no row."""
+    return summary(pd.DataFrame({"why_not": pd.Series(dtype="str")}), "orders").iloc[:0]
+
+
 def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
     """How many rows of a table found their session: one row, with table, rule, rows, attributed, share and a column per reason.
 

@@ -24,7 +24,7 @@ import filelock
 import pandas as pd
 import platformdirs
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from helpers import attribution, demo, findings, reference, schema, sources, text
 
@@ -46,8 +46,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = ""
     timezone: str = "Asia/Shanghai"
-    currency: str = "CNY"
-    id: str | None = None
+    currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
+    id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +97,8 @@ class Workspace:
         name = self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
         folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
         path = folder / f"{name}.key"
+        if path.resolve().is_relative_to(self.path):
+            raise WorkspaceError(f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -127,8 +129,8 @@ def _settings(path: Path) -> Settings:
         pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
     except (ValidationError, yaml.YAMLError, KeyError, ValueError) as error:
         detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        key = ".".join(str(part) for part in detail["loc"])
-        raise WorkspaceError(f"{path}: {key}: {detail['msg']} (expected name, timezone, currency, id)") from error
+        where = "".join(f"{part}: " for part in detail["loc"])
+        raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, id)") from error
     return settings
 
 
@@ -277,7 +279,7 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
     ledgers = {
         "files": files,
         "aside": pd.concat([pd.read_parquet(folder / "aside.parquet") for folder in readings], ignore_index=True),
-        "attribution": pd.concat(notes, ignore_index=True) if notes else pd.DataFrame(),
+        "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:

@@ -116,6 +116,13 @@ def test_the_key_file_is_readable_by_its_owner_only(own_workspace, tmp_path, mon
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_key_inside_the_workspace_is_refused(own_workspace, monkeypatch):
+    monkeypatch.setenv("FUPAN_KEYS", str(own_workspace / "keys"))
+    with pytest.raises(store.WorkspaceError, match="outside the workspace"):
+        store.Workspace.open(own_workspace).key()
+    assert not (own_workspace / "keys").exists()
+
+
 def test_without_raw_files_the_message_names_the_folder(tmp_path):
     (tmp_path / "raw").mkdir()
     with pytest.raises(store.WorkspaceError, match=r"raw: no files to read"):
@@ -124,7 +131,8 @@ def test_without_raw_files_the_message_names_the_folder(tmp_path):
         store.Workspace.open(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("content", "key"), [("timezone: Mars/Olympus", "Olympus"), ("colour: red", "colour"), ("name: [", "workspace.yml")])
+@pytest.mark.parametrize(("content", "key"), [("timezone: Mars/Olympus", "Olympus"), ("colour: red", "colour"), ("name: [", "workspace.yml"),
+                                             ("id: ../../elsewhere", "id: "), ("currency: <b>", "currency: ")])
 def test_settings_that_do_not_fit_are_named(tmp_path, content, key):
     (tmp_path / "workspace.yml").write_text(content, encoding="utf-8")
     with pytest.raises(store.WorkspaceError, match=key):
@@ -193,3 +201,14 @@ def test_a_costs_file_beside_raw_is_read_like_the_templates_sheet(own_workspace)
     assert files.loc[files["file"] == "costs.csv", ["table", "rows_kept"]].to_numpy().tolist() == [["costs", 1.0]]
     costs = store.read(workspace, "costs")
     assert costs.loc[(costs["item"] == "unit_cost") & (costs["product_id"] == product), "amount"].tolist() == [77.5]
+
+
+def test_a_session_list_alone_is_enough_for_every_ledger(tmp_path):
+    columns = {name: reference.tables()["sessions"].columns[name].zh for name in ("platform", "room", "started_at", "ended_at", "viewers")}
+    row = {"platform": "douyin", "room": "13800138000", "started_at": "2026-03-01 20:00:00", "ended_at": "2026-03-01 20:10:00", "viewers": 100}
+    (tmp_path / "raw").mkdir()
+    pd.DataFrame([row]).rename(columns=columns).to_excel(tmp_path / "raw" / "场次.xlsx", sheet_name="直播场次", index=False)
+    workspace = store.Workspace.open(tmp_path)
+    store.ingest(workspace)
+    assert len(store.sessions(workspace)) == 1
+    assert {"table", "rule", "rows", "attributed"} <= set(store.read(workspace, "attribution").columns)
