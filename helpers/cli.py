@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import errno
 import json
 import sys
 from pathlib import Path
@@ -30,7 +31,19 @@ lang_option = click.option("--lang", type=click.Choice(["zh", "en"]), default="z
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands whose trouble with the disk (no permission, no space, a file where a folder should be) ends in one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
+                raise
+            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="fupan")
 def main() -> None:
     """Fupan (复盘): reviews of livestream-commerce sessions from the platforms' own exports."""
@@ -51,7 +64,7 @@ def check(data_dir: Path, as_json: bool) -> None:
         for row in files.itertuples():
             for what in (row.problem, row.unmapped and isinstance(row.unmapped, str) and f"columns not mapped: {row.unmapped}"):
                 if isinstance(what, str) and what:
-                    console.print(f"{_place(row.file, row.sheet)}: {text.plain(what, 400)}", soft_wrap=True)
+                    console.print(f"{_place(row.file, row.sheet)}: {_without_file(what, row.file)}", soft_wrap=True)
     sys.exit(1 if len(unknown) else 0)
 
 
@@ -84,18 +97,18 @@ def run_command(
     reports_dir = reports_dir.resolve()
     names = _chosen(workspace, session, latest, pending, reports_dir)
     if not names:
-        if pending:
+        if pending and not store.sessions(workspace).empty:
             console.print("nothing pending: every recent session has its report")
             return
         _fail(f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is")
     outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
-    report.index(reports_dir, run.published(reports_dir), sessions=store.sessions(workspace), lang=lang)
+    listed = _index(reports_dir, workspace, lang)
     if as_json:
         click.echo(json.dumps([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes], ensure_ascii=False, indent=1))
     else:
         for row in files[files["problem"].notna()].itertuples():
-            problems.print(f"note: {_place(row.file, row.sheet)}: {text.plain(row.problem, 400)}", soft_wrap=True)
-    sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) else 0)
+            problems.print(f"note: {_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}", soft_wrap=True)
+    sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) or not listed else 0)
 
 
 @main.command("sessions")
@@ -163,6 +176,7 @@ def demo_command(folder: Path, seed: int, sessions: int) -> None:
     """Write a workspace of raw exports of a simulated shop, with planted truths in truth.json."""
     if folder.exists() and any(folder.iterdir()):
         _fail(f"{folder}: not empty; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)  # before the work of simulating: it may not be possible
     demo.write(demo.simulate(seed, sessions=sessions), folder)
     console.print(f"{folder}: demo workspace written; next: fupan run --latest --data {folder}", soft_wrap=True)
 
@@ -201,6 +215,16 @@ def _chosen(workspace: store.Workspace, session: str | None, latest: bool, pendi
         done = run.published(reports_dir)
         return [name for name in recent["session_id"] if _report_status(done.get(name)) != "published"]
     return list(known["session_id"])
+
+
+def _index(reports_dir: Path, workspace: store.Workspace, lang: str) -> bool:
+    """Write the list of sessions; whether that could be done. The reviews beside it are published in any case."""
+    try:
+        report.index(reports_dir, run.published(reports_dir), sessions=store.sessions(workspace), lang=lang)
+    except report.GateError as error:
+        problems.print(f"fupan: {error}", soft_wrap=True)
+        return False
+    return True
 
 
 def _report_status(record: dict | None) -> str:
@@ -270,7 +294,13 @@ def _short(value: object, limit: int = 48) -> str:
 
 
 def _place(file: str, sheet: object) -> str:
-    return f"{file} [{sheet}]" if isinstance(sheet, str) and sheet else file
+    file = text.plain(file, 120)
+    return f"{file} [{text.plain(sheet)}]" if isinstance(sheet, str) and sheet else file
+
+
+def _without_file(problem: str, file: str) -> str:
+    """A problem as said after its file's name, which it begins with itself."""
+    return text.plain(problem.removeprefix(f"{file}: "), 400)
 
 
 def _print_table(frame, columns: list[str]) -> None:

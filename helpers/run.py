@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -30,7 +31,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from pydantic import TypeAdapter, ValidationError
 
-from helpers import report, store
+from helpers import report, store, text
 
 NOTEBOOKS = store.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
@@ -92,6 +93,7 @@ def review_session(
     final, work, failed = (reports_dir / part / session_id for part in ("", ".work", "failed"))
     work.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(work.parent / f"{session_id}.lock", timeout=CELL_TIMEOUT):
+        _bring_back(work, final)
         last = _last_run(final)
         steps = _keys(workspace, session_id, lang, given or {})
         fresh = {} if force else {name: key for name, key in last.get("steps", {}).items() if steps.get(name) == key}
@@ -107,9 +109,14 @@ def review_session(
             report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=record["versions"])
             record["summary"] = report.index_row(review)
             (work / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
-        except (NotebookFailed, report.GateError) as error:
-            _keep_failure(work, failed, session_id, str(error), reports_dir)
-            return Outcome(session_id, "failed", failed, str(error), time.monotonic() - started)
+        except Exception as error:  # whatever it is, the other sessions of this run go on, and this one's last page stands
+            said = str(error)
+            if not isinstance(error, NotebookFailed | report.GateError):
+                (work / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                said = f"{type(error).__name__}: {said}"
+            message = text.plain(said, 600)
+            _keep_failure(work, failed, session_id, message, reports_dir)
+            return Outcome(session_id, "failed", failed, message, time.monotonic() - started)
         _swap(work, final)
         shutil.rmtree(failed, ignore_errors=True)
     return Outcome(session_id, "published", final / "review.html", "", time.monotonic() - started)
@@ -263,6 +270,13 @@ def _swap(work: Path, final: Path) -> None:
         final.replace(old)
     work.replace(final)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _bring_back(work: Path, final: Path) -> None:
+    """Where a run was killed between the two moves of `_swap`, the last good report stands aside still: it comes back."""
+    old = work.with_name(f"{work.name}.old")
+    if old.exists() and not final.exists():
+        old.replace(final)
 
 
 def published(reports_dir: Path) -> dict[str, dict[str, Any]]:

@@ -124,3 +124,30 @@ def test_the_demo_and_the_plan_of_its_earlier_session_can_be_shown(demo_workspac
     result = fupan("plan", name, "--data", demo_workspace)
     assert result.exit_code == 0, result.output
     assert "follow_rate" in result.output
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "--latest", "--data", "{workspace}", "--reports", "{file}"], ["demo", "{file}"], ["demo", "{file}/below"], ["new", "{file}/below.xlsx"],
+])
+def test_trouble_with_the_disk_is_one_line_not_a_traceback(demo_workspace, tmp_path, arguments):
+    (tmp_path / "file").write_text("a file where a folder should be")
+    result = fupan(*(word.format(workspace=demo_workspace, file=tmp_path / "file") for word in arguments))
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert result.output.startswith("fupan: ") and result.output.count("\n") == 1
+
+
+def test_pending_where_no_session_was_found_is_not_all_well(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "x.csv").write_text("a,b\n1,2\n")
+    result = fupan("run", "--pending", "--data", tmp_path, "--reports", tmp_path / "reports")
+    assert result.exit_code == 1 and "no session found" in result.output
+
+
+def test_a_list_of_sessions_that_may_not_go_out_ends_with_1(demo_workspace, tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise cli.report.GateError("index not written: …")
+
+    monkeypatch.setattr(run, "review_session", lambda workspace, name, **options: run.Outcome(name, "published", tmp_path, "", 0.0))
+    monkeypatch.setattr(cli.report, "index", refuse)
+    result = fupan("run", "--latest", "--data", demo_workspace, "--reports", tmp_path)
+    assert result.exit_code == 1 and "index not written" in result.output and isinstance(result.exception, SystemExit)

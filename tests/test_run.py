@@ -130,6 +130,26 @@ def test_a_kernel_that_ends_is_a_failure_not_a_traceback(reviewed, small_chain, 
     assert outcome.status == "failed" and message in outcome.message
 
 
+def test_an_error_while_publishing_is_a_failure_not_a_traceback(reviewed, small_chain, monkeypatch):
+    first = reviewed()
+    page = first.path.read_bytes()
+
+    def broken(*args, **options):
+        raise KeyError("nothing\nof the kind")
+
+    monkeypatch.setattr(run.report, "publish", broken)
+    outcome = reviewed(force=True)
+    assert outcome.status == "failed" and "KeyError" in outcome.message and "\n" not in outcome.message
+    assert first.path.read_bytes() == page and "Traceback" in (outcome.path / "error.txt").read_text(encoding="utf-8")
+
+
+def test_a_report_set_aside_by_a_run_that_was_killed_comes_back(reviewed):
+    first = reviewed()
+    final = first.path.parent
+    final.rename(final.parent / ".work" / f"{final.name}.old")
+    assert reviewed().status == "unchanged" and first.path.exists()
+
+
 def test_a_notebook_that_never_finishes_its_review_is_not_published(reviewed, small_chain):
     unfinished = small_notebook("05_aftersales")
     unfinished.cells.pop()
