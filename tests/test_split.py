@@ -492,3 +492,49 @@ def test_diagnosis_of_nothing_is_cannot_tell():
     empty = pd.DataFrame(columns=["source", "product_id", "exposed", "clicked"])
     found = split.diagnose(empty, empty, trials="exposed", successes="clicked")
     assert found.cause == "cannot_tell" and found.zh and found.en
+
+
+# -------------------------------------------------------------------------------------------- three lines of money
+
+
+def test_the_three_lines_close_and_two_methods_agree():
+    rows = account(8, seed=6).assign(created_amount=lambda f: f["paid_amount"] * 1.2, refund_amount=lambda f: f["paid_amount"] * np.linspace(.1, .3, 8))
+    table = split.lines(rows.iloc[0], rows.iloc[1:], 4.0, registry=REGISTRY)
+    totals = table.groupby("line")["contribution"].sum()
+    mean = rows.iloc[1:][["created_amount", "paid_amount", "refund_amount"]].mean()
+    own = rows.iloc[0]
+    assert totals["created"] == pytest.approx(own["created_amount"] - mean["created_amount"])
+    assert totals["paid"] == pytest.approx(own["paid_amount"] - mean["paid_amount"])
+    assert totals["net"] == pytest.approx(own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"])
+    size = table.groupby("line")["contribution"].transform(lambda part: part.abs().sum())
+    assert ((table["contribution"] - table["shapley"]).abs() < 0.03 * size).all()
+    net = table[table["line"] == "net"].set_index("factor")["contribution"]
+    assert net["refund_amount"] == pytest.approx(mean["refund_amount"] - own["refund_amount"])
+
+
+def test_a_line_that_the_tables_do_not_hold_is_left_out():
+    rows = account(5)
+    assert set(split.lines(rows.iloc[0], rows.iloc[1:], 4.0, registry=REGISTRY)["line"]) == {"paid"}
+    assert split.lines(rows.iloc[0], rows.iloc[:0], 4.0, registry=REGISTRY).empty
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(positive, positive), min_size=2, max_size=5), st.randoms())
+def test_lmdi_does_not_depend_on_the_order_and_an_unchanged_step_gives_nothing(pairs, random):
+    order = list(range(len(pairs)))
+    random.shuffle(order)
+    before, after = (np.array(side) for side in zip(*pairs, strict=True))
+    size = max(before.prod(), after.prod())
+    assert split.lmdi(before[order], after[order]) == pytest.approx(split.lmdi(before, after)[order], abs=1e-9 * size)
+    assert split.lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
+
+
+def test_chance_alone_is_narrower_than_what_sessions_differ_by():
+    rows = account(10, seed=2)
+    before = split.baseline_session(rows.iloc[1:], STEPS, 4.0)
+    chance = split.sampling(before, rows.iloc[0], STEPS, times=9.0, spread=0.6)
+    usual = split.usual_effects(rows.iloc[1:], STEPS, before, rows.iloc[0])
+    steps = split.formula(before, rows.iloc[0], STEPS, registry=REGISTRY)
+    assert ((chance["sampling_lower"] < steps["contribution"]) & (steps["contribution"] < chance["sampling_upper"])).all()
+    assert (chance["sampling_upper"] - chance["sampling_lower"]).sum() < (usual["usual_upper"] - usual["usual_lower"]).sum()
+    assert np.isnan(split.sampling(before, rows.iloc[0], STEPS, times=9.0)["sampling_lower"].iloc[-1])

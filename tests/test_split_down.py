@@ -80,7 +80,8 @@ def test_every_level_of_the_tree_sums_to_its_parent(change, first, second, third
     assert tree["depth"].max() <= 3 and tree["node"].is_unique
     bars = split.drill_bars(tree, 2e6, 2e6 + change, "zh")
     assert bars.loc[bars["kind"] == "step", "amount"].sum() == pytest.approx(change, abs=1e-6 * scale)
-    assert len(split.indented(tree, "en")) == len(tree)
+    empty_rest = (tree["kind"] == "rest") & (tree["amount"].abs() < 0.005)
+    assert len(split.indented(tree, "en")) == (~empty_rest).sum()
 
 
 def test_the_tree_stops_where_nothing_is_sure_or_little_is_at_stake():
@@ -120,3 +121,52 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
     assert "mobile fell from 82.7% to 36.7% between shipping_details and payment_details" in en and "hides" in en
 
 
+
+
+# ------------------------------------------------------------------------------------- slots, stages and audience
+
+
+def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes():
+    made = demo.simulate(demo.SEED, tables=("sessions", "minutes", "rundown", "audience"))
+    tables, session = made.tables, made.truth["target_session"]
+    rows = split.further(tables["minutes"], tables["rundown"], tables["audience"], tables["sessions"])
+    own = tables["minutes"][tables["minutes"]["session_id"] == session]
+    slots = rows["slot"][rows["slot"]["session_id"] == session]
+    assert slots[["weight", "value"]].sum().tolist() == pytest.approx(own[["product_click_users", "orders"]].sum().tolist())
+    started = tables["sessions"].set_index("session_id").loc[session, "started_at"]
+    second = own[(own["at"] >= started + pd.Timedelta(minutes=30)) & (own["at"] < started + pd.Timedelta(minutes=60))]
+    assert slots.set_index("slice").loc["030-060", "value"] == second["orders"].sum()
+    script = tables["rundown"][tables["rundown"]["session_id"] == session]
+    prompts = script[script["stage"] == "purchase_prompt"]
+    inside = sum(own.loc[(own["at"] >= row.starts_at) & (own["at"] < row.ends_at), "orders"].sum() for row in prompts.itertuples())
+    stages = rows["stage"][rows["stage"]["session_id"] == session].set_index("slice")
+    assert stages.loc["purchase_prompt", "value"] == inside > 0
+    chosen = [name for name in tables["minutes"]["session_id"].unique() if name != session]
+    table = split.named_dimensions(split.by_dimension(rows, session, chosen))
+    for dimension, part in table.groupby("dimension"):
+        frame = rows[dimension]
+        rates = [side["value"].sum() / side["weight"].sum() for side in (frame[frame["session_id"].isin(chosen)], frame[frame["session_id"] == session])]
+        assert part["mix_effect"].sum() + part["rate_effect"].sum() == pytest.approx(rates[1] - rates[0], abs=1e-9)
+    assert {"时段（开播后分钟）", "话术阶段", "人群 · 性别"} <= set(table["dimension_zh"]) and "引导购买" in "".join(table["label_zh"])
+    assert all(text.endswith(("。", ".")) for text in split.reversals(table))
+
+
+def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():
+    rows = pd.DataFrame([("a", "x", 90.0, 9.0), ("a", "y", 10.0, 5.0), ("b", "x", 10.0, 0.5), ("b", "y", 90.0, 40.0)],
+                        columns=["session_id", "slice", "weight", "value"])
+    table = split.named_dimensions(split.by_dimension({"slot": rows}, "b", ["a"]))
+    assert table["reversal"].all() and "相反" in split.reversals(table)[0] and "Time slot" in split.reversals(table)[1]
+    assert split.by_dimension({}, "b", ["a"]).empty
+
+
+def test_a_product_is_split_over_its_sources_where_cells_say_so():
+    columns = ["product_click_users", "pay_users", "paid_amount"]
+    cells = [pd.DataFrame([(s, p, 100.0, x, x * 50) for s, p, x in rows], columns=["source", "product_id", *columns])
+             for rows in ([("s", "a", 10.0), ("t", "a", 10.0), ("s", "b", 10.0)], [("s", "a", 2.0), ("t", "a", 10.0), ("s", "b", 10.0)])]
+    sums = [side[columns].sum() for side in cells]
+    steps = split.formula(*sums, columns, registry=reference.metrics()).assign(unusual=[False, True, False])
+    by = {name: split.by_slice(*cells, name, columns) for name in ("product_id", "source")}
+    standing = pd.DataFrame({"dimension": ["product_id"], "key": ["a"], "weight_column": ["product_click_users"], "value_column": ["pay_users"],
+                             "p_value": [0.01], "verdict": ["worse"]})
+    tree = split.drill(-400.0, ("变", "change"), split.session_levels(steps, columns, by, standing, {}, tuple(cells)))
+    assert tree[tree["kind"] == "part"]["label_en"].tolist()[-2:] == ["a", "s"] and tree["depth"].max() == 3

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import stats, text
+from helpers.split.formula import LEAST_NET
 from helpers.split.margins import fallen, step_of
 from helpers.split.slices import by_slice, mix_and_rate, reversal
 
@@ -104,7 +105,9 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
         lead = int(np.nanargmax((kept["amount"] * np.sign(change)).where(sure).to_numpy()))
         parent, amount, path = nodes[lead], float(kept["amount"].iloc[lead]), [*path, kept["key"].iloc[lead]]
     made = pd.DataFrame(rows, columns=[name for name in NODE if name != "share"])
-    made = made.assign(share=made["amount"] / change if change else np.nan)[NODE]
+    # Where the first level mostly cancels, a share of what is left says nothing.
+    clear = abs(change) >= LEAST_NET * made.loc[made["depth"] == 1, "amount"].abs().sum() and change != 0
+    made = made.assign(share=made["amount"] / change if clear else np.nan)[NODE]
     for node, children in made[made["parent"] != ""].groupby("parent"):
         whole = made.loc[made["node"] == node, "amount"].iloc[0]
         assert abs(children["amount"].sum() - whole) <= 1e-9 * max(abs(change), abs(whole), 1.0), f"the branches of {node} do not sum to it"
@@ -112,7 +115,8 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
 
 
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The tree as it is read, children under their parent: label (indented), amount, share."""
+    """The tree as it is read, children under their parent: label (indented), amount, share; a rest of nothing is not shown."""
+    tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
     order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
     rows = tree.iloc[order]
     label = ["\u3000" * depth + ("└ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
@@ -144,15 +148,23 @@ def session_levels(
 ) -> list[Level]:
     """The levels of one session's tree: the steps of the formula, the slices at a step, the other dimension within it.
 
-    `steps` is the frame of `formula` with `with_usual`, `splits` the frames of `by_slice` by slice column, `standing` that
+    `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that
     of `standings`. A step has a small p-value where its contribution is unusual or a slice left its usual standing at
     it; which dimension a step is split over is decided by the surest slice. `cells` (before, after: source, product_id and
     the columns) let a source be split over its products and a product over its sources; without them no table says that.
     """
     used: list[str] = []
 
+    before = dict(zip(columns, ["", *columns[:-1]], strict=True))
+
+    def alike(frame: pd.DataFrame, previous: str, step: str, key: str) -> pd.DataFrame:
+        """The rows of the very step: reached from the same column, in the names of either table."""
+        ends = [(before[key], key), (OF_PRODUCTS.get(before[key], before[key]), OF_PRODUCTS.get(key, key))]
+        pairs = pd.Series(list(zip(frame[previous], frame[step], strict=True)), index=frame.index, dtype=object)
+        return frame[pairs.isin(ends)]
+
     def at(key: str) -> pd.DataFrame:
-        own = standing[standing["value_column"].isin([key, OF_PRODUCTS.get(key, key)]) & (standing["verdict"] == "worse")]
+        own = alike(standing[standing["verdict"] == "worse"], "weight_column", "value_column", key)
         return own.sort_values("p_value", kind="stable")
 
     def first(_: Sequence[str]) -> pd.DataFrame:
@@ -165,7 +177,7 @@ def session_levels(
         order = [*own["dimension"].drop_duplicates(), *splits]
         for dimension in dict.fromkeys(order):
             table = splits.get(dimension, pd.DataFrame())
-            here = table[table["step"].isin([path[0], OF_PRODUCTS.get(path[0], path[0])])] if len(table) else table
+            here = alike(table, "previous", "step", path[0]) if len(table) else table
             if len(here):
                 used[:] = [dimension]
                 p = own[own["dimension"] == dimension].set_index("key")["p_value"]
@@ -180,7 +192,7 @@ def session_levels(
         dimension, other = used[0], {"source": "product_id", "product_id": "source"}[used[0]]
         sides = [side[side[dimension] == path[1]] for side in cells]
         table = by_slice(*sides, other, [name for name in columns if name in sides[0]])
-        here = table[table["step"] == path[0]]
+        here = alike(table, "previous", "step", path[0])
         label = here[other].map(lambda value: names.get(value, value))
         return pd.DataFrame({"key": here[other], "label_zh": label, "label_en": label, "amount": here["contribution"], "p_value": np.nan})
 

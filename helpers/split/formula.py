@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from helpers import reference, stats
-from helpers.split.product import Floats, lmdi, logarithmic_mean
+from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
 PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users")
@@ -18,17 +19,20 @@ MAIN_STEPS = ("viewers", "product_exposure_users", "product_click_users", "pay_u
 LEAST_NET = 0.25        # a change smaller than this part of all effects together has no shares worth reading
 
 def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tuple[str, ...]:
-    """The longest way to the paid amount that this session and all of the baseline can be followed along.
+    """The longest way to an amount that this session and all of the baseline can be followed along.
 
     Columns of `sessions` from the first step to the amount, in people where the export has them, else in events. A
-    column that is missing anywhere is left out and its neighbours meet; without any, the amount alone.
+    column that is missing anywhere is left out and its neighbours meet; without any, the amount alone. The way to the
+    created amount ends in those who ordered, paid or not.
     """
     def known(columns: Sequence[str]) -> list[str]:
         return [name for name in columns if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()]
 
-    people, events = known(PEOPLE), known(EVENTS)
-    # A way in people must end in the people who paid: its last factor is what one of them spent.
-    people = people if "pay_users" in people else []
+    created = amount == "created_amount"
+    people = known([name for name in PEOPLE if not (created and name == "pay_users")])
+    events = known([*EVENTS[:-1], "created_orders" if created else EVENTS[-1]])
+    # A way in people must end in the people who bought: its last factor is what one of them spent.
+    people = people if ("create_users" if created else "pay_users") in people else []
     return (*max(people, events, key=len), amount)
 
 
@@ -155,6 +159,72 @@ def merged(
         "label_en": [_step_label(stay, k, name, registry, "en") for k, name in enumerate(names)],
         "contribution": parts, "share": _shares(parts, sum(parts)),
     })
+
+
+LINES = {"created": "created_amount", "paid": "paid_amount", "net": "paid_amount"}
+
+
+def lines(session: pd.Series, sessions: pd.DataFrame, hours: float, *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+    """The three money lines split along their formulas, as far as the tables hold them: created, paid, net of refunds.
+
+    One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same by Shapley; for net,
+    which is paid minus refunds and no product, there is nothing else), share. Net takes refunds as of each session's own
+    `as_of`: the older sessions have had more time to return. Contributions sum to the change of their line to 1e-9 of it.
+    """
+    made = []
+    for line, amount in LINES.items():
+        needed = [amount, *(["refund_amount"] if line == "net" else [])]
+        if any(name not in sessions or pd.isna(session.get(name)) or sessions[name].isna().any() for name in needed) or sessions.empty:
+            continue
+        columns = tree(session, sessions, amount)
+        before = baseline_session(sessions, [*columns, *needed[1:]], hours)
+        if not max(before[amount], session[amount]) > 0:
+            continue
+        table = formula(before, session, columns, registry=registry)[["factor", "label_zh", "label_en", "contribution"]]
+        x0, x1 = undefined_as_unchanged(factors(before, columns), factors(session, columns))
+        if line == "net":
+            refunds = pd.DataFrame({"factor": ["refund_amount"], "label_zh": ["退款（截至数据时点）"], "label_en": ["refunds, as of the data"]})
+            effects = shapley([*x0, before["refund_amount"]], [*x1, session["refund_amount"]], lambda *parts: float(np.prod(parts[:-1]) - parts[-1]))
+            table = pd.concat([table, refunds], ignore_index=True).assign(contribution=effects, shapley=effects)
+        else:
+            table = table.assign(shapley=shapley(list(x0), list(x1)))
+        change = (session[amount] - before[amount]) - (session["refund_amount"] - before["refund_amount"] if line == "net" else 0.0)
+        for name in ("contribution", "shapley"):
+            residual = abs(table[name].sum() - change)
+            assert residual <= 1e-9 * max(abs(change), before[amount], session[amount]), f"split of the {line} amount leaves {residual}"
+        made.append(table.assign(line=line, share=_shares(table["contribution"], change)))
+    columns = ["line", "factor", "label_zh", "label_en", "contribution", "shapley", "share"]
+    return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
+
+
+def times(sessions: pd.DataFrame, hours: float) -> float:
+    """How many sessions of that length the baseline holds."""
+    return float(sessions["duration_seconds"].sum() / 3600 / hours)
+
+
+def spread_of(orders: pd.DataFrame) -> float:
+    """The coefficient of variation of what one buyer paid, from order lines; `nan` where there are none."""
+    paid = orders[orders["paid_at"].notna() & orders["paid"].gt(0)]
+    amounts = paid.groupby(paid["buyer_key"].fillna(paid["order_id"]))["paid"].sum()
+    return float(amounts.std(ddof=1) / amounts.mean()) if len(amounts) > 1 else np.nan
+
+
+def sampling(before: pd.Series, after: pd.Series, columns: Sequence[str], *, times: float, spread: float = np.nan) -> pd.DataFrame:
+    """What chance alone does to each step's contribution (delta method): sampling_lower, sampling_upper, a row a step.
+
+    Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount spread^2 / n; `times` is how
+    many such sessions the baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
+    step gets no interval).
+    """
+    def variances(row: pd.Series, size: float) -> Floats:
+        counts = row[list(columns[:-1])].to_numpy(float) * size
+        steps = [max(1 - now / was, 0.0) / now if now > 0 else np.nan for was, now in itertools.pairwise(counts)]
+        return np.array([*([1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]] if len(counts) else [0.0])])
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds = sampling_interval(factors(before, columns), factors(after, columns), variances(before, times), variances(after, 1.0))
+    known = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
+    return pd.DataFrame({"sampling_lower": np.where(known, bounds.lower, np.nan), "sampling_upper": np.where(known, bounds.upper, np.nan)})
 
 
 def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str) -> pd.DataFrame:

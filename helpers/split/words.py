@@ -17,7 +17,7 @@ STATES = {"both": ("前后都有", "in both"), "new": ("新出现", "new"), "gon
 STEP_WORDS = {
     "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("本场 ÷ 基准", "÷ baseline"),
                "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
-               "lower": ("平常的影响", "Usual effect"), "unusual": ("超出平常", "Unusual")},
+               "lower": ("平常的影响", "Usual effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "unusual": ("超出平常", "Unusual")},
     "units": {"contribution": "money", "share": "percent", "lower": "money", "ratio": "ratio"},
 }
 MIX_WORDS = {
@@ -26,6 +26,16 @@ MIX_WORDS = {
                "mix_effect": ("结构影响", "Mix effect"), "rate_effect": ("自身影响", "Own-rate effect")},
     "units": {name: "percent" for name in ("share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect")},
 }
+LINE_NAMES = {"created": ("下单金额（含未支付）", "Created amount (unpaid inside)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
+LINE_WORDS = {
+    "labels": {"line": ("金额口径", "Money line"), "label": ("步骤", "Step"), "contribution": ("影响", "Effect"), "shapley": ("Shapley 复核", "Shapley, for check"), "share": ("占总变化", "Share of the change")},
+    "units": {"contribution": "money", "shapley": "money", "share": "percent"},
+}
+TREE_WORDS = {
+    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change")},
+    "units": {"amount": "money", "share": "percent"},
+}
+DIMENSION_COLUMNS = ["dimension_zh", "dimension_en", "label_zh", "label_en", "share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
 SLICE_COLUMNS = ["label_zh", "label_en", "state_zh", "state_en", "contribution", "step_zh", "step_en", "step_contribution"]
 SLICE_WORDS = {
     "labels": {"label": ("名称", "Name"), "state": ("状态", "State"), "contribution": ("支付金额变化", "Change of paid amount"),
@@ -53,14 +63,31 @@ def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, c
 
 
 def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
-    """The steps as they are read, each value in its own unit: label, was, now, ratio, contribution, share, lower, upper, unusual."""
+    """The steps as they are read, each value in its own unit: label, was, now, ratio, contribution, share, lower, upper, unusual; chance,
+    what sampling alone leaves open, where `sampling` was added."""
     return pd.DataFrame({
         "label": steps[f"label_{lang}"],
         **{name: [text.value(value, unit, lang, currency=currency) for value, unit in zip(steps[side], steps["unit"], strict=True)]
            for name, side in (("was", "before"), ("now", "after"))},
         "ratio": steps["ratio"], "contribution": steps["contribution"], "share": steps["share"], "lower": steps["usual_lower"],
         "upper": steps["usual_upper"], "unusual": steps["unusual"],
+        **({"chance": [text.interval(*edges, "money", lang, currency=currency) if np.isfinite(edges[0]) else "—"
+                       for edges in zip(steps["sampling_lower"], steps["sampling_upper"], strict=True)]} if "sampling_lower" in steps else {}),
     })
+
+
+def named_lines(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `lines` with the names of its lines: line_zh, line_en."""
+    return table.assign(line_zh=[LINE_NAMES[line][0] for line in table["line"]], line_en=[LINE_NAMES[line][1] for line in table["line"]])
+
+
+def reversals(table: pd.DataFrame) -> tuple[str, str]:
+    """Which dimensions of `named_dimensions` show a whole that went against its parts, in words."""
+    against = table[table["reversal"].astype(bool)].drop_duplicates("dimension")
+    if against.empty:
+        return ("各维度上，整体与各部分方向一致。", "On every dimension the whole moved with its parts.")
+    zh, en = ("、".join(against["dimension_zh"]), ", ".join(against["dimension_en"]))
+    return (f"{zh}：整体与各部分方向相反，只看总数会得出错的结论。", f"{en}: the whole moved against its parts; the total alone misleads.")
 
 
 def named_states(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,86 @@
+"""Time slots, script stages and audience groups as slices: what share of the clicks was theirs and how they bought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from helpers import reference, text
+from helpers.split.slices import mix_and_rate, reversal
+
+SLOT_MINUTES = 30
+
+
+def _elapsed(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    started = minutes["session_id"].map(sessions.set_index("session_id")["started_at"])
+    return minutes.assign(elapsed=(minutes["at"] - started).dt.total_seconds() // 60).dropna(subset=["elapsed"])
+
+
+def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    """Half hours since each session's start: session_id, slice (as 000-030), weight (clicks by minute), value (orders)."""
+    rows = _elapsed(minutes, sessions)
+    start = (rows["elapsed"] // SLOT_MINUTES * SLOT_MINUTES).clip(lower=0).astype(int)
+    named = rows.assign(slice=[f"{at:03d}-{at + SLOT_MINUTES:03d}" for at in start])
+    return named.groupby(["session_id", "slice"], as_index=False).agg(weight=("product_click_users", "sum"), value=("orders", "sum"))
+
+
+def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
+    """Script stages: the minutes of each, as `slots`; minutes that no script line covers are left out."""
+    script = rundown.dropna(subset=["starts_at", "stage"])[["session_id", "starts_at", "ends_at", "stage"]].sort_values("starts_at")
+    joined = pd.merge_asof(minutes.sort_values("at"), script, left_on="at", right_on="starts_at", by="session_id")
+    assert len(joined) == len(minutes)
+    held = joined[joined["stage"].notna() & (joined["ends_at"].isna() | (joined["at"] < joined["ends_at"]))]
+    made = held.groupby(["session_id", "stage"], as_index=False).agg(weight=("product_click_users", "sum"), value=("orders", "sum"))
+    return made.rename(columns={"stage": "slice"})
+
+
+def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """The groups of one dimension of the audience, as `slots`: weight viewers, value people who paid."""
+    held = audience[(audience["dimension"] == dimension) & audience["viewers"].gt(0) & audience["pay_users"].notna()]
+    return held.rename(columns={"group": "slice", "viewers": "weight", "pay_users": "value"})[["session_id", "slice", "weight", "value"]]
+
+
+DIMENSIONS = {"slot": ("时段（开播后分钟）", "Time slot (minutes in)"), "stage": ("话术阶段", "Script stage")}
+
+
+def by_dimension(rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iterable[str]) -> pd.DataFrame:
+    """The rate of this session split over each further dimension, where both it and a comparable session have rows.
+
+    One row per dimension x slice: dimension, n (comparable sessions), and the columns of `mix_and_rate`, with reversal
+    (whether the whole went against its parts).
+    """
+    wanted, made = list(chosen), []
+    for dimension, frame in rows.items():
+        sides = frame[frame["session_id"].isin(wanted)], frame[frame["session_id"] == session_id]
+        table = mix_and_rate(*sides, "slice", "weight", "value")
+        if len(table):
+            made.append(table.assign(dimension=dimension, n=float(sides[0]["session_id"].nunique()), reversal=reversal(table)))
+    empty = ["dimension", "n", *mix_and_rate(pd.DataFrame(columns=["slice", "w", "v"]), pd.DataFrame(columns=["slice", "w", "v"]), "slice", "w", "v").columns, "reversal"]
+    return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=empty)
+
+
+def further(
+    minutes: pd.DataFrame, rundown: pd.DataFrame, audience: pd.DataFrame, sessions: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Every further dimension that the tables allow, by name: slot, stage, audience:<dimension>."""
+    usable = minutes[minutes["product_click_users"].notna() & minutes["orders"].notna()]
+    made = {"slot": slots(usable, sessions)} if len(usable) else {}
+    if len(usable) and len(rundown):
+        made["stage"] = stages(usable, rundown)
+    return made | {f"audience:{name}": groups(audience, name) for name in audience["dimension"].dropna().unique()}
+
+
+def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
+    """`by_dimension` in words: dimension_zh, dimension_en, label_zh, label_en beside its columns."""
+    terms = reference.terms()
+    def term(value: str, place: int) -> str:
+        for words in terms.values():
+            if value in words:
+                return getattr(words[value], ("zh", "en")[place])
+        return text.plain(value, 30)
+    named = table.copy()
+    for place, lang in enumerate(("zh", "en")):
+        named[f"dimension_{lang}"] = [DIMENSIONS[name][place] if name in DIMENSIONS else f"{('人群', 'Audience')[place]} · {term(name.split(':')[1], place)}" for name in table["dimension"]]
+        named[f"label_{lang}"] = [term(value, place) for value in table["slice"]]
+    return named
