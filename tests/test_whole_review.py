@@ -95,3 +95,13 @@ def test_the_planted_source_is_what_the_demo_review_finds_first(demo_review, dem
     said = words((demo_review / "review.html").read_text(encoding="utf-8"))
     assert "千川PC版" in json.dumps(truth, ensure_ascii=False)
     assert "千川PC版" in said[said.index("三个发现") : said.index("数据质量")]
+
+
+def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_compared(tmp_path):
+    (tmp_path / "shop" / "raw").mkdir(parents=True)
+    (tmp_path / "shop" / "raw" / "场次.csv").write_text(
+        "平台,直播间账号,开播时间,下播时间,直播时长,观看人数,成交人数,支付金额\n抖音,room1,2026-11-10 20:00:00,2026-11-10 20:10:00,600,800,12,960.5\n", encoding="utf-8"
+    )
+    folder = published(tmp_path / "shop", tmp_path / "reports", "zh")
+    said = words((folder / "review.html").read_text(encoding="utf-8"))
+    assert "¥960" in said and "没有可比" in said

@@ -155,7 +155,7 @@ def session_levels(
     """
     used: list[str] = []
 
-    before = dict(zip(columns, ["", *columns[:-1]], strict=True))
+    before = dict(zip(columns, ["", *columns], strict=False))
 
     def alike(frame: pd.DataFrame, previous: str, step: str, key: str) -> pd.DataFrame:
         """The rows of the very step: reached from the same column, in the names of either table."""
