@@ -174,11 +174,12 @@ def table(
 
     Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
     Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise.
-    `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
+    A column without a single value is left out. `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
     that back up what was said. All data are escaped.
     """
     caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
     shown = _in_language(frame if limit is None else frame.head(limit), lang)
+    shown = shown.loc[:, shown.notna().any() | shown.empty]
     names = _column_names(shown, lang, registry or {}, labels or {})
     columns = {name: _column(shown, name, lang, registry or {}, units or {}, currency) for name in names}
     more = len(frame) - len(shown)

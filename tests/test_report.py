@@ -72,9 +72,14 @@ def test_the_words_of_one_language_are_shown_without_their_codes():
     assert cells(report.table(frame, lang="en").html) == [["Name", "Note", "Light"], ["Products", "A", "◆ Does not reconcile"]]
 
 
+def test_a_value_that_is_missing_is_a_dash_and_a_column_without_any_is_left_out():
+    frame = pd.DataFrame({"name": ["x", "y"], "weak": pd.array([True, pd.NA], dtype="boolean"), "share": [float("nan")] * 2})
+    assert cells(report.table(frame, lang="zh").html) == [["名称", "证据偏弱"], ["x", "是"], ["y", "—"]]
+
+
 @pytest.mark.parametrize("column, value, expected", [
     ("p_adjusted", 0.0002, "&lt;0.001"), ("p_adjusted", 0.0312, "0.031"), ("share", 0.125, "12.5%"), ("ratio", 0.714, "0.71"),
-    ("n", 12.0, "12"), ("something", 3.0, "3"), ("something", 3.14159, "3.14"), ("weak", True, "是"), ("weak", pd.NA, "—"),
+    ("n", 12.0, "12"), ("something", 3.0, "3"), ("something", 3.14159, "3.14"), ("weak", True, "是"),
     ("started_at", pd.Timestamp("2026-11-10 20:00", tz="Asia/Shanghai"), "2026-11-10 20:00"), ("money_at_stake", -65_000.0, "-¥6.50万"),
     ("verdict", "effective_but_small", "● 有效但过小"), ("verdict", "no such verdict", "no such verdict"), ("owner_role", "floor_control", "场控"),
 ])

@@ -119,7 +119,8 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
     order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
     rows = tree.iloc[order]
-    label = ["\u3000" * depth + ("└ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
+    # Cells of a table have their white space folded, so the depth is drawn.
+    label = [("└" + "─" * depth + " " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
     return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy()})
 
 
