@@ -148,7 +148,7 @@ def code_version() -> str:
 
 
 READS = ("sources", "schema.py", "reference.py", "attribution.py", "store.py")
-READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml")
+READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml", "metrics.yml")
 
 
 def _reading_version(workspace: Workspace) -> str:
@@ -262,6 +262,8 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
     for table in [name for name in reference.tables() if name not in LEDGERS]:
         parts = [pd.read_parquet(folder / f"{table}.parquet") for folder in order if (folder / f"{table}.parquet").exists()]
         frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone)
+        if "metric" in frame and len(frame):
+            frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
         if table == "sessions":
             frame = _newest(frame, ["session_id"])
         elif reference.tables()[table].attribute != "none" and len(frame):
@@ -284,6 +286,12 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:
             frame.to_parquet(path, index=False)
+
+
+def _metric_names(workspace: Workspace) -> dict[str, str]:
+    """Metric ids by the names that people write into goals and events, Chinese or English."""
+    registry = reference.metrics(workspace.reference)
+    return {name: key for key, metric in reversed(registry.items()) for name in (metric.zh, metric.en)}
 
 
 def _file_of(reading: Path) -> str:

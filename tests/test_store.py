@@ -212,3 +212,13 @@ def test_a_session_list_alone_is_enough_for_every_ledger(tmp_path):
     store.ingest(workspace)
     assert len(store.sessions(workspace)) == 1
     assert {"table", "rule", "rows", "attributed"} <= set(store.read(workspace, "attribution").columns)
+
+
+def test_a_goal_may_name_its_metric_as_the_report_does(own_workspace):
+    workspace = store.Workspace.open(own_workspace)
+    start = f"{store.sessions(workspace)['started_at'].iloc[-1]:%Y-%m-%d %H:%M:%S}"
+    (workspace.raw / "目标.csv").write_text(f"开播时间,指标,目标值\n{start},观看人数,12000\n{start},UV value,0.9\n", encoding="utf-8")
+    store.ingest(workspace)
+    goals = store.read(workspace, "goals")
+    own = goals[goals["source_file"] == "目标.csv"]
+    assert sorted(own["metric"]) == ["uv_value", "viewers"] and own["session_id"].nunique() == 1
