@@ -252,11 +252,13 @@ def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
 def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> None:
     """Bring all readings together: newest value by key, sessions attributed, partitions written, ledgers last."""
     zone = workspace.settings.timezone
-    files = pd.concat([pd.read_parquet(folder / "files.parquet") for folder in readings], ignore_index=True)
+    ledgers_read = {folder: pd.read_parquet(folder / "files.parquet") for folder in readings}
+    file_of = {folder: ledger["file"].iloc[0] for folder, ledger in ledgers_read.items()}
+    files = pd.concat(ledgers_read.values(), ignore_index=True)
     changed = pd.Series({path.name: pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC") for path in paths})
     written = files["file"].map(changed).astype(files["as_of"].dtype)
     age = files["as_of"].fillna(written).groupby(files["file"]).max()
-    order = sorted(readings, key=lambda folder: (age[_file_of(folder)], _file_of(folder), folder.name))
+    order = sorted(readings, key=lambda folder: (age[file_of[folder]], file_of[folder], folder.name))
     merged: dict[str, pd.DataFrame] = {}
     notes = []
     for table in [name for name in reference.tables() if name not in LEDGERS]:
@@ -292,10 +294,6 @@ def _metric_names(workspace: Workspace) -> dict[str, str]:
     """Metric ids by the names that people write into goals and events, Chinese or English."""
     registry = reference.metrics(workspace.reference)
     return {name: key for key, metric in reversed(registry.items()) for name in (metric.zh, metric.en)}
-
-
-def _file_of(reading: Path) -> str:
-    return pd.read_parquet(reading / "files.parquet", columns=["file"])["file"].iloc[0]
 
 
 def _newest(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
