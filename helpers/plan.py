@@ -14,7 +14,7 @@ import pandas as pd
 from helpers import causes, compare, findings, planfile, reference, stats, text, verification
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
-WHOLE = ("", "formula")  # slices of findings that speak of the whole session
+WHOLE = ("", "formula", "diagnosis")  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more

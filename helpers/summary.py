@@ -174,9 +174,13 @@ def _unsaid(stake: str, sentence: str) -> str:
     return "" if stake and stake.split(" ")[-1] in sentence else stake
 
 
+WHY = ("change", "step", "judgement")    # of the split's answers those that the first screen gives
+
+
 def why(frame: pd.DataFrame, lang: str) -> str:
-    """The split analysis in one sentence (what changed, by how much, through which step, where); empty where there is none."""
-    return text.plain(frame.iloc[0][f"sentence_{lang}"], 400) if len(frame) else ""
+    """The split analysis in a few sentences (what changed, through which step, who came or how it was sold); empty where there is none."""
+    told = frame[frame["part"].isin(WHY)] if "part" in frame else frame
+    return text.plain(text.choose(lang, "", " ").join(told[f"sentence_{lang}"]), 700) if len(told) else ""
 
 
 def actions(

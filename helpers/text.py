@@ -94,9 +94,14 @@ def seconds(x: float, lang: str) -> str:
 
 
 def value(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
-    """A value in the unit of its metric (users, times, count, money, percent, ratio, seconds, score); missing is a dash."""
+    """A value in the unit of its metric (users, times, count, money, percent, ratio, seconds, score); missing is a dash.
+
+    The change of a fraction has the unit points: percentage points, as a bare number.
+    """
     if x is None or not math.isfinite(x):
         return NOTHING
+    if unit == "points":
+        return _unsigned_zero(f"{100 * x:,.{2 if decimals is None else decimals}f}")
     if unit == "money":
         return money(x, lang, currency, decimals)
     if unit == "percent":

@@ -150,7 +150,7 @@ def test_minutes_sum_to_their_session(whole, column):
     minutes = whole.tables["minutes"].groupby("session_id")[column].sum()
     sessions = whole.tables["sessions"].set_index("session_id")[column].loc[minutes.index]
     np.testing.assert_allclose(minutes, sessions, atol=0.005)
-    assert len(minutes) == 10
+    assert len(minutes) == 36
 
 
 def test_the_audience_sums_to_its_session_in_every_dimension(whole):

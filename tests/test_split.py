@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import reference, split
+from helpers import compare, reference, split, text
 
 REGISTRY = reference.metrics()
 positive = st.floats(0.01, 1e4)
@@ -433,20 +433,38 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     ids = list(dict.fromkeys(rows["session_id"]))
     tests = [("source", "viewers", "pay_users", "room_conversion")]
     standing = split.standings({"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS)
-    frame = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, registry=REGISTRY)
+    told = split.Diagnosis("source", *[np.nan] * 8, "流量不精准：千川的人群变了。", "Imprecise traffic.")
+    frame = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told, registry=REGISTRY)
+    assert frame.set_index("slice").loc["diagnosis", ["verdict", "sentence_en"]].tolist() == ["worse", "Imprecise traffic."]
+    quiet = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told._replace(cause="cannot_tell"), registry=REGISTRY)
+    assert quiet.set_index("slice").loc["diagnosis", "verdict"] == "cannot_tell" and set(quiet["id"]) == set(frame["id"])
     hurt = frame.set_index("slice").loc["s2"]
     missing = standing.set_index("key").loc["s2"]
     assert hurt["verdict"] == "worse" and hurt["money_at_stake"] == pytest.approx(missing["gap"] * missing["weight"] * 90)
     assert (frame["slice"] == "formula").sum() == len(STEPS)
     assert frame["sentence_zh"].str.len().min() > 10 and not frame["sentence_en"].str.contains("nan").any()
-    zh, en = split.argument(before, after, STEPS, steps, [("来源", "sources", pd.DataFrame(columns=["contribution"]))])
-    assert zh.endswith("。") and en.endswith(".")
+    change = after["paid_amount"] - before["paid_amount"]
+    tree = split.drill(change, ("变化", "change"), split.session_levels(steps, STEPS, {}, standing, {}))
+    answers = split.argument(before, after, STEPS, steps, tree, told, NINE, standing=standing).set_index("part")
+    assert answers.index.tolist() == ["change", "step", "place", "judgement", "certainty"]
+    assert answers["sentence_zh"].str.endswith("。").all() and answers["sentence_en"].str.endswith(".").all()
+    assert text.money(abs(change), "zh") in answers.loc["change", "sentence_zh"] and answers.loc["judgement", "sentence_en"] == told.en
+    lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
+    assert lead["label_en"] in answers.loc["step", "sentence_en"] and "s2" in answers.loc["certainty", "sentence_en"]
+    assert ("Beyond the usual" in answers.loc["step", "sentence_en"]) == bool(steps["unusual"].any())
+
+
+NINE = compare.Basis("slot", 9, "strong", "同时段", "same slot")
 
 
 def test_nothing_to_compare_with_is_said_and_not_computed():
     alone = split.baseline_session(account(1).iloc[:0], ("paid_amount",), 4.0)
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
-    assert "无法拆分" in split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), [])[0]
+    quiet = split.Diagnosis("cannot_tell", *[np.nan] * 8, *split.CAUSES["cannot_tell"])
+    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
+    answers = split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), pd.DataFrame(), quiet, NINE._replace(n=0), standing=none)
+    assert answers["part"].tolist() == ["change", "judgement", "certainty"] and "无法拆分" in answers["sentence_zh"].iloc[0]
+    assert "没有可比场次" in answers["sentence_zh"].iloc[-1]
 
 
 def test_worth_of_a_slice_without_sales_is_that_of_all():

@@ -159,14 +159,82 @@ def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():
     assert split.by_dimension({}, "b", ["a"]).empty
 
 
-def test_a_product_is_split_over_its_sources_where_cells_say_so():
+# ------------------------------------------------------------------------- what was sold, by source, product and minute
+
+
+START = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")
+
+
+def lines_of(session, counts):
+    """Order lines of one session: (source, product, minute since its explanation, how many), the explanation at minute 60."""
+    rows = [(session, source, product, START + pd.Timedelta(minutes=60 + minute)) for source, product, minute, n in counts for _ in range(n)]
+    return pd.DataFrame(rows, columns=["session_id", "source", "product_id", "created_at"]).assign(paid_at=lambda f: f["created_at"])
+
+
+def test_order_lines_know_the_minute_of_the_explanation_from_the_log_or_the_rundown():
+    orders = pd.concat([lines_of("a", [("s", "p", -3, 1), ("s", "p", 0, 1), ("s", "p", 7, 1), ("s", "q", 1, 1)]), lines_of("b", [("s", "p", 12, 1)])])
+    unpaid = lines_of("a", [("s", "p", 2, 1)]).assign(paid_at=pd.NaT)
+    cues = pd.DataFrame({"session_id": ["a", "a"], "kind": ["explain_start", "coupon"], "product_id": "p", "at": [START + pd.Timedelta(minutes=60), START]})
+    rundown = pd.DataFrame({"session_id": ["a", "b"], "product_id": "p", "starts_at": [START, START + pd.Timedelta(minutes=60)]})
+    sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": START})
+    sold = split.sold_lines(pd.concat([orders, unpaid]), cues, rundown, sessions)
+    told = sold.sort_values(["session_id", "product_id"], kind="stable")[["session_id", "product_id", "moment", "slot"]].astype(object)
+    assert told.where(told.notna(), None).to_numpy().tolist() == [
+        ["a", "p", "before", "30"], ["a", "p", "0", "60"], ["a", "p", "5", "60"], ["a", "q", None, "60"], ["b", "p", "10", "60"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 30)), min_size=1, max_size=8), st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 30)), min_size=1, max_size=8),
+       st.floats(1, 200))
+def test_orders_that_are_missing_add_up_over_any_dimension(now, then, expected):
+    frames = [pd.DataFrame({"session_id": session, "source": pd.Series([key for key, n in rows for _ in range(n)], dtype=object)}) for session, rows in (("x", now), ("y", then))]
+    table = split.short_of(*frames, "source", expected)
+    assert table["gap"].sum() == pytest.approx(sum(n for _, n in now) - expected) and table["usual"].sum() == pytest.approx(expected)
+    assert table["p_value"].between(0, 1).all()
+    share = {key: sum(n for k, n in then if k == key) / sum(n for _, n in then) for key, _ in then}
+    for row in table.itertuples():
+        assert row.usual == pytest.approx(expected * share.get(row.key, 0.0)) and row.now == sum(n for k, n in now if k == row.key)
+
+
+def test_the_tree_goes_from_a_step_to_a_source_a_product_and_the_minutes_of_its_explanation():
+    """A source whose buyers stay away from one product after the fifth minute: planted, and followed to the minute."""
+    usual = [(source, product, minute, 8) for source in "st" for product in "ab" for minute in (-5, 2, 7, 15)]
+    sold = pd.concat([lines_of(f"past{k}", usual) for k in range(4)])
+    today = lines_of("today", [(s, p, m, 0 if (s, p) == ("s", "a") and m >= 5 else n) for s, p, m, n in usual])
+    ids = [*(f"past{k}" for k in range(4)), "today"]
+    cues = pd.DataFrame([(k, "explain_start", p, START + pd.Timedelta(minutes=60)) for k in ids for p in "ab"], columns=["session_id", "kind", "product_id", "at"])
+    sold = split.sold_lines(pd.concat([sold, today]), cues, pd.DataFrame(columns=["session_id", "product_id", "starts_at"]), pd.DataFrame({"session_id": ids, "started_at": START}))
     columns = ["product_click_users", "pay_users", "paid_amount"]
-    cells = [pd.DataFrame([(s, p, 100.0, x, x * 50) for s, p, x in rows], columns=["source", "product_id", *columns])
-             for rows in ([("s", "a", 10.0), ("t", "a", 10.0), ("s", "b", 10.0)], [("s", "a", 2.0), ("t", "a", 10.0), ("s", "b", 10.0)])]
-    sums = [side[columns].sum() for side in cells]
-    steps = split.formula(*sums, columns, registry=reference.metrics()).assign(unusual=[False, True, False])
-    by = {name: split.by_slice(*cells, name, columns) for name in ("product_id", "source")}
-    standing = pd.DataFrame({"dimension": ["product_id"], "key": ["a"], "weight_column": ["product_click_users"], "value_column": ["pay_users"],
-                             "p_value": [0.01], "verdict": ["worse"]})
-    tree = split.drill(-400.0, ("变", "change"), split.session_levels(steps, columns, by, standing, {}, tuple(cells)))
-    assert tree[tree["kind"] == "part"]["label_en"].tolist()[-2:] == ["a", "s"] and tree["depth"].max() == 3
+    def side(pay):
+        return pd.DataFrame([(s, 1000.0, x, x * 50) for s, x in pay], columns=["source", *columns])
+    sides = side([("s", 64.0), ("t", 64.0)]), side([("s", 48.0), ("t", 64.0)])
+    steps = split.formula(*(part[columns].sum() for part in sides), columns, registry=reference.metrics()).assign(unusual=[False, True, False])
+    standing = pd.DataFrame({"dimension": ["source"], "key": ["s"], "weight_column": ["product_click_users"], "value_column": ["pay_users"], "p_value": [0.01], "verdict": ["worse"]})
+    by = {"source": split.by_slice(*sides, "source", columns)}
+    parts = sold[sold["session_id"] != "today"], sold[sold["session_id"] == "today"]
+    change = -16 * 50.0
+    tree = split.drill(change, ("变", "change"), split.session_levels(steps, columns, by, standing, {"a": "甲"}, parts))
+    leaves = tree[(tree["depth"] == 4) & (tree["kind"] == "part")]
+    assert set(leaves["label_en"]) >= {"minutes 5–10 of its explanation", "minutes 10–20 of its explanation"}
+    assert leaves.set_index("label_en").loc["minutes 5–10 of its explanation", "amount"] == pytest.approx(change / 2)
+    zh, en = (split.path_sentence(tree, lang) for lang in ("zh", "en"))
+    assert "→ s -¥800" in zh.replace("−", "-") and "甲" in zh and "甲" in en
+    assert en.endswith("It stops here: this is the last level.") or "under 3 %" in en or "left what is usual" in en
+    without = split.drill(change, ("变", "change"), split.session_levels(steps, columns, by, standing, {}))
+    assert without["depth"].max() == 2 and set(without["stop"]) == {"", "data"}
+
+
+def test_pairs_of_ordinary_sessions_say_how_rare_a_step_is():
+    columns = ["viewers", "pay_users", "paid_amount"]
+    sessions = pd.DataFrame([(1000.0, 50.0, 2500.0), (1100.0, 52.0, 2700.0), (900.0, 47.0, 2300.0), (1000.0, 0.0, 0.0)], columns=columns).assign(duration_seconds=3600.0)
+    today = pd.Series({"viewers": 1000.0, "pay_users": 20.0, "paid_amount": 1000.0})
+    before = split.baseline_session(sessions[:3], columns, 2.0)
+    steps = split.formula(before, today * 2, columns, registry=reference.metrics())
+    made = split.pairs_beyond(sessions, columns, steps, 2.0)
+    assert made["pairs"].tolist() == [3.0] * 3 and made["beyond"].iloc[1] == 0
+    for place in range(3):   # the same, one pair after the other
+        found = 0
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            rows = [sessions.loc[k, columns] * 2 for k in (one, other)]
+            found += abs(split.formula(*rows, columns, registry=reference.metrics())["contribution"].iloc[place]) >= abs(steps["contribution"].iloc[place])
+        assert made["beyond"].iloc[place] == found

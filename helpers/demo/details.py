@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from helpers.demo.simulate import World
 
 # How many of the last sessions have each table: a team keeps the fine records only for a while.
-RECENT = {"minutes": 10, "rundown": 10, "cues": 10, "audience": 10, "comments": 5, "service": 5, "videos": 36, "goals": 36}
+RECENT = {"minutes": 36, "rundown": 36, "cues": 36, "audience": 36, "comments": 5, "service": 5, "videos": 36, "goals": 36}
 FOLLOW_PROMPT_MINUTES = (30, 12)    # between prompts, before and since the action that worked
 ACTIVITY_MINUTES = (45, 25)         # between activities, before and since the action that did not
 

@@ -7,8 +7,18 @@ says through which step and where a change came, not why.
 """
 
 from helpers.split.diagnosis import CAUSES, Diagnosis, diagnose
-from helpers.split.dimensions import by_dimension, further, named_dimensions
-from helpers.split.drill import along, along_sentence, drill, drill_bars, indented, session_levels
+from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions
+from helpers.split.drill import (
+    along,
+    along_sentence,
+    drill,
+    drill_bars,
+    indented,
+    path_sentence,
+    session_levels,
+    short_of,
+    sold_lines,
+)
 from helpers.split.formula import (
     MAIN_STEPS,
     baseline_session,
@@ -18,6 +28,7 @@ from helpers.split.formula import (
     lines,
     merged,
     no_steps,
+    pairs_beyond,
     possible,
     sampling,
     spread_of,
@@ -32,6 +43,7 @@ from helpers.split.product import Interval, lmdi, lmdi_ratios, logarithmic_mean,
 from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
 from helpers.split.words import (
+    ARGUMENT_WORDS,
     DIMENSION_COLUMNS,
     LINE_WORDS,
     MIX_WORDS,
@@ -40,6 +52,7 @@ from helpers.split.words import (
     STANDING_COLUMNS,
     STANDING_WORDS,
     STEP_WORDS,
+    SUM_WORDS,
     TREE_WORDS,
     argument,
     ground,
@@ -60,6 +73,7 @@ from helpers.split.words import (
 )
 
 __all__ = [
+    "ARGUMENT_WORDS",
     "CAUSES",
     "DIMENSION_COLUMNS",
     "LINE_WORDS",
@@ -70,6 +84,7 @@ __all__ = [
     "STANDING_COLUMNS",
     "STANDING_WORDS",
     "STEP_WORDS",
+    "SUM_WORDS",
     "TREE_WORDS",
     "Diagnosis",
     "Interval",
@@ -81,6 +96,7 @@ __all__ = [
     "by_slice",
     "diagnose",
     "diagnose_session",
+    "dimension_sums",
     "drill",
     "drill_bars",
     "factors",
@@ -104,6 +120,8 @@ __all__ = [
     "named_slices",
     "named_states",
     "no_steps",
+    "pairs_beyond",
+    "path_sentence",
     "possible",
     "product_names",
     "reversal",
@@ -112,7 +130,9 @@ __all__ = [
     "sampling_interval",
     "session_levels",
     "shapley",
+    "short_of",
     "slice_totals",
+    "sold_lines",
     "spread_of",
     "standing_findings",
     "standings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -75,6 +76,8 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
     """`by_dimension` in words: dimension_zh, dimension_en, label_zh, label_en beside its columns."""
     terms = reference.terms()
     def term(value: str, place: int) -> str:
+        if re.fullmatch(r"\d{3}-\d{3}", value):  # a time slot
+            return "{}–{}{}".format(*map(int, value.split("-")), (" 分钟", " min")[place])
         for words in terms.values():
             if value in words:
                 return getattr(words[value], ("zh", "en")[place])
@@ -84,3 +87,10 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
         named[f"dimension_{lang}"] = [DIMENSIONS[name][place] if name in DIMENSIONS else f"{('人群', 'Audience')[place]} · {term(name.split(':')[1], place)}" for name in table["dimension"]]
         named[f"label_{lang}"] = [term(value, place) for value in table["slice"]]
     return named
+
+
+def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
+    """`named_dimensions` taken together: one row per dimension with dimension_zh, dimension_en, n, mix_effect, rate_effect, reversal."""
+    keys = ["dimension", "dimension_zh", "dimension_en"]
+    return table.groupby(keys, sort=False, as_index=False).agg(
+        n=("n", "first"), mix_effect=("mix_effect", "sum"), rate_effect=("rate_effect", "sum"), reversal=("reversal", "first")).drop(columns="dimension")

@@ -133,6 +133,20 @@ def usual_effects(
     return pd.DataFrame({"usual_lower": lower, "usual_upper": upper, "n": [edge.n for edge in bounds]})
 
 
+def pairs_beyond(sessions: pd.DataFrame, columns: Sequence[str], steps: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """How often two ordinary sessions differ by as much at a step as this one does from its baseline.
+
+    Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One row per step in order:
+    pairs (pairs with sales on both sides), beyond (those whose contribution is at least as large, whichever way).
+    """
+    size = hours * 3600 / sessions["duration_seconds"].to_numpy(float)
+    rows = [row[list(columns)].astype(float) * scale for (_, row), scale in zip(sessions.iterrows(), size, strict=True)]
+    both = [pair for pair in itertools.combinations(rows, 2) if min(side[columns[-1]] for side in pair) > 0]
+    effects = [lmdi(*undefined_as_unchanged(*(factors(side, columns) for side in pair))) for pair in both]
+    beyond = (np.abs(effects) >= steps["contribution"].abs().to_numpy()).sum(axis=0) if both else np.zeros(len(columns))
+    return pd.DataFrame({"pairs": float(len(both)), "beyond": beyond.astype(float)})
+
+
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
     assert len(steps) == len(usual)

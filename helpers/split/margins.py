@@ -8,6 +8,7 @@ source x product exist (`diagnosis.cells`), the same model has both factors.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats as distributions
+from scipy.special import logsumexp
 
 from helpers import text
 from helpers.split.diagnosis import CAUSES, Diagnosis
@@ -23,8 +25,10 @@ from helpers.split.slices import mix_and_rate
 
 # The chance of each false alarm; together a session like the others is called otherwise one time in ten at most. A changed
 # mix and a broken source are plain where they occur and lose nothing by a strict level; single products sell in dozens.
-LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.07, "product_click": 0.003, "overall": 0.025}
+LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.05, "product_click": 0.003, "overall": 0.03}
 SINGLE = 5              # one slice in five at most may have fallen for it to be a matter of single ones
+FALLS = (0.35, 0.5, 0.7)    # what is left of the odds of a slice that fell: the falls that are looked for
+SEARCHED = 60           # slices with the most expected events; no fall of a smaller one could be told from chance
 DRAWS = 1999
 SEED = 20261114
 LEAST_SESSIONS = 3
@@ -153,23 +157,39 @@ def _likeliest(counts: Floats, expected: Floats, most: int) -> tuple[Floats, Flo
     return np.where(inside < hoped, ratio, 0.0), order
 
 
+def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
+    """For each row of counts how much likelier it is that one slice or two fell than that none did (logarithm).
+
+    The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known which slices fell and
+    how far, the average finds more than the best set does (Neyman and Pearson), at the same rate of false alarms.
+    """
+    top = np.argsort(-expected, kind="stable")[:SEARCHED]
+    share, total, sizes = expected / expected.sum(), counts.sum(axis=-1, keepdims=True), []
+    for size in range(1, min(most, 2) + 1):
+        sets = np.array(list(itertools.combinations(top, size)))
+        inside, hoped = counts[:, sets].sum(axis=-1), share[sets].sum(axis=-1)
+        ratios = [inside * math.log(left) - total * np.log1p(-hoped * (1 - left)) for left in FALLS]
+        sizes.append(logsumexp(ratios, axis=(0, 2)) - math.log(len(FALLS) * len(sets)))
+    return logsumexp(sizes, axis=0) - math.log(len(sizes))
+
+
 def fallen(step: Step) -> Fallen:
-    """Whether single slices did worse beside the others than they usually do, searched over all sets of up to a fifth.
+    """Whether single slices did worse beside the others than they usually do, and the set of up to a fifth that fits best.
 
     The p-value counts how often a session without any such fault shows as clear a fall: its slices drawn from the model,
     with the variance beyond sampling and the uncertainty of the history, and searched in the same way.
     """
     rows = step.slices
-    trials, expected = rows["trials"].to_numpy(float), rows["expected"].to_numpy(float)
+    trials, expected, seen = (rows[name].to_numpy(float) for name in ("trials", "expected", "successes"))
     most = max(1, len(rows) // SINGLE)
     spread = np.sqrt(step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float))
-    score, order = _likeliest(rows["successes"].to_numpy(float)[None], expected, most)
+    score, order = _likeliest(seen[None], expected, most)
     rng = np.random.default_rng(SEED)
     noise = np.exp(rng.standard_normal((DRAWS, len(rows))) * spread - spread**2 / 2)
     drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(float)
-    chance = _likeliest(drawn, expected, most)[0].max(axis=-1)
-    best = int(score[0].argmax())
-    return Fallen(rows["slice"].iloc[order[0][: best + 1]].tolist(), float((1 + (chance >= score[0, best]).sum()) / (DRAWS + 1)))
+    best, chance = int(score[0].argmax()), _evidence(drawn, expected, most)
+    p_value = (1 + (chance >= _evidence(seen[None], expected, most)).sum()) / (DRAWS + 1)
+    return Fallen(rows["slice"].iloc[order[0][: best + 1]].tolist(), float(p_value))
 
 
 def _one_sided(value: float, past: pd.Series) -> float:
@@ -296,9 +316,12 @@ def diagnose_session(
     p_overall = overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
     traffic_says = [name for name, p in (("mix", p_mix), ("source", p_source)) if p <= LEVELS[name]]
     product_says = _p(told["product_pay"]) <= LEVELS["product"] or _p(told["product_click"]) <= LEVELS["product_click"]
+    # Where all fell alike some product always fell furthest: the surer of the two is named.
+    p_product = np.nan_to_num(_p(told["product_pay"]), nan=1.0)
+    alike = p_overall <= LEVELS["overall"] and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
     cause = "both" if traffic_says and product_says else (
-        min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "product" if product_says else
-        "overall" if p_overall <= LEVELS["overall"] else "cannot_tell")
+        min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "overall" if alike else
+        "product" if product_says else "cannot_tell")
     if found.mix is None and not any(told.values()):
         return Diagnosis("cannot_tell", *[np.nan] * 8, *CAUSES["cannot_tell"])
     said = _reasons(found, told, p_mix, p_source, p_overall, names or {})
@@ -318,10 +341,10 @@ def _reasons(
     if p_mix <= LEVELS["mix"]:
         mix = found.mix
         shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
-        points = [text.signed(mix.effect, "percent", lang, decimals=2) for lang in ("zh", "en")]
+        points = [text.signed(mix.effect, "points", lang) for lang in ("zh", "en")]
         source = text.plain(mix.source, 30)
-        made.append((f"来源结构使成交转化率变化 {points[0]}（百分点），影响最大的「{source}」占比由 {shares[0]} 到 {shares[1]}",
-                     f"the mix of sources moved room conversion by {points[1]} (points), most by {source}, whose share went from {shares[0]} to {shares[1]}"))
+        made.append((f"来源结构使成交转化率变化 {points[0]} 个百分点，影响最大的「{source}」占比由 {shares[0]} 到 {shares[1]}",
+                     f"the mix of sources moved room conversion by {points[1]} points, most by {source}, whose share went from {shares[0]} to {shares[1]}"))
     steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
     for dimension, zh, en in (("source", "其他来源", "the other sources"), ("product", "其他商品", "the other products")):
         for step, (step_zh, step_en) in steps.items():

@@ -78,7 +78,7 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
 
     One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
     or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), previous (the column it
-    is reached from; empty for the first), contribution. The
+    is reached from; empty for the first), contribution, ratio (the step after / before; missing where there is none). The
     contributions sum to the change of the whole exactly.
     """
     then, now = _aligned(before, after, slice, columns)
@@ -93,11 +93,12 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
             effects = lmdi(x0, x1)
             # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
-            parts = zip(columns, ["", *columns[:-1]], effects, strict=True) if closes else [(columns[-1], "", total)]
+            ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
+            parts = zip(columns, ["", *columns[:-1]], effects, ratios, strict=True) if closes else [(columns[-1], "", total, np.nan)]
             rows += [(name, kind, *part) for part in parts]
         elif kind != "absent":
-            rows.append((name, kind, kind, "", total))
-    made = pd.DataFrame(rows, columns=[slice, "state", "step", "previous", "contribution"]).astype({"contribution": float})
+            rows.append((name, kind, kind, "", total, np.nan))
+    made = pd.DataFrame(rows, columns=[slice, "state", "step", "previous", "contribution", "ratio"]).astype({"contribution": float, "ratio": float})
     order = made.groupby(slice)["contribution"].transform("sum")
     return made.assign(_order=order).sort_values("_order", kind="stable").drop(columns="_order").reset_index(drop=True)
 

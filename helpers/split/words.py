@@ -8,23 +8,25 @@ import numpy as np
 import pandas as pd
 
 from helpers import findings, reference, text
+from helpers.split.diagnosis import Diagnosis
+from helpers.split.drill import path_sentence
 from helpers.split.formula import AMOUNT, possible
 from helpers.split.slices import reversal, stands_out
 
 NOTEBOOK = "04_split"
 
-STATES = {"both": ("前后都有", "in both"), "new": ("新出现", "new"), "gone": ("消失", "gone")}
+STATES = {"both": (None, None), "new": ("新出现", "new"), "gone": ("消失", "gone")}
 STEP_WORDS = {
     "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("本场 ÷ 基准", "÷ baseline"),
                "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
-               "lower": ("平常的影响", "Usual effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "unusual": ("超出平常", "Unusual")},
+               "lower": ("平常的影响", "Usual effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "pairs": ("平常两场之间也差这么多", "Ordinary pairs that differ as much"), "unusual": ("超出平常", "Unusual")},
     "units": {"contribution": "money", "share": "percent", "lower": "money", "ratio": "ratio"},
 }
 MIX_WORDS = {
     "labels": {"state": ("状态", "State"), "share_before": ("基准占比", "Share, baseline"), "share_after": ("本场占比", "Share, this session"),
                "rate_before": ("基准比率", "Rate, baseline"), "rate_after": ("本场比率", "Rate, this session"),
-               "mix_effect": ("结构影响", "Mix effect"), "rate_effect": ("自身影响", "Own-rate effect")},
-    "units": {name: "percent" for name in ("share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect")},
+               "mix_effect": ("结构影响（百分点）", "Mix effect (points)"), "rate_effect": ("自身影响（百分点）", "Own-rate effect (points)")},
+    "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "points", "rate_effect": "points"},
 }
 LINE_NAMES = {"created": ("下单金额（含未支付）", "Created amount (unpaid inside)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
 LINE_WORDS = {
@@ -34,6 +36,10 @@ LINE_WORDS = {
 TREE_WORDS = {
     "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change")},
     "units": {"amount": "money", "share": "percent"},
+}
+SUM_WORDS = {
+    "labels": {**MIX_WORDS["labels"], "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分相反", "Whole against its parts")},
+    "units": {"mix_effect": "points", "rate_effect": "points", "n": "count"},
 }
 DIMENSION_COLUMNS = ["dimension_zh", "dimension_en", "label_zh", "label_en", "share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
 SLICE_COLUMNS = ["label_zh", "label_en", "state_zh", "state_en", "contribution", "step_zh", "step_en", "step_contribution"]
@@ -64,7 +70,7 @@ def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, c
 
 def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
     """The steps as they are read, each value in its own unit: label, was, now, ratio, contribution, share, lower, upper, unusual; chance,
-    what sampling alone leaves open, where `sampling` was added."""
+    what sampling alone leaves open, where `sampling` was added, and pairs, where `pairs_beyond` was."""
     return pd.DataFrame({
         "label": steps[f"label_{lang}"],
         **{name: [text.value(value, unit, lang, currency=currency) for value, unit in zip(steps[side], steps["unit"], strict=True)]
@@ -73,6 +79,7 @@ def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.Data
         "upper": steps["usual_upper"], "unusual": steps["unusual"],
         **({"chance": [text.interval(*edges, "money", lang, currency=currency) if np.isfinite(edges[0]) else "—"
                        for edges in zip(steps["sampling_lower"], steps["sampling_upper"], strict=True)]} if "sampling_lower" in steps else {}),
+        **({"pairs": [f"{beyond:.0f} / {pairs:.0f}" if pairs else "—" for beyond, pairs in zip(steps["beyond"], steps["pairs"], strict=True)]} if "pairs" in steps else {}),
     })
 
 
@@ -91,7 +98,7 @@ def reversals(table: pd.DataFrame) -> tuple[str, str]:
 
 
 def named_states(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its state in words: state_zh, state_en."""
+    """The table with its state in words where it is worth saying (new, gone): state_zh, state_en."""
     return table.assign(state_zh=[STATES[state][0] for state in table["state"]], state_en=[STATES[state][1] for state in table["state"]])
 
 
@@ -129,11 +136,11 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
     mix, own = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
     total, parts = mix + own, {}
     for lang in ("zh", "en"):
-        parts[lang] = [text.signed(value, "percent", lang, decimals=2) for value in (total, mix, own)]
+        parts[lang] = [text.signed(value, "points", lang) for value in (total, mix, own)]
     warn = ("整体与各部分方向相反：只看总数会得出错的结论。", " The whole and its parts moved in opposite ways: the total alone misleads.") if reversal(table) else ("", "")
     return (
-        f"{zh}共变化 {parts['zh'][0]}（百分点），其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
-        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} (points): mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
+        f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
+        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} points: mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
 
 
 def standings(
@@ -219,12 +226,20 @@ def standing_findings(
     return made
 
 
+def diagnosis_finding(diagnosis: Diagnosis) -> dict[str, object]:
+    """The answer of `diagnose_session` as one finding about the whole session."""
+    return findings.make(
+        notebook=NOTEBOOK, dimension="conversion", metric="room_conversion", slice="diagnosis",
+        verdict="cannot_tell" if diagnosis.cause == "cannot_tell" else "worse", sentence_zh=diagnosis.zh, sentence_en=diagnosis.en)
+
+
 def to_findings(
-    steps: pd.DataFrame, standing: pd.DataFrame, rows: Mapping[str, pd.DataFrame], *, registry: Mapping[str, reference.Metric],
-    currency: str = "CNY",
+    steps: pd.DataFrame, standing: pd.DataFrame, rows: Mapping[str, pd.DataFrame], diagnosis: Diagnosis, *,
+    registry: Mapping[str, reference.Metric], currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The split's findings: one row per step of the formula and per source or product off its usual standing."""
+    """The split's findings: the diagnosis, one row per step of the formula and per source or product off its usual standing."""
     return findings.frame([
+        diagnosis_finding(diagnosis),
         *step_findings(steps, registry=registry, currency=currency),
         *standing_findings(standing, rows, registry=registry, currency=currency),
     ])
@@ -237,37 +252,65 @@ def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
     return (sums[AMOUNT] / sums[value].where(sums[value] > 0)).fillna(whole).to_dict()
 
 
-def argument(
-    before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, slices: Sequence[tuple[str, str, pd.DataFrame]],
-    *, standing: pd.DataFrame | None = None, currency: str = "CNY",
-) -> tuple[str, str]:
-    """The whole split as one sentence in each language: what moved, by how much, through which step, and where.
+ARGUMENT_WORDS = {"labels": {"question": ("问题", "Question"), "sentence": ("回答", "Answer")}}
+QUESTIONS = {
+    "change": ("差多少？", "How much?"), "step": ("经由哪一步？", "Through which step?"), "place": ("落在哪里？", "Where?"),
+    "judgement": ("来的人变了，还是卖得不一样？", "Who came, or how it was sold?"), "certainty": ("有多确定？", "How sure is that?"),
+}
 
-    `slices` holds (Chinese noun, English noun, frame with label_zh, label_en, contribution): the split over sources, over
-    products; of each the slice that moved most in the direction of the whole is named. `standing` adds which of them did
-    worse than beside the others they usually do: that one is evidence, the rest is accounting.
+
+def argument(
+    before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, tree: pd.DataFrame, diagnosis: Diagnosis, basis, *,
+    standing: pd.DataFrame, currency: str = "CNY",
+) -> pd.DataFrame:
+    """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
+
+    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en. `steps` has the
+    usual effects (`with_usual`), `tree` is that of `drill`, `standing` that of `standings`, `basis` that of `compare.basis`.
     """
-    if steps.empty:
-        return ("没有可比场次，或支付金额为零，无法拆分。", "No comparable session, or no sale: nothing to split.")
-    before, after = before[columns[-1]], after[columns[-1]]
-    change = after - before
-    toward = steps["contribution"] * np.sign(change)
-    lead = steps.loc[toward.idxmax()]
-    surprising = bool(steps["unusual"].any()) if "unusual" in steps else False
-    zh = (f"同样时长下，支付金额由 {text.money(before, 'zh', currency)} 到 {text.money(after, 'zh', currency)}，"
-          f"{'增加' if change >= 0 else '减少'} {text.money(abs(change), 'zh', currency)}；同方向上影响最大的一步是{lead['label_zh']}（{text.signed(lead['contribution'], 'money', 'zh', currency=currency)}）")
-    en = (f"At equal length the paid amount went from {text.money(before, 'en', currency)} to {text.money(after, 'en', currency)}, "
-          f"{'up' if change >= 0 else 'down'} {text.money(abs(change), 'en', currency)}; the step that moved it most that way is {lead['label_en']} ({text.signed(lead['contribution'], 'money', 'en', currency=currency)})")
-    for noun_zh, noun_en, table in slices:
-        if table.empty or not (table["contribution"] * np.sign(change)).max() > 0:
-            continue
-        top = table.loc[(table["contribution"] * np.sign(change)).idxmax()]
-        zh += f"；{noun_zh}上最大的是「{text.plain(top['label_zh'], 30)}」（{text.signed(top['contribution'], 'money', 'zh', currency=currency)}）"
-        en += f"; among {noun_en} it is {text.plain(top['label_en'], 30)} ({text.signed(top['contribution'], 'money', 'en', currency=currency)})"
-    off = [] if standing is None else list(dict.fromkeys(text.plain(name, 30) for name in standing.loc[standing["verdict"] == "worse", "slice"]))
+    said = {"change": ground(before, after, columns, basis, currency)}
+    if len(steps):
+        change = float(after[columns[-1]] - before[columns[-1]])
+        said = {"change": _change(before[columns[-1]], after[columns[-1]], currency), "step": _main_step(steps, change, currency),
+                "place": (path_sentence(tree, "zh", currency), path_sentence(tree, "en", currency))}
+    said |= {"judgement": (diagnosis.zh, diagnosis.en), "certainty": _certainty(steps, standing, basis)}
+    rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
+    return pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
+
+
+def _change(before: float, after: float, currency: str) -> tuple[str, str]:
+    zh, en = ([text.money(abs(value), lang, currency) for value in (before, after, after - before)] for lang in ("zh", "en"))
+    share = f"（{text.signed(after / before - 1, 'percent', 'zh')}）" if before > 0 else ""
+    up = after >= before
+    return (f"同样时长下，支付金额由基准场的 {zh[0]} 到 {zh[1]}，{'增加' if up else '减少'} {zh[2]}{share}。",
+            f"At equal length the paid amount went from {en[0]} in the baseline to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.")
+
+
+def _main_step(steps: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
+    """The step that moved the amount most the way it went, and those that left what is usual."""
+    lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
+    unusual = steps[steps["unusual"]]
+    moved = [text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")]
+    usual = [text.interval(lead["usual_lower"], lead["usual_upper"], "money", lang, currency=currency) for lang in ("zh", "en")]
+    known = np.isfinite(lead["usual_lower"])
+    zh = f"同方向上影响最大的一步是{lead['label_zh']}（{moved[0]}{f'；一场普通的直播在 {usual[0]} 之间' if known else ''}）。"
+    en = f"The step that moved it most that way is {lead['label_en']} ({moved[1]}{f'; an ordinary session lies within {usual[1]}' if known else ''})."
+    if len(unusual):
+        return zh + f"超出平常的：{'、'.join(unusual['label_zh'])}。", en + f" Beyond the usual: {', '.join(unusual['label_en'])}."
+    return (zh + "各步都未超出场次间平常的波动。", en + " No step left what is usual between sessions.") if known else (zh, en)
+
+
+def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str, str]:
+    """What the answers rest on: the comparable sessions, what left the usual, and that a split is no cause."""
+    off = list(dict.fromkeys(text.plain(name, 30) for name in standing.loc[standing["verdict"] == "worse", "slice"]))
+    firm = bool(steps["unusual"].any()) if len(steps) else False
+    zh = f"依据是{basis.zh}的 {basis.n} 场可比场次" if basis.n else "没有可比场次"
+    en = f"This rests on {basis.n} comparable sessions ({basis.en})" if basis.n else "There is no comparable session"
+    few = basis.n and basis.strength != "strong"
+    zh, en = zh + ("（偏少）" if few else "") + "。", en + (", which is few" if few else "") + "."
     if off:
-        zh += f"。同场之中，{'、'.join(f'「{name}」' for name in off)}明显差于一贯的位置"
-        en += f". Within the session, {', '.join(off)} clearly fell short of the usual standing"
-    ends = ("。其中至少一步超出场次间平常的波动。", ". At least one step left what is usual between sessions.") if surprising else (
-        "。各步都未超出场次间平常的波动：这是账目，不是证据。", ". No step left what is usual between sessions: an account, not evidence.")
-    return zh + ends[0], en + ends[1]
+        zh += f"{'、'.join(f'「{name}」' for name in off)}明显差于它在同场中一贯的位置（多重比较已校正），这是证据；"
+        en += f" {', '.join(off)} clearly fell short of the usual standing within a session (corrected for multiple tests): that is evidence."
+    zh += "整场的变化超出了平常的波动，也是证据。" if firm else "整场各步的变化在平常波动之内，只是账目。"
+    en += " The steps of the whole left what is usual, which is evidence too." if firm else " The steps of the whole stayed within the usual: an account only."
+    return zh + "拆分说明变化经由哪里，不说明原因。", en + " A split says where a change came through, not why."
