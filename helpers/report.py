@@ -26,6 +26,7 @@ from helpers.gate import GateError
 __all__ = ["GateError", "Shown", "figure", "index", "index_row", "notes", "publish", "sentence", "setup", "table"]
 
 MOST_MARKS = 2000
+LONGEST = 700           # characters of a sentence
 WIDE = 10.0  # a share whose interval reaches beyond 1000 % is not shown in numbers
 SHORT = 6  # characters of a cell that is not broken into lines
 KINDS = {"rate": "percent", "users": "users", "times": "times", "count": "count", "money": "money", "ratio": "ratio",
@@ -126,7 +127,7 @@ def sentence(
     zh: str, en: str, *, lang: str, level: Literal["note", "good", "bad", "warn"] = "note", finding: str | None = None,
 ) -> Shown:
     """A sentence set off from the text, its colour and sign by level; `finding` is the id of the finding it says."""
-    words = gate.masked(text.plain(text.choose(lang, zh, en), 600))
+    words = gate.masked(text.plain(text.choose(lang, zh, en), LONGEST))
     sign, colour = SAID[level]
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
@@ -298,7 +299,7 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
     term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
     sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
-    shown = text.plain(value, 200)
+    shown = text.plain(value, LONGEST if name == "sentence" else 200)
     # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
     said = text.label(term, lang) if term else shown if known and known.kind == "id" else gate.masked(shown)
     return Cell(f"{sign} {said}".strip(), style=style)
