@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import NamedTuple
 
+import pandas as pd
 from nbformat import NotebookNode
 
+from helpers import privacy
 from helpers.store import SENTINEL
 
 VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
@@ -18,9 +20,7 @@ OUTSIDE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|ftp|file|ws|w
 OUTSIDE_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:|#)", re.IGNORECASE)
 REQUESTING = frozenset(["src", "srcset", "href", "xlink:href", "poster", "data", "action", "formaction", "background", "cite", "manifest", "ping"])
 SPOKEN = ("alt", "title", "aria-label")
-E_MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")  # 主播@小美.live is none
-PHONE = re.compile(r"(?<![\d.,¥$])(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?![\d,]|\.\d)")
-ID_CARD = re.compile(r"(?<!\d)([1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])")
+HEADINGS = ("h1", "h2", "h3", "h4", "summary", "caption", "figcaption")
 
 
 class GateError(RuntimeError):
@@ -28,7 +28,7 @@ class GateError(RuntimeError):
 
 
 class Seen(NamedTuple):
-    """What a page holds: texts a reader meets, addresses it would ask for, outputs with content, styles, scripts, ids, links."""
+    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links."""
 
     texts: list[str]
     outside: list[str]
@@ -39,12 +39,17 @@ class Seen(NamedTuple):
     ids: list[str]
     links: list[str]
     policy: str
+    places: list[str]
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.texts: list[str] = []
+        self.places: list[str] = []
+        self.heading = ""
+        self.row, self.column = 0, 0
+        self.heads: list[str] = []
         self.outside: list[str] = []
         self.held: dict[str, list[str]] = {"style": [], "script": []}
         self.ids: list[str] = []
@@ -55,7 +60,9 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        self.texts += [given[name] for name in SPOKEN if given.get(name)]
+        self._in_table(tag)
+        for name in SPOKEN:
+            self._say(given.get(name, ""))
         self.outside += [f"<{tag} {name}={value[:60]}>" for name, value in given.items() if name in REQUESTING and OUTSIDE.search(value)]
         self.outside += [f"<{tag} style={given['style'][:60]}>" for _ in (0,) if OUTSIDE_STYLE.search(given.get("style", ""))]
         self.ids += [given["id"]] if "id" in given else []
@@ -81,8 +88,28 @@ class _Reader(HTMLParser):
         if inside in self.held:
             self.held[inside][-1] += data
         elif data.strip():
-            self.texts.append(data)
+            if inside in HEADINGS:
+                self.heading = data.strip()
+            elif inside == "th" and self.row <= 1:
+                self.heads.append(data.strip())
+            self._say(data)
             self._fill()
+
+    def _in_table(self, tag: str) -> None:
+        if tag == "table":
+            self.row, self.heads = 0, []
+        elif tag == "tr":
+            self.row, self.column = self.row + 1, 0
+        elif tag in ("td", "th"):
+            self.column += 1
+
+    def _say(self, words: str) -> None:
+        """Keep words with their place: below which heading, and in a table in which row and column."""
+        if words.strip():
+            named = self.heads[self.column - 1 : self.column] or [str(self.column)]
+            cell = f", row {self.row - 1}, column {privacy.hide(named[0])}" if any(name == "td" for name, _ in self.open) else ""
+            self.texts.append(words)
+            self.places.append(f"below “{privacy.hide(self.heading)}”{cell}" if self.heading else cell.removeprefix(", "))
 
     def _fill(self) -> None:
         if any(is_output for _, is_output in self.open):
@@ -95,7 +122,7 @@ def read(page: str) -> Seen:
     reader.feed(page)
     reader.close()
     return Seen(reader.texts, reader.outside, sum(reader.outputs), len(reader.outputs) - sum(reader.outputs),
-                reader.held["style"], reader.held["script"], reader.ids, reader.links, reader.policy)
+                reader.held["style"], reader.held["script"], reader.ids, reader.links, reader.policy, reader.places)
 
 
 def shown_outputs(notebook: NotebookNode, dropped_tags: Collection[str] = ()) -> int:
@@ -116,30 +143,31 @@ def notebook_failures(notebooks: Mapping[str, NotebookNode]) -> Iterator[str]:
             yield f"{name}: did not reach its end (no {SENTINEL} output)"
 
 
-def personal_data(texts: list[str], known_ids: Collection[str] = ()) -> Iterator[str]:
-    """Mainland phone numbers, identity card numbers (with a right check digit) and e-mail addresses, masked.
+def personal_data(texts: Sequence[str], known_ids: Collection[str] = (), places: Sequence[str] = ()) -> Iterator[str]:
+    """What `privacy` finds in texts, as its kind and place (`places`, one a text, else the text's number); never the value.
 
     `known_ids` are numbers that are known to be something else, such as a product's id.
     """
-    for words in texts:
-        for kind, pattern in (("phone number", PHONE), ("identity card number", ID_CARD), ("e-mail address", E_MAIL)):
-            for match in pattern.finditer(words):
-                number = match.group(match.lastindex or 0)
-                if number not in known_ids and (pattern is not ID_CARD or _checks(number)):
-                    yield f"{kind} {number[:3]}… in {words.strip()[:12].replace(number, '…')!r}"
+    for number, words in enumerate(texts):
+        for hit in privacy.find(words):
+            if words[hit.start : hit.end] not in known_ids:
+                where = places[number] if places and places[number] else f"text {number + 1}"
+                yield f"a {hit.kind} {where}"
+
+
+def stored_failures(found: pd.DataFrame) -> Iterator[str]:
+    """What the scan of the clean store found (`store.scan`): one sentence per table and column, with the first row."""
+    for (table, column, kind), rows in found.groupby(["table", "column", "kind"], sort=False) if len(found) else ():
+        first = rows.iloc[0]
+        sheet = f" [{first['sheet']}]" if isinstance(first["sheet"], str) and first["sheet"] else ""
+        origin = f"{first['file']}{sheet} row {first['row']:.0f}" if isinstance(first["file"], str) else f"row {first['row']:.0f}"
+        yield (f"clean/{table}, column {column}: a {kind} ({len(rows)} rows, the first from {privacy.hide(origin)}); name the column under "
+               "`personal` in the export's mapping, or take the value out of the raw file")
 
 
 def masked(words: str) -> str:
     """Words as a page may show them: what `personal_data` would find in them is replaced by `***`."""
-    for pattern in (PHONE, ID_CARD, E_MAIL):
-        words = pattern.sub(lambda match: "***" if match.re is not ID_CARD or _checks(match.group(1)) else match.group(), words)
-    return words
-
-
-def _checks(number: str) -> bool:
-    """Whether the last digit of an identity card number is the right one (GB 11643, ISO 7064 MOD 11-2)."""
-    total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(number[:17]))
-    return number[17].upper() == "10X98765432"[total % 11]
+    return privacy.hide(words)
 
 
 def page_failures(page: str, *, expected_outputs: int, known_ids: Collection[str] = ()) -> Iterator[str]:
@@ -149,7 +177,7 @@ def page_failures(page: str, *, expected_outputs: int, known_ids: Collection[str
     yield from (f"external request in a style: {match.group()}" for style in seen.styles for match in OUTSIDE_STYLE.finditer(style))
     if seen.outputs != expected_outputs:
         yield f"the notebooks hold {expected_outputs} outputs, the page shows {seen.outputs} ({seen.empty_outputs} empty)"
-    yield from (f"personal data: {found}" for found in personal_data(seen.texts, known_ids))
+    yield from (f"personal data: {found}" for found in personal_data(seen.texts, known_ids, seen.places))
     for kind, contents in (("script", seen.scripts), ("style", seen.styles)):
         yield from (f"a {kind} that the page's policy does not name" for content in contents if digest(content) not in seen.policy)
     yield from (f"two elements with the id {name}" for name in sorted({name for name in seen.ids if seen.ids.count(name) > 1}))
@@ -163,9 +191,22 @@ def digest(content: str) -> str:
 
 def check(
     page: str, notebooks: Mapping[str, NotebookNode], *, dropped_tags: Collection[str] = (), known_ids: Collection[str] = (),
+    stored: pd.DataFrame | None = None, results: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Raise `GateError` naming all that is wrong with a page made from the executed notebooks; else return."""
+    """Raise `GateError` naming all that is wrong with a page made from the executed notebooks; else return.
+
+    `stored` is what the scan of the clean store found, `results` the tables that are published beside the page.
+    """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
-    failures = [*notebook_failures(notebooks), *page_failures(page, expected_outputs=expected, known_ids=known_ids)]
+    failures = [*notebook_failures(notebooks), *page_failures(page, expected_outputs=expected, known_ids=known_ids),
+                *(stored_failures(stored) if stored is not None else ()), *result_failures(results or {}, known_ids)]
     if failures:
         raise GateError("not published: " + "; ".join(failures[:12]) + (f"; and {len(failures) - 12} more" if len(failures) > 12 else ""))
+
+
+def result_failures(results: Mapping[str, pd.DataFrame], known_ids: Collection[str] = ()) -> Iterator[str]:
+    """Personal data in the result tables of a review, as table, column and row."""
+    for name, frame in results.items():
+        plain = frame.mask(frame.isin(list(known_ids))) if known_ids else frame
+        for row in privacy.in_frame(plain, ids=frozenset(column for column in frame if str(column).endswith("id"))).itertuples():
+            yield f"personal data: a {row.kind} in the result {name}, column {row.column}, row {row.row + 1}"

@@ -354,10 +354,16 @@ def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[st
     results = {name: _masked(frame) for name, frame in {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}.items()}
     first = summary.make(review.session, results, lang=review.lang, registry=review.registry, currency=review.currency)
     made = page.build(read, first=first, lang=review.lang, registry=review.registry, as_of=review.as_of, versions=versions or {})
-    gate.check(made, read, dropped_tags=page.dropped_tags(review.lang), known_ids=_known_ids(review))
+    gate.check(made, read, dropped_tags=page.dropped_tags(review.lang), known_ids=_known_ids(review),
+               stored=review.everything("personal"), results=_saved(review))
     with store.replacing(review.out_dir / "review.html") as path:
         path.write_text(made, encoding="utf-8")
     return review.out_dir / "review.html"
+
+
+def _saved(review: store.Review) -> dict[str, pd.DataFrame]:
+    """Every result table that lies beside the page, by name."""
+    return {path.stem: review.result(path.stem) for path in sorted((review.out_dir / "results").glob("*.parquet"))}
 
 
 def _masked(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import filelock
@@ -26,12 +26,12 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from helpers import attribution, demo, findings, reference, schema, sources, text
+from helpers import attribution, demo, findings, privacy, reference, schema, sources, text
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
-LEDGERS = ("files", "aside", "attribution")
+LEDGERS = ("files", "aside", "attribution", "personal")
 SENTINEL = "application/vnd.fupan.section+json"
 RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
 
@@ -147,7 +147,7 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-READS = ("sources", "schema.py", "reference.py", "attribution.py", "store.py")
+READS = ("sources", "privacy.py", "schema.py", "reference.py", "attribution.py", "store.py")
 READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml", "metrics.yml")
 
 
@@ -287,9 +287,34 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
         "aside": pd.concat([pd.read_parquet(folder / "aside.parquet") for folder in readings], ignore_index=True),
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
+    ledgers["personal"] = scan({**merged, "files": files, "aside": ledgers["aside"]})
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:
             frame.to_parquet(path, index=False)
+
+
+def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Personal data left in clean tables: one row per cell, with table, column, kind, file, sheet and row; never the value.
+
+    Empty where all is well. What stands here stops every report (`gate.check`). Names have no form and are not found: their
+    columns are dropped on reading.
+    """
+    parts = [_scanned(name, frame) for name, frame in tables.items() if len(frame)]
+    columns = {"table": "str", "column": "str", "kind": "str", "file": "str", "sheet": "str", "row": "float64"}
+    return pd.concat([pd.DataFrame(columns=list(columns)), *parts], ignore_index=True).astype(columns)
+
+
+def _scanned(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    known = reference.tables()[table].columns
+    ids = {name for name, column in known.items() if column.kind == "id"}
+    keys = {name for name in ids if name.endswith("_key")}
+    found = privacy.in_frame(frame[[name for name in frame if name in known]], ids=frozenset(ids - keys), keys=frozenset(keys))
+    rows = frame.iloc[found["row"].astype("int64")].reset_index(drop=True)
+    from_ledger = table in LEDGERS
+    origin = {name: rows.get(trace)
+              for name, trace in (("file", "file" if from_ledger else "source_file"), ("sheet", "sheet" if from_ledger else "source_sheet"))}
+    number = rows.get("row" if from_ledger else "source_row", found["row"] + 1)
+    return found.drop(columns="row").assign(table=table, **origin, row=number)
 
 
 def _metric_names(workspace: Workspace) -> dict[str, str]:

@@ -429,7 +429,7 @@ def review_in(folder, lang="zh"):
     empty = pd.DataFrame({"product_id": pd.Series(dtype=str), "sku_id": pd.Series(dtype=str)})
     return SimpleNamespace(
         out_dir=folder, lang=lang, registry=REGISTRY, currency="CNY", session=session(), as_of=pd.Timestamp("2026-11-12 09:00"),
-        result=lambda name: kept.get(name, pd.DataFrame()), findings=lambda: kept["findings"], everything=lambda name: empty, table=lambda name: empty,
+        result=lambda name: kept.get(name, pd.DataFrame()), findings=lambda: kept["findings"], everything=lambda name: store.scan({}) if name == "personal" else empty, table=lambda name: empty,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from helpers import privacy
 from helpers.sources.recognise import normal
 
 DayOrder = Literal["day", "month", "mixed", "open"]
@@ -135,8 +136,8 @@ def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
 
 
 def masked(found: pd.Series) -> pd.Series:
-    """Text with phone numbers, identity numbers and e-mail addresses replaced by `***`."""
-    risky = found.str.contains(r"[0-9０-９]{5}|\d[\d \-.]{6,}\d|@", regex=True, na=False)
+    """Text with phone numbers, identity numbers, e-mail and postal addresses replaced by `***`."""
+    risky = found.str.contains(r"[0-9０-９]{5}|[0-9][0-9 ().-]{6,}[0-9]|[@＠]|[号弄栋幢座单元室组]|Jl|Jalan|RW", regex=True, na=False)
     if not risky.any():
         return found
     return found.mask(risky, found[risky].map(mask_text).astype("str"))
@@ -152,8 +153,8 @@ _PERSONAL = re.compile(
 
 
 def mask_text(value: str) -> str:
-    """One text with phone numbers, identity numbers and e-mail addresses replaced by `***`."""
-    return _PERSONAL.sub("***", value)
+    """One text with phone numbers, identity numbers, e-mail and postal addresses replaced by `***`, wider than they are searched for."""
+    return privacy.hide(_PERSONAL.sub("***", value))
 
 
 @_each_once

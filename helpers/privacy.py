@@ -1,0 +1,113 @@
+"""Personal data in text: phone numbers, identity numbers, e-mail and postal addresses, found by their form and hidden.
+
+The rules are exact rather than wide, as a finding stops a report: an identity number needs its check digit, a postal
+address a place, a road and a number. Names and nicknames have no form; they are dropped with their columns on reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+_WIDE = {ord("０") + digit: str(digit) for digit in range(10)} | {ord("＋"): "+", ord("＠"): "@", ord("－"): "-"}
+_MOBILE = re.compile(r"(?<![\d¥$])(?<!\d\.)(?:\+?86[ -]?|\(\+?86\)[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d|,\d{3}(?!\d)|\.\d)")
+_LANDLINE = re.compile(r"(?<![\w-])(?:\(0\d{2,3}\) ?|0(?:10|2\d|[3-9]\d{2})[ -])\d{3,4}[ -]?\d{4}(?![\d-])")
+_CODES = "852|853|886|62|66|84|60|63|65|44|49|33|34|39|81|82|61|971|966|55|52|1"  # countries that the shops sell to
+_ABROAD = re.compile(rf"(?<![\w+])\(?\+(?:{_CODES})\)?[ -]?\(?\d(?:[ -]?\)?[ -]?\d){{6,11}}(?![\d,*]|\.\d)")
+_INDONESIA = re.compile(r"(?<![\w.-])08(?:1[1-9]|2[1-3]|3[1238]|5[1235-9]|7[78]|8[1-9]|9[5-9])(?:[ -]?\d){7,9}(?![\d*]|\.\d)")
+_IDENTITY = re.compile(r"(?<!\d)((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91)\d{4}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])")
+_E_MAIL = re.compile(r"(?<![A-Za-z0-9.])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?!(?:png|jpe?g|gif|webp|svg|mp4)\b)[A-Za-z]{2,}")  # 主播@小美.live is none
+_SAID = re.compile(r"(?:^|[^A-Za-z])(?:tel|phone|mobile|call|no|to|at|is|hp|wa|whatsapp|wechat|wx|vx|v|q|qq|t|m)$", re.IGNORECASE)
+
+_HAN, _GAP = "[\u4e00-\u9fff]", r"[^，。；;、|\"\n{}\[\]]"
+_PROVINCES = "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+_PLACE = rf"(?:(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,7}}(?:省|市|自治州|盟))"
+_DISTRICT = rf"{_HAN}{{1,9}}(?:市|区|县|旗|镇|乡|街道)"
+_ROAD = rf"{_HAN}{{1,12}}(?:路|街|大道|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)"
+_HOUSE = r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![\u8272\u94fe\u6b3e\u54c1\u4e3b\u673a\u9ea6\u7801\u73ed])"
+_DOOR = r"\d{1,5} ?(?:号楼|栋|幢|座|单元|室)"
+_ADDRESS = re.compile(rf"{_PLACE}{_GAP}{{0,6}}?{_DISTRICT}{_GAP}{{0,12}}?{_ROAD}{_GAP}{{0,8}}?{_HOUSE}"
+                      rf"|(?:{_PLACE}|{_DISTRICT}){_GAP}{{0,12}}?{_ROAD}{_GAP}{{0,8}}?{_HOUSE}{_GAP}{{0,6}}?{_DOOR}"
+                      rf"|{_HAN}{{2,12}}(?:小区|花园|家园|公寓|苑|大厦){_GAP}{{0,6}}?\d{{1,4}} ?(?:栋|幢|号楼|座){_GAP}{{0,4}}?\d{{1,4}} ?(?:单元|室|号)")
+_STREET = re.compile(r"\b(?:Jl\.?|Jalan) ?[A-Z][\w .']{2,40}?,? ?No\.? ?\d+|\bRT[ .]?\d{1,3} ?/ ?RW[ .]?\d{1,3}\b")
+
+_LIKELY = re.compile(r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄村里区园寓苑厦场]|Jl|Jalan|RW")
+_IN_IDS = r"[@＠路街村园寓苑厦场]|Jl|Jalan|RW"
+NOT_HASHED = "id that is not hashed"
+
+
+class Hit(NamedTuple):
+    """One find: what it is, and where in the text it begins and ends."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def _checks(number: str) -> bool:
+    """Whether the last digit of an identity number is the right one (GB 11643, ISO 7064 MOD 11-2)."""
+    total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(number[:17]))
+    return number[17].upper() == "10X98765432"[total % 11]
+
+
+def _is_mobile(words: str, match: re.Match[str]) -> bool:
+    """A number inside a code of letters and digits is none, unless the letters say whose it is (wx13…, tel13…)."""
+    before, after = words[: match.start()], words[match.end() : match.end() + 1]
+    lettered = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
+    return not (after.isascii() and (after.isalpha() or after == "_")) and (not lettered or bool(_SAID.search(before[-12:])))
+
+
+_RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] | None], ...] = (
+    ("e-mail address", _E_MAIL, None),
+    ("identity card number", _IDENTITY, lambda words, match: _checks(match[1])),
+    ("phone number", _MOBILE, _is_mobile), ("phone number", _LANDLINE, None), ("phone number", _ABROAD, None), ("phone number", _INDONESIA, None),
+    ("postal address", _ADDRESS, None), ("postal address", _STREET, None),
+)
+
+
+def find(words: str) -> list[Hit]:
+    """Personal data in one text: kind (phone number, identity card number, e-mail address, postal address) and place."""
+    if not _LIKELY.search(words):
+        return []
+    plain = words.translate(_WIDE)
+    return sorted(
+        {Hit(kind, match.start(1) if match.re.groups else match.start(), match.end()) for kind, pattern, fits in _RULES
+         for match in pattern.finditer(plain) if fits is None or fits(plain, match)},
+        key=lambda hit: (hit.start, hit.end),
+    )
+
+
+def hide(words: str) -> str:
+    """The text with all that `find` finds in it replaced by `***`."""
+    for hit in reversed(find(words)):
+        words = f"{words[: hit.start]}***{words[hit.end :]}"
+    return words
+
+
+def in_frame(frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()) -> pd.DataFrame:
+    """Cells of text columns that hold personal data: one row per cell, with row (position, from 0), column and kind; no values.
+
+    Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of `keys` everything that is no
+    keyed hash (16 hex digits) is a find. Each different text is looked at once.
+    """
+    found = [_in_column(frame[name], name, is_id=name in ids, is_key=name in keys) for name in frame.select_dtypes(["str", "object"])]
+    return pd.concat([pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found], ignore_index=True)
+
+
+def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.DataFrame:
+    cells = cells.reset_index(drop=True).dropna().astype("str")
+    if is_key:
+        hit = cells[~cells.str.fullmatch("[0-9a-f]{16}")].map(lambda words: NOT_HASHED)
+    else:
+        different = cells if is_id else cells.drop_duplicates()  # ids hardly repeat
+        likely = different[different.str.contains(_IN_IDS if is_id else _LIKELY.pattern, regex=True)].unique()
+        kinds = {words: kind for words in likely if (kind := _first_kind(words, is_id=is_id))}
+        hit = cells[cells.isin(list(kinds))].map(kinds) if kinds else cells.iloc[:0]
+    return pd.DataFrame({"row": hit.index, "column": name, "kind": hit.to_numpy()}, dtype="object")
+
+
+def _first_kind(words: str, *, is_id: bool) -> str | None:
+    return next((hit.kind for hit in find(words) if not is_id or hit.kind in ("e-mail address", "postal address")), None)
