@@ -7,7 +7,7 @@ address a place, a road and a number. Names and nicknames have no form; they are
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pandas as pd
@@ -22,16 +22,16 @@ _IDENTITY = re.compile(r"(?<!\d)((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71
 _E_MAIL = re.compile(r"(?<![A-Za-z0-9.])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?!(?:png|jpe?g|gif|webp|svg|mp4)\b)[A-Za-z]{2,}")  # 主播@小美.live is none
 _SAID = re.compile(r"(?:^|[^A-Za-z])(?:tel|phone|mobile|call|no|to|at|is|hp|wa|whatsapp|wechat|wx|vx|v|q|qq|t|m)$", re.IGNORECASE)
 
-_HAN, _GAP = "[\u4e00-\u9fff]", r"[^，。；;、|\"\n{}\[\]]"
 _PROVINCES = "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
-_PLACE = rf"(?:(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,7}}(?:省|市|自治州|盟))"
-_DISTRICT = rf"{_HAN}{{1,9}}(?:市|区|县|旗|镇|乡|街道)"
-_ROAD = rf"{_HAN}{{1,12}}(?:路|街|大道|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)"
-_HOUSE = r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![\u8272\u94fe\u6b3e\u54c1\u4e3b\u673a\u9ea6\u7801\u73ed])"
-_DOOR = r"\d{1,5} ?(?:号楼|栋|幢|座|单元|室)"
-_ADDRESS = re.compile(rf"{_PLACE}{_GAP}{{0,6}}?{_DISTRICT}{_GAP}{{0,12}}?{_ROAD}{_GAP}{{0,8}}?{_HOUSE}"
-                      rf"|(?:{_PLACE}|{_DISTRICT}){_GAP}{{0,12}}?{_ROAD}{_GAP}{{0,8}}?{_HOUSE}{_GAP}{{0,6}}?{_DOOR}"
-                      rf"|{_HAN}{{2,12}}(?:小区|花园|家园|公寓|苑|大厦){_GAP}{{0,6}}?\d{{1,4}} ?(?:栋|幢|号楼|座){_GAP}{{0,4}}?\d{{1,4}} ?(?:单元|室|号)")
+_HAN = "[\u4e00-\u9fff]"
+_PLACE = re.compile(rf"(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,4}}(?:省|(?<![城都超门上夜股])市|自治州|盟)")
+_DISTRICT = re.compile(rf"{_HAN}{{1,4}}(?:(?<![城都超门上夜股])市|(?<![小社专地景分校片市])区|县|旗|镇|乡|街道)")
+_ROAD = re.compile(rf"{_HAN}(?:路|街|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)[^，。；;、|\"\n{{}}\[\]]{{0,8}}$")
+_ESTATE = re.compile(rf"{_HAN}{{2,6}}(?:小区|花园|家园|公寓|苑|大厦).{{0,4}}$")
+_HOUSE = re.compile(r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![色链款品主机麦码班])")
+_DOOR = re.compile(r".{0,6}?\d{1,5} ?(?:号楼|栋|幢|座|单元|室|号)")
+_ENDS = re.compile(r"[，。；;、|\"\n{}\[\]]")
+_BEFORE = 48  # characters before a house number in which its road, district and place stand
 _STREET = re.compile(r"\b(?:Jl\.?|Jalan) ?[A-Z][\w .']{2,40}?,? ?No\.? ?\d+|\bRT[ .]?\d{1,3} ?/ ?RW[ .]?\d{1,3}\b")
 
 _LIKELY = re.compile(r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄村里区园寓苑厦场]|Jl|Jalan|RW")
@@ -64,8 +64,34 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
     ("e-mail address", _E_MAIL, None),
     ("identity card number", _IDENTITY, lambda words, match: _checks(match[1])),
     ("phone number", _MOBILE, _is_mobile), ("phone number", _LANDLINE, None), ("phone number", _ABROAD, None), ("phone number", _INDONESIA, None),
-    ("postal address", _ADDRESS, None), ("postal address", _STREET, None),
+    ("postal address", _STREET, None),
 )
+
+
+def _addresses(words: str) -> Iterator[Hit]:
+    """Postal addresses: a house number behind a road behind two levels of place, or behind one level and before a door."""
+    end = 0
+    for house in _HOUSE.finditer(words):
+        if house.start() < end:
+            continue
+        start = max(house.start() - _BEFORE, end)
+        start = max([start, *(start + mark.end() for mark in _ENDS.finditer(words[start : house.start()]))])
+        before = words[start : house.start()]
+        road, door = _ROAD.search(before), _DOOR.match(words, house.end())
+        estate = _ESTATE.search(before) if door else None
+        begins = _place(before[: road.start() + 1], with_door=bool(door)) if road else None
+        if begins is not None or estate:
+            end = (door or house).end()
+            yield Hit("postal address", start + (begins if begins is not None else estate.start()), end)
+
+
+def _place(before: str, *, with_door: bool) -> int | None:
+    """Where the place begins that the words before a road name; None where they name none, or too little of one."""
+    place = _PLACE.search(before)
+    if place and _DISTRICT.search(before, place.end()):
+        return place.start()
+    one = place or _DISTRICT.search(before)
+    return one.start() if one and with_door else None
 
 
 def find(words: str) -> list[Hit]:
@@ -73,18 +99,20 @@ def find(words: str) -> list[Hit]:
     if not _LIKELY.search(words):
         return []
     plain = words.translate(_WIDE)
-    return sorted(
-        {Hit(kind, match.start(1) if match.re.groups else match.start(), match.end()) for kind, pattern, fits in _RULES
-         for match in pattern.finditer(plain) if fits is None or fits(plain, match)},
-        key=lambda hit: (hit.start, hit.end),
+    formed = (
+        Hit(kind, match.start(1) if match.re.groups else match.start(), match.end()) for kind, pattern, fits in _RULES
+        for match in pattern.finditer(plain) if fits is None or fits(plain, match)
     )
+    return sorted({*formed, *_addresses(plain)}, key=lambda hit: (hit.start, hit.end))
 
 
 def hide(words: str) -> str:
     """The text with all that `find` finds in it replaced by `***`."""
-    for hit in reversed(find(words)):
-        words = f"{words[: hit.start]}***{words[hit.end :]}"
-    return words
+    kept, end = [], 0
+    for hit in find(words):
+        kept += [words[end : hit.start], "***"] if hit.start >= end else []
+        end = max(end, hit.end)
+    return "".join([*kept, words[end:]])
 
 
 def in_frame(frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import reference, schema, sources
-from helpers.sources import read
+from helpers.sources import limits, read
 
 KEY = b"k" * 32
 CHINA = "Asia/Shanghai"
@@ -430,7 +430,7 @@ def test_a_zip_of_exports_with_a_gbk_name(tmp_path):
 
 
 def test_a_zip_bomb_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "MAX_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1000)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.csv", b"0" * 10_000)

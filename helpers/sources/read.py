@@ -11,7 +11,9 @@ import io
 import itertools
 import re
 import statistics
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -23,8 +25,8 @@ import pyarrow as pa
 import pyarrow.csv
 import python_calamine
 
-MAX_MEMBERS = 500
-MAX_BYTES = 2_000_000_000
+from helpers.sources import limits
+
 EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LINES = 200
 _HEAD = 1 << 18
@@ -57,6 +59,21 @@ class UnreadableError(ValueError):
     """The bytes are not what they should be; the message says what was found and what was expected."""
 
 
+@contextlib.contextmanager
+def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """The archive of these bytes, its limits checked. Raises `UnreadableError` where it is damaged or beyond them."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            limits.check_members(archive)
+            yield archive
+    except limits.LimitError as error:
+        raise UnreadableError(str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError, OSError, struct.error) as error:
+        if isinstance(error, UnreadableError):
+            raise
+        raise UnreadableError(f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}") from error
+
+
 def open_file(path: str | Path) -> RawFile:
     """The sheets of a file, and a problem for each part that cannot be read; never raises for what the file holds."""
     path = Path(path)
@@ -78,7 +95,7 @@ def _open(content: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, st
         if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
             return _workbook(content), []
         return [Sheet("", text_grid(content))], []
-    except UnreadableError as error:
+    except (UnreadableError, limits.LimitError) as error:
         return [], [("", f"{name}: {error}")]
 
 
@@ -88,15 +105,12 @@ def _head(content: BinaryIO, size: int) -> bytes:
 
 
 def _is_workbook(content: BinaryIO) -> bool:
-    try:
-        with zipfile.ZipFile(content) as archive:
-            names = {PurePosixPath(member.filename).name for member in archive.infolist()}
-            size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise UnreadableError(f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}") from error
-    if size > MAX_BYTES:
-        raise UnreadableError(f"unpacks to {size:,} bytes; expected at most {MAX_BYTES:,}")
-    return bool(names & {"[Content_Types].xml", "mimetype"})
+    with _archive(content) as archive:
+        names = {PurePosixPath(member.filename).name for member in archive.infolist()}
+        known = bool(names & {"[Content_Types].xml", "mimetype"})
+        if known:
+            limits.check_workbook(archive)
+    return known
 
 
 def _workbook(content: BinaryIO) -> list[Sheet]:
@@ -144,21 +158,16 @@ def _joined(pieces: list[pa.Array | tuple]) -> pd.Series:
 
 
 def _zip(content: BinaryIO) -> tuple[list[Sheet], list[tuple[str, str]]]:
-    with zipfile.ZipFile(content) as archive:
+    sheets: list[Sheet] = []
+    problems: list[tuple[str, str]] = []
+    with _archive(content) as archive:
         members = [member for member in archive.infolist() if not member.is_dir() and not _is_litter(member.filename)]
-        if len(members) > MAX_MEMBERS:
-            raise UnreadableError(f"holds {len(members)} files; expected at most {MAX_MEMBERS}")
         if not members:
             raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
-        sheets: list[Sheet] = []
-        problems: list[tuple[str, str]] = []
-        left = MAX_BYTES
         for member in members:
             name = _member_name(member)
             try:
-                part = _member(archive, member, name, left)
-                left -= len(part)
-                inner, trouble = _open_member(io.BytesIO(part), name)
+                inner, trouble = _open_member(io.BytesIO(_member(archive, member, name)), name)
             except UnreadableError as error:
                 inner, trouble = [], [("", f"{name}: {error}")]
             sheets += [sheet._replace(member=name) for sheet in inner]
@@ -181,18 +190,15 @@ def _member_name(member: zipfile.ZipInfo) -> str:
         return member.filename
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, left: int) -> bytes:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name):
-        raise UnreadableError("has a path that leads out of the zip; left unread")
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+    """The bytes of one file of an archive, never more than it states. Raises `UnreadableError`."""
     try:
-        with archive.open(member) as handle:
-            part = handle.read(left + 1)
-    except (RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        limits.check_path(name)
+        return archive.read(member)
+    except limits.LimitError as error:
+        raise UnreadableError(str(error)) from error
+    except (RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, ValueError, struct.error) as error:
         raise UnreadableError(f"cannot be unpacked ({error}); expected a zip without password") from error
-    if len(part) > left:
-        raise UnreadableError(f"the zip unpacks to more than {MAX_BYTES:,} bytes; the rest is left unread")
-    return part
 
 
 def _open_member(part: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
@@ -269,8 +275,7 @@ def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> p
     rows = len(usual) + len(odd)
     lines = [_trimmed(count, line, separator) for _, count, line in odd]
     widest = max([width, *(count for count, _ in lines)])
-    if rows * widest > MAX_BYTES:
-        raise UnreadableError(f"has rows of {widest:,} cells; expected {EXPECTED}")
+    limits.check_size(rows, widest)
     filled = "".join(["\ufeff", *(f"{line}{separator * (widest - count)}\n" for count, line in lines)]).encode()  # a first mark is skipped
     others = _fields(iter([filled]), separator, widest, block=_LARGEST_BLOCK, odd=[]) if lines else None
     numbers = [number for number, *_ in odd]

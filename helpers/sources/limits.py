@@ -1,0 +1,115 @@
+"""How much of a file is unpacked and held: beyond these limits a file is refused by name, before it fills the memory."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import PurePosixPath
+from typing import IO
+
+import numpy as np
+
+MAX_MEMBERS = 500                # exports of one download come by the dozen
+MAX_BYTES = 2_000_000_000        # unpacked; one million orders of 75 columns are 230 million
+MAX_RATIO = 250                  # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
+RATIO_FROM = 20_000_000          # from this unpacked size on the ratio counts: little files of blanks are harmless
+MAX_COLUMNS = 16_384             # Excel's own; the widest export that is known has 120
+MAX_CELLS = 120_000_000          # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
+MAX_CELL = 32_767                # characters; Excel's own
+_BLOCK = 1 << 20
+_LONGEST_REFERENCE = 16          # r="XFD1048576" and what stands before it
+
+
+class LimitError(ValueError):
+    """A file goes beyond a limit; the message says which, what was found and what was expected."""
+
+
+def check_members(archive: zipfile.ZipFile) -> None:
+    """Raise `LimitError` where an archive holds too many files, unpacks to too much, or to far more than it weighs."""
+    members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    if len(members) > MAX_MEMBERS:
+        raise LimitError(f"holds {len(members):,} files; expected at most {MAX_MEMBERS:,}")
+    if size > MAX_BYTES:
+        raise LimitError(f"unpacks to {size:,} bytes; expected at most {MAX_BYTES:,}")
+    for member in members:
+        if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(member.compress_size, 1):
+            raise LimitError(
+                f"unpacks to {member.file_size // max(member.compress_size, 1):,} times its size ({member.filename[:60]}: "
+                f"{member.file_size:,} bytes); expected at most {MAX_RATIO} times: this looks like a zip bomb"
+            )
+
+
+def check_path(name: str) -> None:
+    """Raise `LimitError` for a path in an archive that leads out of it: absolute, with a drive, or upwards."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
+        raise LimitError("has a path that leads out of the zip; left unread")
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Raise `LimitError` for a table of more columns or cells than one can hold."""
+    if columns > MAX_COLUMNS:
+        raise LimitError(f"has a row of {columns:,} cells; expected at most {MAX_COLUMNS:,}")
+    if rows * columns > MAX_CELLS:
+        raise LimitError(f"spans {rows:,} rows by {columns:,} columns; expected at most {MAX_CELLS:,} cells")
+
+
+def check_workbook(archive: zipfile.ZipFile) -> None:
+    """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`: two cells in far corners are a billion when opened.
+
+    What a part unpacks to is compared with what it says (its checksum): the workbook reader itself would not stop.
+    """
+    check_members(archive)
+    for member in archive.infolist():
+        path = PurePosixPath(member.filename)
+        if path.suffix == ".xml" and ("worksheets" in path.parts or path.name == "sharedStrings.xml"):
+            with archive.open(member) as handle:
+                rows, columns = _span(handle)
+            if "worksheets" in path.parts and rows * columns > MAX_CELLS:
+                raise LimitError(
+                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected at most {MAX_CELLS:,} cells. "
+                    "Delete the far cells in Excel and save it again"
+                )
+
+
+def _span(handle: IO[bytes]) -> tuple[int, int]:
+    """The highest row and column that the references of a sheet's XML name, found without parsing it."""
+    rows = columns = 0
+    rest = b""
+    while block := handle.read(_BLOCK):
+        data = np.frombuffer(rest + block + b"\0" * (_LONGEST_REFERENCE if len(block) < _BLOCK else 0), dtype=np.uint8)
+        if len(data) > _LONGEST_REFERENCE:
+            high, wide = _highest(data)
+            rows, columns = max(rows, high), max(columns, wide)
+        rest = (rest + block)[-_LONGEST_REFERENCE:]
+    return rows, columns
+
+
+def _highest(data: np.ndarray) -> tuple[int, int]:
+    """The highest row and column among references such as r="AB12" in a block of XML."""
+    end = len(data) - _LONGEST_REFERENCE + 3
+    quoted = (data[2:end] == ord('"')) | (data[2:end] == ord("'"))
+    at = np.flatnonzero(quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))) + 3
+    letters = [data[at], data[at + 1], data[at + 2]]
+    length, columns = np.zeros(len(at), dtype=np.intp), 0
+    for step, marks in enumerate(letters):
+        named = (length == step) & (marks >= ord("A")) & (marks <= ord("Z"))
+        length += named
+        if named.any():  # longer names come after shorter ones
+            name = [before[named].astype(np.int64) - ord("A") + 1 for before in letters[: step + 1]]
+            columns = int(sum(part * 26 ** (step - place) for place, part in enumerate(name)).max())
+    return _highest_number(data, at + length), columns
+
+
+def _highest_number(data: np.ndarray, at: np.ndarray) -> int:
+    """The highest of the numbers (up to 7 digits) that begin at these places."""
+    value, best = np.zeros(len(at), dtype=np.int32), 0
+    for step in range(7):
+        digit = data[at + step] - ord("0")  # what is no digit wraps around to more than 9
+        going = digit <= 9
+        if not going.all():
+            at, value, digit = at[going], value[going], digit[going]
+        value = value * 10 + digit
+        best = max(best, int(value.max(initial=0)))
+    return best
