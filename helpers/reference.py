@@ -396,7 +396,7 @@ def _check_export(where: str, export: Export) -> None:
     table = tables().get(export.table)
     if table is None:
         raise ReferenceDataError(f"{where}.table: {export.table!r} is no canonical table")
-    naming = {"session_started_at", "room", "platform"} if table.attribute == "session" else set()
+    naming = {"as_of", *(("session_started_at", "room", "platform") if table.attribute == "session" else ())}
     for column in [*export.columns, *export.constants, *(how.when for how in export.columns.values() if how.when)]:
         if column not in table.columns and column not in naming:
             raise ReferenceDataError(f"{where}: {column!r} is no column of {export.table}")

@@ -1,7 +1,8 @@
 """The workspace on disk: raw exports in, typed canonical tables out, and what a review reads and writes.
 
     raw/       what platforms export, never changed
-    clean/     canonical tables: <table>/<YYYY-MM>.parquet, files.parquet, aside.parquet, attribution.parquet
+    clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
+               files.parquet, aside.parquet, attribution.parquet, personal.parquet
     plans/     one CSV a session, edited by the team
     reference/ the team's own additions to data/reference
 """
@@ -15,6 +16,7 @@ import hashlib
 import html
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +28,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from helpers import attribution, demo, findings, privacy, reference, schema, sources, text
+from helpers import attribution, demo, findings, history, privacy, reference, schema, sources, text
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
@@ -147,7 +149,7 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-READS = ("sources", "privacy.py", "schema.py", "reference.py", "attribution.py", "store.py")
+READS = ("sources", "history.py", "privacy.py", "schema.py", "reference.py", "attribution.py", "store.py")
 READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml", "metrics.yml")
 
 
@@ -188,9 +190,9 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
         _write_state(workspace, {})
-        readings = [_reading(workspace, path, version) for path in paths]
+        readings, copies = _readings(workspace, paths, version)
         _drop_old_readings(workspace, {folder.name for folder in readings})
-        _merge(workspace, paths, readings)
+        _merge(workspace, paths, readings, copies)
         content = sorted(folder.name for folder in readings)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
@@ -223,16 +225,51 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _reading(workspace: Workspace, path: Path, version: str) -> Path:
+def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[list[Path], dict[str, str]]:
+    """The readings of all files, and which file (by name) is a copy of which: equal bytes are read once.
+
+    The copy whose name tells a date is the one that is read, else the oldest. Where the name of a file gives values, or the
+    bytes say nothing, each name is read by itself.
+    """
+    same: dict[str, list[Path]] = {}
+    for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), path.stat().st_mtime, str(path))):
+        same.setdefault(_sha256(path), []).append(path)
+    readings, copies = [], {}
+    for sha, (first, *others) in same.items():
+        readings.append(_reading(workspace, first, version, sha))
+        if others and _says_all(workspace, readings[-1]):
+            copies |= {_file_name(workspace, other): _file_name(workspace, first) for other in others}
+        else:
+            readings += [_reading(workspace, other, version, sha) for other in others]
+    return readings, copies
+
+
+_TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
+
+
+def _says_all(workspace: Workspace, reading: Path) -> bool:
+    """Whether a reading is independent of the file's name: every sheet is recognised and takes no value from the name."""
+    ledger = pd.read_parquet(reading / "files.parquet")
+    named = {(system.system, export.id) for system in reference.systems(workspace.reference) for export in system.exports
+             if any(how.file for how in export.columns.values())}
+    return bool(ledger["export"].notna().all()) and not named & set(zip(ledger["system"], ledger["export"], strict=True))
+
+
+def _file_name(workspace: Workspace, path: Path) -> str:
+    """How a file is called everywhere: its path below raw/."""
+    return path.relative_to(workspace.raw if path.is_relative_to(workspace.raw) else workspace.path).as_posix()
+
+
+def _reading(workspace: Workspace, path: Path, version: str, sha: str) -> Path:
     """The folder of one file's parsed tables, read now unless it is there already."""
     name = str(path.relative_to(workspace.path))
-    mark = hashlib.sha256(f"{version}|{name}|{_sha256(path)}".encode()).hexdigest()[:20]
+    mark = hashlib.sha256(f"{version}|{name}|{sha}".encode()).hexdigest()[:20]
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
         return folder
     reading = sources.read_file(
         path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
-        currency=workspace.settings.currency,
+        currency=workspace.settings.currency, name=_file_name(workspace, path),
     )
     unfinished = folder.with_name(f".{mark}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -249,45 +286,54 @@ def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
             shutil.rmtree(folder)
 
 
-def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> None:
+def _merge(workspace: Workspace, paths: list[Path], readings: list[Path], copies: Mapping[str, str]) -> None:
     """Bring all readings together: newest value by key, sessions attributed, partitions written, ledgers last."""
     zone = workspace.settings.timezone
     ledgers_read = {folder: pd.read_parquet(folder / "files.parquet") for folder in readings}
     file_of = {folder: ledger["file"].iloc[0] for folder, ledger in ledgers_read.items()}
     files = pd.concat(ledgers_read.values(), ignore_index=True)
-    changed = pd.Series({path.name: pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC") for path in paths})
-    written = files["file"].map(changed).astype(files["as_of"].dtype)
-    age = files["as_of"].fillna(written).groupby(files["file"]).max()
-    order = sorted(readings, key=lambda folder: (age[file_of[folder]], file_of[folder], folder.name))
+    known = _known(workspace, paths, files)
+    order = sorted(readings, key=lambda folder: (known[file_of[folder]].max(), file_of[folder], folder.name))
     merged: dict[str, pd.DataFrame] = {}
+    earlier: dict[str, pd.DataFrame] = {}
     notes = []
     for table in [name for name in reference.tables() if name not in LEDGERS]:
-        parts = [pd.read_parquet(folder / f"{table}.parquet") for folder in order if (folder / f"{table}.parquet").exists()]
-        frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone)
+        entry = reference.tables()[table]
+        parts = [
+            _dated(pd.read_parquet(folder / f"{table}.parquet"), known[file_of[folder]])
+            for folder in order if (folder / f"{table}.parquet").exists()
+        ]
+        frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone).assign(**{history.SINCE: pd.Series(dtype=schema.dtype("datetime", zone))})
+        if not frame[history.SINCE].is_monotonic_increasing:
+            frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
-        if table == "sessions":
-            frame = _newest(frame, ["session_id"])
-        elif reference.tables()[table].attribute != "none" and len(frame):
-            key = reference.tables()[table].key
-            if "session_id" not in key:  # what a later export says of an order decides where it belongs
-                frame = _newest(frame, key)
-            frame = attribution.attribute(
-                frame, table, merged["sessions"], orders=merged.get("orders"), rules=reference.attribution(workspace.reference),
-                grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],
+        if not entry.key:
+            frame = history.distinct(frame, [name for name in entry.columns if name in frame and name != "session_id"])
+        found_later = entry.attribute != "none" and "session_id" in entry.key and table != "sessions"
+        if not found_later:  # what a later export says of an order decides where it belongs
+            frame, earlier[table] = history.versions(frame, entry.key)
+        if table != "sessions" and entry.attribute != "none" and len(frame):
+            find = functools.partial(
+                attribution.attribute, table=table, sessions=merged["sessions"], orders=merged.get("orders"),
+                rules=reference.attribution(workspace.reference), grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],
             )
+            frame = find(frame)
             notes.append(attribution.summary(frame, table))
-            if "session_id" in key:
-                frame = _newest(frame, key)
+            if found_later:
+                frame, earlier[table] = history.versions(frame, entry.key)
+            elif len(earlier[table]):
+                earlier[table] = find(earlier[table])
         merged[table] = frame
     for table, frame in merged.items():
         _write_partitions(workspace, table, frame)
+    _write_history(workspace, earlier)
     ledgers = {
-        "files": files,
+        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
         "aside": pd.concat([pd.read_parquet(folder / "aside.parquet") for folder in readings], ignore_index=True),
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
-    ledgers["personal"] = scan({**merged, "files": files, "aside": ledgers["aside"]})
+    ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:
             frame.to_parquet(path, index=False)
@@ -323,17 +369,37 @@ def _metric_names(workspace: Workspace) -> dict[str, str]:
     return {name: key for key, metric in reversed(registry.items()) for name in (metric.zh, metric.en)}
 
 
-def _newest(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """One row per key; where several exports speak of it, the newest value that is not missing wins, column by column."""
-    key = [name for name in key if name in frame]
-    if not key or frame.empty:
-        return frame
-    several = frame.duplicated(key, keep=False)
-    if not several.any():
-        return frame
-    # groupby drops no key here and keeps column order; .last() is the newest value that is not missing.
-    last = frame[several].groupby(key, dropna=False, sort=False, as_index=False).last()
-    return pd.concat([frame[~several], last[frame.columns]], ignore_index=True)
+def _known(workspace: Workspace, paths: list[Path], files: pd.DataFrame) -> dict[str, pd.Series]:
+    """When each sheet of each file was exported: file → (sheet → time). As the export says, else the time of the file on disk."""
+    changed = {_file_name(workspace, path): pd.Timestamp(path.stat().st_mtime_ns // 1000, unit="us", tz="UTC") for path in paths}
+    written = files["file"].map(changed).astype(files["as_of"].dtype)
+    stated = files["as_of"].fillna(written).set_axis(files["sheet"].fillna(""), axis=0)
+    return {file: part for file, part in stated.groupby(files["file"].to_numpy())}
+
+
+def _dated(frame: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
+    """The rows of one file with `known_from`, the time at which their sheet was exported."""
+    latest = known.groupby(level=0).max()
+    if latest.nunique() == 1:
+        return frame.assign(**{history.SINCE: latest.iloc[0]}).astype({history.SINCE: known.dtype})
+    return frame.assign(**{history.SINCE: frame["source_sheet"].fillna("").map(latest).fillna(latest.max()).astype(known.dtype)})
+
+
+def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """Ledger rows of files with the bytes of another: they count no row, as the other's are counted."""
+    for copy, original in copies.items():
+        mine = files[files["file"] == original]
+        counts = {name: 0.0 for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")}
+        yield mine.assign(file=copy, **counts, unmapped=None, problem=f"{copy}: the same bytes as {original}; read once").astype(mine.dtypes)
+
+
+def _write_history(workspace: Workspace, earlier: Mapping[str, pd.DataFrame]) -> None:
+    folder = workspace.clean / "history"
+    for table, frame in earlier.items():
+        (folder / f"{table}.parquet").unlink(missing_ok=True)
+        if len(frame):
+            with replacing(folder / f"{table}.parquet") as path:
+                frame.to_parquet(path, index=False)
 
 
 def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> None:
@@ -366,15 +432,22 @@ def _month(frame: pd.DataFrame, table: str) -> pd.Series:
     return month
 
 
-def read(workspace: Workspace, table: str, session_id: str | None = None) -> pd.DataFrame:
-    """A canonical table of the workspace, of one session where it is named; an empty frame of its columns where there is none."""
+def read(workspace: Workspace, table: str, session_id: str | None = None, *, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+    """A canonical table of the workspace, of one session where it is named; an empty frame of its columns where there is none.
+
+    Rows carry `known_from`, the time of the export that first said what they say: what the export or its name states, else the
+    time of the file on disk. With `as_of` (zone-aware) the table as it was known at that moment: rows of later exports are
+    left out, values that a later export changed are as they were.
+    """
     if table in LEDGERS:
         path = workspace.clean / f"{table}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    folder = workspace.clean / table
-    month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
-    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"{month}.parquet"))]
+    month = f"{session_id[:4]}-{session_id[4:6]}" if session_id and as_of is None else "*"
+    parts = [pd.read_parquet(path) for path in sorted((workspace.clean / table).glob(f"{month}.parquet"))]
     frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, workspace.settings.timezone)
+    if as_of is not None and len(frame):
+        before = workspace.clean / "history" / f"{table}.parquet"
+        frame = history.as_known(frame, pd.read_parquet(before) if before.exists() else frame.iloc[:0], as_of)
     if session_id is not None:
         frame = frame[frame["session_id"] == session_id].reset_index(drop=True)
     return frame

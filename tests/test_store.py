@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from helpers import reference, sources, store
+from helpers import history, reference, sources, store
 
 
 def refuse(*args, **kwargs):
@@ -80,9 +80,11 @@ def test_a_reading_that_breaks_off_is_done_anew(own_workspace, monkeypatch):
 
 
 def test_the_newest_value_that_is_there_wins_column_by_column():
-    rows = pd.DataFrame({"session_id": ["a", "b", "a"], "viewers": [1.0, 5.0, 2.0], "likes": [7.0, 1.0, float("nan")]})
-    newest = store._newest(rows, ["session_id"]).set_index("session_id")
-    assert newest.loc["a"].tolist() == [2.0, 7.0] and newest.loc["b"].tolist() == [5.0, 1.0]
+    day = [pd.Timestamp(2026, 1, number) for number in (1, 1, 2)]
+    rows = pd.DataFrame({"session_id": ["a", "b", "a"], "viewers": [1.0, 5.0, 2.0], "likes": [7.0, 1.0, float("nan")], "known_from": day})
+    newest, earlier = history.versions(rows, ["session_id"])
+    assert newest.set_index("session_id")[["viewers", "likes"]].T.to_dict("list") == {"b": [5.0, 1.0], "a": [2.0, 7.0]}
+    assert earlier[["session_id", "viewers", "known_from", "known_to"]].values.tolist() == [["a", 1.0, day[0], day[2]]]
 
 
 def test_each_row_of_a_keyed_table_stands_once(demo_workspace):

@@ -30,24 +30,26 @@ class Reading(NamedTuple):
     aside: pd.DataFrame
 
 
-def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str) -> Reading:
+def read_file(
+    path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, name: str | None = None,
+) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
+    of the buyer hashes; `name` is how the file is called, where not by its own name. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
     `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(Path(path).name, Path(path).name, timezone, key, currency)
+    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency)
     known = recognise.candidates([*systems, template.system()])
-    raw = open_file(path)
+    raw = open_file(path)._replace(file=context.file)
     parts: list[Part] = []
     ledger = [_unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
     for sheet in raw.sheets:
         if template.is_explanation(sheet.name):
             continue
-        name = PurePosixPath(sheet.member).name or context.file
-        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=name, known=known)
-        here = context._replace(named=name)
+        named = PurePosixPath(sheet.member).name or context.named
+        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=named, known=known)
+        here = context._replace(named=named)
         parts += [assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here) for block in blocks]
         if not blocks:
             ledger.append(_unknown(raw, sheet, known, context))
@@ -209,7 +211,7 @@ def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
 
 def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
     return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
-            "as_of": assemble.exported_at(context.file, None, timezone=context.timezone)}
+            "as_of": assemble.exported_at(context.named, None, timezone=context.timezone)}
 
 
 def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:

@@ -17,6 +17,7 @@ from helpers.sources.recognise import Block, Header, normal
 
 HELPERS = {
     "session_started_at": Column(kind="datetime", zh="开播时间", en="Session start"),
+    "as_of": Column(kind="datetime", zh="数据截至", en="As of"),
     "room": Column(kind="id", zh="直播间账号", en="Room account"),
     "platform": Column(kind="choice", terms="platform", zh="平台", en="Platform"),
 }
@@ -71,9 +72,10 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     aside = _problems(bad, frame, export)
     aside = pd.concat([aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)])
     notes += _name_disagrees(frame, export, context)
-    stamp = exported_at(context.named, export, timezone=context.timezone)
+    stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
+    stamp = exported_at(context.named, export, timezone=context.timezone) if pd.isna(stamp) else stamp
     if export.table == "sessions" and len(frame):
-        frame["as_of"] = stamp
+        frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
     return Part(
         system, export, sheet, book, without(frame, aside.index), _reported(block, cells), aside,
         _raw(block, rows, context), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
