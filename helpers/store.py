@@ -2,7 +2,7 @@
 
     raw/       what platforms export, never changed
     clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
-               files.parquet, aside.parquet, attribution.parquet, personal.parquet
+               files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet
     plans/     one CSV a session, edited by the team
     reference/ the team's own additions to data/reference
 """
@@ -33,7 +33,7 @@ from helpers import attribution, demo, findings, history, privacy, reference, sc
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
-LEDGERS = ("files", "aside", "attribution", "personal")
+LEDGERS = ("files", "aside", "mended", "attribution", "personal")
 SENTINEL = "application/vnd.fupan.section+json"
 RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
 
@@ -190,8 +190,9 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
         _write_state(workspace, {})
-        readings, copies = _readings(workspace, paths, version)
-        _drop_old_readings(workspace, {folder.name for folder in readings})
+        plain, copies = _readings(workspace, paths, version)
+        readings = _mended_readings(workspace, plain, version)
+        _drop_old_readings(workspace, {folder.name for folder in [*plain.values(), *readings]})
         _merge(workspace, paths, readings, copies)
         content = sorted(folder.name for folder in readings)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
@@ -225,8 +226,8 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[list[Path], dict[str, str]]:
-    """The readings of all files, and which file (by name) is a copy of which: equal bytes are read once.
+def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[dict[Path, Path], dict[str, str]]:
+    """The readings of all files (file → its folder), and which file (by name) is a copy of which: equal bytes are read once.
 
     The copy whose name tells a date is the one that is read, else the oldest. Where the name of a file gives values, or the
     bytes say nothing, each name is read by itself.
@@ -234,14 +235,29 @@ def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[li
     same: dict[str, list[Path]] = {}
     for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), path.stat().st_mtime, str(path))):
         same.setdefault(_sha256(path), []).append(path)
-    readings, copies = [], {}
+    readings, copies = {}, {}
     for sha, (first, *others) in same.items():
-        readings.append(_reading(workspace, first, version, sha))
-        if others and _says_all(workspace, readings[-1]):
+        readings[first] = _reading(workspace, first, version, sha)
+        if others and _says_all(workspace, readings[first]):
             copies |= {_file_name(workspace, other): _file_name(workspace, first) for other in others}
         else:
-            readings += [_reading(workspace, other, version, sha) for other in others]
+            readings |= {other: _reading(workspace, other, version, sha) for other in others}
     return readings, copies
+
+
+def _mended_readings(workspace: Workspace, plain: Mapping[Path, Path], version: str) -> list[Path]:
+    """The readings to be used: where another file holds mended rows of a file, it is read with these, the newest last."""
+    mending = [pd.read_parquet(plain[path] / "mends.parquet") for path in sorted(plain, key=lambda path: (path.stat().st_mtime, str(path)))]
+    mends = pd.concat(mending, ignore_index=True) if mending else pd.DataFrame()
+    readings = []
+    for path, folder in plain.items():
+        sha = pd.read_parquet(folder / "files.parquet")["sha256"].iloc[0]
+        mine = mends[mends["hash"] == sha[: sources.HASH_DIGITS]] if len(mends) else mends
+        cells: dict[tuple[str, int], dict[str, str]] = {}
+        for row in mine.itertuples():
+            cells.setdefault((row.sheet, int(row.row)), {}).update(json.loads(row.cells))
+        readings.append(_reading(workspace, path, version, sha, cells) if cells else folder)
+    return readings
 
 
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
@@ -260,21 +276,24 @@ def _file_name(workspace: Workspace, path: Path) -> str:
     return path.relative_to(workspace.raw if path.is_relative_to(workspace.raw) else workspace.path).as_posix()
 
 
-def _reading(workspace: Workspace, path: Path, version: str, sha: str) -> Path:
-    """The folder of one file's parsed tables, read now unless it is there already."""
+def _reading(
+    workspace: Workspace, path: Path, version: str, sha: str, mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
+) -> Path:
+    """The folder of one file's parsed tables, read now (with mended cells) unless it is there already."""
     name = str(path.relative_to(workspace.path))
-    mark = hashlib.sha256(f"{version}|{name}|{sha}".encode()).hexdigest()[:20]
+    changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
+    mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
         return folder
     reading = sources.read_file(
         path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
-        currency=workspace.settings.currency, name=_file_name(workspace, path),
+        currency=workspace.settings.currency, name=_file_name(workspace, path), mends=mends,
     )
     unfinished = folder.with_name(f".{mark}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for table, frame in {**reading.tables, "files": reading.files, "aside": reading.aside}.items():
+    for table, frame in {**reading.tables, "files": reading.files, "aside": reading.aside, "mended": reading.mended, "mends": reading.mends}.items():
         frame.to_parquet(unfinished / f"{table}.parquet", index=False)
     unfinished.replace(folder)
     return folder
@@ -328,15 +347,38 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path], copies
     for table, frame in merged.items():
         _write_partitions(workspace, table, frame)
     _write_history(workspace, earlier)
+    aside, mended = (pd.concat([pd.read_parquet(folder / f"{name}.parquet") for folder in readings], ignore_index=True) for name in ("aside", "mended"))
+    files, lost = _without_original(files, pd.concat([pd.read_parquet(folder / "mends.parquet").assign(by=file_of[folder]) for folder in readings]))
     ledgers = {
-        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
-        "aside": pd.concat([pd.read_parquet(folder / "aside.parquet") for folder in readings], ignore_index=True),
-        "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
+        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True), "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
+        "mended": mended, "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
     ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
+    _write_aside(workspace, aside, mended, files)
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:
             frame.to_parquet(path, index=False)
+
+
+def _without_original(files: pd.DataFrame, mends: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mended rows whose original is gone or changed: they are rows of the mended file, counted there and kept aside."""
+    lost = mends[~mends["hash"].isin(files["sha256"].str[: sources.HASH_DIGITS])]
+    count = lost.groupby(["by", "from_sheet"]).size()
+    more = pd.Series([count.get(place, 0) for place in zip(files["file"], files["sheet"].fillna(""), strict=True)], index=files.index)
+    files = files.assign(rows_in=files["rows_in"] + more, rows_aside=files["rows_aside"] + more)
+    rows = {"file": lost["by"], "sheet": lost["from_sheet"], "table": "aside", "row": lost["from_row"], "column": "file", "value": lost["file"],
+            "reason": "no_original", "field": None, "expected": "original", "row_json": lost["cells"].map(privacy.hide)}
+    return files, pd.DataFrame(rows)
+
+
+def _write_aside(workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame, files: pd.DataFrame) -> None:
+    """clean/aside.xlsx: every row kept aside, to be mended and put into raw/; none where there is nothing to mend."""
+    path = workspace.clean / "aside.xlsx"
+    if aside.empty and mended.empty:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as unfinished:
+        sources.write_aside(unfinished, aside, mended, dict(zip(files["file"], files["sha256"], strict=True)))
 
 
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

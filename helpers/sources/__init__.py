@@ -2,60 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
-from helpers import reference, schema
-from helpers.reference import System
-from helpers.sources import assemble, recognise, template
+from helpers import reference, schema, text
+from helpers.reference import Export, System
+from helpers.sources import assemble, mend, parse, recognise, template
 from helpers.sources.assemble import Context, Part
+from helpers.sources.mend import HASH_DIGITS
+from helpers.sources.mend import write as write_aside
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
 
-__all__ = ["Reading", "proposals", "read_file", "write_template"]
+__all__ = ["HASH_DIGITS", "Reading", "proposals", "read_file", "write_aside", "write_template"]
 
 
 class Reading(NamedTuple):
     """What a file holds: canonical tables by name, its ledger (one row per sheet and table), the rows kept aside.
 
-    The tables have their canonical columns and types, and `source_file`, `source_sheet`, `source_row`.
+    The tables have their canonical columns and types, and `source_file`, `source_sheet`, `source_row`. `mended` has one row per
+    cell that was mended before reading (file, sheet, table, row, column, value, mended, row_json), `mends` one row per row of
+    another file that this one mends (`mend.COLUMNS`).
     """
 
     tables: dict[str, pd.DataFrame]
     files: pd.DataFrame
     aside: pd.DataFrame
+    mended: pd.DataFrame
+    mends: pd.DataFrame
 
 
 def read_file(
     path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, name: str | None = None,
+    mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes; `name` is how the file is called, where not by its own name. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
+    of the buyer hashes; `name` is how the file is called, where not by its own name; `mends` are mended cells by
+    header, by sheet and row. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
     `files` whose `problem` says what was found and what was expected.
     """
     context = Context(name or Path(path).name, Path(path).name, timezone, key, currency)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)._replace(file=context.file)
     parts: list[Part] = []
+    changes: list[tuple[Part, list[mend.Change]]] = []
+    mending: list[pd.DataFrame] = []
     ledger = [_unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
     for sheet in raw.sheets:
         if template.is_explanation(sheet.name):
             continue
+        if mend.is_ours(sheet.grid):
+            mending.append(mend.rows_of(sheet.grid, _shown(sheet)))
+            ledger.append(_mending(raw, sheet, context))
+            continue
         named = PurePosixPath(sheet.member).name or context.named
         blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=named, known=known)
         here = context._replace(named=named)
-        parts += [assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here) for block in blocks]
+        cells = {row: cells for (of, row), cells in (mends or {}).items() if of == _shown(sheet)}
+        for block in blocks:
+            block, changed = mend.applied(block, [header.text for header in assemble.shown_headers(block)], cells)
+            parts.append(assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here))
+            changes += [(parts[-1], changed)] if changed else []
         if not blocks:
             ledger.append(_unknown(raw, sheet, known, context))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
-    ledger += [_entry(raw, done) for done in finished]
-    return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
+    mended = _mended(changes, context)
+    ledger += [_entry(raw, done, mended) for done in finished]
+    every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
+    return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context), mended, every)
 
 
 def _shown(sheet: Sheet) -> str:
@@ -199,12 +219,14 @@ def _tables(finished: list[_Done], context: Context) -> dict[str, pd.DataFrame]:
 # ---- the ledger -------------------------------------------------------------------------------------------------
 
 
-def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
+def _entry(raw: RawFile, done: _Done, mended: pd.DataFrame) -> dict[str, object]:
     part = done.part
+    changed = mended.loc[(mended["sheet"] == part.sheet) & (mended["table"] == part.export.table), "row"].unique()
     return {
         "file": raw.file, "sheet": part.sheet, "sha256": raw.sha256, "system": part.system.system, "export": part.export.id,
         "grade": part.export.grade, "table": part.export.table, "rows_in": part.rows_in, "rows_kept": done.rows_kept,
-        "rows_totals": part.rows_totals, "rows_aside": len(done.aside), "unmapped": "; ".join(part.unmapped) or None,
+        "rows_totals": part.rows_totals, "rows_aside": len(done.aside), "rows_mended": len(set(changed) - set(done.aside.index)),
+        "unmapped": "; ".join(parse.mask_text(text.plain(header)) for header in part.unmapped) or None,
         "problem": "; ".join(part.notes) or None, "as_of": part.as_of,
     }
 
@@ -212,6 +234,36 @@ def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
 def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
     return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
             "as_of": assemble.exported_at(context.named, None, timezone=context.timezone)}
+
+
+def _mending(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:
+    """The ledger's row of a sheet of mended rows: they are counted where they come from."""
+    return {**_unread(raw, _shown(sheet), "", context), "problem": None, "system": "template", "export": "aside", "grade": "own", "table": "aside",
+            "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "rows_mended": 0}
+
+
+def _mended(changes: list[tuple[Part, list[mend.Change]]], context: Context) -> pd.DataFrame:
+    columns = ["file", "sheet", "table", "row", "column", "value", "mended", "row_json"]
+    made = [
+        pd.DataFrame([(context.file, part.sheet, part.export.table, *change, assemble.row_json(part.raw.loc[[change.row]]).iloc[0])
+                      for change in changed], columns=columns)
+        for part, changed in changes
+    ]
+    return pd.concat([pd.DataFrame(columns=columns), *made], ignore_index=True).astype({"row": "float64"} | dict.fromkeys(
+        [name for name in columns if name != "row"], "str"))
+
+
+_EXPECTED = {"duplicate": "unique", "no_session": "session", "extra_row": "one_row", "impossible": "possible", "too_long": "text"}
+
+
+def _expected(aside: pd.DataFrame, export: Export) -> pd.DataFrame:
+    """For each row kept aside the canonical column that is wrong (`field`), and what it should hold (`expected`)."""
+    columns = {**assemble.HELPERS, **reference.tables()[export.table].columns}
+    of = {recognise.normal(name): field for field, how in reversed(export.columns.items()) for name in [*how.header, *how.plus, *how.joined]}
+    fields = {name: of.get(recognise.normal(name), name if name in columns else None) for name in aside["column"].unique()}
+    field = aside["column"].map(fields)
+    kinds = field.map({name: column.kind for name, column in columns.items()})
+    return pd.DataFrame({"field": field, "expected": aside["reason"].map(_EXPECTED).fillna(kinds)})
 
 
 def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
@@ -237,6 +289,7 @@ def _aside(finished: list[_Done], context: Context) -> pd.DataFrame:
         pd.DataFrame({
             "file": context.file, "sheet": done.part.sheet, "table": done.part.export.table, "row": done.aside.index,
             "column": done.aside["column"].to_numpy(), "value": done.aside["value"].to_numpy(), "reason": done.aside["reason"].to_numpy(),
+            **{name: values.to_numpy() for name, values in _expected(done.aside, done.part.export).items()},
             "row_json": assemble.row_json(done.part.raw.loc[done.aside.index]).to_numpy(),
         })
         for done in finished if len(done.aside)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import reference, schema
 from helpers.reference import Column, Export, SourceColumn, System
-from helpers.sources import parse
+from helpers.sources import limits, mend, parse
 from helpers.sources.recognise import Block, Header, normal
 
 HELPERS = {
@@ -78,7 +78,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
     return Part(
         system, export, sheet, book, without(frame, aside.index), _reported(block, cells), aside,
-        _raw(block, rows, context), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
+        _raw(block, rows), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
     )
 
 
@@ -201,6 +201,7 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
                 values[name] = parsed.values
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad.append((header.text, cells.of(header), parsed.bad, parsed.reason))
+            bad.append((header.text, cells.of(header), _too_long(parsed.values), "too_long"))
             bad.append((header.text, cells.of(header), parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad, "impossible"))
             if parsed.reason == "lost_digits" and columns[name].required:
                 bad.append((header.text, cells.of(header), parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))), "lost_digits"))
@@ -240,6 +241,13 @@ def _parsed(
     if kind == "seconds":
         return parse.seconds(cells, unit=unit)
     return parse.numbers(cells, kind=kind, unit=unit)
+
+
+def _too_long(values: pd.Series) -> pd.Series:
+    """Texts and ids longer than a cell can be: a quotation mark that is not closed swallows what follows."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        return pd.Series(False, index=values.index)
+    return (values.str.len() > limits.MAX_CELL).fillna(False).astype(bool)
 
 
 def _labels(terms: str | None) -> dict[str, str] | None:
@@ -302,7 +310,7 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
 def _problems(bad: list[tuple[str, pd.Series, pd.Series, str]], frame: pd.DataFrame, export: Export) -> pd.DataFrame:
     """One row per row kept aside: the first cell that could not be read and why."""
     found = [
-        pd.DataFrame({"column": column, "value": parse.masked(parse.words(cells[mask])), "reason": reason})
+        pd.DataFrame({"column": column, "value": mend.shown(cells[mask]), "reason": reason})
         for column, cells, mask, reason in bad if mask.any()
     ]
     if export.table == "sessions" and {"started_at", "ended_at"} <= set(frame):
@@ -332,24 +340,24 @@ def _reported(block: Block, cells: _Cells) -> pd.DataFrame:
 # ---- what a row kept aside shows --------------------------------------------------------------------------------
 
 
-def _raw(block: Block, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The cells of known columns that hold nothing personal; people's ids are not among them."""
+def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:
+    """The cells of known columns that hold nothing personal; people's ids are not among them. Of repeated headers the first."""
+    shown = {header.text: header.place for header in reversed(shown_headers(block))}
+    return rows[list(shown.values())[::-1]].set_axis(list(shown)[::-1], axis=1)
+
+
+def shown_headers(block: Block) -> list[Header]:
+    """Headers of columns that are known and hold nothing personal."""
     export = block.export
     people = [name for column in HASHED & set(export.columns) for name in export.columns[column].header]
     secret = {normal(name) for name in [*export.personal, *people]}
-    shown = [header for header in block.headers if header.known is not None and header.known not in secret]
-    return rows[[header.place for header in shown]].set_axis([header.text for header in shown], axis=1)
+    return [header for header in block.headers if header.known is not None and header.known not in secret]
 
 
 def row_json(raw: pd.DataFrame) -> pd.Series:
-    """Each row as JSON text by header, empty cells left out, phone numbers and the like masked."""
-    texts = {name: parse.masked(parse.words(raw.iloc[:, place])) for place, name in enumerate(raw.columns)}
-    frame = pd.DataFrame(texts, index=raw.index)
-    rows = [
-        json.dumps({name: value for name, value in row.items() if isinstance(value, str)}, ensure_ascii=False)
-        for row in frame.to_dict("records")
-    ]
-    return pd.Series(rows, index=raw.index, dtype="str")
+    """Each row as JSON text by header, empty cells too, as `mend` shows it: phone numbers and the like masked."""
+    frame = pd.DataFrame({name: mend.shown(raw[name]) for name in raw}, index=raw.index)
+    return pd.Series([json.dumps(row, ensure_ascii=False) for row in frame.to_dict("records")], index=raw.index, dtype="str")
 
 
 # ---- file names -------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import privacy
+from helpers.sources import limits
 from helpers.sources.recognise import normal
 
 DayOrder = Literal["day", "month", "mixed", "open"]
@@ -132,7 +133,8 @@ def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
     found = words(cells, code=False)
     if not verbatim:
         found = found.mask(is_empty(found))
-    return Parsed(masked(found), _none(cells))
+    long = found.str.len().gt(limits.MAX_CELL).fillna(False).astype(bool)
+    return Parsed(masked(found.mask(long)), long, "too_long")
 
 
 def masked(found: pd.Series) -> pd.Series:

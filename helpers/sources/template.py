@@ -102,25 +102,8 @@ def _choices(column: Column, lang: str) -> list[str]:
     return [text.label(label, lang) for label in reference.terms()[column.terms].values()] if column.terms else []
 
 
-_HOW = {
-    "id": ("编号，按文本填写，不要让表格软件改成数字", "an id, as text: a spreadsheet cuts long numbers"),
-    "text": ("文字", "text"),
-    "choice": ("从列表中选择，或填名称", "choose from the list, or a name"),
-    "flag": ("是 / 否", "yes / no"),
-    "datetime": ("日期和时间，如 2026-11-10 20:00:00", "date and time, such as 2026-11-10 20:00:00"),
-    "users": ("人数（去重）", "people, each counted once"),
-    "times": ("次数", "times"),
-    "count": ("数量", "a count"),
-    "money": ("金额，单位为元（或本币主单位）", "an amount in the main unit of the currency"),
-    "rate": ("比率，如 35% 或 0.35", "a rate, such as 35% or 0.35"),
-    "ratio": ("比值", "a ratio"),
-    "seconds": ("时长，秒数或 1分5秒", "a duration: seconds, or 1m 5s"),
-    "score": ("数值", "a number"),
-}
-
-
 def _how(column: Column, lang: str) -> str:
-    how = text.choose(lang, *_HOW[column.kind])
+    how = text.label(reference.terms()["expected"][column.kind], lang)
     choices = _choices(column, lang)
     if choices:
         how += text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(choices)
