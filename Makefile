@@ -37,6 +37,10 @@ test: $(READY) chromium  ## every test: unit, browser and the notebooks themselv
 	@$(BIN)/python -m pytest -ra --durations=8 --durations-min=5 --nbval-lax --nbval-current-env tests notebooks \
 	  </dev/null
 
+.PHONY: fuzz
+fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number for more or fewer; some minutes)
+	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/test_fuzz.py </dev/null
+
 .PHONY: lab
 lab: $(READY)  ## JupyterLab in notebooks/
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -41,9 +41,9 @@ def check_members(archive: zipfile.ZipFile) -> None:
 
 
 def check_path(name: str) -> None:
-    """Raise `LimitError` for a path in an archive that leads out of it: absolute, with a drive, or upwards."""
+    """Raise `LimitError` for a path in an archive that leads out of it: absolute, with a drive, upwards, or none at all."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
+    if not name or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
         raise LimitError("has a path that leads out of the zip; left unread")
 
 

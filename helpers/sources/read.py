@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import itertools
-import re
 import statistics
 import struct
 import zipfile
@@ -32,6 +31,7 @@ _LINES = 200
 _HEAD = 1 << 18
 _BLOCK, _LARGEST_BLOCK = 1 << 21, (1 << 31) - 1
 _ROWS = 10_000  # of a workbook at a time
+_BAD = 0.002  # share of damaged characters up to which the rest of a text is worth reading
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
 
@@ -161,7 +161,7 @@ def _zip(content: BinaryIO) -> tuple[list[Sheet], list[tuple[str, str]]]:
     sheets: list[Sheet] = []
     problems: list[tuple[str, str]] = []
     with _archive(content) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir() and not _is_litter(member.filename)]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/") and not _is_litter(member.filename)]
         if not members:
             raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
         for member in members:
@@ -216,7 +216,7 @@ def text_grid(content: BinaryIO) -> pd.DataFrame:
     The file is decoded and taken apart block by block; a long column is a category where its values repeat.
     """
     charset = detect_charset(content)
-    head = _head(content, _HEAD).decode(charset, errors="ignore").lstrip("\ufeff")
+    head = _head(content, _HEAD).decode(charset, errors="ignore").replace("\0", "").lstrip("\ufeff")
     if head.lstrip()[:1] == "<":
         raise UnreadableError(f"is a web page (HTML or XML) by its content; expected {EXPECTED}")
     separator = _separator(head)
@@ -233,17 +233,21 @@ def text_grid(content: BinaryIO) -> pd.DataFrame:
 
 
 def _utf8(content: BinaryIO, charset: str, block: int) -> Iterator[bytes]:
-    """The text as UTF-8 in pieces of at most a block, its last line ended."""
+    """The text as UTF-8 in pieces of at most a block, its last line ended, without NULs and a character cut off at the end.
+
+    Raises `UnicodeError` where more than a few characters are none of this charset.
+    """
     content.seek(0)
-    decoder = codecs.getincrementaldecoder(charset)()
-    last = ""
+    decoder = codecs.getincrementaldecoder(charset)(errors="replace")
+    last, signs, bad = "\n", 0, 0
     while some := content.read(block // 3):  # a byte of another charset becomes three at most
-        if text := decoder.decode(some):
+        if text := decoder.decode(some).replace("\0", ""):
             yield text.encode()
-            last = text[-1]
-    rest = decoder.decode(b"", final=True)
-    if not (rest or last).endswith(("\r", "\n")):
-        yield f"{rest}\n".encode()
+            last, signs, bad = text[-1], signs + len(text), bad + text.count("\ufffd")
+    if bad > signs * _BAD:
+        raise UnicodeError
+    if last not in "\r\n":
+        yield b"\n"
 
 
 class _Stream:
@@ -347,25 +351,39 @@ def detect_charset(content: BinaryIO) -> str:
     Raises `UnreadableError` where the bytes are no text.
     """
     head = _head(content, _HEAD)
-    if not head.strip() and not content.read().strip():
+    if not head.strip(_NOTHING) and not content.read().strip(_NOTHING):
         raise UnreadableError(f"is empty; expected {EXPECTED}")
     for mark, charset in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if head.startswith(mark):
             return charset
-    if head.count(0):
-        zeros = [head[start::2].count(0) for start in (0, 1)]
-        if max(zeros) < len(head) // 8:
-            raise UnreadableError(f"is a binary file that is not known; expected {EXPECTED}")
+    zeros = [head[start::2].count(0) for start in (0, 1)]
+    if max(zeros) > len(head) // 8 and max(zeros) > 4 * min(zeros):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    if len(head.translate(None, _TEXT)) > len(head.replace(b"\0", b"")) // 100:
+        raise UnreadableError(f"is a binary file that is not known; expected {EXPECTED}")
     if _decodes(content, "utf-8"):
         return "utf-8"
     if _common_share(head[: 1 << 16]) > 0.7 and _begins(head, "gb18030"):
         return "gb18030"  # whether it goes on as such is seen on reading
+    if _nearly(head, "utf-8"):
+        return "utf-8"
     guess = charset_normalizer.from_bytes(head[: 1 << 16], cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]).best()
     for charset in [*([guess.encoding] if guess else []), "gb18030"]:
         if _decodes(content, charset):
             return charset
+    if _nearly(head, "gb18030"):
+        return "gb18030"
     raise UnreadableError(f"is neither UTF-8, UTF-16 nor GB18030 text; expected {EXPECTED}")
+
+
+_NOTHING = b"\0 \t\r\n\x0b\x0c"
+_TEXT = bytes([0, *b"\t\n\r\x0b\x0c\x1a", *range(32, 256)])  # what a text of any of these charsets may hold; NULs are dropped
+
+
+def _nearly(head: bytes, charset: str) -> bool:
+    """Whether a text is of this charset but for a few damaged characters."""
+    text = head.decode(charset, errors="replace")
+    return text.count("\ufffd") <= max(len(text) * _BAD, 1)
 
 
 def _common_share(head: bytes) -> float:
@@ -384,12 +402,12 @@ def _begins(head: bytes, charset: str) -> bool:
 
 
 def _decodes(content: BinaryIO, charset: str) -> bool:
+    """Whether a text is of this charset; its last character may be cut off."""
     decoder = codecs.getincrementaldecoder(charset)()
     content.seek(0)
     try:
         while block := content.read(1 << 22):
             decoder.decode(block)
-        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
