@@ -30,7 +30,7 @@ from helpers.sources import read, recognise, template
 from tests.test_sources import KEY, ORDER, SESSION, doudian, headers_of, named, table, whole_session, workbook
 from tests.test_sources import export as mapping
 
-FILES = int(os.environ.get("FUPAN_FUZZ", "160"))
+FILES = int(os.environ.get("FUPAN_FUZZ", "80"))
 IN_ALL = 8              # files of one workspace, for the whole ingest
 SECONDS = 20            # for one file; an ordinary one takes some hundredths
 MEGABYTES = 1500        # more than before the first file, at the worst moment
@@ -359,10 +359,10 @@ def test_no_path_leads_out_of_a_zip(tmp_path, path):
     assert "leads out" in said and reading.tables == {} and set(tmp_path.parent.rglob("evil*")) == before
 
 
-@pytest.mark.parametrize("columns", [20_000, 1_000_000])
+@pytest.mark.parametrize("columns", [3_000, 1_000_000])
 def test_a_row_of_too_many_columns_is_refused(tmp_path, columns):
     said, _ = problem(tmp_path / "wide.csv", b"a,b\n1,2\n" + b"x," * columns + b"\n")
-    assert "wide.csv" in said and "16,384" in said
+    assert "wide.csv" in said and "expected at most 2,000" in said
 
 
 def test_a_huge_cell_is_kept_aside_and_its_neighbours_are_read(tmp_path):

@@ -13,7 +13,7 @@ MAX_MEMBERS = 500                # exports of one download come by the dozen
 MAX_BYTES = 2_000_000_000        # unpacked; one million orders of 75 columns are 230 million
 MAX_RATIO = 250                  # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
 RATIO_FROM = 20_000_000          # from this unpacked size on the ratio counts: little files of blanks are harmless
-MAX_COLUMNS = 16_384             # Excel's own; the widest export that is known has 120
+MAX_COLUMNS = 2_000              # the widest export that is known has 120; each column costs as much as thousands of rows
 MAX_CELLS = 120_000_000          # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
 MAX_CELL = 32_767                # characters; Excel's own
 _BLOCK = 1 << 20
@@ -66,10 +66,10 @@ def check_workbook(archive: zipfile.ZipFile) -> None:
         if path.suffix == ".xml" and ("worksheets" in path.parts or path.name == "sharedStrings.xml"):
             with archive.open(member) as handle:
                 rows, columns = _span(handle)
-            if "worksheets" in path.parts and rows * columns > MAX_CELLS:
+            if "worksheets" in path.parts and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
                 raise LimitError(
-                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected at most {MAX_CELLS:,} cells. "
-                    "Delete the far cells in Excel and save it again"
+                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected at most {MAX_COLUMNS:,} columns and "
+                    f"{MAX_CELLS:,} cells. Delete the far cells in Excel and save it again"
                 )
 
 
