@@ -131,6 +131,7 @@ class Export(_Entry):
 
     An export is recognised where all of `headers` are there (`a | b`: either name); the one that explains most of the
     headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the time of the export) only help.
+    A column `as_of` may be mapped in every export: the time at which it was made, which counts before the name's.
     `totals` names headers and the values that mark a total row (`""`: no value); `description_row` is a text in the row
     of explanations below the headers. `personal` columns are never read, `ignore` ones are known and not needed.
     """
