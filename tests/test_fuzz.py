@@ -383,3 +383,9 @@ def test_stray_nuls_do_not_cost_the_file(tmp_path, whole):
     content = whole["订单gb.csv"]
     _, reading = problem(tmp_path / "o.csv", content[:-10] + b"\0" * 4096)
     assert len(reading.tables["orders"]) >= 8
+
+
+def test_a_long_cell_among_the_first_rows_is_no_header_to_be_taken_apart(tmp_path):
+    rows = ["时间,评论内容", "2026-11-10 20:00:00,好", f'2026-11-10 20:00:01,"{"([" * 2_000_000}"']
+    _, reading = problem(tmp_path / "comments.csv", "\n".join(rows).encode())
+    assert len(reading.tables["comments"]) == 1 and reading.aside["reason"].tolist() == ["too_long"]

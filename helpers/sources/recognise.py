@@ -18,6 +18,7 @@ _HEAD_ROWS = 60
 _HEAD_COLUMNS = 4
 _HINT = 3  # a fitting sheet or file name weighs as much as three known headers
 _OWN_SHARE = 0.8
+_LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 UNITS = {
     "元": None, "¥": None, "$": None, "rp": None, "人": None, "次": None, "件": None, "单": None, "个": None,
     "万": "wan", "万元": "wan", "w": "wan", "千元": "thousand", "分钟": "minutes", "min": "minutes", "秒": "seconds", "s": "seconds",
@@ -151,7 +152,7 @@ def _header_at(
 
 
 def _texts(cells: Iterable[object]) -> list[str]:
-    return [cell.strip() if isinstance(cell, str) else "" for cell in cells]
+    return [cell[:_LONGEST_NAME].strip() if isinstance(cell, str) else "" for cell in cells]
 
 
 def _best(
