@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference, schema
-from helpers.reference import System
+from helpers.reference import System, Unverified
 from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
 from helpers.sources.read import RawFile, Sheet, open_file
@@ -38,6 +38,7 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     `files` whose `problem` says what was found and what was expected.
     """
     context = Context(Path(path).name, Path(path).name, timezone, key, currency)
+    systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)
     parts: list[Part] = []
@@ -50,7 +51,7 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
         here = context._replace(named=name)
         parts += [assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here) for block in blocks]
         if not blocks:
-            ledger.append(_unknown(raw, sheet, known, context))
+            ledger.append(_unknown(raw, sheet, known, here, systems))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
     ledger += [_entry(raw, done) for done in finished]
     return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
@@ -212,18 +213,32 @@ def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[st
             "as_of": assemble.exported_at(context.file, None, timezone=context.timezone)}
 
 
-def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
+def _unknown(
+    raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context, systems: list[System]
+) -> dict[str, object]:
     filled = recognise.not_blank(sheet.grid)
     entry = _unread(raw, _shown(sheet), "", context)
     if filled.empty:
         return {**entry, "problem": None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"}
+    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
+    named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
+    if named:
+        return {**entry, "rows_in": len(filled), **_unverified(*named, where)}
     near = recognise.nearest(sheet.grid, known)
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
-    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
     return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
+
+
+def _unverified(system: System, export: Unverified, where: str) -> dict[str, object]:
+    sheets = ", ".join(f"{reference.tables()[table].zh} ({reference.tables()[table].en})" for table in export.tables)
+    problem = (
+        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file and no list of its headers was seen, "
+        f"so nothing is guessed. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+    )
+    return {"system": system.system, "export": export.id, "grade": "unverified", "problem": problem}
 
 
 def _ledger(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:

@@ -212,7 +212,7 @@ def _parsed(
     unit = how.unit or (header.unit if header else None)
     kind = column.kind
     if how.part:
-        cells = parse.ends_of(cells, part=how.part)
+        cells = parse.first_of(cells) if how.part == "first" else parse.ends_of(cells, part=how.part)
     if name in HASHED:
         return parse.hashed(cells, key=context.key)
     if how.map and kind not in ("choice", "flag"):
@@ -251,7 +251,7 @@ def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> 
         return _parsed(cells, columns[name], SourceColumn(), None, name=name, order=None, context=context).values
 
     for name, how in export.columns.items():
-        if how.file and name not in made and (word := _from_name(context.named, export, how.file)):
+        if how.file and name not in made and (word := _from_name(context.named, export, how.file) or _named(export.title, block.title, how.file)):
             made[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)
@@ -361,7 +361,11 @@ def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tu
 
 
 def _from_name(file: str, export: Export, group: str) -> str | None:
-    found = re.search(export.file_name, file) if export.file_name else None
+    return _named(export.file_name, file, group)
+
+
+def _named(pattern: str | None, words: str, group: str) -> str | None:
+    found = re.search(pattern, words) if pattern else None
     return found.groupdict().get(group) if found else None
 
 
