@@ -31,6 +31,8 @@ def workbook(path, merged=(), **sheets):
             for place, cell in enumerate(row):
                 if isinstance(cell, dt.datetime):
                     sheet.write_datetime(at, place, cell, moment)
+                elif isinstance(cell, str):
+                    sheet.write_string(at, place, cell)
                 elif cell is not None:
                     sheet.write(at, place, cell)
     for name, top, left, bottom, right in merged:

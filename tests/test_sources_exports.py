@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from made_files import CHINA, SESSION, load, named, table, workbook
 
 from helpers import reference
-from made_files import CHINA, SESSION, load, named, table, workbook
 
 JAKARTA = "Asia/Jakarta"
 

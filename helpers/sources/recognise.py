@@ -105,14 +105,22 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
         if found is not None:
             starts.append((row, *found))
             position = row + found[0]
-    if not starts:
+    if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
+        # names in a column: a row of them has one name beside its value, and may pass for a row of headers
         upright = _upright(grid, sheet=sheet, file=file, known=known)
-        return [upright] if upright else []
+        if upright and _count_known(upright.headers) > max((_count_known(headers) for *_, headers in starts), default=0):
+            return [upright]
+    if not starts:
+        return []
     ends = [*(row for row, *_ in starts[1:]), len(grid)]
     return [
         Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid), _title(grid, row))
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
+
+
+def _count_known(headers: tuple[Header, ...]) -> int:
+    return sum(header.known is not None for header in headers)
 
 
 def _title(grid: pd.DataFrame, row: int) -> str:
@@ -227,7 +235,7 @@ def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate
         found = _best(texts, sheet=sheet, file=file, known=one_row) if column + 1 in grid else None
         if found and (best is None or len(found[1]) > len(best[1])):
             best = (*found, column)
-    if best is None or sum(header.known is not None for header in best[1]) < 2:
+    if best is None or _count_known(best[1]) < 2:
         return None
     candidate, heads, column = best
     values = pd.DataFrame([grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object)
