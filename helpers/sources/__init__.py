@@ -9,14 +9,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference, schema
-from helpers.reference import System, Unverified
+from helpers.reference import Export, System, Unverified
 from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
 
-__all__ = ["Reading", "proposals", "read_file", "write_template"]
+COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
+
+__all__ = ["Reading", "export", "proposals", "read_file", "write_template"]
 
 
 class Reading(NamedTuple):
@@ -55,6 +57,15 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
     ledger += [_entry(raw, done) for done in finished]
     return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
+
+
+def export(system: str, name: str, systems: Iterable[System]) -> Export:
+    """The mapping of one export of a system, our own template among them. Raises `KeyError` where there is none."""
+    for known in (*systems, template.system()):
+        for each in known.exports:
+            if (known.system, each.id) == (system, name):
+                return each
+    raise KeyError(f"{system}/{name}: no such export")
 
 
 def _shown(sheet: Sheet) -> str:
@@ -209,7 +220,7 @@ def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
 
 
 def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
-    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
+    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, **dict.fromkeys(COUNTS, 0),
             "as_of": assemble.exported_at(context.file, None, timezone=context.timezone)}
 
 
@@ -223,20 +234,20 @@ def _unknown(
     where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
     named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
     if named:
-        return {**entry, "rows_in": len(filled), **_unverified(*named, where)}
+        return {**entry, **_unverified(*named, where, len(filled))}
     near = recognise.nearest(sheet.grid, known)
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
-    return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
+    return {**entry, "problem": f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of data/reference/sources or our template"}
 
 
-def _unverified(system: System, export: Unverified, where: str) -> dict[str, object]:
+def _unverified(system: System, export: Unverified, where: str, rows: int) -> dict[str, object]:
     sheets = ", ".join(f"{reference.tables()[table].zh} ({reference.tables()[table].en})" for table in export.tables)
     problem = (
         f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file and no list of its headers was seen, "
-        f"so nothing is guessed. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+        f"so nothing is guessed and {rows} rows are left unread. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
     )
     return {"system": system.system, "export": export.id, "grade": "unverified", "problem": problem}
 
