@@ -560,3 +560,24 @@ class Attribution(_Entry):
 def attribution(workspace_reference: Path | None = None) -> Attribution:
     """The attribution rules (`attribution.yml`)."""
     return _validate(Attribution, _load("attribution.yml", workspace_reference), "attribution.yml")
+
+
+class Definition(_Entry):
+    """One other meaning of a session's total: a sum of its columns, less others."""
+
+    terms: Many
+    minus: Many = []
+    zh: str
+    en: str
+
+
+@functools.cache
+def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
+    """Other meanings of a session's totals by column (`definitions.yml`); all terms are columns of the sessions."""
+    content = _load("definitions.yml", workspace_reference)
+    found = {name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries] for name, entries in content.items()}
+    for name, entries in found.items():
+        for column in [name, *(term for entry in entries for term in [*entry.terms, *entry.minus])]:
+            if column not in tables()["sessions"].columns:
+                raise ReferenceDataError(f"definitions.yml: {name}: {column!r} is no column of sessions")
+    return found

@@ -430,6 +430,13 @@ class Review:
             return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
         return read(self.workspace, name, self.session_id)
 
+    def exports(self) -> pd.DataFrame:
+        """This session as each raw file gives it: one row per file, oldest export first."""
+        paths = sorted((self.workspace.clean / "readings").glob("*/sessions.parquet"))
+        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in paths]
+        every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
+        return every.sort_values("as_of", na_position="first", ignore_index=True)
+
     def history(self, name: str) -> pd.DataFrame:
         """Rows of the account's earlier sessions: those that started before this one."""
         earlier = self.sessions[self.sessions["started_at"] < self.session["started_at"]]

@@ -75,9 +75,11 @@ def test_bad_rows_go_aside_and_good_rows_go_on(tmp_path):
     reading = load(workbook(tmp_path / "x.xlsx", S=rows))
     assert reading.aside.set_index("row")[["column", "reason"]].T.to_dict("list") == {
         2: ["session_id", "duplicate"], 3: ["直播开始时间", "not_a_date"], 4: ["started_at", "missing"], 5: ["ended_at", "impossible"],
-        6: ["直播间成交金额", "not_a_number"], 7: ["直播间观看人数", "impossible"],
+        6: ["直播间成交金额", "not_a_number"],
     }
-    assert reading.tables["sessions"]["paid_amount"].tolist() == [70000]  # of two rows of one session the last counts
+    kept = reading.tables["sessions"]
+    assert kept["paid_amount"].tolist() == [SESSION["直播间成交金额"], 70000]  # of two rows of one session the last counts
+    assert pd.isna(kept["viewers"].iloc[0]) and kept["source_flags"].tolist() == ["viewers=-3", ""]  # the cell is left out, the row stays
     assert json.loads(reading.aside["row_json"].iloc[1])["直播开始时间"] == "2026/06/31 20:00:00"
 
 

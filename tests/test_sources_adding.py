@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
+from made_files import load, table, workbook
 
 from helpers import cli, reference, sources, store
-from made_files import load, table, workbook
 
 ROOT = Path(__file__).parents[1]
 SHOWN = re.search(r"(?s)```yaml\n(.+?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))[1]

@@ -64,9 +64,9 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = body.drop(index=extra.index)
     cells = _Cells(block, body)
-    values, bad, notes = _columns(block, cells, context)
+    values, bad, left_out, notes = _columns(block, cells, context)
     frame = pd.DataFrame({"source_file": context.file, "source_sheet": sheet, "source_row": body.index}, index=body.index)
-    frame = frame.assign(**_completed(values, block, context))
+    frame = frame.assign(**_completed(values, block, context), **_flags(left_out, body.index))
     aside = _problems(bad, frame, export)
     aside = pd.concat([aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)])
     notes += _name_disagrees(frame, export, context)
@@ -166,7 +166,10 @@ class _Cells:
 # ---- columns ----------------------------------------------------------------------------------------------------
 
 
-def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, pd.Series], list[tuple], tuple[str, ...]]:
+def _columns(
+    block: Block, cells: _Cells, context: Context
+) -> tuple[dict[str, pd.Series], list[tuple], list[tuple[str, pd.Series]], tuple[str, ...]]:
+    """Values by canonical column; cells that set their row aside; cells with impossible values, left out; notes."""
     export = block.export
     columns = {**HELPERS, **reference.tables()[export.table].columns}
     order = parse.day_order(
@@ -175,6 +178,7 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
     )
     values: dict[str, pd.Series] = {}
     bad: list[tuple[str, pd.Series, pd.Series, str]] = []
+    left_out: list[tuple[str, pd.Series]] = []
     notes: list[str] = []
     if order in ("open", "mixed"):
         notes.append(f"dates such as 03/04/2026: day and month cannot be told apart ({order}); expected year-month-day")
@@ -185,13 +189,17 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
             continue
         for header in used:
             parsed = _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+            wrong = parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad
+            if wrong.any() and not columns[name].required:
+                left_out.append((name, parse.masked(parse.words(cells.of(header)[wrong]))))
+                parsed = parsed._replace(values=parsed.values.mask(wrong))
             if name in values:
                 values[name] = values[name].fillna(parsed.values)
             else:
                 values[name] = parsed.values
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad.append((header.text, cells.of(header), parsed.bad, parsed.reason))
-            bad.append((header.text, cells.of(header), parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad, "impossible"))
+            bad.append((header.text, cells.of(header), wrong & columns[name].required, "impossible"))
             if parsed.reason == "lost_digits" and columns[name].required:
                 bad.append((header.text, cells.of(header), parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))), "lost_digits"))
         if name in values:
@@ -203,7 +211,15 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
                 values[name] = values[name] + "-" + parse.ids(cells.of(header)).values.fillna("")
     if cells.sub.any() and export.sub_rows and "sku_id" in reference.tables()[export.table].columns:
         values["sku_id"] = cells.own_id().astype("str")
-    return values, bad, tuple(dict.fromkeys(notes))
+    return values, bad, left_out, tuple(dict.fromkeys(notes))
+
+
+def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
+    """The column `source_flags`: `column=cell` for each cell that was left out, a line each; no column where there is none."""
+    if not left_out:
+        return {}
+    said = pd.concat([name + "=" + cells for name, cells in left_out])
+    return {"source_flags": said.groupby(level=0).agg("\n".join).reindex(index, fill_value="").astype("str")}
 
 
 def _parsed(
