@@ -91,10 +91,11 @@ def _flagged(frame: pd.DataFrame, table: str, column: object, value: object, rea
 
 def _left_out(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """Cells left out on reading whose value no other file of the session has given since."""
-    if "source_flags" not in frame:
+    said = frame["source_flags"].dropna().astype("str") if "source_flags" in frame else pd.Series(dtype="str")
+    said = said[said != ""].str.split("\n").explode()
+    if said.empty:
         return pd.DataFrame(columns=FLAG)
-    said = frame["source_flags"].dropna().str.split("\n").explode()
-    said = said[said.fillna("") != ""].str.partition("=")
+    said = said.str.partition("=")
     rows = frame.loc[said.index]
     still = [name not in frame or pd.isna(frame.at[row, name]) for row, name in said[0].items()]
     return _flagged(rows, table, said[0].to_numpy(), said[2].to_numpy(), "left_out")[still]

@@ -154,6 +154,7 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
     assert flags[["file", "sheet", "row", "column", "value", "reason"]].values.tolist() == [
         ["x.xlsx", "S", 2, "viewers", "-3", "left_out"], ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"]]
     assert sessions["paid_amount"].tolist() == [SESSION["直播间成交金额"]], "the rest of the row counts"
+    assert reconcile.impossible({"sessions": sessions.assign(source_flags=None)}).empty and reconcile.impossible({"sessions": sessions.assign(source_flags="")}).empty
     mended = reconcile.impossible({"sessions": sessions.assign(viewers=15093.0)})
     assert mended["column"].tolist() == ["fan_viewer_share"]
 
