@@ -13,8 +13,8 @@ KEY = b"k" * 32
 CHINA = "Asia/Shanghai"
 
 
-def load(path, *, timezone=CHINA, currency="CNY"):
-    reading = sources.read_file(path, systems=reference.systems(), timezone=timezone, key=KEY, currency=currency)
+def load(path, *, timezone=CHINA, currency="CNY", dates=None):
+    reading = sources.read_file(path, systems=reference.systems(), timezone=timezone, key=KEY, currency=currency, dates=dates)
     files = reading.files.dropna(subset=["export"])
     assert (files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]).all()
     assert len(reading.aside) == files["rows_aside"].sum()

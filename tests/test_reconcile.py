@@ -161,3 +161,15 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
 
 def test_the_reasons_of_flags_have_words():
     assert {"above", "above_one", "left_out"} <= set(reference.terms()["reason"])
+
+
+def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_workspace):
+    import json
+
+    from helpers import store
+
+    workspace = store.Workspace.open(demo_workspace)
+    planted = [row for row in json.loads((demo_workspace / "truth.json").read_text(encoding="utf-8"))["dirty_rows"] if row["what"] == "negative_amount"]
+    flags = reconcile.impossible({name: store.read(workspace, name) for name in reference.tables()})
+    assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {(row["file"], row["row"]) for row in planted}
+    assert set(flags["reason"]) == {"left_out"}

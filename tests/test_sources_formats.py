@@ -138,6 +138,20 @@ def test_overlapping_channels_are_not_added_to_the_total(tmp_path):
     assert traffic["views"].sum() == 10 and traffic["is_paid"].tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize(("dates", "month", "aside"), [(None, [], 2), ("day", [4, 6], 0), ("month", [3, 5], 0)])
+def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answers_it(tmp_path, dates, month, aside):
+    path = workbook(tmp_path / "x.xlsx", **tiktok("03/04/2026 10:00:00", "05/06/2026 10:00:00"))
+    reading = load(path, dates=dates)
+    assert len(reading.aside) == aside and [at.month for at in reading.tables.get("orders", pd.DataFrame({"created_at": []}))["created_at"]] == month
+    asked = reading.files["problem"].iloc[0]
+    assert pd.isna(asked) if dates else "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month first?" in asked and "dates: day" in asked
+
+
+def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
+    path = workbook(tmp_path / "x.xlsx", **tiktok("03/04/2026 10:00:00", "25/06/2026 10:00:00"))
+    assert load(path, dates="month").tables["orders"]["created_at"].dt.month.tolist() == [4, 6]
+
+
 # ---- kinds of files -------------------------------------------------------------------------------------------------
 
 LIST = named(["主播抖音号", "主播昵称", "直播开始时间", "直播间观看人数"], {**SESSION, "主播昵称": "某店，旗舰"})

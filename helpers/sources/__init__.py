@@ -12,6 +12,7 @@ from helpers import reference, schema
 from helpers.reference import Export, System, Unverified
 from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
+from helpers.sources.parse import DayOrder
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
@@ -32,14 +33,16 @@ class Reading(NamedTuple):
     aside: pd.DataFrame
 
 
-def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str) -> Reading:
+def read_file(
+    path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, dates: DayOrder | None = None,
+) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
+    of the buyer hashes; `dates` (day or month) says which comes first in dates such as 03/04/2026 that a file leaves open. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
     `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(Path(path).name, Path(path).name, timezone, key, currency)
+    context = Context(Path(path).name, Path(path).name, timezone, key, currency, dates)
     systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)

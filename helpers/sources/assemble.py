@@ -31,6 +31,7 @@ class Context(NamedTuple):
     timezone: str
     key: bytes
     currency: str
+    dates: parse.DayOrder | None = None
 
 
 class Part(NamedTuple):
@@ -172,16 +173,16 @@ def _columns(
     """Values by canonical column; cells that set their row aside; cells with impossible values, left out; notes."""
     export = block.export
     columns = {**HELPERS, **reference.tables()[export.table].columns}
-    order = parse.day_order(
-        cells.of(header) for name, how in export.columns.items() if columns[name].kind == "datetime"
-        for header in block.places(how.header)
-    )
+    dated = [cells.of(header) for name, how in export.columns.items() if columns[name].kind == "datetime" for header in block.places(how.header)]
+    order = parse.day_order(dated)
+    if order == "open" and context.dates:
+        order = context.dates
     values: dict[str, pd.Series] = {}
     bad: list[tuple[str, pd.Series, pd.Series, str]] = []
     left_out: list[tuple[str, pd.Series]] = []
     notes: list[str] = []
     if order in ("open", "mixed"):
-        notes.append(f"dates such as 03/04/2026: day and month cannot be told apart ({order}); expected year-month-day")
+        notes.append(_question(dated, order))
     for name, how in export.columns.items():
         used = block.places(how.header)
         if name == "product_id" and cells.sub.any() and used:
@@ -212,6 +213,14 @@ def _columns(
     if cells.sub.any() and export.sub_rows and "sku_id" in reference.tables()[export.table].columns:
         values["sku_id"] = cells.own_id().astype("str")
     return values, bad, left_out, tuple(dict.fromkeys(notes))
+
+
+def _question(dated: list[pd.Series], order: parse.DayOrder) -> str:
+    """What a person must say about dates whose day and month cannot be told apart."""
+    example = next(filter(None, map(parse.slashed, dated)), "03/04/2026")
+    why = "no date of the file decides it" if order == "open" else "other dates of the file contradict each other"
+    answer = "say so in workspace.yml (dates: day, or dates: month)" if order == "open" else "write the dates as year-month-day"
+    return f"{example}: day and month cannot be told apart, is the day or the month first? {why}, so the rows are kept aside; {answer}"
 
 
 def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:

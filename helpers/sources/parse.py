@@ -322,6 +322,13 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     return "month" if second or marked else "open"
 
 
+def slashed(cells: pd.Series) -> str | None:
+    """The first date of a column that puts the year last, such as 03/04/2026; None where there is none."""
+    texts = words(cells[_is_text(cells)])
+    found = texts[texts.str.match(_DMY, na=False)]
+    return found.iloc[0] if len(found) else None
+
+
 def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> Parsed:
     """Dates and times as datetime64[us, timezone]: ISO and Chinese forms, `2025-09-08_00-00-46`, day or month first, Excel serials, epochs.
 
