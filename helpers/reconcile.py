@@ -167,7 +167,7 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
     each canonical table that a review uses whether this session has rows of it.
     """
     rows = {name: int(files[name].sum()) for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")}
-    unread = int(files["table"].isna().sum())
+    unread = list(files.loc[files["table"].isna() & files["problem"].notna(), "file"].map(text.plain).unique())
     light = worst(checked["light"])
     lacking = [name for name, there in present.items() if not there]
     names = {lang: text.choose(lang, "、", ", ").join(text.label(reference.tables()[name], lang) for name in lacking) for lang in ("zh", "en")}
@@ -176,14 +176,20 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
     left = [(reference.tables()[name], text.percent(1 - share[name])) for name in ("orders", "aftersales") if pd.notna(share.get(name))]
     zh = (f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 {rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
           f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。"
-          + "".join(f"{table.zh}有 {part} 未归属到场次。" for table, part in left) + (f"缺少：{names['zh']}。" if lacking else ""))
+          + (f"未能读入：{_some(unread, 'zh')}。" if unread else "") + "".join(f"{table.zh}有 {part} 未归属到场次。" for table, part in left) + (f"缺少：{names['zh']}。" if lacking else ""))
     en = (f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: {rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
           f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}."
-          + "".join(f" {part} of the {table.en.lower()} found no session." for table, part in left) + (f" Missing: {names['en'].lower()}." if lacking else ""))
+          + (f" Not read: {_some(unread, 'en')}." if unread else "") + "".join(f" {part} of the {table.en.lower()} found no session." for table, part in left) + (f" Missing: {names['en'].lower()}." if lacking else ""))
     return pd.DataFrame([{
-        "light": light, "files": files["file"].nunique(), "unread": unread, **rows, "missing": ",".join(lacking),
+        "light": light, "files": files["file"].nunique(), "unread": len(unread), **rows, "missing": ",".join(lacking),
         "orders_attributed": share.get("orders", float("nan")), "sentence_zh": zh, "sentence_en": en,
     }])
+
+
+def _some(names: list[str], lang: str, most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = text.choose(lang, f" 等 {len(names)} 个", f" and {len(names) - most} more") if len(names) > most else ""
+    return text.choose(lang, "、", ", ").join(names[:most]) + more
 
 
 def _total(frame: pd.DataFrame, column: str) -> float:

@@ -44,6 +44,14 @@ def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
     assert checked.loc[["orders.orders", "orders.units", "orders.paid_amount"], "light"].tolist() == ["green"] * 3
 
 
+def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_session_and_names_only_some_files():
+    files = pd.DataFrame({"file": list("abcde"), "rows_in": 0, "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "problem": "broken", "table": None})
+    attributed = pd.DataFrame({"table": ["orders", "aftersales", "ads"], "share": [0.946, float("nan"), 0.5]})
+    row = reconcile.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
+    assert "5.4%" in row["sentence_zh"] and "5.4% of the order lines found no session" in row["sentence_en"] and "50" not in row["sentence_en"]
+    assert "a, b, c and 2 more" in row["sentence_en"] and "a、b、c 等 5 个" in row["sentence_zh"]
+
+
 def test_a_platform_rate_is_held_against_its_own_counts():
     reported = pd.DataFrame({
         "session_id": "s", "name": ["CTR", "GPM", "wrong", "unknown"], "value": [0.25, 5.0, 0.5, 1.0],
@@ -64,7 +72,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
     checked = pd.DataFrame({"light": ["green"]})
     row = reconcile.quality(files, checked, pd.DataFrame(), {"orders": False, "products": True}).iloc[0]
     assert (row["files"], row["unread"], row["rows_in"], row["rows_kept"], row["rows_totals"], row["rows_aside"]) == (2, 1, 16, 13, 1, 2)
-    assert row["missing"] == "orders"
+    assert row["missing"] == "orders" and "未能读入：b。" in row["sentence_zh"] and "Not read: b." in row["sentence_en"]
     assert reference.tables()["orders"].zh in row["sentence_zh"] and "13 kept" in row["sentence_en"]
 
 
