@@ -9,14 +9,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference, schema
-from helpers.reference import System
+from helpers.reference import Export, System, Unverified
 from helpers.sources import assemble, recognise, template
 from helpers.sources.assemble import Context, Part
+from helpers.sources.parse import DayOrder
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
 
-__all__ = ["Reading", "proposals", "read_file", "write_template"]
+COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
+
+__all__ = ["Reading", "export", "proposals", "read_file", "write_template"]
 
 
 class Reading(NamedTuple):
@@ -30,14 +33,17 @@ class Reading(NamedTuple):
     aside: pd.DataFrame
 
 
-def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str) -> Reading:
+def read_file(
+    path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, dates: DayOrder | None = None,
+) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
+    of the buyer hashes; `dates` (day or month) says which comes first in dates such as 03/04/2026 that a file leaves open. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
     `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(Path(path).name, Path(path).name, timezone, key, currency)
+    context = Context(Path(path).name, Path(path).name, timezone, key, currency, dates)
+    systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)
     parts: list[Part] = []
@@ -50,10 +56,19 @@ def read_file(path: str | Path, *, systems: Iterable[System], timezone: str, key
         here = context._replace(named=name)
         parts += [assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here) for block in blocks]
         if not blocks:
-            ledger.append(_unknown(raw, sheet, known, context))
+            ledger.append(_unknown(raw, sheet, known, here, systems))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
     ledger += [_entry(raw, done) for done in finished]
     return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context))
+
+
+def export(system: str, name: str, systems: Iterable[System]) -> Export:
+    """The mapping of one export of a system, our own template among them. Raises `KeyError` where there is none."""
+    for known in (*systems, template.system()):
+        for each in known.exports:
+            if (known.system, each.id) == (system, name):
+                return each
+    raise KeyError(f"{system}/{name}: no such export")
 
 
 def _shown(sheet: Sheet) -> str:
@@ -208,22 +223,36 @@ def _entry(raw: RawFile, done: _Done) -> dict[str, object]:
 
 
 def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
-    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
+    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, **dict.fromkeys(COUNTS, 0),
             "as_of": assemble.exported_at(context.file, None, timezone=context.timezone)}
 
 
-def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
+def _unknown(
+    raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context, systems: list[System]
+) -> dict[str, object]:
     filled = recognise.not_blank(sheet.grid)
     entry = _unread(raw, _shown(sheet), "", context)
     if filled.empty:
         return {**entry, "problem": None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"}
+    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
+    named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
+    if named:
+        return {**entry, **_unverified(*named, where, len(filled))}
     near = recognise.nearest(sheet.grid, known)
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
-    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
-    return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
+    return {**entry, "problem": f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of data/reference/sources or our template"}
+
+
+def _unverified(system: System, export: Unverified, where: str, rows: int) -> dict[str, object]:
+    sheets = ", ".join(f"{reference.tables()[table].zh} ({reference.tables()[table].en})" for table in export.tables)
+    problem = (
+        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file and no list of its headers was seen, "
+        f"so nothing is guessed and {rows} rows are left unread. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+    )
+    return {"system": system.system, "export": export.id, "grade": "unverified", "problem": problem}
 
 
 def _ledger(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:
