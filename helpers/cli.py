@@ -53,18 +53,21 @@ def main() -> None:
 @data_option
 @json_option
 def check(data_dir: Path, as_json: bool) -> None:
-    """Say of each raw file what it is: system, export, evidence grade, rows, columns not mapped, problems."""
+    """Say of each raw file what it is: system, export, evidence grade, rows, problems, columns not mapped and what they may be."""
     workspace = _workspace(data_dir)
     files = _ingest(workspace)
     unknown = files[files["table"].isna()]
+    proposed = [_proposals(row, workspace) for row in files.itertuples()]
     if as_json:
-        click.echo(json.dumps(_check_records(files), ensure_ascii=False, indent=1))
+        records = [record | {"proposals": found} for record, found in zip(_check_records(files), proposed, strict=True)]
+        click.echo(json.dumps(records, ensure_ascii=False, indent=1))
     else:
         _print_table(files, ["file", "sheet", "system", "export", "grade", "table", "rows_in", "rows_kept", "rows_totals", "rows_aside"])
-        for row in files.itertuples():
-            for what in (row.problem, row.unmapped and isinstance(row.unmapped, str) and f"columns not mapped: {row.unmapped}"):
-                if isinstance(what, str) and what:
-                    console.print(f"{_place(row.file, row.sheet)}: {_without_file(what, row.file)}", soft_wrap=True)
+        for row, found in zip(files.itertuples(), proposed, strict=True):
+            if isinstance(row.problem, str) and row.problem:
+                console.print(f"{_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}", soft_wrap=True)
+            for each in found:
+                console.print(f"{_place(row.file, row.sheet)}: {_proposal(each)}", soft_wrap=True)
     sys.exit(1 if len(unknown) else 0)
 
 
@@ -281,6 +284,22 @@ def _say(outcome: run.Outcome, as_json: bool) -> None:
         problems.print(f"  the notebook with the error: {outcome.path}{stands}", soft_wrap=True)
     else:
         console.print(f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}", soft_wrap=True)
+
+
+def _proposals(row, workspace: store.Workspace) -> list[dict]:
+    """For each column of a sheet that is not mapped: header, the closest canonical column, the name it is close to, score."""
+    if not isinstance(row.unmapped, str):
+        return []
+    export = sources.export(row.system, row.export, reference.systems(workspace.reference))
+    return json.loads(sources.proposals(row.unmapped.split("; "), export).to_json(orient="records", force_ascii=False))
+
+
+def _proposal(found: dict) -> str:
+    """One proposal in words."""
+    header = text.plain(found["header"])
+    if found["column"] is None:
+        return f"column not mapped: {header} (like no column that is known)"
+    return f"column not mapped: {header} (closest: {found['column']}, by its name {found['alias']}, {found['score']:.0f} of 100)"
 
 
 def _check_records(files) -> list[dict]:

@@ -26,6 +26,7 @@ from helpers import charts, gate, reference, text
 from helpers.store import SENTINEL
 
 LAST = "01_clean"  # what readers of a report want last: where the data come from
+AHEAD = "lead"         # tag of the cells that stand at the beginning of their chapter
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
@@ -120,12 +121,18 @@ def part(name: str, notebook: NotebookNode, lang: str) -> Part:
 
 
 def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
-    """A copy without the cells of these tags and without the marks of the notebook's end."""
+    """A copy without the cells of these tags and without the marks of the notebook's end; cells tagged lead come first.
+
+    A notebook can only say at its end what its reader wants to know at the beginning.
+    """
     kept = copy.deepcopy(notebook)
     for cell in kept.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
     made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=tags).preprocess(kept, {})
+    leads = [AHEAD in cell.metadata.get("tags", []) for cell in made.cells]
+    first, *others = [cell for cell, lead in zip(made.cells, leads, strict=True) if not lead] or [[]]
+    made.cells = [first, *(cell for cell, lead in zip(made.cells, leads, strict=True) if lead), *others] if any(leads) else made.cells
     return made
 
 

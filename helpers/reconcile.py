@@ -1,4 +1,4 @@
-"""Does the money add up: the parts of a session against its total, orders against the platform, rates against counts."""
+"""Does the money add up: parts against totals, orders against the platform, exports against each other, rates against counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from helpers import reference, text
 
 PARTS = {"products": ("orders", "units", "paid_amount"), "traffic": ("orders", "paid_amount"), "minutes": ("orders", "paid_amount")}
 LIGHTS = ("red", "amber", "green", "grey")
+BETWEEN_EXPORTS = ("orders", "units", "paid_amount", "user_paid_amount")
+CHECK = ["check", "metric", "label_zh", "label_en", "total", "parts", "difference", "relative", "light", "note_zh", "note_en"]
+FLAG = ["table", "file", "sheet", "row", "column", "value", "reason"]
 
 
 def contributions(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -28,26 +31,104 @@ def files_to_show(files: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def checks(
-    session: pd.Series, tables: dict[str, pd.DataFrame], *, thresholds: dict[str, float],
+    session: pd.Series, tables: dict[str, pd.DataFrame], *, thresholds: dict[str, float], files: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Each part table of a session summed and held against the session's own total.
+    """Each part table of a session summed and held against the session's own total, then its exports against each other.
 
     One row per check: check (table.column), metric, label_zh, label_en, total (the session row), parts (the sum), difference
-    (parts − total), relative (of the total), light (green within reconcile_green, amber within reconcile_amber, else
-    red; grey where a side is missing) and, where a known definition explains a difference, note_zh and note_en.
-    `tables` maps products, traffic, minutes, orders to their rows of this session; SKU rows are not counted twice.
+    (parts − total), relative (of the total), light (green within reconcile_green, amber within reconcile_amber, else red;
+    grey where a side is missing), note_zh and note_en. Where the parts agree with another meaning of the total
+    (`definitions.yml`) the notes name it and the light is amber at worst; where the session has no total of its own, one
+    of the same line of money stands in. `tables` maps products, traffic, minutes, orders to their rows of this session;
+    SKU rows are not counted twice. `files` is the session as each file gives it (see `exports`).
     """
     rows = []
     for table, columns in PARTS.items():
         frame = tables.get(table, pd.DataFrame())
         if table == "products" and len(frame):
             frame = frame[frame["sku_id"].isna()]
-        rows += [_check(table, column, session[column], _total(frame, column), thresholds) for column in columns]
+        rows += [_check(table, column, session, _total(frame, column), thresholds) for column in columns]
     paid = tables.get("orders", pd.DataFrame())
     paid = paid[paid["paid_at"].notna()] if len(paid) else paid
     lines = {"orders": paid["order_id"].nunique() if len(paid) else float("nan"), "units": _total(paid, "qty"), "paid_amount": _total(paid, "paid")}
-    rows += [_check("orders", column, session[column], value, thresholds) for column, value in lines.items()]
-    return pd.DataFrame(rows)
+    rows += [_check("orders", column, session, value, thresholds) for column, value in lines.items()]
+    between = exports(files, thresholds=thresholds) if files is not None else pd.DataFrame()
+    return pd.DataFrame([*rows, *between.to_dict("records")], columns=CHECK)
+
+
+def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame:
+    """Two exports of one session against each other: every older file's figures against those of the newest file that has them.
+
+    `rows` is the session as each file gives it, oldest first (columns of sessions, `source_file`, `as_of`). One row per
+    older file x total that both have, in the columns of `checks`: total is the newest file's, parts the older one's. A file
+    that was made before the session's end, or within a day of it, is amber at worst: sales are still being attributed then.
+    """
+    found = []
+    for column in BETWEEN_EXPORTS:
+        known = rows[rows[column].notna()] if column in rows else rows.iloc[:0]
+        for _, older in known.iloc[:-1].iterrows():
+            found.append(_between(older, known.iloc[-1], column, thresholds))
+    return pd.DataFrame(found, columns=CHECK)
+
+
+def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rows that say what cannot be: one row per flag, with table, file, sheet, row, column (or a+b), value, reason (`terms.yml`).
+
+    Three kinds: cells whose value no export can mean and which were left out on reading; a column above one that it can never
+    exceed (`tables.yml`: never_above); a rate of the platform above 1 where its people are among those it divides by. The rows
+    themselves are kept. `tables` maps canonical tables to their rows.
+    """
+    parts = [part for name, frame in tables.items() if len(frame) and name in reference.tables() for part in (_left_out(frame, name), _above(frame, name))]
+    parts.append(_above_one(tables.get("reported", pd.DataFrame())))
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=FLAG)
+
+
+def _flagged(frame: pd.DataFrame, table: str, column: object, value: object, reason: str) -> pd.DataFrame:
+    where = {name: frame.get(trace) for name, trace in (("file", "source_file"), ("sheet", "source_sheet"), ("row", "source_row"))}
+    return pd.DataFrame({"table": table, **where, "column": column, "value": value, "reason": reason}, index=frame.index)[FLAG]
+
+
+def _left_out(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Cells left out on reading whose value no other file of the session has given since."""
+    said = frame["source_flags"].dropna().astype("str") if "source_flags" in frame else pd.Series(dtype="str")
+    said = said[said != ""].str.split("\n").explode()
+    if said.empty:
+        return pd.DataFrame(columns=FLAG)
+    said = said.str.partition("=")
+    rows = frame.loc[said.index]
+    still = [name not in frame or pd.isna(frame.at[row, name]) for row, name in said[0].items()]
+    return _flagged(rows, table, said[0].to_numpy(), said[2].to_numpy(), "left_out")[still]
+
+
+def _above(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    limits = reference.tables()[table].never_above
+    pairs = [(low, high) for low, highs in limits.items() for high in highs if {low, high} <= set(frame)]
+    found = []
+    for low, high in pairs:
+        rows = frame[_exceeds(frame[low], frame[high])]
+        values = [f"{_said(a)} > {_said(b)}" for a, b in zip(rows[low], rows[high], strict=True)]
+        found.append(_flagged(rows, table, f"{low}+{high}", values, "above"))
+    return pd.concat(found) if found else pd.DataFrame(columns=FLAG)
+
+
+def _exceeds(low: pd.Series, high: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(low.dtype):
+        return low > high * (1 + 1e-9) + 1e-9  # sums of cents
+    return low > high
+
+
+def _said(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, pd.Timestamp) else f"{value:.12g}"
+
+
+def _above_one(reported: pd.DataFrame) -> pd.DataFrame:
+    if reported.empty:
+        return pd.DataFrame(columns=FLAG)
+    limits = reference.tables()["sessions"].never_above
+    among = [below in limits.get(above, []) for above, below in zip(reported["numerator"], reported["denominator"], strict=True)]
+    rows = reported[pd.Series(among, index=reported.index) & (reported["factor"].fillna(1) == 1) & (reported["value"] > 1)]
+    return _flagged(rows, "reported", rows["name"], rows["value"].map(_said), "above_one")
 
 
 def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd.DataFrame:
@@ -86,34 +167,92 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
     each canonical table that a review uses whether this session has rows of it.
     """
     rows = {name: int(files[name].sum()) for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")}
-    unread = int(files["table"].isna().sum())
+    unread = list(files.loc[files["table"].isna() & files["problem"].notna(), "file"].map(text.plain).unique())
     light = worst(checked["light"])
     lacking = [name for name, there in present.items() if not there]
     names = {lang: text.choose(lang, "、", ", ").join(text.label(reference.tables()[name], lang) for name in lacking) for lang in ("zh", "en")}
-    orders = attributed[attributed["table"] == "orders"] if len(attributed) else attributed
+    share = attributed.set_index("table")["share"] if len(attributed) else pd.Series(dtype="float64")
     lights = reference.terms()["light"]
-    share = float(orders["share"].iloc[0]) if len(orders) else float("nan")
+    left = [(reference.tables()[name], text.percent(1 - share[name])) for name in ("orders", "aftersales") if pd.notna(share.get(name))]
     zh = (f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 {rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
-          f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。" + (f"缺少：{names['zh']}。" if lacking else ""))
+          f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。"
+          + (f"未能读入：{_some(unread, 'zh')}。" if unread else "") + "".join(f"{table.zh}有 {part} 未归属到场次。" for table, part in left) + (f"缺少：{names['zh']}。" if lacking else ""))
     en = (f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: {rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
-          f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}." + (f" Missing: {names['en'].lower()}." if lacking else ""))
+          f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}."
+          + (f" Not read: {_some(unread, 'en')}." if unread else "") + "".join(f" {part} of the {table.en.lower()} found no session." for table, part in left) + (f" Missing: {names['en'].lower()}." if lacking else ""))
     return pd.DataFrame([{
-        "light": light, "files": files["file"].nunique(), "unread": unread, **rows, "missing": ",".join(lacking),
-        "orders_attributed": share, "sentence_zh": zh, "sentence_en": en,
+        "light": light, "files": files["file"].nunique(), "unread": len(unread), **rows, "missing": ",".join(lacking),
+        "orders_attributed": share.get("orders", float("nan")), "sentence_zh": zh, "sentence_en": en,
     }])
+
+
+def _some(names: list[str], lang: str, most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = text.choose(lang, f" 等 {len(names)} 个", f" and {len(names) - most} more") if len(names) > most else ""
+    return text.choose(lang, "、", ", ").join(names[:most]) + more
 
 
 def _total(frame: pd.DataFrame, column: str) -> float:
     return frame[column].sum(min_count=1) if len(frame) and column in frame else float("nan")
 
 
-def _check(table: str, column: str, total: float, parts: float, thresholds: dict[str, float]) -> dict[str, object]:
+def _check(table: str, column: str, session: pd.Series, parts: float, thresholds: dict[str, float]) -> dict[str, object]:
     whole, part = reference.tables()["sessions"].columns[column], reference.tables()[table]
-    difference = parts - total
-    relative = difference / total if total else (0.0 if difference == 0 else float("nan"))
-    limits = (("green", thresholds["reconcile_green"]), ("amber", thresholds["reconcile_amber"]))
-    light = "grey" if pd.isna(relative) else next((name for name, limit in limits if abs(relative) <= limit), "red")
+    total, stand_in = _own_total(session, column)
+    light = _light(parts, total, thresholds)
+    meant = None if light in ("green", "grey") else _meant(session, column, parts, thresholds)
+    note = {}
+    for lang in ("zh", "en"):
+        if stand_in:
+            note[lang] = text.choose(lang, f"场次没有{whole.zh}，改与{stand_in.zh}核对", f"the session has no {whole.en.lower()}; held against what is {stand_in.en}")
+        if meant:
+            note[lang] = text.choose(lang, f"口径不同：与{meant.zh}一致", f"another definition: agrees with {meant.en}")
     return {
         "check": f"{table}.{column}", "metric": column, "label_zh": f"{part.zh}合计 对 场次总数：{whole.zh}", "label_en": f"{part.en} vs session total: {whole.en.lower()}",
-        "total": total, "parts": parts, "difference": difference, "relative": relative, "light": light,
+        "total": total, "parts": parts, **_apart(parts, total), "light": "amber" if meant else light, "note_zh": note.get("zh"), "note_en": note.get("en"),
     }
+
+
+def _own_total(session: pd.Series, column: str) -> tuple[float, reference.Definition | None]:
+    """The session's total; where it has none, one of the same line of money that it has (paid by users for paid, say)."""
+    columns = reference.tables()["sessions"].columns
+    if pd.isna(session[column]) and columns[column].line:
+        for meaning in reference.definitions().get(column, []):
+            (first, *more) = meaning.terms
+            if not more and not meaning.minus and columns[first].line == columns[column].line and pd.notna(session[first]):
+                return session[first], meaning
+    return session[column], None
+
+
+def _meant(session: pd.Series, column: str, parts: float, thresholds: dict[str, float]) -> reference.Definition | None:
+    """The other meaning of the total with which the parts agree."""
+    meanings = reference.definitions().get(column, [])
+    return next((meaning for meaning in meanings if _light(parts, _value(session, meaning), thresholds) == "green"), None)
+
+
+def _value(session: pd.Series, meaning: reference.Definition) -> float:
+    return sum(session[name] for name in meaning.terms) - sum(session[name] for name in meaning.minus)
+
+
+def _between(older: pd.Series, newest: pd.Series, column: str, thresholds: dict[str, float]) -> dict[str, object]:
+    whole = reference.tables()["sessions"].columns[column]
+    light = _light(older[column], newest[column], thresholds)
+    early = light == "red" and pd.notna(older["as_of"]) and pd.notna(older["ended_at"]) and older["as_of"] < older["ended_at"] + pd.Timedelta(days=1)
+    name = text.plain(older["source_file"], 80)
+    return {
+        "check": f"exports.{column}", "metric": column, "label_zh": f"较早的导出 {name} 对 最新导出：{whole.zh}", "label_en": f"Older export {name} vs the newest: {whole.en.lower()}",
+        "total": newest[column], "parts": older[column], **_apart(older[column], newest[column]), "light": "amber" if early else light,
+        "note_zh": "较早的文件导出于下播后一天之内，成交仍在归因" if early else None,
+        "note_en": "the older file was made within a day of the end: sales were still being attributed" if early else None,
+    }
+
+
+def _apart(parts: float, total: float) -> dict[str, float]:
+    difference = parts - total
+    return {"difference": difference, "relative": difference / total if total else (0.0 if difference == 0 else float("nan"))}
+
+
+def _light(parts: float, total: float, thresholds: dict[str, float]) -> str:
+    relative = _apart(parts, total)["relative"]
+    limits = (("green", thresholds["reconcile_green"]), ("amber", thresholds["reconcile_amber"]))
+    return "grey" if pd.isna(relative) else next((name for name, limit in limits if abs(relative) <= limit), "red")

@@ -58,10 +58,14 @@ class Column(_Entry):
     en: str
     required: bool = False
     terms: str | None = None
+    line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
 
 
 class Table(_Entry):
-    """One canonical table: grain, key, how a row finds its session, columns."""
+    """One canonical table: grain, key, how a row finds its session, columns.
+
+    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch).
+    """
 
     zh: str
     en: str
@@ -69,6 +73,7 @@ class Table(_Entry):
     key: list[str]
     attribute: str
     columns: dict[str, Column]
+    never_above: dict[str, Many] = {}
 
 
 class Metric(_Entry):
@@ -101,8 +106,9 @@ class SourceColumn(_Entry):
     """How one canonical column is read from an export.
 
     `from` lists header names; where a file has several of them, the first that has a value counts. `plus` headers are
-    added to the amount, `with` headers are joined to the id. `part` takes one end of a range of times, `when` keeps the
-    value only where another canonical column has one, `file` takes it from a named group of the export's `file_name`.
+    added to the amount, `with` headers are joined to the id. `part` takes one end of a range of times, or the first of two
+    amounts (`¥11.19 / ¥500`); `when` keeps the value only where another canonical column has one, `file` takes it from a
+    named group of the export's `file_name` or `title`. `name#2` is the second header of that name.
     `map` goes from the export's words (`*` and `?` as wildcards, first fit wins) to ours.
     """
 
@@ -113,7 +119,7 @@ class SourceColumn(_Entry):
     default: str | None = None
     plus: Many = []
     joined: Many = Field(alias="with", default=[])
-    part: Literal["start", "end"] | None = None
+    part: Literal["start", "end", "first"] | None = None
     when: str | None = None
     file: str | None = None
 
@@ -132,6 +138,7 @@ class Export(_Entry):
     An export is recognised where all of `headers` are there (`a | b`: either name); the one that explains most of the
     headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the time of the export) only help.
     A column `as_of` may be mapped in every export: the time at which it was made, which counts before the name's.
+    `title` is one for the rows above the headers (a period, say).
     `totals` names headers and the values that mark a total row (`""`: no value); `description_row` is a text in the row
     of explanations below the headers. `personal` columns are never read, `ignore` ones are known and not needed.
     """
@@ -144,6 +151,7 @@ class Export(_Entry):
     layout: Literal["rows", "vertical", "first_row"] = "rows"
     sheet: Many = []
     file_name: str | None = None
+    title: str | None = None
     headers: Many
     columns: dict[str, SourceColumn]
     constants: dict[str, str] = {}
@@ -157,14 +165,29 @@ class Export(_Entry):
     note: Label | None = None
 
 
+class Unverified(_Entry):
+    """One export whose layout nobody has seen: it is not guessed at, its figures go into sheets of our template.
+
+    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets for what it holds.
+    """
+
+    id: str
+    zh: str
+    en: str
+    words: Many
+    tables: Many
+    note: Label | None = None
+
+
 class System(_Entry):
-    """One source system and its exports."""
+    """One source system: the exports that are read, and those whose layout is not verified."""
 
     system: str
     zh: str
     en: str
     platform: str | None
-    exports: list[Export]
+    exports: list[Export] = []
+    unverified: list[Unverified] = []
     where: Label
 
 
@@ -349,8 +372,13 @@ def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dic
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """Canonical tables by name (`tables.yml`); a workspace cannot change them."""
-    return _entries("tables.yml", Table, None)
+    """Canonical tables by name (`tables.yml`); a workspace cannot change them. Limits name columns of their table."""
+    found = _entries("tables.yml", Table, None)
+    for name, table in found.items():
+        for column in [*table.never_above, *(most for limits in table.never_above.values() for most in limits)]:
+            if column not in table.columns:
+                raise ReferenceDataError(f"tables.yml: {name}.never_above: {column!r} is no column of {name}")
+    return found
 
 
 @functools.cache
@@ -418,6 +446,9 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
             system = _validate(System, yaml.load(path.read_text(encoding="utf-8"), _YAML), str(path.name))
             for export in system.exports:
                 _check_export(f"{path.name}: {export.id}", export)
+            for export in system.unverified:
+                for table in set(export.tables) - set(tables()):
+                    raise ReferenceDataError(f"{path.name}: {export.id}.tables: {table!r} is no canonical table")
             found[system.system] = system
     return tuple(found.values())
 
@@ -531,3 +562,24 @@ class Attribution(_Entry):
 def attribution(workspace_reference: Path | None = None) -> Attribution:
     """The attribution rules (`attribution.yml`)."""
     return _validate(Attribution, _load("attribution.yml", workspace_reference), "attribution.yml")
+
+
+class Definition(_Entry):
+    """One other meaning of a session's total: a sum of its columns, less others."""
+
+    terms: Many
+    minus: Many = []
+    zh: str
+    en: str
+
+
+@functools.cache
+def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
+    """Other meanings of a session's totals by column (`definitions.yml`); all terms are columns of the sessions."""
+    content = _load("definitions.yml", workspace_reference)
+    found = {name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries] for name, entries in content.items()}
+    for name, entries in found.items():
+        for column in [name, *(term for entry in entries for term in [*entry.terms, *entry.minus])]:
+            if column not in tables()["sessions"].columns:
+                raise ReferenceDataError(f"definitions.yml: {name}: {column!r} is no column of sessions")
+    return found

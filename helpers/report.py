@@ -132,9 +132,14 @@ def sentence(
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
     return Shown(
-        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{html.escape(words)}</p>',
+        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{unbroken(words)}</p>',
         f"{sign} {words}".strip(),
     )
+
+
+def unbroken(words: str) -> str:
+    """Words as HTML in which no line ends between the minus of an amount and its figures."""
+    return re.sub(r"-[¥$€£฿₫₱][\d,.]+", r'<span class="fp-mark">\g<0></span>', html.escape(words))
 
 
 LEVELS: dict[str, Literal["good", "bad", "note"]] = {"better": "good", "worse": "bad"}
@@ -174,7 +179,8 @@ def table(
     """A frame as a table to be read: names for columns and codes, values in their units, bounds joined to intervals.
 
     Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
-    Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise.
+    Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise
+    (+money, +points: a change with its sign).
     A column without a single value is left out. `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
     that back up what was said. All data are escaped.
     """
@@ -267,6 +273,8 @@ def _number(value: float, unit: str, decimals: int | None, lang: str, currency: 
     if unit == "p":
         return Cell("<0.001" if value < 0.001 else text.number(value, lang, 3), number=True)
     number = math.nan if pd.isna(value) else float(value)
+    if unit.startswith("+"):  # a change: its sign is always shown
+        return Cell(text.signed(number, unit[1:], lang, decimals=decimals, currency=currency), number=True)
     return Cell(text.value(number, unit, lang, decimals=decimals, currency=currency), number=True)
 
 

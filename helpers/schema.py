@@ -15,6 +15,7 @@ from helpers import reference
 
 NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
 NEVER_NEGATIVE = NUMBERS - {"score"}
+TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
 
 
 def dtype(kind: str, timezone: str) -> object:
@@ -37,8 +38,8 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     """The frame with exactly the table's columns, in its order and dtypes; columns it lacks are missing values.
 
-    Columns that the table does not have are left out; `source_file`, `source_sheet` and `source_row` are kept, as
-    they say where a row came from. Raises `KeyError` for an unknown table and `ValueError` where a value does not fit.
+    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where a row came from and
+    which of its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value does not fit.
     """
     if table not in reference.tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(reference.tables())}")
@@ -54,15 +55,16 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
             made[name] = values.astype(wanted)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
-    trace = [name for name in ("source_file", "source_sheet", "source_row") if name in frame]
+    trace = [name for name in TRACE if name in frame]
     return pd.DataFrame({**made, **{name: frame[name] for name in trace}}, index=frame.index)
 
 
 @functools.cache
 def model(table: str) -> pa.DataFrameSchema:
-    """The pandera schema of a canonical table: required values, closed choices, no negative counts or money."""
+    """The pandera schema of a canonical table: required values, closed choices, no negative counts or money, one row a key."""
     columns = {}
-    for name, column in reference.tables()[table].columns.items():
+    entry = reference.tables()[table]
+    for name, column in entry.columns.items():
         checks = []
         if column.terms:
             allowed = list(reference.terms()[column.terms])
@@ -72,7 +74,14 @@ def model(table: str) -> pa.DataFrameSchema:
         if column.kind == "rate":
             checks.append(pa.Check.le(1, error="expected a fraction of at most 1"))
         columns[name] = pa.Column(checks=checks, nullable=not column.required, required=True)
-    return pa.DataFrameSchema(columns, strict=False)
+    grain = pa.Check(functools.partial(_once, key=entry.key), error=f"expected {entry.grain}")
+    return pa.DataFrameSchema(columns, checks=[grain] if entry.key else [], strict=False)
+
+
+def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
+    """Rows whose key no other row has; a row that has no session yet is told apart from others only when it finds one."""
+    unknown = frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
+    return unknown | ~frame.duplicated(key, keep=False)
 
 
 def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -84,6 +93,8 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         model(table).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
+        of_rows = cases["schema_context"] == "DataFrameSchema"  # one case a column of the row: the key's say it
+        cases = cases[~of_rows | cases["column"].isin(reference.tables()[table].key)]
         reason = cases["check"].astype(str).replace({"not_nullable": "a value is required"})
         return pd.DataFrame(
             {"row": cases["index"], "column": cases["column"], "value": cases["failure_case"].astype(str), "reason": reason}

@@ -21,6 +21,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import filelock
 import pandas as pd
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     name: str = ""
     timezone: str = "Asia/Shanghai"
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
+    dates: Literal["day", "month"] | None = None  # which comes first in dates such as 03/04/2026, where a file leaves it open
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
 
@@ -132,7 +134,7 @@ def _settings(path: Path) -> Settings:
     except (ValidationError, yaml.YAMLError, KeyError, ValueError) as error:
         detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         where = "".join(f"{part}: " for part in detail["loc"])
-        raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, id)") from error
+        raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)") from error
     return settings
 
 
@@ -288,7 +290,7 @@ def _reading(
         return folder
     reading = sources.read_file(
         path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
-        currency=workspace.settings.currency, name=_file_name(workspace, path), mends=mends,
+        currency=workspace.settings.currency, dates=workspace.settings.dates, name=_file_name(workspace, path), mends=mends,
     )
     unfinished = folder.with_name(f".{mark}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -574,6 +576,13 @@ class Review:
         if name == "sessions":
             return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
         return read(self.workspace, name, self.session_id)
+
+    def exports(self) -> pd.DataFrame:
+        """This session as each raw file gives it: one row per file, oldest export first."""
+        paths = sorted((self.workspace.clean / "readings").glob("*/sessions.parquet"))
+        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in paths]
+        every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
+        return every.sort_values("as_of", na_position="first", ignore_index=True)
 
     def history(self, name: str) -> pd.DataFrame:
         """Rows of the account's earlier sessions: those that started before this one."""

@@ -12,7 +12,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from helpers import demo, planfile, reference, schema, sources
+from helpers import demo, planfile, reconcile, reference, schema, sources
 from helpers.demo.schedule import shop, timetable
 
 ZONE = "Asia/Shanghai"
@@ -407,9 +407,19 @@ def test_dirty_rows_stand_where_the_truth_says(written):
 
 def test_dirty_rows_are_kept_aside_when_read_and_no_others(written):
     folder, _ = written
-    dirty = [row for row in json.loads((folder / "truth.json").read_text(encoding="utf-8"))["dirty_rows"] if row["what"] != "unknown_order"]
+    dirty = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["dirty_rows"]
     aside = pd.concat([read(folder / "raw" / name).aside for name in sorted({row["file"] for row in dirty})])
-    assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == {(row["file"], row["row"]) for row in dirty}
+    unusable = {(row["file"], row["row"]) for row in dirty if row["what"] not in ("unknown_order", "negative_amount")}
+    assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == unusable
+
+
+def test_an_impossible_amount_is_flagged_and_its_row_kept(written):
+    folder, _ = written
+    (dirty,) = [row for row in json.loads((folder / "truth.json").read_text(encoding="utf-8"))["dirty_rows"] if row["what"] == "negative_amount"]
+    orders = read(folder / "raw" / dirty["file"]).tables["orders"]
+    flags = reconcile.impossible({"orders": orders})
+    assert set(zip(flags["file"], flags["row"].astype(int), flags["reason"], strict=True)) == {(dirty["file"], dirty["row"], "left_out")}
+    assert set(flags["value"]) == {dirty["value"]}
 
 
 def orders_files(folder):
@@ -444,7 +454,8 @@ def test_no_order_reads_wrong(written):
     """Every live line read back from the newest files is the line that was simulated."""
     folder, simulation = written
     frames = [read(path).tables["orders"] for path in sorted(orders_files(folder), key=lambda path: path.name)]
-    found = pd.concat(frames).drop_duplicates("line_id", keep="last").set_index("line_id")
+    every = pd.concat(frames).drop_duplicates("line_id", keep="last").set_index("line_id")
+    found = every[every["source_flags"].fillna("") == ""]  # but for the one planted with an impossible amount
     made = simulation.tables["orders"].set_index("line_id").loc[found.index]
     assert len(found) == len(simulation.tables["orders"])
     for column in ("order_id", "product_id", "qty", "created_at", "paid_at", "payable", "paid", "channel", "status"):

@@ -389,3 +389,10 @@ def test_a_long_cell_among_the_first_rows_is_no_header_to_be_taken_apart(tmp_pat
     rows = ["时间,评论内容", "2026-11-10 20:00:00,好", f'2026-11-10 20:00:01,"{"([" * 2_000_000}"']
     _, reading = problem(tmp_path / "comments.csv", "\n".join(rows).encode())
     assert len(reading.tables["comments"]) == 1 and reading.aside["reason"].tolist() == ["too_long"]
+
+
+def test_two_files_of_one_name_in_a_zip_are_two_files(tmp_path, whole):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        content = zipped(("a.csv", whole["comments.csv"]), ("a.csv", whole["淘宝.csv"]))
+    _, reading = problem(tmp_path / "x.zip", content)
+    assert reading.files["sheet"].tolist() == ["a.csv", "a.csv (2)"] and set(reading.tables) == {"comments", "orders"}

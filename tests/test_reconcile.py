@@ -44,6 +44,14 @@ def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
     assert checked.loc[["orders.orders", "orders.units", "orders.paid_amount"], "light"].tolist() == ["green"] * 3
 
 
+def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_session_and_names_only_some_files():
+    files = pd.DataFrame({"file": list("abcde"), "rows_in": 0, "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "problem": "broken", "table": None})
+    attributed = pd.DataFrame({"table": ["orders", "aftersales", "ads"], "share": [0.946, float("nan"), 0.5]})
+    row = reconcile.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
+    assert "5.4%" in row["sentence_zh"] and "5.4% of the order lines found no session" in row["sentence_en"] and "50" not in row["sentence_en"]
+    assert "a, b, c and 2 more" in row["sentence_en"] and "a、b、c 等 5 个" in row["sentence_zh"]
+
+
 def test_a_platform_rate_is_held_against_its_own_counts():
     reported = pd.DataFrame({
         "session_id": "s", "name": ["CTR", "GPM", "wrong", "unknown"], "value": [0.25, 5.0, 0.5, 1.0],
@@ -64,5 +72,112 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
     checked = pd.DataFrame({"light": ["green"]})
     row = reconcile.quality(files, checked, pd.DataFrame(), {"orders": False, "products": True}).iloc[0]
     assert (row["files"], row["unread"], row["rows_in"], row["rows_kept"], row["rows_totals"], row["rows_aside"]) == (2, 1, 16, 13, 1, 2)
-    assert row["missing"] == "orders"
+    assert row["missing"] == "orders" and "未能读入：b。" in row["sentence_zh"] and "Not read: b." in row["sentence_en"]
     assert reference.tables()["orders"].zh in row["sentence_zh"] and "13 kept" in row["sentence_en"]
+
+
+def orders(paid: float) -> pd.DataFrame:
+    line = {"platform": "douyin", "order_id": "1", "line_id": "1a", "qty": 1, "paid": paid,
+            "created_at": pd.Timestamp("2026-11-10", tz=ZONE), "paid_at": pd.Timestamp("2026-11-10", tz=ZONE)}
+    return schema.conform(pd.DataFrame([line]), "orders", ZONE)
+
+
+SAMPLE = {"paid_amount": 61045.3, "user_paid_amount": 59847.17, "net_1h_amount": 50512.9, "refund_1h_amount": 10532.4, "refund_amount": 14603.08}
+
+
+@pytest.mark.parametrize(("parts", "light", "says"), [
+    (61045.3, "green", None), (59847.17, "amber", "用户支付金额"), (50512.9, "amber", "只扣1小时内退款"), (61045.3 - 14603.08, "amber", "减至今退款"), (30000.0, "red", None),
+])
+def test_a_definition_that_explains_a_difference_is_named(parts, light, says):
+    """The published sample row of the Compass list: each of its own amounts is recognised for what it is."""
+    row = reconcile.checks(session(**SAMPLE), {"orders": orders(parts)}, thresholds=THRESHOLDS).set_index("check").loc["orders.paid_amount"]
+    assert row["light"] == light
+    assert pd.isna(row["note_zh"]) if says is None else says in row["note_zh"] and "another definition" in row["note_en"]
+
+
+def test_a_session_without_paid_amount_is_held_against_what_users_paid():
+    """The whole-session download of 2026 has 用户支付金额 alone, and its products too."""
+    rows = products(("p", None, 1, 1, 236552.0))
+    row = reconcile.checks(session(user_paid_amount=236552.0, created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS).set_index("check").loc["products.paid_amount"]
+    assert (row["total"], row["light"]) == (236552, "green") and "用户支付金额" in row["note_zh"]
+    unpaid = reconcile.checks(session(created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS).set_index("check").loc["products.paid_amount"]
+    assert unpaid["light"] == "grey", "what was created never stands in for what was paid"
+
+
+def test_every_definition_is_a_sum_of_session_columns_of_the_sample():
+    row = session(**SAMPLE)
+    values = [sum(row[name] for name in each.terms) - sum(row[name] for name in each.minus) for each in reference.definitions()["paid_amount"]]
+    assert [round(value, 2) for value in values if pd.notna(value)] == [59847.17, 50512.9, 50512.9, 46442.22]
+
+
+@pytest.mark.parametrize(("older", "hours", "light"), [(1000.0, 40, "green"), (1030.0, 40, "amber"), (500.0, 40, "red"), (500.0, 4, "amber")])
+def test_two_exports_of_one_session_are_held_against_each_other(older, hours, light):
+    end = pd.Timestamp("2026-11-10 23:00", tz=ZONE)
+    rows = [{"session_id": "s", "platform": "douyin", "started_at": end - pd.Timedelta(hours=3), "ended_at": end, "paid_amount": paid, "as_of": end + pd.Timedelta(hours=late)}
+            for paid, late in ((older, hours), (1000.0, 200))]
+    frame = schema.conform(pd.DataFrame(rows), "sessions", ZONE).assign(source_file=["老.xlsx", "新.xlsx"])
+    (found,) = reconcile.exports(frame, thresholds=THRESHOLDS).to_dict("records")
+    assert (found["check"], found["total"], found["parts"], found["light"]) == ("exports.paid_amount", 1000, older, light)
+    assert "老.xlsx" in found["label_zh"] and (found["note_zh"] is not None) == (hours == 4)
+    assert reconcile.exports(frame.iloc[1:], thresholds=THRESHOLDS).empty
+    with_session = reconcile.checks(session(paid_amount=1000.0), {}, thresholds=THRESHOLDS, files=frame)
+    assert with_session["check"].tolist()[-1] == "exports.paid_amount" and with_session.iloc[-1]["light"] == light
+
+
+# ---- values that cannot be ------------------------------------------------------------------------------------------
+
+ABOVE = [(table, low, high) for table, entry in reference.tables().items() for low, highs in entry.never_above.items() for high in highs]
+
+
+@pytest.mark.parametrize(("table", "low", "high"), ABOVE)
+def test_every_limit_flags_the_row_that_breaks_it_and_no_other(table, low, high):
+    kind = reference.tables()[table].columns[low].kind
+    assert reference.tables()[table].columns[high].kind == kind or {kind, reference.tables()[table].columns[high].kind} <= {"users", "times", "count", "score"}
+    one, two = (pd.Timestamp("2026-11-10", tz=ZONE), pd.Timestamp("2026-11-11", tz=ZONE)) if kind == "datetime" else (1.0, 2.0)
+    frame = pd.DataFrame({low: [one, two, one, two], high: [two, one, one, None], "source_file": "f.xlsx", "source_sheet": "S", "source_row": [2, 3, 4, 5]})
+    if kind == "datetime":
+        frame[high] = pd.to_datetime(frame[high])
+    found = reconcile.impossible({table: frame})
+    assert found[["table", "file", "sheet", "row", "column", "reason"]].values.tolist() == [[table, "f.xlsx", "S", 3, f"{low}+{high}", "above"]]
+    assert len(frame) == 4, "rows are flagged, not dropped"
+
+
+def test_sums_of_cents_are_not_above_themselves():
+    frame = pd.DataFrame({"paid_amount": [0.1 + 0.2], "created_amount": [0.3]})
+    assert reconcile.impossible({"sessions": frame}).empty
+
+
+def test_a_rate_of_people_above_one_cannot_be_but_events_per_person_can():
+    reported = pd.DataFrame({"name": ["成交率", "人均评论", "千次"], "value": [1.2, 3.0, 50.0], "numerator": ["pay_users", "comments", "paid_amount"],
+                             "denominator": ["viewers", "viewers", "views"], "factor": [1.0, 1.0, 1000.0], "source_file": "f", "source_sheet": "S", "source_row": 2})
+    assert reconcile.impossible({"reported": reported})[["column", "value", "reason"]].values.tolist() == [["成交率", "1.2", "above_one"]]
+
+
+def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_value(tmp_path):
+    from made_files import SESSION, load, named, workbook
+
+    bad = {**SESSION, "直播间观看人数": -3, "观看老粉占比": 1.4}
+    sessions = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, bad))).tables["sessions"]
+    flags = reconcile.impossible({"sessions": sessions})
+    assert flags[["file", "sheet", "row", "column", "value", "reason"]].values.tolist() == [
+        ["x.xlsx", "S", 2, "viewers", "-3", "left_out"], ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"]]
+    assert sessions["paid_amount"].tolist() == [SESSION["直播间成交金额"]], "the rest of the row counts"
+    assert reconcile.impossible({"sessions": sessions.assign(source_flags=None)}).empty and reconcile.impossible({"sessions": sessions.assign(source_flags="")}).empty
+    mended = reconcile.impossible({"sessions": sessions.assign(viewers=15093.0)})
+    assert mended["column"].tolist() == ["fan_viewer_share"]
+
+
+def test_the_reasons_of_flags_have_words():
+    assert {"above", "above_one", "left_out"} <= set(reference.terms()["reason"])
+
+
+def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_workspace):
+    import json
+
+    from helpers import store
+
+    workspace = store.Workspace.open(demo_workspace)
+    planted = [row for row in json.loads((demo_workspace / "truth.json").read_text(encoding="utf-8"))["dirty_rows"] if row["what"] == "negative_amount"]
+    flags = reconcile.impossible({name: store.read(workspace, name) for name in reference.tables()})
+    assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {(row["file"], row["row"]) for row in planted}
+    assert set(flags["reason"]) == {"left_out"}

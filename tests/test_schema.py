@@ -62,3 +62,31 @@ def test_a_session_id_says_when_where_and_in_which_room():
     one, other = (schema.session_id("douyin", room, start) for room in ("room1", "room2"))
     assert one.startswith("20261110-2000-douyin-") and other.startswith("20261110-2000-douyin-") and one != other
     assert schema.session_id("tiktok", None, start) == schema.session_id("tiktok", "", start) == "20261110-2000-tiktok-0000"
+
+
+def test_a_key_that_comes_twice_is_a_failure_of_both_rows():
+    good = {"platform": "douyin", "order_id": "1", "line_id": "a", "created_at": pd.Timestamp("2026-01-01", tz=ZONE)}
+    frame = schema.conform(pd.DataFrame([good, good | {"line_id": "b"}, good]), "orders", ZONE)
+    failures = schema.validate(frame, "orders")
+    assert set(failures["row"]) == {0, 2} and set(failures["column"]) == {"platform", "line_id"}
+    assert set(failures["reason"]) == {"expected one row per order line"}
+
+
+def test_rows_that_found_no_session_yet_may_share_the_rest_of_their_key():
+    frame = pd.DataFrame({"at": [pd.Timestamp("2026-01-01", tz=ZONE)] * 2, "session_id": [None, None]})
+    assert schema.validate(schema.conform(frame, "minutes", ZONE), "minutes").empty
+    assert len(schema.validate(schema.conform(frame.assign(session_id="s"), "minutes", ZONE), "minutes"))
+
+
+def test_every_clean_table_of_the_demo_has_its_grain_and_fits_its_schema(demo_workspace):
+    from helpers import store
+
+    workspace = store.Workspace.open(demo_workspace)
+    for table in reference.tables():
+        frame = store.read(workspace, table)
+        failures = schema.validate(frame, table) if len(frame) else frame
+        assert failures.empty, f"{table}: {failures.head(3).to_dict('records')}"
+
+
+def test_every_amount_of_money_says_which_line_it_is():
+    assert [(name, column) for name, table in reference.tables().items() for column, entry in table.columns.items() if (entry.kind == "money") != (entry.line is not None)] == []

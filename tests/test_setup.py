@@ -119,18 +119,28 @@ def test_the_readmes_name_only_targets_that_exist():
 
 def page_lines(lang: str) -> list[str]:
     """One line a system: where its exports are found; in English also the words on the screen, which are Chinese."""
+    read = [system for system in reference.systems() if system.exports]
     if lang == "zh":
-        return [f"- **{system.zh}**：{system.where.zh}" for system in reference.systems()]
-    return [f"- **{system.en}**: {system.where.en} ({system.where.zh})" for system in reference.systems()]
+        return [f"- **{system.zh}**：{system.where.zh}" for system in read]
+    return [f"- **{system.en}**: {system.where.en} ({system.where.zh})" for system in read]
 
 
 def source_lines(lang: str) -> list[str]:
-    """The table of sources: one line an export, with the table that it fills and the grade of the evidence."""
+    """The table of sources: one line an export, with the table that it fills and the grade of the evidence.
+
+    Then those whose layout nobody has seen, with the sheets of the template that take their figures.
+    """
     tables = reference.tables()
     rows = [
         f"| {getattr(system, lang)} | {getattr(export, lang)} | {getattr(tables[export.table], lang)} | {export.grade} |"
         for system in reference.systems()
         for export in system.exports
+    ]
+    template, between = {"zh": ("模板：", "、"), "en": ("template: ", ", ")}[lang]
+    rows += [
+        f"| {getattr(system, lang)} | {getattr(export, lang)} | {template}{between.join(getattr(tables[name], lang) for name in export.tables)} | unverified |"
+        for system in reference.systems()
+        for export in system.unverified
     ]
     return [HEADS[lang], "|---|---|---|---|", *rows]
 

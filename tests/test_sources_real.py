@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import attribution, reference, sources
+from helpers import attribution, reconcile, reference, sources
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} with the real exports is not here")]
@@ -89,3 +89,10 @@ def test_workbooks_that_no_library_reads_are_named_and_nothing_is_raised():
         entry = reading.files.iloc[0]
         assert entry["file"] in entry["problem"] and "cannot be read" in entry["problem"] and "expected an Excel workbook" in entry["problem"]
         assert reading.tables == {} and reading.aside.empty
+
+
+def test_no_limit_is_broken_by_what_platforms_really_export(live, ads):
+    """28,010 orders, 122 sessions, 135 launches: a rule that flagged one of them would be wrong about what is impossible."""
+    (orders,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
+    for reading in (live, ads, orders):
+        assert reconcile.impossible(reading.tables).empty

@@ -9,16 +9,19 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference, schema, text
-from helpers.reference import Export, System
+from helpers.reference import Export, System, Unverified
 from helpers.sources import assemble, mend, parse, recognise, template
 from helpers.sources.assemble import Context, Part
 from helpers.sources.mend import HASH_DIGITS
 from helpers.sources.mend import write as write_aside
+from helpers.sources.parse import DayOrder
 from helpers.sources.read import RawFile, Sheet, open_file
 from helpers.sources.recognise import proposals
 from helpers.sources.template import write_template
 
-__all__ = ["HASH_DIGITS", "Reading", "proposals", "read_file", "write_aside", "write_template"]
+COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
+
+__all__ = ["HASH_DIGITS", "Reading", "export", "proposals", "read_file", "write_aside", "write_template"]
 
 
 class Reading(NamedTuple):
@@ -37,17 +40,19 @@ class Reading(NamedTuple):
 
 
 def read_file(
-    path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, name: str | None = None,
-    mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
+    path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, dates: DayOrder | None = None,
+    name: str | None = None, mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes; `name` is how the file is called, where not by its own name; `mends` are mended cells by
-    header, by sheet and row. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of
-    `files` whose `problem` says what was found and what was expected.
+    of the buyer hashes; `dates` (day or month) says which comes first in dates such as 03/04/2026 that a file leaves open;
+    `name` is how the file is called, where not by its own name; `mends` are mended cells by header, by sheet and row. Never
+    raises for what a file holds: a file or sheet that cannot be read or recognised is a row of `files` whose `problem` says
+    what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency)
+    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
+    systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
     raw = open_file(path)._replace(file=context.file)
     parts: list[Part] = []
@@ -70,12 +75,21 @@ def read_file(
             parts.append(assemble.part(block, sheet=_shown(sheet), book=sheet.member, context=here))
             changes += [(parts[-1], changed)] if changed else []
         if not blocks:
-            ledger.append(_unknown(raw, sheet, known, context))
+            ledger.append(_unknown(raw, sheet, known, here, systems))
     finished = [_finished(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = _mended(changes, context)
     ledger += [_entry(raw, done, mended) for done in finished]
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context), mended, every)
+
+
+def export(system: str, name: str, systems: Iterable[System]) -> Export:
+    """The mapping of one export of a system, our own template among them. Raises `KeyError` where there is none."""
+    for known in (*systems, template.system()):
+        for each in known.exports:
+            if (known.system, each.id) == (system, name):
+                return each
+    raise KeyError(f"{system}/{name}: no such export")
 
 
 def _shown(sheet: Sheet) -> str:
@@ -232,14 +246,14 @@ def _entry(raw: RawFile, done: _Done, mended: pd.DataFrame) -> dict[str, object]
 
 
 def _unread(raw: RawFile, sheet: str, problem: str, context: Context) -> dict[str, object]:
-    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, "rows_in": 0,
+    return {"file": raw.file, "sheet": sheet, "sha256": raw.sha256, "problem": problem, **dict.fromkeys(COUNTS, 0),
             "as_of": assemble.exported_at(context.named, None, timezone=context.timezone)}
 
 
 def _mending(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:
     """The ledger's row of a sheet of mended rows: they are counted where they come from."""
     return {**_unread(raw, _shown(sheet), "", context), "problem": None, "system": "template", "export": "aside", "grade": "own", "table": "aside",
-            "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "rows_mended": 0}
+            "rows_mended": 0}
 
 
 def _mended(changes: list[tuple[Part, list[mend.Change]]], context: Context) -> pd.DataFrame:
@@ -266,18 +280,32 @@ def _expected(aside: pd.DataFrame, export: Export) -> pd.DataFrame:
     return pd.DataFrame({"field": field, "expected": aside["reason"].map(_EXPECTED).fillna(kinds)})
 
 
-def _unknown(raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context) -> dict[str, object]:
+def _unknown(
+    raw: RawFile, sheet: Sheet, known: list[recognise.Candidate], context: Context, systems: list[System]
+) -> dict[str, object]:
     filled = recognise.not_blank(sheet.grid)
     entry = _unread(raw, _shown(sheet), "", context)
     if filled.empty:
         return {**entry, "problem": None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"}
+    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
+    named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
+    if named:
+        return {**entry, **_unverified(*named, where, len(filled))}
     near = recognise.nearest(sheet.grid, known)
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
-    where = f"{raw.file} [{_shown(sheet)}]" if _shown(sheet) else raw.file
-    return {**entry, "rows_in": len(filled), "problem": f"{where}: {guess}. Expected an export of data/reference/sources or our template"}
+    return {**entry, "problem": f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of data/reference/sources or our template"}
+
+
+def _unverified(system: System, export: Unverified, where: str, rows: int) -> dict[str, object]:
+    sheets = ", ".join(f"{reference.tables()[table].zh} ({reference.tables()[table].en})" for table in export.tables)
+    problem = (
+        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file and no list of its headers was seen, "
+        f"so nothing is guessed and {rows} rows are left unread. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+    )
+    return {"system": system.system, "export": export.id, "grade": "unverified", "problem": problem}
 
 
 def _ledger(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:

@@ -33,6 +33,7 @@ class Context(NamedTuple):
     timezone: str
     key: bytes
     currency: str
+    dates: parse.DayOrder | None = None
 
 
 class Part(NamedTuple):
@@ -66,9 +67,9 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     cells = _Cells(block, body)
-    values, bad, notes = _columns(block, cells, context)
+    values, bad, left_out, notes = _columns(block, cells, context)
     frame = pd.DataFrame({"source_file": context.file, "source_sheet": sheet, "source_row": body.index}, index=body.index)
-    frame = frame.assign(**_completed(values, block, context))
+    frame = frame.assign(**_completed(values, block, context), **_flags(left_out, body.index))
     aside = _problems(bad, frame, export)
     aside = pd.concat([aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)])
     notes += _name_disagrees(frame, export, context)
@@ -176,18 +177,22 @@ class _Cells:
 # ---- columns ----------------------------------------------------------------------------------------------------
 
 
-def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, pd.Series], list[tuple], tuple[str, ...]]:
+def _columns(
+    block: Block, cells: _Cells, context: Context
+) -> tuple[dict[str, pd.Series], list[tuple], list[tuple[str, pd.Series]], tuple[str, ...]]:
+    """Values by canonical column; cells that set their row aside; cells with impossible values, left out; notes."""
     export = block.export
     columns = {**HELPERS, **reference.tables()[export.table].columns}
-    order = parse.day_order(
-        cells.of(header) for name, how in export.columns.items() if columns[name].kind == "datetime"
-        for header in block.places(how.header)
-    )
+    dated = [cells.of(header) for name, how in export.columns.items() if columns[name].kind == "datetime" for header in block.places(how.header)]
+    order = parse.day_order(dated)
+    if order == "open" and context.dates:
+        order = context.dates
     values: dict[str, pd.Series] = {}
     bad: list[tuple[str, pd.Series, pd.Series, str]] = []
+    left_out: list[tuple[str, pd.Series]] = []
     notes: list[str] = []
     if order in ("open", "mixed"):
-        notes.append(f"dates such as 03/04/2026: day and month cannot be told apart ({order}); expected year-month-day")
+        notes.append(_question(dated, order))
     for name, how in export.columns.items():
         used = block.places(how.header)
         if name == "product_id" and cells.sub.any() and used:
@@ -195,6 +200,10 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
             continue
         for header in used:
             parsed = _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+            wrong = parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad
+            if wrong.any() and not columns[name].required:
+                left_out.append((name, parse.masked(parse.words(cells.of(header)[wrong]))))
+                parsed = parsed._replace(values=parsed.values.mask(wrong))
             if name in values:
                 values[name] = values[name].fillna(parsed.values)
             else:
@@ -202,7 +211,7 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad.append((header.text, cells.of(header), parsed.bad, parsed.reason))
             bad.append((header.text, cells.of(header), _too_long(parsed.values), "too_long"))
-            bad.append((header.text, cells.of(header), parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad, "impossible"))
+            bad.append((header.text, cells.of(header), wrong & columns[name].required, "impossible"))
             if parsed.reason == "lost_digits" and columns[name].required:
                 bad.append((header.text, cells.of(header), parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))), "lost_digits"))
         if name in values:
@@ -214,7 +223,23 @@ def _columns(block: Block, cells: _Cells, context: Context) -> tuple[dict[str, p
                 values[name] = values[name] + "-" + parse.ids(cells.of(header)).values.fillna("")
     if cells.sub.any() and export.sub_rows and "sku_id" in reference.tables()[export.table].columns:
         values["sku_id"] = cells.own_id().astype("str")
-    return values, bad, tuple(dict.fromkeys(notes))
+    return values, bad, left_out, tuple(dict.fromkeys(notes))
+
+
+def _question(dated: list[pd.Series], order: parse.DayOrder) -> str:
+    """What a person must say about dates whose day and month cannot be told apart."""
+    example = next(filter(None, map(parse.slashed, dated)), "03/04/2026")
+    why = "no date of the file decides it" if order == "open" else "other dates of the file contradict each other"
+    answer = "say so in workspace.yml (dates: day, or dates: month)" if order == "open" else "write the dates as year-month-day"
+    return f"{example}: day and month cannot be told apart, is the day or the month first? {why}, so the rows are kept aside; {answer}"
+
+
+def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
+    """The column `source_flags`: `column=cell` for each cell that was left out, a line each; no column where there is none."""
+    if not left_out:
+        return {}
+    said = pd.concat([name + "=" + cells for name, cells in left_out])
+    return {"source_flags": said.groupby(level=0).agg("\n".join).reindex(index, fill_value="").astype("str")}
 
 
 def _parsed(
@@ -223,7 +248,7 @@ def _parsed(
     unit = how.unit or (header.unit if header else None)
     kind = column.kind
     if how.part:
-        cells = parse.ends_of(cells, part=how.part)
+        cells = parse.first_of(cells) if how.part == "first" else parse.ends_of(cells, part=how.part)
     if name in HASHED:
         return parse.hashed(cells, key=context.key)
     if how.map and kind not in ("choice", "flag"):
@@ -268,7 +293,7 @@ def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> 
         return _parsed(cells, columns[name], SourceColumn(), None, name=name, order=None, context=context).values
 
     for name, how in export.columns.items():
-        if how.file and name not in made and (word := _from_name(context.named, export, how.file)):
+        if how.file and name not in made and (word := _from_name(context.named, export, how.file) or _named(export.title, block.title, how.file)):
             made[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)
@@ -377,7 +402,11 @@ def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tu
 
 
 def _from_name(file: str, export: Export, group: str) -> str | None:
-    found = re.search(export.file_name, file) if export.file_name else None
+    return _named(export.file_name, file, group)
+
+
+def _named(pattern: str | None, words: str, group: str) -> str | None:
+    found = re.search(pattern, words) if pattern else None
     return found.groupdict().get(group) if found else None
 
 

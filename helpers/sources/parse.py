@@ -355,6 +355,11 @@ def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
     return ends[0 if part == "start" else 1].fillna(found)
 
 
+def first_of(cells: pd.Series) -> pd.Series:
+    """The first of two amounts such as `¥11.19 / ¥500` (spent of budget), as text; other text stays as it is."""
+    return words(cells).str.replace(r"\s+/\s+\S.*$", "", regex=True)
+
+
 def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """Whether dates such as 03/04/2026 put the day or the month first, settled by all date columns of a table together.
 
@@ -377,6 +382,13 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     if first:
         return "day"
     return "month" if second or marked else "open"
+
+
+def slashed(cells: pd.Series) -> str | None:
+    """The first date of a column that puts the year last, such as 03/04/2026; None where there is none."""
+    texts = words(cells[_is_text(cells)])
+    found = texts[texts.str.match(_DMY, na=False)]
+    return found.iloc[0] if len(found) else None
 
 
 @_each_once

@@ -13,6 +13,7 @@ import statistics
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -164,8 +165,11 @@ def _zip(content: BinaryIO) -> tuple[list[Sheet], list[tuple[str, str]]]:
         members = [member for member in archive.infolist() if not member.filename.endswith("/") and not _is_litter(member.filename)]
         if not members:
             raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
+        names: Counter[str] = Counter()
         for member in members:
             name = _member_name(member)
+            names[name] += 1
+            name += f" ({names[name]})" if names[name] > 1 else ""  # a zip may hold two files of one name
             try:
                 inner, trouble = _open_member(io.BytesIO(_member(archive, member, name)), name)
             except UnreadableError as error:

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 import rapidfuzz
 
-from helpers.reference import Export, System
+from helpers import reference
+from helpers.reference import Export, System, Unverified
 
 _HEAD_ROWS = 60
 _HEAD_COLUMNS = 4
 _HINT = 3  # a fitting sheet or file name weighs as much as three known headers
 _OWN_SHARE = 0.8
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
+_TITLE_ROWS = 5
 UNITS = {
     "元": None, "¥": None, "$": None, "rp": None, "人": None, "次": None, "件": None, "单": None, "个": None,
     "万": "wan", "万元": "wan", "w": "wan", "千元": "thousand", "分钟": "minutes", "min": "minutes", "秒": "seconds", "s": "seconds",
@@ -36,13 +38,17 @@ class Header(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One table found in a sheet: which export it is, its headers, and the rows below them that are not blank."""
+    """One table found in a sheet: which export it is, its headers, the rows below them that are not blank.
+
+    `title` is what stands above the headers, `last` says that no other table follows in the sheet.
+    """
 
     system: System
     export: Export
     headers: tuple[Header, ...]
     rows: pd.DataFrame
-    last: bool = True  # no other table follows in the sheet
+    last: bool = True
+    title: str = ""
 
     @property
     def unmapped(self) -> list[str]:
@@ -100,14 +106,28 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
         if found is not None:
             starts.append((row, *found))
             position = row + found[0]
-    if not starts:
+    if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
+        # names in a column: a row of them has one name beside its value, and may pass for a row of headers
         upright = _upright(grid, sheet=sheet, file=file, known=known)
-        return [upright] if upright else []
+        if upright and _count_known(upright.headers) > max((_count_known(headers) for *_, headers in starts), default=0):
+            return [upright]
+    if not starts:
+        return []
     ends = [*(row for row, *_ in starts[1:]), len(grid)]
     return [
-        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid))
+        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid), _title(grid, row))
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
+
+
+def _count_known(headers: tuple[Header, ...]) -> int:
+    return sum(header.known is not None for header in headers)
+
+
+def _title(grid: pd.DataFrame, row: int) -> str:
+    """The text of the few rows above a row of headers."""
+    above = grid.iloc[max(row - _TITLE_ROWS, 0) : row].to_numpy(dtype=object)
+    return " ".join(text for cells in above for text in _texts(cells) if text)
 
 
 def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
@@ -189,12 +209,18 @@ def _split_unit(name: str) -> tuple[str, str | None]:
 
 
 def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
-    """The header cells of a row, each with the known name that it stands for. Repeated names: the first counts."""
+    """The header cells of a row, each with the known name that it stands for.
+
+    Of repeated names the first counts, unless the mapping knows the second as `name#2`.
+    """
     made: list[Header] = []
+    seen: set[str] = set()
     for place, text in enumerate(texts):
         if not text:
             continue
         name, unit = normal(text), None
+        name = f"{name}#2" if name in seen and f"{name}#2" in candidate.known else name
+        seen.add(name)
         if name not in candidate.known and _split_unit(name)[0] in candidate.known:
             name, unit = _split_unit(name)
         made.append(Header(place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit))
@@ -212,7 +238,7 @@ def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate
         found = _best(texts, sheet=sheet, file=file, known=one_row) if column + 1 in grid else None
         if found and (best is None or len(found[1]) > len(best[1])):
             best = (*found, column)
-    if best is None or sum(header.known is not None for header in best[1]) < 2:
+    if best is None or _count_known(best[1]) < 2:
         return None
     candidate, heads, column = best
     values = pd.DataFrame([grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object)
@@ -235,16 +261,29 @@ def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list
     return best
 
 
-def proposals(unmapped: Iterable[str], export: Export, *, least: float = 60) -> pd.DataFrame:
-    """Which known columns an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
+def unverified(grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]) -> tuple[System, Unverified] | None:
+    """The export of unverified layout that a sheet seems to be, by its file's name, its own name or its title."""
+    said = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
+    found = [
+        (max(map(len, named)), system, export) for system in systems for export in system.unverified
+        if (named := [word for word in export.words if normal(word) in said])
+    ]
+    return max(found, key=lambda entry: entry[0])[1:] if found else None  # the longest word says most
 
-    A suggestion to be confirmed by a person and written into the mapping file, never applied.
+
+def proposals(unmapped: Iterable[str], export: Export, *, least: float = 60) -> pd.DataFrame:
+    """Which canonical column an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
+
+    Compared with the names that this export knows, then with the labels of its canonical table. A suggestion to be
+    confirmed by a person and written into the mapping file, never applied; below `least` there is none.
     """
-    aliases = {alias: column for column, how in export.columns.items() for alias in how.header}
+    labels = {name: known for known, label in reference.tables()[export.table].columns.items() for name in (label.zh, label.en, known)}
+    aliases = labels | {alias: column for column, how in export.columns.items() for alias in how.header}
     plain = {normal(alias): alias for alias in aliases}
     rows = []
     for header in unmapped:
-        found = rapidfuzz.process.extractOne(normal(header), list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=least)
+        name = _split_unit(normal(header))[0]
+        found = rapidfuzz.process.extractOne(name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=least)
         alias = plain[found[0]] if found else None
         rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
     return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from helpers import reference, text
@@ -90,7 +91,16 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
-    """`named_dimensions` taken together: one row per dimension with dimension_zh, dimension_en, n, mix_effect, rate_effect, reversal."""
-    keys = ["dimension", "dimension_zh", "dimension_en"]
-    return table.groupby(keys, sort=False, as_index=False).agg(
-        n=("n", "first"), mix_effect=("mix_effect", "sum"), rate_effect=("rate_effect", "sum"), reversal=("reversal", "first")).drop(columns="dimension")
+    """`named_dimensions` taken together, those of the same rate one under another: one row per dimension.
+
+    Columns: of_zh, of_en (the rate: orders per click by slot and stage, payers per viewer by audience), dimension_zh,
+    dimension_en, n, rate_before, rate_after, mix_effect, rate_effect, reversal.
+    """
+    people = table["dimension"].str.startswith("audience:")
+    made = table.assign(
+        of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击"), of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicks"),
+        rate_before=(table["rate_before"] * table["share_before"]).fillna(0.0), rate_after=(table["rate_after"] * table["share_after"]).fillna(0.0))
+    keys = ["of_zh", "of_en", "dimension", "dimension_zh", "dimension_en"]
+    sums = made.groupby(keys, sort=False, as_index=False).agg(
+        n=("n", "first"), **{name: (name, "sum") for name in ("rate_before", "rate_after", "mix_effect", "rate_effect")}, reversal=("reversal", "first"))
+    return sums.drop(columns="dimension")

@@ -71,7 +71,7 @@ def along_sentence(
 
 # ------------------------------------------------------------------------------------------------------------ the tree
 
-NODE = ["node", "parent", "depth", "label_zh", "label_en", "amount", "share", "kind", "stop"]
+NODE = ["node", "parent", "depth", "label_zh", "label_en", "amount", "share", "kind", "sure", "stop"]
 BRANCH = ["key", "label_zh", "label_en", "amount", "p_value"]
 Level = Callable[[Sequence[Any]], pd.DataFrame]
 
@@ -83,10 +83,10 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
     likely such a branch is by chance; missing: unknown). It goes on from the largest branch in the direction of the change
     whose p_value is at most .05, and stops where there is none, where the branch is under 3 % of the change, or at
     `depth`. One row per node, parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
-    (root, part, rest), stop (why the split ends at this node: evidence, small, data, depth; empty elsewhere). Children sum
+    (root, part, rest), sure (whether its p_value is at most .05), stop (why the split ends at this node: evidence, small, data, depth; empty elsewhere). Children sum
     to their parent exactly: what is not shown, and what the tables do not explain, is the rest.
     """
-    rows, path, parent, amount, stop = [("0", "", 0, *label, change, "root")], [], "0", change, "depth"
+    rows, path, parent, amount, stop = [("0", "", 0, *label, change, "root", False)], [], "0", change, "depth"
     for place, level in enumerate(levels[:depth], start=1):
         branches = level(path)
         if branches.empty or amount == 0:
@@ -100,9 +100,9 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
             stop = "small"
             break
         nodes = [f"{parent}.{number}" for number in range(1, len(kept) + 2)]
-        rows += [(node, parent, place, row.label_zh, row.label_en, row.amount, "part") for node, row in zip(nodes, kept.itertuples(), strict=False)]
+        rows += [(node, parent, place, row.label_zh, row.label_en, row.amount, "part", row.p_value <= LEVEL) for node, row in zip(nodes, kept.itertuples(), strict=False)]
         rest = amount - kept["amount"].sum()
-        rows.append((nodes[-1], parent, place, "其他", "rest", rest, "rest"))
+        rows.append((nodes[-1], parent, place, "其他", "rest", rest, "rest", False))
         sure = kept["p_value"].le(LEVEL) & (kept["amount"] * np.sign(change) > 0)
         if not sure.any():
             stop = "evidence"
@@ -137,13 +137,13 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
 
 
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The tree as it is read, children under their parent: label (indented), amount, share; a rest of nothing is not shown."""
+    """The tree as it is read, children under their parent: label (indented), amount, share, sure; a rest of nothing is not shown."""
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
     order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
     rows = tree.iloc[order]
     # Cells of a table have their white space folded, so the depth is drawn.
-    label = [("└" + "─" * depth + " " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
-    return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy()})
+    label = ["│ " * (depth - 1) + ("├ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
+    return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy(), "sure": rows["sure"].to_numpy()})
 
 
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
@@ -151,9 +151,7 @@ def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd
     order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
     rows = tree.iloc[order]
     leaves = rows[~rows["node"].isin(rows["parent"]) & (rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0))]
-    names = tree.set_index("node")[f"label_{lang}"]
-    label = [text.plain(names[parent], 18) + " · " + text.plain(own, 18) if depth > 1 else text.plain(own, 24)
-             for parent, own, depth in zip(leaves["parent"], leaves[f"label_{lang}"], leaves["depth"], strict=True)]
+    label = [text.plain(own, 24) for own in leaves[f"label_{lang}"]]
     ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
     made = pd.DataFrame([(ends[0], before, "start"), *zip(label, leaves["amount"], ["step"] * len(leaves), strict=True), (ends[1], after, "end")],
                         columns=["label", "amount", "kind"])

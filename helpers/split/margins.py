@@ -25,7 +25,7 @@ from helpers.split.slices import mix_and_rate
 
 # The chance of each false alarm; together a session like the others is called otherwise one time in ten at most. A changed
 # mix and a broken source are plain where they occur and lose nothing by a strict level; single products sell in dozens.
-LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.05, "product_click": 0.003, "overall": 0.03}
+LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.065, "product_click": 0.003, "overall": 0.03}
 SINGLE = 5              # one slice in five at most may have fallen for it to be a matter of single ones
 FALLS = (0.35, 0.5, 0.7)    # what is left of the odds of a slice that fell: the falls that are looked for
 SEARCHED = 60           # slices with the most expected events; no fall of a smaller one could be told from chance
@@ -341,23 +341,23 @@ def _reasons(
     if p_mix <= LEVELS["mix"]:
         mix = found.mix
         shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
-        points = [text.signed(mix.effect, "points", lang) for lang in ("zh", "en")]
+        points = [text.signed(value, "points", "en") for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)]
         source = text.plain(mix.source, 30)
-        made.append((f"来源结构使成交转化率变化 {points[0]} 个百分点，影响最大的「{source}」占比由 {shares[0]} 到 {shares[1]}",
-                     f"the mix of sources moved room conversion by {points[1]} points, most by {source}, whose share went from {shares[0]} to {shares[1]}"))
+        made.append((f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 {points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}",
+                     f"room conversion changed by {points[0]} points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}"))
     steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
     for dimension, zh, en in (("source", "其他来源", "the other sources"), ("product", "其他商品", "the other products")):
         for step, (step_zh, step_en) in steps.items():
             key = f"{dimension}_{step}"
             level = LEVELS["source"] / 2 if dimension == "source" else LEVELS["product" if step == "pay" else "product_click"]
             if _p(told[key]) <= level:
-                rows = getattr(found, key).slices.set_index("slice").loc[told[key].names].sum()
-                listed = [text.plain(names.get(name, name), 30) for name in told[key].names]
-                rates = [text.percent(rows[column] / rows["trials"]) for column in ("successes", "expected")]
-                made.append((f"{'、'.join(f'「{name}」' for name in listed)}{step_zh}为 {rates[0]}，按同场{zh}应有 {rates[1]}",
-                             f"{', '.join(listed)}: {step_en} {rates[0]}, where {en} of this session lead one to expect {rates[1]}"))
+                rows = getattr(found, key).slices.set_index("slice").loc[told[key].names]
+                listed = [(text.plain(names.get(name, name), 30), text.percent(row["successes"] / row["trials"]), text.percent(row["expected"] / row["trials"]))
+                          for name, row in rows.iterrows()]
+                made.append((f"{'、'.join(f'「{name}」{step_zh} {rate}（照同场{zh}推算应为 {usual}）' for name, rate, usual in listed)}",
+                             f"{', '.join(f'{name}: {step_en} {rate} ({en} of this session would imply {usual})' for name, rate, usual in listed)}"))
     if p_overall <= LEVELS["overall"] and found.product_pay:
         ratio = text.percent(math.exp(found.product_pay.level))
         made.append((f"所有商品从点击到下单的胜算一起降到平常的 {ratio}", f"the odds from click to order fell to {ratio} of the usual for all products alike"))
-    quiet = ("来源结构、单个来源、单个商品和整体，都没有超出可比场次间平常的差异", "neither the mix, nor single sources or products, nor the whole left what is usual between comparable sessions")
+    quiet = ("来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内", "the mix, single sources, single products and the whole are all within the normal range between comparable sessions")
     return made or [quiet]

@@ -15,38 +15,39 @@ from helpers.split.slices import reversal, stands_out
 
 NOTEBOOK = "04_split"
 
-STATES = {"both": (None, None), "new": ("新出现", "new"), "gone": ("消失", "gone")}
+STATES = {"both": (None, None), "new": ("新上", "new"), "gone": ("本场没上", "not this time")}
 STEP_WORDS = {
     "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("本场 ÷ 基准", "÷ baseline"),
                "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
                "lower": ("平常的影响", "Usual effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "pairs": ("平常两场之间也差这么多", "Ordinary pairs that differ as much"), "unusual": ("超出平常", "Unusual")},
-    "units": {"contribution": "money", "share": "percent", "lower": "money", "ratio": "ratio"},
+    "units": {"contribution": "+money", "share": "percent", "lower": "money", "ratio": "ratio"},
 }
+STEP_COLUMNS = ["label", "contribution", "lower", "upper", "unusual", "was", "now"]    # the others back them up
 MIX_WORDS = {
     "labels": {"state": ("状态", "State"), "share_before": ("基准占比", "Share, baseline"), "share_after": ("本场占比", "Share, this session"),
                "rate_before": ("基准比率", "Rate, baseline"), "rate_after": ("本场比率", "Rate, this session"),
-               "mix_effect": ("结构影响（百分点）", "Mix effect (points)"), "rate_effect": ("自身影响（百分点）", "Own-rate effect (points)")},
-    "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "points", "rate_effect": "points"},
+               "mix_effect": ("结构影响（百分点）", "Mix effect (points)"), "rate_effect": ("转化影响（百分点）", "Own-rate effect (points)")},
+    "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "+points", "rate_effect": "+points"},
 }
 LINE_NAMES = {"created": ("下单金额（含未支付）", "Created amount (unpaid inside)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
 LINE_WORDS = {
     "labels": {"line": ("金额口径", "Money line"), "label": ("步骤", "Step"), "contribution": ("影响", "Effect"), "shapley": ("Shapley 复核", "Shapley, for check"), "share": ("占总变化", "Share of the change")},
-    "units": {"contribution": "money", "shapley": "money", "share": "percent"},
+    "units": {"contribution": "+money", "shapley": "+money", "share": "percent"},
 }
 TREE_WORDS = {
-    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change")},
-    "units": {"amount": "money", "share": "percent"},
+    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change"), "sure": ("超出平常", "Beyond the usual")},
+    "units": {"amount": "+money", "share": "percent"},
 }
 SUM_WORDS = {
     "labels": {**MIX_WORDS["labels"], "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分相反", "Whole against its parts")},
-    "units": {"mix_effect": "points", "rate_effect": "points", "n": "count"},
+    "units": {"mix_effect": "+points", "rate_effect": "+points", "n": "count", "rate_before": "percent", "rate_after": "percent"},
 }
 DIMENSION_COLUMNS = ["dimension_zh", "dimension_en", "label_zh", "label_en", "share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
 SLICE_COLUMNS = ["label_zh", "label_en", "state_zh", "state_en", "contribution", "step_zh", "step_en", "step_contribution"]
 SLICE_WORDS = {
     "labels": {"label": ("名称", "Name"), "state": ("状态", "State"), "contribution": ("支付金额变化", "Change of paid amount"),
                "step": ("主要经由", "Mostly through"), "step_contribution": ("其中这一步", "Of it, this step")},
-    "units": {"contribution": "money", "step_contribution": "money"},
+    "units": {"contribution": "+money", "step_contribution": "+money"},
 }
 STANDING_COLUMNS = ["slice", "metric", "value", "baseline", "lower", "upper", "others_rate", "n", "p_adjusted", "verdict"]
 STANDING_WORDS = {
@@ -93,8 +94,12 @@ def reversals(table: pd.DataFrame) -> tuple[str, str]:
     against = table[table["reversal"].astype(bool)].drop_duplicates("dimension")
     if against.empty:
         return ("各维度上，整体与各部分方向一致。", "On every dimension the whole moved with its parts.")
-    zh, en = ("、".join(against["dimension_zh"]), ", ".join(against["dimension_en"]))
-    return (f"{zh}：整体与各部分方向相反，只看总数会得出错的结论。", f"{en}: the whole moved against its parts; the total alone misleads.")
+    said = {"zh": [], "en": []}
+    for _, part in table[table["dimension"].isin(against["dimension"])].groupby("dimension", sort=False):
+        mix, own = ({lang: text.signed(part[name].sum(), "points", lang) for lang in said} for name in ("mix_effect", "rate_effect"))
+        said["zh"].append(f"{part['dimension_zh'].iloc[0]}（结构 {mix['zh']}，各部分自身 {own['zh']} 个百分点）")
+        said["en"].append(f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} points)")
+    return (f"{'、'.join(said['zh'])}：总数与各部分方向相反，只看总数会看错。", f"{', '.join(said['en'])}: the total and its parts disagree; the total alone misleads.")
 
 
 def named_states(table: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +110,7 @@ def named_states(table: pd.DataFrame) -> pd.DataFrame:
 def named_slices(totals: pd.DataFrame, slice: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """`slice_totals` in words: label_zh, label_en, state_zh, state_en, step_zh, step_en beside its columns."""
     columns = {**reference.tables()["products"].columns, **reference.tables()["sessions"].columns}
-    steps = {name: (column.zh, column.en) for name, column in columns.items()} | {"new": ("新出现", "new"), "gone": ("消失", "gone")}
+    steps = {name: (column.zh, column.en) for name, column in columns.items()} | {"new": ("新上", "new"), "gone": ("本场没上", "not this time")}
     label = totals[slice].map(lambda value: (names or {}).get(value, value))
     said = [
         [" → ".join(steps[end][place] for end in (start, step) if end) for start, step in zip(totals["previous"], totals["step"], strict=True)]
@@ -137,7 +142,7 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
     total, parts = mix + own, {}
     for lang in ("zh", "en"):
         parts[lang] = [text.signed(value, "points", lang) for value in (total, mix, own)]
-    warn = ("整体与各部分方向相反：只看总数会得出错的结论。", " The whole and its parts moved in opposite ways: the total alone misleads.") if reversal(table) else ("", "")
+    warn = ("总数与各部分方向相反：只看总数会看错。", " The total and its parts disagree: the total alone misleads.") if reversal(table) else ("", "")
     return (
         f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
         f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} points: mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
@@ -213,15 +218,15 @@ def standing_findings(
         stake = row["gap"] * row["weight"] * worth if row["verdict"] == "worse" else np.nan
         value, expected = (text.percent(row[key]) for key in ("value", "baseline"))
         bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
-        told = ("好于", "better than") if row["verdict"] == "better" else ("差于", "worse than")
+        told = ("好", "better") if row["verdict"] == "better" else ("差", "worse")
         lost = ("", "") if not np.isfinite(stake) else (
-            f"，约合支付金额 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} of paid amount")
+            f"，比平时约少 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} less than usual")
         made.append(findings.make(
             notebook=NOTEBOOK, dimension=entry.group, metric=row["metric"], slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
             verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
             p_adjusted=row["p_adjusted"], money_at_stake=stake,
-            sentence_zh=f"「{name}」的{entry.zh}为 {value}，{told[0]}它在同场中一贯的水平 {expected}（预期 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
-            sentence_en=f"{name}: {entry.en} {value}, {told[1]} its usual standing within a session, {expected} (expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
+            sentence_zh=f"「{name}」的{entry.zh}为 {value}，与同场其他相比，比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
+            sentence_en=f"{name}: {entry.en} {value}, beside the others of the session {told[1]} than usual (usually {expected}, expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
         ))
     return made
 
@@ -261,19 +266,20 @@ QUESTIONS = {
 
 def argument(
     before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, tree: pd.DataFrame, diagnosis: Diagnosis, basis, *,
-    standing: pd.DataFrame, currency: str = "CNY",
+    standing: pd.DataFrame, sides: pd.DataFrame, currency: str = "CNY",
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
     One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en. `steps` has the
-    usual effects (`with_usual`), `tree` is that of `drill`, `standing` that of `standings`, `basis` that of `compare.basis`.
+    usual effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `standing` is that of `standings`,
+    `sides` that of `named_dimensions`, `basis` that of `compare.basis`.
     """
     said = {"change": ground(before, after, columns, basis, currency)}
     if len(steps):
         change = float(after[columns[-1]] - before[columns[-1]])
         said = {"change": _change(before[columns[-1]], after[columns[-1]], currency), "step": _main_step(steps, change, currency),
-                "place": (path_sentence(tree, "zh", currency), path_sentence(tree, "en", currency))}
-    said |= {"judgement": (diagnosis.zh, diagnosis.en), "certainty": _certainty(steps, standing, basis)}
+                "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
+    said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
     return pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
 
@@ -282,7 +288,7 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
     zh, en = ([text.money(abs(value), lang, currency) for value in (before, after, after - before)] for lang in ("zh", "en"))
     share = f"（{text.signed(after / before - 1, 'percent', 'zh')}）" if before > 0 else ""
     up = after >= before
-    return (f"同样时长下，支付金额由基准场的 {zh[0]} 到 {zh[1]}，{'增加' if up else '减少'} {zh[2]}{share}。",
+    return (f"同样时长下，支付金额从基准场的 {zh[0]} {'升' if up else '降'}到 {zh[1]}，{'多' if up else '少'}了 {zh[2]}{share}。",
             f"At equal length the paid amount went from {en[0]} in the baseline to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.")
 
 
@@ -293,11 +299,32 @@ def _main_step(steps: pd.DataFrame, change: float, currency: str) -> tuple[str, 
     moved = [text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")]
     usual = [text.interval(lead["usual_lower"], lead["usual_upper"], "money", lang, currency=currency) for lang in ("zh", "en")]
     known = np.isfinite(lead["usual_lower"])
-    zh = f"同方向上影响最大的一步是{lead['label_zh']}（{moved[0]}{f'；一场普通的直播在 {usual[0]} 之间' if known else ''}）。"
-    en = f"The step that moved it most that way is {lead['label_en']} ({moved[1]}{f'; an ordinary session lies within {usual[1]}' if known else ''})."
+    way = ("拉高", "up") if change >= 0 else ("拉低", "down")
+    zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{f'；平常一场也会有 {usual[0]} 的起伏' if known else ''}）。"
+    en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{f'; an ordinary session moves it by {usual[1]}' if known else ''})."
     if len(unusual):
         return zh + f"超出平常的：{'、'.join(unusual['label_zh'])}。", en + f" Beyond the usual: {', '.join(unusual['label_en'])}."
-    return (zh + "各步都未超出场次间平常的波动。", en + " No step left what is usual between sessions.") if known else (zh, en)
+    return (zh + "各步都在平常的起伏之内。", en + " No step is outside the normal range.") if known else (zh, en)
+
+
+def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
+    """The diagnosis, beside what the steps of the whole say: a session within the usual may hide a source that is not."""
+    if diagnosis.cause == "cannot_tell" or not len(steps) or steps["unusual"].any():
+        return diagnosis.zh, diagnosis.en
+    return f"整场属平常起伏，但分开看：{diagnosis.zh}", f"The session as a whole is within the usual, but looked at part by part: {diagnosis.en[:1].lower()}{diagnosis.en[1:]}"
+
+
+def _worst_slots(sides: pd.DataFrame, most: int = 2) -> tuple[str, str]:
+    """The time slots that pulled the rate down most, in words; nothing where no minutes were kept."""
+    slots = sides[sides["dimension"] == "slot"]
+    moved = (slots["mix_effect"] + slots["rate_effect"]).astype(float)
+    worst = slots.loc[moved[moved < 0].nsmallest(most).index]
+    if worst.empty:
+        return "", ""
+    points = {lang: [text.signed(moved[at], "points", lang) for at in worst.index] for lang in ("zh", "en")}
+    zh = "、".join(f"{name}（{point} 个百分点）" for name, point in zip(worst["label_zh"], points["zh"], strict=True))
+    en = " and ".join(f"{name} ({point} points)" for name, point in zip(worst["label_en"], points["en"], strict=True))
+    return f"分时段看，下单转化拖累最多的是开播后 {zh}，只是算账。", f" By time, orders per click were pulled down most in {en}: an account only."
 
 
 def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str, str]:
@@ -309,8 +336,17 @@ def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str,
     few = basis.n and basis.strength != "strong"
     zh, en = zh + ("（偏少）" if few else "") + "。", en + (", which is few" if few else "") + "."
     if off:
-        zh += f"{'、'.join(f'「{name}」' for name in off)}明显差于它在同场中一贯的位置（多重比较已校正），这是证据；"
-        en += f" {', '.join(off)} clearly fell short of the usual standing within a session (corrected for multiple tests): that is evidence."
-    zh += "整场的变化超出了平常的波动，也是证据。" if firm else "整场各步的变化在平常波动之内，只是账目。"
-    en += " The steps of the whole left what is usual, which is evidence too." if firm else " The steps of the whole stayed within the usual: an account only."
-    return zh + "拆分说明变化经由哪里，不说明原因。", en + " A split says where a change came through, not why."
+        zh += f"{'、'.join(f'「{name}」' for name in off)}比平时差，超出了正常范围，这是证据。"
+        en += f" {', '.join(off)} did worse than usual, outside the expected range: that is evidence."
+    zh += "整场的变化也超出了平常的起伏，也是证据。" if firm else "整场各步的变化在平常起伏之内，只是算账。"
+    en += " The steps of the whole left the normal range, which is evidence too." if firm else " The steps of the whole stayed within the normal range: an account only."
+    return zh + "拆分只说变化经由哪里，不说原因。", en + " A split says where a change came through, not why."
+
+
+def lines_agree(table: pd.DataFrame, currency: str = "CNY") -> tuple[str, str]:
+    """Whether the money lines of `lines` moved the same way, in words."""
+    sums = table.groupby("line", sort=False)["contribution"].sum()
+    zh, en = ([f"{LINE_NAMES[line][place]} {text.signed(value, 'money', lang, currency=currency)}" for line, value in sums.items()] for place, lang in enumerate(("zh", "en")))
+    same = sums.gt(0).all() or sums.lt(0).all()
+    why = ("；较早的场次退款时间更长，退后金额要等满龄再比", "; older sessions have had longer to be refunded: compare net when this one is as old") if "net" in sums and not same else ("", "")
+    return (f"{'，'.join(zh)}：{'方向一致' if same else '方向不一致'}{why[0]}。", f"{', '.join(en)}: {'all the same way' if same else 'not the same way'}{why[1]}.")
