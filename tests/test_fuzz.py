@@ -24,11 +24,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from made_files import KEY, SESSION, headers_of, named, table, whole_session, workbook
+from made_files import export as mapping
+from test_sources import ORDER, doudian
 
 from helpers import reference, schema, sources, store
 from helpers.sources import read, recognise, template
-from tests.test_sources import KEY, ORDER, SESSION, doudian, headers_of, named, table, whole_session, workbook
-from tests.test_sources import export as mapping
 
 FILES = int(os.environ.get("FUPAN_FUZZ", "80"))
 IN_ALL = 8              # files of one workspace, for the whole ingest

@@ -8,10 +8,11 @@ import shutil
 import openpyxl
 import pandas as pd
 import pytest
+from made_files import export, headers_of, named, table, whole_session, workbook
+from test_sources import ORDER, doudian
 
 from helpers import reference, store
 from helpers.sources import mend
-from tests.test_sources import ORDER, doudian, export, headers_of, named, table, whole_session, workbook
 
 GOOD = {**ORDER, "子订单编号": "\t6917926768823643001"}
 LATE = {**ORDER, "子订单编号": "\t6917926768823643002", "订单提交时间": "=HYPERLINK(昨天 13912345678)", "选购商品": "=1+1 卫衣"}
