@@ -258,7 +258,10 @@ def accounted(path: Path, reading: sources.Reading) -> None:
             aside = set(reading.aside.loc[reading.aside["sheet"].fillna("") == name, "row"].astype(int))
             assert aside <= set.union(*below)
     for table_name, frame in reading.tables.items():
-        assert schema.validate(frame, table_name).empty, table_name
+        wrong = schema.validate(frame, table_name)
+        # two files of a zip may speak of one row: the store brings them together
+        others = [reason for reason in wrong["reason"] if not reason.startswith("expected one row per") or frame["source_sheet"].nunique() < 2]
+        assert others == [], table_name
 
 
 @pytest.mark.parametrize("part", range(4))
