@@ -107,7 +107,7 @@ def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
     """Rows of one cell that are words: a remark (注：…), or the title of the next table of the sheet."""
     first = parse.words(rows.iloc[:, 0])
     likely = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | ((rows.index == rows.index[-1]) & (not last))
-    alone = rows[likely].iloc[:, 1:].map(lambda cell: cell is None or str(cell).strip() in ("", "nan")).all(axis=1)
+    alone = rows[likely].iloc[:, 1:].astype(object).map(lambda cell: cell is None or str(cell).strip() in ("", "nan")).all(axis=1)
     return likely & alone.reindex(rows.index, fill_value=False)
 
 
@@ -150,7 +150,7 @@ class _Cells:
         main = self.body[header.place]
         if not self.sub.any() or header.known not in self.moved:
             return main
-        return main.where(~self.sub, self.body[self.moved[header.known]])
+        return main.astype(object).where(~self.sub, self.body[self.moved[header.known]])
 
     def own_id(self) -> pd.Series:
         """The id of sub-rows: below their own header, else behind the mark in the first cell, else in the named column."""
@@ -186,7 +186,7 @@ def _columns(
     for name, how in export.columns.items():
         used = block.places(how.header)
         if name == "product_id" and cells.sub.any() and used:
-            values[name] = parse.ids(cells.of(used[0]).where(~cells.sub)).values.ffill()
+            values[name] = parse.ids(cells.of(used[0]).astype(object).where(~cells.sub)).values.ffill()
             continue
         for header in used:
             parsed = _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
@@ -297,8 +297,7 @@ def _currency_seen(block: Block) -> str | None:
         if column is None or column.kind != "money":
             continue
         for header in block.places(how.header):
-            cells = block.rows[header.place]
-            found = parse.currency(cells.where(cells.map(lambda cell: isinstance(cell, str))).astype("str"))
+            found = parse.currency(block.rows[header.place])
             if found:
                 return found
     return None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import functools
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -41,12 +42,51 @@ _ZERO_DAY = dt.datetime(1899, 12, 30)
 
 
 class Parsed(NamedTuple):
-    """A column parsed: values, which cells could not be read, the reason's code (`terms.yml`: reason), and notes on the whole column."""
+    """A column parsed: values, which cells could not be read, the reason's code (`terms.yml`: reason), and notes on the whole column.
+
+    `noted` are the cells that the notes speak of: each note begins with their count.
+    """
 
     values: pd.Series
     bad: pd.Series
     reason: str = ""
     notes: tuple[str, ...] = ()
+    noted: pd.Series | None = None
+
+
+# ---- each value once --------------------------------------------------------------------------------------------
+
+
+def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
+    """The values that occur in a column, and which of them each cell holds; plain text stays as it is, cell by cell."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        codes = cells.cat.codes.to_numpy()
+        occurs = np.zeros(len(cells.cat.categories), dtype=bool)
+        occurs[codes] = True
+        return pd.Series(cells.cat.categories[occurs]), (occurs.cumsum() - 1)[codes]
+    if cells.dtype == object:
+        seen: dict[tuple[type, object], int] = {}
+        places = [seen.setdefault((type(cell), cell), len(seen)) for cell in cells]
+        return pd.Series([cell for _, cell in seen], dtype=object), np.array(places, dtype=np.int64)
+    return cells, None
+
+
+def _spread(values: pd.Series, places: np.ndarray | None, cells: pd.Series) -> pd.Series:
+    """Per cell what was found for its value."""
+    return values if places is None else pd.Series(values.array.take(places), index=cells.index)
+
+
+def _each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
+    """The parser of a whole column, made from one that need only see each of its values once."""
+    @functools.wraps(parser)
+    def whole(cells: pd.Series, **options: object) -> Parsed:
+        values, places = distinct(cells)
+        found = parser(values, **options)
+        noted = None if found.noted is None else _spread(found.noted, places, cells)
+        notes = tuple(f"{int(noted.sum())} {note}" for note in found.notes)
+        return Parsed(_spread(found.values, places, cells), _spread(found.bad, places, cells), found.reason, notes, noted)
+
+    return whole
 
 
 # ---- cells to text ----------------------------------------------------------------------------------------------
@@ -54,6 +94,9 @@ class Parsed(NamedTuple):
 
 def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
     """Cells as trimmed text; empty cells are missing. With `code` also the marks that spreadsheets put before ids go."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        values, places = distinct(cells)
+        return _spread(words(values, code=code), places, cells)
     if isinstance(cells.dtype, pd.StringDtype):
         found = cells.str.strip(_SPACE)
     else:
@@ -80,6 +123,7 @@ def is_empty(found: pd.Series) -> pd.Series:
     return found.isna() | found.str.lower().isin(EMPTY | LATER | NO_REFUND | NEVER)
 
 
+@_each_once
 def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
     """Free text with phone numbers, identity numbers and e-mail addresses masked; `verbatim` keeps a lone dash as text."""
     found = words(cells, code=False)
@@ -110,6 +154,7 @@ def mask_text(value: str) -> str:
     return _PERSONAL.sub("***", value)
 
 
+@_each_once
 def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
     """People's ids as keyed hashes (BLAKE2b, 16 hex digits): the same person keeps one mark, nobody can go back without the key."""
     found = words(cells)
@@ -121,6 +166,7 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
     return Parsed(found.map(marks).astype("str"), _none(cells))
 
 
+@_each_once
 def ids(cells: pd.Series) -> Parsed:
     """Ids as text. Ids that lost digits in a spreadsheet (long numbers, all ending in 0 or written 1.86E+15) are missing, with a note."""
     found = words(cells)
@@ -132,10 +178,11 @@ def ids(cells: pd.Series) -> Parsed:
     broken = science | chopped | (long & ~_is_text(cells))  # a number cell holds 15 digits
     if not broken.any():
         return Parsed(found, _none(cells))
-    note = f"{int(broken.sum())} ids have lost their last digits in a spreadsheet (for example {found[broken].iloc[0]}): left out, never joined on"
-    return Parsed(found.mask(broken), _none(cells), "lost_digits", (note,))
+    note = f"ids have lost their last digits in a spreadsheet (for example {found[broken].iloc[0]}): left out, never joined on"
+    return Parsed(found.mask(broken), _none(cells), "lost_digits", (note,), broken)
 
 
+@_each_once
 def choice(cells: pd.Series, *, labels: dict[str, str] | None, words_of: dict[str, str] | None = None) -> Parsed:
     """Choices as codes where the choice is closed (`labels`: normal label → code), as given where it is open."""
     found = words(cells)
@@ -153,6 +200,7 @@ def _by_pattern(value: str, words_of: dict[str, str]) -> str:
     return next((code for pattern, code in words_of.items() if fnmatch.fnmatchcase(value, pattern)), value)
 
 
+@_each_once
 def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
     """Yes and no in their usual words as pandas booleans."""
     found = words(cells)
@@ -168,6 +216,7 @@ def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
 # ---- numbers ----------------------------------------------------------------------------------------------------
 
 
+@_each_once
 def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     """Counts, money and rates as floats: signs of money, 万 and w, thousands marks of either kind, percent signs.
 
@@ -189,9 +238,8 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
         spans = spans_found.reindex(cells.index, fill_value=False).astype(bool)
     unread = found.notna() & ~np.isfinite(values) & ~spans
     values = values.where(np.isfinite(values))
-    note = f"{int(spans.sum())} values are ranges (for example {found[spans].iloc[0]}): left out" if spans.any() else None
-    notes = (note,) if note else ()
-    return Parsed(values, unread, "not_a_number", notes)
+    notes = (f"values are ranges (for example {found[spans].iloc[0]}): left out",) if spans.any() else ()
+    return Parsed(values, unread, "not_a_number", notes, spans)
 
 
 def impossible(values: pd.Series, kind: str) -> pd.Series:
@@ -217,8 +265,10 @@ def _thousands(found: pd.Series) -> str:
 _SIGN = re.compile(rf"^[-+]?[ ]*({_CURRENCY})[ ]*[-+\d.]|\d[ ]*({_CURRENCY})$", re.IGNORECASE | re.MULTILINE)
 
 
-def currency(found: pd.Series) -> str | None:
-    """The ISO code of the first sign of money in a column of text, or None."""
+def currency(cells: pd.Series) -> str | None:
+    """The ISO code of the first sign of money in the texts of a column, or None."""
+    values, _ = distinct(cells)
+    found = values[_is_text(values)].astype("str")
     sign = _SIGN.search("\n".join(found.dropna().head(200)))
     return CURRENCIES[(sign[1] or sign[2]).lower()] if sign else None
 
@@ -239,6 +289,7 @@ def _figures(found: pd.Series, *, style: str, kind: str, factor: float, divisor:
     return values, spans & values.isna() & ~percent
 
 
+@_each_once
 def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
     """Durations in seconds: `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (seconds by default)."""
     timed = _native(cells, dt.datetime, dt.time, dt.timedelta)
@@ -307,7 +358,8 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """
     first, second, marked, seen = False, False, False, False
     for cells in columns:
-        texts = words(cells[_is_text(cells)])
+        values, _ = distinct(cells)
+        texts = words(values[_is_text(values)])
         parts = texts[texts.str.match(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)].str.extract(_DMY).dropna(subset=[0])
         seen |= len(parts) > 0
         first |= bool((pd.to_numeric(parts[0]) > 12).any())
@@ -324,11 +376,13 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
 
 def slashed(cells: pd.Series) -> str | None:
     """The first date of a column that puts the year last, such as 03/04/2026; None where there is none."""
-    texts = words(cells[_is_text(cells)])
+    values, _ = distinct(cells)
+    texts = words(values[_is_text(values)])
     found = texts[texts.str.match(_DMY, na=False)]
     return found.iloc[0] if len(found) else None
 
 
+@_each_once
 def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> Parsed:
     """Dates and times as datetime64[us, timezone]: ISO and Chinese forms, `2025-09-08_00-00-46`, day or month first, Excel serials, epochs.
 

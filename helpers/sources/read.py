@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import re
 import statistics
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import charset_normalizer
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
 import python_calamine
 
 MAX_MEMBERS = 500
 MAX_BYTES = 2_000_000_000
 EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LINES = 200
+_HEAD = 1 << 18
+_BLOCK, _LARGEST_BLOCK = 1 << 22, (1 << 31) - 1
+_ROWS = 10_000  # of a workbook at a time
+_LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
 
 class Sheet(NamedTuple):
@@ -50,27 +60,35 @@ def open_file(path: str | Path) -> RawFile:
     """The sheets of a file, and a problem for each part that cannot be read; never raises for what the file holds."""
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = path.open("rb")
     except OSError as error:
         return RawFile(path.name, "", (), (("", f"cannot be opened ({error.strerror}); expected {EXPECTED}"),))
-    sheets, problems = _open(content, path.name)
-    return RawFile(path.name, hashlib.sha256(content).hexdigest(), tuple(sheets), tuple(problems))
+    with content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        sheets, problems = _open(content, path.name)
+    return RawFile(path.name, digest, tuple(sheets), tuple(problems))
 
 
-def _open(content: bytes, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
+def _open(content: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
     try:
-        if content[:4] == b"PK\x03\x04" and not _is_workbook(content):
+        mark = _head(content, 4)
+        if mark == b"PK\x03\x04" and not _is_workbook(content):
             return _zip(content)
-        if content[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
             return _workbook(content), []
         return [Sheet("", text_grid(content))], []
     except UnreadableError as error:
         return [], [("", f"{name}: {error}")]
 
 
-def _is_workbook(content: bytes) -> bool:
+def _head(content: BinaryIO, size: int) -> bytes:
+    content.seek(0)
+    return content.read(size)
+
+
+def _is_workbook(content: BinaryIO) -> bool:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(content) as archive:
             names = {PurePosixPath(member.filename).name for member in archive.infolist()}
             size = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
@@ -80,9 +98,10 @@ def _is_workbook(content: bytes) -> bool:
     return bool(names & {"[Content_Types].xml", "mimetype"})
 
 
-def _workbook(content: bytes) -> list[Sheet]:
+def _workbook(content: BinaryIO) -> list[Sheet]:
+    content.seek(0)
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        book = python_calamine.CalamineWorkbook.from_filelike(content)
         kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
         names = [name for name in book.sheet_names if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)]
         return [Sheet(name, _cells(book.get_sheet_by_name(name))) for name in names]
@@ -96,15 +115,35 @@ def _workbook(content: bytes) -> list[Sheet]:
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
-    rows = sheet.to_python(skip_empty_area=False)
-    return pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=object)
+    """The cells of a sheet: columns of text alone as text, others as the workbook's own values."""
+    rows = sheet.iter_rows()
+    columns: list[list[pa.Array | tuple]] = []
+    while some := list(itertools.islice(rows, _ROWS)):
+        made = [_piece(cells) for cells in zip(*some, strict=True)]
+        columns = [[*before, piece] for before, piece in zip(columns or [[]] * len(made), made, strict=True)]
+    grid = {}
+    for place in range(len(columns)):
+        grid[place], columns[place] = _joined(columns[place]), []
+    frame = pd.DataFrame(grid)
+    return frame.set_axis(range(1, len(frame) + 1), axis=0)
+
+
+def _piece(cells: tuple) -> pa.Array | tuple:
+    return pa.array(cells, pa.string()).dictionary_encode() if all(type(cell) is str for cell in cells) else cells
+
+
+def _joined(pieces: list[pa.Array | tuple]) -> pd.Series:
+    if all(isinstance(piece, pa.Array) for piece in pieces):
+        return _column(pa.chunked_array(pieces), None)
+    cells = (piece.to_pylist() if isinstance(piece, pa.Array) else piece for piece in pieces)
+    return pd.Series(list(itertools.chain.from_iterable(cells)), dtype=object)
 
 
 # ---- zip --------------------------------------------------------------------------------------------------------
 
 
-def _zip(content: bytes) -> tuple[list[Sheet], list[tuple[str, str]]]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+def _zip(content: BinaryIO) -> tuple[list[Sheet], list[tuple[str, str]]]:
+    with zipfile.ZipFile(content) as archive:
         members = [member for member in archive.infolist() if not member.is_dir() and not _is_litter(member.filename)]
         if len(members) > MAX_MEMBERS:
             raise UnreadableError(f"holds {len(members)} files; expected at most {MAX_MEMBERS}")
@@ -118,7 +157,7 @@ def _zip(content: bytes) -> tuple[list[Sheet], list[tuple[str, str]]]:
             try:
                 part = _member(archive, member, name, left)
                 left -= len(part)
-                inner, trouble = _open_member(part, name)
+                inner, trouble = _open_member(io.BytesIO(part), name)
             except UnreadableError as error:
                 inner, trouble = [], [("", f"{name}: {error}")]
             sheets += [sheet._replace(member=name) for sheet in inner]
@@ -155,8 +194,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, left: 
     return part
 
 
-def _open_member(part: bytes, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
-    if part[:4] == b"PK\x03\x04" and not _is_workbook(part):
+def _open_member(part: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
+    if _head(part, 4) == b"PK\x03\x04" and not _is_workbook(part):
         raise UnreadableError("is a zip inside a zip; unpack it first")
     return _open(part, name)
 
@@ -164,47 +203,146 @@ def _open_member(part: bytes, name: str) -> tuple[list[Sheet], list[tuple[str, s
 # ---- text tables ------------------------------------------------------------------------------------------------
 
 
-def text_grid(content: bytes) -> pd.DataFrame:
-    """The cells of a CSV as text. Rows may differ in length; blank rows stay; missing cells are empty text."""
-    if not content.strip():
-        raise UnreadableError(f"is empty; expected {EXPECTED}")
+def text_grid(content: BinaryIO) -> pd.DataFrame:
+    """The cells of a CSV as text. Rows may differ in length; blank rows stay; missing cells are empty text.
+
+    The file is decoded and taken apart block by block; a long column is a category where its values repeat.
+    """
     charset = detect_charset(content)
-    if not _decodes(content, charset):
-        raise UnreadableError(f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}")
-    head = content[: 1 << 18].decode(charset, errors="ignore").lstrip("\ufeff")
+    head = _head(content, _HEAD).decode(charset, errors="ignore").lstrip("\ufeff")
     if head.lstrip()[:1] == "<":
         raise UnreadableError(f"is a web page (HTML or XML) by its content; expected {EXPECTED}")
     separator = _separator(head)
-    width = _width(content, charset, separator)
-    while True:
+    width = statistics.mode(count + 1 for count in _counts(head, separator))
+    try:
         try:
-            grid = pd.read_csv(
-                io.BytesIO(content), header=None, names=range(width), dtype="str", sep=separator, encoding=charset,
-                keep_default_na=False, skip_blank_lines=False, index_col=False, on_bad_lines="error",
-            )
-            break
-        except pd.errors.ParserError as error:
-            seen = re.search(r"saw (\d+)", str(error))
-            if not seen or int(seen[1]) <= width:
-                raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
-            width = int(seen[1])
-        except ValueError as error:
-            raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
-    grid = grid.fillna("")  # rows that are shorter than the widest
-    used = [column for column in grid if (grid[column] != "").any()]
-    grid = grid[range(max(used, default=0) + 1)]
-    return grid.set_axis(range(1, len(grid) + 1), axis=0)
+            return _grid(_utf8(content, charset), separator, width, block=_BLOCK)
+        except pa.ArrowInvalid:  # a row that is longer than a block
+            return _grid(_utf8(content, charset), separator, width, block=_LARGEST_BLOCK)
+    except UnicodeError as error:
+        raise UnreadableError(f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}") from error
+    except pa.ArrowInvalid as error:
+        raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
 
 
-def detect_charset(content: bytes) -> str:
+def _utf8(content: BinaryIO, charset: str) -> Iterator[bytes]:
+    """The text as UTF-8, piece by piece, its last line ended."""
+    content.seek(0)
+    decoder = codecs.getincrementaldecoder(charset)()
+    piece = ""
+    while block := content.read(1 << 20):
+        piece = decoder.decode(block) or piece
+        yield piece.encode()
+    rest = decoder.decode(b"", final=True)
+    yield rest.encode()
+    if not (rest or piece).endswith(("\r", "\n")):
+        yield b"\n"
+
+
+class _Stream(io.RawIOBase):
+    """Pieces of bytes as a file to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.pieces, self.left = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        while not self.left:
+            piece = next(self.pieces, None)
+            if piece is None:
+                return 0
+            self.left = memoryview(piece)
+        size = min(len(buffer), len(self.left))
+        buffer[:size], self.left = self.left[:size], self.left[size:]
+        return size
+
+
+def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> pd.DataFrame:
+    """The rows of the usual width at once, the others filled up with empty cells and put back in their places."""
+    end = separator * width  # one field more than usual: it must come back as a row of its own
+    odd: list[tuple[int, int, str]] = []
+    usual = _fields(itertools.chain(text, [f"{end}\n".encode()]), separator, width, block=block, odd=odd)
+    if not odd or odd[-1] != (len(usual) + len(odd), width + 1, end):
+        raise UnreadableError(f"is no table of values (a quotation mark is never closed); expected {EXPECTED}")
+    odd.pop()
+    rows = len(usual) + len(odd)
+    lines = [_trimmed(count, line, separator) for _, count, line in odd]
+    widest = max([width, *(count for count, _ in lines)])
+    if rows * widest > MAX_BYTES:
+        raise UnreadableError(f"has rows of {widest:,} cells; expected {EXPECTED}")
+    filled = (f"{line}{separator * (widest - count)}\n".encode() for count, line in lines)
+    others = _fields(filled, separator, widest, block=block, odd=[]) if lines else None
+    places = _places(rows, [number for number, *_ in odd])
+    grid: dict[int, pd.Series] = {}
+    for place in range(widest):
+        if place < width:
+            cells, usual = usual.column(0), usual.remove_column(0)
+        else:
+            cells = pa.chunked_array([pa.repeat("", rows - len(odd)).dictionary_encode()])
+        grid[place] = _column(cells if others is None else pa.chunked_array([*cells.chunks, *others.column(place).chunks]), places)
+    used = [place for place, cells in grid.items() if not _is_blank(cells)]
+    return pd.DataFrame({place: grid[place] for place in range(max(used, default=0) + 1)}).set_axis(range(1, rows + 1), axis=0)
+
+
+def _fields(text: Iterator[bytes], separator: str, width: int, *, block: int, odd: list[tuple[int, int, str]]) -> pa.Table:
+    """The fields of all rows of one width; the others go to `odd`: number of the row from 1, its count of fields, its text."""
+    names = [str(place) for place in range(width)]
+    return pa.csv.read_csv(
+        io.BufferedReader(_Stream(text), 1 << 20),
+        read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=block),  # numbers need one thread
+        parse_options=pa.csv.ParseOptions(
+            delimiter=separator, newlines_in_values=True, ignore_empty_lines=False,
+            invalid_row_handler=lambda row: odd.append((row.number, row.actual_columns, row.text)) or "skip",
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False,
+        ),
+    )
+
+
+def _trimmed(count: int, line: str, separator: str) -> tuple[int, str]:
+    """A row without the empty cells at its end, and how many cells it has then."""
+    short = line.rstrip(separator)
+    return count - (len(line) - len(short)), short
+
+
+def _places(rows: int, odd: list[int]) -> np.ndarray:
+    """Where each row of the file stands when the odd ones come after the usual ones."""
+    is_odd = np.zeros(rows, dtype=bool)
+    is_odd[np.array(odd, dtype=int) - 1] = True
+    places = np.empty(rows, dtype=np.int64)
+    places[~is_odd], places[is_odd] = np.arange(rows - len(odd)), np.arange(rows - len(odd), rows)
+    return places
+
+
+def _column(cells: pa.ChunkedArray, places: np.ndarray | None) -> pd.Series:
+    """A column of text, its cells in the sequence of `places`; a long one is a category where its values repeat."""
+    if len(cells) < _LONG or sum(len(chunk.dictionary) for chunk in cells.chunks) > len(cells) / 2:
+        text = pa.concat_arrays([chunk.dictionary.cast(pa.large_string()).take(chunk.indices) for chunk in cells.chunks])
+        return (text if places is None else text.take(pa.array(places))).to_pandas()
+    whole = pa.concat_arrays(cells.unify_dictionaries().chunks)
+    codes = whole.indices.to_numpy()
+    values = pd.Index(whole.dictionary.cast(pa.large_string()).to_pandas())
+    return pd.Series(pd.Categorical.from_codes(codes if places is None else codes[places], categories=values))
+
+
+def _is_blank(cells: pd.Series) -> bool:
+    return not (cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells).astype(bool).any()
+
+
+def detect_charset(content: BinaryIO) -> str:
     """The charset of a text: by its mark, else UTF-8 if it is valid, else GB18030, else what charset-normalizer says.
 
     Raises `UnreadableError` where the bytes are no text.
     """
+    head = _head(content, _HEAD)
+    if not head.strip() and not content.read().strip():
+        raise UnreadableError(f"is empty; expected {EXPECTED}")
     for mark, charset in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
-        if content.startswith(mark):
+        if head.startswith(mark):
             return charset
-    head = content[: 1 << 16]
     if head.count(0):
         zeros = [head[start::2].count(0) for start in (0, 1)]
         if max(zeros) < len(head) // 8:
@@ -212,14 +350,12 @@ def detect_charset(content: bytes) -> str:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if _decodes(content, "utf-8"):
         return "utf-8"
-    chinese = _decodes(content, "gb18030")
-    if chinese and _common_share(head) > 0.7:
-        return "gb18030"
-    guess = charset_normalizer.from_bytes(head, cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]).best()
-    if guess is not None and _decodes(content, guess.encoding):
-        return guess.encoding
-    if chinese:
-        return "gb18030"
+    if _common_share(head) > 0.7 and _begins(head, "gb18030"):
+        return "gb18030"  # whether it goes on as such is seen on reading
+    guess = charset_normalizer.from_bytes(head[: 1 << 16], cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]).best()
+    for charset in [*([guess.encoding] if guess else []), "gb18030"]:
+        if _decodes(content, charset):
+            return charset
     raise UnreadableError(f"is neither UTF-8, UTF-16 nor GB18030 text; expected {EXPECTED}")
 
 
@@ -230,11 +366,20 @@ def _common_share(head: bytes) -> float:
     return sum(lead in (0xA1, 0xA3) or 0xB0 <= lead <= 0xD7 for lead in leads) / max(len(leads), 1)
 
 
-def _decodes(content: bytes, charset: str) -> bool:
-    decoder = codecs.getincrementaldecoder(charset)()
+def _begins(head: bytes, charset: str) -> bool:
     try:
-        for start in range(0, len(content), 1 << 22):
-            decoder.decode(content[start : start + (1 << 22)])
+        codecs.getincrementaldecoder(charset)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decodes(content: BinaryIO, charset: str) -> bool:
+    decoder = codecs.getincrementaldecoder(charset)()
+    content.seek(0)
+    try:
+        while block := content.read(1 << 22):
+            decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
@@ -243,27 +388,17 @@ def _decodes(content: bytes, charset: str) -> bool:
 
 def _separator(head: str) -> str:
     """The separator that splits most of the first lines into the most fields."""
-    lines = head.splitlines()[:_LINES]
-
     def fields(separator: str) -> float:
-        counts = [line.count(separator) for line in lines] if '"' not in head else _counted(lines, separator)
-        return statistics.quantiles([*counts, *counts], n=10)[-1] if counts else 0
+        counts = _counts(head, separator)
+        return statistics.quantiles([*counts, *counts], n=10)[-1]
 
     return max(",\t;|", key=fields)
 
 
-def _counted(lines: list[str], separator: str) -> list[int]:
-    try:
-        return [len(row) - 1 for row in csv.reader(lines, delimiter=separator)]
-    except csv.Error:  # a quote that never ends
-        return [line.count(separator) for line in lines]
-
-
-def _width(content: bytes, charset: str, separator: str) -> int:
-    """An upper bound of the fields in a row, from the lines; a quoted line break can only make the parser ask again."""
-    widest = 1
-    decoder = io.TextIOWrapper(io.BytesIO(content), encoding=charset, errors="replace", newline=None)
-    for line in decoder:
-        widest = max(widest, line.count(separator) + 1)
-    return widest
-
+def _counts(head: str, separator: str) -> list[int]:
+    """How often the separator parts each of the first lines."""
+    lines = head.splitlines()[:_LINES] or [""]
+    if '"' in head:
+        with contextlib.suppress(csv.Error):  # a quote that never ends
+            return [len(row) - 1 for row in csv.reader(lines, delimiter=separator)]
+    return [line.count(separator) for line in lines]

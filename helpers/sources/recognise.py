@@ -137,7 +137,7 @@ def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
         filled |= (cells.notna() & (cells.astype("str").str.strip() != "")).to_numpy(dtype=bool)
         if filled.all():
             break
-    return rows[filled]
+    return rows if filled.all() else rows[filled]
 
 
 def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
