@@ -330,7 +330,10 @@ def _month(frame: pd.DataFrame, table: str) -> pd.Series:
     month = pd.Series("account", index=frame.index, dtype="str")
     timed = reference.tables()[table].attribute.split()[1:]
     if timed and timed[0] in frame and isinstance(frame[timed[0]].dtype, pd.DatetimeTZDtype):
-        month = frame[timed[0]].dt.strftime("%Y-%m").fillna("account").astype("str")
+        at = frame[timed[0]].dt
+        number = at.year * 12 + at.month - 1
+        names = {each: f"{int(each) // 12:04d}-{int(each) % 12 + 1:02d}" for each in number.dropna().unique()}
+        month = number.map(names).fillna("account").astype("str")
     if "session_id" in frame:
         known = frame["session_id"].notna()
         named = frame["session_id"].str[:4] + "-" + frame["session_id"].str[4:6]

@@ -152,9 +152,9 @@ def _finished(part: Part, frame: pd.DataFrame, context: Context) -> _Done:
     """The part's rows conformed; rows without a required value and duplicates aside. Asserts that no row is lost."""
     table = part.export.table
     missing = _missing_required(frame, table)
-    kept = frame.drop(index=missing.index)
+    kept = assemble.without(frame, missing.index)
     twice = _duplicates(kept, part)
-    kept = kept.drop(index=twice.index)
+    kept = assemble.without(kept, twice.index)
     aside = pd.concat([part.aside, missing, twice]).sort_index()
     assert part.rows_in == len(kept) + part.rows_totals + len(aside), f"{context.file} {part.sheet}: rows lost"
     tables = {table: schema.conform(kept, table, context.timezone)} if len(kept) else {}

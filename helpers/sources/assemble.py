@@ -7,6 +7,7 @@ import json
 import re
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from helpers import reference, schema
@@ -61,9 +62,9 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     export, system = block.export, block.system
     rows = block.rows
     totals = _totals(block)
-    body = rows[~totals]
+    body = without(rows, rows.index[totals])
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
-    body = body.drop(index=extra.index)
+    body = without(body, extra.index)
     cells = _Cells(block, body)
     values, bad, left_out, notes = _columns(block, cells, context)
     frame = pd.DataFrame({"source_file": context.file, "source_sheet": sheet, "source_row": body.index}, index=body.index)
@@ -75,9 +76,14 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     if export.table == "sessions" and len(frame):
         frame["as_of"] = stamp
     return Part(
-        system, export, sheet, book, frame.drop(index=aside.index, errors="ignore"), _reported(block, cells), aside,
+        system, export, sheet, book, without(frame, aside.index.intersection(frame.index)), _reported(block, cells), aside,
         _raw(block, rows, context), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
     )
+
+
+def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
+    """The frame without these rows; itself where there are none, as a long frame is not copied for nothing."""
+    return frame.drop(index=rows) if len(rows) else frame
 
 
 # ---- which rows are rows ----------------------------------------------------------------------------------------
@@ -105,10 +111,12 @@ def _totals(block: Block) -> pd.Series:
 
 def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
     """Rows of one cell that are words: a remark (注：…), or the title of the next table of the sheet."""
-    first = parse.words(rows.iloc[:, 0])
-    likely = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | ((rows.index == rows.index[-1]) & (not last))
-    alone = rows[likely].iloc[:, 1:].astype(object).map(lambda cell: cell is None or str(cell).strip() in ("", "nan")).all(axis=1)
-    return likely & alone.reindex(rows.index, fill_value=False)
+    alone = rows.iloc[:, :1]
+    for place in list(rows)[1:]:
+        alone = alone[parse.words(rows.loc[alone.index, place], code=False).isna()] if len(alone) else alone
+    first = parse.words(alone.iloc[:, 0])
+    found = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | ((alone.index == rows.index[-1]) & (not last))
+    return found.reindex(rows.index, fill_value=False)
 
 
 def _sub_rows(block: Block) -> pd.Series:
@@ -247,8 +255,7 @@ def _parsed(
     if kind == "text":
         return parse.text(cells, verbatim=column.required)
     if kind == "choice":
-        chosen = parse.choice(cells, labels=_labels(column.terms), words_of=how.map)
-        return chosen if column.terms else chosen._replace(values=parse.masked(chosen.values))  # an open choice is free text
+        return parse.choice(cells, labels=_labels(column.terms), words_of=how.map, free=column.terms is None)
     if kind == "flag":
         return parse.flag(cells, words_of=how.map)
     if kind == "datetime":
@@ -272,7 +279,7 @@ def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> 
     index = next(iter(values.values())).index if values else index[:0]
 
     def constant(name: str, word: str) -> pd.Series:
-        cells = pd.Series(word, index=index, dtype="str")
+        cells = pd.Series(pd.Categorical.from_codes(np.zeros(len(index), dtype=np.int8), categories=[word]), index=index)
         return _parsed(cells, columns[name], SourceColumn(), None, name=name, order=None, context=context).values
 
     for name, how in export.columns.items():

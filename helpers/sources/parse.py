@@ -183,15 +183,17 @@ def ids(cells: pd.Series) -> Parsed:
 
 
 @_each_once
-def choice(cells: pd.Series, *, labels: dict[str, str] | None, words_of: dict[str, str] | None = None) -> Parsed:
-    """Choices as codes where the choice is closed (`labels`: normal label → code), as given where it is open."""
+def choice(
+    cells: pd.Series, *, labels: dict[str, str] | None, words_of: dict[str, str] | None = None, free: bool = False,
+) -> Parsed:
+    """Choices as codes where the choice is closed (`labels`: normal label → code), as given where it is open; `free` text is masked."""
     found = words(cells)
     found = found.mask(is_empty(found) & ~found.isin(LATER))  # that an attribution is still to come is an answer
     if words_of:
         patterns = {value: _by_pattern(value, words_of) for value in found.dropna().unique()}
         found = found.map(patterns).astype("str")
     if labels is None:
-        return Parsed(found, _none(cells))
+        return Parsed(masked(found) if free else found, _none(cells))
     codes = found.map({value: labels.get(normal(value)) for value in found.dropna().unique()}).astype("str")
     return Parsed(codes, codes.isna() & found.notna(), "unknown_choice")
 

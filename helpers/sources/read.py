@@ -282,8 +282,9 @@ def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> p
         else:
             cells = pa.chunked_array([pa.repeat("", rows - len(odd)).dictionary_encode()])
         grid[place] = _column(cells if others is None else pa.chunked_array([*cells.chunks, *others.column(place).chunks]), places)
-    used = [place for place, cells in grid.items() if not _is_blank(cells)]
-    return pd.DataFrame({place: grid[place] for place in range(max(used, default=0) + 1)}).set_axis(range(1, rows + 1), axis=0)
+    while len(grid) > 1 and _is_blank(grid[len(grid) - 1]):
+        grid.popitem()
+    return pd.DataFrame(grid).set_axis(range(1, rows + 1), axis=0)
 
 
 def _fields(text: Iterator[bytes], separator: str, width: int, *, block: int, odd: list[tuple[int, int, str]]) -> pa.Table:
