@@ -271,14 +271,16 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
         if table == "sessions":
             frame = _newest(frame, ["session_id"])
         elif reference.tables()[table].attribute != "none" and len(frame):
-            if "session_id" not in reference.tables()[table].key:  # what a later export says of an order decides where it belongs
-                frame = _newest(frame, reference.tables()[table].key)
+            key = reference.tables()[table].key
+            if "session_id" not in key:  # what a later export says of an order decides where it belongs
+                frame = _newest(frame, key)
             frame = attribution.attribute(
                 frame, table, merged["sessions"], orders=merged.get("orders"), rules=reference.attribution(workspace.reference),
                 grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],
             )
             notes.append(attribution.summary(frame, table))
-            frame = _newest(frame, reference.tables()[table].key)
+            if "session_id" in key:
+                frame = _newest(frame, key)
         merged[table] = frame
     for table, frame in merged.items():
         _write_partitions(workspace, table, frame)

@@ -76,14 +76,14 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     if export.table == "sessions" and len(frame):
         frame["as_of"] = stamp
     return Part(
-        system, export, sheet, book, without(frame, aside.index.intersection(frame.index)), _reported(block, cells), aside,
+        system, export, sheet, book, without(frame, aside.index), _reported(block, cells), aside,
         _raw(block, rows, context), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
     )
 
 
 def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
     """The frame without these rows; itself where there are none, as a long frame is not copied for nothing."""
-    return frame.drop(index=rows) if len(rows) else frame
+    return frame[~frame.index.isin(rows)] if len(rows) else frame
 
 
 # ---- which rows are rows ----------------------------------------------------------------------------------------

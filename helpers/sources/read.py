@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import concurrent.futures
 import contextlib
 import csv
 import hashlib
@@ -27,7 +28,7 @@ MAX_BYTES = 2_000_000_000
 EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LINES = 200
 _HEAD = 1 << 18
-_BLOCK, _LARGEST_BLOCK = 1 << 22, (1 << 31) - 1
+_BLOCK, _LARGEST_BLOCK = 1 << 20, (1 << 31) - 1
 _ROWS = 10_000  # of a workbook at a time
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
@@ -216,47 +217,45 @@ def text_grid(content: BinaryIO) -> pd.DataFrame:
     width = statistics.mode(count + 1 for count in _counts(head, separator))
     try:
         try:
-            return _grid(_utf8(content, charset), separator, width, block=_BLOCK)
+            return _grid(_utf8(content, charset, _BLOCK), separator, width, block=_BLOCK)
         except pa.ArrowInvalid:  # a row that is longer than a block
-            return _grid(_utf8(content, charset), separator, width, block=_LARGEST_BLOCK)
+            return _grid(_utf8(content, charset, _LARGEST_BLOCK), separator, width, block=_LARGEST_BLOCK)
     except UnicodeError as error:
         raise UnreadableError(f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}") from error
     except pa.ArrowInvalid as error:
         raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
 
 
-def _utf8(content: BinaryIO, charset: str) -> Iterator[bytes]:
-    """The text as UTF-8, piece by piece, its last line ended."""
+def _utf8(content: BinaryIO, charset: str, block: int) -> Iterator[bytes]:
+    """The text as UTF-8 in pieces of at most a block, its last line ended."""
     content.seek(0)
     decoder = codecs.getincrementaldecoder(charset)()
-    piece = ""
-    while block := content.read(1 << 20):
-        piece = decoder.decode(block) or piece
-        yield piece.encode()
+    last = ""
+    while some := content.read(block // 3):  # a byte of another charset becomes three at most
+        if text := decoder.decode(some):
+            yield text.encode()
+            last = text[-1]
     rest = decoder.decode(b"", final=True)
-    yield rest.encode()
-    if not (rest or piece).endswith(("\r", "\n")):
-        yield b"\n"
+    if not (rest or last).endswith(("\r", "\n")):
+        yield f"{rest}\n".encode()
 
 
-class _Stream(io.RawIOBase):
-    """Pieces of bytes as a file to read from."""
+class _Stream:
+    """Pieces of bytes as a file to read from, the next one made while one is taken apart."""
+
+    closed = False
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.pieces, self.left = pieces, memoryview(b"")
+        self.pieces, self.worker = pieces, concurrent.futures.ThreadPoolExecutor(1)
+        self.coming = self.worker.submit(next, pieces, b"")
 
-    def readable(self) -> bool:
-        return True
+    def read(self, _: int) -> bytes:
+        piece = self.coming.result()
+        self.coming = self.worker.submit(next, self.pieces, b"")
+        return piece
 
-    def readinto(self, buffer: memoryview) -> int:
-        while not self.left:
-            piece = next(self.pieces, None)
-            if piece is None:
-                return 0
-            self.left = memoryview(piece)
-        size = min(len(buffer), len(self.left))
-        buffer[:size], self.left = self.left[:size], self.left[size:]
-        return size
+    def close(self) -> None:
+        self.worker.shutdown()
 
 
 def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> pd.DataFrame:
@@ -272,16 +271,19 @@ def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> p
     widest = max([width, *(count for count, _ in lines)])
     if rows * widest > MAX_BYTES:
         raise UnreadableError(f"has rows of {widest:,} cells; expected {EXPECTED}")
-    filled = (f"{line}{separator * (widest - count)}\n".encode() for count, line in lines)
-    others = _fields(filled, separator, widest, block=block, odd=[]) if lines else None
-    places = _places(rows, [number for number, *_ in odd])
+    filled = "".join(["\ufeff", *(f"{line}{separator * (widest - count)}\n" for count, line in lines)]).encode()  # a first mark is skipped
+    others = _fields(iter([filled]), separator, widest, block=_LARGEST_BLOCK, odd=[]) if lines else None
+    numbers = [number for number, *_ in odd]
+    at_top = numbers == list(range(1, len(odd) + 1))  # titles and headers: nothing to put in between
+    places = None if at_top else _places(rows, numbers)
     grid: dict[int, pd.Series] = {}
     for place in range(widest):
         if place < width:
             cells, usual = usual.column(0), usual.remove_column(0)
         else:
             cells = pa.chunked_array([pa.repeat("", rows - len(odd)).dictionary_encode()])
-        grid[place] = _column(cells if others is None else pa.chunked_array([*cells.chunks, *others.column(place).chunks]), places)
+        more = others.column(place).chunks if others is not None else []
+        grid[place] = _column(pa.chunked_array([*more, *cells.chunks] if at_top else [*cells.chunks, *more]), places)
     while len(grid) > 1 and _is_blank(grid[len(grid) - 1]):
         grid.popitem()
     return pd.DataFrame(grid).set_axis(range(1, rows + 1), axis=0)
@@ -290,17 +292,18 @@ def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> p
 def _fields(text: Iterator[bytes], separator: str, width: int, *, block: int, odd: list[tuple[int, int, str]]) -> pa.Table:
     """The fields of all rows of one width; the others go to `odd`: number of the row from 1, its count of fields, its text."""
     names = [str(place) for place in range(width)]
-    return pa.csv.read_csv(
-        io.BufferedReader(_Stream(text), 1 << 20),
-        read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=block),  # numbers need one thread
-        parse_options=pa.csv.ParseOptions(
-            delimiter=separator, newlines_in_values=True, ignore_empty_lines=False,
-            invalid_row_handler=lambda row: odd.append((row.number, row.actual_columns, row.text)) or "skip",
-        ),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False,
-        ),
-    )
+    with contextlib.closing(_Stream(text)) as stream:
+        return pa.csv.read_csv(
+            stream,
+            read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=block),  # else rows have no number
+            parse_options=pa.csv.ParseOptions(
+                delimiter=separator, newlines_in_values=True, ignore_empty_lines=False,
+                invalid_row_handler=lambda row: odd.append((row.number, row.actual_columns, row.text)) or "skip",
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False, check_utf8=False,
+            ),
+        )
 
 
 def _trimmed(count: int, line: str, separator: str) -> tuple[int, str]:
@@ -351,7 +354,7 @@ def detect_charset(content: BinaryIO) -> str:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if _decodes(content, "utf-8"):
         return "utf-8"
-    if _common_share(head) > 0.7 and _begins(head, "gb18030"):
+    if _common_share(head[: 1 << 16]) > 0.7 and _begins(head, "gb18030"):
         return "gb18030"  # whether it goes on as such is seen on reading
     guess = charset_normalizer.from_bytes(head[: 1 << 16], cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]).best()
     for charset in [*([guess.encoding] if guess else []), "gb18030"]:

@@ -43,7 +43,8 @@ import json, resource, sys, time
 began = time.monotonic()
 {do}
 unit = 2**20 if sys.platform == "darwin" else 2**10
-print(json.dumps([time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, rows]))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps([time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, rows]))
 """
 STORE = "from helpers import store\nrows = int(store.ingest(store.Workspace.open(sys.argv[1]), force=True)['rows_in'].sum())"
 BARE = {
@@ -146,6 +147,7 @@ FILES = {"csv": ("1791213782_orders.csv", doudian), "xlsx": ("ExportOrderList.xl
 
 class Run(NamedTuple):
     seconds: float
+    processor_seconds: float
     peak_megabytes: float
     rows: int
 
@@ -169,9 +171,10 @@ def median(runs: list[Run]) -> Run:
 def show(what: str, path: Path, sides: dict[str, Run]) -> None:
     print(f"\n{what}: {path.stat().st_size / 1e6:.0f} MB, medians of {RUNS}")
     for name, one in sides.items():
-        print(f"  {name:<16}{one.rows / one.seconds:10,.0f} rows/s {one.seconds:8.1f} s {one.peak_megabytes:8.0f} MB")
+        print(f"  {name:<14}{one.rows / one.seconds:10,.0f} rows/s{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB")
     bare, store = sides.values()
-    print(f"  {'ratio':<16}{store.seconds / bare.seconds:25.2f}   {store.peak_megabytes / bare.peak_megabytes:8.2f}")
+    ratio = [mine / theirs for mine, theirs in zip(store[:3], bare[:3], strict=True)]
+    print("  {:<14}{:25.2f}  {:8.2f}      {:8.2f}".format("ratio", *ratio))
 
 
 def stored(data: Path) -> Iterator[pd.DataFrame]:
