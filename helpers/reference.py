@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "reference"
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it was built
 
 Kind = Literal[
     "id", "text", "choice", "flag", "datetime", "users", "times", "count", "money", "rate", "ratio", "seconds", "score"
@@ -343,7 +344,7 @@ def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
         if path is None or not path.exists():
             continue
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            content = yaml.load(path.read_text(encoding="utf-8"), _YAML) or {}
         except yaml.YAMLError as error:
             raise ReferenceDataError(f"{path}: not valid YAML: {error}") from error
         if not isinstance(content, dict):
@@ -441,7 +442,7 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
         if folder is None or not (folder / "sources").is_dir():
             continue
         for path in sorted((folder / "sources").glob("*.yml")):
-            system = _validate(System, yaml.safe_load(path.read_text(encoding="utf-8")), str(path.name))
+            system = _validate(System, yaml.load(path.read_text(encoding="utf-8"), _YAML), str(path.name))
             for export in system.exports:
                 _check_export(f"{path.name}: {export.id}", export)
             for export in system.unverified:

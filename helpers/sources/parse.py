@@ -9,6 +9,7 @@ import datetime as dt
 import fnmatch
 import functools
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
@@ -34,6 +35,7 @@ _SCALE = {"亿": 1e8, "万": 1e4, "w": 1e4, "千": 1e3, "k": 1e3, "m": 1e6, "b":
 _FACTOR = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "fraction": 1.0, "wan": 1e4, "thousand": 1e3}
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
 _SPAN = r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤][\d.,]+[万亿千wkm%]?|[\d.,]+[万亿千wkm%]?\+"
+_NOTHING = {"".join(marks) for word in EMPTY | LATER | NO_REFUND | NEVER for marks in itertools.product(*({mark, mark.upper()} for mark in word))}
 _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -120,7 +122,7 @@ def _word(cell: object) -> str | None:
 
 def is_empty(found: pd.Series) -> pd.Series:
     """Cells that say that there is nothing: empty, a dash, a slash, `无退款申请`, a value that comes only tomorrow."""
-    return found.isna() | found.str.lower().isin(EMPTY | LATER | NO_REFUND | NEVER)
+    return found.isna() | found.isin(_NOTHING)
 
 
 @_each_once
@@ -170,7 +172,10 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
 def ids(cells: pd.Series) -> Parsed:
     """Ids as text. Ids that lost digits in a spreadsheet (long numbers, all ending in 0 or written 1.86E+15) are missing, with a note."""
     found = words(cells)
-    found = found.mask(is_empty(found)).str.replace(r"\.0+$", "", regex=True)
+    found = found.mask(is_empty(found))
+    pointed = found.str.contains(".", regex=False, na=False)
+    if pointed.any():
+        found = found.mask(pointed, found[pointed].str.replace(r"\.0+$", "", regex=True))
     science = found.str.fullmatch(r"\d(?:\.\d+)?[eE]\+?\d{2}", na=False)
     long = found.str.fullmatch(r"\d{16,}", na=False)
     rounded = found[long].str.endswith("0")
@@ -361,8 +366,8 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     first, second, marked, seen = False, False, False, False
     for cells in columns:
         values, _ = distinct(cells)
-        texts = words(values[_is_text(values)])
-        parts = texts[texts.str.match(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)].str.extract(_DMY).dropna(subset=[0])
+        texts = values[_is_text(values)].astype("str")
+        parts = words(texts[texts.str.contains(r"\d[-/.]\d{1,2}[-/.]\d{4}", na=False)]).str.extract(_DMY).dropna(subset=[0])
         seen |= len(parts) > 0
         first |= bool((pd.to_numeric(parts[0]) > 12).any())
         second |= bool((pd.to_numeric(parts[1]) > 12).any())

@@ -28,7 +28,7 @@ MAX_BYTES = 2_000_000_000
 EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LINES = 200
 _HEAD = 1 << 18
-_BLOCK, _LARGEST_BLOCK = 1 << 20, (1 << 31) - 1
+_BLOCK, _LARGEST_BLOCK = 1 << 21, (1 << 31) - 1
 _ROWS = 10_000  # of a workbook at a time
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
@@ -324,7 +324,7 @@ def _places(rows: int, odd: list[int]) -> np.ndarray:
 def _column(cells: pa.ChunkedArray, places: np.ndarray | None) -> pd.Series:
     """A column of text, its cells in the sequence of `places`; a long one is a category where its values repeat."""
     if len(cells) < _LONG or sum(len(chunk.dictionary) for chunk in cells.chunks) > len(cells) / 2:
-        text = pa.concat_arrays([chunk.dictionary.cast(pa.large_string()).take(chunk.indices) for chunk in cells.chunks])
+        text = cells.cast(pa.large_string()).combine_chunks()
         return (text if places is None else text.take(pa.array(places))).to_pandas()
     whole = pa.concat_arrays(cells.unify_dictionaries().chunks)
     codes = whole.indices.to_numpy()

@@ -147,8 +147,10 @@ def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
     words = set().union(*(candidate.known for candidate in known))
     later = np.zeros(len(grid), dtype=bool)
     for column in list(grid)[:_HEAD_COLUMNS]:
-        cells = grid[column].iloc[_HEAD_ROWS:].astype("str").str.strip().str.lower()
-        later[_HEAD_ROWS:] |= cells.isin(words).to_numpy(dtype=bool)
+        cells = grid[column].iloc[_HEAD_ROWS:]
+        values = pd.Series(cells.cat.categories) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        hit = values.astype("str").str.strip().str.lower().isin(words).to_numpy(dtype=bool)
+        later[_HEAD_ROWS:] |= hit if values is cells else hit[cells.cat.codes]
     return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
 
 
