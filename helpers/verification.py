@@ -598,30 +598,30 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per by x kind.
+    """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per record_by x kind.
 
-    by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
+    record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
     yet, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
     with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction.
-    rank orders the kinds of one `by` by the lower bound, and is nan under `FEWEST_RANKED` judged.
+    rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged.
     """
-    rows = [{"by": "all", "zh": "全部", "en": "All", **_counts(checked)}] if len(checked) else []
+    rows = [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}] if len(checked) else []
     for by in RECORD_BY:
         kinds = _kinds(checked, by, playbook)
-        rows += [{"by": by, "zh": zh, "en": en, **_counts(checked.loc[group.index])}
+        rows += [{"record_by": by, "zh": zh, "en": en, **_counts(checked.loc[group.index])}
                  for (zh, en), group in kinds.groupby(["zh", "en"], sort=False) if zh]
     counted = ["done", "judged", *COUNTED, "running", "not_done"]
-    made = pd.DataFrame(rows, columns=["by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
+    made = pd.DataFrame(rows, columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
     made = made.astype(dict.fromkeys(counted, "int64") | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64"))
-    enough = made["lower"].where((made["judged"] >= FEWEST_RANKED) & (made["by"] != "all"))
-    rank = enough.groupby(made["by"]).rank(ascending=False, method="min")
+    enough = made["lower"].where((made["judged"] >= FEWEST_RANKED) & (made["record_by"] != "all"))
+    rank = enough.groupby(made["record_by"]).rank(ascending=False, method="min")
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
-    return made.assign(rank=rank, place=made["by"].map(order)).sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable").drop(columns="place").reset_index(drop=True)
+    return made.assign(rank=rank, place=made["record_by"].map(order)).sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable").drop(columns="place").reset_index(drop=True)
 
 
 def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
     """One sentence on the track record: how many actions were judged and worked, and the best kind where one may be named."""
-    whole = record[record["by"] == "all"]
+    whole = record[record["record_by"] == "all"]
     judged = int(whole["judged"].sum())
     if judged < FEWEST_RANKED:
         return text.choose(
@@ -638,7 +638,7 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
 def _best_kind(record: pd.DataFrame, lang: str) -> str:
     """The best cause, else problem, else dimension, if at least two kinds of it have enough judged actions."""
     for by in ("cause", "problem", "dimension"):
-        ranked = record[(record["by"] == by) & record["rank"].notna()]
+        ranked = record[(record["record_by"] == by) & record["rank"].notna()]
         if len(ranked) > 1:
             best, name = ranked.iloc[0], text.plain(ranked.iloc[0][lang], 40)
             return text.choose(
