@@ -196,7 +196,8 @@ def blocks_needed(sd: float, aim: float, *, error: float = 0.05, power: float = 
     The smallest even number n >= 8 with (t(1 - error/2) + t(power)) 2 sd / sqrt(n) <= aim at n - 2 degrees of freedom;
     `sd` is from block to block on the log scale, the session's level and the block's usual place in it taken out.
     """
-    n = FEWEST_BLOCKS
+    normal = (distributions.norm.ppf([1 - error / 2, power]).sum() * 2 * sd / aim) ** 2  # as t needs more, the search starts here
+    n = max(FEWEST_BLOCKS, int(normal) // 2 * 2)
     while distributions.t.ppf([1 - error / 2, power], n - 2).sum() * 2 * sd / np.sqrt(n) > aim:
         n += 2
     return n
