@@ -9,6 +9,7 @@ a half hour), slices that no plan touched are its controls: what moved all of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ PRICE_BAND = 2.0  # a control product's price is at most so many times the treat
 SLOPE_ERROR = 0.05  # a history against the controls that runs up or down with a p-value below this is not parallel
 FEWEST_BLOCKS, FEWEST_BLOCK_MINUTES = 8, 20
 FEWEST_RANKED = 5  # judged actions of a kind below which it is not ranked, and of all below which nothing is said
+MOST_NAMED = 6  # controls that a sentence lists
 AXES = {"source": ("来源", "sources"), "product_id": ("商品", "products"), "slot": ("时段", "time slots")}
 RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 COLUMNS = [
@@ -294,8 +296,10 @@ def _contrast(
     made = against_controls(
         seen.before["value"], seen.after["value"], wide[:n], wide[n:], flagged=seen.flagged, bigger_is_better=bigger_is_better, error=error)
     labels = values.drop_duplicates("slice").set_index("slice")["label"]
-    names = [text.plain(labels[key] or key, 20) for key in controls.columns]
-    return made, len(names), _said(f"对照：{'、'.join(names)}（未改动的{kind_zh}）", f"controls: {', '.join(names)} (untouched {kind_en})", "controls")
+    n_controls = controls.shape[1]
+    zh, en = ([_slice_words(labels[key] or key, lang) for key in controls.columns[:MOST_NAMED]] for lang in ("zh", "en"))
+    more_zh, more_en = (f"等 {n_controls} 个", f" and {n_controls - MOST_NAMED} more") if n_controls > MOST_NAMED else ("", "")
+    return made, n_controls, _said(f"对照：{'、'.join(zh)}{more_zh}（未改动的{kind_zh}）", f"controls: {', '.join(en)}{more_en} (untouched {kind_en})", "controls")
 
 
 def _stands(contrast: Contrast | None) -> bool:
@@ -604,7 +608,8 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
     yet, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
     with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction.
-    rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged.
+    rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and
+    where fewer than two kinds have as many.
     """
     rows = [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}] if len(checked) else []
     for by in RECORD_BY:
@@ -614,8 +619,8 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     counted = ["done", "judged", *COUNTED, "running", "not_done"]
     made = pd.DataFrame(rows, columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
     made = made.astype(dict.fromkeys(counted, "int64") | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64"))
-    enough = made["lower"].where((made["judged"] >= FEWEST_RANKED) & (made["record_by"] != "all"))
-    rank = enough.groupby(made["record_by"]).rank(ascending=False, method="min")
+    enough = made["lower"].where(made["judged"] >= FEWEST_RANKED).groupby(made["record_by"])
+    rank = enough.rank(ascending=False, method="min").where(enough.transform("count") > 1)  # one kind alone is no ranking
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
     return made.assign(rank=rank, place=made["record_by"].map(order)).sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable").drop(columns="place").reset_index(drop=True)
 
@@ -637,15 +642,15 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
 
 
 def _best_kind(record: pd.DataFrame, lang: str) -> str:
-    """The best cause, else problem, else dimension, if at least two kinds of it have enough judged actions."""
+    """The best cause, else problem, else dimension: the first of which at least two kinds are ranked."""
     for by in ("cause", "problem", "dimension"):
         ranked = record[(record["record_by"] == by) & record["rank"].notna()]
-        if len(ranked) > 1:
+        if len(ranked) and ranked.iloc[0]["effective"]:
             best, name = ranked.iloc[0], text.plain(ranked.iloc[0][lang], 40)
             return text.choose(
                 lang, f"判过至少 {FEWEST_RANKED} 条的各类里，「{name}」有效最多：{best['judged']} 条中 {best['effective']} 条。",
                 f" Among kinds with at least {FEWEST_RANKED}, “{name}” worked most often: {best['effective']} of {best['judged']}.")
-    return text.choose(lang, f"没有两类各判过至少 {FEWEST_RANKED} 条，不排名次。", f" No two kinds have at least {FEWEST_RANKED} each, so none are ranked.")
+    return text.choose(lang, f"没有哪两类各判过至少 {FEWEST_RANKED} 条、其中还有有效的，不说哪类最好。", f" No two kinds have at least {FEWEST_RANKED} each and one that worked: none is called the best.")
 
 
 # ------------------------------------------------------------------------------------------------------------- in words
@@ -665,7 +670,8 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
     """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
 
     Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole interval), n_before,
-    n_after, estimator, controls (their own change), other (what the other estimator gives), plan_verdict.
+    n_after, estimator, controls (their own change), other (what the other estimator gives), plan_verdict, next (what
+    follows from it).
     """
     rows = []
     for _, row in checked.iterrows():
@@ -678,8 +684,9 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
             "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,
             "n_before": row["n_before"], "n_after": row["n_after"], "estimator": row["estimator"],
             **{name: _change(row, name, lang) for name in ("controls", "other")}, "plan_verdict": row["verdict"],
+            "next": text.label(reference.terms()["plan_next"][row["verdict"]], lang),
         })
-    columns = ["action", "verify", "slice", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "estimator", "controls", "other", "plan_verdict"]
+    columns = ["action", "verify", "slice", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "estimator", "controls", "other", "plan_verdict", "next"]
     made = pd.DataFrame(rows, columns=columns)
     # What holds for none of the rows is no column: plans on whole sessions have neither slice nor controls.
     return made.drop(columns=[name for name in ("slice", "controls", "other") if made[name].isin(["", text.NOTHING]).all()])
@@ -696,16 +703,24 @@ def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: 
     return head + _measured(row, metric, lang, currency) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
 
 
+def _slice_words(slice: str, lang: str) -> str:
+    """A slice as people call it; a half hour 030-060 by its minutes."""
+    if re.fullmatch(r"\d{3}-\d{3}", slice):
+        begin, end = map(int, slice.split("-"))
+        return text.choose(lang, f"第 {begin}–{end} 分钟", f"minutes {begin}–{end}")
+    return text.plain(slice, 30)
+
+
 def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str) -> str:
-    about = f"{text.plain(findings.slice_name(row['slice']), 30)} " if row["slice"] else ""
+    about = f"{_slice_words(findings.slice_name(row['slice']), lang)} " if row["slice"] else ""
     name = about + text.label(metric, lang)
     show = {key: text.value(row[key], metric.unit, lang, decimals=metric.decimals, currency=currency) for key in ("before", "after", "expected")}
     change, bounds = text.signed(row["effect"], "percent", lang), text.interval(row["effect_lower"], row["effect_upper"], "percent", lang)
-    than_zh, than_en = ("比对照", " than the controls") if row["estimator"] == "controls" else ("", "")
+    than_zh, than_en = ("与对照相比", " against the controls") if row["estimator"] == "controls" else ("", "")
     return text.choose(
         lang,
-        f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}向好 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
-        f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, {change} for the better{than_en} ({bounds}); without any action {show['expected']} was to be expected.",
+        f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
+        f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, a change for the better{than_en} of {change} ({bounds}); without any action {show['expected']} was to be expected.",
     )
 
 
