@@ -678,7 +678,8 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
         metric = registry.get(row["metric"])
         unit, decimals = (metric.unit, metric.decimals) if metric else ("score", 2)
         rows.append({
-            "action": row["action"], "verify": row["metric"], "slice": row["slice"],
+            "action": row["action"], "verify": row["metric"],
+            "slice": _slice_words(findings.slice_name(row["slice"]), lang) if row["slice"] else "",
             **{name: text.value(row[name], unit, lang, decimals=decimals, currency=currency) for name in ("before", "after", "expected")},
             "effect": text.signed(row["effect"], "percent", lang),
             "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,

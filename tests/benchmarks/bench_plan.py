@@ -39,7 +39,7 @@ def test_intervals_cover_and_effects_are_found(setting):
 
 
 def test_power_is_that_of_the_earlier_run():
-    found = plans.coverage_and_power(RUNS, setting=plans.SETTINGS["8 before, 1 after"])["effective"]
+    found = plans.coverage_and_power(RUNS, setting=plans.SETTINGS["8 before, 1 after"], multipliers=(1.5, 2.0))["effective"]
     for estimator, known in POWER.items():
         for multiplier, share in known.items():
             assert found[multiplier, estimator] == pytest.approx(share, abs=0.05)
