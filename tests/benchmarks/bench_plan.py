@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import plans
 
-ACCOUNTS, RUNS, SEEDS = 500, 4000, 200
+ACCOUNTS, RUNS, SEEDS = 500, 2000, 200
 FIRST_SCORED = 20_000
 POWER = {  # of an earlier, independent run of both estimators: eight sessions before, one after, by multiplier
     "own past": {1.5: 0.34, 2.0: 0.75}, "controls": {1.5: 0.42, 2.0: 0.88},
