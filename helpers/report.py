@@ -331,7 +331,7 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     for row in rows:
         cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
-                  f"<td{_classes(cell)}{left}>{html.escape(cell.words)}</td>" for cell in row[1:]]
+                  f"<td{_classes(cell)}{left}>{unbroken(cell.words)}</td>" for cell in row[1:]]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
         lines = [f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}</td></tr>']

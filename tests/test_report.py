@@ -501,3 +501,11 @@ def test_a_folded_table_shows_its_caption_until_it_is_opened():
     shown = report.table(frame, lang="zh", caption_zh="其余 <i>", caption_en="Rest", folded=True).html
     assert shown.startswith('<details class="fp-folded"><summary>其余 &lt;i&gt; (1 行)</summary>') and shown.endswith("</details>")
     assert "<b>" not in shown and shown.count("其余") == 1
+
+
+def test_cells_tagged_lead_stand_at_the_beginning_of_their_chapter():
+    late = result(report.sentence("先说结论。", "The answer first.", lang="zh"), source="late")
+    late.metadata["tags"] = ["lead"]
+    early = result(report.sentence("再看细节。", "Then the details.", lang="zh"), source="early")
+    body = page.part("02_funnel", notebook(early, late), "zh").body
+    assert body.index("先说结论") < body.index("再看细节") and body.index("先改哪一步") < body.index("先说结论")

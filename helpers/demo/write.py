@@ -39,7 +39,7 @@ def write(simulation: Simulation, folder: str | Path) -> Path:
     raw = folder / "raw"
     raw.mkdir()
     dirty = [*douyin.write(simulation, raw), *hand.write(simulation.tables, raw)]
-    _write_plan(simulation, folder / "plans")
+    write_plan(simulation, folder / "plans")
     truth = {**simulation.truth, "dirty_rows": dirty}
     (folder / "truth.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return folder
@@ -66,8 +66,8 @@ def _rates(sessions: pd.DataFrame, ids: list[str]) -> dict[str, float]:
     return {name: float(rows[column].sum() / rows["viewers"].sum()) for name, column in (("follow_rate", "new_fans"), ("interaction_rate", "comments"))}
 
 
-def _write_plan(simulation: Simulation, folder: Path) -> None:
-    """The plan of the session before the action: one line that worked and one that did not, both done."""
+def write_plan(simulation: Simulation, folder: Path) -> None:
+    """Write the plan of the session before the action: one line that worked and one that did not, both done."""
     folder.mkdir(exist_ok=True)
     truth = simulation.truth
     if not truth.get("plan_session"):

@@ -386,7 +386,8 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
 
 def slashed(cells: pd.Series) -> str | None:
     """The first date of a column that puts the year last, such as 03/04/2026; None where there is none."""
-    texts = words(cells[_is_text(cells)])
+    values, _ = distinct(cells)
+    texts = words(values[_is_text(values)])
     found = texts[texts.str.match(_DMY, na=False)]
     return found.iloc[0] if len(found) else None
 

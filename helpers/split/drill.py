@@ -130,6 +130,8 @@ STOPS = {
 def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
     """The tree's main line in words, from the whole change down to the node where it stops, and why it stops there."""
     end = tree.loc[tree["stop"] != ""].iloc[0]
+    if end["kind"] == "root" and end["stop"] == "evidence":
+        return text.choose(lang, "没有哪一步超出平常，也没有哪个来源、商品明显变差，不再往下拆。", "No step left what is usual and no source or product clearly fell short: the split goes no further.")
     line = tree[[end["node"] == node or end["node"].startswith(node + ".") for node in tree["node"]]].sort_values("depth")
     told = [f"{text.plain(name, 40)} {text.signed(amount, 'money', lang, currency=currency)}" for name, amount in zip(line[f"label_{lang}"], line["amount"], strict=True)]
     why = STOPS[end["stop"]][lang != "zh"]
@@ -137,13 +139,13 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
 
 
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The tree as it is read, children under their parent: label (indented), amount, share, sure; a rest of nothing is not shown."""
+    """The tree as it is read, children under their parent: label (indented), amount, share, evidence; a rest of nothing is not shown."""
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
     order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
-    rows = tree.iloc[order]
+    rows, yes = tree.iloc[order], text.choose(lang, "有", "yes")
     # Cells of a table have their white space folded, so the depth is drawn.
     label = ["│ " * (depth - 1) + ("├ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
-    return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy(), "sure": rows["sure"].to_numpy()})
+    return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy(), "evidence": [yes if sure else None for sure in rows["sure"]]})
 
 
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:

@@ -323,7 +323,8 @@ def diagnose_session(
         min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "overall" if alike else
         "product" if product_says else "cannot_tell")
     if found.mix is None and not any(told.values()):
-        return Diagnosis("cannot_tell", *[np.nan] * 8, *CAUSES["cannot_tell"])
+        return Diagnosis("cannot_tell", *[np.nan] * 8, "无法判断：没有来源表或商品表，或可比场次不足三场。",
+                         "Cannot tell: no table of sources or products, or fewer than three comparable sessions.")
     said = _reasons(found, told, p_mix, p_source, p_overall, names or {})
     words = [CAUSES[cause][place][:1].upper() + CAUSES[cause][place][1:] + mark + mark_end.join(part[place] for part in said) + end
              for place, (mark, mark_end, end) in enumerate((("。", "；", "。"), (": ", "; ", ".")))]

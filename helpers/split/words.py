@@ -35,7 +35,7 @@ LINE_WORDS = {
     "units": {"contribution": "+money", "shapley": "+money", "share": "percent"},
 }
 TREE_WORDS = {
-    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change"), "sure": ("超出平常", "Beyond the usual")},
+    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change"), "evidence": ("有证据", "Evidence")},
     "units": {"amount": "+money", "share": "percent"},
 }
 SUM_WORDS = {
@@ -51,8 +51,8 @@ SLICE_WORDS = {
 }
 STANDING_COLUMNS = ["slice", "metric", "value", "baseline", "lower", "upper", "others_rate", "n", "p_adjusted", "verdict"]
 STANDING_WORDS = {
-    "labels": {"slice": ("来源或商品", "Source or product"), "value": ("本场", "This session"), "baseline": ("一贯水平", "Usual standing"),
-               "lower": ("预期范围", "Expected"), "others_rate": ("本场其他部分", "The others today"), "n": ("场数", "Sessions"),
+    "labels": {"slice": ("来源或商品", "Source or product"), "value": ("本场", "This session"), "baseline": ("平时", "Usual"),
+               "lower": ("正常范围", "Expected"), "others_rate": ("本场其他部分", "The others today"), "n": ("场数", "Sessions"),
                "p_adjusted": ("校正后 p", "Adjusted p")},
     "units": {"others_rate": "percent"},
 }
