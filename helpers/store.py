@@ -32,6 +32,7 @@ from helpers import attribution, demo, findings, reference, schema, sources, tex
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
+WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 LEDGERS = ("files", "aside", "attribution")
 SENTINEL = "application/vnd.fupan.section+json"
 RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
@@ -430,6 +431,11 @@ class Review:
         row = self.session
         parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *(text.plain(row[name]) for name in ("room_name", "host", "title") if isinstance(row[name], str))]
         return " · ".join(dict.fromkeys(parts))
+
+    @property
+    def plans_out(self) -> Path:
+        """Where this review writes its plan: the workspace's plans; in a run beside the page, until that is published."""
+        return self.out_dir / "plans" if self.out_dir.parent.name == WORK else self.workspace.plans
 
     def table(self, name: str) -> pd.DataFrame:
         """This session's rows of a canonical table."""
