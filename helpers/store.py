@@ -296,9 +296,9 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path]) -> Non
 
 
 def _metric_names(workspace: Workspace) -> dict[str, str]:
-    """Metric ids by the names that people write into goals and events, Chinese or English."""
-    registry = reference.metrics(workspace.reference)
-    return {name: key for key, metric in reversed(registry.items()) for name in (metric.zh, metric.en)}
+    """Ids by the names that people write into goals and events, Chinese or English: of metrics, else of what floor control logs."""
+    known = [*reference.terms()["cue_kind"].items(), *reversed(reference.metrics(workspace.reference).items())]
+    return {name: key for key, entry in known for name in (entry.zh, entry.en)}
 
 
 def _newest(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
