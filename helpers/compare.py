@@ -683,7 +683,7 @@ def goal_completion(
     period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
     passed by the end of this session), reached (bool), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`).
     People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
-    done (a cue kind per hour) has a value where `values` hold it (`meeting.behaviours`).
+    done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
     """
     row = sessions.set_index("session_id").loc[session_id]
     start, end = row["started_at"], _ends(sessions.set_index("session_id")).loc[session_id]

@@ -17,6 +17,7 @@ OUTCOME = "sales"  # amounts at the end of the chain: what the other problems le
 WHOLE = ("", "formula", "diagnosis")  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
+FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
 PROBLEM_COLUMNS = [
     "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
@@ -241,14 +242,16 @@ def _aimed(action: str, about: str, lang: str) -> str:
 
 def draft(
     found: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], *, session_id: str,
-    verdicts: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
+    verdicts: pd.DataFrame, checked: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
 
     Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
     general action stands with the cause still to be found (a suspected problem: no action, unless all are such). The money of a problem stands on its first line only.
-    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
+    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
+    says how it was judged (`checked`, `verification.verify`); one that did not work or did harm is replaced.
     """
+    tried = dict(zip(checked["action"], checked["verdict"], strict=True)) if len(checked) else {}
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     known = found[found["problem"].isin(list(playbook))]
     chosen, rows = _chosen_causes(known, judged), []
@@ -270,9 +273,24 @@ def draft(
                     f"action_{lang}": _aimed(str(cause.get(f"action_{lang}") or text.label(entry.action, lang)), str(cause["about"]), lang),
                     f"stage_{lang}": _names(str(cause["stage"]) or causes.stage_of(entry), "run_stage", lang),
                 }
-            rows.append(row)
+            rows.append(_refined(row, entry, tried))
     shared = [name for name in planfile.COLUMNS if name not in BOTH]
     return pd.DataFrame(rows, columns=[*shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))])
+
+
+def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]) -> dict[str, object]:
+    """A drafted line that knows whether its action was tried before, and is another one where that failed."""
+    said = tried.get(str(row["action_zh"]), tried.get(str(row["action_en"]), ""))
+    if not said:
+        return row
+    term, made = reference.terms()["plan_verdict"][said], dict(row)
+    for lang in ("zh", "en"):
+        before = text.choose(lang, f"；同样的办法上次：{term.zh}", f"; the same was tried before: {term.en.lower()}")
+        made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
+        other = text.label(entry.action, lang)
+        if said in FAILED:
+            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
+    return made
 
 
 def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:

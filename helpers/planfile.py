@@ -344,6 +344,21 @@ def earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> Reading:
     return Reading(rows.assign(due_session=due), pd.concat([_reading(frame([]), []).aside, *(part.aside for part in parts)], ignore_index=True))
 
 
+def read_earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> pd.DataFrame:
+    """The plan rows of `earlier` alone, as they are verified."""
+    return earlier(folder, sessions, session_id).rows
+
+
+def together(*readings: Reading) -> Reading:
+    """Several readings as one, in their order."""
+    return Reading(*(pd.concat(parts, ignore_index=True) for parts in zip(*readings, strict=True)))
+
+
+def touched(plan: pd.DataFrame) -> pd.DataFrame:
+    """The lines that somebody edited: with a note, a due session or a status other than open."""
+    return plan[plan["note"].ne("") | plan["due_session"].ne("") | plan["status"].ne("open")].reset_index(drop=True)
+
+
 def _first_on(due: str, starts: pd.Series) -> str:
     """The session that a due day means: the first that starts on or after it; the day itself while there is none."""
     if not DAY.fullmatch(due):
