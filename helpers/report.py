@@ -299,8 +299,9 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
         return Cell(" + ".join(text.label(known, lang) if (known := _canonical(part)) else text.plain(part) for part in value.split("+")))
     if not isinstance(value, str):
         return Cell(text.plain(None if value is None or value is pd.NA else value, 200))
-    if name in ("metric", "verify") and value in registry:
-        return Cell(text.label(registry[value], lang))
+    metric = registry.get(value) or reference.terms()["cue_kind"].get(value) if name in ("metric", "verify") else None
+    if metric:
+        return Cell(text.label(metric, lang))
     known = _canonical(name)
     if name in ("table", "system", "export"):
         named = _names_of_exports().get(value)
