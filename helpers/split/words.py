@@ -270,9 +270,10 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
-    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en. `steps` has the
-    usual effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `standing` is that of `standings`,
-    `sides` that of `named_dimensions`, `basis` that of `compare.basis`.
+    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and of the
+    change the amounts that it names, baseline and value. `steps` has the usual effects (`with_usual`) of the steps that
+    the `tree` of `drill` begins with, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
+    of `compare.basis`.
     """
     said = {"change": ground(before, after, columns, basis, currency)}
     if len(steps):
@@ -281,7 +282,9 @@ def argument(
                 "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
     said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
-    return pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
+    made = pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
+    asked = made["part"].eq("change")
+    return made.assign(baseline=np.where(asked, float(before[columns[-1]]), np.nan), value=np.where(asked, float(after[columns[-1]]), np.nan))
 
 
 def _change(before: float, after: float, currency: str) -> tuple[str, str]:
