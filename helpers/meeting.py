@@ -27,7 +27,7 @@ SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
     "level", "name_zh", "name_en", "parent", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "reached", "owner_role",
 ]
-POINT_COLUMNS = ["aspect", "point_zh", "point_en"]
+POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 
 
 # ---------------------------------------------------------------------------------------------------- the next session
@@ -282,7 +282,7 @@ def three_way(
 ) -> pd.DataFrame:
     """The closing page: data (what came out), behaviour (what was done), mechanism (what lets it happen again).
 
-    One row per point: aspect, point_zh, point_en; every number is counted from the results given. Source:
+    One row per point: aspect, sentence_zh, sentence_en; every number is counted from the results given. Source:
     电商销售团队绩效管理与提升策略 (数据、行为、机制三方面复盘).
     """
     points = {
@@ -313,7 +313,7 @@ def _metrics_said(verdicts: pd.DataFrame) -> Said:
     count = verdicts["verdict"].value_counts()
     n = {name: int(count.get(name, 0)) for name in ("better", "worse", "cannot_tell")}
     return (f"与可比场次相比：变好 {n['better']} 项，变差 {n['worse']} 项，分不清 {n['cannot_tell']} 项。",
-            f"Against comparable sessions: {n['better']} metrics better, {n['worse']} worse, {n['cannot_tell']} that cannot be told.")
+            f"Metrics against comparable sessions: better {n['better']}, worse {n['worse']}, cannot be told {n['cannot_tell']}.")
 
 
 def _problems_said(problems: pd.DataFrame) -> Said:
@@ -321,7 +321,7 @@ def _problems_said(problems: pd.DataFrame) -> Said:
         return "没有查到问题。", "No problem was found."
     certain = int(problems["certainty"].eq("found").sum())
     return (f"查到问题 {certain} 个，疑似 {len(problems) - certain} 个；最要紧的是「{problems['zh'].iloc[0]}」。",
-            f"{certain} problems found, {len(problems) - certain} suspected; foremost: {problems['en'].iloc[0]}.")
+            f"Problems found: {certain}, suspected: {len(problems) - certain}; foremost: {problems['en'].iloc[0]}.")
 
 
 def _done_said(earlier: pd.DataFrame) -> Said:
@@ -329,7 +329,7 @@ def _done_said(earlier: pd.DataFrame) -> Said:
         return "以往没有计划，无从看执行。", "There is no earlier plan whose execution could be looked at."
     n = earlier["status"].value_counts()
     done, left, dropped = (int(n.get(name, 0)) for name in ("done", "open", "dropped"))
-    return f"以往计划 {len(earlier)} 条：已执行 {done}，待执行 {left}，已放弃 {dropped}。", f"{len(earlier)} earlier plan lines: {done} done, {left} open, {dropped} dropped."
+    return f"以往计划 {len(earlier)} 条：已执行 {done}，待执行 {left}，已放弃 {dropped}。", f"Earlier plan lines: {len(earlier)}, of which done {done}, open {left}, dropped {dropped}."
 
 
 def _verdicts_said(checked: pd.DataFrame) -> Said:
@@ -345,9 +345,10 @@ def _faults_said(checks: pd.DataFrame) -> Said:
     seen = checks[checks["check_state"] == "found"]
     left = int(checks["check_state"].eq("by_hand").sum())
     named = {lang: text.choose(lang, "；", "; ").join(f"{_role(row['role'], lang)}{text.choose(lang, '·', ': ')}{row[lang]}" for _, row in seen.head(4).iterrows()) for lang in ("zh", "en")}
-    zh = f"记录查到团队工作问题 {len(seen)} 项" + (f"（{named['zh']}{' 等' if len(seen) > 4 else ''}）" if len(seen) else "")
-    en = f"The records show {len(seen)} faults of team work" + (f" ({named['en']}{', …' if len(seen) > 4 else ''})" if len(seen) else "")
-    return f"{zh}，另有 {left} 项要人工检查。", f"{en}; {left} are to be checked by hand."
+    rest = len(seen) > 4
+    zh = f"记录查到团队工作问题 {len(seen)} 项" + (f"（{named['zh']}{' 等' if rest else ''}）" if len(seen) else "")
+    en = f"Faults of team work in the records: {len(seen)}" + (f" ({named['en']}{' and others' if rest else ''})" if len(seen) else "")
+    return f"{zh}，另有 {left} 项要人工检查。", f"{en}; to be checked by hand: {left}."
 
 
 def _notes_said(problems: pd.DataFrame, notes: pd.DataFrame) -> Said:
@@ -379,7 +380,7 @@ def _records_said(judged: pd.DataFrame, problems: pd.DataFrame) -> Said:
         return None
     zh, en = (unknown[f"missing_{lang}"].value_counts().index[0] for lang in ("zh", "en"))
     return (f"{len(unknown)} 个可能原因没有记录可查，最常缺的是：{zh}。指定一个岗位每场留存。",
-            f"{len(unknown)} likely causes have no record to check them with, most often: {en}. Name a role that keeps it every session.")
+            f"Likely causes without a record to check them with: {len(unknown)}, most often lacking: {en}. Name a role that keeps it every session.")
 
 
 def _owners_said(lines: pd.DataFrame) -> Said:
@@ -388,4 +389,4 @@ def _owners_said(lines: pd.DataFrame) -> Said:
     undated = int(lines[lines["status"] == "open"]["due_session"].eq("").sum())
     roles = {lang: text.choose(lang, "、", ", ").join(_role(role, lang) for role in dict.fromkeys(lines["owner_role"])) for lang in ("zh", "en")}
     return (f"计划 {len(lines)} 条都有负责岗位（{roles['zh']}）；{undated} 条还没写执行场次。",
-            f"All {len(lines)} plan lines have an owner role ({roles['en']}); {undated} have no due session yet.")
+            f"Plan lines: {len(lines)}, each with an owner role ({roles['en']}); without a due session: {undated}.")
