@@ -202,8 +202,8 @@ def why(frame: pd.DataFrame, found: pd.DataFrame, lang: str) -> list[dict[str, s
 
 
 def _head(words: str) -> str:
-    """What a sentence says before its first colon, semicolon or full stop."""
-    first = re.split(r"[。；]|[:;] |\. ", words)[0].rstrip(".")
+    """What is said before the first semicolon or full stop."""
+    first = re.split(r"[。；]|; |\. ", words)[0].rstrip(".")
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
 
