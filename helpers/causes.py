@@ -17,7 +17,7 @@ from helpers import aftersales, reference, text
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
     "problem", "cause", "zh", "en", "verdict", "measured", "bound", "evidence_zh", "evidence_en", "missing_zh",
-    "missing_en", "role", "action_zh", "action_en", "about",
+    "missing_en", "role", "action_zh", "action_en", "about", "stage",
 ]
 MINUTE = 60.0
 
@@ -375,32 +375,47 @@ def verdict(measured: float, evidence: reference.Evidence) -> str:
     return "supported" if reached else "not_supported"
 
 
+def stage_of(problem: reference.Problem, cause: reference.Cause | None = None) -> str:
+    """When an action is done: as the cause says, else as its problem does, else in the first of the problem's stages."""
+    said = (cause.stage if cause else None) or problem.stage
+    return said or ("before" if problem.stages == "all" else problem.stages[0])
+
+
+def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> dict[str, object]:
+    """What the records say to one rule: verdict, measured, bound, and in both languages the measurement or the record that is missing.
+
+    Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about (what the rule found, by name).
+    """
+    measured = measure(evidence, facts, rule)
+    known = not np.isnan(measured)
+    made: dict[str, object] = {
+        "verdict": verdict(measured, evidence), "measured": measured, "bound": evidence.at_least if evidence.at_least is not None else evidence.at_most,
+        "about": "、".join(_found(measured, evidence, facts)),
+    }
+    for lang in ("zh", "en"):
+        made[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, lang) if known else ""
+        made[f"missing_{lang}"] = "" if known else _missing(rule, evidence, facts, lang)
+    return made
+
+
 def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
     """The likely causes of one problem and what the records say: one row per cause, supported ones first.
 
     Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
     measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en, about
-    (the sources or products that the rule found, by name).
+    (the sources or products that the rule found, by name), stage (when the action is done, `run_stage` of terms.yml).
     """
     rows = []
     for cause in problem.causes:
         action = cause.action or problem.action
         row = {"problem": problem_id, "cause": cause.id, "zh": cause.zh, "en": cause.en, "role": cause.role or problem.people[0],
                "action_zh": action.zh, "action_en": action.en, "verdict": "not_measurable", "measured": np.nan, "bound": np.nan,
-               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": ""}
+               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": "", "stage": stage_of(problem, cause)}
         if cause.evidence is None:
             zh, _, en = str(cause.export).partition(" / ")
             row |= {"missing_zh": zh, "missing_en": en or zh}
         else:
-            rule, evidence = rules[cause.evidence.rule], cause.evidence
-            measured = measure(evidence, facts, rule)
-            row |= {"measured": measured, "verdict": verdict(measured, evidence), "about": "、".join(_found(measured, evidence, facts)),
-                    "bound": evidence.at_least if evidence.at_least is not None else evidence.at_most}
-            for lang in ("zh", "en"):
-                if np.isnan(measured):
-                    row[f"missing_{lang}"] = _missing(rule, evidence, facts, lang)
-                else:
-                    row[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, lang)
+            row |= weigh(cause.evidence, facts, rules[cause.evidence.rule])
         rows.append(row)
     made = pd.DataFrame(rows, columns=COLUMNS)
     return made.sort_values("verdict", key=lambda column: column.map(VERDICTS.index), kind="stable", ignore_index=True)

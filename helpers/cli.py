@@ -145,17 +145,20 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
     _ingest(workspace)
     try:
         name = store.choose_session(store.sessions(workspace), session)
-        path = workspace.plans / f"{name}.csv"
-        if not path.exists():
-            _fail(f"{path}: no plan yet; `fupan run {name}` makes one")
-        rows = planfile.read(path)
+        paths = [path for path in (workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")) if path.exists()]
+        if not paths:
+            _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
+        rows, aside = planfile.load(workspace.plans, name, store.sessions(workspace))
     except (store.WorkspaceError, planfile.PlanFileError) as error:
         _fail(str(error))
     if as_json:
         click.echo(rows.to_json(orient="records", force_ascii=False, indent=1))
         return
     _print_table(rows, ["plan_id", "dimension", "problem", "owner_role", "due_session", "metric", "status", "note"])
-    console.print(str(path), soft_wrap=True)
+    for path in paths:
+        console.print(str(path), soft_wrap=True)
+    for row in aside.itertuples():
+        problems.print(f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}", soft_wrap=True)
 
 
 @main.command()

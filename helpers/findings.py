@@ -51,6 +51,11 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     return made
 
 
+def together(*parts: pd.DataFrame) -> pd.DataFrame:
+    """Findings of several frames as one, in their order."""
+    return pd.concat([frame([]), *parts], ignore_index=True)
+
+
 def slice_key(slice: str) -> str:
     """What a slice is matched by: the id in brackets of "name (id)", else the slice itself."""
     return slice[slice.rindex("(") + 1:-1] if slice.endswith(")") and " (" in slice else slice

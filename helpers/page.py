@@ -71,7 +71,7 @@ def build(
     parts = [part(name, notebook, lang) for name, notebook in sorted(notebooks.items(), key=lambda item: item[0] == LAST)]
     bodies = _anchored([one.body for one in parts])
     parts = [one._replace(body=body) for one, body in zip(parts, bodies, strict=True)]
-    anchors = {name for body in bodies for name in re.findall(r'id="(F[^"]+)"', body)}
+    anchors = {name for body in bodies for name in re.findall(r'id="([A-Z][^"]*)"', body)}
     words = " ".join([*(one.body for one in parts), str(first)])
     content = _environment().get_template("page.html.j2").render(
         lang=lang, t=lambda zh, en: text.choose(lang, zh, en), first=first, parts=parts, anchors=anchors,
@@ -192,12 +192,12 @@ def _lead(match: re.Match[str]) -> str:
 
 
 def _anchored(bodies: list[str]) -> list[str]:
-    """The bodies with the id of each finding where it is first said, so that the first screen can point there."""
+    """The bodies with the id of each finding or plan line where it is first said, so that the first screen can point there."""
     seen: set[str] = set()
 
     def named(match: re.Match[str]) -> str:
         name = match.group(1)
-        if name in seen or not re.fullmatch(r"F[\w-]+", name):
+        if name in seen or not re.fullmatch(r"[A-Z][\w-]*", name):
             return ""
         seen.add(name)
         return f' id="{name}"'

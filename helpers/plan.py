@@ -17,8 +17,8 @@ OUTCOME = "sales"  # amounts at the end of the chain: what the other problems le
 WHOLE = ("", "formula", "diagnosis")  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
+FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
-STAGES = ("preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing")
 PROBLEM_COLUMNS = [
     "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
@@ -72,6 +72,13 @@ def suspicions(
     return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
 
+def _money_once(made: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+    """Problems without the money of a suspected one that an earlier one carries: rates with one numerator miss the same people."""
+    counted = made["metric"].map(lambda name: registry[name].numerator if name in registry else name)
+    twice = counted.where(made["money_at_stake"].notna()).dropna().duplicated().reindex(made.index, fill_value=False)
+    return made.assign(money_at_stake=made["money_at_stake"].astype(float).mask(twice & made["certainty"].eq("suspected")))
+
+
 def problems(
     found: pd.DataFrame, playbook: Mapping[str, reference.Problem], notes: pd.DataFrame, *, suspected: pd.DataFrame,
     registry: Mapping[str, reference.Metric],
@@ -82,6 +89,7 @@ def problems(
     certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
     amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
+    What hangs on the same people (one numerator) is carried by the first problem alone where the other is only suspected.
     """
     worse = found[found["verdict"] == "worse"]
     alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
@@ -103,7 +111,7 @@ def problems(
             "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
             "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
-    made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
+    made = _money_once(pd.DataFrame(rows, columns=PROBLEM_COLUMNS), registry)
     sure, unsure = 1 - made["p_adjusted"].astype(float).fillna(0.5), made["certainty"].eq("suspected")
     weight = (-made["money_at_stake"].astype(float) * sure).mask(unsure, range(len(made)))  # suspicions come ranked
     keyed = made.assign(
@@ -181,20 +189,6 @@ def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -
     return found.assign(noted_by=pd.Series(by, index=found.index, dtype="str"), noted=[bool(roles) for roles in by])
 
 
-def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """What to check in each of the six content stages: one row per stage x problem found, in the order of a session.
-
-    Columns: stage, problem, zh, en, work_zh, work_en (team work to check), people (roles, comma-separated).
-    """
-    rows = [
-        {"stage": stage, "problem": row.problem, "zh": row.zh, "en": row.en, "work_zh": playbook[row.problem].work.zh,
-         "work_en": playbook[row.problem].work.en, "people": ",".join(playbook[row.problem].people)}
-        for stage in STAGES for row in found.itertuples()
-        if row.problem in playbook and _stages_overlap(playbook[row.problem], stage)
-    ]
-    return pd.DataFrame(rows, columns=["stage", "problem", "zh", "en", "work_zh", "work_en", "people"])
-
-
 # ---------------------------------------------------------------------------------------------------------------- plan
 
 
@@ -212,7 +206,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
-UNKNOWN_CAUSE = {"about": "", "cause": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
+UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
 
 
 def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
@@ -246,20 +240,18 @@ def _aimed(action: str, about: str, lang: str) -> str:
     return action if not names else text.choose(lang, "、".join(f"「{name}」" for name in names) + f"：{action}", f"{', '.join(names)}: {action}")
 
 
-def _stages(entry: reference.Problem, lang: str) -> str:
-    return text.choose(lang, "全部环节", "all stages") if entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
-
-
 def draft(
     found: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], *, session_id: str,
-    verdicts: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
+    verdicts: pd.DataFrame, checked: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
 
     Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
     general action stands with the cause still to be found (a suspected problem: no action, unless all are such). The money of a problem stands on its first line only.
-    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline).
+    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
+    says how it was judged (`checked`, `verification.verify`); one that did not work or did harm is replaced.
     """
+    tried = dict(zip(checked["action"], checked["verdict"], strict=True)) if len(checked) else {}
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     known = found[found["problem"].isin(list(playbook))]
     chosen, rows = _chosen_causes(known, judged), []
@@ -279,11 +271,26 @@ def draft(
                     f"problem_{lang}": problem[lang], f"cause_{lang}": cause[lang],
                     f"evidence_{lang}": text.choose(lang, "；", "; ").join(filter(None, measured)),
                     f"action_{lang}": _aimed(str(cause.get(f"action_{lang}") or text.label(entry.action, lang)), str(cause["about"]), lang),
-                    f"stage_{lang}": _stages(entry, lang),
+                    f"stage_{lang}": _names(str(cause["stage"]) or causes.stage_of(entry), "run_stage", lang),
                 }
-            rows.append(row)
+            rows.append(_refined(row, entry, tried))
     shared = [name for name in planfile.COLUMNS if name not in BOTH]
     return pd.DataFrame(rows, columns=[*shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))])
+
+
+def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]) -> dict[str, object]:
+    """A drafted line that knows whether its action was tried before, and is another one where that failed."""
+    said = tried.get(str(row["action_zh"]), tried.get(str(row["action_en"]), ""))
+    if not said:
+        return row
+    term, made = reference.terms()["plan_verdict"][said], dict(row)
+    for lang in ("zh", "en"):
+        before = text.choose(lang, f"；同样的办法上次：{term.zh}", f"; the same was tried before: {term.en.lower()}")
+        made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
+        other = text.label(entry.action, lang)
+        if said in FAILED:
+            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
+    return made
 
 
 def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:

@@ -24,6 +24,7 @@ Kind = Literal[
 ]
 Dimension = Literal["traffic", "interaction", "fans", "click", "conversion", "aftersales", "sales"]
 Stage = Literal["preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing"]
+RunStage = Literal["before", "preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing", "after"]
 Role = Literal[
     "host", "assistant_host", "assistant", "floor_control", "planning", "operations", "selection", "designer",
     "service", "analyst",
@@ -246,6 +247,7 @@ class Rule(_Entry):
 class Cause(_Entry):
     """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
 
+    `stage` is when the action is done: a content stage, before the start or after the end.
     `words` are what a team note that means this cause says (断货, 发券): the note is then checked by its evidence.
     """
 
@@ -257,6 +259,7 @@ class Cause(_Entry):
     export: str | None = None
     role: Role | None = None
     action: Label | None = None
+    stage: RunStage | None = None
     words: Many = []
 
     @model_validator(mode="after")
@@ -280,6 +283,7 @@ class Problem(_Entry):
     people: list[Role]
     causes: list[Cause]
     action: Label
+    stage: RunStage | None = None
     verify: str
     least_effect: float = 0.10
     sessions: int = 3
@@ -310,13 +314,21 @@ class ScoreLine(_Entry):
     addition: bool = False
 
 
+class Fault(_Entry):
+    """One typical fault of a role's work; with evidence where a record can speak for it."""
+
+    zh: str
+    en: str
+    evidence: Evidence | None = None
+
+
 class RoleCard(_Entry):
     """One role: its scorecard, the team work to check and its typical faults."""
 
     zh: str
     en: str
     metrics: list[ScoreLine]
-    faults: list[Label]
+    faults: list[Fault]
 
 
 class Festival(_Entry):
@@ -482,6 +494,13 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
     for metric in [*evidence.metric, *filter(None, [evidence.step])]:
         if metric not in metrics(workspace_reference):
             raise ReferenceDataError(f"{where}: {metric!r} is no metric of the registry")
+    events = "event_kind" if evidence.rule == "event_count" else "cue_kind"
+    for group, given in ((events, evidence.kind), ("stage", [evidence.stage]), ("tier", [evidence.tier])):
+        for value in filter(None, given):
+            if value not in terms()[group]:
+                raise ReferenceDataError(f"{where}: {value!r} is no {group} of terms.yml, which has {', '.join(terms()[group])}")
+    if evidence.table and evidence.table not in tables():
+        raise ReferenceDataError(f"{where}: {evidence.table!r} is no table of tables.yml")
     tree = reasons(workspace_reference)
     known = {*tree, *(name for group in tree.values() for name in group.reasons)}
     for reason in evidence.reason:
@@ -510,12 +529,17 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
 
 @functools.cache
 def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
-    """Role cards by role (`roles.yml`); every metric named is in the registry."""
+    """Role cards by role (`roles.yml`): roles of `terms.yml`, metrics of the registry, evidence that follows `rules.yml`."""
     found = _entries("roles.yml", RoleCard, workspace_reference)
     for name, card in found.items():
+        if name not in terms()["role"]:
+            raise ReferenceDataError(f"roles.yml: {name}: no role of terms.yml, which has {', '.join(terms()['role'])}")
         for line in card.metrics:
             if line.metric not in metrics(workspace_reference):
                 raise ReferenceDataError(f"roles.yml: {name}: {line.metric!r} is no metric of the registry")
+        for number, fault in enumerate(card.faults):
+            if fault.evidence is not None:
+                _check_evidence(f"roles.yml: {name}.faults.{number}", fault.evidence, workspace_reference)
     return found
 
 

@@ -174,14 +174,14 @@ class Cell(NamedTuple):
 def table(
     frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric] | None = None,
     labels: Mapping[str, tuple[str, str]] | None = None, units: Mapping[str, str] | None = None, currency: str = "CNY",
-    caption_zh: str | None = None, caption_en: str | None = None, limit: int | None = None, folded: bool = False,
+    caption_zh: str | None = None, caption_en: str | None = None, limit: int | None = None, folded: bool = False, anchor: str | None = None,
 ) -> Shown:
     """A frame as a table to be read: names for columns and codes, values in their units, bounds joined to intervals.
 
     Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
     Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise
     (+money, +points: a change with its sign).
-    A column without a single value is left out. `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
+    A column without a single value is left out. `anchor` names the column of ids to which the page may point. `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
     that back up what was said. All data are escaped.
     """
     caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
@@ -191,7 +191,8 @@ def table(
     columns = {name: _column(shown, name, lang, registry or {}, units or {}, currency) for name in names}
     more = len(frame) - len(shown)
     note = text.choose(lang, f"共 {len(frame)} 行，显示前 {len(shown)} 行", f"showing {len(shown)} of {len(frame)} rows") if more else ""
-    body = _table_html(list(names.values()), list(zip(*columns.values(), strict=True)), "" if folded else caption, note, lang)
+    marks = shown[anchor].astype("str").tolist() if anchor else [""] * len(shown)
+    body = _table_html(list(names.values()), list(zip(*columns.values(), strict=True)), "" if folded else caption, note, lang, marks)
     words = pd.DataFrame({names[name]: [cell.words for cell in cells] for name, cells in columns.items()})
     if folded:
         count = text.choose(lang, f"{len(frame)} 行", f"{len(frame)} rows")
@@ -298,8 +299,9 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
         return Cell(" + ".join(text.label(known, lang) if (known := _canonical(part)) else text.plain(part) for part in value.split("+")))
     if not isinstance(value, str):
         return Cell(text.plain(None if value is None or value is pd.NA else value, 200))
-    if name in ("metric", "verify") and value in registry:
-        return Cell(text.label(registry[value], lang))
+    metric = registry.get(value) or reference.terms()["cue_kind"].get(value) if name in ("metric", "verify") else None
+    if metric:
+        return Cell(text.label(metric, lang))
     known = _canonical(name)
     if name in ("table", "system", "export"):
         named = _names_of_exports().get(value)
@@ -321,18 +323,19 @@ def _names_of_exports() -> dict[str, Any]:
     return exports | {system.system: system for system in systems} | reference.tables()
 
 
-def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, note: str, lang: str) -> str:
+def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, note: str, lang: str, marks: list[str]) -> str:
     """The table inside a box of its own that scrolls sideways; styles inline for JupyterLab, classes for the page."""
     numeric = [any(row[place].number for row in rows) for place in range(len(names))]
     right = ' class="fp-num" style="text-align:right;font-variant-numeric:tabular-nums"'
     left = ' style="text-align:left"'
     head = "".join(f'<th scope="col"{right if number else left}>{html.escape(name)}</th>' for name, number in zip(names, numeric, strict=True))
     lines = []
-    for row in rows:
+    for row, mark in zip(rows, marks, strict=True):
         cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
                   f"<td{_classes(cell)}{left}>{unbroken(cell.words)}</td>" for cell in row[1:]]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+        named = f' data-finding="{html.escape(mark)}"' if mark else ""
+        lines.append(f"<tr{named}>{''.join(cells)}</tr>")
     if not rows:
         lines = [f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}</td></tr>']
     label = html.escape(caption or text.choose(lang, "表格", "table"))

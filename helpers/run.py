@@ -31,7 +31,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from pydantic import TypeAdapter, ValidationError
 
-from helpers import report, store, text
+from helpers import planfile, report, store, text
 
 NOTEBOOKS = store.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
@@ -90,7 +90,8 @@ def review_session(
     step had to run, nothing is written and the status is `unchanged`.
     """
     started = time.monotonic()
-    final, work, failed = (reports_dir / part / session_id for part in ("", ".work", "failed"))
+    final, work, failed = (reports_dir / part / session_id for part in ("", store.WORK, "failed"))
+    began = time.time()
     work.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(work.parent / f"{session_id}.lock", timeout=CELL_TIMEOUT):
         _bring_back(work, final)
@@ -104,14 +105,15 @@ def review_session(
         try:
             seconds = _execute(workspace, session_id, work, lang, given or {}, fresh, progress)
             progress("publish")
-            record = _record(workspace, session_id, lang, given or {}, seconds | {"total": time.monotonic() - started})
             review = store.open_review(session_id, data_dir=workspace.path, reports_dir=work.parent, lang=lang, notebook="publish")
-            report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=record["versions"])
+            report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=_versions())
+            planfile.take_over(review.plans_out, workspace.plans, since=began)
+            record = _record(workspace, session_id, lang, given or {}, seconds | {"total": time.monotonic() - started})
             record["summary"] = report.index_row(review)
             (work / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         except Exception as error:  # whatever it is, the other sessions of this run go on, and this one's last page stands
             said = str(error)
-            if not isinstance(error, NotebookFailed | report.GateError):
+            if not isinstance(error, NotebookFailed | report.GateError | planfile.PlanFileError):
                 (work / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
                 said = f"{type(error).__name__}: {said}"
             message = text.plain(said, 600)
@@ -136,7 +138,7 @@ def _keys(workspace: store.Workspace, session_id: str, lang: str, given: Mapping
         mine = {key: given[key] for key in sorted(given) if key in declared[name]}
         digest.update((NOTEBOOKS / f"{name}.ipynb").read_bytes() + json.dumps(mine).encode())
         if name == ORDER[-1]:
-            for plan in sorted(workspace.plans.glob("*.csv")):
+            for plan in sorted(path for kind in ("csv", "xlsx") for path in workspace.plans.glob(f"[!~.]*.{kind}")):
                 digest.update(plan.name.encode() + plan.read_bytes())
         keys[name] = digest.hexdigest()[:20]
     return keys
@@ -245,11 +247,15 @@ def _record(workspace: store.Workspace, session_id: str, lang: str, given: Mappi
     return {
         "session_id": session_id, "status": "published", "lang": lang, "parameters": dict(given),
         "steps": _keys(workspace, session_id, lang, given), "seconds": dict(seconds),
-        "versions": {"fupan": importlib.metadata.version("fupan"), "code": store.code_version(), "python": sys.version.split()[0],
-                     **{name: importlib.metadata.version(name) for name in LIBRARIES}},
+        "versions": _versions(),
         "inputs": dict(zip(files["file"], files["sha256"], strict=True)),
         "rows": {name: int(files[name].sum()) for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")},
     }
+
+
+def _versions() -> dict[str, str]:
+    return {"fupan": importlib.metadata.version("fupan"), "code": store.code_version(), "python": sys.version.split()[0],
+            **{name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
 def _keep_failure(work: Path, failed: Path, session_id: str, message: str, reports_dir: Path) -> None:

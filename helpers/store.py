@@ -34,6 +34,7 @@ from helpers import attribution, demo, findings, history, privacy, reference, sc
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
+WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 LEDGERS = ("files", "aside", "mended", "attribution", "personal")
 SENTINEL = "application/vnd.fupan.section+json"
 RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
@@ -408,9 +409,9 @@ def _scanned(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _metric_names(workspace: Workspace) -> dict[str, str]:
-    """Metric ids by the names that people write into goals and events, Chinese or English."""
-    registry = reference.metrics(workspace.reference)
-    return {name: key for key, metric in reversed(registry.items()) for name in (metric.zh, metric.en)}
+    """Ids by the names that people write into goals and events, Chinese or English: of metrics, else of what floor control logs."""
+    known = [*reference.terms()["cue_kind"].items(), *reversed(reference.metrics(workspace.reference).items())]
+    return {name: key for key, entry in known for name in (entry.zh, entry.en)}
 
 
 def _known(workspace: Workspace, paths: list[Path], files: pd.DataFrame) -> dict[str, pd.Series]:
@@ -570,6 +571,11 @@ class Review:
         row = self.session
         parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *(text.plain(row[name]) for name in ("room_name", "host", "title") if isinstance(row[name], str))]
         return " · ".join(dict.fromkeys(parts))
+
+    @property
+    def plans_out(self) -> Path:
+        """Where this review writes its plan: the workspace's plans; in a run beside the page, until that is published."""
+        return self.out_dir / "plans" if self.out_dir.parent.name == WORK else self.workspace.plans
 
     def table(self, name: str) -> pd.DataFrame:
         """This session's rows of a canonical table."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from helpers import compare, metrics, plan, reference, text
-from helpers.findings import slice_name
+from helpers import meeting, metrics, plan, reference, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -33,11 +33,11 @@ def make(
     values = _values(session, results, registry)
     return {
         "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
-        "goals": goals(results.get("goals", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
-        "why": why(results.get("argument", pd.DataFrame()), lang),
+        "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
     }
 
@@ -124,15 +124,29 @@ def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
     return text.choose(lang, f"缺少：{missing}", f"missing: {missing}") if missing else ""
 
 
-def goals(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
-    """Each goal as one line: how much of it is reached, of the session or of a period that is still running."""
-    return [_goal(row, lang, registry, currency) for row in frame.to_dict("records")] if {"metric", "target"} <= set(frame.columns) else []
+MOST_GOALS = 3
+
+
+def goals(frame: pd.DataFrame, found: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
+    """The foremost goals, a line each: how much is reached, of the session or of a period still running; the finding that says it.
+
+    Goals of strategy come before those of tactics and execution, which the plan's part lists in full.
+    """
+    if not {"metric", "target"} <= set(frame.columns):
+        return []
+    tree = frame["level"] if "level" in frame else pd.Series("", index=frame.index)
+    later = tree.map({"tactics": 1, "execution": 2}).fillna(0)
+    told = [_goal(row, lang, registry, currency) | {"id": _proof(found, row["metric"], meeting.goal_slice(row))} for row in frame.assign(_later=later).sort_values("_later", kind="stable").to_dict("records")]
+    return told[:MOST_GOALS]
+
+
+def _proof(found: pd.DataFrame, metric: str, slice: str) -> str:
+    """The id of the finding on a metric and slice; empty where there is none."""
+    own = found.loc[(found["metric"] == metric) & (found["slice"].fillna("") == slice), "id"] if {"metric", "slice"} <= set(found.columns) else pd.Series(dtype="str")
+    return own.iloc[0] if len(own) else ""
 
 
 def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
-    metric = registry.get(row["metric"])
-    name, unit = (text.label(metric, lang), metric.unit) if metric else (text.plain(row["metric"]), "score")
-    target, value = (text.value(row.get(end, math.nan), unit, lang, currency=currency) for end in ("target", "value"))
     period = row.get("scope") == "period"
     elapsed = row.get("elapsed", math.nan)
     running = period and isinstance(elapsed, float) and elapsed < 1
@@ -142,9 +156,7 @@ def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Me
     verdict = (text.choose(lang, "无法判断", "cannot tell") if not known else text.choose(lang, "达成", "reached") if reached
                else text.choose(lang, "进行中", "running") if running else text.choose(lang, "未达成", "missed"))
     scope = text.choose(lang, *("周期目标", "Goal of the period") if period else ("本场目标", "Goal of this session"))
-    done = text.percent(row.get("completion", math.nan), 0)
-    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") if running and elapsed == elapsed else ""
-    words = text.choose(lang, f"{name} {target}，实际 {value}，完成 {done}{passed}", f"{name} {target}, actual {value}, {done} done{passed}")
+    words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency)
     return {"scope": scope, "words": words, "verdict": verdict, "style": style}
 
 
@@ -177,10 +189,35 @@ def _unsaid(stake: str, sentence: str) -> str:
 WHY = ("change", "step", "judgement")    # of the split's answers those that the first screen gives
 
 
-def why(frame: pd.DataFrame, lang: str) -> str:
-    """The split analysis in a few sentences (what changed, through which step, who came or how it was sold); empty where there is none."""
-    told = frame[frame["part"].isin(WHY)] if "part" in frame else frame
-    return text.plain(text.choose(lang, "", " ").join(told[f"sentence_{lang}"]), 700) if len(told) else ""
+def why(frame: pd.DataFrame, found: pd.DataFrame, lang: str) -> list[dict[str, str]]:
+    """The split analysis in a few sentences, each with its finding: what changed, through which step, who came or how it was sold.
+
+    Of the last only the judgement itself; its figures stand in the part on the split.
+    """
+    told = frame[frame["part"].isin(WHY)] if "part" in frame else pd.DataFrame(columns=["part", f"sentence_{lang}"])
+    return [
+        {"words": text.plain(_head(words) if part == "judgement" else words, 400), "id": _split_proof(part, words, found, lang)}
+        for part, words in zip(told["part"], told[f"sentence_{lang}"], strict=True)
+    ]
+
+
+def _head(words: str) -> str:
+    """What is said before the first semicolon or full stop."""
+    first = re.split(r"[。；]|; |\. ", words)[0].rstrip(".")
+    return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
+
+
+def _split_proof(part: str, words: str, found: pd.DataFrame, lang: str) -> str:
+    """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis; else the part itself."""
+    if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
+        return ""
+    own = found[found["slice"].fillna("").eq({"change": "", "step": "formula", "judgement": "diagnosis"}[part])]
+    if part == "change":
+        own = own[own["metric"].eq("paid_amount")]
+    if part == "step":
+        named = [name in reference.metrics() and text.label(reference.metrics()[name], lang) in words for name in own["metric"]]
+        own = own[named]
+    return own["id"].iloc[0] if len(own) else "p04"
 
 
 def actions(
@@ -195,22 +232,11 @@ def actions(
         problem = _first(row, f"problem_{lang}", "problem") or ""
         doubt = text.choose(lang, "问题只是疑似，先试", "only suspected: a trial") if problem.endswith(plan.SUSPECTED[lang]) else ""
         found.append({
-            "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 60),
-            "owner": _term("role", owner, lang), "verify": _verification(row, registry[verify], lang, currency) if verify in registry else "",
+            "id": _first(row, "plan_id") or "", "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 60),
+            "owner": _term("role", owner, lang), "verify": meeting.verified_by(row, registry[verify], lang, currency) if verify in registry else "",
             "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
         })
     return [line for line in found if line["words"] != text.NOTHING]
-
-
-def _verification(row: Mapping[str, Any], metric: reference.Metric, lang: str, currency: str) -> str:
-    """What will tell whether an action worked: the metric, of which source or product, from which level, over how many sessions."""
-    name, part = compare.label(metric, lang), text.plain(slice_name(_first(row, "slice") or ""), 30)
-    about = text.choose(lang, f"「{part}」的{name}", f"{name} of {part}") if part else name
-    baseline, sessions = (row.get(end, math.nan) for end in ("baseline", "sessions"))
-    usual = text.value(baseline, metric.unit, lang, decimals=metric.decimals if metric.unit != "money" else None, currency=currency)
-    known = [text.choose(lang, f"平时 {usual}", f"usually {usual}")] if math.isfinite(baseline) else []
-    known += [text.choose(lang, f"看之后 {sessions:.0f} 场", f"over the next {sessions:.0f} sessions")] if math.isfinite(sessions) else []
-    return about + (text.choose(lang, f"（{'，'.join(known)}）", f" ({', '.join(known)})") if known else "")
 
 
 def _first(row: Mapping[str, Any], *names: str) -> str | None:

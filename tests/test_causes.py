@@ -148,6 +148,78 @@ def test_evidence_names_what_it_found():
     assert made.loc["one_source", "evidence_zh"].startswith("「千川」差于自己平时：") and made.loc["one_source", "about"] == "千川"
 
 
+# ------------------------------------------------------------------------------------- every line of the playbook is reached
+
+
+PLAYBOOK = reference.playbook()
+LINES = [(name, cause) for name, problem in PLAYBOOK.items() for cause in problem.causes]
+QUIET = [cue(10, "delist")]                                                # a log that holds nothing of what is asked for
+HALL = {"session_id": "s", "product_id": "a", "exposure_users": 10, "paid_amount": 50}
+
+
+def late_orders():
+    due = {"platform": "douyin", "created_at": START, "paid_at": START, "promised_at": minute(600), "paid": 10.0, "order_id": "o", "line_id": "l", "shipped_at": minute(700)}
+    return facts(orders=[due])
+
+
+def refunded_for(reason):
+    tree = reference.reasons()
+    group = tree[reason].reasons if reason in tree else {reason: next(one.reasons[reason] for one in tree.values() if reason in one.reasons)}
+    return lines_with_reasons([next(iter(group.values())).words[0]] * 30)
+
+
+def slow_replies(table):
+    wait = {"service": {"enquiry_id": "1", "opened_at": START}, "aftersales": {"platform": "douyin", "case_id": "1", "line_id": "l", "order_id": "o", "asked_at": START}}[table]
+    return facts(**{table: [{**wait, "first_reply_at": minute(300)}]})
+
+
+PLANTED = {  # for each rule a session in whose records it finds what it looks for
+    "stock_out_minutes": lambda e: facts(cues=STOCK), "prompts_per_hour": lambda e: facts(cues=QUIET), "max_gap_minutes": lambda e: facts(cues=QUIET),
+    "kinds_used": lambda e: facts(cues=QUIET), "cue_count": lambda e: facts(cues=[cue(5, kind) for kind in e.kind]),
+    "cue_delay_minutes": lambda e: facts(cues=[cue(60, kind, planned_at=minute(30)) for kind in e.kind]),
+    "stage_share": lambda e: facts(rundown=[{"starts_at": START, "stage": "closing"}]), "unexplained_share": lambda e: facts(cues=EXPLAINED, products=SEEN),
+    "source_mix_share": lambda e: facts({"source_split": SPLIT.assign(mix_effect=[-0.9, -0.5, 0.0], share_before=0.2, share_after=[0.4, 0.1, 0.2])}),
+    "worse_sources": lambda e: facts({"standing": pd.DataFrame({"dimension": "source", "slice": ["千川"], "verdict": "worse", "metric": e.metric[:1]})}),
+    "worse_products": lambda e: facts({"standing": pd.DataFrame({"dimension": "product_id", "slice": ["面膜"], "verdict": "worse", "metric": e.metric[:1]})}),
+    "formula_share": lambda e: facts({"formula_split": pd.DataFrame({"factor": [e.step, "other"], "contribution": [-9.0, -1.0]})}),
+    "paid_traffic_share": lambda e: facts(traffic=[{"session_id": "s", "source": "a", "views": 30, "is_paid": True}]),
+    "traffic_videos": lambda e: facts(videos=[{"session_id": "s", "title": "v1"}]), "event_count": lambda e: facts(events=[{"starts_at": minute(5), "kind": e.kind[-1]}]),
+    "host_sessions": lambda e: facts(earlier=pd.DataFrame({"host": ["别人"] * 30})),
+    "tier_share": lambda e: facts(products=[{**HALL, "tier": e.tier if e.at_least is not None else "image"}]),
+    "reason_share": lambda e: refunded_for(e.reason[0]), "first_reply_minutes": lambda e: slow_replies(e.table), "late_shipping_share": lambda e: late_orders(),
+}
+
+
+@pytest.mark.parametrize(("name", "cause"), LINES, ids=[f"{name}-{cause.id}" for name, cause in LINES])
+def test_every_line_of_the_playbook_is_reached_in_both_languages(name, cause):
+    made = PLANTED[cause.evidence.rule](cause.evidence) if cause.evidence else facts()
+    judged = causes.judge(name, PLAYBOOK[name], made, rules=reference.rules()).set_index("cause").loc[cause.id]
+    wanted, said = ("supported", "evidence") if cause.measurable else ("not_measurable", "missing")
+    assert judged["verdict"] == wanted and judged["stage"] in reference.terms()["run_stage"] and judged["role"] in reference.terms()["role"]
+    assert judged["zh"] and judged["en"] and judged["action_zh"] != judged["action_en"] and judged[f"{said}_zh"] and judged[f"{said}_en"]
+    assert not [letter for letter in judged["action_en"] + judged["en"] if "\u4e00" <= letter <= "\u9fff"]
+    without = causes.judge(name, PLAYBOOK[name], facts(), rules=reference.rules()).set_index("cause").loc[cause.id]
+    assert without["verdict"] == "not_measurable" and without["missing_en"]
+
+
+def test_twenty_rules_and_more_fire():
+    assert set(PLANTED) == set(reference.rules()) == set(causes.MEASURES) and len(PLANTED) >= 20
+
+
+@pytest.mark.parametrize(("kind", "cause"), [
+    ("outage", "interrupted"), ("suspended", "interrupted"), ("slot_change", "slot_or_tag"), ("tag_change", "slot_or_tag"), ("platform_redesign", "redesign"), ("violation", "violation_logged"),
+])
+def test_each_logged_event_is_read_by_its_own_cause_alone(kind, cause):
+    made = causes.judge("traffic_low", PLAYBOOK["traffic_low"], facts(events=[{"starts_at": minute(5), "kind": kind}]), rules=reference.rules())
+    assert made.loc[made["verdict"] == "supported", "cause"].tolist() == [cause]
+
+
+def test_no_event_stands_for_two_causes_of_a_problem():
+    for problem in PLAYBOOK.values():
+        kinds = [kind for cause in problem.causes if cause.evidence and cause.evidence.rule == "event_count" for kind in cause.evidence.kind]
+        assert len(kinds) == len(set(kinds))
+
+
 def test_facts_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         facts().as_of = START

@@ -395,7 +395,7 @@ def test_findings_are_the_worse_first_then_by_money():
 ])
 def test_goals(row, words):
     frame = pd.DataFrame([{"metric": "paid_amount", "target": 100.0, "value": 90.0, "completion": 0.9, "elapsed": NAN, **row}])
-    (goal,) = summary.goals(frame, lang="zh", registry=REGISTRY, currency="CNY")
+    (goal,) = summary.goals(frame, pd.DataFrame(), lang="zh", registry=REGISTRY, currency="CNY")
     assert (goal["verdict"], goal["style"]) == words
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers import gate, run, store
+from helpers import gate, planfile, run, store
 
 PARAMETERS = 'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str = ""  # out\nlang: str = "zh"  # language'
 OPEN = 'from helpers import findings, store\nreview = store.open_review(session_id, data_dir=data_dir, reports_dir=reports_dir, lang=lang, notebook="{name}")'
@@ -92,6 +92,48 @@ def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
     assert reviewed().status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert [name for name in record["seconds"] if name != "total"] == ["06_plan"]
+
+
+PLAN = """from helpers import planfile
+row = {"plan_id": "P-1", "session_id": review.session_id, "problem": "a", "action": "b", "owner_role": "host", "metric": "follow_rate", "status": "open"}
+planfile.write(planfile.merge(planfile.frame([row]), planfile.load(review.plans_out, review.session_id).rows), review.plans_out, review.session_id, lang="zh", sheets={})"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_them(reviewed, own_workspace, small_chain, monkeypatch):
+    nbformat.write(small_notebook("06_plan", PLAN), small_chain / "06_plan.ipynb")
+    before = contents(own_workspace / "plans")
+
+    def refuse(*args, **options):
+        raise gate.GateError("page not published: a phone number")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.report, "publish", refuse)
+        assert reviewed().status == "failed"
+    assert contents(own_workspace / "plans") == before
+    outcome = reviewed()
+    assert outcome.status == "published", outcome.message
+    assert set(contents(own_workspace / "plans")) == {*before, f"{outcome.session_id}.csv", f"{outcome.session_id}.xlsx"}
+    assert not (outcome.path.parent / "plans").exists() and reviewed().status == "unchanged"
+    planfile.write_csv(planfile.read(own_workspace / "plans" / f"{outcome.session_id}.csv").rows.assign(note="x"), own_workspace / "plans" / f"{outcome.session_id}.csv")
+    assert reviewed().status == "published"
+
+
+def test_a_plan_saved_while_the_review_runs_is_not_overwritten(reviewed, own_workspace, small_chain):
+    late = 'import os\npath = review.workspace.plans / f"{review.session_id}.csv"\npath.write_text("edited")\nos.utime(path, (path.stat().st_mtime + 60,) * 2)'
+    nbformat.write(small_notebook("06_plan", PLAN, late), small_chain / "06_plan.ipynb")
+    outcome = reviewed()
+    assert outcome.status == "failed" and "saved while the review ran" in outcome.message
+    assert (own_workspace / "plans" / f"{outcome.session_id}.csv").read_text() == "edited"
+
+
+def test_a_notebook_opened_by_hand_writes_into_the_workspace(own_workspace, tmp_path):
+    by_hand = store.open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="06_plan")
+    in_a_run = store.open_review(data_dir=own_workspace, reports_dir=tmp_path / "reports" / store.WORK, notebook="06_plan")
+    assert by_hand.plans_out == own_workspace / "plans" and in_a_run.plans_out == in_a_run.out_dir / "plans"
 
 
 def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):

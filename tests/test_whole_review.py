@@ -3,14 +3,19 @@
 import html
 import json
 import re
+import shutil
 
+import bs4
 import nbformat
+import numpy as np
+import openpyxl
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import SIZES, outside
 from fontTools.ttLib import TTFont
 
-from helpers import charts, cli, reference, run
+from helpers import charts, cli, reference, run, text
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +32,12 @@ def published(data, reports, lang: str):
 @pytest.fixture(scope="module")
 def demo_review(demo_workspace, tmp_path_factory):
     return published(demo_workspace, tmp_path_factory.mktemp("reports"), "zh")
+
+
+@pytest.fixture(scope="module")
+def english_review(demo_workspace, tmp_path_factory):
+    """The demo's newest session in English, in a workspace of its own: its plan is written in English as well."""
+    return published(shutil.copytree(demo_workspace, tmp_path_factory.mktemp("english") / "shop"), tmp_path_factory.mktemp("reports"), "en")
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +116,134 @@ def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_c
     folder = published(tmp_path / "shop", tmp_path / "reports", "zh")
     said = words((folder / "review.html").read_text(encoding="utf-8"))
     assert "¥960" in said and "没有可比" in said
+
+
+# ---------------------------------------------------- every number of the first screen and the plan is one of the results
+
+
+NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:万|亿|M|B)?%?")
+
+
+@pytest.fixture(params=["demo_review", "english_review"])
+def both_languages(request):
+    folder = request.getfixturevalue(request.param)
+    page = bs4.BeautifulSoup((folder / "review.html").read_text(encoding="utf-8"), "html.parser")
+    return folder, {"demo_review": "zh", "english_review": "en"}[request.param], page
+
+
+def result(folder, name):
+    return pd.read_parquet(folder / "results" / f"{name}.parquet")
+
+
+def findings_of(folder):
+    return pd.concat([pd.read_parquet(path) for path in sorted((folder / "findings").glob("*.parquet"))], ignore_index=True).set_index("id")
+
+
+def forms(value: float, lang: str):
+    """The ways in which a value may be printed."""
+    yield from (text.money(value, lang), text.seconds(value, lang), f"{value:,.0f}")
+    for decimals in range(4):
+        yield from (text.number(value, lang, decimals), text.money(value, lang, "CNY", decimals), text.percent(value, decimals), text.percent(value - 1, decimals), text.value(value, "points", lang, decimals=decimals))
+
+
+def printed(frames, lang: str) -> set[str]:
+    """Every number that columns of numbers could be printed as, to the digits."""
+    values = {float(value) for frame in frames for name in frame.select_dtypes("number") for value in frame[name].dropna() if np.isfinite(value)}
+    return {number for value in values for shown in forms(abs(value), lang) for number in NUMBER.findall(shown)}
+
+
+def quoted(folder) -> set[str]:
+    """Numbers inside names and instructions that are cited as they are: actions, causes, products, sources."""
+    plan, checked = result(folder, "plan"), result(folder, "verification")
+    return set(NUMBER.findall(" ".join([*plan["action"], *plan["cause"], *checked["action"], *findings_of(folder)["slice"].fillna(""), *(metric.zh for metric in reference.metrics().values())])))
+
+
+def told(element) -> str:
+    """The words of an element without the ids of findings."""
+    copied = bs4.BeautifulSoup(str(element), "html.parser")
+    for mark in copied.select(".proof"):
+        mark.decompose()
+    return copied.get_text(" ", strip=True)
+
+
+def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_languages):
+    folder, lang, page = both_languages
+    summary = page.select_one("#summary")
+    frames = [*(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")), findings_of(folder)]
+    numbers = NUMBER.findall(told(summary))
+    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder)
+
+
+def test_a_number_that_no_result_holds_would_be_seen(both_languages):
+    folder, lang, _ = both_languages
+    frames = [*(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")), findings_of(folder)]
+    known = printed(frames, lang)
+    wrong = [text.number(number, "en") for number in range(123_000, 124_000)]
+    assert sum(number in known for number in wrong) < 50, "so few of a thousand made-up amounts are in the tables that an error would show"
+
+
+def test_each_finding_of_the_first_screen_says_the_sentence_and_the_numbers_of_its_own_row(both_languages):
+    folder, lang, page = both_languages
+    known = findings_of(folder)
+    shown = [item for item in page.select("#summary .told li") if item.select_one(".proof").get_text().startswith("F")]
+    assert 1 <= len(shown) <= 3
+    for item in shown:
+        own = known.loc[item.select_one(".proof").get_text()]
+        assert text.plain(own[f"sentence_{lang}"], 300) in " ".join(told(item).split())
+        wanted = printed([pd.DataFrame([own]).infer_objects(), *([result(folder, "verification")] if own["notebook"] == "06_plan" else [])], lang)
+        if own["metric"] in reference.metrics() and np.isfinite(own["value"]):
+            assert {number for number in NUMBER.findall(told(item)) if "%" in number or "¥" in number} & wanted
+
+
+def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_languages):
+    folder, lang, page = both_languages
+    known, goals = findings_of(folder), result(folder, "goals")
+    shown = page.select("#summary .goal")
+    assert shown
+    for item in shown:
+        own = known.loc[item.select_one(".proof").get_text()]
+        row = goals[(goals["metric"] == own["metric"]) & (goals["target"] == own["baseline"]) & (goals["value"] == own["value"])].iloc[0]
+        unit = reference.metrics()[own["metric"]].unit
+        expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang), text.percent(row["completion"], 0)]
+        expected += [text.percent(row["elapsed"], 0)] if row["elapsed"] < 1 else []
+        assert NUMBER.findall(told(item)) == [number for words in expected for number in NUMBER.findall(words)]
+
+
+def test_every_action_and_plan_line_has_the_numbers_of_its_own_row(both_languages):
+    folder, lang, page = both_languages
+    plan = result(folder, "plan").set_index("plan_id")
+    table = next(figure for figure in page.select("figure.fp-table") if figure.figcaption and figure.figcaption.get_text() in ("计划", "Plan"))
+    lines = table.select("tbody tr")
+    assert [line["id"] for line in lines] == plan.index.tolist()
+    for line in lines:
+        row = plan.loc[line["id"]]
+        metric = reference.metrics()[row["metric"]]
+        cells = [cell.get_text() for cell in line.select(".fp-num")]
+        expected = [text.value(row["baseline"], metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals), text.percent(row["least_effect"]),
+                    f"{row['sessions']:.0f}", text.money(row["money_at_stake"], lang)]
+        assert [words for words in cells if words] == expected
+    for item in page.select("#summary .told li"):
+        if not item.select_one(".proof").get_text().startswith("P-"):
+            continue
+        row = plan.loc[item.select_one(".proof").get_text()]
+        assert f"{row['sessions']:.0f}" in NUMBER.findall(told(item.small)) and row["action"] in told(item)
+        assert not np.isfinite(row["money_at_stake"]) or text.money(row["money_at_stake"], lang) in told(item.small)
+
+
+def test_each_sentence_of_the_first_screen_leads_to_its_proof(both_languages):
+    _, _, page = both_languages
+    marks = page.select("#summary .goal .proof, #summary .why .proof, #summary .told .proof")
+    assert len(marks) >= 5 and all(mark.name == "a" and page.select_one(mark["href"]) for mark in marks)
+    assert all(item.select_one(".proof") for item in page.select("#summary .told li, #summary .goal"))
+
+
+def test_the_page_alone_says_whether_why_what_who_and_how_we_will_know(both_languages):
+    folder, lang, page = both_languages
+    said = told(page.select_one("#summary"))
+    verdicts, parts = {"zh": (("达成", "未达成"), ("钱差在哪", "负责：", "用它验证：", "数据质量")), "en": (("reached", "missed"), ("Where the money went", "owner: ", "verified by: ", "Data quality"))}[lang]
+    assert any(word in said for word in verdicts) and all(part in said for part in parts)
+    titles = {figure.figcaption.get_text() for figure in page.select("figure.fp-table") if figure.figcaption}
+    assert {"zh": {"下一场流程单", "三方面复盘", "目标树"}, "en": {"Next session: run of show", "Three-way review", "Tree of goals"}}[lang] <= titles
+    show = openpyxl.load_workbook(folder / "plan.xlsx")[{"zh": "下一场流程单", "en": "Next session"}[lang]]
+    stages = [getattr(label, lang) for label in reference.terms()["stage"].values()]
+    assert list(dict.fromkeys(row[0].value for row in show if row[0].value in stages)) == stages

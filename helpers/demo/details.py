@@ -290,7 +290,7 @@ def _ads(part: Part) -> pd.DataFrame:
 
 
 def _goals(part: Part) -> pd.DataFrame:
-    """A paid-amount goal for each of the last sessions and for each month."""
+    """A paid-amount goal for each of the last sessions and for each month, and under the last month's what it takes to reach it."""
     usual = float(part.sessions.loc[part.sessions["kind"] == "daily", "paid_amount"].median())
     recent = part.sessions.iloc[part.recent("goals")]
     target = [round(usual * shop()["kind"][kind]["goal"], -2) for kind in recent["kind"]]
@@ -301,7 +301,9 @@ def _goals(part: Part) -> pd.DataFrame:
     weight.iloc[-1] *= 30 / part.sessions["started_at"].iloc[-1].day  # the last month is not over
     sums = (weight * usual).round(-3).to_numpy()
     monthly = pd.DataFrame({"period_from": first, "period_to": first + pd.offsets.MonthEnd(0), "target": sums})
-    return pd.concat([per_session, monthly], ignore_index=True).assign(metric="paid_amount")
+    amounts = pd.concat([per_session, monthly], ignore_index=True).assign(metric="paid_amount")
+    under = pd.DataFrame(shop()["goals"], columns=["level", "name", "parent", "kind", "metric", "target", "owner_role"])
+    return pd.concat([amounts, under.assign(**monthly[["period_from", "period_to"]].iloc[-1])], ignore_index=True)
 
 
 def _costs(part: Part) -> pd.DataFrame:

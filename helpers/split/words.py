@@ -270,9 +270,10 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
-    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en. `steps` has the
-    usual effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `standing` is that of `standings`,
-    `sides` that of `named_dimensions`, `basis` that of `compare.basis`.
+    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and the amounts
+    that change and step name: baseline, value, and of the step what is usual, lower and upper. `steps` has the usual effects (`with_usual`) of the steps that
+    the `tree` of `drill` begins with, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
+    of `compare.basis`.
     """
     said = {"change": ground(before, after, columns, basis, currency)}
     if len(steps):
@@ -281,7 +282,12 @@ def argument(
                 "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
     said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
-    return pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
+    made = pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
+    amounts = {"change": {"baseline": float(before[columns[-1]]), "value": float(after[columns[-1]])}}
+    if len(steps):
+        lead = _lead(steps, change)
+        amounts["step"] = {"value": float(lead["contribution"]), "lower": float(lead["usual_lower"]), "upper": float(lead["usual_upper"])}
+    return made.join(pd.DataFrame([amounts.get(part, {}) for part in made["part"]], columns=["baseline", "value", "lower", "upper"], dtype="float64"))
 
 
 def _change(before: float, after: float, currency: str) -> tuple[str, str]:
@@ -292,9 +298,14 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
             f"At equal length the paid amount went from {en[0]} in the baseline to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.")
 
 
+def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
+    """The step with the largest effect in the direction of the change."""
+    return steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
+
+
 def _main_step(steps: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
     """The step that moved the amount most the way it went, and those that left what is usual."""
-    lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
+    lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
     moved = [text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")]
     usual = [text.interval(lead["usual_lower"], lead["usual_upper"], "money", lang, currency=currency) for lang in ("zh", "en")]
