@@ -14,7 +14,8 @@ import pandas as pd
 from helpers import causes, compare, findings, planfile, reference, stats, text, verification
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
-WHOLE = ("", "formula", "diagnosis")  # slices of findings that speak of the whole session
+JUDGEMENT = "diagnosis"  # slice of the finding that sums up others
+WHOLE = ("", "formula", JUDGEMENT)  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
@@ -91,7 +92,7 @@ def problems(
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
     What hangs on the same people (one numerator) is carried by the first problem alone where the other is only suspected.
     """
-    worse = found[found["verdict"] == "worse"]
+    worse = found[(found["verdict"] == "worse") & (found["slice"] != JUDGEMENT)]
     alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
     certain, rows = worse[alone], []
     named = {_problem_of(metric, playbook) for metric in certain["metric"]}
