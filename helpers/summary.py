@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import meeting, metrics, plan, reference, text
+from helpers import findings, meeting, metrics, plan, reference, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -161,12 +161,17 @@ def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Me
 
 
 def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3) -> list[dict[str, str]]:
-    """The findings that matter most: the worse first, then by the money at stake; only where something was found."""
+    """The findings that matter most: the worse first, then by the money at stake; only where something was found.
+
+    One of each source or product: what else is said of it is mostly the same money.
+    """
     if frame.empty:
         return []
     told = frame[frame["verdict"].isin(["worse", "better"])]
     ranked = told.assign(_first=told["verdict"].map(SEVERITY), _money=-told["money_at_stake"].abs())
-    ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last").head(most)
+    ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last")
+    about = ranked["slice"].fillna("").map(findings.slice_key)
+    ranked = ranked[about.eq("") | about.isin(plan.WHOLE) | ~about.duplicated()].head(most)
     return [
         {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 300), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
          "verdict": _term("verdict", row["verdict"], lang), "money": _unsaid(_stake(row["money_at_stake"], lang, currency), row[f"sentence_{lang}"])}
