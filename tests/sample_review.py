@@ -102,7 +102,7 @@ def results() -> dict[str, pd.DataFrame]:
         "verdicts": pd.DataFrame({"metric": ["paid_amount", "uv_value", "viewers"], "value": [227_500.0, 2.32, 98_000], "baseline": [320_000.0, 3.2, 100_000],
                                   "lower": [250_000.0, 2.6, 70_000], "upper": [410_000.0, 4.0, 140_000], "ratio": [0.71, 0.725, 0.98], "ratio_lower": [0.78, 0.81, 0.7],
                                   "ratio_upper": [1.28, 1.25, 1.4], "verdict": ["worse", "worse", "cannot_tell"], "per_hour": [True, False, True]}),
-        "findings": pd.DataFrame({"id": ["F02-aa11bb", "F03-000001", "F03-000002", "F03-000003", "F03-000004"],
+        "findings": pd.DataFrame({"slice": ["", "", "甲 (1)", "", "乙 (1)"], "id": ["F02-aa11bb", "F03-000001", "F03-000002", "F03-000003", "F03-000004"],
                                   "verdict": ["worse", "better", "worse", "cannot_tell", "better"], "money_at_stake": [-100.0, 9_000, -65_000, 99_999, 50],
                                   "p_adjusted": [0.01, 0.02, 0.03, 0.9, 0.01], "sentence_zh": ["甲变差", "乙变好", "丙变差", "丁不明", "戊变好"],
                                   "sentence_en": ["A is worse", "B is better", "C is worse", "D unclear", "E is better"]}),

@@ -384,6 +384,12 @@ def test_cards_say_value_change_range_and_verdict():
     assert net["value"] == "¥20.10万" and net["range"] == "没有可比的基准"
 
 
+def test_the_first_screen_names_a_source_or_product_once():
+    several = pd.DataFrame({"id": ["a", "b", "c", "d"], "verdict": "worse", "money_at_stake": [9.0, 8.0, 7.0, 6.0], "p_adjusted": 0.01,
+                            "slice": ["霜 (77)", "膜 (77)", "", ""], "sentence_zh": "差", "sentence_en": "worse"})
+    assert [one["id"] for one in summary.top_findings(several, lang="zh", currency="CNY")] == ["a", "c", "d"]
+
+
 def test_findings_are_the_worse_first_then_by_money():
     assert [finding["id"] for finding in first_screen("zh")["findings"]] == ["F03-000002", "F02-aa11bb", "F03-000001"]
 
