@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from helpers import reference, text
+from helpers import attribution, reference, text
 
 PARTS = {"products": ("orders", "units", "paid_amount"), "traffic": ("orders", "paid_amount"), "minutes": ("orders", "paid_amount")}
 LIGHTS = ("red", "amber", "green", "grey")
@@ -173,17 +173,22 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
     names = {lang: text.choose(lang, "、", ", ").join(text.label(reference.tables()[name], lang) for name in lacking) for lang in ("zh", "en")}
     share = attributed.set_index("table")["share"] if len(attributed) else pd.Series(dtype="float64")
     lights = reference.terms()["light"]
-    left = [(reference.tables()[name], text.percent(1 - share[name])) for name in ("orders", "aftersales") if pd.notna(share.get(name))]
+    left = [(reference.tables()[name], text.percent(1 - share[name]), _mostly(attributed.set_index("table").loc[name])) for name in ("orders", "aftersales") if share.get(name, 1.0) < 1]
     zh = (f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 {rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
           f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。"
-          + (f"未能读入：{_some(unread, 'zh')}。" if unread else "") + "".join(f"{table.zh}有 {part} 未归属到场次。" for table, part in left) + (f"缺少：{names['zh']}。" if lacking else ""))
+          + (f"未能读入：{_some(unread, 'zh')}。" if unread else "没有读不了的文件。") + "".join(f"{table.zh}有 {part} 不归任何一场，主要是{why.zh}。" for table, part, why in left) + (f"缺少：{names['zh']}。" if lacking else ""))
     en = (f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: {rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
           f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}."
-          + (f" Not read: {_some(unread, 'en')}." if unread else "") + "".join(f" {part} of the {table.en.lower()} found no session." for table, part in left) + (f" Missing: {names['en'].lower()}." if lacking else ""))
+          + (f" Not read: {_some(unread, 'en')}." if unread else " Every file could be read.") + "".join(f" {part} of the {table.en.lower()} belong to no session, mostly: {why.en.lower()}." for table, part, why in left) + (f" Missing: {names['en'].lower()}." if lacking else ""))
     return pd.DataFrame([{
         "light": light, "files": files["file"].nunique(), "unread": len(unread), **rows, "missing": ",".join(lacking),
         "orders_attributed": share.get("orders", float("nan")), "sentence_zh": zh, "sentence_en": en,
     }])
+
+
+def _mostly(attributed: pd.Series) -> reference.Term:
+    """The reason for which most rows of a table belong to no session."""
+    return reference.terms()["column"][max(attribution.UNATTRIBUTED, key=lambda why: attributed[why])]
 
 
 def _some(names: list[str], lang: str, most: int = 3) -> str:
@@ -238,9 +243,9 @@ def _between(older: pd.Series, newest: pd.Series, column: str, thresholds: dict[
     whole = reference.tables()["sessions"].columns[column]
     light = _light(older[column], newest[column], thresholds)
     early = light == "red" and pd.notna(older["as_of"]) and pd.notna(older["ended_at"]) and older["as_of"] < older["ended_at"] + pd.Timedelta(days=1)
-    name = text.plain(older["source_file"], 80)
+    name, latest = (text.plain(side["source_file"], 80) for side in (older, newest))
     return {
-        "check": f"exports.{column}", "metric": column, "label_zh": f"较早的导出 {name} 对 最新导出：{whole.zh}", "label_en": f"Older export {name} vs the newest: {whole.en.lower()}",
+        "check": f"exports.{column}", "metric": column, "label_zh": f"较早的导出（{name}）对最新导出（{latest}）：{whole.zh}", "label_en": f"Older export ({name}) vs the newest ({latest}): {whole.en.lower()}",
         "total": newest[column], "parts": older[column], **_apart(older[column], newest[column]), "light": "amber" if early else light,
         "note_zh": "较早的文件导出于下播后一天之内，成交仍在归因" if early else None,
         "note_en": "the older file was made within a day of the end: sales were still being attributed" if early else None,

@@ -348,7 +348,8 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
 def _classes(cell: Cell) -> str:
     """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
     width = len(cell.words)
-    names = ["fp-mark"] * (width <= (2 * SHORT if cell.style else SHORT)) + ["fp-long"] * (width > 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
+    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-+¥$\d.,%万亿 –]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures and ids
+    names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 
 

@@ -46,9 +46,9 @@ def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
 
 def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_session_and_names_only_some_files():
     files = pd.DataFrame({"file": list("abcde"), "rows_in": 0, "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "problem": "broken", "table": None})
-    attributed = pd.DataFrame({"table": ["orders", "aftersales", "ads"], "share": [0.946, float("nan"), 0.5]})
+    attributed = pd.DataFrame({"table": ["orders", "aftersales", "ads"], "share": [0.946, float("nan"), 0.5], "not_live": [30, 0, 0], "no_session": [24, 0, 0]}).assign(no_time=0, several_sessions=0, no_order=0)
     row = reconcile.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
-    assert "5.4%" in row["sentence_zh"] and "5.4% of the order lines found no session" in row["sentence_en"] and "50" not in row["sentence_en"]
+    assert "5.4%" in row["sentence_zh"] and "5.4% of the order lines belong to no session, mostly: not sold live." in row["sentence_en"] and "主要是非直播成交" in row["sentence_zh"] and "50" not in row["sentence_en"]
     assert "a, b, c and 2 more" in row["sentence_en"] and "a、b、c 等 5 个" in row["sentence_zh"]
 
 
@@ -74,6 +74,8 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
     assert (row["files"], row["unread"], row["rows_in"], row["rows_kept"], row["rows_totals"], row["rows_aside"]) == (2, 1, 16, 13, 1, 2)
     assert row["missing"] == "orders" and "未能读入：b。" in row["sentence_zh"] and "Not read: b." in row["sentence_en"]
     assert reference.tables()["orders"].zh in row["sentence_zh"] and "13 kept" in row["sentence_en"]
+    clean = reconcile.quality(files.assign(problem=None), checked, pd.DataFrame(), {}).iloc[0]
+    assert "没有读不了的文件" in clean["sentence_zh"] and "Every file could be read." in clean["sentence_en"]
 
 
 def orders(paid: float) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def test_a_row_that_names_its_metric_has_that_metric_s_unit():
 def test_the_words_of_one_language_are_shown_without_their_codes():
     frame = pd.DataFrame({"check": ["a.b"], "label_zh": ["商品合计"], "label_en": ["Products"], "note_zh": ["甲"], "note_en": ["A"], "light": ["red"]})
     assert cells(report.table(frame, lang="zh").html) == [["名称", "说明", "核对"], ["商品合计", "甲", "◆ 对不上"]]
-    assert cells(report.table(frame, lang="en").html) == [["Name", "Note", "Light"], ["Products", "A", "◆ Does not reconcile"]]
+    assert cells(report.table(frame, lang="en").html) == [["Name", "Note", "Check"], ["Products", "A", "◆ Does not reconcile"]]
 
 
 def test_a_value_that_is_missing_is_a_dash_and_a_column_without_any_is_left_out():

@@ -427,8 +427,8 @@ def test_expected_is_the_usual_relation_times_the_others_today():
 
 def test_findings_of_steps_and_slices_hold_their_numbers():
     rows = account(9, seed=3)
-    before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
-    steps = split.with_usual(split.formula(before, after, STEPS, registry=REGISTRY), split.usual_effects(rows.iloc[1:], STEPS, before, after))
+    before, after, peers = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0], rows.iloc[1:]
+    steps = split.with_usual(split.formula(before, after, STEPS, registry=REGISTRY), split.usual_effects(peers, STEPS, before, after))
     rows = evenings(np.random.default_rng(2), 10, "s2").assign(paid_amount=lambda f: f["pay_users"] * 90.0)
     ids = list(dict.fromkeys(rows["session_id"]))
     tests = [("source", "viewers", "pay_users", "room_conversion")]
@@ -445,13 +445,17 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     assert frame["sentence_zh"].str.len().min() > 10 and not frame["sentence_en"].str.contains("nan").any()
     change = after["paid_amount"] - before["paid_amount"]
     tree = split.drill(change, ("变化", "change"), split.session_levels(steps, STEPS, {}, standing, {}))
-    answers = split.argument(before, after, STEPS, steps, tree, told, NINE, standing=standing, sides=NO_SIDES).set_index("part")
+    answers = split.argument(before, after, STEPS, steps, tree, told, NINE, finer=steps, standing=standing, sides=NO_SIDES).set_index("part")
     assert answers.index.tolist() == ["change", "step", "place", "judgement", "certainty"]
     assert answers["sentence_zh"].str.endswith("。").all() and answers["sentence_en"].str.endswith(".").all()
     assert text.money(abs(change), "zh") in answers.loc["change", "sentence_zh"]
     assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and ("part by part" in answers.loc["judgement", "sentence_en"]) == (not steps["unusual"].any())
     lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
     assert lead["label_en"] in answers.loc["step", "sentence_en"] and "s2" in answers.loc["certainty", "sentence_en"]
+    main = [STEPS[0], *STEPS[2:]]    # the first two steps taken together
+    wide = split.with_usual(split.formula(before, after, main, registry=REGISTRY), split.usual_effects(peers, main, before, after))
+    told_parts = split.argument(before, after, STEPS, wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)), tree, told, NINE, finer=steps, standing=standing, sides=NO_SIDES)
+    assert all(label in told_parts.set_index("part").loc["step", "sentence_en"] for label in steps["label_en"].iloc[1:3])
     assert ("Beyond the usual" in answers.loc["step", "sentence_en"]) == bool(steps["unusual"].any())
 
 
@@ -464,7 +468,7 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
     quiet = split.Diagnosis("cannot_tell", *[np.nan] * 8, *split.CAUSES["cannot_tell"])
     none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
-    answers = split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), pd.DataFrame(), quiet, NINE._replace(n=0), standing=none, sides=NO_SIDES)
+    answers = split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), pd.DataFrame(), quiet, NINE._replace(n=0), finer=split.no_steps(), standing=none, sides=NO_SIDES)
     assert answers["part"].tolist() == ["change", "judgement", "certainty"] and "无法拆分" in answers["sentence_zh"].iloc[0]
     assert "没有可比场次" in answers["sentence_zh"].iloc[-1]
 

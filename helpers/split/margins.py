@@ -294,6 +294,10 @@ def gathered(
     return Evidence(mix_of(traffic, session_id, wanted), *made)
 
 
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _p(found: Fallen | None) -> float:
     return found.p_value if found else np.nan
 
@@ -326,8 +330,8 @@ def diagnose_session(
         return Diagnosis("cannot_tell", *[np.nan] * 8, "无法判断：没有来源表或商品表，或可比场次不足三场。",
                          "Cannot tell: no table of sources or products, or fewer than three comparable sessions.")
     said = _reasons(found, told, p_mix, p_source, p_overall, names or {})
-    words = [CAUSES[cause][place][:1].upper() + CAUSES[cause][place][1:] + mark + mark_end.join(part[place] for part in said) + end
-             for place, (mark, mark_end, end) in enumerate((("。", "；", "。"), (": ", "; ", ".")))]
+    words = [stop.join(_capital(one) for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")).rstrip()
+             for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))]
     mix = found.mix or Mix(*[np.nan] * 5, "", np.nan, np.nan)
     widest = max((step.variance for step in found[1:] if step), default=np.nan)
     return Diagnosis(cause, mix.effect, mix.lower, mix.upper, mix.rate_effect, p_overall, p_source, _p(told["product_pay"]),

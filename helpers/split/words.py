@@ -225,8 +225,8 @@ def standing_findings(
             notebook=NOTEBOOK, dimension=entry.group, metric=row["metric"], slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
             verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
             p_adjusted=row["p_adjusted"], money_at_stake=stake,
-            sentence_zh=f"「{name}」的{entry.zh}为 {value}，与同场其他相比，比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
-            sentence_en=f"{name}: {entry.en} {value}, beside the others of the session {told[1]} than usual (usually {expected}, expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
+            sentence_zh=f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，仍比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
+            sentence_en=f"{name}: {entry.en} {value}, relative to the rest of the session {told[1]} than usual (usually {expected}, expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
         ))
     return made
 
@@ -266,28 +266,27 @@ QUESTIONS = {
 
 def argument(
     before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, tree: pd.DataFrame, diagnosis: Diagnosis, basis, *,
-    standing: pd.DataFrame, sides: pd.DataFrame, currency: str = "CNY",
+    finer: pd.DataFrame, standing: pd.DataFrame, sides: pd.DataFrame, currency: str = "CNY",
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
     One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and the amounts
-    that change and step name: baseline, value, and of the step what is usual, lower and upper. `steps` has the usual effects (`with_usual`) of the steps that
-    the `tree` of `drill` begins with, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
+    that change and step name: baseline, value. `steps` has the usual effects (`with_usual`) of the steps that
+    the `tree` of `drill` begins with, `finer` is the same change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
     of `compare.basis`.
     """
     said = {"change": ground(before, after, columns, basis, currency)}
     if len(steps):
         change = float(after[columns[-1]] - before[columns[-1]])
-        said = {"change": _change(before[columns[-1]], after[columns[-1]], currency), "step": _main_step(steps, change, currency),
+        said = {"change": _change(before[columns[-1]], after[columns[-1]], currency), "step": _main_step(steps, finer, change, currency),
                 "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
     said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
     made = pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
     amounts = {"change": {"baseline": float(before[columns[-1]]), "value": float(after[columns[-1]])}}
     if len(steps):
-        lead = _lead(steps, change)
-        amounts["step"] = {"value": float(lead["contribution"]), "lower": float(lead["usual_lower"]), "upper": float(lead["usual_upper"])}
-    return made.join(pd.DataFrame([amounts.get(part, {}) for part in made["part"]], columns=["baseline", "value", "lower", "upper"], dtype="float64"))
+        amounts["step"] = {"value": float(_lead(steps, change)["contribution"])}
+    return made.join(pd.DataFrame([amounts.get(part, {}) for part in made["part"]], columns=["baseline", "value"], dtype="float64"))
 
 
 def _change(before: float, after: float, currency: str) -> tuple[str, str]:
@@ -303,16 +302,24 @@ def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
     return steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
 
 
-def _main_step(steps: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
-    """The step that moved the amount most the way it went, and those that left what is usual."""
+def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> str:
+    """The finer steps that a step takes together, with what each did; nothing where it is one of them itself."""
+    ends = finer["numerator"].tolist()
+    rows = finer.iloc[ends.index(lead["denominator"]) + 1 if lead["denominator"] in ends else 0:ends.index(lead["numerator"]) + 1]
+    said = [f"{name} {text.signed(value, 'money', lang, currency=currency)}" for name, value in zip(rows[f"label_{lang}"], rows["contribution"], strict=True)]
+    return text.choose(lang, "，其中", ", of which ") + text.choose(lang, "、", " and ").join(said) if len(said) > 1 else ""
+
+
+def _main_step(steps: pd.DataFrame, finer: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
+    """The step that moved the amount most the way it went, its parts, and the steps that left what is usual."""
     lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
     moved = [text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")]
-    usual = [text.interval(lead["usual_lower"], lead["usual_upper"], "money", lang, currency=currency) for lang in ("zh", "en")]
+    parts = [_parts(lead, finer, lang, currency) for lang in ("zh", "en")]
     known = np.isfinite(lead["usual_lower"])
     way = ("拉高", "up") if change >= 0 else ("拉低", "down")
-    zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{f'；平常一场也会有 {usual[0]} 的起伏' if known else ''}）。"
-    en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{f'; an ordinary session moves it by {usual[1]}' if known else ''})."
+    zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{parts[0]}）。"
+    en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{parts[1]})."
     if len(unusual):
         return zh + f"超出平常的：{'、'.join(unusual['label_zh'])}。", en + f" Beyond the usual: {', '.join(unusual['label_en'])}."
     return (zh + "各步都在平常的起伏之内。", en + " No step is outside the normal range.") if known else (zh, en)
