@@ -469,7 +469,7 @@ def _month(frame: pd.DataFrame, table: str) -> pd.Series:
         at = frame[timed[0]].dt
         number = at.year * 12 + at.month - 1
         names = {each: f"{int(each) // 12:04d}-{int(each) % 12 + 1:02d}" for each in number.dropna().unique()}
-        month = number.map(names).fillna("account").astype("str")
+        month = number.map(names).astype("str").fillna("account")
     if "session_id" in frame:
         known = frame["session_id"].notna()
         named = frame["session_id"].str[:4] + "-" + frame["session_id"].str[4:6]
