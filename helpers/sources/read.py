@@ -30,7 +30,7 @@ from helpers.sources import limits
 EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LINES = 200
 _HEAD = 1 << 18
-_BLOCK, _LARGEST_BLOCK = 1 << 20, (1 << 31) - 1
+_BLOCK, _LARGEST_BLOCK = 1 << 21, (1 << 31) - 1
 _ROWS = 10_000  # of a workbook at a time
 _BAD = 0.002  # share of damaged characters up to which the rest of a text is worth reading
 _WORKERS = 2  # columns made at the same time: more would only need more memory
