@@ -56,7 +56,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
     trace = [name for name in TRACE if name in frame]
-    return pd.DataFrame({**made, **{name: frame[name] for name in trace}}, index=frame.index)
+    return pd.DataFrame({**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False)
 
 
 @functools.cache

@@ -292,6 +292,7 @@ def _reading(
     reading = sources.read_file(
         path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
         currency=workspace.settings.currency, dates=workspace.settings.dates, name=_file_name(workspace, path), mends=mends,
+        sha256=sha,
     )
     unfinished = folder.with_name(f".{mark}.part")
     shutil.rmtree(unfinished, ignore_errors=True)

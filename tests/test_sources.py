@@ -419,7 +419,7 @@ def test_no_cells_whatever_raise_or_lose_a_row(monkeypatch, which, rows, data):
     width = max(map(len, [headers, *rows]))
     grid = pd.DataFrame([[*row, *[""] * (width - len(row))] for row in [headers, *rows]], dtype=object)
     grid.index = range(1, len(grid) + 1)
-    monkeypatch.setattr(sources, "open_file", lambda path: read.RawFile("x.xlsx", "0", (read.Sheet("S", grid),), ()))
+    monkeypatch.setattr(sources, "open_file", lambda path, **_: read.RawFile("x.xlsx", "0", (read.Sheet("S", grid),), ()))
     reading = load("x.xlsx")
     assert reading.files["rows_in"].sum() <= len(rows) + 1
     for name, frame in reading.tables.items():

@@ -41,20 +41,20 @@ class Reading(NamedTuple):
 
 def read_file(
     path: str | Path, *, systems: Iterable[System], timezone: str, key: bytes, currency: str, dates: DayOrder | None = None,
-    name: str | None = None, mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
+    name: str | None = None, mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None, sha256: str = "",
 ) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
     of the buyer hashes; `dates` (day or month) says which comes first in dates such as 03/04/2026 that a file leaves open;
-    `name` is how the file is called, where not by its own name; `mends` are mended cells by header, by sheet and row. Never
-    raises for what a file holds: a file or sheet that cannot be read or recognised is a row of `files` whose `problem` says
+    `name` is how the file is called, where not by its own name; `mends` are mended cells by header, by sheet and row;
+    `sha256` is the file's digest where it is known. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of `files` whose `problem` says
     what was found and what was expected.
     """
     context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
     systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
-    raw = open_file(path)._replace(file=context.file)
+    raw = open_file(path, sha256=sha256)._replace(file=context.file)
     parts: list[Part] = []
     changes: list[tuple[Part, list[mend.Change]]] = []
     mending: list[pd.DataFrame] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import json
 import re
@@ -193,13 +194,14 @@ def _columns(
     notes: list[str] = []
     if order in ("open", "mixed"):
         notes.append(_question(dated, order))
+    parsed_of = _all_parsed(block, cells, columns, order=order, context=context)
     for name, how in export.columns.items():
         used = block.places(how.header)
         if name == "product_id" and cells.sub.any() and used:
             values[name] = parse.ids(cells.of(used[0]).astype(object).where(~cells.sub)).values.ffill()
             continue
         for header in used:
-            parsed = _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+            parsed = parsed_of[name, header.place]
             wrong = parse.impossible(parsed.values, columns[name].kind) & ~parsed.bad
             if wrong.any() and not columns[name].required:
                 left_out.append((name, parse.masked(parse.words(cells.of(header)[wrong]))))
@@ -216,7 +218,7 @@ def _columns(
                 bad.append((header.text, cells.of(header), parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))), "lost_digits"))
         if name in values:
             for header in block.places(how.plus):
-                more = _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+                more = parsed_of[name, header.place]
                 values[name] = values[name] + more.values.fillna(0)
                 bad.append((header.text, cells.of(header), more.bad, more.reason))
             for header in block.places(how.joined):
@@ -224,6 +226,20 @@ def _columns(
     if cells.sub.any() and export.sub_rows and "sku_id" in reference.tables()[export.table].columns:
         values["sku_id"] = cells.own_id().astype("str")
     return values, bad, left_out, tuple(dict.fromkeys(notes))
+
+
+def _all_parsed(
+    block: Block, cells: _Cells, columns: dict[str, Column], *, order: parse.DayOrder | None, context: Context
+) -> dict[tuple[str, int], parse.Parsed]:
+    """The parsed cells by canonical column and place in the sheet, two columns at a time."""
+    wanted = [(name, how, header) for name, how in block.export.columns.items() for header in block.places([*how.header, *how.plus])]
+
+    def parsed(one: tuple[str, SourceColumn, Header]) -> parse.Parsed:
+        name, how, header = one
+        return _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return {(name, header.place): found for (name, _, header), found in zip(wanted, pool.map(parsed, wanted), strict=True)}
 
 
 def _question(dated: list[pd.Series], order: parse.DayOrder) -> str:

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from helpers import privacy
 from helpers.sources import limits
@@ -237,7 +239,7 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
         return Parsed(cells.astype("float64") * factor / divisor, _none(cells))
     found = words(cells)
     found = found.mask(is_empty(found))
-    values = pd.to_numeric(found, errors="coerce").astype("float64") * factor / divisor
+    values = _floats(found) * factor / divisor
     rest = found.notna() & ~np.isfinite(values)
     spans = pd.Series(False, index=cells.index)
     if rest.any():
@@ -250,6 +252,14 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     values = values.where(np.isfinite(values))
     notes = (f"values are ranges (for example {found[spans].iloc[0]}): left out",) if spans.any() else ()
     return Parsed(values, unread, "not_a_number", notes, spans)
+
+
+def _floats(found: pd.Series) -> pd.Series:
+    """Plain numbers as floats, other text as missing; at once where the column holds nothing else."""
+    try:
+        return pd.Series(pa.array(found, pa.large_string(), from_pandas=True).cast(pa.float64()).to_numpy(zero_copy_only=False), index=found.index)
+    except pa.ArrowInvalid:
+        return pd.to_numeric(found, errors="coerce").astype("float64")
 
 
 def impossible(values: pd.Series, kind: str) -> pd.Series:
@@ -343,6 +353,7 @@ _YMD = re.compile(
     r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
     r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$", re.IGNORECASE,
 )
+_CLOCK = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 _DMY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
 _MOMENT = r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
 _RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT}|\d{{1,2}}:\d{{2}}(?::\d{{2}})?)$"
@@ -370,7 +381,7 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     for cells in columns:
         values, _ = distinct(cells)
         texts = values[_is_text(values)].astype("str")
-        parts = words(texts[texts.str.contains(r"\d[-/.]\d{1,2}[-/.]\d{4}", na=False)]).str.extract(_DMY).dropna(subset=[0])
+        parts = words(texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)]).str.extract(_DMY).dropna(subset=[0])
         seen |= len(parts) > 0
         first |= bool((pd.to_numeric(parts[0]) > 12).any())
         second |= bool((pd.to_numeric(parts[1]) > 12).any())
@@ -402,7 +413,7 @@ def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> 
     native = _native(cells, dt.date)
     found = words(cells).mask(native)
     found = found.mask(is_empty(found))
-    naive = pd.to_datetime(found, format="%Y-%m-%d %H:%M:%S", errors="coerce").astype("datetime64[us]")
+    naive = _clocks(found)
     if native.any():
         naive = naive.mask(native, pd.to_datetime(cells[native].astype("object")).astype("datetime64[us]"))
     values = _localised(naive, timezone)
@@ -414,6 +425,20 @@ def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> 
     unread = (found.notna() | native) & values.isna()
     doubtful = order in ("open", "mixed") and found[unread].str.match(_DMY).any()
     return Parsed(values, unread, "ambiguous_date" if doubtful else "not_a_date")
+
+
+def _clocks(found: pd.Series) -> pd.Series:
+    """Times such as 2026-09-01 20:00:00, other text as missing; at once where they are written in full."""
+    whole = pa.array(found, pa.large_string(), from_pandas=True)
+    full = pc.match_substring_regex(whole, _CLOCK)
+    try:
+        made = pc.if_else(full, whole, None).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).copy()
+    except pa.ArrowInvalid:  # a day that no calendar has
+        made = np.full(len(found), np.datetime64("NaT", "us"))
+        full = pa.repeat(False, len(found))
+    short = ~full.fill_null(True).to_numpy(zero_copy_only=False)
+    made[short] = pd.to_datetime(found[short], format="%Y-%m-%d %H:%M:%S", errors="coerce").astype("datetime64[us]").to_numpy()
+    return pd.Series(made, index=found.index)
 
 
 def _localised(naive: pd.Series, timezone: str) -> pd.Series:

@@ -33,7 +33,11 @@ _HEAD = 1 << 18
 _BLOCK, _LARGEST_BLOCK = 1 << 21, (1 << 31) - 1
 _ROWS = 10_000  # of a workbook at a time
 _BAD = 0.002  # share of damaged characters up to which the rest of a text is worth reading
+_WORKERS = 2  # columns made at the same time: more would only need more memory
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
+
+if "jemalloc" in pa.supported_memory_backends():  # the default asks the system for new pages with every block: a second for a million rows
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 class Sheet(NamedTuple):
@@ -75,15 +79,18 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
         raise UnreadableError(f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}") from error
 
 
-def open_file(path: str | Path) -> RawFile:
-    """The sheets of a file, and a problem for each part that cannot be read; never raises for what the file holds."""
+def open_file(path: str | Path, *, sha256: str = "") -> RawFile:
+    """The sheets of a file, and a problem for each part that cannot be read; never raises for what the file holds.
+
+    `sha256` is the file's digest where it is known already.
+    """
     path = Path(path)
     try:
         content = path.open("rb")
     except OSError as error:
         return RawFile(path.name, "", (), (("", f"cannot be opened ({error.strerror}); expected {EXPECTED}"),))
     with content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
         sheets, problems = _open(content, path.name)
     return RawFile(path.name, digest, tuple(sheets), tuple(problems))
 
@@ -289,17 +296,19 @@ def _grid(text: Iterator[bytes], separator: str, width: int, *, block: int) -> p
     numbers = [number for number, *_ in odd]
     at_top = numbers == list(range(1, len(odd) + 1))  # titles and headers: nothing to put in between
     places = None if at_top else _places(rows, numbers)
-    grid: dict[int, pd.Series] = {}
-    for place in range(widest):
-        if place < width:
-            cells, usual = usual.column(0), usual.remove_column(0)
-        else:
-            cells = pa.chunked_array([pa.repeat("", rows - len(odd)).dictionary_encode()])
+    columns = [*usual.columns, *[pa.chunked_array([pa.repeat("", len(usual)).dictionary_encode()])] * (widest - width)]
+    del usual
+
+    def made(place: int) -> pd.Series:
+        cells, columns[place] = columns[place].chunks, None  # given back as soon as it is made
         more = others.column(place).chunks if others is not None else []
-        grid[place] = _column(pa.chunked_array([*more, *cells.chunks] if at_top else [*cells.chunks, *more]), places)
+        return _column(pa.chunked_array([*more, *cells] if at_top else [*cells, *more]), places)
+
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        grid = dict(enumerate(pool.map(made, range(widest))))
     while len(grid) > 1 and _is_blank(grid[len(grid) - 1]):
         grid.popitem()
-    return pd.DataFrame(grid).set_axis(range(1, rows + 1), axis=0)
+    return pd.DataFrame(grid, copy=False).set_axis(range(1, rows + 1), axis=0)
 
 
 def _fields(text: Iterator[bytes], separator: str, width: int, *, block: int, odd: list[tuple[int, int, str]]) -> pa.Table:
