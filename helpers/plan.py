@@ -19,11 +19,13 @@ WHOLE = ("", "formula", JUDGEMENT)  # slices of findings that speak of the whole
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
+RESTATES = "worse_products"  # the rule that says which product sold worse, not why
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
 PROBLEM_COLUMNS = [
     "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
 ]
+NO_FINDINGS = findings.frame([])
 NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
 BOTH = ("problem", "stage", "evidence", "cause", "action")
 
@@ -207,7 +209,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
 
 
-UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": ""}
+UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": "", "waits": False}
 
 
 def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
@@ -220,19 +222,50 @@ def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[
     for problem in found.itertuples():
         planned = {cause["cause"] for causes_of in chosen.values() for cause in causes_of}
         own = judged[(judged["problem"] == problem.problem) & (judged["verdict"] == "supported")]
-        new = own[~own["cause"].isin(planned)].head(MOST_ACTIONS).to_dict("records")
+        new = own[~own["cause"].isin(planned)].sort_values("waits", kind="stable").head(MOST_ACTIONS).to_dict("records")
         chosen[problem.problem] = new or ([UNKNOWN_CAUSE] if problem.certainty == "found" and own.empty else [])
     if chosen and not any(chosen.values()):
         chosen[next(iter(chosen))] = [UNKNOWN_CAUSE]
     return chosen
 
 
-def _verified_by(problem: pd.Series, entry: reference.Problem, bases: pd.Series) -> dict[str, object]:
-    """The metric, slice and baseline that will tell: of the slice where one alone is worse, else the playbook's."""
-    if problem["slice"]:
-        return {"metric": problem["metric"], "slice": problem["slice"], "baseline": problem["baseline"]}
+def _about(names: object) -> set[str]:
+    """The sources or products that a cause is about, by name."""
+    return set(names.split("、")) - {""} if isinstance(names, str) else set()
+
+
+def _with_waits(judged: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+    """The causes with `waits`: one that only says which product sold worse, where a record says why of the same product."""
+    rules = {(name, cause.id): cause.evidence.rule for name, problem in playbook.items() for cause in problem.causes if cause.evidence}
+    again = np.array([rules.get(pair) == RESTATES for pair in zip(judged["problem"], judged["cause"], strict=True)], dtype=bool)
+    explained = set().union(*judged.loc[~again & (judged["verdict"] == "supported"), "about"].map(_about))
+    return judged.assign(waits=again & np.array([bool(_about(names) & explained) for names in judged["about"]], dtype=bool))
+
+
+def _own_finding(about: object, problem: pd.Series, entry: reference.Problem, told: pd.DataFrame) -> pd.Series | None:
+    """The worse finding on a source or product that a cause is about: on the problem's metrics where there is one, else the surest."""
+    names = told["slice"].fillna("").map(lambda slice: text.plain(findings.slice_name(slice), 30))
+    own = told[told["verdict"].eq("worse") & names.isin(_about(about))]
+    near = own["metric"].map(lambda metric: 0 if metric == problem["metric"] else 1 if metric in entry.metrics else 2)
+    ranked = own.assign(near=near).sort_values(["near", "p_adjusted", "id"])
+    return None if ranked.empty else ranked.iloc[0]
+
+
+def _verified_by(problem: pd.Series, about: object, entry: reference.Problem, bases: pd.Series, told: pd.DataFrame) -> dict[str, object]:
+    """The metric, slice, baseline and money that will tell: of the source or product that the action is about, else the playbook's."""
+    lead = _own_finding(about, problem, entry, told)
+    lead = problem if lead is None and problem["slice"] else lead
+    if lead is not None:
+        return {name: lead[name] for name in ("metric", "slice", "baseline", "money_at_stake")}
     own = problem["baseline"] if problem["metric"] == entry.verify else np.nan
-    return {"metric": entry.verify, "slice": "", "baseline": bases.get(entry.verify, own)}
+    return {"metric": entry.verify, "slice": "", "baseline": bases.get(entry.verify, own), "money_at_stake": problem["money_at_stake"]}
+
+
+def _each_amount_once(lines: pd.DataFrame) -> pd.DataFrame:
+    """Plan lines with each amount on its first line alone: of a problem, or of the source or product that verifies it."""
+    own = lines["metric"] + "|" + lines["slice"]
+    again = own.duplicated().where(lines["slice"] != "", lines["problem_zh"].duplicated())
+    return lines.assign(money_at_stake=lines["money_at_stake"].astype(float).mask(again.astype(bool)))
 
 
 def _aimed(action: str, about: str, lang: str) -> str:
@@ -243,28 +276,28 @@ def _aimed(action: str, about: str, lang: str) -> str:
 
 def draft(
     found: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], *, session_id: str,
-    verdicts: pd.DataFrame, checked: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY",
+    verdicts: pd.DataFrame, checked: pd.DataFrame, registry: Mapping[str, reference.Metric], currency: str = "CNY", told: pd.DataFrame = NO_FINDINGS,
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `planfile.COLUMNS` with the texts as _zh and _en.
 
     Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
-    general action stands with the cause still to be found (a suspected problem: no action, unless all are such). The money of a problem stands on its first line only.
-    `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
+    general action stands with the cause still to be found (a suspected problem: no action, unless all are such). An action about a source or product is verified by
+    that one's own worse finding among `told`, and carries its money; an amount stands on its first line only. What only says which product
+    sold worse comes last where a record says why. `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
     says how it was judged (`checked`, `verification.verify`); one that did not work or did harm is replaced.
     """
     tried = dict(zip(checked["action"], checked["verdict"], strict=True)) if len(checked) else {}
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     known = found[found["problem"].isin(list(playbook))]
-    chosen, rows = _chosen_causes(known, judged), []
+    chosen, rows = _chosen_causes(known, _with_waits(judged, playbook)), []
     for _, problem in known.iterrows():
         entry = playbook[problem["problem"]]
-        for place, cause in enumerate(chosen[problem["problem"]]):
+        for cause in chosen[problem["problem"]]:
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
                 "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "",
-                **_verified_by(problem, entry, bases),
-                "least_effect": entry.least_effect, "sessions": entry.sessions,
-                "money_at_stake": problem["money_at_stake"] if place == 0 else np.nan, "effort": entry.effort, "status": "open", "note": "",
+                **_verified_by(problem, cause["about"], entry, bases, told), "waits": cause["waits"],
+                "least_effect": entry.least_effect, "sessions": entry.sessions, "effort": entry.effort, "status": "open", "note": "",
             }
             for lang in ("zh", "en"):
                 measured = [_evidence(problem, registry, lang, currency), str(cause[f"evidence_{lang}"])]
@@ -276,7 +309,8 @@ def draft(
                 }
             rows.append(_refined(row, entry, tried))
     shared = [name for name in planfile.COLUMNS if name not in BOTH]
-    return pd.DataFrame(rows, columns=[*shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))])
+    made = pd.DataFrame(rows, columns=["waits", *shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))])
+    return _each_amount_once(made.sort_values("waits", kind="stable", ignore_index=True).drop(columns="waits"))
 
 
 def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]) -> dict[str, object]:
@@ -334,6 +368,13 @@ def _why(judged: pd.DataFrame, lang: str) -> str:
     return text.choose(lang, f"记录未支持任何一个常见原因；待查：{listed}", f"the records support none of the usual causes; to be looked into: {listed}")
 
 
+def _who(owners: list[str], people: list[str], lang: str) -> str:
+    """Who answers for it, as the plan says, then who else takes part."""
+    first, others = _names(",".join(owners), "role", lang), _names(",".join(role for role in people if role not in owners), "role", lang)
+    taking_part = text.choose(lang, f"；{others}参与", f"; taking part: {others}") if others else ""
+    return text.choose(lang, f"{first}负责", f"answers for it: {first}") + taking_part if first else others
+
+
 def five_w_two_h(
     problem: pd.Series, judged: pd.DataFrame, drafted: pd.DataFrame, playbook: Mapping[str, reference.Problem], found: pd.DataFrame,
     session: pd.Series, *, registry: Mapping[str, reference.Metric], lang: str, currency: str = "CNY",
@@ -345,7 +386,7 @@ def five_w_two_h(
     """
     own, entry = judged[judged["problem"] == problem["problem"]], playbook.get(problem["problem"])
     lines = drafted[drafted[f"problem_{lang}"] == problem[lang]]
-    people = ",".join(dict.fromkeys([*lines["owner_role"], *(entry.people if entry else [])]))
+    owners = list(dict.fromkeys(lines["owner_role"])) or (entry.people[:1] if entry else [])
     money = text.value(problem["money_at_stake"], "money", lang, currency=currency)
     stake = text.choose(lang, f"；涉及 {money}", f"; {money} at stake") if np.isfinite(problem["money_at_stake"]) else ""
     listed = text.choose(lang, "；", "; ")
@@ -353,7 +394,7 @@ def five_w_two_h(
         ("What", problem[lang], "evidence"), ("When", _when(problem, session, lang), "evidence"),
         ("Where", _where(problem, entry, found, lang), "evidence"),
         ("How much", _evidence(problem, registry, lang, currency) + stake, "evidence"),
-        ("Who", _names(people, "role", lang), "proposed"), ("Why", _why(own, lang), "proposed"),
+        ("Who", _who(owners, entry.people if entry else [], lang), "proposed"), ("Why", _why(own, lang), "proposed"),
         ("How", listed.join(lines[f"action_{lang}"]) or (text.label(entry.action, lang) if entry else ""), "proposed"),
     ]
     zh = {"What": "什么问题 What", "When": "何时 When", "Where": "何处 Where", "How much": "多大 How much", "Who": "谁 Who", "Why": "为何 Why", "How": "怎么做 How"}

@@ -244,6 +244,24 @@ def test_a_problem_of_one_slice_is_verified_there():
     assert made.loc[0, "evidence_zh"].startswith("洗脸巾：")
 
 
+def test_an_action_on_a_source_or_product_is_verified_there_and_carries_its_money_once():
+    told = [finding("room_conversion", money=900), finding("room_conversion", money=300, slice="千川"), finding("item_click_pay_rate", money=40, slice="洗脸巾 (371)")]
+    evidence = judged(room_conversion_low__one_source="supported", click_pay_low__stock_out="supported", click_pay_low__one_source="supported")
+    evidence["about"] = evidence["cause"].map({"one_source": "千川", "stock_out": "洗脸巾"}).fillna("")
+    made = plan.draft(problems(*told), evidence, PLAYBOOK, session_id="s", verdicts=pd.DataFrame(), checked=NOTHING_TRIED, registry=REGISTRY, told=findings.frame(told))
+    assert made[["metric", "slice", "money_at_stake"]].to_numpy().tolist() == [["room_conversion", "千川", 300], ["item_click_pay_rate", "洗脸巾 (371)", 40]]
+    assert draft(problems(told[0]), evidence)[["metric", "slice", "money_at_stake"]].to_numpy().tolist() == [["room_conversion", "", 900]]
+
+
+@pytest.mark.parametrize(("product", "first"), [("洗脸巾", "stock"), ("面膜", "pitch")])
+def test_a_recorded_reason_comes_before_naming_the_product_that_sold_worse(product, first):
+    found = problems(finding("room_conversion", money=900), finding("click_pay_rate", money=100))
+    evidence = judged(room_conversion_low__one_product="supported", click_pay_low__stock_out="supported")
+    evidence["about"] = evidence["cause"].map({"one_product": product, "stock_out": "洗脸巾"}).fillna("")
+    made = draft(found, evidence)
+    assert len(made) == 2 and made.loc[0, "cause_en"].startswith("A lead product was out of stock" if first == "stock" else "Pitch, price or stock")
+
+
 def test_ids_do_not_depend_on_the_language_and_rows_fit_the_file():
     made = draft(problems(finding("follow_rate")), judged(fans_few__rare_prompts="supported"))
     zh, en = (plan.in_language(made, lang) for lang in ("zh", "en"))
@@ -261,6 +279,7 @@ def test_5w2h_has_seven_rows_and_marks_what_is_proposed(lang):
     made = plan.five_w_two_h(found.iloc[0], evidence, draft(found, evidence), PLAYBOOK, findings.frame(rows), SESSION, registry=REGISTRY, lang=lang)
     assert len(made) == 7 and made["origin"].nunique() == 2 and (made["content"] != "").all()
     assert "10–50" in made["content"][1] and ("300" in made["content"][3])
+    assert made["content"][4] == ("场控负责；主播参与" if lang == "zh" else "answers for it: Floor control; taking part: Host")
 
 
 def test_scorecard_shows_what_is_known_and_how_many_share_it():
