@@ -37,21 +37,37 @@ def next_session(
     lines: pd.DataFrame, checked: pd.DataFrame, earlier: pd.DataFrame, *, rundown: pd.DataFrame, cues: pd.DataFrame, session: pd.Series,
     playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric], lang: str, currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The run of show of the next session: before the start, the six stages in order, after the end.
+    """The run of show of the next session: before the start, the six stages by the time at which they began, after the end.
 
     One row per stage x thing to do (one row "as last time" where there is none): step, timing (of the session under
-    review, from its rundown and log), change, who, verified_by, line (id of the plan line). `lines` is the plan, of
+    review, from its rundown and log), change, who, verified_by, line (id of the plan line). Where nothing changes, who are the people of the stage's team work. `lines` is the plan, of
     which open lines count; `checked` (`verification.verify`) are judged lines of `earlier`: what worked is kept.
     """
     usual = {metric: causes.stage_of(problem) for problem in playbook.values() for metric in problem.metrics}
     to_do = [*_carried(checked, earlier, usual, lang), *_open_lines(lines, usual, registry, lang, currency)]
-    nothing = {"change": text.choose(lang, "照上一场", "As last time"), "who": "", "verified_by": "", "line": ""}
+    nothing = {"change": text.choose(lang, "照上一场", "As last time"), "verified_by": "", "line": ""}
     rows = []
-    for step in STEPS:
-        mine = [row for row in to_do if row["step"] == step] or [nothing] * (step in ON_AIR)
+    for step in (STEPS[0], *_by_time(rundown, cues), STEPS[-1]):
+        mine = [row for row in to_do if row["step"] == step] or [nothing | {"who": _people_of(step, playbook, lang)}] * (step != "before")
         named = {"step": text.label(reference.terms()["run_stage"][step], lang), "timing": timing(step, rundown, cues, session, lang)}
         rows += [{**row, **named} for row in mine]
     return pd.DataFrame(rows, columns=SHOW_COLUMNS).astype("str")
+
+
+def _by_time(rundown: pd.DataFrame, cues: pd.DataFrame) -> list[str]:
+    """The six stages by their first time in the rundown, else in the log; one without a time stays behind the stage before it."""
+    planned, done = rundown.groupby("stage")["starts_at"].min(), {step: cues.loc[cues["kind"].isin(kinds), "at"].min() for step, kinds in LOGGED.items()}
+    begins = pd.Series([planned.get(step, done.get(step, pd.NaT)) for step in ON_AIR], index=list(ON_AIR), dtype="object")
+    seconds = begins.map(lambda at: at.timestamp() if pd.notna(at) else np.nan).astype("float64").ffill()
+    return list(seconds.sort_values(kind="stable", na_position="first").index)
+
+
+def _people_of(step: str, playbook: Mapping[str, reference.Problem], lang: str, most: int = 2) -> str:
+    """Who does a stage's team work: the roles that most of its problems in the playbook name."""
+    own = [problem for problem in playbook.values() if step in problem.stages or problem.stage == step]
+    own = own or [problem for problem in playbook.values() if problem.stages == "all"]
+    count = pd.Series([role for problem in own for role in problem.people], dtype="str").value_counts()
+    return text.choose(lang, "、", ", ").join(_role(role, lang) for role in count.index[:most])
 
 
 def _step_of(stage: str, metric: str, usual: Mapping[str, str]) -> str:

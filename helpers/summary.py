@@ -33,7 +33,7 @@ def make(
     values = _values(session, results, registry)
     return {
         "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
-        "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), results.get("verdicts", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
@@ -127,16 +127,19 @@ def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
 MOST_GOALS = 3
 
 
-def goals(frame: pd.DataFrame, found: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
+def goals(
+    frame: pd.DataFrame, found: pd.DataFrame, verdicts: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str,
+) -> list[dict[str, str]]:
     """The foremost goals, a line each: how much is reached, of the session or of a period still running; the finding that says it.
 
-    Goals of strategy come before those of tactics and execution, which the plan's part lists in full.
+    A missed goal of the session's paid amount says how much of the gap is a goal above the usual, how much a session below it (`verdicts`). Goals of strategy come before those of tactics and execution, which the plan's part lists in full.
     """
     if not {"metric", "target"} <= set(frame.columns):
         return []
     tree = frame["level"] if "level" in frame else pd.Series("", index=frame.index)
     later = tree.map({"tactics": 1, "execution": 2}).fillna(0)
-    told = [_goal(row, lang, registry, currency) | {"id": _proof(found, row["metric"], meeting.goal_slice(row))} for row in frame.assign(_later=later).sort_values("_later", kind="stable").to_dict("records")]
+    usual = _usual_amount(verdicts)
+    told = [_goal(row, usual, lang, registry, currency) | {"id": _proof(found, row["metric"], meeting.goal_slice(row))} for row in frame.assign(_later=later).sort_values("_later", kind="stable").to_dict("records")]
     return told[:MOST_GOALS]
 
 
@@ -146,7 +149,29 @@ def _proof(found: pd.DataFrame, metric: str, slice: str) -> str:
     return own.iloc[0] if len(own) else ""
 
 
-def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
+def _usual_amount(verdicts: pd.DataFrame) -> float:
+    """The paid amount usual for a session of this length; nan without a baseline."""
+    own = verdicts[verdicts["metric"] == "paid_amount"] if {"metric", "baseline"} <= set(verdicts.columns) else pd.DataFrame()
+    if own.empty:
+        return math.nan
+    first = own.iloc[0]
+    return float(first["baseline"]) * (float(first.get("denominator", math.nan)) if first.get("per_hour") in (True, 1) else 1.0)
+
+
+def _gap(row: Mapping[str, Any], usual: float, lang: str, currency: str) -> str:
+    """What a missed goal of the session's paid amount lacks, in two parts: the goal above the usual, the session below it."""
+    target, value = float(row["target"]), float(row.get("value", math.nan))
+    if row.get("scope") != "session" or row["metric"] != "paid_amount" or not math.isfinite(usual) or not value < target:
+        return ""
+    short, high, low, level = (text.money(amount, lang, currency) for amount in (target - value, target - usual, abs(usual - value), usual))
+    if usual <= value:
+        return text.choose(lang, f"；少 {short}，是目标定得高于平时：同样时长平时 {level}，本场还多 {low}", f"; {short} short, as the goal is above the usual: {level} for this length, which the session beat by {low}")
+    if target <= usual:
+        return text.choose(lang, f"；少 {short}，是本场低于平时：同样时长平时 {level}，本就够得着目标", f"; {short} short, as the session is below the usual: {level} for this length would have reached it")
+    return text.choose(lang, f"；少 {short}：其中 {high} 是目标高于平时（同样时长平时 {level}），{low} 是本场低于平时", f"; {short} short: {high} of it as the goal is above the usual ({level} for this length), {low} as the session is below it")
+
+
+def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
     period = row.get("scope") == "period"
     elapsed = row.get("elapsed", math.nan)
     running = period and isinstance(elapsed, float) and elapsed < 1
@@ -156,7 +181,7 @@ def _goal(row: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Me
     verdict = (text.choose(lang, "无法判断", "cannot tell") if not known else text.choose(lang, "达成", "reached") if reached
                else text.choose(lang, "进行中", "running") if running else text.choose(lang, "未达成", "missed"))
     scope = text.choose(lang, *("周期目标", "Goal of the period") if period else ("本场目标", "Goal of this session"))
-    words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency)
+    words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(row, usual, lang, currency)
     return {"scope": scope, "words": words, "verdict": verdict, "style": style}
 
 

@@ -55,8 +55,9 @@ def show(lines, checked=NOTHING, earlier=None, rundown=(), cues=(), lang="zh"):
 def test_the_six_stages_come_in_order_and_actions_stand_in_theirs(lang):
     stage = {name: getattr(TERMS["run_stage"][name], lang) for name in meeting.STEPS}
     made = show([line(stage=stage["closing"]), line(plan_id="P-2", stage=stage["before"]), line(plan_id="P-3", status="dropped"), line(plan_id="P-4", stage="")], lang=lang)
-    assert made["step"].tolist() == [stage[name] for name in ("before", *meeting.ON_AIR)]
-    assert made.set_index("step")["line"].to_dict() == {stage["before"]: "P-2", stage["preheat"]: "", stage["introduction"]: "", stage["follow_prompt"]: "P-4", stage["purchase_prompt"]: "", stage["activity"]: "", stage["closing"]: "P-1"}
+    assert made["step"].tolist() == [stage[name] for name in ("before", *meeting.ON_AIR, "after")]
+    assert (made["who"] != "").all()
+    assert made.set_index("step")["line"].to_dict() == {stage["after"]: "", stage["before"]: "P-2", stage["preheat"]: "", stage["introduction"]: "", stage["follow_prompt"]: "P-4", stage["purchase_prompt"]: "", stage["activity"]: "", stage["closing"]: "P-1"}
     told = made[made["line"] == "P-1"].iloc[0]
     assert told["who"] == getattr(TERMS["role"]["host"], lang) and "1.20%" in told["verified_by"] and "4" in told["verified_by"]
 
@@ -68,6 +69,14 @@ def test_times_are_those_of_the_rundown_and_the_log():
     assert made["引导关注"] == "脚本 20:24 起，2 段，共 7 分钟；实际 3 次，最长间隔 31 分钟"
     assert made["开播预热"] == "脚本 20:00 起" and made["活动穿插"] == ""
     assert show([], rundown=rundown, cues=cues, lang="en").set_index("step")["timing"]["Follow prompts"] == "rundown from 20:24, 2 blocks, 7 minutes in all; done 3 times, at most 31 minutes apart"
+
+
+def test_stages_stand_by_the_time_at_which_they_began():
+    rundown = [{"starts_at": minute(24), "stage": "follow_prompt"}, {"starts_at": minute(19), "stage": "purchase_prompt"}, {"starts_at": minute(11), "stage": "introduction"},
+               {"starts_at": START, "stage": "preheat"}, {"starts_at": minute(110), "stage": "closing"}]
+    made = show([], rundown=rundown, cues=[{"at": minute(40), "kind": "activity"}])
+    assert made["step"].tolist() == ["开播预热", "商品导入", "引导购买", "引导关注", "活动穿插", "直播收尾", "下播后"]
+    assert made.set_index("step").loc["下播后", "who"] == "客服、选品"  # of returns_high and service_weak
 
 
 @pytest.mark.parametrize(("verdict", "begins"), [("effective", "保持："), ("harmful", "停止："), ("not_effective", "换一个做法"), ("cannot_tell", "继续"), ("not_done", None), ("not_comparable", None)])

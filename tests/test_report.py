@@ -401,8 +401,21 @@ def test_findings_are_the_worse_first_then_by_money():
 ])
 def test_goals(row, words):
     frame = pd.DataFrame([{"metric": "paid_amount", "target": 100.0, "value": 90.0, "completion": 0.9, "elapsed": NAN, **row}])
-    (goal,) = summary.goals(frame, pd.DataFrame(), lang="zh", registry=REGISTRY, currency="CNY")
+    (goal,) = summary.goals(frame, pd.DataFrame(), pd.DataFrame(), lang="zh", registry=REGISTRY, currency="CNY")
     assert (goal["verdict"], goal["style"]) == words
+
+
+@pytest.mark.parametrize(("target", "per_hour", "baseline", "said"), [
+    (1000.0, True, 300.0, ["少 ¥400", "¥300 是目标高于平时", "¥700", "¥100 是本场低于平时"]),   # usual 300 x 7/3 hours = 700
+    (1000.0, False, 500.0, ["少 ¥400", "目标定得高于平时", "本场还多 ¥100"]),
+    (1000.0, False, 1200.0, ["少 ¥400", "本场低于平时", "¥1,200"]),
+    (500.0, False, 1200.0, []), (1000.0, False, NAN, []),
+])
+def test_a_missed_goal_says_how_much_of_the_gap_is_the_goal(target, per_hour, baseline, said):
+    frame = pd.DataFrame([{"metric": "paid_amount", "target": target, "value": 600.0, "completion": 600 / target, "elapsed": NAN, "reached": False, "scope": "session"}])
+    verdicts = pd.DataFrame([{"metric": "paid_amount", "baseline": baseline, "per_hour": per_hour, "denominator": 7 / 3}])
+    (goal,) = summary.goals(frame, pd.DataFrame(), verdicts, lang="zh", registry=REGISTRY, currency="CNY")
+    assert all(words in goal["words"] for words in said) and ("少 " in goal["words"]) is bool(said)
 
 
 @LANGS
