@@ -224,11 +224,19 @@ def worse_products(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def event_count(facts: Facts, evidence: reference.Evidence) -> float:
-    """Logged events of the kinds that overlap the session."""
+    """Logged events of the kinds that overlap the session; `nan` where none is, though floor control's log says that it happened."""
     events = facts.tables["events"]
     ends = events["ends_at"].fillna(events["starts_at"])
     during = (events["starts_at"] <= facts.end) & (ends >= facts.start)
-    return float((during & events["kind"].isin(evidence.kind)).sum())
+    logged = float((during & events["kind"].isin(evidence.kind)).sum())
+    return np.nan if not logged and _seen_on_the_floor(facts, evidence) else logged
+
+
+def _seen_on_the_floor(facts: Facts, evidence: reference.Evidence) -> list[str]:
+    """The kinds of event that floor control's log shows: no stock left, a violation."""
+    cues = facts.tables["cues"]
+    shown = {"stock": bool(cues["stock_after"].eq(0).any()), "violation": bool(cues["kind"].eq("violation").any())}
+    return [kind for kind in evidence.kind if shown.get(kind)]
 
 
 def host_sessions(facts: Facts, evidence: reference.Evidence) -> float:
@@ -344,7 +352,7 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     low = evidence.at_least is not None
     bound = evidence.at_least if low else evidence.at_most
     decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
-    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else ("∞" if x > 0 else text.NOTHING) for x in (measured, bound))
+    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else (text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if x > 0 else text.NOTHING) for x in (measured, bound))
     colon = text.choose(lang, "：", ": ")
     sign = "≥" if low else "≤"
     said = text.choose(lang, f"（{sign}{edge} 才算支持）", f" ({sign} {edge} would support it)")
@@ -352,12 +360,37 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
 
 
 def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    """The records that a rule lacks, or that are there without the columns it reads."""
+    """What a rule lacks: records that are not there, or what is not in those that are."""
     needs = [*rule.needs, *([evidence.table] if evidence.table else [])]
-    lacking = [name for name in needs if facts.table(name) is None] or needs
-    tables = reference.tables()
+    lacking, tables = [name for name in needs if facts.table(name) is None], reference.tables()
+    if not lacking:
+        return _not_in_them(evidence, facts, lang)
     names = [text.label(tables[name], lang) if name in tables else text.choose(lang, "拆分结果（04）", "the split (notebook 04)") for name in lacking]
     return text.choose(lang, "、", ", ").join(dict.fromkeys(names))
+
+
+# The column that a rule reads, of the table that may be there without it.
+READS = {
+    "stock_out_minutes": ("cues", "stock_after"), "cue_delay_minutes": ("cues", "planned_at"), "stage_share": ("rundown", "ends_at"), "tier_share": ("products", "tier"),
+    "paid_traffic_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
+}
+
+
+def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    """What the tables that a rule reads do not say: a column without values, too few rows, an event not entered."""
+    tables, terms = reference.tables(), reference.terms()
+    if evidence.rule == "reason_share":
+        known, fewest = int(facts.lines["refunded"].sum()), aftersales.FEWEST_FOR_PARETO
+        return text.choose(lang, f"退款订单只有 {known} 条，满 {fewest} 条才看原因占比", f"only {known} refunded lines; shares of reasons need {fewest}")
+    if evidence.rule == "event_count":
+        kinds = text.choose(lang, "、", ", ").join(text.label(terms["event_kind"][kind], lang) for kind in _seen_on_the_floor(facts, evidence))
+        return text.choose(lang, f"事件表没有登记，场控记录里却有：{kinds}", f"not entered in the event log, though the floor-control log has it: {kinds}")
+    if evidence.rule == "unexplained_share":
+        return text.choose(lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log")
+    table, column = ("aftersales" if evidence.table is None else evidence.table, "first_reply_at") if evidence.rule == "first_reply_minutes" else READS.get(evidence.rule, ("", ""))
+    if not table:
+        return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
+    return text.choose(lang, f"{text.label(tables[table], lang)}里的「{text.label(tables[table].columns[column], lang)}」", f"{text.label(tables[table].columns[column], lang)} in {text.label(tables[table], lang)}")
 
 
 def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> float:

@@ -7,6 +7,7 @@ Sources: 电商直播销售流程规范 (the six stages), 直播复盘与售后�
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ CARRIED = {  # what becomes of an action that was judged, by verdict
 LEVELS = ("strategy", "tactics", "execution")
 SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
-    "level", "name_zh", "name_en", "parent", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "reached", "owner_role",
+    "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "reached", "owner_role", "slice",
 ]
 POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 
@@ -112,6 +113,16 @@ def verified_by(row: Mapping[str, object], metric: reference.Metric, lang: str, 
     return about + (text.choose(lang, f"（{'，'.join(known)}）", f" ({', '.join(known)})") if known else "")
 
 
+def plan_table(lines: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str) -> pd.DataFrame:
+    """The plan as the page shows it: one row per line: action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, plan_id."""
+    def said(row: Mapping[str, Any]) -> str:
+        least = text.percent(row["least_effect"], 0)
+        aim = text.choose(lang, f"；至少改善 {least}", f"; at least {least} better") if np.isfinite(row["least_effect"]) else ""
+        return verified_by(row, registry[row["metric"]], lang, currency) + aim if row["metric"] in registry else ""
+    columns = ["action", "cause", "owner_role", "verified_by", "money_at_stake", "plan_id"]
+    return lines.assign(verified_by=pd.Series([said(row) for row in lines.to_dict("records")], index=lines.index, dtype="str"))[columns]
+
+
 def timing(step: str, rundown: pd.DataFrame, cues: pd.DataFrame, session: pd.Series, lang: str) -> str:
     """When a stage took place in the session under review: planned in its rundown, done by the log; empty where neither says."""
     planned = rundown[rundown["stage"] == step].sort_values("starts_at")
@@ -137,20 +148,29 @@ def _done(log: pd.DataFrame, session: pd.Series, lang: str) -> str:
 # ----------------------------------------------------------------------------------------------------------- checklists
 
 
-def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame) -> pd.DataFrame:
-    """What to check in each of the six content stages, pre-filled: one row per stage x problem of the playbook.
+def _first_stage(problem: reference.Problem) -> str:
+    return ON_AIR[0] if problem.stages == "all" else min(problem.stages, key=ON_AIR.index)
 
-    Columns: stage, problem, zh, en, check_state (found, suspected, not_seen, by_hand where no metric of the problem could
+
+def _stages_said(problem: reference.Problem, lang: str) -> str:
+    terms = reference.terms()["stage"]
+    return text.choose(lang, "各环节", "All stages") if problem.stages == "all" else text.choose(lang, "、", ", ").join(text.label(terms[stage], lang) for stage in problem.stages)
+
+
+def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame) -> pd.DataFrame:
+    """What to check in the six content stages, pre-filled: one row per problem of the playbook, at the first of its stages.
+
+    Columns: stage, stages_zh, stages_en (all of them, in words), problem, zh, en, check_state (found, suspected, not_seen, by_hand where no metric of the problem could
     be compared), work_zh, work_en (team work to check), people (roles, comma-separated).
     """
     certainty = dict(zip(found["problem"], found["certainty"], strict=True))
     compared = set(verdicts.loc[verdicts["verdict"] != "not_comparable", "metric"]) if len(verdicts) else set()
     rows = [
-        {"stage": stage, "problem": name, "zh": problem.zh, "en": problem.en, "check_state": certainty.get(name) or ("not_seen" if compared & set(problem.metrics) else "by_hand"),
+        {"stage": stage, "stages_zh": _stages_said(problem, "zh"), "stages_en": _stages_said(problem, "en"), "problem": name, "zh": problem.zh, "en": problem.en, "check_state": certainty.get(name) or ("not_seen" if compared & set(problem.metrics) else "by_hand"),
          "work_zh": problem.work.zh, "work_en": problem.work.en, "people": ",".join(problem.people)}
-        for stage in ON_AIR for name, problem in playbook.items() if problem.stages == "all" or stage in problem.stages
+        for stage in ON_AIR for name, problem in playbook.items() if stage == _first_stage(problem)
     ]
-    return pd.DataFrame(rows, columns=["stage", "problem", "zh", "en", "check_state", "work_zh", "work_en", "people"])
+    return pd.DataFrame(rows, columns=["stage", "stages_zh", "stages_en", "problem", "zh", "en", "check_state", "work_zh", "work_en", "people"])
 
 
 def role_checklist(roles: Mapping[str, reference.RoleCard], facts: causes.Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
@@ -217,6 +237,8 @@ def goal_tree(goals: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> 
     ordered: list[dict[str, object]] = []
     for row in sorted(rows, key=lambda row: (LEVELS.index(row["level"]), row["scope"] == "session")):
         above = [place for place, one in enumerate(ordered) if row["parent"] and row["parent"] in (one["name_zh"], one["name_en"], one["metric"])]
+        if above:
+            row |= {f"parent_{lang}": ordered[above[0]][f"name_{lang}"] for lang in ("zh", "en")}
         below = next((place for place in range(above[0] + 1, len(ordered)) if LEVELS.index(ordered[place]["level"]) < LEVELS.index(row["level"])), len(ordered)) if above else len(ordered)
         ordered.insert(below, row)
     return pd.DataFrame(ordered, columns=TREE_COLUMNS)
@@ -226,12 +248,13 @@ def _tree_row(goal: Mapping[str, object], registry: Mapping[str, reference.Metri
     name = str(goal["metric"])
     metric, behaviour = registry.get(name), reference.terms()["cue_kind"].get(name)
     given = {key: goal[key] if isinstance(goal.get(key), str) else "" for key in compare.GOAL_PLACE}
-    own = {lang: given["name"] or (text.label(metric, lang) if metric else text.label(behaviour, lang) + text.choose(lang, "（每小时）", " (per hour)") if behaviour else name) for lang in ("zh", "en")}
+    usual = {lang: text.label(metric, lang) if metric else text.label(behaviour, lang) + text.choose(lang, "（每小时）", " (per hour)") if behaviour else "" for lang in ("zh", "en")}
+    own = {"zh": given["name"] or usual["zh"] or name, "en": (given["name"] if given["name"].isascii() else "") or usual["en"] or given["name"] or name}
     less = metric is not None and metric.bigger_is_better is False
     done = (goal["target"] / goal["value"] if goal["value"] else np.nan) if less else goal["completion"]
     return {
         **{key: goal[key] for key in ("scope", "metric", "target", "value", "elapsed", "reached")}, "name_zh": own["zh"], "name_en": own["en"], "completion": done,
-        "level": given["level"] or _level(name, registry), "parent": given["parent"], "goal_phase": given["phase"], "owner_role": given["owner_role"],
+        "slice": goal_slice(goal), "level": given["level"] or _level(name, registry), "parent": given["parent"], "parent_zh": given["parent"], "parent_en": given["parent"], "goal_phase": given["phase"], "owner_role": given["owner_role"],
         "goal_kind": given["kind"] or (GOAL_KINDS.get(metric.group, "") if metric else ""), "unit": metric.unit if metric else "score",
     }
 
@@ -244,8 +267,18 @@ def goal_words(goal: Mapping[str, object], *, lang: str, registry: Mapping[str, 
     target, value = (text.value(goal.get(end, np.nan), unit, lang, currency=currency) for end in ("target", "value"))
     done, elapsed = text.percent(goal.get("completion", np.nan), 0), goal.get("elapsed", np.nan)
     running = goal.get("scope") == "period" and isinstance(elapsed, float) and elapsed < 1
-    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") if running else ""
+    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") + _pace(goal, metric, lang) if running else ""
     return text.choose(lang, f"{named} {target}，实际 {value}，完成 {done}{passed}", f"{named} {target}, actual {value}, {done} done{passed}")
+
+
+def _pace(goal: Mapping[str, object], metric: reference.Metric | None, lang: str) -> str:
+    """How far a total that grows over its period is behind or ahead of the time passed; empty for rates, which do not grow."""
+    if metric is None or metric.denominator is not None or pd.isna(goal.get("completion", np.nan)):
+        return ""
+    points = round(100 * float(goal["completion"])) - round(100 * float(goal["elapsed"]))
+    if points == 0:
+        return text.choose(lang, "，与进度持平", ", on pace")
+    return text.choose(lang, f"，{'领先' if points > 0 else '落后'} {abs(points)} 个百分点", f", {abs(points)} points {'ahead' if points > 0 else 'behind'}")
 
 
 def goal_findings(goals: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str, notebook: str) -> pd.DataFrame:
@@ -278,14 +311,17 @@ def goal_slice(goal: Mapping[str, object]) -> str:
 def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     """How far each level of the goals is reached: one row per level that has goals.
 
-    Columns: level, goals, measured (with a value), reached, completion (mean over the measured ones, each capped at 1).
+    Columns: level, goals, measured (with a value), reached, running (not reached, the period not over). Completions are
+    not averaged: goals of a session, of a running period and of different metrics have no mean that says anything.
     """
     rows = []
     for level in LEVELS:
         mine = tree[tree["level"] == level]
         known = mine.dropna(subset=["completion"])
-        rows.append({"level": level, "goals": len(mine), "measured": len(known), "reached": int(known["reached"].eq(True).sum()), "completion": known["completion"].astype(float).clip(upper=1).mean()})
-    made = pd.DataFrame(rows, columns=["level", "goals", "measured", "reached", "completion"])
+        reached = known["reached"].eq(True)
+        running = ~reached & known["scope"].eq("period") & known["elapsed"].astype(float).lt(1)
+        rows.append({"level": level, "goals": len(mine), "measured": len(known), "reached": int(reached.sum()), "running": int(running.sum())})
+    made = pd.DataFrame(rows, columns=["level", "goals", "measured", "reached", "running"])
     return made[made["goals"] > 0].reset_index(drop=True)
 
 
@@ -318,8 +354,8 @@ def _goals_said(levels: pd.DataFrame) -> Said:
         return "没有登记目标：下一场先定目标，再谈达成。", "No goal was entered: set one before the next session."
     terms = reference.terms()["goal_level"]
     parts = {lang: text.choose(lang, "；", "; ").join(
-        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项，达成 {row.reached} 项，平均完成 {text.percent(row.completion, 0)}",
-                    f"{terms[row.level].en.lower()} {row.goals} goals, {row.reached} reached, {text.percent(row.completion, 0)} done on average") for row in levels.itertuples()) for lang in ("zh", "en")}
+        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项，达成 {row.reached} 项，周期未完 {row.running} 项",
+                    f"{terms[row.level].en.lower()} {row.goals} goals, {row.reached} reached, {row.running} with the period still running") for row in levels.itertuples()) for lang in ("zh", "en")}
     return f"目标完成：{parts['zh']}。", f"Goals: {parts['en']}."
 
 

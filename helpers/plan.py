@@ -6,6 +6,7 @@ where and how much come from evidence; who, why and how are proposals and marked
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -25,6 +26,8 @@ PROBLEM_COLUMNS = [
     "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
     "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
 ]
+OF_PRODUCTS = ("click", "conversion", "sales")  # dimensions in which a product has figures of its own
+NO_STANDING = pd.DataFrame({"dimension": [], "slice": [], "metric": [], "verdict": []}, dtype="str")
 NO_FINDINGS = findings.frame([])
 NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
 BOTH = ("problem", "stage", "evidence", "cause", "action")
@@ -147,8 +150,35 @@ def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
     return text.choose(lang, "；", "; ").join(found.loc[found["problem"].isin(matched.split(",")), lang])
 
 
+def _products_meant(note: str, names: Iterable[str]) -> set[str]:
+    """The products that a note names: those whose name's last letters before a space or number stand in it, the longest match."""
+    hits: dict[str, int] = {}
+    for name in names:
+        head = re.split(r"[\s\d（(]", name)[0].casefold()
+        fewest = 4 if head.isascii() else 2
+        hits[name] = next((size for size in range(len(head), fewest - 1, -1) if head[-size:] in note.casefold()), 0)
+    longest = max(hits.values(), default=0)
+    return {name for name, size in hits.items() if size == longest and size}
+
+
+def _product_verdict(meant: set[str], standing: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """What the products' own figures say: (verdict, evidence by language)."""
+    own = standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)] if len(standing) else pd.DataFrame({"verdict": []})
+    verdict = next((said for told, said in (("worse", "borne_out"), ("better", "not_borne_out"), ("cannot_tell", "cannot_tell")) if own["verdict"].eq(told).any()), "not_measurable")
+    shown = own if verdict != "borne_out" else own[own["verdict"] == "worse"]
+    return verdict, {lang: text.choose(lang, "；", "; ").join(_product_figure(row, lang) for _, row in shown.head(2).iterrows()) for lang in ("zh", "en")}
+
+
+def _product_figure(row: pd.Series, lang: str) -> str:
+    metric = reference.metrics()[row["metric"]]
+    value, usual = (text.value(row[name], metric.unit, lang, decimals=metric.decimals) for name in ("value", "baseline"))
+    name, label = text.plain(row["slice"], 30), text.label(metric, lang)
+    return text.choose(lang, f"「{name}」{label} {value}，平时 {usual}", f"{name}: {label} {value}, usually {usual}")
+
+
 def check_notes(
-    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame,
+    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame, *,
+    products: Iterable[str] = (), standing: pd.DataFrame = NO_STANDING,
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
@@ -156,7 +186,8 @@ def check_notes(
     A note that names a cause of the playbook by its words is checked by that cause's evidence (`judged`, the causes of
     all problems): supported is borne_out, not_supported not_borne_out. Any other by the metrics of its dimension and
     stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better,
-    cannot_tell, or not_measurable where none could be compared.
+    cannot_tell, or not_measurable where none could be compared. A note on clicks or sales that names one of `products`
+    is checked by that product's own `standing` (notebook 04), unless the cause that it names was found of that product.
     """
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []
@@ -164,10 +195,15 @@ def check_notes(
         meant = [name for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)]
         cause = _cause_meant(note.problem, judged, playbook, [name for name, problem in playbook.items() if problem.dimension == note.dimension])
         verdict, matched = _note_verdict(meant, found, said, playbook)
-        if cause is not None and cause["verdict"] != "not_measurable":
+        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) for lang in ("zh", "en")}
+        own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
+        about = _about(cause["about"]) if cause is not None else set()
+        if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
             verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
+        elif own:
+            (verdict, told), matched = _product_verdict(own, standing), ""
         row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
-        rows.append({**row, **{f"evidence_{lang}": cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) for lang in ("zh", "en")}})
+        rows.append({**row, **{f"evidence_{lang}": words for lang, words in told.items()}})
     return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])
 
 
@@ -326,6 +362,17 @@ def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[st
         if said in FAILED:
             made[f"action_{lang}"] = other if other != row[f"action_{lang}"] else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
     return made
+
+
+def merged(found: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) -> pd.DataFrame:
+    """Problems that have no plan line of their own, as another problem's line acts on the same cause: zh, en, lines (ids)."""
+    rows = []
+    for _, problem in found[~found["zh"].isin(drafted["problem_zh"])].iterrows():
+        shared = judged.loc[(judged["problem"] == problem["problem"]) & (judged["verdict"] == "supported"), "cause"]
+        ids = {planfile.plan_id(session, other, cause) for session in drafted["session_id"].unique() for other in found["problem"] for cause in shared}
+        lines = [name for name in drafted["plan_id"] if name in ids]
+        rows += [{"zh": problem["zh"], "en": problem["en"], "lines": ", ".join(lines)}] if lines else []
+    return pd.DataFrame(rows, columns=["zh", "en", "lines"])
 
 
 def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:

@@ -607,7 +607,8 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
 
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
     yet, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
-    with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction.
+    with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction; all
+    four are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing.
     rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and
     where fewer than two kinds have as many.
     """
@@ -619,7 +620,9 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     counted = ["done", "judged", *COUNTED, "running", "not_done"]
     made = pd.DataFrame(rows, columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
     made = made.astype(dict.fromkeys(counted, "int64") | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64"))
-    enough = made["lower"].where(made["judged"] >= FEWEST_RANKED).groupby(made["record_by"])
+    few = made["judged"] < FEWEST_RANKED
+    made = made.assign(**{name: made[name].mask(few) for name in ("share", "lower", "upper", "median_effect")})
+    enough = made["lower"].groupby(made["record_by"])
     rank = enough.rank(ascending=False, method="min").where(enough.transform("count") > 1)  # one kind alone is no ranking
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
     return made.assign(rank=rank, place=made["record_by"].map(order)).sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable").drop(columns="place").reset_index(drop=True)

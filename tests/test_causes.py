@@ -80,6 +80,8 @@ WAIT = [{"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(wait
     ("formula_share", facts({"formula_split": STEPS}), {"step": "viewers"}, 0.9),
     ("formula_share", facts({"formula_split": STEPS}), {"step": "click_pay_rate"}, 0.0),
     ("formula_share", facts({"formula_split": STEPS}), {"step": "product_click_rate"}, np.nan),
+    ("event_count", facts(events=[{"starts_at": minute(-600), "kind": "outage"}], cues=STOCK), {"kind": "stock"}, np.nan),   # the floor saw it, nobody entered it
+    ("event_count", facts(events=[{"starts_at": minute(-600), "kind": "outage"}], cues=STOCK), {"kind": "outage"}, 0),
     ("event_count", facts(events=[{"starts_at": minute(-600), "ends_at": minute(5), "kind": "outage"}, {"starts_at": minute(-600), "kind": "outage"}]), {"kind": "outage"}, 1),
     ("first_reply_minutes", facts(service=WAIT), {"table": "service"}, 2),
     ("first_reply_minutes", facts(), {"table": "service"}, np.nan),
@@ -223,3 +225,22 @@ def test_no_event_stands_for_two_causes_of_a_problem():
 def test_facts_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         facts().as_of = START
+
+
+@pytest.mark.parametrize(("found", "made", "said"), [
+    (evidence("event_count", 1, kind="stock"), facts(events=[{"starts_at": minute(-600), "kind": "outage"}], cues=STOCK), ("事件表没有登记", "库存")),
+    (evidence("late_shipping_share", 0.05), facts(orders=[{"order_id": "1", "paid_at": START}]), ("订单明细里的「承诺发货时间」",)),
+    (evidence("reason_share", 0.2, reason="quality"), facts(orders=[{"order_id": "1", "paid_at": START}], aftersales=[{"case_id": "1", "order_id": "1", "asked_at": minute(9)}]), ("退款订单只有", "满 30 条")),
+    (evidence("first_reply_minutes", 60, table="aftersales"), facts(aftersales=[{"case_id": "1", "order_id": "1", "asked_at": minute(9)}]), ("售后单里的「首次响应时间」",)),
+    (evidence("stock_out_minutes", 10), facts(), ("场控记录",)),
+])
+def test_what_is_missing_is_named_and_no_table_that_is_there(found, made, said):
+    weighed = causes.weigh(found, made, reference.rules()[found.rule])
+    assert weighed["verdict"] == "not_measurable" and all(words in weighed["missing_zh"] for words in said)
+    assert weighed["missing_zh"] not in {"订单明细", "订单明细、售后单", "售后单", "事件"} and not [letter for letter in weighed["missing_en"] if "\u4e00" <= letter <= "\u9fff"]
+
+
+@pytest.mark.parametrize("rule", causes.READS)
+def test_a_rule_reads_a_column_that_there_is(rule):
+    table, column = causes.READS[rule]
+    assert column in reference.tables()[table].columns and rule in causes.MEASURES

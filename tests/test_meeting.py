@@ -94,10 +94,12 @@ def test_each_stage_is_checked_and_pre_filled_where_the_data_speak():
     found = pd.DataFrame({"problem": ["fans_few", "traffic_low"], "certainty": ["found", "suspected"]})
     verdicts = pd.DataFrame({"metric": ["avg_watch_seconds", "ad_roi"], "verdict": ["cannot_tell", "not_comparable"]})
     made = meeting.stage_checklist(found, PLAYBOOK, verdicts)
-    assert list(dict.fromkeys(made["stage"])) == list(meeting.ON_AIR)
+    assert made["problem"].is_unique and set(made["problem"]) == set(PLAYBOOK)  # each once
+    assert list(dict.fromkeys(made["stage"])) == [stage for stage in meeting.ON_AIR if stage in set(made["stage"])]
     state = made.drop_duplicates("problem").set_index("problem")["check_state"]
     assert state[["fans_few", "traffic_low", "watch_short", "ads_inefficient"]].tolist() == ["found", "suspected", "not_seen", "by_hand"]
-    assert set(made.loc[made["stage"] == "closing", "problem"]) == {name for name, problem in PLAYBOOK.items() if problem.stages == "all"}
+    assert {name for name, problem in PLAYBOOK.items() if problem.stages == "all"} == set(made.loc[made["stages_zh"] == "各环节", "problem"]) <= set(made.loc[made["stage"] == "preheat", "problem"])
+    assert made.set_index("problem").loc["pay_low", ["stage", "stages_en"]].tolist() == ["purchase_prompt", "Purchase prompts"]
 
 
 def role_facts(**rows):
@@ -142,7 +144,9 @@ def test_the_tree_of_goals_goes_from_strategy_to_execution_and_says_how_far_each
     assert tree["goal_kind"].tolist()[0] == "sales" and tree["owner_role"].tolist()[2] == "host"
     levels = meeting.goal_levels(tree).set_index("level")
     assert levels["goals"].to_dict() == {"strategy": 1, "tactics": 2, "execution": 1} and levels["measured"].tolist() == [1, 1, 1]
-    assert levels["reached"].tolist() == [0, 1, 0] and levels["completion"].tolist() == pytest.approx([0.5, 1.0, 0.75])
+    assert levels["reached"].tolist() == [0, 1, 0] and levels["running"].tolist() == [1, 0, 1]
+    assert tree["name_en"].tolist()[1:3] == [REGISTRY["room_conversion"].en, "Follow prompt (per hour)"] and tree["name_zh"].tolist()[1] == "进房成交率"
+    assert tree["parent_en"].tolist()[:3] == ["", REGISTRY["paid_amount"].en, REGISTRY["room_conversion"].en]
 
 
 def test_where_less_is_better_completion_is_target_over_value():
@@ -154,7 +158,20 @@ def test_each_goal_is_a_finding_that_ranks_with_no_verdict():
     goals = goals_completed()
     made = meeting.goal_findings(goals, registry=REGISTRY, currency="CNY", notebook="06_plan")
     assert len(made) == len(goals) and made["id"].is_unique and set(made["verdict"]) == {"not_comparable"}
-    assert "¥6,000" in made.loc[1, "sentence_zh"] and "50%" in made.loc[1, "sentence_en"] and "引导关注（每小时） 4.00，实际 3.00" in made.loc[0, "sentence_zh"]
+    assert "¥6,000" in made.loc[1, "sentence_zh"] and "50%" in made.loc[1, "sentence_en"] and made.loc[1, "sentence_zh"].endswith("周期已过 50%，与进度持平。") and "与进度" not in made.loc[0, "sentence_zh"] and "引导关注（每小时） 4.00，实际 3.00" in made.loc[0, "sentence_zh"]
+
+
+def test_a_total_of_a_running_period_says_how_far_it_is_behind():
+    goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43, "elapsed": 0.48, "reached": False}
+    assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith("周期已过 48%，落后 5 个百分点")
+    assert meeting.goal_words({**goal, "completion": 0.5}, lang="en", registry=REGISTRY, currency="CNY").endswith("2 points ahead")
+    assert "个百分点" not in meeting.goal_words({**goal, "metric": "room_conversion"}, lang="zh", registry=REGISTRY, currency="CNY")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
+    made = meeting.plan_table(planfile.frame([line(), line(plan_id="H-1", metric="")]), registry=REGISTRY, lang=lang, currency="CNY")
+    assert "1.20%" in made.loc[0, "verified_by"] and "10" in made.loc[0, "verified_by"] and made.loc[1, "verified_by"] == "" and made["plan_id"].tolist() == ["P-1", "H-1"]
 
 
 # ------------------------------------------------------------------------------------------------- the three-way review

@@ -165,6 +165,22 @@ def test_notes_are_set_against_the_data(row, verdict):
     assert plan.check_notes(notes(row), found, PLAYBOOK, said, evidence)["verdict"].tolist() == [verdict]
 
 
+OWN = pd.DataFrame({"dimension": "product_id", "slice": ["焕亮精华液 30ml", "加厚棉柔洗脸巾 6包"], "metric": "item_click_pay_rate", "value": [0.05, 0.04], "baseline": [0.05, 0.09], "verdict": ["cannot_tell", "worse"]})
+
+
+@pytest.mark.parametrize(("written", "verdict", "evidence"), [
+    ("精华液的卖点没讲透", "cannot_tell", "「焕亮精华液 30ml」"), ("洗脸巾卖点没讲透", "borne_out", "「加厚棉柔洗脸巾 6包」"), ("面膜卖点没讲透", "not_measurable", ""),
+    ("洗脸巾中途断货", "borne_out", "量到 40"), ("精华液中途断货", "cannot_tell", "「焕亮精华液 30ml」"),   # the stock-out found was of the towels
+    ("卖点没讲透", "borne_out", ""),                                                                          # names no product: by the session's figure
+])
+def test_a_note_that_names_a_product_is_set_against_that_product(written, verdict, evidence):
+    found, told = problems(finding("room_conversion")), judged(pay_low__stock_out="supported")
+    told["about"] = told["cause"].map({"stock_out": "加厚棉柔洗脸巾 6包"}).fillna("")
+    names = [*OWN["slice"], "补水面膜 5片"]
+    made = plan.check_notes(notes(note("conversion", written)), found, PLAYBOOK, pd.DataFrame(), told, products=names, standing=OWN).iloc[0]
+    assert made["verdict"] == verdict and evidence in made["evidence_zh"] and bool(made["evidence_en"]) >= bool(evidence)
+
+
 def test_a_problem_says_who_noted_it():
     written = notes(note("fans", "没人点关注", role="floor_control"), note("conversion", "洗脸巾断货了", role="service"))
     found = problems(finding("follow_rate"), finding("click_pay_rate"), notes=written)
@@ -260,6 +276,14 @@ def test_a_recorded_reason_comes_before_naming_the_product_that_sold_worse(produ
     evidence["about"] = evidence["cause"].map({"one_product": product, "stock_out": "洗脸巾"}).fillna("")
     made = draft(found, evidence)
     assert len(made) == 2 and made.loc[0, "cause_en"].startswith("A lead product was out of stock" if first == "stock" else "Pitch, price or stock")
+
+
+def test_a_problem_whose_cause_is_acted_on_already_names_that_line():
+    found = problems(finding("room_conversion", money=900), finding("exposure_view_rate", money=100), finding("follow_rate"))
+    evidence = judged(room_conversion_low__one_source="supported", traffic_imprecise__one_source="supported")
+    made = draft(found, evidence)
+    together = plan.merged(found, evidence, made)
+    assert together["en"].tolist() == [PLAYBOOK["traffic_imprecise"].en] and together["lines"].tolist() == [made.loc[0, "plan_id"]]
 
 
 def test_ids_do_not_depend_on_the_language_and_rows_fit_the_file():
