@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -289,6 +290,8 @@ def _span(low: float, high: float, unit: str, decimals: int | None, lang: str, c
 
 def _words(value: object, name: str, lang: str, registry: Mapping[str, reference.Metric]) -> Cell:
     """A text as it is read: a metric's or a code's name; verdicts and lights with a sign and a colour of their own."""
+    if isinstance(value, (bool, np.bool_)):
+        return Cell(text.choose(lang, *("是", "yes") if value else ("否", "no")))
     if isinstance(value, (list, tuple, set)):
         value = text.choose(lang, "、", ", ").join(map(str, value))
     if isinstance(value, str) and not value:

@@ -39,7 +39,7 @@ TREE_WORDS = {
     "units": {"amount": "+money", "share": "percent"},
 }
 SUM_WORDS = {
-    "labels": {**MIX_WORDS["labels"], "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分相反", "Whole against its parts")},
+    "labels": {**MIX_WORDS["labels"], "of": ("比率", "Rate"), "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分相反", "Whole against its parts")},
     "units": {"mix_effect": "+points", "rate_effect": "+points", "n": "count", "rate_before": "percent", "rate_after": "percent"},
 }
 DIMENSION_COLUMNS = ["dimension_zh", "dimension_en", "label_zh", "label_en", "share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
