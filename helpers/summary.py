@@ -188,11 +188,12 @@ def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str
 def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3) -> list[dict[str, str]]:
     """The findings that matter most: the worse first, then by the money at stake; only where something was found.
 
-    One of each source or product: what else is said of it is mostly the same money.
+    One of each source or product: what else is said of it is mostly the same money. The one that sums up others is said
+    where the money went (`why`).
     """
     if frame.empty:
         return []
-    told = frame[frame["verdict"].isin(["worse", "better"])]
+    told = frame[frame["verdict"].isin(["worse", "better"]) & (frame["slice"] != plan.JUDGEMENT)]
     ranked = told.assign(_first=told["verdict"].map(SEVERITY), _money=-told["money_at_stake"].abs())
     ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last")
     about = ranked["slice"].fillna("").map(findings.slice_key)

@@ -385,8 +385,8 @@ def test_cards_say_value_change_range_and_verdict():
 
 
 def test_the_first_screen_names_a_source_or_product_once():
-    several = pd.DataFrame({"id": ["a", "b", "c", "d"], "verdict": "worse", "money_at_stake": [9.0, 8.0, 7.0, 6.0], "p_adjusted": 0.01,
-                            "slice": ["霜 (77)", "膜 (77)", "", ""], "sentence_zh": "差", "sentence_en": "worse"})
+    several = pd.DataFrame({"id": ["a", "b", "e", "c", "d"], "verdict": "worse", "money_at_stake": [9.0, 8.0, 7.5, 7.0, 6.0], "p_adjusted": 0.01,
+                            "slice": ["霜 (77)", "膜 (77)", "diagnosis", "", ""], "sentence_zh": "差", "sentence_en": "worse"})
     assert [one["id"] for one in summary.top_findings(several, lang="zh", currency="CNY")] == ["a", "c", "d"]
 
 
