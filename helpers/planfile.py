@@ -25,6 +25,7 @@ from helpers import reference, text
 
 NUMBERS = ("baseline", "least_effect", "sessions", "money_at_stake")
 EDITED = ("owner_role", "status", "note", "due_session", "effort")
+WRITTEN = ("problem", "stage", "evidence", "cause", "action")  # what the review says; a line by hand says it itself
 FIXED = ("metric", "slice", "baseline", "least_effect", "sessions")  # what an action is judged by, fixed beforehand
 ASIDE = ["file", "row", "column", "found", "expected_zh", "expected_en"]
 HANDED_OUT = "as handed out"  # the hidden sheet that says what a cell held before somebody edited it
@@ -199,6 +200,9 @@ def _parsed(file: str, table: list[list[str]], starts: pd.Series) -> _Sheet:
         raise PlanFileError(f"{file}: empty, expected a header and one row per action")
     names = _header(file, table[0])
     made = _Sheet({}, set(), [])
+    for place, (name, header) in enumerate(zip(names, table[0], strict=False)):
+        if not name and any(cells[place].strip() for cells in table[1:] if place < len(cells)):
+            made.aside.append(_aside(file, 1, header.strip(), header.strip(), "表里原有的列名；这一列没有读入", "a header of the plan; this column was not read"))
     for number, cells in enumerate(table[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -320,8 +324,12 @@ def _both_changed(
 
 
 def _rewritten(file: str, book: Mapping[str, object], before: Mapping[str, object]) -> list[dict[str, object]]:
-    """A note for each figure that an action will be judged by and that was changed afterwards: the change is not taken."""
-    return [
+    """A note for each cell that was changed and is not taken: figures that an action is judged by, and words of the review."""
+    words = [
+        _aside(file, book["line"], column, book[column], "这一格由复盘写出；要改写请写进备注", "what the review wrote: put your own words into the note")
+        for column in WRITTEN if column in book and column in before and book[column] != before[column]
+    ]
+    return words + [
         _aside(file, book["line"], column, book[column], f"{before[column]}（验证标准事先定好，不改）", f"{before[column]} (what is fixed beforehand stays)")
         for column in FIXED
         if column in book and column in before and book[column] != before[column] and not pd.isna(book[column])
@@ -474,6 +482,8 @@ def write(plan: pd.DataFrame, folder: Path, session_id: str, *, lang: str, sheet
 def take_over(written: Path, plans: Path, *, since: float) -> None:
     """Move plan files that a run wrote beside its page into the workspace's plans.
 
+    A file there that held something that could not be taken (`load`) is kept as it was, under plans/kept.
+
     Raises `PlanFileError` where one of them was saved there after `since` (seconds of the epoch): an edit made while the
     review ran would be lost.
     """
@@ -482,8 +492,14 @@ def take_over(written: Path, plans: Path, *, since: float) -> None:
         target = plans / path.name
         if target.exists() and target.stat().st_mtime > since:
             raise PlanFileError(f"{target}: saved while the review ran; run it again so that the edit is read")
+    doubtful = {name for name in {path.stem for path in found} if len(load(plans, name).aside)}
     for path in found:
-        _replace(plans / path.name, path.read_bytes())
+        target = plans / path.name
+        if path.stem in doubtful and target.exists():
+            (plans / "kept").mkdir(exist_ok=True)
+            saved = dt.datetime.fromtimestamp(target.stat().st_mtime).strftime("%Y%m%d-%H%M%S")
+            _replace(plans / "kept" / f"{path.stem} {saved}{path.suffix}", target.read_bytes())
+        _replace(target, path.read_bytes())
         path.unlink()
     if written.is_dir():
         written.rmdir()

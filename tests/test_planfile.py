@@ -319,6 +319,27 @@ def test_a_plan_written_by_a_run_takes_its_place_when_the_page_is_published(tmp_
     assert len(planfile.load(tmp_path / "plans", "s1").rows) == 1
 
 
+def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
+    handed_out(tmp_path / "plans")
+    path = tmp_path / "plans" / "s1.xlsx"
+    book = openpyxl.load_workbook(path)
+    sheet = book.worksheets[0]
+    places = {cell.value: cell.column for cell in sheet[1]}
+    sheet.cell(2, places[planfile.LABELS["action"][0]], "换个说法")
+    sheet.cell(1, sheet.max_column + 1, "会议结论")
+    sheet.cell(2, sheet.max_column, "下周再议")
+    book.save(path)
+    aside = planfile.load(tmp_path / "plans", "s1").aside.set_index("column")
+    assert aside.loc["action", "found"] == "换个说法" and "备注" in aside.loc["action", "expected_zh"]
+    assert aside.loc["会议结论", "row"] == 1 and "没有读入" in aside.loc["会议结论", "expected_zh"]
+    edited = path.read_bytes()
+    handed_out(tmp_path / "work")
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60)
+    kept = [one for one in (tmp_path / "plans" / "kept").iterdir() if one.suffix == ".xlsx"]
+    assert len(kept) == 1 and kept[0].read_bytes() == edited and path.read_bytes() != edited
+    assert planfile.load(tmp_path / "plans", "s1").aside.empty
+
+
 def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
     began = time.time()
     edited = handed_out(tmp_path / "plans")
