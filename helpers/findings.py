@@ -12,6 +12,8 @@ COLUMNS = {
     "verdict": "str", "money_at_stake": "float64", "minute_from": "float64", "minute_to": "float64",
     "sentence_zh": "str", "sentence_en": "str",
 }
+JUDGEMENT = "diagnosis"  # slice of the finding that sums up others
+WHOLE = ("", "formula", JUDGEMENT)  # slices of findings that speak of the whole session
 VERDICTS = ("better", "worse", "cannot_tell", "not_comparable")
 
 

@@ -130,9 +130,8 @@ def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
     made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=tags).preprocess(kept, {})
-    leads = [AHEAD in cell.metadata.get("tags", []) for cell in made.cells]
-    first, *others = [cell for cell, lead in zip(made.cells, leads, strict=True) if not lead] or [[]]
-    made.cells = [first, *(cell for cell, lead in zip(made.cells, leads, strict=True) if lead), *others] if any(leads) else made.cells
+    title, rest = made.cells[:1], made.cells[1:]
+    made.cells = [*title, *sorted(rest, key=lambda cell: AHEAD not in cell.metadata.get("tags", []))]
     return made
 
 

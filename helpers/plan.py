@@ -15,8 +15,6 @@ import pandas as pd
 from helpers import causes, compare, findings, planfile, reference, stats, text, verification
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
-JUDGEMENT = "diagnosis"  # slice of the finding that sums up others
-WHOLE = ("", "formula", JUDGEMENT)  # slices of findings that speak of the whole session
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
@@ -97,14 +95,14 @@ def problems(
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
     What hangs on the same people (one numerator) is carried by the first problem alone where the other is only suspected.
     """
-    worse = found[(found["verdict"] == "worse") & (found["slice"] != JUDGEMENT)]
+    worse = found[(found["verdict"] == "worse") & (found["slice"] != findings.JUDGEMENT)]
     alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
     certain, rows = worse[alone], []
     named = {_problem_of(metric, playbook) for metric in certain["metric"]}
     hinted = suspected[np.array([_problem_of(metric, playbook) not in named for metric in suspected["metric"]], dtype=bool)].head(MOST_SUSPECTED)
     bad = pd.concat([certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True)
     for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
-        ordered = group.assign(whole=group["slice"].fillna("").isin(WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
+        ordered = group.assign(whole=group["slice"].fillna("").isin(findings.WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
         lead, problem = ordered.iloc[0], playbook.get(name)
         metric = registry.get(lead["metric"])
         notes_here = _notes_on(problem, notes) if problem else notes.head(0)
@@ -113,7 +111,7 @@ def problems(
             **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
             "zh": (problem.zh if problem else worse["zh"]) + SUSPECTED["zh"] * (lead["certainty"] == "suspected"),
             "en": (problem.en if problem else worse["en"]) + SUSPECTED["en"] * (lead["certainty"] == "suspected"),
-            "dimension": problem.dimension if problem else lead["dimension"], "slice": "" if lead["slice"] in WHOLE or not isinstance(lead["slice"], str) else lead["slice"],
+            "dimension": problem.dimension if problem else lead["dimension"], "slice": "" if lead["slice"] in findings.WHOLE or not isinstance(lead["slice"], str) else lead["slice"],
             "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
             "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
@@ -400,7 +398,7 @@ def _where(problem: pd.Series, entry: reference.Problem | None, found: pd.DataFr
     """Content stages, and the slices (sources, products) that findings of the problem or its dimension name."""
     stages = "" if entry is None or entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
     own = found[found["id"].isin(problem["findings"].split(",")) | (found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse"))]
-    slices = [text.plain(findings.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in WHOLE][:3]
+    slices = [text.plain(findings.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in findings.WHOLE][:3]
     parts = [stages or text.choose(lang, "全部环节", "all stages"), text.choose(lang, "、", ", ").join(slices)]
     return text.choose(lang, "；", "; ").join(filter(None, parts))
 

@@ -193,11 +193,11 @@ def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
     """
     if frame.empty:
         return []
-    told = frame[frame["verdict"].isin(["worse", "better"]) & (frame["slice"] != plan.JUDGEMENT)]
+    told = frame[frame["verdict"].isin(["worse", "better"]) & (frame["slice"] != findings.JUDGEMENT)]
     ranked = told.assign(_first=told["verdict"].map(SEVERITY), _money=-told["money_at_stake"].abs())
     ranked = ranked.sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last")
     about = ranked["slice"].fillna("").map(findings.slice_key)
-    ranked = ranked[about.eq("") | about.isin(plan.WHOLE) | ~about.duplicated()].head(most)
+    ranked = ranked[about.eq("") | about.isin(findings.WHOLE) | ~about.duplicated()].head(most)
     return [
         {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 300), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
          "verdict": _term("verdict", row["verdict"], lang), "money": _unsaid(_stake(row["money_at_stake"], lang, currency), row[f"sentence_{lang}"])}

@@ -9,7 +9,6 @@ a half hour), slices that no plan touched are its controls: what moved all of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -327,10 +326,8 @@ def _slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for people who paid: a
     minute record has no other.
     """
-    passed = minutes["at"] - minutes["session_id"].map(sessions.set_index("session_id")["started_at"])
-    begin = (passed.dt.total_seconds() // 60 // dimensions.SLOT_MINUTES * dimensions.SLOT_MINUTES).clip(lower=0)
+    named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(dimensions.slot_name, na_action="ignore")
     numbers = [name for name in minutes.columns if pd.api.types.is_numeric_dtype(minutes[name])]
-    named = pd.Series([f"{at:03.0f}-{at + dimensions.SLOT_MINUTES:03.0f}" for at in begin.dropna()], index=begin.dropna().index, dtype="str")
     grouped = minutes.assign(slot=named).groupby(["session_id", "slot"])
     sums = grouped[numbers].sum(min_count=1)[grouped.size() >= FEWEST_BLOCK_MINUTES].reset_index()
     return sums.assign(viewers=sums["entered"], views=sums["entered"], pay_users=sums["orders"])
@@ -709,8 +706,8 @@ def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: 
 
 def _slice_words(slice: str, lang: str) -> str:
     """A slice as people call it; a half hour 030-060 by its minutes."""
-    if re.fullmatch(r"\d{3}-\d{3}", slice):
-        begin, end = map(int, slice.split("-"))
+    if minutes := dimensions.slot_minutes(slice):
+        begin, end = minutes
         return text.choose(lang, f"第 {begin}–{end} 分钟", f"minutes {begin}–{end}")
     return text.plain(slice, 30)
 

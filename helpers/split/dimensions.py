@@ -14,16 +14,27 @@ from helpers.split.slices import mix_and_rate, reversal
 SLOT_MINUTES = 30
 
 
-def _elapsed(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    started = minutes["session_id"].map(sessions.set_index("session_id")["started_at"])
-    return minutes.assign(elapsed=(minutes["at"] - started).dt.total_seconds() // 60).dropna(subset=["elapsed"])
+def half_hours(at: pd.Series, session_id: pd.Series, sessions: pd.DataFrame) -> pd.Series:
+    """In which half hour of its session each moment lies, as the minute at which that begins (what is earlier: 0); missing where
+    the session's start is unknown."""
+    passed = at - session_id.map(sessions.set_index("session_id")["started_at"])
+    return (passed.dt.total_seconds() // (60 * SLOT_MINUTES) * SLOT_MINUTES).clip(lower=0)
+
+
+def slot_name(begin: float) -> str:
+    """What the half hour that begins at a minute is called: 000-030."""
+    return f"{begin:03.0f}-{begin + SLOT_MINUTES:03.0f}"
+
+
+def slot_minutes(name: str) -> tuple[int, int] | None:
+    """The minutes at which a half hour of this name begins and ends; None for any other name."""
+    found = re.fullmatch(r"(\d{3})-(\d{3})", name)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Half hours since each session's start: session_id, slice (as 000-030), weight (clicks by minute), value (orders)."""
-    rows = _elapsed(minutes, sessions)
-    start = (rows["elapsed"] // SLOT_MINUTES * SLOT_MINUTES).clip(lower=0).astype(int)
-    named = rows.assign(slice=[f"{at:03d}-{at + SLOT_MINUTES:03d}" for at in start])
+    named = minutes.assign(slice=half_hours(minutes["at"], minutes["session_id"], sessions).map(slot_name, na_action="ignore"))
     return named.groupby(["session_id", "slice"], as_index=False).agg(weight=("product_click_users", "sum"), value=("orders", "sum"))
 
 
@@ -77,8 +88,8 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
     """`by_dimension` in words: dimension_zh, dimension_en, label_zh, label_en beside its columns."""
     terms = reference.terms()
     def term(value: str, place: int) -> str:
-        if re.fullmatch(r"\d{3}-\d{3}", value):  # a time slot
-            return "{}–{}{}".format(*map(int, value.split("-")), (" 分钟", " min")[place])
+        if slot := slot_minutes(value):
+            return f"{slot[0]}–{slot[1]}{(' 分钟', ' min')[place]}"
         for words in terms.values():
             if value in words:
                 return getattr(words[value], ("zh", "en")[place])

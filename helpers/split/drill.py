@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from helpers import stats, text
-from helpers.split.formula import LEAST_NET
+from helpers.split.dimensions import SLOT_MINUTES, half_hours
+from helpers.split.formula import LEAST_NET, bars
 from helpers.split.margins import fallen, step_of
 from helpers.split.slices import mix_and_rate, reversal
 
@@ -92,10 +93,9 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
         if branches.empty or amount == 0:
             stop = "data"
             break
-        size = branches["amount"].abs()
-        kept = branches[size >= least_share * abs(change)]
-        kept = kept.loc[kept["amount"].abs().sort_values(ascending=False, kind="stable").index[:SHOWN if place > 1 else None]]
-        kept = kept if place > 1 else kept.sort_index()
+        kept = branches[branches["amount"].abs() >= least_share * abs(change)]
+        if place > 1:  # the steps of the formula stand in their order, all of them
+            kept = kept.sort_values("amount", key=lambda amounts: -amounts.abs(), kind="stable").head(SHOWN)
         if kept.empty:
             stop = "small"
             break
@@ -103,11 +103,12 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, dep
         rows += [(node, parent, place, row.label_zh, row.label_en, row.amount, "part", row.p_value <= LEVEL) for node, row in zip(nodes, kept.itertuples(), strict=False)]
         rest = amount - kept["amount"].sum()
         rows.append((nodes[-1], parent, place, "其他", "rest", rest, "rest", False))
-        sure = kept["p_value"].le(LEVEL) & (kept["amount"] * np.sign(change) > 0)
+        toward = kept["amount"] * np.sign(change)
+        sure = kept["p_value"].le(LEVEL) & (toward > 0)
         if not sure.any():
             stop = "evidence"
             break
-        lead = int(np.nanargmax((kept["amount"] * np.sign(change)).where(sure).to_numpy()))
+        lead = int(np.nanargmax(toward.where(sure).to_numpy()))
         parent, amount, path = nodes[lead], float(kept["amount"].iloc[lead]), [*path, kept["key"].iloc[lead]]
     made = pd.DataFrame(rows, columns=[name for name in NODE if name not in ("share", "stop")])
     # Where the first level mostly cancels, a share of what is left says nothing.
@@ -138,11 +139,15 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
     return " → ".join(told) + (f"。{why}，停在这里。" if lang == "zh" else f". It stops here: {why}.")
 
 
+def _in_order(tree: pd.DataFrame) -> pd.DataFrame:
+    """The nodes as one reads them: each followed by what lies below it."""
+    return tree.sort_values("node", key=lambda nodes: nodes.map(lambda node: [int(part) for part in node.split(".")]))
+
+
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The tree as it is read, children under their parent: label (indented), amount, share, evidence; a rest of nothing is not shown."""
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
-    order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
-    rows, yes = tree.iloc[order], text.choose(lang, "有", "yes")
+    rows, yes = _in_order(tree), text.choose(lang, "有", "yes")
     # Cells of a table have their white space folded, so the depth is drawn.
     label = ["│ " * (depth - 1) + ("├ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
     return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy(), "evidence": [yes if sure else None for sure in rows["sure"]]})
@@ -150,15 +155,9 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
 
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
     """The tree's leaves as a waterfall from the baseline to this session: label, amount, kind (start, step, end)."""
-    order = sorted(range(len(tree)), key=lambda place: [int(part) for part in tree["node"].iloc[place].split(".")])
-    rows = tree.iloc[order]
+    rows = _in_order(tree)
     leaves = rows[~rows["node"].isin(rows["parent"]) & (rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0))]
-    label = [text.plain(own, 24) for own in leaves[f"label_{lang}"]]
-    ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
-    made = pd.DataFrame([(ends[0], before, "start"), *zip(label, leaves["amount"], ["step"] * len(leaves), strict=True), (ends[1], after, "end")],
-                        columns=["label", "amount", "kind"])
-    assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
-    return made
+    return bars([text.plain(own, 24) for own in leaves[f"label_{lang}"]], leaves["amount"], before, after, lang)
 
 
 # How the steps of a session are called in the tables of its sources and products.
@@ -220,7 +219,6 @@ def session_levels(
 
 FEW_SOLD = 5            # fewer expected orders are not divided further
 SINCE = (0, 5, 10, 20)  # minutes since the explanation of the product began
-HALF_HOUR = 30
 
 
 def sold_lines(orders: pd.DataFrame, cues: pd.DataFrame, rundown: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -231,8 +229,7 @@ def sold_lines(orders: pd.DataFrame, cues: pd.DataFrame, rundown: pd.DataFrame, 
     since the session began.
     """
     paid = orders[orders["paid_at"].notna() & orders["session_id"].notna()].sort_values("created_at", kind="stable")
-    minutes = (paid["created_at"] - paid["session_id"].map(sessions.set_index("session_id")["started_at"])).dt.total_seconds() / 60
-    slot = (minutes // HALF_HOUR * HALF_HOUR).clip(lower=0)
+    slot = half_hours(paid["created_at"], paid["session_id"], sessions)
     log = cues.loc[cues["kind"] == "explain_start", ["session_id", "product_id", "at"]].rename(columns={"at": "starts_at"})
     plan = rundown.loc[~rundown["session_id"].isin(log["session_id"]), ["session_id", "product_id", "starts_at"]]
     starts = pd.concat([part for part in (log, plan) if len(part)] or [plan]).dropna().sort_values("starts_at", kind="stable")
@@ -296,7 +293,7 @@ def _branches(dimension: str, keys: pd.Series, names: Names) -> pd.DataFrame:
 
 def _label(dimension: str, key: str, names: Names) -> tuple[str, str]:
     if dimension == "slot":
-        return f"开播后 {key}–{int(key) + HALF_HOUR} 分钟", f"minutes {key}–{int(key) + HALF_HOUR} of the session"
+        return f"开播后 {key}–{int(key) + SLOT_MINUTES} 分钟", f"minutes {key}–{int(key) + SLOT_MINUTES} of the session"
     if dimension != "moment":
         return names.get(key, key), names.get(key, key)
     if key == "before":

@@ -243,10 +243,13 @@ def sampling(before: pd.Series, after: pd.Series, columns: Sequence[str], *, tim
 
 def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str) -> pd.DataFrame:
     """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
-    before, after = before[columns[-1]], after[columns[-1]]
+    return bars(steps[f"label_{lang}"], steps["contribution"], before[columns[-1]], after[columns[-1]], lang)
+
+
+def bars(labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str) -> pd.DataFrame:
+    """Steps between a baseline and this session as the rows of a waterfall: label, amount, kind (start, step, end)."""
     ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
-    rows = [(ends[0], before, "start"), *zip(steps[f"label_{lang}"], steps["contribution"], ["step"] * len(steps), strict=True),
-            (ends[1], after, "end")]
+    rows = [(ends[0], before, "start"), *zip(labels, amounts, ["step"] * len(amounts), strict=True), (ends[1], after, "end")]
     made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
     assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
     return made

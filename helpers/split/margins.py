@@ -141,20 +141,19 @@ def step_of(
     return Step(made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance)
 
 
-def _likeliest(counts: Floats, expected: Floats, most: int) -> tuple[Floats, Floats]:
-    """For each row of counts the best log likelihood ratio of up to `most` slices having fallen, and the slices' order.
+def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
+    """The up to `most` slices whose having fallen is likeliest (log likelihood ratio), as places, the furthest fallen first.
 
     Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted prefixes are enough.
     """
-    total = counts.sum(axis=-1, keepdims=True)
+    total = counts.sum()
     share = expected / expected.sum() * total
-    order = np.argsort(counts / share, axis=-1)
-    inside = np.take_along_axis(counts, order, -1).cumsum(-1)[..., :most]
-    hoped = np.take_along_axis(np.broadcast_to(share, counts.shape), order, -1).cumsum(-1)[..., :most]
+    order = np.argsort(counts / share)
+    inside, hoped = (values[order].cumsum()[:most] for values in (counts, share))
     rest, rest_hoped = total - inside, total - hoped
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(rest > 0, rest * np.log(rest / rest_hoped), 0.0)
-    return np.where(inside < hoped, ratio, 0.0), order
+    return order[: int(np.where(inside < hoped, ratio, 0.0).argmax()) + 1]
 
 
 def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
@@ -183,13 +182,11 @@ def fallen(step: Step) -> Fallen:
     trials, expected, seen = (rows[name].to_numpy(float) for name in ("trials", "expected", "successes"))
     most = max(1, len(rows) // SINGLE)
     spread = np.sqrt(step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float))
-    score, order = _likeliest(seen[None], expected, most)
     rng = np.random.default_rng(SEED)
     noise = np.exp(rng.standard_normal((DRAWS, len(rows))) * spread - spread**2 / 2)
     drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(float)
-    best, chance = int(score[0].argmax()), _evidence(drawn, expected, most)
-    p_value = (1 + (chance >= _evidence(seen[None], expected, most)).sum()) / (DRAWS + 1)
-    return Fallen(rows["slice"].iloc[order[0][: best + 1]].tolist(), float(p_value))
+    as_clear = _evidence(drawn, expected, most) >= _evidence(seen[None], expected, most)
+    return Fallen(rows["slice"].iloc[_best_set(seen, expected, most)].tolist(), float((1 + as_clear.sum()) / (DRAWS + 1)))
 
 
 def _one_sided(value: float, past: pd.Series) -> float:

@@ -234,7 +234,7 @@ def standing_findings(
 def diagnosis_finding(diagnosis: Diagnosis) -> dict[str, object]:
     """The answer of `diagnose_session` as one finding about the whole session."""
     return findings.make(
-        notebook=NOTEBOOK, dimension="conversion", metric="room_conversion", slice="diagnosis",
+        notebook=NOTEBOOK, dimension="conversion", metric="room_conversion", slice=findings.JUDGEMENT,
         verdict="cannot_tell" if diagnosis.cause == "cannot_tell" else "worse", sentence_zh=diagnosis.zh, sentence_en=diagnosis.en)
 
 
@@ -275,17 +275,15 @@ def argument(
     the `tree` of `drill` begins with, `finer` is the same change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
     of `compare.basis`.
     """
-    said = {"change": ground(before, after, columns, basis, currency)}
+    start, end = float(before[columns[-1]]), float(after[columns[-1]])
+    said, amounts = {"change": ground(before, after, columns, basis, currency)}, {"change": {"baseline": start, "value": end}}
     if len(steps):
-        change = float(after[columns[-1]] - before[columns[-1]])
-        said = {"change": _change(before[columns[-1]], after[columns[-1]], currency), "step": _main_step(steps, finer, change, currency),
+        amounts["step"] = {"value": float(_lead(steps, end - start)["contribution"])}
+        said = {"change": _change(start, end, currency), "step": _main_step(steps, finer, end - start, currency),
                 "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
     said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
     made = pd.DataFrame(rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"])
-    amounts = {"change": {"baseline": float(before[columns[-1]]), "value": float(after[columns[-1]])}}
-    if len(steps):
-        amounts["step"] = {"value": float(_lead(steps, change)["contribution"])}
     return made.join(pd.DataFrame([amounts.get(part, {}) for part in made["part"]], columns=["baseline", "value"], dtype="float64"))
 
 
