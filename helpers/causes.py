@@ -7,7 +7,7 @@ this proves a cause: it says what the records speak for.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -361,12 +361,16 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
 
 def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """What a rule lacks: records that are not there, or what is not in those that are."""
-    needs = [*rule.needs, *([evidence.table] if evidence.table else [])]
-    lacking, tables = [name for name in needs if facts.table(name) is None], reference.tables()
+    lacking, tables = _lacking([*rule.needs, *([evidence.table] if evidence.table else [])], facts), reference.tables()
     if not lacking:
         return _not_in_them(evidence, facts, lang)
     names = [text.label(tables[name], lang) if name in tables else text.choose(lang, "拆分结果（04）", "the split (notebook 04)") for name in lacking]
     return text.choose(lang, "、", ", ").join(dict.fromkeys(names))
+
+
+def _lacking(needs: Iterable[str], facts: Facts) -> list[str]:
+    """The tables of those needed that are not there; there are always sessions."""
+    return [name for name in needs if name != "sessions" and facts.table(name) is None]
 
 
 # The column that a rule reads, of the table that may be there without it.
@@ -387,6 +391,8 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         return text.choose(lang, f"事件表没有登记，场控记录里却有：{kinds}", f"not entered in the event log, though the floor-control log has it: {kinds}")
     if evidence.rule == "unexplained_share":
         return text.choose(lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log")
+    if evidence.rule == "host_sessions" and isinstance(facts.session["host"], str):
+        return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
     table, column = ("aftersales" if evidence.table is None else evidence.table, "first_reply_at") if evidence.rule == "first_reply_minutes" else READS.get(evidence.rule, ("", ""))
     if not table:
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
@@ -395,7 +401,7 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
 
 def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> float:
     """The number that a rule measures; `nan` where a table it needs is absent or says nothing about it."""
-    if any(facts.table(name) is None for name in rule.needs if name != "sessions"):
+    if _lacking(rule.needs, facts):
         return np.nan
     return float(MEASURES[evidence.rule](facts, evidence))
 

@@ -288,23 +288,21 @@ def goal_findings(goals: pd.DataFrame, *, registry: Mapping[str, reference.Metri
     """
     scope = reference.terms()["scope"]
     rows = []
-    for goal in goals.drop_duplicates(GOAL_KEY).to_dict("records"):
+    told = goals.assign(slice=[goal_slice(goal) for goal in goals.to_dict("records")]).drop_duplicates(["metric", "slice"])
+    for goal in told.to_dict("records"):
         said = {lang: text.label(scope[goal["scope"]], lang) + text.choose(lang, "目标：", ": goal ") + goal_words(goal, lang=lang, registry=registry, currency=currency) + text.choose(lang, "。", ".") for lang in ("zh", "en")}
         group = registry[goal["metric"]].group if goal["metric"] in registry else "sales"
         rows.append(findings.make(
-            notebook=notebook, dimension=group, metric=goal["metric"], slice=goal_slice(goal), value=goal["value"], baseline=goal["target"], verdict="not_comparable",
+            notebook=notebook, dimension=group, metric=goal["metric"], slice=goal["slice"], value=goal["value"], baseline=goal["target"], verdict="not_comparable",
             sentence_zh=said["zh"], sentence_en=said["en"],
         ))
     return findings.frame(rows)
 
 
-GOAL_KEY = ["scope", "period_from", "metric", "level", "owner_role"]
-
-
 def goal_slice(goal: Mapping[str, object]) -> str:
     """What tells a goal from others of its metric, as the slice of its finding."""
-    since = goal.get("period_from")
-    parts = [goal["scope"], f"{since:%Y%m%d}" if isinstance(since, pd.Timestamp) and not pd.isna(since) else "", goal.get("level"), goal.get("owner_role")]
+    days = [f"{day:%Y%m%d}" for day in (goal.get("period_from"), goal.get("period_to")) if isinstance(day, pd.Timestamp) and not pd.isna(day)]
+    parts = [goal["scope"], "-".join(days), goal.get("level"), goal.get("owner_role")]
     return "goal=" + "|".join(part for part in parts if isinstance(part, str) and part)
 
 

@@ -318,9 +318,9 @@ def draft(
     general action stands with the cause still to be found (a suspected problem: no action, unless all are such). An action about a source or product is verified by
     that one's own worse finding among `told`, and carries its money; an amount stands on its first line only. What only says which product
     sold worse comes last where a record says why. `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
-    says how it was judged (`checked`, `verification.verify`); one that did not work or did harm is replaced.
+    says how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not work or did harm is replaced.
     """
-    tried = dict(zip(checked["action"], checked["verdict"], strict=True)) if len(checked) else {}
+    tried = _tried(checked)
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     known = found[found["problem"].isin(list(playbook))]
     chosen, rows = _chosen_causes(known, _with_waits(judged, playbook)), []
@@ -347,6 +347,12 @@ def draft(
     return _each_amount_once(made.sort_values("waits", kind="stable", ignore_index=True).drop(columns="waits"))
 
 
+def _tried(checked: pd.DataFrame) -> dict[str, str]:
+    """What was said last of each action, newest plan first in `checked`; that it was not done only where nothing else was said."""
+    order = checked.iloc[::-1].sort_values("verdict", key=lambda said: said.ne("not_done"), kind="stable") if len(checked) else checked
+    return dict(zip(order.get("action", []), order.get("verdict", []), strict=True))
+
+
 def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]) -> dict[str, object]:
     """A drafted line that knows whether its action was tried before, and is another one where that failed."""
     said = tried.get(str(row["action_zh"]), tried.get(str(row["action_en"]), ""))
@@ -358,7 +364,7 @@ def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[st
         made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
         other = text.label(entry.action, lang)
         if said in FAILED:
-            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
+            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] and tried.get(other) not in FAILED else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
     return made
 
 

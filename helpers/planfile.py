@@ -364,7 +364,11 @@ def together(*readings: Reading) -> Reading:
 
 def touched(plan: pd.DataFrame) -> pd.DataFrame:
     """The lines that somebody edited: with a note, a due session or a status other than open."""
-    return plan[plan["note"].ne("") | plan["due_session"].ne("") | plan["status"].ne("open")].reset_index(drop=True)
+    return plan[_is_touched(plan)].reset_index(drop=True)
+
+
+def _is_touched(plan: pd.DataFrame) -> pd.Series:
+    return plan["note"].ne("") | plan["due_session"].ne("") | plan["status"].ne("open")
 
 
 def _first_on(due: str, starts: pd.Series) -> str:
@@ -376,11 +380,6 @@ def _first_on(due: str, starts: pd.Series) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- merging
-
-
-def _stays(row: pd.Series) -> bool:
-    """Whether an old row is the team's own or has been touched, and so stays though no run makes it any more."""
-    return not row["plan_id"].startswith("P-") or row["status"] != "open" or bool(row["note"])
 
 
 def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
@@ -397,12 +396,12 @@ def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     """New plan rows with the team's edits of the old ones: one row per action, new rows first.
 
     Of a row in both, the columns `EDITED` are the old one's where it has a value. An old row that the run no longer
-    makes stays where the team gave it a status or a note, or wrote it themselves.
+    makes stays where the team edited it (`touched`) or wrote it themselves.
     """
     known = old.set_index("plan_id", drop=False)
     generated = set(new["plan_id"])
-    stays = [row.to_dict() for _, row in old.iterrows() if row["plan_id"] not in generated and _stays(row)]
-    return frame([*(_with_edits(row, known) for _, row in new.iterrows()), *stays])
+    stays = old[~old["plan_id"].isin(generated) & (_is_touched(old) | ~old["plan_id"].str.startswith("P-"))]
+    return frame([*(_with_edits(row, known) for _, row in new.iterrows()), *stays.to_dict("records")])
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -479,10 +478,11 @@ def write(plan: pd.DataFrame, folder: Path, session_id: str, *, lang: str, sheet
     return write_xlsx(plan, folder / f"{session_id}.xlsx", lang=lang, sheets=sheets, first=first)
 
 
-def take_over(written: Path, plans: Path, *, since: float) -> None:
+def take_over(written: Path, plans: Path, *, since: float, sessions: pd.DataFrame | None = None) -> None:
     """Move plan files that a run wrote beside its page into the workspace's plans.
 
-    A file there that held something that could not be taken (`load`) is kept as it was, under plans/kept.
+    A file there that held something that could not be taken (`load`, with the `sessions` known) is kept as it was, under
+    plans/kept.
 
     Raises `PlanFileError` where one of them was saved there after `since` (seconds of the epoch): an edit made while the
     review ran would be lost.
@@ -492,7 +492,7 @@ def take_over(written: Path, plans: Path, *, since: float) -> None:
         target = plans / path.name
         if target.exists() and target.stat().st_mtime > since:
             raise PlanFileError(f"{target}: saved while the review ran; run it again so that the edit is read")
-    doubtful = {name for name in {path.stem for path in found} if len(load(plans, name).aside)}
+    doubtful = {name for name in {path.stem for path in found} if len(load(plans, name, sessions).aside)}
     for path in found:
         target = plans / path.name
         if path.stem in doubtful and target.exists():

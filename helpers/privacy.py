@@ -34,8 +34,8 @@ _ENDS = re.compile(r"[，。；;、|\"\n{}\[\]]")
 _BEFORE = 48  # characters before a house number in which its road, district and place stand
 _STREET = re.compile(r"\b(?:Jl\.?|Jalan) ?[A-Z][\w .']{2,40}?,? ?No\.? ?\d+|\bRT[ .]?\d{1,3} ?/ ?RW[ .]?\d{1,3}\b")
 
-_LIKELY = re.compile(r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄村里区园寓苑厦场]|Jl|Jalan|RW")
-_IN_IDS = r"[@＠路街村园寓苑厦场]|Jl|Jalan|RW"
+LIKELY = re.compile(r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄同村里区园寓苑厦场]|Jl|Jalan|RW")  # nothing else is looked at
+_IN_IDS = r"[@＠路街同村园寓苑厦场]|Jl|Jalan|RW"
 NOT_HASHED = "id that is not hashed"
 
 
@@ -96,7 +96,7 @@ def _place(before: str, *, with_door: bool) -> int | None:
 
 def find(words: str) -> list[Hit]:
     """Personal data in one text: kind (phone number, identity card number, e-mail address, postal address) and place."""
-    if not _LIKELY.search(words):
+    if not LIKELY.search(words):
         return []
     plain = words.translate(_WIDE)
     formed = (
@@ -131,7 +131,7 @@ def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.
         hit = cells[~cells.str.fullmatch("[0-9a-f]{16}")].map(lambda words: NOT_HASHED)
     else:
         different = cells if is_id else cells.drop_duplicates()  # ids hardly repeat
-        likely = different[different.str.contains(_IN_IDS if is_id else _LIKELY.pattern, regex=True)].unique()
+        likely = different[different.str.contains(_IN_IDS if is_id else LIKELY.pattern, regex=True)].unique()
         kinds = {words: kind for words in likely if (kind := _first_kind(words, is_id=is_id))}
         hit = cells[cells.isin(list(kinds))].map(kinds) if kinds else cells.iloc[:0]
     return pd.DataFrame({"row": hit.index, "column": name, "kind": hit.to_numpy()}, dtype="object")

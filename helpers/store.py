@@ -435,7 +435,7 @@ def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd
     """Ledger rows of files with the bytes of another: they count no row, as the other's are counted."""
     for copy, original in copies.items():
         mine = files[files["file"] == original]
-        counts = {name: 0.0 for name in ("rows_in", "rows_kept", "rows_totals", "rows_aside")}
+        counts = dict.fromkeys([*sources.COUNTS, "rows_mended"], 0.0)
         yield mine.assign(file=copy, **counts, unmapped=None, problem=f"{copy}: the same bytes as {original}; read once").astype(mine.dtypes)
 
 
@@ -586,8 +586,8 @@ class Review:
 
     def exports(self) -> pd.DataFrame:
         """This session as each raw file gives it: one row per file, oldest export first."""
-        paths = sorted((self.workspace.clean / "readings").glob("*/sessions.parquet"))
-        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in paths]
+        merged = (self.workspace.clean / "readings" / name / "sessions.parquet" for name in _state(self.workspace).get("content", []))
+        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in merged if path.exists()]
         every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
         return every.sort_values("as_of", na_position="first", ignore_index=True)
 

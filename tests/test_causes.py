@@ -116,6 +116,13 @@ def test_a_host_is_new_only_where_the_account_is_older():
     assert np.isnan(causes.measure(rule, facts(earlier=past.head(8)), reference.rules()["host_sessions"]))
 
 
+@pytest.mark.parametrize(("host", "says"), [("阿宁", "可比的历史场次不够"), (None, "主播")])
+def test_a_short_history_is_no_missing_record(host, says):
+    made = dataclasses.replace(facts(), session=pd.Series({**SESSION, "host": host}))
+    rule = reference.Evidence(rule="host_sessions", at_most=5)
+    assert says in causes.weigh(rule, made, reference.rules()["host_sessions"])["missing_zh"]
+
+
 def test_every_rule_has_a_measure_and_every_measure_a_rule():
     assert set(reference.rules()) == set(causes.MEASURES)
 

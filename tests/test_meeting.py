@@ -161,6 +161,13 @@ def test_each_goal_is_a_finding_that_ranks_with_no_verdict():
     assert "¥6,000" in made.loc[1, "sentence_zh"] and "50%" in made.loc[1, "sentence_en"] and made.loc[1, "sentence_zh"].endswith("周期已过 50%，与进度持平。") and "与进度" not in made.loc[0, "sentence_zh"] and "引导关注（每小时） 4.00，实际 3.00" in made.loc[0, "sentence_zh"]
 
 
+def test_goals_of_a_month_and_of_its_quarter_are_two():
+    day = [pd.Timestamp(text, tz="Asia/Shanghai") for text in ("2026-10-01", "2026-10-31", "2026-12-31")]
+    goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43, "elapsed": 0.48, "reached": False, "period_from": day[0]}
+    made = meeting.goal_findings(pd.DataFrame([{**goal, "period_to": day[1]}, {**goal, "period_to": day[2], "target": 300.0}]), registry=REGISTRY, currency="CNY", notebook="06_plan")
+    assert made["baseline"].tolist() == [100.0, 300.0] and made["id"].is_unique
+
+
 def test_a_total_of_a_running_period_says_how_far_it_is_behind():
     goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43, "elapsed": 0.48, "reached": False}
     assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith("周期已过 48%，落后 5 个百分点")

@@ -11,7 +11,7 @@ import pytest
 from made_files import export, headers_of, named, table, whole_session, workbook
 from test_sources import ORDER, doudian
 
-from helpers import reference, store
+from helpers import demo, reference, store
 from helpers.sources import mend
 
 GOOD = {**ORDER, "子订单编号": "\t6917926768823643001"}
@@ -100,6 +100,20 @@ def test_the_next_workbook_may_replace_the_last_one(shop):
     before = (workspace.clean / "aside.xlsx").read_bytes()
     store.ingest(workspace, force=True)
     assert (workspace.clean / "aside.xlsx").read_bytes() == before
+
+
+def test_a_mended_file_stands_once_among_the_exports_and_its_copy_counts_nothing(tmp_path):
+    (tmp_path / "raw").mkdir()
+    session = {"主播昵称": "小店", "主播抖音号": "shop1", "直播开始时间": "2026/11/10 20:00:00", "直播结束时间": "2026/11/10 23:00:00", "直播间观看人数": "100"}
+    rows = named(demo.cells.layout("compass_list"), session, {**session, "直播开始时间": "2026/11/31 20:00:00", "直播结束时间": "2026/11/11 23:00:00"})
+    workbook(tmp_path / "raw" / "list.xlsx", 直播间列表=rows)
+    workspace = opened(tmp_path)
+    mended(workspace, "修正.xlsx", (3, "直播开始时间", "2026/11/11 20:00:00"))
+    shutil.copy(workspace.raw / "list.xlsx", workspace.raw / "另存为.xlsx")
+    workspace = opened(tmp_path)
+    assert counts(workspace, "list.xlsx")[3] == 1 and counts(workspace, "另存为.xlsx") == [0, 0, 0, 0]
+    good = store.read(workspace, "sessions")["session_id"].min()
+    assert store.open_review(good, data_dir=str(tmp_path), reports_dir=str(tmp_path / "reports"), notebook="x").exports()["source_file"].tolist() == ["list.xlsx"]
 
 
 def test_a_workbook_put_back_untouched_changes_nothing(shop):

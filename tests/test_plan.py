@@ -210,6 +210,16 @@ def test_an_action_that_was_tried_says_so_and_one_that_failed_is_another_one(ver
     assert reference.terms()["plan_verdict"][verdict].zh in again.loc[0, "evidence_zh"] and again.loc[0, "plan_id"] == first.loc[0, "plan_id"]
 
 
+def test_the_newest_verdict_on_an_action_counts_and_a_replacement_that_failed_is_not_offered():
+    found, evidence = problems(finding("follow_rate")), judged(fans_few__rare_prompts="supported")
+    first, general = draft(found, evidence).loc[0, "action_zh"], draft(found, judged()).loc[0, "action_zh"]
+    newest_first = pd.DataFrame({"action": [first] * 3, "verdict": ["not_done", "effective", "harmful"]})
+    assert draft(found, evidence, newest_first).loc[0, "action_zh"] == first
+    both_failed = pd.DataFrame({"action": [first, general], "verdict": ["harmful", "not_effective"]})
+    assert draft(found, evidence, both_failed).loc[0, "action_zh"] not in (first, general)
+    assert draft(found, evidence, both_failed.head(1)).loc[0, "action_zh"] == general
+
+
 def test_a_general_action_that_failed_is_left_to_the_owner():
     found = problems(finding("follow_rate"))
     general = draft(found, judged())

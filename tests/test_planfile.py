@@ -152,6 +152,11 @@ def test_rows_that_no_run_makes_any_more_stay_only_where_somebody_cared():
     assert planfile.merge(plan({}), old)["plan_id"].tolist() == ["P-1", "P-noted", "P-done", "H-own"]
 
 
+def test_every_line_that_counts_as_edited_stays():
+    old = plan({"plan_id": "P-dated", "due_session": "2026-11-20"}, {"plan_id": "P-gone"})
+    assert set(planfile.touched(old)["plan_id"]) == {"P-dated"} <= set(planfile.merge(plan({}), old)["plan_id"])
+
+
 def test_merging_twice_changes_nothing():
     old = plan({"note": "x"}, {"plan_id": "H-own"})
     once = planfile.merge(plan({}), old)
@@ -338,6 +343,13 @@ def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
     kept = [one for one in (tmp_path / "plans" / "kept").iterdir() if one.suffix == ".xlsx"]
     assert len(kept) == 1 and kept[0].read_bytes() == edited and path.read_bytes() != edited
     assert planfile.load(tmp_path / "plans", "s1").aside.empty
+
+
+def test_a_due_date_that_only_the_sessions_refuse_is_kept_too(tmp_path):
+    in_excel(handed_out(tmp_path / "plans"), (2, "due_session", "下周五"))
+    handed_out(tmp_path / "work")
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, sessions=SESSIONS)
+    assert len(list((tmp_path / "plans" / "kept").glob("*.xlsx"))) == 1
 
 
 def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):

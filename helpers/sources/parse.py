@@ -141,7 +141,7 @@ def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
 
 def masked(found: pd.Series) -> pd.Series:
     """Text with phone numbers, identity numbers, e-mail and postal addresses replaced by `***`."""
-    risky = found.str.contains(r"[0-9０-９]{5}|[0-9][0-9 ().-]{6,}[0-9]|[@＠]|[号弄栋幢座单元室组]|Jl|Jalan|RW", regex=True, na=False)
+    risky = found.str.contains(privacy.LIKELY.pattern, regex=True, na=False)
     if not risky.any():
         return found
     return found.mask(risky, found[risky].map(mask_text).astype("str"))
