@@ -19,6 +19,8 @@ CONDA_NAMES = {
     "tzdata": "python-tzdata",
     "brotli": "brotli-python",
     "playwright": "playwright-python",
+    "ibis-framework": "ibis-duckdb",
+    "duckdb": "python-duckdb",
 }
 CONDA_ALONE = {"python", "pip", "setuptools"}
 READMES = {"README.md": "en", "README.zh-CN.md": "zh"}

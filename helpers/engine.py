@@ -1,0 +1,43 @@
+"""The engine for tables that can outgrow memory: ibis expressions, run by DuckDB inside the process.
+
+What fits goes through pandas. Viewer events, and order lines over years, stay in Parquet and are aggregated where they
+lie; only the small result becomes a frame. The expressions know no engine, so that another one can run them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+import ibis
+import pandas as pd
+
+MEMORY = "1GB"  # beyond it DuckDB works on disk
+THREADS = 2
+
+
+@functools.cache
+def backend() -> ibis.BaseBackend:
+    """The engine of this process: DuckDB in memory, with a bound on what it may hold; times are in UTC."""
+    made = ibis.duckdb.connect(memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False)
+    made.raw_sql("SET TimeZone = 'UTC'")
+    return made
+
+
+def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
+    """A frame, or the Parquet files of one canonical table, as a table of the engine; files are read when they are asked for.
+
+    Raises `ValueError` for no file: an engine cannot know the columns of nothing.
+    """
+    if isinstance(source, pd.DataFrame):
+        return backend().create_table(ibis.util.gen_name("fupan"), source, temp=True)
+    paths = [str(path) for path in source]
+    if not paths:
+        raise ValueError("no Parquet file to read: expected at least one")
+    return backend().read_parquet(paths, union_by_name=True)
+
+
+def frame(expression: ibis.Table) -> pd.DataFrame:
+    """The rows of an expression, ordered by all its columns: threads return equal keys in any order."""
+    return backend().execute(expression.order_by(list(expression.columns)))
