@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import aftersales, reference, text
+from helpers import aftersales, reference, split, text
 
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
@@ -131,7 +131,7 @@ def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 def _product_rows(facts: Facts) -> pd.DataFrame:
     products = facts.tables["products"]
-    return products[products["sku_id"].isna()]
+    return split.whole_products(products)
 
 
 def unexplained_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -343,16 +343,15 @@ def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[
     return [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
 
 
-def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, lang: str) -> str:
+def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, names: list[str], lang: str) -> str:
     """The measurement in words: "follow prompt: times per hour 2.3 (up to 4 speaks for it)", then what was found by name."""
     if evidence.rule in STANDING:
         return _standing_shown(evidence, facts, lang)
-    about, names = _named(evidence, lang, facts.reasons), _found(measured, evidence, facts)
+    about = _named(evidence, lang, facts.reasons)
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
-    bound = evidence.at_least if low else evidence.at_most
     decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
-    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else (text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if x > 0 else text.NOTHING) for x in (measured, bound))
+    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else (text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if x > 0 else text.NOTHING) for x in (measured, evidence.bound))
     colon = text.choose(lang, "：", ": ")
     sign = "≥" if low else "≤"
     said = text.choose(lang, f"（{sign}{edge} 才算支持）", f" ({sign} {edge} would support it)")
@@ -426,13 +425,13 @@ def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> d
     Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about (what the rule found, by name).
     """
     measured = measure(evidence, facts, rule)
-    known = not np.isnan(measured)
+    known, names = not np.isnan(measured), _found(measured, evidence, facts)
     made: dict[str, object] = {
-        "verdict": verdict(measured, evidence), "measured": measured, "bound": evidence.at_least if evidence.at_least is not None else evidence.at_most,
-        "about": "、".join(_found(measured, evidence, facts)),
+        "verdict": verdict(measured, evidence), "measured": measured, "bound": evidence.bound,
+        "about": "、".join(names),
     }
     for lang in ("zh", "en"):
-        made[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, lang) if known else ""
+        made[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, names, lang) if known else ""
         made[f"missing_{lang}"] = "" if known else _missing(rule, evidence, facts, lang)
     return made
 

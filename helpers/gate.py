@@ -165,11 +165,6 @@ def stored_failures(found: pd.DataFrame) -> Iterator[str]:
                "`personal` in the export's mapping, or take the value out of the raw file")
 
 
-def masked(words: str) -> str:
-    """Words as a page may show them: what `personal_data` would find in them is replaced by `***`."""
-    return privacy.hide(words)
-
-
 def page_failures(page: str, *, expected_outputs: int, known_ids: Collection[str] = ()) -> Iterator[str]:
     """What stops a page: a request to elsewhere, an output that vanished, personal data, a script or style not of ours."""
     seen = read(page)

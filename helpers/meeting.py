@@ -7,15 +7,14 @@ Sources: 电商直播销售流程规范 (the six stages), 直播复盘与售后�
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from helpers import causes, compare, findings, reference, text
 
-ON_AIR = ("preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing")
-STEPS = ("before", *ON_AIR, "after")
+ON_AIR, STEPS = get_args(reference.Stage), get_args(reference.RunStage)
 LOGGED = {  # what floor control logs in a stage
     "introduction": ("explain_start",), "follow_prompt": ("follow_prompt",), "purchase_prompt": ("purchase_prompt",), "activity": ("activity", "lucky_bag"),
 }

@@ -209,7 +209,7 @@ def _parsed(file: str, table: list[list[str]], starts: pd.Series) -> _Sheet:
         if any(cell.strip() for cell in cells[len(names):]):
             made.aside.append(_aside(file, number, "", f"{len(cells)}", f"{len(names)} 格，与表头一致（整行搁置）", f"{len(names)} cells, as the header has (line left out)"))
             continue
-        _add_row(made, file, number, dict(zip(filter(None, names), (cell for name, cell in zip(names, cells, strict=False) if name), strict=False)), starts)
+        _add_row(made, file, number, {name: cell for name, cell in zip(names, cells, strict=False) if name}, starts)
     return made
 
 
@@ -344,17 +344,11 @@ def earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> Reading:
     """
     known = _starts(sessions)
     before = known[known < known[session_id]].sort_values(ascending=False).index
-    parts = [load(folder, name, sessions) for name in before]
-    rows = pd.concat([frame([]), *(part.rows for part in parts)], ignore_index=True)
+    rows, aside = together(_reading(frame([]), []), *(load(folder, name, sessions) for name in before))
     usual = {name: reference.Problem.model_fields[name].default for name in ("least_effect", "sessions")}
     rows = rows.fillna(usual)
     due = rows["due_session"].map(lambda name: _first_on(name, known)).astype("str")
-    return Reading(rows.assign(due_session=due), pd.concat([_reading(frame([]), []).aside, *(part.aside for part in parts)], ignore_index=True))
-
-
-def read_earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> pd.DataFrame:
-    """The plan rows of `earlier` alone, as they are verified."""
-    return earlier(folder, sessions, session_id).rows
+    return Reading(rows.assign(due_session=due), aside)
 
 
 def together(*readings: Reading) -> Reading:

@@ -229,6 +229,11 @@ class Evidence(_Entry):
             raise ValueError(f"{self.rule}: exactly one of at_least and at_most is needed")
         return self
 
+    @property
+    def bound(self) -> float:
+        """The one bound that is given."""
+        return self.at_least if self.at_least is not None else self.at_most
+
     def looks_at(self) -> set[str]:
         """Names of the parameters that are given, the rule and its bound left out."""
         return {name for name in ("kind", "reason", "step", "metric", "stage", "tier", "table") if getattr(self, name)}

@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import charts, gate, page, reference, store, summary, text
+from helpers import charts, gate, page, privacy, reference, store, summary, text
 from helpers.findings import slice_name
 from helpers.gate import GateError
 
@@ -75,8 +75,8 @@ def figure(
     `UserWarning` where a character has no glyph in the font: a box in a customer's report is an error.
     """
     drawn = axes.get_figure(root=True)
-    title = gate.masked(text.plain(text.choose(lang, title_zh, title_en), 120))
-    alt = gate.masked(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
+    title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
+    alt = privacy.hide(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
     kind = "png" if _marks(drawn) > MOST_MARKS else "svg"
     content = _rendered(drawn, kind)
     width, height = (round(side * 96) for side in drawn.get_size_inches())
@@ -128,7 +128,7 @@ def sentence(
     zh: str, en: str, *, lang: str, level: Literal["note", "good", "bad", "warn"] = "note", finding: str | None = None,
 ) -> Shown:
     """A sentence set off from the text, its colour and sign by level; `finding` is the id of the finding it says."""
-    words = gate.masked(text.plain(text.choose(lang, zh, en), LONGEST))
+    words = privacy.hide(text.plain(text.choose(lang, zh, en), LONGEST))
     sign, colour = SAID[level]
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
@@ -157,7 +157,7 @@ def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None) -> Sho
 
 def notes(sentences: Sequence[str], *, lang: str) -> Shown:
     """Sentences of what is missing as one list; where there are none, a line that says nothing is missing."""
-    words = [gate.masked(text.plain(words, 600)) for words in sentences]
+    words = [privacy.hide(text.plain(words, 600)) for words in sentences]
     if not words:
         return sentence("没有缺少的数据。", "No data are missing.", lang=lang, level="good")
     items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
@@ -314,7 +314,7 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
     shown = text.plain(value, LONGEST if name == "sentence" else 200)
     # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
-    said = text.label(term, lang) if term else shown if known and known.kind == "id" else gate.masked(shown)
+    said = text.label(term, lang) if term else shown if known and known.kind == "id" else privacy.hide(shown)
     return Cell(f"{sign} {said}".strip(), style=style)
 
 
@@ -384,7 +384,7 @@ def _saved(review: store.Review) -> dict[str, pd.DataFrame]:
 def _masked(frame: pd.DataFrame) -> pd.DataFrame:
     """Results whose texts hold no personal data: what the team types into a plan has not been read through `sources`."""
     texts = [name for name in frame.select_dtypes("str") if not name.endswith("id")]
-    return frame.assign(**{name: frame[name].map(gate.masked, na_action="ignore").astype("str") for name in texts})
+    return frame.assign(**{name: frame[name].map(privacy.hide, na_action="ignore").astype("str") for name in texts})
 
 
 def _known_ids(review: store.Review) -> set[str]:

@@ -117,7 +117,7 @@ def review_session(
                 (work / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
                 said = f"{type(error).__name__}: {said}"
             message = text.plain(said, 600)
-            _keep_failure(work, failed, session_id, message, reports_dir)
+            _keep_failure(work, failed, session_id, message)
             return Outcome(session_id, "failed", failed, message, time.monotonic() - started)
         _swap(work, final)
         shutil.rmtree(failed, ignore_errors=True)
@@ -258,7 +258,7 @@ def _versions() -> dict[str, str]:
             **{name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
-def _keep_failure(work: Path, failed: Path, session_id: str, message: str, reports_dir: Path) -> None:
+def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> None:
     shutil.rmtree(failed, ignore_errors=True)
     failed.parent.mkdir(parents=True, exist_ok=True)
     (work / "run.json").write_text(

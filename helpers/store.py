@@ -37,7 +37,6 @@ REPORTS = PROJECT / "reports"
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 LEDGERS = ("files", "aside", "mended", "attribution", "personal")
 SENTINEL = "application/vnd.fupan.section+json"
-RAW_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".zip"}
 
 
 class WorkspaceError(ValueError):
@@ -92,7 +91,7 @@ class Workspace:
         return own if own.is_dir() and own.resolve() != reference.SHIPPED else None
 
     def raw_files(self) -> list[Path]:
-        """Files to read, by name: those of raw/ with a known suffix, and the workspace's own costs.csv."""
+        """Files to read, by name: those of raw/ but for hidden and half-saved ones, and the workspace's own costs.csv."""
         found = [path for path in self.raw.rglob("*") if path.is_file() and not path.name.startswith((".", "~$"))]
         own = self.path / "costs.csv"
         return sorted(found) + ([own] if own.exists() else [])
@@ -442,10 +441,11 @@ def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd
 def _write_history(workspace: Workspace, earlier: Mapping[str, pd.DataFrame]) -> None:
     folder = workspace.clean / "history"
     for table, frame in earlier.items():
-        (folder / f"{table}.parquet").unlink(missing_ok=True)
         if len(frame):
             with replacing(folder / f"{table}.parquet") as path:
                 frame.to_parquet(path, index=False)
+        else:
+            (folder / f"{table}.parquet").unlink(missing_ok=True)
 
 
 def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> None:

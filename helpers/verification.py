@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import aftersales, compare, findings, metrics, reference, stats, text
+from helpers import aftersales, compare, findings, metrics, reference, split, stats, text
 from helpers.split import dimensions
 
 FEWEST_BEFORE = 4
@@ -335,7 +335,7 @@ def _slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 def _product_rows(products: pd.DataFrame) -> pd.DataFrame:
     """Products (no SKU rows) with the columns that session metrics are made from."""
-    rows = products[products["sku_id"].isna()]
+    rows = split.whole_products(products)
     return rows.assign(product_exposure_users=rows["exposure_users"], product_click_users=rows["click_users"])
 
 
@@ -367,7 +367,8 @@ def block_variation(
     recent = known[known["comparable"]].sort_values("started_at", ascending=False)["session_id"].unique()
     made = []
     for by, slice, rows in (("half_hour", "slot", _slot_rows(minutes, sessions)), ("product", "product_id", _product_rows(products))):
-        own = rows[rows["session_id"].isin([name for name in recent if name in set(rows["session_id"])][:MOST_BEFORE])]
+        here = set(rows["session_id"])
+        own = rows[rows["session_id"].isin([name for name in recent if name in here][:MOST_BEFORE])]
         for name in _of_rows(ids, own, registry) if len(own) else []:
             values = metrics.evaluate(own, [name], registry=registry, by=["session_id", slice]).dropna(subset=["value"])
             per_session = values.groupby("session_id").size().median() if len(values) else np.nan
@@ -501,7 +502,7 @@ def gather(
     if len(known) and of_service:
         parts.append(metrics.evaluate(known, of_service, registry=registry, by="session_id"))
     whole = pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True).assign(slice="")
-    wanted, goods = plans[plans["slice"] != ""], products[products["sku_id"].isna()]
+    wanted, goods = plans[plans["slice"] != ""], split.whole_products(products)
     slices = (("source", traffic), ("product_id", goods), ("slot", _slot_rows(minutes, sessions)))
     made = [part for slice, rows in slices if len(part := _by_slice(rows, slice, wanted, registry))]
     return pd.concat([whole, *made], ignore_index=True)
@@ -657,9 +658,8 @@ def _best_kind(record: pd.DataFrame, lang: str) -> str:
 
 
 def _change(row: pd.Series, about: str, lang: str) -> str:
-    """A change with its interval: +12.0% (−3.0% – 29.0%)."""
-    names = (about, "effect_lower", "effect_upper") if about == "effect" else (f"{about}_effect", f"{about}_lower", f"{about}_upper")
-    value, lower, upper = (row[name] for name in names)
+    """A change (of the controls, by the other estimator) with its interval: +12.0% (−3.0% – 29.0%)."""
+    value, lower, upper = (row[f"{about}_{end}"] for end in ("effect", "lower", "upper"))
     if not np.isfinite(value):
         return text.NOTHING
     bounds = text.interval(lower, upper, "percent", lang) if np.isfinite(lower) else text.choose(lang, "无区间", "no interval")

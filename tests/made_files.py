@@ -89,8 +89,7 @@ def named(headers, *rows):
 
 
 def export(system, name):
-    (found,) = [each for known in reference.systems() if known.system == system for each in known.exports if each.id == name]
-    return found
+    return sources.export(system, name, reference.systems())
 
 
 def headers_of(how):

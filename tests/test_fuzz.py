@@ -35,7 +35,6 @@ FILES = int(os.environ.get("FUPAN_FUZZ", "80"))
 IN_ALL = 8              # files of one workspace, for the whole ingest
 SECONDS = 20            # for one file; an ordinary one takes some hundredths
 MEGABYTES = 1500        # more than before the first file, at the worst moment
-COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
 seen: Counter[str] = Counter()
 
 
@@ -239,7 +238,7 @@ def rows_by_hand(sheet) -> list[int]:
 def accounted(path: Path, reading: sources.Reading) -> None:
     """Every row that the format yields is kept, a total, aside, a header or above one; no row is two of these."""
     files = reading.files
-    assert len(files) and (files["rows_in"].fillna(0) == files[list(COUNTS[1:])].sum(axis=1)).where(files["table"].notna(), True).all()
+    assert len(files) and (files["rows_in"].fillna(0) == files[list(sources.COUNTS[1:])].sum(axis=1)).where(files["table"].notna(), True).all()
     assert len(reading.aside) == files["rows_aside"].sum() and files.loc[files["table"].isna() & files["sheet"].fillna("").eq(""), "problem"].notna().all()
     known = recognise.candidates([*reference.systems(), template.system()])
     for sheet in read.open_file(path).sheets:
@@ -305,7 +304,7 @@ def test_a_workspace_of_files_gone_wrong_is_ingested_row_by_row(number, whole):
             files = store.ingest(workspace)
         assert set(files["file"]) == {path.relative_to(workspace.raw).as_posix() for path in workspace.raw_files()}
         known = files[files["table"].notna()]
-        assert (known["rows_in"] == known[list(COUNTS[1:])].sum(axis=1)).all()
+        assert (known["rows_in"] == known[list(sources.COUNTS[1:])].sum(axis=1)).all()
         assert len(store.read(workspace, "aside")) == files["rows_aside"].sum()
         assert not store.read(workspace, "orders").duplicated(["platform", "line_id"]).any() and len(store.read(workspace, "orders")) >= 9
         assert store.read(workspace, "personal").empty

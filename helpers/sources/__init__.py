@@ -80,7 +80,7 @@ def read_file(
     mended = _mended(changes, context)
     ledger += [_entry(raw, done, mended) for done in finished]
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
-    return Reading(_tables(finished, context), _ledger(ledger, timezone), _aside(finished, context), mended, every)
+    return Reading(_tables(finished), _ledger(ledger, timezone), _aside(finished, context), mended, every)
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:
@@ -217,7 +217,7 @@ def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:
     return schema.conform(pd.concat([rows.drop(columns="row").reset_index(drop=True), trace], axis=1), "reported", context.timezone)
 
 
-def _tables(finished: list[_Done], context: Context) -> dict[str, pd.DataFrame]:
+def _tables(finished: list[_Done]) -> dict[str, pd.DataFrame]:
     made: dict[str, pd.DataFrame] = {}
     for table in reference.tables():
         frames = [done.tables[table] for done in finished if table in done.tables]

@@ -7,6 +7,7 @@ mended; everything else, personal columns above all, comes from the original, wh
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -168,6 +169,7 @@ def _is_meant(name: str, column: object, field: object) -> bool:
     return isinstance(field, str) and column == field and normal(name) in _aliases(field)
 
 
+@functools.cache
 def _aliases(field: str) -> set[str]:
     known = {normal(name) for system in reference.systems() for export in system.exports
              for name in (export.columns[field].header if field in export.columns else ())}

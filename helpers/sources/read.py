@@ -95,10 +95,12 @@ def open_file(path: str | Path, *, sha256: str = "") -> RawFile:
     return RawFile(path.name, digest, tuple(sheets), tuple(problems))
 
 
-def _open(content: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
+def _open(content: BinaryIO, name: str, *, in_zip: bool = False) -> tuple[list[Sheet], list[tuple[str, str]]]:
     try:
         mark = _head(content, 4)
         if mark == b"PK\x03\x04" and not _is_workbook(content):
+            if in_zip:
+                raise UnreadableError("is a zip inside a zip; unpack it first")
             return _zip(content)
         if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
             return _workbook(content), []
@@ -178,7 +180,7 @@ def _zip(content: BinaryIO) -> tuple[list[Sheet], list[tuple[str, str]]]:
             names[name] += 1
             name += f" ({names[name]})" if names[name] > 1 else ""  # a zip may hold two files of one name
             try:
-                inner, trouble = _open_member(io.BytesIO(_member(archive, member, name)), name)
+                inner, trouble = _open(io.BytesIO(_member(archive, member, name)), name, in_zip=True)
             except UnreadableError as error:
                 inner, trouble = [], [("", f"{name}: {error}")]
             sheets += [sheet._replace(member=name) for sheet in inner]
@@ -210,12 +212,6 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> byt
         raise UnreadableError(str(error)) from error
     except (RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, ValueError, struct.error) as error:
         raise UnreadableError(f"cannot be unpacked ({error}); expected a zip without password") from error
-
-
-def _open_member(part: BinaryIO, name: str) -> tuple[list[Sheet], list[tuple[str, str]]]:
-    if _head(part, 4) == b"PK\x03\x04" and not _is_workbook(part):
-        raise UnreadableError("is a zip inside a zip; unpack it first")
-    return _open(part, name)
 
 
 # ---- text tables ------------------------------------------------------------------------------------------------
@@ -376,7 +372,7 @@ def detect_charset(content: BinaryIO) -> str:
         raise UnreadableError(f"is a binary file that is not known; expected {EXPECTED}")
     if _decodes(content, "utf-8"):
         return "utf-8"
-    if _common_share(head[: 1 << 16]) > 0.7 and _begins(head, "gb18030"):
+    if _common_share(head[: 1 << 16]) > 0.7 and _decodes(io.BytesIO(head), "gb18030"):
         return "gb18030"  # whether it goes on as such is seen on reading
     if _nearly(head, "utf-8"):
         return "utf-8"
@@ -404,14 +400,6 @@ def _common_share(head: bytes) -> float:
     marks = [mark for mark in head.decode("gb18030", errors="ignore") if ord(mark) > 127]
     leads = [mark.encode("gb18030")[0] for mark in marks]
     return sum(lead in (0xA1, 0xA3) or 0xB0 <= lead <= 0xD7 for lead in leads) / max(len(leads), 1)
-
-
-def _begins(head: bytes, charset: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(charset)().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _decodes(content: BinaryIO, charset: str) -> bool:

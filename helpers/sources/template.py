@@ -17,7 +17,6 @@ SHEETS = (
 EXPLANATION = {"zh": "填写说明", "en": "How to fill in"}
 _NOT_ASKED = {"session_id", "as_of"}
 _SESSION_START = Column(kind="datetime", zh="开播时间", en="Session start")
-_DEFAULTS = {"platform": "other"}
 
 
 def is_explanation(sheet: str) -> bool:

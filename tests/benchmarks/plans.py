@@ -146,7 +146,7 @@ def demo_plan(seed: int) -> pd.Series:
     sessions, at = simulation.tables["sessions"], simulation.truth["target_session"]
     with tempfile.TemporaryDirectory() as folder:
         write_plan(simulation, Path(folder))
-        plans = planfile.read_earlier(Path(folder), sessions, at)
+        plans = planfile.earlier(Path(folder), sessions, at).rows
     made = verification.verify(plans, history(simulation, plans, at), sessions, registry=registry())
     return made.set_index("plan_id")["verdict"]
 
