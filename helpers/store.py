@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -21,7 +22,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import filelock
 import pandas as pd
@@ -192,11 +193,14 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
         _write_state(workspace, {})
-        plain, copies = _readings(workspace, paths, version)
-        readings = _mended_readings(workspace, plain, version)
-        _drop_old_readings(workspace, {folder.name for folder in [*plain.values(), *readings]})
-        _merge(workspace, paths, readings, copies)
-        content = sorted(folder.name for folder in readings)
+        with concurrent.futures.ThreadPoolExecutor(1) as writer:  # what is read goes to disk while it is worked on
+            plain, copies = _readings(workspace, paths, version, writer)
+            readings = _mended_readings(workspace, plain, version, writer)
+            _merge(workspace, paths, readings, copies, writer)
+        for reading in [*plain.values(), *readings]:
+            reading.written.result()
+        _drop_old_readings(workspace, {reading.folder.name for reading in [*plain.values(), *readings]})
+        content = sorted(reading.folder.name for reading in readings)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
 
@@ -228,8 +232,25 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[dict[Path, Path], dict[str, str]]:
-    """The readings of all files (file → its folder), and which file (by name) is a copy of which: equal bytes are read once.
+class _Read(NamedTuple):
+    """A file that was read: the folder of its parsed tables, those that are still at hand, and whether all are on disk."""
+
+    folder: Path
+    at_hand: dict[str, pd.DataFrame]
+    written: concurrent.futures.Future[None]
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One of its tables; none where the file has no row of it."""
+        if name in self.at_hand:
+            return self.at_hand[name]
+        path = self.folder / f"{name}.parquet"
+        return pd.read_parquet(path) if not self.at_hand and path.exists() else None
+
+
+def _readings(
+    workspace: Workspace, paths: list[Path], version: str, writer: concurrent.futures.Executor
+) -> tuple[dict[Path, _Read], dict[str, str]]:
+    """The readings of all files, and which file (by name) is a copy of which: equal bytes are read once.
 
     The copy whose name tells a date is the one that is read, else the oldest. Where the name of a file gives values, or the
     bytes say nothing, each name is read by itself.
@@ -239,35 +260,36 @@ def _readings(workspace: Workspace, paths: list[Path], version: str) -> tuple[di
         same.setdefault(_sha256(path), []).append(path)
     readings, copies = {}, {}
     for sha, (first, *others) in same.items():
-        readings[first] = _reading(workspace, first, version, sha)
-        if others and _says_all(workspace, readings[first]):
+        readings[first] = _reading(workspace, first, version, sha, writer)
+        if others and _says_all(workspace, readings[first].table("files")):
             copies |= {_file_name(workspace, other): _file_name(workspace, first) for other in others}
         else:
-            readings |= {other: _reading(workspace, other, version, sha) for other in others}
+            readings |= {other: _reading(workspace, other, version, sha, writer) for other in others}
     return readings, copies
 
 
-def _mended_readings(workspace: Workspace, plain: Mapping[Path, Path], version: str) -> list[Path]:
+def _mended_readings(
+    workspace: Workspace, plain: Mapping[Path, _Read], version: str, writer: concurrent.futures.Executor
+) -> list[_Read]:
     """The readings to be used: where another file holds mended rows of a file, it is read with these, the newest last."""
-    mending = [pd.read_parquet(plain[path] / "mends.parquet") for path in sorted(plain, key=lambda path: (path.stat().st_mtime, str(path)))]
+    mending = [plain[path].table("mends") for path in sorted(plain, key=lambda path: (path.stat().st_mtime, str(path)))]
     mends = pd.concat(mending, ignore_index=True) if mending else pd.DataFrame()
     readings = []
-    for path, folder in plain.items():
-        sha = pd.read_parquet(folder / "files.parquet")["sha256"].iloc[0]
+    for path, reading in plain.items():
+        sha = reading.table("files")["sha256"].iloc[0]
         mine = mends[mends["hash"] == sha[: sources.HASH_DIGITS]] if len(mends) else mends
         cells: dict[tuple[str, int], dict[str, str]] = {}
         for row in mine.itertuples():
             cells.setdefault((row.sheet, int(row.row)), {}).update(json.loads(row.cells))
-        readings.append(_reading(workspace, path, version, sha, cells) if cells else folder)
+        readings.append(_reading(workspace, path, version, sha, writer, cells) if cells else reading)
     return readings
 
 
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
 
-def _says_all(workspace: Workspace, reading: Path) -> bool:
+def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
     """Whether a reading is independent of the file's name: every sheet is recognised and takes no value from the name."""
-    ledger = pd.read_parquet(reading / "files.parquet")
     named = {(system.system, export.id) for system in reference.systems(workspace.reference) for export in system.exports
              if any(how.file for how in export.columns.values())}
     return bool(ledger["export"].notna().all()) and not named & set(zip(ledger["system"], ledger["export"], strict=True))
@@ -279,27 +301,32 @@ def _file_name(workspace: Workspace, path: Path) -> str:
 
 
 def _reading(
-    workspace: Workspace, path: Path, version: str, sha: str, mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
-) -> Path:
-    """The folder of one file's parsed tables, read now (with mended cells) unless it is there already."""
+    workspace: Workspace, path: Path, version: str, sha: str, writer: concurrent.futures.Executor,
+    mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
+) -> _Read:
+    """One file's parsed tables, read now (with mended cells) unless they are there already."""
     name = str(path.relative_to(workspace.path))
     changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
     mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
-        return folder
+        return _Read(folder, {}, writer.submit(lambda: None))
     reading = sources.read_file(
         path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
         currency=workspace.settings.currency, dates=workspace.settings.dates, name=_file_name(workspace, path), mends=mends,
         sha256=sha,
     )
-    unfinished = folder.with_name(f".{mark}.part")
+    tables = {**reading.tables, "files": reading.files, "aside": reading.aside, "mended": reading.mended, "mends": reading.mends}
+    return _Read(folder, tables, writer.submit(_write_reading, folder, dict(tables)))
+
+
+def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    unfinished = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for table, frame in {**reading.tables, "files": reading.files, "aside": reading.aside, "mended": reading.mended, "mends": reading.mends}.items():
+    for table, frame in tables.items():
         frame.to_parquet(unfinished / f"{table}.parquet", index=False)
     unfinished.replace(folder)
-    return folder
 
 
 def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
@@ -308,23 +335,21 @@ def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
             shutil.rmtree(folder)
 
 
-def _merge(workspace: Workspace, paths: list[Path], readings: list[Path], copies: Mapping[str, str]) -> None:
+def _merge(
+    workspace: Workspace, paths: list[Path], readings: list[_Read], copies: Mapping[str, str], writer: concurrent.futures.Executor
+) -> None:
     """Bring all readings together: newest value by key, sessions attributed, partitions written, ledgers last."""
     zone = workspace.settings.timezone
-    ledgers_read = {folder: pd.read_parquet(folder / "files.parquet") for folder in readings}
-    file_of = {folder: ledger["file"].iloc[0] for folder, ledger in ledgers_read.items()}
-    files = pd.concat(ledgers_read.values(), ignore_index=True)
+    files = pd.concat([reading.table("files") for reading in readings], ignore_index=True)
     known = _known(workspace, paths, files)
-    order = sorted(readings, key=lambda folder: (known[file_of[folder]].max(), file_of[folder], folder.name))
+    named = [(reading.table("files")["file"].iloc[0], reading) for reading in readings]
+    order = sorted(named, key=lambda entry: (known[entry[0]].max(), entry[0], entry[1].folder.name))
     merged: dict[str, pd.DataFrame] = {}
     earlier: dict[str, pd.DataFrame] = {}
     notes = []
     for table in [name for name in reference.tables() if name not in LEDGERS]:
         entry = reference.tables()[table]
-        parts = [
-            _dated(pd.read_parquet(folder / f"{table}.parquet"), known[file_of[folder]])
-            for folder in order if (folder / f"{table}.parquet").exists()
-        ]
+        parts = [_dated(part, known[file]) for file, reading in order if (part := reading.table(table)) is not None]
         frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone).assign(**{history.SINCE: pd.Series(dtype=schema.dtype("datetime", zone))})
         if not frame[history.SINCE].is_monotonic_increasing:
             frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
@@ -347,17 +372,18 @@ def _merge(workspace: Workspace, paths: list[Path], readings: list[Path], copies
             elif len(earlier[table]):
                 earlier[table] = find(earlier[table])
         merged[table] = frame
-    for table, frame in merged.items():
-        _write_partitions(workspace, table, frame)
-    _write_history(workspace, earlier)
-    aside, mended = (pd.concat([pd.read_parquet(folder / f"{name}.parquet") for folder in readings], ignore_index=True) for name in ("aside", "mended"))
-    files, lost = _without_original(files, pd.concat([pd.read_parquet(folder / "mends.parquet").assign(by=file_of[folder]) for folder in readings]))
+    writing = [writer.submit(_write_partitions, workspace, table, frame) for table, frame in merged.items()]
+    writing.append(writer.submit(_write_history, workspace, earlier))
+    aside, mended = (pd.concat([reading.table(name) for reading in readings], ignore_index=True) for name in ("aside", "mended"))
+    files, lost = _without_original(files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named]))
     ledgers = {
         "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True), "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
         "mended": mended, "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
     ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
     _write_aside(workspace, aside, mended, files)
+    for one in writing:
+        one.result()
     for name, frame in ledgers.items():
         with replacing(workspace.clean / f"{name}.parquet") as path:
             frame.to_parquet(path, index=False)

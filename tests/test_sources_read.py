@@ -21,7 +21,7 @@ def written(rows, *, end="\r\n"):
 
 
 def cells(content):
-    return read.text_grid(io.BytesIO(content)).to_numpy(dtype=object).tolist()
+    return read.text_sheet(io.BytesIO(content)).grid.to_numpy(dtype=object).tolist()
 
 
 @given(rows=ROWS, charset=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), end=st.sampled_from(["\n", "\r\n"]))

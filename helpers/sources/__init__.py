@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -54,21 +55,20 @@ def read_file(
     context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
     systems = list(systems)
     known = recognise.candidates([*systems, template.system()])
-    raw = open_file(path, sha256=sha256)._replace(file=context.file)
+    raw, found = _opened(path, sha256, known)
+    raw = raw._replace(file=context.file)
     parts: list[Part] = []
     changes: list[tuple[Part, list[mend.Change]]] = []
     mending: list[pd.DataFrame] = []
     ledger = [_unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
-    for sheet in raw.sheets:
+    for sheet, blocks in zip(raw.sheets, found, strict=True):
         if template.is_explanation(sheet.name):
             continue
         if mend.is_ours(sheet.grid):
             mending.append(mend.rows_of(sheet.grid, _shown(sheet)))
             ledger.append(_mending(raw, sheet, context))
             continue
-        named = PurePosixPath(sheet.member).name or context.named
-        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=named, known=known)
-        here = context._replace(named=named)
+        here = context._replace(named=_named_by(sheet, path))
         cells = {row: cells for (of, row), cells in (mends or {}).items() if of == _shown(sheet)}
         for block in blocks:
             block, changed = mend.applied(block, [header.text for header in assemble.shown_headers(block)], cells)
@@ -81,6 +81,27 @@ def read_file(
     ledger += [_entry(raw, done, mended) for done in finished]
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(_tables(finished), _ledger(ledger, timezone), _aside(finished, context), mended, every)
+
+
+def _opened(path: str | Path, sha256: str, known: list[recognise.Candidate]) -> tuple[RawFile, list[list[recognise.Block]]]:
+    """The file and the tables of each sheet. Of a long text the columns that matter, or all where a table further down reads others."""
+    for wanted in (functools.partial(recognise.places_wanted, known=known), None):
+        raw = open_file(path, sha256=sha256, wanted=wanted)
+        found = [recognise.tables(sheet.grid, sheet=sheet.name, file=_named_by(sheet, path), known=known) for sheet in raw.sheets]
+        if all(_holds(sheet, block) for sheet, blocks in zip(raw.sheets, found, strict=True) for block in blocks):
+            break
+    return raw, found
+
+
+def _holds(sheet: Sheet, block: recognise.Block) -> bool:
+    """Whether all cells of a table that are looked at have been read."""
+    places = recognise.places_read(block)
+    return sheet.places is None or (places is not None and places <= sheet.places)
+
+
+def _named_by(sheet: Sheet, path: str | Path) -> str:
+    """The file whose name speaks: inside a zip the member."""
+    return PurePosixPath(sheet.member).name or Path(path).name
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:

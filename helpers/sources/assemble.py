@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import reference, schema
 from helpers.reference import Column, Export, SourceColumn, System
-from helpers.sources import limits, mend, parse
+from helpers.sources import limits, mend, parse, recognise
 from helpers.sources.recognise import Block, Header, normal
 
 HELPERS = {
@@ -382,17 +382,20 @@ def _reported(block: Block, cells: _Cells) -> pd.DataFrame:
 
 
 def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells of known columns that hold nothing personal; people's ids are not among them. Of repeated headers the first."""
+    """The cells of the columns that are read and hold nothing personal. Of repeated headers the first."""
     shown = {header.text: header.place for header in reversed(shown_headers(block))}
     return rows[list(shown.values())[::-1]].set_axis(list(shown)[::-1], axis=1)
 
 
 def shown_headers(block: Block) -> list[Header]:
-    """Headers of columns that are known and hold nothing personal."""
-    export = block.export
+    """Headers of columns that are read and hold nothing personal: people's ids are not among them."""
+    export, places = block.export, recognise.places_read(block)
     people = [name for column in HASHED & set(export.columns) for name in export.columns[column].header]
     secret = {normal(name) for name in [*export.personal, *people]}
-    return [header for header in block.headers if header.known is not None and header.known not in secret]
+    return [
+        header for header in block.headers
+        if header.known is not None and header.known not in secret and (places is None or header.place in places)
+    ]
 
 
 def row_json(raw: pd.DataFrame) -> pd.Series:

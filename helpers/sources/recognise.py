@@ -83,14 +83,30 @@ def candidates(systems: Iterable[System]) -> list[Candidate]:
 
 
 def _candidate(system: System, export: Export) -> Candidate:
-    names = [*export.ignore, *export.personal, *export.reported, *export.totals]
-    for column in export.columns.values():
-        names += [*column.header, *column.plus, *column.joined]
+    names = [*export.ignore, *export.personal, *_read(export)]
     if export.sub_rows and export.sub_rows.header:
         names.append(export.sub_rows.header)
     signature = tuple(frozenset(normal(name) for name in entry.split("|")) for entry in export.headers)
     known = frozenset(normal(name) for name in names) | frozenset().union(*signature)
     return Candidate(system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet))
+
+
+def _read(export: Export) -> list[str]:
+    """The names of columns that a mapping reads; it knows others to leave them."""
+    return [*export.reported, *export.totals, *(name for how in export.columns.values() for name in (*how.header, *how.plus, *how.joined))]
+
+
+def places_read(block: Block) -> frozenset[int] | None:
+    """The columns of a table whose cells are looked at; None where all of them are."""
+    if block.export.layout != "rows" or block.export.sub_rows:
+        return None
+    return frozenset([*range(_HEAD_COLUMNS), block.headers[0].place, *(header.place for header in block.places(_read(block.export)))])
+
+
+def places_wanted(grid: pd.DataFrame, file: str, *, known: list[Candidate]) -> frozenset[int] | None:
+    """The columns that matter of a long text that begins with these rows; None where that cannot be said."""
+    found = tables(grid, sheet="", file=file, known=known)
+    return places_read(found[0]) if len(found) == 1 else None
 
 
 def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
