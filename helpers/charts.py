@@ -24,7 +24,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from helpers import text
+from helpers import privacy, text
 
 FONT = Path(__file__).parent / "fonts" / "FupanSansSC-Regular.otf"
 FAMILY = "Fupan Sans SC"
@@ -48,7 +48,8 @@ def _characters() -> frozenset[int]:
 def use_theme() -> None:
     """Set the one look of all charts: seaborn's ticks style with the committed font, small sizes and plain text.
 
-    `$` is not mathematics here (product titles hold it) and SVG text is drawn as paths, so that a chart needs no font.
+    `$` is not mathematics here (product titles hold it). The words of a drawing stay words: the page that holds it carries
+    the font.
     """
     if FAMILY not in font_manager.get_font_names():
         font_manager.fontManager.addfont(FONT)
@@ -60,13 +61,13 @@ def use_theme() -> None:
         "axes.spines.right": False, "axes.titlelocation": "left", "grid.color": LINE, "grid.linewidth": 0.7,
         "text.parse_math": False, "axes.formatter.use_mathtext": False, "axes.unicode_minus": True,
         "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "figure.dpi": 100,
-        "svg.fonttype": "path", "svg.hashsalt": "fupan", "figure.constrained_layout.use": True,
+        "svg.fonttype": "none", "svg.hashsalt": "fupan", "figure.constrained_layout.use": True,
     })
 
 
 def shown(value: object, *, limit: int = 48) -> str:
-    """Data text as a chart can draw it: harmless, shortened, characters that the font lacks replaced by a box."""
-    spelled = "".join(SPELLED.get(mark, mark) for mark in text.plain(value, limit))
+    """Data text as a chart can draw it: harmless, shortened, nobody's number, characters that the font lacks replaced by a box."""
+    spelled = "".join(SPELLED.get(mark, mark) for mark in privacy.hide(text.plain(value, limit)))
     return "".join(mark if ord(mark) in _characters() else MISSING for mark in spelled)
 
 

@@ -19,6 +19,7 @@ VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "l
 OUTSIDE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|ftp|file|ws|wss|javascript|vbscript):", re.IGNORECASE)
 OUTSIDE_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:|#)", re.IGNORECASE)
 REQUESTING = frozenset(["src", "srcset", "href", "xlink:href", "poster", "data", "action", "formaction", "background", "cite", "manifest", "ping"])
+STYLING = ("style", "fill", "stroke", "clip-path", "mask", "filter")
 SPOKEN = ("alt", "title", "aria-label")
 HEADINGS = ("h1", "h2", "h3", "h4", "summary", "caption", "figcaption")
 
@@ -64,14 +65,14 @@ class _Reader(HTMLParser):
         for name in SPOKEN:
             self._say(given.get(name, ""))
         self.outside += [f"<{tag} {name}={value[:60]}>" for name, value in given.items() if name in REQUESTING and OUTSIDE.search(value)]
-        self.outside += [f"<{tag} style={given['style'][:60]}>" for _ in (0,) if OUTSIDE_STYLE.search(given.get("style", ""))]
+        self.outside += [f"<{tag} {name}={given[name][:60]}>" for name in STYLING if OUTSIDE_STYLE.search(given.get(name, ""))]
         self.ids += [given["id"]] if "id" in given else []
         self.links += [given["href"]] if tag == "a" and "href" in given else []
         if tag == "meta" and given.get("http-equiv", "").lower() == "content-security-policy":
             self.policy = given.get("content", "")
         if tag in self.held:
             self.held[tag].append("")
-        if tag == "img":
+        if tag in ("img", "svg"):
             self._fill()
         if tag not in VOID:
             is_output = "fp-output" in given.get("class", "").split()

@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 
-from helpers import charts, gate, reference, text
+from helpers import charts, gate, reference, text, vector
 from helpers.store import SENTINEL
 
 LAST = "01_clean"  # what readers of a report want last: where the data come from
@@ -32,15 +32,21 @@ TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
     "h1", "h2", "h3", "h4", "h5", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
     "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
-}
+} | vector.TAGS
 ATTRIBUTES = {
     "*": {"class", "aria-hidden", "aria-label", "role", "tabindex", "data-finding"}, "a": {"href"},
     "img": {"alt", "src", "width", "height"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "ol": {"start"},
-}
+} | {tag: set(vector.LOOKS | vector.PLACES) for tag in vector.TAGS}
 # Classes of ours, of a plain pandas frame and of highlighted code (one to three characters); no other comes through.
 CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-z][a-z0-9]{0,2}")
 IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
+DRAWN = re.compile(r"c\d+")  # an id of a drawing, before `vector.numbered`
+PICTURE = re.compile(r'<img alt="([^"]*)"[^>]*>')
+# Classes of highlighted code that the style colours; the others would be a third of the page.
+COLOURED = "k|kn|kc|ow|s1|s2|sa|si|c1"
+PLAIN_CODE = re.compile(rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>')
 HEADING = re.compile(r"<h([1-5])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
+TEXT = re.compile(r"<text\b[^>]*>[^<]*")  # the words of drawings, whose letters must all be in the page's font
 LEAD = re.compile(r"<ul>(.*?)</ul>", re.DOTALL)
 FINDING = re.compile(r' data-finding="([^"]+)"')
 
@@ -91,7 +97,7 @@ def _dressed(content: str, *, title: str, lang: str, script: str) -> str:
     """The content inside a whole document: its style with the embedded font, its script, and the policy that allows only these."""
     code = (TEMPLATES / "fupan" / script).read_text(encoding="utf-8")
     look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
-    letters = frozenset(ord(mark) for mark in f"{title}{html.unescape(re.sub('<[^>]*>', '', content))}" if ord(mark) > 0xFF)
+    letters = frozenset(_letters(f"{title}{content}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
     style = f"{_font_face(letters)}{look}"
     policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
               f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
@@ -116,8 +122,9 @@ def part(name: str, notebook: NotebookNode, lang: str) -> Part:
     """One executed notebook as a part of the page: its language alone, cleaned, its headings a level down and numbered."""
     shown = _without(notebook, dropped_tags(lang))
     fragment, _ = _exporter().from_notebook_node(shown)
-    body, title, headings = _headings(clean(fragment), prefix=f"p{name.split('_')[0]}")
-    return Part(f"p{name.split('_')[0]}", title or name, headings, body)
+    own = f"p{name.split('_')[0]}"
+    body, title, headings = _headings(vector.numbered(clean(PLAIN_CODE.sub(r"\1", fragment)), f"{own}g"), prefix=own)
+    return Part(own, title or name, headings, body)
 
 
 def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
@@ -128,11 +135,20 @@ def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
     kept = copy.deepcopy(notebook)
     for cell in kept.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
+            cell.outputs = [_as_drawn(output) for output in cell.outputs if SENTINEL not in output.get("data", {})]
     made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=tags).preprocess(kept, {})
     title, rest = made.cells[:1], made.cells[1:]
     made.cells = [*title, *sorted(rest, key=lambda cell: AHEAD not in cell.metadata.get("tags", []))]
     return made
+
+
+def _as_drawn(output: NotebookNode) -> NotebookNode:
+    """An output that holds a picture and its drawing with the drawing in the picture's place: sharp at any size, and lean."""
+    data = output.get("data", {})
+    if {"text/html", "image/svg+xml"} <= set(data):
+        drawing = data["image/svg+xml"]
+        data["text/html"] = PICTURE.sub(lambda picture: drawing.replace("<svg ", f'<svg aria-label="{picture.group(1)}" ', 1), data["text/html"], count=1)
+    return output
 
 
 @functools.cache
@@ -158,6 +174,10 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
         return value if value.startswith("#") else None
     if name == "src":
         return value if IMAGE.fullmatch(value) else None
+    if name == "id":
+        return value if DRAWN.fullmatch(value) else None
+    if "url" in value and name in vector.LOOKS | vector.PLACES:
+        return value if re.fullmatch(rf"url\(#{DRAWN.pattern}\)", value) else None
     return value
 
 
@@ -224,6 +244,11 @@ def formula(metric: reference.Metric, lang: str) -> str:
     below = " − ".join(map(name, [metric.denominator, *metric.denominator_minus]))
     bracket = [f"({side})" if " − " in side else side for side in (above, below)]
     return " ÷ ".join(bracket) + (f" × {metric.factor:g}" if metric.factor != 1 else "")
+
+
+def _letters(content: str, *, beyond: int) -> set[int]:
+    """The characters that a reader of this HTML meets, from a place in Unicode on."""
+    return {ord(mark) for mark in html.unescape(re.sub("<[^>]*>", "", content)) if ord(mark) > beyond}
 
 
 @functools.lru_cache(maxsize=8)

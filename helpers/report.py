@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import charts, gate, page, privacy, reference, store, summary, text
+from helpers import charts, gate, page, privacy, reference, store, summary, text, vector
 from helpers.findings import slice_name
 from helpers.gate import GateError
 
@@ -48,13 +48,18 @@ SAID = {"good": ("✓", charts.ACCENT), "bad": ("×", charts.WORSE), "warn": ("!
 
 
 class Shown(NamedTuple):
-    """Something a notebook shows: HTML for JupyterLab and the page, plain text for everything else."""
+    """Something a notebook shows: HTML for JupyterLab and the page, plain text for everything else; a chart has its drawing as well."""
 
     html: str
     plain: str
+    svg: str = ""
 
     def _repr_html_(self) -> str:
         return self.html
+
+    def _repr_svg_(self) -> str | None:
+        """The drawing that a page holds in the place of the picture in `html`."""
+        return self.svg or None
 
     def __repr__(self) -> str:
         return self.plain
@@ -71,40 +76,29 @@ def figure(
 ) -> Shown:
     """A chart as an image with its title above and its alternative text inside; the figure is closed.
 
-    SVG with text as paths, PNG from some two thousand marks on. The same chart gives the same bytes. Raises
-    `UserWarning` where a character has no glyph in the font: a box in a customer's report is an error.
+    A notebook shows a picture of points, which needs no font; the page holds the drawing, up to some two thousand marks.
+    The same chart gives the same bytes. Raises `UserWarning` where a character has no glyph in the font: a box in a
+    customer's report is an error.
     """
     drawn = axes.get_figure(root=True)
     title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
     alt = privacy.hide(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
-    kind = "png" if _marks(drawn) > MOST_MARKS else "svg"
-    content = _rendered(drawn, kind)
-    width, height = (round(side * 96) for side in drawn.get_size_inches())
-    plt.close(drawn)
-    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    image = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="data:{mime};base64,{base64.b64encode(content).decode()}">'
-    return Shown(f'<figure class="fp-figure"><figcaption>{html.escape(title)}</figcaption>{image}</figure>', f"[{title}] {alt}")
-
-
-def _rendered(drawn: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
         _settle(drawn)
-        drawn.savefig(buffer, format=kind, metadata=metadata, dpi=192 if kind == "png" else 96)
-    return _trimmed(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+        points = _rendered(drawn, "png", dpi=192, metadata={"Software": None})
+        lines = _rendered(drawn, "svg", dpi=96, metadata={"Date": None, "Creator": None}, transparent=True) if _marks(drawn) <= MOST_MARKS else b""
+    width, height = (round(side * 96) for side in drawn.get_size_inches())
+    plt.close(drawn)
+    image = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{base64.b64encode(points).decode()}">'
+    shown = f'<figure class="fp-figure"><figcaption>{html.escape(title)}</figcaption>{image}</figure>'
+    return Shown(shown, f"[{title}] {alt}", vector.lean(lines, ink=charts.INK) if lines else "")
 
 
-def _trimmed(svg: bytes) -> bytes:
-    """Paths in hundredths of a point, no comments, no blanks between elements: what cannot be seen is half of the file."""
-    small = re.sub(rb' d="[^"]*"', _short_path, re.sub(rb"<!--.*?-->|<metadata>.*?</metadata>", b"", svg, flags=re.DOTALL))
-    return re.sub(rb">\s+<", b"><", small)
-
-
-def _short_path(path: re.Match[bytes]) -> bytes:
-    rounded = re.sub(rb"\s+", b" ", re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()))
-    return re.sub(rb" ?([MLCQzZ]) ?", rb"\1", rounded)
+def _rendered(drawn: Figure, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
 
 
 def _settle(drawn: Figure) -> None:

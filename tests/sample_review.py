@@ -44,6 +44,7 @@ def both(zh: str, en: str) -> list[NotebookNode]:
 def result(shown: object, source: str = f"report.table(frame, lang=lang)  # {'a line far longer than any screen is wide, ' * 6}") -> NotebookNode:
     """An executed cell whose result is a displayable."""
     data = {"text/html": shown._repr_html_(), "text/plain": repr(shown)}
+    data |= {"image/svg+xml": shown.svg} if getattr(shown, "svg", "") else {}
     return new_code_cell(source, outputs=[new_output("execute_result", data=data, execution_count=1)])
 
 

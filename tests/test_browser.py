@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import SIZES, outside, until
+from matplotlib.textpath import TextPath
 from sample_review import built, session, words_of
 
-from helpers import page, summary
+from helpers import charts, page, summary
 
 pytestmark = pytest.mark.browser
 LANGS = ("zh", "en")
@@ -88,8 +89,25 @@ def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
 def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
     """Charts are drawn for 10 points at their own size: on a phone that must still be some 9 pixels."""
     one = opened(files["zh"], "phone")
-    scales = one.eval_on_selector_all("figure img", "all => all.map(i => i.clientWidth / i.getAttribute('width'))")
-    assert len(scales) == 10 and min(scales) * 10 * 96 / 72 >= 9
+    scales = one.eval_on_selector_all("figure svg", "all => all.map(i => i.getBoundingClientRect().width / i.viewBox.baseVal.width)")
+    assert len(scales) == 10 and min(scales) * 10 >= 9
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_words_of_a_chart_stand_where_they_were_drawn(files, opened, lang):
+    """Their widths are those of the font that the page carries, not of whatever font this machine has."""
+    one = opened(files[lang])
+    letters = "".join(sorted({mark for words in one.eval_on_selector_all("figure text", "all => all.map(t => t.textContent)") for mark in words}))
+    charts.use_theme()
+    drawn = TextPath((0, 0), letters, size=100).get_extents().x1
+    shown = one.evaluate("""letters => {
+      const words = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      words.textContent = letters;
+      words.setAttribute("font-size", "100");
+      document.querySelector("figure svg").append(words);
+      return words.getComputedTextLength();
+    }""", letters)
+    assert len(letters) > 30 and shown == pytest.approx(drawn, rel=0.01)
 
 
 def test_an_answer_leads_to_its_evidence(files, opened):
@@ -121,7 +139,7 @@ def test_without_scripts_everything_but_the_code_can_be_read(files, browser):
     context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
     one = context.new_page()
     one.goto(files["zh"].as_uri())
-    assert one.locator("#p04 img").first.is_visible() and one.locator(".cards").is_visible()
+    assert one.locator("#p04 svg").first.is_visible() and one.locator(".cards").is_visible()
     context.close()
 
 
