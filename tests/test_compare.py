@@ -9,6 +9,7 @@ import pytest
 from lunardate import LunarDate
 
 from helpers import compare, metrics, reference, schema
+from helpers.compare import words
 
 ZONE = "Asia/Shanghai"
 REGISTRY = reference.metrics()
@@ -408,8 +409,8 @@ def test_findings_say_what_the_verdicts_say():
     found = compare.to_findings(table, ground, registry=REGISTRY).set_index("metric")
     row = found.loc["room_conversion"]
     assert row["verdict"] == "worse" and row["money_at_stake"] > 0
-    for words in ("1.00%", "4.03%", "变差"):
-        assert words in row["sentence_zh"]
+    for said in ("1.00%", "4.03%", "变差"):
+        assert said in row["sentence_zh"]
     assert "Worse" in row["sentence_en"] and not found["sentence_en"].str.contains("nan").any()
     assert found.loc[found["verdict"] != "worse", "money_at_stake"].isna().all()
     zh, en = compare.summary(table, ground)
@@ -458,5 +459,5 @@ def test_a_range_over_many_powers_of_ten_is_not_printed_as_if_it_said_something(
     })
     ground = compare.Basis("slot", 3, "weak", "同时段", "same slot")
     said = {"value": "2", "baseline": "1", "range": "0.02 – 1.76亿", "change": "100%"}
-    assert "1.76" not in compare._sentence_zh(row, said, ground) and "无法判断" in compare._sentence_zh(row, said, ground)
-    assert "1.76" not in compare._sentence_en(row, said, ground)
+    assert "1.76" not in words._sentence_zh(row, said, ground) and "无法判断" in words._sentence_zh(row, said, ground)
+    assert "1.76" not in words._sentence_en(row, said, ground)

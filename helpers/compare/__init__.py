@@ -1,0 +1,47 @@
+"""Comparison 对比分析: which sessions are comparable, and how far this one is from them, with how sure that is.
+
+同比 sets a session against the same period of last year, 环比 against the previous period, 定基比 against one fixed base
+(the order in which a slide of 直播复盘与售后跟踪 prints them pairs them wrongly). What decides is none of the three but
+the account's own recent average with its prediction interval: two single sessions always differ.
+"""
+
+from helpers.compare.baseline import Basis, basis, comparable, described, hours, spread_pool, year_ago
+from helpers.compare.bases import absent_bases, against, periods
+from helpers.compare.days import calendar_gap, day_class, festival_of
+from helpers.compare.events import EVENT_DAYS, coinciding, event_windows
+from helpers.compare.goals import GOAL_PLACE, goal_completion
+from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
+from helpers.compare.verdict import money_at_stake, ranges, verdicts
+from helpers.compare.words import basis_sentence, summary, to_findings
+
+__all__ = [
+    "EVENT_DAYS",
+    "GOAL_PLACE",
+    "Basis",
+    "absent_bases",
+    "against",
+    "basis",
+    "basis_sentence",
+    "calendar_gap",
+    "coinciding",
+    "comparable",
+    "comparable_metrics",
+    "day_class",
+    "described",
+    "event_windows",
+    "family",
+    "festival_of",
+    "goal_completion",
+    "history",
+    "hours",
+    "label",
+    "money_at_stake",
+    "on_one_scale",
+    "periods",
+    "ranges",
+    "spread_pool",
+    "summary",
+    "to_findings",
+    "verdicts",
+    "year_ago",
+]

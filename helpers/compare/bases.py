@@ -1,0 +1,82 @@
+"""环比, 同比 and 定基比: one session against others taken together, with the change that is ordinary between sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from helpers import reference
+from helpers.compare.scale import pooled
+
+PERIODS = {
+    "previous": ("环比（上一场可比场次）", "previous comparable session"), "year_ago": ("同比（去年同期）", "same period last year"),
+    "fixed": ("定基比（固定场次）", "fixed base"),
+}
+ABSENT = {
+    "previous": ("没有可比的上一场，无法环比。", "No earlier comparable session: nothing to compare period on period."),
+    "year_ago": ("工作区里没有去年同期的场次，无法同比。", "The workspace has no session of the same period last year."),
+    "fixed": ("没有指定定基场次（参数 base_sessions）。", "No fixed base was named (parameter base_sessions)."),
+}
+
+
+def against(
+    values: pd.DataFrame, session_id: str, ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame | None = None, confidence: float = 0.95,
+) -> pd.DataFrame:
+    """This session against other sessions taken together (环比: the previous one; 同比: last year's; 定基比: a fixed base).
+
+    One row per metric: metric, value, reference (ratio of sums), n, change (fraction), index (定基 = 100), and the
+    change that is ordinary between sessions, ordinary_lower and ordinary_upper, from the spread in `table` (the
+    verdicts) where it is given: a change inside it says nothing.
+    """
+    wanted = set(ids) - {session_id}
+    own = values[(values["session_id"] == session_id) & values["value"].notna()].set_index("metric")
+    others = values[values["session_id"].isin(wanted)].dropna(subset=["value"])
+    rows = []
+    for name, past in others.groupby("metric", sort=False):
+        if name not in own.index:
+            continue
+        reference_value = pooled(past, registry[name].factor)
+        rows.append((name, own.loc[name, "value"], reference_value, len(past)))
+    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype({"value": float, "reference": float, "n": float})
+    scale = made["reference"].where(made["reference"] > 0)
+    made = made.assign(change=made["value"] / scale - 1, index=100 * made["value"] / scale)
+    return made.join(_ordinary(made, table, confidence))
+
+
+def periods(
+    values: pd.DataFrame, session_id: str, bases: Mapping[str, Iterable[str]], *, registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame,
+) -> pd.DataFrame:
+    """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases previous, year_ago and fixed that has sessions.
+
+    One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value, baseline, n, change, index,
+    lower, upper (the change that is ordinary; `nan` where it is unknown).
+    """
+    parts = [
+        against(values, session_id, ids, registry=registry, table=table).assign(basis=name, basis_zh=PERIODS[name][0], basis_en=PERIODS[name][1])
+        for name, ids in bases.items() if list(ids) or name == "previous"
+    ]
+    made = pd.concat(parts, ignore_index=True).rename(columns={"reference": "baseline", "ordinary_lower": "lower", "ordinary_upper": "upper"})
+    names = table.set_index("metric")[["label_zh", "label_en"]]
+    columns = ["basis", "basis_zh", "basis_en", "metric", "label_zh", "label_en", "value", "baseline", "n", "change", "index", "lower", "upper"]
+    return made.join(names, on="metric")[columns]
+
+
+def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
+    """Sentences (Chinese, English) on the comparisons that have no session to be made with."""
+    return [ABSENT[name] for name, ids in bases.items() if not list(ids)]
+
+
+def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
+    """The change that this session and n others would show anyway, by the spread of the metric between sessions."""
+    if table is None or table.empty:
+        return pd.DataFrame({"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=made.index)
+    known = table.set_index("metric")
+    spread = made["metric"].map(known["sd"].where(known["method"] != "t")).astype(float)
+    free = made["metric"].map(known["n"]).astype(float) - 1
+    half = distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0)) * spread * np.sqrt(1 + 1 / made["n"])
+    return pd.DataFrame({"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index)

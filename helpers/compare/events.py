@@ -1,0 +1,75 @@
+"""Special events: from when to when a logged event is in force, and what coincides with a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from helpers import reference
+from helpers.compare.days import festival_of
+
+# For how many days an event without an end stays in force: changes of the surroundings linger, a fault does not.
+EVENT_DAYS = {
+    "platform_redesign": 14, "tag_change": 14, "slot_change": 14, "host_change": 14, "suspended": 14, "ads_change": 7,
+    "price": 7, "violation": 7, "stock": 1, "outage": 1, "promotion": 1, "holiday": 1,
+}
+
+
+def event_windows(events: pd.DataFrame) -> pd.DataFrame:
+    """The logged events with the time they are in force: columns of `events` and from, to.
+
+    One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
+    weeks, an outage a day).
+    """
+    lingers = pd.to_timedelta(events["kind"].map(EVENT_DAYS).fillna(1), unit="D")
+    return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)})
+
+
+def ends(sessions: pd.DataFrame) -> pd.Series:
+    length = pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
+    return sessions["ended_at"].fillna(sessions["started_at"] + length)
+
+
+def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    return windows[(windows["from"] <= end) & (windows["to"] >= start)]
+
+
+def coinciding(
+    events: pd.DataFrame, calendar: Iterable[reference.Festival], sessions: pd.DataFrame, session_id: str,
+    verdicts: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
+
+    One row per event: source (log, calendar; also source_zh, source_en), kind, what, from, to, expected_direction, metric, logged_after (entered
+    only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
+    """
+    row = sessions.set_index("session_id").loc[session_id]
+    end = ends(sessions.set_index("session_id")).loc[session_id]
+    logged = events_over(event_windows(events), row["started_at"], end)
+    found = logged.assign(
+        source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
+        agrees=_agreement(logged, verdicts),
+    )
+    columns = ["source", "source_zh", "source_en", "kind", "what", "from", "to", "expected_direction", "metric", "logged_after", "agrees"]
+    found = found.assign(source_zh="事件登记", source_en="event log")
+    festival = festival_of(row["started_at"].date(), row["platform"], calendar)
+    if festival is None:
+        return found.reindex(columns=columns).reset_index(drop=True)
+    window, zone = festival[0], row["started_at"].tz
+    marked = pd.DataFrame([{
+        "source": "calendar", "source_zh": "大促日历", "source_en": "calendar of festivals", "kind": "promotion", "what": window.festival,
+        "from": pd.Timestamp(window.starts_on, tz=zone), "to": pd.Timestamp(window.ends_on, tz=zone) + pd.Timedelta(days=1),
+        "expected_direction": "up", "metric": np.nan, "logged_after": False, "agrees": np.nan,
+    }])
+    return pd.concat([found.reindex(columns=columns), marked[columns]], ignore_index=True) if len(found) else marked[columns]
+
+
+def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series:
+    """Whether the metric that an event names moved as the event says: True, False, or missing where nothing is known."""
+    if verdicts is None or verdicts.empty:
+        return pd.Series(pd.NA, index=logged.index, dtype="boolean")
+    change = logged["metric"].map(verdicts.set_index("metric")["ratio"]).astype(float) - 1
+    wanted = logged["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    return (np.sign(change) == wanted).astype("boolean").mask(change.isna() | wanted.isna())

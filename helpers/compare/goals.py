@@ -1,0 +1,70 @@
+"""GMV达成率 and its like: how much of each goal is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import reference
+from helpers.compare.events import ends
+
+GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
+GOAL_NOTES = {
+    "behaviour": ("是行为次数，见计划一章", "counts what was done: see the part on the plan"),
+    "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
+    "people_do_not_add": ("人数不能跨场相加", "people cannot be added over sessions"),
+}
+
+
+def goal_completion(
+    goals: pd.DataFrame, values: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *,
+    registry: Mapping[str, reference.Metric],
+) -> pd.DataFrame:
+    """GMV达成率 and its like: each goal for this session, or for a period it lies in, and how much of it is reached.
+
+    `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
+    period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
+    passed by the end of this session), reached (bool), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`).
+    People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
+    done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
+    """
+    row = sessions.set_index("session_id").loc[session_id]
+    start, end = row["started_at"], ends(sessions.set_index("session_id")).loc[session_id]
+    ours = goals[(goals["session_id"] == session_id) & goals["period_from"].isna()]
+    around = goals[(goals["period_from"] <= start) & (goals["period_to"].isna() | (goals["period_to"] >= start))]
+    rows = [_goal(goal, values[values["session_id"] == session_id], registry, "session", np.nan) for goal in ours.itertuples()]
+    for goal in around.itertuples():
+        inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
+        elapsed = (end - goal.period_from) / (goal.period_to - goal.period_from) if pd.notna(goal.period_to) else np.nan
+        rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
+    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed",
+               "reached", "note", "note_zh", "note_en", *GOAL_PLACE]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float) -> dict:
+    metric = registry.get(goal.metric)
+    rows = values[values["metric"] == goal.metric].dropna(subset=["value"])
+    note, value = "", np.nan
+    behaviour = goal.metric in reference.terms()["cue_kind"]
+    if metric is None and (rows.empty or not behaviour):
+        note = "behaviour" if behaviour else "unknown_metric"
+    elif len(rows) <= 1:
+        value = float(rows["value"].sum()) if len(rows) else np.nan
+    elif metric is None or metric.denominator is not None:
+        value = float(rows["numerator"].sum() / rows["denominator"].sum() * (metric.factor if metric else 1))
+    elif metric.additive:
+        value = float(rows["value"].sum())
+    else:
+        note = "people_do_not_add"
+    wanted_up = metric is None or metric.bigger_is_better is not False
+    reached = (value >= goal.target) if wanted_up else (value <= goal.target)
+    says, spans = GOAL_NOTES[note], {"session": ("本场", "this session"), "period": ("周期", "period")}[scope]
+    return {
+        "scope": scope, "scope_zh": spans[0], "scope_en": spans[1], "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
+        "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
+        "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
+        **{name: getattr(goal, name, None) for name in GOAL_PLACE},
+    }

@@ -1,0 +1,102 @@
+"""The comparison in sentences and findings, Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import findings, reference, text
+from helpers.compare.baseline import Basis
+
+NOTEBOOK = "03_compare"
+
+
+def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str, str]:
+    options = {"decimals": None if metric.unit == "money" else metric.decimals, "currency": currency}
+    return {
+        "value": text.value(row.value, metric.unit, lang, **options), "baseline": text.value(row.baseline, metric.unit, lang, **options),
+        "range": text.interval(row.lower, row.upper, metric.unit, lang, **options),
+        "change": text.percent(abs(row.ratio - 1), 0) if np.isfinite(row.ratio) else text.NOTHING,
+    }
+
+
+def basis_sentence(ground: Basis) -> tuple[str, str]:
+    """What the comparison rests on, as one sentence in each language."""
+    if not ground.n:
+        return "没有可比场次：只列出本场数值，不比较。", "No comparable session: values are shown, nothing is compared."
+    zh = {"strong": "场次够，区间可用。", "weak": "场次偏少或不完全同类，结论偏弱。", "none": "不足三场，只列差异，不下结论。"}[ground.strength]
+    en = {"strong": "Enough for an interval.", "weak": "Few, or not quite alike: a weak basis.", "none": "Fewer than three: differences only, no verdict."}[ground.strength]
+    return f"基准：{ground.zh}，{ground.n} 场。{zh}", f"Baseline: {ground.en}, {ground.n}. {en}"
+
+
+def _says_nothing(row) -> bool:
+    """Whether the expected range spans so many orders of magnitude that it excludes nothing."""
+    return row.verdict == "cannot_tell" and row.lower > 0 and row.upper / row.lower > text.WIDEST
+
+
+def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_zh} {said['value']}"
+    if not row.n:
+        return f"{head}；没有可比场次，不下结论。"
+    against_what = f"可比场次（{ground.zh}，{row.n} 场）为 {said['baseline']}"
+    side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
+    if row.verdict == "not_comparable":
+        return f"{head}，{against_what}，{side}；场次太少，不下结论。"
+    if _says_nothing(row):
+        return f"{head}，{against_what}，{side}；历史波动太大，预期范围说明不了什么，无法判断。"
+    weak = "（场次少，区间偏弱）" if row.weak else ""
+    outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
+        f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
+    told = {"better": "：变好", "worse": "：变差"}.get(row.verdict, "，说不上变好或变差" if not row.unusual else "，高低本身无好坏")
+    return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
+
+
+def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_en}: {said['value']}"
+    if not row.n:
+        return f"{head}; no comparable session, so no verdict."
+    against_what = f"comparable sessions ({ground.en}, {row.n} of them) had {said['baseline']}"
+    side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
+    if row.verdict == "not_comparable":
+        return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
+    if _says_nothing(row):
+        return f"{head}; {against_what}, this one is {side}. The history varies too much for an expected range to say anything."
+    weak = " (few sessions: a weak interval)" if row.weak else ""
+    outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
+        f"just outside the expected {said['range']}, which among so many tests is not enough")
+    told = {"better": "Better", "worse": "Worse"}.get(row.verdict, "Neither better nor worse can be said" if not row.unusual else "Neither good nor bad by itself")
+    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
+
+
+def to_findings(
+    table: pd.DataFrame, ground: Basis, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
+) -> pd.DataFrame:
+    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
+
+    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a metric called worse only.
+    """
+    made = []
+    for row in table.itertuples():
+        metric, stake = registry[row.metric], getattr(row, "money_at_stake", np.nan)
+        zh, en = (_shown(row, metric, lang, currency) for lang in ("zh", "en"))
+        made.append(findings.make(
+            notebook=NOTEBOOK, dimension=metric.group, metric=row.metric, verdict=row.verdict, value=row.value,
+            baseline=row.baseline, ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted,
+            money_at_stake=stake if row.verdict == "worse" else np.nan,
+            sentence_zh=_sentence_zh(row, zh, ground), sentence_en=_sentence_en(row, en, ground),
+        ))
+    return findings.frame(made)
+
+
+def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
+    """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
+    count = {name: int((table["verdict"] == name).sum()) for name in ("better", "worse", "cannot_tell", "not_comparable")}
+    if not len(table) or ground.strength == "none":
+        return (
+            f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
+    weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
+    return (
+        f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['cannot_tell']} 个在正常波动内或无法判断。",
+        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['cannot_tell']} within ordinary variation or undecided.")
