@@ -10,6 +10,7 @@ from scipy import stats as distributions
 
 from helpers import reference
 from helpers.compare.scale import pooled
+from helpers.compare.verdict import LINEAR
 
 PERIODS = {
     "previous": ("环比（上一场可比场次）", "previous comparable session"), "year_ago": ("同比（去年同期）", "same period last year"),
@@ -76,7 +77,7 @@ def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float)
     if table is None or table.empty:
         return pd.DataFrame({"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=made.index)
     known = table.set_index("metric")
-    spread = made["metric"].map(known["sd"].where(known["method"] != "t")).astype(float)
+    spread = made["metric"].map(known["sd"].where(~known["method"].isin(LINEAR))).astype(float)
     free = made["metric"].map(known["n"]).astype(float) - 1
     half = distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0)) * spread * np.sqrt(1 + 1 / made["n"])
     return pd.DataFrame({"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index)

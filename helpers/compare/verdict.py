@@ -9,17 +9,32 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference, stats
+from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
 from helpers.compare.scale import pooled
 
-FEW = 50                      # under so many expected events the logarithm of a rate is too coarse
+FEW = 50            # under so many expected events the logarithm of a rate is too coarse
+FEW_LONG = 15       # and with a long history, which shows how far such rates stray
+LINEAR = {"t", "forecast"}    # methods that compare values as they are, not their logarithms
 
 
 class _Tested(NamedTuple):
+    expected: float
     lower: float
     upper: float
     p_value: float
     sd: float
     method: str
+
+
+NOTHING = _Tested(*[np.nan] * 5, "none")
+
+
+class _Rows(NamedTuple):
+    """One metric: of the session itself, of the comparable sessions, and of them and all further ones, oldest first."""
+
+    own: pd.Series
+    past: pd.DataFrame
+    history: pd.DataFrame
 
 
 def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
@@ -29,26 +44,58 @@ def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
     return (value or least), np.where(past == 0, least, past)
 
 
-def _test(
-    own: pd.Series, past: pd.DataFrame, pool: pd.DataFrame, metric: reference.Metric, confidence: float, cv: float
-) -> _Tested:
-    """Prediction interval and p-value of one metric: log-t, or a predictive distribution of counts where they are few."""
-    x, n = past["numerator"].to_numpy(float), past["denominator"].to_numpy(float)
+def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
+    """A predictive distribution of counts, for proportions and counts per hour that rest on few events."""
+    own, x, n = rows.own, rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
+    predict = stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
+    found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
+    sd = stats.session_cv(x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv)
+    bounds = np.array([found.mean, found.lower, found.upper]) * metric.factor
+    return _Tested(*bounds, found.p_value, sd, "beta_binomial" if metric.proportion else "negative_binomial")
+
+
+def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
+    """Whether the session and the comparable ones expect fewer events than the limit, and events are what is counted."""
+    x, n = rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
-    few = np.isfinite(per) and per * min(own["denominator"], np.nanmedian(n)) < FEW
-    counted = metric.proportion or (bool(own["per_hour"]) and metric.unit != "money")
-    if few and counted and np.isfinite(own["numerator"]) and not metric.minus:
-        predict = stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
-        found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
-        sd = stats.session_cv(x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv)
-        return _Tested(found.lower * metric.factor, found.upper * metric.factor, found.p_value, sd,
-                       "beta_binomial" if metric.proportion else "negative_binomial")
+    counted = metric.proportion or (bool(rows.own["per_hour"]) and metric.unit != "money")
+    known = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
+    return bool(known and np.isfinite(per) and per * min(rows.own["denominator"], np.nanmedian(n)) < limit)
+
+
+def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
+    """The t prediction interval of a short history, its spread steadied by that of the account's further sessions."""
+    past = rows.past["value"].to_numpy(float)
+    value, past = _positive(rows.own["value"], past) if log else (rows.own["value"], past)
+    further = rows.history.loc[~rows.history["session_id"].isin(rows.past["session_id"]), "value"]
+    spread = stats.prior_spread(further, log=log)
+    bounds = stats.prediction_interval(past, confidence=confidence, log=log, spread=spread)
+    p = stats.prediction_p(value, past, log=log, spread=spread)
+    return _Tested(bounds.mean, bounds.lower, bounds.upper, p, bounds.sd, "log_t" if log else "t")
+
+
+def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested:
+    """The forecast from the account's sessions; `sd` is such that the comparable sessions' own t interval would be as wide."""
+    history = rows.history.tail(FARTHEST)
+    value, past = rows.own["value"], history["value"].to_numpy(float)
+    if log:
+        value, past = (np.log(one) for one in _positive(value, past))
+    ids = [*history["session_id"], rows.own["session_id"]]
+    near, place = (frame.loc[ids, ids].to_numpy() for frame in likeness)
+    found = forecast(value, past, near, place, confidence=confidence)
+    bounds = np.array([found.mean, found.lower, found.upper])
+    sd = found.error / np.sqrt(1 + 1 / len(rows.past))
+    return _Tested(*(np.exp(bounds) if log else bounds), found.p_value, sd, "log_forecast" if log else "forecast")
+
+
+def _test(rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike) -> _Tested:
+    """Expected value, prediction interval and p-value of one metric: counts where events are few, else the forecast or, in a short history, t."""
     log = not metric.minus
-    value, history = _positive(own["value"], past["value"].to_numpy(float)) if log else (own["value"], past["value"])
-    spread = stats.prior_spread(pool["value"], log=log)
-    bounds = stats.prediction_interval(history, confidence=confidence, log=log, spread=spread)
-    p = stats.prediction_p(value, history, log=log, spread=spread)
-    return _Tested(bounds.lower, bounds.upper, p, bounds.sd, "log_t" if log else "t")
+    known = rows.history["value"].gt(0).sum() if log else len(rows.history)
+    long = known >= LONG
+    if _few(rows, metric, FEW_LONG if long else FEW):
+        return _counted(rows, metric, confidence, cv)
+    return _long(rows, log, confidence, likeness) if long else _short(rows, log, confidence)
 
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
@@ -61,55 +108,61 @@ def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
 
 
 def _compare_one(
-    name: str, rows: pd.DataFrame, session_id: str, chosen: set, pool: set, metric: reference.Metric, confidence: float
+    rows: pd.DataFrame, session_id: str, chosen: set, pool: set, metric: reference.Metric, confidence: float, likeness: Alike
 ) -> dict:
     own = rows[rows["session_id"] == session_id].iloc[0]
-    past = rows[rows["session_id"].isin(chosen)].dropna(subset=["value"])
-    usable = np.isfinite(own["value"]) and len(past) > 0
+    known = rows.dropna(subset=["value"])
+    ids = [name for name in likeness.near.index if name in chosen | pool]
+    history = known.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
+    past = history[history["session_id"].isin(chosen)]
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
-    further = rows[rows["session_id"].isin(pool)].dropna(subset=["value"])
-    tested = _test(own, past, further, metric, confidence, cv) if usable and len(past) > 1 else _Tested(*[np.nan] * 4, "none")
+    tested = _test(_Rows(own, past, history), metric, confidence, cv, likeness) if len(past) > 1 else NOTHING
     return {
-        "metric": name, "label_zh": metric.zh + ("（每小时）" if own["per_hour"] else ""),
+        "metric": own["metric"], "label_zh": metric.zh + ("（每小时）" if own["per_hour"] else ""),
         "label_en": metric.en + (" (per hour)" if own["per_hour"] else ""), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
         "value": own["value"], "numerator": own["numerator"], "denominator": own["denominator"],
-        "baseline": pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "lower": tested.lower,
-        "upper": tested.upper, "sd": tested.sd, "p_value": tested.p_value, "method": tested.method,
+        "baseline": pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "n_history": len(history), **tested._asdict(),
     }
 
 
-def verdicts(
-    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
-) -> pd.DataFrame:
-    """Each metric of this session against the baseline sessions, with the range that they lead one to expect.
+COLUMNS = ("metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "n_history",
+           *_Tested._fields)
 
-    `values` comes from `on_one_scale`, `pool_ids` from `spread_pool`: they steady the spread of a short baseline. One row per metric that this session has: metric, label_zh, label_en, group, unit,
-    per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n, lower, upper (prediction
-    interval of the value), sd (on the log scale), method,
-    ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics here),
-    unusual (bool), verdict, weak (bool).
+
+def verdicts(
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, sessions: pd.DataFrame,
+    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
+) -> pd.DataFrame:
+    """Each metric of this session against the baseline sessions, with the range that the account leads one to expect.
+
+    `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids` comes from `spread_pool`:
+    with `LONG` sessions in all, the range is the forecast from all of them (`forecast`); in a shorter history that of the
+    baseline sessions, its spread steadied by the others. One row per metric that this session has: metric, label_zh,
+    label_en, group, unit, per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
+    n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the value), sd (on the log
+    scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics
+    here), unusual (bool), verdict, weak (bool).
     A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
-    `false_discovery_rate`; better or worse also needs a metric that says which way is good.
+    `false_discovery_rate`; better or worse also needs a metric that says which way is good, and that expectation and
+    baseline lie on the same side. Raises `KeyError` where a session is not in `sessions`.
     """
     chosen = set(chosen_ids) - {session_id}
     pool = set(pool_ids) - chosen - {session_id}
     own = values[(values["session_id"] == session_id) & values["value"].notna()]
+    likeness = alike(sessions[sessions["session_id"].isin(chosen | pool | {session_id})])
     rows = [
-        _compare_one(name, values[values["metric"] == name], session_id, chosen, pool, registry[name], thresholds["confidence"])
+        _compare_one(values[values["metric"] == name], session_id, chosen, pool, registry[name], thresholds["confidence"], likeness)
         for name in own["metric"]
     ]
-    columns = ["metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "lower",
-               "upper", "sd", "p_value", "method"]
-    return _judged(pd.DataFrame(rows, columns=columns), registry, thresholds)
+    return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), registry, thresholds)
 
 
 def ranges(
-    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, sessions: pd.DataFrame,
+    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
-    found = verdicts(values, session_id, chosen_ids, registry=registry, thresholds=thresholds, pool_ids=pool_ids)
+    found = verdicts(values, session_id, chosen_ids, sessions=sessions, registry=registry, thresholds=thresholds, pool_ids=pool_ids)
     return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict"])
 
 
@@ -120,8 +173,9 @@ def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thres
     unusual = (p <= 1 - thresholds["confidence"]) & (adjusted <= thresholds["false_discovery_rate"])
     good = table["metric"].map({name: metric.bigger_is_better for name, metric in registry.items()})
     rising = table["value"] >= table["baseline"]
+    torn = rising != (table["value"] >= table["expected"])
     verdict = pd.Series(np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str")
-    verdict = verdict.mask(~unusual | good.isna(), "cannot_tell").mask(p.isna(), "not_comparable")
+    verdict = verdict.mask(~unusual | good.isna() | torn, "cannot_tell").mask(p.isna(), "not_comparable")
     scale = table["baseline"].where(table["baseline"] > 0)
     return table.assign(
         p_adjusted=adjusted, ratio=table["value"] / scale, ratio_lower=(table["lower"] / scale).where(enough),

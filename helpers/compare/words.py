@@ -36,6 +36,11 @@ def _says_nothing(row) -> bool:
     return row.verdict == "cannot_tell" and row.lower > 0 and row.upper / row.lower > text.WIDEST
 
 
+def _torn(row) -> bool:
+    """Whether the value lies on one side of the comparable sessions and, beyond its range, on the other of what was expected."""
+    return bool(row.unusual) and (row.value >= row.baseline) != (row.value >= row.upper)
+
+
 def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_zh} {said['value']}"
     if not row.n:
@@ -46,6 +51,9 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
         return f"{head}，{against_what}，{side}；场次太少，不下结论。"
     if _says_nothing(row):
         return f"{head}，{against_what}，{side}；历史波动太大，预期范围说明不了什么，无法判断。"
+    if _torn(row):
+        beyond = "高" if row.value >= row.upper else "低"
+        return f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，两者不一致，无法判断。"
     weak = "（场次少，区间偏弱）" if row.weak else ""
     outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
         f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
@@ -63,6 +71,9 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
     if _says_nothing(row):
         return f"{head}; {against_what}, this one is {side}. The history varies too much for an expected range to say anything."
+    if _torn(row):
+        beyond = "above" if row.value >= row.upper else "below"
+        return f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} that the recent course leads one to expect: the two disagree, so no verdict."
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
         f"just outside the expected {said['range']}, which among so many tests is not enough")
