@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import aftersales, reference, split, text
+from helpers import aftersales, reasons, reference, service, split, text
 
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
@@ -249,9 +249,9 @@ def host_sessions(facts: Facts, evidence: reference.Evidence) -> float:
 def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of refunded lines with one of the reasons (or groups of reasons); `nan` under 30 refunded lines."""
     back = facts.lines[facts.lines["refunded"]]
-    if len(back) < aftersales.FEWEST_FOR_PARETO:
+    if len(back) < reasons.FEWEST_FOR_PARETO:
         return np.nan
-    found = [aftersales.reason_of(written, facts.reasons) for written in back["reason"]]
+    found = [reasons.reason_of(written, facts.reasons) for written in back["reason"]]
     return float(np.mean([bool({*pair} & {*evidence.reason}) for pair in found]))
 
 
@@ -261,7 +261,7 @@ def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     if cases is None or cases["first_reply_at"].isna().all():
         return np.nan
     opened = "asked_at" if evidence.table == "aftersales" else "opened_at"
-    return aftersales.first_response(cases, as_of=facts.as_of, opened=opened).median / MINUTE
+    return service.first_response(cases, as_of=facts.as_of, opened=opened).median / MINUTE
 
 
 def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -383,7 +383,7 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """What the tables that a rule reads do not say: a column without values, too few rows, an event not entered."""
     tables, terms = reference.tables(), reference.terms()
     if evidence.rule == "reason_share":
-        known, fewest = int(facts.lines["refunded"].sum()), aftersales.FEWEST_FOR_PARETO
+        known, fewest = int(facts.lines["refunded"].sum()), reasons.FEWEST_FOR_PARETO
         return text.choose(lang, f"退款订单只有 {known} 条，满 {fewest} 条才看原因占比", f"only {known} refunded lines; shares of reasons need {fewest}")
     if evidence.rule == "event_count":
         kinds = text.choose(lang, "、", ", ").join(text.label(terms["event_kind"][kind], lang) for kind in _seen_on_the_floor(facts, evidence))

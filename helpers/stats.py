@@ -337,3 +337,14 @@ def shrink_rates(
     a, b = alpha + x, beta + n - x
     tail = (1 - confidence) / 2
     return Shrunk(a / (a + b), stats.beta.ppf(tail, a, b), stats.beta.ppf(1 - tail, a, b), alpha, beta)
+
+
+# ------------------------------------------------------------------------------------------------ times until something
+
+
+def survival(durations: npt.ArrayLike, happened: npt.ArrayLike):
+    """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at."""
+    # lifelines takes a second to import and is needed by one notebook only.
+    from lifelines import KaplanMeierFitter
+
+    return KaplanMeierFitter().fit(durations, happened)
