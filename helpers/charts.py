@@ -468,6 +468,26 @@ def pareto(frame: pd.DataFrame, *, lang: str) -> Axes:
     return axes
 
 
+def estimates(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """What was estimated early, the range given, and what came out, one session a column, oldest first.
+
+    One row per session: label, so_far, expected, lower, upper, final (fractions).
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes, places = _canvas(3.0), np.arange(len(frame))
+    axes.vlines(places, frame["lower"], frame["upper"], color=LINE, linewidth=7)
+    axes.scatter(places, frame["so_far"], marker="x", color=SOFT, s=22, linewidth=1.1)
+    axes.scatter(places, frame["expected"], marker="_", color=INK, s=130, linewidth=2, zorder=2)
+    axes.scatter(places, frame["final"], marker="o", color=ACCENT, s=22, zorder=3)
+    axes.set_ylim(0, max(float(np.nanmax(frame[["upper", "final"]].to_numpy(float))) * 1.1, 0.01))
+    shown_at = places[:: max(1, len(places) // 5)]
+    axes.set_xticks(shown_at, [shown(frame["label"].iloc[place]) for place in shown_at])
+    _ticks(axes.yaxis, "percent", lang, "CNY", bins=4)
+    axes.grid(axis="y")
+    return axes
+
+
 def quadrant(
     frame: pd.DataFrame, *, lang: str, x_label: str, y_label: str, x_unit: str = "percent", y_unit: str = "percent",
     x_middle: float | None = None, y_middle: float | None = None, currency: str = "CNY", named: int = 8,

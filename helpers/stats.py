@@ -244,6 +244,26 @@ def _known(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floa
     return x[usable], n[usable]
 
 
+class Prior(NamedTuple):
+    """What earlier sessions say of the rate of a new one: its mean, and what that weighs in trials (a Beta's alpha + beta)."""
+
+    mean: float
+    weight: float
+
+
+def session_prior(past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, prior_cv: float = PRIOR_CV) -> Prior:
+    """The Beta of a new session's rate: pooled rate as mean; as variance session variation (`session_cv`) and that of the pooled rate.
+
+    `nan` without any history.
+    """
+    x, n = _known(past_successes, past_trials)
+    if not x.size:
+        return Prior(np.nan, np.nan)
+    mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
+    variance = (mean * session_cv(x, n, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
+    return Prior(float(mean), float(max(mean * (1 - mean) / variance - 1, 1e-6)))
+
+
 def beta_binomial_predictive(
     successes: float, trials: float, past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *,
     confidence: float = 0.95, prior_cv: float = PRIOR_CV,
@@ -257,9 +277,7 @@ def beta_binomial_predictive(
     x, n = _known(past_successes, past_trials)
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
-    mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
-    variance = (mean * session_cv(x, n, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
-    weight = max(mean * (1 - mean) / variance - 1, 1e-6)
+    mean, weight = session_prior(x, n, prior_cv=prior_cv)
     dist = stats.betabinom(round(trials), mean * weight, (1 - mean) * weight)
     lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / round(trials)
     return Predictive(float(mean), float(lower), float(upper), _mid_p(dist, round(successes)))

@@ -38,6 +38,19 @@ def test_as_of_hides_what_came_later():
     assert seen == [[0, 0], [1, 0], [1, 1]]
 
 
+def test_lines_as_known_on_an_earlier_day_are_those_made_from_that_day_s_cases():
+    """Set back, the lines say what lines made of the cases and orders of that day say."""
+    rng = np.random.default_rng(2)
+    bought, sent_back = simulated(rng, "s", lines=300, early=0.1)
+    whole = aftersales.lines(bought, sent_back, as_of=START + 40 * DAY)
+    for day in (0.05, 3, 8, 20):
+        then, set_back = START + day * DAY, aftersales.known_at(whole, START + day * DAY)
+        fresh = aftersales.lines(bought, sent_back, as_of=then)
+        names = ["line_id", "refunded", "refunded_at", "refunded_amount"]
+        assert set_back[names].reset_index(drop=True).equals(fresh[names])
+        assert set_back["asked"].tolist() == fresh["asked"].tolist()
+
+
 def test_unpaid_lines_and_lines_paid_later_are_no_part_of_it():
     times = pd.Series([START, START + 9 * DAY, pd.NaT]).dt.tz_convert(ZONE)
     assert len(of([], count=3, paid_at=times, as_of=START + DAY)) == 1
@@ -83,6 +96,29 @@ def test_groups_add_up_to_the_whole():
     whole, parts = aftersales.rates(lines).iloc[0], aftersales.rates(lines, by="product_id")
     for name in ("n", "paid_amount", "asked", "refunded", "refunded_amount"):
         assert parts[name].sum() == whole[name]
+
+
+def test_every_dimension_adds_up_to_the_whole_and_says_as_of_when():
+    """Tier of the product in its session, host of the session, bands of the price: counted once each, as sums by hand say."""
+    lines = of([{"line_id": f"l{i}"} for i in (0, 3, 5)], product_id=["a", "b"] * 5, paid=[10.0, 20.0, 30.0, 40.0, 50.0] * 2, source="推荐", province="浙江")
+    goods = pd.DataFrame({"session_id": "s1", "product_id": ["a", "b", "b"], "sku_id": [None, None, "x"], "tier": ["profit", "image", "traffic"]})
+    hosts = pd.DataFrame({"session_id": ["s1"], "host": ["甲"]})
+    made = aftersales.described(lines, products=goods, sessions=hosts, cuts=[25.0, 45.0])
+    assert made["price_band"].value_counts().to_dict() == {"<25": 4, "25–45": 4, "≥45": 2}
+    table = aftersales.by_slice(made, as_of=START + 4 * DAY, by=(*aftersales.DIMENSIONS, "host"))
+    assert table.groupby("return_by")["n"].sum().to_dict() == dict.fromkeys([*aftersales.DIMENSIONS, "host"], 10)
+    assert table.groupby("return_by")["refunded"].sum().eq(3).all() and table["age_days"].eq(4).all() and table["as_of"].eq(START + 4 * DAY).all()
+    tier = table[table["return_by"] == "tier"].set_index("slice")
+    assert tier.loc["profit", "refunded"] == 1 and tier.loc["image", "refunded"] == 2
+    assert aftersales.by_slice(made.head(0), as_of=START).empty
+
+
+def test_price_bands_have_like_numbers_and_keep_lines_without_a_price_apart():
+    prices = pd.Series([float(i) for i in range(1, 91)] + [np.nan])
+    cuts = aftersales.price_cuts(prices)
+    bands = aftersales.price_bands(prices, cuts)
+    assert bands.value_counts().between(29, 31).all() and bands.isna().sum() == 1
+    assert aftersales.price_bands(prices.head(3), []).tolist() == ["–"] * 3 and aftersales.price_cuts(prices.tail(1)) == []
 
 
 def test_interval_of_the_amount_rate_covers():
@@ -153,3 +189,14 @@ def test_so_far_says_as_of_when():
     assert made["age_days"].tolist() == [4.0] * 6 and (made["as_of"] == START + 4 * DAY).all()
     totals = aftersales.so_far(lines.head(0), SESSION.reindex([*SESSION.index, "started_at"]).fillna({"started_at": START}), as_of=START)
     assert totals.empty
+
+
+def test_a_slice_that_stands_out_is_told_from_those_that_do_not():
+    """One source whose buyers send back far more than its own past: named; the other sources are left alone."""
+    rng = np.random.default_rng(8)
+    history = aftersales.lines(*account(rng), as_of=START)
+    history = history.assign(source=np.where(np.arange(len(history)) % 2 == 0, "甲", "乙"))
+    high, usual = (aftersales.lines(*simulated(rng, name, rate=rate), as_of=START + 8 * DAY).assign(source=source) for name, rate, source in (("x", 0.8, "甲"), ("y", 0.3, "乙")))
+    made = aftersales.against_past(pd.concat([high, usual], ignore_index=True), history, as_of=START + 8 * DAY, by=("source",))
+    told = made[made["return_by"] == "source"].set_index("slice")["verdict"]
+    assert told.to_dict() == {"甲": "worse", "乙": "cannot_tell"} and made["return_by"].iloc[0] == ""

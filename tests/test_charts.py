@@ -269,3 +269,11 @@ def test_any_label_fits_in_two_lines_and_in_the_font(label):
 def test_long_names_are_cut_in_the_lanes_of_the_minutes():
     lanes = draw("minutes").figure.axes[2]
     assert [tick.get_text() for tick in lanes.get_yticklabels()] == [charts.shown(LONG, limit=12), "福袋"]
+
+
+def test_estimates_stand_in_their_range_with_what_came_out_and_what_had_come():
+    axes = draw("estimates")
+    marks = offsets(axes)
+    assert marks[:, 1].tolist()[:2] == [0.08, 0.05] and marks[-2:, 1].tolist() == [0.22, 0.3]
+    (ranges,) = [group for group in axes.collections if isinstance(group, matplotlib.collections.LineCollection)]
+    assert ranges.get_segments()[0][:, 1].tolist() == [0.19, 0.28] and axes.get_ylim()[0] == 0

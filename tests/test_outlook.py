@@ -1,18 +1,43 @@
 """Expected returns of young sessions against the formula, its bounds, and simulated sessions with known returns."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import aftersales, outlook
+from helpers import aftersales, demo, outlook, stats
 from tests.sold_lines import DAY, START, account, simulated
 
 
 def test_expected_rate_is_the_formula():
+    """What has come, and of what is to come the level that is drawn to the account's: (r + k q) / (n F + k)."""
     made = outlook.expected_rate(12, 400, 0.2, 0.3, k=60)
-    assert made.value == pytest.approx((12 + 60 * 0.3) / (400 * 0.2 + 60))
-    assert made.lower <= made.value <= made.upper
+    level = (12 + 60 * 0.3) / (400 * 0.2 + 60)
+    assert made.value == pytest.approx(12 / 400 + 0.8 * level)
+    assert made.lower < made.value < made.upper
+
+
+@pytest.mark.parametrize(("refunded", "n", "share", "pooled", "k"), [(12, 400, 0.2, 0.3, 60), (4, 90, 0.5, 0.1, 25), (0, 60, 0.3, 0.2, 100)])
+def test_the_interval_is_that_of_drawing_levels_and_then_refunds(refunded, n, share, pooled, k):
+    """A second way: draw the level from its Beta, the open lines' refunds from a binomial, and take the quantiles."""
+    rng = np.random.default_rng(11)
+    level = (refunded + k * pooled) / (n * share + k)
+    q = rng.beta(level * (n * share + k), (1 - level) * (n * share + k), 200_000)
+    chance = np.minimum(n * (1 - share) * q / (n - refunded), 1)
+    drawn = (refunded + rng.binomial(n - refunded, chance)) / n
+    made = outlook.expected_rate(refunded, n, share, pooled, k=k)
+    assert (made.lower, made.upper) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.012)
+
+
+def test_a_final_session_has_its_own_rate_and_no_interval():
+    assert outlook.expected_rate(30, 100, 1.0, 0.5)[:3] == (0.3, 0.3, 0.3)
+
+
+def test_the_account_s_own_variation_decides_how_much_a_session_is_drawn_to_it():
+    """Sessions that hardly differ weigh more than sessions that do."""
+    alike, apart = stats.session_prior([30] * 12, [100] * 12), stats.session_prior([10, 50] * 6, [100] * 12)
+    assert alike.weight > 200 > 25 > apart.weight and alike.mean == pytest.approx(0.3, abs=1e-3)
 
 
 @given(st.integers(1, 2000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 1))
@@ -28,22 +53,41 @@ def test_unknown_maturity_gives_no_rate():
     assert np.isnan(outlook.expected_rate(3, 100, np.nan, 0.3).value)
 
 
-def test_young_sessions_at_day_five_are_four_times_closer_than_the_rate_so_far():
-    """The gate of the method: error at most a quarter of the naive rate's, and the interval holds the truth."""
-    rng = np.random.default_rng(20261101)
+def sold(sessions, seed=demo.SEED):
+    """All order lines of a simulated account, and the moment of its exports."""
+    tables = demo.simulate(seed, sessions=sessions, tables=("orders", "aftersales")).tables
+    as_of = tables["orders"]["created_at"].max().ceil("D")
+    return aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of), as_of
+
+
+def test_estimates_of_old_sessions_with_what_was_known_then():
+    """The gate of the method: at day 5 an error of at most a quarter of the naive rate's; 95 % intervals that hold about that."""
+    lines, as_of = sold(70)
+    made = outlook.scores(outlook.back_test(lines, as_of=as_of, days=(5, 14), sessions=30)).set_index("day")
+    assert made.loc[5, "estimates"] == 30 and made.loc[5, "ratio"] <= 0.25
+    assert (made["inside"] >= 0.85).all() and made.loc[5, "width"] < 0.15 and made.loc[14, "rmse"] < made.loc[5, "rmse"]
+
+
+def test_a_back_test_knows_nothing_of_later_days():
+    """The estimates are those of cases and orders cut off at that day, made from the tables again."""
+    rng = np.random.default_rng(6)
     old_orders, old_cases = account(rng, early=0.05)
-    history = aftersales.lines(old_orders, old_cases, as_of=START)
-    naive, guess, covered = [], [], []
-    for number in range(25):
-        rate = rng.beta(30, 70)
-        lines = aftersales.lines(*simulated(rng, f"new{number}", rate=rate, early=0.05), as_of=START + 5 * DAY)
-        final = 1 - (1 - rate) * 0.95
-        found = outlook.expected_final(lines, history, as_of=START + 5 * DAY, bands=1).iloc[0]
-        naive.append(lines["refunded"].mean() - final)
-        guess.append(found["expected"] - final)
-        covered.append(found["lower"] <= final <= found["upper"])
-    assert np.sqrt(np.mean(np.square(guess))) <= np.sqrt(np.mean(np.square(naive))) / 4
-    assert np.mean(covered) >= 0.9
+    own_orders, own_cases = simulated(rng, "new", early=0.05)
+    both = [pd.concat(pair, ignore_index=True) for pair in ((old_orders, own_orders), (old_cases, own_cases))]
+    tested = outlook.back_test(aftersales.lines(*both, as_of=START + 40 * DAY), as_of=START + 40 * DAY, days=(9,), sessions=1).iloc[0]
+    then = own_orders["paid_at"].mean() + 9 * DAY
+    cut = [aftersales.lines(orders, cases[cases["refunded_at"] <= then], as_of=then) for orders, cases in ((own_orders, own_cases), (old_orders, old_cases))]
+    fresh = outlook.expected_final(*cut, as_of=then, bands=1).iloc[0]
+    assert tested[["expected", "lower", "upper"]].tolist() == pytest.approx(fresh[["expected", "lower", "upper"]].tolist())
+    assert tested["final"] == own_cases["refunded_at"].notna().sum() / 400 and tested["so_far"] == fresh["refunded"] / 400
+
+
+def test_scores_of_a_back_test_by_hand():
+    tested = pd.DataFrame({"day": [3, 3, 3], "expected": [0.3, 0.2, np.nan], "lower": [0.2, 0.1, np.nan], "upper": [0.4, 0.22, np.nan],
+                           "so_far": [0.1, 0.1, 0.1], "final": [0.3, 0.25, 0.3]})
+    made = outlook.scores(tested).iloc[0]
+    assert (made["estimates"], made["not_yet"], made["inside"]) == (2, 1, 0.5)
+    assert made["rmse"] == pytest.approx(np.sqrt(0.0025 / 2)) and made["rmse_so_far"] == pytest.approx(np.sqrt((0.04 + 0.0225) / 2))
 
 
 def test_too_young_a_session_prints_no_final_rate_and_an_old_one_its_own():
@@ -66,3 +110,15 @@ def test_net_amount_never_expects_less_than_was_refunded_and_closes():
     assert amount["net"] == amount["paid"] - amount["refunded"] and amount["expected_net"] == amount["paid"] - amount["expected_refunds"]
     assert amount["expected_refunds"] >= amount["refunded"]
     assert (made["lower"] <= made["amount"]).all() and (made["amount"] <= made["upper"]).all()
+
+
+def test_the_newest_sessions_with_what_has_come_and_what_will():
+    rng = np.random.default_rng(12)
+    sold_before, back_before = account(rng)
+    young, back_young = simulated(rng, "young")
+    lines = aftersales.lines(pd.concat([sold_before, young], ignore_index=True), pd.concat([back_before, back_young], ignore_index=True), as_of=START + 9 * DAY)
+    made = outlook.recent(lines, as_of=START + 9 * DAY, sessions=3)
+    own = lines[lines["session_id"] == "young"]
+    assert len(made) == 3 and made["started"].is_monotonic_decreasing
+    assert made.loc[0, "net"] == own["paid"].sum() - own["refunded_amount"].sum() and made.loc[0, "so_far"] == own["refunded"].mean()
+    assert not made.loc[0, "final"] and made.loc[1:, "final"].all() and (made.loc[1:, "expected"] == made.loc[1:, "so_far"]).all()
