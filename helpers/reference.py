@@ -297,11 +297,12 @@ class Problem(_Entry):
 
 
 class Reason(_Entry):
-    """One reason for a refund: the words that platforms and buyers use for it, and who can do something about it."""
+    """One reason for a refund: the words that platforms and buyers use for it, who can do something about it, and what."""
 
     zh: str
     en: str
     role: Role
+    ask: Label | None = None
     words: Many
 
 
