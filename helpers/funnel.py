@@ -1,4 +1,4 @@
-"""The session by itself: its key figures, its funnels by source and by product, and its minutes.
+"""The session by itself: its key figures, and its funnels by source and by product.
 
 Nothing here is a judgement against the account's history (that is `compare`): a slice is set against the other slices
 of the same session, and every rate travels with its interval. People are de-duplicated within one row of a table, so
@@ -19,15 +19,10 @@ from helpers.reference import Funnel, Metric
 
 NOTEBOOK = "02_funnel"
 GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
-CURVES = [
-    "online", "entered", "left", "comments", "likes", "new_fans", "product_exposure_users", "product_click_users",
-    "orders", "paid_amount",
-]
 SOURCE_METRICS = [
     "exposure_view_rate", "product_click_rate", "click_pay_rate", "room_conversion", "view_order_rate_times",
     "avg_watch_seconds", "uv_value", "ad_roi",
 ]
-MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation")
 PRODUCT_METRICS = [
     "item_click_rate", "item_click_pay_rate", "item_exposure_pay_rate", "item_exposure_value", "item_customer_price",
 ]
@@ -320,153 +315,6 @@ def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
     return float(known[numerator] / known[denominator]) if known[denominator] > 0 else np.nan
 
 
-# ---- minutes -----------------------------------------------------------------------------------------------------
-
-
-def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
-    """Whole minutes since the start of the session; the minute that the session starts in is 0."""
-    return ((times - started_at.floor("min")) / pd.Timedelta("1min")).apply(np.floor)
-
-
-def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
-
-    Rows within one minute are taken together: people online averaged, everything else added up.
-
-    Columns: minute (elapsed), at, those of CURVES, click_rate (product click users ÷ people online: the minute curve's
-    own definition, which is not the session's click rate).
-    """
-    rows = minutes.sort_values("at", kind="stable").assign(minute=lambda t: elapsed(t["at"], started_at)).groupby("minute")
-    flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
-    made = flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
-    clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
-    return made[["minute", "at", *CURVES]].assign(click_rate=clicked)
-
-
-def bands(
-    cues: pd.DataFrame, rundown: pd.DataFrame, names: Mapping[str, str], *, started_at: pd.Timestamp,
-    ended_at: pd.Timestamp,
-) -> pd.DataFrame:
-    """Spans of minutes in which a product was explained: as logged by floor control, else as the rundown planned.
-
-    One row per span: start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage, basis
-    (cues, rundown). `names` gives product names by id.
-    """
-    logged = _explanations(cues, ended_at)
-    spans = logged if len(logged) else _planned(rundown, ended_at)
-    start = elapsed(spans["start"], started_at)
-    labels = [_band_label(row.product_id, row.stage, names) for row in spans.itertuples()]
-    made = pd.DataFrame({
-        "start_minute": start, "end_minute": np.fmax(elapsed(spans["end"], started_at), start + 1),
-        "label_zh": [zh for zh, _ in labels], "label_en": [en for _, en in labels],
-        "product_id": spans["product_id"], "stage": spans["stage"].astype("str"), "basis": spans["basis"],
-    })
-    return made.reset_index(drop=True)
-
-
-def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Logged explanations: each lasts to the end logged for its product, else to the next explanation, else to the end.
-
-    An end logged after the same product was begun again belongs to that later explanation.
-    """
-    starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
-    ends = cues[cues["kind"] == "explain_end"]
-    found = []
-    for row in starts.itertuples():
-        later = starts.loc[starts["at"] > row.at]
-        again = later.loc[_same(later["product_id"], row.product_id), "at"].min()
-        own = ends.loc[_same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"].min()
-        ended = own if pd.isna(again) or own <= again else pd.NaT
-        found.append(next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT))
-    end = pd.Series(found, index=starts.index, dtype=cues["at"].dtype)
-    return pd.DataFrame({"start": starts["at"], "end": end, "product_id": starts["product_id"], "stage": np.nan, "basis": "cues"})
-
-
-def _same(products: pd.Series, product: object) -> pd.Series:
-    """Whether each product is the one given, two unnamed ones being the same."""
-    return products.isna() if pd.isna(product) else products == product
-
-
-def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The rundown's lines, each to its end, else to the next line, else to the end of the session."""
-    lines = rundown.sort_values("starts_at", kind="stable")
-    end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
-    return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[["start", "end", "product_id", "stage", "basis"]]
-
-
-def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
-    """Name of the product explained, else its id, else the stage of the rundown."""
-    if isinstance(product_id, str):
-        name = names.get(product_id)
-        shown = text.plain(name if isinstance(name, str) else product_id, 24)
-        return shown, shown
-    known = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
-    return (known.zh, known.en) if known else ("讲解", "Explanation")
-
-
-def marks(cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] = MARKS) -> pd.DataFrame:
-    """What floor control did beside explaining, of the kinds asked for: one row per cue.
-
-    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and many viewers notice.
-    """
-    words = reference.terms()["cue_kind"]
-    rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
-    return pd.DataFrame({
-        "minute": elapsed(rows["at"], started_at), "kind": rows["kind"],
-        "label_zh": [words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]],
-        "label_en": [words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]],
-    }).reset_index(drop=True)
-
-
-def band_table(
-    curve: pd.DataFrame, spans: pd.DataFrame, *, confidence: float = 0.95, false_discovery_rate: float = 0.10
-) -> pd.DataFrame:
-    """What happened in each span of the session: orders and money by the people who were online and for how long.
-
-    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
-    (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
-    person-minutes) with ci_lower, ci_upper, session_orders_per_1000 and session_paid_per_1000 (all minutes recorded),
-    p_adjusted and standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The interval
-    is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is measured on them.
-    Orders can come minutes after the words that caused them, so neighbours share each other's credit.
-    """
-    parts = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
-    columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_1000", "orders_per_1000"]
-    table = spans.reset_index(drop=True).join(pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float))
-    exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
-    spread, whole = _unevenness(curve, table), _sums(curve)
-    lower, upper = stats.count_rate(table["orders"], exposure, dispersion=spread, confidence=confidence)
-    p_adjusted = stats.benjamini_hochberg(stats.count_p(table["orders"], whole["orders_per_1000"] * exposure, dispersion=spread))
-    sure, higher = p_adjusted <= false_discovery_rate, table["orders_per_1000"] > whole["orders_per_1000"]
-    standing = np.select([np.isnan(p_adjusted), sure & higher, sure], ["unknown", "above", "below"], "cannot_tell")
-    return table.assign(
-        ci_lower=lower, ci_upper=upper, session_orders_per_1000=whole["orders_per_1000"],
-        session_paid_per_1000=whole["paid_per_1000"], p_adjusted=p_adjusted,
-        standing=pd.Series(standing, index=table.index, dtype="str"),
-    )
-
-
-def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
-    """Dispersion of the orders of minutes about the rate of their own span; minutes outside all spans have one rate."""
-    span = pd.Series(-1, index=curve.index)
-    for place, row in enumerate(table.itertuples()):
-        span = span.mask((curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place)
-    known = curve[curve["orders"].notna() & (curve["online"] > 0)]
-    sums = known.groupby(span)[["orders", "online"]].transform("sum")
-    return stats.dispersion(known["orders"], known["online"] * sums["orders"] / sums["online"], fitted=span[known.index].nunique())
-
-
-def _sums(part: pd.DataFrame) -> dict[str, float]:
-    """Minutes of one span taken together."""
-    return {
-        "minutes": float(len(part)), "online": part["online"].mean(),
-        "product_click_rate": pooled_rate(part, "product_click_users", "online"),
-        "orders": part["orders"].sum(min_count=1), "paid_amount": part["paid_amount"].sum(min_count=1),
-        "paid_per_1000": 1000 * pooled_rate(part, "paid_amount", "online"),
-        "orders_per_1000": 1000 * pooled_rate(part, "orders", "online"),
-    }
-
-
 # ---- findings: facts of this session, each with its interval -------------------------------------------------------
 
 
@@ -515,7 +363,7 @@ def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, c
     rate = after["users"] / before["users"] if before["users"] else np.nan
     lower, upper = (float(bound) for bound in stats.wilson(after["users"], before["users"], confidence=confidence))
     zh, en = (
-        [text.value(before["users"], "users", lang), text.value(after["users"], "users", lang), text.percent(rate), _interval(lower, upper, lang, confidence)]
+        [text.value(before["users"], "users", lang), text.value(after["users"], "users", lang), text.percent(rate), interval_words(lower, upper, lang, confidence)]
         for lang in ("zh", "en")
     )
     return findings.make(
@@ -526,7 +374,7 @@ def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, c
     )
 
 
-def _interval(lower: float, upper: float, lang: str, confidence: float, unit: str = "percent") -> str:
+def interval_words(lower: float, upper: float, lang: str, confidence: float, unit: str = "percent") -> str:
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return ""
     shown = text.interval(lower, upper, unit, lang, decimals=1 if unit == "score" else None)
@@ -590,42 +438,13 @@ def _slice_fact(
 ) -> dict[str, object]:
     (key, which, label), (lower, upper) = slice_of, bounds
     shown = text.plain(label)
-    zh, en = (_interval(lower, upper, lang, confidence) for lang in ("zh", "en"))
+    zh, en = (interval_words(lower, upper, lang, confidence) for lang in ("zh", "en"))
     side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
     return findings.make(
         notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=f"{key}={which}", verdict="not_comparable", value=rate,
         baseline=others, ci_lower=lower, ci_upper=upper, p_adjusted=p_adjusted,
         sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
         sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
-    )
-
-
-def band_findings(table: pd.DataFrame, *, currency: str, confidence: float = 0.95) -> list[dict[str, object]]:
-    """Facts of the best and the weakest span by orders per 1000 online person-minutes, of those that stand apart."""
-    told = [
-        (table[table["standing"] == standing].sort_values("orders_per_1000", ascending=ascending, kind="stable").head(1), words)
-        for standing, ascending, words in (("above", False, ("最高", "highest")), ("below", True, ("最低", "lowest")))
-    ]
-    return [_band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)]
-
-
-def _band_fact(row: pd.Series, words: tuple[str, str], currency: str, confidence: float) -> dict[str, object]:
-    first, last = row["start_minute"], row["end_minute"] - 1
-    zh, en = (
-        [
-            text.number(row["orders_per_1000"], lang, 1), text.number(row["session_orders_per_1000"], lang, 1),
-            text.money(row["paid_amount"], lang, currency),
-            _interval(row["ci_lower"], row["ci_upper"], lang, confidence, unit="score"),
-        ]
-        for lang in ("zh", "en")
-    )
-    return findings.make(
-        notebook=NOTEBOOK, dimension="sales", metric="orders", slice=f"span={words[1]}", verdict="not_comparable",
-        value=row["orders_per_1000"], baseline=row["session_orders_per_1000"], ci_lower=row["ci_lower"],
-        ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"], minute_from=first, minute_to=last,
-        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单；这一段支付 {zh[2]}。",
-        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
-        f"whole session {en[1]}. Paid in this span: {en[2]}.",
     )
 
 
