@@ -23,6 +23,7 @@ HELPERS = {
     "platform": Column(kind="choice", terms="platform", zh="平台", en="Platform"),
 }
 HASHED = {"buyer_key", "user_key"}
+_LONG = 10_000  # rows
 TOTAL_WORDS = {"合计", "总计", "小计", "汇总", "total", "grand total", "subtotal"}
 
 
@@ -231,13 +232,15 @@ def _columns(
 def _all_parsed(
     block: Block, cells: _Cells, columns: dict[str, Column], *, order: parse.DayOrder | None, context: Context
 ) -> dict[tuple[str, int], parse.Parsed]:
-    """The parsed cells by canonical column and place in the sheet, two columns at a time."""
+    """The parsed cells by canonical column and place in the sheet, those of a long sheet two columns at a time."""
     wanted = [(name, how, header) for name, how in block.export.columns.items() for header in block.places([*how.header, *how.plus])]
 
     def parsed(one: tuple[str, SourceColumn, Header]) -> parse.Parsed:
         name, how, header = one
         return _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
 
+    if len(cells.body) < _LONG:
+        return {(name, header.place): parsed((name, how, header)) for name, how, header in wanted}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return {(name, header.place): found for (name, _, header), found in zip(wanted, pool.map(parsed, wanted), strict=True)}
 
