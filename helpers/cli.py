@@ -1,10 +1,12 @@
-"""The `fupan` command: check, run, sessions, plan, new, demo. Exit codes: 0 done, 1 something failed, 2 wrong usage."""
+"""The `fupan` command: check, run, pdf, sessions, plan, new, demo. Exit codes: 0 done, 1 something failed, 2 wrong usage."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import errno
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,7 +100,7 @@ def run_command(
     with _status(as_json, "reading raw files"):
         files = _ingest(workspace)
     reports_dir = reports_dir.resolve()
-    names = _chosen(workspace, session, latest, pending, reports_dir)
+    names = _chosen(workspace, session, latest, pending, run.home(reports_dir, lang))
     if not names:
         if pending and not store.sessions(workspace).empty:
             console.print("nothing pending: every recent session has its report")
@@ -123,7 +125,7 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
     workspace = _workspace(data_dir)
     _ingest(workspace)
     known = store.sessions(workspace).iloc[::-1]
-    done = run.published(reports_dir.resolve())
+    done = run.published(run.home(reports_dir.resolve(), "en")) | run.published(reports_dir.resolve())
     rows = [
         {"session_id": row.session_id, "started_at": f"{row.started_at:%Y-%m-%d %H:%M}", "room": text.plain(row.room_name),
          "host": text.plain(row.host), "title": text.plain(row.title, 30), "status": _report_status(done.get(row.session_id))}
@@ -159,6 +161,31 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         console.print(str(path), soft_wrap=True)
     for row in aside.itertuples():
         problems.print(f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}", soft_wrap=True)
+
+
+@main.command("pdf")
+@click.argument("session")
+@data_option
+@reports_option
+@lang_option
+def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> None:
+    """Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge of this machine."""
+    workspace = _workspace(data_dir)
+    _ingest(workspace)
+    try:
+        name = store.choose_session(store.sessions(workspace), session)
+    except store.WorkspaceError as error:
+        _fail(str(error))
+    path = run.home(reports_dir.resolve(), lang) / name / "review.html"
+    if not path.exists():
+        _fail(f"{path}: no report yet; `fupan run {name} --lang {lang}` makes one")
+    chromium = run.browser()
+    if chromium is None:
+        _fail(f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} in a browser and print it from there")
+    try:
+        console.print(str(run.print_pdf(path, chromium)), soft_wrap=True)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        _fail(str(error))
 
 
 @main.command()
@@ -224,9 +251,13 @@ def _chosen(workspace: store.Workspace, session: str | None, latest: bool, pendi
 
 
 def _index(reports_dir: Path, workspace: store.Workspace, lang: str) -> bool:
-    """Write the list of sessions; whether that could be done. The reviews beside it are published in any case."""
+    """Write the list of sessions in each language that has reports; whether that could be done. The reviews beside it are published in any case."""
+    found = {one: run.published(run.home(reports_dir, one)) for one in run.LANGUAGES}
+    listed = [one for one in run.LANGUAGES if found[one] or one == lang]
     try:
-        report.index(reports_dir, run.published(reports_dir), sessions=store.sessions(workspace), lang=lang)
+        for one in listed:
+            others = {other: Path(os.path.relpath(run.home(reports_dir, other), run.home(reports_dir, one))) for other in listed if other != one}
+            report.index(run.home(reports_dir, one), found[one], sessions=store.sessions(workspace), lang=one, others=others)
     except report.GateError as error:
         problems.print(f"fupan: {error}", soft_wrap=True)
         return False

@@ -187,15 +187,17 @@ def digest(content: str) -> str:
 
 def check(
     page: str, notebooks: Mapping[str, NotebookNode], *, dropped_tags: Collection[str] = (), known_ids: Collection[str] = (),
-    stored: pd.DataFrame | None = None, results: Mapping[str, pd.DataFrame] | None = None,
+    stored: pd.DataFrame | None = None, results: Mapping[str, pd.DataFrame] | None = None, words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks; else return.
 
-    `stored` is what the scan of the clean store found, `results` the tables that are published beside the page.
+    `stored` is what the scan of the clean store found, `results` the tables that are published beside the page, `words` the
+    texts of other files there, by file.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [*notebook_failures(notebooks), *page_failures(page, expected_outputs=expected, known_ids=known_ids),
-                *(stored_failures(stored) if stored is not None else ()), *result_failures(results or {}, known_ids)]
+                *(stored_failures(stored) if stored is not None else ()), *result_failures(results or {}, known_ids),
+                *(f"personal data: {found} of {name}" for name, said in (words or {}).items() for found in personal_data(said, known_ids))]
     if failures:
         raise GateError("not published: " + "; ".join(failures[:12]) + (f"; and {len(failures) - 12} more" if len(failures) > 12 else ""))
 

@@ -8,7 +8,7 @@ import functools
 import html
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from helpers.store import SENTINEL
 
 LAST = "01_clean"  # what readers of a report want last: where the data come from
 AHEAD = "lead"         # tag of the cells that stand at the beginning of their chapter
+OTHER_LANGUAGE = "<!-- other language -->"   # where the link to the page in the other language goes
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
@@ -84,20 +85,31 @@ def build(
         glossary=glossary(registry, words, lang), as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
         versions=dict(versions or {}), data_part="p01" if LAST in notebooks else "",
     )
-    return _dressed(content, title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}", lang=lang, script="page.js")
+    return _dressed(content, title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}", lang=lang, scripts=("sort.js", "page.js"))
 
 
-def index(lines: list[dict[str, Any]], *, lang: str) -> str:
-    """The page that lists all sessions, sortable by column."""
-    content = _environment().get_template("index_page.html.j2").render(lines=lines, lang=lang, t=lambda zh, en: text.choose(lang, zh, en))
-    return _dressed(content, title=text.choose(lang, "直播复盘 · 全部场次", "Live reviews · all sessions"), lang=lang, script="index.js")
+def linked(made: str, href: str, lang: str) -> str:
+    """A finished page with a link to the same review in another language."""
+    named = text.choose(lang, "中文", "English")
+    other = f'<p class="other"><a href="{html.escape(href)}" hreflang="{lang}" lang="{lang}">{named}</a></p>'
+    return made.replace(OTHER_LANGUAGE, other)
 
 
-def _dressed(content: str, *, title: str, lang: str, script: str) -> str:
-    """The content inside a whole document: its style with the embedded font, its script, and the policy that allows only these."""
-    code = (TEMPLATES / "fupan" / script).read_text(encoding="utf-8")
+def index(lines: list[dict[str, Any]], *, trend: list[dict[str, Any]], lang: str, others: Mapping[str, str] | None = None) -> str:
+    """The page that lists all sessions (`summary.index_lines`) below the account's trend (`summary.trend`): sortable, searchable.
+
+    `others` are the addresses of the same list in other languages.
+    """
+    content = _environment().get_template("index_page.html.j2").render(
+        lines=lines, trend=trend, lang=lang, t=lambda zh, en: text.choose(lang, zh, en), others={**(others or {})}, names={"zh": "中文", "en": "English"})
+    return _dressed(content, title=text.choose(lang, "直播复盘 · 全部场次", "Live reviews · all sessions"), lang=lang, scripts=("sort.js", "index.js"))
+
+
+def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> str:
+    """The content inside a whole document: its style with the embedded font, its scripts as one, and the policy that allows only these."""
+    code = '"use strict";\n' + "".join((TEMPLATES / "fupan" / script).read_text(encoding="utf-8") for script in scripts)
     look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
-    letters = frozenset(_letters(f"{title}{content}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
+    letters = frozenset(_letters(f"{title}{content}{code}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
     style = f"{_font_face(letters)}{look}"
     policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
               f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
@@ -120,23 +132,26 @@ def _environment() -> jinja2.Environment:
 
 def part(name: str, notebook: NotebookNode, lang: str) -> Part:
     """One executed notebook as a part of the page: its language alone, cleaned, its headings a level down and numbered."""
-    shown = _without(notebook, dropped_tags(lang))
+    shown = kept(notebook, lang)
+    for cell in shown.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [_as_drawn(output) for output in cell.outputs]
     fragment, _ = _exporter().from_notebook_node(shown)
     own = f"p{name.split('_')[0]}"
     body, title, headings = _headings(vector.numbered(clean(PLAIN_CODE.sub(r"\1", fragment)), f"{own}g"), prefix=own)
     return Part(own, title or name, headings, body)
 
 
-def _without(notebook: NotebookNode, tags: set[str]) -> NotebookNode:
-    """A copy without the cells of these tags and without the marks of the notebook's end; cells tagged lead come first.
+def kept(notebook: NotebookNode, lang: str) -> NotebookNode:
+    """A copy with the cells that the page of a language shows, without the mark of the notebook's end; cells tagged lead come first.
 
     A notebook can only say at its end what its reader wants to know at the beginning.
     """
-    kept = copy.deepcopy(notebook)
-    for cell in kept.cells:
+    own = copy.deepcopy(notebook)
+    for cell in own.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_as_drawn(output) for output in cell.outputs if SENTINEL not in output.get("data", {})]
-    made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=tags).preprocess(kept, {})
+            cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
+    made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=dropped_tags(lang)).preprocess(own, {})
     title, rest = made.cells[:1], made.cells[1:]
     made.cells = [*title, *sorted(rest, key=lambda cell: AHEAD not in cell.metadata.get("tags", []))]
     return made
@@ -229,9 +244,13 @@ def _anchored(bodies: list[str]) -> list[str]:
 
 def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) -> list[dict[str, str]]:
     """The metrics that the page speaks of: name, formula, description, source; in the registry's order."""
-    told = [metric for metric in registry.values() if text.label(metric, lang).lower() in words.lower()]
+    return definitions([metric for metric in registry.values() if text.label(metric, lang).lower() in words.lower()], lang)
+
+
+def definitions(metrics: Iterable[reference.Metric], lang: str) -> list[dict[str, str]]:
+    """Name, formula, description and source of metrics."""
     return [{"name": text.label(metric, lang), "formula": formula(metric, lang), "description": text.label(metric.description, lang),
-             "source": metric.source} for metric in told]
+             "source": metric.source} for metric in metrics]
 
 
 def formula(metric: reference.Metric, lang: str) -> str:

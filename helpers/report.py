@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import charts, gate, page, privacy, reference, store, summary, text, vector
+from helpers import charts, gate, handover, page, privacy, reference, store, summary, text, vector
 from helpers.findings import slice_name
 from helpers.gate import GateError
 
@@ -220,7 +220,7 @@ def _name(column: str, lang: str, registry: Mapping[str, reference.Metric], labe
     if column in labels:
         return text.choose(lang, *labels[column])
     known = reference.terms().get("column", {}).get(column) or registry.get(column) or _canonical(column)
-    return text.label(known, lang) if known else str(column)
+    return text.label(known, lang) if known else text.plain(column)
 
 
 def _canonical(column: str) -> reference.Column | None:
@@ -356,18 +356,58 @@ RESULTS = ("verdicts", "plan", "quality", "profit", "goals", "argument")
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder, behind the gate.
 
-    Raises `GateError` and leaves an earlier page as it is where the gate finds anything wrong. The same input gives the
-    same bytes.
+    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), the charts as pictures (`charts/`).
+    Raises `GateError` and leaves all that was there as it is where the gate finds anything wrong. The same input gives
+    the same bytes.
     """
+    lang, registry = review.lang, review.registry
     read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
     results = {name: _masked(frame) for name, frame in {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}.items()}
-    first = summary.make(review.session, results, lang=review.lang, registry=review.registry, currency=review.currency)
-    made = page.build(read, first=first, lang=review.lang, registry=review.registry, as_of=review.as_of, versions=versions or {})
-    gate.check(made, read, dropped_tags=page.dropped_tags(review.lang), known_ids=_known_ids(review),
-               stored=review.everything("personal"), results=_saved(review))
-    with store.replacing(review.out_dir / "review.html") as path:
-        path.write_text(made, encoding="utf-8")
+    first = summary.make(review.session, results, lang=lang, registry=registry, currency=review.currency)
+    made = page.build(read, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions or {})
+    kept = {name: page.kept(notebook, lang) for name, notebook in read.items()}
+    saved, words = _saved(review), handover.chat(first, lang=lang)
+    asked = handover.questions(kept)
+    tables = [sheet(name, frame, about=asked.get(name, ""), lang=lang, registry=registry) for name, frame in {"findings": results["findings"], **saved}.items()]
+    gate.check(made, read, dropped_tags=page.dropped_tags(lang), known_ids=_known_ids(review), stored=review.everything("personal"),
+               results=saved, words={"summary.txt": [words], "results.xlsx": handover.texts(tables)})
+    book = handover.workbook(tables, page.definitions(registry.values(), lang), lang=lang)
+    charts_made = {f"charts/{name}": picture for name, picture in handover.pictures(kept)}
+    for name, content in {**charts_made, "results.xlsx": book, "summary.txt": words.encode(), "review.html": made.encode()}.items():
+        with store.replacing(review.out_dir / name) as path:
+            path.write_bytes(content)
     return review.out_dir / "review.html"
+
+
+def sheet(name: str, frame: pd.DataFrame, *, about: str, lang: str, registry: Mapping[str, reference.Metric]) -> handover.Sheet:
+    """A result table as a sheet of the workbook: all its rows and columns, named as in the page, numbers unrounded."""
+    shown = _in_language(frame, lang)
+    names = {column: _bound(column, lang, registry) for column in shown}
+    twice = pd.Series(list(names.values())).value_counts()
+    return handover.Sheet(name, about, [
+        handover.Column(text.plain(column), f"{named} ({text.plain(column)})" if twice[named] > 1 and named != column else named, _sheet_cells(shown, column, lang, registry))
+        for column, named in names.items()
+    ])
+
+
+def _bound(column: str, lang: str, registry: Mapping[str, reference.Metric]) -> str:
+    """A column's name; of an interval, which in the page is one column, the lower or the upper end."""
+    for lower, upper in SPANS:
+        if column in (lower, upper):
+            return _name(lower, lang, registry, {}) + text.choose(lang, *("下限", ": lower") if column == lower else ("上限", ": upper"))
+    return _name(column, lang, registry, {})
+
+
+def _sheet_cells(frame: pd.DataFrame, name: str, lang: str, registry: Mapping[str, reference.Metric]) -> list[tuple[float | str | None, str]]:
+    """The cells of a column: numbers with the unit of their metric or column, everything else in the words of the page."""
+    values = frame[name]
+    if name == "unit":
+        return [(handover.unit_name(value, lang) if isinstance(value, str) else None, "words") for value in values]
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return [(cell.words if cell.words != text.NOTHING else None, "words") for cell in _column(frame, name, lang, registry, {}, "")]
+    whole = bool((values.dropna() % 1 == 0).all())
+    return [(float(value) if pd.notna(value) and math.isfinite(value) else None, _unit(row, name, registry, {}, whole)[0].lstrip("+"))
+            for value, row in zip(values, frame.to_dict("records"), strict=True)]
 
 
 def _saved(review: store.Review) -> dict[str, pd.DataFrame]:
@@ -393,13 +433,16 @@ def index_row(review: store.Review) -> dict[str, Any]:
     return summary.row(review.session, results, currency=review.currency)
 
 
-def index(reports_dir: Path, published: Mapping[str, Mapping[str, Any]], *, sessions: pd.DataFrame, lang: str) -> Path:
+def index(
+    reports_dir: Path, published: Mapping[str, Mapping[str, Any]], *, sessions: pd.DataFrame, lang: str, others: Mapping[str, Path] | None = None,
+) -> Path:
     """`index.html` of all sessions: one row each, the newest first, with its report where there is one.
 
     `published` is run.json by session id (with the `index_row` as `summary`; `failed` where a later run failed);
-    `sessions` the sessions table.
+    `sessions` the sessions table; `others` where the lists in other languages are, from here.
     """
-    made = page.index(summary.index_lines(published, sessions, lang=lang), lang=lang)
+    links = {other: (folder / "index.html").as_posix() for other, folder in (others or {}).items()}
+    made = page.index(summary.index_lines(published, sessions, lang=lang), trend=summary.trend(sessions, lang=lang), lang=lang, others=links)
     failures = list(gate.page_failures(made, expected_outputs=0, known_ids=set(sessions["room"].dropna())))
     if failures:
         raise GateError("index not written: " + "; ".join(failures))

@@ -2,6 +2,7 @@
 
 A run works in reports/.work/<session>; only a run that passed the gate takes the place of reports/<session>, in one
 move. A run that failed leaves reports/failed/<session> with the notebook that failed, and the last good report stands.
+Reports in English live in reports/en/, side by side with those in Chinese; where both exist, their pages are linked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,13 +33,16 @@ from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from pydantic import TypeAdapter, ValidationError
 
-from helpers import planfile, report, store, text
+from helpers import page, planfile, report, store, text
 
 NOTEBOOKS = store.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
 PLACES = ("session_id", "data_dir", "reports_dir", "lang")
 LIBRARIES = ("pandas", "numpy", "scipy", "statsmodels", "seaborn", "matplotlib", "papermill", "nbconvert", "pyarrow")
 CELL_TIMEOUT = 600
+LANGUAGES = ("zh", "en")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "microsoft-edge-stable", "msedge", "chrome",
+            "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge")
 TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -53,6 +58,11 @@ class Outcome(NamedTuple):
     path: Path
     message: str
     seconds: float
+
+
+def home(reports_dir: Path, lang: str) -> Path:
+    """Where the reports of a language live: Chinese ones in the folder itself, English ones in en/ below it."""
+    return reports_dir if lang == LANGUAGES[0] else reports_dir / lang
 
 
 def parameters() -> dict[str, dict[str, dict[str, Any]]]:
@@ -84,13 +94,13 @@ def review_session(
     workspace: store.Workspace, session_id: str, *, reports_dir: Path = store.REPORTS, lang: str = "zh",
     given: Mapping[str, Any] | None = None, force: bool = False, progress: Callable[[str], None] = lambda step: None,
 ) -> Outcome:
-    """Run 01–06 for one session and publish its report; raw files must have been read (`store.ingest`).
+    """Run 01–06 for one session and publish its report in the home of its language; raw files must have been read (`store.ingest`).
 
     A step whose notebook, code, inputs and parameters are those of the last published run is not run again; where no
     step had to run, nothing is written and the status is `unchanged`.
     """
     started = time.monotonic()
-    final, work, failed = (reports_dir / part / session_id for part in ("", store.WORK, "failed"))
+    final, work, failed = (home(reports_dir, lang) / part / session_id for part in ("", store.WORK, "failed"))
     began = time.time()
     work.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(work.parent / f"{session_id}.lock", timeout=CELL_TIMEOUT):
@@ -121,6 +131,7 @@ def review_session(
             return Outcome(session_id, "failed", failed, message, time.monotonic() - started)
         _swap(work, final)
         shutil.rmtree(failed, ignore_errors=True)
+        _link_languages(reports_dir, session_id)
     return Outcome(session_id, "published", final / "review.html", "", time.monotonic() - started)
 
 
@@ -276,6 +287,35 @@ def _swap(work: Path, final: Path) -> None:
         final.replace(old)
     work.replace(final)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _link_languages(reports_dir: Path, session_id: str) -> None:
+    """Where a session has a page in both languages, each is given a link to the other."""
+    pages = {lang: home(reports_dir, lang) / session_id / "review.html" for lang in LANGUAGES}
+    if not all(path.exists() for path in pages.values()):
+        return
+    for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
+        with store.replacing(path) as linked:
+            linked.write_text(page.linked(path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent), lang), encoding="utf-8")
+
+
+def browser() -> str | None:
+    """A Chromium of this machine: the one named in CHROMIUM, else the first that is found."""
+    return next((found for name in (os.environ.get("CHROMIUM", ""), *BROWSERS) if name and (found := shutil.which(name))), None)
+
+
+def print_pdf(report_page: Path, chromium: str) -> Path:
+    """Print a report's page to a PDF beside it, replacing an earlier one. Raises `RuntimeError` where the browser makes none."""
+    target = report_page.with_suffix(".pdf")
+    with store.replacing(target) as path, tempfile.TemporaryDirectory(prefix="fupan-") as profile:
+        options = ["--headless", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--no-pdf-header-footer", f"--user-data-dir={profile}"]
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # root has no sandbox to offer
+        printed = path.with_name(f"{path.name}.pdf")  # Chromium insists on the ending
+        done = subprocess.run([chromium, *options, *sandbox, f"--print-to-pdf={printed}", report_page.as_uri()], capture_output=True, text=True, timeout=CELL_TIMEOUT)
+        if not printed.exists():
+            raise RuntimeError(f"{chromium} printed nothing: {text.plain(done.stderr, 300)}")
+        printed.replace(path)
+    return target
 
 
 def _bring_back(work: Path, final: Path) -> None:

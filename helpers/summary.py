@@ -287,11 +287,13 @@ def row(session: pd.Series, results: Mapping[str, pd.DataFrame], *, currency: st
     """What the index keeps of a published session: plain values, for run.json."""
     verdicts = results.get("verdicts", pd.DataFrame())
     judged = verdicts.drop_duplicates("metric").set_index("metric")["verdict"] if {"metric", "verdict"} <= set(verdicts.columns) else pd.Series(dtype=str)
-    plan, lights = results.get("plan", pd.DataFrame()), results.get("quality", pd.DataFrame())
+    plan, lights, goals = (results.get(name, pd.DataFrame()) for name in ("plan", "quality", "goals"))
+    reached = goals.loc[goals["scope"].eq("session"), "reached"].dropna() if {"scope", "reached"} <= set(goals.columns) else pd.Series(dtype=bool)
     return {
         "paid_amount": _number(session.get("paid_amount")), "viewers": _number(session.get("viewers")), "currency": currency,
         "verdict": judged.get("paid_amount", "not_comparable"), "light": lights.iloc[0]["light"] if "light" in lights and len(lights) else "grey",
-        "plan_lines": len(plan),
+        "goals": [int(reached.astype(bool).sum()), len(reached)],
+        "plan_lines": len(plan), "plan_open": int(plan["status"].eq("open").sum()) if "status" in plan else len(plan),
     }
 
 
@@ -303,7 +305,17 @@ def index_lines(published: Mapping[str, Mapping[str, Any]], sessions: pd.DataFra
     """The index: one line per session of the workspace or the reports folder, the newest first, as words and sort keys."""
     known = sessions.set_index("session_id", drop=False)
     names = sorted({*known.index, *published}, key=lambda name: _sort_key(known, name), reverse=True)
-    return [_index_line(name, known.loc[name] if name in known.index else None, published.get(name), lang) for name in names]
+    amounts = known.sort_values("started_at", kind="stable")["paid_amount"].astype("float64").dropna()
+    return [_index_line(name, known.loc[name] if name in known.index else None, published.get(name), lang) | {"spark": _spark(amounts, name)} for name in names]
+
+
+def _spark(amounts: pd.Series, name: str) -> str:
+    """The paid amounts of a session and the nine before it as points of a line 54 by 14, the session itself at the right."""
+    if name not in amounts.index:
+        return ""
+    drawn = amounts.loc[:name].iloc[-RECENT:]
+    most = max(drawn.max(), 1e-12)
+    return " ".join(f"{54 - 6 * place},{round(13 - 12 * max(value, 0) / most, 1):g}" for place, value in enumerate(reversed(drawn.tolist())))
 
 
 def _sort_key(known: pd.DataFrame, name: str) -> tuple[str, str]:
@@ -321,12 +333,71 @@ def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] 
     sign, style = SIGNS.get(verdict, ("", "quiet"))
     failed = record.get("failed") or (record if record.get("status") == "failed" else None)
     started = session.get("started_at")
+    link = f"{name}/review.html" if record.get("status") == "published" else ""
     return {
-        "id": name, "date": f"{started:%Y-%m-%d %H:%M}" if pd.notna(started) else "", "link": f"{name}/review.html" if record.get("status") == "published" else "",
+        "id": name, "date": f"{started:%Y-%m-%d %H:%M}" if pd.notna(started) else "", "link": link,
         "title": title(session, lang) if "platform" in session else name, "room": _own(session.get("room_name")), "host": _own(session.get("host")),
         "platform": _term("platform", session.get("platform"), lang), "paid": text.money(math.nan if paid is None else paid, lang, currency), "paid_key": paid or 0,
-        "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0, "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
+        "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0,
+        "viewers": text.number(math.nan if viewers is None else viewers, lang), "viewers_key": viewers or 0,
+        "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
         "verdict_key": SEVERITY.get(verdict, 9), "style": style, "failed": text.plain(failed.get("message"), 200) if failed else "",
+        "goal": _goals_reached(told.get("goals"), lang), "plan": _plan_status(told, lang), "plan_key": told.get("plan_open", -1),
+        "state": " ".join([verdict] * bool(verdict) + ["reviewed"] * bool(link) + ["failed"] * bool(failed) + ["unreviewed"] * (not link)),
+    }
+
+
+def _goals_reached(goals: list[int] | None, lang: str) -> str:
+    reached, of = goals or (0, 0)
+    return "" if not of else text.choose(lang, f"目标 {reached}/{of}", f"goals {reached}/{of}")
+
+
+def _plan_status(told: Mapping[str, Any], lang: str) -> str:
+    """How many lines the plan has and how many of them are still open."""
+    if "plan_open" not in told:
+        return ""
+    lines, waiting = told["plan_lines"], told["plan_open"]
+    return text.choose(lang, f"{lines} 条，待执行 {waiting}", f"{lines}, {waiting} open")
+
+
+TREND = {"paid_amount": "money", "viewers": "users", "uv_value": "money"}   # of the account, session by session
+RECENT = 10                                                                # sessions that are called recent
+SHOWN = 60                                                                 # sessions in a line of the trend
+WIDE, HIGH = 220.0, 44.0
+
+
+def trend(sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
+    """How the account moves, for the index: of each figure the median of the last ten sessions beside that of the ten before.
+
+    One entry a figure: name, value, change, points (of a line 220 by 44, the newest right, from zero) and the words that
+    say the line. A figure with fewer than two sessions, and a currency that is not the newest session's, are left out.
+    """
+    known = sessions.sort_values("started_at", kind="stable")
+    if known.empty:
+        return []
+    currency = known["currency"].iloc[-1] if isinstance(known["currency"].iloc[-1], str) else "CNY"
+    known = known[known["currency"].isna() | known["currency"].eq(currency)]
+    columns = {"paid_amount": known["paid_amount"], "viewers": known["viewers"], "uv_value": known["paid_amount"] / known["viewers"].where(known["viewers"] > 0)}
+    registry = reference.metrics()
+    return [
+        _line(text.label(registry[name], lang), columns[name].astype("float64").dropna(), unit, currency, lang, decimals=2 if name == "uv_value" else None)
+        for name, unit in TREND.items() if columns[name].notna().sum() > 1
+    ]
+
+
+def _line(name: str, values: pd.Series, unit: str, currency: str, lang: str, *, decimals: int | None) -> dict[str, Any]:
+    recent, earlier = values.iloc[-RECENT:], values.iloc[-2 * RECENT : -RECENT]
+    middle, other = recent.median(), earlier.median() if len(earlier) == RECENT else math.nan
+    drawn = values.iloc[-SHOWN:]
+    across, most = WIDE / max(len(drawn) - 1, 1), max(drawn.max(), 1e-12)
+    points = [(round(place * across, 1), round(HIGH - 2 - (HIGH - 4) * max(value, 0) / most, 1)) for place, value in enumerate(drawn)]
+    change = text.signed(middle / other - 1, "percent", lang, decimals=0) if other else text.NOTHING
+    said = text.value(middle, unit, lang, currency=currency, decimals=decimals)
+    against = text.choose(lang, f"较此前 {RECENT} 场 {change}", f"{change} on the {RECENT} before")
+    return {
+        "name": name, "value": said, "change": against if change != text.NOTHING else "", "points": " ".join(f"{x:g},{y:g}" for x, y in points), "last": points[-1],
+        "about": text.choose(lang, f"近 {len(recent)} 场中位数", f"median of the last {len(recent)}"),
+        "line": text.choose(lang, f"{name}：最近 {len(drawn)} 场，从 0 到 {text.value(most, unit, lang, currency=currency, decimals=decimals)}", f"{name}: the last {len(drawn)} sessions, from 0 to {text.value(most, unit, lang, currency=currency, decimals=decimals)}"),
     }
 
 

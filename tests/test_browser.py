@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from conftest import SIZES, outside, until
+from conftest import SIZES, chromium_path, outside, until
 from matplotlib.textpath import TextPath
-from sample_review import built, session, words_of
+from sample_review import built, notebook, result, session, words_of
 
-from helpers import charts, page, summary
+from helpers import charts, page, report, run, summary
 
 pytestmark = pytest.mark.browser
 LANGS = ("zh", "en")
@@ -18,9 +19,9 @@ LANGS = ("zh", "en")
 def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     record = {session()["session_id"]: {"status": "published", "summary": {"paid_amount": 5.0, "verdict": "worse", "currency": "CNY"}}}
-    two = pd.DataFrame([session(), session()]).assign(session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"], paid_amount=[227_500.0, 90_000.0])
+    two = pd.DataFrame([session(), session()]).assign(session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"], paid_amount=[227_500.0, 90_000.0], started_at=pd.to_datetime(["2026-11-10 20:00", "2026-11-12 20:00"]).tz_localize("Asia/Shanghai"))
     contents = {lang: built(lang) for lang in LANGS}
-    contents |= {f"index_{lang}": page.index(summary.index_lines(record, two, lang=lang), lang=lang) for lang in LANGS}
+    contents |= {f"index_{lang}": page.index(summary.index_lines(record, two, lang=lang), trend=summary.trend(two, lang=lang), lang=lang) for lang in LANGS}
     for name, content in contents.items():
         (folder / f"{name}.html").write_text(content, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in contents}
@@ -127,12 +128,85 @@ def test_the_index_sorts(files, opened, column):
     assert values == sorted(values, reverse=order == "descending")
 
 
-def test_in_print_everything_is_open_and_the_frame_is_gone(files, opened):
+def test_the_index_finds_and_filters(files, opened):
+    one = opened(files["index_en"], "phone")
+    one.fill("#words", "11-12 20:00")
+    assert one.locator("tbody tr:visible").count() == 1 and one.inner_text("#count") == "1 session"
+    one.fill("#words", "no such thing")
+    assert one.locator("tbody tr:visible").count() == 0
+    one.fill("#words", "")
+    one.select_option("#state", "worse")
+    assert one.locator("tbody tr:visible").count() == 1 and one.locator(".trend svg").count() == 3
+
+
+ASCENDING = [
+    ("9,999", "1.00万"), ("1.20万", "3.00亿"), ("-¥6,485", "¥183"), ("59秒", "1分2秒"), ("3小时", "3小时41分"), ("8.7%", "15.2%"), ("12m 5s", "1h 2m"), ("2026-10-31", "2026-11-01"),
+    ("<0.001", "0.03"), ("0.83% – 1.3%", "1.2% – 1.4%"), ("甲", "乙"), ("900", "1.20M"), ("+1.2", "+10"), ("—", "-5"),
+]
+
+
+def test_values_sort_as_people_read_them(files, opened):
+    keyed = "words => { const cell = document.createElement('td'); cell.textContent = words; return sortKey(cell); }"
+    found = opened(files["zh"]).evaluate(f"pairs => pairs.map(pair => before(...pair.map({keyed})) < 0)", ASCENDING)
+    assert [pair for pair, right in zip(ASCENDING, found, strict=True) if not right] == []
+
+
+def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_first_rows(tmp_path, opened):
+    frame = pd.DataFrame({"name": [f"商品 {place}" for place in range(20)], "paid_amount": np.r_[np.nan, np.geomspace(50, 5e8, 19)], **{f"column with a long name {place}": np.arange(20.0) for place in range(6)}})
+    path = tmp_path / "long.html"
+    path.write_text(built("zh", {"02_funnel": notebook(result(report.table(frame, lang="zh", caption_zh="很多")))}), encoding="utf-8")
+    desk, phone = opened(path), opened(path, "phone")
+    names = lambda: desk.eval_on_selector_all(".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)")  # noqa: E731
+    for order in (sorted(range(20), reverse=True), sorted(range(20))):
+        desk.click(".fp-table thead th:nth-child(2) button")
+        assert [name for name in names() if name != "商品 0"] == [f"商品 {place}" for place in order if place]
+    desk.fill(".fp-search", "商品 13")
+    assert desk.locator(".fp-table tbody tr:visible").count() == 1
+    desk.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert desk.locator(".fp-table tbody tr:visible").count() == 20
+    assert phone.locator(".fp-table tbody tr:visible").count() == 6
+    widths = phone.eval_on_selector_all(".fp-table tbody tr:first-child td", "all => all.map(c => c.getBoundingClientRect().right)")
+    assert max(widths) <= 390 and phone.evaluate("getComputedStyle(document.querySelector('.fp-table td:nth-child(3)'), '::before').content") == '"column with a long name 0 "'
+    phone.click(".fp-all")
+    assert phone.locator(".fp-table tbody tr:visible").count() == 20
+
+
+def test_a_figure_fills_the_screen_and_goes_back(files, opened):
+    one = opened(files["zh"], "phone")
+    figure = one.locator(".fp-figure").nth(2)
+    small = figure.locator("svg").bounding_box()["width"]
+    figure.locator(".fp-enlarge").click()
+    assert one.locator("dialog svg").bounding_box()["width"] > 1.5 * small and one.get_attribute("dialog", "aria-label")
+    one.keyboard.press("Escape")
+    until(one, "!document.querySelector('dialog').open && document.querySelectorAll('.fp-figure svg').length === 10")
+
+
+def test_the_contents_follow_the_reading(files, opened):
     one = opened(files["zh"])
+    assert one.get_attribute(".contents a[aria-current]", "href") == "#summary"
+    one.evaluate("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('#p04').scrollIntoView()")
+    until(one, "['#p04', '#p04-1'].includes(document.querySelector('.contents a[aria-current]').hash)")
+    assert one.locator(".contents a[aria-current]").count() == 1
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_in_print_everything_is_open_and_nothing_is_cut(files, opened, lang):
+    one = opened(files[lang])
     one.emulate_media(media="print")
     assert not one.locator(".contents").is_visible() and not one.locator("#code").is_visible()
     assert one.locator("#p02").is_visible()
+    one.set_viewport_size({"width": 688, "height": 1000})  # the width of A4 between its margins
+    one.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert one.evaluate("[...document.querySelectorAll('table, svg, figure')].every(e => e.getBoundingClientRect().right <= 689)")
     assert len(one.pdf(format="A4")) > 20_000
+
+
+def test_the_command_prints_the_page_beside_it(files):
+    made = run.print_pdf(files["en"], chromium_path())
+    content = made.read_bytes()
+    made.unlink()
+    assert made.name == "en.pdf" and content.startswith(b"%PDF") and content.count(b"/MediaBox [0 0 594") + content.count(b"/MediaBox [0 0 595") > 3
+    assert not list(made.parent.glob(".*")), "nothing is left beside it"
 
 
 def test_without_scripts_everything_but_the_code_can_be_read(files, browser):

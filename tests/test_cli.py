@@ -151,3 +151,17 @@ def test_a_list_of_sessions_that_may_not_go_out_ends_with_1(demo_workspace, tmp_
     monkeypatch.setattr(cli.report, "index", refuse)
     result = fupan("run", "--latest", "--data", demo_workspace, "--reports", tmp_path)
     assert result.exit_code == 1 and "index not written" in result.output and isinstance(result.exception, SystemExit)
+
+
+def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
+    name = store.choose_session(store.sessions(store.Workspace.open(demo_workspace)), "latest")
+    lacking = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path)
+    assert lacking.exit_code == 1 and f"fupan run {name}" in lacking.output
+    (tmp_path / "en" / name).mkdir(parents=True)
+    (tmp_path / "en" / name / "review.html").write_text("<p>x</p>", encoding="utf-8")
+    monkeypatch.setattr(run, "browser", lambda: None)
+    nothing = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
+    assert nothing.exit_code == 1 and "CHROMIUM" in nothing.output and "Traceback" not in nothing.output
+    monkeypatch.setattr(run, "browser", lambda: "/bin/false")
+    failed = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
+    assert failed.exit_code == 1 and "printed nothing" in failed.output and [path.name for path in (tmp_path / "en" / name).iterdir()] == ["review.html"]

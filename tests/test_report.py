@@ -17,6 +17,7 @@ from sample_review import (
     NAN,
     both,
     built,
+    drawn,
     finish,
     first_screen,
     notebook,
@@ -462,11 +463,22 @@ def written(folder, books) -> list:
     return paths
 
 
-def test_publish_writes_the_page_and_nothing_else(tmp_path):
-    paths = written(tmp_path, {"02_funnel": notebook(result(report.table(products(), lang="zh")))})
-    out = report.publish(paths, review=review_in(tmp_path / "out"), versions={"fupan": "0.1.0"})
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["review.html"] == [out.name]
-    assert "0.1.0" in out.read_text(encoding="utf-8")
+def test_publish_writes_the_page_and_what_is_handed_over_with_it(tmp_path):
+    paths = written(tmp_path, {"02_funnel": notebook(result(report.table(products(), lang="zh")), *drawn("zh")[:2])})
+    made = {}
+    for out in ("one", "two"):
+        assert report.publish(paths, review=review_in(tmp_path / out), versions={"fupan": "0.1.0"}) == tmp_path / out / "review.html"
+        made[out] = {path.relative_to(tmp_path / out).as_posix(): path.read_bytes() for path in (tmp_path / out).rglob("*") if path.is_file()}
+    assert sorted(made["one"]) == ["charts/02_funnel-1.png", "charts/02_funnel-2.png", "results.xlsx", "review.html", "summary.txt"]
+    assert made["one"] == made["two"], "the same input gives the same bytes"
+    assert b"0.1.0" in made["one"]["review.html"] and all(made["one"][name].startswith(b"\x89PNG") for name in made["one"] if name.endswith("png"))
+
+
+def test_two_languages_are_linked_once_both_exist():
+    made = built("zh")
+    linked = page.linked(made, "../en/s/review.html", "en")
+    assert made.count(page.OTHER_LANGUAGE) == 1 and page.linked(linked, "../en/s/review.html", "en") == linked
+    assert '<a href="../en/s/review.html" hreflang="en" lang="en">English</a>' in linked
 
 
 def test_a_page_that_fails_leaves_the_last_one_as_it_is(tmp_path):
@@ -493,10 +505,29 @@ def test_the_index_lists_sessions_newest_first_with_their_reports(tmp_path):
     published = {one["session_id"]: {"status": "published", "summary": row, "failed": {"message": "03_compare: KeyError"}}}
     path = report.index(tmp_path, published, sessions=pd.DataFrame([one, two]), lang="zh")
     html = path.read_text(encoding="utf-8")
-    first, second = re.findall(r"(?s)<tr>\n<td.*?</tr>", html)
+    first, second = re.findall(r'(?s)<tr data-state="[^"]*">\n<td.*?</tr>', html)
     assert "2026-11-12" in first and "&lt;b&gt;新&lt;/b&gt;" in first and "还没有报告" in first
     assert 'href="20261110-2000-douyin-a1b2/review.html"' in second and "¥22.75万" in second and "¥2.32" in second and "◆ 变差" in second
-    assert "最近一次运行失败：03_compare: KeyError" in second
+    assert "最近一次运行失败：03_compare: KeyError" in second and "目标 0/1" in second and "1 条，待执行 1" in second
+    assert 'data-state="worse reviewed failed"' in second and 'data-state="unreviewed"' in first
+
+
+def test_the_trend_is_the_median_of_the_last_ten_beside_the_ten_before():
+    amounts = [100.0] * 10 + [150.0] * 9 + [9000.0]
+    starts = pd.date_range("2026-09-01 20:00", periods=20, freq="D", tz="Asia/Shanghai")
+    frame = pd.DataFrame({"session_id": [f"s{place}" for place in range(20)], "started_at": starts, "paid_amount": amounts, "viewers": NAN, "currency": "CNY"})
+    (line,) = summary.trend(frame.sample(frac=1, random_state=1), lang="zh")
+    assert (line["name"], line["value"], line["change"]) == ("支付金额", "¥150", "较此前 10 场 +50%")
+    heights = [float(point.split(",")[1]) for point in line["points"].split()]
+    assert len(heights) == 20 and min(heights) == heights[-1] == line["last"][1] == 2 and len(set(heights[:10])) == 1 and heights[0] > heights[10]
+    assert summary.trend(frame.head(1), lang="zh") == [] == summary.trend(frame.head(0), lang="en")
+
+
+def test_a_session_stands_at_the_end_of_its_own_line():
+    starts = pd.date_range("2026-09-01 20:00", periods=12, freq="D", tz="Asia/Shanghai")
+    frame = pd.DataFrame([{**session(), "session_id": f"s{place:02}", "started_at": start, "paid_amount": float(place)} for place, start in enumerate(starts)])
+    lines = {line["id"]: line["spark"] for line in summary.index_lines({}, frame, lang="zh")}
+    assert lines["s11"].split()[0] == "54,1" and len(lines["s11"].split()) == 10 and len(lines["s02"].split()) == 3
 
 
 @LANGS

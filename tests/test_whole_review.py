@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from pathlib import Path
 
 import bs4
 import nbformat
@@ -26,7 +27,7 @@ def published(data, reports, lang: str):
     assert done.exit_code == 0, done.output
     (outcome,) = json.loads(done.stdout)
     assert outcome["status"] == "published"
-    return reports / outcome["session_id"]
+    return Path(outcome["path"]).parent
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,11 @@ def test_beside_the_page_lie_the_plan_the_results_and_the_record(folder):
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "published" and list(record["steps"]) == list(run.ORDER) and record["inputs"]
     assert (folder / "plan.xlsx").exists() and (folder.parent / "index.html").exists()
+    assert (folder / "review.html").stat().st_size < 1_000_000, "small enough for a chat"
+    assert len(list((folder / "charts").glob("*.png"))) == (folder / "review.html").read_text(encoding="utf-8").count("<svg ") > 3
+    assert 200 < len((folder / "summary.txt").read_text(encoding="utf-8")) < 3000
+    saved = {path.stem for path in (folder / "results").iterdir()}
+    assert saved <= set(openpyxl.load_workbook(folder / "results.xlsx", read_only=True).sheetnames)
     assert {"quality", "checks", "funnel", "verdicts", "formula_split", "profit", "plan", "problems"} <= {path.stem for path in (folder / "results").iterdir()}
 
 

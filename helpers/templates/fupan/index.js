@@ -1,14 +1,15 @@
-"use strict";
-document.querySelectorAll("table.sortable thead button").forEach((button, place) => {
-  button.addEventListener("click", () => {
-    const head = button.parentElement;
-    const body = head.closest("table").tBodies[0];
-    const down = head.getAttribute("aria-sort") !== "descending";
-    const key = (row) => row.cells[place].dataset.key;
-    const number = head.classList.contains("fp-num") || place === 5;
-    const rows = [...body.rows].sort((a, b) => number ? key(a) - key(b) : key(a).localeCompare(key(b), document.documentElement.lang));
-    body.append(...(down ? rows.reverse() : rows));
-    head.parentElement.querySelectorAll("th").forEach((one) => one.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-  });
-});
+const table = document.querySelector("table.sortable");
+if (table) {
+  for (const button of table.tHead.querySelectorAll("button")) button.addEventListener("click", () => sortBy(button.parentElement));
+  const words = document.getElementById("words");
+  const state = document.getElementById("state");
+  const count = document.getElementById("count");
+  const filter = () => {
+    const left = keepOnly(table, (row) => holds(row, words.value) && (!state.value || row.dataset.state.split(" ").includes(state.value)));
+    count.textContent = say(`${left} 场`, left === 1 ? "1 session" : `${left} sessions`);
+  };
+  words.addEventListener("input", filter);
+  state.addEventListener("change", filter);
+  document.querySelector(".filter").hidden = false;
+  filter();
+}
