@@ -42,8 +42,8 @@ fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number fo
 	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/test_fuzz.py </dev/null
 
 .PHONY: lab
-lab: $(READY)  ## JupyterLab in notebooks/
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: $(READY)  ## JupyterLab in notebooks/, on its start page
+	@$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb
 
 .PHONY: bench
 bench: $(READY)  ## measure time and memory on this machine (slow)
