@@ -1,5 +1,6 @@
 """What is drawn is what was given: the data behind the artists, the theme, hostile text, missing glyphs."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -166,6 +167,12 @@ def test_heat_keeps_the_order_of_rows_and_columns():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["前段", "后段"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["推荐", "付费"]
     assert axes.collections[0].get_array().ravel()[:3].tolist() == [0.01, -0.02, 0.03]
+
+
+def test_every_chart_there_is_has_a_frame_here_and_a_test_of_what_it_draws():
+    there_are = {name for name, made in inspect.getmembers(charts, inspect.isfunction) if made.__annotations__.get("return") == "Axes" and name[0] != "_" and name != "empty"}
+    written = Path(__file__).read_text(encoding="utf-8")
+    assert there_are == set(FRAMES) == {name for name in there_are if f'draw("{name}")' in written}
 
 
 @every_chart
