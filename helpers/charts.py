@@ -488,6 +488,24 @@ def estimates(frame: pd.DataFrame, *, lang: str) -> Axes:
     return axes
 
 
+def words(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """Words by how far they stand out, the furthest first: bars of z, at their ends how many people wrote them.
+
+    One row per word: word, z, users.
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _rows(frame.assign(label=frame["word"]), 0.3, 0.6, lines=1)
+    axes.barh(range(len(frame)), frame["z"], height=0.6, color=ACCENT)
+    for place, row in enumerate(frame.itertuples()):
+        axes.text(row.z + frame["z"].max() * 0.015, place, text.choose(lang, f"{text.number(row.users, lang)} 人", f"{text.number(row.users, lang)} people"), va="center", fontsize=9.5)
+    axes.set_xlim(0, frame["z"].max() * 1.25)
+    axes.set_xlabel(text.choose(lang, "z（与此前几场比）", "z against earlier sessions"))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.grid(axis="x")
+    return axes
+
+
 def quadrant(
     frame: pd.DataFrame, *, lang: str, x_label: str, y_label: str, x_unit: str = "percent", y_unit: str = "percent",
     x_middle: float | None = None, y_middle: float | None = None, currency: str = "CNY", named: int = 8,

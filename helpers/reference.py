@@ -613,3 +613,43 @@ def definitions(workspace_reference: Path | None = None) -> dict[str, list[Defin
             if column not in tables()["sessions"].columns:
                 raise ReferenceDataError(f"definitions.yml: {name}: {column!r} is no column of sessions")
     return found
+
+
+class Question(_Entry):
+    """One type of question: the words of which a question of the type has at least one."""
+
+    zh: str
+    en: str
+    words: tuple[str, ...]
+
+
+class Talk(_Entry):
+    """What comments say: words that ask (anywhere, first, last, with a type's word), that do not, types, chants, spam, stop words."""
+
+    ask: tuple[str, ...]
+    ask_first: tuple[str, ...]
+    ask_last: tuple[str, ...]
+    wish: tuple[str, ...]
+    not_ask: tuple[str, ...]
+    questions: dict[str, Question]
+    chants: tuple[str, ...]
+    spam: tuple[str, ...]
+    stop: tuple[str, ...]
+
+
+@functools.cache
+def talk(workspace_reference: Path | None = None) -> Talk:
+    """The words that tell questions, chants and spam in comments (`comments.yml`)."""
+    return _validate(Talk, _load("comments.yml", workspace_reference), "comments.yml")
+
+
+@functools.cache
+def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
+    """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line): the shipped ones, then the workspace's own."""
+    paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
+    lines = [line.strip() for path in paths if path.exists() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    words = [line for line in lines if line and not line.startswith("#")]
+    for word in words:
+        if any(mark.isspace() for mark in word) or len(word) > 20:
+            raise ReferenceDataError(f"lexicon.txt: {word[:40]!r}: expected one word a line, of 20 characters at most")
+    return tuple(dict.fromkeys(words))

@@ -142,6 +142,18 @@ def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float
     return np.minimum(1.0, 2 * np.minimum(at_most, at_least)) + 0 * (x + mean)
 
 
+def log_odds(target: npt.ArrayLike, other: npt.ArrayLike, prior: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Log-odds of each word in one corpus against another with a Dirichlet prior, and their z (Monroe, Colaresi, Quinn 2008).
+
+    `target` and `other` are counts of the same words in the two corpora, `prior` the pseudo-counts that both get. Swapping
+    the corpora changes the signs and nothing else.
+    """
+    y1, y2, alpha = (_floats(values) for values in np.broadcast_arrays(target, other, prior))
+    odds = [np.log((y + alpha) / ((y + alpha).sum() - y - alpha)) for y in (y1, y2)]
+    delta = odds[0] - odds[1]
+    return delta, delta / np.sqrt(1 / (y1 + alpha) + 1 / (y2 + alpha))
+
+
 # ------------------------------------------------------------------------------------- a new value among earlier ones
 
 

@@ -407,6 +407,7 @@ def _story_truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) 
     return {
         "imprecise_source": {"source": story["source"], "sessions": plan["session_id"].tail(story["source_sessions"]).tolist(),
                              "odds_ratio": ODDS_RATIO, "steps": ["exposure_to_click", "click_to_pay"], "share_factor": story["source_growth"]},
+        "asked": {"product_id": story["pitch_product"], **story["asked"]},
         "weak_pitch": {"product_id": story["pitch_product"], "odds_ratio": ODDS_RATIO, "steps": ["click_to_pay"]},
         "stock_out": {"product_id": story["stock_product"], "from": str(begin), "to": str(end),
                       "share_of_orders_lost": float(planted.lost[-1, stock]), "expected_orders_lost": float(lost)},
