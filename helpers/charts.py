@@ -289,73 +289,79 @@ def _bar_ends(axes: Axes, values: np.ndarray, places: np.ndarray, words: Callabl
                           ha="left" if value >= 0 else "right", va="center", fontsize=9)
 
 
-CURVES = {"online": ("在线人数", "online", "users"), "entered": ("进入人数", "entered", "users"),
-          "product_click_users": ("商品点击人数", "product clicks (people)", "users"),
-          "orders": ("成交订单数", "paid orders", "count"), "paid_amount": ("支付金额", "paid amount", "money")}
+CURVES = {"online": ("在线人数", "online", "users"), "entered": ("进入人数（虚线：离开）", "entered (dashed: left)", "users"),
+          "net_inflow": ("净流入", "net inflow", "users"), "new_fans": ("粉丝：新增", "fans: new", "users"), "comments": ("互动：评论", "interaction: comments", "times"),
+          "product_click_users": ("点击：商品点击人数", "clicks (people)", "users"), "orders": ("转化：成交订单", "conversion: paid orders", "count"),
+          "paid_amount": ("带货：支付金额", "sales: paid amount", "money")}
 
 
 def minutes(
     frame: pd.DataFrame, *, lang: str, bands: pd.DataFrame | None = None, marks: pd.DataFrame | None = None,
-    currency: str = "CNY",
+    stages: pd.DataFrame | None = None, started_at: pd.Timestamp | None = None, currency: str = "CNY",
 ) -> Axes:
-    """The session minute by minute: a panel for each curve there is, lettered bands behind, a lane for each kind of mark.
+    """The session minute by minute: a panel for each curve there is, marked bands behind, a lane for each kind of mark and stage.
 
-    One row per minute: minute (since the start) and any of online, entered, product_click_users, orders, paid_amount.
-    bands: start_minute, end_minute, label. marks: minute, label; marks of one label share a lane. Returns the topmost axes.
+    One row per minute: minute (since the start) and any of CURVES, and left beside entered. bands: start_minute, end_minute,
+    mark (the letter drawn on it; a table beside says what it is). marks: minute, label; marks of one label share a lane.
+    stages: start_minute, end_minute, label. With `started_at` the clock stands under the minutes. Returns the topmost axes.
     """
     present = [column for column in CURVES if column in frame and frame[column].notna().any()]
     if frame.empty or not present:
         return empty(lang=lang)
-    kinds, key = _mark_kinds(marks), _key_lines(bands, lang)
-    panels, lanes, words = _minute_canvas(len(present), len(kinds), len(key))
+    kinds, planned = _mark_kinds(marks), [] if stages is None else list(stages.groupby("label", sort=False))
+    panels, lanes = _minute_canvas(len(present), len(kinds) + len(planned))
     for panel, column in zip(panels, present, strict=True):
-        zh, en, unit = CURVES[column]
-        _shade(panel, bands)
-        panel.fill_between(frame["minute"], frame[column], color=ACCENT, alpha=0.14, linewidth=0)
-        panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.2)
-        panel.set_ylim(0, max(frame[column].max(), 1e-9) * (1.3 if panel is panels[0] else 1.15))
-        panel.set_xlim(frame["minute"].min(), max(frame["minute"].max(), frame["minute"].min() + 1))
-        _ticks(panel.yaxis, unit, lang, currency, bins=3)
-        panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
-        panel.grid(axis="y")
-        panel.set_title(text.choose(lang, zh, en), color=INK, fontsize=10, pad=3)
-    _letter_bands(panels[0], bands)
-    lowest = _fill_lanes(lanes, kinds, bands) if lanes is not None else panels[-1]
+        _minute_panel(panel, frame, column, lang, currency)
+        _shade(panel, bands, every=1 if panel is panels[0] else 2)
+    panels[0].set_ylim(0, panels[0].get_ylim()[1] * 1.15)
+    _mark_bands(panels[0], bands)
+    lowest = _fill_lanes(lanes, kinds, planned, bands) if lanes is not None else panels[-1]
     lowest.tick_params(axis="x", labelbottom=True)
     lowest.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 1.5, 2, 3, 6, 10]))
+    if started_at is not None:
+        lowest.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0f}\n{started_at.floor('min') + pd.Timedelta(minutes=x):%H:%M}"))
     lowest.set_xlabel(text.choose(lang, "开播后分钟", "minutes since the start"))
-    for place, line in enumerate(key):
-        words.text(0.5 * (place % 2), 1 - (place // 2) / max(len(key) / 2, 1), line, va="top", fontsize=9, color=SOFT)
     return panels[0]
 
 
-def _minute_canvas(curves: int, lanes: int, words: int) -> tuple[list[Axes], Axes | None, Axes | None]:
-    """Panels over one another that share their minutes: the curves, the lanes of marks, and room for the bands' names."""
-    heights = [1.05] * curves + ([0.22 * lanes + 0.25] if lanes else []) + ([0.2 * -(-words // 2)] if words else [])
-    figure = plt.figure(figsize=(WIDTH, sum(heights) + 0.35))
+def _minute_panel(panel: Axes, frame: pd.DataFrame, column: str, lang: str, currency: str) -> None:
+    zh, en, unit = CURVES[column]
+    panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.2)
+    if column == "entered" and "left" in frame:
+        panel.plot(frame["minute"], frame["left"], color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    if column == "net_inflow":
+        panel.axhline(0, color=SOFT, linewidth=0.8)
+    else:
+        panel.set_ylim(0, max(np.nanmax(frame[[column, "left"]] if column == "entered" and "left" in frame else frame[column]), 1e-9) * 1.12)
+    panel.set_xlim(frame["minute"].min(), max(frame["minute"].max(), frame["minute"].min() + 1))
+    _ticks(panel.yaxis, unit, lang, currency, bins=2)
+    panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
+    panel.grid(axis="y")
+    panel.set_title(text.choose(lang, zh, en), color=INK, fontsize=9.5, pad=2)
+
+
+def _minute_canvas(curves: int, lanes: int) -> tuple[list[Axes], Axes | None]:
+    """Panels over one another that share their minutes: the curves, and the lanes of marks and stages."""
+    heights = [1.05, *[0.72] * (curves - 1)] + ([0.2 * lanes + 0.3] if lanes else [])
+    figure = plt.figure(figsize=(WIDTH, sum(heights) + 0.5))
     made = list(figure.subplots(len(heights), gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0])
-    for panel in made[1 : curves + bool(lanes)]:
+    for panel in made[1:]:
         panel.sharex(made[0])
     for panel in made[:curves]:
         panel.tick_params(axis="x", labelbottom=False)
-    if words:
-        made[-1].set_axis_off()
-    return made[:curves], made[curves] if lanes else None, made[-1] if words else None
+    return made[:curves], made[curves] if lanes else None
 
 
-def _shade(panel: Axes, bands: pd.DataFrame | None) -> None:
-    """Bands in two greys by turns: they often touch, and say where, not whether it was good."""
+def _shade(panel: Axes, bands: pd.DataFrame | None, *, every: int = 1) -> None:
+    """Bands in two greys by turns: they often touch, and say where, not whether it was good; with `every` 2 the darker ones alone."""
     for place, row in enumerate(() if bands is None else bands.itertuples()):
-        panel.axvspan(row.start_minute, max(row.end_minute, row.start_minute + 1), color=LINE, alpha=(0.85, 0.4)[place % 2], linewidth=0, zorder=0)
+        if place % every == 0:
+            panel.axvspan(row.start_minute, max(row.end_minute, row.start_minute + 1), color=LINE, alpha=(0.85, 0.4)[place % 2], linewidth=0, zorder=0)
 
 
-def _letter(place: int) -> str:
-    return chr(ord("A") + place % 26) * (place // 26 + 1)
-
-
-def _letter_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
-    for place, row in enumerate(() if bands is None else bands.itertuples()):
-        panel.text((row.start_minute + row.end_minute) / 2, 0.98, _letter(place), transform=panel.get_xaxis_transform(), ha="center", va="top", fontsize=9)
+def _mark_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
+    for row in () if bands is None else bands.itertuples():
+        panel.text((row.start_minute + row.end_minute) / 2, 0.98, shown(row.mark, limit=3), transform=panel.get_xaxis_transform(), ha="center", va="top", fontsize=9)
 
 
 def _mark_kinds(marks: pd.DataFrame | None, most: int = 8) -> list[tuple[str, list[float]]]:
@@ -367,20 +373,17 @@ def _mark_kinds(marks: pd.DataFrame | None, most: int = 8) -> list[tuple[str, li
     return [(shown(label, limit=12), rows["minute"].tolist()) for label, rows in ordered.groupby("label", sort=False) if label in kept]
 
 
-def _fill_lanes(lanes: Axes, kinds: list[tuple[str, list[float]]], bands: pd.DataFrame | None) -> Axes:
-    _shade(lanes, bands)
+def _fill_lanes(lanes: Axes, kinds: list[tuple[str, list[float]]], stages: list[tuple[str, pd.DataFrame]], bands: pd.DataFrame | None) -> Axes:
+    """Marks as strokes, stages as bars, each label a lane."""
+    _shade(lanes, bands, every=2)
     for place, (_, at) in enumerate(kinds):
         lanes.plot(at, [place] * len(at), "|", color=INK, markersize=8, markeredgewidth=1.3)
-    lanes.set_yticks(range(len(kinds)), [label for label, _ in kinds], fontsize=9)
-    lanes.set_ylim(len(kinds) - 0.4, -0.6)
+    for place, (_, rows) in enumerate(stages, start=len(kinds)):
+        lanes.hlines([place] * len(rows), rows["start_minute"], rows["end_minute"], color=SOFT, linewidth=4)
+    labels = [*(label for label, _ in kinds), *(shown(label, limit=12) for label, _ in stages)]
+    lanes.set_yticks(range(len(labels)), labels, fontsize=9)
+    lanes.set_ylim(len(labels) - 0.4, -0.6)
     return lanes
-
-
-def _key_lines(bands: pd.DataFrame | None, lang: str, most: int = 24) -> list[str]:
-    lines = [f"{_letter(place)} {row.start_minute:.0f}–{row.end_minute:.0f} {shown(row.label, limit=13)}"
-             for place, row in enumerate(() if bands is None else bands.itertuples())]
-    rest = len(lines) - most + 1
-    return lines if len(lines) <= most else [*lines[: most - 1], text.choose(lang, f"另有 {rest} 段", f"and {rest} more")]
 
 
 def history(

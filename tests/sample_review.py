@@ -26,7 +26,7 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
         "waterfall": (pd.DataFrame({"label": ["基准", "人数", "客单价", "本场"], "amount": [100.0, -30, 5, 75], "kind": ["start", "step", "step", "end"]}), {}),
         "mix_rate": (pd.DataFrame({"label": ["推荐", "付费"], "mix_effect": [0.01, -0.02], "rate_effect": [-0.005, 0.004]}), {"unit": "percent"}),
         "minutes": (pd.DataFrame({"minute": minute, "online": 100 + minute, "orders": minute % 7, "entered": NAN}),
-                    {"bands": pd.DataFrame({"start_minute": [20], "end_minute": [30], "label": ["在线骤降"]}),
+                    {"bands": pd.DataFrame({"start_minute": [20], "end_minute": [30], "mark": ["A"]}),
                      "marks": pd.DataFrame({"minute": [5, 60], "label": [LONG, "福袋"]})}),
         "history": (pd.DataFrame({"started_at": days, "value": np.linspace(80, 140, 12)}),
                     {"lower": 90.0, "upper": 130.0, "current": days[-1], "label": "支付金额", "unit": "money"}),

@@ -107,11 +107,11 @@ def test_small_changes_of_a_rate_have_the_decimals_they_need():
 def test_minutes_has_a_panel_for_each_curve_there_is():
     frame, _ = FRAMES["minutes"]
     panels = draw("minutes").figure.axes
-    assert [panel.get_title(loc="left") for panel in panels] == ["在线人数", "成交订单数", "", ""]
+    assert [panel.get_title(loc="left") for panel in panels] == ["在线人数", "转化：成交订单", ""]
     for panel, column in zip(panels[:2], ["online", "orders"], strict=True):
         curve = max(panel.lines, key=lambda line: len(line.get_xdata()))
         assert np.array_equal(curve.get_xdata(), frame["minute"]) and np.array_equal(curve.get_ydata(), frame[column])
-    assert [text.get_text() for text in panels[-1].texts] == ["A 20–30 在线骤降"]
+    assert [text.get_text() for text in panels[0].texts] == ["A"]
 
 
 def test_marks_of_one_kind_share_a_lane_in_order_of_the_first():
