@@ -6,12 +6,10 @@ minutes they were there.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import ruptures
 
 from helpers import findings, funnel, reference, stats, text
 
@@ -20,17 +18,7 @@ CURVES = [
     "orders", "paid_amount",
 ]
 MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation", "banned_word")
-# What is looked at minute by minute, per thousand of its denominator: people leaving, then the textbook's five groups.
-RATES = {
-    "leaving": ("left", "online"), "fans": ("new_fans", "online"), "interaction": ("comments", "online"),
-    "click": ("product_click_users", "online"), "conversion": ("orders", "product_click_users"), "sales": ("orders", "online"),
-}
-SHORTEST = 5        # minutes of a stretch between two change points
-PENALTY = 5.0       # of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
-AROUND = 15         # minutes before and after that exits are set against
-LONGEST_EXIT = 5
-EXIT_ALARM = 0.05   # chance that a session without exit points shows one
-NEAR = 2            # minutes within which something that happened goes with a change
+MOST_POINTS = 120   # of a curve drawn
 
 # ---- the curve and its spans --------------------------------------------------------------------------------------
 
@@ -151,21 +139,14 @@ def marks(cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] 
     }).reset_index(drop=True)
 
 
-def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:
-    """`marks` with the exit points and change points of the session; change points of several rates at one minute once."""
-    begins = stretches[stretches.groupby("rate_of").cumcount() > 0]["start_minute"].drop_duplicates()
-    words = reference.terms()["turn"]
-    kind = ["exit"] * len(found) + ["change"] * len(begins)
-    turns = pd.DataFrame({
-        "minute": [*found["start_minute"], *begins], "kind": kind, "label_zh": [words[name].zh for name in kind], "label_en": [words[name].en for name in kind],
-    })
-    return pd.concat([part for part in (shown, turns) if len(part)] or [shown], ignore_index=True)
+def step(curve: pd.DataFrame) -> int:
+    """Of how many minutes a point of the curve drawn is the mean, so that there are MOST_POINTS at most."""
+    return max(-(-len(curve) // MOST_POINTS), 1)
 
 
-def thinned(curve: pd.DataFrame, *, most: int = 120) -> pd.DataFrame:
-    """The curve in at most so many points, to be drawn: means over as many minutes each as it takes."""
-    step = -(-len(curve) // most) or 1
-    return curve.drop(columns="at").groupby(np.arange(len(curve)) // step).mean().assign(minute=lambda t: t["minute"].round())
+def thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    """The curve in MOST_POINTS points at most, to be drawn: means over `step` minutes each."""
+    return curve.drop(columns="at").groupby(np.arange(len(curve)) // step(curve)).mean().assign(minute=lambda t: t["minute"].round())
 
 
 def band_table(
@@ -215,151 +196,6 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
         "paid_per_1000": 1000 * funnel.pooled_rate(part, "paid_amount", "online"),
         "orders_per_1000": 1000 * funnel.pooled_rate(part, "orders", "online"),
     }
-
-
-# ---- change points and exit points ----------------------------------------------------------------------------------
-
-
-def breaks(counts: np.ndarray, exposure: np.ndarray, *, penalty: float = PENALTY) -> list[int]:
-    """Places at which the level of a rate changes (PELT on squared error, every place a candidate); none in a curve without noise.
-
-    The counts are brought to one variance, 2√(count ÷ exposure · mean exposure + 3/8). The noise is that of neighbours'
-    differences, cut at four deviations so that the changes themselves do not count, times what an AR(1) adds to a mean.
-    """
-    y = 2 * np.sqrt(counts / exposure * exposure.mean() + 3 / 8)
-    steps = np.diff(y)
-    spread = 1.4826 * np.median(np.abs(steps - np.median(steps))) if len(steps) > 2 * SHORTEST else 0.0
-    steps = np.clip(steps, -4 * spread, 4 * spread) if spread > 0 else steps
-    if len(steps) <= 2 * SHORTEST or np.isclose(steps.std(), 0):
-        return []
-    memory = float(np.clip(1 + 2 * np.corrcoef(steps[:-1], steps[1:])[0, 1], 0, 0.8))
-    noise = steps.var() / (2 * (1 - memory)) * (1 + memory) / (1 - memory)
-    found = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(y.reshape(-1, 1)).predict(pen=penalty * np.log(len(y)) * noise)
-    return [int(place) for place in found[:-1]]
-
-
-def stretches(curve: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    """The rates of RATES between their change points: one row per rate and stretch; one stretch where nothing changes.
-
-    Columns: rate_of (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events per 1000 of
-    the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper (quasi-Poisson, the dispersion
-    measured within the stretches), session_per_1000, apart (how far off the session, in standard deviations).
-    Rates that the minutes do not hold, or for too few minutes, are left out.
-    """
-    parts = [_stretches_of(curve, name, confidence) for name in RATES]
-    known = [part for part in parts if len(part)]
-    return pd.concat(known, ignore_index=True) if known else _stretches_of(curve.iloc[:0], "sales", confidence)
-
-
-def _enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
-    """The minutes that know both terms of a rate, without those of a handful of people: a tenth of the usual number."""
-    known = curve[curve[above].notna() & (curve[below] > 0)]
-    return known[known[below] >= known[below].median() / 10].reset_index(drop=True)
-
-
-def _stretches_of(curve: pd.DataFrame, name: str, confidence: float) -> pd.DataFrame:
-    above, below = RATES[name]
-    known = _enough(curve, above, below)
-    x, n = (known[column].to_numpy(dtype=float) for column in (above, below))
-    cuts = breaks(x, n) if len(known) > 3 * SHORTEST else []
-    rows = known if len(known) > 3 * SHORTEST and x.sum() > 0 else known.iloc[:0]
-    part = np.searchsorted(cuts, np.arange(len(rows)), side="right")
-    sums = rows.assign(x=x[: len(rows)], n=n[: len(rows)]).groupby(part).agg(
-        start_minute=("minute", "first"), last=("minute", "last"), minutes=("minute", "size"), x=("x", "sum"), n=("n", "sum"))
-    session = sums["x"].sum() / sums["n"].sum() if len(sums) else np.nan
-    fitted = n[: len(rows)] * (sums["x"] / sums["n"]).to_numpy()[part] if len(sums) else n[:0]
-    spread = stats.dispersion(x[: len(rows)], fitted, fitted=max(len(sums), 1))
-    lower, upper = stats.count_rate(sums["x"], sums["n"] / 1000, dispersion=spread, confidence=confidence)
-    return pd.DataFrame({
-        "rate_of": name, "start_minute": sums["start_minute"], "end_minute": sums["last"] + 1, "minutes": sums["minutes"].astype(float),
-        "per_1000": 1000 * sums["x"] / sums["n"], "ci_lower": lower, "ci_upper": upper, "session_per_1000": 1000 * session,
-        "apart": (sums["x"] - session * sums["n"]) / np.sqrt(spread * session * sums["n"]),
-    }).reset_index(drop=True)
-
-
-def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """How far windows of one to LONGEST_EXIT minutes lie above the running median, in deviations: by length, a row a curve; and the memory of each."""
-    padded = np.pad(rows, ((0, 0), (AROUND, AROUND)), mode="reflect")
-    rest = rows - np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1, axis=1), axis=2)
-    spread = 1.4826 * np.median(np.abs(rest), axis=1, keepdims=True)
-    unit = np.clip(rest / np.where(spread > 0, spread, np.inf), -3, 3)
-    square = (unit**2).mean(axis=1)
-    memory = np.clip((unit[:, 1:] * unit[:, :-1]).mean(axis=1) / np.where(square > 0, square, 1), 0, 0.8)
-    sums = np.cumsum(np.pad(rest, ((0, 0), (1, 0))), axis=1)
-    found = {}
-    for length in range(1, LONGEST_EXIT + 1):
-        extra = sum(((length - lag) * memory**lag for lag in range(1, length)), np.zeros_like(memory))
-        found[length] = (sums[:, length:] - sums[:, :-length]) / (np.where(spread > 0, spread, np.inf) * np.sqrt(length + 2 * extra)[:, None])
-    return found, memory
-
-
-@functools.cache
-def _bar(minutes: int, memory: float) -> float:
-    """What the furthest window of a curve of AR(1) noise passes with the chance EXIT_ALARM: 200 curves of a fixed seed."""
-    steps = np.random.default_rng(0).standard_normal((200, minutes + 20))
-    noise = np.zeros_like(steps)
-    for place in range(1, minutes + 20):
-        noise[:, place] = memory * noise[:, place - 1] + np.sqrt(1 - memory**2) * steps[:, place]
-    found, _ = _off(noise[:, 20:])
-    return float(np.quantile(np.max([windows.max(axis=1) for windows in found.values()], axis=0), 1 - EXIT_ALARM))
-
-
-def exits(curve: pd.DataFrame, *, most: int = 3) -> pd.DataFrame:
-    """Exit points 流失节点: up to five minutes in which more of those online left than in the minutes around, the clearest first.
-
-    One row per exit point, at most `most`: start_minute, end_minute (past its last minute), left_per_minute, leave_rate
-    (left ÷ online over it), around_rate (the same over AROUND minutes before and after), apart (deviations). The bar is
-    set so that EXIT_ALARM of the sessions without one show one. Empty where the minutes have no leavers.
-    """
-    known = _enough(curve, "left", "online")
-    columns = ["start_minute", "end_minute", "left_per_minute", "leave_rate", "around_rate", "apart"]
-    if len(known) <= 2 * AROUND:
-        return pd.DataFrame(columns=columns, dtype=float)
-    found, memory = _off(np.log((known["left"] + 0.5) / known["online"]).to_numpy(dtype=float)[None])
-    bar = _bar(len(known), min(round(1.1 * float(memory[0]) + 0.05, 1), 0.9))
-    over = sorted(((float(apart), place, place + length) for length, windows in found.items() for place, apart in enumerate(windows[0]) if apart > bar), reverse=True)
-    kept: list[tuple[float, int, int]] = []
-    for apart, first, last in over:
-        if all(last + AROUND // 3 <= other[1] or first >= other[2] + AROUND // 3 for other in kept):
-            kept.append((apart, first, last))
-    return pd.DataFrame([_exit(known, *one) for one in kept[:most]], columns=columns, dtype=float)
-
-
-def _exit(known: pd.DataFrame, apart: float, first: int, last: int) -> list[float]:
-    own = known.iloc[first:last]
-    near = known.iloc[max(first - AROUND, 0) : last + AROUND].drop(own.index)
-    rates = [funnel.pooled_rate(part, "left", "online") for part in (own, near)]
-    return [own["minute"].iloc[0], own["minute"].iloc[-1] + 1, own["left"].mean(), *rates, apart]
-
-
-def happened(spans: pd.DataFrame, cues: pd.DataFrame, script: pd.DataFrame, events: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """All that a change can go with: one row per thing, in order; minute, until (nan for a moment), label_zh, label_en, weight.
-
-    Explanations, floor control's cues, stages of the script, logged events of the session; the smaller the weight the more
-    telling.
-    """
-    kinds = reference.terms()["event_kind"]
-    during = events[(events["starts_at"] <= ended_at) & (events["ends_at"].fillna(events["starts_at"]) >= started_at)] if len(events) else events
-    said = [(f"{kinds[row.kind].zh if row.kind in kinds else '事件'}「{text.plain(row.what, 20)}」", f"{kinds[row.kind].en.lower() if row.kind in kinds else 'event'} “{text.plain(row.what, 20)}”") for row in during.itertuples()]
-    moments = marks(cues, started_at, kinds=[kind for kind in reference.terms()["cue_kind"] if not kind.startswith("explain") and kind not in ("list", "delist")])
-    parts = [
-        pd.DataFrame({"minute": elapsed(during["starts_at"], started_at), "until": elapsed(during["ends_at"], started_at), "label_zh": [zh for zh, _ in said], "label_en": [en for _, en in said], "weight": 0}),
-        moments.assign(until=np.nan, label_en=moments["label_en"].str.lower(), weight=moments["kind"].map({"violation": 0, "banned_word": 0, "stock_change": 1}).fillna(3))[["minute", "until", "label_zh", "label_en", "weight"]],
-        pd.DataFrame({"minute": spans["start_minute"], "until": spans["end_minute"], "label_zh": "讲解「" + spans["label_zh"] + "」", "label_en": "explaining “" + spans["label_en"] + "”", "weight": 2}),
-        pd.DataFrame({"minute": script["start_minute"], "until": script["end_minute"], "label_zh": "脚本环节「" + script["label_zh"] + "」", "label_en": "the stage “" + script["label_en"].str.lower() + "”", "weight": 4}),
-    ]
-    known = [part for part in parts if len(part)]
-    made = pd.concat(known, ignore_index=True) if known else parts[0]
-    return made.sort_values(["minute", "weight"], kind="stable", ignore_index=True)
-
-
-def touching(minute: float, things: pd.DataFrame, lang: str, *, until: float | None = None, most: int = 2) -> str:
-    """What began within NEAR minutes of a minute (or before `until`), the most telling first; else what was running; else nothing."""
-    last = minute if until is None else until - 1
-    near = things[(things["minute"] >= minute - NEAR) & (things["minute"] <= last + NEAR)]
-    running = things[(things["minute"] <= minute) & (things["until"] > minute)]
-    shown = (near if len(near) else running).sort_values("weight", kind="stable")[f"label_{lang}"].drop_duplicates().head(most)
-    return text.choose(lang, "、", ", ").join(shown)
 
 
 # ---- a product before, during and after its explanation -------------------------------------------------------------
@@ -442,73 +278,4 @@ def _band_fact(row: pd.Series, words: tuple[str, str], currency: str, confidence
         sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单；这一段支付 {zh[2]}。",
         sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
         f"whole session {en[1]}. Paid in this span: {en[2]}.",
-    )
-
-
-def exit_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
-    """One fact per exit point: how many left a minute, of how many, against the minutes around, and what went with it."""
-    return [_exit_fact(row, things) for row in found.itertuples()]
-
-
-def _exit_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
-    first, last = row.start_minute, row.end_minute - 1
-    when = _when(first, last)
-    went = {lang: touching(first, things, lang, until=row.end_minute) for lang in ("zh", "en")}
-    left, own, around = (text.number(value, "en") for value in (row.left_per_minute, 100 * row.leave_rate, 100 * row.around_rate))
-    return findings.make(
-        notebook=funnel.NOTEBOOK, dimension="traffic", metric="avg_online", slice=f"exit={first:.0f}", verdict="not_comparable",
-        value=row.leave_rate, baseline=row.around_rate, minute_from=first, minute_to=last,
-        sentence_zh=f"流失节点：{when['zh']}每分钟离开约 {left} 人次，每百个在线的人 {own} 次，前后一刻钟是 {around} 次" + (f"；同时：{went['zh']}。" if went["zh"] else "。"),
-        sentence_en=f"Exit point: in {when['en'].lower()} people left about {left} times a minute, {own} per hundred online, against {around} in the quarter hours around" + (f"; at that time: {went['en']}." if went["en"] else "."),
-    )
-
-
-def _when(first: float, last: float) -> dict[str, str]:
-    """A stretch of minutes in words; one minute is no stretch."""
-    if last <= first:
-        return {"zh": f"第 {first:.0f} 分钟", "en": f"Minute {first:.0f}"}
-    return {"zh": f"第 {first:.0f}–{last:.0f} 分钟", "en": f"Minutes {first:.0f}–{last:.0f}"}
-
-
-def quiet_words(found: pd.DataFrame, stretches: pd.DataFrame, lang: str) -> str:
-    """What shows no exit point and no change point that is sure, in a sentence; nothing where all do or there are no minutes."""
-    labels, several = reference.terms()["rate_of"], stretches["rate_of"].duplicated(keep=False)
-    still = [text.label(labels[name], lang) for name in stretches.loc[~several, "rate_of"]]
-    exits_none = text.choose(lang, "没有可以确定的流失节点。", "No exit point is sure. ") if found.empty and len(stretches) else ""
-    listed = text.choose(lang, "、", "; ").join(still)
-    return exits_none + (text.choose(lang, f"全程没有可以确定的变点：{listed}。", f"No change point is sure in: {listed}.") if still else "")
-
-
-def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
-    """The stretches of the rates whose level changes, with what went with the beginning of each: began_zh, began_en."""
-    several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
-    return several.assign(**{f"began_{lang}": [touching(minute, things, lang) for minute in several["start_minute"]] for lang in ("zh", "en")})
-
-
-def standing_out(found: pd.DataFrame) -> pd.DataFrame:
-    """Of each rate that changes the stretch that is furthest from the session's: one row per rate, in the order of RATES."""
-    several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
-    return several.loc[several["apart"].abs().groupby(several["rate_of"], sort=False).idxmax()].reset_index(drop=True)
-
-
-def change_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
-    """One fact per rate whose level changes: its most unusual stretch, and what went with its beginning."""
-    return [_change_fact(row, things) for row in standing_out(found).itertuples()]
-
-
-DIMENSIONS = {"leaving": "traffic", "fans": "fans", "interaction": "interaction", "click": "click", "conversion": "conversion", "sales": "sales"}
-METRICS = {"leaving": "avg_online", "fans": "new_fans", "interaction": "comments", "click": "product_click_users", "conversion": "orders", "sales": "orders"}
-
-
-def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
-    first, last = row.start_minute, row.end_minute - 1
-    named, when = reference.terms()["rate_of"][row.rate_of], _when(first, last)
-    went = {lang: touching(first, things, lang) for lang in ("zh", "en")}
-    own, session = (text.number(value, "en", 1) for value in (row.per_1000, row.session_per_1000))
-    above = row.per_1000 > row.session_per_1000
-    return findings.make(
-        notebook=funnel.NOTEBOOK, dimension=DIMENSIONS[row.rate_of], metric=METRICS[row.rate_of], slice=f"stretch={row.rate_of}", verdict="not_comparable",
-        value=row.per_1000, baseline=row.session_per_1000, ci_lower=row.ci_lower, ci_upper=row.ci_upper, minute_from=first, minute_to=last,
-        sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{own}，全场 {session}" + (f"；从这里开始：{went['zh']}。" if went["zh"] else "。"),
-        sentence_en=f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} the session's {session}" + (f"; at its beginning: {went['en']}." if went["en"] else "."),
     )

@@ -130,3 +130,33 @@ def test_band_findings_name_the_best_and_the_weakest_span_that_stand_apart():
     assert rows["minute_from"].tolist() == [0, 2] and rows["minute_to"].tolist() == [1, 4]
     assert "最高" in rows["sentence_zh"][0] and "2.0 – 7.0" in rows["sentence_zh"][0] and "lowest" in rows["sentence_en"][1]
     assert minutes.band_findings(table.tail(1), currency="CNY") == []
+
+
+# ---- before, during, after; stages
+
+
+def test_a_product_is_counted_by_its_own_orders_before_during_and_after():
+    curve_ = pd.DataFrame({"minute": np.arange(40.0), "online": 100.0, "net_inflow": 1.0, "product_click_users": 10.0})
+    spans = pd.DataFrame({"label_zh": ["茶"], "label_en": ["tea"], "product_id": ["p1"], "start_minute": [15.0], "end_minute": [25.0]})
+    lines = pd.DataFrame({"product_id": ["p1"] * 6 + ["p2"], "paid_at": [minute(m) for m in (14.5, 15, 16, 24.9, 25, 39, 16)]})
+    table = minutes.phases(curve_, spans, lines, START).set_index("phase")
+    assert table["own_orders"].to_dict() == {"before": 1, "during": 3, "after": 1} and (table["minutes"] == 10).all()
+    assert table.loc["during", "own_per_1000"] == pytest.approx(3) and table.loc["during", "ci_lower"] < 3 < table.loc["during", "ci_upper"]
+    wide = minutes.side_by_side(table.reset_index())
+    assert wide.loc[0, ["own_per_1000_before", "own_per_1000_during", "own_per_1000_after"]].tolist() == [1, 3, 1] and wide["online_during"].item() == 100
+    without = minutes.phases(curve_, spans, lines.iloc[:0], START)
+    assert without["own_per_1000"].isna().all() and minutes.side_by_side(without)["online_before"].item() == 100
+    assert minutes.side_by_side(minutes.phases(curve_, spans.iloc[:0], lines, START)).empty
+
+
+def test_the_platform_s_own_record_of_explanations_comes_before_the_rundown():
+    exported = pd.DataFrame({"starts_at": [minute(5), minute(20)], "ends_at": [minute(12), pd.NaT], "product_id": ["p1", np.nan], "name": ["茶", "杯"]})
+    spans = minutes.bands(cues(), RUNDOWN, {"p1": "茶"}, started_at=START, ended_at=minute(60), exported=exported)
+    assert spans[["mark", "label_zh", "start_minute", "end_minute", "basis"]].to_numpy().tolist() == [["A", "茶", 5, 12, "explanations"], ["B", "杯", 20, 60, "explanations"]]
+
+
+def test_a_thinned_curve_keeps_the_means():
+    long = minutes.profile(curve(), START).iloc[[0] * 300].reset_index(drop=True).assign(minute=np.arange(300.0), online=np.arange(300.0))
+    thin = minutes.thinned(long)
+    assert minutes.step(long) == 3 and len(thin) == 100 and thin["online"].mean() == pytest.approx(long["online"].mean())
+    assert len(minutes.thinned(long.head(50))) == 50

@@ -1,0 +1,125 @@
+"""Change points and exit points of the minutes: quiet where nothing happens, found where it does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import ruptures
+import statsmodels.api as sm
+
+from helpers import minutes, schema, turns
+
+START = pd.Timestamp("2026-11-10 19:58:40", tz="Asia/Shanghai")
+
+
+def minute(number: float) -> pd.Timestamp:
+    return START.floor("min") + pd.Timedelta(minutes=number)
+
+
+def cues(*rows: tuple) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=["at", "kind", "product_id"])
+    return frame.assign(at=pd.to_datetime(frame["at"]), session_id="S") if len(frame) else frame
+
+
+RUNDOWN = pd.DataFrame({
+    "starts_at": [minute(0), minute(10)], "ends_at": [pd.NaT, minute(20)], "stage": ["preheat", "introduction"],
+    "product_id": [np.nan, "p1"],
+})
+
+
+def ar(rng: np.random.Generator, minutes_: int, memory: float, sd: float) -> np.ndarray:
+    noise, made = rng.normal(0, sd * np.sqrt(1 - memory**2), minutes_), np.zeros(minutes_)
+    for place in range(1, minutes_):
+        made[place] = memory * made[place - 1] + noise[place]
+    return made
+
+
+def flat(seed: int, *, length: int = 180, **factors: np.ndarray) -> pd.DataFrame:
+    """A session in which every rate stays as it is but for AR(1) noise of memory 0.5, times the factors given."""
+    rng = np.random.default_rng([seed, length])
+    online = np.round(120 * np.exp(ar(rng, length, 0.95, 0.2)))
+    made = pd.DataFrame({"minute": np.arange(length, dtype=float), "online": online})
+    for name, rate in (("left", 0.4), ("new_fans", 0.02), ("comments", 0.15), ("product_click_users", 0.13), ("orders", 0.02)):
+        made[name] = rng.poisson(rate * online * np.exp(ar(rng, length, 0.5, 0.2)) * factors.get(name, np.ones(length))).astype(float)
+    return made
+
+
+def times(first: int, last: int, factor: float, length: int = 180) -> np.ndarray:
+    return np.where((np.arange(length) >= first) & (np.arange(length) < last), factor, 1.0)
+
+
+def changed(curve_: pd.DataFrame) -> bool:
+    return bool(turns.stretches(curve_)["rate_of"].duplicated().any())
+
+
+def test_flat_sessions_show_no_change_and_no_exit_but_for_a_few():
+    seeds = range(40)  # 1000 in the benchmark
+    assert np.mean([changed(flat(seed)) for seed in seeds]) <= 0.10
+    assert np.mean([len(turns.exits(flat(seed))) > 0 for seed in seeds]) <= 0.10
+
+
+def test_a_halved_rate_is_found_where_it_is():
+    found = [turns.stretches(flat(seed, product_click_users=times(80, 110, 0.4))).query("rate_of == 'click'") for seed in range(20)]
+    hits = [len(one) >= 3 and one["start_minute"].sub(80).abs().min() <= 3 and one["end_minute"].sub(110).abs().min() <= 3 for one in found]
+    assert np.mean(hits) >= 0.85
+
+
+def test_an_exit_point_is_found_where_people_left():
+    found = [turns.exits(flat(seed, left=times(100, 103, 2.5))).head(1) for seed in range(20)]
+    hits = [len(one) and one["start_minute"].item() < 103 and one["end_minute"].item() > 100 for one in found]
+    assert np.mean(hits) >= 0.8
+    best = next(one for one in found if len(one)).iloc[0]
+    assert best["leave_rate"] > 1.5 * best["around_rate"] and best["left_per_minute"] > 0
+
+
+def test_the_break_of_the_nile_is_found_with_every_place_a_candidate():
+    flow = sm.datasets.nile.load_pandas().data["volume"].to_numpy()
+    spread = np.var(np.diff(flow)) / 2
+    penalty = 3 * np.log(len(flow)) * spread
+    ours = ruptures.KernelCPD(kernel="linear", min_size=5).fit(flow.reshape(-1, 1)).predict(pen=penalty)
+    theirs = ruptures.Pelt(model="l2", min_size=5, jump=1).fit(flow).predict(pen=penalty)
+    assert ours == theirs == [28, 100] and flow[28:].mean() - flow[:28].mean() == pytest.approx(-247.78, abs=0.01)
+
+
+def test_stretches_hold_all_events_and_a_curve_without_noise_has_one():
+    curve_ = flat(1, orders=times(60, 120, 5.0))
+    own = turns.stretches(curve_).query("rate_of == 'sales'")
+    assert own["minutes"].sum() == len(curve_) and own["start_minute"].tolist()[1:] == own["end_minute"].tolist()[:-1]
+    exposure = [curve_.loc[curve_["minute"].between(row.start_minute, row.end_minute, inclusive="left"), "online"].sum() for row in own.itertuples()]
+    assert (own["per_1000"] * exposure / 1000).sum() == pytest.approx(curve_["orders"].sum())
+    assert ((own["ci_lower"] < own["per_1000"]) & (own["per_1000"] < own["ci_upper"])).all()
+    assert not changed(curve_.assign(**{name: 5.0 for name in ("left", "new_fans", "comments", "product_click_users", "orders")}, online=50.0))
+
+
+def test_a_handful_of_people_online_is_not_looked_at():
+    curve_ = flat(2)
+    curve_.loc[:9, "online"], curve_.loc[:9, "left"] = 1.0, 9.0
+    assert turns.stretches(curve_).query("rate_of != 'conversion'")["start_minute"].min() == 10 and turns.exits(curve_).query("start_minute < 10").empty
+
+
+def test_what_began_near_a_change_is_named_the_most_telling_first_else_what_runs():
+    spans = pd.DataFrame({"start_minute": [10.0, 30.0], "end_minute": [30.0, 50.0], "label_zh": ["茶", "杯"], "label_en": ["tea", "cup"]})
+    script = minutes.stages(RUNDOWN, START, minute(60))
+    events = pd.DataFrame({"starts_at": [minute(29)], "ends_at": [minute(35)], "kind": ["outage"], "what": ["断流"]})
+    logged = cues((minute(31), "coupon", "p1"), (minute(32), "banned_word", np.nan), (minute(33), "list", "p1"))
+    things = turns.happened(spans, logged, script, events, START, minute(60))
+    assert turns.touching(30, things, "zh", most=4) == "故障「断流」、违禁词、讲解「杯」、发优惠券"
+    assert turns.touching(20, things, "en") == "explaining “tea”" and turns.touching(45, things, "zh") == "讲解「杯」"
+    assert turns.touching(58, things, "zh") == ""
+    assert turns.happened(spans.iloc[:0], schema.empty("cues", "Asia/Shanghai"), script.iloc[:0], schema.empty("events", "Asia/Shanghai"), START, minute(60)).empty
+
+
+def test_turns_say_where_and_how_much_and_what_went_with_it():
+    found = turns.exits(flat(3, left=times(100, 103, 3.0)))
+    spans = pd.DataFrame({"start_minute": [100.0], "end_minute": [120.0], "label_zh": ["茶"], "label_en": ["tea"]})
+    things = turns.happened(spans, schema.empty("cues", "Asia/Shanghai"), minutes.stages(RUNDOWN, START, minute(60)), schema.empty("events", "Asia/Shanghai"), START, minute(180))
+    fact = turns.exit_findings(found, things)[0]
+    assert fact["minute_from"] >= 98 and "流失节点" in fact["sentence_zh"] and "讲解「茶」" in fact["sentence_zh"] and "explaining “tea”" in fact["sentence_en"]
+    stretches = turns.stretches(flat(4, orders=times(100, 140, 6.0)))
+    facts = {fact["slice"]: fact for fact in turns.change_findings(stretches, things)}
+    sales = facts["stretch=sales"]
+    assert abs(sales["minute_from"] - 100) <= 3 and sales["value"] > sales["baseline"] and "高" in sales["sentence_zh"] and "above" in sales["sentence_en"]
+    assert set(turns.changing(stretches, things)["rate_of"]) >= {"sales"}
+    shown = turns.with_turns(minutes.marks(cues((minute(5), "coupon", "p1")), START), found, stretches)
+    assert {"exit", "change", "coupon"} <= set(shown["kind"])
+    still = turns.stretches(flat(5))
+    assert turns.quiet_words(turns.exits(flat(5)), still, "zh").startswith("没有可以确定的流失节点") or len(turns.exits(flat(5)))
