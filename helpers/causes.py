@@ -44,8 +44,8 @@ class Facts:
         everything: Callable[[str], pd.DataFrame], earlier: pd.DataFrame, as_of: pd.Timestamp, reasons: Mapping[str, reference.ReasonGroup],
     ) -> Facts:
         """The facts of a session, its tables, results and account-wide tables asked for by name."""
-        tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service")}
-        results = {name: result(name) for name in ("source_split", "formula_split", "standing")}
+        tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "minutes", "comments")}
+        results = {name: result(name) for name in ("source_split", "formula_split", "standing", "questions")}
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
         return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, reasons)
 
@@ -116,6 +116,21 @@ def cue_delay_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """Mean minutes from planned to actual time over cues of the kinds that were planned; `nan` where none was."""
     cues = _cues(facts, evidence).dropna(subset=["planned_at"])
     return float(((cues["at"] - cues["planned_at"]).dt.total_seconds() / MINUTE).mean())
+
+
+AFTER_CUE = 3  # minutes in which an activity is answered
+
+
+def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
+    """Comments per person online in the minutes after cues of the kinds, over those of all other minutes; `nan` without such cues."""
+    minutes = facts.tables["minutes"]
+    known = minutes[minutes["comments"].notna() & (minutes["online"] > 0)]
+    after = pd.Series(False, index=known.index)
+    for at in _cues(facts, evidence)["at"]:
+        after |= (known["at"] >= at.floor("min")) & (known["at"] < at + pd.Timedelta(minutes=AFTER_CUE))
+    inside, outside = (known[part][["comments", "online"]].sum() for part in (after, ~after))
+    both = inside["online"] > 0 and outside["comments"] > 0
+    return float(inside["comments"] / inside["online"] * outside["online"] / outside["comments"]) if both else np.nan
 
 
 # -------------------------------------------------------------------------------------------- rundown, products, traffic
@@ -220,6 +235,20 @@ def worse_products(facts: Facts, evidence: reference.Evidence) -> float:
     return _count_below(facts, evidence, "product_id")
 
 
+def _asked(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
+    """Products that were asked about with the types of question more than the other products were (notebook 02), most people first."""
+    found = facts.results["questions"]
+    return found[found["question"].isin(evidence.question) & found["standing"].eq("above")].sort_values("users", ascending=False)
+
+
+def asked_about(facts: Facts, evidence: reference.Evidence) -> float:
+    """People who asked a question of the types about the product that stands out most by it; 0 where none does."""
+    if facts.table("questions") is None:
+        return np.nan
+    found = _asked(facts, evidence)
+    return float(found["users"].max()) if len(found) else 0.0
+
+
 # --------------------------------------------------------------------------------------- events, hosts, after-sales
 
 
@@ -275,7 +304,7 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 MEASURES: dict[str, Measure] = {
     measure.__name__: measure for measure in (
-        stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
+        activity_comment_ratio, asked_about, stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
         unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, worse_sources,
         worse_products, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
     )
@@ -304,6 +333,7 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
     "stock_out_minutes": _stocked_out,
+    "asked_about": lambda facts, evidence: list(_asked(facts, evidence)["product"].drop_duplicates()),
     "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
 }
 
@@ -313,6 +343,7 @@ def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, refere
     terms = reference.terms()
     labels = {**terms["cue_kind"], **terms["event_kind"], **reasons, **{k: v for group in reasons.values() for k, v in group.reasons.items()}}
     names = [text.label(labels[name], lang) for name in [*evidence.kind, *evidence.reason] if name in labels]
+    names += [text.label(reference.talk().questions[name], lang) for name in evidence.question]
     names += [text.label(terms[group][name], lang) for group, name in (("stage", evidence.stage), ("tier", evidence.tier)) if name]
     names += [text.label(reference.metrics()[name], lang) for name in [*evidence.metric, *filter(None, [evidence.step])]]
     if evidence.table:
@@ -374,6 +405,7 @@ def _lacking(needs: Iterable[str], facts: Facts) -> list[str]:
 
 # The column that a rule reads, of the table that may be there without it.
 READS = {
+    "activity_comment_ratio": ("minutes", "comments"), "asked_about": ("comments", "text"),
     "stock_out_minutes": ("cues", "stock_after"), "cue_delay_minutes": ("cues", "planned_at"), "stage_share": ("rundown", "ends_at"), "tier_share": ("products", "tier"),
     "paid_traffic_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
 }

@@ -215,6 +215,7 @@ class Evidence(_Entry):
     rule: str
     kind: Many = []
     reason: Many = []
+    question: Many = []
     step: str | None = None
     metric: Many = []
     stage: Stage | None = None
@@ -236,7 +237,7 @@ class Evidence(_Entry):
 
     def looks_at(self) -> set[str]:
         """Names of the parameters that are given, the rule and its bound left out."""
-        return {name for name in ("kind", "reason", "step", "metric", "stage", "tier", "table") if getattr(self, name)}
+        return {name for name in ("kind", "reason", "question", "step", "metric", "stage", "tier", "table") if getattr(self, name)}
 
 
 class Rule(_Entry):
@@ -507,6 +508,9 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
                 raise ReferenceDataError(f"{where}: {value!r} is no {group} of terms.yml, which has {', '.join(terms()[group])}")
     if evidence.table and evidence.table not in tables():
         raise ReferenceDataError(f"{where}: {evidence.table!r} is no table of tables.yml")
+    for question in evidence.question:
+        if question not in talk(workspace_reference).questions:
+            raise ReferenceDataError(f"{where}: {question!r} is no type of question of comments.yml")
     tree = reasons(workspace_reference)
     known = {*tree, *(name for group in tree.values() for name in group.reasons)}
     for reason in evidence.reason:

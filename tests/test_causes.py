@@ -24,7 +24,7 @@ SESSION = table("sessions", [{"session_id": "s", "platform": "douyin", "started_
 
 
 def facts(results=None, earlier=None, **rows):
-    tables = {name: table(name, rows.get(name, [])) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "events")}
+    tables = {name: table(name, rows.get(name, [])) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "events", "minutes", "comments")}
     past = earlier if earlier is not None else schema.empty("sessions", ZONE)
     as_of = START + pd.Timedelta(days=10)
     lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
@@ -53,6 +53,10 @@ STEPS = pd.DataFrame({"factor": ["viewers", "customer_price", "click_pay_rate"],
 STANDING = pd.DataFrame({"dimension": ["source", "source", "source", "product_id"], "slice": ["千川", "千川", "搜索", "面膜"], "verdict": ["worse", "worse", "cannot_tell", "better"],
                          "metric": ["room_conversion", "click_pay_rate", "room_conversion", "item_click_pay_rate"]})
 WAIT = [{"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(wait)} for i, wait in enumerate([1, 2, 9])]
+
+TALK = [{"session_id": "s", "at": minute(at), "online": 100, "comments": 8 if 10 <= at < 13 else 2} for at in range(30)]
+SAID = [{"session_id": "s", "at": minute(1), "text": "有酒精吗"}]
+ASKED = pd.DataFrame({"question": ["ingredients", "ingredients", "size"], "product": ["精华", "面膜", "面膜"], "users": [20, 30, 40], "standing": ["above", "cannot_tell", "too_few"]})
 
 
 @pytest.mark.parametrize(("rule", "made", "columns", "expected"), [
@@ -84,10 +88,23 @@ WAIT = [{"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(wait
     ("event_count", facts(events=[{"starts_at": minute(-600), "kind": "outage"}], cues=STOCK), {"kind": "outage"}, 0),
     ("event_count", facts(events=[{"starts_at": minute(-600), "ends_at": minute(5), "kind": "outage"}, {"starts_at": minute(-600), "kind": "outage"}]), {"kind": "outage"}, 1),
     ("first_reply_minutes", facts(service=WAIT), {"table": "service"}, 2),
+    ("activity_comment_ratio", facts(cues=[cue(10, "activity")], minutes=TALK), {"kind": "activity"}, 4.0),
+    ("activity_comment_ratio", facts(cues=[cue(10, "coupon")], minutes=TALK), {"kind": "activity"}, np.nan),
+    ("asked_about", facts({"questions": ASKED}, comments=SAID), {"question": ["ingredients", "usage"]}, 20),
+    ("asked_about", facts({"questions": ASKED}, comments=SAID), {"question": ["size", "usage"]}, 0),
+    ("asked_about", facts(comments=SAID), {"question": "size"}, np.nan),
+    ("asked_about", facts({"questions": ASKED}), {"question": "ingredients"}, np.nan),
     ("first_reply_minutes", facts(), {"table": "service"}, np.nan),
 ])
 def test_rules_by_hand(rule, made, columns, expected):
     assert measured(rule, made, **columns) == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_products_that_are_asked_about_are_named():
+    made = causes.weigh(evidence("asked_about", 10, question="ingredients"), facts({"questions": ASKED}, comments=SAID), reference.rules()["asked_about"])
+    assert made["verdict"] == "supported" and made["about"] == "精华" and "成分与配料" in made["evidence_zh"]
+    missing = causes.weigh(evidence("asked_about", 10, question="ingredients"), facts(), reference.rules()["asked_about"])
+    assert missing["verdict"] == "not_measurable" and "评论弹幕" in missing["missing_zh"]
 
 
 def lines_with_reasons(words):
@@ -130,7 +147,7 @@ def test_every_rule_has_a_measure_and_every_measure_a_rule():
 @pytest.mark.parametrize("name", sorted(reference.rules()))
 def test_no_rule_fails_on_a_session_without_records(name):
     rule = reference.rules()[name]
-    given = {"kind": "coupon", "reason": "ordering", "step": "viewers", "stage": "activity", "tier": "profit", "table": "service", "metric": "room_conversion"}
+    given = {"kind": "coupon", "reason": "ordering", "step": "viewers", "stage": "activity", "tier": "profit", "table": "service", "metric": "room_conversion", "question": "size"}
     assert np.isnan(measured(name, facts(), **{key: given[key] for key in rule.takes}))
 
 
@@ -196,6 +213,8 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
     "host_sessions": lambda e: facts(earlier=pd.DataFrame({"host": ["别人"] * 30})),
     "tier_share": lambda e: facts(products=[{**HALL, "tier": e.tier if e.at_least is not None else "image"}]),
     "reason_share": lambda e: refunded_for(e.reason[0]), "first_reply_minutes": lambda e: slow_replies(e.table), "late_shipping_share": lambda e: late_orders(),
+    "activity_comment_ratio": lambda e: facts(cues=[cue(10, kind) for kind in e.kind], minutes=TALK),
+    "asked_about": lambda e: facts({"questions": ASKED.assign(question=e.question[-1])}, comments=SAID),
 }
 
 
