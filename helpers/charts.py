@@ -187,6 +187,32 @@ def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
     return axes
 
 
+def effects(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """How far a metric stood off while each event was in force, with its interval; filled where a change is matched.
+
+    One row per event and metric: label, effect, lower, upper (fractions), verdict (moved, contrary or another).
+    """
+    known = frame.dropna(subset=["effect", "lower", "upper"])
+    if known.empty:
+        return empty(lang=lang)
+    axes = _rows(known, 0.5, 0.9)
+    low, high = max(known["lower"].min(), -0.9), min(known["upper"].max(), 3.0)
+    for place, row in enumerate(known.itertuples()):
+        matched = row.verdict in ("moved", "contrary")
+        colour = ACCENT if matched else QUIET
+        axes.plot(np.clip([row.lower, row.upper], low, high), [place, place], color=colour, linewidth=2.4)
+        axes.scatter([np.clip(row.effect, low, high)], [place], s=42, zorder=3, color=colour, facecolor=colour if matched else PAPER)
+        axes.annotate(shown(text.signed(row.effect, "percent", "en", decimals=0)), (1, place), xycoords=("axes fraction", "data"), ha="right", va="center")
+    axes.axvline(0, color=SOFT, linewidth=0.9, zorder=1)
+    reach = max(high, 0.05) - min(low, -0.05)
+    axes.set_xlim(min(low, -0.05) - 0.04 * reach, max(high, 0.05) + 0.16 * reach)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if abs(x) < 1e-9 else text.signed(x, "percent", "en", decimals=0)))
+    _note(axes, text.choose(lang, "实心：时间上吻合", "filled: coincides"))
+    axes.grid(axis="x")
+    return axes
+
+
 def _interval_row(axes: Axes, place: int, row: object, low: float, high: float) -> None:
     if np.isfinite(row.ratio_lower) and np.isfinite(row.ratio_upper):
         left, right = np.clip([row.ratio_lower, row.ratio_upper], low, high)

@@ -350,6 +350,22 @@ class Festival(_Entry):
     ends_on: dt.date
 
 
+class EventKind(_Entry):
+    """How long a kind of special event is in force without an end, and where a change that goes with it is looked for."""
+
+    days: float
+    lag_days: float | None = None
+    lag_sessions: int | None = None
+    stays: bool = False
+    measured: bool = True
+
+    @model_validator(mode="after")
+    def _one_lag(self) -> EventKind:
+        if (self.lag_days is None) == (self.lag_sessions is None):
+            raise ValueError("needs either lag_days or lag_sessions")
+        return self
+
+
 def _merge(shipped: Any, own: Any) -> Any:
     if isinstance(shipped, dict) and isinstance(own, dict):
         return {**shipped, **{key: _merge(shipped[key], value) if key in shipped else value for key, value in own.items()}}
@@ -561,6 +577,15 @@ def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
         if not isinstance(value, (int, float)):
             raise ReferenceDataError(f"thresholds.yml: {name}: expected a number, found {value!r}")
     return {name: float(value) for name, value in content.items()}
+
+
+@functools.cache
+def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]:
+    """How long each kind of special event is in force and lingers (`events.yml`); the kinds are those of `terms.yml`."""
+    found = _entries("events.yml", EventKind, workspace_reference)
+    if unlike := set(found) ^ set(terms(workspace_reference)["event_kind"]):
+        raise ReferenceDataError(f"events.yml: kinds differ from event_kind of terms.yml: {', '.join(sorted(unlike))}")
+    return found
 
 
 @functools.cache

@@ -23,6 +23,8 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
                                  "ci_lower": [NAN, 0.37, 0.19, 0.25], "ci_upper": [NAN, 0.43, 0.27, 0.44]}), {}),
         "intervals": (pd.DataFrame({"label": ["支付金额", "观看人数", "转粉率", "新指标"], "ratio": [0.7, 1.02, 1.5, NAN], "ratio_lower": [0.8, 0.8, 0.75, NAN],
                                     "ratio_upper": [1.25, 1.3, 1.3, NAN], "verdict": ["worse", "cannot_tell", "better", "not_comparable"]}), {}),
+        "effects": (pd.DataFrame({"label": ["改版 观看人数", "降价 支付金额", "新事件"], "effect": [-0.3, 0.1, NAN], "lower": [-0.45, -0.2, NAN],
+                                  "upper": [-0.1, 0.5, NAN], "verdict": ["moved", "cannot_tell", "too_early"]}), {}),
         "waterfall": (pd.DataFrame({"label": ["基准", "人数", "客单价", "本场"], "amount": [100.0, -30, 5, 75], "kind": ["start", "step", "step", "end"]}), {}),
         "mix_rate": (pd.DataFrame({"label": ["推荐", "付费"], "mix_effect": [0.01, -0.02], "rate_effect": [-0.005, 0.004]}), {"unit": "percent"}),
         "minutes": (pd.DataFrame({"minute": minute, "online": 100 + minute, "orders": minute % 7, "entered": NAN}),

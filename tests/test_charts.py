@@ -50,6 +50,12 @@ def offsets(axes) -> np.ndarray:
     return np.vstack([np.asarray(group) for group in groups if len(group)])
 
 
+def test_effects_are_points_with_their_intervals_and_the_unknown_is_left_out():
+    axes = draw("effects")
+    assert sorted(offsets(axes)[:, 0]) == [-0.3, 0.1] and [tick.get_text() for tick in axes.get_yticklabels()] == ["改版 观看人数", "降价 支付金额"]
+    assert {"-30%", "+10%"} <= {word.replace("−", "-") for word in words(axes)}
+
+
 def test_funnel_bars_are_the_users_and_the_rates_stand_between():
     axes = draw("funnel")
     assert widths(axes) == [1000, 400, 90, 30]

@@ -9,7 +9,7 @@ import pytest
 from lunardate import LunarDate
 
 from helpers import compare, metrics, reference, schema
-from helpers.compare import words
+from helpers.compare import bases, words
 
 ZONE = "Asia/Shanghai"
 REGISTRY = reference.metrics()
@@ -290,7 +290,7 @@ def test_below_what_is_comparable_but_above_what_the_course_leads_to_expect_is_n
     days = [day for day in pd.date_range("2026-04-01", "2026-09-30") if compare.day_class(day.date(), "douyin") == "work"][:41]
     level = np.geomspace(1, 0.2, 40) * np.exp(np.random.default_rng(8).normal(0, 0.02, 40))
     rows = [{"at": f"{day:%Y-%m-%d} 20:00", "paid_amount": 100_000 * size, "viewers": 10_000.0 + k}
-            for k, (day, size) in enumerate(zip(days, [*level, 0.4], strict=True))]
+            for k, (day, size) in enumerate(zip(days, [*level, 0.48], strict=True))]
     sessions = sessions_of(*rows)
     table = judged(sessions)
     row = table.set_index("metric").loc["paid_amount"]
@@ -450,3 +450,41 @@ def test_a_range_over_many_powers_of_ten_is_not_printed_as_if_it_said_something(
     said = {"value": "2", "baseline": "1", "range": "0.02 – 1.76亿", "change": "100%"}
     assert "1.76" not in words._sentence_zh(row, said, ground) and "无法判断" in words._sentence_zh(row, said, ground)
     assert "1.76" not in words._sentence_en(row, said, ground)
+
+
+# ---------------------------------------------------------------------------------- the same festival of another year
+
+# Days of the festivals: 618 and 双11 carry theirs in their name; Spring Festival by the published calendars of the State Council.
+FESTIVAL_DAYS = {
+    "618": {year: f"{year}-06-18" for year in range(2024, 2028)}, "双11": {year: f"{year}-11-11" for year in range(2024, 2028)},
+    "春节": {2024: "2024-02-10", 2025: "2025-01-29", 2026: "2026-02-17", 2027: "2027-02-06"},
+}
+
+
+@pytest.mark.parametrize("off", [-3, 0, 1])
+@pytest.mark.parametrize("year", [2025, 2026, 2027])
+@pytest.mark.parametrize("festival", list(FESTIVAL_DAYS))
+def test_a_festival_session_is_set_against_the_same_day_of_last_years_festival(festival, year, off):
+    """Beside it stands what the date alone would take; for the lunar festival these are other sessions."""
+    day, before = (pd.Timestamp(FESTIVAL_DAYS[festival][one]) + pd.Timedelta(days=off) for one in (year, year - 1))
+    same_date = day - pd.DateOffset(years=1)
+    days = sorted({before, same_date, before - pd.Timedelta(days=60), day})
+    sessions = sessions_of(*[{"at": f"{one:%Y-%m-%d} 20:00"} for one in days])
+    ids = dict(zip(days, sessions["session_id"], strict=True))
+    aligned, by_date = (find(sessions, ids[day], calendar=CALENDAR) for find in (compare.year_ago, compare.same_date_year_ago))
+    assert aligned["session_id"].tolist() == [ids[before]] and by_date["session_id"].tolist() == [ids[same_date]]
+    assert (aligned["session_id"].tolist() == by_date["session_id"].tolist()) == (festival != "春节")
+
+
+def test_an_ordinary_session_has_no_date_of_its_own_beside_it():
+    sessions = sessions_of({"at": "2025-09-03 20:00"}, {"at": "2026-09-02 20:00"})
+    assert compare.same_date_year_ago(sessions, "s1", calendar=CALENDAR).empty
+    assert compare.absent_bases({"previous": [], "same_date": []}) == [bases.ABSENT["previous"]]
+
+
+def test_a_year_that_the_holiday_library_lacks_is_said_in_words():
+    (zh, en), = compare.calendar_notes(pd.Timestamp("2027-03-01 20:00", tz=ZONE), "douyin")
+    assert "2027 年的调休" in zh and "2027" in en
+    assert compare.calendar_notes(pd.Timestamp("2027-03-01 20:00", tz=ZONE), "tiktok") == []
+    assert compare.calendar_notes(pd.Timestamp("2026-03-01 20:00", tz=ZONE), "douyin") == []
+    assert [words[0][:4] for words in compare.calendar_notes(pd.Timestamp("2028-03-01 20:00", tz=ZONE), "douyin")] == ["2027", "2028"]

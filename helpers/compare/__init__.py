@@ -5,17 +5,26 @@
 the account's own recent average with its prediction interval: two single sessions always differ.
 """
 
-from helpers.compare.baseline import Basis, basis, comparable, described, hours, spread_pool, year_ago
+from helpers.compare.baseline import (
+    Basis,
+    basis,
+    comparable,
+    described,
+    hours,
+    same_date_year_ago,
+    spread_pool,
+    year_ago,
+)
 from helpers.compare.bases import absent_bases, against, periods
 from helpers.compare.days import calendar_gap, day_class, festival_of
-from helpers.compare.events import EVENT_DAYS, coinciding, event_windows
+from helpers.compare.events import coinciding, event_windows
 from helpers.compare.goals import GOAL_PLACE, goal_completion
+from helpers.compare.logged import effect_sentences, effects, in_force
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
 from helpers.compare.verdict import money_at_stake, ranges, verdicts
-from helpers.compare.words import basis_sentence, summary, to_findings
+from helpers.compare.words import basis_sentence, calendar_notes, summary, to_findings
 
 __all__ = [
-    "EVENT_DAYS",
     "GOAL_PLACE",
     "Basis",
     "absent_bases",
@@ -23,22 +32,27 @@ __all__ = [
     "basis",
     "basis_sentence",
     "calendar_gap",
+    "calendar_notes",
     "coinciding",
     "comparable",
     "comparable_metrics",
     "day_class",
     "described",
+    "effect_sentences",
+    "effects",
     "event_windows",
     "family",
     "festival_of",
     "goal_completion",
     "history",
     "hours",
+    "in_force",
     "label",
     "money_at_stake",
     "on_one_scale",
     "periods",
     "ranges",
+    "same_date_year_ago",
     "spread_pool",
     "summary",
     "to_findings",

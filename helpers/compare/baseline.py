@@ -227,6 +227,20 @@ def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
     return comparable_sessions.loc[near, "session_id"].tolist()
 
 
+def same_date_year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+    """What a comparison by date takes for 同比: the sessions of the same room around the same date a year before; for a festival session only.
+
+    Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of its own (empty).
+    """
+    known = described(sessions, calendar)
+    own = known.set_index("session_id").loc[session_id]
+    if not own["festival"]:
+        return known.iloc[:0]
+    same = known[_same(known["platform"], own["platform"]) & _same(known["room"], own["room"])]
+    near = (same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
+    return same[near].reset_index(drop=True)
+
+
 def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
 

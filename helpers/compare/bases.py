@@ -14,6 +14,7 @@ from helpers.compare.verdict import LINEAR
 
 PERIODS = {
     "previous": ("环比（上一场可比场次）", "previous comparable session"), "year_ago": ("同比（去年同期）", "same period last year"),
+    "same_date": ("同比（按公历日期，未对齐大促）", "same date last year, festival not aligned"),
     "fixed": ("定基比（固定场次）", "fixed base"),
 }
 ABSENT = {
@@ -52,7 +53,7 @@ def periods(
     values: pd.DataFrame, session_id: str, bases: Mapping[str, Iterable[str]], *, registry: Mapping[str, reference.Metric],
     table: pd.DataFrame,
 ) -> pd.DataFrame:
-    """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases previous, year_ago and fixed that has sessions.
+    """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases of `PERIODS` that has sessions.
 
     One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value, baseline, n, change, index,
     lower, upper (the change that is ordinary; `nan` where it is unknown).
@@ -69,7 +70,7 @@ def periods(
 
 def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
     """Sentences (Chinese, English) on the comparisons that have no session to be made with."""
-    return [ABSENT[name] for name, ids in bases.items() if not list(ids)]
+    return [ABSENT[name] for name, ids in bases.items() if name in ABSENT and not list(ids)]
 
 
 def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:

@@ -10,12 +10,6 @@ import pandas as pd
 from helpers import reference
 from helpers.compare.days import festival_of
 
-# For how many days an event without an end stays in force: changes of the surroundings linger, a fault does not.
-EVENT_DAYS = {
-    "platform_redesign": 14, "tag_change": 14, "slot_change": 14, "host_change": 14, "suspended": 14, "ads_change": 7,
-    "price": 7, "violation": 7, "stock": 1, "outage": 1, "promotion": 1, "holiday": 1,
-}
-
 
 def event_windows(events: pd.DataFrame) -> pd.DataFrame:
     """The logged events with the time they are in force: columns of `events` and from, to.
@@ -23,7 +17,8 @@ def event_windows(events: pd.DataFrame) -> pd.DataFrame:
     One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
     weeks, an outage a day).
     """
-    lingers = pd.to_timedelta(events["kind"].map(EVENT_DAYS).fillna(1), unit="D")
+    days = {name: kind.days for name, kind in reference.event_kinds().items()}
+    lingers = pd.to_timedelta(events["kind"].map(days).fillna(1), unit="D")
     return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)})
 
 

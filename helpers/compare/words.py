@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from helpers import findings, reference, text
 from helpers.compare.baseline import Basis
+from helpers.compare.days import CHINESE, calendar_gap
 
 NOTEBOOK = "03_compare"
 
@@ -29,6 +31,19 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
     zh = {"strong": "场次够，区间可用。", "weak": "场次偏少或不完全同类，结论偏弱。", "none": "不足三场，只列差异，不下结论。"}[ground.strength]
     en = {"strong": "Enough for an interval.", "weak": "Few, or not quite alike: a weak basis.", "none": "Fewer than three: differences only, no verdict."}[ground.strength]
     return f"基准：{ground.zh}，{ground.n} 场。{zh}", f"Baseline: {ground.en}, {ground.n}. {en}"
+
+
+def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
+    """What the calendar does not know of this session's year and the one before it, in both languages; empty where all is known.
+
+    Only Chinese platforms follow the make-up days that the State Council announces each November for the next year.
+    """
+    years = [year for year in (started_at.year - 1, started_at.year) if platform in CHINESE and calendar_gap(dt.date(year, 7, 1))]
+    return [(
+        f"{year} 年的调休安排不在假日库里：工作日与休息日只按周末和法定节假日区分，补班的周末会算作休息日；大促与农历春节的日期不受影响。",
+        f"The make-up days of {year} are not in the holiday library: working days are told by weekends and statutory holidays alone, "
+        "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival are not affected.",
+    ) for year in years]
 
 
 def _says_nothing(row) -> bool:

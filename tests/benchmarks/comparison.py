@@ -7,7 +7,7 @@
 import numpy as np
 import pandas as pd
 
-from helpers import compare, metrics, reference, schema, stats
+from helpers import compare, demo, metrics, reference, schema, stats
 
 REGISTRY, THRESHOLDS, CALENDAR = reference.metrics(), reference.thresholds(), reference.calendar()
 FIRST_SCORED = 20_000
@@ -106,3 +106,24 @@ def covered(made: pd.DataFrame) -> pd.DataFrame:
     })
     by_metric = table.groupby("metric").mean()
     return pd.concat([by_metric, table.drop(columns="metric").mean().to_frame("all").T]).assign(sessions=len(made) // made["metric"].nunique())
+
+
+def planted_events(seeds: range, *, fault: str = "demo", sessions: int = 120) -> pd.DataFrame:
+    """The demo's redesign (entries times 0.7 over six sessions) and its tag change, which does nothing; without the fault neither does anything.
+
+    One row per seed: found (the redesign is matched with a change), covered (its interval holds the planted factor, or
+    one), null matched (the tag change is matched), any matched, p of both.
+    """
+    rows = []
+    for seed in seeds:
+        made = demo.simulate(seed, sessions=sessions, fault=fault, tables=("sessions", "events"))
+        played, log = made.tables["sessions"], made.tables["events"]
+        values = scaled(played, [name for name in compare.comparable_metrics(REGISTRY) if name in set(log["metric"])])
+        table = compare.effects(values, played, log, made.truth["target_session"], registry=REGISTRY, thresholds=THRESHOLDS,
+                                calendar=CALENDAR, kinds=reference.event_kinds())
+        real, null = (table[table["kind"] == kind].iloc[0] for kind in ("platform_redesign", "tag_change"))
+        factor = made.truth["event"]["factor"] if fault == "demo" else 1.0
+        rows.append({"seed": seed, "found": real["verdict"] == "moved", "covered": real["lower"] <= factor - 1 <= real["upper"],
+                     "null matched": null["verdict"] == "moved", "any matched": bool((table["verdict"] == "moved").any()),
+                     "p": real["p_value"], "null p": null["p_value"], "p placebo": real["p_placebo"], "null p placebo": null["p_placebo"]})
+    return pd.DataFrame(rows)

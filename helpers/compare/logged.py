@@ -1,0 +1,200 @@
+"""Special events 特殊事件分析: what moved while a logged event was in force, and whether any other dates would show as much.
+
+Coinciding is no cause. A change is claimed only where its interval leaves out zero after the correction over all events and
+metrics, and where at most one in twenty of the other dates would show as large a one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import reference, stats, text
+from helpers.compare.baseline import SPECIAL, described
+from helpers.compare.scale import label
+from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
+
+BEFORE, DURING, AFTER = 60, 30, 20    # sessions before, in force and after that an effect is taken from
+TOGETHER = 3                          # events with fewer sessions than this between their starts cannot be told apart
+UNNAMED = ("paid_amount", "viewers", "uv_value")   # looked at where an event names no metric
+PLACEBO_LEVEL = 0.05
+PER_COLUMN = 5                        # sessions outside for each covariate
+VERDICTS = {
+    "moved": ("时间上吻合", "coincides"), "contrary": ("有变化，但与预期相反", "moved, but the other way"),
+    "cannot_tell": ("分不出", "cannot be told"), "too_early": ("还太早", "too early"), "too_few": ("场次太少", "too few sessions"),
+    "no_session": ("期间没有场次", "no session meanwhile"),
+}
+COLUMNS = (
+    "event", "kind", "from", "to", "joint", "logged_after", "expected_direction", "metric", "label_zh", "label_en", "n_before", "n_during",
+    "effect", "lower", "upper", "p_value", "p_adjusted", "p_placebo", "dates", "method", "verdict",
+)
+
+
+def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind) -> np.ndarray:
+    """Which sessions (oldest first) an event's change is looked for in: while it is in force, or the first ones since its start."""
+    begun = (sessions["started_at"] >= event["starts_at"]).to_numpy()
+    if kind.lag_sessions is not None:
+        return begun & (begun.cumsum() <= kind.lag_sessions)
+    end = event["ends_at"]
+    if pd.isna(end) and kind.stays:
+        return begun & (begun.cumsum() <= DURING)
+    end = event["starts_at"] + pd.Timedelta(days=kind.days) if pd.isna(end) else end
+    return begun & (sessions["started_at"] <= end).to_numpy() & (begun.cumsum() <= DURING)
+
+
+def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> bool:
+    """Whether further sessions may still show what the event does."""
+    if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
+        return True
+    end = event["starts_at"] + pd.Timedelta(days=kind.days) if pd.isna(event["ends_at"]) else event["ends_at"]
+    return end > now
+
+
+def _grouped(events: pd.DataFrame, masks: list[np.ndarray]) -> list[list[int]]:
+    """Events that cannot be told apart, by position: both in force at once, and begun within `TOGETHER` sessions."""
+    groups: list[list[int]] = []
+    for k, mask in enumerate(masks):
+        first = groups[-1][0] if groups else -1
+        near = groups and mask.any() and masks[first].any() and abs(int(mask.argmax()) - int(masks[first].argmax())) < TOGETHER
+        if near and (mask & masks[first]).any():
+            groups[-1].append(k)
+        else:
+            groups.append([k])
+    return groups
+
+
+def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
+    """What else sets sessions apart, as many columns as the sessions can bear: promotion, pause, length, time of day, day of rest."""
+    pause = table["started_at"].diff().dt.total_seconds().div(86400).fillna(0).clip(lower=0)
+    clock = 2 * np.pi * table["slot"] / 1440
+    columns = pd.DataFrame({
+        "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float), "pause": np.log1p(pause),
+        "length": np.log(table["hours"]).fillna(0), "clock_x": np.cos(clock), "clock_y": np.sin(clock), "rest": (table["day"] == "rest").astype(float),
+    })
+    kept = [name for name in columns if columns[name].std() > 1e-9][: max(outside // PER_COLUMN - 2, 0)]
+    return (columns[kept] - columns[kept].mean()).to_numpy()
+
+
+def _own_metrics(event: pd.Series, known: set[str]) -> list[str]:
+    if isinstance(event["metric"], str) and event["metric"]:
+        return [event["metric"]] if event["metric"] in known else []
+    return [name for name in UNNAMED if name in known]
+
+
+def _measured(
+    table: pd.DataFrame, values: pd.Series, mask: np.ndarray, other: np.ndarray, confidence: float
+) -> tuple[Shift, int, int]:
+    """The shift of a metric's logarithm, and the numbers of sessions before and in force that it rests on."""
+    usable = values.gt(0)
+    place = np.arange(len(table))
+    begin, last = int(mask.argmax()), int(place[mask].max())
+    taken = usable.to_numpy() & (mask | (~other & (place >= begin - BEFORE) & (place <= last + AFTER)))
+    before, during = int((taken & ~mask & (place < begin)).sum()), int((taken & mask).sum())
+    if before < LEAST or not during:
+        return UNKNOWN, before, during
+    rows, y = table[taken], values[taken].to_numpy(float)
+    outside = int((taken & ~mask).sum())
+    return level_shift(np.log(y), mask[taken], _covariates(rows, outside), confidence=confidence), before, during
+
+
+def effects(
+    values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame, session_id: str, *,
+    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], calendar: Iterable[reference.Festival],
+    kinds: Mapping[str, reference.EventKind], days: float = 180,
+) -> pd.DataFrame:
+    """What moved with each logged event of the last `days`, as known at the reviewed session: one row per event (or events that overlap) x metric.
+
+    `values` come from `on_one_scale`; sessions after the reviewed one and of other rooms take no part. event (its words;
+    several joined where they cannot be told apart: joint), kind, from, to, logged_after (entered only after the first
+    session in force), expected_direction, metric (the one named, else those of `UNNAMED`), n_before, n_during, effect
+    (fraction) with lower and upper, p_value, p_adjusted (Benjamini-Hochberg
+    over all rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its
+    words). Promotions and holidays are no surprise and not measured; a metric that can be negative has no logarithm and is
+    left out.
+    """
+    own = sessions.set_index("session_id").loc[session_id]
+    past = sessions[(sessions["started_at"] <= own["started_at"]) & sessions["platform"].eq(own["platform"])
+                    & (sessions["room"].isna() if pd.isna(own["room"]) else sessions["room"].eq(own["room"]))]
+    table = described(past.sort_values("started_at", ignore_index=True), calendar)
+    recent = events["starts_at"].between(own["started_at"] - pd.Timedelta(days=days), own["started_at"])
+    measured = events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
+    logged = events[recent & measured].sort_values("starts_at", ignore_index=True)
+    masks = [in_force(table, event, kinds[event["kind"]]) for _, event in logged.iterrows()]
+    logarithmic = values[values["metric"].map({name: not metric.minus for name, metric in registry.items()}).astype(bool)]
+    wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(table["session_id"])
+    rows = []
+    for group in _grouped(logged, masks):
+        mask = np.any([masks[k] for k in group], axis=0)
+        other = np.any([np.zeros(len(table), dtype=bool), *(masks[k] for k in range(len(masks)) if k not in group)], axis=0)
+        members = logged.loc[group]
+        late = any(goes_on(event, kinds[event["kind"]], own["started_at"]) for _, event in members.iterrows())
+        names = list(dict.fromkeys(name for _, event in members.iterrows() for name in _own_metrics(event, set(wide.columns))))
+        rows += [
+            _row(members, name, *(_measured(table, wide[name].reset_index(drop=True), mask, other, thresholds["confidence"]) if mask.any() else (UNKNOWN, 0, 0)), late, table["started_at"][mask].min(), registry[name])
+            for name in names
+        ]
+    return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), thresholds)
+
+
+def _row(
+    members: pd.DataFrame, name: str, found: Shift, before: int, during: int, late: bool, first: pd.Timestamp, metric: reference.Metric
+) -> dict:
+    directions = set(members.loc[members["metric"].isna() | members["metric"].eq(name), "expected_direction"].dropna()) - {"unknown"}
+    state = "no_session" if not during and not late else "too_early" if during < ENOUGH_DURING and late else "too_few" if before < LEAST else ""
+    if state:
+        found = UNKNOWN
+    terms = reference.terms()["event_kind"]
+    what = [text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40) for row in members.itertuples()]
+    return {
+        "event": " ＋ ".join(what), "kind": members["kind"].iloc[0], "from": members["starts_at"].min(), "to": members["ends_at"].max(),
+        "joint": len(members) > 1, "logged_after": bool((members["entered_at"] > first).any()),
+        "expected_direction": directions.pop() if len(directions) == 1 else "unknown", "metric": name,
+        "label_zh": label(metric, "zh"), "label_en": label(metric, "en"), "n_before": before, "n_during": during,
+        "effect": np.expm1(found.effect), "lower": np.expm1(found.lower), "upper": np.expm1(found.upper), "p_value": found.p_value,
+        "p_adjusted": np.nan, "p_placebo": found.p_placebo, "dates": found.dates, "method": found.method, "verdict": state,
+    }
+
+
+def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
+    """Claims a change where the interval leaves out zero, the correction keeps it, and the placebo too, if there are dates enough for one."""
+    level = 1 - thresholds["confidence"]
+    adjusted = pd.Series(stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index)
+    moved = (table["p_value"].astype(float) <= level) & (adjusted <= thresholds["false_discovery_rate"]) & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
+    wanted = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    contrary = moved & wanted.notna() & (np.sign(table["effect"].astype(float)) != wanted)
+    said = pd.Series("cannot_tell", index=table.index, dtype="str").mask(moved, "moved").mask(contrary, "contrary")
+    said = said.mask(table["verdict"] != "", table["verdict"])
+    zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
+    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en)
+
+
+def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """One sentence an event and metric that moved, either way, Chinese and English; the rest is counted in a last one."""
+    moved = table[table["verdict"].isin(["moved", "contrary"])]
+    said = [_sentence(row) for row in moved.itertuples()]
+    rest = table[~table.index.isin(moved.index)]
+    if len(rest):
+        early, few = int((rest["verdict"] == "too_early").sum()), int(rest["verdict"].isin(["too_few", "no_session"]).sum())
+        said.append((
+            f"其余 {len(rest)} 项看不出变化：{len(rest) - early - few} 项与平时的起伏分不开，{early} 项事件之后不到 {ENOUGH_DURING} 场、还太早，{few} 项场次不够。",
+            f"Of {len(rest)} others no change can be told: {len(rest) - early - few} within ordinary variation, {early} too early with fewer than {ENOUGH_DURING} sessions since, {few} with too few sessions."))
+    return said
+
+
+def _sentence(row) -> tuple[str, str]:
+    size, up = text.percent(abs(row.effect), 0), row.effect > 0
+    low, high = text.percent(row.lower, 0), text.percent(row.upper, 0)
+    after = ("（事后才登记）", " (logged only afterwards)") if row.logged_after else ("", "")
+    joint = ("几个事件重叠，分不开，合在一起看；", "The events overlap and cannot be told apart, so they are taken together. ") if row.joint else ("", "")
+    other = ("", "")
+    if np.isfinite(row.p_placebo):
+        share = text.percent(row.p_placebo, 0)
+        other = (f"换成其他 {row.dates} 个日期，有这么大变化的占 {share}。", f" Of {row.dates} other dates {share} show as much.")
+    contrary = ("与登记的预期方向相反；", "It is the opposite of what was expected. ") if row.verdict == "contrary" else ("", "")
+    zh = (f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
+          f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。")
+    en = (f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} {'above' if up else 'below'} the others "
+          f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause.")
+    return zh, en
