@@ -406,7 +406,7 @@ def _fill_lanes(lanes: Axes, kinds: list[tuple[str, list[float]]], stages: list[
         lanes.plot(at, [place] * len(at), "|", color=INK, markersize=8, markeredgewidth=1.3)
     for place, (_, rows) in enumerate(stages, start=len(kinds)):
         lanes.hlines([place] * len(rows), rows["start_minute"], rows["end_minute"], color=SOFT, linewidth=4)
-    labels = [*(label for label, _ in kinds), *(shown(label, limit=12) for label, _ in stages)]
+    labels = [*(label for label, _ in kinds), *(shown(label, limit=20) for label, _ in stages)]
     lanes.set_yticks(range(len(labels)), labels, fontsize=9)
     lanes.set_ylim(len(labels) - 0.4, -0.6)
     return lanes

@@ -34,6 +34,7 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
                     {"lower": 90.0, "upper": 130.0, "current": days[-1], "label": "支付金额", "unit": "money"}),
         "rates": (pd.DataFrame({"label": ["推荐", "付费"], "rate": [0.03, 0.012], "ci_lower": [0.028, 0.01], "ci_upper": [0.032, 0.014], "n": [5000.0, 800]}), {"reference": 0.025}),
         "pareto": (pd.DataFrame({"label": ["尺码", "质量"], "count": [4.0, 12], "share": [0.25, 0.75], "ci_lower": [0.1, 0.5], "ci_upper": [0.5, 0.9]}), {}),
+        "words": (pd.DataFrame({"word": ["酒精", LONG], "z": [4.3, 2.6], "users": [16.0, 6]}), {}),
         "quadrant": (pd.DataFrame({"label": ["甲", "乙", LONG], "x": [0.1, 0.2, 0.3], "y": [0.05, 0.01, 0.03], "size": [10.0, 40, 20]}), {"x_label": "点击率", "y_label": "成交率"}),
         "estimates": (pd.DataFrame({"label": ["09-22", LONG], "so_far": [0.08, 0.05], "expected": [0.24, NAN], "lower": [0.19, NAN], "upper": [0.28, NAN], "final": [0.22, 0.3]}), {}),
         "heat": (pd.DataFrame({"row": ["推荐", "推荐", "付费", "付费"], "column": ["前段", "后段"] * 2, "value": [0.01, -0.02, 0.03, NAN]}), {"unit": "percent"}),

@@ -128,6 +128,21 @@ def test_marks_of_one_kind_share_a_lane_in_order_of_the_first():
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in lanes.lines] == [([10], [0]), ([20, 40], [1, 1])]
 
 
+def test_stages_have_lanes_of_their_own_and_the_clock_stands_under_the_minutes():
+    frame = pd.DataFrame({"minute": range(90), "online": 5.0, "entered": 7.0, "left": 9.0, "net_inflow": -2.0})
+    stages = pd.DataFrame({"start_minute": [0, 30, 60], "end_minute": [30, 60, 90], "label": ["Pre-heat", "Product introduction", "Pre-heat"]})
+    axes = charts.minutes(frame, stages=stages, started_at=pd.Timestamp("2026-11-10 23:40:20"), lang="en").figure.axes
+    assert [tick.get_text() for tick in axes[-1].get_yticklabels()] == ["Pre-heat", "Product introduction"]
+    assert [[segment[:, 0].tolist() for segment in lane.get_segments()] for lane in axes[-1].collections] == [[[0, 30], [60, 90]], [[30, 60]]]
+    assert axes[-1].xaxis.get_major_formatter()(30, 0) == "30\n00:10"
+    assert [line.get_ydata()[0] for line in axes[1].lines] == [7, 9] and axes[1].get_ylim()[1] > 9 and axes[2].get_ylim()[0] < -2
+
+
+def test_bars_of_words_are_their_z_with_the_people_at_the_ends():
+    axes = draw("words")
+    assert widths(axes) == [4.3, 2.6] and {"16 人", "6 人"} <= set(words(axes))
+
+
 def test_many_kinds_of_marks_leave_the_rarest_out():
     marks = pd.DataFrame({"minute": range(30), "label": [f"k{place % 10}" for place in range(28)] + ["k0", "k1"]})
     kinds = dict(charts._mark_kinds(marks))
