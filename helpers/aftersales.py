@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import ibis
 import numpy as np
 import pandas as pd
 
-from helpers import findings, reference, stats, text
+from helpers import engine, findings, reference, stats, text
 
 FEWEST_FOR_CURVE = 30
 DAY = pd.Timedelta(days=1)
@@ -209,29 +210,42 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
 # ---------------------------------------------------------------------------------------------------- still to come
 
 
-def _aged(lines: pd.DataFrame, as_of: pd.Timestamp, window_days: float) -> pd.DataFrame:
-    """Days from payment to refund, or to `as_of` (at most the window) for lines not refunded by then."""
-    age = (as_of - lines["paid_at"]) / DAY
-    delay = (lines["refunded_at"] - lines["paid_at"]) / DAY
-    happened = lines["refunded"] & delay.notna() & (delay <= window_days)
-    days = delay.where(happened, np.minimum(age, window_days)).clip(lower=0)
-    return pd.DataFrame({"days": days, "happened": happened, "paid": lines["paid"], "before_shipping": lines["before_shipping"]})
+MINUTE = 60
 
 
-def delay_curve(lines: pd.DataFrame, *, as_of: pd.Timestamp, window_days: float = 30) -> pd.DataFrame:
+def _minutes_to_refund(lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, window_days: float) -> pd.DataFrame:
+    """Lines by begun minutes from payment to refund, or to `as_of` (at most the window) where not refunded by then.
+
+    Counted on the engine, so that it takes lines beyond memory: one row per minutes x happened, with n.
+    """
+    table = engine.table(lines[["paid_at", "refunded", "refunded_at"]]) if isinstance(lines, pd.DataFrame) else lines
+    window = int(window_days * DAY.total_seconds())
+    paid, now = table.paid_at.epoch_seconds(), int(as_of.timestamp())
+    delay = table.refunded_at.epoch_seconds() - paid
+    happened = (table.refunded & (delay <= window)).fill_null(False)
+    seconds = ibis.ifelse(happened, delay, ibis.least(now - paid, window))
+    counted = table.select(minutes=(ibis.greatest(seconds, 0) + MINUTE - 1) // MINUTE, happened=happened)
+    return engine.frame(counted.group_by("minutes", "happened").agg(n=counted.count()))
+
+
+def delay_curve(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, window_days: float = 30) -> pd.DataFrame:
     """How refunds arrive over time, from older sessions: one row per day 0 … window_days.
 
-    Columns: day, share (of all refunds within the window, F(day) = (1 - S(day)) / (1 - S(window)) with the
-    Kaplan-Meier S of paid lines, so that younger sessions help as far as they go), refunds (how many it rests on).
-    Empty under 30 refunds with a known time. Lines paid after `as_of` do not belong in `lines`.
+    `lines` are a frame, or a table of the engine (`engine.table`) with paid_at, refunded and refunded_at. Columns: day,
+    share (of all refunds within the window, F(day) = (1 - S(day)) / (1 - S(window)) with the Kaplan-Meier S of paid
+    lines, so that younger sessions help as far as they go), refunds (how many it rests on). Empty under 30 refunds with a
+    known time. Lines paid after `as_of` do not belong in `lines`.
     """
-    data = _aged(lines, as_of, window_days)
-    refunds = int(data["happened"].sum())
+    none = pd.DataFrame({"day": [], "share": [], "refunds": []})
+    if isinstance(lines, pd.DataFrame) and lines.empty:
+        return none
+    counted = _minutes_to_refund(lines, as_of, window_days)
+    refunds = int(counted.loc[counted["happened"], "n"].sum())
     if refunds < FEWEST_FOR_CURVE:
-        return pd.DataFrame({"day": [], "share": [], "refunds": []})
+        return none
     days = np.arange(0, int(window_days) + 1)
-    fitted = stats.survival(data["days"], data["happened"])
-    lost = 1 - fitted.survival_function_at_times([*days, window_days]).to_numpy()
+    fitted = stats.survival(counted["minutes"], counted["happened"], counted["n"])
+    lost = 1 - fitted.survival_function_at_times([*days * (DAY.total_seconds() / MINUTE), window_days * DAY.total_seconds() / MINUTE]).to_numpy()
     return pd.DataFrame({"day": days, "share": np.minimum(lost[:-1] / lost[-1], 1.0), "refunds": refunds})
 
 

@@ -31,7 +31,7 @@ def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
     Raises `ValueError` for no file: an engine cannot know the columns of nothing.
     """
     if isinstance(source, pd.DataFrame):
-        return backend().create_table(ibis.util.gen_name("fupan"), source, temp=True)
+        return ibis.memtable(source)  # lies where it is, and goes with the last expression that names it
     paths = [str(path) for path in source]
     if not paths:
         raise ValueError("no Parquet file to read: expected at least one")

@@ -372,9 +372,12 @@ def shrink_rates(
 # ------------------------------------------------------------------------------------------------ times until something
 
 
-def survival(durations: npt.ArrayLike, happened: npt.ArrayLike):
-    """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at."""
+def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.ArrayLike | None = None):
+    """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at.
+
+    `counts` says how many cases each row stands for (one, where it is not given).
+    """
     # lifelines takes a second to import and is needed by one notebook only.
     from lifelines import KaplanMeierFitter
 
-    return KaplanMeierFitter().fit(durations, happened)
+    return KaplanMeierFitter().fit(durations, happened, weights=counts)
