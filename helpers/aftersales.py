@@ -210,7 +210,7 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
 # ---------------------------------------------------------------------------------------------------- still to come
 
 
-MINUTE = 60
+MINUTE = pd.Timedelta(minutes=1)
 
 
 def _minutes_to_refund(lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, window_days: float) -> pd.DataFrame:
@@ -219,12 +219,12 @@ def _minutes_to_refund(lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, wi
     Counted on the engine, so that it takes lines beyond memory: one row per minutes x happened, with n.
     """
     table = engine.table(lines[["paid_at", "refunded", "refunded_at"]]) if isinstance(lines, pd.DataFrame) else lines
-    window = int(window_days * DAY.total_seconds())
-    paid, now = table.paid_at.epoch_seconds(), int(as_of.timestamp())
-    delay = table.refunded_at.epoch_seconds() - paid
+    one, window, now = (int(span / pd.Timedelta(microseconds=1)) for span in (MINUTE, window_days * DAY, as_of - pd.Timestamp(0, tz="UTC")))
+    paid = engine.epoch_us(table.paid_at)
+    delay = engine.epoch_us(table.refunded_at) - paid
     happened = (table.refunded & (delay <= window)).fill_null(False)
-    seconds = ibis.ifelse(happened, delay, ibis.least(now - paid, window))
-    counted = table.select(minutes=(ibis.greatest(seconds, 0) + MINUTE - 1) // MINUTE, happened=happened)
+    passed = ibis.ifelse(happened, delay, ibis.least(now - paid, window))
+    counted = table.select(minutes=(ibis.greatest(passed, 0) + one - 1) // one, happened=happened)
     return engine.frame(counted.group_by("minutes", "happened").agg(n=counted.count()))
 
 
@@ -245,7 +245,7 @@ def delay_curve(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, window
         return none
     days = np.arange(0, int(window_days) + 1)
     fitted = stats.survival(counted["minutes"], counted["happened"], counted["n"])
-    lost = 1 - fitted.survival_function_at_times([*days * (DAY.total_seconds() / MINUTE), window_days * DAY.total_seconds() / MINUTE]).to_numpy()
+    lost = 1 - fitted.survival_function_at_times([*days * (DAY / MINUTE), window_days * DAY / MINUTE]).to_numpy()
     return pd.DataFrame({"day": days, "share": np.minimum(lost[:-1] / lost[-1], 1.0), "refunds": refunds})
 
 

@@ -682,3 +682,59 @@ def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
         if any(mark.isspace() for mark in word) or len(word) > 20:
             raise ReferenceDataError(f"lexicon.txt: {word[:40]!r}: expected one word a line, of 20 characters at most")
     return tuple(dict.fromkeys(words))
+
+
+class Scores(_Entry):
+    """The bounds of the three scores, each from the worst to the best."""
+
+    recency_days: list[float]
+    purchases: list[float]
+    amount: list[float]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Scores:
+        if self.recency_days != sorted(self.recency_days, reverse=True):
+            raise ValueError(f"recency_days: fewer days are better, expected falling bounds, found {self.recency_days}")
+        for name in ("purchases", "amount"):
+            if getattr(self, name) != sorted(getattr(self, name)):
+                raise ValueError(f"{name}: expected rising bounds, found {getattr(self, name)}")
+        return self
+
+
+class High(_Entry):
+    """The scores from which a customer counts as high."""
+
+    recency: int
+    frequency: int
+    amount: int
+
+
+class Customers(_Entry):
+    """What counts as one purchase, when a customer is late, and how customers are scored."""
+
+    shopping_day_starts: int = Field(ge=0, le=23)
+    within_days: list[int]
+    origin_days: int
+    overdue_share: float = Field(gt=0, lt=1)
+    winback_days: int
+    unpaid_minutes: int
+    fewest: int
+    frequency_classes: list[int]
+    scores: Scores
+    high_from: High
+    segments: dict[str, Label]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Customers:
+        wanted = {f"{number:03b}" for number in range(8)}
+        if set(self.segments) != wanted:
+            raise ValueError(f"segments: expected {', '.join(sorted(wanted))}, found {', '.join(sorted(self.segments))}")
+        if self.frequency_classes[:1] != [1] or self.frequency_classes != sorted(set(self.frequency_classes)):
+            raise ValueError(f"frequency_classes: expected rising numbers from 1, found {self.frequency_classes}")
+        return self
+
+
+@functools.cache
+def customers(workspace_reference: Path | None = None) -> Customers:
+    """The rules for customers (`customers.yml`)."""
+    return _validate(Customers, _load("customers.yml", workspace_reference), "customers.yml")

@@ -633,20 +633,21 @@ class Review:
         """Whether this session has rows of a table."""
         return len(self.table(name)) > 0
 
-    def missing(self, name: str) -> Missing:
-        """Which table is missing and which export of which system would fill it."""
+    def missing(self, name: str, column: str = "") -> Missing:
+        """Which table (or column of it) is missing and which export of which system would fill it."""
         table = reference.tables()[name]
         platform = self.session["platform"]
         fills = [
             text.choose(self.lang, f"{text.label(system, self.lang)}「{text.label(export, self.lang)}」", f"{text.label(system, self.lang)}: {text.label(export, self.lang)}")
             for system in reference.systems(self.workspace.reference) if system.platform in (platform, None)
-            for export in system.exports if export.table == name
+            for export in system.exports if export.table == name and (not column or column in export.columns)
         ]
         own = text.choose(self.lang, f"本工具模板的「{table.zh}」工作表（fupan new）", f"the sheet “{table.en}” of our template (fupan new)")
         way = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), own])
+        lacking = reference.Label(zh=f"{table.zh}里的「{table.columns[column].zh}」", en=f"“{table.columns[column].en}” in the {table.en.lower()}") if column else reference.Label(zh=table.zh, en=table.en.lower())
         return Missing(text.choose(
-            self.lang, f"没有{table.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
-            f"No {table.en.lower()} for this session, so this part cannot be computed. Any of these fills it: {way}.",
+            self.lang, f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
+            f"No {lacking.en} for this session, so this part cannot be computed. Any of these fills it: {way}.",
         ))
 
     def save(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.demo import cells
+from helpers.demo import cells, hand
 from helpers.demo.schedule import shop
 from helpers.demo.simulate import Simulation
 
@@ -260,6 +260,7 @@ def _epoch_name(exported: pd.Timestamp, part: str) -> str:
 
 def _order_file(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str, *, encoding: str = "utf-8-sig") -> Path:
     zoned = exported.tz_localize(shop()["timezone"])
+    hand.members(orders, raw, exported, part)
     path = raw / _epoch_name(exported, f"orders {part}")
     _shop_file(path, "doudian_orders", _order_columns(orders, zoned), len(orders), encoding=encoding, extra=True)
     return cells.stamp(path, exported)
