@@ -613,3 +613,25 @@ def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") ->
 def _shades(signed: bool) -> mpl.colors.Colormap:
     ends: Sequence[str] = [WORSE, PAPER, ACCENT] if signed else ["#eef3f6", ACCENT]
     return mpl.colors.LinearSegmentedColormap.from_list("fupan", list(ends))
+
+
+def comeback(frame: pd.DataFrame, *, lang: str) -> Axes:
+    """The share that has come back by each day, a line a group with its interval as a band, each named at its end.
+
+    One row per group x day, in order: label, days, rate, ci_lower, ci_upper (fractions).
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    axes = _canvas(2.9)
+    for place, (label, part) in enumerate(frame.groupby("label", sort=False)):
+        colour = (ACCENT, WORSE, SOFT)[place % 3]
+        axes.fill_between(part["days"], part["ci_lower"], part["ci_upper"], color=colour, alpha=0.18, linewidth=0)
+        axes.plot(part["days"], part["rate"], color=colour, linewidth=1.5, linestyle=("-", (0, (5, 2)), (0, (1, 1.5)))[place % 3])
+        axes.annotate(shown(label), (part["days"].iloc[-1], part["rate"].iloc[-1]), (-4, 7), textcoords="offset points", ha="right", color=colour)
+    axes.set_xlim(0, frame["days"].max())
+    axes.set_ylim(0, min(frame["ci_upper"].max() * 1.15 or 1, 1))
+    axes.set_xlabel(text.choose(lang, "距上一次购买的天数", "days since the purchase before"))
+    _ticks(axes.xaxis, "count", lang)
+    _ticks(axes.yaxis, "percent", lang, bins=4)
+    axes.grid(axis="y")
+    return axes

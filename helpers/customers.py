@@ -67,7 +67,7 @@ def today(as_of: pd.Timestamp, rules: Customers) -> int:
 def purchases(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, rules: Customers) -> ibis.Table:
     """Every purchase that was kept, as an expression: one row per buyer x shopping day with something not sent back.
 
-    Who asks it more than once keeps its rows on the engine: `made = purchases(…).cache()`, for as long as `made` lives.
+    Who asks it more than once has it worked out once: `engine.kept`.
 
     `lines` are those of `bought`, or a table of the engine with buyer_key, is_new_buyer, paid, paid_at, refunded_amount.
     Columns: buyer_key, day, amount (net of refunds), number (1 for the first of all; counted one higher where the export
@@ -266,16 +266,17 @@ MONTH = 28
 
 
 def origins(
-    lines: pd.DataFrame | ibis.Table, *, by: str, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95, false_discovery_rate: float = 0.10,
+    lines: pd.DataFrame | ibis.Table, made: ibis.Table, *, by: str, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """Which sessions or products bring customers who come back: one row per value of `by` in first purchases, most first.
 
-    Columns: `by`, n (new customers whose first purchase holds it), watched (of whom it is known after `origin_days`), rate (back within
+    `made` are the `purchases` of the lines. Columns: `by`, n (new customers whose first purchase holds it), watched (of whom it is known after `origin_days`), rate (back within
     them, Kaplan-Meier), ci_lower, ci_upper, usual (the same of all new customers of the same four weeks), p_value (log-rank
     against them), p_adjusted (Benjamini-Hochberg), verdict. A customer stands under each product of his first purchase: rows
     are not to be added. Under `fewest` customers watched: shown, not judged (not_comparable).
     """
-    table, made = _table(lines), purchases(lines, as_of=as_of, rules=rules)
+    table = _table(lines)
     new = made.filter(made.number == 1)
     first = new.select("buyer_key", "day", "days", "happened", month=new.day // MONTH)
     found = table.filter(table.paid_at <= as_of, table.refunded_amount.fill_null(0) < table.paid, table[by].notnull())
@@ -423,8 +424,8 @@ def _first_orders(people: Share, session: pd.Series, confidence: float) -> Share
     return Share(new / viewers, float(lower), float(upper), int(viewers))
 
 
-def curves(counts: pd.DataFrame, *, every: int = 7, confidence: float = 0.95) -> pd.DataFrame:
-    """What the chart shows, weekly: one row per gap (first, later) x week, with gap, zh, en, days, rate, ci_lower, ci_upper."""
+def curves(counts: pd.DataFrame, *, every: int = 14, confidence: float = 0.95) -> pd.DataFrame:
+    """What the chart shows: one row per gap (first, later) x `every` days, with gap, zh, en, days, rate, ci_lower, ci_upper."""
     parts = []
     for name, part in (("first", counts[counts["number"] == 1]), ("later", counts[counts["number"] > 1])):
         found = curve(part, confidence=confidence)
@@ -444,7 +445,7 @@ def shortened(keys: pd.Series) -> pd.Series:
 
 
 def customer_findings(
-    shown: pd.DataFrame, counts: pd.DataFrame, parts: pd.DataFrame, products: pd.DataFrame, *, notebook: str, rules: Customers, currency: str = "CNY",
+    shown: pd.DataFrame, counts: pd.DataFrame, parts: pd.DataFrame, products: pd.DataFrame, *, notebook: str, rules: Customers,
 ) -> list[dict[str, object]]:
     """Findings on customers: new ones in this session, how many come back and when, who is late, which products bring them.
 
@@ -452,7 +453,7 @@ def customer_findings(
     worse, as no earlier session is compared.
     """
     told = shown.set_index("figure")
-    made = [*_new_finding(told, notebook), *_back_finding(told, counts, notebook, rules), *_late_finding(told, parts, notebook, currency)]
+    made = [*_new_finding(told, notebook), *_back_finding(told, counts, notebook, rules), *_late_finding(told, parts, notebook, rules)]
     return [*made, *(_origin_finding(row, notebook, rules) for row in products[products["verdict"].isin(["better", "worse"])].itertuples())]
 
 
@@ -488,15 +489,17 @@ def _back_finding(told: pd.DataFrame, counts: pd.DataFrame, notebook: str, rules
     return [findings.make(notebook=notebook, dimension="aftersales", metric="repurchase_rate", value=lead["value"], ci_lower=lead["ci_lower"], ci_upper=lead["ci_upper"], verdict="not_comparable", **words)]
 
 
-def _late_finding(told: pd.DataFrame, parts: pd.DataFrame, notebook: str, currency: str) -> list[dict[str, object]]:
+def _late_finding(told: pd.DataFrame, parts: pd.DataFrame, notebook: str, rules: Customers) -> list[dict[str, object]]:
     if "overdue" not in told.index or not parts["overdue"].sum():
         return []
     whole, late, back = int(parts["n"].sum()), int(parts["overdue"].sum()), told.loc["won_back"] if "won_back" in told.index else None
-    words = {}
+    most, words = text.percent(rules.overdue_share, 0), {}
     for lang in ("zh", "en"):
-        head = text.choose(lang, f"{text.number(whole, lang)} 位客户中，{text.number(late, lang)} 位（{text.percent(late / whole)}）已超过同频次回头客八成人的间隔，有流失风险。",
-                           f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are later than four in five of those who came back at their frequency: in danger of being lost.")
-        tail = "" if back is None else text.choose(lang, f"以往到了这一步的，30 天内又回来的只有 {text.percent(back['value'])}{_bounds(back, lang)}。", f" Of those who got so far before, {text.percent(back['value'])}{_bounds(back, lang)} came back within 30 days.")
+        head = text.choose(lang, f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：同样频次的回头客有 {most} 在更短的天数里就回来了。",
+                           f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are in danger of being lost: {most} of those who came back at their frequency did so sooner.")
+        tail = "" if back is None else text.choose(
+            lang, f"以往到了这一步的，此后 {rules.winback_days} 天内又买的有 {text.percent(back['value'])}{_bounds(back, lang)}。",
+            f" Of those who got so far before, {text.percent(back['value'])}{_bounds(back, lang)} bought within {rules.winback_days} days.")
         words[f"sentence_{lang}"] = head + tail
     return [findings.make(notebook=notebook, dimension="aftersales", metric="churn_warning", value=late / whole, verdict="not_comparable", **words)]
 

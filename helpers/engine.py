@@ -38,6 +38,11 @@ def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
     return backend().read_parquet(paths, union_by_name=True)
 
 
+def kept(expression: ibis.Table) -> ibis.Table:
+    """The rows of an expression, worked out once and kept on the engine as long as the process lives: for what is asked often."""
+    return backend().create_table(ibis.util.gen_name("fupan"), expression, temp=True)
+
+
 def frame(expression: ibis.Table) -> pd.DataFrame:
     """The rows of an expression, ordered by all its columns: threads return equal keys in any order."""
     return backend().execute(expression.order_by(list(expression.columns)))

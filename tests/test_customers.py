@@ -224,6 +224,11 @@ def test_parquet_and_frame_score_alike(tmp_path):
 # ---------------------------------------------------------------------------------------------------- who brings them
 
 
+def origins(lines):
+    made = customers.purchases(lines, as_of=AS_OF, rules=RULES)
+    return customers.origins(lines, made, by="product_id", as_of=AS_OF, rules=RULES)
+
+
 def account(rng, *, better=0.0, buyers=1500):
     """First purchases of ten products over a year; one of them brings customers who come back more often."""
     rows = []
@@ -236,21 +241,21 @@ def account(rng, *, better=0.0, buyers=1500):
 
 
 def test_the_product_whose_buyers_come_back_is_found():
-    found = customers.origins(account(np.random.default_rng(1), better=0.35), by="product_id", as_of=AS_OF, rules=RULES).set_index("product_id")
+    found = origins(account(np.random.default_rng(1), better=0.35)).set_index("product_id")
     assert found["verdict"]["p3"] == "better" and found["rate"]["p3"] > 1.5 * found["usual"]["p3"]
     assert (found.drop("p3")["verdict"] != "better").all()
     assert found["n"].sum() == 1500
 
 
 def test_where_all_are_alike_few_are_told_apart():
-    told = [customers.origins(account(np.random.default_rng(seed)), by="product_id", as_of=AS_OF, rules=RULES)["verdict"].isin(["better", "worse"]).any() for seed in range(6)]
+    told = [origins(account(np.random.default_rng(seed)))["verdict"].isin(["better", "worse"]).any() for seed in range(6)]
     assert sum(told) <= 3  # a tenth of the accounts, and chance
 
 
 def test_small_origins_are_shown_and_not_judged():
     rows = [(f"a{i}", 5.0, 50.0, 0.0, {"product_id": "few"}) for i in range(29)] + [(f"b{i}", 5.0, 50.0, 0.0) for i in range(60)]
     rows += [(f"a{i}", 9.0, 50.0, 0.0) for i in range(29)]
-    found = customers.origins(lines_of(rows), by="product_id", as_of=AS_OF, rules=RULES).set_index("product_id")
+    found = origins(lines_of(rows)).set_index("product_id")
     assert found["verdict"]["few"] == "not_comparable" and found["rate"]["few"] == 1 and found["n"]["few"] == 29
 
 
@@ -277,3 +282,57 @@ def test_orders_unpaid_after_half_an_hour_leave_out_the_youngest():
     found = customers.unpaid(orders, as_of=AS_OF, rules=RULES)
     assert found.n == 4 and found.value == pytest.approx(2 / 4)
     assert np.isnan(customers.unpaid(orders.assign(paid_at=pd.NaT), as_of=AS_OF, rules=RULES).value)
+
+
+# ------------------------------------------------------------------------------------------------------ what is shown
+
+
+def everything(rows, session="s300", as_of=AS_OF):
+    """The chapter's frames as the notebook makes them."""
+    orders, lines = order_lines(rows), lines_of(rows, as_of)
+    made = engine.kept(customers.purchases(lines, as_of=as_of, rules=RULES))
+    counts = customers.gaps(made)
+    late = customers.lateness(counts, rules=RULES)
+    parts = customers.segments(customers.rated(made, late, as_of=as_of, rules=RULES), rules=RULES)
+    shown = customers.figures(lines, orders[orders["session_id"] == session], pd.Series({"session_id": session, "viewers": 500.0}), counts, late, parts, as_of=as_of, rules=RULES)
+    products = customers.origins(lines, made, by="product_id", as_of=as_of, rules=RULES).assign(product_name="面膜 <b>")
+    told = customers.customer_findings(shown, counts, parts, products, notebook="05_aftersales", rules=RULES)
+    return shown.set_index("figure"), counts, parts, told
+
+
+def regulars():
+    """Sixty customers: half come back after 20 days, a third of these again after 40; three buy in the session of day 300."""
+    rows = [(f"b{i}", i, 50.0, 0.0) for i in range(60)] + [(f"b{i}", i + 20, 50.0, 0.0) for i in range(30)] + [(f"b{i}", i + 60, 50.0, 0.0) for i in range(10)]
+    return [*rows, ("b0", 300, 30.0, 0.0), ("x", 300, 60.0, 0.0), ("y", 300, 10.0, 0.0)]
+
+
+def test_figures_by_hand():
+    shown, _, parts, _ = everything(regulars())
+    assert shown["value"][["new_share", "new_buyers", "first_order"]].to_list() == pytest.approx([0.7, 2 / 3, 2 / 500])
+    assert shown["value"]["repurchase_30"] == pytest.approx(30 / 62) and shown["value"]["repurchase_7"] == 0
+    assert shown["zh"]["repurchase_30"] == "首购后 30 天内复购率" and shown["n"]["repurchase_30"] == 62
+    assert parts["n"].sum() == 62 and shown["value"]["overdue"] == parts["overdue"].sum() / 62
+    assert (shown["ci_lower"].dropna() <= shown["value"][shown["ci_lower"].notna()] + 1e-12).all()
+
+
+def test_findings_say_the_figures_in_both_languages():
+    *_, told = everything(regulars())
+    assert [row["metric"] for row in told] == ["new_customer_share", "repurchase_rate", "churn_warning"]
+    assert "66.7%" in told[0]["sentence_zh"] and "66.7%" in told[0]["sentence_en"] and "70.0%" in told[0]["sentence_en"]
+    assert "48.4%" in told[1]["sentence_zh"] and "没有中位数" in told[1]["sentence_zh"] and "no median" in told[1]["sentence_en"]
+
+
+def test_without_buyers_everything_is_empty_and_nothing_fails():
+    shown, counts, parts, told = everything([(None, 0, 50, 0), (None, 300, 40, 0)])
+    assert counts.empty and parts.empty and told == [] and customers.curves(counts).empty
+    assert set(shown.index) <= {"unpaid"}
+
+
+def test_keys_are_shortened_on_the_page():
+    assert customers.shortened(pd.Series(["0123456789abcdef"])).tolist() == ["012345…"]
+
+
+def test_wrong_bounds_are_refused_by_name(tmp_path):
+    (tmp_path / "customers.yml").write_text("scores: {amount: [3, 1]}\n", encoding="utf-8")
+    with pytest.raises(reference.ReferenceDataError, match=r"customers.yml: scores.*rising"):
+        reference.customers(tmp_path)

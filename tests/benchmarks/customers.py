@@ -38,7 +38,7 @@ def make(folder: Path) -> None:
 def by_engine(folder: Path) -> dict[str, pd.DataFrame]:
     """As the notebook does it."""
     lines = engine.table([folder / "lines.parquet"])
-    made = customers.purchases(lines, as_of=AS_OF, rules=RULES).cache()
+    made = engine.kept(customers.purchases(lines, as_of=AS_OF, rules=RULES))
     gaps = customers.gaps(made)
     scored = customers.rated(made, customers.lateness(gaps, rules=RULES), as_of=AS_OF, rules=RULES)
     return {"curve": aftersales.delay_curve(lines, as_of=AS_OF), "gaps": gaps, "segments": customers.segments(scored, rules=RULES)}
