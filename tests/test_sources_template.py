@@ -24,6 +24,7 @@ FILLED = {
     "cues": {"at": START, "kind": "lucky_bag", "stock_after": 10},
     "audience": {"session_started_at": START, "dimension": "sex", "group": "女", "viewers": 700},
     "goals": {"session_started_at": START, "metric": "paid_amount", "target": 15000},
+    "orders": {"platform": "douyin", "order_id": "6917926768823643751", "line_id": "6917926768823643752", "created_at": START, "buyer_key": "会员乙"},
     "costs": {"item": "unit_cost", "product_id": "6917926768823643751", "amount": 80},
     "reviews": {"at": START, "product_id": "6917926768823643751", "rating": 5},
     "incidents": {"at": START, "what": "发错赠品", "owner_role": "service"},
@@ -72,6 +73,7 @@ def test_what_is_filled_in_comes_back(tmp_path, lang):
     assert (sessions["avg_watch_seconds"], sessions["fan_viewer_share"]) == (65, 0.35)
     comment = reading.tables["comments"].iloc[0]
     assert comment["user_key"] != "观众甲" and len(comment["user_key"]) == 16 and "138" not in comment["text"]
+    assert len(reading.tables["orders"]["buyer_key"].iloc[0]) == 16
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
