@@ -295,11 +295,8 @@ def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
 
 def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of lines with a promised time that were shipped after it, or were still not shipped when it had passed."""
-    orders = facts.tables["orders"]
-    due = orders[orders["promised_at"].notna() & orders["paid_at"].notna() & (orders["promised_at"] <= facts.as_of)]
-    cancelled = due["shipped_at"].isna() & due["refunded"].gt(0)
-    due = due[~cancelled]
-    return float((due["shipped_at"].fillna(facts.as_of) > due["promised_at"]).mean()) if len(due) else np.nan
+    due = service.shipping(facts.tables["orders"], as_of=facts.as_of)
+    return float(due["late_rate"].iloc[0]) if len(due) else np.nan
 
 
 MEASURES: dict[str, Measure] = {

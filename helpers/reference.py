@@ -738,3 +738,56 @@ class Customers(_Entry):
 def customers(workspace_reference: Path | None = None) -> Customers:
     """The rules for customers (`customers.yml`)."""
     return _validate(Customers, _load("customers.yml", workspace_reference), "customers.yml")
+
+
+class Marks(_Entry):
+    """Seconds within which the share answered and the share settled of a queue is shown."""
+
+    first_reply: list[float]
+    settled: list[float]
+
+
+class Reply(_Entry):
+    """When a first reply is in time, and the share of enquiries that should be."""
+
+    seconds: float
+    target: float
+    assumption: bool = False
+
+
+class Limit(_Entry):
+    """Hours to deal with an open case."""
+
+    hours: float
+    assumption: bool = False
+    source: str = ""
+
+
+class ServiceTask(_Entry):
+    """One task of customer service: the record that would give its figure where it is not there, and what is said where nothing is due."""
+
+    zh: str
+    en: str
+    lacks: Label
+    none: Label
+
+
+class ServiceRules(_Entry):
+    """What customer service is measured by: marks, the reply that is wanted, deadlines, the six tasks."""
+
+    marks: dict[str, Marks]
+    reply: Reply
+    soon_hours: float
+    late_days: float
+    bad_rating: float
+    limits: dict[str, Limit]
+    tasks: dict[str, ServiceTask]
+
+
+@functools.cache
+def service(workspace_reference: Path | None = None) -> ServiceRules:
+    """The rules of customer service (`service.yml`); a limit for every kind of case of terms.yml."""
+    found = _validate(ServiceRules, _load("service.yml", workspace_reference), "service.yml")
+    if set(found.limits) != set(terms()["aftersales_kind"]):
+        raise ReferenceDataError(f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found {', '.join(found.limits)}")
+    return found

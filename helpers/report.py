@@ -422,9 +422,10 @@ def _masked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known_ids(review: store.Review) -> set[str]:
-    """Ids of products and rooms: numbers in a report that could look like somebody's phone and are not."""
+    """Ids of products, rooms and listed cases: numbers in a report that could look like somebody's phone and are not."""
     products = review.everything("products")
-    return {str(value) for value in [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]}
+    cases = review.result("open_cases").get("case_id", [])
+    return {str(value) for value in [*products["product_id"].dropna(), *products["sku_id"].dropna(), *cases, review.session["room"]]}
 
 
 def index_row(review: store.Review) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import aftersales, compare, findings, metrics, reference, split, stats, text
+from helpers import aftersales, compare, findings, metrics, reference, service, split, stats, text
 from helpers.split import dimensions
 
 FEWEST_BEFORE = 4
@@ -500,7 +500,8 @@ def gather(
     of_service = [name for name, metric in registry.items() if metric.table == "service"]
     known = enquiries.dropna(subset=["session_id"])
     if len(known) and of_service:
-        parts.append(metrics.evaluate(known, of_service, registry=registry, by="session_id"))
+        timed = service.marked(known, as_of=as_of, seconds=reference.service().reply.seconds)
+        parts.append(metrics.evaluate(timed, of_service, registry=registry, by="session_id"))
     whole = pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True).assign(slice="")
     wanted, goods = plans[plans["slice"] != ""], split.whole_products(products)
     slices = (("source", traffic), ("product_id", goods), ("slot", _slot_rows(minutes, sessions)))

@@ -70,8 +70,8 @@ OTHER_TABLES = {
     ),
     "service": (
         {"enquiry_id": ["e1", "e2", "e3"], "converted": pd.array([True, True, False], dtype="boolean"),
-         "disputed": pd.array([False, False, True], dtype="boolean")},
-        {"enquiries": 3, "enquiry_conversion": 2 / 3, "enquiry_dispute_rate": 1 / 3},
+         "disputed": pd.array([False, False, True], dtype="boolean"), "replied_in_time": pd.array([True, None, False], dtype="boolean")},
+        {"enquiries": 3, "enquiry_conversion": 2 / 3, "enquiry_dispute_rate": 1 / 3, "reply_in_time_rate": 1 / 2},
     ),
     "orders": (
         {"line_id": ["l1", "l2", "l3"], "buyer_key": ["x", "x", "y"], "paid": [50.0, 30.0, 20.0],
