@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import click
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -76,7 +75,7 @@ def check(data_dir: Path, as_json: bool) -> None:
 @main.command("run")
 @click.argument("session", required=False)
 @click.option("--latest", is_flag=True, help="The newest session.")
-@click.option("--pending", is_flag=True, help="Sessions of the last days that have no report yet.")
+@click.option("--pending", is_flag=True, help="Sessions of the last days without a report, and those whose after-sales need another look.")
 @click.option("--all", "every", is_flag=True, help="Every session of the workspace.")
 @data_option
 @reports_option
@@ -103,7 +102,7 @@ def run_command(
     names = _chosen(workspace, session, latest, pending, run.home(reports_dir, lang))
     if not names:
         if pending and not store.sessions(workspace).empty:
-            console.print("nothing pending: every recent session has its report")
+            console.print("nothing pending: every recent session has its report, and no after-sales need another look")
             return
         _fail(f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is")
     outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
@@ -243,10 +242,10 @@ def _chosen(workspace: store.Workspace, session: str | None, latest: bool, pendi
         except store.WorkspaceError as error:
             raise click.UsageError(str(error)) from error
     if pending:
-        days = reference.thresholds(workspace.reference)["pending_days"]
-        recent = known[known["started_at"] >= known["started_at"].max() - pd.Timedelta(days=days)]
-        done = run.published(reports_dir)
-        return [name for name in recent["session_id"] if _report_status(done.get(name)) != "published"]
+        return run.due(
+            known, run.published(reports_dir), as_of=store.data_as_of(workspace, known), ages=reference.service(workspace.reference).look_again_days,
+            recent_days=reference.thresholds(workspace.reference)["pending_days"],
+        )
     return list(known["session_id"])
 
 

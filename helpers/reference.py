@@ -777,6 +777,7 @@ class ServiceRules(_Entry):
 
     marks: dict[str, Marks]
     reply: Reply
+    look_again_days: list[float]
     soon_hours: float
     late_days: float
     bad_rating: float

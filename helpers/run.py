@@ -19,13 +19,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import filelock
 import jupyter_client
 import nbclient.exceptions
+import pandas as pd
 import papermill
 import papermill.engines
 import papermill.exceptions
@@ -37,6 +38,7 @@ from helpers import page, planfile, report, store, text
 
 NOTEBOOKS = store.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
+BEFORE_AFTERSALES = ("02_funnel", "03_compare", "04_split")
 PLACES = ("session_id", "data_dir", "reports_dir", "lang")
 LIBRARIES = ("pandas", "numpy", "scipy", "statsmodels", "seaborn", "matplotlib", "papermill", "nbconvert", "pyarrow")
 CELL_TIMEOUT = 600
@@ -119,7 +121,7 @@ def review_session(
             report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=_versions())
             planfile.take_over(review.plans_out, workspace.plans, since=began, sessions=review.sessions)
             record = _record(workspace, session_id, lang, given or {}, seconds | {"total": time.monotonic() - started})
-            record["summary"] = report.index_row(review)
+            record |= {"summary": report.index_row(review), "as_of": review.as_of.isoformat()}
             (work / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         except Exception as error:  # whatever it is, the other sessions of this run go on, and this one's last page stands
             said = str(error)
@@ -140,18 +142,25 @@ class NotebookFailed(RuntimeError):
 
 
 def _keys(workspace: store.Workspace, session_id: str, lang: str, given: Mapping[str, Any]) -> dict[str, str]:
-    """One digest a step over all that its outcome depends on; each step's includes those before it."""
-    digest = hashlib.sha256(f"{store.code_version()}|{store.content_version(workspace)}|{session_id}|{lang}".encode())
-    digest.update(json.dumps({name: importlib.metadata.version(name) for name in LIBRARIES}).encode())
+    """One digest a step over all that its outcome depends on; each step's includes those before it.
+
+    Steps in `BEFORE_AFTERSALES` do not depend on what only comes in after a session (`store.AFTER`): a newer export of
+    cases leaves them as they are.
+    """
+    common = f"{store.code_version()}|{session_id}|{lang}" + json.dumps({name: importlib.metadata.version(name) for name in LIBRARIES})
+    whole = hashlib.sha256(f"{common}|{store.content_version(workspace)}".encode())
+    sold = hashlib.sha256(f"{common}|{store.tables_version(workspace, without=store.AFTER)}".encode())
     declared = parameters()
     keys = {}
     for name in ORDER:
         mine = {key: given[key] for key in sorted(given) if key in declared[name]}
-        digest.update((NOTEBOOKS / f"{name}.ipynb").read_bytes() + json.dumps(mine).encode())
+        own = (NOTEBOOKS / f"{name}.ipynb").read_bytes() + json.dumps(mine).encode()
         if name == ORDER[-1]:
             for plan in sorted(path for kind in ("csv", "xlsx") for path in workspace.plans.glob(f"[!~.]*.{kind}")):
-                digest.update(plan.name.encode() + plan.read_bytes())
-        keys[name] = digest.hexdigest()[:20]
+                own += plan.name.encode() + plan.read_bytes()
+        whole.update(own)
+        sold.update(own)
+        keys[name] = (sold if name in BEFORE_AFTERSALES else whole).hexdigest()[:20]
     return keys
 
 
@@ -175,7 +184,7 @@ def _execute(
     workspace: store.Workspace, session_id: str, work: Path, lang: str, given: Mapping[str, Any], fresh: Mapping[str, str],
     progress: Callable[[str], None],
 ) -> dict[str, float]:
-    """Run the steps from the first that is not fresh on, in one kernel; returns seconds a step."""
+    """Run the steps that are not fresh, in their order and in one kernel; returns seconds a step."""
     places = {"session_id": session_id, "data_dir": str(workspace.path), "reports_dir": str(work.parent), "lang": lang}
     declared = parameters()
     seconds = {}
@@ -332,6 +341,28 @@ def published(reports_dir: Path) -> dict[str, dict[str, Any]]:
         name = path.parent.name
         found[name] = {**found[name], "failed": _last_run(path.parent)} if name in found else _last_run(path.parent)
     return found
+
+
+def due(known: pd.DataFrame, done: Mapping[str, Mapping[str, Any]], *, as_of: pd.Timestamp, recent_days: float, ages: Sequence[float]) -> list[str]:
+    """Sessions that `--pending` takes, oldest first: recent ones without a good page, and those whose after-sales need another look.
+
+    `known` are the sessions, `done` is `published`. A page needs another look where the session has passed one of `ages`
+    (days, service.yml) by the newest data, `as_of`, and had not by the data that its page was made from. Without newer
+    data, or after the last age, it is left alone.
+    """
+    newest = known["started_at"].max() - pd.Timedelta(days=recent_days)
+    names = []
+    for row in known.itertuples():
+        record = done.get(row.session_id, {})
+        if record.get("status") != "published" or "failed" in record:
+            if row.started_at >= newest:
+                names.append(row.session_id)
+            continue
+        seen = pd.Timestamp(record["as_of"]) if "as_of" in record else row.started_at
+        marks = [row.started_at + pd.Timedelta(days=age) for age in ages]
+        if pd.notna(as_of) and any(seen < mark <= as_of for mark in marks):
+            names.append(row.session_id)
+    return names
 
 
 def bring_up_to_date(review: store.Review) -> None:

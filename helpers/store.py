@@ -215,6 +215,29 @@ def content_version(workspace: Workspace) -> str:
     return hashlib.sha256("|".join(_state(workspace).get("content", [])).encode()).hexdigest()[:16]
 
 
+# What keeps changing for weeks after a session, and no step before the after-sales one reads.
+AFTER = ("aftersales", "service", "settlements", "reviews", "incidents")
+
+
+def tables_version(workspace: Workspace, *, without: Iterable[str] = ()) -> str:
+    """A digest of the clean tables but those named: newer exports of these alone leave it as it is."""
+    digest = hashlib.sha256(str(_state(workspace).get("version")).encode())
+    for name in sorted(set(reference.tables()) - {*without, *LEDGERS}):
+        for path in [*sorted((workspace.clean / name).glob("*.parquet")), workspace.clean / "history" / f"{name}.parquet"]:
+            if path.exists():
+                digest.update(f"{name}/{path.name}".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def data_as_of(workspace: Workspace, known: pd.DataFrame) -> pd.Timestamp:
+    """How recent the data are: the newest `as_of` of the files read, else the newest time in orders or sessions (`known`); `NaT` where neither says."""
+    stated = read(workspace, "files")["as_of"].max()
+    if pd.notna(stated):
+        return stated
+    seen = [time for time in (known["ended_at"].max(), read(workspace, "orders")["created_at"].max()) if pd.notna(time)]
+    return max(seen, default=pd.NaT)
+
+
 def _write_state(workspace: Workspace, state: dict) -> None:
     with replacing(workspace.clean / "state.json") as path:
         path.write_text(json.dumps(state, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -586,11 +609,8 @@ class Review:
     @property
     def as_of(self) -> pd.Timestamp:
         """How recent the data are: the newest `as_of` of the files read, else the newest time in orders, cases or sessions."""
-        stated = read(self.workspace, "files")["as_of"].max()
-        if pd.notna(stated):
-            return stated
-        seen = [self.sessions["ended_at"].max(), self.everything("orders")["created_at"].max()]
-        return max(time for time in seen if pd.notna(time)) if any(map(pd.notna, seen)) else self.session["started_at"]
+        found = data_as_of(self.workspace, self.sessions)
+        return found if pd.notna(found) else self.session["started_at"]
 
     @property
     def title(self) -> str:

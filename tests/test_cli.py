@@ -105,7 +105,7 @@ def test_pending_is_what_has_no_report_yet(demo_workspace, tmp_path, monkeypatch
     def pretend(workspace, name, *, reports_dir, **options):
         asked.append(name)
         (reports_dir / name).mkdir(parents=True)
-        (reports_dir / name / "run.json").write_text(json.dumps({"session_id": name, "status": "published"}))
+        (reports_dir / name / "run.json").write_text(json.dumps({"session_id": name, "status": "published", "as_of": "2026-11-16T09:30:00+08:00"}))
         return run.Outcome(name, "published", reports_dir / name / "review.html", "", 0.0)
 
     monkeypatch.setattr(run, "review_session", pretend)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from helpers import gate, planfile, run, store
@@ -92,6 +93,48 @@ def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
     assert reviewed().status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert [name for name in record["seconds"] if name != "total"] == ["06_plan"]
+
+
+def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
+    """The export of cases changes: what was read and after-sales run again, funnel, comparison and split do not."""
+    first = reviewed()
+    workspace = store.Workspace.open(own_workspace)
+    files = store.read(workspace, "files")
+    (name,) = files.loc[files["table"] == "aftersales", "file"].unique()
+    path = own_workspace / name if (own_workspace / name).exists() else workspace.raw / name
+    path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:-5]) + b"\n")
+    store.ingest(workspace)
+    assert reviewed().status == "published"
+    record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
+    assert [name for name in record["seconds"] if name != "total"] == ["01_clean", "05_aftersales", "06_plan"]
+    assert reviewed().status == "unchanged"
+
+
+@pytest.mark.parametrize("name", run.BEFORE_AFTERSALES)
+def test_the_steps_before_after_sales_read_nothing_of_it(name):
+    source = (run.store.PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert not [table for table in store.AFTER if f'\\"{table}\\"' in source] and "as_of" not in source
+
+
+def test_pending_knows_when_after_sales_need_another_look():
+    start = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")
+    day = pd.Timedelta(days=1)
+    known = pd.DataFrame({"session_id": list("abcde"), "started_at": [start - 40 * day, start - 20 * day, start - 8 * day, start - 8 * day, start]})
+
+    def page(seen):
+        return {"status": "published", "as_of": seen.isoformat()}
+
+    def due(as_of, **changed):
+        done = {"a": page(start), "b": page(start - 18 * day), "c": page(start - 6 * day), "d": page(start)} | changed
+        return run.due(known, done, as_of=as_of, recent_days=14, ages=[7, 15, 30])
+
+    # b passed day 7 and 15 since its page, c day 7; a was last seen after day 30, d after day 7; e has no page yet
+    assert due(start + day) == ["b", "c", "e"]
+    assert due(start - 5 * day) == ["b", "e"], "c had not been seven days old by the newest data"
+    assert due(start + day, b=page(start + day), c=page(start + day), e=page(start + day)) == []
+    assert due(start + 31 * day, **{name: page(start + day) for name in "abcde"}) == ["b", "c", "d", "e"]
+    assert due(pd.NaT, e=page(start)) == [] and due(start, c={"status": "published"}, b=page(start), e=page(start)) == ["c"]
+    assert due(start, b=page(start), c={**page(start), "failed": {}}, e=page(start)) == ["c"], "a failed run is tried again while it is recent"
 
 
 PLAN = """from helpers import planfile
