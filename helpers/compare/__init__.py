@@ -16,6 +16,7 @@ from helpers.compare.baseline import (
     year_ago,
 )
 from helpers.compare.bases import absent_bases, against, periods
+from helpers.compare.course import breaks, course_breaks, course_note
 from helpers.compare.days import calendar_gap, day_class, festival_of
 from helpers.compare.events import coinciding, event_windows
 from helpers.compare.goals import GOAL_PLACE, goal_completion
@@ -31,11 +32,14 @@ __all__ = [
     "against",
     "basis",
     "basis_sentence",
+    "breaks",
     "calendar_gap",
     "calendar_notes",
     "coinciding",
     "comparable",
     "comparable_metrics",
+    "course_breaks",
+    "course_note",
     "day_class",
     "described",
     "effect_sentences",

@@ -20,7 +20,7 @@ BEFORE, DURING, AFTER = 60, 30, 20    # sessions before, in force and after that
 TOGETHER = 3                          # events with fewer sessions than this between their starts cannot be told apart
 UNNAMED = ("paid_amount", "viewers", "uv_value")   # looked at where an event names no metric
 PLACEBO_LEVEL = 0.05
-PER_COLUMN = 5                        # sessions outside for each covariate
+PER_COLUMN = 12                       # sessions outside for each covariate
 VERDICTS = {
     "moved": ("时间上吻合", "coincides"), "contrary": ("有变化，但与预期相反", "moved, but the other way"),
     "cannot_tell": ("分不出", "cannot be told"), "too_early": ("还太早", "too early"), "too_few": ("场次太少", "too few sessions"),
@@ -73,7 +73,7 @@ def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
         "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float), "pause": np.log1p(pause),
         "length": np.log(table["hours"]).fillna(0), "clock_x": np.cos(clock), "clock_y": np.sin(clock), "rest": (table["day"] == "rest").astype(float),
     })
-    kept = [name for name in columns if columns[name].std() > 1e-9][: max(outside // PER_COLUMN - 2, 0)]
+    kept = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
     return (columns[kept] - columns[kept].mean()).to_numpy()
 
 
@@ -111,7 +111,7 @@ def effects(
     session in force), expected_direction, metric (the one named, else those of `UNNAMED`), n_before, n_during, effect
     (fraction) with lower and upper, p_value, p_adjusted (Benjamini-Hochberg
     over all rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its
-    words). Promotions and holidays are no surprise and not measured; a metric that can be negative has no logarithm and is
+    words). Promotions are held against their like and not measured here; a metric that can be negative has no logarithm and is
     left out.
     """
     own = sessions.set_index("session_id").loc[session_id]

@@ -14,6 +14,7 @@ from statsmodels.tsa.statespace.structural import UnobservedComponents
 Floats = npt.NDArray[np.float64]
 LONG, MIDDLE, LEAST = 12, 8, 3   # sessions outside the event: for a level that drifts, for a regression, for anything at all
 ENOUGH_DURING = 3
+DRIFT = 1.92                     # half of the chi-square of one in twenty with one degree of freedom
 ENOUGH_DATES = 19                # other dates, under which no share of them could be as low as one in twenty
 
 
@@ -79,10 +80,10 @@ def _fitted(y: Floats, columns: Floats, level: str):
 def local_level(y: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
     """Coefficients, their errors and the variances (session, level) of a level with regressors, by exact diffuse likelihood.
 
-    The level drifts only where that makes the series likelier by more than its one parameter is worth (Akaike 1974).
+    The level drifts only where a likelihood-ratio test at one in twenty says so: else its errors would be wide for nothing.
     """
     drifting, steady = _fitted(y, columns, "llevel"), _fitted(y, columns, "deterministic constant")
-    fitted = drifting if drifting.llf - steady.llf > 1 else steady
+    fitted = drifting if drifting.llf - steady.llf > DRIFT else steady
     return fitted.smoothed_state[1:, -1], np.sqrt(np.diag(fitted.smoothed_state_cov[:, :, -1])[1:]), np.r_[fitted.params, 0.0][:2]
 
 

@@ -12,7 +12,7 @@ from helpers import compare, reference, store
 from tests.benchmarks import comparison
 from tests.conftest import tiktok_workspace  # noqa: F401  a fixture
 
-SEEDS = 400
+SEEDS = 200
 ACCOUNTS = {
     "even": {}, "even, 20 further sessions": {"further": 20}, "drifting, three slots, 40 further": {"further": 40, "slots": 3, "drift": 0.02},
 }

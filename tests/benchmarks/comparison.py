@@ -112,7 +112,7 @@ def planted_events(seeds: range, *, fault: str = "demo", sessions: int = 120) ->
     """The demo's redesign (entries times 0.7 over six sessions) and its tag change, which does nothing; without the fault neither does anything.
 
     One row per seed: found (the redesign is matched with a change), covered (its interval holds the planted factor, or
-    one), null matched (the tag change is matched), any matched, p of both.
+    one), null matched (the tag change is matched), any matched, p of both and whether they are below one in twenty.
     """
     rows = []
     for seed in seeds:
@@ -125,5 +125,5 @@ def planted_events(seeds: range, *, fault: str = "demo", sessions: int = 120) ->
         factor = made.truth["event"]["factor"] if fault == "demo" else 1.0
         rows.append({"seed": seed, "found": real["verdict"] == "moved", "covered": real["lower"] <= factor - 1 <= real["upper"],
                      "null matched": null["verdict"] == "moved", "any matched": bool((table["verdict"] == "moved").any()),
-                     "p": real["p_value"], "null p": null["p_value"], "p placebo": real["p_placebo"], "null p placebo": null["p_placebo"]})
+                     "p": real["p_value"], "null p": null["p_value"], "p < .05": real["p_value"] < 0.05, "null p < .05": null["p_value"] < 0.05})
     return pd.DataFrame(rows)
