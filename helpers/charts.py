@@ -635,3 +635,90 @@ def comeback(frame: pd.DataFrame, *, lang: str) -> Axes:
     _ticks(axes.yaxis, "percent", lang, bins=4)
     axes.grid(axis="y")
     return axes
+
+
+def trend(
+    frame: pd.DataFrame, *, lang: str, bands: pd.DataFrame | None = None, marks: pd.DataFrame | None = None, currency: str = "CNY",
+) -> Axes:
+    """Metrics of an account week by week, a small panel each: festivals as named bands, events as numbers at the top.
+
+    One row per week x metric: period, label, unit, value, open (not final yet: dashed). bands: starts, ends, label; marks: number,
+    from. A week without sessions is a gap in the line. Returns the topmost axes.
+    """
+    if frame.empty:
+        return empty(lang=lang)
+    labels = frame["label"].drop_duplicates().tolist()
+    panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.98 * len(labels) + 0.55))[1][:, 0]
+    for panel, label in zip(panels, labels, strict=True):
+        rows = frame[frame["label"] == label].sort_values("period")
+        apart = (rows["period"].diff() > pd.Timedelta(days=8)).cumsum()
+        for _, run in rows.groupby(apart):
+            panel.plot(run["period"], run["value"], *(["."] if len(run) == 1 else []), color=ACCENT, linewidth=1.2)
+        young = rows[rows["open"]]
+        panel.plot(young["period"], young["value"], color=PAPER, linewidth=1.4, linestyle=(0, (1.5, 1.5)))
+        panel.set_ylim(min(rows["value"].min() * 1.15, 0), max(rows["value"].max(), 1e-9) * 1.2)
+        _fill_bands(panel, bands)
+        _ticks(panel.yaxis, rows["unit"].iloc[0], lang, currency, bins=2)
+        panel.yaxis.set_major_locator(FixedLocator(panel.get_yticks()[-2:-1]))
+        panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
+        panel.grid(axis="y")
+        panel.set_title(shown(text.short(label)), color=INK, fontsize=10, pad=3)
+    _mark_times(panels[0], bands, marks)
+    panels[-1].xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6, tz=frame["period"].dt.tz))
+    panels[-1].xaxis.set_major_formatter(mdates.DateFormatter("%Y-%m", tz=frame["period"].dt.tz))
+    return panels[0]
+
+
+def _fill_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
+    """All bands of a panel as one area: one mark in the file, however many they are."""
+    spans = [] if bands is None else [(mdates.date2num(row.starts), mdates.date2num(max(row.ends, row.starts + pd.Timedelta(days=3)))) for row in bands.itertuples()]
+    low, high = panel.get_ylim()
+    corners = [corner for left, right in spans for corner in ((left, low), (left, high), (right, high), (right, low))]
+    panel.fill([x for x, _ in corners], [y for _, y in corners], color=LINE, linewidth=0, zorder=0)
+
+
+def _mark_times(panel: Axes, bands: pd.DataFrame | None, marks: pd.DataFrame | None) -> None:
+    """Names of bands and numbers of events over the topmost panel, the name given way to where two would touch."""
+    panel.set_title(panel.get_title("left"), color=INK, fontsize=10, pad=24 if marks is not None and len(marks) else 14)
+    last, width = None, panel.get_xlim()
+    for band in () if bands is None else bands.itertuples():
+        middle = mdates.date2num(band.starts + (band.ends - band.starts) / 2)
+        if last is None or middle - last > (width[1] - width[0]) * 0.07:
+            panel.text(middle, 1.02, shown(band.label, limit=8), transform=panel.get_xaxis_transform(), ha="center", fontsize=8.5, color=SOFT)
+            last = middle
+    for mark in () if marks is None else marks.itertuples():
+        panel.annotate(str(mark.number), (mark[2], 1.17), xycoords=panel.get_xaxis_transform(), ha="center", fontsize=8.5, color=WORSE)
+
+
+def cells(frame: pd.DataFrame, *, lang: str, currency: str = "CNY") -> Axes:
+    """Values by row and column, a panel for each metric; the colour says how far from the account's own level.
+
+    One row per metric x row x column: label, unit, row, column, value, n, relative (÷ the account's level). A cell
+    without a value says how many sessions it rests on, or stays empty without any.
+    """
+    if frame.empty or frame["value"].notna().sum() == 0:
+        return empty(lang=lang)
+    labels, rows, across = (frame[name].drop_duplicates().tolist() for name in ("label", "row", "column"))
+    height = len(labels) * (0.3 + 0.42 * len(rows)) + 0.35
+    panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, min(max(height, 1.6), 14)))[1][:, 0]
+    shades, most = _shades(True), max(float(np.nanmax(np.abs(np.log(frame["relative"].astype(float))))), 0.2)
+    for panel, label in zip(panels, labels, strict=True):
+        panel.set(xlim=(-0.5, len(across) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        panel.set_yticks(range(len(rows)), [wrapped(name, width=14) for name in rows])
+        for side in ("left", "bottom"):
+            panel.spines[side].set_visible(False)
+        panel.set_title(shown(text.short(label)), color=INK, fontsize=10, pad=4)
+        for row in frame[(frame["label"] == label) & (frame["n"] > 0)].itertuples():
+            _cell(panel, across.index(row.column), rows.index(row.row), row, shades, most, _format(row.unit, lang, currency))
+    panels[-1].set_xticks(range(len(across)), [shown(name, limit=6) for name in across])
+    return panels[0]
+
+
+def _cell(panel: Axes, x: int, y: int, row: object, shades: mpl.colors.Colormap, most: float, words: Callable[[float], str]) -> None:
+    if not np.isfinite(row.value):
+        panel.text(x, y, f"n={row.n:.0f}", ha="center", va="center", fontsize=8, color=SOFT)
+        return
+    shade = shades(0.5 + 0.375 * float(np.clip(np.log(row.relative) / most, -1, 1)))
+    panel.add_patch(mpl.patches.Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=shade, edgecolor=LINE, linewidth=0.8))
+    panel.text(x, y - 0.15, words(row.value), ha="center", va="center", fontsize=9)
+    panel.text(x, y + 0.24, f"n={row.n:.0f}", ha="center", va="center", fontsize=7.5, color=SOFT)

@@ -250,6 +250,30 @@ class Rule(_Entry):
     takes: list[str] = []
 
 
+class Trait(_Entry):
+    """Something that sessions are set up with or that is done in them: the table it is read from and one measure of it."""
+
+    zh: str
+    en: str
+    unit: Literal["count", "percent", "score", "money", "seconds"]
+    table: Literal["sessions", "traffic", "videos", "cues", "rundown", "products"]
+    measure: Literal["column", "cues", "stage", "paid", "source", "tier", "price", "focus", "videos"]
+    column: str | None = None
+    per_hour: bool = False
+    kind: Many = []
+    first: bool = False
+    stage: Stage | None = None
+    tier: str | None = None
+    each: Literal["source"] | None = None
+
+    @model_validator(mode="after")
+    def _what_it_measures(self) -> Trait:
+        needed = {"column": self.column, "cues": self.kind, "stage": self.stage, "tier": self.tier, "source": self.each}
+        if self.measure in needed and not needed[self.measure]:
+            raise ValueError(f"the measure {self.measure} needs to be told what of")
+        return self
+
+
 class Cause(_Entry):
     """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
 
@@ -492,6 +516,12 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
 def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
     """Evidence rules by id (`rules.yml`); `helpers.causes` holds the measurement of each."""
     return _entries("rules.yml", Rule, workspace_reference)
+
+
+@functools.cache
+def traits(workspace_reference: Path | None = None) -> dict[str, Trait]:
+    """What good sessions are held against the rest by (`traits.yml`), by id."""
+    return _entries("traits.yml", Trait, workspace_reference)
 
 
 @functools.cache

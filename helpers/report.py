@@ -41,9 +41,10 @@ UNITS = {
     "effect_upper": "percent", "least_effect": "percent", "mix_effect": "percent", "rate_effect": "percent",
 }
 BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target", "total", "parts",
-             "difference", "recomputed", "reference", "before", "after", "expected", "flagged", "others_rate")
+             "difference", "recomputed", "reference", "before", "after", "expected", "flagged", "others_rate", "rest", "usual_lower", "usual_upper")
 CODES = ("metric", "check", "step", "column", "line")
-SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"))
+SPANS = (("ci_lower", "ci_upper"), ("lower", "upper"), ("ratio_lower", "ratio_upper"), ("usual_lower", "usual_upper"))
+PLACE = re.compile(r"_\d+$")  # value_1, value_2: the same column of several sessions side by side
 SAID = {"good": ("✓", charts.ACCENT), "bad": ("×", charts.WORSE), "warn": ("!", charts.WORSE), "note": ("", charts.QUIET)}
 
 
@@ -252,6 +253,7 @@ def _unit(
     """Unit and decimals of a column in a row: as told, else of the row's metric, else of the column."""
     if name in units:
         return units[name], None
+    name = PLACE.sub("", name)
     if name in BY_METRIC and isinstance(row.get("unit"), str):
         return row["unit"], None
     metric = registry.get(row.get("metric")) if name in BY_METRIC else registry.get(name)
@@ -299,6 +301,7 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     metric = registry.get(value) or reference.terms()["cue_kind"].get(value) if name in ("metric", "verify") else None
     if metric:
         return Cell(text.label(metric, lang))
+    name = PLACE.sub("", name)
     known = _canonical(name)
     if name in ("table", "system", "export"):
         named = _names_of_exports().get(value)

@@ -330,6 +330,17 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
     return adjusted
 
 
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Adjusted p-values of Holm (1979); rejecting where one is at most 5 % errs anywhere in the family in 5 % at most.
+
+    A missing p-value stays `nan` and does not count as a test. (statsmodels' own collects the process's garbage on each call.)
+    """
+    p = _floats(p_values)
+    adjusted, order = np.full(p.shape, np.nan), np.argsort(p)[: int(np.isfinite(p).sum())]
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return adjusted
+
+
 def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
 
@@ -381,3 +392,26 @@ def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.Arra
     from lifelines import KaplanMeierFitter
 
     return KaplanMeierFitter().fit(durations, happened, weights=counts)
+
+
+def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:
+    """Means of like units drawn to their common mean: posterior means and standard deviations, and the common mean.
+
+    A normal hierarchy with known standard errors and a flat prior on how much units differ, averaged over that (Gelman
+    et al., Bayesian Data Analysis, section 5.4): a point estimate of it would often be zero, and then all units would be
+    one and too sure. A single unit, or units without any error, are as they are.
+    """
+    m, e = _floats(means), _floats(errors)
+    if m.size < 3 or not (e > 0).all():
+        weight = 1 / np.where(e > 0, e, 1.0) ** 2
+        return m, e, float((weight * m).sum() / weight.sum()) if m.size else np.nan
+    tau = np.linspace(1e-6, 3 * max(m.std(), float(np.median(e))), 200)[:, None]
+    weight = 1 / (tau**2 + e**2)
+    common = (weight * m).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True)
+    odds = 0.5 * (np.log(weight).sum(axis=1) - np.log(weight.sum(axis=1)) - (weight * (m - common) ** 2).sum(axis=1))
+    odds = (np.exp(odds - odds.max()) / np.exp(odds - odds.max()).sum())[:, None]
+    pull = tau**2 * weight                       # what a unit keeps of its own mean
+    centre = common + pull * (m - common)
+    spread = pull * e**2 + (1 - pull) ** 2 / weight.sum(axis=1, keepdims=True)
+    mean = (odds * centre).sum(axis=0)
+    return mean, np.sqrt((odds * (spread + (centre - mean) ** 2)).sum(axis=0)), float((odds * common).sum())

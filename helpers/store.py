@@ -2,7 +2,8 @@
 
     raw/       what platforms export, never changed
     clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
-               files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet
+               files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
+               pattern.parquet: what the good sessions of each room share, as the newest review found it
     plans/     one CSV a session, edited by the team
     reference/ the team's own additions to data/reference
 """
@@ -37,6 +38,7 @@ DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 LEDGERS = ("files", "aside", "mended", "attribution", "personal")
+MODELS = ("pattern",)  # what a review keeps for the next one
 SENTINEL = "application/vnd.fupan.section+json"
 
 
@@ -534,7 +536,7 @@ def read(workspace: Workspace, table: str, session_id: str | None = None, *, as_
     time of the file on disk. With `as_of` (zone-aware) the table as it was known at that moment: rows of later exports are
     left out, values that a later export changed are as they were.
     """
-    if table in LEDGERS:
+    if table in LEDGERS + MODELS:
         path = workspace.clean / f"{table}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
     month = f"{session_id[:4]}-{session_id[4:6]}" if session_id and as_of is None else "*"
@@ -545,6 +547,26 @@ def read(workspace: Workspace, table: str, session_id: str | None = None, *, as_
         frame = history.as_known(frame, pd.read_parquet(before) if before.exists() else frame.iloc[:0], as_of)
     if session_id is not None:
         frame = frame[frame["session_id"] == session_id].reset_index(drop=True)
+    return frame
+
+
+def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep what a review found of an account in clean/<name>.parquet and return it; other rooms' rows stay.
+
+    `frame` carries platform, room and until (what it was made of lies before): a model of earlier sessions never replaces
+    one of later ones. Reviews that run side by side wait for each other.
+    """
+    if frame.empty:
+        return frame
+    with workspace.lock():
+        kept = read(workspace, name)
+        if len(kept):
+            same = kept["platform"].eq(frame["platform"].iloc[0]) & kept["room"].fillna("").eq(frame["room"].fillna("").iloc[0])
+            if (kept.loc[same, "until"] > frame["until"].iloc[0]).any():
+                return frame
+            kept = kept[~same]
+        with replacing(workspace.clean / f"{name}.parquet") as path:
+            pd.concat([kept, frame], ignore_index=True).to_parquet(path, index=False)
     return frame
 
 

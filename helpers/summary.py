@@ -36,10 +36,16 @@ def make(
         "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), results.get("verdicts", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
+        "compared": _compared(results.get("verdicts", pd.DataFrame())),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
     }
+
+
+def _compared(verdicts: pd.DataFrame) -> bool:
+    """Whether any metric could be compared at all: nothing found is else no sign that all is well."""
+    return "verdict" in verdicts and bool(verdicts["verdict"].ne("not_comparable").any())
 
 
 def title(session: pd.Series, lang: str) -> str:

@@ -32,6 +32,11 @@ def label(entry: Labelled, lang: str) -> str:
     return choose(lang, entry.zh, entry.en)
 
 
+def short(name: str) -> str:
+    """A name without what stands in brackets behind it."""
+    return re.split(r" ?[（(]", name)[0]
+
+
 def plain(text: object, limit: int = 60) -> str:
     """Data text made fit for a sentence: control and bidirectional marks and pictographs out, spaces folded, long text shortened."""
     if text is None or (isinstance(text, float) and math.isnan(text)):

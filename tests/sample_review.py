@@ -17,6 +17,7 @@ LONG = "很长的商品名称 $x_1$ 秋冬加厚保暖不起球宽松百搭"
 def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
     """For each chart a small frame and its other arguments."""
     minute = np.arange(90.0)
+    weeks = pd.date_range("2026-06-01", periods=8, freq="7D", tz="Asia/Shanghai")
     days = pd.date_range("2026-09-01 20:00", periods=12, freq="3D", tz="Asia/Shanghai")
     return {
         "funnel": (pd.DataFrame({"label": ["曝光", "观看", "点击", "成交"], "users": [1000.0, 400, 90, 30], "rate_of_previous": [NAN, 0.4, 0.225, 1 / 3],
@@ -37,6 +38,11 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
         "words": (pd.DataFrame({"word": ["酒精", LONG], "z": [4.3, 2.6], "users": [16.0, 6]}), {}),
         "quadrant": (pd.DataFrame({"label": ["甲", "乙", LONG], "x": [0.1, 0.2, 0.3], "y": [0.05, 0.01, 0.03], "size": [10.0, 40, 20]}), {"x_label": "点击率", "y_label": "成交率"}),
         "estimates": (pd.DataFrame({"label": ["09-22", LONG], "so_far": [0.08, 0.05], "expected": [0.24, NAN], "lower": [0.19, NAN], "upper": [0.28, NAN], "final": [0.22, 0.3]}), {}),
+        "trend": (pd.DataFrame({"period": [*weeks[:3], *weeks[5:], *weeks[:2]], "label": ["支付金额"] * 6 + ["转粉率（全部观众）"] * 2, "unit": ["money"] * 6 + ["percent"] * 2,
+                                "value": [900.0, 1200, 1100, 1000, 1400, 1300, 0.011, 0.013], "open": [False] * 5 + [True] + [False] * 2}),
+                  {"bands": pd.DataFrame({"starts": weeks[1:2], "ends": weeks[2:3], "label": ["618"]}), "marks": pd.DataFrame({"number": [1], "from": weeks[5:6]})}),
+        "cells": (pd.DataFrame({"label": ["UV价值"] * 4, "unit": ["money"] * 4, "row": ["18:00–21:00"] * 2 + ["12:00–15:00"] * 2, "column": ["周一", "周日"] * 2,
+                                "value": [1.2, 0.8, NAN, NAN], "n": [12.0, 5, 2, 0], "relative": [1.2, 0.8, NAN, NAN]}), {}),
         "heat": (pd.DataFrame({"row": ["推荐", "推荐", "付费", "付费"], "column": ["前段", "后段"] * 2, "value": [0.01, -0.02, 0.03, NAN]}), {"unit": "percent"}),
     }
 

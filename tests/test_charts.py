@@ -54,6 +54,20 @@ def test_effects_are_points_with_their_intervals_and_the_unknown_is_left_out():
     axes = draw("effects")
     assert sorted(offsets(axes)[:, 0]) == [-0.3, 0.1] and [tick.get_text() for tick in axes.get_yticklabels()] == ["改版 观看人数", "降价 支付金额"]
     assert {"-30%", "+10%"} <= {word.replace("−", "-") for word in words(axes)}
+def test_a_trend_breaks_where_there_was_no_session_and_marks_what_it_is_given():
+    axes = draw("trend")
+    first, second = axes.figure.axes
+    lines = [line.get_ydata().tolist() for line in first.lines]
+    assert lines[:2] == [[900, 1200, 1100], [1000, 1400, 1300]] and lines[2] == [1300]          # a gap of weeks; what is open, dashed
+    assert {"618", "1", "支付金额", "转粉率"} <= set(words(axes))
+    assert next(line.get_ydata().tolist() for line in second.lines) == [0.011, 0.013]
+
+
+def test_cells_show_values_with_their_sessions_and_small_ones_the_number_alone():
+    axes = draw("cells")
+    assert [text.get_text() for text in axes.texts] == ["¥1.20", "n=12", "¥0.80", "n=5", "n=2"]
+    high, low = (patch.get_facecolor() for patch in axes.patches)
+    assert high[2] > high[0] and low[0] > low[2]                                                # blue above the account, orange below
 
 
 def test_funnel_bars_are_the_users_and_the_rates_stand_between():

@@ -122,6 +122,7 @@ def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_c
     folder = published(tmp_path / "shop", tmp_path / "reports", "zh")
     said = words((folder / "review.html").read_text(encoding="utf-8"))
     assert "¥960" in said and "没有可比" in said
+    assert "好还是差无从判断" in said and "没有指标超出正常范围" not in said
 
 
 # ------------------------------------------------------------------------------------ what people type is never more than words

@@ -6,6 +6,7 @@ the account's own recent average with its prediction interval: two single sessio
 """
 
 from helpers.compare.baseline import (
+    LONGEST_RATIO,
     Basis,
     basis,
     comparable,
@@ -27,6 +28,7 @@ from helpers.compare.words import basis_sentence, calendar_notes, summary, to_fi
 
 __all__ = [
     "GOAL_PLACE",
+    "LONGEST_RATIO",
     "Basis",
     "absent_bases",
     "against",

@@ -120,7 +120,7 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
     count = {name: int((table["verdict"] == name).sum()) for name in ("better", "worse", "cannot_tell", "not_comparable")}
     if not len(table) or ground.strength == "none":
-        return (
+        return ("没有可比场次，不比较。", "No comparable session: nothing is compared.") if not ground.n else (
             f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
     weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
     return (
