@@ -400,13 +400,15 @@ def word_findings(hot: pd.DataFrame, *, false_discovery_rate: float = 0.10, most
 
 
 def _word_fact(row: object) -> dict[str, object]:
-    word, share, before = text.plain(row.word, 20), text.percent(row.users_share), text.percent(row.share_before)
+    word, share = text.plain(row.word, 20), text.percent(row.users_share)
+    before = {"zh": f"此前几场合计 {text.percent(row.share_before)}", "en": f"against {text.percent(row.share_before)} in the sessions before"} if row.users_before else {
+        "zh": "此前几场没有人写过", "en": "nobody in the sessions before"}
     zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
     return findings.make(
         notebook=NOTEBOOK, dimension="interaction", metric="commenters", slice=f"word={row.word}", verdict="not_comparable",
         value=row.users, p_adjusted=row.p_adjusted,
-        sentence_zh=f"弹幕热词「{word}」：{zh} 人写过，占说话观众的 {share}，此前几场合计 {before}。例：「{row.example}」",
-        sentence_en=f"Hot word “{word}”: {en} people wrote it, {share} of those who said something, against {before} in the sessions before. "
+        sentence_zh=f"弹幕热词「{word}」：{zh} 人写过，占说话观众的 {share}，{before['zh']}。例：「{row.example}」",
+        sentence_en=f"Hot word “{word}”: {en} people wrote it, {share} of those who said something, {before['en']}. "
         f"For example: “{row.example}”",
     )
 

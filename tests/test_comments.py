@@ -148,6 +148,8 @@ def test_a_word_of_many_people_is_hot_and_one_loud_person_is_not():
     assert table.index[0] == "酒精" and table.loc["酒精", "users"] == 12 and table.loc["酒精", "p_adjusted"] < 0.01
     assert "玻尿酸" not in table.index and not set(WORDS) & set(table.index)
     assert table.loc["酒精", "example"] == "酒精味有点重"
+    fact = comments.word_findings(table.reset_index())[0]
+    assert "12 人写过" in fact["sentence_zh"] and "没有人写过" in fact["sentence_zh"] and "nobody in the sessions before" in fact["sentence_en"]
 
 
 def test_a_hundred_copies_of_ones_messages_change_nothing():
