@@ -111,7 +111,7 @@ def effects(
     session in force), expected_direction, metric (the one named, else those of `UNNAMED`), n_before, n_during, effect
     (fraction) with lower and upper, p_value, p_adjusted (Benjamini-Hochberg
     over all rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its
-    words). Promotions are held against their like and not measured here; a metric that can be negative has no logarithm and is
+    words; kind_zh, kind_en those of the kind). Promotions are held against their like and not measured here; a metric that can be negative has no logarithm and is
     left out.
     """
     own = sessions.set_index("session_id").loc[session_id]
@@ -167,7 +167,9 @@ def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFram
     said = pd.Series("cannot_tell", index=table.index, dtype="str").mask(moved, "moved").mask(contrary, "contrary")
     said = said.mask(table["verdict"] != "", table["verdict"])
     zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
-    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en)
+    terms = reference.terms()["event_kind"]
+    named = {f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang)) for lang in ("zh", "en")}
+    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en, **named)
 
 
 def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
