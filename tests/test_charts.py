@@ -54,6 +54,8 @@ def test_effects_are_points_with_their_intervals_and_the_unknown_is_left_out():
     axes = draw("effects")
     assert sorted(offsets(axes)[:, 0]) == [-0.3, 0.1] and [tick.get_text() for tick in axes.get_yticklabels()] == ["改版 观看人数", "降价 支付金额"]
     assert {"-30%", "+10%"} <= {word.replace("−", "-") for word in words(axes)}
+
+
 def test_a_trend_breaks_where_there_was_no_session_and_marks_what_it_is_given():
     axes = draw("trend")
     first, second = axes.figure.axes
