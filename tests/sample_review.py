@@ -43,6 +43,8 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
                   {"bands": pd.DataFrame({"starts": weeks[1:2], "ends": weeks[2:3], "label": ["618"]}), "marks": pd.DataFrame({"number": [1], "from": weeks[5:6]})}),
         "cells": (pd.DataFrame({"label": ["UV价值"] * 4, "unit": ["money"] * 4, "row": ["18:00–21:00"] * 2 + ["12:00–15:00"] * 2, "column": ["周一", "周日"] * 2,
                                 "value": [1.2, 0.8, NAN, NAN], "n": [12.0, 5, 2, 0], "relative": [1.2, 0.8, NAN, NAN]}), {}),
+        "comeback": (pd.DataFrame({"label": ["首购"] * 3 + ["之后"] * 2, "days": [0, 30, 60, 0, 60], "rate": [0, 0.2, 0.3, 0, 0.4],
+                                   "ci_lower": [0, 0.1, 0.2, 0, 0.3], "ci_upper": [0, 0.3, 0.4, 0, 0.6]}), {}),
         "heat": (pd.DataFrame({"row": ["推荐", "推荐", "付费", "付费"], "column": ["前段", "后段"] * 2, "value": [0.01, -0.02, 0.03, NAN]}), {"unit": "percent"}),
     }
 

@@ -206,6 +206,13 @@ def test_heat_keeps_the_order_of_rows_and_columns():
     assert axes.collections[0].get_array().ravel()[:3].tolist() == [0.01, -0.02, 0.03]
 
 
+def test_comeback_draws_each_group_with_its_interval_and_names_it_at_its_end():
+    axes = draw("comeback")
+    assert [line.get_xydata().tolist() for line in axes.lines] == [[[0, 0], [30, 0.2], [60, 0.3]], [[0, 0], [60, 0.4]]]
+    assert {0.1, 0.3, 0.2, 0.4} <= set(axes.collections[0].get_paths()[0].vertices[:, 1])
+    assert {"首购", "之后"} <= set(words(axes)) and len({line.get_linestyle() for line in axes.lines}) == 2
+
+
 def test_every_chart_there_is_has_a_frame_here_and_a_test_of_what_it_draws():
     there_are = {name for name, made in inspect.getmembers(charts, inspect.isfunction) if made.__annotations__.get("return") == "Axes" and name[0] != "_" and name != "empty"}
     written = Path(__file__).read_text(encoding="utf-8")
