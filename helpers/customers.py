@@ -105,7 +105,11 @@ def _grid(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _kaplan_meier(back: np.ndarray, followed: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share that has come back by each day, with its interval (Greenwood, on the log of the log: never outside 0 to 1)."""
+    """Share that has come back by each day, with its interval (Greenwood, on the log of the log: never outside 0 to 1).
+
+    By whole days and from counts: hundreds of sessions and products are asked, and lifelines (same figures) takes a
+    tenth of a second for each.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.cumprod(np.where(followed > 0, 1 - back / followed, 1.0))
         variance = np.cumsum(np.where(back > 0, back / (followed * (followed - back)), 0.0))
