@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import attribution, reconcile, reference, sources
+from helpers import aftersales, attribution, reconcile, reference, schema, sources
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} with the real exports is not here")]
@@ -96,3 +96,22 @@ def test_no_limit_is_broken_by_what_platforms_really_export(live, ads):
     (orders,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
     for reading in (live, ads, orders):
         assert reconcile.impossible(reading.tables).empty
+
+
+def test_tmall_refunds_by_day_and_province_on_what_was_paid():
+    """Refund rates of the real orders by pay day and province, beside sums over the file itself: refunds over what was
+    paid before them (总金额 of paid orders), not over what the export calls paid, which has them taken off already."""
+    (reading,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
+    lines = aftersales.lines(reading.tables["orders"], schema.empty("aftersales", "Asia/Shanghai"), as_of=pd.Timestamp("2020-03-31", tz="Asia/Shanghai"))
+    raw = pd.read_csv(DATA / "tmall-orders" / "tmall_order_report.csv", dtype={"订单编号": str}, parse_dates=["订单付款时间 "])
+    paid = raw[raw["订单付款时间 "].notna()].assign(back=raw["退款金额"].gt(0), day=raw["订单付款时间 "].dt.strftime("%Y-%m-%d"))
+    whole = aftersales.rates(lines).iloc[0]
+    assert (whole["n"], whole["refunded"]) == (24_087, 5_646) == (len(paid), paid["back"].sum())
+    assert whole["amount_rate"] == pytest.approx(paid["退款金额"].sum() / paid["总金额"].sum())
+    assert whole["paid_amount"] - whole["refunded_amount"] == pytest.approx(paid["买家实际支付金额"].sum())
+    days = aftersales.rates(lines.assign(day=lines["paid_at"].dt.strftime("%Y-%m-%d")), by="day").set_index("day").sort_index()
+    provinces = aftersales.by_slice(lines, as_of=lines["paid_at"].max(), by=("province",)).set_index("slice").sort_index()
+    for made, by_hand in ((days, paid.groupby("day")), (provinces, paid.groupby("收货地址 "))):
+        total, back, amount = by_hand["总金额"].sum(), by_hand["back"].sum(), by_hand["退款金额"].sum()
+        assert made["n"].tolist() == by_hand.size().tolist() and made["refunded"].tolist() == back.tolist()
+        assert made["amount_rate"].fillna(0).to_numpy() == pytest.approx((amount / total.where(total > 0)).fillna(0).to_numpy())

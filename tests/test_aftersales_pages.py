@@ -1,0 +1,107 @@
+"""Notebook 05 on workspaces where something lacks or is odd: each page sensible, nothing counted twice."""
+
+import shutil
+from pathlib import Path
+
+import matplotlib
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import aftersales, store
+
+matplotlib.use("agg")
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "05_aftersales.ipynb"
+DAY = pd.Timedelta(days=1)
+
+
+def rewrite(workspace, table, change):
+    """Change a clean table in its place: what was read stays as it is, so nothing is read again."""
+    for path in sorted((workspace / "clean" / table).glob("*.parquet")):
+        frame = change(pd.read_parquet(path))
+        path.unlink() if frame.empty else frame.to_parquet(path, index=False)
+
+
+@pytest.fixture(scope="module")
+def small_workspace(demo_workspace, tmp_path_factory):
+    """The newest twelve sessions of the demo alone."""
+    folder = shutil.copytree(demo_workspace, tmp_path_factory.mktemp("small") / "shop")
+    names = set(store.sessions(store.Workspace.open(folder))["session_id"].tail(12))
+    for table in ("sessions", "orders", "aftersales", "products", "service", "rundown", "traffic"):
+        rewrite(folder, table, lambda frame: frame[frame["session_id"].isin(names)])
+    return folder
+
+
+@pytest.fixture
+def page(small_workspace, tmp_path):
+    """Run notebook 05 on the fifth newest session after some changes of tables; gives what its cells made, by name."""
+
+    def run(**changes):
+        folder = shutil.copytree(small_workspace, tmp_path / "shop")
+        for table, change in changes.items():
+            rewrite(folder, table, change)
+        session = store.sessions(store.Workspace.open(folder))["session_id"].iloc[-5]
+        made = {}
+        for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, cell.id, "exec"), made)
+                if "parameters" in cell.metadata.get("tags", []):
+                    made |= {"session_id": session, "data_dir": str(folder), "reports_dir": str(tmp_path / "reports")}
+        return made
+
+    return run
+
+
+def amounts(made):
+    return made["net"].set_index("line")["amount"]
+
+
+def nothing(frame):
+    return frame.head(0)
+
+
+def test_without_cases_the_order_export_tells_and_no_curve_is_made_up(page):
+    made = page(aftersales=nothing)
+    own = made["orders"]
+    paid = own["paid_at"].notna()
+    assert made["returns"].set_index("rate").loc["refunded", "numerator"] == (own["refunded"].gt(0) & paid).sum()
+    assert made["curve"].empty and made["expected"]["expected"].isna().all() and np.isnan(amounts(made)["expected_net"])
+    assert amounts(made)["net"] == pytest.approx(own.loc[paid, "paid"].sum() - own.loc[paid, "refunded"].clip(upper=own["paid"]).sum())
+    assert made["why"]["count"].sum() == made["lines"]["refunded"].sum() and made["todo"].empty and made["tested"]["expected"].isna().all()
+
+
+def test_without_orders_the_session_s_own_totals_are_shown_and_cases_are_not_mixed_in(page):
+    made = page(orders=nothing)
+    assert made["lines"].empty and made["products"].empty and made["tested"].empty and made["newest"].empty
+    assert made["returns"]["basis"].eq("session").all() and (made["returns"]["value"] <= 1).all()
+    assert not set(made["rows"][0]) & {"net_amount"} and all(row["metric"] != "net_amount" for row in made["rows"])
+    assert made["duties"].set_index("task").loc["shipped", "n"] == 0
+
+
+def test_cases_whose_orders_are_missing_count_in_no_rate_and_are_named(page):
+    made = page(orders=lambda frame: frame[frame["line_id"].str[-1].isin(list("02468"))])
+    odd = ~made["cases"]["line_id"].str[-1].isin(list("02468"))
+    assert aftersales.unmatched(made["cases"], made["orders"]) == odd.sum() > 0
+    told = made["returns"].set_index("rate")
+    assert told.loc["refunded", "denominator"] == made["orders"]["paid_at"].notna().sum()
+    paid_back = made["cases"][~odd & made["cases"]["status"].eq("succeeded") & made["cases"]["kind"].ne("exchange")]
+    assert told.loc["refunded", "numerator"] == paid_back["line_id"].nunique() == made["lines"]["refunded"].sum()
+
+
+def test_refunds_above_what_was_paid_never_pass_it(page):
+    made = page(aftersales=lambda frame: pd.concat([frame.assign(amount=frame["amount"] * 3), frame.assign(case_id=frame["case_id"] + "b", amount=frame["amount"] * 3)], ignore_index=True))
+    lines = made["lines"]
+    assert (lines["refunded_amount"] <= lines["paid"]).all() and lines["line_id"].is_unique
+    assert made["returns"].set_index("rate").loc["refunded", "numerator"] == lines["refunded"].sum() <= len(lines)
+    assert amounts(made)["net"] >= 0 and amounts(made)["expected_net"] >= 0
+    statement = made["statement"].set_index("line")["amount"]
+    assert statement["paid"] + statement["refunds"] >= 0 and made["why"]["count"].sum() == lines["refunded"].sum()
+
+
+def test_exchanges_are_no_refunds(page):
+    made = page(aftersales=lambda frame: frame.assign(kind="exchange", status=frame["status"].where(frame["status"] == "open", "exchanged")))
+    told = made["returns"].set_index("rate")
+    assert told.loc["refunded", "numerator"] == told.loc["amount", "numerator"] == told.loc["asked", "numerator"] == 0
+    assert told.loc["exchanged", "numerator"] == made["cases"]["line_id"].nunique() > 0
+    assert amounts(made)["net"] == amounts(made)["paid"] and made["why"].empty
