@@ -299,8 +299,25 @@ def row(session: pd.Series, results: Mapping[str, pd.DataFrame], *, currency: st
         "paid_amount": _number(session.get("paid_amount")), "viewers": _number(session.get("viewers")), "currency": currency,
         "verdict": judged.get("paid_amount", "not_comparable"), "light": lights.iloc[0]["light"] if "light" in lights and len(lights) else "grey",
         "goals": [int(reached.astype(bool).sum()), len(reached)],
+        "returns": _returns(results.get("expected_returns", pd.DataFrame())),
         "plan_lines": len(plan), "plan_open": int(plan["status"].eq("open").sum()) if "status" in plan else len(plan),
     }
+
+
+def _returns(expected: pd.DataFrame) -> dict[str, Any] | None:
+    """The refund rate of a session as it stands in the index: final once its window is over, else expected, and at what age."""
+    whole = expected[expected["part"] == "all"] if "part" in expected else expected
+    if whole.empty or not whole.iloc[0]["n"]:
+        return None
+    first = whole.iloc[0]
+    return {"rate": _number(float(first["expected"])), "final": bool(first["final"]), "age_days": _number(float(first["age_days"]))}
+
+
+def _returns_said(told: Mapping[str, Any] | None) -> str:
+    """The refund rate in the index: final, expected (with a sign), or not yet to be told."""
+    if not told or told.get("rate") is None:
+        return text.NOTHING
+    return text.percent(told["rate"]) if told["final"] else f"≈ {text.percent(told['rate'])}"
 
 
 def _number(value: object) -> float | None:
@@ -346,6 +363,7 @@ def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] 
         "platform": _term("platform", session.get("platform"), lang), "paid": text.money(math.nan if paid is None else paid, lang, currency), "paid_key": paid or 0,
         "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0,
         "viewers": text.number(math.nan if viewers is None else viewers, lang), "viewers_key": viewers or 0,
+        "returns": _returns_said(told.get("returns")), "returns_key": (told.get("returns") or {}).get("rate") or 0,
         "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
         "verdict_key": SEVERITY.get(verdict, 9), "style": style, "failed": text.plain(failed.get("message"), 200) if failed else "",
         "goal": _goals_reached(told.get("goals"), lang), "plan": _plan_status(told, lang), "plan_key": told.get("plan_open", -1),

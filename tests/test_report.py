@@ -3,6 +3,7 @@
 import base64
 import copy
 import html
+import json
 import re
 from types import SimpleNamespace
 
@@ -564,3 +565,13 @@ def test_cells_tagged_lead_stand_at_the_beginning_of_their_chapter():
     early = result(report.sentence("再看细节。", "Then the details.", lang="zh"), source="early")
     body = page.part("02_funnel", notebook(early, late), "zh").body
     assert body.index("先说结论") < body.index("再看细节") and body.index("先改哪一步") < body.index("先说结论")
+
+
+@pytest.mark.parametrize(("final", "expected", "shown"), [(True, 0.223, "22.3%"), (False, 0.214, "≈ 21.4%"), (False, np.nan, "—"), (None, 0.1, "—")])
+def test_the_list_shows_the_refund_rate_once_it_is_final_and_marks_an_estimate(final, expected, shown):
+    frame = pd.DataFrame({"part": ["all", "band_1"], "n": [100.0, 50.0], "expected": [expected, 0.9], "final": [final, False], "age_days": 9.0})
+    results = {} if final is None else {"expected_returns": frame}
+    kept = json.loads(json.dumps(summary.row(pd.Series({"paid_amount": 1.0}), results, currency="CNY")))
+    known = pd.DataFrame({"session_id": ["s"], "started_at": [pd.Timestamp("2026-11-01", tz="Asia/Shanghai")], "paid_amount": [1.0]})
+    (line,) = summary.index_lines({"s": {"status": "published", "summary": kept}}, known, lang="zh")
+    assert line["returns"] == shown
