@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,19 @@ def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_works
     forced = reviewed(force=True)
     assert forced.status == "published" and first.path.read_bytes() == page, "the same inputs give the same bytes"
     assert not list((first.path.parents[1] / ".work").glob("*/")), "nothing is left in the work folder"
+
+
+def test_two_languages_stand_side_by_side_and_lead_to_each_other(reviewed):
+    chinese = reviewed()
+    alone = chinese.path.read_bytes()
+    english = reviewed(lang="en")
+    assert english.path == chinese.path.parents[1] / "en" / chinese.session_id / "review.html" and (english.path.parent / "run.json").exists()
+    for page, other in ((chinese.path, english.path), (english.path, chinese.path)):
+        (link,) = re.findall(r'<a href="([^"#]+)" hreflang', page.read_text(encoding="utf-8"))
+        assert (page.parent / link).resolve() == other.resolve()
+    linked = chinese.path.read_bytes()
+    assert linked != alone and reviewed().status == reviewed(lang="en").status == "unchanged"
+    assert reviewed(force=True).status == "published" and chinese.path.read_bytes() == linked
 
 
 def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
