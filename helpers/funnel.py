@@ -118,6 +118,43 @@ def several(row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float 
     return made.loc[known, [*names, *made.columns.drop(names)]].reset_index(drop=True)
 
 
+def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
+    """The counts of a funnel whose steps stand in tables of many rows (enquiries, ads), as the row that `steps` reads.
+
+    `tables` holds one session's rows by table. Ids are counted once each, flags where they are true, events and orders are
+    added up; people are taken from a table of one row and never added up. A step whose table is empty is missing.
+    """
+    return pd.Series({step.column: _counted(tables[step.of or entry.table], step.of or entry.table, step.column) for step in entry.steps}, dtype=float)
+
+
+def _counted(rows: pd.DataFrame, table: str, column: str) -> float:
+    values, kind = rows[column].dropna(), reference.tables()[table].columns[column].kind
+    if values.empty or (kind == "users" and len(rows) > 1):
+        return np.nan
+    return float(values.nunique() if kind == "id" else values.astype(float).sum())
+
+
+def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str, *, fewest: int = 3) -> pd.DataFrame:
+    """The rates of a funnel's steps over the sessions of each group (host, time slot): one row per group x step.
+
+    Ratio of sums over sessions that know every step that any of them knows; each session is a scope of its own, so the people
+    of several are a denominator and never a count. Columns: `by`, sessions, step, column, label_zh, label_en,
+    rate_of_previous, rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than `fewest`
+    sessions are left out.
+    """
+    known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
+    grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
+    parts = [steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows)) for name, rows in grouped if len(rows) >= fewest]
+    columns = [by, "sessions", "step", "column", "label_zh", "label_en", "rate_of_previous", "rate_of_first"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def time_slot(started_at: pd.Series) -> pd.Series:
+    """The three hours of the day in which each session starts, e.g. 18:00–21:00."""
+    first = started_at.dt.hour // 3 * 3
+    return first.map(lambda hour: f"{hour:02d}:00–{hour + 3:02d}:00").astype("str")
+
+
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The steps that have a number, with `label` in the language asked for, as the funnel chart takes them."""
     return table[table["users"].notna()].assign(label=lambda t: t[f"label_{lang}"]).reset_index(drop=True)
@@ -301,11 +338,14 @@ def by_product(
 
 
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
-    """Ranked products over click rate and click-to-pay rate: label, x, y, size (paid amount), as the chart takes them."""
-    known = table[table["rank"].notna() & table["item_click_pay_rate"].notna()]
+    """Ranked products over people exposed and the share of them who paid: label, x, y, size (paid amount), as the chart takes them.
+
+    Much shown and seldom bought is exposure wasted; seldom shown and often bought has room.
+    """
+    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()]
     names = known["name"].fillna(known["product_id"])
     return pd.DataFrame({
-        "label": names, "x": known["item_click_rate"], "y": known["item_click_pay_rate"], "size": known["paid_amount"],
+        "label": names, "x": known["exposure_users"], "y": known["item_exposure_pay_rate"], "size": known["paid_amount"],
     }).reset_index(drop=True)
 
 
@@ -326,7 +366,7 @@ def step_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confid
     known = table[table["users"].notna()].set_index("column")
     pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
     wanted = dict.fromkeys([*pairs, *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else [])])
-    named = [(*pair, _rate_name(*pair, registry)) for pair in wanted]
+    named = [(*pair, metrics.named(*pair, registry=registry)) for pair in wanted]
     return [_step_fact(known.loc[before], known.loc[after], name, registry[name], confidence) for before, after, name in named if name]
 
 
@@ -336,7 +376,7 @@ def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[
     for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
         known = steps_of_one.set_index("column")
         pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
-        named = [(*pair, _rate_name(*pair, registry)) for pair in pairs]
+        named = [(*pair, metrics.named(*pair, registry=registry)) for pair in pairs]
         made += [_event_fact(known.loc[before], known.loc[after], name, registry[name]) for before, after, name in named if name]
     return made
 
@@ -349,14 +389,6 @@ def _event_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric) 
         sentence_zh=f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} {text.percent(rate)}。按次数计，没有区间。",
         sentence_en=f"{before['label_en']}: {en[0]}, {after['label_en'].lower()}: {en[1]}. {metric.en} {text.percent(rate)}; counted in events, so without interval.",
     )
-
-
-def _rate_name(below: str, above: str, registry: Mapping[str, Metric]) -> str | None:
-    """Id of the session metric that is `above` ÷ `below` and nothing more."""
-    for name, m in registry.items():
-        if m.table == "sessions" and (m.numerator, m.denominator) == (above, below) and not m.minus and not m.denominator_minus:
-            return name
-    return None
 
 
 def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, confidence: float) -> dict[str, object]:

@@ -197,6 +197,21 @@ def _wilson(
     return stats.wilson(x, n, confidence=confidence)
 
 
+def named(denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions") -> str | None:
+    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more; None where the registry has none."""
+    for name, m in registry.items():
+        if m.table == table and (m.numerator, m.denominator) == (numerator, denominator) and not m.minus and not m.denominator_minus:
+            return name
+    return None
+
+
+def price_bands(products: pd.DataFrame) -> pd.Series:
+    """Price band of each product (0 cheapest to 2 dearest, by thirds; -1 without a price), by product_id."""
+    price = products.groupby("product_id")["price"].median()
+    cuts = price.dropna().quantile([1 / 3, 2 / 3]).to_numpy()
+    return pd.Series(np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index)
+
+
 # -------------------------------------------------------------------------------------------------------- refusals
 
 

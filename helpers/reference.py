@@ -193,7 +193,10 @@ class System(_Entry):
 
 
 class FunnelStep(_Entry):
+    """One step: a column of the funnel's table, or of the table `of`."""
+
     column: str
+    of: str | None = None
     zh: str
     en: str
 
@@ -471,9 +474,10 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
     found = _entries("funnels.yml", Funnel, workspace_reference)
     for name, funnel in found.items():
         for step in funnel.steps:
-            column = tables()[funnel.table].columns.get(step.column)
+            table = step.of or funnel.table
+            column = tables()[table].columns.get(step.column) if table in tables() else None
             if column is None:
-                raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no column of {funnel.table}")
+                raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no column of {table}")
             if column.kind != funnel.unit and funnel.mixed_units is None:
                 raise ReferenceDataError(f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}")
     return found
@@ -764,6 +768,55 @@ class Customers(_Entry):
         return self
 
 
+Standing = Literal["low", "usual", "high", "unclear", "unknown"]
+
+
+class AssortmentLimits(_Entry):
+    """When evidence on a product has a state (`assortment.yml`)."""
+
+    apart: float = Field(gt=0, lt=1)
+    usual_band: float = Field(gt=0, lt=1)
+    sold_out_share: float = Field(gt=0, lt=1)
+    thin_margin: float = Field(ge=0, lt=1)
+
+
+class AssortmentConditions(_Entry):
+    """What a rule asks of the evidence on a product: the states that let it hold; what is not named may be anything."""
+
+    click: list[Standing] = []
+    conversion: list[Standing] = []
+    returns: list[Standing] = []
+    margin: list[Literal["loss", "thin", "fine", "unknown"]] = []
+    sold_out: list[Literal["some", "none", "unknown"]] = []
+    tier: list[Literal["traffic", "profit", "image", "unknown"]] = []
+
+
+class AssortmentRule(_Entry):
+    """One rule: its verdict where all conditions hold, and why, in both languages."""
+
+    verdict: str
+    when: AssortmentConditions
+    zh: str
+    en: str
+
+
+class Assortment(_Entry):
+    """选品汰换: limits of the evidence, verdicts, and the rules in their order; the first that holds decides."""
+
+    limits: AssortmentLimits
+    verdicts: dict[str, Label]
+    rules: list[AssortmentRule]
+
+    @model_validator(mode="after")
+    def _known_verdicts(self) -> Assortment:
+        for rule in self.rules:
+            if rule.verdict not in self.verdicts or not rule.when.model_fields_set:
+                raise ValueError(f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at least one condition")
+        if "cannot_tell" not in self.verdicts:
+            raise ValueError("verdicts: cannot_tell is needed, for products that no rule speaks of")
+        return self
+
+
 @functools.cache
 def customers(workspace_reference: Path | None = None) -> Customers:
     """The rules for customers (`customers.yml`)."""
@@ -822,3 +875,9 @@ def service(workspace_reference: Path | None = None) -> ServiceRules:
     if set(found.limits) != set(terms()["aftersales_kind"]):
         raise ReferenceDataError(f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found {', '.join(found.limits)}")
     return found
+
+
+@functools.cache
+def assortment(workspace_reference: Path | None = None) -> Assortment:
+    """The rules by which products are kept, moved, restocked or dropped (`assortment.yml`)."""
+    return _validate(Assortment, _load("assortment.yml", workspace_reference), "assortment.yml")

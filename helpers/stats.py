@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
@@ -59,6 +59,20 @@ class Shrunk(NamedTuple):
     upper: Floats
     alpha: float
     beta: float
+
+
+class Around(NamedTuple):
+    """How rates of one occasion lie about those expected of them, fitted to all units together.
+
+    shift: what all moved by in common, in log odds, with its standard error; weight: of the expectation, in trials, for an
+    ordinary unit; wide: the same for one out of the ordinary; odd: the chance that a unit is such a one.
+    """
+
+    shift: float
+    error: float
+    weight: Floats
+    wide: Floats
+    odd: Floats
 
 
 def _floats(values: npt.ArrayLike) -> Floats:
@@ -378,6 +392,35 @@ def shrink_rates(
     a, b = alpha + x, beta + n - x
     tail = (1 - confidence) / 2
     return Shrunk(a / (a + b), stats.beta.ppf(tail, a, b), stats.beta.ppf(1 - tail, a, b), alpha, beta)
+
+
+ODD, ODD_CV = 0.1, 0.6  # of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+
+
+def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayLike) -> Around:
+    """Empirical Bayes about expectations of the units' own: expected odds x a common shift, beta-binomial about that.
+
+    The prior of each unit has two parts, an ordinary one whose spread is fitted (held near `PRIOR_CV` with the weight of
+    `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for a unit that broke, so that one broken unit neither
+    widens the others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are positive.
+    """
+    x, n, centre = np.round(_floats(successes)), np.round(_floats(trials)), special.logit(_floats(expected))
+
+    def parts(point: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        mean = special.expit(centre + point[0])
+        scale = (1 - mean) / mean
+        weights = np.maximum(scale / np.exp(2 * point[1]) - 1, 0.1), np.maximum(scale / ODD_CV**2 - 1, 0.1)
+        usual, odd = (stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight) for weight in weights)
+        return mean, *weights, usual + np.log1p(-ODD), odd + np.log(ODD)
+
+    def loss(point: Floats) -> float:
+        prior = PRIOR_CV_WEIGHT * (point[1] + PRIOR_CV**2 * np.exp(-2 * point[1]) / 2)
+        return float(prior - np.logaddexp(*parts(point)[3:]).sum())
+
+    best = optimize.minimize(loss, [0.0, np.log(PRIOR_CV)], method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000}).x
+    mean, weight, wide, usual, odd = parts(best)
+    noise = (1 - mean) / mean * (1 / (weight + 1) + 1 / n)
+    return Around(float(best[0]), float(np.sqrt(noise.mean() / len(n))), weight, wide, special.expit(odd - usual))
 
 
 # ------------------------------------------------------------------------------------------------ times until something

@@ -576,11 +576,14 @@ def sessions(workspace: Workspace) -> pd.DataFrame:
     ads = read(workspace, "ads")
     if frame.empty or ads.empty or "session_id" not in ads:
         return frame
-    # A launch row, hourly rows and daily rows of one session speak of the same money: the finest slots that are there count.
-    known = ads[ads["session_id"].notna()].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
-    finest = known[known["slot"] == known.groupby("session_id")["slot"].transform("min")]
-    cost = finest.groupby("session_id")["cost"].sum(min_count=1)
+    cost = finest_slots(ads).groupby("session_id")["cost"].sum(min_count=1)
     return frame.assign(ad_cost=frame["ad_cost"].fillna(frame["session_id"].map(cost)))
+
+
+def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
+    """The ads of sessions that count: a launch row, hourly rows and daily rows of one session speak of the same money."""
+    known = ads[ads["session_id"].notna()].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
+    return known[known["slot"] == known.groupby("session_id")["slot"].transform("min")].drop(columns="slot")
 
 
 # ---- what a notebook opens --------------------------------------------------------------------------------------

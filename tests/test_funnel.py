@@ -106,8 +106,7 @@ def test_several_rows_are_not_one_funnel_but_several():
 
 def test_every_step_of_every_shipped_funnel_has_labels_and_a_known_column():
     for name, entry in FUNNELS.items():
-        columns = reference.tables()[entry.table].columns
-        assert all(step.column in columns for step in entry.steps), name
+        assert all(step.column in reference.tables()[step.of or entry.table].columns for step in entry.steps), name
 
 
 def test_a_funnel_that_mixes_people_and_events_unsaid_is_refused(tmp_path):
@@ -115,6 +114,38 @@ def test_a_funnel_that_mixes_people_and_events_unsaid_is_refused(tmp_path):
     (tmp_path / "funnels.yml").write_text(text.replace("column: viewers", "column: views", 1), encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match="views"):
         reference.funnels(tmp_path)
+
+
+def test_the_enquiry_funnel_counts_enquiries_and_never_people_twice():
+    service = pd.DataFrame({"enquiry_id": ["a", "b", "c", "c"], "converted": pd.array([True, False, True, None], dtype="boolean")})
+    row = funnel.counted({"service": service, "sessions": pd.DataFrame({"viewers": [600.0]})}, FUNNELS["enquiry"])
+    table = funnel.steps(row, FUNNELS["enquiry"])
+    assert table["users"].tolist() == [600, 3, 2] and table["rate_of_previous"].tolist()[1:] == pytest.approx([0.005, 2 / 3])
+    assert table["rate_of_first"].iloc[2] == pytest.approx(2 / 600) and table["ci_lower"].isna().all()
+    two = funnel.counted({"service": service, "sessions": pd.DataFrame({"viewers": [600.0, 400.0]})}, FUNNELS["enquiry"])
+    assert np.isnan(two["viewers"])
+    none = funnel.counted({"service": service.iloc[:0], "sessions": pd.DataFrame({"viewers": [600.0]})}, FUNNELS["enquiry"])
+    assert len(funnel.known_steps(funnel.steps(none, FUNNELS["enquiry"]), "en")) == 1
+
+
+def test_the_ads_funnel_adds_slots():
+    ads = pd.DataFrame({"views": [1000.0, 500.0], "orders": [10.0, np.nan]})
+    assert funnel.counted({"ads": ads}, FUNNELS["ads_times"]).tolist() == [1500, 10]
+
+
+def test_over_sessions_a_funnel_is_a_ratio_of_sums_without_counts_or_intervals():
+    frame = pd.DataFrame([DOUYIN, DOUYIN * 3, DOUYIN * 2, DOUYIN]).assign(host=["a", "a", "a", "b"])
+    frame.loc[1, "pay_users"] = 60.0
+    table = funnel.over_sessions(frame, ROOM, "host").set_index("column")
+    assert set(table["host"]) == {"a"} and set(table["sessions"]) == {3} and "users" not in table
+    assert table.loc["pay_users", "rate_of_previous"] == pytest.approx((100 + 60 + 200) / (120 * 6))
+    assert table.loc["viewers", "rate_of_first"] == pytest.approx(0.2)
+    assert funnel.over_sessions(frame.iloc[:0], ROOM, "host").empty
+
+
+def test_time_slots_are_three_hours():
+    times = pd.Series(pd.to_datetime(["2026-11-10 19:58", "2026-11-10 21:00", "2026-11-10 00:05"]))
+    assert funnel.time_slot(times).tolist() == ["18:00–21:00", "21:00–24:00", "00:00–03:00"]
 
 
 # ---- slices
@@ -221,8 +252,10 @@ def test_products_are_ranked_by_what_one_exposed_person_is_worth_and_a_handful_o
 
 
 def test_the_quadrant_shows_ranked_products_only():
-    marks = funnel.quadrant(funnel.by_product(products(), REGISTRY, **LIMITS))
-    assert marks["label"].tolist() == ["茶", "cup"] and marks["x"].tolist() == pytest.approx([0.3, 0.1])
+    table = funnel.by_product(products(), REGISTRY, **LIMITS)
+    marks, ranked = funnel.quadrant(table), table[table["rank"].notna()]
+    assert marks["label"].tolist() == ["茶", "cup"] and marks["x"].tolist() == ranked["exposure_users"].tolist()
+    assert marks["y"].tolist() == pytest.approx((ranked["pay_users"] / ranked["exposure_users"]).tolist())
 
 
 # ---- key figures and findings

@@ -376,3 +376,11 @@ def test_glossary_has_a_row_for_each_metric_in_the_order_asked():
     assert len(whole) == len(REGISTRY) and whole.notna().all(axis=None)
     with pytest.raises(MetricError, match="nothing"):
         metrics.glossary(REGISTRY, ["nothing"])
+
+
+# ---- prices
+
+
+def test_price_bands_are_thirds():
+    frame = pd.DataFrame({"product_id": [*list("abcdef"), "n"], "price": [9.0, 19, 29, 39, 199, 299, np.nan]})
+    assert metrics.price_bands(frame).to_dict() == {"a": 0, "b": 0, "c": 1, "d": 1, "e": 2, "f": 2, "n": -1}

@@ -251,3 +251,28 @@ def test_p_of_a_count_is_twice_the_smaller_tail_summed_term_by_term(x, mean):
     assert float(stats.count_p(x, mean)) == pytest.approx(expected)
     assert float(stats.count_p(2 * x, 2 * mean, dispersion=2)) == pytest.approx(expected)
     assert np.isnan(stats.count_p(np.nan, mean))
+
+
+# ---- rates about expectations of their own
+
+
+def test_rates_about_their_expectations_find_the_common_shift_and_the_broken_unit():
+    """Forty units about rates from 2 to 20 %, all odds x 0.8, one of them halved: shift, spread and the one are found."""
+    rng = np.random.default_rng(5)
+    expected = np.linspace(0.02, 0.20, 40)
+    odds = expected / (1 - expected) * 0.8 * np.exp(rng.normal(0, 0.1, 40))
+    odds[17] /= 2
+    n = np.full(40, 20_000)
+    found = stats.around(rng.binomial(n, odds / (1 + odds)), n, expected)
+    assert found.shift == pytest.approx(math.log(0.8), abs=3 * found.error) and found.error < 0.05
+    assert found.odd.argmax() == 17 and found.odd[17] > 0.9 and np.delete(found.odd, 17).max() < 0.7
+    mean = expected * 0.8
+    cv = np.sqrt((1 - mean) / mean / (found.weight + 1))
+    assert 0.07 < cv.mean() < 0.15
+
+
+def test_few_trials_leave_the_prior_its_spread():
+    found = stats.around([1, 0, 2, 1], [20, 20, 20, 20], [0.05] * 4)
+    cv = np.sqrt((1 - 0.05) / 0.05 / (found.weight + 1))
+    assert cv == pytest.approx(stats.PRIOR_CV, rel=0.25) and (found.wide < found.weight).all()
+    assert (found.odd < 0.25).all()

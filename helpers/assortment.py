@@ -1,0 +1,171 @@
+"""选品汰换: what is to become of each product (keep, change slot, restock, drop), with the evidence that says so.
+
+A product is held against others of its price in the same sessions, over the account's recent sessions: one session has too
+few buyers a product. The rules are data (`assortment.yml`); where the evidence is thin the verdict is "cannot tell".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from helpers import findings, metrics, reference, stats, text
+from helpers.reference import Assortment, Metric
+
+STEPS = {"click": ("click_users", "exposure_users", "item_click_rate"), "conversion": ("pay_users", "click_users", "item_click_pay_rate")}
+FEWEST_LIKE = 3             # fewer products of its price: it is held against all others
+FEWEST_SESSIONS = 3
+EVIDENCE = ("click", "conversion", "returns", "margin", "sold_out", "tier")
+
+
+def against_like(recent: pd.DataFrame, product: str, above: str, below: str, *, confidence: float = 0.95) -> stats.Estimate:
+    """A product's rate ÷ that of other products of its price in the same sessions (ratio of sums), with its interval.
+
+    `recent` has one row per session x product with the column `band`. Each session is its own comparison, so that a strong
+    night or a long one favours nobody. The interval holds counting noise and the spread between sessions (t, log scale).
+    `nan` under `FEWEST_SESSIONS` sessions.
+    """
+    known = recent.dropna(subset=[above, below])
+    known = known[(known[below] > 0) & (known[above] <= known[below])]
+    own = known[known["product_id"] == product].set_index("session_id")
+    others = known[known["product_id"] != product]
+    if len(own):
+        near = others[others["band"] == own["band"].iloc[0]]
+        others = near if near["product_id"].nunique() >= FEWEST_LIKE else others
+    sums = others.groupby("session_id")[[above, below]].sum()
+    due = (own[below] * sums[above] / sums[below]).reindex(own.index)
+    own, due = own[due > 0], due[due > 0]
+    if len(own) < FEWEST_SESSIONS:
+        return stats.Estimate(np.nan, np.nan, np.nan)
+    x, weight = own[above].to_numpy(float), due.to_numpy(float)
+    value = (x.sum() + 0.5) / (weight.sum() + 0.5)
+    spread = stats.session_cv(x, weight, proportion=False) ** 2 * (weight**2).sum() / weight.sum() ** 2
+    error = np.sqrt(spread + 1 / (x.sum() + 0.5) + 1 / sums[above].sum())
+    half = distributions.t.ppf(0.5 + confidence / 2, len(own) - 1 + stats.PRIOR_CV_WEIGHT) * error
+    return stats.Estimate(float(value), float(value * np.exp(-half)), float(value * np.exp(half)))
+
+
+def standing(ratio: stats.Estimate, *, band: float, least: float) -> str:
+    """low or high where the interval leaves 1 and the ratio is off by `least`, usual where all of it is within `band`, else unclear."""
+    if not np.isfinite(ratio.value):
+        return "unknown"
+    if ratio.upper < 1 and ratio.value <= 1 - least:
+        return "low"
+    if ratio.lower > 1 and ratio.value >= 1 + least:
+        return "high"
+    return "usual" if ratio.lower >= 1 - band and ratio.upper <= 1 + band else "unclear"
+
+
+def _returned(finished: pd.DataFrame, product: str, confidence: float) -> tuple[stats.Estimate, stats.Estimate]:
+    """A product's share of orders that came back, with Wilson's interval, and its ratio to that of all other products."""
+    rows = finished.dropna(subset=["refund_orders", "orders"])
+    rows = rows[rows["refund_orders"] <= rows["orders"]]
+    sums = rows.groupby(rows["product_id"] == product)[["refund_orders", "orders"]].sum().reindex([True, False], fill_value=0.0)
+    (x, n), (other_x, other_n) = sums.to_numpy(float)
+    lower, upper = stats.wilson(x, n, confidence=confidence)
+    rate = stats.Estimate(x / n if n else np.nan, float(lower), float(upper))
+    return rate, stats.ratio(x, n, other_x, other_n, confidence=confidence)
+
+
+def _margins(now: pd.DataFrame, costs: pd.DataFrame, commission: float) -> pd.Series:
+    """Share of what buyers pay that is left after the goods and the commission, by product_id; `nan` without a unit cost."""
+    each = costs[(costs["item"] == "unit_cost") & costs["product_id"].notna()].drop_duplicates("product_id", keep="last").set_index("product_id")["amount"]
+    goods = now["product_id"].map(each) * now["units"] / now["paid_amount"].where(now["paid_amount"] > 0)
+    return pd.Series((1 - goods - commission).to_numpy(float), index=now["product_id"])
+
+
+def evidence(
+    products: pd.DataFrame, session_id: str, *, recent: Iterable[str], finished: Iterable[str], costs: pd.DataFrame, commission: float,
+    sold_out: pd.DataFrame | None, rules: Assortment, confidence: float = 0.95,
+) -> pd.DataFrame:
+    """What speaks for and against each product of the session: one row per product, those that sold most first.
+
+    `products` are this and earlier sessions' rows, `recent` the sessions over which click and conversion are taken,
+    `finished` those whose returns are all in, `sold_out` as `opportunity.sold_out` gives it (None: nothing was logged),
+    `commission` as a fraction. Columns: product_id, name, tier, orders, paid_amount (this session), sessions (recent ones it
+    was in), click and conversion (÷ those of its like) with _lower and _upper, returns (rate) with bounds, margin (fraction),
+    minutes (sold out), and a state of each in <name>_state.
+    """
+    rows = products[products["sku_id"].isna()]
+    now = rows[rows["session_id"] == session_id].sort_values("paid_amount", ascending=False, kind="stable")
+    if now.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    near = rows[rows["session_id"].isin({*recent, session_id})]
+    near = near.assign(band=near["product_id"].map(metrics.price_bands(near)))
+    done = rows[rows["session_id"].isin(set(finished))]
+    margins, options = _margins(now, costs, commission), {"band": rules.limits.usual_band, "least": rules.limits.apart}
+    gone = sold_out.set_index("product_id") if sold_out is not None else None
+    made = []
+    for row in now.itertuples():
+        found = {name: against_like(near, row.product_id, above, below, confidence=confidence) for name, (above, below, _) in STEPS.items()}
+        returned, relative = _returned(done, row.product_id, confidence)
+        lost = gone.loc[row.product_id] if gone is not None and row.product_id in gone.index else None
+        made.append({
+            "product_id": row.product_id, "name": row.name, "tier": row.tier, "orders": row.orders, "paid_amount": row.paid_amount,
+            "sessions": near.loc[near["product_id"] == row.product_id, "session_id"].nunique(),
+            **{f"{name}{end}": value for name, ratio in (found | {"returns": returned}).items() for end, value in zip(("", "_lower", "_upper"), ratio, strict=True)},
+            "margin": margins[row.product_id], "minutes": 0.0 if lost is None and gone is not None else np.nan if lost is None else lost["minutes"],
+            **{f"{name}_state": standing(ratio, **options) for name, ratio in (found | {"returns": relative}).items()},
+            "margin_state": _margin_state(margins[row.product_id], rules.limits.thin_margin),
+            "sold_out_state": "unknown" if gone is None else "some" if lost is not None and lost["share"] >= rules.limits.sold_out_share else "none",
+            "tier_state": row.tier if isinstance(row.tier, str) else "unknown",
+        })
+    return pd.DataFrame(made, columns=COLUMNS)
+
+
+COLUMNS = [
+    "product_id", "name", "tier", "orders", "paid_amount", "sessions", *(f"{name}{end}" for name in ("click", "conversion", "returns") for end in ("", "_lower", "_upper")),
+    "margin", "minutes", *(f"{name}_state" for name in EVIDENCE),
+]
+
+
+def _margin_state(margin: float, thin: float) -> str:
+    return "unknown" if not np.isfinite(margin) else "loss" if margin < 0 else "thin" if margin < thin else "fine"
+
+
+def decide(table: pd.DataFrame, rules: Assortment) -> pd.DataFrame:
+    """The evidence with its verdict: decision, decision_zh, decision_en and why_zh, why_en, from the first rule that holds."""
+    found = [_first(row, rules) for row in table.to_dict("records")]
+    labels = [rules.verdicts[rule.verdict if rule else "cannot_tell"] for rule in found]
+    return table.assign(
+        decision=[rule.verdict if rule else "cannot_tell" for rule in found], decision_zh=[label.zh for label in labels],
+        decision_en=[label.en for label in labels], why_zh=[rule.zh if rule else "证据不足或互相矛盾" for rule in found],
+        why_en=[rule.en if rule else "the evidence is thin or contradicts itself" for rule in found],
+    )
+
+
+def _first(row: Mapping[str, object], rules: Assortment) -> reference.AssortmentRule | None:
+    return next((rule for rule in rules.rules if all(row[f"{name}_state"] in states for name, states in rule.when if states)), None)
+
+
+def to_findings(table: pd.DataFrame, *, notebook: str, registry: Mapping[str, Metric], most: int = 6) -> list[dict[str, object]]:
+    """For the selection team: a sentence on each product that is not simply kept, with what speaks for it; at most `most`."""
+    told = table[~table["decision"].isin(["keep", "cannot_tell"])].head(most)
+    return [_finding(row, notebook, registry) for row in told.itertuples()]
+
+
+def _finding(row, notebook: str, registry: Mapping[str, Metric]) -> dict[str, object]:
+    name = text.plain(row.name, 30)
+    metric = registry["item_click_pay_rate"]
+    return findings.make(
+        notebook=notebook, dimension="conversion", metric="item_click_pay_rate", slice=f"{name} ({row.product_id})", value=row.conversion,
+        baseline=1.0, ci_lower=row.conversion_lower, ci_upper=row.conversion_upper, verdict="not_comparable",
+        sentence_zh=f"「{name}」建议{row.decision_zh}：{row.why_zh}（{_said(row, 'zh', metric)}）。",
+        sentence_en=f"“{name}”: {row.decision_en.lower()}; {row.why_en} ({_said(row, 'en', metric)}).",
+    )
+
+
+def _said(row, lang: str, metric: Metric) -> str:
+    """The evidence in words: what is known of conversion, returns, stock and margin."""
+    level = (text.number(row.conversion, "en", 2), text.interval(row.conversion_lower, row.conversion_upper, "ratio", lang))
+    back = (text.percent(row.returns), text.interval(row.returns_lower, row.returns_upper, "percent", lang))
+    parts = [
+        text.choose(lang, f"近 {row.sessions} 场点击-成交率是同价位的 {level[0]} 倍，区间 {level[1]}", f"click-to-pay {level[0]} times that of its price band over {row.sessions} sessions, interval {level[1]}") if np.isfinite(row.conversion) else "",
+        text.choose(lang, f"退货率 {back[0]}，区间 {back[1]}", f"returns {back[0]}, interval {back[1]}") if np.isfinite(row.returns) else "",
+        text.choose(lang, f"售罄 {row.minutes:.0f} 分钟", f"sold out for {row.minutes:.0f} minutes") if row.minutes > 0 else "",
+        text.choose(lang, f"毛利率 {text.percent(row.margin)}", f"margin {text.percent(row.margin)}") if np.isfinite(row.margin) else "",
+    ]
+    return text.choose(lang, "；", "; ").join(filter(None, parts))

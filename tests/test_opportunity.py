@@ -1,0 +1,194 @@
+"""Money at stake of single products and sources: worked out by hand where nothing is random, and against planted leaks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import findings, opportunity, reference, schema
+from tests.benchmarks import opportunity as simulated
+
+REGISTRY, FUNNELS = reference.metrics(), reference.funnels()
+START = pd.Timestamp("2026-11-10 20:00", tz="Asia/Shanghai")
+MANY = 1_000_000.0  # so many people that chance has no say
+
+
+def product(session: str, unit: str, *counts: float, paid: float = 0.0, **others: object) -> dict:
+    names = ("exposure_users", "click_users", "create_users", "pay_users")
+    return {"session_id": session, "product_id": unit, "paid_amount": paid, **dict(zip(names, counts, strict=True)), **others}
+
+
+def account(*, sessions: int = 8, units: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Products that all convert 10 %, 10 % and 80 % at a price of 100; in the session reviewed the first orders half as often."""
+    rows = [product(f"S{s}", f"p{u}", MANY, MANY / 10, MANY / 100, MANY / 125, paid=MANY / 125 * 100) for s in range(sessions) for u in range(units)]
+    now = [product("NOW", f"p{u}", MANY, MANY / 10, MANY / 100, MANY / 125, paid=MANY / 125 * 100) for u in range(1, units)]
+    broken = product("NOW", "p0", MANY, MANY / 10, MANY / 200, MANY / 250, paid=MANY / 250 * 100)
+    return pd.DataFrame([broken, *now]), pd.DataFrame(rows), [f"S{s}" for s in range(sessions)]
+
+
+def size(now: pd.DataFrame, past: pd.DataFrame, chosen: list[str], **options: object) -> pd.DataFrame:
+    return opportunity.lines(now, past, chosen, FUNNELS["product_people"], key="product_id", min_people=30, **options)
+
+
+# ---- what can be worked out by hand
+
+
+def test_with_ample_counts_the_money_is_people_times_gap_times_what_follows():
+    found = size(*account(), returns=0.25)
+    first = found.iloc[0]
+    assert (first["unit"], first["below"], first["above"], first["basis"]) == ("p0", "click_users", "create_users", "own")
+    # 100,000 clicks x (10 % - 5 %) x 80 % paid x 100 each, a quarter comes back; the others' movement (one in eight) is the session's.
+    assert first["money"] == pytest.approx(MANY / 10 * 0.05 * 0.8 * 100 * 0.75, rel=0.12)
+    assert first["lower"] < first["money"] < first["upper"] and first["chance"] > 0.99
+    others = found[(found["unit"] != "p0") | (found["above"] != "create_users")]
+    assert others["money"].max() < 0.4 * first["money"] and found["rank"].tolist() == list(range(1, len(found) + 1))
+
+
+def test_a_gap_is_closed_up_to_what_like_units_reach_else_by_half():
+    rate, target = np.array([0.02, 0.02, 0.05, 0.02]), np.array([0.06, 0.06, 0.04, 0.03])
+    gap = opportunity.closable(rate, target, np.array([0.10, 0.01, 0.10, 0.025]))
+    assert gap == pytest.approx([0.04, 0.02, 0, 0.005])
+
+
+def test_the_quartile_is_that_of_the_group_where_it_is_large_enough():
+    rates = np.arange(1.0, 11.0)
+    groups = np.array([0] * 7 + [1] * 3)
+    found = opportunity.upper_quartile(rates, groups)
+    assert found.tolist() == [np.quantile(rates[:7], 0.75)] * 7 + [np.quantile(rates, 0.75)] * 3
+
+
+def test_what_the_whole_session_lost_is_no_products_money():
+    """All orders halved: the comparison says so, and no single product has a gap beyond it."""
+    now, past, chosen = account()
+    halved = now.assign(create_users=MANY / 200, pay_users=MANY / 250, paid_amount=MANY / 250 * 100)
+    found = size(halved, past, chosen)
+    step = found[found["above"] == "create_users"]
+    assert (step["expected"] / step["baseline"]).to_numpy() == pytest.approx(0.5, rel=0.05)
+    assert step["money"].max() < 0.1 * size(now, past, chosen)["money"].iloc[0]
+
+
+def test_sold_out_minutes_are_taken_off_the_people_who_could_order():
+    now, past, chosen = account()
+    found = size(now, past, chosen, sold_out=pd.Series({"p0": 0.5})).set_index(["unit", "above"])
+    row = found.loc[("p0", "create_users")]
+    assert row["people"] == MANY / 20 and row["raw_rate"] == pytest.approx(0.1) and row["chance"] < 0.7
+    assert found.loc[("p1", "create_users"), "people"] == MANY / 10
+
+
+def test_a_unit_without_a_past_is_held_against_the_mean_of_its_like():
+    now, past, chosen = account()
+    new = now.replace({"product_id": {"p0": "new"}})
+    row = size(new, past, chosen).set_index(["unit", "above"]).loc[("new", "create_users")]
+    assert (row["basis"], row["sessions"]) == ("alike", 0) and row["baseline"] == pytest.approx(0.1, rel=0.02)
+    assert size(new.head(3), past.iloc[:0], []).empty  # three products, no history: nothing to hold them against
+
+
+def test_sessions_that_are_not_comparable_serve_a_rare_product_at_the_level_of_those_that_are():
+    """p0 was only in festival sessions, in which everything ordered twice as often: its own rate is half of what it showed there."""
+    now, past, chosen = account()
+    festival = past.assign(session_id="F" + past["session_id"], create_users=MANY / 50, pay_users=MANY / 62.5)
+    every = pd.concat([past[past["product_id"] != "p0"], festival], ignore_index=True)
+    row = size(now, every, chosen).set_index(["unit", "above"]).loc[("p0", "create_users")]
+    assert row["basis"] == "own" and row["baseline"] == pytest.approx(0.1, rel=0.05) and row["sessions"] == 8
+
+
+@pytest.mark.parametrize("change", [{"pay_users": np.nan}, {"click_users": 2 * MANY}, {"exposure_users": 0.0}])
+def test_units_with_a_missing_or_growing_step_have_no_line(change):
+    now, past, chosen = account()
+    now = now.assign(**{name: now[name].mask(now["product_id"] == "p0", value) for name, value in change.items()})
+    found = size(now, past, chosen)
+    assert "p0" not in set(found["unit"]) and set(found["unit"]) == {f"p{u}" for u in range(1, 8)}
+
+
+def test_few_people_and_missing_tables_give_no_line_and_no_error():
+    now, past, chosen = account()
+    assert opportunity.lines(now, past, chosen, FUNNELS["product_people"], key="product_id", min_people=2 * MANY).empty
+    assert list(size(now.iloc[:0], past, chosen).columns) == opportunity.COLUMNS
+    assert size(now.drop(columns="paid_amount"), past, chosen).empty
+
+
+def test_the_same_data_give_the_same_lines():
+    pd.testing.assert_frame_equal(size(*account()), size(*account()))
+
+
+@pytest.mark.parametrize("rate", [0.01, 2275.0])
+def test_another_currency_scales_every_amount(rate):
+    now, past, chosen = account(sessions=5, units=6)
+    one = size(now, past, chosen)
+    other = size(*(frame.assign(paid_amount=frame["paid_amount"] * rate) for frame in (now, past)), chosen)
+    for name in ("money", "lower", "upper", "raw_money"):
+        np.testing.assert_allclose(other[name], one[name] * rate, rtol=1e-6, atol=1e-9)
+
+
+# ---- planted leaks
+
+
+def test_planted_leaks_are_first_and_the_claim_is_the_truth():
+    """Few tables with honest bounds; `bench_opportunity` scores 200 of each kind. The bare rates promise more than there is."""
+    found = pd.DataFrame({kind: simulated.score(range(16), kind, 24_000) for kind in ("product", "source")})
+    assert (found.loc["first"] >= 0.80).all()
+    assert found.loc["covered"].between(0.68, 0.92).all()
+    assert found.loc["claimed"].between(0.80, 1.20).all()
+    assert found.loc["bare", "product"] > found.loc["claimed", "product"] + 0.15
+
+
+# ---- what the lines rest on
+
+
+def test_return_rates_are_drawn_to_the_mean_and_come_from_finished_sessions_only():
+    rows = pd.DataFrame({
+        "session_id": ["old"] * 8 + ["young"], "product_id": [*"abcdefgh", "a"], "sku_id": None,
+        "orders": [1000.0] * 7 + [4, 1000], "refund_orders": [100.0, 150, 200, 250, 300, 350, 400, 4, 900],
+    })
+    found = opportunity.return_rates(rows, ["old"])
+    assert found["a"] == pytest.approx(0.1, abs=0.02) and found["g"] == pytest.approx(0.4, abs=0.02)
+    assert 0.25 < found["h"] < 0.7 and found[""] == pytest.approx(1754 / 7004)
+    assert opportunity.return_rates(rows, []).empty
+
+
+def cues(*rows: tuple[int, str, float]) -> pd.DataFrame:
+    made = [{"kind": "stock_change", "product_id": which, "stock_after": left, "at": START + pd.Timedelta(minutes=at)} for at, which, left in rows]
+    return schema.conform(pd.DataFrame(made, columns=["kind", "product_id", "stock_after", "at"]), "cues", "Asia/Shanghai")
+
+
+def test_sold_out_minutes_weigh_more_inside_the_explanation():
+    end = START + pd.Timedelta(minutes=100)
+    spans = pd.DataFrame({"product_id": ["a", "b"], "start_minute": [10.0, 50], "end_minute": [20.0, 60]})
+    # Of ten lines of b, eight were made while b was explained.
+    at = [START + pd.Timedelta(minutes=m) for m in (50, 51, 52, 53, 54, 55, 56, 57, 5, 90)]
+    sales = pd.DataFrame({"product_id": ["b"] * 10, "created_at": at})
+    found = opportunity.sold_out(cues((15, "a", 0), (25, "a", 50), (30, "b", 5)), spans, sales, started_at=START, ended_at=end)
+    assert found["product_id"].tolist() == ["a"] and found["minutes"].tolist() == [10.0]
+    assert found["share"].item() == pytest.approx(0.8 * 5 / 10 + 0.2 * 5 / 90)
+    until_the_end = opportunity.sold_out(cues((90, "a", 0)), spans.iloc[:0], sales.iloc[:0], started_at=START, ended_at=end)
+    assert until_the_end[["minutes", "share"]].iloc[0].tolist() == [10.0, 0.1]
+    assert opportunity.sold_out(cues(), spans, sales, started_at=START, ended_at=end).empty
+
+
+# ---- what is said
+
+
+def both_kinds() -> pd.DataFrame:
+    now, past, chosen = account()
+    now, past = (frame.assign(sku_id=None, name="面膜 <b>" + frame["product_id"], price=100.0) for frame in (now, past))
+    empty = schema.empty("traffic", "Asia/Shanghai")
+    return opportunity.by_kind(
+        {"products": (now, past), "traffic": (empty, empty)}, chosen, funnels=FUNNELS, registry=REGISTRY, min_people=30,
+        returns=pd.Series({"": 0.2}), sold_out=pd.DataFrame({"product_id": [], "share": []}),
+    )
+
+
+def test_lines_carry_the_names_of_products_and_steps():
+    table = both_kinds()
+    first = table.iloc[0]
+    assert (first["kind"], first["name"], first["metric"]) == ("product", "面膜 <b>p0", "item_click_create_rate")
+    assert (first["label_zh"], first["label_en"]) == (REGISTRY["item_click_create_rate"].zh, REGISTRY["item_click_create_rate"].en)
+    assert not opportunity.leading(table).duplicated(["kind", "unit"]).any()
+
+
+def test_a_finding_sizes_and_does_not_judge():
+    rows = opportunity.to_findings(both_kinds(), registry=REGISTRY, currency="CNY", net=True)
+    first = rows.iloc[0]
+    assert list(rows.columns) == list(findings.COLUMNS) and set(rows["verdict"]) == {"not_comparable"}
+    assert first["money_at_stake"] > first["ci_lower"] > 0
+    assert "80%" in first["sentence_zh"] and "已扣预计退货" in first["sentence_zh"] and "returns taken off" in first["sentence_en"]
+    assert "8 场可比场次" in first["sentence_zh"] and "8 comparable sessions" in first["sentence_en"]
