@@ -146,7 +146,8 @@ def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str, *, fewest: int
     grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
     parts = [steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows)) for name, rows in grouped if len(rows) >= fewest]
     columns = [by, "sessions", "step", "column", "label_zh", "label_en", "rate_of_previous", "rate_of_first"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    made = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return made.astype({"rate_of_previous": float, "rate_of_first": float})
 
 
 def time_slot(started_at: pd.Series) -> pd.Series:

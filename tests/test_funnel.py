@@ -140,7 +140,8 @@ def test_over_sessions_a_funnel_is_a_ratio_of_sums_without_counts_or_intervals()
     assert set(table["host"]) == {"a"} and set(table["sessions"]) == {3} and "users" not in table
     assert table.loc["pay_users", "rate_of_previous"] == pytest.approx((100 + 60 + 200) / (120 * 6))
     assert table.loc["viewers", "rate_of_first"] == pytest.approx(0.2)
-    assert funnel.over_sessions(frame.iloc[:0], ROOM, "host").empty
+    none = funnel.over_sessions(frame.iloc[:0], ROOM, "host")
+    assert none.empty and none["rate_of_previous"].dtype == float
 
 
 def test_time_slots_are_three_hours():
