@@ -107,7 +107,7 @@ def _by_time(frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, e
     for key, places in groups:
         of = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
         mine = windows
-        if "platform" in of:
+        if isinstance(of.get("platform"), str):
             mine = mine[mine["platform"] == of["platform"]]
         if of.get("room_name") in known_rooms:
             mine = mine[(mine["room_name"] == of["room_name"]) | mine["room_name"].isna()]

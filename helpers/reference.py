@@ -65,7 +65,8 @@ class Column(_Entry):
 class Table(_Entry):
     """One canonical table: grain, key, how a row finds its session, columns.
 
-    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch).
+    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch);
+    with `repeats` equal rows of one file are all rows.
     """
 
     zh: str
@@ -75,6 +76,7 @@ class Table(_Entry):
     attribute: str
     columns: dict[str, Column]
     never_above: dict[str, Many] = {}
+    repeats: bool = False
 
 
 class Metric(_Entry):
@@ -199,17 +201,32 @@ class FunnelStep(_Entry):
     of: str | None = None
     zh: str
     en: str
+    within_minutes: float | None = Field(None, gt=0)
 
 
 class Funnel(_Entry):
-    """One funnel: an ordered list of columns of one table, all of one unit unless `mixed_units` says why not."""
+    """One funnel: an ordered list of columns of one table, all of one unit unless `mixed_units` says why not.
+
+    A funnel of `actions` has viewer events instead of columns; a step counts within so many minutes of the one before, and
+    with `ordered: false` in any order.
+    """
 
     zh: str
     en: str
     table: str
     unit: Literal["users", "times"]
     mixed_units: Label | None = None
-    steps: list[FunnelStep]
+    ordered: bool = True
+    steps: list[FunnelStep] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _of_events(self) -> Funnel:
+        windows = [step.within_minutes for step in self.steps]
+        if any(windows) and (self.table != "actions" or not self.ordered or windows[0]):
+            raise ValueError("within_minutes: only a later step of an ordered funnel of actions follows another one in time")
+        if self.table == "actions" and (self.unit != "users" or len({step.column for step in self.steps}) < len(self.steps)):
+            raise ValueError("a funnel of actions counts users, and each event is one step")
+        return self
 
 
 class Evidence(_Entry):
@@ -470,10 +487,14 @@ def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
 @functools.cache
 def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
-    """Funnels by id (`funnels.yml`); every step is a column of the funnel's table and, unless said, of its unit."""
+    """Funnels by id (`funnels.yml`); every step is a viewer event, else a column of the funnel's table and, unless said, of its unit."""
     found = _entries("funnels.yml", Funnel, workspace_reference)
     for name, funnel in found.items():
         for step in funnel.steps:
+            if funnel.table == "actions":
+                if step.column not in terms()["viewer_event"]:
+                    raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no viewer event of terms.yml")
+                continue
             table = step.of or funnel.table
             column = tables()[table].columns.get(step.column) if table in tables() else None
             if column is None:

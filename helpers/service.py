@@ -56,19 +56,12 @@ def first_response(cases: pd.DataFrame, *, as_of: pd.Timestamp, opened: str = "o
 def answered_within(
     cases: pd.DataFrame, *, as_of: pd.Timestamp, opened: str = "opened_at", marks: tuple[float, ...] = (30, 180, 600, 3600), step: str = "first_reply",
 ) -> pd.DataFrame:
-    """Share that took the step within each mark: one row per mark, columns seconds, rate, ci_lower, ci_upper (1 - Kaplan-Meier), n."""
+    """Share that took the step within each mark: one row per mark, columns seconds, rate, ci_lower, ci_upper (1 - Kaplan-Meier; nan where nobody was waited for so long), n."""
     data = _waits(cases, opened, as_of, step)
     if data.empty:
         return pd.DataFrame(columns=["seconds", "rate", "ci_lower", "ci_upper", "n"])
-    fitted = stats.survival(data["seconds"], data["answered"])
-    bounds = fitted.confidence_interval_survival_function_
-    steps = bounds.index.to_numpy()
-    place = np.searchsorted(steps, marks, side="right") - 1
-    lower, upper = 1 - bounds.iloc[place, 1].to_numpy(), 1 - bounds.iloc[place, 0].to_numpy()
-    return pd.DataFrame({
-        "seconds": marks, "rate": 1 - fitted.survival_function_at_times(list(marks)).to_numpy(),
-        "ci_lower": lower, "ci_upper": upper, "n": len(data),
-    })
+    rate, lower, upper = stats.happened_within(data["seconds"], data["answered"], marks)
+    return pd.DataFrame({"seconds": marks, "rate": rate, "ci_lower": lower, "ci_upper": upper, "n": len(data)})
 
 
 def responses(queues: Mapping[str, tuple[pd.DataFrame, str]], *, as_of: pd.Timestamp, marks: Mapping[str, reference.Marks]) -> pd.DataFrame:

@@ -426,15 +426,38 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
 # ------------------------------------------------------------------------------------------------ times until something
 
 
-def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.ArrayLike | None = None):
+def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.ArrayLike | None = None, *, confidence: float = 0.95):
     """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at.
 
     `counts` says how many cases each row stands for (one, where it is not given).
     """
-    # lifelines takes a second to import and is needed by one notebook only.
+    # lifelines takes a second to import and is needed by few notebooks only.
     from lifelines import KaplanMeierFitter
 
-    return KaplanMeierFitter().fit(durations, happened, weights=counts)
+    return KaplanMeierFitter(alpha=1 - confidence).fit(durations, happened, weights=counts)
+
+
+def happened_within(
+    durations: npt.ArrayLike, happened: npt.ArrayLike, marks: npt.ArrayLike, *, weights: npt.ArrayLike | None = None, confidence: float = 0.95,
+) -> tuple[Floats, Floats, Floats]:
+    """The share that happens within each mark, 1 - Kaplan-Meier, with its log-log interval: value, lower, upper.
+
+    What has not happened and is younger than a mark counts as unknown from its age on. A share of exactly 0 or 1 has the
+    Wilson interval of those of whom it is known. `nan` where nothing was looked at until the mark, unless the last one
+    looked at had happened.
+    """
+    durations, happened, marks = _floats(durations), np.asarray(happened, dtype=bool), _floats(marks)
+    weights = np.ones_like(durations) if weights is None else _floats(weights)
+    fitted = survival(durations, happened, weights, confidence=confidence)
+    bounds = fitted.confidence_interval_survival_function_
+    place = np.searchsorted(bounds.index.to_numpy(), marks, side="right") - 1
+    value = 1 - fitted.survival_function_at_times(marks).to_numpy()
+    known = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
+    sure = np.isin(value, (0, 1))
+    exact = wilson(value * known, known, confidence=confidence)
+    lower, upper = (np.where(sure, edge, 1 - bounds.iloc[place, side].to_numpy()) for edge, side in zip(exact, (1, 0), strict=True))
+    seen = (marks <= durations.max()) | (value == 1)
+    return tuple(np.where(seen, each, np.nan) for each in (value, lower, upper))
 
 
 def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:

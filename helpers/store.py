@@ -23,7 +23,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import filelock
 import pandas as pd
@@ -32,6 +32,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from helpers import attribution, demo, findings, history, privacy, reference, schema, sources, text
+
+if TYPE_CHECKING:
+    import ibis
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
@@ -570,6 +573,19 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
     return frame
 
 
+def lazy(workspace: Workspace, table: str, session_id: str | None = None) -> ibis.Table:
+    """A canonical table of the workspace, of one session where it is named, as a table of the engine: nothing is loaded yet.
+
+    For tables that can outgrow memory. Times come in UTC. A table that is not there has its columns and no row.
+    """
+    from helpers import engine  # takes a second to import and is needed for few tables only
+
+    month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
+    paths = sorted((workspace.clean / table).glob(f"{month}.parquet"))
+    made = engine.table(paths or schema.empty(table, workspace.settings.timezone))
+    return made if session_id is None else made.filter(made["session_id"] == session_id)
+
+
 def sessions(workspace: Workspace) -> pd.DataFrame:
     """The account's sessions, oldest first, with `ad_cost` taken from the ads export where the session has none itself."""
     frame = read(workspace, "sessions").sort_values(["started_at", "session_id"], ignore_index=True)
@@ -655,6 +671,10 @@ class Review:
             return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
         return read(self.workspace, name, self.session_id)
 
+    def lazy(self, name: str) -> ibis.Table:
+        """This session's rows of a canonical table that can outgrow memory, as a table of the engine."""
+        return lazy(self.workspace, name, self.session_id)
+
     def exports(self) -> pd.DataFrame:
         """This session as each raw file gives it: one row per file, oldest export first."""
         merged = (self.workspace.clean / "readings" / name / "sessions.parquet" for name in _state(self.workspace).get("content", []))
@@ -675,8 +695,11 @@ class Review:
         return self.sessions if name == "sessions" else read(self.workspace, name)
 
     def has(self, name: str) -> bool:
-        """Whether this session has rows of a table."""
-        return len(self.table(name)) > 0
+        """Whether this session has rows of a table; only their session is read."""
+        if name == "sessions":
+            return True
+        paths = (self.workspace.clean / name).glob(f"{self.session_id[:4]}-{self.session_id[4:6]}.parquet")
+        return any(len(pd.read_parquet(path, columns=["session_id"], filters=[("session_id", "==", self.session_id)])) for path in paths)
 
     def missing(self, name: str, column: str = "") -> Missing:
         """Which table (or column of it) is missing and which export of which system would fill it."""

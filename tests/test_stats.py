@@ -276,3 +276,17 @@ def test_few_trials_leave_the_prior_its_spread():
     cv = np.sqrt((1 - 0.05) / 0.05 / (found.weight + 1))
     assert cv == pytest.approx(stats.PRIOR_CV, rel=0.25) and (found.wide < found.weight).all()
     assert (found.odd < 0.25).all()
+
+
+def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
+    waits, happened = [30, 1800, 1800, 1800, 5, 10], [False, False, False, False, True, True]
+    value, lower, upper = stats.happened_within(waits, happened, [4, 1800])
+    assert value[0] == 0 and (lower[0], upper[0]) == pytest.approx(np.ravel(stats.wilson(0, 6)))
+    assert lower[1] < value[1] < upper[1]
+    value, lower, upper = stats.happened_within([5, 10], [True, True], [60], weights=[3, 4])
+    assert value[0] == 1 and (lower[0], upper[0]) == pytest.approx(np.ravel(stats.wilson(7, 7)))
+
+
+def test_what_nobody_was_watched_for_is_unknown():
+    assert np.isnan(stats.happened_within([10, 20], [True, False], [30])).all()
+    assert not np.isnan(stats.happened_within([10, 20], [True, False], [20])).any()

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.demo import orders
+from helpers.demo import orders, viewers
 from helpers.demo.schedule import shop
 
 if TYPE_CHECKING:
     from helpers.demo.simulate import World
 
 # How many of the last sessions have each table: a team keeps the fine records only for a while.
-RECENT = {"minutes": 36, "rundown": 36, "cues": 36, "audience": 36, "comments": 5, "service": 5, "videos": 36, "goals": 36}
+RECENT = {"minutes": 36, "rundown": 36, "cues": 36, "audience": 36, "comments": 5, "service": 5, "videos": 36, "goals": 36, "actions": 2}
 FOLLOW_PROMPT_MINUTES = (30, 12)    # between prompts, before and since the action that worked
 ACTIVITY_MINUTES = (45, 25)         # between activities, before and since the action that did not
 
 
 class Part(NamedTuple):
-    """What the makers of the tables below share: the world, the sessions and products made, the order lines."""
+    """What the makers of the tables below share: the world, the tables and counts already made, the order lines."""
 
     world: World
     sessions: pd.DataFrame
     products: pd.DataFrame
+    traffic: pd.DataFrame
+    counts: dict[str, np.ndarray]
     lines: orders.Lines
     truth: dict[str, Any]
     rng: np.random.Generator
@@ -40,21 +42,21 @@ class Part(NamedTuple):
 
 
 def tables(
-    world: World, made: dict[str, pd.DataFrame], lines: orders.Lines, truth: dict[str, Any], *,
+    world: World, made: dict[str, pd.DataFrame], counts: dict[str, np.ndarray], lines: orders.Lines, truth: dict[str, Any], *,
     wanted: tuple[str, ...] | None, generator: Callable[[int], np.random.Generator],
 ) -> dict[str, pd.DataFrame]:
     """The tables beside sessions, traffic and products that are wanted (None: all), before they are conformed."""
     makers = {
         "minutes": _minutes, "rundown": _rundown, "cues": _cues, "comments": _comments, "audience": _audience, "service": _service,
         "videos": _videos, "ads": _ads, "goals": _goals, "costs": _costs, "notes": _notes, "events": _events,
-        "reviews": _reviews, "incidents": _incidents,
+        "reviews": _reviews, "incidents": _incidents, "actions": viewers.actions,
     }
     found: dict[str, pd.DataFrame] = {}
     if wanted is None or {"orders", "aftersales"} & set(wanted):
         found |= orders.frames(world, lines, generator(10))
     for number, (name, make) in enumerate(makers.items(), start=20):
         if wanted is None or name in wanted:
-            found[name] = make(Part(world, made["sessions"], made["products"], lines, truth, generator(number)))
+            found[name] = make(Part(world, made["sessions"], made["products"], made["traffic"], counts, lines, truth, generator(number)))
     return found
 
 

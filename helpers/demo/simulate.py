@@ -84,7 +84,7 @@ def simulate(
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts, lines)
-    made |= details.tables(world, made, lines, truth, wanted=tables, generator=lambda part: generator(seed, part))
+    made |= details.tables(world, made, counts, lines, truth, wanted=tables, generator=lambda part: generator(seed, part))
     wanted = made if tables is None else {name: made[name] for name in made if name in {*tables, "sessions", "traffic", "products"}}
     timezone = shop()["timezone"]
     return Simulation({name: schema.conform(frame, name, timezone) for name, frame in wanted.items()}, _cell_frame(world, counts), truth)

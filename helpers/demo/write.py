@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from helpers import reference
-from helpers.demo import douyin, hand
+from helpers.demo import douyin, hand, viewers
 from helpers.demo.schedule import shop
 from helpers.demo.simulate import Simulation
 
@@ -31,7 +31,7 @@ def write(simulation: Simulation, folder: str | Path) -> Path:
     the folder holds something else and `ValueError` where the simulation lacks tables.
     """
     folder = Path(folder)
-    lacking = sorted({"orders", "aftersales", "minutes", "events"} - set(simulation.tables))
+    lacking = sorted({"orders", "aftersales", "minutes", "events", "actions"} - set(simulation.tables))
     if lacking:
         raise ValueError(f"a workspace is written from all tables; the simulation lacks {', '.join(lacking)}")
     _clear(folder)
@@ -39,6 +39,7 @@ def write(simulation: Simulation, folder: str | Path) -> Path:
     raw = folder / "raw"
     raw.mkdir()
     dirty = [*douyin.write(simulation, raw), *hand.write(simulation.tables, raw)]
+    viewers.write(simulation.tables, raw)
     write_plan(simulation, folder / "plans")
     truth = {**simulation.truth, "dirty_rows": dirty}
     (folder / "truth.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -226,7 +226,7 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     same = pd.Series(False, index=frame.index)
     if key:
         same = frame.duplicated(key, keep="last")
-    elif ids:
+    elif ids and not reference.tables()[part.export.table].repeats:
         same = frame.drop(columns="source_row").duplicated(keep="last")
     shown = frame.loc[same, key].astype("str").fillna("").agg(" · ".join, axis=1) if key and same.any() else ""
     return pd.DataFrame({"column": "+".join(key), "value": shown, "reason": "duplicate"}, index=frame.index[same])

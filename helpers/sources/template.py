@@ -12,7 +12,7 @@ from helpers.reference import Column, Export, Label, SourceColumn, System, Table
 
 SHEETS = (
     "sessions", "minutes", "rundown", "cues", "events", "notes", "goals", "costs", "audience", "service", "comments", "incidents",
-    "reviews", "products", "traffic", "orders",
+    "reviews", "products", "traffic", "orders", "actions",
 )
 EXPLANATION = {"zh": "填写说明", "en": "How to fill in"}
 _NOT_ASKED = {"session_id", "as_of"}
@@ -120,6 +120,7 @@ def _explanation(book: xlsxwriter.Workbook, lang: str) -> None:
         ("只填您有的工作表，其余留空；表头加粗的列必填。", "Fill in the sheets that you have and leave the others empty; columns with bold headers are required."),
         ("填好后放进 raw/ 文件夹，可以保留多份；不要改动表头。", "Put the file into the raw/ folder; several files are fine. Leave the headers as they are."),
         ("流量来源只填最末级渠道，不填合计；开播时间用来找到所属场次。", "Traffic: leaf sources only, no totals. The session's start says which session a row belongs to."),
+        ("观众行为通常很多行，可直接用 CSV：首行为同样的表头，文件任意命名，放进 raw/。", "Viewer events are many: a CSV with the same headers in its first row does as well, under any name, in raw/."),
         ("不要填写买家姓名、电话和地址；买家与观众的标识读入时即加密。", "No buyers' names, phones or addresses; buyers' and viewers' ids are hashed when read."),
     )
     row = 0

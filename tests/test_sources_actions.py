@@ -1,0 +1,123 @@
+"""How viewer events come in: our own layout as CSV or sheet, and a clickstream with known incidents."""
+
+import gzip
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import actions, engine, reference, store
+from helpers.reference import Funnel
+from tests.conftest import REAL
+
+COLUMNS = ["时间", "观众标识（加密）", "行为", "商品ID", "流量来源", "观众类型"]
+ROWS = [
+    ("2026-11-10 20:00:05", "u-1001", "进入", "", "推荐feed", "新观众"), ("2026-11-10 20:01:00", "u-1001", "商品点击", "3601", "推荐feed", "新观众"),
+    ("2026-11-10 20:01:00", "u-1002", "加购", "3601", "关注", "粉丝"), ("2026-11-10 20:09:00", "u-1002", "支付", "3601", "关注", "粉丝"),
+]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    (tmp_path / "shop" / "raw").mkdir(parents=True)
+    return tmp_path / "shop"
+
+
+def written(shop, name, frame) -> store.Workspace:
+    frame.to_csv(shop / "raw" / name, index=False)
+    workspace = store.Workspace.open(shop)
+    store.ingest(workspace)
+    return workspace
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, ["at", "user_key", "event", "product_id", "source", "viewer_kind"]])
+def test_an_event_log_under_any_name_is_read_and_people_are_hashed(shop, columns):
+    workspace = written(shop, "export (3).csv", pd.DataFrame(ROWS, columns=columns))
+    made = store.read(workspace, "actions")
+    assert made["event"].tolist() == ["enter", "click", "cart", "pay"]
+    assert made["user_key"].nunique() == 2 and not made["user_key"].str.contains("u-").any()
+    assert made["viewer_kind"].tolist() == ["新观众", "新观众", "粉丝", "粉丝"]
+    assert made["at"].iloc[0] == pd.Timestamp("2026-11-10 20:00:05", tz="Asia/Shanghai")
+
+
+def test_the_engine_reads_what_the_store_keeps_session_by_session(shop):
+    table = pd.DataFrame({"平台": ["抖音"], "开播时间": ["2026-11-10 19:55"], "下播时间": ["2026-11-10 23:00"]})
+    table.to_csv(shop / "raw" / "直播场次.csv", index=False)
+    workspace = written(shop, "行为.csv", pd.DataFrame(ROWS, columns=COLUMNS))
+    session = store.sessions(workspace)["session_id"].item()
+    assert store.lazy(workspace, "actions", session).count().execute() == 4
+    assert store.lazy(workspace, "actions", "20261110-2000-other-0000").count().execute() == 0
+    assert store.lazy(workspace, "comments").count().execute() == 0, "a table that is not there has no row"
+    plain = store.read(workspace, "actions", session)
+    lazy = engine.frame(store.lazy(workspace, "actions", session).select("at", "user_key", "event"))
+    assert set(zip(lazy["at"], lazy["user_key"], lazy["event"], strict=True)) == set(zip(plain["at"], plain["user_key"], plain["event"], strict=True))
+
+
+# ---- the clickstream with planted incidents ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clickstream(tmp_path_factory) -> store.Workspace:
+    source = REAL / "retent-ecom" / "ecom.csv.gz"
+    if not source.exists():
+        pytest.skip("the clickstream (../shared/data/retent-ecom) is not on this machine")
+    folder = tmp_path_factory.mktemp("clicks") / "shop"
+    (folder / "raw").mkdir(parents=True)
+    with gzip.open(source) as packed, (folder / "raw" / "ecom.csv").open("wb") as plain:
+        shutil.copyfileobj(packed, plain)
+    workspace = store.Workspace.open(folder)
+    store.ingest(workspace)
+    return workspace
+
+
+def checkout(*steps: str, ordered: bool = False) -> Funnel:
+    shipped = reference.funnels()["viewer_checkout"]
+    return shipped.model_copy(update={"steps": [step for step in shipped.steps if step.column in steps], "ordered": ordered})
+
+
+def rates(workspace: store.Workspace, funnel: Funnel, first: str, last: str, *by: str) -> pd.DataFrame:
+    """People of the last step among those of the first, in visits between two days (both inside)."""
+    events = store.lazy(workspace, "actions")
+    day = events["at"].cast("timestamp('Asia/Shanghai')")
+    begin, end = (pd.Timestamp(moment, tz="Asia/Shanghai") for moment in (first, pd.Timestamp(last) + pd.Timedelta(days=1)))
+    counts = actions.people(events.filter(day >= begin, day < end), funnel, by=by, who="visit_id")
+    return actions.steps(counts, funnel).groupby([*by, "step"] if by else "step").last()
+
+
+@pytest.mark.real
+def test_the_log_is_read_whole_its_exact_duplicates_too(clickstream):
+    ledger = store.read(clickstream, "files").iloc[0]
+    assert (ledger["system"], ledger["grade"], ledger["rows_in"], ledger["rows_aside"]) == ("retentioneering", "F", 31_106, 0)
+    made = store.read(clickstream, "actions")
+    assert len(made) == 31_106 and made["user_key"].nunique() == 600 and made["visit_id"].nunique() == 3_605
+    assert made["event"].value_counts().reindex(["checkout", "cashier", "pay"]).between(400, 1_000).all()
+
+
+@pytest.mark.real
+def test_the_planted_checkout_bug_shows_on_mobile_in_its_window(clickstream):
+    made = rates(clickstream, checkout("checkout", "cashier"), "2024-04-09", "2024-05-09", "device")
+    assert made.loc[("mobile", 2), "rate_of_previous"] == pytest.approx(0.367, abs=0.0005)
+    assert made.loc[("desktop", 2), "rate_of_previous"] == pytest.approx(0.814, abs=0.0005)
+    assert made.loc[("mobile", 2), "ci_upper"] < made.loc[("desktop", 2), "ci_lower"]
+    before = rates(clickstream, checkout("checkout", "cashier"), "2024-01-01", "2024-04-08")
+    assert before.loc[2, "rate_of_previous"] == pytest.approx(0.844, abs=0.0005)
+
+
+@pytest.mark.real
+def test_the_planted_payment_failure_shows_in_its_window(clickstream):
+    made = rates(clickstream, checkout("cashier", "pay"), "2024-05-19", "2024-06-07")
+    assert made.loc[2, "rate_of_previous"] == pytest.approx(0.354, abs=0.0005)
+    after = rates(clickstream, checkout("cashier", "pay"), "2024-06-08", "2024-06-30")
+    assert after.loc[2, "rate_of_previous"] == pytest.approx(0.855, abs=0.0005)
+
+
+@pytest.mark.real
+def test_in_order_the_same_visits_convert_less_as_the_log_is_not_in_order(clickstream):
+    """Half of its payments stand before the delivery details: the planted figures are those of visits in any order."""
+    made = rates(clickstream, checkout("checkout", "cashier", ordered=True), "2024-04-09", "2024-05-09", "device")
+    rows = store.read(clickstream, "actions")
+    rows = rows[(rows["at"] >= "2024-04-09") & (rows["at"] < "2024-05-10") & (rows["device"] == "mobile")]
+    first = rows[rows["event"] == "checkout"].groupby("visit_id")["at"].min()
+    last = rows[rows["event"] == "cashier"].groupby("visit_id")["at"].max().reindex(first.index)
+    assert made.loc[("mobile", 2), "rate_of_previous"] == pytest.approx(np.mean(last >= first))
