@@ -476,6 +476,15 @@ def test_a_festival_session_is_set_against_the_same_day_of_last_years_festival(f
     assert (aligned["session_id"].tolist() == by_date["session_id"].tolist()) == (festival != "春节")
 
 
+def test_the_day_the_week_and_the_month_before_are_those_of_the_calendar():
+    """2026-09-08 is a Tuesday: the week before it runs from Monday 31 August to Sunday 6 September."""
+    days = ["2026-07-31", "2026-08-01", "2026-08-31", "2026-09-01", "2026-09-06", "2026-09-07", "2026-09-08", "2026-09-09"]
+    sessions = sessions_of(*[{"at": f"{day} 20:00"} for day in days])
+    of = dict(zip(sessions["session_id"], days, strict=True))
+    found = {name: [of[one] for one in ids] for name, ids in compare.by_calendar(sessions, "s6").items()}
+    assert found == {"day": ["2026-09-07"], "week": ["2026-08-31", "2026-09-01", "2026-09-06"], "month": ["2026-08-01", "2026-08-31"]}
+
+
 def test_an_ordinary_session_has_no_date_of_its_own_beside_it():
     sessions = sessions_of({"at": "2025-09-03 20:00"}, {"at": "2026-09-02 20:00"})
     assert compare.same_date_year_ago(sessions, "s1", calendar=CALENDAR).empty

@@ -241,6 +241,20 @@ def same_date_year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Ite
     return same[near].reset_index(drop=True)
 
 
+def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]:
+    """环比 by the calendar: the ids of the room's sessions of the `day`, the `week` (Monday to Sunday) and the `month` before this one's.
+
+    All of them, comparable or not.
+    """
+    own = sessions.set_index("session_id").loc[session_id]
+    same = sessions[_same(sessions["platform"], own["platform"]) & _same(sessions["room"], own["room"])]
+    found = {}
+    for name, unit in (("day", "D"), ("week", "W-SUN"), ("month", "M")):
+        period = same["started_at"].dt.tz_localize(None).dt.to_period(unit)
+        found[name] = same.loc[period == own["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"].tolist()
+    return found
+
+
 def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
 

@@ -13,7 +13,8 @@ from helpers.compare.scale import pooled
 from helpers.compare.verdict import LINEAR
 
 PERIODS = {
-    "previous": ("环比（上一场可比场次）", "previous comparable session"), "year_ago": ("同比（去年同期）", "same period last year"),
+    "previous": ("环比（上一场可比场次）", "previous comparable session"), "day": ("环比（前一天）", "the day before"),
+    "week": ("环比（上一周）", "the week before"), "month": ("环比（上一月）", "the month before"), "year_ago": ("同比（去年同期）", "same period last year"),
     "same_date": ("同比（按公历日期，未对齐大促）", "same date last year, festival not aligned"),
     "fixed": ("定基比（固定场次）", "fixed base"),
 }
