@@ -220,8 +220,8 @@ def content_version(workspace: Workspace) -> str:
     return hashlib.sha256("|".join(_state(workspace).get("content", [])).encode()).hexdigest()[:16]
 
 
-# What keeps changing for weeks after a session, and no step before the after-sales one reads.
-AFTER = ("aftersales", "service", "settlements", "reviews", "incidents")
+# What keeps changing for weeks after a session; funnel and split read none of it.
+AFTER = ("aftersales", "settlements", "reviews", "incidents")
 
 
 def tables_version(workspace: Workspace, *, without: Iterable[str] = ()) -> str:

@@ -406,8 +406,18 @@ TIKTOK = {
     ),
 }
 
+EVENTS = ["user_id", "session_id", "event", "timestamp", "platform", "acquisition_channel", "user_lifecycle", "user_cohort"]
+LOGS = {
+    ("retentioneering", "event_log"): Case(
+        text("clickstream.csv", [EVENTS, ["u7", "v1", "home", "2026-11-10 20:00:05", "mobile", "organic", "new", "c1"],
+                                 ["u7", "v1", "wishlist", "2026-11-10 20:01:00", "mobile", "organic", "new", "c1"]]),
+        "actions", [{"at": at("2026-11-10 20:00:05"), "event": "enter", "visit_id": "v1", "device": "mobile", "source": "organic", "viewer_kind": "new"}, {"event": "other"}],
+        {}, (2, 2, 0, 0), "F",
+    ),
+}
+
 CASES = {
-    **{("compass", name): case for name, case in COMPASS.items()}, **OTHERS, **{("doudian", name): case for name, case in DOUDIAN.items()},
+    **{("compass", name): case for name, case in COMPASS.items()}, **OTHERS, **LOGS, **{("doudian", name): case for name, case in DOUDIAN.items()},
     **{("taobao", name): case for name, case in TAOBAO.items()}, **{("tiktok", name): case for name, case in TIKTOK.items()},
 }
 
