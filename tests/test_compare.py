@@ -361,7 +361,7 @@ def goals_of(*rows: dict) -> pd.DataFrame:
 def test_goals_of_the_session_and_of_the_month():
     sessions = sessions_of(*evenings(3, "2026-09-01"))
     values = metrics.by_session(sessions, ["paid_amount", "viewers", "uv_value"], registry=REGISTRY)
-    month = {"period_from": pd.Timestamp("2026-09-01", tz=ZONE), "period_to": pd.Timestamp("2026-10-01", tz=ZONE)}
+    month = {"period_from": pd.Timestamp("2026-09-01", tz=ZONE), "period_to": pd.Timestamp("2026-09-30", tz=ZONE)}
     goals = goals_of(
         {"session_id": "s2", "metric": "paid_amount", "target": 50_000}, {"session_id": "s1", "metric": "paid_amount", "target": 1},
         {"metric": "paid_amount", "target": 400_000, **month}, {"metric": "viewers", "target": 30_000, **month},
@@ -497,3 +497,14 @@ def test_a_year_that_the_holiday_library_lacks_is_said_in_words():
     assert compare.calendar_notes(pd.Timestamp("2027-03-01 20:00", tz=ZONE), "tiktok") == []
     assert compare.calendar_notes(pd.Timestamp("2026-03-01 20:00", tz=ZONE), "douyin") == []
     assert [words[0][:4] for words in compare.calendar_notes(pd.Timestamp("2028-03-01 20:00", tz=ZONE), "douyin")] == ["2027", "2028"]
+
+
+def test_a_change_that_stays_and_came_after_the_baseline_is_said():
+    zone = "Asia/Shanghai"
+    comparable = pd.DataFrame({"started_at": pd.to_datetime(["2026-09-01", "2026-09-20", "2026-10-05", "2026-10-06"]).tz_localize(zone), "chosen": [True, True, True, False]})
+    events = pd.DataFrame({
+        "kind": ["platform_redesign", "platform_redesign", "outage", "slot_change"], "what": ["改版", "更早的改版", "断流", "以后的"],
+        "starts_at": pd.to_datetime(["2026-10-03", "2026-08-01", "2026-10-04", "2026-12-01"]).tz_localize(zone),
+    })
+    (found,) = compare.since_baseline(events, comparable, pd.Series({"started_at": pd.Timestamp("2026-11-14 20:00", tz=zone)}))
+    assert "3 场基准里有 2 场早于「改版」（2026-10-03）" in found[0] and found[1].startswith("2 of the 3 sessions")

@@ -20,7 +20,7 @@ from helpers.compare.baseline import (
 from helpers.compare.bases import absent_bases, against, periods
 from helpers.compare.course import breaks, course_breaks, course_note
 from helpers.compare.days import calendar_gap, day_class, festival_of
-from helpers.compare.events import coinciding, event_windows
+from helpers.compare.events import coinciding, event_windows, since_baseline
 from helpers.compare.goals import GOAL_PLACE, goal_completion
 from helpers.compare.logged import effect_sentences, effects, in_force
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
@@ -61,6 +61,7 @@ __all__ = [
     "periods",
     "ranges",
     "same_date_year_ago",
+    "since_baseline",
     "spread_pool",
     "summary",
     "to_findings",

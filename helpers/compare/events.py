@@ -31,6 +31,25 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
     return windows[(windows["from"] <= end) & (windows["to"] >= start)]
 
 
+def since_baseline(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> list[tuple[str, str]]:
+    """Sentences (Chinese, English) on logged changes that stay and came after most of the baseline: what they changed is in every difference.
+
+    `comparable` has `started_at` and `chosen`, `session` is the row under review.
+    """
+    lasting = {name for name, kind in reference.event_kinds().items() if kind.stays}
+    chosen = comparable.loc[comparable["chosen"], "started_at"]
+    made = []
+    for event in events[events["kind"].isin(lasting) & (events["starts_at"] < session["started_at"])].sort_values("starts_at").itertuples():
+        before = int((chosen < event.starts_at).sum())
+        if before * 2 > len(chosen):
+            day = f"{event.starts_at:%Y-%m-%d}"
+            made.append((
+                f"{len(chosen)} 场基准里有 {before} 场早于「{event.what}」（{day}）：与基准的差别里含着这次变动，不全是本场的事。",
+                f"{before} of the {len(chosen)} sessions of the baseline lie before “{event.what}” ({day}): what it changed is in every difference from them.",
+            ))
+    return made
+
+
 def coinciding(
     events: pd.DataFrame, calendar: Iterable[reference.Festival], sessions: pd.DataFrame, session_id: str,
     verdicts: pd.DataFrame | None = None,

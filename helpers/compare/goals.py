@@ -33,15 +33,21 @@ def goal_completion(
     row = sessions.set_index("session_id").loc[session_id]
     start, end = row["started_at"], ends(sessions.set_index("session_id")).loc[session_id]
     ours = goals[(goals["session_id"] == session_id) & goals["period_from"].isna()]
-    around = goals[(goals["period_from"] <= start) & (goals["period_to"].isna() | (goals["period_to"] >= start))]
+    goals = goals.assign(period_end=_end_of(goals["period_to"]))
+    around = goals[(goals["period_from"] <= start) & (goals["period_end"].isna() | (goals["period_end"] > start))]
     rows = [_goal(goal, values[values["session_id"] == session_id], registry, "session", np.nan) for goal in ours.itertuples()]
     for goal in around.itertuples():
         inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
-        elapsed = (end - goal.period_from) / (goal.period_to - goal.period_from) if pd.notna(goal.period_to) else np.nan
+        elapsed = (end - goal.period_from) / (goal.period_end - goal.period_from) if pd.notna(goal.period_end) else np.nan
         rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
     columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed",
                "reached", "note", "note_zh", "note_en", *GOAL_PLACE]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _end_of(stated: pd.Series) -> pd.Series:
+    """When periods end: one that is stated as a day ends with that day."""
+    return stated.mask(stated == stated.dt.normalize(), stated + pd.Timedelta(days=1))
 
 
 def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float) -> dict:
