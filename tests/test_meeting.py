@@ -127,7 +127,7 @@ def goals_completed():
     """A month's goals on three levels over two sessions, the second under review: 100 viewers an hour each, 2 and 4 follow prompts."""
     sessions = table("sessions", *({"session_id": f"s{i}", "platform": "douyin", "started_at": START + pd.Timedelta(days=i), "ended_at": START + pd.Timedelta(days=i, hours=1), "duration_seconds": 3600,
                                     "viewers": 100, "paid_amount": 1000 * (i + 1), "pay_users": 5, "refund_amount": 100} for i in range(2)))
-    month = {"period_from": pd.Timestamp("2026-11-01", tz=ZONE), "period_to": pd.Timestamp("2026-12-01", tz=ZONE)}
+    month = {"period_from": pd.Timestamp("2026-11-01", tz=ZONE), "period_to": pd.Timestamp("2026-11-30", tz=ZONE)}
     goals = table("goals", *({**month, **goal} for goal in (
         {"metric": "follow_prompt", "target": 4, "level": "execution", "parent": "进房成交率", "owner_role": "host"}, {"metric": "paid_amount", "target": 6000},
         {"metric": "room_conversion", "target": 0.05, "name": "进房成交率", "parent": "支付金额"}, {"metric": "refund_rate_amount", "target": 0.05, "level": "tactics"},
