@@ -130,7 +130,7 @@ def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.
     if is_key:
         hit = cells[~cells.str.fullmatch("[0-9a-f]{16}")].map(lambda words: NOT_HASHED)
     else:
-        different = cells if is_id else cells.drop_duplicates()  # ids hardly repeat
+        different = cells if is_id else pd.Series(cells.unique(), dtype="str")  # ids hardly repeat
         likely = different[different.str.contains(_IN_IDS if is_id else LIKELY.pattern, regex=True)].unique()
         kinds = {words: kind for words in likely if (kind := _first_kind(words, is_id=is_id))}
         hit = cells[cells.isin(list(kinds))].map(kinds) if kinds else cells.iloc[:0]

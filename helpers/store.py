@@ -353,7 +353,9 @@ def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for table, frame in tables.items():
-        frame.to_parquet(unfinished / f"{table}.parquet", index=False)
+        known = reference.tables()[table].columns if table in reference.tables() else {}
+        repeating = [name for name, column in known.items() if name in frame and column.kind in ("text", "choice")]
+        frame.to_parquet(unfinished / f"{table}.parquet", index=False, use_dictionary=repeating, write_statistics=False)
     unfinished.replace(folder)
 
 
@@ -387,7 +389,8 @@ def _merge(
             frame = history.distinct(frame, [name for name in entry.columns if name in frame and name != "session_id"])
         found_later = entry.attribute != "none" and "session_id" in entry.key and table != "sessions"
         if not found_later:  # what a later export says of an order decides where it belongs
-            frame, earlier[table] = history.versions(frame, entry.key)
+            alone = (files["table"] == table).sum() == 1  # of one sheet each key stands once: it was read so
+            frame, earlier[table] = history.versions(frame, [] if alone else entry.key)
         if table != "sessions" and entry.attribute != "none" and len(frame):
             find = functools.partial(
                 attribution.attribute, table=table, sessions=merged["sessions"], orders=merged.get("orders"),
