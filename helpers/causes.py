@@ -202,6 +202,23 @@ def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
     return _share_of_falls(pd.concat([split["rate_effect"], pd.Series([mix])]), mix)
 
 
+def _organic_falls(facts: Facts) -> pd.DataFrame:
+    """The organic sources that brought fewer visitors than at the baseline, the largest loss first: source, fall."""
+    split, traffic = facts.results["source_split"], facts.tables["traffic"]
+    paid = set(traffic.loc[traffic["is_paid"].fillna(False).astype(bool), "source"])
+    falls = split.assign(fall=split["weight_before"] - split["weight_after"])
+    return falls[(falls["fall"] > 0) & ~falls["source"].isin(paid)].sort_values("fall", ascending=False)[["source", "fall"]]
+
+
+def organic_fall_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Of all visitors that sources lost against the baseline, the share that organic ones lost; `nan` where paid and organic are not told apart."""
+    split, traffic = facts.results["source_split"], facts.table("traffic")
+    if traffic is None or traffic["is_paid"].isna().all():
+        return np.nan
+    lost = float((split["weight_before"] - split["weight_after"]).clip(lower=0).sum())
+    return float(_organic_falls(facts)["fall"].sum() / lost) if lost > 0 else 0.0
+
+
 def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Of all steps of the formula that drew the paid amount down (LMDI), the share of this one; `nan` where it is no step."""
     split = facts.results["formula_split"]
@@ -285,12 +302,20 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
-    """Kaplan-Meier median minutes to the first reply, of cases or enquiries; `nan` where no reply times are recorded."""
+    """Kaplan-Meier median minutes to the first reply, of cases or enquiries; `nan` where no reply times are recorded.
+
+    A case that ended without a reply time was answered at a time that nobody logged: it is left out, and where such
+    cases are half or more nothing can be said.
+    """
     cases = facts.table(str(evidence.table))
     if cases is None or cases["first_reply_at"].isna().all():
         return np.nan
+    ended = cases[[name for name in ("closed_at", "refunded_at") if name in cases]].notna().any(axis=1)
+    unlogged = cases["first_reply_at"].isna() & ended
+    if unlogged.mean() >= 0.5:
+        return np.nan
     opened = "asked_at" if evidence.table == "aftersales" else "opened_at"
-    return service.first_response(cases, as_of=facts.as_of, opened=opened).median / MINUTE
+    return service.first_response(cases[~unlogged], as_of=facts.as_of, opened=opened).median / MINUTE
 
 
 def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -302,7 +327,7 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
 MEASURES: dict[str, Measure] = {
     measure.__name__: measure for measure in (
         activity_comment_ratio, asked_about, stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
-        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, worse_sources,
+        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, organic_fall_share, worse_sources,
         worse_products, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
     )
 }
@@ -311,7 +336,7 @@ MEASURES: dict[str, Measure] = {
 # ------------------------------------------------------------------------------------------------------- the verdict
 
 
-def _stocked_out(facts: Facts, evidence: reference.Evidence) -> list[str]:
+def stocked_out(facts: Facts) -> list[str]:
     """Names (else ids) of the products whose stock was logged as 0."""
     names = _product_rows(facts).drop_duplicates("product_id").set_index("product_id")["name"].dropna()
     cues = facts.tables["cues"]
@@ -329,9 +354,10 @@ def _grown_and_poorer(facts: Facts) -> list[str]:
 FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
-    "stock_out_minutes": _stocked_out,
+    "stock_out_minutes": lambda facts, evidence: stocked_out(facts),
     "asked_about": lambda facts, evidence: list(_asked(facts, evidence)["product"].drop_duplicates()),
     "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
+    "organic_fall_share": lambda facts, evidence: list(_organic_falls(facts)["source"].head(1)),
 }
 
 
@@ -379,10 +405,11 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
     decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
-    shown, edge = (text.value(x, rule.unit, lang, decimals=decimals) if np.isfinite(x) else (text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if x > 0 else text.NOTHING) for x in (measured, evidence.bound))
+    none = text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if measured > 0 else text.NOTHING
+    shown = text.value(measured, rule.unit, lang, decimals=decimals) if np.isfinite(measured) else none
+    edge = text.value(evidence.bound, rule.unit, lang, decimals=0 if float(evidence.bound).is_integer() else decimals)
     colon = text.choose(lang, "：", ": ")
-    sign = "≥" if low else "≤"
-    said = text.choose(lang, f"（{sign}{edge} 才算支持）", f" ({sign} {edge} would support it)")
+    said = text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem from {edge})") if low else text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem up to {edge})")
     return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{said}{listed}"
 
 
@@ -404,7 +431,7 @@ def _lacking(needs: Iterable[str], facts: Facts) -> list[str]:
 READS = {
     "activity_comment_ratio": ("minutes", "comments"), "asked_about": ("comments", "text"),
     "stock_out_minutes": ("cues", "stock_after"), "cue_delay_minutes": ("cues", "planned_at"), "stage_share": ("rundown", "ends_at"), "tier_share": ("products", "tier"),
-    "paid_traffic_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
+    "paid_traffic_share": ("traffic", "is_paid"), "organic_fall_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
 }
 
 

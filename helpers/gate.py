@@ -29,7 +29,7 @@ class GateError(RuntimeError):
 
 
 class Seen(NamedTuple):
-    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links."""
+    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links, below which headings a raw data frame stands."""
 
     texts: list[str]
     outside: list[str]
@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     links: list[str]
     policy: str
     places: list[str]
+    raw: list[str]
 
 
 class _Reader(HTMLParser):
@@ -52,6 +53,7 @@ class _Reader(HTMLParser):
         self.row, self.column = 0, 0
         self.heads: list[str] = []
         self.outside: list[str] = []
+        self.raw: list[str] = []
         self.held: dict[str, list[str]] = {"style": [], "script": []}
         self.ids: list[str] = []
         self.links: list[str] = []
@@ -62,6 +64,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self._in_table(tag)
+        self.raw += [self.heading] if tag == "table" and "dataframe" in given.get("class", "").split() else []
         for name in SPOKEN:
             self._say(given.get(name, ""))
         self.outside += [f"<{tag} {name}={value[:60]}>" for name, value in given.items() if name in REQUESTING and OUTSIDE.search(value)]
@@ -123,7 +126,7 @@ def read(page: str) -> Seen:
     reader.feed(page)
     reader.close()
     return Seen(reader.texts, reader.outside, sum(reader.outputs), len(reader.outputs) - sum(reader.outputs),
-                reader.held["style"], reader.held["script"], reader.ids, reader.links, reader.policy, reader.places)
+                reader.held["style"], reader.held["script"], reader.ids, reader.links, reader.policy, reader.places, reader.raw)
 
 
 def shown_outputs(notebook: NotebookNode, dropped_tags: Collection[str] = ()) -> int:
@@ -173,6 +176,7 @@ def page_failures(page: str, *, expected_outputs: int, known_ids: Collection[str
     yield from (f"external request in a style: {match.group()}" for style in seen.styles for match in OUTSIDE_STYLE.finditer(style))
     if seen.outputs != expected_outputs:
         yield f"the notebooks hold {expected_outputs} outputs, the page shows {seen.outputs} ({seen.empty_outputs} empty)"
+    yield from (f"a raw data frame below “{privacy.hide(heading)}”: show it with report.table" for heading in seen.raw)
     yield from (f"personal data: {found}" for found in personal_data(seen.texts, known_ids, seen.places))
     for kind, contents in (("script", seen.scripts), ("style", seen.styles)):
         yield from (f"a {kind} that the page's policy does not name" for content in contents if digest(content) not in seen.policy)

@@ -119,7 +119,17 @@ def plan_table(lines: pd.DataFrame, *, registry: Mapping[str, reference.Metric],
         aim = text.choose(lang, f"；至少改善 {least}", f"; at least {least} better") if np.isfinite(row["least_effect"]) else ""
         return verified_by(row, registry[row["metric"]], lang, currency) + aim if row["metric"] in registry else ""
     columns = ["action", "cause", "owner_role", "verified_by", "money_at_stake", "plan_id"]
-    return lines.assign(verified_by=pd.Series([said(row) for row in lines.to_dict("records")], index=lines.index, dtype="str"))[columns]
+    told = [said(row) + _not_apart(row, lines, lang) for row in lines.to_dict("records")]
+    return lines.assign(verified_by=pd.Series(told, index=lines.index, dtype="str"))[columns]
+
+
+def _not_apart(row: Mapping[str, Any], lines: pd.DataFrame, lang: str) -> str:
+    """That the open lines with the same verifying metric cannot be told apart afterwards if done together; empty where there are none."""
+    same = lines["metric"].eq(row["metric"]) & lines["slice"].fillna("").eq(row["slice"] or "") & lines["status"].eq("open") & lines["plan_id"].ne(row["plan_id"])
+    others = ", ".join(lines.loc[same, "plan_id"])
+    if not others or row["status"] != "open" or not row["metric"]:
+        return ""
+    return text.choose(lang, f"；与 {others} 同一个指标，一起做事后分不清是哪条起的作用", f"; same metric as {others}: done together, they cannot be told apart afterwards")
 
 
 def timing(step: str, rundown: pd.DataFrame, cues: pd.DataFrame, session: pd.Series, lang: str) -> str:
@@ -182,11 +192,20 @@ def role_checklist(roles: Mapping[str, reference.RoleCard], facts: causes.Facts,
     rows = []
     for role, card in roles.items():
         for fault in card.faults:
-            said = causes.weigh(fault.evidence, facts, rules[fault.evidence.rule]) if fault.evidence else {"verdict": "not_measurable"}
+            said = _out_of_stock(fault.evidence, facts, causes.weigh(fault.evidence, facts, rules[fault.evidence.rule])) if fault.evidence else {"verdict": "not_measurable"}
             lacking = {"zh": said.get("missing_zh"), "en": said.get("missing_en")}
             row = {"role": role, "zh": fault.zh, "en": fault.en, "check_state": state[str(said["verdict"])]}
             rows.append({**row, **{f"evidence_{lang}": said.get(f"evidence_{lang}") or (text.choose(lang, "缺：", "lacks: ") + str(lacking[lang]) if lacking[lang] else "") for lang in ("zh", "en")}})
     return pd.DataFrame(rows, columns=["role", "zh", "en", "check_state", "evidence_zh", "evidence_en"])
+
+
+def _out_of_stock(evidence: reference.Evidence, facts: causes.Facts, said: dict[str, object]) -> dict[str, object]:
+    """What was weighed of products that sold worse; left to be checked by hand where each of them was out of stock, which explains it."""
+    worse = set(str(said["about"]).split("、")) - {""}
+    if evidence.rule != "worse_products" or said["verdict"] != "supported" or not worse <= {text.plain(name, 30) for name in causes.stocked_out(facts)}:
+        return said
+    short = {"zh": "；但这些商品都断过货，断货就能解释", "en": "; but they were all out of stock, which explains it"}
+    return said | {"verdict": "not_measurable", **{f"evidence_{lang}": f"{said[f'evidence_{lang}']}{short[lang]}" for lang in short}}
 
 
 def sheet_of(checks: pd.DataFrame, *, lang: str) -> pd.DataFrame:
@@ -395,8 +414,8 @@ def _faults_said(checks: pd.DataFrame) -> Said:
     left = int(checks["check_state"].eq("by_hand").sum())
     named = {lang: text.choose(lang, "；", "; ").join(f"{_role(row['role'], lang)}{text.choose(lang, '·', ': ')}{row[lang]}" for _, row in seen.head(4).iterrows()) for lang in ("zh", "en")}
     rest = len(seen) > 4
-    zh = f"记录查到团队工作问题 {len(seen)} 项" + (f"（{named['zh']}{' 等' if rest else ''}）" if len(seen) else "")
-    en = f"Faults of team work in the records: {len(seen)}" + (f" ({named['en']}{' and others' if rest else ''})" if len(seen) else "")
+    zh = f"记录对团队工作提出 {len(seen)} 点" + (f"（{named['zh']}{' 等' if rest else ''}）" if len(seen) else "")
+    en = f"Points that the records raise for the team's work: {len(seen)}" + (f" ({named['en']}{' and others' if rest else ''})" if len(seen) else "")
     return f"{zh}，另有 {left} 项要人工检查。", f"{en}; to be checked by hand: {left}."
 
 

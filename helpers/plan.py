@@ -18,6 +18,8 @@ OUTCOME = "sales"  # amounts at the end of the chain: what the other problems le
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
+TIMED = re.compile(r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE)  # a note about when, not how many
+OF_TIME = ("cue_delay_minutes", "late_shipping_share", "first_reply_minutes", "max_gap_minutes")  # rules that measure when
 RESTATES = "worse_products"  # the rule that says which product sold worse, not why
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
 PROBLEM_COLUMNS = [
@@ -76,11 +78,12 @@ def suspicions(
     return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
 
-def _money_once(made: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
-    """Problems without the money of a suspected one that an earlier one carries: rates with one numerator miss the same people."""
-    counted = made["metric"].map(lambda name: registry[name].numerator if name in registry else name)
-    twice = counted.where(made["money_at_stake"].notna()).dropna().duplicated().reindex(made.index, fill_value=False)
-    return made.assign(money_at_stake=made["money_at_stake"].astype(float).mask(twice & made["certainty"].eq("suspected")))
+def _titles(problem: reference.Problem | None, lead: pd.Series, registry: Mapping[str, reference.Metric]) -> dict[str, str]:
+    """What a problem is called: the source or product that it was found on, the playbook's name, and that it is only suspected."""
+    metric, whole = registry.get(lead["metric"]), not isinstance(lead["slice"], str) or lead["slice"] in findings.WHOLE
+    named = {"zh": problem.zh, "en": problem.en} if problem else {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"} if metric else {"zh": lead["metric"], "en": lead["metric"]}
+    part = "" if whole or not lead["slice"] else text.plain(findings.slice_name(lead["slice"]), 30)
+    return {lang: (part + text.choose(lang, "：", ": ") if part else "") + named[lang] + SUSPECTED[lang] * (lead["certainty"] == "suspected") for lang in ("zh", "en")}
 
 
 def problems(
@@ -93,7 +96,7 @@ def problems(
     certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
     amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
-    What hangs on the same people (one numerator) is carried by the first problem alone where the other is only suspected.
+    A problem found on a source or product is named by it. A suspected one carries no money: it lies within the expected.
     """
     worse = found[(found["verdict"] == "worse") & (found["slice"] != findings.JUDGEMENT)]
     alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
@@ -104,18 +107,15 @@ def problems(
     for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
         ordered = group.assign(whole=group["slice"].fillna("").isin(findings.WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
         lead, problem = ordered.iloc[0], playbook.get(name)
-        metric = registry.get(lead["metric"])
         notes_here = _notes_on(problem, notes) if problem else notes.head(0)
-        worse = {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"} if metric else {"zh": lead["metric"], "en": lead["metric"]}
         rows.append({
             **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
-            "zh": (problem.zh if problem else worse["zh"]) + SUSPECTED["zh"] * (lead["certainty"] == "suspected"),
-            "en": (problem.en if problem else worse["en"]) + SUSPECTED["en"] * (lead["certainty"] == "suspected"),
+            **_titles(problem, lead, registry),
             "dimension": problem.dimension if problem else lead["dimension"], "slice": "" if lead["slice"] in findings.WHOLE or not isinstance(lead["slice"], str) else lead["slice"],
-            "money_at_stake": group["money_at_stake"].max(), "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
+            "money_at_stake": group["money_at_stake"].max() if lead["certainty"] == "found" else np.nan, "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
             "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
         })
-    made = _money_once(pd.DataFrame(rows, columns=PROBLEM_COLUMNS), registry)
+    made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
     sure, unsure = 1 - made["p_adjusted"].astype(float).fillna(0.5), made["certainty"].eq("suspected")
     weight = (-made["money_at_stake"].astype(float) * sure).mask(unsure, range(len(made)))  # suspicions come ranked
     keyed = made.assign(
@@ -129,9 +129,14 @@ def _cause_meant(note: str, judged: pd.DataFrame, playbook: Mapping[str, referen
     hits = [
         (len(word), row) for _, row in judged[judged["problem"].isin(meant)].iterrows()
         for cause in playbook[row["problem"]].causes if cause.id == row["cause"]
-        for word in cause.words if word.casefold() in note.casefold()
+        for word in cause.words if word.casefold() in note.casefold() and _answers(note, cause)
     ]
     return max(hits, key=lambda hit: (hit[0], causes.VERDICTS[::-1].index(hit[1]["verdict"])))[1] if hits else None
+
+
+def _answers(note: str, cause: reference.Cause) -> bool:
+    """Whether a cause's record can speak to a note: how many there were says nothing of one that says late or early."""
+    return cause.evidence is None or cause.evidence.rule in OF_TIME or not TIMED.search(note)
 
 
 def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str], playbook: Mapping[str, reference.Problem]) -> tuple[str, str]:
@@ -140,7 +145,14 @@ def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str]
     if len(hits):
         return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(hits["problem"])
     told = {said[metric] for name in meant for metric in playbook[name].metrics if metric in said}
-    return ("not_borne_out" if "better" in told else "cannot_tell" if "cannot_tell" in told else "not_measurable"), ""
+    return ("not_borne_out" if "better" in told else "not_measurable"), ""
+
+
+def _better_of(meant: list[str], said: Mapping[str, str], playbook: Mapping[str, reference.Problem], lang: str) -> str:
+    """The metrics of a note's dimension that were better, by name."""
+    names = [metric for name in meant for metric in playbook[name].metrics if said.get(metric) == "better"]
+    listed = text.choose(lang, "、", ", ").join(text.label(reference.metrics()[name], lang) for name in names[:2])
+    return text.choose(lang, f"{listed}变好", f"better: {listed}") if names else ""
 
 
 def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
@@ -183,8 +195,8 @@ def check_notes(
     Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause), evidence_zh, evidence_en.
     A note that names a cause of the playbook by its words is checked by that cause's evidence (`judged`, the causes of
     all problems): supported is borne_out, not_supported not_borne_out. Any other by the metrics of its dimension and
-    stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better,
-    cannot_tell, or not_measurable where none could be compared. A note on clicks or sales that names one of `products`
+    stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better, else
+    not_measurable: that the dimension is as usual says nothing of what the note means. A note on clicks or sales that names one of `products`
     is checked by that product's own `standing` (notebook 04), unless the cause that it names was found of that product.
     """
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
@@ -193,7 +205,7 @@ def check_notes(
         meant = [name for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)]
         cause = _cause_meant(note.problem, judged, playbook, [name for name, problem in playbook.items() if problem.dimension == note.dimension])
         verdict, matched = _note_verdict(meant, found, said, playbook)
-        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) for lang in ("zh", "en")}
+        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
         own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
         about = _about(cause["about"]) if cause is not None else set()
         if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
@@ -211,6 +223,39 @@ def judge_causes(
     """The causes of the problems named, in their order: one row per problem x cause, columns `causes.COLUMNS`."""
     parts = [causes.judge(name, playbook[name], facts, rules=rules) for name in names if name in playbook]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
+
+
+ELSEWHERE = {"zh": "说的是别的来源或商品，不算这个问题的依据", "en": "about another source or product: no evidence here"}
+OF_PARTS = ("worse_sources", "worse_products", "asked_about", "stock_out_minutes", "source_mix_share")  # rules that name sources or products
+
+
+def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+    """The judged causes, of which evidence about other sources or products supports none of a problem that was found on one.
+
+    `seen` is `problems`, `found` are the findings. Where all findings of a problem are about single sources or products,
+    a cause whose evidence names others is not supported there; nor is a changed mix of sources, which no source has within itself.
+    """
+    rules = {(name, cause.id): cause.evidence.rule for name, problem in playbook.items() for cause in problem.causes if cause.evidence}
+    parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
+    away = pd.Series([_elsewhere(row, rules.get((row.problem, row.cause), ""), parts.get(row.problem, set())) for row in judged.itertuples()], index=judged.index, dtype=bool)
+    told = {f"evidence_{lang}": judged[f"evidence_{lang}"].mask(away, judged[f"evidence_{lang}"] + text.choose(lang, "（", " (") + ELSEWHERE[lang] + text.choose(lang, "）", ")")) for lang in ("zh", "en")}
+    made = judged.assign(**told, verdict=judged["verdict"].mask(away, "not_supported"), about=judged["about"].mask(away, ""))
+    order = dict(zip(judged["problem"].unique(), range(judged["problem"].nunique()), strict=True))
+    return made.sort_values(["problem", "verdict"], key=lambda column: column.map(order if column.name == "problem" else causes.VERDICTS.index), kind="stable", ignore_index=True)
+
+
+def _parts_of(problem: tuple, found: pd.DataFrame) -> set[str]:
+    """The sources or products on which a problem was found, by name; none where any of its findings is about the whole session."""
+    own = found[found["id"].isin(str(problem.findings).split(","))]["slice"].fillna("")
+    whole = own.empty or own.isin(["", *findings.WHOLE]).any()
+    return set() if whole else {text.plain(findings.slice_name(name), 30) for name in own}
+
+
+def _elsewhere(row: tuple, rule: str, parts: set[str]) -> bool:
+    """Whether supporting evidence speaks of other sources or products than the problem does."""
+    if row.verdict != "supported" or not parts or rule not in OF_PARTS:
+        return False
+    return rule == "source_mix_share" or parts.isdisjoint(_about(row.about))
 
 
 def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:

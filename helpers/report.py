@@ -151,10 +151,10 @@ def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None) -> Sho
 
 
 def notes(sentences: Sequence[str], *, lang: str) -> Shown:
-    """Sentences of what is missing as one list; where there are none, a line that says nothing is missing."""
+    """Sentences of what is missing as one list; where there are none, a line that says no table is missing."""
     words = [privacy.hide(text.plain(words, 600)) for words in sentences]
     if not words:
-        return sentence("没有缺少的数据。", "No data are missing.", lang=lang, level="good")
+        return sentence("没有整张缺少的表；个别指标缺什么，写在用到它的地方。", "No table is missing altogether; what single figures lack is said where they stand.", lang=lang, level="good")
     items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
     return Shown(f'<ul class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em .4em 2em;margin:.6em 0">{items}</ul>', "\n".join(f"- {line}" for line in words))
 
@@ -309,7 +309,7 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
     term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
     sign, style = summary.SIGNS.get(value, ("", "")) if {"verdict", "plan_verdict", "light"} & set(groups) else ("", "")
-    shown = text.plain(value, LONGEST if name == "sentence" else 200)
+    shown = text.plain(value, LONGEST if name in ("sentence", "content") else 200)
     # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
     said = text.label(term, lang) if term else shown if known and known.kind == "id" else privacy.hide(shown)
     return Cell(f"{sign} {said}".strip(), style=style)

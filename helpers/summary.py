@@ -100,14 +100,27 @@ def _card(
     metric = registry[name]
     unknown = text.choose(lang, "不可计算", "not measurable")
     shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
-    card = {"name": text.label(metric, lang), "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
+    waiting = _still_to_come(name, results, lang, currency)
+    label = text.label(metric, lang) + (text.choose(lang, "（截至目前）", " so far") if waiting and name == "profit" else "")
+    card = {"name": label, "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
     if not math.isfinite(value):
         return card | {"range": _lacking(name, results, lang), "style": "unknown"}
     verdicts = results.get("verdicts", pd.DataFrame())
     rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
     if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):
-        return card | {"range": text.choose(lang, "没有可比的基准", "no baseline to compare with")}
+        return card | {"range": waiting or text.choose(lang, "没有可比的基准", "no baseline to compare with")}
     return card | _against(rows.iloc[0], lang)
+
+
+def _still_to_come(name: str, results: Mapping[str, pd.DataFrame], lang: str, currency: str) -> str:
+    """That money kept or earned has only the refunds known so far taken off, and what refunds are expected in the end; empty where none are."""
+    net = results.get("net", pd.DataFrame())
+    lines = net.drop_duplicates("line").set_index("line")["amount"] if {"line", "amount"} <= set(net.columns) else pd.Series(dtype="float64")
+    known, expected = (float(lines.get(line, math.nan)) for line in ("refunded", "expected_refunds"))
+    if name not in ("net_amount", "profit") or not expected > known:
+        return ""
+    total, so_far = (text.money(amount, lang, currency) for amount in (expected, known))
+    return text.choose(lang, f"只扣了已知退款 {so_far}，预计退款共 {total}", f"only known refunds of {so_far} are off; {total} expected in all")
 
 
 def _against(row: pd.Series, lang: str) -> dict[str, str]:
@@ -171,10 +184,10 @@ def _gap(row: Mapping[str, Any], usual: float, lang: str, currency: str) -> str:
         return ""
     short, high, low, level = (text.money(amount, lang, currency) for amount in (target - value, target - usual, abs(usual - value), usual))
     if usual <= value:
-        return text.choose(lang, f"；少 {short}，是目标定得高于平时：同样时长平时 {level}，本场还多 {low}", f"; {short} short, as the goal is above the usual: {level} for this length, which the session beat by {low}")
+        return text.choose(lang, f"；少 {short}，是目标定得高于平时：同样时长平时 {level}，本场还多 {low}", f". Short by {short}, because the goal is higher than a usual session of this length ({level}); this session sold {low} more than that")
     if target <= usual:
-        return text.choose(lang, f"；少 {short}，是本场低于平时：同样时长平时 {level}，本就够得着目标", f"; {short} short, as the session is below the usual: {level} for this length would have reached it")
-    return text.choose(lang, f"；少 {short}：其中 {high} 是目标高于平时（同样时长平时 {level}），{low} 是本场低于平时", f"; {short} short: {high} of it as the goal is above the usual ({level} for this length), {low} as the session is below it")
+        return text.choose(lang, f"；少 {short}，是本场低于平时：同样时长平时 {level}，本就够得着目标", f". Short by {short}, because this session sold less than usual: a usual session of this length ({level}) would have reached the goal")
+    return text.choose(lang, f"；少 {short}：其中 {high} 是目标高于平时（同样时长平时 {level}），{low} 是本场低于平时", f". Short by {short}: {high} because the goal is higher than a usual session of this length ({level}), {low} because this session sold less than usual")
 
 
 def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
@@ -269,7 +282,7 @@ def actions(
         problem = _first(row, f"problem_{lang}", "problem") or ""
         doubt = text.choose(lang, "问题只是疑似，先试", "only suspected: a trial") if problem.endswith(plan.SUSPECTED[lang]) else ""
         found.append({
-            "id": _first(row, "plan_id") or "", "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 60),
+            "id": _first(row, "plan_id") or "", "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 120),
             "owner": _term("role", owner, lang), "verify": meeting.verified_by(row, registry[verify], lang, currency) if verify in registry else "",
             "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
         })

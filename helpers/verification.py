@@ -9,7 +9,7 @@ a half hour), slices that no plan touched are its controls: what moved all of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ COLUMNS = [
     "n_before", "n_after", "n_planned", "flagged", "before", "after", "expected", "expected_rebound", "effect", "effect_lower",
     "effect_upper", "least_effect", "n_controls", "controls_effect", "controls_lower", "controls_upper", "other_effect", "other_lower",
     "other_upper", "other_verdict", "further_sessions", "alternate_by", "n_blocks", "block_sessions", "final", "controls_zh",
-    "controls_en", "reason_zh", "reason_en",
+    "controls_en", "reason_zh", "reason_en", "among_zh", "among_en",
 ]
 
 
@@ -215,12 +215,19 @@ def error_at_look(n_after: int, planned: int, error: float) -> float:
 
 
 class _Seen(NamedTuple):
-    """The values that one plan row is judged by: before the flagged session, since the action, and on the day itself."""
+    """The values that one plan row is judged by: before the flagged session, since the action, and on the day itself.
+
+    All are of one festival state (`festival`: a festival's name and year, or none); `later` counts all sessions since,
+    `apart` those since that compare but for their festival state, `states` says whether sessions are of several.
+    """
 
     before: pd.DataFrame
     after: pd.DataFrame
     later: int
     flagged: float
+    festival: str
+    apart: int
+    states: bool
 
 
 def _starts(row: pd.Series, known: pd.Series) -> pd.Timestamp:
@@ -235,10 +242,24 @@ def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) 
     flagged_at = known[row["session_id"]]
     later = own[(own["started_at"] > flagged_at) & (own["started_at"] >= _starts(row, known))]
     bad = own.loc[own["session_id"] == row["session_id"], "value"]
+    before, since = own[own["comparable"] & (own["started_at"] < flagged_at)], later[later["comparable"]]
+    state = _state(before["festival"], since["festival"], planned)
+    alike = since["festival"].eq(state)
     return _Seen(
-        own[own["comparable"] & (own["started_at"] < flagged_at)].tail(MOST_BEFORE), later[later["comparable"]].head(planned),
-        len(later), float(bad.iloc[0]) if len(bad) else np.nan,
+        before[before["festival"].eq(state)].tail(MOST_BEFORE), since[alike].head(planned), len(later), float(bad.iloc[0]) if len(bad) else np.nan,
+        state, int((~alike).sum()), bool(set(before["festival"]) | set(since["festival"]) != {state}),
     )
+
+
+def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
+    """The festival state in which sessions since are judged: the one with most of those planned, of states with enough sessions before.
+
+    Ordinary days before a festival where both have as many. Where no state has enough before, that of most sessions since.
+    """
+    known, held = since.value_counts().clip(upper=planned), before.value_counts()
+    enough = known[[held.get(state, 0) >= FEWEST_BEFORE for state in known.index]]
+    ranked = enough if len(enough) else known
+    return max(sorted(ranked.index), key=lambda state: ranked[state]) if len(ranked) else ""
 
 
 # -------------------------------------------------------------------------------------------------------------- controls
@@ -278,6 +299,17 @@ def _controls(seen: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.Data
 
 def _said(zh: str, en: str, about: str = "reason") -> dict[str, str]:
     return {f"{about}_zh": zh, f"{about}_en": en}
+
+
+def _among(seen: _Seen) -> dict[str, str]:
+    """Which sessions are set against each other, in words, where some were in a festival and some were not."""
+    if not seen.states and not seen.festival:
+        return _said("", "", "among")
+    left = (f"；之后另有 {seen.apart} 场大促状态不同，没有算进来", f"; {seen.apart} since of another festival state do not count") if seen.apart else ("", "")
+    if not seen.festival:
+        return _said(f"只在非大促场次之间比{left[0]}", f"only sessions outside festivals are compared{left[1]}", "among")
+    return _said(f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后再判一次才算数",
+                 f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so judge it again after it", "among")
 
 
 def _contrast(
@@ -425,8 +457,11 @@ def _judged(
     said = verdict(found.lower, found.effect, found.upper, row["least_effect"])
     made = {
         **_numbers(found, seen), **controls, **_beside(contrast, alone, row["least_effect"]), "verdict": said, "estimator": by,
-        "n_controls": n_controls if row["slice"] else np.nan, "final": len(seen.after) >= planned,
+        "n_controls": n_controls if row["slice"] else np.nan, "final": len(seen.after) >= planned, **_among(seen),
     }
+    if found.n_before < FEWEST_BEFORE and seen.states:
+        return made | {"estimator": "", "verdict": "not_comparable"} | _said(
+            f"之后的场次与此前的大促状态不同，此前同类场次只有 {found.n_before} 场", f"the sessions since differ from those before in their festival state; only {found.n_before} before are alike")
     if found.n_before < FEWEST_BEFORE:
         return made | {"estimator": ""} | _said(f"此前可比场次只有 {found.n_before} 场", f"only {found.n_before} comparable sessions before")
     if not np.isfinite(found.lower):
@@ -443,7 +478,7 @@ def _verify_row(
 ) -> dict[str, object]:
     planned = max(int(row["sessions"]), 1) if pd.notna(row["sessions"]) else 1
     made: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {name: row[name] for name in COLUMNS if name in row.index}
-    words = dict.fromkeys(("estimator", "alternate_by", "other_verdict", "controls_zh", "controls_en", "reason_zh", "reason_en"), "")
+    words = dict.fromkeys(("estimator", "alternate_by", "other_verdict", "controls_zh", "controls_en", "reason_zh", "reason_en", "among_zh", "among_en"), "")
     made |= {"n_planned": planned, "verdict": "cannot_tell", "final": False, **words}
     refused = _refused(row, known, registry)
     if refused is not None:
@@ -519,13 +554,15 @@ def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFram
     return found
 
 
-def history(values: pd.DataFrame, sessions: pd.DataFrame, *, room_of: str, events: pd.DataFrame) -> pd.DataFrame:
+def history(
+    values: pd.DataFrame, sessions: pd.DataFrame, *, room_of: str, events: pd.DataFrame, calendar: Iterable[reference.Festival] = (),
+) -> pd.DataFrame:
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
     `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any: `gather`), `room_of`
     is the session under review. Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether the session is of the same platform and
-    room, no promotion or clearance, and not under a logged event that names the metric. Sessions after the one under
-    review are left out.
+    room, no promotion or clearance, and not under a logged event that names the metric; festival: the festival and year
+    of `calendar` in which the session lies, or empty. Sessions after the one under review are left out.
     """
     known = sessions.set_index("session_id")
     own = known.loc[room_of]
@@ -539,8 +576,9 @@ def history(values: pd.DataFrame, sessions: pd.DataFrame, *, room_of: str, event
     for name in ("slice", "axis", "label"):
         made[name] = made[name].astype("str").where(made[name].notna(), "") if name in made else ""
     made["price"] = made["price"].astype(float) if "price" in made else np.nan
-    kept = made[made["started_at"] <= own["started_at"]]
-    return kept[["session_id", "started_at", "metric", "slice", "axis", "label", "price", "value", "comparable"]].reset_index(drop=True)
+    state = compare.described(sessions, calendar).set_index("session_id")["festival"]
+    kept = made[made["started_at"] <= own["started_at"]].assign(festival=lambda rows: rows["session_id"].map(state))
+    return kept[["session_id", "started_at", "metric", "slice", "axis", "label", "price", "value", "comparable", "festival"]].reset_index(drop=True)
 
 
 def verify(
@@ -556,7 +594,8 @@ def verify(
     kind, for rows that name a slice; `controls_*` is their own change, `other_*` what the slice's own past says) or
     baseline. `further_sessions` says how many more would do (`inf`: more than 60), `alternate_by`, `n_blocks` and
     `block_sessions` where alternating within sessions would do in fewer; `final` whether the planned number of sessions
-    is reached, before which a fifth of the error is spent on all looks together.
+    is reached, before which a fifth of the error is spent on all looks together. Sessions before and since are of one
+    festival state, as in notebook 03: a festival is never set against ordinary days (`among_*` says so in words).
     """
     known = sessions.set_index("session_id")["started_at"]
     acted = _acted(plans, known)
@@ -702,7 +741,7 @@ def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: 
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
         return head + (text.choose(lang, f"{reason}。", f"{reason[:1].upper()}{reason[1:]}.") if reason else "")
-    return head + _measured(row, metric, lang, currency) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
+    return head + _measured(row, metric, lang, currency) + _alike(row, lang) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
 
 
 def _slice_words(slice: str, lang: str) -> str:
@@ -724,6 +763,12 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
         f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
         f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, a change for the better{than_en} of {change} ({bounds}); without any action {show['expected']} was to be expected.",
     )
+
+
+def _alike(row: pd.Series, lang: str) -> str:
+    """Which sessions were compared, where festivals lay among them."""
+    among = row[f"among_{lang}"]
+    return "" if not among else text.choose(lang, f"{among}。", f" {among[:1].upper()}{among[1:]}.")
 
 
 def _against(row: pd.Series, lang: str) -> str:

@@ -49,6 +49,11 @@ STOCK = [cue(5, "list", product_id="a", stock_after=50), cue(30, "stock_change",
 EXPLAINED = [cue(5, "explain_start", product_id="a")]
 SEEN = [{"session_id": "s", "product_id": name, "exposure_users": 10, "tier": tier, "paid_amount": paid} for name, tier, paid in (("a", "traffic", 30), ("b", "profit", 60), ("c", None, 500))]
 SPLIT = pd.DataFrame({"source": list("xyz"), "mix_effect": [-0.3, 0.2, 0.0], "rate_effect": [-0.6, 0.4, -0.3]})
+VISITS = pd.DataFrame({"source": list("xyz"), "weight_before": [100.0, 90.0, 50.0], "weight_after": [40.0, 70.0, 80.0]})
+OWN = [{"session_id": "s", "source": name, "is_paid": name == "y"} for name in "xyz"]
+CASE = {"platform": "douyin", "asked_at": START}
+ANSWERED = [{**CASE, "case_id": str(i), "first_reply_at": minute(7)} for i in range(2)]
+SETTLED = [{**CASE, "case_id": f"x{i}", "refunded_at": minute(600)} for i in range(2)]
 STEPS = pd.DataFrame({"factor": ["viewers", "customer_price", "click_pay_rate"], "contribution": [-900.0, -100.0, 800.0]})
 STANDING = pd.DataFrame({"dimension": ["source", "source", "source", "product_id"], "slice": ["千川", "千川", "搜索", "面膜"], "verdict": ["worse", "worse", "cannot_tell", "better"],
                          "metric": ["room_conversion", "click_pay_rate", "room_conversion", "item_click_pay_rate"]})
@@ -88,6 +93,11 @@ ASKED = pd.DataFrame({"question": ["ingredients", "ingredients", "size"], "produ
     ("event_count", facts(events=[{"starts_at": minute(-600), "kind": "outage"}], cues=STOCK), {"kind": "outage"}, 0),
     ("event_count", facts(events=[{"starts_at": minute(-600), "ends_at": minute(5), "kind": "outage"}, {"starts_at": minute(-600), "kind": "outage"}]), {"kind": "outage"}, 1),
     ("first_reply_minutes", facts(service=WAIT), {"table": "service"}, 2),
+    ("first_reply_minutes", facts(aftersales=ANSWERED + SETTLED[:1]), {"table": "aftersales"}, 7),      # one settled at a time that nobody logged
+    ("first_reply_minutes", facts(aftersales=ANSWERED + SETTLED), {"table": "aftersales"}, np.nan),     # as many settled so as answered
+    ("organic_fall_share", facts({"source_split": VISITS}, traffic=OWN), {}, 60 / 80),
+    ("organic_fall_share", facts({"source_split": VISITS.assign(weight_after=999.0)}, traffic=OWN), {}, 0.0),
+    ("organic_fall_share", facts({"source_split": VISITS}), {}, np.nan),
     ("activity_comment_ratio", facts(cues=[cue(10, "activity")], minutes=TALK), {"kind": "activity"}, 4.0),
     ("activity_comment_ratio", facts(cues=[cue(10, "coupon")], minutes=TALK), {"kind": "activity"}, np.nan),
     ("asked_about", facts({"questions": ASKED}, comments=SAID), {"question": ["ingredients", "usage"]}, 20),
@@ -205,6 +215,7 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
     "cue_delay_minutes": lambda e: facts(cues=[cue(60, kind, planned_at=minute(30)) for kind in e.kind]),
     "stage_share": lambda e: facts(rundown=[{"starts_at": START, "stage": "closing"}]), "unexplained_share": lambda e: facts(cues=EXPLAINED, products=SEEN),
     "source_mix_share": lambda e: facts({"source_split": SPLIT.assign(mix_effect=[-0.9, -0.5, 0.0], share_before=0.2, share_after=[0.4, 0.1, 0.2])}),
+    "organic_fall_share": lambda e: facts({"source_split": VISITS}, traffic=OWN),
     "worse_sources": lambda e: facts({"standing": pd.DataFrame({"dimension": "source", "slice": ["千川"], "verdict": "worse", "metric": e.metric[:1]})}),
     "worse_products": lambda e: facts({"standing": pd.DataFrame({"dimension": "product_id", "slice": ["面膜"], "verdict": "worse", "metric": e.metric[:1]})}),
     "formula_share": lambda e: facts({"formula_split": pd.DataFrame({"factor": [e.step, "other"], "contribution": [-9.0, -1.0]})}),

@@ -1,5 +1,7 @@
 """What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way review, the closed loop."""
 
+import dataclasses
+
 import os
 
 import numpy as np
@@ -120,6 +122,17 @@ def test_each_role_is_checked_by_its_records():
         assert len(sheet) == len(made) and sheet.loc[0, "role"] == getattr(TERMS["role"]["host"], lang)
 
 
+def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
+    standing = pd.DataFrame({"dimension": "product_id", "slice": ["洗脸巾"], "verdict": "worse", "metric": "item_click_rate"})
+    goods = [{"session_id": "s", "product_id": "1", "name": "洗脸巾"}]
+    states = []
+    for stock in (5, 0):
+        made = role_facts(cues=[{"at": minute(9), "kind": "stock_change", "product_id": "1", "stock_after": stock}], products=goods)
+        checks = meeting.role_checklist(ROLES, dataclasses.replace(made, results={"standing": standing}), rules=reference.rules())
+        states.append(checks.set_index("en").loc["Products do not suit the audience", "check_state"])
+    assert states == ["found", "by_hand"]
+
+
 # ---------------------------------------------------------------------------------------------------------------- goals
 
 
@@ -178,6 +191,8 @@ def test_a_total_of_a_running_period_says_how_far_it_is_behind():
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
     made = meeting.plan_table(planfile.frame([line(), line(plan_id="H-1", metric="")]), registry=REGISTRY, lang=lang, currency="CNY")
+    twins = meeting.plan_table(planfile.frame([line(), line(plan_id="P-2"), line(plan_id="P-3", metric="uv_value"), line(plan_id="P-4", status="done")]), registry=REGISTRY, lang=lang, currency="CNY")["verified_by"]
+    assert "P-2" in twins[0] and "P-1" in twins[1] and "P-4" not in twins[0] and "P-" not in twins[2] + twins[3]
     assert "1.20%" in made.loc[0, "verified_by"] and "10" in made.loc[0, "verified_by"] and made.loc[1, "verified_by"] == "" and made["plan_id"].tolist() == ["P-1", "H-1"]
 
 
@@ -196,7 +211,7 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
     )
     assert list(dict.fromkeys(made["aspect"])) == ["data", "behaviour", "mechanism"] == list(TERMS["review_aspect"])
     said = "".join(made["sentence_zh"])
-    for words in ("变好 1 项，变差 2 项，分不清 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "团队工作问题 1 项（主播·慢），另有 1 项", "2 个问题里的 1 个；2 条团队记录里，数据支持 1 条",
+    for words in ("变好 1 项，变差 2 项，分不清 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "对团队工作提出 1 点（主播·慢），另有 1 项", "2 个问题里的 1 个；2 条团队记录里，数据支持 1 条",
                   "反复出现：「甲」", "有效的做法定为标准：动作", "2 个可能原因没有记录可查，最常缺的是：录屏", "计划 2 条都有负责岗位（主播）；1 条还没写执行场次"):
         assert words in said, words
     assert not [letter for letter in "".join(made["sentence_en"]).replace("动作", "") if "\u4e00" <= letter <= "\u9fff"]

@@ -136,14 +136,34 @@ def test_suspicions_are_bad_steps_with_money_and_stand_after_what_was_found():
     assert both["certainty"].tolist() == ["found", "found", "suspected"] and both.loc[2, "zh"].endswith("（疑似）")
 
 
-def test_suspected_problems_that_miss_the_same_people_do_not_both_carry_the_money():
+def test_what_is_only_suspected_lies_within_the_expected_and_carries_no_money():
     rows = verdict_rows(click_pay_rate=(0.1, 0.15, 0.3), exposure_pay_rate=(0.02, 0.03, 0.3), follow_rate=(0.01, 0.02, 0.3))
     suspected = plan.suspicions(rows, SESSION, PLAYBOOK, registry=REGISTRY)
     assert suspected["money_at_stake"].notna().sum() == 2
     made = problems(suspected=suspected)
-    assert made["problem"].tolist() == ["click_pay_low", "pay_low"] and made["money_at_stake"].tolist() == pytest.approx([1000, np.nan], nan_ok=True)
+    assert made["problem"].tolist() == ["click_pay_low", "pay_low"] and made["money_at_stake"].isna().all()
     after = problems(finding("room_conversion", money=70), suspected=suspected)
     assert after["money_at_stake"].tolist() == pytest.approx([70, np.nan, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(("slice", "about", "counts"), [
+    ("千川", {"one_source": "千川"}, True), ("千川", {"one_source": "搜索"}, False), ("千川", {"one_product": "面膜"}, False),
+    ("", {"one_source": "搜索"}, True), ("千川", {"source_mix": "千川"}, False), ("", {"source_mix": "千川"}, True),
+])
+def test_evidence_about_another_source_or_product_supports_no_cause(slice, about, counts):
+    found = findings.frame([finding("room_conversion", slice=slice)])
+    seen = plan.problems(found, PLAYBOOK, NO_NOTES, suspected=findings.frame([]), registry=REGISTRY)
+    evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in about})
+    evidence["about"] = evidence["cause"].map(about).fillna("")
+    made = plan.concerning(evidence, seen, found, PLAYBOOK)
+    own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(about)].iloc[0]
+    assert (own["verdict"] == "supported") == counts and (plan.ELSEWHERE["en"] in own["evidence_en"]) == (not counts)
+    assert len(made) == len(evidence) and made["problem"].unique().tolist() == evidence["problem"].unique().tolist()
+
+
+def test_a_problem_of_a_source_is_named_by_it():
+    made = problems(finding("room_conversion", slice="千川"), finding("follow_rate"))
+    assert made.set_index("problem")["zh"].to_dict() == {"room_conversion_low": f"千川：{PLAYBOOK['room_conversion_low'].zh}", "fans_few": PLAYBOOK["fans_few"].zh}
 
 
 # ---------------------------------------------------------------------------------------------------------------- notes
@@ -153,15 +173,17 @@ def test_suspected_problems_that_miss_the_same_people_do_not_both_carry_the_mone
     (note("fans", "没人点关注"), "borne_out"),
     (note("fans", "没人点关注", stage="closing"), "not_measurable"),       # of another stage; nothing of it was compared
     (note("interaction", "太冷"), "not_borne_out"),                          # interaction was better
-    (note("conversion", "没人下单"), "cannot_tell"),
+    (note("conversion", "没人下单"), "not_measurable"),                     # that the dimension is as usual says nothing of it
     (note("aftersales", "投诉多"), "not_measurable"),
     (note("conversion", "洗脸巾断货了"), "borne_out"),                       # the cause that it names is supported
     (note("conversion", "发券太晚"), "not_borne_out"),
+    (note("traffic", "预热视频太少"), "not_borne_out"),
+    (note("traffic", "预热视频发得太晚"), "not_measurable"),                 # how many there were says nothing of when
 ])
 def test_notes_are_set_against_the_data(row, verdict):
     found = problems(finding("follow_rate"))
     said = pd.DataFrame({"metric": ["follow_rate", "interaction_rate", "create_pay_rate"], "verdict": ["worse", "better", "cannot_tell"]})
-    evidence = judged(pay_low__stock_out="supported", pay_low__coupon_late="not_supported")
+    evidence = judged(pay_low__stock_out="supported", pay_low__coupon_late="not_supported", traffic_low__few_videos="not_supported")
     assert plan.check_notes(notes(row), found, PLAYBOOK, said, evidence)["verdict"].tolist() == [verdict]
 
 
@@ -285,7 +307,7 @@ def test_a_recorded_reason_comes_before_naming_the_product_that_sold_worse(produ
     evidence = judged(room_conversion_low__one_product="supported", click_pay_low__stock_out="supported")
     evidence["about"] = evidence["cause"].map({"one_product": product, "stock_out": "洗脸巾"}).fillna("")
     made = draft(found, evidence)
-    assert len(made) == 2 and made.loc[0, "cause_en"].startswith("A lead product was out of stock" if first == "stock" else "Pitch, price or stock")
+    assert len(made) == 2 and made.loc[0, "cause_en"].startswith("A lead product was out of stock" if first == "stock" else "It lies in single products")
 
 
 def test_a_problem_whose_cause_is_acted_on_already_names_that_line():

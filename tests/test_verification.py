@@ -191,6 +191,28 @@ def test_promotions_do_not_count_and_only_promotions_since_are_not_comparable():
     assert mixed["n_after"] == 2 and mixed["after"] < 0.03
 
 
+def in_festival(values, festive, calendar=True):
+    """The verdict where the sessions numbered in `festive` lie in a festival."""
+    sessions, tidy = account(values)
+    days = [(START + pd.Timedelta(days=i)).date() for i in festive]
+    window = reference.Festival(festival="大促", platform="all", year=START.year, presale_from=None, starts_on=days[0], day=days[0], ends_on=days[-1])
+    known = verification.history(tidy, sessions, room_of=sessions["session_id"].iloc[-1], events=schema.empty("events", ZONE), calendar=(window,) if calendar else ())
+    return verification.verify(plan_row(), known, sessions, registry=reference.metrics()).iloc[0]
+
+
+@pytest.mark.parametrize(("values", "festive", "verdict", "n"), [
+    ([*BEFORE, 0.006, 0.020, 0.021], range(9, 11), "not_comparable", (0, 2)),                  # all since in a festival, none before
+    ([*BEFORE, 0.006, 0.500, 0.020, 0.021], range(9, 10), "effective", (8, 2)),                # the one in the festival is left out
+    ([*BEFORE, 0.006, 0.020, 0.021], range(2, 11), "effective", (6, 2)),                       # all of one festival
+])
+def test_a_festival_is_never_set_against_ordinary_days(values, festive, verdict, n):
+    made = in_festival(values, list(festive))
+    assert (made["verdict"], (made["n_before"], made["n_after"])) == (verdict, n)
+    words = [verification.sentence(made, reference.metrics(), lang=lang) for lang in ("zh", "en")]
+    assert "大促" in words[0] and ("festival" in words[1] or "大促" in words[1])
+    assert in_festival(values, list(festive), calendar=False)["among_zh"] == ""
+
+
 def test_the_action_counts_from_its_due_session():
     made = verdict_of([*BEFORE, 0.006, 0.001, 0.020, 0.021], due_session="s10")
     assert made["n_after"] == 2 and made["verdict"] == "effective"

@@ -39,7 +39,7 @@ CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
     "source": ("流量不精准：个别来源的人群质量变了", "imprecise traffic: the people of single sources changed"),
     "product": ("话术或货品：个别商品的成交变了", "pitch or product: single products changed"),
-    "both": ("流量和话术（货品）都有问题", "both traffic and pitch (or products)"),
+    "both": ("流量和话术（货品）都有问题", "there are problems in both traffic and pitch (or products)"),
     "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
     "cannot_tell": ("无法判断", "cannot tell"),
 }
