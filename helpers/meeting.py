@@ -185,10 +185,10 @@ def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Proble
 def role_checklist(roles: Mapping[str, reference.RoleCard], facts: causes.Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
     """The team work to check of each role with its typical faults, pre-filled by the records: one row per role x fault.
 
-    Columns: role, zh, en, check_state (found, not_seen, by_hand), evidence_zh, evidence_en (what was measured, or the
+    Columns: role, zh, en, check_state (raised, not_seen, by_hand), evidence_zh, evidence_en (what was measured, or the
     record that would say). Source of the faults: 直播复盘与售后跟踪.
     """
-    state = {"supported": "found", "not_supported": "not_seen", "not_measurable": "by_hand"}
+    state = {"supported": "raised", "not_supported": "not_seen", "not_measurable": "by_hand"}
     rows = []
     for role, card in roles.items():
         for fault in card.faults:
@@ -410,7 +410,7 @@ def _verdicts_said(checked: pd.DataFrame) -> Said:
 
 
 def _faults_said(checks: pd.DataFrame) -> Said:
-    seen = checks[checks["check_state"] == "found"]
+    seen = checks[checks["check_state"] == "raised"]
     left = int(checks["check_state"].eq("by_hand").sum())
     named = {lang: text.choose(lang, "；", "; ").join(f"{_role(row['role'], lang)}{text.choose(lang, '·', ': ')}{row[lang]}" for _, row in seen.head(4).iterrows()) for lang in ("zh", "en")}
     rest = len(seen) > 4
@@ -435,7 +435,7 @@ def _again_said(problems: pd.DataFrame, earlier: pd.DataFrame) -> Said:
 
 
 def _standing_said(checked: pd.DataFrame) -> Said:
-    worked = checked[checked["verdict"] == "effective"] if len(checked) else checked
+    worked = checked[(checked["verdict"] == "effective") & checked["final"].astype(bool)] if len(checked) else checked
     if worked.empty:
         return None
     zh, en = ("；".join(text.plain(action, 60) for action in worked["action"].head(3)), "; ".join(text.plain(action, 60) for action in worked["action"].head(3)))

@@ -208,6 +208,8 @@ def check_notes(
         told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
         own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
         about = _about(cause["about"]) if cause is not None else set()
+        if cause is None and not own and TIMED.search(note.problem):
+            (verdict, matched), told = ("not_measurable", ""), {"zh": "", "en": ""}
         if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
             verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
         elif own:
@@ -446,9 +448,10 @@ def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
 
 
 def _where(problem: pd.Series, entry: reference.Problem | None, found: pd.DataFrame, lang: str) -> str:
-    """Content stages, and the slices (sources, products) that findings of the problem or its dimension name."""
+    """Content stages, and the slices (sources, products) that findings of the problem name, or of its dimension where it is about the whole."""
     stages = "" if entry is None or entry.stages == "all" else _names(",".join(entry.stages), "stage", lang)
-    own = found[found["id"].isin(problem["findings"].split(",")) | (found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse"))]
+    near = found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse") & (problem["slice"] == "")
+    own = found[found["id"].isin(problem["findings"].split(",")) | near]
     slices = [text.plain(findings.slice_name(name), 30) for name in own["slice"].fillna("").unique() if name not in findings.WHOLE][:3]
     parts = [stages or text.choose(lang, "全部环节", "all stages"), text.choose(lang, "、", ", ").join(slices)]
     return text.choose(lang, "；", "; ").join(filter(None, parts))

@@ -353,7 +353,7 @@ def _classes(cell: Cell) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-RESULTS = ("verdicts", "plan", "quality", "profit", "goals", "argument", "expected_returns")
+RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns")
 
 
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:

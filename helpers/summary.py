@@ -27,7 +27,7 @@ def make(
 ) -> dict[str, Any]:
     """The first screen: title and facts of the session, goals, cards, findings, actions, data quality, all as words.
 
-    `results` holds verdicts, findings, plan, quality, profit and goals, each of which may be missing or empty: what
+    `results` holds verdicts, findings, plan, quality, profit, net and goals, each of which may be missing or empty: what
     they would say is then said to be unknown.
     """
     values = _values(session, results, registry)
@@ -109,7 +109,8 @@ def _card(
     rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
     if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):
         return card | {"range": waiting or text.choose(lang, "没有可比的基准", "no baseline to compare with")}
-    return card | _against(rows.iloc[0], lang)
+    told = _against(rows.iloc[0], lang)
+    return card | told | {"range": text.choose(lang, "；", "; ").join(filter(None, [told["range"], waiting]))}
 
 
 def _still_to_come(name: str, results: Mapping[str, pd.DataFrame], lang: str, currency: str) -> str:

@@ -308,8 +308,8 @@ def _among(seen: _Seen) -> dict[str, str]:
     left = (f"；之后另有 {seen.apart} 场大促状态不同，没有算进来", f"; {seen.apart} since of another festival state do not count") if seen.apart else ("", "")
     if not seen.festival:
         return _said(f"只在非大促场次之间比{left[0]}", f"only sessions outside festivals are compared{left[1]}", "among")
-    return _said(f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后再判一次才算数",
-                 f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so judge it again after it", "among")
+    return _said(f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
+                 f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so it must be judged again after it", "among")
 
 
 def _contrast(
@@ -725,7 +725,7 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
             "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,
             "n_before": row["n_before"], "n_after": row["n_after"], "estimator": row["estimator"],
             **{name: _change(row, name, lang) for name in ("controls", "other")}, "plan_verdict": row["verdict"],
-            "next": text.label(reference.terms()["plan_next"][row["verdict"]], lang),
+            "next": _next(row, lang),
         })
     columns = ["action", "verify", "slice", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "estimator", "controls", "other", "plan_verdict", "next"]
     made = pd.DataFrame(rows, columns=columns)
@@ -741,7 +741,7 @@ def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: 
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
         return head + (text.choose(lang, f"{reason}。", f"{reason[:1].upper()}{reason[1:]}.") if reason else "")
-    return head + _measured(row, metric, lang, currency) + _alike(row, lang) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
+    return head + _measured(row, metric, lang, currency) + _alike(row, lang) + _so_far(row, lang) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
 
 
 def _slice_words(slice: str, lang: str) -> str:
@@ -769,6 +769,20 @@ def _alike(row: pd.Series, lang: str) -> str:
     """Which sessions were compared, where festivals lay among them."""
     among = row[f"among_{lang}"]
     return "" if not among else text.choose(lang, f"{among}。", f" {among[:1].upper()}{among[1:]}.")
+
+
+def _so_far(row: pd.Series, lang: str) -> str:
+    """That a verdict was given before the planned number of sessions, so it may change; nothing afterwards or where none was given."""
+    if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
+        return ""
+    return text.choose(lang, f"约定看 {row['n_planned']:.0f} 场，还没看满，不是最后的判断。", f" {row['n_planned']:.0f} sessions were planned and are not reached, so this is not the last word.")
+
+
+def _next(row: pd.Series, lang: str) -> str:
+    """What follows from a verdict; nothing is made the standard before its planned sessions are there."""
+    if row["verdict"] == "effective" and not row["final"]:
+        return text.choose(lang, "照做；看满约定场次仍有效，再写进标准做法", "Go on; make it the standard way once it holds over the planned sessions")
+    return text.label(reference.terms()["plan_next"][row["verdict"]], lang)
 
 
 def _against(row: pd.Series, lang: str) -> str:

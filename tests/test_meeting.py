@@ -1,7 +1,6 @@
 """What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way review, the closed loop."""
 
 import dataclasses
-
 import os
 
 import numpy as np
@@ -115,7 +114,7 @@ def test_each_role_is_checked_by_its_records():
     made = meeting.role_checklist(ROLES, role_facts(cues=cues), rules=reference.rules())
     assert set(made["role"]) == set(ROLES) and len(made) == sum(len(card.faults) for card in ROLES.values())
     state = made.set_index("en")["check_state"]
-    assert state["Coupons late"] == "found" and state["Too few follow and purchase prompts"] == "not_seen" and state["Selling points not mastered"] == "by_hand"
+    assert state["Coupons late"] == "raised" and state["Too few follow and purchase prompts"] == "not_seen" and state["Selling points not mastered"] == "by_hand"
     assert "10" in made.set_index("en").loc["Coupons late", "evidence_zh"] and made.set_index("en").loc["Slow first reply to enquiries", "evidence_zh"] == "缺：客服咨询"
     for lang in ("zh", "en"):
         sheet = meeting.sheet_of(made, lang=lang)
@@ -130,7 +129,7 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
         made = role_facts(cues=[{"at": minute(9), "kind": "stock_change", "product_id": "1", "stock_after": stock}], products=goods)
         checks = meeting.role_checklist(ROLES, dataclasses.replace(made, results={"standing": standing}), rules=reference.rules())
         states.append(checks.set_index("en").loc["Products do not suit the audience", "check_state"])
-    assert states == ["found", "by_hand"]
+    assert states == ["raised", "by_hand"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- goals
@@ -202,9 +201,9 @@ def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
 def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_tables():
     problems = pd.DataFrame({"problem": ["fans_few", "pay_low"], "zh": ["甲", "乙"], "en": ["A", "B"], "certainty": ["found", "suspected"], "dimension": ["fans", "conversion"], "noted": [True, False]})
     earlier = planfile.frame([line(status="done"), line(plan_id="P-2"), line(plan_id="P-3", status="dropped")])
-    checked = pd.DataFrame([{**line(), "verdict": "effective"}, {**line(plan_id="P-2"), "verdict": "not_done"}])
+    checked = pd.DataFrame([{**line(), "verdict": "effective", "final": True}, {**line(plan_id="P-2"), "verdict": "not_done", "final": False}])
     judged = pd.DataFrame({"problem": ["fans_few"] * 3, "verdict": ["not_measurable", "not_measurable", "supported"], "missing_zh": ["录屏", "录屏", ""], "missing_en": ["recording", "recording", ""]})
-    checks = pd.DataFrame({"role": ["host", "service"], "zh": ["慢", "漏"], "en": ["slow", "missed"], "check_state": ["found", "by_hand"]})
+    checks = pd.DataFrame({"role": ["host", "service"], "zh": ["慢", "漏"], "en": ["slow", "missed"], "check_state": ["raised", "by_hand"]})
     made = meeting.three_way(
         levels=meeting.goal_levels(meeting.goal_tree(goals_completed(), REGISTRY)), verdicts=pd.DataFrame({"verdict": ["better", "worse", "worse"]}), problems=problems, judged=judged,
         notes=pd.DataFrame({"verdict": ["borne_out", "cannot_tell"]}), earlier=earlier, checked=checked, checks=checks, lines=planfile.frame([line(), line(plan_id="P-9", due_session="2026-11-20")]),
