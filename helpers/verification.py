@@ -737,6 +737,7 @@ def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: 
     """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
     said = text.label(reference.terms()["plan_verdict"][row["verdict"]], lang)
     metric = registry.get(row["metric"])
+    said += text.choose(lang, "（目前）", " so far") if row["verdict"].startswith("effective") and not row["final"] else ""
     head = text.choose(lang, f"「{text.plain(row['action'], 40)}」：{said}。", f"“{text.plain(row['action'], 60)}”: {said.lower()}. ")
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]

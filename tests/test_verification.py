@@ -238,7 +238,7 @@ def test_every_verdict_has_a_sentence(lang):
 
 
 def test_the_demo_action_that_worked_is_found_and_the_one_that_did_not_is_not_called_effective():
-    """Planted in the simulator: follow rate x 2 after the plan, interaction rate unchanged (15 sessions before, 4 after)."""
+    """Planted in the simulator: follow rate x 2 after the plan, interaction rate unchanged; only sessions of one festival state are compared."""
     simulation = demo.simulate(demo.SEED)
     sessions, truth = simulation.tables["sessions"], simulation.truth
     rows = planfile.frame([
@@ -247,8 +247,10 @@ def test_the_demo_action_that_worked_is_found_and_the_one_that_did_not_is_not_ca
     ])
     registry = reference.metrics()
     values = compare.on_one_scale(metrics.by_session(sessions, ["follow_rate", "interaction_rate"], registry=registry), sessions, registry)
-    known = verification.history(values, sessions, room_of=truth["target_session"], events=simulation.tables["events"])
+    known = verification.history(values, sessions, room_of=truth["target_session"], events=simulation.tables["events"], calendar=reference.calendar())
     made = verification.verify(rows, known, sessions, registry=registry).set_index("plan_id")
+    states = known.drop_duplicates("session_id").set_index("session_id")["festival"]
+    assert made["n_after"].eq(states[states.index > truth["plan_session"]].value_counts().max()).all() and states[truth["target_session"]] == ""
     assert made.loc["plan_worked", "verdict"] == "effective"
     assert made.loc["plan_worked", "effect_lower"] <= truth["plan_worked"]["multiplier"] - 1 <= made.loc["plan_worked", "effect_upper"]
     assert made.loc["plan_failed", "verdict"] in ("cannot_tell", "not_effective")
