@@ -128,13 +128,20 @@ def _margin_state(margin: float, thin: float) -> str:
 
 def decide(table: pd.DataFrame, rules: Assortment) -> pd.DataFrame:
     """The evidence with its verdict: decision, decision_zh, decision_en and why_zh, why_en, from the first rule that holds."""
-    found = [_first(row, rules) for row in table.to_dict("records")]
+    rows = table.to_dict("records")
+    found, places = [_first(row, rules) for row in rows], [rules.standing[_place(row)] for row in rows]
     labels = [rules.verdicts[rule.verdict if rule else "cannot_tell"] for rule in found]
     return table.assign(
         decision=[rule.verdict if rule else "cannot_tell" for rule in found], decision_zh=[label.zh for label in labels],
-        decision_en=[label.en for label in labels], why_zh=[rule.zh if rule else "证据不足或互相矛盾" for rule in found],
-        why_en=[rule.en if rule else "the evidence is thin or contradicts itself" for rule in found],
+        decision_en=[label.en for label in labels], why_zh=[rule.zh.format(conversion=place.zh) if rule else "证据不足或互相矛盾" for rule, place in zip(found, places, strict=True)],
+        why_en=[rule.en.format(conversion=place.en) if rule else "the evidence is thin or contradicts itself" for rule, place in zip(found, places, strict=True)],
     )
+
+
+def _place(row: Mapping[str, object]) -> str:
+    """Where conversion stands by its interval (a key of `standing`): away from 1 only where the whole interval is."""
+    side = "below" if row["conversion_upper"] < 1 else "above" if row["conversion_lower"] > 1 else "level"
+    return f"slightly_{side}" if side != "level" and row["conversion_state"] == "usual" else side
 
 
 def _first(row: Mapping[str, object], rules: Assortment) -> reference.AssortmentRule | None:

@@ -826,6 +826,7 @@ class Assortment(_Entry):
 
     limits: AssortmentLimits
     verdicts: dict[str, Label]
+    standing: dict[Literal["below", "slightly_below", "level", "slightly_above", "above"], Label]
     rules: list[AssortmentRule]
 
     @model_validator(mode="after")
@@ -835,6 +836,8 @@ class Assortment(_Entry):
                 raise ValueError(f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at least one condition")
         if "cannot_tell" not in self.verdicts:
             raise ValueError("verdicts: cannot_tell is needed, for products that no rule speaks of")
+        if lacking := {"below", "slightly_below", "level", "slightly_above", "above"} - set(self.standing):
+            raise ValueError(f"standing: {', '.join(sorted(lacking))} expected")
         return self
 
 

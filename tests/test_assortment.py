@@ -117,8 +117,22 @@ def test_every_rule_can_decide():
               "returns": ["low", "usual", "high", "unclear", "unknown"], "margin": ["loss", "thin", "fine", "unknown"],
               "sold_out": ["some", "none", "unknown"], "tier": ["traffic", "profit", "image", "unknown"]}
     rows = pd.MultiIndex.from_product(states.values(), names=[f"{name}_state" for name in states]).to_frame(index=False)
-    said = assortment.decide(rows, RULES)["why_zh"].unique()
-    assert {rule.zh for rule in RULES.rules} <= set(said)
+    said = assortment.decide(rows.assign(conversion_lower=0.9, conversion_upper=1.1), RULES)["why_zh"].unique()
+    assert {rule.zh.format(conversion=RULES.standing["level"].zh) for rule in RULES.rules} <= set(said)
+
+
+@pytest.mark.parametrize(("ratio", "zh", "en"), [
+    ((0.88, 0.82, 0.96), "略低于同价位", "slightly below its price band"), ((1.10, 1.01, 1.19), "略高于同价位", "slightly above its price band"),
+    ((0.95, 0.85, 1.06), "与同价位分不出高低", "no different from its price band"), ((1.43, 1.12, 1.81), "转化高于同价位", "conversion is above its price band"),
+])
+@pytest.mark.parametrize("returns", ["low", "usual", "high", "unclear"])
+@pytest.mark.parametrize("sold_out", ["some", "none"])
+def test_the_reason_says_what_the_interval_says(ratio, zh, en, returns, sold_out):
+    names = dict(zip(("conversion", "conversion_lower", "conversion_upper"), ratio, strict=True))
+    state = assortment.standing(stats.Estimate(*ratio), band=0.35, least=0.2)
+    row = {**names, "conversion_state": state, "click_state": "usual", "returns_state": returns, "margin_state": "fine", "sold_out_state": sold_out, "tier_state": "profit"}
+    told = assortment.decide(pd.DataFrame([row]), RULES).iloc[0]
+    assert zh in told["why_zh"] and en in told["why_en"]
 
 
 def test_sentences_say_the_evidence_and_only_of_what_is_to_change():
