@@ -415,7 +415,7 @@ def figures(
 def _figure_name(name: str, rules: Customers, lang: str) -> str:
     """A figure's label of terms.yml, with the days or minutes that the rules set."""
     kind, _, days = name.partition("_") if name.startswith("repurchase_") else (name, "", rules.winback_days)
-    return text.label(reference.terms()["customer_figure"][kind], lang).format(days=days, minutes=rules.unpaid_minutes)
+    return text.label(reference.terms()["customer_figure"][kind], lang).format(days=days, minutes=rules.unpaid_minutes, share=text.percent(rules.overdue_share, 0))
 
 
 def _first_orders(people: Share, session: pd.Series, confidence: float) -> Share:
@@ -473,7 +473,7 @@ def _new_finding(told: pd.DataFrame, notebook: str) -> list[dict[str, object]]:
     return [findings.make(
         notebook=notebook, dimension="conversion", metric="new_customer_share", value=money["value"], ci_lower=money["ci_lower"], ci_upper=money["ci_upper"], verdict="not_comparable",
         sentence_zh=f"本场 {words['zh'][2]} 位已知买家中，新客占 {words['zh'][0]}，其支付金额占 {words['zh'][1]}。",
-        sentence_en=f"Of this session's {words['en'][2]} known buyers {words['en'][0]} are new; of the paid amount they make {words['en'][1]}.",
+        sentence_en=f"Of this session's {words['en'][2]} known buyers, {words['en'][0]} are new; they account for {words['en'][1]} of the paid amount.",
     )]
 
 
@@ -486,10 +486,10 @@ def _back_finding(told: pd.DataFrame, counts: pd.DataFrame, notebook: str, rules
     for lang in ("zh", "en"):
         shares = [f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {text.percent(told.loc[f'repurchase_{mark}', 'value'])}{_bounds(told.loc[f'repurchase_{mark}'], lang)}" for mark in days]
         head = text.choose(lang, f"首购后再买的：{'、'.join(shares)}。", f"Bought again after the first purchase: {', '.join(shares)}. ")
-        first = text.choose(lang, "首购到第二次没有中位数：还不到一半人回来过。", "There is no median time to the second purchase: not even half have come back.") if np.isnan(gap["first"]) else text.choose(
+        first = text.choose(lang, "首购到第二次没有中位数：还不到一半人回来过。", "There is no median time to the second purchase, as fewer than half have come back.") if np.isnan(gap["first"]) else text.choose(
             lang, f"首购到第二次的中位数是 {gap['first']:.0f} 天。", f"The median time to the second purchase is {gap['first']:.0f} days.")
         later = gap.get("later", np.nan)
-        words[f"sentence_{lang}"] = head + first + ("" if np.isnan(later) else text.choose(lang, f"之后每次间隔的中位数是 {later:.0f} 天。", f" Later gaps have a median of {later:.0f} days."))
+        words[f"sentence_{lang}"] = head + first + ("" if np.isnan(later) else text.choose(lang, f"之后每次间隔的中位数是 {later:.0f} 天。", f" After that the median gap is {later:.0f} days."))
     return [findings.make(notebook=notebook, dimension="aftersales", metric="repurchase_rate", value=lead["value"], ci_lower=lead["ci_lower"], ci_upper=lead["ci_upper"], verdict="not_comparable", **words)]
 
 
@@ -499,11 +499,11 @@ def _late_finding(told: pd.DataFrame, parts: pd.DataFrame, notebook: str, rules:
     whole, late, back = int(parts["n"].sum()), int(parts["overdue"].sum()), told.loc["won_back"] if "won_back" in told.index else None
     most, words = text.percent(rules.overdue_share, 0), {}
     for lang in ("zh", "en"):
-        head = text.choose(lang, f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：同样频次的回头客有 {most} 在更短的天数里就回来了。",
-                           f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are in danger of being lost: {most} of those who came back at their frequency did so sooner.")
+        head = text.choose(lang, f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：距上次购买的天数，比 {most} 的同频次回头客当初隔的都长。",
+                           f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are overdue: they have waited longer than {most} of repeat buyers with the same purchase frequency did.")
         tail = "" if back is None else text.choose(
-            lang, f"以往到了这一步的，此后 {rules.winback_days} 天内又买的有 {text.percent(back['value'])}{_bounds(back, lang)}。",
-            f" Of those who got so far before, {text.percent(back['value'])}{_bounds(back, lang)} bought within {rules.winback_days} days.")
+            lang, f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 {text.percent(back['value'])}{_bounds(back, lang)}。",
+            f" Of customers who became overdue in the past, {text.percent(back['value'])}{_bounds(back, lang)} bought again within {rules.winback_days} days.")
         words[f"sentence_{lang}"] = head + tail
     return [findings.make(notebook=notebook, dimension="aftersales", metric="churn_warning", value=late / whole, verdict="not_comparable", **words)]
 
@@ -515,6 +515,6 @@ def _origin_finding(row: object, notebook: str, rules: Customers) -> dict[str, o
         more = row.verdict == "better"
         words[f"sentence_{lang}"] = text.choose(
             lang, f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 {share}，{'高' if more else '低'}于同期新客的 {text.percent(row.usual)}。",
-            f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought again within {rules.origin_days} days, {'more' if more else 'fewer'} than the {text.percent(row.usual)} of all new customers of those weeks.")
+            f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought again within {rules.origin_days} days, {'more' if more else 'fewer'} than the {text.percent(row.usual)} of all new customers of the same weeks.")
     return findings.make(notebook=notebook, dimension="aftersales", metric="repurchase_rate", slice=f"{row.product_name} ({row.product_id})", value=row.rate, baseline=row.usual,
                          ci_lower=row.ci_lower, ci_upper=row.ci_upper, p_adjusted=row.p_adjusted, verdict="not_comparable", **words)

@@ -142,7 +142,8 @@ def expected_final(
     bands (thirds of the history's prices; none where `bands` is 1) have their own rates, as dear goods come back more often. Columns: part
     (all, before_shipping, after_shipping, band_1 …), n, paid_amount, refunded, refunded_amount, maturity, pooled,
     expected, lower, upper (lines), age_days, final (whether the window is over), printable (whether the maturity of
-    all refunds reaches `min_maturity`; expected is `nan` where it does not).
+    all refunds reaches `min_maturity`; expected is `nan` where it does not), rests_on (refunds behind the part's curve),
+    complete (taken as complete before the window is over: by the curve not even half a refund lies in the interval).
     """
     age = float(((as_of - lines["paid_at"]) / DAY).mean())
     history = history[NEEDED].astype({"session_id": "category"})  # a long history is filtered many times: no text in it
@@ -163,11 +164,26 @@ def expected_final(
         "part": name, "n": len(part), "paid_amount": part["paid"].sum(), "refunded": part["refunded"].sum(),
         "refunded_amount": part["refunded_amount"].where(part["refunded"], 0).sum(), "maturity": guess.maturity, "pooled": guess.pooled,
         **{column: value if printable else np.nan for column, value in (("expected", guess.value), ("lower", guess.lower), ("upper", guess.upper))},
-        "age_days": age, "final": age >= window_days, "printable": printable,
+        "age_days": age, "final": age >= window_days, "printable": printable, "rests_on": curves.get(name, curves["all"]).refunds,
+        "complete": bool(printable and age < window_days and (guess.upper - guess.lower) * len(part) < 0.5),
     } for name, part, guess in parts]
     made = pd.DataFrame(rows)
     order = {"all": 0, "before_shipping": 1, "after_shipping": 2}
     return made.sort_values("part", key=lambda part: part.map(order).fillna(3), kind="stable", ignore_index=True)
+
+
+def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> str:
+    """Why refunds before shipping have no interval where the curve takes them as complete; empty where it does not."""
+    row = expected.set_index("part").loc["before_shipping"]
+    if not row["complete"]:
+        return ""
+    waiting = int((~lines["shipped"] & ~lines["refunded"]).sum())
+    days, share, behind = f"{row['age_days']:.1f}", text.percent(row["maturity"]), text.number(row["rests_on"], lang)
+    open_zh = f"；本场还有 {waiting} 单没发货也没退，若有人退，最后会更高" if waiting else ""
+    open_en = f". Orders of this session neither shipped nor refunded yet: {waiting}; if any of them are refunded, the final rate is higher" if waiting else ""
+    return text.choose(
+        lang, f"发货前退款按规则视为已来全，不给区间：以往 {behind} 单发货前退款有 {share} 在付款后 {days} 天内到账{open_zh}。",
+        f"Refunds before shipping are taken as complete by rule and have no interval: {share} of {behind} earlier ones came within {days} days of payment{open_en}.")
 
 
 def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
@@ -206,10 +222,10 @@ def net_findings(net: pd.DataFrame, expected: pd.DataFrame, *, notebook: str, as
         if whole["final"]:
             tail = text.choose(lang, "退货期已过，不再变动。", " The return window is over.")
         elif whole["printable"]:
-            tail = text.choose(lang, f"预计退货还只来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
-                               f" About {share} of all refunds have come in; the final net is expected at {show['expected_net']} ({bounds}).")
+            tail = text.choose(lang, f"预计的退款目前来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
+                               f" About {share} of all expected refunds have come in; in the end about {show['expected_net']} net is expected ({bounds}).")
         else:
-            tail = text.choose(lang, "场次太新或历史不足，还不能推算最终退款。", " Too young, or too little history, to reckon the final refunds.")
+            tail = text.choose(lang, "场次太新或历史不足，还不能推算最终退款。", " The session is too young, or there is too little history, to estimate the final refunds.")
         words[f"sentence_{lang}"] = head + tail
     row = amount.loc["expected_net" if whole["printable"] else "net"]
     return [findings.make(notebook=notebook, dimension="aftersales", metric="net_amount", value=row["amount"], ci_lower=row["lower"], ci_upper=row["upper"], verdict="not_comparable", **words)]

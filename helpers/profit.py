@@ -21,6 +21,7 @@ class ProfitLine(NamedTuple):
     record_en: str
 
 
+DAY = pd.Timedelta(days=1)
 PROFIT_LINES = (
     ProfitLine("paid", "支付金额", "Paid amount", 1, "场次数据", "the sessions export"),
     ProfitLine("refunds", "退款", "Refunds", -1, "售后单或场次退款金额", "the after-sales export or the session's refund amount"),
@@ -42,12 +43,17 @@ def _costs_of(session: pd.Series, costs: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop_duplicates(["item", "product_id"], keep="first")
 
 
+def _put_back(lines: pd.DataFrame) -> pd.Series:
+    """Whether the goods of each line are back on the shelf: returned, or refunded before they were shipped."""
+    return lines["returned"] | (lines["refunded"] & lines["before_shipping"])
+
+
 def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
     """Pieces that buyers kept, one row per product: product_id, units.
 
     Goods of a refund before shipping or of a return are back on the shelf; those refunded without a return are not.
     """
-    kept = lines[~(lines["returned"] | (lines["refunded"] & lines["before_shipping"]))]
+    kept = lines[~_put_back(lines)]
     return kept.groupby("product_id", as_index=False)["qty"].sum().rename(columns={"qty": "units"})
 
 
@@ -94,7 +100,7 @@ def statement(
     lacking = made[~made["measurable"]]
     whole = made.set_index("line")["measurable"][["paid", "refunds", "unit_cost"]].all()
     end = {
-        "line": "profit", "zh": "净利", "en": "Profit", "amount": made["amount"].sum() if whole else np.nan, "kind": "end",
+        "line": "profit", "zh": "截至目前净利", "en": "Profit so far", "amount": made["amount"].sum() if whole else np.nan, "kind": "end",
         "measurable": bool(whole), "missing_zh": "、".join(lacking["zh"]), "missing_en": ", ".join(lacking["en"].str.lower()),
     }
     return pd.concat([made, pd.DataFrame([end])], ignore_index=True)
@@ -109,15 +115,59 @@ def _profit_row(line: ProfitLine, amount: float) -> dict[str, object]:
     }
 
 
-def profit_findings(told: pd.DataFrame, *, notebook: str, currency: str = "CNY") -> list[dict[str, object]]:
-    """A finding on profit: its amount, or that it cannot be measured and which records are missing."""
+def goods_back(past: pd.DataFrame, *, age_days: float) -> float:
+    """Paid worth of the goods put back on the shelf for each unit of money refunded later than `age_days` after payment.
+
+    `past` are lines of sessions whose return window is over. `nan` where nothing was refunded so late.
+    """
+    late = past[past["refunded"] & ((past["refunded_at"] - past["paid_at"]) / DAY > age_days)]
+    refunded = late["refunded_amount"].sum()
+    return float(late.loc[_put_back(late), "paid"].sum() / refunded) if refunded > 0 else np.nan
+
+
+def to_expect(told: pd.DataFrame, net: pd.DataFrame, lines: pd.DataFrame, *, back: float, whole_cost: bool = False) -> pd.DataFrame:
+    """What profit comes to once all refunds are in: one row per line, with its interval.
+
+    Columns: line (profit so far, refunds_to_come, goods_to_come, expected_profit), zh, en, amount, lower, upper. Refunds to
+    come are those that `net` (`outlook.net_amount`) expects less those known. Of their goods the part `back` (`goods_back`)
+    returns to the shelf, at the cost per paid amount of the goods still kept; none where the session states its cost of
+    goods as one total (`whole_cost`), as the statement takes returned goods off neither. Commission and all other lines
+    stay. Empty where profit is not measurable, nothing is expected yet, or refunds are to come of which `back` is not known.
+    """
+    amounts, expected = told.set_index("line")["amount"], net.set_index("line")
+    rest = expected.loc["expected_refunds", ["amount", "lower", "upper"]].to_numpy(float) - expected.loc["refunded", "amount"]
+    kept = lines.loc[~_put_back(lines), "paid"].sum()
+    each = 0.0 if whole_cost or not rest.any() else back * -amounts["unit_cost"] / kept if kept > 0 else np.nan
+    goods = rest * each
+    if not np.isfinite([amounts["profit"], *goods]).all():
+        return pd.DataFrame(columns=["line", "zh", "en", "amount", "lower", "upper"])
+    ends = amounts["profit"] - rest + goods
+    rows = [("profit", "截至目前净利", "Profit so far", amounts["profit"], np.nan, np.nan), ("refunds_to_come", "还会来的退款", "Refunds still to come", *-rest[[0, 2, 1]]),
+            ("goods_to_come", "随之回库的商品成本", "Cost of the goods that come back with them", *goods),
+            ("expected_profit", "预计最终净利", "Profit expected in the end", ends[0], *sorted(ends[1:]))]
+    return pd.DataFrame(rows, columns=["line", "zh", "en", "amount", "lower", "upper"])
+
+
+def profit_findings(
+    told: pd.DataFrame, later: pd.DataFrame, *, notebook: str, as_of: pd.Timestamp, currency: str = "CNY",
+) -> list[dict[str, object]]:
+    """A finding on profit: its amount so far and what it will come to (`to_expect`), or which records are missing."""
     end = told.iloc[-1]
-    words = {}
-    for lang in ("zh", "en"):
-        missing = end[f"missing_{lang}"]
-        if end["measurable"]:
-            lack = text.choose(lang, f"，未计入：{missing}", f"; not included: {missing}") if missing else ""
-            words[f"sentence_{lang}"] = text.choose(lang, f"净利 {text.money(end['amount'], lang, currency)}{lack}。", f"Profit {text.money(end['amount'], lang, currency)}{lack}.")
-        else:
-            words[f"sentence_{lang}"] = text.choose(lang, f"净利无法计算，缺：{missing}。", f"Profit cannot be measured; missing: {missing}.")
+    words = {f"sentence_{lang}": _said(end, later, lang, as_of, currency) for lang in ("zh", "en")}
     return [findings.make(notebook=notebook, dimension="profit", metric="profit", value=end["amount"], verdict="not_comparable", **words)]
+
+
+def _said(end: pd.Series, later: pd.DataFrame, lang: str, as_of: pd.Timestamp, currency: str) -> str:
+    missing = end[f"missing_{lang}"]
+    if not end["measurable"]:
+        return text.choose(lang, f"净利无法计算，缺：{missing}。", f"Profit cannot be measured; missing: {missing}.")
+    lack = text.choose(lang, f"，未计入：{missing}", f"; not included: {missing}") if missing else ""
+    amount = text.money(end["amount"], lang, currency)
+    head = text.choose(lang, f"截至 {as_of:%Y-%m-%d %H:%M} 净利 {amount}（只减了已知的退款{lack}）。", f"Profit as of {as_of:%Y-%m-%d %H:%M}: {amount} (only refunds known so far are taken off{lack}).")
+    if later.empty:
+        return head
+    row = later.iloc[-1]
+    value, bounds = text.money(row["amount"], lang, currency), text.interval(row["lower"], row["upper"], "money", lang, currency=currency)
+    return head + text.choose(
+        lang, f"等退款都来了，最终净利约 {value}（区间 {bounds}）：假设还会退的货按以往的比例回库、成本照扣回，佣金等其他各项不变。",
+        f" Once all refunds are in, about {value} is expected ({bounds}), if the goods still to be refunded come back in the usual share and at cost, and commission and all other lines stay as they are.")

@@ -64,17 +64,35 @@ def answered_within(
     return pd.DataFrame({"seconds": marks, "rate": rate, "ci_lower": lower, "ci_upper": upper, "n": len(data)})
 
 
+def sparse(cases: pd.DataFrame) -> bool:
+    """Whether most settled cases carry no time of a first reply: then the time is not kept, and says nothing of speed."""
+    settled = _first(cases, ENDS["settled"]).notna()
+    return bool(2 * _first(cases[settled], ENDS["first_reply"]).notna().sum() < settled.sum())
+
+
+def sparse_note(name: str, cases: pd.DataFrame, *, as_of: pd.Timestamp, opened: str, lang: str) -> str:
+    """That first replies of a queue are hardly recorded, beside how it was settled; empty where they are recorded or none is."""
+    told = first_response(cases, as_of=as_of, opened=opened)
+    if not (told.answered and sparse(cases)):
+        return ""
+    ended = first_response(cases, as_of=as_of, opened=opened, step="settled")
+    queue, median = text.label(reference.terms()["queue"][name], lang), text.seconds(ended.median, lang)
+    return text.choose(
+        lang, f"{queue}：{ended.n} 件里解决了 {ended.answered} 件（中位数 {median}），只有 {told.answered} 件记了首次回复的时间，所以不谈回复快慢。",
+        f"{queue}: {ended.answered} of {ended.n} are settled (median {median}), but only {told.answered} with a recorded first reply, so nothing is said of how fast replies were.")
+
+
 def responses(queues: Mapping[str, tuple[pd.DataFrame, str]], *, as_of: pd.Timestamp, marks: Mapping[str, reference.Marks]) -> pd.DataFrame:
     """First replies and settling of several queues: one row per queue x step x mark; a step that nobody records is left out.
 
     `queues` maps a name to its cases and the column of their start, `marks` (service.yml) to the seconds. Columns: queue,
     step (first_reply, settled), n, answered (that took the step), median (seconds), seconds (the mark), rate (within it),
-    ci_lower, ci_upper.
+    ci_lower, ci_upper. First replies that most settled cases do not record (`sparse`) are left out too.
     """
     columns, parts = ["queue", "step", "n", "answered", "median", "seconds", "rate", "ci_lower", "ci_upper"], []
     for name, (cases, opened) in queues.items():
         for step, ends in ENDS.items():
-            if _first(cases, ends).notna().any():
+            if _first(cases, ends).notna().any() and not (step == "first_reply" and sparse(cases)):
                 found = first_response(cases, as_of=as_of, opened=opened, step=step)
                 within = answered_within(cases, as_of=as_of, opened=opened, marks=tuple(getattr(marks[name], step)), step=step)
                 parts.append(within.assign(queue=name, step=step, answered=found.answered, median=found.median))
@@ -219,9 +237,9 @@ def tasks(
     rows = []
     for name, task in rules.tasks.items():
         done, n = figures[name]
-        said = task.none if recorded.get(name) else task.lacks
+        zh, en = (task.none.zh, task.none.en) if recorded.get(name) else (f"缺：{task.lacks.zh}", f"missing: {task.lacks.en}")
         rows.append({"task": name, "zh": task.zh, "en": task.en, "done": done, "n": n, "value": done / n if n else np.nan,
-                     "lacks_zh": "" if n else said.zh, "lacks_en": "" if n else said.en})
+                     "lacks_zh": "" if n else zh, "lacks_en": "" if n else en})
     made = pd.DataFrame(rows)
     lower, upper = stats.wilson(made["done"], made["n"])
     return made.assign(ci_lower=lower, ci_upper=upper)

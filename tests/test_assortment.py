@@ -123,7 +123,7 @@ def test_every_rule_can_decide():
 
 @pytest.mark.parametrize(("ratio", "zh", "en"), [
     ((0.88, 0.82, 0.96), "略低于同价位", "slightly below its price band"), ((1.10, 1.01, 1.19), "略高于同价位", "slightly above its price band"),
-    ((0.95, 0.85, 1.06), "与同价位分不出高低", "no different from its price band"), ((1.43, 1.12, 1.81), "转化高于同价位", "conversion is above its price band"),
+    ((0.95, 0.85, 1.06), "与同价位分不出高低", "not clearly different from its price band"), ((1.43, 1.12, 1.81), "转化高于同价位", "conversion is above its price band"),
 ])
 @pytest.mark.parametrize("returns", ["low", "usual", "high", "unclear"])
 @pytest.mark.parametrize("sold_out", ["some", "none"])

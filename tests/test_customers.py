@@ -86,7 +86,7 @@ def test_cdnow_repurchase():
     assert by_year["rate"] == pytest.approx(0.456, abs=5e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=2, max_size=60))
 def test_curve_and_logrank_are_those_of_lifelines(pairs):
     days, happened = zip(*pairs, strict=True)
@@ -133,7 +133,7 @@ def test_lines_without_a_buyer_stay_out_and_an_older_customer_starts_at_two():
 buying = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 300), st.sampled_from([0.0, 20.0, 50.0]), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=30)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(buying)
 def test_purchases_are_those_of_a_plain_loop(rows):
     rows = [(buyer, day, paid, paid * part) for buyer, day, paid, part in rows]
@@ -188,7 +188,7 @@ def scored(rows, as_of=AS_OF):
     return customers.rated(made, late, as_of=as_of, rules=RULES)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(buying, st.randoms())
 def test_equal_customers_score_equally_whatever_their_key_and_order(rows, chance):
     """The usual cure for ties, rank(method="first"), gives twins different scores; here each customer has a twin."""
@@ -248,8 +248,8 @@ def test_the_product_whose_buyers_come_back_is_found():
 
 
 def test_where_all_are_alike_few_are_told_apart():
-    told = [origins(account(np.random.default_rng(seed)))["verdict"].isin(["better", "worse"]).any() for seed in range(6)]
-    assert sum(told) <= 3  # a tenth of the accounts, and chance
+    told = [origins(account(np.random.default_rng(seed)))["verdict"].isin(["better", "worse"]).any() for seed in range(4)]
+    assert sum(told) <= 2  # a tenth of the accounts, and chance
 
 
 def test_small_origins_are_shown_and_not_judged():

@@ -62,6 +62,18 @@ def test_queues_show_only_steps_that_somebody_records():
     assert made.loc[made["queue"] == "service", "seconds"].tolist() == [15, 30, 180]
 
 
+def test_a_queue_whose_replies_are_hardly_recorded_is_not_called_slow():
+    """Ten settled, one of them with a reply: no share within a limit, a sentence instead; with most recorded it is the other way."""
+    few, most = (cases([{"first_reply_at": START + HOUR if i < known else None, "closed_at": START + 2 * HOUR} for i in range(10)]) for known in (1, 6))
+    options = {"as_of": START + 3 * DAY}
+    for table, steps in ((few, ["settled"]), (most, ["first_reply", "settled"])):
+        made = service.responses({"aftersales": (table, "asked_at")}, marks=RULES.marks, **options)
+        assert made["step"].unique().tolist() == steps
+    said = [service.sparse_note("aftersales", few, opened="asked_at", lang=lang, **options) for lang in ("zh", "en")]
+    assert "10 件里解决了 10 件" in said[0] and "只有 1 件" in said[0] and "10 of 10" in said[1] and "only 1 " in said[1]
+    assert service.sparse_note("aftersales", most, opened="asked_at", lang="en", **options) == ""
+
+
 def test_in_time_is_by_the_clock_unless_the_team_states_it():
     table = asked([10, 180, 181, None, None], replied_in_time=[None, None, None, None, True])
     at = (START + HOUR, START + 60 * SECOND)
@@ -137,6 +149,7 @@ def test_the_six_tasks_have_a_figure_or_say_why_not():
     assert made["done"].to_dict() == {"answered": 1, "shipped": 3, "tracked": 0, "received": 1, "called": 1, "disputes": 1}
     assert made["n"].to_dict() == {"answered": 2, "shipped": 4, "tracked": 0, "received": 3, "called": 2, "disputes": 2}
     assert made["lacks_zh"].ne("").tolist() == [False, False, True, False, False, False]
+    assert made.loc["tracked", ["lacks_zh", "lacks_en"]].tolist() == ["缺：订单里的物流更新时间", "missing: tracking times in the orders"]
     young = service.tasks(table, NO_CASES, asked([]), as_of=START + 30 * HOUR, rules=RULES).set_index("task")
     assert young.loc["shipped", "lacks_zh"] == "承诺时间还没到" and young.loc["received", "lacks_en"] == "shipped less than 15 days ago"
     nothing = service.tasks(table.head(0), NO_CASES, asked([]), as_of=START, rules=RULES)
