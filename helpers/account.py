@@ -205,12 +205,6 @@ def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
     return text.choose(lang, f"最近 8 周与此前 16 周比（不含大促周）：{said}。", f"The last 8 weeks against the 16 before (festival weeks left out): {said}.")
 
 
-def trend_title(moved: pd.DataFrame, *, lang: str) -> str:
-    """The title of the trend: what paid amount and UV value did in the last weeks, where that can be judged."""
-    known = moved[moved["metric"].isin(["paid_amount", "uv_value"]) & (moved["verdict"] != "not_comparable")]
-    return movement_sentence(known, lang=lang) if len(known) else text.choose(lang, "账号每周的走势（历史还短，不判断升降）", "The account week by week (too short a history to judge)")
-
-
 def _moved_words(row, lang: str) -> str:
     change, low, high = (text.signed(v - 1, "percent", "en", decimals=0) for v in (row.ratio, row.lower, row.upper))
     return text.choose(lang, f"{text.short(row.label_zh)}{'上升' if row.ratio > 1 else '下降'} {change}（{low} 到 {high}）",

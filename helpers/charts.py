@@ -30,8 +30,8 @@ FONT = Path(__file__).parent / "fonts" / "FupanSansSC-Regular.otf"
 FAMILY = "Fupan Sans SC"
 WIDTH = 5.2
 INK, SOFT, LINE, ACCENT, WORSE, QUIET, PAPER = "#1c2630", "#5a6672", "#dde2e7", "#0b5a85", "#d4622a", "#a9b3bc", "#ffffff"
-COLOURS = {"better": ACCENT, "worse": WORSE, "cannot_tell": QUIET, "not_comparable": QUIET}
-SHAPES = {"better": "o", "worse": "D", "cannot_tell": "s", "not_comparable": "x"}
+COLOURS = {"better": ACCENT, "worse": WORSE, "normal": QUIET, "cannot_tell": SOFT, "not_comparable": QUIET}
+SHAPES = {"better": "o", "worse": "D", "normal": "s", "cannot_tell": "h", "not_comparable": "x"}
 # Currency signs that the font lacks, and what is drawn in their place.
 SPELLED = {"฿": "THB ", "₱": "PHP ", "₽": "RUB "}
 MISSING = "□"
@@ -167,7 +167,7 @@ def _with_interval(value: float, lower: float, upper: float, lang: str, unit: st
 def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
     """Each metric as value ÷ baseline, over the range expected from the account's own sessions, coloured by verdict.
 
-    One row per metric: label, ratio, ratio_lower, ratio_upper (of the expected range, around 1), verdict.
+    One row per metric: label, ratio, ratio_lower, ratio_upper (of the expected range, around 1), verdict (or outcome: normal).
     """
     if frame.empty:
         return empty(lang=lang)
@@ -235,7 +235,7 @@ def _change_ticks(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 1 else text.signed(x - 1, "percent", "en", decimals=0)))
 
 
-VERDICT_WORDS = {"better": ("变好", "better"), "worse": ("变差", "worse"), "cannot_tell": ("无法判断", "cannot tell"),
+VERDICT_WORDS = {"better": ("变好", "better"), "worse": ("变差", "worse"), "normal": ("正常波动内", "within normal range"), "cannot_tell": ("无法判断", "cannot tell"),
                  "not_comparable": ("不可比", "not comparable")}
 
 

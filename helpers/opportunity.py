@@ -379,8 +379,8 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
     if lang == "zh":
         whose = f"自身 {row.sessions} 场可比场次" if row.basis == "own" else "同类平均"
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
-        return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；补上补得回的部分约值 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
+        return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
     whose = f"its own {row.sessions} comparable sessions" if row.basis == "own" else "the mean of its like"
     moved = f" ({due} as this session went)" if due != base else ""
-    return (f"“{name}”, {what.lower()}: about {rate} against {base} in {whose}{moved}. Closing what can be closed is worth about {money} "
+    return (f"“{name}”, {what.lower()}: about {rate} against {base} in {whose}{moved}. Realistically about {money} could be won back "
             f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'}).")

@@ -220,7 +220,7 @@ def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
 
 def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
     low, high = (text.signed(v, "points" if row.unit == "percent" else row.unit, lang, decimals=1, currency=currency) for v in (row.lower, row.upper))
-    points = text.choose(lang, " 个百分点", " points") if row.unit == "percent" else ""
+    points = text.choose(lang, " 个百分点", " percentage points") if row.unit == "percent" else ""
     good, rest = (text.value(v, row.unit, lang, decimals=None if row.unit in ("money", "seconds") else 1, currency=currency) for v in (row.good, row.rest))
     return good, rest, f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}", getattr(row, f"label_{lang}")
 
@@ -242,12 +242,13 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
     if held_against.empty:
         return text.choose(lang, f"大促以外的日常场次不足 {least} 场（或缺少投放、脚本、场控、商品记录），还看不出好场次的共同点。",
                            f"Fewer than {least} ordinary sessions before this one (or no records of how they were run): what good sessions share cannot be seen yet.")
-    count, n = int(held_against["shared"].sum()), f"{held_against['sessions'].iloc[0]:.0f}"
-    head = text.choose(lang, f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 {share} 与其余相比，检验 {len(held_against)} 项做法：",
-                       f"Of {n} ordinary sessions before this one, the {share} with the highest paid amount per hour (time slot, kind of day and month taken off) against the rest, {len(held_against)} traits tested: ")
+    count, sessions = int(held_against["shared"].sum()), float(held_against["sessions"].iloc[0])
+    n, good = f"{sessions:.0f}", round(sessions * thresholds["best_share"])
+    head = text.choose(lang, f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 {share}（{good} 场）与其余相比，检验 {len(held_against)} 项做法，每项只用有这项记录的场次：",
+                       f"Of {n} ordinary sessions before this one, the {share} ({good}) with the highest paid amount per hour (time slot, kind of day and month taken off) against the rest, {len(held_against)} ways tested, each over the sessions with a record of it: ")
     if count:
-        return head + text.choose(lang, f"{count} 项分得开。", f"{count} set them apart.")
-    return head + text.choose(lang, "没有一项分得开；好场次不多时，只有很大的差别才看得出来。", "none sets them apart; with few good sessions only large differences can be seen.")
+        return head + text.choose(lang, f"{count} 项分得开。", f"{count} differ{'s' * (count == 1)} between the two.")
+    return head + text.choose(lang, "没有一项分得开；好场次不多时，只有很大的差别才看得出来。", "none differs between the two; with few good sessions only large differences can be seen.")
 
 
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:

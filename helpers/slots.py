@@ -218,8 +218,8 @@ def budget_sentence(made: pd.DataFrame, grows: levels.Contrast, *, lang: str) ->
     said = _budget_words(made, lang)
     if np.isfinite(grows.ratio) and np.isfinite(grows.upper):
         change, low, high = (text.percent(v - 1, 0) for v in (grows.ratio, grows.lower, grows.upper))
-        said += text.choose(lang, f"以往投放翻一倍的场次，广告成交多 {change}（{low} 到 {high}）：加预算前先按这个打折，不要按平均 ROI 算。",
-                            f" Where the spend was twice as high, ads brought {change} more ({low} to {high}): reckon with that before adding budget, not with the average return.")
+        said += text.choose(lang, f"以往投放高一倍的场次，广告成交多 {change}（{low} 到 {high}）；这只是同时出现，真加预算带来的可能更少。",
+                            f" Sessions with twice the spend sold {change} more by ads ({low} to {high}); that is an association, and adding budget may bring less.")
     return said
 
 

@@ -13,12 +13,12 @@ from helpers import findings, meeting, metrics, plan, reference, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
-    "better": ("●", "good"), "worse": ("◆", "bad"), "cannot_tell": ("■", "quiet"), "not_comparable": ("×", "quiet"),
+    "better": ("●", "good"), "worse": ("◆", "bad"), "normal": ("■", "quiet"), "cannot_tell": ("?", "quiet"), "not_comparable": ("×", "quiet"),
     "effective": ("●", "good"), "effective_but_small": ("●", "quiet"), "not_effective": ("◆", "bad"), "harmful": ("◆", "bad"),
     "not_done": ("×", "quiet"), "green": ("●", "good"), "amber": ("▲", "warn"), "red": ("◆", "bad"), "grey": ("○", "quiet"),
 }
 CARDS = ("paid_amount", "net_amount", "viewers", "uv_value", "room_conversion", "profit")
-SEVERITY = {"worse": 0, "better": 1, "cannot_tell": 2, "not_comparable": 3}
+SEVERITY = {"worse": 0, "better": 1, "normal": 2, "cannot_tell": 3, "not_comparable": 4}
 
 
 def make(
@@ -125,14 +125,15 @@ def _still_to_come(name: str, results: Mapping[str, pd.DataFrame], lang: str, cu
 
 
 def _against(row: pd.Series, lang: str) -> dict[str, str]:
-    sign, style = SIGNS.get(row["verdict"], ("", "quiet"))
+    outcome = row.get("outcome", row["verdict"])
+    sign, style = SIGNS.get(outcome, ("", "quiet"))
     low, high = (text.signed(row[end] - 1, "percent", lang, decimals=0) for end in ("ratio_lower", "ratio_upper"))
     per_hour = text.choose(lang, "，按每小时比", ", per hour") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
     change = text.signed(row["ratio"] - 1, "percent", lang, decimals=0)
     return {
         "change": text.choose(lang, f"较基准 {change}", f"{change} on the baseline"),
         "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"expected {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
-        "style": style, "sign": sign, "verdict": _term("verdict", row["verdict"], lang),
+        "style": style, "sign": sign, "verdict": _term("verdict", outcome, lang),
     }
 
 
@@ -199,7 +200,7 @@ def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str
     known = reached is not None and not pd.isna(reached)
     style = "quiet" if not known or (running and not reached) else "good" if reached else "bad"
     verdict = (text.choose(lang, "无法判断", "cannot tell") if not known else text.choose(lang, "达成", "reached") if reached
-               else text.choose(lang, "进行中", "running") if running else text.choose(lang, "未达成", "missed"))
+               else text.choose(lang, "进行中", "still running") if running else text.choose(lang, "未达成", "missed"))
     scope = text.choose(lang, *("周期目标", "Goal of the period") if period else ("本场目标", "Goal of this session"))
     words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(row, usual, lang, currency)
     return {"scope": scope, "words": words, "verdict": verdict, "style": style}
@@ -306,7 +307,8 @@ def quality(frame: pd.DataFrame, lang: str) -> dict[str, str]:
 def row(session: pd.Series, results: Mapping[str, pd.DataFrame], *, currency: str) -> dict[str, Any]:
     """What the index keeps of a published session: plain values, for run.json."""
     verdicts = results.get("verdicts", pd.DataFrame())
-    judged = verdicts.drop_duplicates("metric").set_index("metric")["verdict"] if {"metric", "verdict"} <= set(verdicts.columns) else pd.Series(dtype=str)
+    read = "outcome" if "outcome" in verdicts else "verdict"
+    judged = verdicts.drop_duplicates("metric").set_index("metric")[read] if {"metric", read} <= set(verdicts.columns) else pd.Series(dtype=str)
     plan, lights, goals = (results.get(name, pd.DataFrame()) for name in ("plan", "quality", "goals"))
     reached = goals.loc[goals["scope"].eq("session"), "reached"].dropna() if {"scope", "reached"} <= set(goals.columns) else pd.Series(dtype=bool)
     return {

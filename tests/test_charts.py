@@ -92,7 +92,7 @@ def test_intervals_draws_the_ratio_over_its_expected_range():
 
 def test_a_verdict_has_a_shape_of_its_own_beside_its_colour():
     drawn = {verdict: (charts.SHAPES[verdict], charts.COLOURS[verdict]) for verdict in charts.SHAPES}
-    assert len({shape for shape, _ in drawn.values()}) == 4
+    assert len({shape for shape, _ in drawn.values()}) == len(drawn) == 5
     assert drawn["better"][1] != drawn["worse"][1]
 
 

@@ -259,6 +259,31 @@ def test_two_sessions_give_no_verdict(count, verdict):
     assert np.isnan(found["lower"]) == (count == 2) and found["baseline"] > 0
 
 
+def outcome_by_hand(row) -> str:
+    """The word shown, told again from the row's own numbers."""
+    if row.verdict != "cannot_tell":
+        return row.verdict
+    return "normal" if row.lower <= row.value <= row.upper and not (row.lower > 0 and row.upper > 1000 * row.lower) else "cannot_tell"
+
+
+def test_inside_the_range_is_normal_and_only_what_is_undecided_cannot_be_told():
+    seen = set()
+    for seed in range(25):
+        table = judged(noisy(np.random.default_rng(seed), 6))
+        assert table["outcome"].tolist() == [outcome_by_hand(row) for row in table.itertuples()]
+        seen |= set(table["outcome"])
+        ground = compare.Basis("slot", 5, "strong", "同时段", "same slot")
+        said = compare.to_findings(table, ground, registry=REGISTRY).set_index("metric")
+        for row in table.itertuples():
+            words = said.loc[row.metric, ["sentence_zh", "sentence_en"]]
+            assert ("属正常波动" in words["sentence_zh"]) == ("Within normal range" in words["sentence_en"]) == (row.outcome == "normal")
+            assert ("无法判断" in words["sentence_zh"]) <= (row.outcome == "cannot_tell")
+        zh, en = compare.summary(table, ground)
+        assert f"{(table['outcome'] == 'normal').sum()} 个在正常波动内" in zh and f"{(table['outcome'] == 'normal').sum()} within normal range" in en
+        assert ("无法判断" in zh) == (table["outcome"] == "cannot_tell").any()
+    assert {"normal", "cannot_tell"} <= seen
+
+
 def test_the_session_is_never_in_its_own_baseline():
     sessions = noisy(np.random.default_rng(1), 7)
     values, ids = scaled(sessions), sessions["session_id"]
@@ -372,6 +397,8 @@ def test_goals_of_the_session_and_of_the_month():
     assert found["note"].tolist() == ["", "", "people_do_not_add", "", "unknown_metric"]
     assert found["value"].iloc[3] == pytest.approx(4) and bool(found["reached"].iloc[3])
     assert found["elapsed"].iloc[1] == pytest.approx(3 / 30, abs=1e-9)
+    assert found["state"].tolist() == ["missed", "running", "", "reached", ""] and found["state_en"].iloc[1] == "still running"
+    assert found["pace"].notna().tolist() == [False, True, True, False, False]    # a rate does not fill up with time
 
 
 def test_events_that_coincide_say_when_they_were_logged_and_whether_they_agree():
@@ -444,7 +471,7 @@ def test_ranges_carry_no_verdict():
 def test_a_range_over_many_powers_of_ten_is_not_printed_as_if_it_said_something():
     row = pd.Series({
         "label_zh": "支付金额", "label_en": "Paid amount", "n": 3, "value": 2.0, "baseline": 1.0, "lower": 0.02, "upper": 1.76e8, "ratio": 2.0,
-        "verdict": "cannot_tell", "weak": True, "unusual": False,
+        "verdict": "cannot_tell", "outcome": "cannot_tell", "weak": True, "unusual": False,
     })
     ground = compare.Basis("slot", 3, "weak", "同时段", "same slot")
     said = {"value": "2", "baseline": "1", "range": "0.02 – 1.76亿", "change": "100%"}

@@ -25,6 +25,15 @@ def test_the_nile_breaks_between_1898_and_1899_and_by_default_the_library_would_
     assert len(sm.datasets.nile.load_pandas().data) == len(NILE)
 
 
+@pytest.mark.parametrize(("touches", "words"), [
+    (["促销", ""], "2 breaks: 1 coincides with a logged event, a festival, another host or time slot; 1 with nothing known. Coincidence is not cause."),
+    (["促销", "促销"], "2 breaks: 2 coincide with a logged event, a festival, another host or time slot. Coincidence is not cause."),
+    ([""], "1 break: 1 with nothing known."),
+])
+def test_breaks_are_counted_without_zeros(touches, words):
+    assert compare.course_note(pd.DataFrame({"touches_zh": touches}))[1] == words
+
+
 @pytest.mark.parametrize("resembles", [0.0, 0.5])
 def test_quiet_series_seldom_break(resembles):
     rng, broken = np.random.default_rng(1), 0

@@ -101,6 +101,14 @@ def test_a_fall_with_a_logged_event_is_matched_and_said_to_be_no_proof():
     assert "不等于是它造成的" in zh and "no proof" in en and "改版" in zh and "nan" not in zh + en
 
 
+def test_the_rest_is_counted_without_zeros():
+    codes = ["cannot_tell", "cannot_tell", "too_early"]
+    assert compare.effect_sentences(pd.DataFrame({"verdict": codes[:2]})) == [
+        ("2 项看不出变化：与平时的起伏分不开。", "In 2 no change can be told: within ordinary variation.")]
+    (zh, en), = compare.effect_sentences(pd.DataFrame({"verdict": codes}))
+    assert zh.startswith("3 项看不出变化：2 项与平时的起伏分不开，1 项") and "2 within ordinary variation, 1 too early" in en and "0 " not in zh + en
+
+
 def test_a_rise_where_a_fall_was_expected_and_an_entry_after_the_fact_are_marked():
     found = measured(account(since=50, factor=1.7), logged({**REDESIGN, "entered_at": "2026-05-12 09:00"})).iloc[0]
     assert found["verdict"] == "contrary" and found["logged_after"]

@@ -154,7 +154,9 @@ def test_a_session_is_held_against_the_good_ones_range():
     assert "不在好场次的常见范围里" in words and "不等于原因" in words
     said = pattern.to_findings(held.reset_index(), currency="CNY")
     assert len(said) == held["shared"].sum() and set(said["verdict"]) == {"better"}
-    assert "分得开" in pattern.summary(held.reset_index(), lang="zh", thresholds=THRESHOLDS)
+    told = pattern.summary(held.reset_index(), lang="zh", thresholds=THRESHOLDS)
+    count = pattern.good_ones(frame, "s79", thresholds=THRESHOLDS).sum()
+    assert "分得开" in told and f"（{count} 场）" in told
 
 
 def test_an_account_too_young_for_a_pattern_says_so():

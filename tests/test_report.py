@@ -539,6 +539,15 @@ def test_an_index_of_nothing(tmp_path, lang):
     assert {"zh": "还没有场次", "en": "No sessions yet"}[lang] in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("outcome", "words"), [("normal", "正常波动内"), ("cannot_tell", "无法判断")])
+def test_a_card_and_the_index_say_the_word_of_the_table(outcome, words):
+    verdicts = pd.DataFrame({"metric": ["paid_amount"], "ratio": [0.93], "ratio_lower": [0.5], "ratio_upper": [2.4], "verdict": ["cannot_tell"], "outcome": [outcome]})
+    card = summary._against(verdicts.iloc[0], "zh")
+    assert card["verdict"] == words and card["sign"] == summary.SIGNS[outcome][0]
+    assert report.table(verdicts[["outcome"]].rename(columns={"outcome": "verdict"}), lang="zh").plain.endswith(f"{card['sign']} {words}")
+    assert summary.row(pd.Series({"paid_amount": 1.0}), {"verdicts": verdicts}, currency="CNY")["verdict"] == outcome
+
+
 def test_index_row_is_plain_json(tmp_path):
     import json
 

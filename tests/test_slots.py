@@ -85,6 +85,8 @@ def test_the_slot_that_is_worth_more_is_named_with_how_sure_that_is():
     assert words.startswith("18:00–21:00 更值得加预算") and "p=0.00" in words
     found = slots.to_findings(slots.hosts(account(2), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS), made.reset_index(), levels.NOTHING)
     assert set(found["verdict"]) <= {"better"} and found["slice"].str.startswith(("slot:", "host:")).all()
+    words = [slots.budget_sentence(made.reset_index(), levels.Contrast(1.77, 1.57, 2.0, 0.001), lang=lang) for lang in ("zh", "en")]
+    assert "广告成交多 77%（57% 到 100%）；这只是同时出现" in words[0] and "77% more by ads (57% to 100%); that is an association" in words[1]
     mixed = slots.budget(account(2, slot=1.8, afternoon="C"), thresholds=THRESHOLDS)
     assert not mixed["apart"].any() and "分不开" in slots.budget_sentence(mixed, levels.NOTHING, lang="zh")
 

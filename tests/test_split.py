@@ -456,7 +456,26 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     wide = split.with_usual(split.formula(before, after, main, registry=REGISTRY), split.usual_effects(peers, main, before, after))
     told_parts = split.argument(before, after, STEPS, wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)), tree, told, NINE, finer=steps, standing=standing, sides=NO_SIDES)
     assert all(label in told_parts.set_index("part").loc["step", "sentence_en"] for label in steps["label_en"].iloc[1:3])
-    assert ("Beyond the usual" in answers.loc["step", "sentence_en"]) == bool(steps["unusual"].any())
+    assert ("as a whole are beyond the usual" in answers.loc["step", "sentence_en"]) == bool(steps["unusual"].any())
+
+
+def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_largest():
+    """Viewers fell most and are ordinary; a product fell at the click: both steps are named, each with its amount."""
+    before, after = pd.Series({"viewers": 1000.0, "product_click_users": 100.0, "paid_amount": 5000.0}), pd.Series({"viewers": 700.0, "product_click_users": 63.0, "paid_amount": 3150.0})
+    columns = ["viewers", "product_click_users", "paid_amount"]
+    steps = split.formula(before, after, columns, registry=REGISTRY)
+    steps = steps.assign(usual_lower=-9e3, usual_upper=9e3, unusual=False)
+    tree = pd.DataFrame({"node": ["0", "0.1", "0.2", "0.2.1"], "parent": ["", "0", "0", "0.2"], "depth": [0, 1, 1, 2], "label_zh": ["变", *steps["label_zh"].iloc[:2], "甲"],
+                         "label_en": ["change", *steps["label_en"].iloc[:2], "A"], "amount": [-1850.0, *steps["contribution"].iloc[:2], -300.0], "stop": ["", "", "", "evidence"], "kind": "part"})
+    quiet = split.Diagnosis("cannot_tell", *[np.nan] * 8, *split.CAUSES["cannot_tell"])
+    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
+    def told(tree):
+        answers = split.argument(before, after, columns, steps, tree, quiet, NINE, finer=steps, standing=none, sides=NO_SIDES)
+        return answers.set_index("part").loc["step", "sentence_en"]
+    said = told(tree)
+    assert said.startswith("The step that pulled it down most is Viewers") and "No step as a whole is outside the normal range." in said
+    assert f"contain an unusual source or product, {steps['label_en'].iloc[1]}" in said
+    assert "unusual source" not in told(tree.assign(parent=["", "0", "0", "9"]))
 
 
 NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))
@@ -530,6 +549,9 @@ def test_the_three_lines_close_and_two_methods_agree():
     assert totals["created"] == pytest.approx(own["created_amount"] - mean["created_amount"])
     assert totals["paid"] == pytest.approx(own["paid_amount"] - mean["paid_amount"])
     assert totals["net"] == pytest.approx(own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"])
+    signs = set(np.sign(totals))
+    zh, en = split.lines_agree(table)
+    assert zh.startswith("一样" if len(signs) == 1 else "不一样") and en.startswith("Yes" if len(signs) == 1 else "No")
     size = table.groupby("line")["contribution"].transform(lambda part: part.abs().sum())
     assert ((table["contribution"] - table["shapley"]).abs() < 0.03 * size).all()
     net = table[table["line"] == "net"].set_index("factor")["contribution"]

@@ -219,7 +219,8 @@ def test_the_tree_goes_from_a_step_to_a_source_a_product_and_the_minutes_of_its_
     assert leaves.set_index("label_en").loc["minutes 5–10 of its explanation", "amount"] == pytest.approx(change / 2)
     zh, en = (split.path_sentence(tree, lang) for lang in ("zh", "en"))
     assert "→ s -¥800" in zh.replace("−", "-") and "甲" in zh and "甲" in en
-    assert en.endswith("It stops here: this is the last level.") or "under 3 %" in en or "left what is usual" in en
+    assert "It stops here: this is the last level." in en or "under 3 %" in en or "left what is usual" in en
+    assert zh.endswith("金额都是与基准场之差。") and en.endswith("All amounts are against the base session.")
     without = split.drill(change, ("变", "change"), split.session_levels(steps, columns, by, standing, {}))
     assert without["depth"].max() == 2 and set(without["stop"]) == {"", "data"}
 

@@ -149,5 +149,8 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
     known = int(table["touches_zh"].ne("").sum())
     if table.empty:
         return "近期各指标没有成段的变化，只有平常的起伏。", "No metric has changed its level lately: ordinary variation only."
-    return (f"共 {len(table)} 处变化，其中 {known} 处旁边有登记的事件、大促、换主播或换时段，{len(table) - known} 处没有。旁边有不等于由它造成。",
-            f"{len(table)} breaks; {known} lie beside a logged event, a festival, another host or time slot, {len(table) - known} do not. Beside is not because of.")
+    rest = len(table) - known
+    zh = "；".join(filter(None, [f"{known} 处与登记的事件、大促、换主播或换时段时间上重合" if known else "", f"{rest} 处没有对得上的事" if rest else ""]))
+    en = "; ".join(filter(None, [f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, another host or time slot" if known else "",
+                                 f"{rest} with nothing known" if rest else ""]))
+    return f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}", f"{len(table)} break{'s' * (len(table) != 1)}: {en}.{' Coincidence is not cause.' if known else ''}"

@@ -11,6 +11,7 @@ from helpers import reference
 from helpers.compare.events import ends
 
 GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
+STATES = {"reached": ("达成", "reached"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
 GOAL_NOTES = {
     "behaviour": ("是行为次数，见计划一章", "counts what was done: see the part on the plan"),
     "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
@@ -26,7 +27,8 @@ def goal_completion(
 
     `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
     period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
-    passed by the end of this session), reached (bool), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`).
+    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), reached (bool), state (reached,
+    running: not yet, in a period that is not over; missed; empty where unknown), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`).
     People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
     done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
     """
@@ -40,8 +42,8 @@ def goal_completion(
         inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
         elapsed = (end - goal.period_from) / (goal.period_end - goal.period_from) if pd.notna(goal.period_end) else np.nan
         rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
-    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed",
-               "reached", "note", "note_zh", "note_en", *GOAL_PLACE]
+    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "pace",
+               "reached", "state", "state_zh", "state_en", "note", "note_zh", "note_en", *GOAL_PLACE]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -67,10 +69,12 @@ def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], 
         note = "people_do_not_add"
     wanted_up = metric is None or metric.bigger_is_better is not False
     reached = (value >= goal.target) if wanted_up else (value <= goal.target)
+    state = "" if not np.isfinite(value) else "reached" if reached else "running" if elapsed < 1 else "missed"
+    total = metric is not None and metric.denominator is None
     says, spans = GOAL_NOTES[note], {"session": ("本场", "this session"), "period": ("周期", "period")}[scope]
     return {
         "scope": scope, "scope_zh": spans[0], "scope_en": spans[1], "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
         "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
-        "elapsed": elapsed, "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
+        "elapsed": elapsed, "pace": elapsed if total else np.nan, "state": state, "state_zh": STATES[state][0], "state_en": STATES[state][1], "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
         **{name: getattr(goal, name, None) for name in GOAL_PLACE},
     }

@@ -179,9 +179,15 @@ def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
     rest = table[~table.index.isin(moved.index)]
     if len(rest):
         early, few = int((rest["verdict"] == "too_early").sum()), int(rest["verdict"].isin(["too_few", "no_session"]).sum())
-        said.append((
-            f"其余 {len(rest)} 项看不出变化：{len(rest) - early - few} 项与平时的起伏分不开，{early} 项事件之后不到 {ENOUGH_DURING} 场、还太早，{few} 项场次不够。",
-            f"Of {len(rest)} others no change can be told: {len(rest) - early - few} within ordinary variation, {early} too early with fewer than {ENOUGH_DURING} sessions since, {few} with too few sessions."))
+        why = [
+            (len(rest) - early - few, "与平时的起伏分不开", "within ordinary variation"),
+            (early, f"事件之后不到 {ENOUGH_DURING} 场、还太早", f"too early, with fewer than {ENOUGH_DURING} sessions since"), (few, "场次不够", "with too few sessions"),
+        ]
+        told = [(n, *words) for n, *words in why if n]
+        zh = "，".join(f"{n} 项{words}" if len(told) > 1 else words for n, words, _ in told)
+        en = ", ".join(f"{n} {words}" if len(told) > 1 else words for n, _, words in told)
+        others = ("其余 ", "Of the other ") if len(moved) else ("", "In ")
+        said.append((f"{others[0]}{len(rest)} 项看不出变化：{zh}。", f"{others[1]}{len(rest)} no change can be told: {en}."))
     return said
 
 

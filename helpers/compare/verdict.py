@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats
+from helpers import reference, stats, text
 from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
 from helpers.compare.scale import pooled
 
@@ -141,7 +141,8 @@ def verdicts(
     label_en, group, unit, per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
     n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the value), sd (on the log
     scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics
-    here), unusual (bool), verdict, weak (bool).
+    here), unusual (bool), verdict, outcome (as it is read: the verdict, but normal for a value inside a range that excludes
+    something, so that cannot_tell is left to what the data do not decide), weak (bool).
     A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
     `false_discovery_rate`; better or worse also needs a metric that says which way is good, and that expectation and
     baseline lie on the same side. Raises `KeyError` where a session is not in `sessions`.
@@ -163,7 +164,7 @@ def ranges(
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
     found = verdicts(values, session_id, chosen_ids, sessions=sessions, registry=registry, thresholds=thresholds, pool_ids=pool_ids)
-    return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict"])
+    return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
 
 def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]) -> pd.DataFrame:
@@ -176,8 +177,10 @@ def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thres
     torn = rising != (table["value"] >= table["expected"])
     verdict = pd.Series(np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str")
     verdict = verdict.mask(~unusual | good.isna() | torn, "cannot_tell").mask(p.isna(), "not_comparable")
+    inside = table["value"].between(table["lower"], table["upper"]) & ~(table["upper"] > text.WIDEST * table["lower"].where(table["lower"] > 0))
     scale = table["baseline"].where(table["baseline"] > 0)
     return table.assign(
+        outcome=verdict.mask(verdict.eq("cannot_tell") & inside, "normal"),
         p_adjusted=adjusted, ratio=table["value"] / scale, ratio_lower=(table["lower"] / scale).where(enough),
         ratio_upper=(table["upper"] / scale).where(enough), lower=table["lower"].where(enough),
         upper=table["upper"].where(enough), unusual=unusual, verdict=verdict,

@@ -72,7 +72,7 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     weak = "（场次少，区间偏弱）" if row.weak else ""
     outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
         f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
-    told = {"better": "：变好", "worse": "：变差"}.get(row.verdict, "，说不上变好或变差" if not row.unusual else "，高低本身无好坏")
+    told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏")
     return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
 
 
@@ -92,7 +92,7 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
         f"just outside the expected {said['range']}, which among so many tests is not enough")
-    told = {"better": "Better", "worse": "Worse"}.get(row.verdict, "Neither better nor worse can be said" if not row.unusual else "Neither good nor bad by itself")
+    told = {"better": "Better", "worse": "Worse", "normal": "Within normal range"}.get(row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself")
     return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
 
 
@@ -118,11 +118,12 @@ def to_findings(
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
-    count = {name: int((table["verdict"] == name).sum()) for name in ("better", "worse", "cannot_tell", "not_comparable")}
+    count = {name: int((table["outcome"] == name).sum()) for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")}
     if not len(table) or ground.strength == "none":
         return ("没有可比场次，不比较。", "No comparable session: nothing is compared.") if not ground.n else (
             f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
     weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
+    open_zh, open_en = (f"，{count['cannot_tell']} 个无法判断", f", {count['cannot_tell']} cannot be told") if count["cannot_tell"] else ("", "")
     return (
-        f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['cannot_tell']} 个在正常波动内或无法判断。",
-        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['cannot_tell']} within ordinary variation or undecided.")
+        f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} 个在正常波动内{open_zh}。",
+        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['normal']} within normal range{open_en}.")

@@ -104,12 +104,12 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     """`named_dimensions` taken together, those of the same rate one under another: one row per dimension.
 
-    Columns: of_zh, of_en (the rate: orders per click by slot and stage, payers per viewer by audience), dimension_zh,
+    Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer by audience), dimension_zh,
     dimension_en, n, rate_before, rate_after, mix_effect, rate_effect, reversal.
     """
     people = table["dimension"].str.startswith("audience:")
     made = table.assign(
-        of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击"), of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicks"),
+        of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击人数"), of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicking people"),
         rate_before=(table["rate_before"] * table["share_before"]).fillna(0.0), rate_after=(table["rate_after"] * table["share_after"]).fillna(0.0))
     keys = ["of_zh", "of_en", "dimension", "dimension_zh", "dimension_en"]
     sums = made.groupby(keys, sort=False, as_index=False).agg(

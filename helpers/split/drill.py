@@ -136,7 +136,7 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
     line = tree[[end["node"] == node or end["node"].startswith(node + ".") for node in tree["node"]]].sort_values("depth")
     told = [f"{text.plain(name, 40)} {text.signed(amount, 'money', lang, currency=currency)}" for name, amount in zip(line[f"label_{lang}"], line["amount"], strict=True)]
     why = STOPS[end["stop"]][lang != "zh"]
-    return " → ".join(told) + (f"。{why}，停在这里。" if lang == "zh" else f". It stops here: {why}.")
+    return " → ".join(told) + (f"。{why}，停在这里。金额都是与基准场之差。" if lang == "zh" else f". It stops here: {why}. All amounts are against the base session.")
 
 
 def _in_order(tree: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def _in_order(tree: pd.DataFrame) -> pd.DataFrame:
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The tree as it is read, children under their parent: label (indented), amount, share, evidence; a rest of nothing is not shown."""
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
-    rows, yes = _in_order(tree), text.choose(lang, "有", "yes")
+    rows, yes = _in_order(tree), text.choose(lang, "是", "yes")
     # Cells of a table have their white space folded, so the depth is drawn.
     label = ["│ " * (depth - 1) + ("├ " if depth else "") + text.plain(name, 40) for depth, name in zip(rows["depth"], rows[f"label_{lang}"], strict=True)]
     return pd.DataFrame({"label": label, "amount": rows["amount"].to_numpy(), "share": rows["share"].to_numpy(), "evidence": [yes if sure else None for sure in rows["sure"]]})

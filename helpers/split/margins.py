@@ -346,7 +346,7 @@ def _reasons(
         points = [text.signed(value, "points", "en") for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)]
         source = text.plain(mix.source, 30)
         made.append((f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 {points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}",
-                     f"room conversion changed by {points[0]} points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}"))
+                     f"room conversion changed by {points[0]} percentage points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}"))
     steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
     for dimension, zh, en in (("source", "其他来源", "the other sources"), ("product", "其他商品", "the other products")):
         for step, (step_zh, step_en) in steps.items():

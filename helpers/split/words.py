@@ -17,42 +17,42 @@ NOTEBOOK = "04_split"
 
 STATES = {"both": (None, None), "new": ("新上", "new"), "gone": ("本场没上", "not this time")}
 STEP_WORDS = {
-    "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("本场 ÷ 基准", "÷ baseline"),
+    "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("为基准的倍数", "Times the baseline"),
                "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
-               "lower": ("平常的影响", "Usual effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "pairs": ("平常两场之间也差这么多", "Ordinary pairs that differ as much"), "unusual": ("超出平常", "Unusual")},
+               "lower": ("平常的影响", "Ordinary effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "pairs": ("平常两场之间也差这么多", "Ordinary pairs that differ as much"), "unusual": ("超出平常", "Unusual")},
     "units": {"contribution": "+money", "share": "percent", "lower": "money", "ratio": "ratio"},
 }
 STEP_COLUMNS = ["label", "contribution", "lower", "upper", "unusual", "was", "now"]    # the others back them up
 MIX_WORDS = {
     "labels": {"state": ("状态", "State"), "share_before": ("基准占比", "Share, baseline"), "share_after": ("本场占比", "Share, this session"),
                "rate_before": ("基准比率", "Rate, baseline"), "rate_after": ("本场比率", "Rate, this session"),
-               "mix_effect": ("结构影响（百分点）", "Mix effect (points)"), "rate_effect": ("转化影响（百分点）", "Own-rate effect (points)")},
+               "mix_effect": ("结构影响（百分点）", "Mix effect (percentage points)"), "rate_effect": ("转化影响（百分点）", "Own-rate effect (percentage points)")},
     "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "+points", "rate_effect": "+points"},
 }
 LINE_NAMES = {"created": ("下单金额（含未支付）", "Created amount (unpaid inside)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
 LINE_WORDS = {
-    "labels": {"line": ("金额口径", "Money line"), "label": ("步骤", "Step"), "contribution": ("影响", "Effect"), "shapley": ("Shapley 复核", "Shapley, for check"), "share": ("占总变化", "Share of the change")},
+    "labels": {"line": ("金额口径", "Money line"), "label": ("步骤", "Step"), "contribution": ("影响", "Effect"), "shapley": ("用 Shapley 法复核", "Checked by Shapley"), "share": ("占总变化", "Share of the change")},
     "units": {"contribution": "+money", "shapley": "+money", "share": "percent"},
 }
 TREE_WORDS = {
-    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("金额", "Amount"), "share": ("占总变化", "Share of the change"), "evidence": ("有证据", "Evidence")},
+    "labels": {"label": ("拆到哪里", "Down to"), "amount": ("比基准场多或少", "Against the base session"), "share": ("占总变化", "Share of the change"), "evidence": ("本项或其下有一项异常", "It or a part of it is unusual")},
     "units": {"amount": "+money", "share": "percent"},
 }
 SUM_WORDS = {
-    "labels": {**MIX_WORDS["labels"], "of": ("比率", "Rate"), "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分相反", "Whole against its parts")},
+    "labels": {**MIX_WORDS["labels"], "of": ("比率", "Rate"), "dimension": ("维度", "Dimension"), "n": ("可比场次", "Comparable sessions"), "reversal": ("整体与各部分方向相反", "Whole goes against its parts")},
     "units": {"mix_effect": "+points", "rate_effect": "+points", "n": "count", "rate_before": "percent", "rate_after": "percent"},
 }
 DIMENSION_COLUMNS = ["dimension_zh", "dimension_en", "label_zh", "label_en", "share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
 SLICE_COLUMNS = ["label_zh", "label_en", "state_zh", "state_en", "contribution", "step_zh", "step_en", "step_contribution"]
 SLICE_WORDS = {
-    "labels": {"label": ("名称", "Name"), "state": ("状态", "State"), "contribution": ("支付金额变化", "Change of paid amount"),
+    "labels": {"label": ("名称", "Name"), "state": ("状态", "State"), "contribution": ("支付金额比基准场", "Paid amount against the base session"),
                "step": ("主要经由", "Mostly through"), "step_contribution": ("其中这一步", "Of it, this step")},
     "units": {"contribution": "+money", "step_contribution": "+money"},
 }
 STANDING_COLUMNS = ["slice", "metric", "value", "baseline", "lower", "upper", "others_rate", "n", "p_adjusted", "verdict"]
 STANDING_WORDS = {
     "labels": {"slice": ("来源或商品", "Source or product"), "value": ("本场", "This session"), "baseline": ("平时", "Usual"),
-               "lower": ("正常范围", "Expected"), "others_rate": ("本场其他部分", "The others today"), "n": ("场数", "Sessions"),
+               "lower": ("正常范围", "Expected"), "others_rate": ("本场其他来源或商品", "The others today"), "n": ("场数", "Sessions"),
                "p_adjusted": ("校正后 p", "Adjusted p")},
     "units": {"others_rate": "percent"},
 }
@@ -98,7 +98,7 @@ def reversals(table: pd.DataFrame) -> tuple[str, str]:
     for _, part in table[table["dimension"].isin(against["dimension"])].groupby("dimension", sort=False):
         mix, own = ({lang: text.signed(part[name].sum(), "points", lang) for lang in said} for name in ("mix_effect", "rate_effect"))
         said["zh"].append(f"{part['dimension_zh'].iloc[0]}（结构 {mix['zh']}，各部分自身 {own['zh']} 个百分点）")
-        said["en"].append(f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} points)")
+        said["en"].append(f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} percentage points)")
     return (f"{'、'.join(said['zh'])}：总数与各部分方向相反，只看总数会看错。", f"{', '.join(said['en'])}: the total and its parts disagree; the total alone misleads.")
 
 
@@ -145,7 +145,7 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
     warn = ("总数与各部分方向相反：只看总数会看错。", " The total and its parts disagree: the total alone misleads.") if reversal(table) else ("", "")
     return (
         f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
-        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} points: mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
+        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} percentage points: mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}")
 
 
 def standings(
@@ -220,7 +220,7 @@ def standing_findings(
         bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
         told = ("好", "better") if row["verdict"] == "better" else ("差", "worse")
         lost = ("", "") if not np.isfinite(stake) else (
-            f"，比平时约少 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} less than usual")
+            f"，比它今天按平时相对水平应有的约少 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} less than its usual standing would have brought today")
         made.append(findings.make(
             notebook=NOTEBOOK, dimension=entry.group, metric=row["metric"], slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
             verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
@@ -279,7 +279,7 @@ def argument(
     said, amounts = {"change": ground(before, after, columns, basis, currency)}, {"change": {"baseline": start, "value": end}}
     if len(steps):
         amounts["step"] = {"value": float(_lead(steps, end - start)["contribution"])}
-        said = {"change": _change(start, end, currency), "step": _main_step(steps, finer, end - start, currency),
+        said = {"change": _change(start, end, currency), "step": _main_step(steps, finer, tree, end - start, currency),
                 "place": tuple(path_sentence(tree, lang, currency) + slots for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True))}
     said |= {"judgement": _judgement(steps, diagnosis), "certainty": _certainty(steps, standing, basis)}
     rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
@@ -308,8 +308,8 @@ def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> st
     return text.choose(lang, "，其中", ", of which ") + text.choose(lang, "、", " and ").join(said) if len(said) > 1 else ""
 
 
-def _main_step(steps: pd.DataFrame, finer: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
-    """The step that moved the amount most the way it went, its parts, and the steps that left what is usual."""
+def _main_step(steps: pd.DataFrame, finer: pd.DataFrame, tree: pd.DataFrame, change: float, currency: str) -> tuple[str, str]:
+    """The step that moved the amount most the way it went and its parts; the largest one that contains an unusual source or product."""
     lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
     moved = [text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")]
@@ -318,9 +318,22 @@ def _main_step(steps: pd.DataFrame, finer: pd.DataFrame, change: float, currency
     way = ("拉高", "up") if change >= 0 else ("拉低", "down")
     zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{parts[0]}）。"
     en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{parts[1]})."
+    hidden = _hidden(steps, tree, way, currency)
     if len(unusual):
-        return zh + f"超出平常的：{'、'.join(unusual['label_zh'])}。", en + f" Beyond the usual: {', '.join(unusual['label_en'])}."
-    return (zh + "各步都在平常的起伏之内。", en + " No step is outside the normal range.") if known else (zh, en)
+        return (zh + f"整体超出平常的步骤：{'、'.join(unusual['label_zh'])}。" + hidden[0], en + f" Steps that as a whole are beyond the usual: {', '.join(unusual['label_en'])}." + hidden[1])
+    return (zh + "各步整体都在平常的起伏之内。" + hidden[0], en + " No step as a whole is outside the normal range." + hidden[1]) if known else (zh, en)
+
+
+def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, way: tuple[str, str], currency: str) -> tuple[str, str]:
+    """The step at which the tree goes down although it is ordinary as a whole: a source or product in it is not; else nothing."""
+    top = tree[(tree["depth"] == 1) & tree["node"].isin(tree["parent"])]
+    top = top[~top["label_zh"].isin(steps.loc[steps["unusual"], "label_zh"])]
+    if top.empty:
+        return "", ""
+    row = top.iloc[0]
+    moved = [text.signed(row["amount"], "money", lang, currency=currency) for lang in ("zh", "en")]
+    return (f"含有异常来源或商品的步骤里，{way[0]}最多的是{row['label_zh']}（{moved[0]}），从这一步往下查。",
+            f" Of the steps that contain an unusual source or product, {row['label_en']} ({moved[1]}) pulled it {way[1]} most: look into that one.")
 
 
 def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
@@ -339,8 +352,9 @@ def _worst_slots(sides: pd.DataFrame, most: int = 2) -> tuple[str, str]:
         return "", ""
     points = {lang: [text.signed(moved[at], "points", lang) for at in worst.index] for lang in ("zh", "en")}
     zh = "、".join(f"{name}（{point} 个百分点）" for name, point in zip(worst["label_zh"], points["zh"], strict=True))
-    en = " and ".join(f"{name} ({point} points)" for name, point in zip(worst["label_en"], points["en"], strict=True))
-    return f"分时段看，下单转化拖累最多的是开播后 {zh}，只是算账。", f" By time, orders per click were pulled down most in {en}: an account only."
+    en = " and ".join(f"{name} ({point} percentage points)" for name, point in zip(worst["label_en"], points["en"], strict=True))
+    return (f"分时段看，订单 ÷ 点击人数被拉低最多的是开播后 {zh}，结构与转化两项合计，只是算账。",
+            f" By time, orders ÷ clicking people were pulled down most in {en}, mix and own rate together: an account only.")
 
 
 def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str, str]:
@@ -365,4 +379,4 @@ def lines_agree(table: pd.DataFrame, currency: str = "CNY") -> tuple[str, str]:
     zh, en = ([f"{LINE_NAMES[line][place]} {text.signed(value, 'money', lang, currency=currency)}" for line, value in sums.items()] for place, lang in enumerate(("zh", "en")))
     same = sums.gt(0).all() or sums.lt(0).all()
     why = ("；较早的场次退款时间更长，退后金额要等满龄再比", "; older sessions have had longer to be refunded: compare net when this one is as old") if "net" in sums and not same else ("", "")
-    return (f"{'，'.join(zh)}：{'方向一致' if same else '方向不一致'}{why[0]}。", f"{', '.join(en)}: {'all the same way' if same else 'not the same way'}{why[1]}.")
+    return (f"{'一样，方向一致' if same else '不一样，方向不一致'}：{'，'.join(zh)}{why[0]}。", f"{'Yes, all the same way' if same else 'No, not the same way'}: {', '.join(en)}{why[1]}.")
