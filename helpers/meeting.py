@@ -378,10 +378,10 @@ def _goals_said(levels: pd.DataFrame) -> Said:
 def _metrics_said(verdicts: pd.DataFrame) -> Said:
     if verdicts.empty:
         return None
-    count = verdicts["verdict"].value_counts()
-    n = {name: int(count.get(name, 0)) for name in ("better", "worse", "cannot_tell")}
-    return (f"与可比场次相比：变好 {n['better']} 项，变差 {n['worse']} 项，分不清 {n['cannot_tell']} 项。",
-            f"Metrics against comparable sessions: better {n['better']}, worse {n['worse']}, cannot be told {n['cannot_tell']}.")
+    count = verdicts["outcome"].value_counts()
+    n = {name: int(count.get(name, 0)) for name in ("better", "worse", "normal", "cannot_tell")}
+    return (f"与可比场次相比：变好 {n['better']} 项，变差 {n['worse']} 项，正常波动内 {n['normal']} 项，无法判断 {n['cannot_tell']} 项。",
+            f"Metrics against comparable sessions: better {n['better']}, worse {n['worse']}, within normal range {n['normal']}, cannot be told {n['cannot_tell']}.")
 
 
 def _problems_said(problems: pd.DataFrame) -> Said:

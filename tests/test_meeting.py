@@ -205,12 +205,12 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
     judged = pd.DataFrame({"problem": ["fans_few"] * 3, "verdict": ["not_measurable", "not_measurable", "supported"], "missing_zh": ["录屏", "录屏", ""], "missing_en": ["recording", "recording", ""]})
     checks = pd.DataFrame({"role": ["host", "service"], "zh": ["慢", "漏"], "en": ["slow", "missed"], "check_state": ["raised", "by_hand"]})
     made = meeting.three_way(
-        levels=meeting.goal_levels(meeting.goal_tree(goals_completed(), REGISTRY)), verdicts=pd.DataFrame({"verdict": ["better", "worse", "worse"]}), problems=problems, judged=judged,
+        levels=meeting.goal_levels(meeting.goal_tree(goals_completed(), REGISTRY)), verdicts=pd.DataFrame({"outcome": ["better", "worse", "worse", "normal"]}), problems=problems, judged=judged,
         notes=pd.DataFrame({"verdict": ["borne_out", "cannot_tell"]}), earlier=earlier, checked=checked, checks=checks, lines=planfile.frame([line(), line(plan_id="P-9", due_session="2026-11-20")]),
     )
     assert list(dict.fromkeys(made["aspect"])) == ["data", "behaviour", "mechanism"] == list(TERMS["review_aspect"])
     said = "".join(made["sentence_zh"])
-    for words in ("变好 1 项，变差 2 项，分不清 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "对团队工作提出 1 点（主播·慢），另有 1 项", "2 个问题里的 1 个；2 条团队记录里，数据支持 1 条",
+    for words in ("变好 1 项，变差 2 项，正常波动内 1 项，无法判断 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "对团队工作提出 1 点（主播·慢），另有 1 项", "2 个问题里的 1 个；2 条团队记录里，数据支持 1 条",
                   "反复出现：「甲」", "有效的做法定为标准：动作", "2 个可能原因没有记录可查，最常缺的是：录屏", "计划 2 条都有负责岗位（主播）；1 条还没写执行场次"):
         assert words in said, words
     assert not [letter for letter in "".join(made["sentence_en"]).replace("动作", "") if "\u4e00" <= letter <= "\u9fff"]
