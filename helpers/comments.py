@@ -222,6 +222,22 @@ def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
     return made.assign(per_viewer=made["comments"] / people, users_share=made["users"] / people)
 
 
+def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang: str) -> str:
+    """Which count of people is which: the platform's, those of the comments at hand, and those that hot words are shares of.
+
+    `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the session's own column.
+    """
+    team, (every, own) = rows["team"].sum(), engagement(rows, np.nan)["users"]
+    shown = {name: text.number(count, lang) for name, count in {"rows": len(rows), "team": team, "every": every, "own": own, "words": used["user"].nunique()}.items()}
+    known = pd.notna(commenters) and commenters > 0
+    platform = text.choose(lang, f"平台报的评论人数是 {text.number(commenters, lang)}，", f"The platform reports {text.number(commenters, lang)} commenters; ") if known else ""
+    return platform + text.choose(
+        lang, f"弹幕文件有 {shown['rows']} 条，其中 {shown['team']} 条是团队自己的回复，其余来自 {shown['every']} 名观众" + ("，两者口径不同，不必相等" if known else "")
+        + f"；去掉应活动刷的口令和广告是 {shown['own']} 人；热词的占比除以说过实词的 {shown['words']} 人。",
+        f"the file of comments holds {shown['rows']}, of which {shown['team']} are the team's replies and the rest come from {shown['every']} viewers" + (", a count of its own that need not be equal" if known else "")
+        + f". Without chants that were asked for and advertising there are {shown['own']} people; hot words are shares of the {shown['words']} who wrote some word.")
+
+
 # ---- hot words -----------------------------------------------------------------------------------------------------
 
 
@@ -426,11 +442,14 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
     left, counted = (text.number(count, "en") for count in (row.unanswered, row.comments))
     open_zh = f"{counted} 条提问里 {left} 条在 {wait} 秒内没有文字回复。" if known else "有没有得到回复，数据里看不出。"
     open_en = f"{left} of {counted} comments had no written reply within {wait} seconds." if known else "Whether they were answered cannot be known from the data."
-    placed_zh, placed_en = ("（按提问时正在讲解的商品归）", " (placed by the explanation running)") if row.about_basis == "explained" else ("", "")
+    asked = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
+    by_clock = row.about_basis == "explained"  # nobody named the product: it was the one being explained
+    who_zh = f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），占归到这次讲解的提问的" if by_clock else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
+    who_en = (f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about another product), {share} of the questions placed there" if by_clock
+              else f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it")
     return findings.make(
         notebook=NOTEBOOK, dimension="conversion", metric="commenters", slice=f"question={row.question}|product={row.product_id or row.product}",
         verdict="not_comparable", value=row.users, p_adjusted=row.p_adjusted,
-        sentence_zh=f"「{product}」{placed_zh}有 {zh} 人问{row.question_zh}，占关于它的提问的 {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",
-        sentence_en=f"“{product}”{placed_en}: {en} people asked about {row.question_en[0].lower()}{row.question_en[1:]}, {share} of the questions about it, "
-        f"against {others} for other products. {open_en} For example: “{row.example}”",
+        sentence_zh=f"{who_zh} {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",
+        sentence_en=f"{who_en}, against {others} for other products. {open_en} For example: “{row.example}”",
     )

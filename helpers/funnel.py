@@ -56,6 +56,15 @@ def missing_columns(session: pd.DataFrame, figures: pd.DataFrame, registry: Mapp
     return [text.label(column, lang) for name, column in columns.items() if name in lacking and np.isnan(_number(row, name))]
 
 
+def unknown_words(session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> str:
+    """Which key figures have no value and which columns they want, in a sentence; nothing where all have one."""
+    lost = figures.loc[figures["value"].isna(), f"label_{lang}"].tolist()
+    lacking = missing_columns(session, figures, registry, lang)
+    join = text.choose(lang, "、", ", ").join
+    why = text.choose(lang, f"；本场的导出里没有：{join(lacking)}", f". This session's exports lack: {join(lacking)}") if lacking else text.choose(lang, "：分母为零", ": a denominator is zero")
+    return text.choose(lang, f"{len(lost)} 个指标算不出：{join(lost)}{why}。", f"{len(lost)} metrics cannot be computed: {join(lost)}{why}.") if lost else ""
+
+
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) != 1:
         raise MetricError(f"expected the one row of a session, found {len(frame)}: people of several are not added up")
@@ -479,6 +488,33 @@ def _slice_fact(
         sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
         sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
     )
+
+
+def foremost(facts: pd.DataFrame, *, most: int = 10, each: int = 2) -> tuple[pd.DataFrame, int]:
+    """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `each` of a topic).
+
+    First come the whole session's conversion and what a test or the minutes' own unevenness tells apart, the surest of every
+    topic before the second of any; the others keep their order. Columns: those of the facts, topic_zh, topic_en.
+    """
+    topics = reference.terms()["fact_topic"]
+    topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")
+    known = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[topic.isin(list(topics))]
+    turn = known.sort_values("sure", kind="stable").groupby("topic").cumcount()
+    first = turn[turn < each].sort_values(kind="stable").head(most).index
+    order = {name: place for place, name in enumerate(topics)}
+    few = known.loc[first].assign(place=lambda rows: rows["topic"].map(order)).sort_values(["place", "sure"], kind="stable")
+    labels = {f"topic_{lang}": few["topic"].map(lambda name, lang=lang: text.label(topics[name], lang)).astype("str") for lang in ("zh", "en")}
+    rest = facts.drop(index=few.index)
+    return pd.concat([few[facts.columns].assign(**labels), rest], ignore_index=True), len(few)
+
+
+def _topic(fact) -> str:
+    """What a fact of the funnel is about, by its slice; nothing where it describes and tells nothing apart."""
+    kind = fact.slice.split("=")[0]
+    if not fact.slice:
+        return "whole" if fact.metric == "room_conversion" else ""
+    named = {"source": "source", "product_id": "product", "span": "minutes", "exit": "minutes", "stretch": "minutes", "word": "comments", "question": "comments"}
+    return named.get(kind, "people" if kind in reference.terms()["audience_dimension"] else "")
 
 
 def all_findings(*parts: Iterable[dict[str, object]]) -> pd.DataFrame:

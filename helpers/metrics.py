@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats
+from helpers import reference, stats, text
 from helpers.reference import Metric
 
 VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
@@ -56,20 +56,33 @@ def check(name: str, metric: Metric) -> None:
 
 
 def formula(metric: Metric, lang: str) -> str:
-    """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数"."""
-    columns = reference.tables()[metric.table].columns
+    """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数"; ids and marked rows are counted.
+
+    Empty for a figure that stands in the export as it is: there is nothing to work out.
+    """
+    table = reference.tables()[metric.table]
+    counted = {"id": lambda column: text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}"),
+               "flag": lambda column: text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”")}
 
     def side(first: str, rest: Iterable[str]) -> str:
-        names = [getattr(columns[term], lang) for term in (first, *rest)]
+        names = [counted.get(column.kind, lambda column: text.label(column, lang))(column) for column in (table.columns[term] for term in (first, *rest))]
         return " − ".join(names) if len(names) == 1 or metric.denominator is None else f"({' − '.join(names)})"
 
     above = side(metric.numerator, metric.minus)
     if metric.denominator is None:
-        return above
+        return above if metric.minus or table.columns[metric.numerator].kind in counted else ""
     below = side(metric.denominator, metric.denominator_minus)
     if metric.factor == 3600:
         return f"{above} ÷ {below}{'（小时）' if lang == 'zh' else ' (hours)'}"
     return f"{above} ÷ {below}" + (f" × {metric.factor:g}" if metric.factor != 1 else "")
+
+
+def source(metric: Metric, lang: str) -> str:
+    """Where a metric's definition comes from, in the words of `terms.yml` (metric_source); titles stay as they are."""
+    found = metric.source
+    for word, label in reference.terms()["metric_source"].items():
+        found = found.replace(word, text.label(label, lang))
+    return text.choose(lang, found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"), found)
 
 
 def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -> pd.DataFrame:

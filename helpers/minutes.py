@@ -208,14 +208,13 @@ def phases(
 
     `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute, end_minute (of the span),
     phase (before, during, after; the first and last are `around` minutes), minutes, online and net_inflow (people a minute,
-    means), click_rate (clicks ÷ online, of all products), own_orders (order lines of this product paid in the phase; nan
+    means), click_rate (clicks ÷ online, of all products), own_orders (orders of this product paid in the phase; nan
     without order lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
     Minutes of neighbouring explanations count before and after; what was sold then is the product's own.
     """
-    paid = orders[orders["paid_at"].notna()] if len(orders) else orders
-    at = elapsed(paid["paid_at"], started_at) if len(paid) else pd.Series(dtype=float)
+    sold = _sold(orders, started_at)
     rows = [
-        {**span, "phase": phase, **_phase(curve, first, last, at[paid["product_id"] == span["product_id"]] if len(paid) else None)}
+        {**span, "phase": phase, **_phase(curve, first, last, None if sold is None else sold.loc[sold["product_id"] == span["product_id"], "minute"])}
         for span in spans[spans["product_id"].notna()].to_dict("records")
         for phase, first, last in (
             ("before", max(span["start_minute"] - around, 0), span["start_minute"]), ("during", span["start_minute"], span["end_minute"]),
@@ -226,6 +225,30 @@ def phases(
     lower, upper = stats.count_rate(table["own_orders"], table["exposure"] / 1000, confidence=confidence)
     rate = 1000 * table["own_orders"] / table["exposure"].where(table["exposure"] > 0)
     return table.drop(columns="exposure").assign(own_per_1000=rate, ci_lower=lower, ci_upper=upper)
+
+
+def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None:
+    """The paid orders of each product (order_id, product_id, minute), an order of several SKUs once; None without order lines."""
+    paid = orders[orders["paid_at"].notna()] if len(orders) else orders
+    if paid.empty:
+        return None
+    once = paid.drop_duplicates(["order_id", "product_id"])
+    return once[["order_id", "product_id"]].assign(minute=elapsed(once["paid_at"], started_at))
+
+
+def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.Series:
+    """Orders of each span's own product paid within the span, by order lines; nan without a product or without order lines."""
+    sold = _sold(orders, started_at)
+    found = [
+        np.nan if sold is None or pd.isna(row.product_id) else float(sold.loc[sold["product_id"] == row.product_id, "minute"].between(row.start_minute, row.end_minute, inclusive="left").sum())
+        for row in spans.itertuples()
+    ]
+    return pd.Series(found, index=spans.index, dtype="float64")
+
+
+def inclusive(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of spans as it is shown: `end_minute` is its last minute, as in the sentences, not the one past it."""
+    return table.assign(end_minute=table["end_minute"] - 1)
 
 
 def _phase(curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None) -> dict[str, float]:
@@ -275,7 +298,7 @@ def _band_fact(row: pd.Series, words: tuple[str, str], currency: str, confidence
         notebook=funnel.NOTEBOOK, dimension="sales", metric="orders", slice=f"span={words[1]}", verdict="not_comparable",
         value=row["orders_per_1000"], baseline=row["session_orders_per_1000"], ci_lower=row["ci_lower"],
         ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"], minute_from=first, minute_to=last,
-        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单；这一段支付 {zh[2]}。",
+        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；这一段全直播间支付 {zh[2]}。",
         sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
-        f"whole session {en[1]}. Paid in this span: {en[2]}.",
+        f"whole session {en[1]} (orders of any product). Paid in the room in this span: {en[2]}.",
     )

@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 
-from helpers import charts, gate, reference, text, vector
+from helpers import charts, gate, metrics, reference, text, vector
 from helpers.store import SENTINEL
 
 LAST = "01_clean"  # what readers of a report want last: where the data come from
@@ -247,22 +247,10 @@ def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) ->
     return definitions([metric for metric in registry.values() if text.label(metric, lang).lower() in words.lower()], lang)
 
 
-def definitions(metrics: Iterable[reference.Metric], lang: str) -> list[dict[str, str]]:
+def definitions(wanted: Iterable[reference.Metric], lang: str) -> list[dict[str, str]]:
     """Name, formula, description and source of metrics."""
-    return [{"name": text.label(metric, lang), "formula": formula(metric, lang), "description": text.label(metric.description, lang),
-             "source": metric.source} for metric in metrics]
-
-
-def formula(metric: reference.Metric, lang: str) -> str:
-    """A metric's formula in words: numerator ÷ denominator × factor, with what is taken off each."""
-    columns = reference.tables()[metric.table].columns
-    name = lambda column: text.label(columns[column], lang)  # noqa: E731
-    above = " − ".join(map(name, [metric.numerator, *metric.minus]))
-    if metric.denominator is None:
-        return above
-    below = " − ".join(map(name, [metric.denominator, *metric.denominator_minus]))
-    bracket = [f"({side})" if " − " in side else side for side in (above, below)]
-    return " ÷ ".join(bracket) + (f" × {metric.factor:g}" if metric.factor != 1 else "")
+    return [{"name": text.label(metric, lang), "formula": metrics.formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang),
+             "source": metrics.source(metric, lang)} for metric in wanted]
 
 
 def _letters(content: str, *, beyond: int) -> set[int]:

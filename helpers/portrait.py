@@ -17,11 +17,11 @@ from helpers.reference import Metric
 NOTEBOOK = "02_funnel"
 FEWEST_BUYERS = 5   # expected in a group: under that its index is luck
 COLUMNS = [
-    "dimension", "dimension_zh", "dimension_en", "group", "viewers", "viewer_share", "pay_users", "buyer_share", "index", "lower", "upper",
+    "dimension", "dimension_zh", "dimension_en", "group", "group_zh", "group_en", "viewers", "viewer_share", "pay_users", "buyer_share", "index", "lower", "upper",
     "rate", "others_rate", "p_adjusted", "standing", "basis",
 ]
-BOUGHT = {"province": "province", "fan": "is_new_buyer"}  # what order lines know of a buyer, by dimension
-NEW = {True: ("新客", "new buyers"), False: ("老客", "returning buyers")}
+BOUGHT = {"province": "province", "buyer": "is_new_buyer"}  # what order lines know of a buyer, by dimension
+NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", "bought before")}
 
 
 def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
@@ -51,9 +51,20 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     made = pd.concat(parts, ignore_index=True)
-    words = reference.terms()["audience_dimension"]
-    names = {f"dimension_{lang}": [getattr(words[name], lang) if name in words else name for name in made["dimension"]] for lang in ("zh", "en")}
-    return made.assign(**names, basis="audience")[COLUMNS]
+    return _named(made).assign(basis="audience")[COLUMNS]
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Dimensions and groups with the words they are read under; what no term names stays as the export writes it."""
+    terms = reference.terms()
+    dimensions = terms["audience_dimension"] | terms["portrait_dimension"]
+    made = {}
+    for lang in ("zh", "en"):
+        bought = {name: text.choose(lang, *words) for name, words in NEW.items()}
+        groups = {name: text.label(term, lang) for name, term in terms["audience_group"].items()}
+        made[f"dimension_{lang}"] = [text.label(dimensions[name], lang) if name in dimensions else name for name in rows["dimension"]]
+        made[f"group_{lang}"] = [(bought if dimension == "buyer" else groups).get(group, group) for dimension, group in zip(rows["dimension"], rows["group"].astype("str"), strict=True)]
+    return rows.assign(**made)
 
 
 def of_orders(orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float, min_people: float) -> pd.DataFrame:
@@ -64,7 +75,7 @@ def of_orders(orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float,
     instead, where the export does not say whose it is). Groups of fewer than
     `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected, have no index. basis is orders.
     """
-    words, parts = reference.terms()["audience_dimension"], []
+    parts = []
     for dimension, column in BOUGHT.items():
         now, before = (_buyers(rows, column) for rows in (orders, earlier))
         if now.empty or before.empty:
@@ -74,17 +85,16 @@ def of_orders(orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float,
         scale = 100 / share.where((rows["viewers"] >= min_people) & (share * rows["pay_users"].sum() >= FEWEST_BUYERS))
         lower, upper = stats.wilson(rows["pay_users"], rows["pay_users"].sum(), confidence=confidence)
         bought = rows["pay_users"] / rows["pay_users"].sum()
-        made = rows.assign(dimension=dimension, viewer_share=share, buyer_share=bought, index=bought * scale, lower=lower * scale, upper=upper * scale,
-                           dimension_zh=words[dimension].zh, dimension_en=words[dimension].en, basis="orders", standing="unknown")
+        made = rows.assign(dimension=dimension, viewer_share=share, buyer_share=bought, index=bought * scale, lower=lower * scale, upper=upper * scale, basis="orders", standing="unknown")
         parts.append(made.rename_axis("group").reset_index())
-    return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS) if parts else pd.DataFrame(columns=COLUMNS)
+    return _named(pd.concat(parts, ignore_index=True)).reindex(columns=COLUMNS) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
     """Distinct buyers who paid, by what their first line says of them; orders, where the export does not say whose they are."""
     paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values("created_at", kind="stable")
     first = paid[~paid["buyer_key"].fillna(paid["order_id"]).duplicated()]
-    groups = first[column].map({True: NEW[True][0], False: NEW[False][0]}) if column == "is_new_buyer" else first[column]
+    groups = first[column].map({True: "新客", False: "老客"}) if column == "is_new_buyer" else first[column]
     return groups.astype("str").value_counts().astype(float)
 
 
@@ -93,9 +103,21 @@ def drawn(table: pd.DataFrame, lang: str, *, most: int = 8) -> pd.DataFrame:
     known = table[(table["lower"] > 100) | (table["upper"] < 100)]
     far = known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")].head(most).sort_values("index", ascending=False)
     return pd.DataFrame({
-        "label": far[f"dimension_{lang}"] + " · " + far["group"].astype("str"), "rate": far["index"], "ci_lower": far["lower"],
+        "label": far[f"dimension_{lang}"] + " · " + far[f"group_{lang}"], "rate": far["index"], "ci_lower": far["lower"],
         "ci_upper": far["upper"], "n": far["pay_users"],
     }).reset_index(drop=True)
+
+
+def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
+    """That fans and first purchases are two things, with the share of first purchases; nothing where the table has no fans."""
+    if not (table["dimension"] == "fan").any():
+        return ""
+    bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
+    share = text.percent(bought.get("新客", 0.0) / bought.sum()) if len(bought) else ""
+    known = text.choose(lang, f"，按订单本场买家里首次购买的占 {share}", f"; by the orders {share} of this session's buyers bought for the first time") if share else ""
+    return text.choose(
+        lang, f"粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事：粉丝也可能第一次买{known}。",
+        f"Fans are those who already followed the account when watching, which is not the same as having bought before: a fan can buy for the first time{known}.")
 
 
 def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, most: int = 4) -> list[dict[str, object]]:
@@ -106,12 +128,11 @@ def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, most: in
 
 
 def _finding(row, metric: Metric) -> dict[str, object]:
-    group = text.plain(row.group, 20)
     shares, rate, others = (text.percent(row.viewer_share), text.percent(row.buyer_share)), text.percent(row.rate), text.percent(row.others_rate)
     index, bounds = text.number(row.score, "en"), f"{text.number(row.lower, 'en')} – {text.number(row.upper, 'en')}"
     return findings.make(
         notebook=NOTEBOOK, dimension="conversion", metric="room_conversion", slice=f"{row.dimension}={row.group}", verdict="not_comparable", value=row.rate,
         baseline=row.others_rate, p_adjusted=row.p_adjusted,
-        sentence_zh=f"{row.dimension_zh}「{group}」占观众 {shares[0]}、占买家 {shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。",
-        sentence_en=f"{row.dimension_en} “{group}”: {shares[0]} of viewers and {shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} {rate}, all other groups {others}.",
+        sentence_zh=f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、占买家 {shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。",
+        sentence_en=f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers and {shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} {rate}, all other groups {others}.",
     )

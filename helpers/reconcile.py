@@ -134,7 +134,7 @@ def _above_one(reported: pd.DataFrame) -> pd.DataFrame:
 def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd.DataFrame:
     """The platform's own rates against the same rate from its counts: what the platform divides by what.
 
-    One row per rate: name, value (as exported), recomputed, unit (percent or score), formula_zh, formula_en, light (green within the relative
+    One row per rate: name, value (as exported), recomputed, unit (percent, or that of what is counted), formula_zh, formula_en, light (green within the relative
     tolerance, red otherwise, grey where a count is missing).
     """
     rows = []
@@ -146,11 +146,12 @@ def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd
         below = session[row.denominator]
         again = factor * session[row.numerator] / below if below else float("nan")
         light = "grey" if pd.isna(again) else "green" if abs(again - row.value) <= tolerance * max(abs(again), 1e-3) else "red"
-        times = "" if factor == 1 else f" × {factor:g}"
+        per = {"zh": "（小时）", "en": " (hours)"} if factor == 3600 else dict.fromkeys(("zh", "en"), "" if factor == 1 else f" × {factor:g}")
+        unit = {"money": "money", "users": "users", "count": "count"}.get(columns[row.numerator].kind, "score")
         rows.append({
-            "name": row.name, "value": row.value, "recomputed": again, "unit": "percent" if factor == 1 and row.value <= 1 else "score",
-            "formula_zh": f"{columns[row.numerator].zh} ÷ {columns[row.denominator].zh}{times}",
-            "formula_en": f"{columns[row.numerator].en} ÷ {columns[row.denominator].en}{times}", "light": light,
+            "name": row.name, "value": row.value, "recomputed": again, "unit": "percent" if factor == 1 and row.value <= 1 else unit,
+            "formula_zh": f"{columns[row.numerator].zh} ÷ {columns[row.denominator].zh}{per['zh']}",
+            "formula_en": f"{columns[row.numerator].en} ÷ {columns[row.denominator].en}{per['en']}", "light": light,
         })
     return pd.DataFrame(rows, columns=["name", "value", "recomputed", "unit", "formula_zh", "formula_en", "light"])
 
@@ -184,6 +185,68 @@ def quality(files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame
         "light": light, "files": files["file"].nunique(), "unread": len(unread), **rows, "missing": ",".join(lacking),
         "orders_attributed": share.get("orders", float("nan")), "sentence_zh": zh, "sentence_en": en,
     }])
+
+
+def verdict_words(verdict: pd.Series, lang: str) -> str:
+    """Whether the session's data can be used, in a sentence of the row of `quality`."""
+    money = {
+        "green": ("可以用：钱和单对得上。", "The data can be used: money and orders reconcile."),
+        "amber": ("可以用，但钱或单有差异：引用前先看下表写明的是哪一项。", "The data can be used, but money or orders differ: see below in which check before quoting them."),
+        "red": ("先核对再用：钱或单对不上，下表写明是哪一项。", "Check before using them: money or orders do not reconcile; the table says where."),
+        "grey": ("没有两份数据可以互相核对：金额只有一个出处，用时说明。", "Nothing could be held against anything: the amounts have one source only; say so when using them."),
+    }[verdict["light"]]
+    unread, aside = int(verdict["unread"]), int(verdict["rows_aside"])
+    return (text.choose(lang, *money) + (text.choose(lang, f"有 {unread} 个文件没有读成。", f" {unread} files could not be read.") if unread else "")
+            + (text.choose(lang, f"全账号有 {aside:,} 行搁置，改好后再运行就会读入。", f" {aside:,} rows of the account are kept aside; mended, the next run reads them.") if aside else ""))
+
+
+def overview(verdict: pd.Series, files: pd.DataFrame, aside: pd.DataFrame, checked: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
+    """What a reader asks of the data, answered: one row per question, with asked_zh, asked_en, answer_zh, answer_en, because_zh, because_en.
+
+    `verdict` is the row of `quality`, `files` and `aside` the ledgers of the account, `checked` and `flags` those of the session.
+    """
+    made = {}
+    for lang in ("zh", "en"):
+        rows = [_files_read(verdict, files, lang), _rows_aside(verdict, aside, lang), _money_agrees(checked, lang), _cannot_be(flags, lang), _lacking(verdict, lang)]
+        made |= {f"{name}_{lang}": [row[place] for row in rows] for place, name in enumerate(("asked", "answer", "because"))}
+    return pd.DataFrame(made)
+
+
+def _files_read(verdict: pd.Series, files: pd.DataFrame, lang: str) -> tuple[str, str, str]:
+    bad = files[files["table"].isna() & files["problem"].notna()].drop_duplicates("file")
+    names = _some([text.plain(name, 80) for name in bad["file"]], lang)
+    return (text.choose(lang, "文件都读了吗？", "Was every file read?"),
+            text.choose(lang, f"{len(bad)} 个没读成", f"{len(bad)} were not") if len(bad) else text.choose(lang, "都读了", "yes"),
+            names or text.choose(lang, f"{verdict['files']} 个文件，{verdict['rows_in']:,} 行", f"{verdict['files']} files, {verdict['rows_in']:,} rows"))
+
+
+def _rows_aside(verdict: pd.Series, aside: pd.DataFrame, lang: str) -> tuple[str, str, str]:
+    known = reference.terms()["reason"]
+    why = [f"{text.label(known[reason], lang) if reason in known else text.plain(reason)} {count:,}" for reason, count in aside["reason"].value_counts().items()]
+    return (text.choose(lang, "有没有行没算进去，为什么？", "Were rows left out, and why?"),
+            text.choose(lang, f"{len(aside):,} 行搁置", f"{len(aside):,} kept aside") if len(aside) else text.choose(lang, "没有", "none"),
+            text.choose(lang, "；", "; ").join(why) or text.choose(lang, f"{verdict['rows_kept']:,} 行全部可用", f"all {verdict['rows_kept']:,} rows are usable"))
+
+
+def _money_agrees(checked: pd.DataFrame, lang: str) -> tuple[str, str, str]:
+    known = checked[checked["light"] != "grey"]
+    off = known.loc[known["light"] != "green", f"label_{lang}"].tolist()
+    agree = len(known) - len(off)
+    return (text.choose(lang, "钱和单对得上吗？", "Do money and orders reconcile?"), text.label(reference.terms()["light"][worst(checked["light"])], lang),
+            text.choose(lang, f"{len(known)} 项核对里 {agree} 项一致", f"{agree} of {len(known)} checks agree") + (text.choose(lang, "；不一致：", "; not: ") + _some(off, lang) if off else ""))
+
+
+def _cannot_be(flags: pd.DataFrame, lang: str) -> tuple[str, str, str | None]:
+    known = reference.terms()["reason"]
+    why = [f"{text.label(known[reason], lang)} {count:,}" for reason, count in flags["reason"].value_counts().items()]
+    return (text.choose(lang, "有没有不可能的数值？", "Are there values that cannot be?"),
+            text.choose(lang, f"{len(flags):,} 处", f"{len(flags):,}") if len(flags) else text.choose(lang, "没有", "none"), text.choose(lang, "；", "; ").join(why) or None)
+
+
+def _lacking(verdict: pd.Series, lang: str) -> tuple[str, str, str | None]:
+    lacking = [text.label(reference.tables()[name], lang) for name in verdict["missing"].split(",") if name]
+    return (text.choose(lang, "这一场缺哪些数据？", "Which data does this session lack?"),
+            text.choose(lang, f"缺 {len(lacking)} 种", f"{len(lacking)} kinds") if lacking else text.choose(lang, "不缺", "none"), text.choose(lang, "、", ", ").join(lacking) or None)
 
 
 def _mostly(attributed: pd.Series) -> reference.Term:

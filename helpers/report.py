@@ -141,13 +141,30 @@ def unbroken(words: str) -> str:
 LEVELS: dict[str, Literal["good", "bad", "note"]] = {"better": "good", "worse": "bad"}
 
 
-def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None) -> Shown:
-    """The sentences of findings (`findings.COLUMNS`) one under another, each with its id and coloured by its verdict."""
-    rows = frame if limit is None else frame.head(limit)
-    if rows.empty:
+def findings(frame: pd.DataFrame, *, lang: str, limit: int | None = None, folded: bool = False) -> Shown:
+    """The sentences of findings (`findings.COLUMNS`) one under another, each with its id and coloured by its verdict.
+
+    `limit` shows the first alone; with `folded` the rest stands behind them until it is opened. Where a row has `topic_zh`
+    and `topic_en`, the first of each topic comes under its name.
+    """
+    if frame.empty:
         return sentence("本节没有可说的结论。", "Nothing to state here.", lang=lang)
-    said = [sentence(row.sentence_zh, row.sentence_en, lang=lang, level=LEVELS.get(row.verdict, "note"), finding=row.id) for row in rows.itertuples()]
+    shown, rest = (frame, frame.iloc[:0]) if limit is None else (frame.head(limit), frame.iloc[limit:] if folded else frame.iloc[:0])
+    topics = shown[f"topic_{lang}"].where(lambda topic: topic != topic.shift()) if f"topic_{lang}" in shown else [None] * len(shown)
+    said = [Shown(_topic(topic) + one.html, one.plain) for topic, one in zip(topics, _said(shown, lang), strict=True)]
+    more = _said(rest, lang)
+    if more:
+        title = text.choose(lang, f"其余 {len(more)} 句", f"{len(more)} more")
+        said.append(Shown(f'<details class="fp-folded"><summary>{title}</summary>{"".join(one.html for one in more)}</details>', "\n".join([title, *(one.plain for one in more)])))
     return Shown("".join(one.html for one in said), "\n".join(one.plain for one in said))
+
+
+def _said(rows: pd.DataFrame, lang: str) -> list[Shown]:
+    return [sentence(row.sentence_zh, row.sentence_en, lang=lang, level=LEVELS.get(row.verdict, "note"), finding=row.id) for row in rows.itertuples()]
+
+
+def _topic(name: object) -> str:
+    return f'<p class="fp-topic" style="margin:.9em 0 0;font-weight:600">{html.escape(name)}</p>' if isinstance(name, str) else ""
 
 
 def notes(sentences: Sequence[str], *, lang: str) -> Shown:

@@ -220,13 +220,29 @@ def _when(first: float, last: float) -> dict[str, str]:
     return {"zh": f"第 {first:.0f}–{last:.0f} 分钟", "en": f"Minutes {first:.0f}–{last:.0f}"}
 
 
-def quiet_words(found: pd.DataFrame, stretches: pd.DataFrame, lang: str) -> str:
-    """What shows no exit point and no change point that is sure, in a sentence; nothing where all do or there are no minutes."""
+def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
+    """When people left: the exit points, else the five minutes with most leavers per person online and that they are not sure."""
+    if len(found):
+        listed = text.choose(lang, "、", ", ").join(_when(row.start_minute, row.end_minute - 1)[lang] for row in found.sort_values("start_minute").itertuples())
+        return text.choose(lang, f"人走得明显多的：{listed}（流失节点）。", f"People left clearly more than around in: {listed[0].lower()}{listed[1:]} (exit points).")
+    known = _enough(curve, "left", "online")
+    if len(known) < LONGEST_EXIT:
+        return ""
+    sums = known[["left", "online"]].rolling(LONGEST_EXIT).sum()
+    last = int((sums["left"] / sums["online"]).argmax())
+    own, whole = (text.number(100 * share, "en", 1) for share in (sums["left"].iloc[last] / sums["online"].iloc[last], funnel.pooled_rate(known, "left", "online")))
+    when = _when(known["minute"].iloc[last - LONGEST_EXIT + 1], known["minute"].iloc[last])
+    return text.choose(
+        lang, f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {own} 人次，全场 {whole}），但没有超出分钟之间平常的起伏，不能定为流失节点：人是陆续走的。",
+        f"By the people online, most left in {when['en'].lower()} ({own} a minute per hundred online, {whole} in the whole session), which is within the minutes' usual unevenness: no exit point is sure, people left little by little.")
+
+
+def quiet_words(stretches: pd.DataFrame, lang: str) -> str:
+    """The rates without a change point that is sure, in a sentence; nothing where all have one or there are no minutes."""
     labels, several = reference.terms()["rate_of"], stretches["rate_of"].duplicated(keep=False)
     still = [text.label(labels[name], lang) for name in stretches.loc[~several, "rate_of"]]
-    exits_none = text.choose(lang, "没有可以确定的流失节点。", "No exit point is sure. ") if found.empty and len(stretches) else ""
     listed = text.choose(lang, "、", "; ").join(still)
-    return exits_none + (text.choose(lang, f"全程没有可以确定的变点：{listed}。", f"No change point is sure in: {listed}.") if still else "")
+    return text.choose(lang, f"其余全程没有可以确定的变点：{listed}。", f"No change point is sure in: {listed}.") if still else ""
 
 
 def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:

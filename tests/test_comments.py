@@ -240,6 +240,20 @@ def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stan
     assert table["unanswered"].isna().all()
     said = findings.frame(comments.question_findings(table))
     assert "12 人问成分与配料" in said["sentence_zh"][0] and "cannot be known" in said["sentence_en"][0]
+    # Nobody named the product: it was being explained, and the sentence says that they may have meant another.
+    assert first["about_basis"] == "explained" and "时有 12 人问" in said["sentence_zh"][0] and "也可能问的是别的商品" in said["sentence_zh"][0]
+    assert said["sentence_en"][0].startswith("While “") and "perhaps about another product" in said["sentence_en"][0]
+    named = findings.frame(comments.question_findings(table.assign(about_basis="named")))
+    assert "可能" not in named["sentence_zh"][0] and "questions about it" in named["sentence_en"][0]
+
+
+def test_each_count_of_people_is_named_for_what_it_is():
+    rows = read(*(Said(10 * n, f"u{n % 4}", "面膜含酒精吗") for n in range(6)), Said(90, "w", "扣1"), Said(95, None, "不含酒精", speaker="team"))
+    used = comments.word_users(rows, LEXICON)
+    zh, en = (comments.people_words(rows, used, 12.0, lang) for lang in ("zh", "en"))
+    assert "评论人数是 12" in zh and "有 8 条，其中 1 条是团队" in zh and "来自 5 名观众" in zh and "说过实词的 4 人" in zh
+    assert "reports 12 commenters" in en and "holds 8, of which 1 are" in en and "from 5 viewers" in en and "the 4 who wrote" in en
+    assert "平台" not in comments.people_words(rows, used, np.nan, "zh")
 
 
 def test_a_question_is_answered_by_the_team_within_the_time_and_on_the_subject():

@@ -280,6 +280,33 @@ def session_row(**values: object) -> pd.DataFrame:
     return pd.DataFrame([{"session_id": "S", "currency": "CNY", **DOUYIN.to_dict(), **values}])
 
 
+def fact(name: str, slice_of: str, p: float = np.nan) -> dict[str, object]:
+    return findings.make(notebook="02_funnel", dimension="sales", metric=name, slice=slice_of, verdict="not_comparable", p_adjusted=p, sentence_zh="句", sentence_en="words")
+
+
+def test_the_few_facts_that_matter_come_first_topic_by_topic():
+    rows = [fact("exposure_view_rate", ""), fact("room_conversion", ""), *(fact("item_click_rate", f"product_id=p{n}", 0.01 * (n + 1)) for n in range(6)),
+            fact("room_conversion", "source=a", 0.05), fact("room_conversion", "source=b", 0.001), fact("commenters", "word=w", 0.02), fact("ad_roi", "is_paid=paid"),
+            fact("orders", "stretch=sales"), fact("room_conversion", "fan=x", 0.03)]
+    facts = findings.frame(rows)
+    shown, few = funnel.foremost(facts, most=7)
+    assert sorted(shown["id"]) == sorted(facts["id"]) and few == 7
+    assert shown["slice"].head(few).tolist() == ["", "source=b", "product_id=p0", "product_id=p1", "stretch=sales", "fan=x", "word=w"]
+    assert shown["topic_en"].head(2).tolist() == ["The whole session", "Traffic sources"] and shown["topic_zh"].iloc[few:].isna().all()
+    assert shown["slice"].tolist()[few:] == ["", "product_id=p2", "product_id=p3", "product_id=p4", "product_id=p5", "source=a", "is_paid=paid"]
+    assert funnel.foremost(facts.iloc[:0])[1] == 0
+
+
+def test_the_sentence_of_what_is_not_known_names_every_metric_and_column():
+    row = session_row()
+    figures = funnel.key_figures(row, REGISTRY)
+    zh = funnel.unknown_words(row, figures, REGISTRY, "zh")
+    lost = figures[figures["value"].isna()]
+    assert len(lost) > 2 and zh.startswith(f"{len(lost)} 个指标算不出：") and all(name in zh for name in lost["label_zh"])
+    assert all(name in zh for name in funnel.missing_columns(row, figures, REGISTRY, "zh"))
+    assert funnel.unknown_words(row, figures[figures["value"].notna()], REGISTRY, "en") == ""
+
+
 def test_key_figures_come_group_by_group_and_say_what_is_missing():
     figures = funnel.key_figures(session_row(paid_amount=8000.0), REGISTRY)
     assert figures["group"].drop_duplicates().tolist() == list(funnel.GROUPS)

@@ -138,12 +138,17 @@ def test_band_findings_name_the_best_and_the_weakest_span_that_stand_apart():
 def test_a_product_is_counted_by_its_own_orders_before_during_and_after():
     curve_ = pd.DataFrame({"minute": np.arange(40.0), "online": 100.0, "net_inflow": 1.0, "product_click_users": 10.0})
     spans = pd.DataFrame({"label_zh": ["茶"], "label_en": ["tea"], "product_id": ["p1"], "start_minute": [15.0], "end_minute": [25.0]})
-    lines = pd.DataFrame({"product_id": ["p1"] * 6 + ["p2"], "paid_at": [minute(m) for m in (14.5, 15, 16, 24.9, 25, 39, 16)]})
+    lines = pd.DataFrame({"order_id": list("abcdefg"), "product_id": ["p1"] * 6 + ["p2"], "paid_at": [minute(m) for m in (14.5, 15, 16, 24.9, 25, 39, 16)]})
     table = minutes.phases(curve_, spans, lines, START).set_index("phase")
     assert table["own_orders"].to_dict() == {"before": 1, "during": 3, "after": 1} and (table["minutes"] == 10).all()
     assert table.loc["during", "own_per_1000"] == pytest.approx(3) and table.loc["during", "ci_lower"] < 3 < table.loc["during", "ci_upper"]
     wide = minutes.side_by_side(table.reset_index())
     assert wide.loc[0, ["own_per_1000_before", "own_per_1000_during", "own_per_1000_after"]].tolist() == [1, 3, 1] and wide["online_during"].item() == 100
+    again = pd.concat([lines, lines.assign(paid_at=lines["paid_at"] + pd.Timedelta(seconds=1))])  # every order in two SKUs
+    for rows in (lines, again):
+        assert minutes.own_orders(spans, rows, START).tolist() == [3]
+    assert minutes.own_orders(spans, lines.iloc[:0], START).isna().all() and minutes.own_orders(spans.assign(product_id=None), lines, START).isna().all()
+    assert minutes.inclusive(spans)["end_minute"].tolist() == [24] and spans["end_minute"].tolist() == [25]
     without = minutes.phases(curve_, spans, lines.iloc[:0], START)
     assert without["own_per_1000"].isna().all() and minutes.side_by_side(without)["online_before"].item() == 100
     assert minutes.side_by_side(minutes.phases(curve_, spans.iloc[:0], lines, START)).empty

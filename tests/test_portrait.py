@@ -54,7 +54,20 @@ def test_facts_name_the_surest_groups_in_both_languages():
     rows = findings.frame(portrait.to_findings(portrait.of_audience(audience(), **LIMITS), REGISTRY))
     assert set(rows["slice"]) == {"sex=女", "sex=男", "fan=老粉"} and set(rows["verdict"]) == {"not_comparable"}  # of two groups one says it
     row = rows[rows["slice"] == "fan=老粉"].iloc[0]
-    assert "新老粉「老粉」占观众 25.0%、占买家 50.0%（指数 200" in row["sentence_zh"] and "index 200" in row["sentence_en"]
+    assert "粉丝关系「粉丝」占观众 25.0%、占买家 50.0%（指数 200" in row["sentence_zh"] and "index 200" in row["sentence_en"]
+
+
+def test_groups_are_read_in_the_reader_s_language_and_fans_are_not_new_buyers():
+    table = portrait.of_audience(audience(), **LIMITS)
+    assert table["group_en"].tolist() == ["women", "men", "not known", "fans", "not fans"] and table["group_zh"].tolist() == ["女", "男", "未知", "粉丝", "非粉丝"]
+    assert set(table.loc[table["dimension"] == "fan", "dimension_en"]) == {"Fan or not"}
+    other = portrait.of_audience(audience().assign(group=["a", "b", "c", "d", "e"]), **LIMITS)
+    assert other["group_en"].tolist() == list("abcde")  # what no term names stays as it is
+    bought = lines({"广东": 6, "江苏": 4}, session="now")
+    share = 100 * bought.loc[bought["paid"] > 0].drop_duplicates("buyer_key")["is_new_buyer"].mean()
+    zh, en = (portrait.fan_words(table, bought, lang) for lang in ("zh", "en"))
+    assert f"首次购买的占 {share:.1f}%" in zh and f"{share:.1f}% of this session's buyers bought for the first time" in en
+    assert portrait.fan_words(table[table["dimension"] == "sex"], bought, "zh") == ""
 
 
 def lines(groups: dict[str, int], *, session: str, keys: bool = True) -> pd.DataFrame:

@@ -60,6 +60,29 @@ def test_a_platform_rate_is_held_against_its_own_counts():
     })
     found = reconcile.rates(reported, session(product_click_times=50.0, views=200.0, paid_amount=1.0, orders=2.0), tolerance=0.01)
     assert found.set_index("name")["light"].to_dict() == {"CTR": "green", "GPM": "green", "wrong": "red"}
+    assert found.set_index("name")["unit"].to_dict() == {"CTR": "percent", "GPM": "money", "wrong": "percent"}  # money per thousand views is money
+    hourly = reported.head(1).assign(name="per hour", value=200.0, numerator="viewers", denominator="duration_seconds", factor=3600.0)
+    row = reconcile.rates(hourly, session(viewers=100.0, duration_seconds=1800.0), tolerance=0.01).iloc[0]
+    assert (row["unit"], row["recomputed"], row["formula_zh"]) == ("users", 200, "观看人数 ÷ 直播时长（小时）")
+
+
+def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
+    files = pd.DataFrame({"file": ["a.csv", "b.csv", "c.xlsx"], "table": ["orders", None, "orders"], "problem": [None, "cannot be opened", None],
+                          "rows_in": [10, 0, 5], "rows_kept": [7, 0, 5], "rows_totals": 0, "rows_aside": [3, 0, 0]})
+    aside = pd.DataFrame({"reason": ["not_a_date", "duplicate", "not_a_date"]})
+    checked = pd.DataFrame({"light": ["green", "amber", "grey"], "label_zh": ["甲", "乙", "丙"], "label_en": ["A", "B", "C"]})
+    flags = pd.DataFrame({"reason": ["above"]})
+    verdict = reconcile.quality(files, checked, pd.DataFrame(), {"orders": True, "comments": False}).iloc[0]
+    table = reconcile.overview(verdict, files, aside, checked, flags)
+    assert table["answer_zh"].tolist() == ["1 个没读成", "3 行搁置", "有差异", "1 处", "缺 1 种"]
+    assert table["because_zh"].tolist() == ["b.csv", "不是日期时间 2；重复行（保留最后一行） 1", "2 项核对里 1 项一致；不一致：乙", "前者不可能大于后者 1", "评论弹幕"]
+    assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
+    zh, en = (reconcile.verdict_words(verdict, lang) for lang in ("zh", "en"))
+    assert zh.startswith("可以用，但") and "1 个文件没有读成" in zh and "3 行搁置" in zh and "1 files could not be read" in en
+    clean = pd.Series({**verdict, "light": "green", "unread": 0, "rows_aside": 0})
+    assert reconcile.verdict_words(clean, "zh") == "可以用：钱和单对得上。"
+    empty = reconcile.overview(clean, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0])
+    assert empty["answer_en"].tolist()[:4] == ["yes", "none", "Agrees", "none"]
 
 
 def test_worst_light_wins_and_grey_means_that_nothing_was_checked():

@@ -30,7 +30,7 @@ from sample_review import (
     session,
 )
 
-from helpers import gate, page, reference, report, store, summary
+from helpers import findings, gate, metrics, page, reference, report, store, summary
 
 REGISTRY = reference.metrics()
 OUTPUTS = len(chart_frames()) + 4
@@ -255,9 +255,9 @@ def test_a_policy_lets_nothing_in_but_the_page_s_own(pages):
 def test_the_glossary_holds_the_metrics_of_the_page_and_no_other():
     entries = page.glossary(REGISTRY, "… UV价值 …", "zh")
     assert [entry["name"] for entry in entries] == ["UV价值"]
-    assert page.formula(REGISTRY["uv_value"], "zh") == "支付金额 ÷ 观看人数"
-    assert page.formula(REGISTRY["gpm"], "en") == "Paid amount ÷ Views × 1000"
-    assert page.formula(REGISTRY["net_amount"], "zh") == "支付金额 − 退款金额"
+    assert metrics.formula(REGISTRY["uv_value"], "zh") == "支付金额 ÷ 观看人数"
+    assert metrics.formula(REGISTRY["gpm"], "en") == "Paid amount ÷ Views × 1000"
+    assert metrics.formula(REGISTRY["net_amount"], "zh") == "支付金额 − 退款金额"
 
 
 # ------------------------------------------------------------------------------------------------------------ gate
@@ -584,3 +584,15 @@ def test_the_list_shows_the_refund_rate_once_it_is_final_and_marks_an_estimate(f
     known = pd.DataFrame({"session_id": ["s"], "started_at": [pd.Timestamp("2026-11-01", tz="Asia/Shanghai")], "paid_amount": [1.0]})
     (line,) = summary.index_lines({"s": {"status": "published", "summary": kept}}, known, lang="zh")
     assert line["returns"] == shown
+
+
+def test_the_few_findings_come_under_their_topics_and_the_rest_is_folded():
+    rows = findings.frame([findings.make(notebook="02_funnel", dimension="sales", metric="orders", slice=f"k={n}", verdict="not_comparable",
+                                         sentence_zh=f"第{n}句", sentence_en=f"fact {n}") for n in range(4)])
+    named = rows.assign(topic_zh=["来源", "来源", "<b>商品", None], topic_en=["Sources", "Sources", "Products", None])
+    shown = report.findings(named, lang="zh", limit=3, folded=True)
+    before, after = shown.html.split("<details")
+    assert before.count("来源") == 1 and "&lt;b&gt;商品" in before and "第2句" in before and "第3句" in after and "其余 1 句" in after
+    assert shown.plain.splitlines() == ["第0句", "第1句", "第2句", "其余 1 句", "第3句"]
+    assert all(f'data-finding="{name}"' in shown.html for name in rows["id"])  # folded findings can still be pointed at
+    assert "fact 3" not in report.findings(rows, lang="en", limit=3).html and "details" not in report.findings(rows, lang="en", limit=9, folded=True).html

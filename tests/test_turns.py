@@ -122,4 +122,17 @@ def test_turns_say_where_and_how_much_and_what_went_with_it():
     shown = turns.with_turns(minutes.marks(cues((minute(5), "coupon", "p1")), START), found, stretches)
     assert {"exit", "change", "coupon"} <= set(shown["kind"])
     still = turns.stretches(flat(5))
-    assert turns.quiet_words(turns.exits(flat(5)), still, "zh").startswith("没有可以确定的流失节点") or len(turns.exits(flat(5)))
+    assert "没有可以确定的变点" in turns.quiet_words(still, "zh") and turns.quiet_words(still.iloc[:0], "en") == ""
+
+
+def test_the_heading_is_answered_also_where_no_exit_point_is_sure():
+    """The five minutes with most leavers per person online, looked for one start after another."""
+    curve, none = flat(5), pd.DataFrame(columns=["start_minute", "end_minute"], dtype=float)
+    known = curve[curve["online"] >= curve["online"].median() / 10].reset_index(drop=True)
+    rates = [known["left"][k:k + 5].sum() / known["online"][k:k + 5].sum() for k in range(len(known) - 4)]
+    first = int(known["minute"][max(range(len(rates)), key=rates.__getitem__)])
+    zh, en = (turns.leaving_words(curve, none, lang) for lang in ("zh", "en"))
+    assert f"第 {first}–{first + 4} 分钟（每百个在线的人每分钟走 {100 * max(rates):.1f} 人次" in zh and f"minutes {first}–{first + 4}" in en
+    sure = pd.DataFrame({"start_minute": [30.0, 10.0], "end_minute": [33.0, 11.0]})
+    assert turns.leaving_words(curve, sure, "zh") == "人走得明显多的：第 10 分钟、第 30–32 分钟（流失节点）。"
+    assert turns.leaving_words(curve.iloc[:0], none, "en") == ""
