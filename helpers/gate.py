@@ -29,7 +29,7 @@ class GateError(RuntimeError):
 
 
 class Seen(NamedTuple):
-    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links, below which headings a raw data frame stands."""
+    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links, below which headings a frame of results stands raw."""
 
     texts: list[str]
     outside: list[str]
@@ -54,6 +54,7 @@ class _Reader(HTMLParser):
         self.heads: list[str] = []
         self.outside: list[str] = []
         self.raw: list[str] = []
+        self.frame = False
         self.held: dict[str, list[str]] = {"style": [], "script": []}
         self.ids: list[str] = []
         self.links: list[str] = []
@@ -64,7 +65,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self._in_table(tag)
-        self.raw += [self.heading] if tag == "table" and "dataframe" in given.get("class", "").split() else []
+        self.frame = "dataframe" in given.get("class", "").split() if tag == "table" else self.frame
         for name in SPOKEN:
             self._say(given.get(name, ""))
         self.outside += [f"<{tag} {name}={value[:60]}>" for name, value in given.items() if name in REQUESTING and OUTSIDE.search(value)]
@@ -96,6 +97,7 @@ class _Reader(HTMLParser):
                 self.heading = data.strip()
             elif inside == "th" and self.row <= 1:
                 self.heads.append(data.strip())
+                self.raw += [self.heading] if self.frame and data.strip().endswith(("_zh", "_en")) and self.heading not in self.raw else []
             self._say(data)
             self._fill()
 
@@ -176,7 +178,7 @@ def page_failures(page: str, *, expected_outputs: int, known_ids: Collection[str
     yield from (f"external request in a style: {match.group()}" for style in seen.styles for match in OUTSIDE_STYLE.finditer(style))
     if seen.outputs != expected_outputs:
         yield f"the notebooks hold {expected_outputs} outputs, the page shows {seen.outputs} ({seen.empty_outputs} empty)"
-    yield from (f"a raw data frame below “{privacy.hide(heading)}”: show it with report.table" for heading in seen.raw)
+    yield from (f"a raw frame of results below “{privacy.hide(heading)}”: show it with report.table" for heading in seen.raw)
     yield from (f"personal data: {found}" for found in personal_data(seen.texts, known_ids, seen.places))
     for kind, contents in (("script", seen.scripts), ("style", seen.styles)):
         yield from (f"a {kind} that the page's policy does not name" for content in contents if digest(content) not in seen.policy)

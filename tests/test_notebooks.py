@@ -158,3 +158,20 @@ def test_check_finds_a_notebook_with_outputs_and_cleaning_repairs_it(tmp_path):
     assert subprocess.run([*command, "--check", path], capture_output=True).returncode == 1
     assert subprocess.run([*command, path], capture_output=True).returncode == 0
     assert subprocess.run([*command, "--check", path], capture_output=True).returncode == 0
+
+
+def shown(node: ast.expr) -> bool:
+    """Whether what a cell ends with is made to be read: a table, sentence or figure of the report, what is missing, printed facts."""
+    if isinstance(node, ast.IfExp):
+        return shown(node.body) and shown(node.orelse)
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+    return called.startswith("report.") or called in ("print", "review.missing", "review.finish")
+
+
+@every_notebook
+def test_no_cell_ends_in_a_raw_frame(path):
+    for cell in cells(path, "code"):
+        last = (ast.parse(cell.source).body or [None])[-1]
+        assert not isinstance(last, ast.Expr) or shown(last.value), f"{path.name} {cell.id}: {ast.unparse(last)}"
