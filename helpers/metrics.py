@@ -61,16 +61,20 @@ def formula(metric: Metric, lang: str) -> str:
     Empty for a figure that stands in the export as it is: there is nothing to work out.
     """
     table = reference.tables()[metric.table]
-    counted = {"id": lambda column: text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}"),
-               "flag": lambda column: text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”")}
+
+    def named(term: str) -> str:
+        column = table.columns[term]
+        if column.kind == "id":
+            return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}") if term in table.key else text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
+        return text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”") if column.kind == "flag" else text.label(column, lang)
 
     def side(first: str, rest: Iterable[str]) -> str:
-        names = [counted.get(column.kind, lambda column: text.label(column, lang))(column) for column in (table.columns[term] for term in (first, *rest))]
+        names = [named(term) for term in (first, *rest)]
         return " − ".join(names) if len(names) == 1 or metric.denominator is None else f"({' − '.join(names)})"
 
     above = side(metric.numerator, metric.minus)
     if metric.denominator is None:
-        return above if metric.minus or table.columns[metric.numerator].kind in counted else ""
+        return above if metric.minus or table.columns[metric.numerator].kind in ("id", "flag") else ""
     below = side(metric.denominator, metric.denominator_minus)
     if metric.factor == 3600:
         return f"{above} ÷ {below}{'（小时）' if lang == 'zh' else ' (hours)'}"

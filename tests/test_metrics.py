@@ -373,6 +373,7 @@ def test_sources_are_named_in_the_reader_s_language():
         ("net_amount", "支付金额 − 退款金额", "Paid amount − Refund amount"),
         ("viewers", "", ""),  # stands in the export: nothing to work out
         ("enquiries", "客服咨询条数", "count of enquiries"),
+        ("lines_per_buyer", "订单明细条数 ÷ 买家标识（加密）（去重）个数", "count of order lines ÷ distinct buyer key (hashed)"),
         ("enquiry_conversion", "“是否下单”为是的条数 ÷ 客服咨询条数", "count of “converted” ÷ count of enquiries"),
     ],
 )

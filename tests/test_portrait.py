@@ -59,7 +59,7 @@ def test_facts_name_the_surest_groups_in_both_languages():
 
 def test_groups_are_read_in_the_reader_s_language_and_fans_are_not_new_buyers():
     table = portrait.of_audience(audience(), **LIMITS)
-    assert table["group_en"].tolist() == ["women", "men", "not known", "fans", "not fans"] and table["group_zh"].tolist() == ["女", "男", "未知", "粉丝", "非粉丝"]
+    assert table["group_en"].tolist() == ["Women", "Men", "Not known", "Fans", "Not fans"] and table["group_zh"].tolist() == ["女", "男", "未知", "粉丝", "非粉丝"]
     assert set(table.loc[table["dimension"] == "fan", "dimension_en"]) == {"Fan or not"}
     other = portrait.of_audience(audience().assign(group=["a", "b", "c", "d", "e"]), **LIMITS)
     assert other["group_en"].tolist() == list("abcde")  # what no term names stays as it is
