@@ -278,25 +278,26 @@ def _tree_row(goal: Mapping[str, object], registry: Mapping[str, reference.Metri
 
 
 def goal_words(goal: Mapping[str, object], *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> str:
-    """A goal in words: what was aimed at, what came out, how much of it, and how far its period has run."""
+    """A goal in words: what was aimed at, what came out, how much of it, and, of a total, how far its period has run."""
     metric, behaviour = registry.get(str(goal["metric"])), reference.terms()["cue_kind"].get(str(goal["metric"]))
     unit = metric.unit if metric else "score"
     named = text.label(metric, lang) if metric else text.label(behaviour, lang) + text.choose(lang, "（每小时）", " (per hour)") if behaviour else text.plain(goal["metric"])
     target, value = (text.value(goal.get(end, np.nan), unit, lang, currency=currency) for end in ("target", "value"))
     done, elapsed = text.percent(goal.get("completion", np.nan), 0), goal.get("elapsed", np.nan)
-    running = goal.get("scope") == "period" and isinstance(elapsed, float) and elapsed < 1
-    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") + _pace(goal, metric, lang) if running else ""
+    total = metric is not None and metric.denominator is None
+    running = total and goal.get("scope") == "period" and isinstance(elapsed, float) and elapsed < 1
+    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") + _pace(goal, lang) if running else ""
     return text.choose(lang, f"{named} {target}，实际 {value}，完成 {done}{passed}", f"{named} {target}, actual {value}, {done} done{passed}")
 
 
-def _pace(goal: Mapping[str, object], metric: reference.Metric | None, lang: str) -> str:
-    """How far a total that grows over its period is behind or ahead of the time passed; empty for rates, which do not grow."""
-    if metric is None or metric.denominator is not None or pd.isna(goal.get("completion", np.nan)):
+def _pace(goal: Mapping[str, object], lang: str) -> str:
+    """How far a total is behind or ahead of the time passed."""
+    if pd.isna(goal.get("completion", np.nan)):
         return ""
     points = round(100 * float(goal["completion"])) - round(100 * float(goal["elapsed"]))
     if points == 0:
         return text.choose(lang, "，与进度持平", ", on pace")
-    return text.choose(lang, f"，{'领先' if points > 0 else '落后'} {abs(points)} 个百分点", f", {abs(points)} points {'ahead' if points > 0 else 'behind'}")
+    return text.choose(lang, f"，{'领先' if points > 0 else '落后'} {abs(points)} 个百分点", f", {abs(points)} percentage points {'ahead' if points > 0 else 'behind'}")
 
 
 def goal_findings(goals: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str, notebook: str) -> pd.DataFrame:

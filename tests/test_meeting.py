@@ -183,8 +183,8 @@ def test_goals_of_a_month_and_of_its_quarter_are_two():
 def test_a_total_of_a_running_period_says_how_far_it_is_behind():
     goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43, "elapsed": 0.48, "reached": False}
     assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith("周期已过 48%，落后 5 个百分点")
-    assert meeting.goal_words({**goal, "completion": 0.5}, lang="en", registry=REGISTRY, currency="CNY").endswith("2 points ahead")
-    assert "个百分点" not in meeting.goal_words({**goal, "metric": "room_conversion"}, lang="zh", registry=REGISTRY, currency="CNY")
+    assert meeting.goal_words({**goal, "completion": 0.5}, lang="en", registry=REGISTRY, currency="CNY").endswith("2 percentage points ahead")
+    assert "周期已过" not in meeting.goal_words({**goal, "metric": "room_conversion"}, lang="zh", registry=REGISTRY, currency="CNY")  # a rate does not fill up with time
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
