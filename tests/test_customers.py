@@ -248,8 +248,8 @@ def test_the_product_whose_buyers_come_back_is_found():
 
 
 def test_where_all_are_alike_few_are_told_apart():
-    told = [origins(account(np.random.default_rng(seed)))["verdict"].isin(["better", "worse"]).any() for seed in range(4)]
-    assert sum(told) <= 2  # a tenth of the accounts, and chance
+    told = [origins(account(np.random.default_rng(seed)))["verdict"].isin(["better", "worse"]).any() for seed in range(6)]
+    assert sum(told) <= 3  # a tenth of the accounts, and chance
 
 
 def test_small_origins_are_shown_and_not_judged():
