@@ -220,7 +220,7 @@ def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
     about = ranked["slice"].fillna("").map(findings.slice_key)
     ranked = ranked[about.eq("") | about.isin(findings.WHOLE) | ~about.duplicated()].head(most)
     return [
-        {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 300), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
+        {"id": row["id"], "words": text.plain(row[f"sentence_{lang}"], 500), "sign": SIGNS[row["verdict"]][0], "style": SIGNS[row["verdict"]][1],
          "verdict": _term("verdict", row["verdict"], lang), "money": _unsaid(_stake(row["money_at_stake"], lang, currency), row[f"sentence_{lang}"])}
         for row in ranked.to_dict("records")
     ]
