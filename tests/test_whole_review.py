@@ -280,9 +280,8 @@ def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_lang
         row = goals[(goals["metric"] == own["metric"]) & (goals["target"] == own["baseline"]) & (goals["value"] == own["value"])].iloc[0]
         unit = reference.metrics()[own["metric"]].unit
         expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang), text.percent(row["completion"], 0)]
-        expected += [text.percent(row["elapsed"], 0)] if row["elapsed"] < 1 else []
-        if row["elapsed"] < 1 and reference.metrics()[own["metric"]].denominator is None:
-            expected.append(str(abs(round(100 * row["completion"]) - round(100 * row["elapsed"]))))  # points behind or ahead
+        if row["elapsed"] < 1 and reference.metrics()[own["metric"]].denominator is None:  # a total: time passed, points behind or ahead
+            expected += [text.percent(row["elapsed"], 0), str(abs(round(100 * row["completion"]) - round(100 * row["elapsed"])))]
         if row["scope"] == "session" and own["metric"] == "paid_amount":
             amount = result(folder, "verdicts").set_index("metric").loc["paid_amount"]
             usual = amount["baseline"] * amount["denominator"]  # for a session of this length
