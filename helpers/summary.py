@@ -101,8 +101,7 @@ def _card(
     unknown = text.choose(lang, "不可计算", "not measurable")
     shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
     waiting = _still_to_come(name, results, lang, currency)
-    label = text.label(metric, lang) + (text.choose(lang, "（截至目前）", " so far") if waiting and name == "profit" else "")
-    card = {"name": label, "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
+    card = {"name": text.label(metric, lang), "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
     if not math.isfinite(value):
         return card | {"range": _lacking(name, results, lang), "style": "unknown"}
     verdicts = results.get("verdicts", pd.DataFrame())

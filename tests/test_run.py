@@ -19,7 +19,7 @@ OPEN = 'from helpers import findings, store\nreview = store.open_review(session_
 
 def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbformat.NotebookNode:
     first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    body = [OPEN.format(name=name), *code, "review.add_findings(findings.frame([]))", "review.finish()"]
+    body = [OPEN.format(name=name), *code, "written = review.add_findings(findings.frame([]))", "review.finish()"]
     title = nbformat.v4.new_markdown_cell(f"# {name}")
     return nbformat.v4.new_notebook(
         cells=[title, first, *map(nbformat.v4.new_code_cell, body)], metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
