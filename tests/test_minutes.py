@@ -5,12 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import funnel, minutes, schema
-
-START = pd.Timestamp("2026-11-10 19:58:40", tz="Asia/Shanghai")
-
-
-def minute(number: float) -> pd.Timestamp:
-    return START.floor("min") + pd.Timedelta(minutes=number)
+from tests.room_clock import RUNDOWN, START, cues, minute
 
 
 def test_no_tables_give_empty_frames_not_errors():
@@ -46,17 +41,6 @@ def test_rows_within_a_minute_are_taken_together():
 def test_minutes_go_on_past_midnight():
     table = minutes.profile(curve().assign(at=lambda t: t["at"] + pd.Timedelta(hours=4)), START)
     assert table["minute"].tolist() == [240, 241, 242, 244]
-
-
-def cues(*rows: tuple) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=["at", "kind", "product_id"])
-    return frame.assign(at=pd.to_datetime(frame["at"]), session_id="S") if len(frame) else frame
-
-
-RUNDOWN = pd.DataFrame({
-    "starts_at": [minute(0), minute(10)], "ends_at": [pd.NaT, minute(20)], "stage": ["preheat", "introduction"],
-    "product_id": [np.nan, "p1"],
-})
 
 
 def test_an_explanation_lasts_to_its_end_or_to_the_next_one():

@@ -7,23 +7,7 @@ import ruptures
 import statsmodels.api as sm
 
 from helpers import minutes, schema, turns
-
-START = pd.Timestamp("2026-11-10 19:58:40", tz="Asia/Shanghai")
-
-
-def minute(number: float) -> pd.Timestamp:
-    return START.floor("min") + pd.Timedelta(minutes=number)
-
-
-def cues(*rows: tuple) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=["at", "kind", "product_id"])
-    return frame.assign(at=pd.to_datetime(frame["at"]), session_id="S") if len(frame) else frame
-
-
-RUNDOWN = pd.DataFrame({
-    "starts_at": [minute(0), minute(10)], "ends_at": [pd.NaT, minute(20)], "stage": ["preheat", "introduction"],
-    "product_id": [np.nan, "p1"],
-})
+from tests.room_clock import RUNDOWN, START, cues, minute
 
 
 def ar(rng: np.random.Generator, minutes_: int, memory: float, sd: float) -> np.ndarray:
