@@ -21,7 +21,6 @@ PAUSE_DAYS = 14         # without a session for so long an account has to be fou
 FEWEST_WEEKS = 3        # weeks on either side below which a movement is not judged
 MOST_BESIDE = 4         # sessions that fit beside the one under review
 EVERY = {"week": "W-SUN", "month": "M"}
-HOWS = {"sum": ("合计", "sum"), "ratio": ("合计之比", "ratio of sums"), "mean": ("每场平均", "mean of its sessions")}
 
 
 def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS) -> pd.DataFrame:

@@ -293,10 +293,15 @@ def against_past(
         rows.append({"return_by": dimension, "slice": slice_, "name": name, "n": len(part), "refunded": refunded, "rate": refunded / len(part),
                      "baseline": guess.mean, "lower": guess.lower, "upper": guess.upper, "p_value": guess.p_value, "paid_amount": part["paid"].sum()})
     made = pd.DataFrame(rows, columns=["return_by", "slice", "name", "n", "refunded", "rate", "baseline", "lower", "upper", "p_value", "paid_amount"])
-    adjusted = stats.benjamini_hochberg(made["p_value"]) if len(made) else np.array([])
+    return judged(made, false_discovery_rate=false_discovery_rate).assign(age_days=age)
+
+
+def judged(made: pd.DataFrame, *, false_discovery_rate: float) -> pd.DataFrame:
+    """Rates of refunds beside what earlier sessions let expect (rate, baseline, p_value), with p_adjusted and verdict."""
+    adjusted = stats.benjamini_hochberg(made["p_value"])
     told = (made["p_value"] <= 0.05) & (adjusted <= false_discovery_rate)
     verdict = pd.Series(np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str").where(told, "cannot_tell")
-    return made.assign(p_adjusted=adjusted, verdict=verdict, age_days=age)
+    return made.assign(p_adjusted=adjusted, verdict=verdict)
 
 
 def _slices(lines: pd.DataFrame, history: pd.DataFrame, by: Iterable[str]) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
@@ -352,7 +357,7 @@ def by_slice(lines: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = DI
 # ----------------------------------------------------------------------------------------------------------- findings
 
 
-def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric], currency: str = "CNY") -> list[dict[str, object]]:
+def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric]) -> list[dict[str, object]]:
     """Findings on the refund rate against earlier sessions of the same age: one per row of `against_past` that says something.
 
     The whole always gives one; a product only where it differs. Money at stake is the rate's excess x paid amount.

@@ -297,8 +297,7 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
     back = facts.lines[facts.lines["refunded"]]
     if len(back) < reasons.FEWEST_FOR_PARETO:
         return np.nan
-    found = [reasons.reason_of(written, facts.reasons) for written in back["reason"]]
-    return float(np.mean([bool({*pair} & {*evidence.reason}) for pair in found]))
+    return float(reasons.classified(back["reason"], facts.reasons).isin([*evidence.reason]).any(axis=1).mean())
 
 
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:

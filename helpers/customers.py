@@ -293,7 +293,7 @@ def origins(
     usual = {month: _kaplan_meier(*grid, confidence)[0] for month, grid in tables.items()}
     rows = [{by: name, **_origin(part, tables, usual, rules, confidence)} for name, part in counts.groupby(by, sort=True)]
     told = pd.DataFrame(rows, columns=[by, "n", "watched", "rate", "ci_lower", "ci_upper", "usual", "more", "p_value"])
-    adjusted = stats.benjamini_hochberg(told["p_value"]) if len(told) else np.array([])
+    adjusted = stats.benjamini_hochberg(told["p_value"])
     sure = np.where(adjusted <= false_discovery_rate, np.where(told["more"] > 0, "better", "worse"), "cannot_tell")
     verdict = pd.Series(np.where(told["p_value"].isna(), "not_comparable", sure), index=told.index, dtype="str")
     return told.assign(p_adjusted=adjusted, verdict=verdict).drop(columns="more").sort_values(["n", by], ascending=[False, True], ignore_index=True)

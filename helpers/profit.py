@@ -79,7 +79,7 @@ def _goods_cost(session: pd.Series, costs: pd.DataFrame, units: pd.DataFrame) ->
 
 
 def statement(
-    session: pd.Series, *, costs: pd.DataFrame, units: pd.DataFrame, refunded: float, paid: float | None = None
+    session: pd.Series, *, costs: pd.DataFrame, units: pd.DataFrame, refunded: float
 ) -> pd.DataFrame:
     """From paid amount to profit, one row per line of the statement, ready for a waterfall.
 
@@ -90,7 +90,7 @@ def statement(
     Source: 直播复盘与售后跟踪 (净利).
     """
     own = _costs_of(session, costs)
-    amounts = {"paid": session["paid_amount"] if paid is None else paid, "refunds": refunded, "unit_cost": _goods_cost(session, own, units)}
+    amounts = {"paid": session["paid_amount"], "refunds": refunded, "unit_cost": _goods_cost(session, own, units)}
     for item in ("commission", "ads", "coupon", "gift", "staff"):
         stated = session.get(SESSION_COLUMN.get(item, ""), np.nan)
         given = own.loc[own["item"] == item, "amount"].sum(min_count=1)

@@ -73,10 +73,7 @@ def rises(
         guess = stats.beta_binomial_predictive(count, len(lines), then["refunded"], then["n"])
         rows.append([reason, count, count / len(lines), guess.mean, guess.lower, guess.upper, guess.p_value])
     made = pd.DataFrame(rows, columns=columns)
-    adjusted = stats.benjamini_hochberg(made["p_value"]) if len(made) else np.array([])
-    told = (made["p_value"] <= 0.05) & (adjusted <= false_discovery_rate)
-    verdict = pd.Series(np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str").where(told, "cannot_tell")
-    return made.assign(p_adjusted=adjusted, verdict=verdict, age_days=age)
+    return aftersales.judged(made, false_discovery_rate=false_discovery_rate).assign(age_days=age)
 
 
 def stages_of(lines: pd.DataFrame, rundown: pd.DataFrame) -> pd.Series:

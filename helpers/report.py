@@ -382,11 +382,12 @@ def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[st
     """
     lang, registry = review.lang, review.registry
     read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
-    results = {name: _masked(frame) for name, frame in {**{name: review.result(name) for name in RESULTS}, "findings": review.findings()}.items()}
+    saved = _saved(review)
+    results = {name: _masked(frame) for name, frame in {**{name: saved.get(name, pd.DataFrame()) for name in RESULTS}, "findings": review.findings()}.items()}
     first = summary.make(review.session, results, lang=lang, registry=registry, currency=review.currency)
     made = page.build(read, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions or {})
     kept = {name: page.kept(notebook, lang) for name, notebook in read.items()}
-    saved, words = _saved(review), handover.chat(first, lang=lang)
+    words = handover.chat(first, lang=lang)
     asked = handover.questions(kept)
     tables = [sheet(name, frame, about=asked.get(name, ""), lang=lang, registry=registry) for name, frame in {"findings": results["findings"], **saved}.items()]
     gate.check(made, read, dropped_tags=page.dropped_tags(lang), known_ids=_known_ids(review), stored=review.everything("personal"),

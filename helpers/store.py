@@ -650,9 +650,9 @@ class Review:
     def registry(self) -> dict[str, reference.Metric]:
         return reference.metrics(self.workspace.reference)
 
-    @property
+    @functools.cached_property
     def as_of(self) -> pd.Timestamp:
-        """How recent the data are: the newest `as_of` of the files read, else the newest time in orders, cases or sessions."""
+        """How recent the data are: the newest `as_of` of the files read, else the newest time in orders or sessions."""
         found = data_as_of(self.workspace, self.sessions)
         return found if pd.notna(found) else self.session["started_at"]
 
