@@ -209,7 +209,7 @@ def _leak(row: pd.Series, column: str, name: str, metric: Metric, confidence: fl
     shown, rate, others = text.plain(row[column]), text.percent(row["rate"]), text.percent(row["others_rate"])
     events = reference.terms()["viewer_event"]
     before, after = events[row["previous"]], events[row["column"]]
-    zh, en = (_bounds(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en"))
+    zh, en = (funnel.interval_words(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en"))
     return findings.make(
         notebook=funnel.NOTEBOOK, dimension=metric.group, metric=name, slice=f"{column}={row[column]}", verdict="not_comparable", value=row["rate"],
         baseline=row["others_rate"], ci_lower=row["ci_lower"], ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"],
@@ -218,18 +218,13 @@ def _leak(row: pd.Series, column: str, name: str, metric: Metric, confidence: fl
     )
 
 
-def _bounds(lower: float, upper: float, lang: str, confidence: float) -> str:
-    level, shown = text.percent(confidence, 0), text.interval(lower, upper, "percent", lang)
-    return text.choose(lang, f"（{level}区间 {shown}）", f" ({level} interval {shown})")
-
-
 def cart_findings(table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95) -> list[dict[str, object]]:
     """One fact of all carts (first row of `carts_by`): how many were paid in time, how many not; none for too few carts."""
     if table.empty or not table.iloc[0]["carts"] >= min_carts or pd.isna(table.iloc[0]["rate"]):
         return []
     row = table.iloc[0]
     paid, left = text.percent(1 - row["rate"]), text.percent(row["rate"])
-    zh, en = (_bounds(1 - row["ci_upper"], 1 - row["ci_lower"], lang, confidence) for lang in ("zh", "en"))
+    zh, en = (funnel.interval_words(1 - row["ci_upper"], 1 - row["ci_lower"], lang, confidence) for lang in ("zh", "en"))
     counts = {lang: [text.number(row[name], lang, 0) for name in ("carts", "unknown")] for lang in ("zh", "en")}
     young = {
         "zh": f"；其中 {counts['zh'][1]} 个到记录结束还不满 {minutes:.0f} 分钟，算未知，不算未支付" if row["unknown"] else "",

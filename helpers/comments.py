@@ -153,9 +153,10 @@ def read(
         "team": rows["speaker"].eq("team").fillna(False).astype(bool),
         "kind": plain.map(lambda words: known[words][0]).astype("str"), "question": plain.map(lambda words: known[words][1]).astype("str"),
     })
-    together = made["kind"].eq("talk") & _together(made, spam_users) & ~_prompted(made, cues, prompt_seconds)
+    prompted = _prompted(made, cues, prompt_seconds)
+    together = made["kind"].eq("talk") & _together(made, spam_users) & ~prompted
     kind = made["kind"].mask(together | (made["kind"].eq("talk") & _repeated(made)), "spam")
-    kind = kind.mask(kind.eq("chant") & _prompted(made, cues, prompt_seconds), "prompted_chant")
+    kind = kind.mask(kind.eq("chant") & prompted, "prompted_chant")
     return made.assign(kind=kind)
 
 

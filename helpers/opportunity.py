@@ -181,7 +181,7 @@ def lines(
     """
     columns = [step.column for step in funnel.steps if step.column in current and current[step.column].notna().any()]
     if "paid_amount" not in current or len(columns) < 2 or columns[-1] != "pay_users":
-        return _frame([], [])
+        return _frame([])
     now = _units(current, key, columns)
     unit_groups = np.zeros(len(now)) if groups is None else groups.reindex(now.index).fillna(-1).to_numpy()
     alike = list(chosen)
@@ -196,7 +196,7 @@ def lines(
     for place, (pair, step) in enumerate(zip(pairs, steps, strict=True)):
         before_sale = 1 - short if pair[0] != BUYS_FROM and BUYS_FROM in columns[place + 1:] else 1.0
         rows.append(_sized(now.index, pair, step, steps[place + 1:], worth * before_sale, unit_groups, min_people))
-    return _frame(rows, pairs)
+    return _frame(rows)
 
 
 def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> pd.DataFrame:
@@ -250,7 +250,7 @@ COLUMNS = ["unit", "below", "above", "people", "rate", "raw_rate", "baseline", "
            "lower", "upper", "chance", "raw_money", "rank"]
 
 
-def _frame(parts: list[pd.DataFrame], pairs: list[tuple[str, str]]) -> pd.DataFrame:
+def _frame(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     made = pd.concat(parts, ignore_index=True).sort_values("money", ascending=False, kind="stable", ignore_index=True)

@@ -28,13 +28,9 @@ COLUMNS = ["platform", "room", "until", "trait", "label_zh", "label_en", "unit",
 # -------------------------------------------------------------------------------------------------------- the traits
 
 
-def _hours(sessions: pd.DataFrame) -> pd.Series:
-    return compare.hours(sessions).replace(0, np.nan)
-
-
 def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
     values = sessions.set_index("session_id")[trait.column].astype(float)
-    return values / _hours(sessions) if trait.per_hour else values
+    return values / compare.hours(sessions) if trait.per_hour else values
 
 
 def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -45,7 +41,7 @@ def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) ->
         started = sessions.set_index("session_id")["started_at"]
         first = own.min()
         return ((first - started.reindex(first.index)).dt.total_seconds() / 60).clip(lower=0)
-    return own.size().reindex(logged.index, fill_value=0) / _hours(sessions).reindex(logged.index)
+    return own.size().reindex(logged.index, fill_value=0) / compare.hours(sessions).reindex(logged.index)
 
 
 def _stage(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import account, compare, findings, levels, metrics, reference, stats, text
+from helpers import account, compare, findings, funnel, levels, metrics, reference, stats, store, text
 
 NOTEBOOK = "03_compare"
 SHOWN = ("uv_value", "room_conversion", "ad_roi")
-BLOCK_HOURS = 3
 FEWEST = 3              # sessions of a cell, a host or a slot below which nothing is estimated
 WEEKDAYS = (("周一", "Mon"), ("周二", "Tue"), ("周三", "Wed"), ("周四", "Thu"), ("周五", "Fri"), ("周六", "Sat"), ("周日", "Sun"))
 CIRCUMSTANCES = ("month", "kind", "festive")  # what else differs between sessions, beside host, slot and kind of day
@@ -31,10 +30,9 @@ def described(mine: pd.DataFrame, calendar: Iterable[reference.Festival], names:
     """
     known = compare.described(mine, calendar)
     values = metrics.by_session(mine, list(names), registry=registry).pivot(index="session_id", columns="metric", values="value")
-    start = known["started_at"].dt.hour // BLOCK_HOURS * BLOCK_HOURS
     whole, festive = account.whole(mine).to_numpy(), (known["festival"] != "").to_numpy()
     made = known.assign(
-        block=[f"{hour:02d}:00–{hour + BLOCK_HOURS:02d}:00" for hour in start], weekday=known["started_at"].dt.day_of_week,
+        block=funnel.time_slot(known["started_at"]), weekday=known["started_at"].dt.day_of_week,
         month=known["started_at"].dt.strftime("%Y-%m"), festive=festive, whole=whole,
         ordinary=whole & ~festive & (known["kind"].isna() | known["kind"].eq("daily")).to_numpy(dtype=bool),
     )
@@ -167,9 +165,7 @@ def with_ads(known: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
 
     `roi` is the ads' own amount over their cost, of sessions where both are known and something was spent.
     """
-    rows = ads[ads["session_id"].notna()].assign(slot=lambda frame: frame["slot_seconds"].fillna(0))
-    rows = rows[rows["slot"] == rows.groupby("session_id")["slot"].transform("min")]
-    sums = rows.groupby("session_id")[["cost", "amount"]].sum(min_count=1)
+    sums = store.finest_slots(ads).groupby("session_id")[["cost", "amount"]].sum(min_count=1)
     cost, brought = (known["session_id"].map(sums[name]).astype(float) for name in ("cost", "amount"))
     return known.assign(cost=cost, brought=brought, roi=(brought / cost.where(cost > 0)))
 

@@ -69,7 +69,7 @@ def course_breaks(
 
 
 def _of_metric(part: pd.DataFrame, table: pd.DataFrame, metric: reference.Metric) -> list[dict]:
-    rows = part.set_index("session_id").reindex(table["session_id"]).reset_index().assign(started_at=table["started_at"].to_numpy())
+    rows = part.set_index("session_id").reindex(table["session_id"]).reset_index()
     rows["started_at"] = table["started_at"]
     rows = rows[rows["value"] > 0]
     days = rows.groupby(rows["started_at"].dt.date, sort=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference, stats, text
 from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
-from helpers.compare.scale import pooled
+from helpers.compare.scale import label, pooled
 
 FEW = 50            # under so many expected events the logarithm of a rate is too coarse
 FEW_LONG = 15       # and with a long history, which shows how far such rates stray
@@ -118,8 +118,7 @@ def _compare_one(
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
     tested = _test(_Rows(own, past, history), metric, confidence, cv, likeness) if len(past) > 1 else NOTHING
     return {
-        "metric": own["metric"], "label_zh": metric.zh + ("（每小时）" if own["per_hour"] else ""),
-        "label_en": metric.en + (" (per hour)" if own["per_hour"] else ""), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
+        "metric": own["metric"], "label_zh": label(metric, "zh"), "label_en": label(metric, "en"), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
         "value": own["value"], "numerator": own["numerator"], "denominator": own["denominator"],
         "baseline": pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "n_history": len(history), **tested._asdict(),
     }
