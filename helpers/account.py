@@ -29,11 +29,9 @@ def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS
     Sessions that start later are left out, so that a page says the same whenever it is made.
     """
     own = sessions.set_index("session_id").loc[session_id]
-    same = pd.Series(True, index=sessions.index)
-    for name in ("platform", "room", "currency"):
-        same &= sessions[name].isna() if pd.isna(own[name]) else sessions[name].eq(own[name]).fillna(False)
+    currency = sessions["currency"].isna() if pd.isna(own["currency"]) else sessions["currency"].eq(own["currency"]).fillna(False)
     until = (sessions["started_at"] <= own["started_at"]) & (sessions["started_at"] > own["started_at"] - pd.Timedelta(weeks=weeks))
-    return sessions[same & until].sort_values(["started_at", "session_id"], ignore_index=True)
+    return sessions[compare.same_room(sessions, own) & currency & until].sort_values(["started_at", "session_id"], ignore_index=True)
 
 
 def whole(mine: pd.DataFrame) -> pd.Series:
@@ -50,7 +48,7 @@ def oddities(sessions: pd.DataFrame, comparable: pd.DataFrame, session_id: str) 
     why none is comparable, where that is so.
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
-    ends = sessions["ended_at"].fillna(sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s"))
+    ends = compare.ends(sessions)
     own, end = sessions.set_index("session_id").loc[session_id], ends[sessions["session_id"] == session_id].iloc[0]
     also = sessions[(sessions["session_id"] != session_id) & (sessions["started_at"] < end) & (ends > own["started_at"])]
     return [*_paused(mine, own), *_at_once(also), *_length(mine), *_midnight(own["started_at"], end), *_none_comparable(comparable)]
@@ -215,15 +213,14 @@ def marked(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a trend is marked with: festivals in which the account was live, and logged events outside of them.
 
-    Two frames: bands (starts, ends, label: the days from its first to its last session within the festival's window), and
+    `events` are those of `compare.event_windows`. Two frames: bands (starts, ends, label: the days from its first to its last session within the festival's window), and
     marks (number, from, kind_zh, kind_en, what, logged_after), the last `most`.
     """
     known = compare.described(mine, calendar)
     inside = known[known["festival"] != ""]
     bands = inside.groupby("festival", sort=False)["started_at"].agg(starts="min", ends="max").reset_index(names="label")
     bands = bands.assign(label=bands["label"].str.rsplit(" ", n=1).str[0])
-    windows = compare.event_windows(events)
-    own = windows[~windows["kind"].isin(["promotion", "holiday"])] if len(bands) else windows
+    own = events[~events["kind"].isin(["promotion", "holiday"])] if len(bands) else events
     span = own[(own["from"] >= mine["started_at"].min() - pd.Timedelta(days=14)) & (own["from"] <= mine["started_at"].max())]
     span = span.sort_values("from").tail(most).reset_index(drop=True)
     names, kinds = reference.terms()["event_kind"], span["kind"]

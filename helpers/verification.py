@@ -546,11 +546,10 @@ def gather(
 
 def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
     """Whether a logged event that names the metric lay over the session."""
-    windows = compare.event_windows(events).dropna(subset=["metric"])
     found = pd.Series(False, index=values.index)
     start = values["session_id"].map(sessions.set_index("session_id")["started_at"])
-    for event in windows.itertuples():
-        found |= values["metric"].eq(event.metric) & (start >= windows.at[event.Index, "from"]) & (start <= event.to)
+    for event in events.dropna(subset=["metric"]).itertuples():
+        found |= values["metric"].eq(event.metric) & (start >= event.starts_at) & (start <= event.to)
     return found
 
 
@@ -560,17 +559,14 @@ def history(
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
     `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any: `gather`), `room_of`
-    is the session under review. Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether the session is of the same platform and
+    is the session under review, `events` are those of `compare.event_windows`. Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether the session is of the same platform and
     room, no promotion or clearance, and not under a logged event that names the metric; festival: the festival and year
     of `calendar` in which the session lies, or empty. Sessions after the one under review are left out.
     """
     known = sessions.set_index("session_id")
     own = known.loc[room_of]
     started, kind = (values["session_id"].map(known[name]) for name in ("started_at", "kind"))
-    same_room = pd.Series(True, index=values.index)
-    for name in ("platform", "room"):
-        theirs = values["session_id"].map(known[name])
-        same_room &= theirs.eq(own[name]) | (theirs.isna() & pd.isna(own[name]))
+    same_room = values["session_id"].map(compare.same_room(known, own)).fillna(False).astype(bool)
     ordinary = ~kind.isin(["promotion", "clearance"])
     made = values.assign(started_at=started, comparable=same_room & ordinary & ~_disturbed(values, sessions, events))
     for name in ("slice", "axis", "label"):

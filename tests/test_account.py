@@ -95,7 +95,7 @@ def test_festivals_with_sessions_and_events_outside_them_are_marked():
         {"starts_at": pd.Timestamp("2026-07-01", tz=ZONE), "kind": "outage", "what": "停电", "entered_at": pd.Timestamp("2026-07-02", tz=ZONE)},
         {"starts_at": pd.Timestamp("2026-08-01", tz=ZONE), "kind": "outage", "what": "later than all"},
     ]), "events", ZONE)
-    bands, marks = account.marked(sessions, events, CALENDAR)
+    bands, marks = account.marked(sessions, compare.event_windows(events, reference.event_kinds()), CALENDAR)
     assert bands["label"].tolist() == ["618"] and (bands["ends"] - bands["starts"]).dt.days.tolist() == [2]
     assert marks[["number", "what"]].to_numpy().tolist() == [[1, "停电"]] and marks["logged_after"].tolist() == [True]
 

@@ -34,7 +34,7 @@ def sessions_of(*rows: dict) -> pd.DataFrame:
 
 def events_of(*rows: dict) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["starts_at", "ends_at", "kind", "what", "expected_direction", "metric", "entered_at"])
-    return schema.conform(frame, "events", ZONE)
+    return compare.event_windows(schema.conform(frame, "events", ZONE), reference.event_kinds())
 
 
 def comparable(sessions, session_id, events=None):
@@ -529,9 +529,23 @@ def test_a_year_that_the_holiday_library_lacks_is_said_in_words():
 def test_a_change_that_stays_and_came_after_the_baseline_is_said():
     zone = "Asia/Shanghai"
     comparable = pd.DataFrame({"started_at": pd.to_datetime(["2026-09-01", "2026-09-20", "2026-10-05", "2026-10-06"]).tz_localize(zone), "chosen": [True, True, True, False]})
-    events = pd.DataFrame({
-        "kind": ["platform_redesign", "platform_redesign", "outage", "slot_change"], "what": ["改版", "更早的改版", "断流", "以后的"],
-        "starts_at": pd.to_datetime(["2026-10-03", "2026-08-01", "2026-10-04", "2026-12-01"]).tz_localize(zone),
-    })
-    (found,) = compare.since_baseline(events, comparable, pd.Series({"started_at": pd.Timestamp("2026-11-14 20:00", tz=zone)}))
+    dates = pd.to_datetime(["2026-10-03", "2026-08-01", "2026-10-04", "2026-12-01"]).tz_localize(zone)
+    kinds, what = ["platform_redesign", "platform_redesign", "outage", "slot_change"], ["改版", "更早的改版", "断流", "以后的"]
+    events = events_of(*({"kind": kind, "what": words, "starts_at": date} for kind, words, date in zip(kinds, what, dates, strict=True)))
+    session = pd.Series({"started_at": pd.Timestamp("2026-11-14 20:00", tz=zone)})
+    (found,) = compare.since_baseline(events, comparable, session)
     assert "3 场基准里有 2 场早于「改版」（2026-10-03）" in found[0] and found[1].startswith("2 of the 3 sessions")
+
+
+def test_a_workspace_says_itself_how_long_its_events_are_in_force_and_which_stay(tmp_path):
+    """An outage that lingers for five days there leaves out a session three days later, and a violation is a new level."""
+    (tmp_path / "events.yml").write_text("outage: {days: 5}\nviolation: {stays: true}\n", encoding="utf-8")
+    sessions = sessions_of(*evenings(6, "2026-09-01"))
+    begun = sessions["started_at"].iloc[1] - pd.Timedelta(days=3)
+    logged = [{"starts_at": begun, "kind": kind, "what": kind} for kind in ("outage", "violation")]
+    log = schema.conform(pd.DataFrame(logged, columns=["starts_at", "ends_at", "kind", "what", "metric"]), "events", ZONE)
+    shipped, own = (compare.event_windows(log[log["kind"] == "outage"], reference.event_kinds(folder)) for folder in (None, tmp_path))
+    assert [reason_of(comparable(sessions, "s5", events), "s1") for events in (shipped, own)] == ["chosen", "event"]
+    table, late = comparable(sessions, "s5"), log.assign(starts_at=sessions["started_at"].iloc[4])
+    said = [compare.since_baseline(compare.event_windows(late, reference.event_kinds(folder)), table, sessions.iloc[5]) for folder in (None, tmp_path)]
+    assert said[0] == [] and len(said[1]) == 1 and "violation" in said[1][0][1]

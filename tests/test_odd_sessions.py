@@ -64,7 +64,7 @@ def test_an_ordinary_session_has_nothing_odd():
     at = pd.date_range("2026-09-01 20:00", periods=5, freq="2D", tz=ZONE)
     sessions = schema.conform(pd.DataFrame({"session_id": [f"s{k}" for k in range(5)], "platform": "douyin", "room": "r", "started_at": at,
                                             "ended_at": at + pd.Timedelta(hours=4), "duration_seconds": 4 * 3600.0}), "sessions", ZONE)
-    events = schema.empty("events", ZONE)
+    events = compare.event_windows(schema.empty("events", ZONE), reference.event_kinds())
     table = compare.comparable(sessions, "s4", events=events, calendar=reference.calendar(), thresholds=reference.thresholds())
     assert account.oddities(sessions, table, "s4") == []                            # ends at midnight, not over it
     longer = sessions.assign(ended_at=sessions["ended_at"] + pd.Timedelta(minutes=1))

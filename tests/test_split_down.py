@@ -31,8 +31,8 @@ def test_planted_causes_are_told_apart_from_margins_alone(fault, least):
 @pytest.fixture(scope="module")
 def story():
     made = demo.simulate(demo.SEED, tables=("sessions", "events"))
-    comparable = compare.comparable(made.tables["sessions"], made.truth["target_session"], events=made.tables["events"],
-                                    calendar=reference.calendar(), thresholds=reference.thresholds())
+    events = compare.event_windows(made.tables["events"], reference.event_kinds())
+    comparable = compare.comparable(made.tables["sessions"], made.truth["target_session"], events=events, calendar=reference.calendar(), thresholds=reference.thresholds())
     return made, comparable.loc[comparable["chosen"], "session_id"].tolist(), compare.spread_pool(comparable)
 
 

@@ -226,7 +226,7 @@ def test_only_the_planned_number_of_sessions_is_judged():
 def test_sessions_under_an_event_that_names_the_metric_are_left_out():
     sessions, tidy = account([*BEFORE, 0.006, 0.020, 0.021])
     events = schema.conform(pd.DataFrame([{"starts_at": START, "ends_at": START + pd.Timedelta(days=2.5), "kind": "platform_redesign", "metric": "follow_rate"}]), "events", ZONE)
-    known = verification.history(tidy, sessions, room_of="s10", events=events)
+    known = verification.history(tidy, sessions, room_of="s10", events=compare.event_windows(events, reference.event_kinds()))
     assert known["comparable"].tolist() == [False] * 3 + [True] * 8
 
 
@@ -247,7 +247,8 @@ def test_the_demo_action_that_worked_is_found_and_the_one_that_did_not_is_not_ca
     ])
     registry = reference.metrics()
     values = compare.on_one_scale(metrics.by_session(sessions, ["follow_rate", "interaction_rate"], registry=registry), sessions, registry)
-    known = verification.history(values, sessions, room_of=truth["target_session"], events=simulation.tables["events"], calendar=reference.calendar())
+    events = compare.event_windows(simulation.tables["events"], reference.event_kinds())
+    known = verification.history(values, sessions, room_of=truth["target_session"], events=events, calendar=reference.calendar())
     made = verification.verify(rows, known, sessions, registry=registry).set_index("plan_id")
     states = known.drop_duplicates("session_id").set_index("session_id")["festival"]
     assert made["n_after"].eq(states[states.index > truth["plan_session"]].value_counts().max()).all() and states[truth["target_session"]] == ""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.compare.days import day_class, festival_of
-from helpers.compare.events import ends, event_windows, events_over
+from helpers.compare.events import ends, events_over
 
 SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
 LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
@@ -85,6 +85,17 @@ def _same(values: pd.Series, own: object) -> pd.Series:
     return values.isna() if pd.isna(own) else values.eq(own).fillna(False)
 
 
+def same_room(sessions: pd.DataFrame, own: pd.Series) -> pd.Series:
+    """Which sessions took place on the platform and in the room of a session (its row): True or False by row of `sessions`."""
+    return _same(sessions["platform"], own["platform"]) & _same(sessions["room"], own["room"])
+
+
+def minutes_apart(slots: pd.Series, slot: float) -> pd.Series:
+    """Minutes between times of day (minutes since midnight), the short way around the clock."""
+    apart = (slots - slot).abs()
+    return np.minimum(apart, 1440 - apart)
+
+
 def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> list[str]:
     """For each session the first event it lay under that the reviewed session does not share; empty where none."""
     found = []
@@ -107,7 +118,7 @@ def _refusals(
     ratio = others["hours"] / own["hours"]
     checks = [
         ("later", others["started_at"] >= own["started_at"]),
-        ("other_room", ~(_same(others["platform"], own["platform"]) & _same(others["room"], own["room"]))),
+        ("other_room", ~same_room(others, own)),
         ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
         ("festival", (others["festival"] != own["festival"]) & festival),
         ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
@@ -122,8 +133,7 @@ def _refusals(
 
 def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
     """The ladder, best first: which sessions each rung takes, and by what the rest is turned away."""
-    apart = (others["slot"] - own["slot"]).abs()
-    slot = np.minimum(apart, 1440 - apart) <= SAME_SLOT_MINUTES
+    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
     host, day = _same(others["host"], own["host"]), others["day"] == own["day"]
     everyone = pd.Series(True, index=others.index)
     if own["festival"]:
@@ -148,8 +158,7 @@ def _ladders(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks:
 
 
 def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
-    apart = (others["slot"] - own["slot"]).abs()
-    slot = np.minimum(apart, 1440 - apart) <= SAME_SLOT_MINUTES
+    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
     reason = pd.Series("day", index=others.index, dtype="str").mask(~_same(others["host"], own["host"]), "host")
     return reason.mask(~slot, "slot")
 
@@ -175,20 +184,19 @@ def comparable(
     kind of day; same slot; all outside festivals. A session inside a festival is set against the same festival; where
     that has too few sessions, a promotion against other promotions of a year, an ordinary one against ordinary days.
     Sessions under a logged event that this one does not share are left out, as are rooms, kinds and lengths that
-    differ. Raises `KeyError` where the session is not in `sessions`.
+    differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not in `sessions`.
     """
     all_of_them = described(sessions, calendar).assign(end=ends(sessions))
     own = all_of_them.set_index("session_id", drop=False).loc[session_id]
     others = all_of_them[all_of_them["session_id"] != session_id].sort_values("started_at", ascending=False)
-    windows = event_windows(events)
     strong, weak = int(thresholds["min_sessions_for_strong"]), int(thresholds["min_sessions_for_verdict"])
-    ladders = _ladders(others, own, windows, thresholds["baseline_weeks"])
+    ladders = _ladders(others, own, events, thresholds["baseline_weeks"])
     enough = [ladder for ladder in ladders if max((ladder[0].eq("") & taken).sum() for taken in ladder[1].values()) >= weak]
     refusal, rungs = (enough or ladders)[0]
     rung = _pick(refusal == "", rungs, strong, weak)
     chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
     reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
-    detail = _details(others, own, windows, reason)
+    detail = _details(others, own, events, reason)
     return pd.DataFrame({
         **{name: others[name] for name in ("session_id", "started_at", "host", "title", "hours", "day", "festival")},
         "chosen": chosen, "rung": rung, "reason": reason,
@@ -236,7 +244,7 @@ def same_date_year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Ite
     own = known.set_index("session_id").loc[session_id]
     if not own["festival"]:
         return known.iloc[:0]
-    same = known[_same(known["platform"], own["platform"]) & _same(known["room"], own["room"])]
+    same = known[same_room(known, own)]
     near = (same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
     return same[near].reset_index(drop=True)
 
@@ -247,7 +255,7 @@ def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]
     All of them, comparable or not.
     """
     own = sessions.set_index("session_id").loc[session_id]
-    same = sessions[_same(sessions["platform"], own["platform"]) & _same(sessions["room"], own["room"])]
+    same = sessions[same_room(sessions, own)]
     found = {}
     for name, unit in (("day", "D"), ("week", "W-SUN"), ("month", "M")):
         period = same["started_at"].dt.tz_localize(None).dt.to_period(unit)
@@ -263,7 +271,7 @@ def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[refe
     """
     known = described(sessions, calendar)
     own = known.set_index("session_id").loc[session_id]
-    same = known[_same(known["platform"], own["platform"]) & _same(known["room"], own["room"])]
+    same = known[same_room(known, own)]
     if own["festival"]:
         name, year = own["festival"].rsplit(" ", 1)
         near = (same["offset"] - own["offset"]).abs() <= FESTIVAL_DAYS

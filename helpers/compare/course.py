@@ -14,7 +14,7 @@ import pandas as pd
 import ruptures
 
 from helpers import reference, text
-from helpers.compare.baseline import SAME_SLOT_MINUTES, described
+from helpers.compare.baseline import SAME_SLOT_MINUTES, described, minutes_apart, same_room
 from helpers.compare.scale import label, pooled
 
 LOOKED_BACK = 120    # sessions
@@ -26,14 +26,14 @@ BY = {"session": ("场次", "sessions"), "day": ("日", "days")}
 COLUMNS = ("by", "by_zh", "by_en", "metric", "label_zh", "label_en", "at", "before", "after", "change", "n_before", "n_after", "touches_zh", "touches_en")
 
 
-def breaks(values: npt.ArrayLike, *, shortest: int = SHORTEST) -> list[int]:
+def breaks(values: npt.ArrayLike) -> list[int]:
     """Positions at which a new level begins: optimal partition by squared error (Pelt, every position tried).
 
     The variance is taken from neighbouring differences, robustly, so that the breaks themselves do not count, and raised for
     values that resemble their neighbours.
     """
     y = np.asarray(values, dtype=float)
-    if y.size < 2 * shortest:
+    if y.size < 2 * SHORTEST:
         return []
     steps = np.diff(y)
     # Of an AR(1) with coefficient r neighbouring differences correlate by -(1 - r)/2.
@@ -42,7 +42,7 @@ def breaks(values: npt.ArrayLike, *, shortest: int = SHORTEST) -> list[int]:
     if variance <= 0:
         return []
     penalty = PENALTY * np.log(y.size) * variance * (1 + resembles) / (1 - resembles)
-    return ruptures.Pelt(model="l2", min_size=shortest, jump=1).fit(y).predict(pen=penalty)[:-1]
+    return ruptures.Pelt(model="l2", min_size=SHORTEST, jump=1).fit(y).predict(pen=penalty)[:-1]
 
 
 def course_breaks(
@@ -58,8 +58,7 @@ def course_breaks(
     time slot; empty where nothing is known).
     """
     own = sessions.set_index("session_id").loc[session_id]
-    room = sessions["room"].isna() if pd.isna(own["room"]) else sessions["room"].eq(own["room"])
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & sessions["platform"].eq(own["platform"]) & room]
+    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
     table = described(past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar)
     rows = [row for name, part in values.groupby("metric", sort=False) for row in _of_metric(part, table, registry[name])]
     touched = [_touches(table, row["at"], events, kinds) for row in rows]
@@ -131,17 +130,11 @@ def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
         names = ["、".join(sorted(one)) for one in hosts]
         said.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
     slots = [float(side["slot"].median()) for side in (before, after)]
-    steady = all(_around(side["slot"], slot).le(SAME_SLOT_MINUTES).all() for side, slot in zip((before, after), slots, strict=True))
-    if steady and _around(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
+    steady = all(minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all() for side, slot in zip((before, after), slots, strict=True))
+    if steady and minutes_apart(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
         clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in slots]
         said.append((f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}"))
     return said
-
-
-def _around(slots: pd.Series, slot: float) -> pd.Series:
-    """Minutes between times of day, the short way around the clock."""
-    apart = (slots - slot).abs()
-    return np.minimum(apart, 1440 - apart)
 
 
 def course_note(table: pd.DataFrame) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,15 @@ from helpers import reference
 from helpers.compare.days import festival_of
 
 
-def event_windows(events: pd.DataFrame) -> pd.DataFrame:
-    """The logged events with the time they are in force: columns of `events` and from, to.
+def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]) -> pd.DataFrame:
+    """The logged events with the time they are in force: columns of `events` and from, to, stays.
 
     One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
-    weeks, an outage a day).
+    weeks, an outage a day); stays: its kind leaves a new level behind (bool). `kinds` are the workspace's (`reference.event_kinds`).
     """
-    days = {name: kind.days for name, kind in reference.event_kinds().items()}
-    lingers = pd.to_timedelta(events["kind"].map(days).fillna(1), unit="D")
-    return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)})
+    lingers = pd.to_timedelta(events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D")
+    stays = events["kind"].isin([name for name, kind in kinds.items() if kind.stays])
+    return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)}, stays=stays)
 
 
 def ends(sessions: pd.DataFrame) -> pd.Series:
@@ -34,12 +34,11 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
 def since_baseline(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> list[tuple[str, str]]:
     """Sentences (Chinese, English) on logged changes that stay and came after most of the baseline: what they changed is in every difference.
 
-    `comparable` has `started_at` and `chosen`, `session` is the row under review.
+    `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`, `session` is the row under review.
     """
-    lasting = {name for name, kind in reference.event_kinds().items() if kind.stays}
     chosen = comparable.loc[comparable["chosen"], "started_at"]
     made = []
-    for event in events[events["kind"].isin(lasting) & (events["starts_at"] < session["started_at"])].sort_values("starts_at").itertuples():
+    for event in events[events["stays"] & (events["starts_at"] < session["started_at"])].sort_values("starts_at").itertuples():
         before = int((chosen < event.starts_at).sum())
         if before * 2 > len(chosen):
             day = f"{event.starts_at:%Y-%m-%d}"
@@ -56,12 +55,12 @@ def coinciding(
 ) -> pd.DataFrame:
     """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
 
-    One row per event: source (log, calendar; also source_zh, source_en), kind, what, from, to, expected_direction, metric, logged_after (entered
-    only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
+    `events` are those of `event_windows`. One row per event: source (log, calendar; also source_zh, source_en), kind, what,
+    from, to, expected_direction, metric, logged_after (entered only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
     """
     row = sessions.set_index("session_id").loc[session_id]
     end = ends(sessions.set_index("session_id")).loc[session_id]
-    logged = events_over(event_windows(events), row["started_at"], end)
+    logged = events_over(events, row["started_at"], end)
     found = logged.assign(
         source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
         agrees=_agreement(logged, verdicts),

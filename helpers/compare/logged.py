@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference, stats, text
-from helpers.compare.baseline import SPECIAL, described
+from helpers.compare.baseline import SPECIAL, described, same_room
 from helpers.compare.scale import label
 from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
 
@@ -115,8 +115,7 @@ def effects(
     left out.
     """
     own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & sessions["platform"].eq(own["platform"])
-                    & (sessions["room"].isna() if pd.isna(own["room"]) else sessions["room"].eq(own["room"]))]
+    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
     table = described(past.sort_values("started_at", ignore_index=True), calendar)
     recent = events["starts_at"].between(own["started_at"] - pd.Timedelta(days=days), own["started_at"])
     measured = events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)

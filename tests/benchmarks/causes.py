@@ -19,7 +19,8 @@ def said(seed: int, fault: str, *, sessions: int = 120, with_cells: bool = False
     made = demo.simulate(seed, sessions=sessions, fault=fault, tables=("sessions", "events"))
     tables, session = made.tables, made.truth["target_session"]
     comparable = compare.comparable(
-        tables["sessions"], session, events=tables["events"], calendar=reference.calendar(), thresholds=reference.thresholds())
+        tables["sessions"], session, events=compare.event_windows(tables["events"], reference.event_kinds()),
+        calendar=reference.calendar(), thresholds=reference.thresholds())
     chosen = comparable.loc[comparable["chosen"], "session_id"]
     cells = made.cells.rename(columns={"product_exposure_users": "exposed", "product_click_users": "clicked", "create_users": "sold"})
     return split.diagnose_session(tables["traffic"], tables["products"], session, chosen, pool=compare.spread_pool(comparable),

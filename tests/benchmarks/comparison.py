@@ -81,7 +81,7 @@ def forward(sessions: pd.DataFrame, events: pd.DataFrame, ids: list[str], *, ste
 
     One row per session and metric: metric, value, lower, upper, plain_lower, plain_upper, method.
     """
-    sessions = sessions.sort_values("started_at", ignore_index=True)
+    sessions, events = sessions.sort_values("started_at", ignore_index=True), compare.event_windows(events, reference.event_kinds())
     values, made = scaled(sessions, ids), []
     wide = values.pivot(index="session_id", columns="metric", values="value")
     for place in range(PLAIN, len(sessions), step):

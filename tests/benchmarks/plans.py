@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import demo, planfile, reference, schema, verification
+from helpers import compare, demo, planfile, reference, schema, verification
 from helpers.demo.simulate import OVERDISPERSION, SD_LOG
 from helpers.demo.write import write_plan
 
@@ -41,7 +41,8 @@ def history(simulation: demo.Simulation, plans: pd.DataFrame, at: str) -> pd.Dat
     values = verification.gather(
         tables["sessions"], none["orders"], plans=plans, enquiries=none["service"], traffic=tables["traffic"], products=tables["products"],
         minutes=none["minutes"], session_id=at, as_of=tables["sessions"]["started_at"].max(), registry=registry())
-    return verification.history(values, tables["sessions"], room_of=at, events=tables.get("events", none["events"]))
+    events = compare.event_windows(tables.get("events", none["events"]), reference.event_kinds())
+    return verification.history(values, tables["sessions"], room_of=at, events=events)
 
 
 def ordinary(simulation: demo.Simulation) -> list[str]:
