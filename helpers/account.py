@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import compare, levels, metrics, reference, stats, store, text
+from helpers import compare, levels, metrics, reference, schema, stats, store, text
 
 TREND = ("paid_amount", "net_amount", "uv_value", "room_conversion", "follow_rate")
 WEEKS = 54              # how far back the account is looked at: a year, and the same week of the last one
 RECENT_WEEKS, EARLIER_WEEKS = 8, 16
 PAUSE_DAYS = 14         # without a session for so long an account has to be found again
 FEWEST_WEEKS = 3        # weeks on either side below which a movement is not judged
+MOST_MARKS = 9          # events a trend is marked with
 MOST_BESIDE = 4         # sessions that fit beside the one under review
 EVERY = {"week": "W-SUN", "month": "M"}
 
@@ -48,7 +49,7 @@ def oddities(sessions: pd.DataFrame, comparable: pd.DataFrame, session_id: str) 
     why none is comparable, where that is so.
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
-    ends = compare.ends(sessions)
+    ends = schema.session_ends(sessions)
     own, end = sessions.set_index("session_id").loc[session_id], ends[sessions["session_id"] == session_id].iloc[0]
     also = sessions[(sessions["session_id"] != session_id) & (sessions["started_at"] < end) & (ends > own["started_at"])]
     return [*_paused(mine, own), *_at_once(also), *_length(mine), *_midnight(own["started_at"], end), *_none_comparable(comparable)]
@@ -209,12 +210,12 @@ def _moved_words(row, lang: str) -> str:
 
 
 def marked(
-    mine: pd.DataFrame, events: pd.DataFrame, calendar: Iterable[reference.Festival], *, most: int = 9
+    mine: pd.DataFrame, events: pd.DataFrame, calendar: Iterable[reference.Festival],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a trend is marked with: festivals in which the account was live, and logged events outside of them.
 
     `events` are those of `compare.event_windows`. Two frames: bands (starts, ends, label: the days from its first to its last session within the festival's window), and
-    marks (number, from, kind_zh, kind_en, what, logged_after), the last `most`.
+    marks (number, from, kind_zh, kind_en, what, logged_after), the last `MOST_MARKS`.
     """
     known = compare.described(mine, calendar)
     inside = known[known["festival"] != ""]
@@ -222,7 +223,7 @@ def marked(
     bands = bands.assign(label=bands["label"].str.rsplit(" ", n=1).str[0])
     own = events[~events["kind"].isin(["promotion", "holiday"])] if len(bands) else events
     span = own[(own["from"] >= mine["started_at"].min() - pd.Timedelta(days=14)) & (own["from"] <= mine["started_at"].max())]
-    span = span.sort_values("from").tail(most).reset_index(drop=True)
+    span = span.sort_values("from").tail(MOST_MARKS).reset_index(drop=True)
     names, kinds = reference.terms()["event_kind"], span["kind"]
     marks = span.assign(number=range(1, len(span) + 1), kind_zh=[text.label(names[kind], "zh") if kind in names else kind for kind in kinds],
                         kind_en=[text.label(names[kind], "en") if kind in names else kind for kind in kinds],

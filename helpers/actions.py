@@ -12,7 +12,7 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from helpers import engine, findings, funnel, reference, stats, text
+from helpers import engine, findings, funnel, metrics, reference, stats, text
 from helpers.reference import Funnel, Metric
 
 QUANTILES = {"seconds_q25": 0.25, "seconds_median": 0.5, "seconds_q75": 0.75}
@@ -195,14 +195,8 @@ def _waits(events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: 
 def leak_findings(told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
     """One fact per group and step (table of `against_others`) whose rate stands below that of the others together."""
     below = told[(told["standing"] == "below") & told["previous"].isin(COLUMNS) & told["column"].isin(COLUMNS)]
-    named = [(row, _rate_name(row["previous"], row["column"], registry)) for _, row in below.iterrows()]
+    named = [(row, metrics.named(COLUMNS[row["previous"]], COLUMNS[row["column"]], registry=registry)) for _, row in below.iterrows()]
     return [_leak(row, told.columns[0], name, registry[name], confidence) for row, name in named if name]
-
-
-def _rate_name(before: str, after: str, registry: Mapping[str, Metric]) -> str | None:
-    """Id of the sessions' metric that counts the people of one event among those of another."""
-    wanted = (COLUMNS[after], COLUMNS[before])
-    return next((name for name, m in registry.items() if m.table == "sessions" and (m.numerator, m.denominator) == wanted and not m.minus), None)
 
 
 def _leak(row: pd.Series, column: str, name: str, metric: Metric, confidence: float) -> dict[str, object]:

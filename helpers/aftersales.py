@@ -16,6 +16,7 @@ import pandas as pd
 from helpers import engine, findings, reference, stats, text
 
 FEWEST_FOR_CURVE = 30
+FEWEST_LINES = 20  # of a slice that is set against earlier sessions
 DAY = pd.Timedelta(days=1)
 RATES = {
     "asked": ("申请退款率（订单）", "Refunds asked for (orders)"), "refunded": ("退款率（订单）", "Refund rate (orders)"),
@@ -181,6 +182,11 @@ def session_rates(session: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"])
 
 
+def mean_age(lines: pd.DataFrame, as_of: pd.Timestamp) -> float:
+    """Days since order lines were paid, on the mean; `nan` without lines."""
+    return float(((as_of - lines["paid_at"]) / DAY).mean())
+
+
 def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """What has come back so far: one row per rate, from order lines, else from the session's totals (may be empty).
 
@@ -201,8 +207,8 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
         made = pd.DataFrame({"rate": list(parts), "numerator": counts, "denominator": row["n"], "ci_lower": lower, "ci_upper": upper})
         made.loc[len(made)] = ["amount", row["refunded_amount"], row["paid_amount"], row["amount_lower"], row["amount_upper"]]
         made = made.assign(value=made["numerator"] / made["denominator"].where(made["denominator"] > 0), basis="lines")
-        age = ((as_of - lines["paid_at"]) / DAY).mean()
-    made = made.assign(zh=made["rate"].map(lambda name: RATES[name][0]), en=made["rate"].map(lambda name: RATES[name][1]), as_of=as_of, age_days=float(age))
+        age = mean_age(lines, as_of)
+    made = made.assign(zh=made["rate"].map(lambda name: RATES[name][0]), en=made["rate"].map(lambda name: RATES[name][1]), as_of=as_of, age_days=age)
     return made[["rate", "zh", "en", "numerator", "denominator", "value", "ci_lower", "ci_upper", "as_of", "age_days", "basis"]].astype(
         {"numerator": "float64", "denominator": "float64", "value": "float64"})
 
@@ -272,21 +278,21 @@ def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -
 
 
 def against_past(
-    lines: pd.DataFrame, history: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = ("product_id",), fewest: int = 20,
+    lines: pd.DataFrame, history: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = ("product_id",),
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """The session's refund rate, whole and by slice, against earlier sessions at the same age.
 
-    One row for the whole (return_by "") and per slice of the columns `by` with at least `fewest` lines here and in the
+    One row for the whole (return_by "") and per slice of the columns `by` with at least `FEWEST_LINES` lines here and in the
     past: return_by (the column), slice, name, n, refunded, rate, baseline, lower, upper (beta-binomial prediction with the
     account's own session variation), p_value, p_adjusted (Benjamini-Hochberg over the rows), verdict, age_days,
     paid_amount. Empty without history of that age. A young session set against final rates would always look better.
     """
-    age = float(((as_of - lines["paid_at"]) / DAY).mean()) if len(lines) else np.nan
+    age = mean_age(lines, as_of)
     rows = []
     for dimension, slice_, name, part, past in _slices(lines, history, by):
         then = rates_at_age(past, age_days=age, as_of=as_of)
-        if len(then) < 3 or len(part) < fewest or then["n"].sum() < fewest:
+        if len(then) < 3 or len(part) < FEWEST_LINES or then["n"].sum() < FEWEST_LINES:
             continue
         refunded = part["refunded"].sum()
         guess = stats.beta_binomial_predictive(refunded, len(part), then["refunded"], then["n"])

@@ -18,6 +18,7 @@ from helpers.reference import Assortment, Metric
 STEPS = {"click": ("click_users", "exposure_users", "item_click_rate"), "conversion": ("pay_users", "click_users", "item_click_pay_rate")}
 FEWEST_LIKE = 3             # fewer products of its price: it is held against all others
 FEWEST_SESSIONS = 3
+MOST_TOLD = 6               # findings
 EVIDENCE = ("click", "conversion", "returns", "margin", "sold_out", "tier")
 
 
@@ -148,9 +149,9 @@ def _first(row: Mapping[str, object], rules: Assortment) -> reference.Assortment
     return next((rule for rule in rules.rules if all(row[f"{name}_state"] in states for name, states in rule.when if states)), None)
 
 
-def to_findings(table: pd.DataFrame, *, notebook: str, registry: Mapping[str, Metric], most: int = 6) -> list[dict[str, object]]:
-    """For the selection team: a sentence on each product that is not simply kept, with what speaks for it; at most `most`."""
-    told = table[~table["decision"].isin(["keep", "cannot_tell"])].head(most)
+def to_findings(table: pd.DataFrame, *, notebook: str, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
+    """For the selection team: a sentence on each product that is not simply kept, with what speaks for it; at most `MOST_TOLD`."""
+    told = table[~table["decision"].isin(["keep", "cannot_tell"])].head(MOST_TOLD)
     return [_finding(row, notebook, registry) for row in told.itertuples()]
 
 

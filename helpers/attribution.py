@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from helpers import reference
+from helpers import reference, schema
 
 UNATTRIBUTED = ("not_live", "no_time", "no_session", "several_sessions", "no_order")
 
@@ -69,7 +69,7 @@ def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFrame:
-    ends = sessions["ended_at"].fillna(sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s"))
+    ends = schema.session_ends(sessions)
     return pd.DataFrame({
         "session_id": sessions["session_id"], "room_name": sessions["room_name"], "platform": sessions["platform"],
         "opens": sessions["started_at"] - pd.Timedelta(minutes=early), "starts": sessions["started_at"], "ends": ends,

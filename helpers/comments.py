@@ -21,6 +21,8 @@ from helpers import findings, stats, text
 from helpers.reference import Talk
 
 NOTEBOOK = "02_funnel"
+FEWEST_ASKING = 5  # people, under which a question is not judged
+MOST_TOLD = 3  # words, and questions, that are stated
 HISTORY = 8  # sessions that a word is set against
 FREQUENT = 20_000  # how often the dictionary says a word of the lexicon occurs: more often than its parts together
 PRIOR = 500.0  # pseudo-counts of the prior: what the history's own frequencies weigh
@@ -345,7 +347,7 @@ def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> p
 
 
 def questions(
-    rows: pd.DataFrame, products: pd.DataFrame, replied: pd.Series, talk: Talk, *, false_discovery_rate: float = 0.10, min_users: float = 5,
+    rows: pd.DataFrame, products: pd.DataFrame, replied: pd.Series, talk: Talk, *, false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """What was asked about which product, by people: one row per type and product, the most asked first.
 
@@ -364,7 +366,7 @@ def questions(
     ).reset_index()
     asks = each.drop_duplicates(["user", "question", "product"])
     made = made.assign(unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks))
-    judged = made["users"].ge(min_users) & made["product"].ne("")
+    judged = made["users"].ge(FEWEST_ASKING) & made["product"].ne("")
     p = stats.benjamini_hochberg(made["p_value"].where(judged).to_numpy(dtype=float))
     standing = np.select([~judged, p <= false_discovery_rate], ["too_few", "above"], "cannot_tell")
     labels = {name: (one.zh, one.en) for name, one in talk.questions.items()} | {"other": ("其他问题", "Other questions")}
@@ -410,9 +412,9 @@ def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, ob
     )]
 
 
-def word_findings(hot: pd.DataFrame, *, false_discovery_rate: float = 0.10, most: int = 3) -> list[dict[str, object]]:
-    """Facts of at most `most` words that more people wrote than the earlier sessions, with all their differences, let one expect."""
-    told = hot[hot["p_adjusted"] <= false_discovery_rate].head(most)
+def word_findings(hot: pd.DataFrame, *, false_discovery_rate: float = 0.10) -> list[dict[str, object]]:
+    """Facts of at most `MOST_TOLD` words that more people wrote than the earlier sessions, with all their differences, let one expect."""
+    told = hot[hot["p_adjusted"] <= false_discovery_rate].head(MOST_TOLD)
     return [_word_fact(row) for row in told.itertuples()]
 
 
@@ -430,9 +432,9 @@ def _word_fact(row: object) -> dict[str, object]:
     )
 
 
-def question_findings(table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10, most: int = 3) -> list[dict[str, object]]:
-    """Facts of at most `most` types of question that many people asked about one product, and more often than about others."""
-    told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(most)
+def question_findings(table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10) -> list[dict[str, object]]:
+    """Facts of at most `MOST_TOLD` types of question that many people asked about one product, and more often than about others."""
+    told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(MOST_TOLD)
     return [_question_fact(row, reply_seconds) for row in told.itertuples()]
 
 

@@ -19,6 +19,7 @@ from helpers import aftersales, engine, findings, reference, stats, text
 from helpers.reference import Customers
 
 DAY = pd.Timedelta(days=1)
+CURVE_DAYS = 14  # between the points of a curve that is drawn
 MICRO = pd.Timedelta(microseconds=1)
 DUST = 0.001  # amounts are whole cents, and sums of floats are not: without it the order of the lines decides at a bound
 BUYER_COLUMNS = ["order_id", "buyer_key", "is_new_buyer"]
@@ -147,6 +148,11 @@ def within(counts: pd.DataFrame, marks: Sequence[int], *, confidence: float = 0.
     return pd.DataFrame(rows, columns=["days", "rate", "ci_lower", "ci_upper", "n", "watched"])
 
 
+def _first_and_later(counts: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The gaps after the first purchase, and those after the later ones."""
+    return [("first", counts[counts["number"] == 1]), ("later", counts[counts["number"] > 1])]
+
+
 def cycle(counts: pd.DataFrame) -> pd.DataFrame:
     """How long until the next purchase, the first gap and the later ones apart: one row each that there are purchases for.
 
@@ -154,7 +160,7 @@ def cycle(counts: pd.DataFrame) -> pd.DataFrame:
     not even half have come back: then there is none), among_returned (median of those who did; always too short).
     """
     rows = []
-    for name, part in (("first", counts[counts["number"] == 1]), ("later", counts[counts["number"] > 1])):
+    for name, part in _first_and_later(counts):
         if len(part):
             found, back = curve(part), part[part["happened"]]
             rows.append({"gap": name, "n": int(part["n"].sum()), "came_back": int(back["n"].sum()), "median": _reached(found, 0.5),
@@ -428,13 +434,13 @@ def _first_orders(people: Share, session: pd.Series, confidence: float) -> Share
     return Share(new / viewers, float(lower), float(upper), int(viewers))
 
 
-def curves(counts: pd.DataFrame, *, every: int = 14, confidence: float = 0.95) -> pd.DataFrame:
-    """What the chart shows: one row per gap (first, later) x `every` days, with gap, zh, en, days, rate, ci_lower, ci_upper."""
+def curves(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """What the chart shows: one row per gap (first, later) x `CURVE_DAYS` days, with gap, zh, en, days, rate, ci_lower, ci_upper."""
     parts = []
-    for name, part in (("first", counts[counts["number"] == 1]), ("later", counts[counts["number"] > 1])):
+    for name, part in _first_and_later(counts):
         found = curve(part, confidence=confidence)
         if len(found) > 1:
-            marks = np.unique([*range(0, int(found["days"].max()) + 1, every), int(found["days"].max())])
+            marks = np.unique([*range(0, int(found["days"].max()) + 1, CURVE_DAYS), int(found["days"].max())])
             place = np.searchsorted(found["days"], marks, side="right") - 1
             label = reference.terms()["customer_gap"][name]
             parts.append(found.iloc[place].assign(days=marks, gap=name, zh=label.zh, en=label.en))

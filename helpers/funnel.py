@@ -7,7 +7,7 @@ slices are never added up to people; where "the others together" are needed, peo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from helpers.metrics import MetricError
 from helpers.reference import Funnel, Metric
 
 NOTEBOOK = "02_funnel"
+FEWEST_SESSIONS = 3   # of a group whose rates are shown over sessions
+EACH = 2              # facts of a topic among the foremost
 GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
 SOURCE_METRICS = [
     "exposure_view_rate", "product_click_rate", "click_pay_rate", "room_conversion", "view_order_rate_times",
@@ -32,7 +34,7 @@ PRODUCT_METRICS = [
 
 
 def key_figures(
-    session: pd.DataFrame, registry: Mapping[str, Metric], *, groups: Sequence[str] = GROUPS, confidence: float = 0.95
+    session: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> pd.DataFrame:
     """Every metric of one session, in the textbook's groups (直播复盘与售后跟踪: 流量、粉丝、互动、点击、转化, then sales).
 
@@ -40,11 +42,11 @@ def key_figures(
     label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh, formula_en, description_zh, description_en; value
     is nan where the session's exports do not carry a term. Raises `MetricError` for more than one row.
     """
-    ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in groups]
+    ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
     words = metrics.glossary(registry, ids)
     figures = words.merge(values[["metric", "value", "ci_lower", "ci_upper"]], on="metric", validate="one_to_one")
-    rank = figures["group"].map({name: place for place, name in enumerate(groups)})
+    rank = figures["group"].map({name: place for place, name in enumerate(GROUPS)})
     return figures.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
 
 
@@ -143,17 +145,17 @@ def _counted(rows: pd.DataFrame, table: str, column: str) -> float:
     return float(values.nunique() if kind == "id" else values.astype(float).sum())
 
 
-def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str, *, fewest: int = 3) -> pd.DataFrame:
+def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
     """The rates of a funnel's steps over the sessions of each group (host, time slot): one row per group x step.
 
     Ratio of sums over sessions that know every step that any of them knows; each session is a scope of its own, so the people
     of several are a denominator and never a count. Columns: `by`, sessions, step, column, label_zh, label_en,
-    rate_of_previous, rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than `fewest`
-    sessions are left out.
+    rate_of_previous, rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than
+    `FEWEST_SESSIONS` sessions are left out.
     """
     known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
     grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
-    parts = [steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows)) for name, rows in grouped if len(rows) >= fewest]
+    parts = [steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows)) for name, rows in grouped if len(rows) >= FEWEST_SESSIONS]
     columns = [by, "sessions", "step", "column", "label_zh", "label_en", "rate_of_previous", "rate_of_first"]
     made = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
     return made.astype({"rate_of_previous": float, "rate_of_first": float})
@@ -490,8 +492,8 @@ def _slice_fact(
     )
 
 
-def foremost(facts: pd.DataFrame, *, most: int = 10, each: int = 2) -> tuple[pd.DataFrame, int]:
-    """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `each` of a topic).
+def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
+    """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `EACH` of a topic).
 
     First come the whole session's conversion and what a test or the minutes' own unevenness tells apart, the surest of every
     topic before the second of any; the others keep their order. Columns: those of the facts, topic_zh, topic_en.
@@ -500,7 +502,7 @@ def foremost(facts: pd.DataFrame, *, most: int = 10, each: int = 2) -> tuple[pd.
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")
     known = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[topic.isin(list(topics))]
     turn = known.sort_values("sure", kind="stable").groupby("topic").cumcount()
-    first = turn[turn < each].sort_values(kind="stable").head(most).index
+    first = turn[turn < EACH].sort_values(kind="stable").head(most).index
     order = {name: place for place, name in enumerate(topics)}
     few = known.loc[first].assign(place=lambda rows: rows["topic"].map(order)).sort_values(["place", "sure"], kind="stable")
     labels = {f"topic_{lang}": few["topic"].map(lambda name, lang=lang: text.label(topics[name], lang)).astype("str") for lang in ("zh", "en")}

@@ -88,6 +88,13 @@ def contrast(fitted: Fit, above: str, below: Iterable[str], *, confidence: float
     return Contrast(*(float(np.exp(v)) for v in (value, value - half, value + half)), float(p))
 
 
+class Compared(NamedTuple):
+    """Levels against the mean of the others, and pair by pair."""
+
+    rest: pd.DataFrame
+    each: pd.DataFrame
+
+
 class _Known(NamedTuple):
     """The sessions that count, the names of their levels, and the fit where there is something to compare."""
 
@@ -103,15 +110,6 @@ def _known(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _
     return _Known(rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None)
 
 
-def pairs(frame: pd.DataFrame, *, value: str, by: str, adjust: Sequence[str] = (), confidence: float = 0.95) -> pd.DataFrame:
-    """Every level of `by` against every other one, the columns of `adjust` being equal.
-
-    `frame` has one row per session. One row per ordered pair that can be estimated: level, other, ratio, lower, upper,
-    p_value, p_adjusted (Holm over the pairs). Levels of fewer than `FEWEST` sessions are left out.
-    """
-    return _pairs(_known(frame, value, by, adjust), confidence)
-
-
 def _pairs(known: _Known, confidence: float) -> pd.DataFrame:
     found = [(one, other, *contrast(known.fitted, one, [other], confidence=confidence)) for one in known.names for other in known.names if one != other]
     made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(subset=["ratio"])
@@ -125,14 +123,16 @@ def _holm(made: pd.DataFrame) -> pd.Series:
     return pd.Series(key, index=made.index, dtype="str").map(pd.Series(stats.holm(once), index=once.index)).astype(float)
 
 
-def against_rest(
+def compared(
     frame: pd.DataFrame, *, value: str, by: str, adjust: Sequence[str] = (), confidence: float = 0.95
-) -> pd.DataFrame:
-    """Each level of `by` against the mean of the others it can be compared with, the columns of `adjust` being equal.
+) -> Compared:
+    """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
 
-    One row per level: level, n (sessions), typical (geometric mean, as it is), others (how many levels it is held
+    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than `FEWEST` sessions left out.
+    rest has one row per level: level, n (sessions), typical (geometric mean, as it is), others (how many levels it is held
     against), ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances, or the
-    sessions are too few.
+    sessions are too few. each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
+    p_value, p_adjusted (Holm over the pairs).
     """
     known = _known(frame, value, by, adjust)
     each, made = _pairs(known, confidence), []
@@ -140,7 +140,7 @@ def against_rest(
         own, rest = known.rows.loc[known.rows[by].astype("str") == name, "_log"], each.loc[each["level"] == name, "other"].tolist()
         found = contrast(known.fitted, name, rest, confidence=confidence) if rest else NOTHING
         made.append((name, len(own), float(np.exp(own.mean())), len(rest), *found))
-    return pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields])
+    return Compared(pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each)
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ CURVES = [
     "orders", "paid_amount",
 ]
 MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation", "banned_word")
+BESIDE = 10         # minutes before and after an explanation that it is held against
 MOST_POINTS = 120   # of a curve drawn
 
 # ---- the curve and its spans --------------------------------------------------------------------------------------
@@ -202,12 +203,12 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
 
 
 def phases(
-    curve: pd.DataFrame, spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp, *, around: float = 10, confidence: float = 0.95,
+    curve: pd.DataFrame, spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp, *, confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Each explained product before, during and after its explanation: one row per span and phase.
 
     `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute, end_minute (of the span),
-    phase (before, during, after; the first and last are `around` minutes), minutes, online and net_inflow (people a minute,
+    phase (before, during, after; the first and last are `BESIDE` minutes), minutes, online and net_inflow (people a minute,
     means), click_rate (clicks ÷ online, of all products), own_orders (orders of this product paid in the phase; nan
     without order lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
     Minutes of neighbouring explanations count before and after; what was sold then is the product's own.
@@ -217,8 +218,8 @@ def phases(
         {**span, "phase": phase, **_phase(curve, first, last, None if sold is None else sold.loc[sold["product_id"] == span["product_id"], "minute"])}
         for span in spans[spans["product_id"].notna()].to_dict("records")
         for phase, first, last in (
-            ("before", max(span["start_minute"] - around, 0), span["start_minute"]), ("during", span["start_minute"], span["end_minute"]),
-            ("after", span["end_minute"], span["end_minute"] + around))
+            ("before", max(span["start_minute"] - BESIDE, 0), span["start_minute"]), ("during", span["start_minute"], span["end_minute"]),
+            ("after", span["end_minute"], span["end_minute"] + BESIDE))
     ]
     columns = ["label_zh", "label_en", "product_id", "start_minute", "end_minute", "phase", "minutes", "online", "net_inflow", "click_rate", "own_orders", "exposure"]
     table = pd.DataFrame(rows, columns=columns).astype({name: "float64" for name in columns[6:]})

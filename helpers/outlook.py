@@ -17,6 +17,7 @@ from helpers.aftersales import (
     delay_curve,
     known_at,
     maturity,
+    mean_age,
     price_cuts,
     rates_at_age,
 )
@@ -145,7 +146,7 @@ def expected_final(
     all refunds reaches `min_maturity`; expected is `nan` where it does not), rests_on (refunds behind the part's curve),
     complete (taken as complete before the window is over: by the curve not even half a refund lies in the interval).
     """
-    age = float(((as_of - lines["paid_at"]) / DAY).mean())
+    age = mean_age(lines, as_of)
     history = history[NEEDED].astype({"session_id": "category"})  # a long history is filtered many times: no text in it
     curves = {
         name: Maturity(1.0, 0) if age >= window_days else maturity(delay_curve(_channel(history, name), as_of=as_of, window_days=window_days), age)

@@ -15,6 +15,8 @@ from helpers import findings, funnel, reference, stats, text
 from helpers.reference import Metric
 
 NOTEBOOK = "02_funnel"
+MOST_DRAWN = 8      # groups of the chart
+MOST_TOLD = 4       # findings
 FEWEST_BUYERS = 5   # expected in a group: under that its index is luck
 COLUMNS = [
     "dimension", "dimension_zh", "dimension_en", "group", "group_zh", "group_en", "viewers", "viewer_share", "pay_users", "buyer_share", "index", "lower", "upper",
@@ -98,10 +100,10 @@ def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
     return groups.astype("str").value_counts().astype(float)
 
 
-def drawn(table: pd.DataFrame, lang: str, *, most: int = 8) -> pd.DataFrame:
+def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The groups whose interval leaves 100 behind, those furthest off, as the rates chart takes them: label, rate, ci_lower, ci_upper, n (buyers)."""
     known = table[(table["lower"] > 100) | (table["upper"] < 100)]
-    far = known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")].head(most).sort_values("index", ascending=False)
+    far = known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")].head(MOST_DRAWN).sort_values("index", ascending=False)
     return pd.DataFrame({
         "label": far[f"dimension_{lang}"] + " · " + far[f"group_{lang}"], "rate": far["index"], "ci_lower": far["lower"],
         "ci_upper": far["upper"], "n": far["pay_users"],
@@ -120,10 +122,10 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
         f"Fans are those who already followed the account when watching, which is not the same as having bought before: a fan can buy for the first time{known}.")
 
 
-def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, most: int = 4) -> list[dict[str, object]]:
+def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
     """Facts on the groups whose conversion stands apart from the other groups of their dimension, the surest first."""
     pair = table.groupby("dimension")["group"].transform("size") == 2  # of two groups one says it all
-    told = table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)].sort_values("p_adjusted", kind="stable").head(most)
+    told = table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)].sort_values("p_adjusted", kind="stable").head(MOST_TOLD)
     return [_finding(row, registry["room_conversion"]) for row in told.rename(columns={"index": "score"}).itertuples()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from scipy import stats as special
 
@@ -30,24 +29,23 @@ def classified(written: pd.Series, tree: Mapping[str, reference.ReasonGroup]) ->
     return pd.DataFrame([known.get(text, ("other", "unknown")) for text in written], columns=["group", "reason"], index=written.index)
 
 
-def shares(lines: pd.DataFrame, *, tree: Mapping[str, reference.ReasonGroup], group: bool = False) -> pd.DataFrame:
-    """Why lines were refunded: one row per reason (or per group of reasons), most frequent first.
+def shares(lines: pd.DataFrame, *, tree: Mapping[str, reference.ReasonGroup]) -> pd.DataFrame:
+    """Why lines were refunded: one row per reason, most frequent first.
 
-    Columns: reason, zh, en, role (who can do something about it; none for a group), count (refunded lines), share with
+    Columns: reason, zh, en, role (who can do something about it), count (refunded lines), share with
     ci_lower and ci_upper (Wilson, of refunded lines), cumulative, amount, n (refunded lines in all), enough (whether
     there are the 30 refunds that a Pareto needs).
     """
     back = lines[lines["refunded"]]
     found = classified(back["reason"], tree)
-    keyed = back.assign(reason=found["group" if group else "reason"], group=found["group"])
-    made = keyed.groupby("reason", as_index=False, sort=True).agg(
+    made = back.assign(reason=found["reason"], group=found["group"]).groupby("reason", as_index=False, sort=True).agg(
         group=("group", "first"), count=("line_id", "size"), amount=("refunded_amount", "sum")
     ).sort_values(["count", "reason"], ascending=[False, True], ignore_index=True)
-    entries = [tree[row.group] if group else tree[row.group].reasons[row.reason] for row in made.itertuples()]
+    entries = [tree[row.group].reasons[row.reason] for row in made.itertuples()]
     lower, upper = stats.wilson(made["count"], len(back))
     return made.drop(columns="group").assign(
         zh=[entry.zh for entry in entries], en=[entry.en for entry in entries],
-        role=[getattr(entry, "role", "") for entry in entries], share=made["count"] / max(len(back), 1),
+        role=[entry.role for entry in entries], share=made["count"] / max(len(back), 1),
         ci_lower=lower, ci_upper=upper, cumulative=made["count"].cumsum() / max(len(back), 1), n=len(back),
         enough=len(back) >= FEWEST_FOR_PARETO,
     )
@@ -63,7 +61,7 @@ def rises(
     age_days. Empty without refunds or without three earlier sessions of that age.
     """
     columns = ["reason", "count", "rate", "baseline", "lower", "upper", "p_value"]
-    age = float(((as_of - lines["paid_at"]) / aftersales.DAY).mean()) if len(lines) else np.nan
+    age = aftersales.mean_age(lines, as_of)
     own, past = (classified(rows["reason"].where(rows["refunded"]), tree)["reason"] for rows in (lines, history))
     rows = []
     for reason, count in own[lines["refunded"]].value_counts(sort=False).items():

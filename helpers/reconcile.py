@@ -7,6 +7,7 @@ import pandas as pd
 from helpers import attribution, reference, text
 
 PARTS = {"products": ("orders", "units", "paid_amount"), "traffic": ("orders", "paid_amount"), "minutes": ("orders", "paid_amount")}
+MOST_NAMED = 3   # names in a sentence before the rest is counted
 LIGHTS = ("red", "amber", "green", "grey")
 BETWEEN_EXPORTS = ("orders", "units", "paid_amount", "user_paid_amount")
 CHECK = ["check", "metric", "label_zh", "label_en", "total", "parts", "difference", "relative", "light", "note_zh", "note_en"]
@@ -254,10 +255,10 @@ def _mostly(attributed: pd.Series) -> reference.Term:
     return reference.terms()["column"][max(attribution.UNATTRIBUTED, key=lambda why: attributed[why])]
 
 
-def _some(names: list[str], lang: str, most: int = 3) -> str:
+def _some(names: list[str], lang: str) -> str:
     """The first few names, and how many more there are."""
-    more = text.choose(lang, f" 等 {len(names)} 个", f" and {len(names) - most} more") if len(names) > most else ""
-    return text.choose(lang, "、", ", ").join(names[:most]) + more
+    more = text.choose(lang, f" 等 {len(names)} 个", f" and {len(names) - MOST_NAMED} more") if len(names) > MOST_NAMED else ""
+    return text.choose(lang, "、", ", ").join(names[:MOST_NAMED]) + more
 
 
 def _total(frame: pd.DataFrame, column: str) -> float:

@@ -102,6 +102,11 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
 
 
+def session_ends(sessions: pd.DataFrame) -> pd.Series:
+    """When each session ended, by row: as exported, else its start and length; its start where neither is known."""
+    return sessions["ended_at"].fillna(sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s"))
+
+
 def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:
     """The key of a session: start to the minute in local time, platform, and four hex digits of the room account.
 

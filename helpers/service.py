@@ -15,6 +15,7 @@ from helpers import findings, reference, stats, text
 
 HOUR = pd.Timedelta(hours=1)
 DAY = pd.Timedelta(days=1)
+REVIEW_DAYS, INCIDENT_DAYS = 30, 60   # how far back reviews, and public incidents, are looked at
 ENDS = {"first_reply": ("first_reply_at",), "settled": ("resolved_at", "closed_at")}
 
 
@@ -259,28 +260,28 @@ def disputes(cases: pd.DataFrame, enquiries: pd.DataFrame, *, as_of: pd.Timestam
 # ------------------------------------------------------------------------------------------------ reviews and incidents
 
 
-def reviews(table: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.ServiceRules, days: float = 30) -> pd.DataFrame:
-    """Reviews of the last `days` and of the days before: one row per period (newest first) that has any.
+def reviews(table: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.ServiceRules) -> pd.DataFrame:
+    """Reviews of the last `REVIEW_DAYS` and of the days before: one row per period (newest first) that has any.
 
     Columns: period_from, period_to, n, rating (mean), bad (up to `bad_rating`), bad_rate with ci_lower and ci_upper
     (Wilson), shop_score (the last stated), reason (the most frequent of bad reviews).
     """
     rows = []
-    for end in (as_of, as_of - days * DAY):
-        part = table[(table["at"] <= end) & (table["at"] > end - days * DAY)].sort_values("at")
+    for end in (as_of, as_of - REVIEW_DAYS * DAY):
+        part = table[(table["at"] <= end) & (table["at"] > end - REVIEW_DAYS * DAY)].sort_values("at")
         rated = part["rating"].dropna()
         if part.empty:
             continue
         bad = part[part["rating"] <= rules.bad_rating]
         lower, upper = stats.wilson(len(bad), len(rated))
-        rows.append({"period_from": end - days * DAY, "period_to": end, "n": len(part), "rating": rated.mean(), "bad": len(bad),
+        rows.append({"period_from": end - REVIEW_DAYS * DAY, "period_to": end, "n": len(part), "rating": rated.mean(), "bad": len(bad),
                      "bad_rate": len(bad) / len(rated) if len(rated) else np.nan, "ci_lower": float(lower), "ci_upper": float(upper),
                      "shop_score": part["shop_score"].dropna().iloc[-1] if part["shop_score"].notna().any() else np.nan,
                      "reason": bad["reason"].mode().iloc[0] if bad["reason"].notna().any() else ""})
     return pd.DataFrame(rows, columns=["period_from", "period_to", "n", "rating", "bad", "bad_rate", "ci_lower", "ci_upper", "shop_score", "reason"])
 
 
-def incidents(table: pd.DataFrame, *, as_of: pd.Timestamp, days: float = 60) -> pd.DataFrame:
-    """Public incidents of the last `days` in the order of time: at, what, status, owner_role, days_ago."""
-    recent = table[(table["at"] <= as_of) & (table["at"] > as_of - days * DAY)].sort_values("at")
+def incidents(table: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Public incidents of the last `INCIDENT_DAYS` in the order of time: at, what, status, owner_role, days_ago."""
+    recent = table[(table["at"] <= as_of) & (table["at"] > as_of - INCIDENT_DAYS * DAY)].sort_values("at")
     return recent[["at", "what", "status", "owner_role"]].assign(days_ago=(as_of - recent["at"]) / DAY).reset_index(drop=True)

@@ -119,14 +119,14 @@ def _cell_words(cell: pd.Series, lang: str, currency: str) -> str:
 
 
 def hosts(known: pd.DataFrame, names: Iterable[str], *, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """Each host against the other hosts in the same slot, kind of session, kind of day and month; columns of `levels.against_rest`.
+    """Each host against the other hosts in the same slot, kind of session, kind of day and month; columns of `levels.compared`.
 
     One row per host x metric: level (host), metric, label_zh, label_en, unit, n, typical, others, ratio, lower, upper,
     p_value, p_adjusted (Benjamini-Hochberg over the table), verdict (better, worse, cannot_tell; not_comparable for a
     host who never shares a slot with another). Co-hosts stay as written: 甲/乙 is a pair of its own.
     """
-    parts = [levels.against_rest(known[known["whole"]], value=name, by="host", adjust=("block", "day", *CIRCUMSTANCES), confidence=thresholds["confidence"])
-             .assign(metric=name, label_zh=registry[name].zh, label_en=registry[name].en, unit=registry[name].unit)
+    parts = [levels.compared(known[known["whole"]], value=name, by="host", adjust=("block", "day", *CIRCUMSTANCES), confidence=thresholds["confidence"])
+             .rest.assign(metric=name, label_zh=registry[name].zh, label_en=registry[name].en, unit=registry[name].unit)
              for name in names if name in known and known[name].notna().any()]
     made = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["level", "p_value", "ratio", "metric"])
     adjusted = stats.benjamini_hochberg(made["p_value"])
@@ -180,8 +180,7 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
     rows = spent[spent["whole"]].dropna(subset=["roi"])
     able = rows["host"].notna().any() and levels.separable(rows, by="block", adjust=("host", *CIRCUMSTANCES))
     adjust = ("host", "day", *CIRCUMSTANCES) if able else ("day", *CIRCUMSTANCES)
-    options = {"value": "roi", "by": "block", "adjust": adjust, "confidence": thresholds["confidence"]}
-    made, each = levels.against_rest(rows, **options), levels.pairs(rows, **options)
+    made, each = levels.compared(rows, value="roi", by="block", adjust=adjust, confidence=thresholds["confidence"])
     sums = rows.groupby("block")[["cost", "brought"]].sum()
     worst = each.groupby("level")["p_adjusted"].max().reindex(made["level"]).to_numpy()
     above = each.assign(above=each["ratio"] > 1).groupby("level")["above"].mean().reindex(made["level"]).to_numpy()

@@ -22,6 +22,7 @@ SHORTEST = 5        # minutes of a stretch between two change points
 PENALTY = 5.0       # of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
 AROUND = 15         # minutes before and after that exits are set against
 LONGEST_EXIT = 5
+MOST_EXITS = 3
 EXIT_ALARM = 0.05   # chance that a session without exit points shows one
 SILENT = ("list", "delist", "explain_start", "explain_end")  # cues that say nothing more than the explanations do
 TELLING = {"violation": 0, "banned_word": 0, "stock_change": 1}  # cues that explain more than an explanation; others explain less
@@ -32,7 +33,7 @@ METRICS = {"leaving": "avg_online", "fans": "new_fans", "interaction": "comments
 # ---- change points and exit points ----------------------------------------------------------------------------------
 
 
-def breaks(counts: np.ndarray, exposure: np.ndarray, *, penalty: float = PENALTY) -> list[int]:
+def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
     """Places at which the level of a rate changes (PELT on squared error, every place a candidate); none in a curve without noise.
 
     The counts are brought to one variance, 2√(count ÷ exposure · mean exposure + 3/8). The noise is that of neighbours'
@@ -46,7 +47,7 @@ def breaks(counts: np.ndarray, exposure: np.ndarray, *, penalty: float = PENALTY
         return []
     memory = float(np.clip(1 + 2 * np.corrcoef(steps[:-1], steps[1:])[0, 1], 0, 0.8))
     noise = steps.var() / (2 * (1 - memory)) * (1 + memory) / (1 - memory)
-    found = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(y.reshape(-1, 1)).predict(pen=penalty * np.log(len(y)) * noise)
+    found = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(y.reshape(-1, 1)).predict(pen=PENALTY * np.log(len(y)) * noise)
     return [int(place) for place in found[:-1]]
 
 
@@ -116,10 +117,10 @@ def _bar(length: int, memory: float) -> float:
     return float(np.quantile(np.max([windows.max(axis=1) for windows in found.values()], axis=0), 1 - EXIT_ALARM))
 
 
-def exits(curve: pd.DataFrame, *, most: int = 3) -> pd.DataFrame:
+def exits(curve: pd.DataFrame) -> pd.DataFrame:
     """Exit points 流失节点: up to five minutes in which more of those online left than in the minutes around, the clearest first.
 
-    One row per exit point, at most `most`: start_minute, end_minute (past its last minute), left_per_minute, leave_rate
+    One row per exit point, at most `MOST_EXITS`: start_minute, end_minute (past its last minute), left_per_minute, leave_rate
     (left ÷ online over it), around_rate (the same over AROUND minutes before and after), apart (deviations). The bar is
     set so that EXIT_ALARM of the sessions without one show one. Empty where the minutes have no leavers.
     """
@@ -134,7 +135,7 @@ def exits(curve: pd.DataFrame, *, most: int = 3) -> pd.DataFrame:
     for apart, first, last in over:
         if all(last + AROUND // 3 <= other[1] or first >= other[2] + AROUND // 3 for other in kept):
             kept.append((apart, first, last))
-    return pd.DataFrame([_exit(known, *one) for one in kept[:most]], columns=columns, dtype=float)
+    return pd.DataFrame([_exit(known, *one) for one in kept[:MOST_EXITS]], columns=columns, dtype=float)
 
 
 def _exit(known: pd.DataFrame, apart: float, first: int, last: int) -> list[float]:

@@ -23,8 +23,6 @@ def test_pareto_only_from_thirty_refunds_and_its_shares_close():
     assert not few["enough"].any() and enough["enough"].all()
     assert enough["reason"].tolist() == ["over_ordered", "poor_quality"] and enough["count"].tolist() == [20, 10]
     assert enough["share"].sum() == pytest.approx(1) and enough["cumulative"].iloc[-1] == pytest.approx(1)
-    grouped = reasons.shares(of(lines, count=40), tree=reference.reasons(), group=True)
-    assert grouped["count"].sum() == 30 and grouped["reason"].tolist() == ["ordering", "quality"]
 
 
 def told(rng, session, rate, sizes, **options):

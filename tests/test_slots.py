@@ -27,7 +27,7 @@ def account(seed: int = 0, n: int = 80, host: float = 1.0, slot: float = 1.0, af
 
 def test_a_host_effect_is_that_of_an_ordinary_regression_by_formula():
     frame = account(3, host=1.3)
-    made = levels.against_rest(frame, value="uv_value", by="host", adjust=("block", "day", "month")).set_index("level")
+    made = levels.compared(frame, value="uv_value", by="host", adjust=("block", "day", "month")).rest.set_index("level")
     other = smf.ols("np.log(uv_value) ~ C(host) + C(block) + C(day) + C(month)", frame).fit()
     low, high = other.conf_int().loc["C(host)[T.B]"]
     assert np.log(made.loc["B", ["ratio", "lower", "upper"]].astype(float)).tolist() == pytest.approx([other.params["C(host)[T.B]"], low, high])
@@ -38,11 +38,11 @@ def test_a_host_effect_is_that_of_an_ordinary_regression_by_formula():
 
 def test_with_three_hosts_each_is_held_against_the_mean_of_the_others():
     frame = account(5).assign(host=lambda one: np.resize(["A", "B", "C"], len(one)))
-    made = levels.against_rest(frame, value="uv_value", by="host").set_index("level")
+    made, both = levels.compared(frame, value="uv_value", by="host")
+    made = made.set_index("level")
     logs = np.log(frame.groupby("host")["uv_value"].apply(lambda one: np.exp(np.log(one).mean())))
     for name in "ABC":
         assert np.log(made.loc[name, "ratio"]) == pytest.approx(logs[name] - logs.drop(name).mean())
-    both = levels.pairs(frame, value="uv_value", by="host")
     assert len(both) == 6 and (both["p_adjusted"] >= both["p_value"] - 1e-12).all()
 
 

@@ -21,7 +21,7 @@ from helpers.compare.baseline import (
 from helpers.compare.bases import absent_bases, against, periods
 from helpers.compare.course import breaks, course_breaks, course_note
 from helpers.compare.days import calendar_gap, day_class, festival_of
-from helpers.compare.events import coinciding, ends, event_windows, since_baseline
+from helpers.compare.events import coinciding, event_windows, since_baseline
 from helpers.compare.goals import GOAL_PLACE, goal_completion
 from helpers.compare.logged import effect_sentences, effects, in_force
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
@@ -49,7 +49,6 @@ __all__ = [
     "described",
     "effect_sentences",
     "effects",
-    "ends",
     "event_windows",
     "family",
     "festival_of",

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import reference
+from helpers import reference, schema
 from helpers.compare.days import day_class, festival_of
-from helpers.compare.events import ends, events_over
+from helpers.compare.events import events_over
 
 SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
 LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
@@ -99,7 +99,7 @@ def minutes_apart(slots: pd.Series, slot: float) -> pd.Series:
 def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> list[str]:
     """For each session the first event it lay under that the reviewed session does not share; empty where none."""
     found = []
-    for start, end in zip(sessions["started_at"], ends(sessions), strict=True):
+    for start, end in zip(sessions["started_at"], schema.session_ends(sessions), strict=True):
         over = events_over(windows, start, end)
         over = over[[key not in own for key in over.index]]
         found.append("" if over.empty else str(over["what"].fillna(over["kind"]).iloc[0]))
@@ -186,7 +186,7 @@ def comparable(
     Sessions under a logged event that this one does not share are left out, as are rooms, kinds and lengths that
     differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not in `sessions`.
     """
-    all_of_them = described(sessions, calendar).assign(end=ends(sessions))
+    all_of_them = described(sessions, calendar).assign(end=schema.session_ends(sessions))
     own = all_of_them.set_index("session_id", drop=False).loc[session_id]
     others = all_of_them[all_of_them["session_id"] != session_id].sort_values("started_at", ascending=False)
     strong, weak = int(thresholds["min_sessions_for_strong"]), int(thresholds["min_sessions_for_verdict"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference
+from helpers import reference, schema
 from helpers.compare.days import festival_of
 
 
@@ -20,11 +20,6 @@ def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]
     lingers = pd.to_timedelta(events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D")
     stays = events["kind"].isin([name for name, kind in kinds.items() if kind.stays])
     return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)}, stays=stays)
-
-
-def ends(sessions: pd.DataFrame) -> pd.Series:
-    length = pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
-    return sessions["ended_at"].fillna(sessions["started_at"] + length)
 
 
 def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -59,7 +54,7 @@ def coinciding(
     from, to, expected_direction, metric, logged_after (entered only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
     """
     row = sessions.set_index("session_id").loc[session_id]
-    end = ends(sessions.set_index("session_id")).loc[session_id]
+    end = schema.session_ends(sessions.set_index("session_id")).loc[session_id]
     logged = events_over(events, row["started_at"], end)
     found = logged.assign(
         source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),

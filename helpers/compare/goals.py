@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference
-from helpers.compare.events import ends
+from helpers import reference, schema
 
 GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
 STATES = {"reached": ("达成", "reached"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
@@ -33,7 +32,7 @@ def goal_completion(
     done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
     """
     row = sessions.set_index("session_id").loc[session_id]
-    start, end = row["started_at"], ends(sessions.set_index("session_id")).loc[session_id]
+    start, end = row["started_at"], schema.session_ends(sessions.set_index("session_id")).loc[session_id]
     ours = goals[(goals["session_id"] == session_id) & goals["period_from"].isna()]
     goals = goals.assign(period_end=_end_of(goals["period_to"]))
     around = goals[(goals["period_from"] <= start) & (goals["period_end"].isna() | (goals["period_end"] > start))]

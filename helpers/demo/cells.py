@@ -65,13 +65,13 @@ def or_dash(value: Any, dash: str = "-") -> Any:
     return dash if found is None else found
 
 
-def clock(values: pd.Series, form: str, dash: str = "-") -> pd.Series:
+def clock(values: pd.Series, form: str) -> pd.Series:
     """Times as text on the local clock."""
-    return values.dt.tz_localize(None).dt.strftime(form).fillna(dash).astype("str")
+    return values.dt.tz_localize(None).dt.strftime(form).fillna("-").astype("str")
 
 
-def yuan(value: float, decimals: int = 2) -> str:
-    return f"¥{value:,.{decimals}f}"
+def yuan(value: float) -> str:
+    return f"¥{value:,.2f}"
 
 
 def percent(part: float, whole: float) -> str:

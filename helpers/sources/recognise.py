@@ -18,6 +18,7 @@ from helpers.reference import Export, System, Unverified
 _HEAD_ROWS = 60
 _HEAD_COLUMNS = 4
 _HINT = 3  # a fitting sheet or file name weighs as much as three known headers
+_CLOSE = 60  # likeness in percent, under which no name is proposed
 _OWN_SHARE = 0.8
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
@@ -287,11 +288,11 @@ def unverified(grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[S
     return max(found, key=lambda entry: entry[0])[1:] if found else None  # the longest word says most
 
 
-def proposals(unmapped: Iterable[str], export: Export, *, least: float = 60) -> pd.DataFrame:
+def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
     """Which canonical column an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
 
     Compared with the names that this export knows, then with the labels of its canonical table. A suggestion to be
-    confirmed by a person and written into the mapping file, never applied; below `least` there is none.
+    confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is none.
     """
     labels = {name: known for known, label in reference.tables()[export.table].columns.items() for name in (label.zh, label.en, known)}
     aliases = labels | {alias: column for column, how in export.columns.items() for alias in how.header}
@@ -299,7 +300,7 @@ def proposals(unmapped: Iterable[str], export: Export, *, least: float = 60) -> 
     rows = []
     for header in unmapped:
         name = _split_unit(normal(header))[0]
-        found = rapidfuzz.process.extractOne(name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=least)
+        found = rapidfuzz.process.extractOne(name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=_CLOSE)
         alias = plain[found[0]] if found else None
         rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
     return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])

@@ -77,23 +77,23 @@ BRANCH = ["key", "label_zh", "label_en", "amount", "p_value"]
 Level = Callable[[Sequence[Any]], pd.DataFrame]
 
 
-def drill(change: float, label: tuple[str, str], levels: Sequence[Level], *, depth: int = DEPTH, least_share: float = LEAST_SHARE) -> pd.DataFrame:
+def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change: at each level its largest branch is split again, until nothing speaks for going on.
 
     Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en, amount, p_value (how
     likely such a branch is by chance; missing: unknown). It goes on from the largest branch in the direction of the change
     whose p_value is at most .05, and stops where there is none, where the branch is under 3 % of the change, or at
-    `depth`. One row per node, parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
+    `DEPTH`. One row per node, parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
     (root, part, rest), sure (whether its p_value is at most .05), stop (why the split ends at this node: evidence, small, data, depth; empty elsewhere). Children sum
     to their parent exactly: what is not shown, and what the tables do not explain, is the rest.
     """
     rows, path, parent, amount, stop = [("0", "", 0, *label, change, "root", False)], [], "0", change, "depth"
-    for place, level in enumerate(levels[:depth], start=1):
+    for place, level in enumerate(levels[:DEPTH], start=1):
         branches = level(path)
         if branches.empty or amount == 0:
             stop = "data"
             break
-        kept = branches[branches["amount"].abs() >= least_share * abs(change)]
+        kept = branches[branches["amount"].abs() >= LEAST_SHARE * abs(change)]
         if place > 1:  # the steps of the formula stand in their order, all of them
             kept = kept.sort_values("amount", key=lambda amounts: -amounts.abs(), kind="stable").head(SHOWN)
         if kept.empty:

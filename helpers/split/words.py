@@ -343,11 +343,11 @@ def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
     return f"整场属平常起伏，但分开看：{diagnosis.zh}", f"The session as a whole is within the usual, but looked at part by part: {diagnosis.en[:1].lower()}{diagnosis.en[1:]}"
 
 
-def _worst_slots(sides: pd.DataFrame, most: int = 2) -> tuple[str, str]:
+def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
     """The time slots that pulled the rate down most, in words; nothing where no minutes were kept."""
     slots = sides[sides["dimension"] == "slot"]
     moved = (slots["mix_effect"] + slots["rate_effect"]).astype(float)
-    worst = slots.loc[moved[moved < 0].nsmallest(most).index]
+    worst = slots.loc[moved[moved < 0].nsmallest(2).index]
     if worst.empty:
         return "", ""
     points = {lang: [text.signed(moved[at], "points", lang) for at in worst.index] for lang in ("zh", "en")}
