@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats as distributions
 
 from helpers import findings, metrics, reference, stats, text
-from helpers.reference import Assortment, Metric
+from helpers.reference import Assortment
 
 STEPS = {"click": ("click_users", "exposure_users", "item_click_rate"), "conversion": ("pay_users", "click_users", "item_click_pay_rate")}
 FEWEST_LIKE = 3             # fewer products of its price: it is held against all others
@@ -149,24 +149,23 @@ def _first(row: Mapping[str, object], rules: Assortment) -> reference.Assortment
     return next((rule for rule in rules.rules if all(row[f"{name}_state"] in states for name, states in rule.when if states)), None)
 
 
-def to_findings(table: pd.DataFrame, *, notebook: str, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
+def to_findings(table: pd.DataFrame, *, notebook: str) -> list[dict[str, object]]:
     """For the selection team: a sentence on each product that is not simply kept, with what speaks for it; at most `MOST_TOLD`."""
     told = table[~table["decision"].isin(["keep", "cannot_tell"])].head(MOST_TOLD)
-    return [_finding(row, notebook, registry) for row in told.itertuples()]
+    return [_finding(row, notebook) for row in told.itertuples()]
 
 
-def _finding(row, notebook: str, registry: Mapping[str, Metric]) -> dict[str, object]:
+def _finding(row, notebook: str) -> dict[str, object]:
     name = text.plain(row.name, 30)
-    metric = registry["item_click_pay_rate"]
     return findings.make(
         notebook=notebook, dimension="conversion", metric="item_click_pay_rate", slice=f"{name} ({row.product_id})", value=row.conversion,
         baseline=1.0, ci_lower=row.conversion_lower, ci_upper=row.conversion_upper, verdict="not_comparable",
-        sentence_zh=f"「{name}」建议{row.decision_zh}：{row.why_zh}（{_said(row, 'zh', metric)}）。",
-        sentence_en=f"“{name}”: {row.decision_en.lower()}; {row.why_en} ({_said(row, 'en', metric)}).",
+        sentence_zh=f"「{name}」建议{row.decision_zh}：{row.why_zh}（{_said(row, 'zh')}）。",
+        sentence_en=f"“{name}”: {row.decision_en.lower()}; {row.why_en} ({_said(row, 'en')}).",
     )
 
 
-def _said(row, lang: str, metric: Metric) -> str:
+def _said(row, lang: str) -> str:
     """The evidence in words: what is known of conversion, returns, stock and margin."""
     level = (text.number(row.conversion, "en", 2), text.interval(row.conversion_lower, row.conversion_upper, "ratio", lang))
     back = (text.percent(row.returns), text.interval(row.returns_lower, row.returns_upper, "percent", lang))

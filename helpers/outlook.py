@@ -80,7 +80,7 @@ def _held(refunded: float, n: float, rest: Rest, confidence: float) -> tuple[flo
 
 
 def expected_rate(
-    refunded: float, n: float, share: float, pooled: float, *, k: float = SHRINK_ORDERS, seen: float = np.inf, confidence: float = 0.95
+    refunded: float, n: float, share: float, pooled: float, k: float = SHRINK_ORDERS, *, seen: float = np.inf, confidence: float = 0.95
 ) -> Expected:
     """Final refund rate of a young session: what has come, refunded / n, and what is to come, (1 - F) x q (`to_come`).
 
@@ -122,8 +122,7 @@ def _part(
     for name, curve in curves.items():
         refunded, prior = _channel(lines, name)["refunded"].sum(), _prior(_channel(history, name), as_of, window_days)
         rests[name] = to_come(refunded, n, curve.share, prior, seen=curve.refunds)
-        known = n > 0 and np.isfinite(rests[name].mean)
-        made[name] = Expected(*(_held(refunded, n, rests[name], confidence) if known else [np.nan] * 3), curve.share, prior.mean)
+        made[name] = expected_rate(refunded, n, curve.share, *prior, seen=curve.refunds, confidence=confidence)
     both = Rest(*np.sum([rests["before_shipping"], rests["after_shipping"]], axis=0))
     if n > 0 and np.isfinite(both.mean):
         value, lower, upper = _held(lines["refunded"].sum(), n, both, confidence)

@@ -855,19 +855,11 @@ class Marks(_Entry):
 
 
 class Reply(_Entry):
-    """When a first reply is in time, and the share of enquiries that should be."""
+    """When a first reply is in time, and the share of enquiries that should be; whether that is ours and no published rule."""
 
     seconds: float
     target: float
     assumption: bool = False
-
-
-class Limit(_Entry):
-    """Hours to deal with an open case."""
-
-    hours: float
-    assumption: bool = False
-    source: str = ""
 
 
 class ServiceTask(_Entry):
@@ -888,7 +880,7 @@ class ServiceRules(_Entry):
     soon_hours: float
     late_days: float
     bad_rating: float
-    limits: dict[str, Limit]
+    limits: dict[str, float]
     tasks: dict[str, ServiceTask]
 
 

@@ -136,7 +136,7 @@ def reply_findings(
     under = high < target
     verdict = "worse" if under or (told and count / n < guess.mean) else "better" if told else "cannot_tell"
     baseline, bounds = (target, (low, high)) if guess is None or (under and not told) else (guess.mean, (guess.lower, guess.upper))
-    said = {lang: _reply_said(count / n, n, target, under, guess, lang) for lang in ("zh", "en")}
+    said = {lang: _reply_said(count / n, n, rules.reply, under, guess, lang) for lang in ("zh", "en")}
     return [findings.make(
         notebook=notebook, dimension="aftersales", metric="reply_in_time_rate", value=count / n, baseline=baseline, ci_lower=bounds[0], ci_upper=bounds[1],
         p_adjusted=guess.p_value if guess is not None and told else np.nan, verdict=verdict, sentence_zh=said["zh"], sentence_en=said["en"],
@@ -149,9 +149,10 @@ def _expected(missed: float, n: int, past_missed: pd.Series, past: pd.Series) ->
     return guess._replace(mean=1 - guess.mean, lower=1 - guess.upper, upper=1 - guess.lower)
 
 
-def _reply_said(share: float, n: int, target: float, under: bool, guess: stats.Predictive | None, lang: str) -> str:
+def _reply_said(share: float, n: int, reply: reference.Reply, under: bool, guess: stats.Predictive | None, lang: str) -> str:
     """The share answered in time beside its target and the account's own range, in words."""
-    shown, wanted = text.percent(share), text.percent(target, 0)
+    shown, ours = text.percent(share), text.choose(lang, "（非平台规定）", " (no platform's rule)") if reply.assumption else ""
+    wanted = text.percent(reply.target, 0) + ours
     usual = text.interval(guess.lower, guess.upper, "percent", lang) if guess is not None else ""
     past = text.choose(lang, f"，以往场次 {usual}", f"; earlier sessions {usual}") if usual else ""
     end = text.choose(lang, f"，明显低于目标 {wanted}" if under else f"，目标 {wanted}", f", clearly under the target of {wanted}" if under else f", target {wanted}")
@@ -168,7 +169,7 @@ def open_cases(cases: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.Ser
     (whether the deadline is ours), hours_left (negative: overdue). Nothing of the buyer. All open cases count in `attrs["open"]`.
     """
     known = cases[(cases["asked_at"] <= as_of) & cases["status"].eq("open") & ~(cases["closed_at"] <= as_of)]
-    hours = known["kind"].map({kind: limit.hours for kind, limit in rules.limits.items()}).astype(float).fillna(rules.limits["other"].hours)
+    hours = known["kind"].map(rules.limits).astype(float).fillna(rules.limits["other"])
     due = known["due_at"].fillna(known["asked_at"] + pd.to_timedelta(hours, unit="h"))
     made = known.assign(assumed=known["due_at"].isna(), due_at=due, hours_left=(due - as_of) / HOUR)
     urgent = made[made["hours_left"] < rules.soon_hours].sort_values(["hours_left", "case_id"])

@@ -137,7 +137,7 @@ def test_the_reason_says_what_the_interval_says(ratio, zh, en, returns, sold_out
 
 def test_sentences_say_the_evidence_and_only_of_what_is_to_change():
     table = decided(products(a=(0.10, 0.05)), sold_out=0.01).reset_index()
-    rows = findings.frame(assortment.to_findings(table, notebook="05_aftersales", registry=REGISTRY))
+    rows = findings.frame(assortment.to_findings(table, notebook="05_aftersales"))
     assert len(rows) == 1 and rows["slice"][0] == "商品 a (a)" and rows["verdict"][0] == "not_comparable"
     assert "汰换" in rows["sentence_zh"][0] and "12 场" in rows["sentence_zh"][0] and "40 分钟" in rows["sentence_zh"][0]
     assert "over 12 sessions" in rows["sentence_en"][0] and "margin 55.0%" in rows["sentence_en"][0]
@@ -145,7 +145,7 @@ def test_sentences_say_the_evidence_and_only_of_what_is_to_change():
 
 def test_no_products_give_an_empty_table():
     table = assortment.decide(assortment.evidence(products().iloc[:0], "S", recent=[], finished=[], costs=COSTS, commission=0.0, sold_out=None, rules=RULES), RULES)
-    assert table.empty and assortment.to_findings(table, notebook="05_aftersales", registry=REGISTRY) == []
+    assert table.empty and assortment.to_findings(table, notebook="05_aftersales") == []
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [

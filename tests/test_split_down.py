@@ -53,7 +53,7 @@ def test_without_history_or_tables_nothing_is_claimed(story):
     tables, session = made.tables, made.truth["target_session"]
     assert split.diagnose_session(tables["traffic"], tables["products"], session, chosen[:2]).cause == "cannot_tell"
     found = split.diagnose_session(tables["traffic"].iloc[:0], tables["products"].iloc[:0], session, chosen)
-    assert found.cause == "cannot_tell" and np.isnan(found.p_source)
+    assert found.cause == "cannot_tell" and "没有来源表" in found.zh
 
 
 # ------------------------------------------------------------------------------------------------------- the tree

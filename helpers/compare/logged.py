@@ -52,7 +52,7 @@ def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> b
     return end > now
 
 
-def _grouped(events: pd.DataFrame, masks: list[np.ndarray]) -> list[list[int]]:
+def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
     """Events that cannot be told apart, by position: both in force at once, and begun within `TOGETHER` sessions."""
     groups: list[list[int]] = []
     for k, mask in enumerate(masks):
@@ -124,7 +124,7 @@ def effects(
     logarithmic = values[values["metric"].map({name: not metric.minus for name, metric in registry.items()}).astype(bool)]
     wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(table["session_id"])
     rows = []
-    for group in _grouped(logged, masks):
+    for group in _grouped(masks):
         mask = np.any([masks[k] for k in group], axis=0)
         other = np.any([np.zeros(len(table), dtype=bool), *(masks[k] for k in range(len(masks)) if k not in group)], axis=0)
         members = logged.loc[group]

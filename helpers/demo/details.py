@@ -202,7 +202,7 @@ def _comments_of(part: Part, i: int) -> pd.DataFrame:
     texts = [_said(pools[kind][int(pick * len(pools[kind]))], listed, good) for kind, pick, good in zip(kinds, picks, goods, strict=True)]
     frame = pd.DataFrame({"session_id": session["session_id"], "at": at, "text": texts})
     frame["user_key"] = [f"v{value:06d}" for value in rng.integers(0, max(int(session["commenters"]), 1), n) + 1000 * (i % 3)]
-    frame = _plant_comments(part, frame, listed) if i == len(part.sessions) - 1 else frame
+    frame = _plant_comments(part, frame) if i == len(part.sessions) - 1 else frame
     return _plant_talk(part, i, frame, np.random.default_rng([part.world.seed, 230, i]))
 
 
@@ -239,7 +239,7 @@ def _said(text: str, listed: list[str], good: int) -> str:
     return text.replace("{p}", listed[good]).replace("{n}", str(good + 1))
 
 
-def _plant_comments(part: Part, frame: pd.DataFrame, listed: list[str]) -> pd.DataFrame:
+def _plant_comments(part: Part, frame: pd.DataFrame) -> pd.DataFrame:
     """The last session's comments with hostile texts in fixed places and, in the story, complaints while sold out."""
     texts = frame["text"].tolist()
     for place, text in enumerate(shop()["hostile"], start=1):

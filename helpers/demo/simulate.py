@@ -83,7 +83,7 @@ def simulate(
         "traffic": _traffic(world, totals, viewers, counts),
         "products": _products(world, counts, lines),
     }
-    truth = _truth(world, planted, counts, lines)
+    truth = _truth(world, planted, counts)
     made |= details.tables(world, made, counts, lines, truth, wanted=tables, generator=lambda part: generator(seed, part))
     wanted = made if tables is None else {name: made[name] for name in made if name in {*tables, "sessions", "traffic", "products"}}
     timezone = shop()["timezone"]
@@ -375,7 +375,7 @@ def _cell_frame(world: World, counts: dict[str, np.ndarray]) -> pd.DataFrame:
     })
 
 
-def _truth(world: World, planted: Planted, counts: dict[str, np.ndarray], lines: orders.Lines) -> dict[str, Any]:
+def _truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dict[str, Any]:
     plan = world.sessions
     truth: dict[str, Any] = {
         "seed": world.seed, "sessions": len(plan), "fault": world.fault, "target_session": plan["session_id"].iloc[-1],

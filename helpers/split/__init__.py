@@ -6,7 +6,6 @@ split, because a structure effect by LMDI cannot be read slice by slice (Roux an
 says through which step and where a change came, not why.
 """
 
-from helpers.split.diagnosis import CAUSES, Diagnosis, diagnose
 from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions
 from helpers.split.drill import (
     along,
@@ -38,8 +37,8 @@ from helpers.split.formula import (
     waterfall,
     with_usual,
 )
-from helpers.split.margins import diagnose_session
-from helpers.split.product import Interval, lmdi, lmdi_ratios, logarithmic_mean, sampling_interval, shapley
+from helpers.split.margins import CAUSES, Diagnosis, diagnose_session
+from helpers.split.product import Interval, lmdi, logarithmic_mean, sampling_interval, shapley
 from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
 from helpers.split.words import (
@@ -97,7 +96,6 @@ __all__ = [
     "baseline_session",
     "by_dimension",
     "by_slice",
-    "diagnose",
     "diagnose_session",
     "dimension_sums",
     "drill",
@@ -114,7 +112,6 @@ __all__ = [
     "lines",
     "lines_agree",
     "lmdi",
-    "lmdi_ratios",
     "logarithmic_mean",
     "merged",
     "mix_and_rate",

@@ -3,7 +3,7 @@
 Exports hold sources and products, but not which source bought which product. The two margins answer nearly as well: the
 quasi-binomial model logit(rate) = slice + session is fitted to the comparable sessions, which says what each source and
 product does beside the others and how much further sessions stray; this session is then held against it. Where cells of
-source x product exist (`diagnosis.cells`), the same model has both factors.
+source x product exist, the same model has both factors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from scipy import stats as distributions
 from scipy.special import logsumexp
 
 from helpers import text
-from helpers.split.diagnosis import CAUSES, Diagnosis
 from helpers.split.product import Floats
 from helpers.split.slices import mix_and_rate
 
@@ -32,6 +31,22 @@ SEARCHED = 60           # slices with the most expected events; no fall of a sma
 DRAWS = 1999
 SEED = 20261114
 LEAST_SESSIONS = 3
+CAUSES = {
+    "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
+    "source": ("流量不精准：个别来源的人群质量变了", "imprecise traffic: the people of single sources changed"),
+    "product": ("话术或货品：个别商品的成交变了", "pitch or product: single products changed"),
+    "both": ("流量和话术（货品）都有问题", "there are problems in both traffic and pitch (or products)"),
+    "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
+    "cannot_tell": ("无法判断", "cannot tell"),
+}
+
+
+class Diagnosis(NamedTuple):
+    """Which cause a session's fall speaks for (a key of `CAUSES`), and the evidence in words."""
+
+    cause: str
+    zh: str
+    en: str
 
 
 class Step(NamedTuple):
@@ -324,19 +339,16 @@ def diagnose_session(
         min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "overall" if alike else
         "product" if product_says else "cannot_tell")
     if found.mix is None and not any(told.values()):
-        return Diagnosis("cannot_tell", *[np.nan] * 8, "无法判断：没有来源表或商品表，或可比场次不足三场。",
+        return Diagnosis("cannot_tell", "无法判断：没有来源表或商品表，或可比场次不足三场。",
                          "Cannot tell: no table of sources or products, or fewer than three comparable sessions.")
-    said = _reasons(found, told, p_mix, p_source, p_overall, names or {})
+    said = _reasons(found, told, p_mix, p_overall, names or {})
     words = [stop.join(_capital(one) for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")).rstrip()
              for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))]
-    mix = found.mix or Mix(*[np.nan] * 5, "", np.nan, np.nan)
-    widest = max((step.variance for step in found[1:] if step), default=np.nan)
-    return Diagnosis(cause, mix.effect, mix.lower, mix.upper, mix.rate_effect, p_overall, p_source, _p(told["product_pay"]),
-                     widest, words[0], words[1])
+    return Diagnosis(cause, *words)
 
 
 def _reasons(
-    found: Evidence, told: Mapping[str, Fallen | None], p_mix: float, p_source: float, p_overall: float, names: Mapping[str, str]
+    found: Evidence, told: Mapping[str, Fallen | None], p_mix: float, p_overall: float, names: Mapping[str, str]
 ) -> list[tuple[str, str]]:
     """The evidence in words, one pair (Chinese, English) per test that says something; else that none does."""
     made = []

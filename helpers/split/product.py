@@ -58,13 +58,6 @@ def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
     return np.array([_lmdi_row(a, b) for a, b in zip(x0, x1, strict=True)]).reshape(x0.shape)
 
 
-def lmdi_ratios(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
-    """The multiplicative form: by what each factor multiplies the total; the product is the total's own ratio."""
-    x0, x1 = np.atleast_2d(np.asarray(before, dtype=float)), np.atleast_2d(np.asarray(after, dtype=float))
-    effects = lmdi(x0, x1).sum(axis=0)
-    return np.exp(effects / logarithmic_mean(x1.prod(axis=1).sum(), x0.prod(axis=1).sum()))
-
-
 def shapley(
     before: Sequence[npt.ArrayLike], after: Sequence[npt.ArrayLike], function: Callable[..., float] | None = None
 ) -> Floats:

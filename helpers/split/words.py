@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import findings, reference, text
-from helpers.split.diagnosis import Diagnosis
 from helpers.split.drill import path_sentence
 from helpers.split.formula import AMOUNT, possible
+from helpers.split.margins import Diagnosis
 from helpers.split.slices import reversal, stands_out
 
 NOTEBOOK = "04_split"
