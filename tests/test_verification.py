@@ -265,7 +265,7 @@ def test_values_of_sources_and_products_are_found_by_the_slice_that_a_plan_names
     plans = pd.concat([plan_row(metric="room_conversion", slice="千川"), plan_row(plan_id="P-2", metric="item_click_pay_rate", slice="洗脸巾 (371)")])
     made = verification.gather(
         sessions, lines=pd.DataFrame({"session_id": []}), plans=plans, enquiries=schema.empty("service", ZONE), traffic=traffic, products=products,
-        minutes=schema.empty("minutes", ZONE), session_id="s01", as_of=START, registry=reference.metrics(),
+        minutes=schema.empty("minutes", ZONE), session_id="s01", as_of=START, registry=reference.metrics(), reply_seconds=180,
     )
     sliced = made[made["slice"] != ""]
     assert sliced[["session_id", "metric", "slice", "value", "axis"]].to_numpy().tolist() == [
@@ -283,7 +283,7 @@ def test_half_hours_are_slices_that_a_plan_can_name():
     minutes = schema.conform(minutes_of("s00", START, [5.0] * 30 + [8.0] * 30 + [99.0] * 19), "minutes", ZONE)
     made = verification.gather(
         sessions, lines=pd.DataFrame({"session_id": []}), plans=plan_row(metric="minute_click_rate", slice="030-060"), enquiries=schema.empty("service", ZONE),
-        traffic=schema.empty("traffic", ZONE), products=schema.empty("products", ZONE), minutes=minutes, session_id="s00", as_of=START, registry=reference.metrics(),
+        traffic=schema.empty("traffic", ZONE), products=schema.empty("products", ZONE), minutes=minutes, session_id="s00", as_of=START, registry=reference.metrics(), reply_seconds=180,
     )
     sliced = made[made["axis"] == "slot"]  # nineteen minutes are no half hour
     assert sliced[["slice", "value"]].to_numpy().tolist() == [["000-030", 0.05], ["030-060", 0.08]]
@@ -294,7 +294,7 @@ def test_a_metric_that_the_slice_does_not_have_is_no_error():
     traffic = schema.conform(pd.DataFrame([{"session_id": "s00", "source": "千川", "viewers": 100}]), "traffic", ZONE)
     made = verification.gather(
         sessions, lines=pd.DataFrame({"session_id": []}), plans=plan_row(metric="item_click_rate", slice="千川"), enquiries=schema.empty("service", ZONE),
-        traffic=traffic, products=schema.empty("products", ZONE), minutes=schema.empty("minutes", ZONE), session_id="s00", as_of=START, registry=reference.metrics(),
+        traffic=traffic, products=schema.empty("products", ZONE), minutes=schema.empty("minutes", ZONE), session_id="s00", as_of=START, registry=reference.metrics(), reply_seconds=180,
     )
     assert (made["slice"] == "").all()
 

@@ -40,7 +40,7 @@ def history(simulation: demo.Simulation, plans: pd.DataFrame, at: str) -> pd.Dat
     none = {name: schema.empty(name, ZONE) for name in ("orders", "service", "minutes", "events")}
     values = verification.gather(
         tables["sessions"], none["orders"], plans=plans, enquiries=none["service"], traffic=tables["traffic"], products=tables["products"],
-        minutes=none["minutes"], session_id=at, as_of=tables["sessions"]["started_at"].max(), registry=registry())
+        minutes=none["minutes"], session_id=at, as_of=tables["sessions"]["started_at"].max(), registry=registry(), reply_seconds=180)
     events = compare.event_windows(tables.get("events", none["events"]), reference.event_kinds())
     return verification.history(values, tables["sessions"], room_of=at, events=events)
 
