@@ -303,11 +303,11 @@ def against_past(
 
 
 def judged(made: pd.DataFrame, *, false_discovery_rate: float) -> pd.DataFrame:
-    """Rates of refunds beside what earlier sessions let expect (rate, baseline, p_value), with p_adjusted and verdict."""
+    """Rates of refunds beside what earlier sessions let expect (rate, baseline, p_value), with p_adjusted, verdict and outcome (the verdict as it is read)."""
     adjusted = stats.benjamini_hochberg(made["p_value"])
     told = (made["p_value"] <= 0.05) & (adjusted <= false_discovery_rate)
     verdict = pd.Series(np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str").where(told, "cannot_tell")
-    return made.assign(p_adjusted=adjusted, verdict=verdict)
+    return made.assign(p_adjusted=adjusted, verdict=verdict, outcome=findings.outcome(verdict, made["rate"], made["lower"], made["upper"]))
 
 
 def _slices(lines: pd.DataFrame, history: pd.DataFrame, by: Iterable[str]) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
@@ -376,7 +376,7 @@ def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[
         for lang in ("zh", "en"):
             rate, past = text.percent(row.rate), text.interval(row.lower, row.upper, "percent", lang)
             about = text.plain(row.name, 30) if row.slice else text.choose(lang, "本场", "This session")
-            told = text.label(reference.terms()["verdict"][row.verdict], lang)
+            told = text.label(reference.terms()["verdict"][row.outcome], lang)
             words[f"sentence_{lang}"] = text.choose(
                 lang, f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 {row.age_days:.1f} 天）；以往场次同龄时 {past}：{told}。",
                 f"{about}: {text.label(registry[metric], lang).lower()} {rate} about {row.age_days:.1f} days after payment; earlier sessions at that age {past}: {told.lower()}.",

@@ -445,6 +445,8 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         return text.choose(lang, f"事件表没有登记，场控记录里却有：{kinds}", f"not entered in the event log, though the floor-control log has it: {kinds}")
     if evidence.rule == "unexplained_share":
         return text.choose(lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log")
+    if evidence.rule == "late_shipping_share" and facts.tables["orders"]["promised_at"].notna().any():
+        return text.label(reference.service().tasks["shipped"].none, lang)
     if evidence.rule == "host_sessions" and isinstance(facts.session["host"], str):
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
     table, column = ("aftersales" if evidence.table is None else evidence.table, "first_reply_at") if evidence.rule == "first_reply_minutes" else READS.get(evidence.rule, ("", ""))

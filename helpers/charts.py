@@ -182,7 +182,7 @@ def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
         _interval_row(axes, place, row, low, high)
     axes.axvline(1, color=SOFT, linewidth=0.9, zorder=1)
     _change_ticks(axes, low, high)
-    axes.set_xlabel(text.choose(lang, "与基准相比（灰带：按历史预期的范围）", "against the baseline (grey: range expected)"))
+    axes.set_xlabel(text.choose(lang, "与平时相比（灰带：正常范围）", "against the usual (grey: normal range)"))
     _shape_key(axes, frame, lang)
     return axes
 
@@ -441,7 +441,7 @@ def history(
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y-%m-%d", tz=known["started_at"].dt.tz))
     axes.tick_params(axis="y", labelcolor=SOFT)
     axes.grid(axis="y")
-    _note(axes, text.choose(lang, f"{label}　灰带：本场预期范围", f"{label}; grey: range expected for this session"))
+    _note(axes, text.choose(lang, f"{label}　灰带：本场的正常范围", f"{label}; grey: normal range of this session"))
     return axes
 
 

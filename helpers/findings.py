@@ -41,6 +41,11 @@ def make(
     }
 
 
+def outcome(verdict: pd.Series, value: pd.Series, lower: pd.Series, upper: pd.Series) -> pd.Series:
+    """Verdicts as they are read: normal for a value inside its range, so that cannot_tell is left to what the data do not decide."""
+    return verdict.mask(verdict.eq("cannot_tell") & value.between(lower, upper), "normal")
+
+
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     """Findings as a frame, one row per finding, with the columns and dtypes of `COLUMNS`.
 

@@ -142,7 +142,7 @@ def chat(first: Mapping[str, Any], *, lang: str) -> str:
     to_do = [f"{place}. {one['words']}{_duty(one, lang)}" for place, one in enumerate(first["actions"], start=1)]
     blocks = [
         [f"{t('直播复盘', 'Live review')}{t('：', ': ')}{first['title']}", *first["facts"]], goals, [one["words"] for one in first["why"]], figures,
-        [t("发现", "Findings"), *(found or [t("没有指标超出正常范围。", "No metric left its expected range.")])],
+        [t("发现", "Findings"), *(found or [t("没有指标超出正常范围。", "No metric left its normal range.")])],
         [t("下一场", "Next session"), *(to_do or [t("没有需要改的事项。", "Nothing that needs to be changed.")])],
         [f"{t('数据质量：', 'Data quality: ')}{first['quality']['light']}"],
     ]

@@ -23,9 +23,10 @@ CARRIED = {  # what becomes of an action that was judged, by verdict
     "not_effective": ("换一个做法，不再照做：", "Replace: "), "cannot_tell": ("继续，尚未看清：", "Go on, not settled yet: "),
 }
 LEVELS = ("strategy", "tactics", "execution")
+COUNTED_STATES = ("reached", "on_track", "running")
 SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
-    "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "reached", "owner_role", "slice",
+    "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "state", "state_zh", "state_en", "owner_role", "slice",
 ]
 POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 
@@ -195,7 +196,7 @@ def role_checklist(roles: Mapping[str, reference.RoleCard], facts: causes.Facts,
             said = _out_of_stock(fault.evidence, facts, causes.weigh(fault.evidence, facts, rules[fault.evidence.rule])) if fault.evidence else {"verdict": "not_measurable"}
             lacking = {"zh": said.get("missing_zh"), "en": said.get("missing_en")}
             row = {"role": role, "zh": fault.zh, "en": fault.en, "check_state": state[str(said["verdict"])]}
-            rows.append({**row, **{f"evidence_{lang}": said.get(f"evidence_{lang}") or (text.choose(lang, "缺：", "lacks: ") + str(lacking[lang]) if lacking[lang] else "") for lang in ("zh", "en")}})
+            rows.append({**row, **{f"evidence_{lang}": said.get(f"evidence_{lang}") or (text.choose(lang, "记录不足：", "not enough recorded: ") + str(lacking[lang]) if lacking[lang] else "") for lang in ("zh", "en")}})
     return pd.DataFrame(rows, columns=["role", "zh", "en", "check_state", "evidence_zh", "evidence_en"])
 
 
@@ -271,7 +272,7 @@ def _tree_row(goal: Mapping[str, object], registry: Mapping[str, reference.Metri
     less = metric is not None and metric.bigger_is_better is False
     done = (goal["target"] / goal["value"] if goal["value"] else np.nan) if less else goal["completion"]
     return {
-        **{key: goal[key] for key in ("scope", "metric", "target", "value", "elapsed", "reached")}, "name_zh": own["zh"], "name_en": own["en"], "completion": done,
+        **{key: goal[key] for key in ("scope", "metric", "target", "value", "elapsed", "state", "state_zh", "state_en")}, "name_zh": own["zh"], "name_en": own["en"], "completion": done,
         "slice": goal_slice(goal), "level": given["level"] or _level(name, registry), "parent": given["parent"], "parent_zh": given["parent"], "parent_en": given["parent"], "goal_phase": given["phase"], "owner_role": given["owner_role"],
         "goal_kind": given["kind"] or (GOAL_KINDS.get(metric.group, "") if metric else ""), "unit": metric.unit if metric else "score",
     }
@@ -328,17 +329,15 @@ def goal_slice(goal: Mapping[str, object]) -> str:
 def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     """How far each level of the goals is reached: one row per level that has goals.
 
-    Columns: level, goals, measured (with a value), reached, running (not reached, the period not over). Completions are
+    Columns: level, goals, measured (with a value), reached, on_track (reached by the figures so far), running (not reached, the period not over). Completions are
     not averaged: goals of a session, of a running period and of different metrics have no mean that says anything.
     """
     rows = []
     for level in LEVELS:
         mine = tree[tree["level"] == level]
         known = mine.dropna(subset=["completion"])
-        reached = known["reached"].eq(True)
-        running = ~reached & known["scope"].eq("period") & known["elapsed"].astype(float).lt(1)
-        rows.append({"level": level, "goals": len(mine), "measured": len(known), "reached": int(reached.sum()), "running": int(running.sum())})
-    made = pd.DataFrame(rows, columns=["level", "goals", "measured", "reached", "running"])
+        rows.append({"level": level, "goals": len(mine), "measured": len(known), **{state: int(known["state"].eq(state).sum()) for state in COUNTED_STATES}})
+    made = pd.DataFrame(rows, columns=["level", "goals", "measured", *COUNTED_STATES])
     return made[made["goals"] > 0].reset_index(drop=True)
 
 
@@ -371,8 +370,8 @@ def _goals_said(levels: pd.DataFrame) -> Said:
         return "没有登记目标：下一场先定目标，再谈达成。", "No goal was entered: set one before the next session."
     terms = reference.terms()["goal_level"]
     parts = {lang: text.choose(lang, "；", "; ").join(
-        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项，达成 {row.reached} 项，周期未完 {row.running} 项",
-                    f"{terms[row.level].en.lower()} {row.goals} goals, {row.reached} reached, {row.running} with the period still running") for row in levels.itertuples()) for lang in ("zh", "en")}
+        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项，达成 {row.reached} 项，目前达标 {row.on_track} 项，进行中 {row.running} 项",
+                    f"{terms[row.level].en.lower()} {row.goals} goals, {row.reached} reached, {row.on_track} on track so far, {row.running} still running") for row in levels.itertuples()) for lang in ("zh", "en")}
     return f"目标完成：{parts['zh']}。", f"Goals: {parts['en']}."
 
 
@@ -415,14 +414,14 @@ def _faults_said(checks: pd.DataFrame) -> Said:
     left = int(checks["check_state"].eq("by_hand").sum())
     named = {lang: text.choose(lang, "；", "; ").join(f"{_role(row['role'], lang)}{text.choose(lang, '·', ': ')}{row[lang]}" for _, row in seen.head(4).iterrows()) for lang in ("zh", "en")}
     rest = len(seen) > 4
-    zh = f"记录对团队工作提出 {len(seen)} 点" + (f"（{named['zh']}{' 等' if rest else ''}）" if len(seen) else "")
+    zh = f"记录提示团队工作有 {len(seen)} 点要问" + (f"（{named['zh']}{' 等' if rest else ''}）" if len(seen) else "")
     en = f"Points that the records raise for the team's work: {len(seen)}" + (f" ({named['en']}{' and others' if rest else ''})" if len(seen) else "")
     return f"{zh}，另有 {left} 项要人工检查。", f"{en}; to be checked by hand: {left}."
 
 
 def _notes_said(problems: pd.DataFrame, notes: pd.DataFrame) -> Said:
     seen, borne = int(problems["noted"].astype(bool).sum()), int(notes["verdict"].eq("borne_out").sum())
-    return (f"团队自己提到 {len(problems)} 个问题里的 {seen} 个；{len(notes)} 条团队记录里，数据支持 {borne} 条。",
+    return (f"上面 {len(problems)} 个问题里，团队自己提到过 {seen} 个；团队的 {len(notes)} 条记录里，数据支持 {borne} 条。",
             f"The team itself noted {seen} of the {len(problems)} problems; the data bear out {borne} of its {len(notes)} notes.")
 
 

@@ -377,10 +377,10 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
     money, level = text.money(row.money, lang, currency), text.percent(LEVEL, 0)
     bounds = text.interval(row.lower, row.upper, "money", lang, currency=currency)
     if lang == "zh":
-        whose = f"自身 {row.sessions} 场可比场次" if row.basis == "own" else "同类平均"
+        whose = f"对照自身 {row.sessions} 场可比场次合计的" if row.basis == "own" else "对照同类平均的"
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
         return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
-    whose = f"its own {row.sessions} comparable sessions" if row.basis == "own" else "the mean of its like"
+    whose = f"its own {row.sessions} comparable sessions together" if row.basis == "own" else "the mean of its like"
     moved = f" ({due} as this session went)" if due != base else ""
     return (f"“{name}”, {what.lower()}: about {rate} against {base} in {whose}{moved}. Realistically about {money} could be won back "
             f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'}).")

@@ -80,18 +80,17 @@ def _held(refunded: float, n: float, rest: Rest, confidence: float) -> tuple[flo
 
 
 def expected_rate(
-    refunded: float, n: float, share: float, pooled: float, k: float = SHRINK_ORDERS, *, seen: float = np.inf, confidence: float = 0.95
+    refunded: float, n: float, share: float, prior: stats.Prior, *, seen: float = np.inf, confidence: float = 0.95
 ) -> Expected:
     """Final refund rate of a young session: what has come, refunded / n, and what is to come, (1 - F) x q (`to_come`).
 
-    `share` is F(age), `seen` the refunds it rests on, `pooled` the account's final rate and `k` its weight in lines. With
+    `share` is F(age), `seen` the refunds it rests on, `prior` the account's final rate and its weight in lines. With
     F = 0 this is the pooled rate, with F = 1 the session's own; `nan` where F is unknown. The interval is that of the
     session's final rate, not only of its level.
     """
-    rest = to_come(refunded, n, share, stats.Prior(pooled, k), seen=seen)
-    if np.isnan(rest.mean):
-        return Expected(np.nan, np.nan, np.nan, share, pooled)
-    return Expected(*_held(refunded, n, rest, confidence), share, pooled)
+    rest = to_come(refunded, n, share, prior, seen=seen)
+    held = (np.nan, np.nan, np.nan) if np.isnan(rest.mean) else _held(refunded, n, rest, confidence)
+    return Expected(*held, share, prior.mean)
 
 
 def _bands(prices: pd.Series, cuts: list[float]) -> pd.Series:
@@ -122,7 +121,7 @@ def _part(
     for name, curve in curves.items():
         refunded, prior = _channel(lines, name)["refunded"].sum(), _prior(_channel(history, name), as_of, window_days)
         rests[name] = to_come(refunded, n, curve.share, prior, seen=curve.refunds)
-        made[name] = expected_rate(refunded, n, curve.share, *prior, seen=curve.refunds, confidence=confidence)
+        made[name] = expected_rate(refunded, n, curve.share, prior, seen=curve.refunds, confidence=confidence)
     both = Rest(*np.sum([rests["before_shipping"], rests["after_shipping"]], axis=0))
     if n > 0 and np.isfinite(both.mean):
         value, lower, upper = _held(lines["refunded"].sum(), n, both, confidence)

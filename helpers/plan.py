@@ -20,6 +20,8 @@ SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
 TIMED = re.compile(r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE)  # a note about when, not how many
 OF_TIME = ("cue_delay_minutes", "late_shipping_share", "first_reply_minutes", "max_gap_minutes")  # rules that measure when
+MIX = "source_mix_share"     # the rule on the shares of the sources: what acts on it moves the session, not one source
+MIXED = "room_conversion"    # and by what that rule weighs them
 RESTATES = "worse_products"  # the rule that says which product sold worse, not why
 MOST_ACTIONS = 2   # supported causes of one problem that become actions; one session cannot test more
 PROBLEM_COLUMNS = [
@@ -227,8 +229,9 @@ def judge_causes(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
 
 
+BETWEEN = {"zh": "结构是各来源之间的比例，单个来源内部没有，不算这个问题的依据", "en": "a mix lies between the sources, none has it within itself: no evidence here"}
 ELSEWHERE = {"zh": "说的是别的来源或商品，不算这个问题的依据", "en": "about another source or product: no evidence here"}
-OF_PARTS = ("worse_sources", "worse_products", "asked_about", "stock_out_minutes", "source_mix_share")  # rules that name sources or products
+OF_PARTS = ("worse_sources", "worse_products", "asked_about", "stock_out_minutes", MIX)  # rules that name sources or products
 
 
 def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
@@ -240,7 +243,9 @@ def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame, pl
     rules = {(name, cause.id): cause.evidence.rule for name, problem in playbook.items() for cause in problem.causes if cause.evidence}
     parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
     away = pd.Series([_elsewhere(row, rules.get((row.problem, row.cause), ""), parts.get(row.problem, set())) for row in judged.itertuples()], index=judged.index, dtype=bool)
-    told = {f"evidence_{lang}": judged[f"evidence_{lang}"].mask(away, judged[f"evidence_{lang}"] + text.choose(lang, "（", " (") + ELSEWHERE[lang] + text.choose(lang, "）", ")")) for lang in ("zh", "en")}
+    mix = np.array([rules.get(pair) == MIX for pair in zip(judged["problem"], judged["cause"], strict=True)], dtype=bool)
+    why = {lang: pd.Series(np.where(mix, BETWEEN[lang], ELSEWHERE[lang]), index=judged.index, dtype="str") for lang in ("zh", "en")}
+    told = {f"evidence_{lang}": judged[f"evidence_{lang}"].mask(away, judged[f"evidence_{lang}"] + text.choose(lang, "（", " (") + why[lang] + text.choose(lang, "）", ")")) for lang in why}
     made = judged.assign(**told, verdict=judged["verdict"].mask(away, "not_supported"), about=judged["about"].mask(away, ""))
     order = dict(zip(judged["problem"].unique(), range(judged["problem"].nunique()), strict=True))
     return made.sort_values(["problem", "verdict"], key=lambda column: column.map(order if column.name == "problem" else causes.VERDICTS.index), kind="stable", ignore_index=True)
@@ -257,7 +262,7 @@ def _elsewhere(row: tuple, rule: str, parts: set[str]) -> bool:
     """Whether supporting evidence speaks of other sources or products than the problem does."""
     if row.verdict != "supported" or not parts or rule not in OF_PARTS:
         return False
-    return rule == "source_mix_share" or parts.isdisjoint(_about(row.about))
+    return rule == MIX or parts.isdisjoint(_about(row.about))
 
 
 def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
@@ -284,10 +289,10 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     value, baseline = (text.value(row[name], metric.unit, lang, decimals=metric.decimals, currency=currency) for name in ("value", "baseline"))
     bounds = text.interval(row["ci_lower"], row["ci_upper"], metric.unit, lang, decimals=metric.decimals, currency=currency)
     known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
-    expected = text.choose(lang, f"（正常范围 {bounds}）", f" (expected {bounds})") if known else ""
+    expected = text.choose(lang, f"（正常范围 {bounds}）", f" (normal range {bounds})") if known else ""
     about = f"{text.plain(findings.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
     name = about + compare.label(metric, lang)
-    return text.choose(lang, f"{name} {value}，基线 {baseline}{expected}", f"{name} {value}, baseline {baseline}{expected}")
+    return text.choose(lang, f"{name} {value}，平时 {baseline}{expected}", f"{name} {value}, usually {baseline}{expected}")
 
 
 UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": "", "waits": False}
@@ -332,9 +337,14 @@ def _own_finding(about: object, problem: pd.Series, entry: reference.Problem, to
     return None if ranked.empty else ranked.iloc[0]
 
 
-def _verified_by(problem: pd.Series, about: object, entry: reference.Problem, bases: pd.Series, told: pd.DataFrame) -> dict[str, object]:
-    """The metric, slice, baseline and money that will tell: of the source or product that the action is about, else the playbook's."""
-    lead = _own_finding(about, problem, entry, told)
+def _verified_by(problem: pd.Series, cause: Mapping[str, object], entry: reference.Problem, bases: pd.Series, told: pd.DataFrame) -> dict[str, object]:
+    """The metric, slice, baseline and money that will tell: of the source or product that the action is about, else the playbook's.
+
+    Moving people between sources shows in what the session as a whole converts, not in any one source.
+    """
+    if any(one.evidence and one.evidence.rule == MIX for one in entry.causes if one.id == cause["cause"]):
+        return {"metric": MIXED, "slice": "", "baseline": bases.get(MIXED, np.nan), "money_at_stake": np.nan}
+    lead = _own_finding(cause["about"], problem, entry, told)
     lead = problem if lead is None and problem["slice"] else lead
     if lead is not None:
         return {name: lead[name] for name in ("metric", "slice", "baseline", "money_at_stake")}
@@ -377,7 +387,7 @@ def draft(
             row = {
                 "plan_id": planfile.plan_id(session_id, problem["problem"], str(cause["cause"])), "session_id": session_id,
                 "dimension": entry.dimension, "owner_role": cause["role"] or entry.people[0], "due_session": "",
-                **_verified_by(problem, cause["about"], entry, bases, told), "waits": cause["waits"],
+                **_verified_by(problem, cause, entry, bases, told), "waits": cause["waits"],
                 "least_effect": entry.least_effect, "sessions": entry.sessions, "effort": entry.effort, "status": "open", "note": "",
             }
             for lang in ("zh", "en"):
@@ -511,11 +521,12 @@ def scorecard(
 
     Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict, shared (how many roles
     carry this figure), addition (ours, not the source's), note_zh, note_en. `extra` are further frames shaped as
-    `verdicts` (metric, value, baseline, lower, upper, verdict), for figures that notebook 03 does not compare.
+    `verdicts` (metric, value, baseline, lower, upper, verdict), for figures that notebook 03 does not compare. The verdict is as it is
+    read there: normal for a value inside its range.
     A shared figure says nothing about one person alone.
     """
     wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
-    parts = [frame.reindex(columns=[*wanted, "label_zh", "label_en"]) for frame in (*extra, verdicts) if len(frame)]
+    parts = [frame.assign(verdict=_as_read(frame)).reindex(columns=[*wanted, "label_zh", "label_en"]) for frame in (*extra, verdicts) if len(frame)]
     known = (pd.concat(parts) if parts else pd.DataFrame(columns=wanted)).drop_duplicates("metric").set_index("metric")
     shared = pd.Series([line.metric for card in roles.values() for line in card.metrics]).value_counts()
     rows = [
@@ -524,6 +535,10 @@ def scorecard(
         for role, card in roles.items() for line in card.metrics if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
     ]
     return pd.DataFrame(rows, columns=["role", "metric", "zh", "en", *wanted[1:], "shared", "addition", "note_zh", "note_en"])
+
+
+def _as_read(frame: pd.DataFrame) -> pd.Series:
+    return frame["outcome"] if "outcome" in frame else findings.outcome(frame["verdict"], frame["value"], frame["lower"], frame["upper"])
 
 
 def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:

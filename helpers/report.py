@@ -37,7 +37,7 @@ UNITS = {
     "rate_of_previous": "percent", "rate_of_first": "percent", "share": "percent", "rate": "percent", "relative": "percent",
     "ratio": "ratio", "ratio_lower": "ratio", "ratio_upper": "ratio", "n": "count", "users": "users", "p_value": "p",
     "p_adjusted": "p", "money_at_stake": "money", "rows": "count", "minute": "count", "minute_from": "count",
-    "minute_to": "count", "completion": "percent", "elapsed": "percent", "change": "percent", "effect_lower": "percent",
+    "minute_to": "count", "completion": "percent", "elapsed": "percent", "change": "+percent", "effect_lower": "percent",
     "effect_upper": "percent", "least_effect": "percent", "mix_effect": "percent", "rate_effect": "percent",
 }
 BY_METRIC = ("value", "baseline", "lower", "upper", "diff", "ci_lower", "ci_upper", "target", "total", "parts",
@@ -135,7 +135,7 @@ def sentence(
 
 def unbroken(words: str) -> str:
     """Words as HTML in which no line ends between the minus of an amount and its figures."""
-    return re.sub(r"-[¥$€£฿₫₱][\d,.]+", r'<span class="fp-mark">\g<0></span>', html.escape(words))
+    return re.sub(r"[-−][¥$€£฿₫₱][\d,.]+", r'<span class="fp-mark">\g<0></span>', html.escape(words))
 
 
 LEVELS: dict[str, Literal["good", "bad", "note"]] = {"better": "good", "worse": "bad"}
@@ -365,7 +365,7 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
 def _classes(cell: Cell) -> str:
     """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
     width = len(cell.words)
-    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-+¥$\d.,%万亿 –]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures and ids
+    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-−+¥$\d.,%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures and ids
     names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 

@@ -93,7 +93,7 @@ def shrunken(means: pd.Series, n: pd.Series, spreads: pd.Series, *, confidence: 
 
 
 def map_sentence(made: pd.DataFrame, *, lang: str, currency: str, confidence: float = 0.95) -> str:
-    """What the heat maps show, as a title: of each metric the best cell, or that cells cannot be told apart (Holm over the maps)."""
+    """What the heat maps show, as a title: of each metric the best cell, or that cells cannot be told apart (Benjamini-Hochberg over the maps)."""
     if made["value"].notna().sum() == 0:
         return text.choose(lang, "各时段场次都太少，还看不出差别。", "Too few sessions in any time slot to see a difference.")
     p = made.groupby("metric", sort=False)["spread_p"].first()

@@ -657,6 +657,11 @@ class Review:
         return found if pd.notna(found) else self.session["started_at"]
 
     @property
+    def settled(self) -> bool:
+        """Whether the return window of the session is over: no refund is to come any more."""
+        return (self.as_of - self.session["started_at"]) / pd.Timedelta("1D") > self.thresholds["return_window_days"]
+
+    @property
     def title(self) -> str:
         """The session in one line: start, room, host, title."""
         row = self.session

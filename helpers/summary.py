@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import findings, meeting, metrics, plan, reference, text
+from helpers import compare, findings, meeting, metrics, plan, reference, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -96,7 +96,7 @@ def _values(session: pd.Series, results: Mapping[str, pd.DataFrame], registry: M
 def _card(
     name: str, value: float, results: Mapping[str, pd.DataFrame], lang: str, registry: Mapping[str, reference.Metric], currency: str,
 ) -> dict[str, str]:
-    """One key figure: its value, its change against the baseline, the change to be expected, its verdict."""
+    """One key figure: its value, its change against the usual, the normal range of that change, its verdict."""
     metric = registry[name]
     unknown = text.choose(lang, "不可计算", "not measurable")
     shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
@@ -107,7 +107,7 @@ def _card(
     verdicts = results.get("verdicts", pd.DataFrame())
     rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
     if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):
-        return card | {"range": waiting or text.choose(lang, "没有可比的基准", "no baseline to compare with")}
+        return card | {"range": waiting or text.choose(lang, "没有可比场次", "no comparable session")}
     told = _against(rows.iloc[0], lang)
     return card | told | {"range": text.choose(lang, "；", "; ").join(filter(None, [told["range"], waiting]))}
 
@@ -130,8 +130,8 @@ def _against(row: pd.Series, lang: str) -> dict[str, str]:
     per_hour = text.choose(lang, "，按每小时比", ", per hour") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
     change = text.signed(row["ratio"] - 1, "percent", lang, decimals=0)
     return {
-        "change": text.choose(lang, f"较基准 {change}", f"{change} on the baseline"),
-        "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"expected {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
+        "change": text.choose(lang, f"较平时 {change}", f"{change} on the usual"),
+        "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"normal range {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
         "style": style, "sign": sign, "verdict": _term("verdict", outcome, lang),
     }
 
@@ -145,6 +145,7 @@ def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
 
 
 MOST_GOALS = 3
+GOAL_STYLES = {"reached": "good", "missed": "bad"}
 
 
 def goals(
@@ -192,17 +193,11 @@ def _gap(row: Mapping[str, Any], usual: float, lang: str, currency: str) -> str:
 
 
 def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
-    period = row.get("scope") == "period"
-    elapsed = row.get("elapsed", math.nan)
-    running = period and isinstance(elapsed, float) and elapsed < 1
-    reached = row.get("reached")
-    known = reached is not None and not pd.isna(reached)
-    style = "quiet" if not known or (running and not reached) else "good" if reached else "bad"
-    verdict = (text.choose(lang, "无法判断", "cannot tell") if not known else text.choose(lang, "达成", "reached") if reached
-               else text.choose(lang, "进行中", "still running") if running else text.choose(lang, "未达成", "missed"))
-    scope = text.choose(lang, *("周期目标", "Goal of the period") if period else ("本场目标", "Goal of this session"))
+    state = row.get("state") or ""
+    verdict = text.choose(lang, *compare.GOAL_STATES[state]) or text.choose(lang, "无法判断", "cannot tell")
+    scope = text.choose(lang, *("周期目标", "Goal of the period") if row.get("scope") == "period" else ("本场目标", "Goal of this session"))
     words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(row, usual, lang, currency)
-    return {"scope": scope, "words": words, "verdict": verdict, "style": style}
+    return {"scope": scope, "words": words, "verdict": verdict, "style": GOAL_STYLES.get(state, "quiet")}
 
 
 def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3) -> list[dict[str, str]]:

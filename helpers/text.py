@@ -9,6 +9,7 @@ from typing import Protocol
 
 CURRENCY = {"CNY": "¥", "USD": "$", "IDR": "Rp", "THB": "฿", "VND": "₫", "MYR": "RM", "PHP": "₱", "GBP": "£", "EUR": "€"}
 NOTHING = "—"
+MINUS = "−"       # a hyphen before a figure reads as the dash of a range
 WIDEST = 1000.0  # an interval whose upper end is so many times its lower one says nothing in numbers
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 # Pictographs (🔥) have a glyph in colour fonts only, which neither charts nor every reader's machine have.
@@ -51,19 +52,23 @@ def number(x: float, lang: str, decimals: int = 0) -> str:
     if x is None or not math.isfinite(x):
         return NOTHING
     if lang == "zh" and round(abs(x)) >= 100_000_000:
-        return f"{x / 100_000_000:,.2f}亿"
+        return _minus(f"{x / 100_000_000:,.2f}亿")
     if lang == "zh" and round(abs(x)) >= 10_000:
-        return f"{x / 10_000:,.2f}万"
+        return _minus(f"{x / 10_000:,.2f}万")
     if lang == "en" and abs(x) >= 1_000_000_000:
-        return f"{x / 1_000_000_000:,.2f}B"
+        return _minus(f"{x / 1_000_000_000:,.2f}B")
     if lang == "en" and abs(x) >= 1_000_000:
-        return f"{x / 1_000_000:,.2f}M"
-    return _unsigned_zero(f"{x:,.{decimals}f}")
+        return _minus(f"{x / 1_000_000:,.2f}M")
+    return _minus(f"{x:,.{decimals}f}")
 
 
-def _unsigned_zero(words: str) -> str:
-    """What rounds to zero has no sign: sums of floats leave dust such as -0.0000000001."""
-    return words if any(digit in words for digit in "123456789") else words.removeprefix("-")
+def _minus(words: str) -> str:
+    """A figure with a true minus; what rounds to zero has none: sums of floats leave dust such as -0.0000000001."""
+    return words.replace("-", MINUS if _not_zero(words) else "", 1) if words.startswith("-") else words
+
+
+def _not_zero(words: str) -> bool:
+    return any(digit in words for digit in "123456789")
 
 
 def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = None) -> str:
@@ -72,7 +77,7 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
         return NOTHING
     shown = decimals if decimals is not None else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
     sign = "-" if x < 0 else ""
-    return _unsigned_zero(f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}")
+    return _minus(f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}")
 
 
 def percent(x: float, decimals: int = 1) -> str:
@@ -80,7 +85,7 @@ def percent(x: float, decimals: int = 1) -> str:
     if x is None or not math.isfinite(x):
         return NOTHING
     shown = decimals if abs(x) < 1e-9 or abs(x) >= 0.01 else max(decimals, 2)  # dust of floats is a plain zero
-    return _unsigned_zero(f"{100 * x:,.{shown}f}%")
+    return _minus(f"{100 * x:,.{shown}f}%")
 
 
 def seconds(x: float, lang: str) -> str:
@@ -90,7 +95,7 @@ def seconds(x: float, lang: str) -> str:
     whole = round(abs(x))
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     h, m, s = choose(lang, "小时", "h "), choose(lang, "分", "m "), choose(lang, "秒", "s")
-    sign = "-" if x < 0 else ""
+    sign = MINUS if x < 0 and whole else ""
     if hours:
         return f"{sign}{hours}{h}{minutes}{m}".strip() if minutes else f"{sign}{hours}{h}".strip()
     if minutes and not rest:
@@ -106,7 +111,7 @@ def value(x: float, unit: str, lang: str, *, decimals: int | None = None, curren
     if x is None or not math.isfinite(x):
         return NOTHING
     if unit == "points":
-        return _unsigned_zero(f"{100 * x:,.{2 if decimals is None else decimals}f}")
+        return _minus(f"{100 * x:,.{2 if decimals is None else decimals}f}")
     if unit == "money":
         return money(x, lang, currency, decimals)
     if unit == "percent":
@@ -119,14 +124,19 @@ def value(x: float, unit: str, lang: str, *, decimals: int | None = None, curren
 
 
 def signed(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
-    """A change with its sign always shown."""
+    """A change with its sign always shown; one that rounds to zero has none."""
     shown = value(x, unit, lang, decimals=decimals, currency=currency)
-    return shown if shown == NOTHING or x < 0 else f"+{shown}"
+    return shown if shown == NOTHING or x < 0 or not _not_zero(shown) else f"+{shown}"
 
 
 def interval(
     lower: float, upper: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
 ) -> str:
-    """An interval "lower – upper" in the unit of its metric."""
-    ends = (value(end, unit, lang, decimals=decimals, currency=currency) for end in (lower, upper))
-    return " – ".join(ends)
+    """An interval "lower – upper" in the unit of its metric; "lower to upper" where an end is negative.
+
+    A rate about one percent has as many decimals at both ends.
+    """
+    if unit == "percent" and decimals in (None, 1) and 1e-9 < abs(lower) < 0.01 <= abs(upper) < 0.05:
+        decimals = 2
+    ends = [value(end, unit, lang, decimals=decimals, currency=currency) for end in (lower, upper)]
+    return choose(lang, " 至 ", " to ").join(ends) if any(end.startswith(MINUS) for end in ends) else " – ".join(ends)

@@ -243,7 +243,7 @@ def quiet_words(stretches: pd.DataFrame, lang: str) -> str:
     labels, several = reference.terms()["rate_of"], stretches["rate_of"].duplicated(keep=False)
     still = [text.label(labels[name], lang) for name in stretches.loc[~several, "rate_of"]]
     listed = text.choose(lang, "、", "; ").join(still)
-    return text.choose(lang, f"其余全程没有可以确定的变点：{listed}。", f"No change point is sure in: {listed}.") if still else ""
+    return text.choose(lang, f"全程没有可以确定的变点的：{listed}。", f"No change point is sure in: {listed}.") if still else ""
 
 
 def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def results() -> dict[str, pd.DataFrame]:
                                   "p_adjusted": [0.01, 0.02, 0.03, 0.9, 0.01], "sentence_zh": ["甲变差", "乙变好", "丙变差", "丁不明", "戊变好"],
                                   "sentence_en": ["A is worse", "B is better", "C is worse", "D unclear", "E is better"]}),
         "plan": pd.DataFrame({"action_zh": ["改讲解"], "action_en": ["Rewrite the pitch"], "owner_role": ["planning"], "metric": ["click_pay_rate"], "money_at_stake": [65_000.0]}),
-        "goals": pd.DataFrame({"scope": ["session"], "metric": ["paid_amount"], "target": [300_000.0], "value": [227_500.0], "completion": [0.758], "elapsed": [NAN], "reached": [False]}),
+        "goals": pd.DataFrame({"scope": ["session"], "metric": ["paid_amount"], "target": [300_000.0], "value": [227_500.0], "completion": [0.758], "elapsed": [NAN], "reached": [False], "state": ["missed"]}),
         "quality": pd.DataFrame({"light": ["amber"], "sentence_zh": ["读入 9 个文件。"], "sentence_en": ["9 files were read."]}),
         "profit": pd.DataFrame({"line": ["paid", "refunds", "profit"], "amount": [227_500.0, -26_500, NAN], "missing_zh": ["", "", "商品成本"], "missing_en": ["", "", "cost of goods"]}),
     }

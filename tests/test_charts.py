@@ -85,7 +85,7 @@ def test_intervals_draws_the_ratio_over_its_expected_range():
     assert offsets(axes)[:3].tolist() == [[0.7, 0], [1.02, 1], [1.5, 2]]
     ranges = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 9]
     assert [list(map(float, line)) for line in ranges] == [[0.8, 1.25], [0.8, 1.3], [0.75, 1.3]]
-    assert {"-30%", "+2%", "+50%", "—"} <= set(words(axes))
+    assert {"−30%", "+2%", "+50%", "—"} <= set(words(axes))
     one = [line for line in axes.lines if list(line.get_xdata()) == [1, 1]]
     assert len(one) == 1
 
@@ -100,7 +100,7 @@ def test_waterfall_steps_hang_on_one_another():
     axes = draw("waterfall")
     spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
     assert spans == [(0, 100), (100, 70), (70, 75), (0, 75)]
-    assert {"¥100", "-¥30.00", "+¥5.00", "¥75.00"} <= set(words(axes))
+    assert {"¥100", "−¥30.00", "+¥5.00", "¥75.00"} <= set(words(axes))
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6), st.floats(1, 1e6))
@@ -118,12 +118,12 @@ def test_mix_and_rate_stand_side_by_side_around_zero():
     assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
     assert axes.get_xlim()[0] == -axes.get_xlim()[1]
     assert [bool(bar.get_hatch()) for bar in axes.patches] == [True, True, False, False]
-    assert {"+1.00", "-2.00", "-0.50", "+0.40"} <= set(words(axes)) and axes.get_xlabel() == "单位：百分点"
+    assert {"+1.00", "−2.00", "−0.50", "+0.40"} <= set(words(axes)) and axes.get_xlabel() == "单位：百分点"
 
 
 def test_small_changes_of_a_rate_have_the_decimals_they_need():
     frame = pd.DataFrame({"label": ["a"], "mix_effect": [0.0004], "rate_effect": [-0.00003]})
-    assert {"+0.040", "-0.003"} <= set(words(charts.mix_rate(frame, lang="en", unit="percent")))
+    assert {"+0.040", "−0.003"} <= set(words(charts.mix_rate(frame, lang="en", unit="percent")))
 
 
 def test_minutes_has_a_panel_for_each_curve_there_is():

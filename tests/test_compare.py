@@ -276,7 +276,7 @@ def test_inside_the_range_is_normal_and_only_what_is_undecided_cannot_be_told():
         said = compare.to_findings(table, ground, registry=REGISTRY).set_index("metric")
         for row in table.itertuples():
             words = said.loc[row.metric, ["sentence_zh", "sentence_en"]]
-            assert ("属正常波动" in words["sentence_zh"]) == ("Within normal range" in words["sentence_en"]) == (row.outcome == "normal")
+            assert ("属正常波动" in words["sentence_zh"]) == ("Ordinary variation" in words["sentence_en"]) == (row.outcome == "normal")
             assert ("无法判断" in words["sentence_zh"]) <= (row.outcome == "cannot_tell")
         zh, en = compare.summary(table, ground)
         assert f"{(table['outcome'] == 'normal').sum()} 个在正常波动内" in zh and f"{(table['outcome'] == 'normal').sum()} within normal range" in en
@@ -397,8 +397,30 @@ def test_goals_of_the_session_and_of_the_month():
     assert found["note"].tolist() == ["", "", "people_do_not_add", "", "unknown_metric"]
     assert found["value"].iloc[3] == pytest.approx(4) and bool(found["reached"].iloc[3])
     assert found["elapsed"].iloc[1] == pytest.approx(3 / 30, abs=1e-9)
-    assert found["state"].tolist() == ["missed", "running", "", "reached", ""] and found["state_en"].iloc[1] == "still running"
+    assert found["state"].tolist() == ["missed", "running", "", "on_track", ""] and found["state_en"].iloc[1] == "still running"
     assert found["pace"].notna().tolist() == [False, True, True, False, False]    # a rate does not fill up with time
+
+
+@pytest.mark.parametrize(("metric", "target", "session", "settled", "running", "over"), [
+    ("paid_amount", 1, "reached", "reached", "reached", "reached"),              # what was paid only grows
+    ("paid_amount", 9e9, "missed", "missed", "running", "missed"),
+    ("uv_value", 0.1, "reached", "reached", "on_track", "reached"),              # a rate can fall again
+    ("net_amount", 1, "on_track", "reached", "on_track", "on_track"),            # refunds are still to come
+    ("net_amount", 9e9, "missed", "missed", "running", "missed"),
+    ("refund_rate_amount", 0.5, "on_track", "reached", "on_track", "on_track"),
+    ("refund_rate_amount", 0.01, "missed", "missed", "running", "missed"),
+    ("ad_cost", 1, "missed", "missed", "missed", "missed"),                      # nor does a cost shrink
+])
+def test_a_goal_is_reached_only_where_that_cannot_turn(metric, target, session, settled, running, over):
+    rows = [{**row, "refund_amount": 1_000.0, "ad_cost": 500.0} for row in evenings(3, "2026-09-01")]
+    sessions = sessions_of(*rows)
+    registry = {**REGISTRY, "ad_cost": REGISTRY["ad_cost"].model_copy(update={"bigger_is_better": False})}
+    values = metrics.by_session(sessions, [metric], registry=registry)
+    begins, in_it = pd.Timestamp("2026-09-01", tz=ZONE), sessions["started_at"].iloc[2] + pd.Timedelta(minutes=1)
+    goals = goals_of({"session_id": "s2", "metric": metric, "target": target},
+                     *({"metric": metric, "target": target, "period_from": begins, "period_to": ends} for ends in (pd.Timestamp("2026-09-30", tz=ZONE), in_it)))
+    told = [compare.goal_completion(goals, values, sessions, "s2", registry=registry, settled=known)["state"].tolist() for known in (False, True)]
+    assert told[0] == [session, running, over] and told[1][0] == settled
 
 
 def test_events_that_coincide_say_when_they_were_logged_and_whether_they_agree():
@@ -534,7 +556,7 @@ def test_a_change_that_stays_and_came_after_the_baseline_is_said():
     events = events_of(*({"kind": kind, "what": words, "starts_at": date} for kind, words, date in zip(kinds, what, dates, strict=True)))
     session = pd.Series({"started_at": pd.Timestamp("2026-11-14 20:00", tz=zone)})
     (found,) = compare.since_baseline(events, comparable, session)
-    assert "3 场基准里有 2 场早于「改版」（2026-10-03）" in found[0] and found[1].startswith("2 of the 3 sessions")
+    assert "3 场可比场次里有 2 场早于「改版」（2026-10-03）" in found[0] and found[1].startswith("2 of the 3 comparable sessions")
 
 
 def test_a_workspace_says_itself_how_long_its_events_are_in_force_and_which_stay(tmp_path):

@@ -115,7 +115,11 @@ def test_each_role_is_checked_by_its_records():
     assert set(made["role"]) == set(ROLES) and len(made) == sum(len(card.faults) for card in ROLES.values())
     state = made.set_index("en")["check_state"]
     assert state["Coupons late"] == "raised" and state["Too few follow and purchase prompts"] == "not_seen" and state["Selling points not mastered"] == "by_hand"
-    assert "10" in made.set_index("en").loc["Coupons late", "evidence_zh"] and made.set_index("en").loc["Slow first reply to enquiries", "evidence_zh"] == "缺：客服咨询"
+    assert "10" in made.set_index("en").loc["Coupons late", "evidence_zh"] and made.set_index("en").loc["Slow first reply to enquiries", "evidence_zh"] == "记录不足：客服咨询"
+    assert made.set_index("en").loc["Logistics not followed up", "evidence_zh"] == "记录不足：订单明细"
+    for promised, words in ((None, "记录不足：订单明细里的「承诺发货时间」"), (minute(99_999), "记录不足：承诺时间还没到")):
+        orders = [{"order_id": "1", "line_id": "1", "created_at": minute(1), "paid_at": minute(2), "promised_at": promised}]
+        assert meeting.role_checklist(ROLES, role_facts(orders=orders), rules=reference.rules()).set_index("en").loc["Logistics not followed up", "evidence_zh"] == words
     for lang in ("zh", "en"):
         sheet = meeting.sheet_of(made, lang=lang)
         assert len(sheet) == len(made) and sheet.loc[0, "role"] == getattr(TERMS["role"]["host"], lang)
@@ -156,13 +160,13 @@ def test_the_tree_of_goals_goes_from_strategy_to_execution_and_says_how_far_each
     assert tree["goal_kind"].tolist()[0] == "sales" and tree["owner_role"].tolist()[2] == "host"
     levels = meeting.goal_levels(tree).set_index("level")
     assert levels["goals"].to_dict() == {"strategy": 1, "tactics": 2, "execution": 1} and levels["measured"].tolist() == [1, 1, 1]
-    assert levels["reached"].tolist() == [0, 1, 0] and levels["running"].tolist() == [1, 0, 1]
+    assert levels["reached"].tolist() == [0, 0, 0] and levels["on_track"].tolist() == [0, 1, 0] and levels["running"].tolist() == [1, 0, 1]    # half of the month is over
     assert tree["name_en"].tolist()[1:3] == [REGISTRY["room_conversion"].en, "Follow prompt (per hour)"] and tree["name_zh"].tolist()[1] == "进房成交率"
     assert tree["parent_en"].tolist()[:3] == ["", REGISTRY["paid_amount"].en, REGISTRY["room_conversion"].en]
 
 
 def test_where_less_is_better_completion_is_target_over_value():
-    goal = {"scope": "session", "metric": "refund_rate_amount", "target": 0.05, "value": 0.10, "completion": 2.0, "elapsed": np.nan, "reached": False}
+    goal = {"scope": "session", "metric": "refund_rate_amount", "target": 0.05, "value": 0.10, "completion": 2.0, "elapsed": np.nan, "state": "missed", "state_zh": "", "state_en": ""}
     assert meeting.goal_tree(pd.DataFrame([goal]), REGISTRY)["completion"].tolist() == [0.5]
 
 
@@ -210,7 +214,7 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
     )
     assert list(dict.fromkeys(made["aspect"])) == ["data", "behaviour", "mechanism"] == list(TERMS["review_aspect"])
     said = "".join(made["sentence_zh"])
-    for words in ("变好 1 项，变差 2 项，正常波动内 1 项，无法判断 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "对团队工作提出 1 点（主播·慢），另有 1 项", "2 个问题里的 1 个；2 条团队记录里，数据支持 1 条",
+    for words in ("变好 1 项，变差 2 项，正常波动内 1 项，无法判断 0 项", "问题 1 个，疑似 1 个", "以往计划 3 条：已执行 1，待执行 1，已放弃 1", "有效 1", "团队工作有 1 点要问（主播·慢），另有 1 项", "2 个问题里，团队自己提到过 1 个；团队的 2 条记录里，数据支持 1 条",
                   "反复出现：「甲」", "有效的做法定为标准：动作", "2 个可能原因没有记录可查，最常缺的是：录屏", "计划 2 条都有负责岗位（主播）；1 条还没写执行场次"):
         assert words in said, words
     assert not [letter for letter in "".join(made["sentence_en"]).replace("动作", "") if "\u4e00" <= letter <= "\u9fff"]

@@ -12,7 +12,7 @@ from tests.sold_lines import DAY, START, account, simulated
 
 def test_expected_rate_is_the_formula():
     """What has come, and of what is to come the level that is drawn to the account's: (r + k q) / (n F + k)."""
-    made = outlook.expected_rate(12, 400, 0.2, 0.3, k=60)
+    made = outlook.expected_rate(12, 400, 0.2, stats.Prior(0.3, 60))
     level = (12 + 60 * 0.3) / (400 * 0.2 + 60)
     assert made.value == pytest.approx(12 / 400 + 0.8 * level)
     assert made.lower < made.value < made.upper
@@ -26,12 +26,12 @@ def test_the_interval_is_that_of_drawing_levels_and_then_refunds(refunded, n, sh
     q = rng.beta(level * (n * share + k), (1 - level) * (n * share + k), 200_000)
     chance = np.minimum(n * (1 - share) * q / (n - refunded), 1)
     drawn = (refunded + rng.binomial(n - refunded, chance)) / n
-    made = outlook.expected_rate(refunded, n, share, pooled, k=k)
+    made = outlook.expected_rate(refunded, n, share, stats.Prior(pooled, k))
     assert (made.lower, made.upper) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.012)
 
 
 def test_a_final_session_has_its_own_rate_and_no_interval():
-    assert outlook.expected_rate(30, 100, 1.0, 0.5)[:3] == (0.3, 0.3, 0.3)
+    assert outlook.expected_rate(30, 100, 1.0, stats.Prior(0.5, 50))[:3] == (0.3, 0.3, 0.3)
 
 
 def test_the_account_s_own_variation_decides_how_much_a_session_is_drawn_to_it():
@@ -43,14 +43,14 @@ def test_the_account_s_own_variation_decides_how_much_a_session_is_drawn_to_it()
 @given(st.integers(1, 2000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 1))
 def test_expected_rate_lies_between_the_corrected_and_the_pooled_rate(n, part, share, pooled):
     refunded = int(n * part * share)
-    made = outlook.expected_rate(refunded, n, share, pooled)
+    made = outlook.expected_rate(refunded, n, share, stats.Prior(pooled, 50))
     low, high = sorted([min(refunded / (n * share), 1.0), pooled])
     assert low - 1e-9 <= made.value <= high + 1e-9
     assert 0 <= made.lower <= made.value <= made.upper <= 1
 
 
 def test_unknown_maturity_gives_no_rate():
-    assert np.isnan(outlook.expected_rate(3, 100, np.nan, 0.3).value)
+    assert np.isnan(outlook.expected_rate(3, 100, np.nan, stats.Prior(0.3, 50)).value)
 
 
 def sold(sessions, seed=demo.SEED):

@@ -157,7 +157,7 @@ def test_evidence_about_another_source_or_product_supports_no_cause(slice, about
     evidence["about"] = evidence["cause"].map(about).fillna("")
     made = plan.concerning(evidence, seen, found, PLAYBOOK)
     own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(about)].iloc[0]
-    assert (own["verdict"] == "supported") == counts and (plan.ELSEWHERE["en"] in own["evidence_en"]) == (not counts)
+    assert (own["verdict"] == "supported") == counts and ((plan.BETWEEN if "source_mix" in about else plan.ELSEWHERE)["en"] in own["evidence_en"]) == (not counts)
     assert len(made) == len(evidence) and made["problem"].unique().tolist() == evidence["problem"].unique().tolist()
 
 
@@ -220,6 +220,18 @@ NOTHING_TRIED = pd.DataFrame({"action": [], "verdict": []}, dtype="str")
 
 def draft(found, evidence, checked=NOTHING_TRIED):
     return plan.draft(found, evidence, PLAYBOOK, session_id="s", verdicts=pd.DataFrame({"metric": ["click_pay_rate"], "baseline": [0.15]}), checked=checked, registry=REGISTRY)
+
+
+@pytest.mark.parametrize(("problem", "metric"), [("traffic_imprecise", "exposure_view_rate"), ("room_conversion_low", "room_conversion")])
+def test_what_moves_people_between_sources_is_verified_by_the_whole_session_and_not_by_one_source(problem, metric):
+    """A smaller budget for a source changes how many come from it, not how those convert."""
+    told = findings.frame([finding("product_click_rate", slice="千川", money=70)])
+    evidence = judged(**{f"{problem}__source_mix": "supported"})
+    evidence["about"] = evidence["cause"].map({"source_mix": "千川"}).fillna("")
+    bases = pd.DataFrame({"metric": ["room_conversion", "exposure_view_rate"], "baseline": [0.009, 0.13]})
+    made = plan.draft(problems(finding(metric)), evidence, PLAYBOOK, session_id="s", verdicts=bases, checked=NOTHING_TRIED, registry=REGISTRY, told=told)
+    line = made[made["action_zh"].str.contains("把预算移回")].iloc[0]
+    assert (line["metric"], line["slice"], line["baseline"]) == ("room_conversion", "", 0.009) and np.isnan(line["money_at_stake"]) and line["action_zh"].startswith("「千川」")
 
 
 @pytest.mark.parametrize(("verdict", "same"), [("effective", True), ("cannot_tell", True), ("not_done", True), ("not_effective", False), ("harmful", False)])
@@ -358,3 +370,11 @@ def test_enquiries_are_set_against_their_own_history(own, verdict):
     known = pd.DataFrame({"session_id": [f"s{i}" for i in range(6)], "started_at": range(6), "metric": "enquiry_conversion", "slice": "", "value": values, "comparable": True})
     assert plan.other_scores(known, "s5", ["enquiry_conversion"], registry=REGISTRY)["verdict"].tolist() == [verdict]
     assert plan.other_scores(known.tail(2), "s5", ["enquiry_conversion"], registry=REGISTRY)["verdict"].tolist() == ["not_comparable"]
+
+
+def test_the_scorecard_reads_a_value_inside_its_range_as_ordinary_as_the_comparison_does():
+    values = pd.DataFrame({"metric": ["uv_value", "room_conversion"], "value": [1.0, 0.5], "baseline": [1.1, 0.2], "lower": [0.5, 0.1], "upper": [2.0, 0.3],
+                           "verdict": "cannot_tell", "outcome": ["normal", "cannot_tell"]})
+    refunds = values.drop(columns="outcome").iloc[[0, 1]].assign(metric=["refund_rate_orders", "ad_roi"])
+    made = plan.scorecard(reference.roles(), values, registry=REGISTRY, extra=[refunds]).drop_duplicates("metric").set_index("metric")["verdict"]
+    assert made.to_dict() == {"uv_value": "normal", "room_conversion": "cannot_tell", "refund_rate_orders": "normal", "ad_roi": "cannot_tell"}

@@ -65,7 +65,7 @@ def test_columns_are_named_and_values_stand_in_their_units():
 def test_a_row_that_names_its_metric_has_that_metric_s_unit():
     frame = pd.DataFrame({"metric": ["paid_amount", "room_conversion"], "value": [200.0, 0.0312], "lower": [150.0, 0.02], "upper": [250.0, 0.04], "verdict": ["better", "worse"]})
     rows = cells(report.table(frame, lang="en", registry=REGISTRY).html)
-    assert rows[0] == ["Metric", "Value", "Expected range", "Verdict"]
+    assert rows[0] == ["Metric", "Value", "Normal range", "Verdict"]
     assert rows[1][1:] == ["¥200", "¥150 – ¥250", "● Better"]
     assert rows[2] == [REGISTRY["room_conversion"].en, "3.12%", "2.00% – 4.00%", "◆ Worse"]
 
@@ -84,7 +84,7 @@ def test_a_value_that_is_missing_is_a_dash_and_a_column_without_any_is_left_out(
 @pytest.mark.parametrize("column, value, expected", [
     ("p_adjusted", 0.0002, "&lt;0.001"), ("p_adjusted", 0.0312, "0.031"), ("share", 0.125, "12.5%"), ("ratio", 0.714, "0.71"),
     ("n", 12.0, "12"), ("something", 3.0, "3"), ("something", 3.14159, "3.14"), ("weak", True, "是"),
-    ("started_at", pd.Timestamp("2026-11-10 20:00", tz="Asia/Shanghai"), "2026-11-10 20:00"), ("money_at_stake", -65_000.0, "-¥6.50万"),
+    ("started_at", pd.Timestamp("2026-11-10 20:00", tz="Asia/Shanghai"), "2026-11-10 20:00"), ("money_at_stake", -65_000.0, "−¥6.50万"),
     ("verdict", "effective_but_small", "● 有效但过小"), ("verdict", "no such verdict", "no such verdict"), ("owner_role", "floor_control", "场控"),
 ])
 def test_cells_of_columns_that_analyses_add(column, value, expected):
@@ -385,11 +385,11 @@ def test_cards_say_value_change_range_and_verdict():
     cards = {card["name"]: card for card in first_screen("zh")["cards"]}
     paid = cards["支付金额"]
     assert (paid["value"], paid["change"], paid["range"], paid["verdict"], paid["style"]) == (
-        "¥22.75万", "较基准 -29%", "正常范围 -22% 至 +28%，按每小时比", "变差", "bad")
+        "¥22.75万", "较平时 −29%", "正常范围 −22% 至 +28%，按每小时比", "变差", "bad")
     profit = next(card for name, card in cards.items() if name.startswith("净利"))
     assert profit["value"] == "不可计算" and "商品成本" in profit["range"]
     net = next(card for name, card in cards.items() if name.startswith("退后金额"))
-    assert net["value"] == "¥20.10万" and net["range"] == "没有可比的基准"
+    assert net["value"] == "¥20.10万" and net["range"] == "没有可比场次"
 
 
 def test_the_first_screen_names_a_source_or_product_once():
@@ -403,9 +403,9 @@ def test_findings_are_the_worse_first_then_by_money():
 
 
 @pytest.mark.parametrize("row, words", [
-    ({"reached": True, "scope": "session"}, ("达成", "good")), ({"reached": False, "scope": "session"}, ("未达成", "bad")),
-    ({"reached": False, "scope": "period", "elapsed": 0.4}, ("进行中", "quiet")), ({"reached": False, "scope": "period", "elapsed": 1.0}, ("未达成", "bad")),
-    ({"reached": None, "scope": "session", "value": NAN}, ("无法判断", "quiet")),
+    ({"state": "reached", "scope": "session"}, ("达成", "good")), ({"state": "missed", "scope": "session"}, ("未达成", "bad")),
+    ({"state": "running", "scope": "period", "elapsed": 0.4}, ("进行中", "quiet")), ({"state": "on_track", "scope": "period", "elapsed": 0.4}, ("目前达标", "quiet")),
+    ({"state": "", "scope": "session", "value": NAN}, ("无法判断", "quiet")),
 ])
 def test_goals(row, words):
     frame = pd.DataFrame([{"metric": "paid_amount", "target": 100.0, "value": 90.0, "completion": 0.9, "elapsed": NAN, **row}])
@@ -420,7 +420,7 @@ def test_goals(row, words):
     (500.0, False, 1200.0, []), (1000.0, False, NAN, []),
 ])
 def test_a_missed_goal_says_how_much_of_the_gap_is_the_goal(target, per_hour, baseline, said):
-    frame = pd.DataFrame([{"metric": "paid_amount", "target": target, "value": 600.0, "completion": 600 / target, "elapsed": NAN, "reached": False, "scope": "session"}])
+    frame = pd.DataFrame([{"metric": "paid_amount", "target": target, "value": 600.0, "completion": 600 / target, "elapsed": NAN, "reached": False, "state": "missed", "scope": "session"}])
     verdicts = pd.DataFrame([{"metric": "paid_amount", "baseline": baseline, "per_hour": per_hour, "denominator": 7 / 3}])
     (goal,) = summary.goals(frame, pd.DataFrame(), verdicts, lang="zh", registry=REGISTRY, currency="CNY")
     assert all(words in goal["words"] for words in said) and ("少 " in goal["words"]) is bool(said)

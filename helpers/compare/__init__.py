@@ -22,7 +22,7 @@ from helpers.compare.bases import absent_bases, against, periods
 from helpers.compare.course import breaks, course_breaks, course_note
 from helpers.compare.days import calendar_gap, day_class, festival_of
 from helpers.compare.events import coinciding, event_windows, since_baseline
-from helpers.compare.goals import GOAL_PLACE, goal_completion
+from helpers.compare.goals import GOAL_PLACE, GOAL_STATES, goal_completion
 from helpers.compare.logged import effect_sentences, effects, in_force
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
 from helpers.compare.verdict import money_at_stake, ranges, verdicts
@@ -30,6 +30,7 @@ from helpers.compare.words import basis_sentence, calendar_notes, summary, to_fi
 
 __all__ = [
     "GOAL_PLACE",
+    "GOAL_STATES",
     "LONGEST_RATIO",
     "Basis",
     "absent_bases",

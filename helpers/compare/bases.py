@@ -21,7 +21,7 @@ PERIODS = {
 ABSENT = {
     "previous": ("没有可比的上一场，无法环比。", "No earlier comparable session: nothing to compare period on period."),
     "year_ago": ("工作区里没有去年同期的场次，无法同比。", "The workspace has no session of the same period last year."),
-    "fixed": ("没有指定定基场次（参数 base_sessions）。", "No fixed base was named (parameter base_sessions)."),
+    "fixed": ("没有指定定基的场次，所以没有定基比（运行时用 -p base_sessions 场次编号 指定）。", "No fixed base was named, so none is compared with (name sessions by -p base_sessions when running)."),
 }
 
 

@@ -38,8 +38,8 @@ def since_baseline(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.S
         if before * 2 > len(chosen):
             day = f"{event.starts_at:%Y-%m-%d}"
             made.append((
-                f"{len(chosen)} 场基准里有 {before} 场早于「{event.what}」（{day}）：与基准的差别里含着这次变动，不全是本场的事。",
-                f"{before} of the {len(chosen)} sessions of the baseline lie before “{event.what}” ({day}): what it changed is in every difference from them.",
+                f"{len(chosen)} 场可比场次里有 {before} 场早于「{event.what}」（{day}）：与平时的差别里含着这次变动，不全是本场的事。",
+                f"{before} of the {len(chosen)} comparable sessions lie before “{event.what}” ({day}): what it changed is in every difference from the usual.",
             ))
     return made
 

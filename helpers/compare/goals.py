@@ -10,7 +10,7 @@ import pandas as pd
 from helpers import reference, schema
 
 GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
-STATES = {"reached": ("达成", "reached"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
+GOAL_STATES = {"reached": ("达成", "reached"), "on_track": ("目前达标", "on track so far"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
 GOAL_NOTES = {
     "behaviour": ("是行为次数，见计划一章", "counts what was done: see the part on the plan"),
     "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
@@ -20,14 +20,16 @@ GOAL_NOTES = {
 
 def goal_completion(
     goals: pd.DataFrame, values: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *,
-    registry: Mapping[str, reference.Metric],
+    registry: Mapping[str, reference.Metric], settled: bool = False,
 ) -> pd.DataFrame:
     """GMV达成率 and its like: each goal for this session, or for a period it lies in, and how much of it is reached.
 
     `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
     period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
-    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), reached (bool), state (reached,
-    running: not yet, in a period that is not over; missed; empty where unknown), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`).
+    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), reached (bool), state
+    (reached: for good; on_track: by the figures so far, which can still turn; running: not yet, in a period that is not over; missed;
+    empty where unknown), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`). `settled` says that
+    no refund of this session is to come any more: until then what refunds are taken off is on track at best.
     People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
     done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
     """
@@ -36,11 +38,11 @@ def goal_completion(
     ours = goals[(goals["session_id"] == session_id) & goals["period_from"].isna()]
     goals = goals.assign(period_end=_end_of(goals["period_to"]))
     around = goals[(goals["period_from"] <= start) & (goals["period_end"].isna() | (goals["period_end"] > start))]
-    rows = [_goal(goal, values[values["session_id"] == session_id], registry, "session", np.nan) for goal in ours.itertuples()]
+    rows = [_goal(goal, values[values["session_id"] == session_id], registry, "session", np.nan, settled) for goal in ours.itertuples()]
     for goal in around.itertuples():
         inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
         elapsed = (end - goal.period_from) / (goal.period_end - goal.period_from) if pd.notna(goal.period_end) else np.nan
-        rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0)))
+        rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0), settled))
     columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "pace",
                "reached", "state", "state_zh", "state_en", "note", "note_zh", "note_en", *GOAL_PLACE]
     return pd.DataFrame(rows, columns=columns)
@@ -51,7 +53,22 @@ def _end_of(stated: pd.Series) -> pd.Series:
     return stated.mask(stated == stated.dt.normalize(), stated + pd.Timedelta(days=1))
 
 
-def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float) -> dict:
+def _state(reached: bool, metric: reference.Metric | None, *, over: bool, settled: bool) -> str:
+    """How a goal with a value stands: what still runs, or waits for refunds, is reached or missed only where that cannot turn."""
+    total = metric is not None and metric.denominator is None and not metric.minus
+    wanted_up = metric is None or metric.bigger_is_better is not False
+    done = over and (settled or metric is None or not _waits_for_refunds(metric))
+    if reached:
+        return "reached" if done or (total and wanted_up) else "on_track"
+    return "missed" if over or (total and not wanted_up) else "running"
+
+
+def _waits_for_refunds(metric: reference.Metric) -> bool:
+    """Whether refunds are in a metric, other than those of the first hour."""
+    return any(column.startswith("refund") and not column.startswith("refund_1h") for column in (metric.numerator, *metric.minus))
+
+
+def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], scope: str, elapsed: float, settled: bool) -> dict:
     metric = registry.get(goal.metric)
     rows = values[values["metric"] == goal.metric].dropna(subset=["value"])
     note, value = "", np.nan
@@ -68,12 +85,12 @@ def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], 
         note = "people_do_not_add"
     wanted_up = metric is None or metric.bigger_is_better is not False
     reached = (value >= goal.target) if wanted_up else (value <= goal.target)
-    state = "" if not np.isfinite(value) else "reached" if reached else "running" if elapsed < 1 else "missed"
+    state = _state(bool(reached), metric, over=scope == "session" or elapsed >= 1, settled=settled) if np.isfinite(value) else ""
     total = metric is not None and metric.denominator is None
     says, spans = GOAL_NOTES[note], {"session": ("本场", "this session"), "period": ("周期", "period")}[scope]
     return {
         "scope": scope, "scope_zh": spans[0], "scope_en": spans[1], "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
         "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
-        "elapsed": elapsed, "pace": elapsed if total else np.nan, "state": state, "state_zh": STATES[state][0], "state_en": STATES[state][1], "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
+        "elapsed": elapsed, "pace": elapsed if total else np.nan, "state": state, "state_zh": GOAL_STATES[state][0], "state_en": GOAL_STATES[state][1], "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
         **{name: getattr(goal, name, None) for name in GOAL_PLACE},
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats, text
+from helpers import findings, reference, stats, text
 from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
 from helpers.compare.scale import label, pooled
 
@@ -176,10 +176,10 @@ def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thres
     torn = rising != (table["value"] >= table["expected"])
     verdict = pd.Series(np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str")
     verdict = verdict.mask(~unusual | good.isna() | torn, "cannot_tell").mask(p.isna(), "not_comparable")
-    inside = table["value"].between(table["lower"], table["upper"]) & ~(table["upper"] > text.WIDEST * table["lower"].where(table["lower"] > 0))
+    excludes = ~(table["upper"] > text.WIDEST * table["lower"].where(table["lower"] > 0))
     scale = table["baseline"].where(table["baseline"] > 0)
     return table.assign(
-        outcome=verdict.mask(verdict.eq("cannot_tell") & inside, "normal"),
+        outcome=findings.outcome(verdict, table["value"], table["lower"].where(excludes), table["upper"]),
         p_adjusted=adjusted, ratio=table["value"] / scale, ratio_lower=(table["lower"] / scale).where(enough),
         ratio_upper=(table["upper"] / scale).where(enough), lower=table["lower"].where(enough),
         upper=table["upper"].where(enough), unusual=unusual, verdict=verdict,

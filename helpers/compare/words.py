@@ -30,7 +30,7 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
         return "没有可比场次：只列出本场数值，不比较。", "No comparable session: values are shown, nothing is compared."
     zh = {"strong": "场次够，区间可用。", "weak": "场次偏少或不完全同类，结论偏弱。", "none": "不足三场，只列差异，不下结论。"}[ground.strength]
     en = {"strong": "Enough for an interval.", "weak": "Few, or not quite alike: a weak basis.", "none": "Fewer than three: differences only, no verdict."}[ground.strength]
-    return f"基准：{ground.zh}，{ground.n} 场。{zh}", f"Baseline: {ground.en}, {ground.n}. {en}"
+    return f"“平时”指{ground.zh}的 {ground.n} 场可比场次合计。{zh}", f"“Usual” is the total of {ground.n} comparable sessions ({ground.en}). {en}"
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
@@ -60,18 +60,18 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_zh} {said['value']}"
     if not row.n:
         return f"{head}；没有可比场次，不下结论。"
-    against_what = f"可比场次（{ground.zh}，{row.n} 场）为 {said['baseline']}"
+    against_what = f"平时 {said['baseline']}（{ground.zh}的 {row.n} 场可比场次）"
     side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
     if row.verdict == "not_comparable":
         return f"{head}，{against_what}，{side}；场次太少，不下结论。"
     if _says_nothing(row):
-        return f"{head}，{against_what}，{side}；历史波动太大，预期范围说明不了什么，无法判断。"
+        return f"{head}，{against_what}，{side}；历史波动太大，正常范围说明不了什么，无法判断。"
     if _torn(row):
         beyond = "高" if row.value >= row.upper else "低"
         return f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，两者不一致，无法判断。"
     weak = "（场次少，区间偏弱）" if row.weak else ""
-    outside = f"超出预期范围 {said['range']}" if row.unusual else f"仍在预期范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
-        f"略出预期范围 {said['range']}，但同时检验多个指标，不足为据")
+    outside = f"超出正常范围 {said['range']}" if row.unusual else f"仍在正常范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
+        f"略出正常范围 {said['range']}，但同时检验多个指标，不足为据")
     told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏")
     return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
 
@@ -80,19 +80,19 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
     head = f"{row.label_en}: {said['value']}"
     if not row.n:
         return f"{head}; no comparable session, so no verdict."
-    against_what = f"comparable sessions ({ground.en}, {row.n} of them) had {said['baseline']}"
+    against_what = f"usually {said['baseline']} ({row.n} comparable sessions, {ground.en})"
     side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
     if _says_nothing(row):
-        return f"{head}; {against_what}, this one is {side}. The history varies too much for an expected range to say anything."
+        return f"{head}; {against_what}, this one is {side}. The history varies too much for a normal range to say anything."
     if _torn(row):
         beyond = "above" if row.value >= row.upper else "below"
         return f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} that the recent course leads one to expect: the two disagree, so no verdict."
     weak = " (few sessions: a weak interval)" if row.weak else ""
-    outside = f"outside the expected {said['range']}" if row.unusual else f"within the expected {said['range']}" if row.lower <= row.value <= row.upper else (
-        f"just outside the expected {said['range']}, which among so many tests is not enough")
-    told = {"better": "Better", "worse": "Worse", "normal": "Within normal range"}.get(row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself")
+    outside = f"outside the normal range {said['range']}" if row.unusual else f"within the normal range {said['range']}" if row.lower <= row.value <= row.upper else (
+        f"just outside the normal range {said['range']}, which among so many tests is not enough")
+    told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself")
     return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
 
 
@@ -125,5 +125,5 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
     open_zh, open_en = (f"，{count['cannot_tell']} 个无法判断", f", {count['cannot_tell']} cannot be told") if count["cannot_tell"] else ("", "")
     return (
-        f"以{ground.zh}的 {ground.n} 场为基准{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} 个在正常波动内{open_zh}。",
+        f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} 个在正常波动内{open_zh}。",
         f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['normal']} within normal range{open_en}.")

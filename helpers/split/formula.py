@@ -248,7 +248,7 @@ def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns:
 
 def bars(labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str) -> pd.DataFrame:
     """Steps between a baseline and this session as the rows of a waterfall: label, amount, kind (start, step, end)."""
-    ends = {"zh": ("基准场", "本场"), "en": ("Baseline", "This session")}[lang]
+    ends = {"zh": ("基准场", "本场"), "en": ("Base session", "This session")}[lang]
     rows = [(ends[0], before, "start"), *zip(labels, amounts, ["step"] * len(amounts), strict=True), (ends[1], after, "end")]
     made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
     assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)

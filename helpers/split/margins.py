@@ -33,9 +33,9 @@ SEED = 20261114
 LEAST_SESSIONS = 3
 CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
-    "source": ("流量不精准：个别来源的人群质量变了", "imprecise traffic: the people of single sources changed"),
-    "product": ("话术或货品：个别商品的成交变了", "pitch or product: single products changed"),
-    "both": ("流量和话术（货品）都有问题", "there are problems in both traffic and pitch (or products)"),
+    "source": ("问题在流量：个别来源变差（定向、人群还是素材，这里分不开）", "single sources of traffic did worse (targeting, audience and material cannot be told apart here)"),
+    "product": ("问题在商品：个别商品变差（话术、价格还是库存，这里分不开）", "single products did worse (pitch, price and stock cannot be told apart here)"),
+    "both": ("流量和商品两边都有变差的（商品这边，话术、价格还是库存，这里分不开）", "traffic and products both did worse in places (for products, pitch, price and stock cannot be told apart here)"),
     "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
     "cannot_tell": ("无法判断", "cannot tell"),
 }
@@ -366,12 +366,11 @@ def _reasons(
             level = LEVELS["source"] / 2 if dimension == "source" else LEVELS["product" if step == "pay" else "product_click"]
             if _p(told[key]) <= level:
                 rows = getattr(found, key).slices.set_index("slice").loc[told[key].names]
-                listed = [(text.plain(names.get(name, name), 30), text.percent(row["successes"] / row["trials"]), text.percent(row["expected"] / row["trials"]))
-                          for name, row in rows.iterrows()]
-                made.append((f"{'、'.join(f'「{name}」{step_zh} {rate}（照同场{zh}推算应为 {usual}）' for name, rate, usual in listed)}",
-                             f"{', '.join(f'{name}: {step_en} {rate} ({en} of this session would imply {usual})' for name, rate, usual in listed)}"))
+                listed = [(text.plain(names.get(name, name), 30), text.percent(row["successes"] / row["trials"])) for name, row in rows.iterrows()]
+                made.append((f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）",
+                             f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} (below what {en} of this session imply)"))
     if p_overall <= LEVELS["overall"] and found.product_pay:
         ratio = text.percent(math.exp(found.product_pay.level))
-        made.append((f"所有商品从点击到下单的胜算一起降到平常的 {ratio}", f"the odds from click to order fell to {ratio} of the usual for all products alike"))
+        made.append((f"所有商品从点击到下单的胜算一起降到平时的 {ratio}", f"the odds from click to order fell to {ratio} of the usual for all products alike"))
     quiet = ("来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内", "the mix, single sources, single products and the whole are all within the normal range between comparable sessions")
     return made or [quiet]

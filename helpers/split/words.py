@@ -17,15 +17,15 @@ NOTEBOOK = "04_split"
 
 STATES = {"both": (None, None), "new": ("新上", "new"), "gone": ("本场没上", "not this time")}
 STEP_WORDS = {
-    "labels": {"label": ("步骤", "Step"), "was": ("基准", "Baseline"), "now": ("本场", "This session"), "ratio": ("为基准的倍数", "Times the baseline"),
+    "labels": {"label": ("步骤", "Step"), "was": ("基准场", "Base session"), "now": ("本场", "This session"), "ratio": ("为基准场的倍数", "Times the base session"),
                "contribution": ("对支付金额的影响", "Effect on paid amount"), "share": ("占总变化", "Share of the change"),
                "lower": ("平常的影响", "Ordinary effect"), "chance": ("影响的抽样区间", "Effect, sampling interval"), "pairs": ("平常两场之间也差这么多", "Ordinary pairs that differ as much"), "unusual": ("超出平常", "Unusual")},
     "units": {"contribution": "+money", "share": "percent", "lower": "money", "ratio": "ratio"},
 }
 STEP_COLUMNS = ["label", "contribution", "lower", "upper", "unusual", "was", "now"]    # the others back them up
 MIX_WORDS = {
-    "labels": {"state": ("状态", "State"), "share_before": ("基准占比", "Share, baseline"), "share_after": ("本场占比", "Share, this session"),
-               "rate_before": ("基准比率", "Rate, baseline"), "rate_after": ("本场比率", "Rate, this session"),
+    "labels": {"state": ("状态", "State"), "share_before": ("基准场占比", "Share, base session"), "share_after": ("本场占比", "Share, this session"),
+               "rate_before": ("基准场比率", "Rate, base session"), "rate_after": ("本场比率", "Rate, this session"),
                "mix_effect": ("结构影响（百分点）", "Mix effect (percentage points)"), "rate_effect": ("转化影响（百分点）", "Own-rate effect (percentage points)")},
     "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "+points", "rate_effect": "+points"},
 }
@@ -52,7 +52,7 @@ SLICE_WORDS = {
 STANDING_COLUMNS = ["slice", "metric", "value", "baseline", "lower", "upper", "others_rate", "n", "p_adjusted", "verdict"]
 STANDING_WORDS = {
     "labels": {"slice": ("来源或商品", "Source or product"), "value": ("本场", "This session"), "baseline": ("平时", "Usual"),
-               "lower": ("正常范围", "Expected"), "others_rate": ("本场其他来源或商品", "The others today"), "n": ("场数", "Sessions"),
+               "lower": ("正常范围", "Normal range"), "others_rate": ("本场其他来源或商品", "The others today"), "n": ("场数", "Sessions"),
                "p_adjusted": ("校正后 p", "Adjusted p")},
     "units": {"others_rate": "percent"},
 }
@@ -66,7 +66,7 @@ def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, c
     amounts = {lang: [text.money(side[columns[-1]], lang, currency) for side in (before, after)] for lang in ("zh", "en")}
     return (
         f"基准场由{basis.zh}的 {basis.n} 场折算{'（场次偏少）' if few else ''}：支付金额 {amounts['zh'][0]}，本场 {amounts['zh'][1]}。",
-        f"The baseline session comes from {basis.n} sessions ({basis.en}{'; few' if few else ''}): paid amount {amounts['en'][0]}, this session {amounts['en'][1]}.")
+        f"The base session comes from {basis.n} sessions ({basis.en}{'; few' if few else ''}): paid amount {amounts['en'][0]}, this session {amounts['en'][1]}.")
 
 
 def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
@@ -226,7 +226,7 @@ def standing_findings(
             verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
             p_adjusted=row["p_adjusted"], money_at_stake=stake,
             sentence_zh=f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，仍比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
-            sentence_en=f"{name}: {entry.en} {value}, relative to the rest of the session {told[1]} than usual (usually {expected}, expected {bounds}, {row['n']} comparable sessions){lost[1]}.",
+            sentence_en=f"{name}: {entry.en} {value}, relative to the rest of the session {told[1]} than usual (usually {expected}, normal range {bounds}, {row['n']} comparable sessions){lost[1]}.",
         ))
     return made
 
@@ -292,7 +292,7 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
     share = f"（{text.signed(after / before - 1, 'percent', 'zh')}）" if before > 0 else ""
     up = after >= before
     return (f"同样时长下，支付金额从基准场的 {zh[0]} {'升' if up else '降'}到 {zh[1]}，{'多' if up else '少'}了 {zh[2]}{share}。",
-            f"At equal length the paid amount went from {en[0]} in the baseline to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.")
+            f"At equal length the paid amount went from {en[0]} in the base session to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.")
 
 
 def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
@@ -340,7 +340,7 @@ def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
     """The diagnosis, beside what the steps of the whole say: a session within the usual may hide a source that is not."""
     if diagnosis.cause == "cannot_tell" or not len(steps) or steps["unusual"].any():
         return diagnosis.zh, diagnosis.en
-    return f"整场属平常起伏，但分开看：{diagnosis.zh}", f"The session as a whole is within the usual, but looked at part by part: {diagnosis.en[:1].lower()}{diagnosis.en[1:]}"
+    return f"整场属平常起伏，但分开看：{diagnosis.zh}", f"The session as a whole is within its normal range, but part by part: {diagnosis.en[:1].lower()}{diagnosis.en[1:]}"
 
 
 def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
@@ -367,7 +367,7 @@ def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str,
     zh, en = zh + ("（偏少）" if few else "") + "。", en + (", which is few" if few else "") + "."
     if off:
         zh += f"{'、'.join(f'「{name}」' for name in off)}比平时差，超出了正常范围，这是证据。"
-        en += f" {', '.join(off)} did worse than usual, outside the expected range: that is evidence."
+        en += f" {', '.join(off)} did worse than usual, outside the normal range: that is evidence."
     zh += "整场的变化也超出了平常的起伏，也是证据。" if firm else "整场各步的变化在平常起伏之内，只是算账。"
     en += " The steps of the whole left the normal range, which is evidence too." if firm else " The steps of the whole stayed within the normal range: an account only."
     return zh + "拆分只说变化经由哪里，不说原因。", en + " A split says where a change came through, not why."

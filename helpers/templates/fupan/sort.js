@@ -6,12 +6,12 @@ const sizes = { "万": 1e4, "亿": 1e8, "M": 1e6, "B": 1e9 };
 const seconds = { "小时": 3600, "分": 60, "秒": 1, "h": 3600, "m": 60, "s": 1 };
 const sortKey = (cell) => {
   const words = cell.dataset.key ?? cell.textContent.trim();
-  if (cell.dataset.key === undefined && /^-?\d+(小时|分|秒|[hms](?![a-z]))/.test(words)) {
+  if (cell.dataset.key === undefined && /^[-−]?\d+(小时|分|秒|[hms](?![a-z]))/.test(words)) {
     const parts = [...words.matchAll(/(\d+)(小时|分|秒|[hms])/g)];
-    return parts.reduce((sum, part) => sum + part[1] * seconds[part[2]], 0) * (words.startsWith("-") ? -1 : 1);
+    return parts.reduce((sum, part) => sum + part[1] * seconds[part[2]], 0) * (/^[-−]/.test(words) ? -1 : 1);
   }
-  const found = words.replace(/,/g, "").match(/^[<+]?(-?)[^\d\s.–-]{0,4}(\d+(?:\.\d+)?)(?![-\d:])(?: ?(万|亿|[MB](?!\w)))?/);
-  return found ? Number(found[1] + found[2]) * (sizes[found[3]] ?? 1) : words;
+  const found = words.replace(/,/g, "").match(/^[<+]?([-−]?)[^\d\s.–−-]{0,4}(\d+(?:\.\d+)?)(?![-\d:])(?: ?(万|亿|[MB](?!\w)))?/);
+  return found ? Number((found[1] && "-") + found[2]) * (sizes[found[3]] ?? 1) : words;
 };
 const before = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : typeof a === typeof b ? a.localeCompare(b, lang) : typeof a === "number" ? 1 : -1);
 const sortBy = (head) => {
