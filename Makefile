@@ -6,6 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PYTHONUTF8 := 1
+unexport JPY_SESSION_NAME  # set in a notebook that JupyterLab opened: what make runs from there is not opened by hand
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,9 +42,12 @@ test: $(READY) chromium  ## every test: unit, browser and the notebooks themselv
 fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number for more or fewer; some minutes)
 	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/test_fuzz.py </dev/null
 
+# Settings of its own (no question about news, no look for updates, long lines wrapped), and no list of extensions from the network.
 .PHONY: lab
-lab: $(READY)  ## JupyterLab in notebooks/, on its start page
-	@$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb
+lab: $(READY)  ## JupyterLab in notebooks/, on its start page (LAB=options for JupyterLab)
+	@JUPYTER_CONFIG_PATH="notebooks/.jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	  $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb \
+	  --LabApp.extension_manager=readonly $(LAB)
 
 .PHONY: bench
 bench: $(READY)  ## measure time and memory on this machine (slow)

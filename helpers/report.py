@@ -66,10 +66,27 @@ class Shown(NamedTuple):
         return self.plain
 
 
-def setup(review: store.Review) -> None:
-    """Make a notebook ready for the review: the charts' theme, and frames printed in full width."""
+def setup(review: store.Review) -> Shown | None:
+    """Make a notebook ready for the review: the charts' theme, and frames printed in full width.
+
+    In a notebook that somebody runs by hand: which session it reviews, of which workspace, and how that was chosen.
+    """
     charts.use_theme()
     pd.set_option("display.width", 160, "display.max_columns", 30)
+    if not review.by_hand:
+        return None
+    place = text.plain(review.workspace.settings.name or review.workspace.path.name)
+    zh, en = FOUND[review.found]
+    session = f"{review.title} ({review.session_id})"
+    return sentence(f"{zh}：{session}。工作区：{place}。", f"{en}: {session}. Workspace: {place}.", lang=review.lang, level="warn" if review.found == "gone" else "note")
+
+
+FOUND: dict[str, tuple[str, str]] = {
+    "named": ("复盘的是参数里写明的一场", "Under review is the session that the parameters name"),
+    "chosen": ("复盘的是起始页选定的一场", "Under review is the session chosen on the start page"),
+    "newest": ("复盘的是最新的一场", "Under review is the newest session"),
+    "gone": ("起始页选定的场次已不在这个工作区，改为最新的一场", "The session chosen on the start page is no longer in this workspace; under review is the newest"),
+}
 
 
 def figure(

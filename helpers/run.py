@@ -234,7 +234,8 @@ papermill.engines.papermill_engines.register("fupan", _OneKernel)
 def kernel() -> Iterator[jupyter_client.KernelManager]:
     """A running IPython kernel of this very environment, stopped at the end."""
     # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's under the same name.
-    environment = os.environ | {"PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    inherited = {name: value for name, value in os.environ.items() if name != "JPY_SESSION_NAME"}  # a run is not a notebook opened by hand
+    environment = inherited | {"PYTHONHASHSEED": "0", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     # Sockets of its own: by default they would all be called kernel-ipc-N in the working folder, shared by every run.
     with tempfile.TemporaryDirectory(prefix="fupan-") as sockets:
         local = {"transport": "ipc", "ip": str(Path(sockets) / "kernel")} if os.name == "posix" else {"transport": "tcp"}

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
+BY_HAND = REPORTS / "by_hand"  # results of notebooks that somebody runs by hand, and what was chosen on the start page
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 LEDGERS = ("files", "aside", "mended", "attribution", "personal")
 MODELS = ("pattern",)  # what a review keeps for the next one
@@ -618,6 +619,40 @@ class Missing(str):
         return f'<p class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
 
 
+Found = Literal["named", "chosen", "newest", "gone"]  # how a session was found: by its name, on the start page, as the newest, or as it instead of one that is gone
+
+
+class Choice(BaseModel):
+    """What was chosen on the start page for notebooks opened by hand: a session of the workspace in `data_dir` (a full path), a language."""
+
+    session_id: str = ""
+    data_dir: str = ""
+    lang: Literal["", "zh", "en"] = ""
+
+
+def opened_by_hand() -> bool:
+    """Whether this process is the kernel of a notebook that is open in JupyterLab: not a run, not a test, not nbconvert."""
+    return bool(os.environ.get("JPY_SESSION_NAME"))
+
+
+def chosen() -> Choice:
+    """What was chosen on the start page; nothing anywhere but in a notebook opened by hand, and where the file is unreadable."""
+    path = BY_HAND / "chosen.json"
+    if not opened_by_hand() or not path.exists():
+        return Choice()
+    with contextlib.suppress(ValidationError, OSError):
+        kept = Choice.model_validate_json(path.read_bytes())
+        return kept if not kept.data_dir or Path(kept.data_dir).is_dir() else Choice(lang=kept.lang)
+    return Choice()
+
+
+def choose(choice: Choice) -> Choice:
+    """Keep what was chosen on the start page and return it."""
+    with replacing(BY_HAND / "chosen.json") as path:
+        path.write_text(choice.model_dump_json(indent=1), encoding="utf-8")
+    return choice
+
+
 @dataclasses.dataclass(frozen=True)
 class Review:
     """One session under review: its tables, the account's others, and the place where results go."""
@@ -629,6 +664,7 @@ class Review:
     lang: str
     notebook: str
     confidence: float | None = None
+    found: Found = "named"
 
     @property
     def session(self) -> pd.Series:
@@ -669,9 +705,14 @@ class Review:
         return " · ".join(dict.fromkeys(parts))
 
     @property
+    def by_hand(self) -> bool:
+        """Whether somebody runs this notebook by itself, and not a run that publishes a page."""
+        return self.out_dir.parent.name != WORK
+
+    @property
     def plans_out(self) -> Path:
         """Where this review writes its plan: the workspace's plans; in a run beside the page, until that is published."""
-        return self.out_dir / "plans" if self.out_dir.parent.name == WORK else self.workspace.plans
+        return self.workspace.plans if self.by_hand else self.out_dir / "plans"
 
     def table(self, name: str) -> pd.DataFrame:
         """This session's rows of a canonical table."""
@@ -760,26 +801,37 @@ class Review:
 
 
 def open_review(
-    session_id: str = "latest", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "zh", notebook: str,
+    session_id: str = "", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "", notebook: str,
     confidence: float | None = None,
 ) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
-    `session_id` is an id of `fupan sessions` or "latest". Results go to <reports_dir>/<session>/; by default, for a
-    notebook run by hand, to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml. Raises
-    `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
+    `session_id` is an id of `fupan sessions` or "latest". What is left empty is, in a notebook opened by hand, what was
+    chosen on the start page; else the newest session of the demo workspace, in Chinese. Results go to
+    <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml.
+    Raises `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
     """
+    choice = chosen()
+    lang = lang or choice.lang or "zh"
     text.choose(lang, "", "")
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
-    workspace = Workspace.open(data_dir)
+    workspace = Workspace.open(data_dir or choice.data_dir)
     ingest(workspace)
     known = sessions(workspace)
     if known.empty:
         raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
-    chosen = choose_session(known, session_id)
-    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else REPORTS / "by_hand"
-    return Review(workspace, chosen, known, root / chosen, lang, notebook, confidence)
+    wanted = choice.session_id if workspace.path == Path(choice.data_dir) else ""  # a choice says nothing of other workspaces
+    name, found = (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
+    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else BY_HAND
+    return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
+
+
+def _found(known: pd.DataFrame, wanted: str) -> tuple[str, Found]:
+    """The session that was chosen on the start page, else the newest one."""
+    if wanted in set(known["session_id"]):
+        return wanted, "chosen"
+    return choose_session(known, "latest"), "gone" if wanted else "newest"
 
 
 def choose_session(known: pd.DataFrame, session_id: str) -> str:

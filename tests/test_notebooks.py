@@ -167,7 +167,7 @@ def shown(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return node.value is None
     called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-    return called.startswith("report.") or called in ("print", "review.missing", "review.finish")
+    return called.startswith("report.") or called in ("print", "review.missing", "review.finish", "start.picker")
 
 
 @every_notebook
