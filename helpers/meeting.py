@@ -114,7 +114,10 @@ def verified_by(row: Mapping[str, object], metric: reference.Metric, lang: str, 
 
 
 def plan_table(lines: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str) -> pd.DataFrame:
-    """The plan as the page shows it: one row per line: action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, plan_id."""
+    """The plan as the page shows it, one row per line.
+
+    Columns action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, plan_id.
+    """
     def said(row: Mapping[str, Any]) -> str:
         least = text.percent(row["least_effect"], 0)
         aim = text.choose(lang, f"；至少改善 {least}", f"; at least {least} better") if np.isfinite(row["least_effect"]) else ""

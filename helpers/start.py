@@ -20,7 +20,8 @@ import pandas as pd
 from helpers import reference, report, run, store, text
 
 COLUMNS = ("session_id", "started_at", "room_name", "host", "title", "duration_seconds", "viewers", "paid_amount")
-WIDE = ipywidgets.Layout(width="100%", max_width="1000px")
+WIDE = {"width": "97%", "max_width": "1000px"}
+STYLE = {"description_width": "7em"}
 LANGUAGES = (("中文", "zh"), ("English", "en"))
 
 
@@ -74,12 +75,12 @@ class Picker:
     def __init__(self, review: store.Review) -> None:
         self.review, self.known = review, sessions(review.workspace)
         self.filling = False
-        self.language = ipywidgets.ToggleButtons(options=LANGUAGES, value=review.lang, style={"button_width": "6em"})
-        self.folder = ipywidgets.Text(value=str(review.workspace.path), continuous_update=False, layout=WIDE)
-        self.search = ipywidgets.Text(layout=WIDE)
-        self.session = ipywidgets.Select(rows=9, layout=WIDE)
+        self.language = ipywidgets.ToggleButtons(options=LANGUAGES, value=review.lang, layout=WIDE, style={**STYLE, "button_width": "6em"})
+        self.folder = ipywidgets.Text(value=str(review.workspace.path), continuous_update=False, layout=WIDE, style=STYLE)
+        self.search = ipywidgets.Text(layout=WIDE, style=STYLE)
+        self.session = ipywidgets.Select(rows=9, layout=WIDE, style=STYLE)
         self.said, self.ran = ipywidgets.HTML(layout=WIDE), ipywidgets.HTML(layout=WIDE)
-        self.whole = ipywidgets.Button(button_style="primary", layout={"width": "auto"})
+        self.whole = ipywidgets.Button(button_style="primary", layout={"width": "24em"})
         self.box = ipywidgets.VBox([self.language, self.folder, self.search, self.session, self.said, self.whole, self.ran])
         self._fill()
         self.language.observe(lambda change: self._changed(lang=change.new), "value")

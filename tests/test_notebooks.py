@@ -1,6 +1,9 @@
 """The notebooks keep to the form that the report, the runner and the reader rely on; nbval runs what is in them."""
 
 import ast
+import importlib
+import inspect
+import operator
 import re
 import subprocess
 import sys
@@ -10,6 +13,8 @@ from pathlib import Path
 import nbformat
 import notebooks_clean
 import pytest
+
+from helpers import store
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
@@ -175,3 +180,56 @@ def test_no_cell_ends_in_a_raw_frame(path):
     for cell in cells(path, "code"):
         last = (ast.parse(cell.source).body or [None])[-1]
         assert not isinstance(last, ast.Expr) or shown(last.value), f"{path.name} {cell.id}: {ast.unparse(last)}"
+
+
+MOST_WORDS = 140  # characters of a docstring's first line: two lines of JupyterLab's tooltip
+
+
+def called_helpers() -> dict[str, object]:
+    """Every helper that a notebook calls, by its dotted name: functions of helpers.…, and methods of the review."""
+    found: dict[str, object] = {}
+    for path in PATHS:
+        trees = [ast.parse(cell.source) for cell in cells(path, "code")]
+        imported = {
+            alias.name: importlib.import_module(f"{node.module}.{alias.name}")
+            for tree in trees for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "helpers" for alias in node.names
+        } | {"review": store.Review}
+        calls = [ast.unparse(node.func).split(".") for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        found |= {".".join(names): operator.attrgetter(".".join(names[1:]))(imported[names[0]]) for names in calls
+                  if len(names) > 1 and names[0] in imported and all(map(str.isidentifier, names)) and (names[0] != "review" or len(names) == 2)}
+    return found
+
+
+def poorly_told(helper: object) -> str:
+    """What is wrong with what Shift-Tab shows of a helper: its signature and the first line of its docstring."""
+    lines = (inspect.getdoc(helper) or "").splitlines() or [""]
+    untyped = [name for name, given in inspect.signature(helper).parameters.items() if given.annotation is given.empty and name not in ("self", "cls")]
+    if untyped:
+        return f"no type of {', '.join(untyped)}"
+    if not re.fullmatch(r"(?s)[^\s].{10,}\.", lines[0]) or (len(lines) > 1 and lines[1]):
+        return f"the first line is not one whole sentence: {lines[0]!r}"
+    return "" if len(lines[0]) <= MOST_WORDS else f"the first line has {len(lines[0])} characters, more than {MOST_WORDS}"
+
+
+def test_shift_tab_tells_what_each_helper_of_a_notebook_does():
+    helpers = called_helpers()
+    assert len(helpers) > 200 and "review.table" in helpers and "compare.verdicts" in helpers
+    poor = {name: said for name, helper in helpers.items() if (said := poorly_told(helper))}
+    assert not poor, "\n".join(f"{name}: {said}" for name, said in sorted(poor.items()))
+
+
+def test_a_helper_without_words_is_found():
+    def bare(frame: int) -> int:
+        return frame
+
+    def cut(frame: int) -> int:
+        """The frame by its columns, and
+        more."""
+        return frame
+
+    def loose(frame) -> int:
+        """The frame as it is."""
+        return frame
+
+    assert [bool(poorly_told(helper)) for helper in (bare, cut, loose, called_helpers)] == [True, True, True, False]

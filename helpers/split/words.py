@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,16 @@ STANDING_WORDS = {
 }
 
 
-def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, currency: str = "CNY") -> tuple[str, str]:
+class Basis(Protocol):
+    """What the baseline rests on, as `compare.basis` says it."""
+
+    n: int
+    strength: str
+    zh: str
+    en: str
+
+
+def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis: Basis, currency: str = "CNY") -> tuple[str, str]:
     """What the split compares, as one sentence in each language; `basis` is that of `compare.basis`."""
     if not possible(before, after, columns):
         return ("没有可比场次，或支付金额未知，无法拆分。", "No comparable session, or no paid amount: nothing can be split.")
@@ -70,8 +80,11 @@ def ground(before: pd.Series, after: pd.Series, columns: Sequence[str], basis, c
 
 
 def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
-    """The steps as they are read, each value in its own unit: label, was, now, ratio, contribution, share, lower, upper, unusual; chance,
-    what sampling alone leaves open, where `sampling` was added, and pairs, where `pairs_beyond` was."""
+    """The steps as they are read, each value in its own unit, one row per step.
+
+    Columns label, was, now, ratio, contribution, share, lower, upper, unusual; chance, what sampling alone leaves open, where
+    `sampling` was added, and pairs, where `pairs_beyond` was.
+    """
     return pd.DataFrame({
         "label": steps[f"label_{lang}"],
         **{name: [text.value(value, unit, lang, currency=currency) for value, unit in zip(steps[side], steps["unit"], strict=True)]
@@ -265,7 +278,7 @@ QUESTIONS = {
 
 
 def argument(
-    before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, tree: pd.DataFrame, diagnosis: Diagnosis, basis, *,
+    before: pd.Series, after: pd.Series, columns: Sequence[str], steps: pd.DataFrame, tree: pd.DataFrame, diagnosis: Diagnosis, basis: Basis, *,
     finer: pd.DataFrame, standing: pd.DataFrame, sides: pd.DataFrame, currency: str = "CNY",
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
@@ -357,7 +370,7 @@ def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
             f" By time, orders ÷ clicking people were pulled down most in {en}, mix and own rate together: an account only.")
 
 
-def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis) -> tuple[str, str]:
+def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis: Basis) -> tuple[str, str]:
     """What the answers rest on: the comparable sessions, what left the usual, and that a split is no cause."""
     off = list(dict.fromkeys(text.plain(name, 30) for name in standing.loc[standing["verdict"] == "worse", "slice"]))
     firm = bool(steps["unusual"].any()) if len(steps) else False
