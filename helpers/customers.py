@@ -389,6 +389,17 @@ def unpaid(orders: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers, confi
     return Share(late / len(old), float(lower), float(upper), len(old))
 
 
+def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
+    """老客推荐占比: buyers whom a customer recommended, out of those who paid and of whom it is stated (Wilson).
+
+    A buyer with one recommended line is one. `nan` where nobody fills it in. Source: 电商销售团队绩效管理与提升策略.
+    """
+    known = orders[orders["paid_at"].notna()].dropna(subset=["buyer_key", "is_referred"])
+    brought = known["is_referred"].astype(bool).groupby(known["buyer_key"]).any()
+    lower, upper = stats.wilson(int(brought.sum()), len(brought), confidence=confidence)
+    return Share(float(brought.mean()) if len(brought) else np.nan, float(lower), float(upper), len(brought))
+
+
 # ------------------------------------------------------------------------------------------------------ what is shown
 
 
@@ -406,7 +417,8 @@ def figures(
     money, people = new_share(lines, session_id=session["session_id"], **options)
     units, several = basket(lines[lines["session_id"] == session["session_id"]], confidence=confidence)
     customers, overdue = int(parts["n"].sum()), int(parts["overdue"].sum())
-    here = [("new_share", "percent", money), ("new_buyers", "percent", people), ("first_order", "percent", _first_orders(people, session, confidence)),
+    here = [("new_share", "percent", money), ("new_buyers", "percent", people), ("first_order", "percent", first_orders(people, session["viewers"], confidence=confidence)),
+            ("referred", "percent", referred(orders, confidence=confidence)),
             ("unpaid", "percent", unpaid(orders, **options)), ("units", "ratio", units), ("several", "percent", several)]
     back = [(f"repurchase_{row.days}", "percent", Share(row.rate, row.ci_lower, row.ci_upper, row.n))
             for row in within(counts[counts["number"] == 1], rules.within_days, confidence=confidence).itertuples()]
@@ -424,9 +436,8 @@ def _figure_name(name: str, rules: Customers, lang: str) -> str:
     return text.label(reference.terms()["customer_figure"][kind], lang).format(days=days, minutes=rules.unpaid_minutes, share=text.percent(rules.overdue_share, 0))
 
 
-def _first_orders(people: Share, session: pd.Series, confidence: float) -> Share:
-    """New buyers of the session over its viewers; `nan` where viewers are not known."""
-    viewers = session["viewers"]
+def first_orders(people: Share, viewers: float, *, confidence: float = 0.95) -> Share:
+    """首单转化率: new buyers of a session (those of `new_share`) over its viewers; `nan` where viewers are not known."""
     if not (people.n and pd.notna(viewers) and viewers >= people.n):
         return Share(np.nan, np.nan, np.nan, 0)
     new = round(people.value * people.n)

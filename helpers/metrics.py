@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference, stats, text
-from helpers.reference import Metric
+from helpers.reference import ROWS, Measure, Metric
 
 VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
 
@@ -36,10 +36,10 @@ def kinds(metric: Metric) -> dict[str, str]:
     Raises `MetricError` where a term is no column of the metric's table.
     """
     columns = reference.tables()[metric.table].columns
-    unknown = [term for term in terms(metric) if term not in columns]
+    unknown = [term for term in terms(metric) if term not in columns and term != ROWS]
     if unknown:
         raise MetricError(f"{metric.en}: {', '.join(unknown)} is no column of {metric.table}")
-    return {term: columns[term].kind for term in terms(metric)}
+    return {term: "id" if term == ROWS else columns[term].kind for term in terms(metric)}
 
 
 def check(name: str, metric: Metric) -> None:
@@ -63,6 +63,8 @@ def formula(metric: Metric, lang: str) -> str:
     table = reference.tables()[metric.table]
 
     def named(term: str) -> str:
+        if term == ROWS:
+            return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}")
         column = table.columns[term]
         if column.kind == "id":
             return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}") if term in table.key else text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
@@ -74,14 +76,14 @@ def formula(metric: Metric, lang: str) -> str:
 
     above = side(metric.numerator, metric.minus)
     if metric.denominator is None:
-        return above if metric.minus or table.columns[metric.numerator].kind in ("id", "flag") else ""
+        return above if metric.minus or kinds(metric)[metric.numerator] in ("id", "flag") else ""
     below = side(metric.denominator, metric.denominator_minus)
     if metric.factor == 3600:
         return f"{above} ÷ {below}{'（小时）' if lang == 'zh' else ' (hours)'}"
     return f"{above} ÷ {below}" + (f" × {metric.factor:g}" if metric.factor != 1 else "")
 
 
-def source(metric: Metric, lang: str) -> str:
+def source(metric: Metric | Measure, lang: str) -> str:
     """Where a metric's definition comes from, in the words of `terms.yml` (metric_source); titles stay as they are."""
     found = metric.source
     for word, label in reference.terms()["metric_source"].items():
@@ -195,6 +197,8 @@ def _side(data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest
 
 def _values(data: pd.DataFrame, metric: Metric, group: pd.Series, term: str) -> pd.Series:
     """Row values of one term as numbers: an id is 1 where it is first seen in its group and 0 after, a flag 1 or 0."""
+    if term == ROWS:
+        return pd.Series(1.0, index=data.index)
     if term not in data:
         return pd.Series(np.nan, index=data.index)
     kind = reference.tables()[metric.table].columns[term].kind
@@ -242,7 +246,7 @@ def _refuse_frame(frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Me
     absent = [key for key in keys if key not in frame]
     if absent:
         raise MetricError(f"by: the frame has no column {', '.join(absent)}")
-    asked = {term for name in ids for term in terms(registry[name])}
+    asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
     if asked and not asked & set(frame.columns):
         raise MetricError(f"the frame has none of the columns these metrics are made from: {', '.join(sorted(asked))}")
     if "sku_id" in frame and "sku_id" not in keys and frame["sku_id"].notna().any() and frame["sku_id"].isna().any():

@@ -243,14 +243,19 @@ def _anchored(bodies: list[str]) -> list[str]:
 
 
 def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) -> list[dict[str, str]]:
-    """The metrics that the page speaks of: name, formula, description, source; in the registry's order."""
-    return definitions([metric for metric in registry.values() if text.label(metric, lang).lower() in words.lower()], lang)
+    """The metrics and measures that the page speaks of: name, formula, description, source; in the registry's order."""
+    known = [*registry.values(), *reference.measures().values()]
+    return definitions([metric for metric in known if text.label(metric, lang).lower() in words.lower()], lang)
 
 
-def definitions(wanted: Iterable[reference.Metric], lang: str) -> list[dict[str, str]]:
-    """Name, formula, description and source of metrics."""
-    return [{"name": text.label(metric, lang), "formula": metrics.formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang),
+def definitions(wanted: Iterable[reference.Metric | reference.Measure], lang: str) -> list[dict[str, str]]:
+    """Name, formula, description and source of metrics and measures."""
+    return [{"name": text.label(metric, lang), "formula": _formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang),
              "source": metrics.source(metric, lang)} for metric in wanted]
+
+
+def _formula(metric: reference.Metric | reference.Measure, lang: str) -> str:
+    return text.label(metric.formula, lang) if isinstance(metric, reference.Measure) else metrics.formula(metric, lang)
 
 
 def _letters(content: str, *, beyond: int) -> set[int]:

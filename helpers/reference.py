@@ -79,29 +79,51 @@ class Table(_Entry):
     repeats: bool = False
 
 
+Group = Literal["traffic", "fans", "interaction", "click", "conversion", "sales", "aftersales", "customers", "profit"]
+Unit = Literal["users", "times", "count", "money", "percent", "ratio", "seconds", "score"]
+ROWS = "rows"   # the term of a metric that counts the rows of its table
+
+
 class Metric(_Entry):
     """One metric of the registry.
 
     A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped together; a total
-    has no denominator. Terms are column names of the table, or `a - b` as the two-item list [a, b] in `minus`.
+    has no denominator. Terms are column names of the table, or `rows` (how many there are); `a - b` has b in `minus`.
     """
 
     zh: str
     en: str
     table: str
-    group: Literal["traffic", "fans", "interaction", "click", "conversion", "sales", "aftersales", "customers", "profit"]
+    group: Group
     numerator: str
     minus: Many = []
     denominator: str | None = None
     denominator_minus: Many = []
     factor: float = 1.0
-    unit: Literal["users", "times", "count", "money", "percent", "ratio", "seconds", "score"]
+    unit: Unit
     proportion: bool = False
     mixed_units: str | None = None
     additive: bool
     bigger_is_better: bool | None
     decimals: int = 1
     description: Label
+    source: str
+
+
+class Measure(_Entry):
+    """One figure that is no ratio of sums (a median time, a share of persons followed): the function `by` works it out.
+
+    `by` is module.function under helpers; `formula` says it in words, `needs` which data it wants.
+    """
+
+    zh: str
+    en: str
+    group: Group
+    unit: Unit
+    by: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$")
+    formula: Label
+    description: Label
+    needs: Label
     source: str
 
 
@@ -480,9 +502,18 @@ def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
             raise ReferenceDataError(f"metrics.yml: {name}.table: {metric.table!r} is no canonical table")
         columns = known[metric.table].columns
         for term in [metric.numerator, *metric.minus, *metric.denominator_minus, *filter(None, [metric.denominator])]:
-            if term not in columns:
+            if term not in columns and term != ROWS:
                 raise ReferenceDataError(f"metrics.yml: {name}: {term!r} is no column of {metric.table}")
     return registry
+
+
+@functools.cache
+def measures(workspace_reference: Path | None = None) -> dict[str, Measure]:
+    """The figures that are no ratio of sums, by id (`measures.yml`); none has the id of a metric."""
+    found = _entries("measures.yml", Measure, workspace_reference)
+    if twice := set(found) & set(metrics(workspace_reference)):
+        raise ReferenceDataError(f"measures.yml: {', '.join(sorted(twice))}: stands in metrics.yml too")
+    return found
 
 
 @functools.cache
@@ -773,6 +804,7 @@ class Customers(_Entry):
     overdue_share: float = Field(gt=0, lt=1)
     winback_days: int
     unpaid_minutes: int
+    close_days: int = Field(ge=1)
     fewest: int
     frequency_classes: list[int]
     scores: Scores

@@ -409,7 +409,7 @@ def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[st
     tables = [sheet(name, frame, about=asked.get(name, ""), lang=lang, registry=registry) for name, frame in {"findings": results["findings"], **saved}.items()]
     gate.check(made, read, dropped_tags=page.dropped_tags(lang), known_ids=_known_ids(review), stored=review.everything("personal"),
                results=saved, words={"summary.txt": [words], "results.xlsx": handover.texts(tables)})
-    book = handover.workbook(tables, page.definitions(registry.values(), lang), lang=lang)
+    book = handover.workbook(tables, page.definitions([*registry.values(), *reference.measures().values()], lang), lang=lang)
     charts_made = {f"charts/{name}": picture for name, picture in handover.pictures(kept)}
     for name, content in {**charts_made, "results.xlsx": book, "summary.txt": words.encode(), "review.html": made.encode()}.items():
         with store.replacing(review.out_dir / name) as path:

@@ -261,22 +261,27 @@ def disputes(cases: pd.DataFrame, enquiries: pd.DataFrame, *, as_of: pd.Timestam
 # ------------------------------------------------------------------------------------------------ reviews and incidents
 
 
+def rated(table: pd.DataFrame, *, rules: reference.ServiceRules) -> pd.DataFrame:
+    """Reviews with `bad` filled from the stars (up to `bad_rating`) where the record does not state it; missing without either."""
+    by_stars = (table["rating"] <= rules.bad_rating).astype("boolean").where(table["rating"].notna())
+    return table.assign(bad=table["bad"].astype("boolean").fillna(by_stars))
+
+
 def reviews(table: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.ServiceRules) -> pd.DataFrame:
     """Reviews of the last `REVIEW_DAYS` and of the days before: one row per period (newest first) that has any.
 
-    Columns: period_from, period_to, n, rating (mean), bad (up to `bad_rating`), bad_rate with ci_lower and ci_upper
+    Columns: period_from, period_to, n, rating (mean), bad (`rated`), bad_rate with ci_lower and ci_upper
     (Wilson), shop_score (the last stated), reason (the most frequent of bad reviews).
     """
-    rows = []
+    rows, judged = [], rated(table, rules=rules)
     for end in (as_of, as_of - REVIEW_DAYS * DAY):
-        part = table[(table["at"] <= end) & (table["at"] > end - REVIEW_DAYS * DAY)].sort_values("at")
-        rated = part["rating"].dropna()
+        part = judged[(judged["at"] <= end) & (judged["at"] > end - REVIEW_DAYS * DAY)].sort_values("at")
         if part.empty:
             continue
-        bad = part[part["rating"] <= rules.bad_rating]
-        lower, upper = stats.wilson(len(bad), len(rated))
-        rows.append({"period_from": end - REVIEW_DAYS * DAY, "period_to": end, "n": len(part), "rating": rated.mean(), "bad": len(bad),
-                     "bad_rate": len(bad) / len(rated) if len(rated) else np.nan, "ci_lower": float(lower), "ci_upper": float(upper),
+        bad, known = part[part["bad"].fillna(False).astype(bool)], int(part["bad"].notna().sum())
+        lower, upper = stats.wilson(len(bad), known)
+        rows.append({"period_from": end - REVIEW_DAYS * DAY, "period_to": end, "n": len(part), "rating": part["rating"].mean(), "bad": len(bad),
+                     "bad_rate": len(bad) / known if known else np.nan, "ci_lower": float(lower), "ci_upper": float(upper),
                      "shop_score": part["shop_score"].dropna().iloc[-1] if part["shop_score"].notna().any() else np.nan,
                      "reason": bad["reason"].mode().iloc[0] if bad["reason"].notna().any() else ""})
     return pd.DataFrame(rows, columns=["period_from", "period_to", "n", "rating", "bad", "bad_rate", "ci_lower", "ci_upper", "shop_score", "reason"])

@@ -275,6 +275,18 @@ def test_basket_by_hand():
     assert units.value == pytest.approx(5 / 3) and several.value == pytest.approx(1 / 3) and units.n == 3
 
 
+def test_first_orders_and_recommended_buyers_by_hand():
+    """Forty buyers, 30 of them new, of 2,000 viewers: 1.5 %. Of three who say whether a customer sent them, one was sent."""
+    assert customers.first_orders(customers.Share(0.75, 0, 1, 40), 2000).value == 30 / 2000
+    assert np.isnan(customers.first_orders(customers.Share(0.75, 0, 1, 40), np.nan).value)
+    assert np.isnan(customers.first_orders(customers.Share(0.75, 0, 1, 40), 39).value)      # more buyers than viewers: no rate
+    rows = [("a", True, 1), ("a", False, 1), ("b", False, 1), ("c", False, 1), ("d", None, 1), (None, True, 1), ("e", True, 0)]
+    lines = pd.DataFrame(rows, columns=["buyer_key", "is_referred", "paid_at"]).assign(paid_at=lambda t: pd.to_datetime(t["paid_at"].map({1: "2026-11-01"})), is_referred=lambda t: t["is_referred"].astype("boolean"))
+    found = customers.referred(lines)
+    assert (found.value, found.n) == (pytest.approx(1 / 3), 3) and 0 < found.lower < 1 / 3 < found.upper < 1
+    assert np.isnan(customers.referred(lines.iloc[4:5]).value)
+
+
 def test_orders_unpaid_after_half_an_hour_leave_out_the_youngest():
     orders = order_lines([("a", 0, 10, 0)] * 5).assign(created_at=START)
     orders["paid_at"] = [START + pd.Timedelta(minutes=1), START + pd.Timedelta(minutes=45), pd.NaT, START, pd.NaT]

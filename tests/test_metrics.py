@@ -1,5 +1,6 @@
 """The registry's formulas against hand-computed values, and what the evaluation must refuse."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from helpers import metrics, reference
 from helpers.metrics import MetricError
 
-REGISTRY = reference.metrics()
+REGISTRY, MEASURES = reference.metrics(), reference.measures()
 REAL = Path(__file__).parents[1].parent / "shared" / "data" / "tiktok-live-id"
 
 SESSION = {
@@ -68,15 +69,22 @@ OTHER_TABLES = {
          "before_shipping": pd.array([True, True, False, None], dtype="boolean")},
         {"case_count": 4, "case_amount": 100, "dispute_rate": 0.25, "before_shipping_share": 2 / 3},
     ),
+    "reviews": (
+        {"bad": pd.array([True, False, False, False, None], dtype="boolean"), "rating": [1.0, 5.0, 4.0, 4.0, np.nan]},
+        {"bad_review_rate": 0.25, "review_rating": 3.5},
+    ),
+    "reviews, the last one": ({"shop_score": [4.8]}, {"shop_score": 4.8}),
+    "incidents": ({"what": ["a", "a"]}, {"incident_count": 2}),
     "service": (
-        {"enquiry_id": ["e1", "e2", "e3"], "converted": pd.array([True, True, False], dtype="boolean"),
+        {"satisfied": pd.array([True, None, False], dtype="boolean"), "enquiry_id": ["e1", "e2", "e3"], "converted": pd.array([True, True, False], dtype="boolean"),
          "disputed": pd.array([False, False, True], dtype="boolean"), "replied_in_time": pd.array([True, None, False], dtype="boolean")},
-        {"enquiries": 3, "enquiry_conversion": 2 / 3, "enquiry_dispute_rate": 1 / 3, "reply_in_time_rate": 1 / 2},
+        {"satisfaction_rate": 1 / 2, "enquiries": 3, "enquiry_conversion": 2 / 3, "enquiry_dispute_rate": 1 / 3, "reply_in_time_rate": 1 / 2},
     ),
     "orders": (
         {"line_id": ["l1", "l2", "l3"], "buyer_key": ["x", "x", "y"], "paid": [50.0, 30.0, 20.0],
-         "refunded": [0.0, 30.0, 0.0], "is_new_buyer": pd.array([True, True, False], dtype="boolean")},
-        {"line_refund_rate_amount": 0.3, "new_buyer_line_share": 2 / 3, "lines_per_buyer": 1.5},
+         "refunded": [0.0, 30.0, 0.0], "is_new_buyer": pd.array([True, True, False], dtype="boolean"),
+         "is_referred": pd.array([True, None, False], dtype="boolean")},
+        {"referred_line_share": 1 / 2, "line_refund_rate_amount": 0.3, "new_buyer_line_share": 2 / 3, "lines_per_buyer": 1.5},
     ),
     "products": (
         {"exposure_users": [800.0], "click_users": [200.0], "cart_users": [40.0], "create_users": [50.0],
@@ -112,12 +120,66 @@ def test_session_metric_is_the_value_worked_out_by_hand(name, expected):
     [(table, name, v) for table, (_, values) in OTHER_TABLES.items() for name, v in values.items()],
 )
 def test_metric_of_another_table_is_the_value_worked_out_by_hand(table, name, expected):
-    assert REGISTRY[name].table == table
+    assert REGISTRY[name].table == table.split(",")[0]
     assert value(pd.DataFrame(OTHER_TABLES[table][0]), name) == pytest.approx(expected)
 
 
 def test_every_metric_of_the_registry_has_a_value_by_hand():
     assert set(REGISTRY) == set(BY_HAND) | {name for _, values in OTHER_TABLES.values() for name in values}
+
+
+# ---- every formula of the trade's list (流量, 粉丝, 互动, 点击, 转化, 带货, 售后, 客户), in its own words, and where it stands:
+# the id of a metric (its value by hand is above), or of a measure and the test that works it out by hand.
+TRADE = {
+    "直播间曝光人数/次数": ["room_exposure_users", "room_exposure_times"], "观看人数 UV": ["viewers"], "观看次数 PV": ["views"],
+    "曝光-观看率": ["exposure_view_rate", "exposure_view_rate_times"], "最高在线": ["peak_online"], "平均在线": ["avg_online"],
+    "人均观看时长": ["avg_watch_seconds"], "流量结构": ["source_share"], "付费/自然": ["paid_share"], "消耗": ["ad_cost", "ads_cost"],
+    "ROI": ["ad_roi", "direct_ad_roi", "ads_amount_roi", "ads_net_roi"], "cost per viewer": ["cost_per_viewer"], "cost per order": ["cost_per_order", "ads_cost_per_order"],
+    "新增粉丝数": ["new_fans"], "转粉率": ["follow_rate", "nonfan_follow_rate"], "粉丝回访率": ["fan_return_rate"], "取关": ["unfollows"], "fan-club joins": ["fan_club_joins"],
+    "评论数": ["comments"], "弹幕人数": ["commenters"], "点赞": ["likes"], "shares": ["shares"], "互动率": ["interaction_rate"],
+    "观看-互动率(人数)": ["view_interaction_rate"], "弹幕热词": ["hot_words"],
+    "商品曝光人数": ["product_exposure_users"], "商品点击人数": ["product_click_users"], "商品点击率": ["product_click_rate"], "购物车点击率": ["cart_click_rate"],
+    "商品点击创建转化率": ["click_create_rate"], "商品创建成交转化率": ["create_pay_rate"], "商品成交转化率": ["room_conversion"], "商品曝光点击转化率": ["product_click_rate"],
+    "曝光-成交转化率(人数)": ["exposure_pay_rate"], "点击-成交率(人数)": ["click_pay_rate"], "加购支付率": ["cart_pay_rate"],
+    "created amount": ["created_amount"], "支付金额": ["paid_amount"], "退后金额": ["net_amount"], "UV价值": ["uv_value"], "客单价": ["customer_price"], "笔单价": ["order_price"],
+    "连带率": ["units_per_buyer"], "GPM": ["gpm"], "paid per hour": ["paid_per_hour"], "GMV达成率": ["goal_completion"], "净利": ["profit"], "人均产能": ["output_per_person"],
+    "refund rate by orders, by amount": ["refund_rate_orders", "refund_rate_amount"], "before/after shipping": ["before_shipping_share"], "reasons": ["refund_reasons"],
+    "customer satisfaction": ["satisfaction_rate"], "first response time": ["first_response"], "resolution time": ["resolution_time"], "纠纷率": ["dispute_rate", "enquiry_dispute_rate"],
+    "差评": ["bad_review_rate"], "DSR": ["shop_score"], "公关事件": ["incident_count"],
+    "新客GMV占比": ["new_customer_share"], "复购率": ["repurchase_rate"], "复购周期": ["repurchase_cycle"], "RFM": ["rfm"], "流失预警": ["churn_warning"],
+    "加购后30分钟未支付占比": ["unpaid_carts"], "UV→咨询→下单→复购": ["enquiries", "enquiry_conversion", "enquiry_repurchase"], "首单转化率": ["first_order_conversion"],
+    "成单周期": ["close_time"], "客户异议类型": ["objection_share"], "流失挽回率": ["win_back_rate"], "老客推荐占比": ["referral_share", "referred_line_share"], "用户画像": ["portrait_index"],
+}
+MEASURED_BY_HAND = {
+    "source_share": "test_funnel::test_sources_have_shares_that_close_and_rates_of_their_own",
+    "paid_share": "test_funnel::test_paid_and_organic_add_visits_and_never_give_an_interval",
+    "hot_words": "test_comments::test_the_published_example_of_log_odds", "goal_completion": "test_compare::test_goals_of_the_session_and_of_the_month",
+    "refund_reasons": "test_reasons::test_pareto_only_from_thirty_refunds_and_its_shares_close",
+    "first_response": "test_service::test_first_response_is_the_published_kaplan_meier",
+    "resolution_time": "test_service::test_settling_is_published_kaplan_meier_too_and_open_ones_are_censored",
+    "repurchase_rate": "test_customers::test_cdnow_repurchase", "repurchase_cycle": "test_customers::test_cdnow_repurchase",
+    "rfm": "test_customers::test_scores_and_segments_by_hand", "churn_warning": "test_customers::test_late_is_the_day_by_which_four_of_five_came_back",
+    "win_back_rate": "test_customers::test_won_back_counts_from_the_day_of_becoming_late",
+    "first_order_conversion": "test_customers::test_first_orders_and_recommended_buyers_by_hand", "referral_share": "test_customers::test_first_orders_and_recommended_buyers_by_hand",
+    "unpaid_carts": "test_actions::test_unpaid_carts_are_those_of_a_loop_with_kaplan_meier_by_hand",
+    "enquiry_repurchase": "test_enquiries::test_the_funnel_is_the_one_worked_out_by_hand",
+    "close_time": "test_enquiries::test_time_to_close_is_the_median_with_the_open_ones_still_waiting", "objection_share": "test_enquiries::test_objections_by_hand",
+    "portrait_index": "test_portrait::test_the_index_is_the_share_of_buyers_over_that_of_viewers",
+}
+
+
+@pytest.mark.parametrize("words", TRADE)
+def test_each_figure_of_the_trade_stands_in_the_registry(words):
+    assert TRADE[words] and all(name in REGISTRY or name in MEASURES for name in TRADE[words])
+
+
+def test_no_measure_stands_outside_the_trades_list_and_each_has_its_function_and_its_test():
+    assert set(MEASURES) == {name for names in TRADE.values() for name in names} - set(REGISTRY) == set(MEASURED_BY_HAND)
+    for name, measure in MEASURES.items():
+        module, _, function = measure.by.rpartition(".")
+        assert callable(getattr(importlib.import_module(f"helpers.{module}"), function)), name
+        file, _, test = MEASURED_BY_HAND[name].partition("::")
+        assert f"def {test}(" in (Path(__file__).parent / f"{file}.py").read_text(encoding="utf-8"), name
 
 
 # The sample record of a Compass session list, with the rates that the platform printed beside it.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # How many of the last sessions have each table: a team keeps the fine records only for a while.
 RECENT = {"minutes": 36, "rundown": 36, "cues": 36, "audience": 36, "comments": 5, "service": 5, "videos": 36, "goals": 36, "actions": 2}
 FOLLOW_PROMPT_MINUTES = (30, 12)    # between prompts, before and since the action that worked
+OBJECTIONS = {"price": 0.3, "quality": 0.16, "fit": 0.2, "trust": 0.08, "delivery": 0.08, "returns": 0.06, "rival": 0.05, "later": 0.07}
 ACTIVITY_MINUTES = (45, 25)         # between activities, before and since the action that did not
 
 
@@ -57,6 +58,10 @@ def tables(
     for number, (name, make) in enumerate(makers.items(), start=20):
         if wanted is None or name in wanted:
             found[name] = make(Part(world, made["sessions"], made["products"], made["traffic"], counts, lines, truth, generator(number)))
+    if "service" in found:
+        found["service"] = _whose(found["service"], found.get("orders"), generator(60))
+    if "orders" in found:
+        found["orders"] = _recommended(found["orders"], generator(61))
     return found
 
 
@@ -293,6 +298,31 @@ def _service(part: Part) -> pd.DataFrame:
             "product_id": rng.choice(_blocks(part, i)["product_id"], n), "converted": answered & (rng.random(n) < 0.32), "disputed": rng.random(n) < 0.03,
         }))
     return pd.concat(made, ignore_index=True)
+
+
+def _whose(enquiries: pd.DataFrame, sold: pd.DataFrame | None, rng: np.random.Generator) -> pd.DataFrame:
+    """Whose most enquiries are, what kept them and whether they were content: those who ordered are buyers of that session."""
+    n = len(enquiries)
+    objects = rng.random(n) < np.where(enquiries["converted"], 0.3, 0.7)
+    kinds = rng.choice(list(OBJECTIONS), n, p=list(OBJECTIONS.values()))
+    content = rng.random(n) < np.where(enquiries["disputed"], 0.2, 0.9)
+    keys = np.char.add("q", np.char.zfill(rng.integers(0, 10**6, n).astype(str), 6)).astype(object)
+    if sold is not None:
+        paid = sold[sold["paid_at"].notna() & sold["session_id"].isin(enquiries["session_id"])].groupby("session_id")
+        for session_id, rows in enquiries[enquiries["converted"]].groupby("session_id"):
+            own = paid.get_group(session_id)
+            for place, at in rows["opened_at"].items():
+                after = own.loc[own["created_at"] > at, "buyer_key"]
+                keys[place] = after.iloc[min(int(rng.exponential(6)), len(after) - 1)] if len(after) else keys[place]
+    return enquiries.assign(
+        buyer_key=pd.Series(keys, index=enquiries.index).where(rng.random(n) < 0.85), objection=pd.Series(kinds, index=enquiries.index).where(objects),
+        satisfied=pd.Series(content, index=enquiries.index, dtype="boolean").where(rng.random(n) < 0.45))
+
+
+def _recommended(sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Whether an older customer recommended the shop to the buyer: asked of those whose order is paid, mostly of new ones."""
+    by_buyer = rng.random(len(sold)) < np.where(sold["is_new_buyer"], 0.14, 0.02)
+    return sold.assign(is_referred=pd.Series(by_buyer, index=sold.index).groupby(sold["order_id"]).transform("max"))
 
 
 def _videos(part: Part) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) 
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
     filled |= {columns["platform"].zh: reference.terms()["platform"]["douyin"].zh, columns["created_at"].zh: cells.clock(paid["created_at"], "%Y-%m-%d %H:%M:%S"),
-               columns["is_new_buyer"].zh: paid["is_new_buyer"].map({True: "是", False: "否"})}
+               **{columns[name].zh: paid[name].map({True: "是", False: "否"}) for name in ("is_new_buyer", "is_referred")}}
     path = raw / f"00_会员订单_{part}.csv"
     path.write_bytes(pd.DataFrame(filled).to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig"))
     cells.stamp(path, exported)
