@@ -6,6 +6,7 @@ import shutil
 import stat
 import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -186,13 +187,24 @@ def test_the_shipped_data_folder_does_not_overlay_its_own_reference():
     assert store.Workspace(store.PROJECT / "data", store.Settings()).reference is None
 
 
-def test_own_reference_data_lead_to_a_new_reading(own_workspace):
-    workspace = store.Workspace.open(own_workspace)
-    before = store.content_version(workspace)
-    (own_workspace / "reference").mkdir()
-    shutil.copy(reference.SHIPPED / "thresholds.yml", own_workspace / "reference")
-    store.ingest(store.Workspace.open(own_workspace))
-    assert store.content_version(workspace) != before
+def a_session_list(folder: Path) -> store.Workspace:
+    """A workspace with one session and nothing else in its raw/."""
+    columns = {name: reference.tables()["sessions"].columns[name].zh for name in ("platform", "room", "started_at", "ended_at", "viewers")}
+    row = {"platform": "douyin", "room": "13800138000", "started_at": "2026-03-01 20:00:00", "ended_at": "2026-03-01 20:10:00", "viewers": 100}
+    (folder / "raw").mkdir()
+    pd.DataFrame([row]).rename(columns=columns).to_excel(folder / "raw" / "场次.xlsx", sheet_name="直播场次", index=False)
+    return store.Workspace.open(folder)
+
+
+def test_own_reference_data_lead_to_a_new_reading(tmp_path, monkeypatch):
+    workspace = a_session_list(tmp_path)
+    store.ingest(workspace)
+    before, seen, real = store.content_version(workspace), [], sources.read_file
+    monkeypatch.setattr(sources, "read_file", lambda path, **options: seen.append(path.name) or real(path, **options))
+    (tmp_path / "reference").mkdir()
+    shutil.copy(reference.SHIPPED / "thresholds.yml", tmp_path / "reference")
+    store.ingest(store.Workspace.open(tmp_path))
+    assert store.content_version(workspace) != before and seen == ["场次.xlsx"]
 
 
 def test_a_costs_file_beside_raw_is_read_like_the_templates_sheet(own_workspace):
@@ -206,11 +218,7 @@ def test_a_costs_file_beside_raw_is_read_like_the_templates_sheet(own_workspace)
 
 
 def test_a_session_list_alone_is_enough_for_every_ledger(tmp_path):
-    columns = {name: reference.tables()["sessions"].columns[name].zh for name in ("platform", "room", "started_at", "ended_at", "viewers")}
-    row = {"platform": "douyin", "room": "13800138000", "started_at": "2026-03-01 20:00:00", "ended_at": "2026-03-01 20:10:00", "viewers": 100}
-    (tmp_path / "raw").mkdir()
-    pd.DataFrame([row]).rename(columns=columns).to_excel(tmp_path / "raw" / "场次.xlsx", sheet_name="直播场次", index=False)
-    workspace = store.Workspace.open(tmp_path)
+    workspace = a_session_list(tmp_path)
     store.ingest(workspace)
     assert len(store.sessions(workspace)) == 1
     assert {"table", "rule", "rows", "attributed"} <= set(store.read(workspace, "attribution").columns)
