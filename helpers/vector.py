@@ -65,10 +65,10 @@ def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, s
         given["fill"] = "#000"
     if tag == "text" and given.get("fill") == ink:
         del given["fill"]
-    return {name: worth for name, value in given.items() if (worth := _worth(name, value, tag, "id" in given)) is not None}
+    return {name: worth for name, value in given.items() if (worth := _worth(name, value, "id" in given)) is not None}
 
 
-def _worth(name: str, value: str, tag: str, defined: bool) -> str | None:
+def _worth(name: str, value: str, defined: bool) -> str | None:
     """An attribute's value in its shortest form; None where leaving it out says the same."""
     value = value.removesuffix("px")
     if DEFAULTS.get(name) == value or (name == "stroke-width" and float(value) == 1):

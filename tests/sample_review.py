@@ -80,8 +80,7 @@ def products() -> pd.DataFrame:
 def drawn(lang: str) -> list[NotebookNode]:
     charts.use_theme()
     return [
-        result(report.figure(getattr(charts, name)(frame, lang=lang, **options), title_zh=f"图 {name}：点击拖累最大", title_en=f"Chart {name}: clicks cost most",
-                             alt_zh=f"{name} 图", alt_en=f"a {name} chart", lang=lang), f"charts.{name}(frame, lang=lang)")
+        result(report.figure(getattr(charts, name)(frame, lang=lang, **options), title_zh=f"图 {name}：点击拖累最大", title_en=f"Chart {name}: clicks cost most", lang=lang), f"charts.{name}(frame, lang=lang)")
         for name, (frame, options) in chart_frames().items()
     ]
 
