@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -138,16 +138,19 @@ def empty(*, lang: str) -> Axes:
 def funnel(frame: pd.DataFrame, *, lang: str) -> Axes:
     """Steps of a funnel as bars from one zero line, with the rate from the step before and its interval between them.
 
-    One row per step, in order: label, users, rate_of_previous, ci_lower, ci_upper (fractions).
+    One row per step, in order: label, users, rate_of_previous, ci_lower, ci_upper (fractions), grows: a step larger than the one
+    before is hollow and has no rate.
     """
     if frame.empty:
         return empty(lang=lang)
     axes = _rows(frame, 0.66, 0.35)
-    most = max(frame["users"].max(), 1)
-    axes.barh(range(len(frame)), frame["users"].fillna(0), height=0.5, color=ACCENT)
+    most, grows = max(frame["users"].max(), 1), frame["grows"].to_numpy(bool)
+    axes.barh(range(len(frame)), frame["users"].fillna(0), height=0.5, color=np.where(grows, PAPER, ACCENT), edgecolor=ACCENT, linewidth=0.8)
     for place, row in enumerate(frame.itertuples()):
         axes.text(np.nan_to_num(row.users) + most * 0.015, place, _format("users", lang)(row.users), va="center")
-        if place and np.isfinite(row.rate_of_previous):
+        if grows[place]:
+            axes.text(most * 0.01, place - 0.5, text.choose(lang, "↑ 比上一步多：口径不同，不是转化率", "↑ more than the step before: no conversion rate"), va="center", color=WORSE, fontsize=9.5)
+        elif place and np.isfinite(row.rate_of_previous):
             axes.text(most * 0.01, place - 0.5, "↓ " + _with_interval(
                 row.rate_of_previous, row.ci_lower, row.ci_upper, lang), va="center", color=SOFT, fontsize=9.5)
     axes.set_xlim(0, most * 1.2)
@@ -588,21 +591,20 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
-    """A value for each row and column as a shaded, labelled cell; shades of two colours where values have both signs.
+    """A value for each row and column as a cell with its number, coloured by how far it is off: above with ▲, below with ▼.
 
-    One row per cell: row, column, value. Rows and columns keep the order in which they first come.
+    One row per cell: row, column, value, shade (from -1 to 1 and beyond, 0 without colour). Rows and columns keep the order in
+    which they first come. The marks say in grey what the colours say.
     """
     if frame.empty or frame["value"].notna().sum() == 0:
         return empty(lang=lang)
     rows, across = frame["row"].drop_duplicates(), frame["column"].drop_duplicates()
-    wide = frame.pivot(index="row", columns="column", values="value").loc[rows, across]
-    signed = wide.min().min() < 0 < wide.max().max()
-    most = np.nanmax(np.abs(wide.to_numpy(float)))
-    bounds = {"vmin": -most, "vmax": most} if signed else {}
+    values, shades = (frame.pivot(index="row", columns="column", values=name).loc[rows, across].to_numpy(float) for name in ("value", "shade"))
     axes = _canvas(len(rows) * 0.42 + 0.9)
-    words = np.array([[_format(unit, lang, currency)(value) for value in line] for line in wide.to_numpy(float)])
-    sns.heatmap(wide, ax=axes, annot=words, fmt="", cmap=_shades(signed), cbar=False, linewidths=1.5, linecolor=PAPER,
-                annot_kws={"fontsize": 9}, **bounds)
+    marks = np.select([shades >= MARKED, shades <= -MARKED], [" ▲", " ▼"], "")
+    words = np.array([[_format(unit, lang, currency)(value) for value in line] for line in values])
+    sns.heatmap(np.nan_to_num(shades), ax=axes, annot=np.char.add(words, marks), fmt="", cmap=_SHADES, vmin=-1.2, vmax=1.2, cbar=False, linewidths=1.5,
+                linecolor=PAPER, annot_kws={"fontsize": 9, "color": INK})
     axes.set(xlabel="", ylabel="")
     axes.set_xticklabels([wrapped(value, width=10) for value in across], rotation=0)
     axes.set_yticklabels([wrapped(value) for value in rows], rotation=0)
@@ -610,9 +612,9 @@ def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") ->
     return axes
 
 
-def _shades(signed: bool) -> mpl.colors.Colormap:
-    ends: Sequence[str] = [WORSE, PAPER, ACCENT] if signed else ["#eef3f6", ACCENT]
-    return mpl.colors.LinearSegmentedColormap.from_list("fupan", list(ends))
+MARKED = 0.26   # doublings: a fifth more or less
+_SHADES = mpl.colors.LinearSegmentedColormap.from_list("fupan_light", ["#e79a72", "#f2f4f6", "#7fb3cf"])   # under dark numbers
+_SIGNED = mpl.colors.LinearSegmentedColormap.from_list("fupan", [WORSE, PAPER, ACCENT])
 
 
 def comeback(frame: pd.DataFrame, *, lang: str) -> Axes:
@@ -701,7 +703,7 @@ def cells(frame: pd.DataFrame, *, lang: str, currency: str = "CNY") -> Axes:
     labels, rows, across = (frame[name].drop_duplicates().tolist() for name in ("label", "row", "column"))
     height = len(labels) * (0.3 + 0.42 * len(rows)) + 0.35
     panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, min(max(height, 1.6), 14)))[1][:, 0]
-    shades, most = _shades(True), max(float(np.nanmax(np.abs(np.log(frame["relative"].astype(float))))), 0.2)
+    shades, most = _SIGNED, max(float(np.nanmax(np.abs(np.log(frame["relative"].astype(float))))), 0.2)
     for panel, label in zip(panels, labels, strict=True):
         panel.set(xlim=(-0.5, len(across) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         panel.set_yticks(range(len(rows)), [wrapped(name, width=14) for name in rows])

@@ -83,10 +83,11 @@ def close_time(asked: pd.DataFrame, *, as_of: pd.Timestamp) -> float:
     return float(stats.survival(seconds, asked["closed_at"].notna()).median_survival_time_)
 
 
-def words(funnel: pd.DataFrame, asked: pd.DataFrame, enquiries: pd.DataFrame, *, as_of: pd.Timestamp, lang: str) -> list[str]:
+def words(funnel: pd.DataFrame, asked: pd.DataFrame, enquiries: pd.DataFrame, *, registry: Mapping[str, Metric], as_of: pd.Timestamp, lang: str) -> list[str]:
     """What the funnel says and does not say: whose enquiries are known, how long they took, who is not followed long enough."""
+    content = _content(enquiries, registry, lang)
     if funnel.empty:
-        return [text.choose(
+        return [*content, text.choose(
             lang, "复购没有列：客服咨询表没有填买家标识，看不出谁再买了一次；填上与订单明细相同的标识（读入时加密）就有。",
             "Repurchase is not in it, as the enquiries do not say whose they are; buyer keys in the sheet of enquiries, the same as on the order lines (hashed as they are read), would give it.")]
     known, row = int(enquiries["buyer_key"].notna().sum()), funnel.set_index("step").loc["again"]
@@ -102,7 +103,18 @@ def words(funnel: pd.DataFrame, asked: pd.DataFrame, enquiries: pd.DataFrame, *,
         lang, f"复购按 {row['days']:.0f} 天算：已知结果的 {row['known']:.0f} 人，其余的还没满这么久，按还没回来算，不当作不回来。",
         f"Repurchase is counted within {row['days']:.0f} days: known of {row['known']:.0f} people; the others are not followed for so long and count as not yet back, not as lost.") if np.isfinite(row["rate_of_previous"]) else text.choose(
         lang, f"复购还算不出：付款的人都还没满 {row['days']:.0f} 天。", f"Repurchase cannot be told yet: nobody who paid has been followed for {row['days']:.0f} days.")
-    return [first, last]
+    return [first, last, *content]
+
+
+def _content(enquiries: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> list[str]:
+    """客户满意度 in a sentence; nothing where nobody was asked."""
+    row = metrics.evaluate(enquiries, ["satisfaction_rate"], registry=registry).iloc[0]
+    if not row["denominator"] > 0:
+        return []
+    share = f"{text.percent(row['value'])} ({text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)})"
+    return [text.choose(
+        lang, f"客户满意度：表过态的 {row['denominator']:.0f} 件里满意的占 {share}；没表态的 {len(enquiries) - row['denominator']:.0f} 件不算。",
+        f"Customer satisfaction: {share} of the {row['denominator']:.0f} enquiries whose customer said so; the other {len(enquiries) - row['denominator']:.0f} are left out.")]
 
 
 def objections(enquiries: pd.DataFrame, *, registry: Mapping[str, Metric], confidence: float = 0.95) -> pd.DataFrame:

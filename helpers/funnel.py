@@ -114,6 +114,20 @@ def by_rows(frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float 
     return made[[key, *made.columns.drop(key)]]
 
 
+def with_paid(traffic: pd.DataFrame, entry: Funnel, lang: str, *, confidence: float = 0.95) -> pd.DataFrame:
+    """`by_rows` of the sources with those of paid and of organic sources taken together below them, where sources are marked.
+
+    People who came through several sources count once in each, so the rows taken together have no interval.
+    """
+    made, words = by_rows(traffic, entry, "source", confidence=confidence), reference.terms()["is_paid"]
+    for name, rows in (("paid", traffic[traffic["is_paid"].fillna(False)]), ("organic", traffic[~traffic["is_paid"].fillna(True)])):
+        if len(rows) > 1:
+            label = f"{text.label(words[name], lang)}{text.choose(lang, '（合计）', ' (together)')}"
+            whole = steps(rows[[step.column for step in entry.steps]].sum(min_count=1), entry).assign(source=label)
+            made = pd.concat([made, whole.assign(**{bound: np.nan for bound in ("ci_lower", "ci_upper", "first_lower", "first_upper")})], ignore_index=True)
+    return made
+
+
 def several(row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95) -> pd.DataFrame:
     """The steps of several funnels of one row, those of which two steps are known at least: one row per funnel x step.
 
@@ -172,6 +186,38 @@ def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     return table[table["users"].notna()].assign(label=lambda t: t[f"label_{lang}"]).reset_index(drop=True)
 
 
+def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.DataFrame:
+    """The steps that are larger than the one before, with what that most likely means: one row per step (and slice).
+
+    `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice. Columns: slice (empty for the
+    whole session), before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
+    """
+    labels, why = {step.column: step for step in entry.steps}, {step.column: step.grows for step in entry.steps}
+    known = table[table["users"].notna()].assign(slice=table[of] if of else "")
+    before = known.groupby("slice", sort=False)["users"].shift()
+    rows = known.assign(before=before)[known["grows"]]
+    words = {
+        **{f"before_{lang}": [text.label(labels[name], lang) for name in rows["previous"]] for lang in ("zh", "en")},
+        **{f"reason_{lang}": [text.label(why[name], lang) if why[name] else "" for name in rows["column"]] for lang in ("zh", "en")},
+    }
+    columns = ["slice", "before_zh", "before_en", "label_zh", "label_en", "before", "users", "reason_zh", "reason_en"]
+    return rows.assign(**words)[columns].reset_index(drop=True)
+
+
+def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
+    """A sentence per step that grows: the two counts, that their ratio is no conversion, and the likely clash of definitions."""
+    told, made = found.groupby(["before_zh", "label_zh"], sort=False), []
+    for _, rows in told:
+        row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
+        which = text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
+        counts = [text.value(row[name], unit, lang) for name in ("users", "before")]
+        why = text.choose(lang, f"常见的原因：{row['reason_zh']}。", f" The likely reason: {row['reason_en']}.") if row[f"reason_{lang}"] else ""
+        made.append(text.choose(
+            lang, f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} 对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。{why}",
+            f"“{row['label_en']}”{which} is larger than the step before, “{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted differently or have gaps, and their ratio is no conversion rate.{why}"))
+    return made
+
+
 def _number(row: pd.Series, column: str) -> float:
     value = row.get(column, np.nan)
     return float(value) if pd.notna(value) else np.nan
@@ -189,13 +235,29 @@ def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float)
 
 
 def heat(each: pd.DataFrame, key: str, lang: str) -> pd.DataFrame:
-    """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value.
+    """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
 
-    `each` is by_rows' table. Steps that no slice knows the rate of are left out.
+    `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of
+    steps that grow (no rates). shade is by how much the rate is off the step's own usual, in doublings (0.26 is a fifth more),
+    so that each step has a scale of its own; the usual is that of all slices together where they have counts, else the
+    median. 0 where the slice's interval holds the usual or it has none: what is not told apart has no colour.
     """
-    known = each.assign(some=each.groupby("step")["rate_of_previous"].transform("count"))
-    known = known[known["some"] > 0]
-    return pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["rate_of_previous"]}).reset_index(drop=True)
+    known = each.assign(value=each["rate_of_previous"].where(~each["grows"]) if "grows" in each else each["rate_of_previous"])
+    usual = _usual(known, key) if "users" in known else known.groupby("step")["value"].transform("median")
+    shown = known.groupby("step")["value"].transform("count") > 0
+    known, usual = known[shown], usual[shown]
+    off = np.log2((known["value"] / usual.where(usual > 0)).clip(lower=2**-8))
+    bounded = "ci_lower" in known and known["ci_lower"].notna().any()
+    apart = (known["ci_lower"] > usual) | (known["ci_upper"] < usual) if bounded else known["value"].notna()
+    shade = off.where(apart, 0.0).mask(known["value"].isna())
+    return pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["value"], "shade": shade}).reset_index(drop=True)
+
+
+def _usual(known: pd.DataFrame, key: str) -> pd.Series:
+    """Rate of each row's step over all slices together, people counting once in each; aligned to the rows."""
+    base = known[known["users"].notna()].groupby(key)["users"].shift().reindex(known.index).where(known["value"].notna())
+    sums = pd.DataFrame({"above": known["users"].where(base.notna()), "below": base}).groupby(known["step"]).transform("sum")
+    return sums["above"] / sums["below"].where(sums["below"] > 0)
 
 
 # ---- a slice against the others of the session -------------------------------------------------------------------

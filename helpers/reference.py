@@ -217,13 +217,14 @@ class System(_Entry):
 
 
 class FunnelStep(_Entry):
-    """One step: a column of the funnel's table, or of the table `of`."""
+    """One step: a column of the funnel's table, or of the table `of`; `grows` says why it can exceed the step before."""
 
     column: str
     of: str | None = None
     zh: str
     en: str
     within_minutes: float | None = Field(None, gt=0)
+    grows: Label | None = None
 
 
 class Funnel(_Entry):
@@ -839,6 +840,7 @@ class AssortmentConditions(_Entry):
     click: list[Standing] = []
     conversion: list[Standing] = []
     returns: list[Standing] = []
+    slot: list[Literal["better", "none", "unknown"]] = []
     margin: list[Literal["loss", "thin", "fine", "unknown"]] = []
     sold_out: list[Literal["some", "none", "unknown"]] = []
     tier: list[Literal["traffic", "profit", "image", "unknown"]] = []

@@ -20,7 +20,7 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
     weeks = pd.date_range("2026-06-01", periods=8, freq="7D", tz="Asia/Shanghai")
     days = pd.date_range("2026-09-01 20:00", periods=12, freq="3D", tz="Asia/Shanghai")
     return {
-        "funnel": (pd.DataFrame({"label": ["曝光", "观看", "点击", "成交"], "users": [1000.0, 400, 90, 30], "rate_of_previous": [NAN, 0.4, 0.225, 1 / 3],
+        "funnel": (pd.DataFrame({"label": ["曝光", "观看", "点击", "成交"], "users": [1000.0, 400, 90, 30], "grows": False, "rate_of_previous": [NAN, 0.4, 0.225, 1 / 3],
                                  "ci_lower": [NAN, 0.37, 0.19, 0.25], "ci_upper": [NAN, 0.43, 0.27, 0.44]}), {}),
         "intervals": (pd.DataFrame({"label": ["支付金额", "观看人数", "转粉率", "新指标"], "ratio": [0.7, 1.02, 1.5, NAN], "ratio_lower": [0.8, 0.8, 0.75, NAN],
                                     "ratio_upper": [1.25, 1.3, 1.3, NAN], "verdict": ["worse", "cannot_tell", "better", "not_comparable"]}), {}),
@@ -45,7 +45,7 @@ def chart_frames() -> dict[str, tuple[pd.DataFrame, dict]]:
                                 "value": [1.2, 0.8, NAN, NAN], "n": [12.0, 5, 2, 0], "relative": [1.2, 0.8, NAN, NAN]}), {}),
         "comeback": (pd.DataFrame({"label": ["首购"] * 3 + ["之后"] * 2, "days": [0, 30, 60, 0, 60], "rate": [0, 0.2, 0.3, 0, 0.4],
                                    "ci_lower": [0, 0.1, 0.2, 0, 0.3], "ci_upper": [0, 0.3, 0.4, 0, 0.6]}), {}),
-        "heat": (pd.DataFrame({"row": ["推荐", "推荐", "付费", "付费"], "column": ["前段", "后段"] * 2, "value": [0.01, -0.02, 0.03, NAN]}), {"unit": "percent"}),
+        "heat": (pd.DataFrame({"row": ["推荐", "推荐", "付费", "付费"], "column": ["前段", "后段"] * 2, "value": [0.01, 0.02, 0.03, NAN], "shade": [0.5, -0.3, 0.1, NAN]}), {"unit": "percent"}),
     }
 
 

@@ -80,6 +80,13 @@ def test_funnel_bars_are_the_users_and_the_rates_stand_between():
     assert axes.get_xlim()[0] == 0
 
 
+def test_a_step_that_grows_is_hollow_and_has_no_rate():
+    frame, _ = FRAMES["funnel"]
+    axes = charts.funnel(frame.assign(grows=[False, False, True, False]), lang="en")
+    assert [bar.get_facecolor()[:3] == (1, 1, 1) for bar in axes.patches] == [False, False, True, False]
+    assert not [word for word in words(axes) if "22.5%" in word] and [word for word in words(axes) if "no conversion rate" in word]
+
+
 def test_intervals_draws_the_ratio_over_its_expected_range():
     axes = draw("intervals")
     assert offsets(axes)[:3].tolist() == [[0.7, 0], [1.02, 1], [1.5, 2]]
@@ -203,7 +210,8 @@ def test_heat_keeps_the_order_of_rows_and_columns():
     axes = draw("heat")
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["前段", "后段"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["推荐", "付费"]
-    assert axes.collections[0].get_array().ravel()[:3].tolist() == [0.01, -0.02, 0.03]
+    assert axes.collections[0].get_array().ravel().tolist() == [0.5, -0.3, 0.1, 0.0]
+    assert [cell.get_text() for cell in axes.texts] == ["1.0% ▲", "2.0% ▼", "3.0%", "—"]
 
 
 def test_comeback_draws_each_group_with_its_interval_and_names_it_at_its_end():

@@ -17,7 +17,7 @@ HOUR = pd.Timedelta(hours=1)
 
 def asked(*rows):
     """(buyer, hours after START) of enquiries."""
-    return pd.DataFrame({"buyer_key": pd.array([who for who, _ in rows], dtype="str"), "opened_at": [START + hours * HOUR for _, hours in rows]})
+    return pd.DataFrame({"enquiry_id": [str(place) for place in range(len(rows))], "buyer_key": pd.array([who for who, _ in rows], dtype="str"), "opened_at": [START + hours * HOUR for _, hours in rows]})
 
 
 def bought(*rows):
@@ -71,8 +71,11 @@ def test_who_is_not_followed_long_enough_is_not_counted_as_lost():
     young = enquiries.steps(people(TEN, LINES, next_day).reset_index(), 1000, as_of=next_day, rules=RULES).set_index("step")
     assert young.loc["ordered", "days"] == 1 and young.loc["ordered", "rate_of_previous"] == pytest.approx(0.3)
     assert np.isnan(young.loc["again", "rate_of_previous"])
-    said = enquiries.words(young.reset_index(), people(TEN, LINES, next_day).reset_index(), TEN, as_of=next_day, lang="zh")
-    assert "还算不出" in said[1]
+    said = enquiries.words(young.reset_index(), people(TEN, LINES, next_day).reset_index(), TEN, registry=REGISTRY, as_of=next_day, lang="zh")
+    assert "还算不出" in said[1] and len(said) == 2
+    content = pd.array([True] * 6 + [False] * 2 + [None] * 2, dtype="boolean")
+    (told,) = enquiries.words(young.reset_index(), people(TEN, LINES, next_day).reset_index(), TEN.assign(satisfied=content), registry=REGISTRY, as_of=next_day, lang="en")[2:]
+    assert "75.0%" in told and "the 8 enquiries" in told and "other 2" in told
 
 
 def test_time_to_close_is_the_median_with_the_open_ones_still_waiting():
@@ -86,7 +89,7 @@ def test_without_keys_there_is_no_funnel_and_the_words_say_what_would_give_it():
     nobody = enquiries.steps(people(asked((None, 0)), LINES).reset_index(), 1000, as_of=LATE, rules=RULES)
     assert nobody.empty
     for lang, word in (("zh", "买家标识"), ("en", "buyer keys")):
-        (said,) = enquiries.words(nobody, nobody, TEN, as_of=LATE, lang=lang)
+        (said,) = enquiries.words(nobody, nobody, TEN, registry=REGISTRY, as_of=LATE, lang=lang)
         assert word in said
 
 

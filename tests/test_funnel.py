@@ -57,6 +57,30 @@ def test_a_step_that_grows_is_flagged_and_has_no_interval():
     assert np.isnan(table.loc["product_exposure_users", "ci_lower"])
 
 
+def test_a_step_that_grows_is_told_with_the_likely_clash_of_definitions():
+    table = funnel.steps(DOUYIN.replace(1600.0, 2400.0), ROOM)
+    found = funnel.grown(table, ROOM)
+    assert found[["before", "users"]].to_numpy().tolist() == [[2000, 2400]] and found["slice"].tolist() == [""]
+    (zh,), (en,) = (funnel.grown_words(found, lang) for lang in ("zh", "en"))
+    assert "2,400 对 2,000" in zh and "各商品的人数加在了一起" in zh and "2,400 against 2,000" in en and "products were added up" in en
+    assert funnel.grown(funnel.steps(DOUYIN, ROOM), ROOM).empty
+
+
+def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared():
+    frame = pd.DataFrame([DOUYIN / 100, DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(source=["tiny", "feed", "video"])
+    found = funnel.grown(funnel.by_rows(frame, FUNNELS["source_people"], "source"), FUNNELS["source_people"], of="source")
+    assert found["slice"].tolist() == ["video"]  # the next source's first step is larger than this one's last, and no growth
+    assert "（video）" in funnel.grown_words(found, "zh")[0]
+
+
+def test_every_step_after_the_first_that_is_counted_says_why_it_could_grow():
+    for name, entry in FUNNELS.items():
+        lacking = [step.column for step in entry.steps[1:] if step.grows is None]
+        # a later event of a person follows his own earlier one, marked enquiries are among the enquiries: these cannot grow
+        assert entry.table == "actions" or lacking == (["converted"] if name == "enquiry" else []), name
+        assert entry.steps[0].grows is None
+
+
 def test_a_missing_step_is_left_out_and_the_next_is_set_against_the_last_known():
     table = funnel.steps(DOUYIN.drop("create_users"), ROOM).set_index("column")
     assert np.isnan(table.loc["create_users", "users"]) and np.isnan(table.loc["create_users", "rate_of_previous"])
@@ -335,6 +359,32 @@ def test_the_heat_of_steps_leaves_out_steps_that_no_source_knows():
     each = funnel.by_rows(sources(), FUNNELS["source_people"], "source")
     cells = funnel.heat(each, "source", "en")
     assert cells["column"].unique().tolist() == ["Entered", "Saw a product", "Clicked", "Paid"]
+
+
+def test_each_step_of_the_heat_has_its_own_scale_and_colours_only_what_is_told_apart():
+    """Two sources enter alike and click unlike, by hand: 40 of 400 and 160 of 400, together 200 of 800."""
+    frame = pd.DataFrame({"session_id": "S", "source": ["a", "b"], "room_exposure_users": [4000.0, 4000.0], "viewers": [402.0, 398.0], "product_exposure_users": [400.0, 396.0],
+                          "product_click_users": [40.0, 160.0]})
+    cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en").set_index(["row", "column"])["shade"]
+    assert cells[:, "Entered"].tolist() == [0, 0] and cells[:, "Saw a product"].tolist() == [0, 0]
+    assert cells[:, "Clicked"].tolist() == pytest.approx([np.log2(0.1 / (200 / 796)), np.log2(160 / 396 / (200 / 796))])
+    hosts = pd.DataFrame({"host": list("abc"), "step": 2, "label_en": "Entered", "rate_of_previous": [0.1, 0.2, 0.4], "sessions": 5})
+    assert funnel.heat(hosts, "host", "en")["shade"].tolist() == pytest.approx([-1, 0, 1])
+
+
+def test_a_step_that_grows_has_no_cell_in_the_heat():
+    frame = pd.DataFrame([DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(source=["a", "b"])
+    cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en").set_index(["row", "column"])
+    assert np.isnan(cells.loc[("b", "Saw a product"), "value"]) and cells.loc[("a", "Saw a product"), "value"] == 0.8
+
+
+def test_paid_and_organic_stand_below_their_sources_without_interval():
+    frame = pd.concat([sources(), sources().iloc[:1].assign(source="shop")], ignore_index=True)
+    made = funnel.with_paid(frame, FUNNELS["source_people"], "en").set_index(["source", "column"])
+    assert made.index.get_level_values(0).unique().tolist() == ["feed", "video", "search", "mall", "shop", "Organic (together)"]  # one paid source needs no sum
+    organic = made.loc["Organic (together)"]
+    assert organic.loc["viewers", "users"] == 6000 + 980 + 6000 and organic["ci_lower"].isna().all()
+    assert organic.loc["viewers", "rate_of_previous"] == pytest.approx((6000 + 980 + 6000) / (50000 + 4000 + 50000))
 
 
 def test_step_findings_state_each_rate_with_its_interval_and_judge_nothing():
