@@ -20,6 +20,10 @@ RATES = {
 }
 SHORTEST = 5        # minutes of a stretch between two change points
 PENALTY = 5.0       # of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
+PARTS = 10          # of a session, for its usual course
+FEWEST_SESSIONS = 5     # fewer earlier sessions with minutes: no usual course is known
+LAST_SESSIONS = 20      # that it is taken from
+STEADYING = 30.0    # events: what a part is weighed down with towards no difference
 AROUND = 15         # minutes before and after that exits are set against
 LONGEST_EXIT = 5
 MOST_EXITS = 3
@@ -51,17 +55,66 @@ def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
     return [int(place) for place in found[:-1]]
 
 
-def stretches(curve: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    """The account's usual course within a session: each rate in each tenth of it ÷ the rate of the whole session.
+
+    `minutes_` are those of earlier sessions, `sessions` their rows; the last LAST_SESSIONS that have them are taken. One row per rate
+    and tenth: rate_of, part (0 to PARTS - 1), factor (ratio of sums: events ÷ those that the session's own rate leads to expect,
+    steadied towards 1 where there are few), sessions. Rates that fewer than FEWEST_SESSIONS sessions hold are left out.
+    """
+    begun = sessions.set_index("session_id")["started_at"]
+    last = begun[begun.index.isin(minutes_["session_id"])].sort_values().index[-LAST_SESSIONS:]
+    rows = [row for name in last for row in _parts_of(minutes.profile(minutes_[minutes_["session_id"] == name], begun[name]))]
+    sums = pd.DataFrame(rows, columns=["rate_of", "part", "events", "expected"]).groupby(["rate_of", "part"], sort=False).agg(
+        events=("events", "sum"), expected=("expected", "sum"), sessions=("events", "size")).reset_index()
+    sums = sums[sums["sessions"] >= FEWEST_SESSIONS]
+    return sums.assign(factor=(sums["events"] + STEADYING) / (sums["expected"] + STEADYING))[["rate_of", "part", "factor", "sessions"]].reset_index(drop=True)
+
+
+def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
+    """Events of each rate in each tenth of one session, and how many its own rate leads to expect."""
+    found = []
+    for name, (above, below) in RATES.items():
+        known = _enough(curve, above, below)
+        if len(known) and known[above].sum() > 0:
+            part = (known["minute"] * PARTS // (curve["minute"].max() + 1)).astype(int)
+            sums = known.groupby(part)[[above, below]].sum()
+            rate = known[above].sum() / known[below].sum()
+            found += [(name, int(place), float(row[above]), float(rate * row[below])) for place, row in sums.iterrows()]
+    return found
+
+
+def _usual(curve: pd.DataFrame, minute: pd.Series, name: str, known: pd.DataFrame | None) -> np.ndarray:
+    """The usual course of a rate at the minutes given, between the middles of the tenths in straight lines; 1 where it is not known."""
+    own = known[known["rate_of"] == name].sort_values("part") if known is not None else []
+    if len(own) < PARTS:
+        return np.ones(len(minute))
+    length = curve["minute"].max() + 1
+    return np.interp((minute + 0.5) / length, (own["part"] + 0.5) / PARTS, own["factor"])
+
+
+def course_words(known: pd.DataFrame, lang: str) -> str:
+    """Whether the usual course of a session was taken off before change points were looked for, and from how many sessions."""
+    if known.empty:
+        return text.choose(lang, f"此前有分钟数据的场次不足 {FEWEST_SESSIONS} 场，没有减去平常的走势：开场冷、收尾淡也会算作变点。",
+                           f"Fewer than {FEWEST_SESSIONS} earlier sessions have minutes, so no usual course is taken off: a slow opening or a fading end counts as a change too.")
+    number = int(known["sessions"].max())
+    return text.choose(lang, f"找变点前已减去本账号此前 {number} 场的平常走势（每场分十段），开场冷、收尾淡这类每场都有的起伏不算变点。",
+                       f"The usual course of the last {number} sessions (in tenths of a session) is taken off before change points are looked for: what every session does, such as a slow opening or a fading end, is none.")
+
+
+def stretches(curve: pd.DataFrame, *, usual: pd.DataFrame | None = None, confidence: float = 0.95) -> pd.DataFrame:
     """The rates of RATES between their change points: one row per rate and stretch; one stretch where nothing changes.
 
-    Columns: rate_of (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events per 1000 of
+    `usual` is the account's `course`: change points are those of a rate beside it. Columns: rate_of (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events per 1000 of
     the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper (quasi-Poisson, the dispersion
-    measured within the stretches), session_per_1000, apart (how far off the session, in standard deviations).
+    measured within the stretches), session_per_1000, usual_per_1000 (what the session's own level and the usual course lead to
+    expect there; without a course the session's), apart (how far off that, in standard deviations).
     Rates that the minutes do not hold, or for too few minutes, are left out.
     """
-    parts = [_stretches_of(curve, name, confidence) for name in RATES]
+    parts = [_stretches_of(curve, name, usual, confidence) for name in RATES]
     known = [part for part in parts if len(part)]
-    return pd.concat(known, ignore_index=True) if known else _stretches_of(curve.iloc[:0], "sales", confidence)
+    return pd.concat(known, ignore_index=True) if known else _stretches_of(curve.iloc[:0], "sales", None, confidence)
 
 
 def _enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
@@ -70,23 +123,24 @@ def _enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
     return known[known[below] >= known[below].median() / 10].reset_index(drop=True)
 
 
-def _stretches_of(curve: pd.DataFrame, name: str, confidence: float) -> pd.DataFrame:
+def _stretches_of(curve: pd.DataFrame, name: str, usual: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
     above, below = RATES[name]
     known = _enough(curve, above, below)
-    x, n = (known[column].to_numpy(dtype=float) for column in (above, below))
-    cuts = breaks(x, n) if len(known) > 3 * SHORTEST else []
-    rows = known if len(known) > 3 * SHORTEST and x.sum() > 0 else known.iloc[:0]
+    rows = known if len(known) > 3 * SHORTEST and known[above].sum() > 0 else known.iloc[:0]
+    x, n = (rows[column].to_numpy(dtype=float) for column in (above, below))
+    due = n * _usual(curve, rows["minute"], name, usual)
+    cuts = breaks(x, due) if len(rows) else []
     part = np.searchsorted(cuts, np.arange(len(rows)), side="right")
-    sums = rows.assign(x=x[: len(rows)], n=n[: len(rows)]).groupby(part).agg(
-        start_minute=("minute", "first"), last=("minute", "last"), minutes=("minute", "size"), x=("x", "sum"), n=("n", "sum"))
-    session = sums["x"].sum() / sums["n"].sum() if len(sums) else np.nan
-    fitted = n[: len(rows)] * (sums["x"] / sums["n"]).to_numpy()[part] if len(sums) else n[:0]
-    spread = stats.dispersion(x[: len(rows)], fitted, fitted=max(len(sums), 1))
+    sums = rows.assign(x=x, n=n, due=due).groupby(part).agg(
+        start_minute=("minute", "first"), last=("minute", "last"), minutes=("minute", "size"), x=("x", "sum"), n=("n", "sum"), due=("due", "sum"))
+    session, level = (sums["x"].sum() / sums[base].sum() if len(sums) else np.nan for base in ("n", "due"))
+    fitted = due * (sums["x"] / sums["due"]).to_numpy()[part] if len(sums) else due
+    spread = stats.dispersion(x, fitted, fitted=max(len(sums), 1))
     lower, upper = stats.count_rate(sums["x"], sums["n"] / 1000, dispersion=spread, confidence=confidence)
     return pd.DataFrame({
         "rate_of": name, "start_minute": sums["start_minute"], "end_minute": sums["last"] + 1, "minutes": sums["minutes"].astype(float),
         "per_1000": 1000 * sums["x"] / sums["n"], "ci_lower": lower, "ci_upper": upper, "session_per_1000": 1000 * session,
-        "apart": (sums["x"] - session * sums["n"]) / np.sqrt(spread * session * sums["n"]),
+        "usual_per_1000": 1000 * level * sums["due"] / sums["n"], "apart": (sums["x"] - level * sums["due"]) / np.sqrt(spread * level * sums["due"]),
     }).reset_index(drop=True)
 
 
@@ -267,11 +321,13 @@ def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
     first, last = row.start_minute, row.end_minute - 1
     named, when = reference.terms()["rate_of"][row.rate_of], _when(first, last)
     went = {lang: touching(first, things, lang) for lang in ("zh", "en")}
-    own, session = (text.number(value, "en", 1) for value in (row.per_1000, row.session_per_1000))
-    above = row.per_1000 > row.session_per_1000
+    own, session, usual = (text.number(value, "en", 1) for value in (row.per_1000, row.session_per_1000, row.usual_per_1000))
+    above, plain = row.per_1000 > row.usual_per_1000, usual == session
+    beside = {"zh": f"全场 {session}" if plain else f"按本场水平，平常这时是 {usual}（全场 {session}）",
+              "en": f"the session's {session}" if plain else f"the {usual} that is usual at that point of a session of this level (whole session {session})"}
     return findings.make(
         notebook=funnel.NOTEBOOK, dimension=DIMENSIONS[row.rate_of], metric=METRICS[row.rate_of], slice=f"stretch={row.rate_of}", verdict="not_comparable",
-        value=row.per_1000, baseline=row.session_per_1000, ci_lower=row.ci_lower, ci_upper=row.ci_upper, minute_from=first, minute_to=last,
-        sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{own}，全场 {session}" + (f"；从这里开始：{went['zh']}。" if went["zh"] else "。"),
-        sentence_en=f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} the session's {session}" + (f"; at its beginning: {went['en']}." if went["en"] else "."),
+        value=row.per_1000, baseline=row.usual_per_1000, ci_lower=row.ci_lower, ci_upper=row.ci_upper, minute_from=first, minute_to=last,
+        sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{own}，{beside['zh']}" + (f"；从这里开始：{went['zh']}。" if went["zh"] else "。"),
+        sentence_en=f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} {beside['en']}" + (f"; at its beginning: {went['en']}." if went["en"] else "."),
     )

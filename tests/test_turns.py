@@ -31,14 +31,62 @@ def times(first: int, last: int, factor: float, length: int = 180) -> np.ndarray
     return np.where((np.arange(length) >= first) & (np.arange(length) < last), factor, 1.0)
 
 
-def changed(curve_: pd.DataFrame) -> bool:
-    return bool(turns.stretches(curve_)["rate_of"].duplicated().any())
+def changed(curve_: pd.DataFrame, **options) -> bool:
+    return bool(turns.stretches(curve_, **options)["rate_of"].duplicated().any())
 
 
 def test_flat_sessions_show_no_change_and_no_exit_but_for_a_few():
     seeds = range(40)  # 1000 in the benchmark
     assert np.mean([changed(flat(seed)) for seed in seeds]) <= 0.10
     assert np.mean([len(turns.exits(flat(seed))) > 0 for seed in seeds]) <= 0.10
+
+
+RISE = np.linspace(0.5, 1.5, 180)     # a rate that grows threefold over every session
+
+
+def history(number: int, **factors: np.ndarray) -> pd.DataFrame:
+    """Minutes of so many earlier sessions, each with the course given."""
+    days = [flat(5000 + seed, **factors).assign(session_id=f"S{seed:02d}", at=lambda t, s=seed: START - pd.Timedelta(days=s + 1) + pd.to_timedelta(t["minute"], unit="min")) for seed in range(number)]
+    return pd.concat(days, ignore_index=True).drop(columns="minute").reindex(columns=["session_id", "at", *minutes.CURVES])
+
+
+def before(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"session_id": [f"S{seed:02d}" for seed in range(number)], "started_at": [START - pd.Timedelta(days=seed + 1) for seed in range(number)]})
+
+
+def test_the_usual_course_is_the_rate_of_each_tenth_over_that_of_the_session():
+    rows = history(6, product_click_users=RISE)
+    found = turns.course(rows, before(6)).query("rate_of == 'click'")
+    parts = rows.assign(part=np.tile(np.arange(180) // 18, 6))
+    events, expected = np.zeros(10), np.zeros(10)
+    for _, one in parts.groupby("session_id"):
+        rate = one["product_click_users"].sum() / one["online"].sum()
+        for part, tenth in one.groupby("part"):
+            events[part] += tenth["product_click_users"].sum()
+            expected[part] += rate * tenth["online"].sum()
+    np.testing.assert_allclose(found["factor"], (events + turns.STEADYING) / (expected + turns.STEADYING))
+    assert (found["sessions"] == 6).all() and found["factor"].iloc[0] < 0.7 and found["factor"].iloc[-1] > 1.3
+    few = turns.course(rows[rows["session_id"] < "S04"], before(6))
+    assert few.empty and "不足 5 场" in turns.course_words(few, "zh") and "last 6 sessions" in turns.course_words(found, "en")
+
+
+def test_what_every_session_does_is_no_change_and_what_this_one_does_beside_it_is():
+    usual = turns.course(history(12, product_click_users=RISE), before(12))
+    risen = [flat(seed, product_click_users=RISE) for seed in range(20)]
+    clicks = [len(turns.stretches(curve, usual=known).query("rate_of == 'click'")) > 1 for known in (None, usual) for curve in risen]
+    assert np.mean(clicks[:20]) >= 0.8 and np.mean(clicks[20:]) <= 0.10
+    halved = [turns.stretches(flat(seed, product_click_users=RISE * times(80, 110, 0.4)), usual=usual).query("rate_of == 'click'") for seed in range(20)]
+    assert np.mean([len(one) > 1 and one["start_minute"].sub(80).abs().min() <= 3 for one in halved]) >= 0.75
+
+
+def test_what_is_usual_at_a_point_adds_up_to_the_events_of_the_session():
+    usual = turns.course(history(6, product_click_users=RISE), before(6))
+    curve = flat(3, product_click_users=RISE * times(80, 110, 0.4))
+    table = turns.stretches(curve, usual=usual).query("rate_of == 'click'")
+    people = [curve.loc[curve["minute"].between(row.start_minute, row.end_minute - 1), "online"].sum() for row in table.itertuples()]
+    assert (table["usual_per_1000"] * people).sum() / 1000 == pytest.approx(curve["product_click_users"].sum())
+    told = turns.change_findings(table, pd.DataFrame(columns=["minute", "until", "label_zh", "label_en", "weight"]))[0]
+    assert "平常这时" in told["sentence_zh"] and "usual at that point" in told["sentence_en"] and told["baseline"] in table["usual_per_1000"].tolist()
 
 
 def test_a_halved_rate_is_found_where_it_is():

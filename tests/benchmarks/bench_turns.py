@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from test_comments import WORDS, hot, usual
-from test_turns import changed, flat, times
+from test_turns import RISE, before, changed, flat, history, times
 
 from helpers import comments, turns
 
@@ -21,6 +21,17 @@ def test_flat_sessions_are_left_alone():
     leave = np.mean([len(turns.exits(flat(seed))) > 0 for seed in SEEDS])
     print(f"\n{len(SEEDS)} flat sessions of 180 minutes: any change point in six rates {change:.3f}, an exit point {leave:.3f}")
     assert change <= 0.05 and leave <= 0.05
+
+
+def test_sessions_that_go_as_every_session_does_are_left_alone():
+    """Every rate rises threefold over each session: with the course of 12 earlier sessions taken off, and without."""
+    names = ("left", "new_fans", "comments", "product_click_users", "orders")
+    usual = turns.course(history(12, **dict.fromkeys(names, RISE)), before(12))
+    plain = turns.course(history(12), before(12))
+    risen = [flat(seed, **dict.fromkeys(names, RISE)) for seed in SEEDS]
+    bare, taken, none = (np.mean([changed(curve, usual=known) for curve in curves]) for known, curves in ((None, risen), (usual, risen), (plain, [flat(seed) for seed in SEEDS])))
+    print(f"{len(SEEDS)} sessions that rise threefold: any change point {bare:.3f} as they are, {taken:.3f} beside the usual course; flat sessions beside a flat course {none:.3f}")
+    assert taken <= 0.08 and none <= 0.06
 
 
 def test_planted_turns_are_found():
