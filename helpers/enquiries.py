@@ -95,7 +95,7 @@ def words(funnel: pd.DataFrame, asked: pd.DataFrame, enquiries: pd.DataFrame, *,
     median = close_time(asked, as_of=as_of)
     half = text.choose(lang, f"一半的人在 {text.seconds(median, lang)} 内付款", f"half of them paid within {text.seconds(median, lang)}") if np.isfinite(median) else text.choose(
         lang, "付款的还不到一半，所以没有中位数", "fewer than half have paid, so there is no median")
-    paid = text.choose(lang, f"，付了款的人里是 {text.seconds(took.median(), lang)}", f"; among those who paid it was {text.seconds(took.median(), lang)}") if len(took) else ""
+    paid = text.choose(lang, f"；付了款的人里，中位数是 {text.seconds(took.median(), lang)}", f"; among those who paid the median is {text.seconds(took.median(), lang)}") if len(took) else ""
     first = text.choose(
         lang, f"{len(enquiries)} 件咨询里 {known} 件知道是谁，共 {len(asked)} 人。成单周期：{half}{paid}。",
         f"Of {len(enquiries)} enquiries {known} say whose they are: {len(asked)} people. Time to close: {half}{paid}.")
@@ -111,7 +111,7 @@ def _content(enquiries: pd.DataFrame, registry: Mapping[str, Metric], lang: str)
     row = metrics.evaluate(enquiries, ["satisfaction_rate"], registry=registry).iloc[0]
     if not row["denominator"] > 0:
         return []
-    share = f"{text.percent(row['value'])} ({text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)})"
+    share = text.percent(row["value"]) + text.choose(lang, "（{}）", " ({})").format(text.interval(row["ci_lower"], row["ci_upper"], "percent", lang))
     return [text.choose(
         lang, f"客户满意度：表过态的 {row['denominator']:.0f} 件里满意的占 {share}；没表态的 {len(enquiries) - row['denominator']:.0f} 件不算。",
         f"Customer satisfaction: {share} of the {row['denominator']:.0f} enquiries whose customer said so; the other {len(enquiries) - row['denominator']:.0f} are left out.")]

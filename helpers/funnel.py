@@ -234,29 +234,44 @@ def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float)
     return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
 
 
-def heat(each: pd.DataFrame, key: str, lang: str) -> pd.DataFrame:
+def heat(each: pd.DataFrame, key: str, lang: str, *, confidence: float = 0.95, only_apart: bool = False) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
 
     `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of
     steps that grow (no rates). shade is by how much the rate is off the step's own usual, in doublings (0.26 is a fifth more),
     so that each step has a scale of its own; the usual is that of all slices together where they have counts, else the
-    median. 0 where the slice's interval holds the usual or it has none: what is not told apart has no colour.
+    median. 0 where the slice's interval (Wilson, the confidence shared out over all cells, so that the most unlike of many is not
+    coloured by chance) holds the usual, or it has none: what is not told apart has no colour. With `only_apart` slices of
+    which no cell has one are left out.
     """
     known = each.assign(value=each["rate_of_previous"].where(~each["grows"]) if "grows" in each else each["rate_of_previous"])
-    usual = _usual(known, key) if "users" in known else known.groupby("step")["value"].transform("median")
+    known = known.assign(before=_before(known, key)) if "users" in known else known
+    usual = _usual(known) if "users" in known else known.groupby("step")["value"].transform("median")
     shown = known.groupby("step")["value"].transform("count") > 0
     known, usual = known[shown], usual[shown]
     off = np.log2((known["value"] / usual.where(usual > 0)).clip(lower=2**-8))
-    bounded = "ci_lower" in known and known["ci_lower"].notna().any()
-    apart = (known["ci_lower"] > usual) | (known["ci_upper"] < usual) if bounded else known["value"].notna()
+    apart = _apart(known, usual, confidence) if "users" in known else known["value"].notna()
     shade = off.where(apart, 0.0).mask(known["value"].isna())
-    return pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["value"], "shade": shade}).reset_index(drop=True)
+    made = pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["value"], "shade": shade})
+    unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
+    return made[unlike | (not only_apart)].reset_index(drop=True)
 
 
-def _usual(known: pd.DataFrame, key: str) -> pd.Series:
+def _before(known: pd.DataFrame, key: str) -> pd.Series:
+    """How many were at the step before, of each slice; aligned to the rows, missing where the step's rate is none."""
+    return known[known["users"].notna()].groupby(key)["users"].shift().reindex(known.index).where(known["value"].notna())
+
+
+def _apart(known: pd.DataFrame, usual: pd.Series, confidence: float) -> pd.Series:
+    """Whether the interval of each cell leaves the usual of its step."""
+    tested = known["ci_lower"].notna()
+    lower, upper = stats.wilson(known["users"], known["before"], confidence=1 - (1 - confidence) / max(tested.sum(), 1))
+    return tested & ((lower > usual) | (upper < usual))
+
+
+def _usual(known: pd.DataFrame) -> pd.Series:
     """Rate of each row's step over all slices together, people counting once in each; aligned to the rows."""
-    base = known[known["users"].notna()].groupby(key)["users"].shift().reindex(known.index).where(known["value"].notna())
-    sums = pd.DataFrame({"above": known["users"].where(base.notna()), "below": base}).groupby(known["step"]).transform("sum")
+    sums = pd.DataFrame({"above": known["users"].where(known["before"].notna()), "below": known["before"]}).groupby(known["step"]).transform("sum")
     return sums["above"] / sums["below"].where(sums["below"] > 0)
 
 

@@ -32,6 +32,10 @@ SILENT = ("list", "delist", "explain_start", "explain_end")  # cues that say not
 TELLING = {"violation": 0, "banned_word": 0, "stock_change": 1}  # cues that explain more than an explanation; others explain less
 NEAR = 2            # minutes within which something that happened goes with a change
 DIMENSIONS = {"leaving": "traffic", "fans": "fans", "interaction": "interaction", "click": "click", "conversion": "conversion", "sales": "sales"}
+LEADING = {  # the figure that speaks for each of the groups; the first that the session has
+    "leaving": ("exposure_view_rate",), "fans": ("follow_rate",), "interaction": ("view_interaction_rate", "interaction_rate"), "click": ("product_click_rate", "product_click_rate_times"),
+    "conversion": ("click_pay_rate", "click_order_rate_times"), "sales": ("uv_value", "paid_per_hour"),
+}
 METRICS = {"leaving": "avg_online", "fans": "new_fans", "interaction": "comments", "click": "product_click_users", "conversion": "orders", "sales": "orders"}
 
 # ---- change points and exit points ----------------------------------------------------------------------------------
@@ -304,6 +308,38 @@ def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
     """The stretches of the rates whose level changes, with what went with the beginning of each: began_zh, began_en."""
     several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.assign(**{f"began_{lang}": [touching(minute, things, lang) for minute in several["start_minute"]] for lang in ("zh", "en")})
+
+
+def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
+    """流量、粉丝、互动、点击、转化、带货 at a glance: one row per group with its leading figure and what its minutes do.
+
+    `figures` are those of `funnel.key_figures`. Columns: group, metric, value, ci_lower, ci_upper, minutes_zh, minutes_en (the most
+    unusual stretch, else that none is sure, else that the minutes do not hold it).
+    """
+    known, unusual = figures[figures["value"].notna()].set_index("metric"), standing_out(found).set_index("rate_of")
+    rows = []
+    for name, wanted in LEADING.items():
+        metric = next((one for one in wanted if one in known.index), None)
+        words = {lang: _group_words(name, unusual, found, leaving, lang) for lang in ("zh", "en")}
+        if metric is not None or len(found):
+            rows.append({"group": DIMENSIONS[name], "metric": metric, **{column: known.loc[metric, column] if metric else np.nan for column in ("value", "ci_lower", "ci_upper")},
+                         **{f"minutes_{lang}": said for lang, said in words.items()}})
+    return pd.DataFrame(rows, columns=["group", "metric", "value", "ci_lower", "ci_upper", "minutes_zh", "minutes_en"])
+
+
+def _group_words(name: str, unusual: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame, lang: str) -> str:
+    """What the minutes of one group do, in a few words."""
+    if name not in set(found["rate_of"]):
+        return text.choose(lang, "分钟数据里没有", "not in the minutes")
+    label = text.label(reference.terms()["rate_of"][name], lang)
+    if name in unusual.index:
+        row = unusual.loc[name]
+        when, own, usual = _when(row["start_minute"], row["end_minute"] - 1)[lang], text.number(row["per_1000"], "en", 1), text.number(row["usual_per_1000"], "en", 1)
+        high = row["per_1000"] > row["usual_per_1000"]
+        return text.choose(lang, f"{when}{'高' if high else '低'}：{label} {own}，应为 {usual}", f"{when}, {'high' if high else 'low'}: {label.lower()} {own}, {usual} expected")
+    exits_ = f"{len(leaving)}" if name == "leaving" and len(leaving) else ""
+    quiet = text.choose(lang, f"{label}：没有可以确定的变点", f"{label}: no sure change")
+    return quiet + (text.choose(lang, f"；流失节点 {exits_} 处", f"; exit points: {exits_}") if exits_ else "")
 
 
 def standing_out(found: pd.DataFrame) -> pd.DataFrame:

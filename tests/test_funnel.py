@@ -372,6 +372,27 @@ def test_each_step_of_the_heat_has_its_own_scale_and_colours_only_what_is_told_a
     assert funnel.heat(hosts, "host", "en")["shade"].tolist() == pytest.approx([-1, 0, 1])
 
 
+def test_the_cells_of_equal_slices_are_hardly_coloured():
+    """100 sessions of eight sources that are all alike: at most one in ten has any coloured cell (one cell in 20 would be four in five)."""
+    rng, coloured = np.random.default_rng(2), 0
+    for _ in range(100):
+        viewers = rng.binomial(20000, 0.2, 8)
+        seen = rng.binomial(viewers, 0.8)
+        frame = pd.DataFrame({"source": list("abcdefgh"), "room_exposure_users": 20000.0, "viewers": viewers, "product_exposure_users": seen, "product_click_users": rng.binomial(seen, 0.15)})
+        cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en")
+        coloured += bool((cells["shade"] != 0).any())
+    assert coloured <= 10
+    assert funnel.heat(funnel.by_rows(frame.head(0), FUNNELS["source_people"], "source"), "source", "en").empty
+
+
+def test_only_the_slices_that_stand_out_are_left_where_that_is_asked():
+    frame = pd.DataFrame({"source": ["a", "b", "c"], "room_exposure_users": 9000.0, "viewers": [900.0, 900.0, 1900.0]})
+    each = funnel.by_rows(frame, FUNNELS["source_people"], "source")
+    assert set(funnel.heat(each, "source", "en", only_apart=True)["row"]) == {"a", "b", "c"}     # two lie below the three together
+    alike = funnel.by_rows(frame.assign(viewers=[1200.0, 1230.0, 1900.0]), FUNNELS["source_people"], "source")
+    assert len(funnel.heat(alike, "source", "en")) == 3
+
+
 def test_a_step_that_grows_has_no_cell_in_the_heat():
     frame = pd.DataFrame([DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(source=["a", "b"])
     cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en").set_index(["row", "column"])

@@ -168,3 +168,14 @@ def test_the_heading_is_answered_also_where_no_exit_point_is_sure():
     sure = pd.DataFrame({"start_minute": [30.0, 10.0], "end_minute": [33.0, 11.0]})
     assert turns.leaving_words(curve, sure, "zh") == "人走得明显多的：第 10 分钟、第 30–32 分钟（流失节点）。"
     assert turns.leaving_words(curve.iloc[:0], none, "en") == ""
+
+
+def test_each_group_has_its_leading_figure_and_what_its_minutes_do():
+    curve = flat(1, product_click_users=times(80, 110, 0.4)).drop(columns="comments").reindex(columns=[*minutes.CURVES, "minute"])
+    figures = pd.DataFrame({"metric": ["follow_rate", "interaction_rate", "product_click_rate", "uv_value"], "value": [0.02, 1.2, np.nan, 0.8], "ci_lower": [0.01, np.nan, np.nan, np.nan], "ci_upper": [0.03, np.nan, np.nan, np.nan]})
+    table = turns.groups(figures, turns.stretches(curve), turns.exits(curve)).set_index("group")
+    assert table.index.tolist() == ["traffic", "fans", "interaction", "click", "conversion", "sales"]
+    assert [one if isinstance(one, str) else None for one in table["metric"]] == [None, "follow_rate", "interaction_rate", None, None, "uv_value"]
+    assert table.loc["click", "minutes_zh"].startswith("第 8") and "low" in table.loc["click", "minutes_en"]
+    assert table.loc["interaction", "minutes_en"] == "not in the minutes" and "没有可以确定的变点" in table.loc["sales", "minutes_zh"]
+    assert turns.groups(figures.iloc[:0], turns.stretches(curve.iloc[:0]), turns.exits(curve.iloc[:0])).empty
