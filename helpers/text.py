@@ -136,7 +136,7 @@ def interval(
 
     A rate about one percent has as many decimals at both ends.
     """
-    if unit == "percent" and decimals in (None, 1) and 1e-9 < abs(lower) < 0.01 <= abs(upper) < 0.05:
+    if unit == "percent" and decimals in (None, 1) and 1e-9 < abs(lower) < 0.01 <= abs(upper) < 0.02:
         decimals = 2
     ends = [value(end, unit, lang, decimals=decimals, currency=currency) for end in (lower, upper)]
     return choose(lang, " 至 ", " to ").join(ends) if any(end.startswith(MINUS) for end in ends) else " – ".join(ends)

@@ -42,7 +42,7 @@ def test_a_change_always_carries_its_sign():
 
 def test_a_range_with_a_negative_end_has_no_dash_that_could_be_read_as_its_minus():
     assert text.interval(0.01, 0.02, "percent", "en") == "1.0% – 2.0%"
-    assert text.interval(0.0078, 0.0105, "percent", "zh") == "0.78% – 1.05%" and text.interval(0.004, 0.12, "percent", "zh") == "0.40% – 12.0%"
+    assert text.interval(0.0078, 0.0105, "percent", "zh") == "0.78% – 1.05%" and text.interval(0.004, 0.12, "percent", "zh") == "0.40% – 12.0%" and text.interval(0.0036, 0.0464, "percent", "zh") == "0.36% – 4.6%"
     assert text.interval(0.0, 0.032, "percent", "zh") == "0.0% – 3.2%"
     assert text.interval(-14_300, 13_500, "money", "zh") == "−¥1.43万 至 ¥1.35万"
     assert text.interval(-0.4, -0.1, "percent", "en") == "−40.0% to −10.0%"
