@@ -278,7 +278,7 @@ def waterfall(frame: pd.DataFrame, *, lang: str, currency: str = "CNY", unit: st
 
 
 def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
-    """What a change owes, slice by slice, to the slice's weight (mix, hatched) and to its own rate (plain).
+    """What a change owes, slice by slice, to the slice's weight (mix, hollow) and to its own rate (filled).
 
     One row per slice: label, mix_effect, rate_effect in `unit`; changes of a rate (`percent`) are in percentage points.
     """
@@ -288,10 +288,10 @@ def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY"
     effects = frame[["mix_effect", "rate_effect"]].to_numpy(float)
     widest = np.nanmax(np.abs(np.r_[effects.ravel(), 1e-12]))
     words = _change_words(unit, lang, currency, widest)
-    bars = (("mix_effect", -0.2, PAPER, SOFT, "////", "结构变化", "mix"), ("rate_effect", 0.2, ACCENT, ACCENT, "", "自身变化", "own rate"))
-    for column, shift, colour, edge, hatch, zh, en in bars:
+    bars = (("mix_effect", -0.2, PAPER, SOFT, "结构变化", "mix"), ("rate_effect", 0.2, ACCENT, ACCENT, "自身变化", "own rate"))
+    for column, shift, colour, edge, zh, en in bars:
         places = np.arange(len(frame)) + shift
-        axes.barh(places, frame[column].fillna(0), height=0.36, color=colour, edgecolor=edge, hatch=hatch, linewidth=0.8, label=text.choose(lang, zh, en))
+        axes.barh(places, frame[column].fillna(0), height=0.36, color=colour, edgecolor=edge, linewidth=1.1, label=text.choose(lang, zh, en))
         _bar_ends(axes, frame[column].to_numpy(float), places, words)
     axes.set_xlim(-widest * 1.45, widest * 1.45)
     axes.axvline(0, color=SOFT, linewidth=0.9)
@@ -575,13 +575,14 @@ def _name_marks(axes: Axes, known: pd.DataFrame, areas: pd.Series) -> None:
     taken = [(key, (x - around[key] / box.width, y - around[key] / box.height, x + around[key] / box.width, y + around[key] / box.height))
              for key, (x, y) in spots.items()]
     for row in known.itertuples():
-        words, (x, y), radius = shown(row.label, limit=10), spots[row.Index], around[row.Index] * 0.72
-        wide, high = columns_wide(words) * 6.4 / box.width, 13 / box.height
-        for up in (radius + 3, -radius - 12, radius + 16, -radius - 25):
-            low = y + up * 1.39 / box.height
-            spot = (x - wide / 2, low, x + wide / 2, low + high)
-            if all(key == row.Index or _apart(spot, other) for key, other in taken):
-                axes.annotate(words, (row.x, row.y), (0, up), textcoords="offset points", ha="center", fontsize=9)
+        words, (x, y), radius = wrapped(row.label, width=16), spots[row.Index], around[row.Index] * 0.72
+        lines = words.split("\n")
+        wide, high = max(map(columns_wide, lines)) * 6.4 / box.width, 14 * len(lines) / box.height
+        left = min(max(x - wide / 2, 0), 1.02 - wide)  # inside the axes, even of a mark at its edge
+        for low in (y + (radius + 3) * 1.39 / box.height, y - (radius + 3) * 1.39 / box.height - high, y + (radius + 16) * 1.39 / box.height):
+            spot = (left, low, left + wide, low + high)
+            if low >= 0 and all(key == row.Index or _apart(spot, other) for key, other in taken):
+                axes.text(left + wide / 2, low, words, transform=axes.transAxes, ha="center", va="bottom", fontsize=9, linespacing=1.05)
                 taken.append((None, spot))
                 break
 

@@ -110,13 +110,19 @@ def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> 
     code = '"use strict";\n' + "".join((TEMPLATES / "fupan" / script).read_text(encoding="utf-8") for script in scripts)
     look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
     letters = frozenset(_letters(f"{title}{content}{code}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
-    style = f"{_font_face(letters)}{look}"
+    style = f"{_font_face(letters)}{look}{_foot(title)}"
     policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
               f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
     return _environment().get_template("document.html.j2").render(
         content=Markup(content), title=title, policy=policy, style=Markup(style),
         script=Markup(code), html_lang={"zh": "zh-CN", "en": "en"}[lang],
     )
+
+
+def _foot(title: str) -> str:
+    """A style rule that prints the title at the foot of every sheet; each character that is no letter or digit is spelled as its number."""
+    spelled = "".join(mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title)
+    return f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
 
 
 @functools.cache

@@ -30,6 +30,9 @@ MOST_MARKS = 2000
 LONGEST = 700           # characters of a sentence
 WIDE = 10.0  # a share whose interval reaches beyond 1000 % is not shown in numbers
 SHORT = 6  # characters of a cell that is not broken into lines
+BROKEN, GAP = 8, 1.4      # half-width columns: the least that words of several lines get, and the room between two columns
+ON_PAPER = (122, 152)     # half-width columns that A4 holds in the size of a table's print, and in the smaller one
+UNBROKEN = re.compile(r"[!-~]+|[^!-~\s]")
 KINDS = {"rate": "percent", "users": "users", "times": "times", "count": "count", "money": "money", "ratio": "ratio",
          "seconds": "seconds", "score": "score"}
 # Units of the columns that analyses add to those of the canonical tables; where a row names its metric, its unit wins.
@@ -361,9 +364,10 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     right = ' class="fp-num" style="text-align:right;font-variant-numeric:tabular-nums"'
     left = ' style="text-align:left"'
     head = "".join(f'<th scope="col"{right if number else left}>{html.escape(name)}</th>' for name, number in zip(names, numeric, strict=True))
+    short = ' class="fp-mark"' if all(row and len(row[0].words) <= SHORT for row in rows) else ""
     lines = []
     for row, mark in zip(rows, marks, strict=True):
-        cells = [f'<th scope="row"{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
+        cells = [f'<th scope="row"{short}{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
                   f"<td{_classes(cell)}{left}>{unbroken(cell.words)}</td>" for cell in row[1:]]
         named = f' data-finding="{html.escape(mark)}"' if mark else ""
@@ -374,18 +378,32 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     title = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     tail = f'<p class="fp-more">{html.escape(note)}</p>' if note else ""
     return (f'<figure class="fp-table" style="margin:1em 0">{title}<div class="fp-scroll" role="group" tabindex="0" aria-label="{label}">'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{tail}</figure>")
+            f"<table{_fitted(names, rows)}><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{tail}</figure>")
+
+
+def _fitted(names: list[str], rows: list[tuple[Cell, ...]]) -> str:
+    """The class of a table that must be set smaller to fit the paper: what cannot be broken in each column, in half-width columns."""
+    cells = [_piece(name) for name in names]
+    for row in rows:
+        cells = [max(widest, charts.columns_wide(cell.words) if cell.number or "fp-mark" in _classes(cell) else max(_piece(cell.words), BROKEN)) for widest, cell in zip(cells, row, strict=True)]
+    needed = sum(cells) + GAP * len(cells)
+    return "" if needed <= ON_PAPER[0] else ' class="fp-tight"' if needed <= ON_PAPER[1] else ' class="fp-tightest"'
+
+
+def _piece(words: str) -> int:
+    """The widest part of a text that no line may break."""
+    return max((charts.columns_wide(part) for part in UNBROKEN.findall(words)), default=0)
 
 
 def _classes(cell: Cell) -> str:
     """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
     width = len(cell.words)
     whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-−+¥$\d.,%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures and ids
-    names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
+    names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + ["fp-words"] * (not whole and width <= 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 
 
-RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns")
+RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns", "ads_return", "open_cases")
 
 
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:

@@ -18,6 +18,7 @@ SIGNS = {
     "not_done": ("×", "quiet"), "green": ("●", "good"), "amber": ("▲", "warn"), "red": ("◆", "bad"), "grey": ("○", "quiet"),
 }
 CARDS = ("paid_amount", "net_amount", "viewers", "uv_value", "room_conversion", "profit")
+ADS_CARDS = ("ad_cost", "ads_amount_roi")  # where ads were paid for
 SEVERITY = {"worse": 0, "better": 1, "normal": 2, "cannot_tell": 3, "not_comparable": 4}
 
 
@@ -27,19 +28,20 @@ def make(
 ) -> dict[str, Any]:
     """The first screen: title and facts of the session, goals, cards, findings, actions, data quality, all as words.
 
-    `results` holds verdicts, findings, plan, quality, profit, net and goals, each of which may be missing or empty: what
-    they would say is then said to be unknown.
+    `results` holds verdicts, findings, plan, quality, profit, net, goals, ads_return and open_cases, each of which may be
+    missing or empty: what they would say is then said to be unknown, or not said.
     """
     values = _values(session, results, registry)
     return {
         "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
         "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), results.get("verdicts", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
-        "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry],
+        "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry] + ads_cards(results.get("ads_return", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
         "compared": _compared(results.get("verdicts", pd.DataFrame())),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
+        "waiting": waiting(results.get("open_cases", pd.DataFrame()), lang),
     }
 
 
@@ -134,6 +136,46 @@ def _against(row: pd.Series, lang: str) -> dict[str, str]:
         "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"normal range {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
         "style": style, "sign": sign, "verdict": _term("verdict", outcome, lang),
     }
+
+
+def ads_cards(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
+    """What was spent on ads and what they brought back by their own account, with the room's sources beside it; none without ads.
+
+    Neither is judged: the usual is said, no range.
+    """
+    lines = frame.set_index("line") if "line" in frame else frame
+    if "ads_account" not in lines.index:
+        return []
+    own, unit = lines.loc["ads_account"], lambda name: {"decimals": None if registry[name].unit == "money" else registry[name].decimals, "currency": currency}
+    plain = {"change": "", "style": "quiet", "sign": "", "verdict": ""}
+    said = {"ad_cost": (own["cost"], own["usual_cost"], ("平均", "mean of "), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _by_sources(lines, lang))}
+    made = []
+    for name in (one for one in ADS_CARDS if one in registry):
+        value, usual, mean, more = said[name]
+        known = text.value(usual, registry[name].unit, lang, **unit(name)) if math.isfinite(usual) else ""
+        beside = text.choose(lang, f"可比 {own['n']:.0f} 场{mean[0]} {known}", f"{mean[1]}{known} in {own['n']:.0f} comparable sessions") if known else ""
+        made.append(plain | {"name": text.label(registry[name], lang), "value": text.value(value, registry[name].unit, lang, **unit(name)),
+                             "range": text.choose(lang, "；", "; ").join(filter(None, [beside, more]))})
+    return made
+
+
+def _by_sources(lines: pd.DataFrame, lang: str) -> str:
+    """The return of the same spend by what the room's paid sources sold, which is mostly less: ads also claim those who came otherwise."""
+    if "traffic_sources" not in lines.index:
+        return ""
+    value, usual = (text.value(lines.loc["traffic_sources", name], "ratio", lang, decimals=2) for name in ("value", "baseline"))
+    known = math.isfinite(lines.loc["traffic_sources", "baseline"])
+    return text.choose(lang, f"按流量来源算 {value}" + (f"（可比 {usual}）" if known else ""), f"by traffic source {value}" + (f" ({usual} in those)" if known else ""))
+
+
+def waiting(cases: pd.DataFrame, lang: str) -> str:
+    """After-sales cases of the account that are overdue or about to be; empty where none are."""
+    hours = cases["hours_left"] if "hours_left" in cases else pd.Series(dtype="float64")
+    late, soon = int(hours.lt(0).sum()), int(hours.ge(0).sum())
+    if not late + soon:
+        return ""
+    zh, en = [f"{late} 张已超时"] * bool(late) + [f"{soon} 张即将到期"] * bool(soon), [f"{late} overdue"] * bool(late) + [f"{soon} due soon"] * bool(soon)
+    return text.choose(lang, f"{'，'.join(zh)}（全账号）", f"{', '.join(en)} (whole account)")
 
 
 def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:

@@ -12,12 +12,12 @@ import xml.etree.ElementTree as ElementTree
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 # What is drawn, and the attributes that say how; `page` lets the same through and nothing else.
-TAGS = frozenset(["svg", "g", "defs", "path", "rect", "use", "text", "clipPath", "pattern"])
+TAGS = frozenset(["svg", "g", "defs", "path", "rect", "use", "text", "clipPath"])
 LOOKS = frozenset([
     "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity",
     "font-size", "text-anchor",
 ])
-PLACES = frozenset(["x", "y", "width", "height", "d", "transform", "viewBox", "clip-path", "href", "id", "patternUnits"])
+PLACES = frozenset(["x", "y", "width", "height", "d", "transform", "viewBox", "clip-path", "href", "id"])
 DEFAULTS = {"stroke-linejoin": "round", "stroke-linecap": "butt", "text-anchor": "start", "stroke-width": "1"}  # of the root, inherited by all
 NUMBER = re.compile(r"-?\d+\.\d+")
 STEP = re.compile(r"([MLCQZ])([^MLCQZ]*)", re.IGNORECASE)

@@ -124,7 +124,8 @@ def test_mix_and_rate_stand_side_by_side_around_zero():
     axes = draw("mix_rate")
     assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
     assert axes.get_xlim()[0] == -axes.get_xlim()[1]
-    assert [bool(bar.get_hatch()) for bar in axes.patches] == [True, True, False, False]
+    paper = matplotlib.colors.to_rgba(charts.PAPER)
+    assert [bar.get_facecolor() == paper for bar in axes.patches] == [True, True, False, False] and not any(bar.get_hatch() for bar in axes.patches)
     assert {"+1.00", "−2.00", "−0.50", "+0.40"} <= set(words(axes)) and axes.get_xlabel() == "单位：百分点"
 
 

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import bs4
@@ -11,9 +12,10 @@ import nbformat
 import numpy as np
 import openpyxl
 import pandas as pd
+import pdf_pages
 import pytest
 from click.testing import CliRunner
-from conftest import SIZES, outside
+from conftest import SIZES, chromium_path, outside
 from fontTools.ttLib import TTFont
 
 from helpers import charts, cli, reference, run, text
@@ -246,7 +248,10 @@ def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_langu
     summary = page.select_one("#summary")
     frames = [*(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")), findings_of(folder)]
     numbers = NUMBER.findall(told(summary))
-    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder)
+    hours = result(folder, "open_cases")["hours_left"]
+    counted = {str(int(hours.lt(0).sum())), str(int(hours.ge(0).sum()))}
+    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder) | counted
+    assert counted - {"0"} <= set(NUMBER.findall(told(summary.select_one(".waiting"))))
 
 
 def test_a_number_that_no_result_holds_would_be_seen(both_languages):
@@ -260,10 +265,10 @@ def test_a_number_that_no_result_holds_would_be_seen(both_languages):
 def test_each_finding_of_the_first_screen_says_the_sentence_and_the_numbers_of_its_own_row(both_languages):
     folder, lang, page = both_languages
     known = findings_of(folder)
-    shown = [item for item in page.select("#summary .told li") if item.select_one(".proof").get_text().startswith("F")]
+    shown = [item for item in page.select("#summary .told li") if item.select_one(".proof")["title"].startswith("F")]
     assert 1 <= len(shown) <= 3
     for item in shown:
-        own = known.loc[item.select_one(".proof").get_text()]
+        own = known.loc[item.select_one(".proof")["title"]]
         assert text.plain(own[f"sentence_{lang}"], 300) in " ".join(told(item).split())
         wanted = printed([pd.DataFrame([own]).infer_objects(), *([result(folder, "verification")] if own["notebook"] == "06_plan" else [])], lang)
         if own["metric"] in reference.metrics() and np.isfinite(own["value"]):
@@ -276,7 +281,7 @@ def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_lang
     shown = page.select("#summary .goal")
     assert shown
     for item in shown:
-        own = known.loc[item.select_one(".proof").get_text()]
+        own = known.loc[item.select_one(".proof")["title"]]
         row = goals[(goals["metric"] == own["metric"]) & (goals["target"] == own["baseline"]) & (goals["value"] == own["value"])].iloc[0]
         unit = reference.metrics()[own["metric"]].unit
         expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang), text.percent(row["completion"], 0)]
@@ -306,9 +311,9 @@ def test_every_action_and_plan_line_has_the_numbers_of_its_own_row(both_language
         assert usual in said and text.percent(row["least_effect"], 0) in said and f"{row['sessions']:.0f}" in NUMBER.findall(said)
         assert [words for words in cells if words] == [text.money(row["money_at_stake"], lang)]
     for item in page.select("#summary .told li"):
-        if not item.select_one(".proof").get_text().startswith("P-"):
+        if not item.select_one(".proof")["title"].startswith("P-"):
             continue
-        row = plan.loc[item.select_one(".proof").get_text()]
+        row = plan.loc[item.select_one(".proof")["title"]]
         assert f"{row['sessions']:.0f}" in NUMBER.findall(told(item.small)) and row["action"] in told(item)
         assert not np.isfinite(row["money_at_stake"]) or text.money(row["money_at_stake"], lang) in told(item.small)
 
@@ -317,6 +322,7 @@ def test_each_sentence_of_the_first_screen_leads_to_its_proof(both_languages):
     _, _, page = both_languages
     marks = page.select("#summary .goal .proof, #summary .why .proof, #summary .told .proof")
     assert len(marks) >= 5 and all(mark.name == "a" and page.select_one(mark["href"]) for mark in marks)
+    assert not re.search(r"\b[FP]\d*-[0-9a-f]{6}", page.select_one("#summary").get_text()), "ids are for whoever looks them up, not for whoever reads"
     assert all(item.select_one(".proof") for item in page.select("#summary .told li, #summary .goal"))
 
 
@@ -331,3 +337,25 @@ def test_the_page_alone_says_whether_why_what_who_and_how_we_will_know(both_lang
     stages = [getattr(label, lang) for label in reference.terms()["stage"].values()]
     listed = list(dict.fromkeys(row[0].value for row in show if row[0].value in stages))
     assert sorted(listed) == sorted(stages) and (listed[0], listed[-1]) == (stages[0], stages[-1])  # in the order of the clock between them
+
+
+# --------------------------------------------------------------------------------------------------------------- on paper
+
+
+def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_their_heads(both_languages):
+    """Read from the PDF itself: what the browser says of print is not what it prints."""
+    folder, _, page = both_languages
+    first, *rest = pdf_pages.sheets(run.print_pdf(folder / "review.html", chromium_path()).read_bytes())
+    told_last = "".join(told(page.select_one("#summary .quality strong")).split())
+    assert told_last in first and f"1/{len(rest) + 1}" in first
+    assert all(f"{number}/{len(rest) + 1}" in sheet and "".join(page.title.get_text().split()) in sheet for number, sheet in enumerate(rest, start=2))
+    titles = ["".join(heading.get_text().split()) for heading in page.select(".part > h2")]
+    assert titles[0] in rest[0]
+    whole = [["".join(row.get_text().split()) for row in table.select("tr")] for table in page.select("table")]
+    said = Counter(row for rows in whole for row in set(rows))
+    broken = 0
+    for head, *rows in whole:
+        holding = [sheet for sheet in [first, *rest] if any(row in sheet for row in rows if len(row) > 25 and said[row] == 1)]
+        broken += len(holding) > 1
+        assert all(head in sheet for sheet in holding), head
+    assert broken >= 8

@@ -89,6 +89,28 @@ for (const box of document.querySelectorAll(".fp-table .fp-scroll")) {
   }
 }
 
+/* Each section has an address that can be passed on; each table can be taken along, as it is sorted and searched, into a spreadsheet. */
+for (const heading of document.querySelectorAll(".part > h2, .part [id^=p0]:is(h3, h4)")) {
+  const here = document.createElement("a");
+  here.className = "fp-here";
+  here.href = `#${heading.id || heading.parentElement.id}`;
+  here.textContent = "#";
+  here.setAttribute("aria-label", say("本节的链接：", "Link to this section: ") + heading.textContent);
+  heading.append(here);
+}
+for (const figure of document.querySelectorAll(".fp-table")) {
+  const table = figure.querySelector("table");
+  const copy = button(say("复制", "Copy"), "fp-copy");
+  copy.setAttribute("aria-label", say("复制表格：", "Copy the table: ") + table.parentElement.getAttribute("aria-label"));
+  copy.addEventListener("click", () => {
+    const marked = getSelection();
+    marked.selectAllChildren(table);
+    copy.textContent = document.execCommand("copy") ? say("已复制", "Copied") : say("没有复制成", "Not copied");
+    marked.removeAllRanges();
+  });
+  (figure.querySelector("figcaption") ?? figure).append(copy);
+}
+
 /* A figure fills the screen on a click, and its own place again on the next. */
 const large = document.createElement("dialog");
 large.className = "fp-large";
