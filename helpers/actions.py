@@ -52,6 +52,28 @@ def people(events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str
     return made[[*by, "step", "users", *QUANTILES]].astype(dict.fromkeys(["users", *QUANTILES], "float64"))
 
 
+def logged(events: ibis.Table, spec: Funnel) -> Funnel:
+    """The funnel as far as a log can show it: without steps that it never has while it has later ones, as nobody would get past them."""
+    known = set(engine.frame(events.select("event").distinct())["event"])
+    last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
+    kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
+    return spec.model_copy(update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]})
+
+
+def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
+    """How many people of each product and source reached each step, by the names that the products export has for them.
+
+    One row per product_id x source, a column a step (exposure_users, click_users …: distinct people, never to be added up); a
+    step that the log does not have is missing, one that nobody reached is 0.
+    """
+    seen = logged(events, spec)
+    counts = people(events, seen, by=["product_id", "source"])
+    names = {event: COLUMNS[event].removeprefix("product_") for event in (step.column for step in spec.steps)}
+    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(index=["product_id", "source"], columns="step", values="users")
+    found = wide.reindex(columns=[step.column for step in seen.steps]).fillna(0.0)
+    return found.reindex(columns=list(names)).rename(columns=names).rename_axis(columns=None).reset_index()
+
+
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
     """What `people` counted as a funnel: the columns of `funnel.steps` (both percent bases, Wilson intervals), then its times.
 
@@ -131,6 +153,25 @@ def against_others(table: pd.DataFrame, *, min_people: float, confidence: float 
     later = [rows for _, rows in pairs[pairs["step"] > 1].groupby("step")] or [pairs]
     parts = [rows[names].join(funnel.against_others(rows, numerator="users", denominator="before", **limits)) for rows in later]
     return pd.concat(parts, ignore_index=True)
+
+
+def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
+    """The rates of one step as the rates chart takes them, and the rate of all people (`walked`: `steps` of nothing but them).
+
+    One row per group of `against_others` with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
+    """
+    rows = told[(told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])].sort_values("rate", ascending=False, kind="stable")
+    drawn = rows.rename(columns={told.columns[0]: "label", "people": "n"})[["label", "rate", "ci_lower", "ci_upper", "n"]]
+    return drawn.reset_index(drop=True), float(walked.set_index("column")["rate_of_previous"].get(event, float("nan")))
+
+
+def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
+    """What the rates of `of_step` look like, for who cannot see them: the highest and the lowest with their intervals, and all."""
+    ends = [f"{text.plain(row.label, 30)} {text.percent(row.rate)}{funnel.interval_words(row.ci_lower, row.ci_upper, lang, confidence)}"
+            for row in (drawn.iloc[0], drawn.iloc[-1])]
+    return text.choose(
+        lang, f"{len(drawn)} 个来源：最高的是{ends[0]}，最低的是{ends[1]}；全部合起来 {text.percent(whole)}。",
+        f"{len(drawn)} sources: highest {ends[0]}, lowest {ends[1]}; all together {text.percent(whole)}.")
 
 
 # ---- carts that stay unpaid --------------------------------------------------------------------------------------

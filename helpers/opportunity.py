@@ -31,26 +31,32 @@ FINDINGS = 5
 
 
 class Kind(NamedTuple):
-    """What is sized: a canonical table, the column that names its units, and its funnel."""
+    """What is sized: a canonical table, the column or columns that name its units, and its funnel."""
 
     table: str
-    key: str
+    key: str | list[str]
     funnel: str
 
 
-KINDS = {"product": Kind("products", "product_id", "product_people"), "source": Kind("traffic", "source", "source_people")}
+KINDS = {
+    "product": Kind("products", "product_id", "product_people"), "source": Kind("traffic", "source", "source_people"),
+    "cell": Kind("actions", ["product_id", "source"], "product_people"),  # of both: counted in viewer events
+}
+BETWEEN = " × "             # the names of a unit that has two
 
 
 class Step(NamedTuple):
-    """One step of all units: counts of this session, draws (draw x unit) of the rate and of what it should be, and whence.
+    """One step of all units: counts of this session, draws (draw x unit) of the rate, of what it should be, and of whether
 
-    baseline is the past rate, expected the same as this session went; own says whose past it is, past how many sessions.
+    the unit is out of the ordinary (odd), and whence: baseline is the past rate, expected the same as this session went; own
+    says whose past it is, past how many sessions.
     """
 
     x: stats.Floats
     n: stats.Floats
     rate: stats.Floats
     target: stats.Floats
+    odd: np.ndarray
     baseline: stats.Floats
     expected: stats.Floats
     own: np.ndarray
@@ -112,6 +118,27 @@ def _alike(x: pd.Series, n: pd.Series, groups: np.ndarray) -> tuple[stats.Floats
     return made[0], made[1], made[2]
 
 
+def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
+    """For cells of two names without a past of their own: what the first and the second together lead one to expect.
+
+    A logistic model of main effects on this session's cells, each effect drawn to none by half a case: its rate, the relative
+    variance of that, and the weight in trials with which cells keep to it.
+    """
+    first, second = (pd.factorize(n.index.get_level_values(level))[0] for level in (0, 1))
+    cases, trials = np.nan_to_num(x.to_numpy(float)), np.nan_to_num(n.to_numpy(float))
+    effects = [np.zeros(first.max(initial=-1) + 1), np.zeros(second.max(initial=-1) + 1)]
+    whole = logit((cases.sum() + 0.5) / (trials.sum() + 1))
+    for _ in range(50):
+        for effect, place in zip(effects, (first, second), strict=True):
+            rate = expit(whole + effects[0][first] + effects[1][second])
+            missed, known = (np.bincount(place, value, len(effect)) for value in (cases - trials * rate, trials * rate * (1 - rate)))
+            effect += missed / (known + 0.5)
+    rate = expit(whole + effects[0][first] + effects[1][second])
+    known = trials * rate * (1 - rate)
+    doubt = sum(1 / (np.bincount(place, known)[place] + 0.5) for place in (first, second))
+    return rate, doubt * (1 - rate) ** 2, (1 - rate) / rate / stats.PRIOR_CV**2
+
+
 class _Base(NamedTuple):
     """What each unit is held against: past rate, its relative variance, whether it is the unit's own, over how many sessions."""
 
@@ -125,13 +152,17 @@ class _Base(NamedTuple):
 def _base(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, str], groups: np.ndarray, alike: list[str]) -> _Base:
     """The past of each unit where it has `OWN_SESSIONS` sessions, else that of its like; without any past, this session's.
 
+    Cells of two names have no like: without a past, they are held against what both names lead one to expect in this session.
     Its comparable sessions (`alike`) count; where they are too few, all of its sessions, brought to the level of those.
     """
     known = past[pair[1]].notna() & (past[pair[0]] > 0) & (past[pair[1]] <= past[pair[0]])
     x, n = (past[name].where(known) for name in (pair[1], pair[0]))
     near = known.index.isin(alike)
     sessions, every = known[near].sum().to_numpy(), known.sum().to_numpy()
-    rate, doubt, weight = _alike(*((x[near].sum(), n[near].sum()) if sessions.sum() else (now[pair[1]], now[pair[0]])), groups)
+    if isinstance(now.index, pd.MultiIndex):
+        rate, doubt, weight = _crossed(now[pair[1]], now[pair[0]])
+    else:
+        rate, doubt, weight = _alike(*((x[near].sum(), n[near].sum()) if sessions.sum() else (now[pair[1]], now[pair[0]])), groups)
     own, further, level = sessions >= OWN_SESSIONS, (sessions < OWN_SESSIONS) & (every >= OWN_SESSIONS), pd.Series(1.0, index=known.index)
     if own.any():
         rate[own], doubt[own] = _own(x.loc[near, own], n.loc[near, own], None)
@@ -146,18 +177,19 @@ def _step(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, 
     """Draws of one step of all units. `now` has a row a unit, `past` a frame session x unit for each column."""
     x, n = now[pair[1]].to_numpy(float), now[pair[0]].to_numpy(float)
     base = _base(now, past, pair, groups, alike)
-    weight, wide, odd, shift, error = base.weight.copy(), base.weight.copy(), np.zeros(len(x)), 0.0, stats.PRIOR_CV
-    fitted = base.own & (n > 0)
+    weight, wide, chance, shift, error = base.weight.copy(), base.weight.copy(), np.full(len(x), stats.ODD), 0.0, stats.PRIOR_CV
+    fitted = (base.own | isinstance(now.index, pd.MultiIndex)) & (n > 0)
     if fitted.sum() > 2:
-        shift, error, weight[fitted], wide[fitted], odd[fitted] = stats.around(x[fitted], n[fitted], base.rate[fitted])
+        shift, error, weight[fitted], wide[fitted], chance[fitted] = stats.around(x[fitted], n[fitted], base.rate[fitted])
         error = float(np.hypot(error, np.sqrt(base.doubt[fitted].mean() / fitted.sum())))
     shape = (DRAWS, len(x))
     past_rate = np.minimum(base.rate * np.exp(rng.normal(size=shape) * np.sqrt(np.log1p(base.doubt)) - np.log1p(base.doubt) / 2), 0.999)
     moved = shift + error * rng.normal(size=(DRAWS, 1))
-    centre, trials = expit(logit(past_rate) + moved), np.where(rng.random(shape) < odd, wide, weight)
+    odd = rng.random(shape) < chance
+    centre, trials = expit(logit(past_rate) + moved), np.where(odd, wide, weight)
     rate = rng.beta(np.nan_to_num(centre * trials, nan=1) + x, np.nan_to_num((1 - centre) * trials, nan=1) + n - x)
     target = expit(logit(past_rate) + np.minimum(moved, 0))
-    return Step(x, n, rate, target, base.rate, expit(logit(base.rate) + min(shift, 0)), base.own, base.past)
+    return Step(x, n, rate, target, odd, base.rate, expit(logit(base.rate) + min(shift, 0)), base.own, base.past)
 
 
 # ------------------------------------------------------------------------------------------------------- all lines
@@ -172,31 +204,41 @@ def lines(
     `current` has one row per unit of this session, `past` those of earlier sessions (with session_id), of which `chosen` are
     the comparable ones; `key` names the unit. The baseline is the unit's own past rate where it has `OWN_SESSIONS` sessions
     (comparable ones, else the newest `MOST_SESSIONS` of all, brought to their level), else the shrunken mean of its like
-    (`groups`, by unit), moved down by as much as the whole session fell. money = people at the step x closable gap x
+    (`groups`, by unit; a unit of two names: what both lead one to expect), moved down by as much as the whole session fell. money = people at the step x closable gap x
     rates of the later steps x what a buyer pays x (1 - returns); sold_out (share of the clicks made while nothing was
-    left, by unit) is taken off the people who could order. Columns: unit, below, above (columns of the step), people,
+    left) is taken off the people who could order; `groups`, `returns` and `sold_out` go by unit, or by its first name. Columns: unit, below, above (columns of the step), people,
     rate (shrunken), raw_rate, baseline, expected, basis (own, alike), sessions, money (mean), lower, upper (`LEVEL`
-    interval), chance (that there is a gap at all), raw_money (what the bare rates would claim), rank (by money). Units with
-    fewer than `min_people` at a step, or whose counts grow along the way, have no line. Empty without paid amounts.
+    interval), chance (that there is a gap at all), odd (that there is one beyond ordinary ups and downs), odd_money (the
+    money of that alone), raw_money (what the bare rates would claim), rank (by odd_money: large units go up and down for
+    large amounts, a smaller one that broke comes before them). Units with fewer than `min_people` at a step, or whose counts
+    grow along the way, have no line. Empty without paid amounts.
     """
     columns = [step.column for step in funnel.steps if step.column in current and current[step.column].notna().any()]
     if "paid_amount" not in current or len(columns) < 2 or columns[-1] != "pay_users":
         return _frame([])
     now = _units(current, key, columns)
-    unit_groups = np.zeros(len(now)) if groups is None else groups.reindex(now.index).fillna(-1).to_numpy()
+    if now.empty:
+        return _frame([])
+    unit_groups = np.zeros(len(now)) if groups is None else _of(groups, now.index, -1)
     alike = list(chosen)
     wide = _wide(past, key, [*columns, "paid_amount"], now.index, alike)
-    short = (sold_out if sold_out is not None else pd.Series(dtype=float)).reindex(now.index).fillna(0.0).to_numpy(float)
+    short = np.zeros(len(now)) if sold_out is None else _of(sold_out, now.index, 0.0)
     pairs, rng = list(itertools.pairwise(columns)), np.random.default_rng(seed)
     cut = [now.assign(**{pair[0]: _able(now, pair, short)}) for pair in pairs]
     steps = [_step(rows, wide, pair, unit_groups, alike, rng) for rows, pair in zip(cut, pairs, strict=True)]
-    back = returns.reindex(now.index).fillna(0.0).to_numpy(float) if isinstance(returns, pd.Series) else returns
+    back = _of(returns, now.index, 0.0) if isinstance(returns, pd.Series) else returns
     worth = _paid_per_buyer(now, wide) * (1 - back)
     rows = []
     for place, (pair, step) in enumerate(zip(pairs, steps, strict=True)):
         before_sale = 1 - short if pair[0] != BUYS_FROM and BUYS_FROM in columns[place + 1:] else 1.0
         rows.append(_sized(now.index, pair, step, steps[place + 1:], worth * before_sale, unit_groups, min_people))
     return _frame(rows)
+
+
+def _of(values: pd.Series, units: pd.Index, otherwise: float) -> stats.Floats:
+    """The value of each unit, by its name or, where it has two, by the first."""
+    names = units.get_level_values(0) if isinstance(units, pd.MultiIndex) else units
+    return values.reindex(names).fillna(otherwise).to_numpy(float)
 
 
 def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> pd.DataFrame:
@@ -238,22 +280,24 @@ def _sized(
     bare_cap = upper_quartile(np.nan_to_num(bare), groups)
     lower, upper = np.quantile(money, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     made = pd.DataFrame({
-        "unit": units, "below": pair[0], "above": pair[1], "people": people, "rate": step.rate.mean(axis=0), "raw_rate": bare,
+        "unit": units.map(BETWEEN.join) if isinstance(units, pd.MultiIndex) else units, "below": pair[0], "above": pair[1], "people": people, "rate": step.rate.mean(axis=0), "raw_rate": bare,
         "baseline": step.baseline, "expected": step.expected, "basis": np.where(step.own, "own", "alike"), "sessions": step.past,
         "money": money.mean(axis=0), "lower": lower, "upper": upper, "chance": (money > 0).mean(axis=0),
+        "odd": ((money > 0) & step.odd).mean(axis=0), "odd_money": (money * step.odd).mean(axis=0),
         "raw_money": people * closable(bare, step.expected, bare_cap) * np.nan_to_num(bare_onward) * worth,
     })
     return made[(people >= min_people) & np.isfinite(step.baseline)]
 
 
 COLUMNS = ["unit", "below", "above", "people", "rate", "raw_rate", "baseline", "expected", "basis", "sessions", "money",
-           "lower", "upper", "chance", "raw_money", "rank"]
+           "lower", "upper", "chance", "odd", "odd_money", "raw_money", "rank"]
+ORDER = ["odd_money", "money"]
 
 
 def _frame(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    made = pd.concat(parts, ignore_index=True).sort_values("money", ascending=False, kind="stable", ignore_index=True)
+    made = pd.concat(parts, ignore_index=True).sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
     return made.assign(rank=np.arange(1.0, len(made) + 1))[COLUMNS]
 
 
@@ -317,31 +361,48 @@ def by_kind(
     tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], chosen: Iterable[str], *, funnels: Mapping[str, Funnel],
     registry: Mapping[str, Metric], min_people: float, returns: pd.Series, sold_out: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The lines of products and of sources, the largest amount first: columns of `lines` and kind, name, metric, label_zh, label_en.
+    """The lines of products, of sources and of both, by rank: columns of `lines` and kind, name, metric, label_zh, label_en.
 
-    `tables` holds for each canonical table this session's rows and earlier ones, `chosen` the comparable sessions. name is
-    the product's name or the source; label_zh and label_en name the step (metric: its id where the registry has one). Rank
-    counts within a kind: money of products and of sources is the same money, seen twice.
+    `tables` holds for each canonical table this session's rows and earlier ones (of actions: as `priced` makes them), `chosen`
+    the comparable sessions. name is the product's name or the source, or both; label_zh and label_en name the step (metric:
+    its id where the registry has one). Rank counts within a kind: money of all kinds is the same money, seen several times.
     """
     wanted, made = list(chosen), []
-    for name, kind in KINDS.items():
-        current, past = tables[kind.table]
-        options = {}
-        if kind.table == "products":
-            current, past = (rows[rows["sku_id"].isna()] for rows in (current, past))
-            options = {"groups": metrics.price_bands(current), "returns": returns.reindex(current["product_id"].unique()).fillna(returns.get("", 0.0)),
-                       "sold_out": sold_out.set_index("product_id")["share"]}
-        found = lines(current, past, wanted, funnels[kind.funnel], key=kind.key, min_people=min_people,
-                      **({"returns": float(returns.get("", 0.0))} | options))
-        names = current.set_index(kind.key)["name"] if "name" in current else pd.Series(dtype="str")
-        made.append(found.assign(kind=name, name=found["unit"].map(names).fillna(found["unit"]), **_step_names(found, funnels[kind.funnel], kind.table, registry)))
+    goods = tables["products"][0]
+    goods = goods[goods["sku_id"].isna()]
+    of_products = {"groups": metrics.price_bands(goods), "returns": returns.reindex(goods["product_id"].unique()).fillna(returns.get("", 0.0)),
+                   "sold_out": sold_out.set_index("product_id")["share"]}
+    for name, kind in ((name, kind) for name, kind in KINDS.items() if kind.table in tables):
+        current, past = (rows[rows["sku_id"].isna()] if "sku_id" in rows else rows for rows in tables[kind.table])
+        options = {"returns": float(returns.get("", 0.0))} if name == "source" else of_products
+        found = lines(current, past, wanted, funnels[kind.funnel], key=kind.key, min_people=min_people, **options)
+        table = "sessions" if name == "source" else "products"
+        made.append(found.assign(kind=name, name=_names(found["unit"], goods), **_step_names(found, funnels[kind.funnel], table, registry)))
     every = pd.concat([part.astype({"unit": "str", "name": "str"}) for part in made], ignore_index=True)
-    return every.sort_values("money", ascending=False, kind="stable", ignore_index=True)
+    return every.sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
+
+
+def _names(units: pd.Series, goods: pd.DataFrame) -> list[str]:
+    """What the units are called: products by their names, sources by themselves."""
+    known = dict(goods.dropna(subset=["name"])[["product_id", "name"]].itertuples(index=False)) if "name" in goods else {}
+    return [BETWEEN.join(known.get(part, part) for part in str(unit).split(BETWEEN)) for unit in units]
+
+
+def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """Counts by product and source (`actions.cells`) with paid_amount, which viewer events do not have.
+
+    Its buyers x what a buyer of the product pays: ratio of sums over the rows `products` of the same sessions.
+    """
+    of_these = products["sku_id"].isna() & products["session_id"].isin(cells["session_id"])
+    known = products[of_these].dropna(subset=["paid_amount", "pay_users"])
+    sums = known.groupby("product_id")[["paid_amount", "pay_users"]].sum()
+    each = sums["paid_amount"] / sums["pay_users"].where(sums["pay_users"] > 0)
+    return cells.assign(paid_amount=cells["pay_users"] * cells["product_id"].map(each).astype(float))
 
 
 def _step_names(found: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]) -> dict[str, list[object]]:
     """Metric id and name of the step of each line: those of the registry, else the two steps of the funnel."""
-    ids = [metrics.named(row.below, row.above, registry=registry, table="products" if table == "products" else "sessions") for row in found.itertuples()]
+    ids = [metrics.named(row.below, row.above, registry=registry, table=table) for row in found.itertuples()]
     words = {step.column: step for step in funnel.steps}
     names = {lang: [text.label(registry[name], lang) if name else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
                     for name, row in zip(ids, found.itertuples(), strict=True)] for lang in ("zh", "en")}
@@ -349,22 +410,44 @@ def _step_names(found: pd.DataFrame, funnel: Funnel, table: str, registry: Mappi
 
 
 def leading(table: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
-    """The largest line of each product and source that is more likely a gap than none, the largest amounts first."""
+    """The first line of each unit that is more likely a gap than none, by rank."""
     return table[table["chance"] > 0.5].drop_duplicates(["kind", "unit"]).head(most).reset_index(drop=True)
 
 
+def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple[str, str]:
+    """One sentence on what the lines of products by source (`cells`, of several sessions) are held against, and what there is to see."""
+    rows = table[table["kind"] == "cell"]
+    earlier, own, every = cells.loc[cells["session_id"] != session_id, "session_id"].nunique(), int(rows["basis"].eq("own").sum()), len(rows)
+    low, sure = len(leading(rows, most=every)), int((rows["odd"] >= LEVEL).sum())
+    short = (f"（要 {OWN_SESSIONS} 场才能与自身以往比）", f" ({OWN_SESSIONS} are needed to compare with the past)") if earlier < OWN_SESSIONS else ("", "")
+    due = (f"{own} 行与自身以往比，{every - own} 行按该商品和该来源本场的水平推算", f"{own} lines are held against their own past, {every - own} against what product and source lead one to expect")
+    told = (f"其中 {sure} 行基本可以肯定超出平常的起伏", f"{sure} of them almost surely beyond ordinary ups and downs") if sure else (
+        "但没有一行能肯定超出平常的起伏，只供参考", "none of them surely beyond ordinary ups and downs: to look at, no more")
+    return (f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} 种商品与来源的组合像是比应有的低，{told[0]}。",
+            f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of product and source look lower than due, {told[1]}.")
+
+
 def to_findings(table: pd.DataFrame, *, registry: Mapping[str, Metric], currency: str, net: bool) -> pd.DataFrame:
-    """The largest amounts whose interval leaves zero as findings, at most `FINDINGS`; `net`: whether returns are taken off.
+    """The first lines whose interval leaves zero as findings, at most `FINDINGS`; `net`: whether returns are taken off.
 
     They size and do not judge (`not_comparable`): whether a source or product fell is tested elsewhere. ci_* bound the money.
+    A product of one source is told only where it is as good as sure, and neither the product nor the source is at that step.
     """
-    made = [_finding(row, registry[row.metric], currency, net) for row in leading(table, most=len(table)).itertuples() if row.lower > 0 and isinstance(row.metric, str)]
-    return findings.frame(made[:FINDINGS])
+    sure = leading(table, most=len(table))
+    sure = sure[(sure["lower"] > 0) & sure["metric"].notna() & ((sure["kind"] != "cell") | (sure["odd"] >= LEVEL))]
+    said = {(row.unit, _at(row.above)) for row in sure.itertuples() if row.kind != "cell"}
+    new = [row for row in sure.itertuples() if row.kind != "cell" or not said & {(name, _at(row.above)) for name in row.unit.split(BETWEEN)}]
+    return findings.frame([_finding(row, registry[row.metric], currency, net) for row in new[:FINDINGS]])
+
+
+def _at(column: str) -> str:
+    """The step by a name that products and sources share: theirs are product_click_users and click_users."""
+    return column.removeprefix("product_")
 
 
 def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]:
     said = {lang: _sentence(row, metric, lang, currency, net) for lang in ("zh", "en")}
-    slice_of = f"{text.plain(row.name, 30)} ({row.unit})" if row.kind == "product" else str(row.unit)
+    slice_of = f"{text.plain(row.name, 30)} ({row.unit})" if row.kind == "product" else text.plain(row.name, 45)
     return findings.make(
         notebook=NOTEBOOK, dimension=metric.group, metric=row.metric, slice=slice_of, value=row.rate, baseline=row.expected, verdict="not_comparable",
         money_at_stake=row.money, ci_lower=row.lower, ci_upper=row.upper, sentence_zh=said["zh"], sentence_en=said["en"],
@@ -372,15 +455,15 @@ def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]
 
 
 def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
-    name, what = text.plain(row.name, 30), text.label(metric, lang)
+    name, what = text.plain(row.name, 45), text.label(metric, lang)
     rate, base, due = (text.percent(one, metric.decimals) for one in (row.rate, row.baseline, row.expected))
     money, level = text.money(row.money, lang, currency), text.percent(LEVEL, 0)
     bounds = text.interval(row.lower, row.upper, "money", lang, currency=currency)
     if lang == "zh":
-        whose = f"对照自身 {row.sessions} 场可比场次合计的" if row.basis == "own" else "对照同类平均的"
+        whose = f"对照自身以往 {row.sessions} 场合计的" if row.basis == "own" else "对照按该商品和该来源本场水平推算的" if row.kind == "cell" else "对照同类平均的"
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
         return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
-    whose = f"its own {row.sessions} comparable sessions together" if row.basis == "own" else "the mean of its like"
+    whose = f"in its own {row.sessions} earlier sessions together" if row.basis == "own" else "as product and source lead one to expect" if row.kind == "cell" else "in the mean of its like"
     moved = f" ({due} as this session went)" if due != base else ""
-    return (f"“{name}”, {what.lower()}: about {rate} against {base} in {whose}{moved}. Realistically about {money} could be won back "
+    return (f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically about {money} could be won back "
             f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'}).")

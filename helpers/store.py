@@ -3,7 +3,8 @@
     raw/       what platforms export, never changed
     clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
                files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
-               pattern.parquet: what the good sessions of each room share, as the newest review found it
+               pattern.parquet: what the good sessions of each room share, as the newest review found it;
+               counted/: what reviews counted in the rows of single sessions of large tables
     plans/     one CSV a session, edited by the team
     reference/ the team's own additions to data/reference
 """
@@ -21,7 +22,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -577,6 +578,20 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
     return frame
 
 
+def _once(folder: Path, digest: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """What `make` makes, from the folder where it was made before; what was kept under another digest goes."""
+    path = folder / f"{digest}.parquet"
+    if path.exists():
+        return pd.read_parquet(path)
+    made = make()
+    with replacing(path) as unfinished:
+        made.to_parquet(unfinished, index=False)
+    for old in folder.glob("*.parquet"):
+        if old != path:
+            old.unlink(missing_ok=True)
+    return made
+
+
 def lazy(workspace: Workspace, table: str, session_id: str | None = None) -> ibis.Table:
     """A canonical table of the workspace, of one session where it is named, as a table of the engine: nothing is loaded yet.
 
@@ -723,6 +738,26 @@ class Review:
     def lazy(self, name: str) -> ibis.Table:
         """This session's rows of a canonical table that can outgrow memory, as a table of the engine."""
         return lazy(self.workspace, name, self.session_id)
+
+    def counted(self, table: str, make: Callable[..., pd.DataFrame], *, also: Iterable[str], most: int, **how: object) -> pd.DataFrame:
+        """What `make(rows, **how)` counts in single sessions of a large table: this one, the sessions `also` and the newest `most` before.
+
+        Columns: session_id, then those of `make`. Each session is counted once: the counts wait in clean/counted until its rows,
+        our code, or `how` change. Sessions without rows are left out.
+        """
+        from helpers import engine
+
+        past = self.sessions.loc[self.sessions["started_at"] <= self.session["started_at"], "session_id"]
+        rows = lazy(self.workspace, table)
+        rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
+        if history.SINCE in rows.columns:
+            states = engine.frame(rows.group_by("session_id").agg(n=rows.count(), known=rows[history.SINCE].max()))
+            for state in states[states["session_id"].isin([*also, *states["session_id"].tail(most + 1)])].itertuples():
+                digest = hashlib.sha256(f"{state.n}|{state.known}|{how}|{code_version()}".encode()).hexdigest()[:16]
+                count = functools.partial(make, lazy(self.workspace, table, state.session_id), **how)
+                parts.append(_once(self.workspace.clean / "counted" / f"{table}-{state.session_id}", digest, count).assign(session_id=state.session_id))
+        made = pd.concat(parts, ignore_index=True) if parts else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))
+        return made[["session_id", *made.columns.drop("session_id")]]
 
     def exports(self) -> pd.DataFrame:
         """This session as each raw file gives it: one row per file, oldest export first."""

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection, PathCollection
 
-from helpers import actions, demo, engine, reference
+from helpers import actions, charts, demo, engine, reference, stats
 from helpers.reference import Funnel
 
 ZONE = "Asia/Shanghai"
@@ -221,6 +222,55 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
     assert leak["rate"] == 60 / 400 and leak["others_rate"] == 320 / 800 and leak["people"] == 400
 
 
+def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
+    """Of 400 who clicked in each source a few order; the fourth source has too few people to be drawn."""
+    orders = {"a": 160, "b": 60, "c": 100}
+    rows = [(0, f"{source}{n}", "click", "p", source) for source in orders for n in range(400)] + [(0, f"d{n}", "click", "p", "d") for n in range(5)]
+    rows += [(9, f"{source}{n}", "create", "p", source) for source, many in orders.items() for n in range(many)]
+    funnel = spec((None, 30, 30), events=("click", "create", "pay"))
+    told = actions.against_others(actions.steps(counted(log(*rows), funnel, "source"), funnel), min_people=30)
+    drawn, whole = actions.of_step(told, actions.steps(counted(log(*rows), funnel), funnel), "create")
+    assert drawn["label"].tolist() == ["a", "c", "b"] and drawn["rate"].tolist() == [0.4, 0.25, 0.15] and whole == 320 / 1205
+    axes = charts.rates(drawn, lang="zh", reference=whole, reference_label="全部")
+    points = next(group for group in axes.collections if isinstance(group, PathCollection)).get_offsets()
+    bounds = next(group for group in axes.collections if isinstance(group, LineCollection)).get_segments()
+    assert np.asarray(points)[:, 0].tolist() == drawn["rate"].tolist()
+    assert [(line[0][0], line[1][0]) for line in bounds] == [tuple(stats.wilson(many, 400)) for many in (160, 100, 60)]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "c", "b"]
+    said = actions.step_words(drawn, whole, "en")
+    assert said.startswith("3 sources: highest a 40.0% (95% interval") and "lowest b 15.0%" in said and said.endswith("all together 26.6%.")
+
+
+# ---- counts by product and source --------------------------------------------------------------------------------
+
+
+def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reached():
+    shipped = spec((None, None, 30, 30))
+    later = log((0, "a", "click", "p", "s"), (9, "a", "create", "p", "s"))
+    seen = actions.logged(engine.table(later), shipped)
+    assert [(step.column, step.within_minutes) for step in seen.steps] == [("click", None), ("create", 30), ("pay", 30)]
+    assert users(later, seen) == [1, 1, 0] and users(later, shipped) == [0, 0, 0, 0]
+    only = log((0, "a", "pay", "p", "s"))
+    assert [(step.column, step.within_minutes) for step in actions.logged(engine.table(only), shipped).steps] == [("pay", None)]
+    assert actions.logged(engine.table(log().iloc[:0]), shipped) == shipped
+
+
+def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
+    """The log of one session of the demo, and its clicks alone: sets of people by hand (each event of the demo comes in its order)."""
+    every = simulated.tables["actions"]
+    every = every[every["session_id"] == simulated.truth["target_session"]]
+    product = reference.funnels()["viewer_product"]
+    by_hand = {key: {event: set(rows.loc[rows["event"] == event, "user_key"]) for event in EVENTS} for key, rows in every.groupby(["product_id", "source"])}
+    made = actions.cells(engine.table(every), product).set_index(["product_id", "source"])
+    assert list(made.columns) == ["exposure_users", "click_users", "create_users", "pay_users"] and set(made.index) == set(by_hand)
+    for key, people in by_hand.items():
+        assert made.loc[key].tolist()[:2] == [len(people["expose"]), len(people["expose"] & people["click"])]
+        assert made.loc[key, "create_users"] <= len(people["create"])
+    alone = actions.cells(engine.table(every[every["event"] != "expose"]), product).set_index(["product_id", "source"])
+    assert alone["exposure_users"].isna().all() and (alone["click_users"] == made["click_users"].reindex(alone.index)).all()
+    assert alone["create_users"].sum() == made["create_users"].sum() > 100
+
+
 # ---- the demo's log ----------------------------------------------------------------------------------------------
 
 
@@ -231,6 +281,14 @@ def simulated() -> demo.Simulation:
 
 def test_the_demos_log_holds_the_people_of_its_cells(simulated):
     log = simulated.tables["actions"]
+    whole = log["session_id"].isin(log.loc[log["event"] == "enter", "session_id"])
+    later = log[~whole]
+    assert set(later["event"]) == {"click", "cart", "create", "pay"} and later["session_id"].nunique() == 11, "the log was tried out from the click on"
+    assert log["at"].is_monotonic_increasing
+    many = later[later["event"] == "click"].groupby(["session_id", "source", "product_id"])["user_key"].nunique()
+    clicks = simulated.cells.set_index(["session_id", "source", "product_id"])["product_click_users"]
+    assert (many == clicks.reindex(many.index)).all() and many.sum() == clicks[clicks.index.isin(later["session_id"].unique(), level=0)].sum()
+    log = log[whole]
     cells = simulated.cells[simulated.cells["session_id"].isin(log["session_id"])].set_index(["session_id", "source", "product_id"])
     people = log[log["product_id"].notna()].groupby(["session_id", "source", "product_id", "event"])["user_key"].agg(["nunique", "size"]).unstack(fill_value=0)
     people = people.reindex(cells.index, fill_value=0)
@@ -239,7 +297,7 @@ def test_the_demos_log_holds_the_people_of_its_cells(simulated):
     assert (people["size", "pay"] == cells["orders"]).all()
     entered = log[log["event"] == "enter"].groupby(["session_id", "source"])["user_key"].nunique()
     traffic = simulated.tables["traffic"].set_index(["session_id", "source"])["viewers"]
-    assert (entered == traffic.reindex(entered.index)).all() and log["at"].is_monotonic_increasing
+    assert (entered == traffic.reindex(entered.index)).all()
 
 
 def test_the_planted_source_leaks_between_click_and_order(simulated):

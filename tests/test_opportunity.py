@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import findings, opportunity, reference, schema
+from helpers import findings, opportunity, reference, schema, text
 from tests.benchmarks import opportunity as simulated
 
 REGISTRY, FUNNELS = reference.metrics(), reference.funnels()
@@ -119,6 +119,102 @@ def test_another_currency_scales_every_amount(rate):
         np.testing.assert_allclose(other[name], one[name] * rate, rtol=1e-6, atol=1e-9)
 
 
+# ---- what comes first
+
+
+def test_a_product_that_broke_comes_before_the_ups_and_downs_of_a_large_one():
+    """p0 sells twenty times as much as the others and is down by a tenth, as happens; p1 orders half as often."""
+    now, past, chosen = account(units=12)
+    orders = ["create_users", "pay_users", "paid_amount"]
+    now[orders] = now[orders].to_numpy() * np.where(now["product_id"] == "p0", 2 * 0.9, np.where(now["product_id"] == "p1", 0.5, 1.0))[:, None]
+    for frame in (now, past):
+        frame["paid_amount"] *= np.where(frame["product_id"] == "p0", 20.0, 1.0)
+    found = size(now, past, chosen)
+    first, second = found.iloc[0], found[(found["unit"] == "p0") & (found["above"] == "create_users")].iloc[0]
+    assert (first["unit"], first["above"]) == ("p1", "create_users") and second["money"] > first["money"]
+    assert first["odd"] > 0.9 > 0.3 > second["odd"]
+    assert (found["odd_money"] <= found["money"] + 1e-9).all() and (found["odd"] <= found["chance"]).all()
+    assert found["odd_money"].is_monotonic_decreasing
+
+
+# ---- products by source
+
+
+SHARES, RATES = {"feed": 1.0, "ads": 0.5, "search": 0.25}, {"feed": 1.0, "ads": 0.5, "search": 1.5}
+
+
+def crossed(session: str, *, cut: str = "", exposed: bool = True) -> pd.DataFrame:
+    """Six products in three sources, whose odds to order multiply; the cell `cut` orders half as often."""
+    rows = []
+    for unit, source in ((f"p{u}", name) for u in range(6) for name in SHARES):
+        odds = (1 + int(unit[1])) * 0.02 * RATES[source]
+        clicks = MANY / 10 * SHARES[source]
+        orders = clicks * odds / (1 + odds) * (0.5 if f"{unit} {source}" == cut else 1.0)
+        counts = product(session, unit, 10 * clicks if exposed else np.nan, clicks, orders, orders * 0.8)
+        rows.append(counts | {"source": source})
+    return pd.DataFrame(rows).drop(columns="paid_amount")
+
+
+GOODS = pd.DataFrame([product("NOW", f"p{u}", 1, 1, 1, 10, paid=1000.0) for u in range(6)]).assign(sku_id=None, name="面膜 <b>" + pd.Series(list("012345")), price=100.0)
+
+
+def joint(now: pd.DataFrame, past: pd.DataFrame, **returns: float) -> pd.DataFrame:
+    cells = opportunity.priced(pd.concat([now, past]), GOODS)
+    here, empty = cells["session_id"] == "NOW", schema.empty("traffic", "Asia/Shanghai")
+    tables = {"products": (GOODS, GOODS.iloc[:0]), "traffic": (empty, empty), "actions": (cells[here], cells[~here])}
+    return opportunity.by_kind(tables, [f"S{s}" for s in range(8)], funnels=FUNNELS, registry=REGISTRY, min_people=30,
+                               returns=pd.Series({"": 0.0, **returns}), sold_out=pd.DataFrame({"product_id": [], "share": []}))
+
+
+def test_viewer_events_are_priced_by_what_a_buyer_of_the_product_pays():
+    rows = pd.DataFrame({"session_id": ["NOW", "OLD", "OTHER"], "product_id": "a", "sku_id": None, "pay_users": [3.0, 7, 100], "paid_amount": [30.0, 170, 9]})
+    cells = pd.DataFrame({"session_id": ["NOW", "OLD"], "product_id": ["a", "b"], "source": "feed", "pay_users": [2.0, 5]})
+    assert opportunity.priced(cells, rows)["paid_amount"].tolist() == pytest.approx([2 * 200 / 10, np.nan], nan_ok=True)
+
+
+def test_a_cell_without_a_past_is_due_what_its_product_and_its_source_lead_one_to_expect():
+    """The odds of the cells are products of their two names' odds, so that main effects give each cell's own rate."""
+    found = joint(crossed("NOW"), crossed("S0"))
+    orders = found[(found["kind"] == "cell") & (found["above"] == "create_users")]
+    assert set(orders["basis"]) == {"alike"} and len(orders) == 18
+    assert orders["baseline"].to_numpy() == pytest.approx(orders["raw_rate"].to_numpy(), rel=0.01)
+    cut = joint(crossed("NOW", cut="p3 ads"), crossed("S0")).iloc[0]
+    assert (cut["kind"], cut["unit"], cut["above"], cut["name"]) == ("cell", "p3 × ads", "create_users", "面膜 <b>3 × ads")
+    assert cut["odd"] > 0.9 and cut["raw_rate"] == pytest.approx(0.02 / 1.04) and cut["raw_rate"] * 1.2 < cut["expected"] < 0.04 / 1.04
+
+
+def test_a_cell_with_a_past_is_held_against_it_step_by_step():
+    """The earlier log begins at the click: what follows is held against the past, the click itself is not."""
+    past = pd.concat([crossed(f"S{s}", exposed=False) for s in range(8)])
+    found = joint(crossed("NOW", cut="p3 ads"), past, p3=0.25, p4=0.25)
+    cells = found[found["kind"] == "cell"].set_index(["unit", "above"])
+    assert cells.xs("create_users", level=1)["basis"].eq("own").all() and cells.xs("click_users", level=1)["basis"].eq("alike").all()
+    row, odds = cells.loc[("p3 × ads", "create_users")], 0.04
+    due = odds / (1 + odds)
+    assert row["baseline"] == pytest.approx(due, rel=0.02) and row["sessions"] == 8
+    # 50,000 clicks x half of the rate x 80 % paid x 100 each, a quarter of this product comes back
+    assert row["money"] == pytest.approx(MANY / 20 * due / 2 * 0.8 * 100 * 0.75, rel=0.15)
+    assert found.iloc[0]["unit"] == "p3 × ads"
+
+
+def test_what_is_said_of_cells_counts_them_and_a_cell_is_told_only_where_its_product_and_source_are_not():
+    past = pd.concat([crossed(f"S{s}", exposed=False) for s in range(8)])
+    found, cells = joint(crossed("NOW", cut="p3 ads"), past), pd.concat([crossed("NOW"), past])
+    told = opportunity.to_findings(found, registry=REGISTRY, currency="CNY", net=False)
+    assert told["slice"].tolist() == [text.plain("面膜 <b>3 × ads")]
+    assert "its own 8 earlier sessions" in told["sentence_en"].item() and "自身此前 8 场" in told["sentence_zh"].item()
+    for kind, unit in (("product", "p3"), ("source", "ads")):
+        line = found.iloc[[0]].assign(kind=kind, unit=unit, name=unit, above="create_users")
+        both = opportunity.to_findings(pd.concat([found, line], ignore_index=True), registry=REGISTRY, currency="CNY", net=False)
+        assert len(both) == 1 and "×" not in both["slice"].item()
+    zh, en = opportunity.of_cells(found, cells, "NOW")
+    every, own = (found["kind"] == "cell").sum(), (found["basis"] == "own").sum()
+    assert f"Earlier sessions with viewer events: 8; {own} lines are held against their own past, {every - own} against" in en
+    assert f"此前有观众行为记录的 8 场：{own} 行" in zh and "其中 1 行" in zh
+    few = opportunity.of_cells(joint(crossed("NOW"), crossed("S0")), pd.concat([crossed("NOW"), crossed("S0")]), "NOW")
+    assert "1（要 5 场" not in few[0] and "1 场（要 5 场才能与自身以往比）：0 行" in few[0] and "(5 are needed to compare with the past)" in few[1]
+
+
 # ---- planted leaks
 
 
@@ -126,6 +222,7 @@ def test_planted_leaks_are_first_and_the_claim_is_the_truth():
     """Few tables with honest bounds; `bench_opportunity` scores 200 of each kind. The bare rates promise more than there is."""
     found = pd.DataFrame({kind: simulated.score(range(16), kind, 24_000) for kind in ("product", "source")})
     assert (found.loc["first"] >= 0.80).all()
+    assert (found.loc["first"] >= found.loc[["oracle", "oracle_money"]].max() - 0.20).all(), "who knows all but the place finds no more than chance more"
     assert found.loc["covered"].between(0.68, 0.92).all()
     assert found.loc["claimed"].between(0.80, 1.20).all()
     assert found.loc["bare", "product"] > found.loc["claimed", "product"] + 0.15
@@ -191,4 +288,4 @@ def test_a_finding_sizes_and_does_not_judge():
     assert list(rows.columns) == list(findings.COLUMNS) and set(rows["verdict"]) == {"not_comparable"}
     assert first["money_at_stake"] > first["ci_lower"] > 0
     assert "80%" in first["sentence_zh"] and "已扣预计退货" in first["sentence_zh"] and "returns taken off" in first["sentence_en"]
-    assert "8 场可比场次" in first["sentence_zh"] and "8 comparable sessions" in first["sentence_en"]
+    assert "自身此前 8 场" in first["sentence_zh"] and "its own 8 earlier sessions" in first["sentence_en"]

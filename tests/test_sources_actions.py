@@ -54,6 +54,37 @@ def test_the_engine_reads_what_the_store_keeps_session_by_session(shop):
     assert set(zip(lazy["at"], lazy["user_key"], lazy["event"], strict=True)) == set(zip(plain["at"], plain["user_key"], plain["event"], strict=True))
 
 
+def test_single_sessions_of_a_large_table_are_counted_once_until_their_rows_change(shop):
+    starts = pd.to_datetime(["2026-10-30 19:55", "2026-11-09 19:55", "2026-11-10 19:55", "2026-11-12 19:55"])
+    table = pd.DataFrame({"平台": "抖音", "开播时间": starts.astype(str), "下播时间": (starts + pd.Timedelta("3h")).astype(str)})
+    table.to_csv(shop / "raw" / "直播场次.csv", index=False)
+
+    def logged(name: str, day: str, rows: list) -> None:
+        pd.DataFrame([(row[0].replace("2026-11-10", day), *row[1:]) for row in rows], columns=COLUMNS).to_csv(shop / "raw" / name, index=False)
+
+    for day in ("2026-10-30", "2026-11-09", "2026-11-10", "2026-11-12"):
+        logged(f"{day}.csv", day, ROWS)
+    asked = []
+
+    def count(rows, *, event: str) -> pd.DataFrame:
+        found = engine.frame(rows.filter(rows["event"] == event).count().name("n").as_table())
+        asked.append(event)
+        return found
+
+    def counts(event: str, most: int, also: tuple = ()) -> dict[str, int]:
+        review = store.open_review("20261110", data_dir=shop, reports_dir=shop / "out", notebook="03_compare")
+        made = review.counted("actions", count, event=event, also=[name for name in review.sessions["session_id"] if name.startswith(also)] if also else [], most=most)
+        return dict(zip(made["session_id"].str[:8], made["n"], strict=True))
+
+    assert counts("cart", 1) == {"20261109": 1, "20261110": 1} and len(asked) == 2, "the session after it is none of its past"
+    assert counts("cart", 1, also=("20261030",)) == {"20261030": 1, "20261109": 1, "20261110": 1} and len(asked) == 3
+    assert counts("pay", 0) == {"20261110": 1} and len(asked) == 4, "another event is another count"
+    logged("2026-11-09.csv", "2026-11-09", [*ROWS, ("2026-11-10 20:10:00", "u-1003", "支付", "3601", "关注", "粉丝")])
+    assert counts("pay", 1) == {"20261109": 2, "20261110": 1}
+    assert counts("pay", 1) == {"20261109": 2, "20261110": 1} and len(asked) == 5
+    assert len(list((shop / "clean" / "counted").glob("*20261110*/*.parquet"))) == 1, "what was counted otherwise before is gone"
+
+
 # ---- the clickstream with planted incidents ----------------------------------------------------------------------
 
 

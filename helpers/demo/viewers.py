@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from helpers.demo.details import Part
 
+TRIED = (34, 23)        # so many sessions before the newest the log was tried out for a while, and held what follows a click only
+AFTER_CLICK = ("click", "cart", "create", "pay")
 CARTS = 1.4             # people with a cart per person who orders, as the products export counts them
 TWICE = 0.03            # of clicks come twice in the log
 CURIOUS = 1.5           # people who click at all, per click: so that about three clicks of four are a person's first
@@ -32,8 +34,11 @@ class Steps(NamedTuple):
 
 
 def actions(part: Part) -> pd.DataFrame:
-    """The viewer events of the last sessions, in the order of time."""
-    return pd.concat([_of_session(part, i) for i in part.recent("actions")], ignore_index=True)
+    """The viewer events of the last sessions, and from the click on of some a while before, in the order of time."""
+    recent = [_of_session(part, i) for i in part.recent("actions")]
+    n, own = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
+    before = [_of_session(own, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
+    return pd.concat([*(rows[rows["event"].isin(AFTER_CLICK)] for rows in before), *recent], ignore_index=True)
 
 
 def _of_session(part: Part, i: int) -> pd.DataFrame:
@@ -102,9 +107,11 @@ def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -
 
 
 def write(tables: dict[str, pd.DataFrame], raw: Path) -> None:
-    """Write a CSV a session into `raw`, with the headers of our own layout."""
-    for session, rows in tables["actions"].groupby("session_id"):
+    """Write a CSV a session into `raw`, and one for those with what follows a click only, with the headers of our own layout."""
+    log = tables["actions"]
+    full = log["session_id"].isin(log.loc[log["event"] == "enter", "session_id"])
+    for name, rows in log.groupby(log["session_id"].str[:8].where(full, "点击以后")):
         shown = rows.assign(at=cells.clock(rows["at"], "%Y-%m-%d %H:%M:%S"), event=rows["event"].map(WORDS))
-        path = raw / f"观众行为_{session[:8]}.csv"
+        path = raw / f"观众行为_{name}.csv"
         shown[list(HEADERS)].rename(columns=HEADERS).to_csv(path, index=False, lineterminator="\r\n", encoding="utf-8-sig")
         cells.stamp(path, pd.Timestamp(shop()["as_of"]))

@@ -5,6 +5,12 @@ step, each cell of source x product strays by `OVERDISPERSION`, a leak halves th
 the product, the source, or the cell of both that sells most, or in any product of every session and any
 source of 12 % or more. The true money is what
 `opportunity` promises to estimate: people x closable part of the true gap x true later rates x true price less returns.
+
+An oracle is asked the same: it sees the counts that we see, and knows the true usual rates, the true spread of sessions and
+units, that there is one leak, and how deep it is, all of which we have to estimate. What it misses cannot be found in
+the counts. It comes in two ways: the likeliest place, every line being equally likely beforehand (`oracle`), and the place
+with the most expected money (`oracle_money`), which is nearer to our question and favours large units as we do. Where the
+leak is always in the largest unit, both know nothing of that.
 """
 
 from collections.abc import Iterable
@@ -12,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit, logit, logsumexp
 
 from helpers import opportunity, reference
 from helpers.demo.schedule import shop
@@ -24,6 +30,10 @@ STEPS = ["exposure_users", "click_users", "pay_users"]
 FUNNEL = reference.Funnel(zh="", en="", table="products", unit="users", steps=[reference.FunnelStep(column=name, zh=name, en=name) for name in STEPS])
 
 
+NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+SHOCKS = np.linspace(-4, 4, 33)     # standard deviations of the session's own shock
+
+
 class Made(NamedTuple):
     """Sessions x source x product: people exposed, chances to click and to pay, and the session's own shock of each (log odds)."""
 
@@ -33,13 +43,18 @@ class Made(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a table shows (one row a session x unit, the last session is the one reviewed), and the truth by step and unit."""
+    """What a table shows (one row a session x unit, the last session is the one reviewed), and the truth by step and unit.
+
+    usual and spread are mean and standard deviation of a unit's log odds over very many sessions, each less its session's shock.
+    """
 
     rows: pd.DataFrame
     rate: np.ndarray
     target: np.ndarray
     worth: np.ndarray
     leak: tuple[int, str]
+    usual: np.ndarray
+    spread: np.ndarray
 
 
 def _goods(rng: np.random.Generator) -> pd.DataFrame:
@@ -102,12 +117,14 @@ def table(seed: int, kind: str, viewers: float, where: str = "largest") -> Table
     rows = rows.assign(session_id=np.repeat([f"S{i:02d}" for i in range(PAST + 1)], units), unit=np.tile(np.arange(units), PAST + 1))
     long = _sessions(np.random.default_rng([seed, 32]), LONG, viewers, goods)
     weight = np.stack([_summed(long.seen, kind), _summed(long.seen * long.chance[0], kind)])
-    usual = (_true_rates(long, kind) * weight).sum(axis=1) / weight.sum(axis=1)
+    every = _true_rates(long, kind)
+    usual = (every * weight).sum(axis=1) / weight.sum(axis=1)
+    odds = logit(np.clip(np.nan_to_num(every, nan=0.05), 1e-6, 1 - 1e-6)) - long.shock[:, :, None]
     target = expit(logit(usual) + np.minimum(made.shock[:, -1], 0)[:, None])
     sales = made.seen * made.chance[0] * made.chance[1]
     worth = (_summed(sales * net, kind) / np.maximum(_summed(sales, kind), 1e-12))[-1]
     unit = int(np.flatnonzero(_summed(_marked(made.seen.shape[1:], place), kind)[0] == _summed(_marked(made.seen.shape[1:], place), kind).max())[0])
-    return Table(rows, _true_rates(made, kind)[:, -1], target, worth, (unit, STEPS[step + 1]))
+    return Table(rows, _true_rates(made, kind)[:, -1], target, worth, (unit, STEPS[step + 1]), odds.mean(axis=1), odds.std(axis=1))
 
 
 def _marked(shape: tuple[int, ...], place: tuple) -> np.ndarray:
@@ -129,18 +146,47 @@ def sized(one: Table) -> pd.DataFrame:
     return found.assign(truth=truth, covers=(found["lower"] <= truth + 1e-9) & (truth <= found["upper"]))
 
 
-def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest") -> pd.Series:
-    """Over tables: shares first (the leak's line has the largest amount), covered (of the lines with true money), covered_all;
+def oracle(one: Table) -> tuple[tuple[int, str], tuple[int, str]]:
+    """Where the leak is to who knows all but its place: the likeliest line, and the line with the most expected money."""
+    counts = one.rows[one.rows["session_id"] == f"S{PAST:02d}"].sort_values("unit")[STEPS].to_numpy().T
+    usual, leaking = (one.usual + shift for shift in (0.0, np.log(ODDS_RATIO)))
+    alone, whole = [], []
+    for step in range(2):
+        sound, broken = (_likelihood(counts[step + 1], counts[step], odds[step], one.spread[step]) for odds in (usual, leaking))
+        each = sound.sum(axis=1) - SHOCKS**2 / 2
+        alone.append(logsumexp(each[:, None] + broken - sound, axis=0))
+        whole.append(logsumexp(each))
+    odds = np.stack([alone[0] + whole[1], alone[1] + whole[0]])
+    gap = expit(usual) - expit(leaking)
+    money = np.stack([counts[0] * gap[0] * expit(usual[1]), counts[1] * gap[1]]) * one.worth
+    places = [np.unravel_index(value.argmax(), odds.shape) for value in (odds, np.exp(odds - odds.max()) * money)]
+    return tuple((int(unit), STEPS[step + 1]) for step, unit in places)
 
-    claimed and bare ÷ true money over all lines, of the largest line of each table too; possible: tables whose leak truly is
+
+def _likelihood(x: np.ndarray, n: np.ndarray, odds: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Log likelihood of each unit's count under each shock of the session (shock x unit): binomial, its log odds normal."""
+    rate = expit(odds[:, None] + SD_LOG * SHOCKS[:, None, None] + spread[:, None] * NODES)
+    rate = np.clip(rate, 1e-9, 1 - 1e-9)
+    return logsumexp(x[:, None] * np.log(rate) + (n - x)[:, None] * np.log1p(-rate) + np.log(NODE_WEIGHTS / NODE_WEIGHTS.sum()), axis=-1)
+
+
+def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest") -> pd.Series:
+    """Over tables: shares first (the leak's line is ranked first), covered (of the lines with true money), covered_all;
+
+    first were the lines ranked by their amount alone, or by that of the bare rates, and by the oracle in both its ways;
+    claimed and bare ÷ true money over all lines, of the first line of each table too; possible: tables whose leak truly is
     the largest line; lines: how many a table has.
     """
     tables = [table(seed, kind, viewers, where) for seed in seeds]
     found = [sized(one) for one in tables]
     every, top = pd.concat(found), pd.concat([one.head(1) for one in found])
     leaks = [one.leak for one in tables]
+    known = [oracle(one) for one in tables]
     return pd.Series({
         "first": np.mean([(row.unit, row.above) == leak for row, leak in zip(top.itertuples(), leaks, strict=True)]),
+        "oracle": np.mean([place == leak for (place, _), leak in zip(known, leaks, strict=True)]),
+        "oracle_money": np.mean([place == leak for (_, place), leak in zip(known, leaks, strict=True)]),
+        "first_by_amount": np.mean([_largest(one, "money") == leak for one, leak in zip(found, leaks, strict=True)]),
         "first_by_bare_rates": np.mean([_largest(one, "raw_money") == leak for one, leak in zip(found, leaks, strict=True)]),
         "possible": np.mean([_largest(one, "truth") == leak for one, leak in zip(found, leaks, strict=True)]),
         "covered": every.loc[every["truth"] > 0, "covers"].mean(), "covered_all": every["covers"].mean(),
