@@ -202,7 +202,7 @@ def test_what_is_said_of_cells_counts_them_and_a_cell_is_told_only_where_its_pro
     found, cells = joint(crossed("NOW", cut="p3 ads"), past), pd.concat([crossed("NOW"), past])
     told = opportunity.to_findings(found, registry=REGISTRY, currency="CNY", net=False)
     assert told["slice"].tolist() == [text.plain("面膜 <b>3 × ads")]
-    assert "its own 8 earlier sessions" in told["sentence_en"].item() and "自身此前 8 场" in told["sentence_zh"].item()
+    assert "its own 8 earlier sessions together" in told["sentence_en"].item() and "自身以往 8 场" in told["sentence_zh"].item()
     for kind, unit in (("product", "p3"), ("source", "ads")):
         line = found.iloc[[0]].assign(kind=kind, unit=unit, name=unit, above="create_users")
         both = opportunity.to_findings(pd.concat([found, line], ignore_index=True), registry=REGISTRY, currency="CNY", net=False)
@@ -288,4 +288,4 @@ def test_a_finding_sizes_and_does_not_judge():
     assert list(rows.columns) == list(findings.COLUMNS) and set(rows["verdict"]) == {"not_comparable"}
     assert first["money_at_stake"] > first["ci_lower"] > 0
     assert "80%" in first["sentence_zh"] and "已扣预计退货" in first["sentence_zh"] and "returns taken off" in first["sentence_en"]
-    assert "自身此前 8 场" in first["sentence_zh"] and "its own 8 earlier sessions" in first["sentence_en"]
+    assert "自身以往 8 场" in first["sentence_zh"] and "its own 8 earlier sessions together" in first["sentence_en"]
