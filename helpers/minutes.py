@@ -140,6 +140,19 @@ def marks(cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] 
     }).reset_index(drop=True)
 
 
+def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> str:
+    """When the platform spoke of a violation or a banned word, or that floor control logged none; nothing without a log."""
+    if cues.empty:
+        return ""
+    shown = marks(cues, started_at, kinds=("violation", "banned_word"))
+    if shown.empty:
+        return text.choose(
+            lang, "场控记录里没有违规和违禁词；平台的导出不带这一项，收到过通知的请记进场控记录。",
+            "Floor control logged no violation and no banned word; no platform exports them, so notices that came should be put into its log.")
+    listed = [text.choose(lang, f"第 {row.minute:.0f} 分钟{row.label_zh}", f"minute {row.minute:.0f} ({row.label_en.lower()})") for row in shown.itertuples()]
+    return text.choose(lang, f"违规与违禁词：{'、'.join(listed)}。", f"Violations and banned words: {', '.join(listed)}.")
+
+
 def step(curve: pd.DataFrame) -> int:
     """Of how many minutes a point of the curve drawn is the mean, so that there are MOST_POINTS at most."""
     return max(-(-len(curve) // MOST_POINTS), 1)
@@ -269,7 +282,7 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
     columns = [f"{name}_{phase}" for name in ("online", "own_per_1000") for phase in ("before", "during", "after")]
     wide = table.set_index([*keys, "phase"])[["online", "own_per_1000"]].unstack("phase")
     wide.columns = [f"{name}_{phase}" for name, phase in wide.columns]
-    during = table[table["phase"] == "during"].set_index(keys)[["net_inflow", "ci_lower", "ci_upper"]]
+    during = table[table["phase"] == "during"].set_index(keys)[["ci_lower", "ci_upper", "net_inflow"]]
     return wide.reindex(columns=columns).join(during).reset_index().sort_values("start_minute", ignore_index=True)
 
 

@@ -149,3 +149,13 @@ def test_a_thinned_curve_keeps_the_means():
     thin = minutes.thinned(long)
     assert minutes.step(long) == 3 and len(thin) == 100 and thin["online"].mean() == pytest.approx(long["online"].mean())
     assert len(minutes.thinned(long.head(50))) == 50
+
+
+@pytest.mark.parametrize(("logged", "zh", "en"), [
+    ([], "", ""), ([(minute(3), "coupon", "p1")], "没有违规和违禁词", "logged no violation"),
+    ([(minute(31), "violation", None), (minute(7), "banned_word", None)], "第 7 分钟违禁词、第 31 分钟违规。", "minute 7 (banned word), minute 31 (violation)."),
+])
+def test_violations_are_told_with_their_minutes_or_that_none_was_logged(logged, zh, en):
+    log = cues(*logged)
+    assert zh in minutes.violation_words(log, START, "zh") and en in minutes.violation_words(log, START, "en")
+    assert bool(minutes.violation_words(log, START, "zh")) == bool(logged)
