@@ -152,6 +152,15 @@ def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
     return pd.Series({step.column: _counted(tables[step.of or entry.table], step.of or entry.table, step.column) for step in entry.steps}, dtype=float)
 
 
+def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
+    """Which steps a funnel lacks where fewer than two are known, so that there is nothing to set against each other; else nothing."""
+    lost = [text.label(step, lang) for step in entry.steps if pd.isna(counts[step.column])]
+    if len(entry.steps) - len(lost) > 1:
+        return ""
+    return text.choose(lang, f"{entry.zh}画不出：本场的数据里没有{'、'.join(f'「{name}」' for name in lost)}。",
+                       f"{entry.en}: there is none, as this session's data lack {', '.join(f'“{name.lower()}”' for name in lost)}.")
+
+
 def _counted(rows: pd.DataFrame, table: str, column: str) -> float:
     values, kind = rows[column].dropna(), reference.tables()[table].columns[column].kind
     if values.empty or (kind == "users" and len(rows) > 1):

@@ -256,8 +256,13 @@ def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) ->
 
 def definitions(wanted: Iterable[reference.Metric | reference.Measure], lang: str) -> list[dict[str, str]]:
     """Name, formula, description and source of metrics and measures."""
-    return [{"name": text.label(metric, lang), "formula": _formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang),
+    return [{"name": text.label(metric, lang), "formula": _formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang) + _needs(metric, lang),
              "source": metrics.source(metric, lang)} for metric in wanted]
+
+
+def _needs(metric: reference.Metric | reference.Measure, lang: str) -> str:
+    """The data without which a measure cannot be told; a metric's formula names its columns already."""
+    return text.choose(lang, f"（需要：{metric.needs.zh}）", f" (needs: {metric.needs.en})") if isinstance(metric, reference.Measure) else ""
 
 
 def _formula(metric: reference.Metric | reference.Measure, lang: str) -> str:

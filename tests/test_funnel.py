@@ -158,6 +158,14 @@ def test_the_ads_funnel_adds_slots():
     assert funnel.counted({"ads": ads}, FUNNELS["ads_times"]).tolist() == [1500, 10]
 
 
+def test_a_funnel_without_two_steps_says_which_are_lacking():
+    ads = FUNNELS["ads_times"]
+    bare = funnel.counted({"ads": pd.DataFrame({"views": [np.nan], "orders": [10.0]})}, ads)
+    assert "「广告带来的观看次数」" in funnel.lacking_words(bare, ads, "zh") and "订单" not in funnel.lacking_words(bare, ads, "zh")
+    assert "lack “views from ads”" in funnel.lacking_words(bare, ads, "en")
+    assert funnel.lacking_words(pd.Series({"views": 10.0, "orders": 0.0}), ads, "en") == ""
+
+
 def test_over_sessions_a_funnel_is_a_ratio_of_sums_without_counts_or_intervals():
     frame = pd.DataFrame([DOUYIN, DOUYIN * 3, DOUYIN * 2, DOUYIN]).assign(host=["a", "a", "a", "b"])
     frame.loc[1, "pay_users"] = 60.0

@@ -256,6 +256,8 @@ def test_the_glossary_holds_the_metrics_of_the_page_and_no_other():
     entries = page.glossary(REGISTRY, "… UV价值 …", "zh")
     assert [entry["name"] for entry in entries] == ["UV价值"]
     assert metrics.formula(REGISTRY["uv_value"], "zh") == "支付金额 ÷ 观看人数"
+    (measure,) = page.glossary(REGISTRY, "Time to close: 7m", "en")
+    assert "median (Kaplan–Meier)" in measure["formula"] and measure["description"].endswith("(needs: buyer keys of enquiries and buyers of order lines)")
     assert metrics.formula(REGISTRY["gpm"], "en") == "Paid amount ÷ Views × 1000"
     assert metrics.formula(REGISTRY["net_amount"], "zh") == "支付金额 − 退款金额"
 
