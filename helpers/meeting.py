@@ -105,7 +105,7 @@ def verified_by(row: Mapping[str, object], metric: reference.Metric, lang: str, 
     """What will tell whether an action worked: the metric, of which source or product, from which level, over how many sessions."""
     slice, name = row.get("slice"), compare.label(metric, lang)
     part = text.plain(findings.slice_name(slice), 30) if isinstance(slice, str) and slice else ""
-    about = text.choose(lang, f"「{part}」的{name}", f"{name} of {part}") if part else name
+    about = text.choose(lang, f"「{part}」的{name}", f"{part}: {name}") if part else name
     baseline, sessions = (float(row.get(end, np.nan)) for end in ("baseline", "sessions"))
     usual = text.value(baseline, metric.unit, lang, decimals=metric.decimals if metric.unit != "money" else None, currency=currency)
     known = [text.choose(lang, f"平时 {usual}", f"usually {usual}")] if np.isfinite(baseline) else []

@@ -132,7 +132,7 @@ def _against(row: pd.Series, lang: str) -> dict[str, str]:
     per_hour = text.choose(lang, "，按每小时比", ", per hour") if row.get("per_hour") is True or row.get("per_hour") == 1 else ""
     change = text.signed(row["ratio"] - 1, "percent", lang, decimals=0)
     return {
-        "change": text.choose(lang, f"较平时 {change}", f"{change} on the usual"),
+        "change": text.choose(lang, f"较平时 {change}", f"{change} vs usual"),
         "range": text.choose(lang, f"正常范围 {low} 至 {high}{per_hour}", f"normal range {low} to {high}{per_hour}") if text.NOTHING not in (low, high) else "",
         "style": style, "sign": sign, "verdict": _term("verdict", outcome, lang),
     }

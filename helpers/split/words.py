@@ -233,7 +233,7 @@ def standing_findings(
         bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
         told = ("好", "better") if row["verdict"] == "better" else ("差", "worse")
         lost = ("", "") if not np.isfinite(stake) else (
-            f"，比它今天按平时相对水平应有的约少 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} less than its usual standing would have brought today")
+            f"；按它平时的相对水平，今天约少 {text.money(stake, 'zh', currency)}", f", about {text.money(stake, 'en', currency)} less than its usual standing would have brought today")
         made.append(findings.make(
             notebook=NOTEBOOK, dimension=entry.group, metric=row["metric"], slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
             verdict=row["verdict"], value=row["value"], baseline=row["baseline"], ci_lower=row["lower"], ci_upper=row["upper"],
