@@ -397,7 +397,7 @@ def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[
 
 
 def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, names: list[str], lang: str) -> str:
-    """The measurement in words: "follow prompt: times per hour 2.3 (up to 4 speaks for it)", then what was found by name."""
+    """The measurement in words: "follow prompt: times per hour 2.3 (a problem at 4 or less)", then what was found by name."""
     if evidence.rule in STANDING:
         return _standing_shown(evidence, facts, lang)
     about = _named(evidence, lang, facts.reasons)
@@ -408,7 +408,7 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     shown = text.value(measured, rule.unit, lang, decimals=decimals) if np.isfinite(measured) else none
     edge = text.value(evidence.bound, rule.unit, lang, decimals=0 if float(evidence.bound).is_integer() else decimals)
     colon = text.choose(lang, "：", ": ")
-    said = text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem from {edge})") if low else text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem up to {edge})")
+    said = text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem at {edge} or more)") if low else text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem at {edge} or less)")
     return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{said}{listed}"
 
 

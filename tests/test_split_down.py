@@ -151,6 +151,13 @@ def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes(
     assert all(text.endswith(("。", ".")) for text in split.reversals(table))
 
 
+def test_groups_are_named_by_their_own_words_and_fans_are_no_old_customers():
+    table = pd.DataFrame({"dimension": ["audience:fan", "audience:fan", "audience:city", "stage", "slot"], "slice": ["老粉", "新客", "follow", "closing", "030-060"]})
+    named = split.named_dimensions(table)
+    assert named["dimension_zh"].tolist()[:3] == ["人群 · 粉丝关系", "人群 · 粉丝关系", "人群 · city"]  # a dimension of the export's own
+    assert named["label_en"].tolist() == ["Fans", "Not fans", "follow", reference.terms()["stage"]["closing"].en, "30–60 min"]  # follow is no viewer's act here
+
+
 def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():
     rows = pd.DataFrame([("a", "x", 90.0, 9.0), ("a", "y", 10.0, 5.0), ("b", "x", 10.0, 0.5), ("b", "y", 90.0, 40.0)],
                         columns=["session_id", "slice", "weight", "value"])

@@ -87,18 +87,21 @@ def further(
 def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
     """`by_dimension` in words: dimension_zh, dimension_en, label_zh, label_en beside its columns."""
     terms = reference.terms()
-    def term(value: str, place: int) -> str:
-        if slot := slot_minutes(value):
-            return f"{slot[0]}–{slot[1]}{(' 分钟', ' min')[place]}"
-        for words in terms.values():
-            if value in words:
-                return getattr(words[value], ("zh", "en")[place])
-        return text.plain(value, 30)
+    of_audience = terms["audience_dimension"] | terms["portrait_dimension"]
     named = table.copy()
     for place, lang in enumerate(("zh", "en")):
-        named[f"dimension_{lang}"] = [DIMENSIONS[name][place] if name in DIMENSIONS else f"{('人群', 'Audience')[place]} · {term(name.split(':')[1], place)}" for name in table["dimension"]]
-        named[f"label_{lang}"] = [term(value, place) for value in table["slice"]]
+        named[f"dimension_{lang}"] = [
+            DIMENSIONS[name][place] if name in DIMENSIONS else f"{('人群', 'Audience')[place]} · {_term(name.split(':')[1], of_audience, lang)}" for name in table["dimension"]]
+        named[f"label_{lang}"] = [
+            _term(value, terms["stage" if dimension == "stage" else "audience_group"], lang) for dimension, value in zip(table["dimension"], table["slice"], strict=True)]
     return named
+
+
+def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
+    """A slice in words: a half hour by its minutes, a code by its name; what no term names stays as the export writes it."""
+    if slot := slot_minutes(value):
+        return f"{slot[0]}–{slot[1]}{text.choose(lang, ' 分钟', ' min')}"
+    return text.label(words[value], lang) if value in words else text.plain(value, 30)
 
 
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
