@@ -199,6 +199,11 @@ def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
     assert "1.20%" in made.loc[0, "verified_by"] and "10" in made.loc[0, "verified_by"] and made.loc[1, "verified_by"] == "" and made["plan_id"].tolist() == ["P-1", "H-1"]
 
 
+def test_what_verifies_a_product_s_line_names_the_product_once():
+    row = {"slice": "甲 (1)", "baseline": 0.086, "sessions": 4.0}
+    assert meeting.verified_by(row, REGISTRY["item_click_pay_rate"], "en", "CNY") == "甲: Click-to-pay rate of the product (usually 8.6%, over the next 4 sessions)"
+
+
 # ------------------------------------------------------------------------------------------------- the three-way review
 
 
