@@ -378,10 +378,19 @@ def _number(value: object) -> float | None:
 
 def index_lines(published: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
     """The index: one line per session of the workspace or the reports folder, the newest first, as words and sort keys."""
-    known = sessions.set_index("session_id", drop=False)
+    known = sessions.set_index("session_id", drop=False).assign(matured=matured(sessions).to_numpy())
     names = sorted({*known.index, *published}, key=lambda name: _sort_key(known, name), reverse=True)
     amounts = known.sort_values("started_at", kind="stable")["paid_amount"].astype("float64").dropna()
     return [_index_line(name, known.loc[name] if name in known.index else None, published.get(name), lang) | {"spark": _spark(amounts, name)} for name in names]
+
+
+def matured(sessions: pd.DataFrame) -> pd.Series:
+    """The refund rate by orders of each session whose returns are over when its export was made; `nan` for younger ones."""
+    if not {"refund_orders", "orders", "as_of"} <= set(sessions.columns):
+        return pd.Series(math.nan, index=sessions.index)
+    known, started = (pd.to_datetime(sessions[name], utc=True) for name in ("as_of", "started_at"))
+    old = known - started >= pd.Timedelta(days=max(reference.service().look_again_days))
+    return (sessions["refund_orders"].astype("float64") / sessions["orders"].astype("float64")).where(old & sessions["orders"].astype("float64").gt(0))
 
 
 def _spark(amounts: pd.Series, name: str) -> str:
@@ -408,6 +417,7 @@ def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] 
     sign, style = SIGNS.get(verdict, ("", "quiet"))
     failed = record.get("failed") or (record if record.get("status") == "failed" else None)
     started = session.get("started_at")
+    returns = told.get("returns") or {"rate": _number(session.get("matured", math.nan)), "final": True}
     link = f"{name}/review.html" if record.get("status") == "published" else ""
     return {
         "id": name, "date": f"{started:%Y-%m-%d %H:%M}" if pd.notna(started) else "", "link": link,
@@ -415,7 +425,7 @@ def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] 
         "platform": _term("platform", session.get("platform"), lang), "paid": text.money(math.nan if paid is None else paid, lang, currency), "paid_key": paid or 0,
         "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0,
         "viewers": text.number(math.nan if viewers is None else viewers, lang), "viewers_key": viewers or 0,
-        "returns": _returns_said(told.get("returns")), "returns_key": (told.get("returns") or {}).get("rate") or 0,
+        "returns": _returns_said(returns), "returns_key": (returns or {}).get("rate") or 0,
         "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
         "verdict_key": SEVERITY.get(verdict, 9), "style": style, "failed": text.plain(failed.get("message"), 200) if failed else "",
         "goal": _goals_reached(told.get("goals"), lang), "plan": _plan_status(told, lang), "plan_key": told.get("plan_open", -1),
@@ -436,7 +446,7 @@ def _plan_status(told: Mapping[str, Any], lang: str) -> str:
     return text.choose(lang, f"{lines} 条，待执行 {waiting}", f"{lines}, {waiting} open")
 
 
-TREND = {"paid_amount": "money", "viewers": "users", "uv_value": "money"}   # of the account, session by session
+TREND = {"paid_amount": "money", "viewers": "users", "uv_value": "money", "refund_rate_orders": "percent"}   # of the account, session by session; refunds of matured ones
 RECENT = 10                                                                # sessions that are called recent
 SHOWN = 60                                                                 # sessions in a line of the trend
 WIDE, HIGH = 220.0, 44.0
@@ -453,15 +463,17 @@ def trend(sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
         return []
     currency = known["currency"].iloc[-1] if isinstance(known["currency"].iloc[-1], str) else "CNY"
     known = known[known["currency"].isna() | known["currency"].eq(currency)]
-    columns = {"paid_amount": known["paid_amount"], "viewers": known["viewers"], "uv_value": known["paid_amount"] / known["viewers"].where(known["viewers"] > 0)}
+    columns = {"paid_amount": known["paid_amount"], "viewers": known["viewers"], "uv_value": known["paid_amount"] / known["viewers"].where(known["viewers"] > 0),
+               "refund_rate_orders": matured(known)}
     registry = reference.metrics()
     return [
-        _line(text.label(registry[name], lang), columns[name].astype("float64").dropna(), unit, currency, lang, decimals=2 if name == "uv_value" else None)
+        _line(text.label(registry[name], lang), columns[name].astype("float64").dropna(), unit, currency, lang, decimals={"uv_value": 2, "refund_rate_orders": 1}.get(name),
+              matured=name == "refund_rate_orders")
         for name, unit in TREND.items() if columns[name].notna().sum() > 1
     ]
 
 
-def _line(name: str, values: pd.Series, unit: str, currency: str, lang: str, *, decimals: int | None) -> dict[str, Any]:
+def _line(name: str, values: pd.Series, unit: str, currency: str, lang: str, *, decimals: int | None, matured: bool) -> dict[str, Any]:
     recent, earlier = values.iloc[-RECENT:], values.iloc[-2 * RECENT : -RECENT]
     middle, other = recent.median(), earlier.median() if len(earlier) == RECENT else math.nan
     drawn = values.iloc[-SHOWN:]
@@ -472,7 +484,7 @@ def _line(name: str, values: pd.Series, unit: str, currency: str, lang: str, *, 
     against = text.choose(lang, f"较此前 {RECENT} 场 {change}", f"{change} on the {RECENT} before")
     return {
         "name": name, "value": said, "change": against if change != text.NOTHING else "", "points": " ".join(f"{x:g},{y:g}" for x, y in points), "last": points[-1],
-        "about": text.choose(lang, f"近 {len(recent)} 场中位数", f"median of the last {len(recent)}"),
+        "about": text.choose(lang, f"近 {len(recent)} 场{'已过退货期的' if matured else ''}中位数", f"median of the last {len(recent)}{' whose returns are over' if matured else ''}"),
         "line": text.choose(lang, f"{name}：最近 {len(drawn)} 场，从 0 到 {text.value(most, unit, lang, currency=currency, decimals=decimals)}", f"{name}: the last {len(drawn)} sessions, from 0 to {text.value(most, unit, lang, currency=currency, decimals=decimals)}"),
     }
 

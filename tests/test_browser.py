@@ -38,7 +38,7 @@ def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", [*LANGS, "index_zh"])
+@pytest.mark.parametrize("name", [*LANGS, "index_zh", "index_en"])
 def test_no_serious_barrier_to_anybody(files, opened, name, size):
     from axe_playwright_python.sync_playwright import Axe
 

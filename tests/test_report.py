@@ -529,6 +529,15 @@ def test_the_trend_is_the_median_of_the_last_ten_beside_the_ten_before():
     assert summary.trend(frame.head(1), lang="zh") == [] == summary.trend(frame.head(0), lang="en")
 
 
+def test_the_list_and_its_trend_show_refunds_of_sessions_whose_returns_are_over():
+    """Recomputed by hand: 30 days (the last look) after the start, refunded orders over orders."""
+    starts = pd.date_range("2026-09-01 20:00", periods=4, freq="10D", tz="Asia/Shanghai")
+    frame = pd.DataFrame([{**session(), "session_id": f"s{place}", "started_at": start, "orders": 50.0, "refund_orders": 10.0 + place, "as_of": starts[0] + pd.Timedelta(days=45)} for place, start in enumerate(starts)])
+    assert {line["id"]: line["returns"] for line in summary.index_lines({}, frame, lang="zh")} == {"s0": "20.0%", "s1": "22.0%", "s2": "—", "s3": "—"}
+    line = next(one for one in summary.trend(frame, lang="en") if one["name"] == "Refund rate (orders)")
+    assert line["value"] == "21.0%" and line["about"] == "median of the last 2 whose returns are over"
+
+
 def test_a_session_stands_at_the_end_of_its_own_line():
     starts = pd.date_range("2026-09-01 20:00", periods=12, freq="D", tz="Asia/Shanghai")
     frame = pd.DataFrame([{**session(), "session_id": f"s{place:02}", "started_at": start, "paid_amount": float(place)} for place, start in enumerate(starts)])

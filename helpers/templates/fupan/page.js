@@ -47,8 +47,8 @@ const button = (words, name) => {
   return made;
 };
 const phone = window.matchMedia("(max-width: 40em)");
-const asCards = (box, table, heads) => {
-  if (!phone.matches || table.offsetWidth <= box.clientWidth) return;
+const tooWide = (box, table) => phone.matches && table.offsetWidth > box.clientWidth;
+const asCards = (table, heads) => {
   const names = heads.map((head) => head.textContent);
   for (const row of table.tBodies[0].rows) {
     for (const cell of row.cells) {
@@ -58,8 +58,10 @@ const asCards = (box, table, heads) => {
   }
   table.classList.add("fp-cards");
 };
-for (const box of document.querySelectorAll(".fp-table .fp-scroll")) {
-  const table = box.querySelector("table");
+/* All widths are asked before anything is changed: else each table would have the whole page laid out anew. */
+const boxes = [...document.querySelectorAll(".fp-table .fp-scroll")].map((box) => [box, box.querySelector("table")]);
+const wider = new Set(boxes.filter(([box, table]) => tooWide(box, table)).map(([box]) => box));
+for (const [box, table] of boxes) {
   const rows = [...table.tBodies[0].rows];
   const heads = [...table.tHead.rows[0].cells];
   if (rows.length < 2) continue;
@@ -69,8 +71,8 @@ for (const box of document.querySelectorAll(".fp-table .fp-scroll")) {
     sort.addEventListener("click", () => sortBy(head));
     head.append(sort);
   }
-  asCards(box, table, heads);
-  table.closest("details")?.addEventListener("toggle", () => asCards(box, table, heads));
+  if (wider.has(box)) asCards(table, heads);
+  table.closest("details")?.addEventListener("toggle", () => { if (tooWide(box, table)) asCards(table, heads); });
   let more = null;
   if (rows.length > LONG) {
     const search = document.createElement("input");
