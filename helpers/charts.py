@@ -575,14 +575,15 @@ def _name_marks(axes: Axes, known: pd.DataFrame, areas: pd.Series) -> None:
     taken = [(key, (x - around[key] / box.width, y - around[key] / box.height, x + around[key] / box.width, y + around[key] / box.height))
              for key, (x, y) in spots.items()]
     for row in known.itertuples():
-        words, (x, y), radius = wrapped(row.label, width=16), spots[row.Index], around[row.Index] * 0.72
+        words, (x, y), radius = wrapped(row.label, width=14), spots[row.Index], around[row.Index] * 0.72
         lines = words.split("\n")
         wide, high = max(map(columns_wide, lines)) * 6.4 / box.width, 14 * len(lines) / box.height
         left = min(max(x - wide / 2, 0), 1.02 - wide)  # inside the axes, even of a mark at its edge
         for low in (y + (radius + 3) * 1.39 / box.height, y - (radius + 3) * 1.39 / box.height - high, y + (radius + 16) * 1.39 / box.height):
             spot = (left, low, left + wide, low + high)
             if low >= 0 and all(key == row.Index or _apart(spot, other) for key, other in taken):
-                axes.text(left + wide / 2, low, words, transform=axes.transAxes, ha="center", va="bottom", fontsize=9, linespacing=1.05)
+                away = ((left + wide / 2 - x) * box.width / 1.39, (low - y) * box.height / 1.39)  # from the mark, which the layout may still move
+                axes.annotate(words, (row.x, row.y), away, textcoords="offset points", ha="center", va="bottom", fontsize=9, linespacing=1.05)
                 taken.append((None, spot))
                 break
 
