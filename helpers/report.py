@@ -398,7 +398,7 @@ def _piece(words: str) -> int:
 def _classes(cell: Cell) -> str:
     """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
     width = len(cell.words)
-    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-−+¥$\d.,%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures and ids
+    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-−+¥$\d.,:%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures, times and ids
     names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + ["fp-words"] * (not whole and width <= 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 
