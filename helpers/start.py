@@ -75,7 +75,7 @@ class Picker:
     def __init__(self, review: store.Review) -> None:
         self.review, self.known = review, sessions(review.workspace)
         self.filling = False
-        self.language = ipywidgets.ToggleButtons(options=LANGUAGES, value=review.lang, layout=WIDE, style={**STYLE, "button_width": "6em"})
+        self.language = ipywidgets.Dropdown(options=LANGUAGES, value=review.lang, layout={"width": "16em"}, style=STYLE)
         self.folder = ipywidgets.Text(value=str(review.workspace.path), continuous_update=False, layout=WIDE, style=STYLE)
         self.search = ipywidgets.Text(layout=WIDE, style=STYLE)
         self.session = ipywidgets.Select(rows=9, layout=WIDE, style=STYLE)

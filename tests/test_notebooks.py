@@ -1,6 +1,7 @@
 """The notebooks keep to the form that the report, the runner and the reader rely on; nbval runs what is in them."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import operator
@@ -14,7 +15,7 @@ import nbformat
 import notebooks_clean
 import pytest
 
-from helpers import store
+from helpers import report, store, text
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
@@ -233,3 +234,27 @@ def test_a_helper_without_words_is_found():
         return frame
 
     assert [bool(poorly_told(helper)) for helper in (bare, cut, loose, called_helpers)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_section_that_contributing_shows_works_as_it_stands(demo_workspace, tmp_path, lang):
+    """Its cells keep to the rules for cells, run in a review that has the table, and give a note in one that has not."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    told = page[page.index("## A section in a notebook"):page.index("## Code and tests")]
+    blocks = re.findall(r"(?s)```python\n(.+?)```", told)
+    trees = [ast.parse(block) for block in blocks]
+    assert len(blocks) == 2 and all(len(block.splitlines()) <= 10 and shown(tree.body[-1].value) for block, tree in zip(blocks, trees, strict=True))
+    review = store.open_review("latest", data_dir=demo_workspace, reports_dir=tmp_path, lang=lang, notebook="02_funnel")
+    words = {"review": review, "report": report, "text": text, "lang": lang, "shown": {"lang": lang, "registry": review.registry, "currency": review.currency}}
+    table, sentence = (run_cell(tree, words) for tree in trees)
+    top = review.table("videos").sort_values("entries").iloc[-1]
+    assert top["title"] in table.html and top["title"] in sentence.plain and text.number(top["entries"], lang) in sentence.plain
+    assert review.result("video_entries")["title"].tolist() == words["came"]["title"].tolist()
+    without = dataclasses.replace(review, session_id=review.sessions["session_id"].iloc[0])
+    assert without.table("videos").empty and without.missing("videos") == run_cell(trees[0], words | {"review": without})
+
+
+def run_cell(tree: ast.Module, names: dict) -> object:
+    """What a cell shows: its statements run, then its last expression."""
+    exec(compile(ast.Module(tree.body[:-1], []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(tree.body[-1].value), "cell", "eval"), names)

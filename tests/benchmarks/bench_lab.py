@@ -130,7 +130,7 @@ def test_a_session_and_a_language_chosen_on_the_start_page_are_what_its_notebook
     page.screenshot(path=project / "notebook.png")
 
     do(page, "docmanager:open", path="00_start.ipynb")
-    page.locator(".widget-toggle-button", has_text="English").click()
+    page.locator(".widget-dropdown select").select_option("English")
     page.locator(".widget-html", has_text="Under review").first.wait_for()
     outputs = open_from_start(page, "01_clean")
     assert sessions[-5] in outputs and "Under review is the session chosen on the start page" in outputs and "本场对账" not in outputs
