@@ -214,7 +214,8 @@ def lines(
     grow along the way, have no line. Empty without paid amounts.
     """
     columns = [step.column for step in funnel.steps if step.column in current and current[step.column].notna().any()]
-    if "paid_amount" not in current or len(columns) < 2 or columns[-1] != "pay_users":
+    priced = any("paid_amount" in rows and rows["paid_amount"].notna().any() for rows in (current, past))
+    if "paid_amount" not in current or not priced or len(columns) < 2 or columns[-1] != "pay_users":
         return _frame([])
     now = _units(current, key, columns)
     if now.empty:
@@ -417,6 +418,9 @@ def leading(table: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
 def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple[str, str]:
     """One sentence on what the lines of products by source (`cells`, of several sessions) are held against, and what there is to see."""
     rows = table[table["kind"] == "cell"]
+    if rows.empty:
+        return ("观众行为记录里，没有一种商品与来源的组合同时有足够的人和支付金额：不估算。",
+                "No pair of product and source in the viewer events has people enough and an amount paid: nothing is sized.")
     earlier, own, every = cells.loc[cells["session_id"] != session_id, "session_id"].nunique(), int(rows["basis"].eq("own").sum()), len(rows)
     low, sure = len(leading(rows, most=every)), int((rows["odd"] >= LEVEL).sum())
     short = (f"（要 {OWN_SESSIONS} 场才能与自身以往比）", f" ({OWN_SESSIONS} are needed to compare with the past)") if earlier < OWN_SESSIONS else ("", "")

@@ -215,6 +215,18 @@ def test_what_is_said_of_cells_counts_them_and_a_cell_is_told_only_where_its_pro
     assert "1（要 5 场" not in few[0] and "1 场（要 5 场才能与自身以往比）：0 行" in few[0] and "(5 are needed to compare with the past)" in few[1]
 
 
+def test_without_a_price_no_cell_is_sized_and_that_is_said():
+    cells = pd.concat([crossed("NOW"), crossed("S0")])
+    unpriced = opportunity.priced(cells, GOODS.assign(paid_amount=np.nan))
+    here, empty = unpriced["session_id"] == "NOW", schema.empty("traffic", "Asia/Shanghai")
+    tables = {"products": (GOODS, GOODS.iloc[:0]), "traffic": (empty, empty), "actions": (unpriced[here], unpriced[~here])}
+    nothing = {"returns": pd.Series({"": 0.0}), "sold_out": pd.DataFrame({"product_id": [], "share": []})}
+    found = opportunity.by_kind(tables, ["S0"], funnels=FUNNELS, registry=REGISTRY, min_people=30, **nothing)
+    assert found.empty and opportunity.to_findings(found, registry=REGISTRY, currency="CNY", net=True).empty
+    zh, en = opportunity.of_cells(found, cells, "NOW")
+    assert "不估算" in zh and "nothing is sized" in en
+
+
 # ---- planted leaks
 
 
