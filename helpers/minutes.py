@@ -147,8 +147,8 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
     shown = marks(cues, started_at, kinds=("violation", "banned_word"))
     if shown.empty:
         return text.choose(
-            lang, "场控记录里没有违规和违禁词；平台的导出不带这一项，收到过通知的请记进场控记录。",
-            "Floor control logged no violation and no banned word; no platform exports them, so notices that came should be put into its log.")
+            lang, "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
+            "Floor control logged no violation and no banned word; no known export has them, so notices that came should be put into its log.")
     listed = [text.choose(lang, f"第 {row.minute:.0f} 分钟{row.label_zh}", f"minute {row.minute:.0f} ({row.label_en.lower()})") for row in shown.itertuples()]
     return text.choose(lang, f"违规与违禁词：{'、'.join(listed)}。", f"Violations and banned words: {', '.join(listed)}.")
 

@@ -72,10 +72,11 @@ def test_the_usual_course_is_the_rate_of_each_tenth_over_that_of_the_session():
 
 def test_what_every_session_does_is_no_change_and_what_this_one_does_beside_it_is():
     usual = turns.course(history(12, product_click_users=RISE), before(12))
-    risen = [flat(seed, product_click_users=RISE) for seed in range(20)]
-    clicks = [len(turns.stretches(curve, usual=known).query("rate_of == 'click'")) > 1 for known in (None, usual) for curve in risen]
+    others = dict.fromkeys(("left", "new_fans", "comments", "orders"), np.nan)     # clicks alone: the other rates are as they were
+    risen = [flat(seed, product_click_users=RISE).assign(**others) for seed in range(20)]
+    clicks = [len(turns.stretches(curve, usual=known)) > 1 for known in (None, usual) for curve in risen]
     assert np.mean(clicks[:20]) >= 0.8 and np.mean(clicks[20:]) <= 0.10
-    halved = [turns.stretches(flat(seed, product_click_users=RISE * times(80, 110, 0.4)), usual=usual).query("rate_of == 'click'") for seed in range(20)]
+    halved = [turns.stretches(flat(seed, product_click_users=RISE * times(80, 110, 0.4)).assign(**others), usual=usual) for seed in range(20)]
     assert np.mean([len(one) > 1 and one["start_minute"].sub(80).abs().min() <= 3 for one in halved]) >= 0.75
 
 
