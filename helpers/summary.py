@@ -148,12 +148,12 @@ def ads_cards(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, referenc
         return []
     own, unit = lines.loc["ads_account"], lambda name: {"decimals": None if registry[name].unit == "money" else registry[name].decimals, "currency": currency}
     plain = {"change": "", "style": "quiet", "sign": "", "verdict": ""}
-    said = {"ad_cost": (own["cost"], own["usual_cost"], ("平均", "mean of "), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _by_sources(lines, lang))}
+    said = {"ad_cost": (own["cost"], own["usual_cost"], ("每场", " a session"), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _by_sources(lines, lang))}
     made = []
     for name in (one for one in ADS_CARDS if one in registry):
-        value, usual, mean, more = said[name]
+        value, usual, each, more = said[name]
         known = text.value(usual, registry[name].unit, lang, **unit(name)) if math.isfinite(usual) else ""
-        beside = text.choose(lang, f"可比 {own['n']:.0f} 场{mean[0]} {known}", f"{mean[1]}{known} in {own['n']:.0f} comparable sessions") if known else ""
+        beside = text.choose(lang, f"平时{each[0]} {known}（{own['n']:.0f} 场可比场次）", f"usually {known}{each[1]} ({own['n']:.0f} comparable sessions)") if known else ""
         made.append(plain | {"name": text.label(registry[name], lang), "value": text.value(value, registry[name].unit, lang, **unit(name)),
                              "range": text.choose(lang, "；", "; ").join(filter(None, [beside, more]))})
     return made
@@ -165,7 +165,7 @@ def _by_sources(lines: pd.DataFrame, lang: str) -> str:
         return ""
     value, usual = (text.value(lines.loc["traffic_sources", name], "ratio", lang, decimals=2) for name in ("value", "baseline"))
     known = math.isfinite(lines.loc["traffic_sources", "baseline"])
-    return text.choose(lang, f"按流量来源算 {value}" + (f"（可比 {usual}）" if known else ""), f"by traffic source {value}" + (f" ({usual} in those)" if known else ""))
+    return text.choose(lang, f"按流量来源算 {value}" + (f"（平时 {usual}）" if known else ""), f"by traffic source {value}" + (f" (usually {usual})" if known else ""))
 
 
 def waiting(cases: pd.DataFrame, lang: str) -> str:
