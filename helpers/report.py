@@ -92,8 +92,10 @@ FOUND: dict[str, tuple[str, str]] = {
 }
 
 
-def figure(axes: Axes, *, title_zh: str, title_en: str, lang: str) -> Shown:
-    """A chart as an image with its title above and as its alternative text; the figure is closed.
+def figure(
+    axes: Axes, *, title_zh: str, title_en: str, lang: str, alt_zh: str | None = None, alt_en: str | None = None,
+) -> Shown:
+    """A chart as an image with its title above and its alternative text, else the title, inside; the figure is closed.
 
     A notebook shows a picture of points, which needs no font; the page holds the drawing, up to some two thousand marks.
     The same chart gives the same bytes. Raises `UserWarning` where a character has no glyph in the font: a box in a
@@ -101,7 +103,7 @@ def figure(axes: Axes, *, title_zh: str, title_en: str, lang: str) -> Shown:
     """
     drawn = axes.get_figure(root=True)
     title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
-    alt = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 400))
+    alt = privacy.hide(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
         _settle(drawn)

@@ -8,6 +8,7 @@ import re
 from types import SimpleNamespace
 
 import nbformat
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -314,6 +315,11 @@ def test_what_people_type_is_shown_without_personal_data(words):
              report.notes([words], lang="zh").html, report._masked(pd.DataFrame({"action": [words]}))["action"].iloc[0]]
     assert all("***" in one and not list(gate.personal_data([one])) for one in shown)
     assert "13800138000" in report.table(pd.DataFrame({"product_id": ["13800138000"]}), lang="zh").html
+
+
+def test_a_figure_says_its_finding_where_one_is_given_and_its_title_else():
+    plain, said = (report.figure(plt.subplots()[1], title_zh="题", title_en="Title", lang="en", **more).html for more in ({}, {"alt_zh": "低", "alt_en": "One is <low>"}))
+    assert 'alt="Title"' in plain and 'alt="One is &lt;low&gt;"' in said and "<figcaption>Title</figcaption>" in said
 
 
 def test_personal_data_in_an_alternative_text_or_in_code_are_refused():
