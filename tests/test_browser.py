@@ -171,6 +171,21 @@ def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_firs
     assert phone.locator(".fp-table tbody tr:visible").count() == 20
 
 
+def test_a_section_has_an_address_and_a_table_can_be_taken_along(files, opened):
+    one = opened(files["zh"])
+    links = one.eval_on_selector_all(".fp-here", "all => all.map(a => [a.hash, a.parentElement.id || a.parentElement.parentElement.id])")
+    assert len(links) > 3 and all(link == f"#{place}" for link, place in links)
+    one.locator(".fp-table").first.hover()
+    one.locator(".fp-copy").first.click()
+    assert one.locator(".fp-copy").first.inner_text() == "已复制"
+    one.evaluate("document.body.prepend(Object.assign(document.createElement('textarea'), { id: 'sheet' }))")
+    one.focus("#sheet")
+    one.keyboard.press("Control+V")
+    rows = one.input_value("#sheet").strip().split("\n")
+    table = one.eval_on_selector(".fp-table table", "table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent))")
+    assert [row.split("\t")[1:] for row in rows] == [row[1:] for row in table]
+
+
 def test_a_figure_fills_the_screen_and_goes_back(files, opened):
     one = opened(files["zh"], "phone")
     figure = one.locator(".fp-figure").nth(2)

@@ -535,6 +535,20 @@ def test_the_trend_is_the_median_of_the_last_ten_beside_the_ten_before():
     assert summary.trend(frame.head(1), lang="zh") == [] == summary.trend(frame.head(0), lang="en")
 
 
+@LANGS
+def test_the_first_screen_says_what_ads_brought_back_and_which_cases_wait(lang):
+    ads = pd.DataFrame({"line": ["ads_account", "traffic_sources"], "value": [1.5, 0.49], "baseline": [1.52, 0.74], "cost": [2085.0, 2085.0], "usual_cost": [2010.0, 2010.0], "n": [9, 9]})
+    cases = pd.DataFrame({"hours_left": [-36.0, -0.5, 0.0, 20.0, 23.9]})
+    first = first_screen(lang, {**results(), "ads_return": ads, "open_cases": cases})
+    spent, back = first["cards"][-2:]
+    assert len(first["cards"]) == 8 and (spent["value"], back["value"]) == ("¥2,085", "1.50")
+    assert all(number in back["range"] for number in ("1.52", "0.49", "0.74")) and "2,010" in spent["range"]
+    assert first["waiting"] == {"zh": "2 张已超时，3 张即将到期（全账号）", "en": "2 overdue, 3 due soon (whole account)"}[lang]
+    alone = first_screen(lang, {**results(), "ads_return": ads.head(1).assign(baseline=NAN, usual_cost=NAN)})
+    assert [card["range"] for card in alone["cards"][-2:]] == ["", ""]
+    assert len(first_screen(lang)["cards"]) == 6 and first_screen(lang)["waiting"] == ""
+
+
 def test_the_list_and_its_trend_show_refunds_of_sessions_whose_returns_are_over():
     """Recomputed by hand: 30 days (the last look) after the start, refunded orders over orders."""
     starts = pd.date_range("2026-09-01 20:00", periods=4, freq="10D", tz="Asia/Shanghai")

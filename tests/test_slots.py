@@ -146,6 +146,16 @@ def test_the_title_names_the_best_cell_only_where_cells_differ():
     assert "场次都太少" in slots.map_sentence(none, lang="zh", currency="CNY")
 
 
+def test_the_return_of_a_sessions_ads_stands_beside_that_of_the_comparable_ones_by_both_accounts():
+    """Recomputed row by row; what has no cost or no amount takes no part, organic sources neither."""
+    spent = pd.DataFrame({"session_id": list("abcde"), "cost": [100.0, 50, 150, 0, np.nan], "brought": [150.0, 100, 200, 10, 5]})
+    traffic = pd.DataFrame({"session_id": ["a", "a", "a", "b", "c"], "is_paid": [True, True, False, True, None], "ad_cost": [60.0, 40, np.nan, 50, 9], "paid_amount": [30.0, 20, 900, 40, 9]})
+    made = slots.ads_return(spent, traffic, session_id="a", base=["b", "c", "d", "e"]).set_index("line")
+    assert made.loc["ads_account", ["value", "baseline", "cost", "usual_cost", "n"]].tolist() == [1.5, 300 / 200, 100, (50 + 150) / 2, 2]
+    assert made.loc["traffic_sources", ["value", "baseline", "n"]].tolist() == [0.5, 0.8, 1]
+    assert slots.ads_return(spent, traffic, session_id="d", base=["a"]).empty and slots.ads_return(spent, traffic, session_id="e", base=[]).empty
+
+
 def test_ads_of_one_session_are_counted_at_their_finest_slots():
     frame = account(n=8)
     ads = pd.DataFrame({"session_id": ["s0", "s0", "s0", "s1", None], "slot_seconds": [3600.0, 3600, 86400, np.nan, 3600], "cost": [10.0, 20, 31, 0, 5], "amount": [30.0, 60, 99, 10, 5]})

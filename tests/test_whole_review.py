@@ -4,7 +4,6 @@ import html
 import json
 import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import bs4
@@ -169,10 +168,12 @@ def hostile_workspace(tmp_path_factory):
     """A small workspace in which every text of every table is hostile, names of files included."""
     folder = tmp_path_factory.mktemp("hostile") / "shop"
     (folder / "raw").mkdir(parents=True)
-    for name, table in reference.tables().items():
-        if name not in ("files", "aside"):
-            rows = pd.DataFrame([hostile_row(name, place) for place in range(7 if name in ("sessions", "goals", "events") else 21)] + [wrong_row(name)])
-            rows.to_csv(folder / "raw" / f"{table.zh} =1+1 <img src=x onerror=window.hit=1>.csv", index=False)
+    words_alone = {"options": {"strings_to_formulas": False, "strings_to_urls": False}}
+    with pd.ExcelWriter(folder / "raw" / "复盘 =1+1 <img src=x onerror=window.hit=1>.xlsx", engine="xlsxwriter", engine_kwargs=words_alone) as book:
+        for name, table in reference.tables().items():
+            if name not in ("files", "aside"):
+                rows = [hostile_row(name, place) for place in range(7 if name in ("sessions", "goals", "events") else 21)]
+                pd.DataFrame([*rows, wrong_row(name)]).to_excel(book, sheet_name=table.zh, index=False)
     return folder
 
 
@@ -201,7 +202,7 @@ def test_every_table_there_is_took_part_with_hostile_words_and_rows_kept_aside(h
     workspace = store.Workspace.open(hostile_workspace)
     read = {name: store.read(workspace, name) for name in reference.tables()}
     assert [name for name, rows in read.items() if rows.empty] == []
-    assert set(read["aside"]["table"]) >= set(reference.tables()) - {"files", "aside", "reported"}
+    assert set(read["aside"]["table"]) == set(reference.tables()) - {"files", "aside"}
 
 
 def test_a_hostile_workspace_is_words_in_its_workbooks(hostile_review, hostile_workspace):
@@ -370,10 +371,11 @@ def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_
     titles = ["".join(heading.get_text().split()) for heading in page.select(".part > h2")]
     assert titles[0] in rest[0]
     whole = [["".join(row.get_text().split()) for row in table.select("tr")] for table in page.select("table")]
-    said = Counter(row for rows in whole for row in set(rows))
+    said = " ".join(row for rows in whole for row in rows)
     broken = 0
     for head, *rows in whole:
-        holding = [sheet for sheet in [first, *rest] if any(row in sheet for row in rows if len(row) > 25 and said[row] == 1)]
+        own = [row for row in rows if len(row) > 25 and said.count(row) == 1]
+        holding = [sheet for sheet in [first, *rest] if any(row in sheet for row in own)]
         broken += len(holding) > 1
         assert all(head in sheet for sheet in holding), head
     assert broken >= 8
