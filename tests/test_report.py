@@ -7,8 +7,8 @@ import json
 import re
 from types import SimpleNamespace
 
-import nbformat
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
