@@ -43,8 +43,8 @@ CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-
 IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 DRAWN = re.compile(r"c\d+")  # an id of a drawing, before `vector.numbered`
 PICTURE = re.compile(r'<img alt="([^"]*)"[^>]*>')
-# Classes of highlighted code that the style colours; the others would be a third of the page.
-COLOURED = "k|kn|kc|ow|s1|s2|sa|si|c1"
+# Classes of highlighted code that the style colours; names and texts, too, would be a third of the page.
+COLOURED = "k|kn|kc|ow|c1"
 PLAIN_CODE = re.compile(rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>')
 HEADING = re.compile(r"<h([1-5])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
 TEXT = re.compile(r"<text\b[^>]*>[^<]*")  # the words of drawings, whose letters must all be in the page's font

@@ -38,7 +38,7 @@ from helpers import page, planfile, report, store, text
 
 NOTEBOOKS = store.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
-BEFORE_AFTERSALES = ("02_funnel", "04_split")
+BEFORE_AFTERSALES = ("04_split",)
 PLACES = ("session_id", "data_dir", "reports_dir", "lang")
 LIBRARIES = ("pandas", "numpy", "scipy", "statsmodels", "seaborn", "matplotlib", "papermill", "nbconvert", "pyarrow")
 CELL_TIMEOUT = 600
