@@ -35,7 +35,7 @@ report: $(READY)  ## review of the newest demo session; prints where the page is
 
 .PHONY: test
 test: $(READY) chromium  ## every test: unit, browser and the notebooks themselves
-	@$(BIN)/python -m pytest -ra --durations=8 --durations-min=5 --nbval-lax --nbval-current-env tests notebooks \
+	@$(BIN)/python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder --durations=8 --durations-min=5 --nbval-lax --nbval-current-env tests notebooks \
 	  </dev/null
 
 .PHONY: fuzz

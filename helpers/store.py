@@ -113,9 +113,12 @@ class Workspace:
             raise WorkspaceError(f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
+            own = folder / f"{name}.{secrets.token_hex(8)}"
+            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+                os.link(own, path)
+            own.unlink()
         return path.read_bytes()
 
     def lock(self) -> filelock.BaseFileLock:

@@ -1,34 +1,73 @@
-"""Workspaces that several test files share; each is made once a run, in a folder of its own."""
+"""Workspaces that several test files share, each made once a run; and how the tests are dealt out to two processes."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
+LONGEST = ("notebooks", "test_whole_review", "test_run", "test_aftersales_pages", "test_store", "test_browser")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that two processes end at about the same time."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.parent.name if item.path.suffix == ".ipynb" else item.path.stem, len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file stay in one process, and so do all notebooks: each reads what those before it wrote."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "notebooks" if nodeid.startswith("notebooks/") else super()._split_scope(nodeid)
+
+    return Files(config, log)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """The folder of this run that its processes have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """`folder`, made by the process that comes first; the others wait for it."""
+    done = folder.with_suffix(".done")
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def keys_of_their_own(tmp_path_factory):
+def keys_of_their_own(shared):
     """Hashing keys go to a temporary folder, never to the user's own."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("FUPAN_KEYS", str(tmp_path_factory.mktemp("keys")))
+    patch.setenv("FUPAN_KEYS", str(shared / "keys"))
     yield
     patch.undo()
 
 
 @pytest.fixture(scope="session")
-def demo_workspace(tmp_path_factory):
+def demo_workspace(shared):
     """A small demo workspace (60 sessions), read once: do not write into it, copy it."""
     from helpers import demo, store
 
-    folder = tmp_path_factory.mktemp("demo") / "shop"
-    demo.write(demo.simulate(demo.SEED, sessions=60), folder)
-    store.ingest(store.Workspace.open(folder))
-    return folder
+    def make(folder: Path) -> None:
+        demo.write(demo.simulate(demo.SEED, sessions=60), folder)
+        store.ingest(store.Workspace.open(folder))
+
+    return once(shared / "demo-shop", make)
 
 
 @pytest.fixture
@@ -38,19 +77,21 @@ def own_workspace(demo_workspace, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def tiktok_workspace(tmp_path_factory):
+def tiktok_workspace(shared):
     """A workspace with the two real TikTok Shop exports in its raw/, read once."""
     from helpers import store
 
     source = REAL / "tiktok-live-id"
     if not source.is_dir():
         pytest.skip("the real exports (../shared/data/tiktok-live-id) are not on this machine")
-    folder = tmp_path_factory.mktemp("tiktok") / "shop"
-    (folder / "raw").mkdir(parents=True)
-    for path in source.glob("*.xlsx"):
-        shutil.copy(path, folder / "raw")
-    store.ingest(store.Workspace.open(folder))
-    return folder
+
+    def make(folder: Path) -> None:
+        (folder / "raw").mkdir(parents=True)
+        for path in source.glob("*.xlsx"):
+            shutil.copy(path, folder / "raw")
+        store.ingest(store.Workspace.open(folder))
+
+    return once(shared / "tiktok-shop", make)
 
 
 # ---- a real browser ----------------------------------------------------------------------------------------------
