@@ -15,8 +15,8 @@ UNATTRIBUTED = ("not_live", "no_time", "no_session", "several_sessions", "no_ord
 
 
 def attribute(
-    frame: pd.DataFrame, table: str, sessions: pd.DataFrame, *, orders: pd.DataFrame | None = None,
-    grace_minutes: float = 30, rules: reference.Attribution | None = None,
+    frame: pd.DataFrame, table: str, sessions: pd.DataFrame, *, rules: reference.Attribution, orders: pd.DataFrame | None = None,
+    grace_minutes: float = 30,
 ) -> pd.DataFrame:
     """The frame with `session_id` filled where the table's rule finds one session, and `why_not` where it does not.
 
@@ -25,7 +25,6 @@ def attribute(
     no_order (a case whose order is not in the workspace). `sessions` needs session_id, platform, room_name, title,
     started_at and ended_at; cases need `orders` already attributed.
     """
-    rules = rules or reference.attribution()
     rule, *columns = reference.tables()[table].attribute.split()
     known = frame["session_id"].isin(sessions["session_id"]) if "session_id" in frame else pd.Series(False, frame.index)
     if rule in ("session", "none"):

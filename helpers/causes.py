@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,8 @@ class Facts:
     """What the rules read: the session's row, its canonical tables, results that notebooks saved, refunded lines.
 
     `tables` and `results` map names to frames (absent or empty: not there); `earlier` are the account's earlier
-    sessions; `lines` are `aftersales.lines` of the session; times of cues are within the session.
+    sessions; `lines` are `aftersales.lines` of the session; times of cues are within the session. What they are called
+    and how reasons are told apart stands in data/reference and, laid over it, in `workspace_reference`.
     """
 
     session: pd.Series
@@ -36,18 +38,26 @@ class Facts:
     earlier: pd.DataFrame
     lines: pd.DataFrame
     as_of: pd.Timestamp
-    reasons: Mapping[str, reference.ReasonGroup]
+    workspace_reference: Path | None
 
     @classmethod
     def collect(
         cls, session: pd.Series, *, table: Callable[[str], pd.DataFrame], result: Callable[[str], pd.DataFrame],
-        everything: Callable[[str], pd.DataFrame], earlier: pd.DataFrame, as_of: pd.Timestamp, reasons: Mapping[str, reference.ReasonGroup],
+        everything: Callable[[str], pd.DataFrame], earlier: pd.DataFrame, as_of: pd.Timestamp, workspace_reference: Path | None,
     ) -> Facts:
         """The facts of a session, its tables, results and account-wide tables asked for by name."""
         tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "minutes", "comments")}
         results = {name: result(name) for name in ("source_split", "formula_split", "standing", "questions")}
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
-        return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, reasons)
+        return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, workspace_reference)
+
+    @property
+    def reasons(self) -> dict[str, reference.ReasonGroup]:
+        return reference.reasons(self.workspace_reference)
+
+    @property
+    def registry(self) -> dict[str, reference.Metric]:
+        return reference.metrics(self.workspace_reference)
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table or saved result by name, or None where it has no rows."""
@@ -360,14 +370,14 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
 }
 
 
-def _named(evidence: reference.Evidence, lang: str, reasons: Mapping[str, reference.ReasonGroup]) -> str:
+def _named(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """What the rule looks at, in words: kinds of cue, the stage, the tier, the reasons."""
-    terms = reference.terms()
-    labels = {**terms["cue_kind"], **terms["event_kind"], **reasons, **{k: v for group in reasons.values() for k, v in group.reasons.items()}}
+    terms, groups = reference.terms(), facts.reasons
+    labels = {**terms["cue_kind"], **terms["event_kind"], **groups, **{k: v for group in groups.values() for k, v in group.reasons.items()}}
     names = [text.label(labels[name], lang) for name in [*evidence.kind, *evidence.reason] if name in labels]
-    names += [text.label(reference.talk().questions[name], lang) for name in evidence.question]
+    names += [text.label(reference.talk(facts.workspace_reference).questions[name], lang) for name in evidence.question]
     names += [text.label(terms[group][name], lang) for group, name in (("stage", evidence.stage), ("tier", evidence.tier)) if name]
-    names += [text.label(reference.metrics()[name], lang) for name in [*evidence.metric, *filter(None, [evidence.step])]]
+    names += [text.label(facts.registry[name], lang) for name in [*evidence.metric, *filter(None, [evidence.step])]]
     if evidence.table:
         names.append(text.label(reference.tables()[evidence.table], lang))
     return text.choose(lang, "、", ", ").join(names)
@@ -380,7 +390,7 @@ def _standing_shown(evidence: reference.Evidence, facts: Facts, lang: str) -> st
     """Which slices do worse than usual and by which metrics; where none does, which metrics were looked at."""
     dimension, zh, en = STANDING[evidence.rule]
     rows = _standing(facts, evidence, dimension)
-    worse, labels, joined = rows[rows["verdict"] == "worse"], reference.metrics(), text.choose(lang, "、", ", ")
+    worse, labels, joined = rows[rows["verdict"] == "worse"], facts.registry, text.choose(lang, "、", ", ")
     if worse.empty:
         looked = joined.join(text.label(labels[name], lang) for name in evidence.metric)
         return text.choose(lang, f"没有{zh}明显差于自己平时（看的是{looked}）", f"no {en} is clearly worse than its own usual standing ({looked})")
@@ -400,7 +410,7 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     """The measurement in words: "follow prompt: times per hour 2.3 (a problem at 4 or less)", then what was found by name."""
     if evidence.rule in STANDING:
         return _standing_shown(evidence, facts, lang)
-    about = _named(evidence, lang, facts.reasons)
+    about = _named(evidence, facts, lang)
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
     decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
@@ -446,7 +456,7 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     if evidence.rule == "unexplained_share":
         return text.choose(lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log")
     if evidence.rule == "late_shipping_share" and facts.tables["orders"]["promised_at"].notna().any():
-        return text.label(reference.service().tasks["shipped"].none, lang)
+        return text.label(reference.service(facts.workspace_reference).tasks["shipped"].none, lang)
     if evidence.rule == "host_sessions" and isinstance(facts.session["host"], str):
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
     table, column = ("aftersales" if evidence.table is None else evidence.table, "first_reply_at") if evidence.rule == "first_reply_minutes" else READS.get(evidence.rule, ("", ""))

@@ -149,7 +149,7 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         paths = [path for path in (workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")) if path.exists()]
         if not paths:
             _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
-        rows, aside = planfile.load(workspace.plans, name, store.sessions(workspace))
+        rows, aside = planfile.load(workspace.plans, name, store.sessions(workspace), registry=reference.metrics(workspace.reference))
     except (store.WorkspaceError, planfile.PlanFileError) as error:
         _fail(str(error))
     if as_json:

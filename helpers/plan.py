@@ -150,10 +150,12 @@ def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str]
     return ("not_borne_out" if "better" in told else "not_measurable"), ""
 
 
-def _better_of(meant: list[str], said: Mapping[str, str], playbook: Mapping[str, reference.Problem], lang: str) -> str:
+def _better_of(
+    meant: list[str], said: Mapping[str, str], playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric], lang: str,
+) -> str:
     """The metrics of a note's dimension that were better, by name."""
     names = [metric for name in meant for metric in playbook[name].metrics if said.get(metric) == "better"]
-    listed = text.choose(lang, "、", ", ").join(text.label(reference.metrics()[name], lang) for name in names[:2])
+    listed = text.choose(lang, "、", ", ").join(text.label(registry[name], lang) for name in names[:2])
     return text.choose(lang, f"{listed}变好", f"better: {listed}") if names else ""
 
 
@@ -173,16 +175,15 @@ def _products_meant(note: str, names: Iterable[str]) -> set[str]:
     return {name for name, size in hits.items() if size == longest and size}
 
 
-def _product_verdict(meant: set[str], standing: pd.DataFrame) -> tuple[str, dict[str, str]]:
+def _product_verdict(meant: set[str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> tuple[str, dict[str, str]]:
     """What the products' own figures say: (verdict, evidence by language)."""
     own = standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)] if len(standing) else pd.DataFrame({"verdict": []})
     verdict = next((said for told, said in (("worse", "borne_out"), ("better", "not_borne_out"), ("cannot_tell", "cannot_tell")) if own["verdict"].eq(told).any()), "not_measurable")
     shown = own if verdict != "borne_out" else own[own["verdict"] == "worse"]
-    return verdict, {lang: text.choose(lang, "；", "; ").join(_product_figure(row, lang) for _, row in shown.head(2).iterrows()) for lang in ("zh", "en")}
+    return verdict, {lang: text.choose(lang, "；", "; ").join(_product_figure(row, registry[row["metric"]], lang) for _, row in shown.head(2).iterrows()) for lang in ("zh", "en")}
 
 
-def _product_figure(row: pd.Series, lang: str) -> str:
-    metric = reference.metrics()[row["metric"]]
+def _product_figure(row: pd.Series, metric: reference.Metric, lang: str) -> str:
     value, usual = (text.value(row[name], metric.unit, lang, decimals=metric.decimals) for name in ("value", "baseline"))
     name, label = text.plain(row["slice"], 30), text.label(metric, lang)
     return text.choose(lang, f"「{name}」{label} {value}，平时 {usual}", f"{name}: {label} {value}, usually {usual}")
@@ -190,7 +191,7 @@ def _product_figure(row: pd.Series, lang: str) -> str:
 
 def check_notes(
     notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame, *,
-    products: Iterable[str] = (), standing: pd.DataFrame = NO_STANDING,
+    registry: Mapping[str, reference.Metric], products: Iterable[str] = (), standing: pd.DataFrame = NO_STANDING,
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
@@ -207,7 +208,7 @@ def check_notes(
         meant = [name for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)]
         cause = _cause_meant(note.problem, judged, playbook, [name for name, problem in playbook.items() if problem.dimension == note.dimension])
         verdict, matched = _note_verdict(meant, found, said, playbook)
-        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
+        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, registry, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
         own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
         about = _about(cause["about"]) if cause is not None else set()
         if cause is None and not own and TIMED.search(note.problem):
@@ -215,7 +216,7 @@ def check_notes(
         if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
             verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
         elif own:
-            (verdict, told), matched = _product_verdict(own, standing), ""
+            (verdict, told), matched = _product_verdict(own, standing, registry), ""
         row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
         rows.append({**row, **{f"evidence_{lang}": words for lang, words in told.items()}})
     return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])

@@ -151,7 +151,7 @@ def _code(value: str, choices: Mapping[str, reference.Label]) -> str | None:
     return next((code for code, label in choices.items() if written in (code, label.zh.casefold(), label.en.casefold())), None)
 
 
-def _cell(column: str, written: str) -> tuple[object, tuple[str, str] | None]:
+def _cell(column: str, written: str, registry: Mapping[str, reference.Metric]) -> tuple[object, tuple[str, str] | None]:
     """One cell as its value, and what was expected where it cannot be used."""
     value = written.strip()
     value = value[1:] if value[:1] == "'" and _runs(value) else value
@@ -167,7 +167,7 @@ def _cell(column: str, written: str) -> tuple[object, tuple[str, str] | None]:
         code = _code(value, choices)
         listed = ("、".join(label.zh for label in choices.values()), ", ".join(choices))
         return (code, None) if code else ("", (f"以下之一：{listed[0]}", f"one of {listed[1]}"))
-    known = _code(value, reference.metrics()) if column == "metric" else None
+    known = _code(value, registry) if column == "metric" else None
     return known or value, None
 
 
@@ -191,7 +191,7 @@ def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, 
     return named.isoformat(), None
 
 
-def _parsed(file: str, table: list[list[str]], starts: pd.Series) -> _Sheet:
+def _parsed(file: str, table: list[list[str]], starts: pd.Series, registry: Mapping[str, reference.Metric]) -> _Sheet:
     """The rows of a table by id; cells that cannot be used are empty (a status: open) and kept aside with what was expected.
 
     Raises `PlanFileError` where the table has no header of a plan.
@@ -209,13 +209,13 @@ def _parsed(file: str, table: list[list[str]], starts: pd.Series) -> _Sheet:
         if any(cell.strip() for cell in cells[len(names):]):
             made.aside.append(_aside(file, number, "", f"{len(cells)}", f"{len(names)} 格，与表头一致（整行搁置）", f"{len(names)} cells, as the header has (line left out)"))
             continue
-        _add_row(made, file, number, {name: cell for name, cell in zip(names, cells, strict=False) if name}, starts)
+        _add_row(made, file, number, {name: cell for name, cell in zip(names, cells, strict=False) if name}, starts, registry)
     return made
 
 
-def _add_row(made: _Sheet, file: str, number: int, cells: Mapping[str, str], starts: pd.Series) -> None:
+def _add_row(made: _Sheet, file: str, number: int, cells: Mapping[str, str], starts: pd.Series, registry: Mapping[str, reference.Metric]) -> None:
     """One line of a table into its sheet, or aside: a line with the id of another, a line by hand that lacks what it needs."""
-    read = {name: _cell(name, cell) for name, cell in cells.items()}
+    read = {name: _cell(name, cell, registry) for name, cell in cells.items()}
     row: dict[str, object] = {name: value for name, (value, _) in read.items()}
     wrong = {name: expected for name, (_, expected) in read.items() if expected}
     row["due_session"], late = _due(str(row.get("due_session", "")), str(row.get("session_id", "")), starts)
@@ -234,7 +234,7 @@ def _starts(sessions: pd.DataFrame | None) -> pd.Series:
     return pd.Series(dtype="object") if sessions is None else sessions.set_index("session_id")["started_at"]
 
 
-def read(path: Path, sessions: pd.DataFrame | None = None) -> Reading:
+def read(path: Path, sessions: pd.DataFrame | None = None, *, registry: Mapping[str, reference.Metric]) -> Reading:
     """A plan file, .csv or .xlsx, as it is read; nothing where there is no such file.
 
     Headers and choices may be ids or labels in either language. A CSV may be UTF-8 or GB18030, with a comma, semicolon
@@ -245,21 +245,21 @@ def read(path: Path, sessions: pd.DataFrame | None = None) -> Reading:
     if not path.exists():
         return _reading(frame([]), [])
     if path.suffix.lower() != ".xlsx":
-        sheet = _parsed(path.name, _csv_cells(path), _starts(sessions))
+        sheet = _parsed(path.name, _csv_cells(path), _starts(sessions), registry)
         return _reading(frame(list(sheet.rows.values())), sheet.aside)
-    book, handed_out = _workbook(path, _starts(sessions))
+    book, handed_out = _workbook(path, _starts(sessions), registry)
     return _combined(handed_out or book, book, handed_out, file=path.name, newer=True)
 
 
-def _workbook(path: Path, starts: pd.Series) -> tuple[_Sheet, _Sheet | None]:
+def _workbook(path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]) -> tuple[_Sheet, _Sheet | None]:
     """The plan of a workbook as it is now, and as it was handed out where the hidden sheet is still there."""
     sheets = _sheets(path)
     before = sheets.pop(HANDED_OUT, None)
     table = next((table for table in sheets.values() if table and sum(cell in WORDS for cell in table[0]) > len(REQUIRED)), next(iter(sheets.values()), []))
-    return _parsed(path.name, table, starts), None if before is None else _parsed(path.name, before, starts)
+    return _parsed(path.name, table, starts, registry), None if before is None else _parsed(path.name, before, starts, registry)
 
 
-def load(folder: Path, session_id: str, sessions: pd.DataFrame | None = None) -> Reading:
+def load(folder: Path, session_id: str, sessions: pd.DataFrame | None = None, *, registry: Mapping[str, reference.Metric]) -> Reading:
     """The plan of a session as the team left it in <session>.csv and <session>.xlsx, either of which may be missing.
 
     An edit is a cell that differs from what the workbook held when it was handed out. Where both files changed the same
@@ -267,10 +267,10 @@ def load(folder: Path, session_id: str, sessions: pd.DataFrame | None = None) ->
     """
     text_file, book_file = (folder / f"{session_id}{kind}" for kind in (".csv", ".xlsx"))
     if not book_file.exists() or not text_file.exists():
-        return read(book_file if book_file.exists() else text_file, sessions)
+        return read(book_file if book_file.exists() else text_file, sessions, registry=registry)
     starts = _starts(sessions)
-    lines = _parsed(text_file.name, _csv_cells(text_file), starts)
-    book, handed_out = _workbook(book_file, starts)
+    lines = _parsed(text_file.name, _csv_cells(text_file), starts, registry)
+    book, handed_out = _workbook(book_file, starts, registry)
     newer = book_file.stat().st_mtime_ns > text_file.stat().st_mtime_ns
     made = _combined(lines, book, handed_out, file=book_file.name, newer=newer)
     return _reading(made.rows, [*lines.aside, *made.aside.to_dict("records")])
@@ -336,7 +336,7 @@ def _rewritten(file: str, book: Mapping[str, object], before: Mapping[str, objec
     ]
 
 
-def earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> Reading:
+def earlier(folder: Path, sessions: pd.DataFrame, session_id: str, *, registry: Mapping[str, reference.Metric]) -> Reading:
     """The plans of all sessions of `sessions` that started before the one named, newest session first.
 
     An action due on a day is due in the first session on or after it. A line by hand that does not say how it is to be
@@ -344,7 +344,7 @@ def earlier(folder: Path, sessions: pd.DataFrame, session_id: str) -> Reading:
     """
     known = _starts(sessions)
     before = known[known < known[session_id]].sort_values(ascending=False).index
-    rows, aside = together(_reading(frame([]), []), *(load(folder, name, sessions) for name in before))
+    rows, aside = together(_reading(frame([]), []), *(load(folder, name, sessions, registry=registry) for name in before))
     usual = {name: reference.Problem.model_fields[name].default for name in ("least_effect", "sessions")}
     rows = rows.fillna(usual)
     due = rows["due_session"].map(lambda name: _first_on(name, known)).astype("str")
@@ -436,7 +436,7 @@ def write_csv(plan: pd.DataFrame, path: Path) -> Path:
 
 
 def write_xlsx(
-    plan: pd.DataFrame, path: Path, *, lang: str, sheets: Mapping[str, pd.DataFrame] | None = None, first: str = "",
+    plan: pd.DataFrame, path: Path, *, lang: str, registry: Mapping[str, reference.Metric], sheets: Mapping[str, pd.DataFrame] | None = None, first: str = "",
 ) -> Path:
     """Write the plan as Excel in one language: frozen header, drop-downs for choices, every text a text; returns the path.
 
@@ -451,7 +451,7 @@ def write_xlsx(
     head = book.add_format({"bold": True, "bg_color": "#E8EEF2", "text_wrap": True, "valign": "top", "border": 1})
     wrap = book.add_format({"text_wrap": True, "valign": "top"})
     plan_sheet = book.add_worksheet(text.choose(lang, "行动计划", "Plan"))
-    _plan_sheet(plan_sheet, plan, lang, head, wrap, formats)
+    _plan_sheet(plan_sheet, plan, lang, registry, head, wrap, formats)
     for column in CHOICES:
         place = COLUMNS.index(column)
         plan_sheet.data_validation(1, place, len(plan) + 200, place, {"validate": "list", "source": _labels(CHOICES[column], lang)})
@@ -460,19 +460,24 @@ def write_xlsx(
         _text_sheet(sheet, table, lang, head, wrap)
         _ = _on_one_page(sheet, table) if name == first else None
     hidden = book.add_worksheet(HANDED_OUT)
-    _plan_sheet(hidden, plan, lang, head, wrap, formats)
+    _plan_sheet(hidden, plan, lang, registry, head, wrap, formats)
     hidden.very_hidden()
     book.close()
     return _replace(path, held.getvalue())
 
 
-def write(plan: pd.DataFrame, folder: Path, session_id: str, *, lang: str, sheets: Mapping[str, pd.DataFrame], first: str = "") -> Path:
+def write(
+    plan: pd.DataFrame, folder: Path, session_id: str, *, lang: str, registry: Mapping[str, reference.Metric], sheets: Mapping[str, pd.DataFrame],
+    first: str = "",
+) -> Path:
     """Write a session's plan into a folder as <session>.csv and <session>.xlsx, two faces of the same lines; returns the Excel's path."""
     write_csv(plan, folder / f"{session_id}.csv")
-    return write_xlsx(plan, folder / f"{session_id}.xlsx", lang=lang, sheets=sheets, first=first)
+    return write_xlsx(plan, folder / f"{session_id}.xlsx", lang=lang, registry=registry, sheets=sheets, first=first)
 
 
-def take_over(written: Path, plans: Path, *, since: float, sessions: pd.DataFrame | None = None) -> None:
+def take_over(
+    written: Path, plans: Path, *, since: float, registry: Mapping[str, reference.Metric], sessions: pd.DataFrame | None = None,
+) -> None:
     """Move plan files that a run wrote beside its page into the workspace's plans.
 
     A file there that held something that could not be taken (`load`, with the `sessions` known) is kept as it was, under
@@ -486,7 +491,7 @@ def take_over(written: Path, plans: Path, *, since: float, sessions: pd.DataFram
         target = plans / path.name
         if target.exists() and target.stat().st_mtime > since:
             raise PlanFileError(f"{target}: saved while the review ran; run it again so that the edit is read")
-    doubtful = {name for name in {path.stem for path in found} if len(load(plans, name, sessions).aside)}
+    doubtful = {name for name in {path.stem for path in found} if len(load(plans, name, sessions, registry=registry).aside)}
     for path in found:
         target = plans / path.name
         if path.stem in doubtful and target.exists():
@@ -503,14 +508,13 @@ def _labels(group: str, lang: str) -> list[str]:
     return [text.label(label, lang) for label in reference.terms()[group].values()]
 
 
-def _number_format(column: str, metric: object) -> str:
+def _number_format(column: str, metric: object, registry: Mapping[str, reference.Metric]) -> str:
     """How Excel shows a number of the plan: money, a share, a baseline in the unit of its row's metric."""
-    units = reference.metrics()
     unit = {"money_at_stake": "money", "least_effect": "share", "sessions": "count"}.get(column)
-    return unit or (units[metric].unit if metric in units and units[metric].unit in NUMBER_FORMATS else "score")
+    return unit or (registry[metric].unit if metric in registry and registry[metric].unit in NUMBER_FORMATS else "score")
 
 
-def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, head, wrap, formats) -> None:
+def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, registry: Mapping[str, reference.Metric], head, wrap, formats) -> None:
     sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, max(len(plan), 1), len(COLUMNS) - 1)
     for place, column in enumerate(COLUMNS):
@@ -518,9 +522,9 @@ def _plan_sheet(sheet, plan: pd.DataFrame, lang: str, head, wrap, formats) -> No
         sheet.write_string(0, place, text.choose(lang, *LABELS[column]), head)
         for number, value in enumerate(plan[column], start=1):
             if column in NUMBERS:
-                _ = sheet.write_number(number, place, value, formats[_number_format(column, plan["metric"].iloc[number - 1])]) if np.isfinite(value) else sheet.write_blank(number, place, None, wrap)
+                _ = sheet.write_number(number, place, value, formats[_number_format(column, plan["metric"].iloc[number - 1], registry)]) if np.isfinite(value) else sheet.write_blank(number, place, None, wrap)
             else:
-                sheet.write_string(number, place, _shown(column, value, lang), wrap)
+                sheet.write_string(number, place, _shown(column, value, lang, registry), wrap)
 
 
 def _on_one_page(sheet, table: pd.DataFrame) -> None:
@@ -532,8 +536,8 @@ def _on_one_page(sheet, table: pd.DataFrame) -> None:
     sheet.fit_to_pages(1, 1)
 
 
-def _shown(column: str, value: str, lang: str) -> str:
-    terms = reference.metrics() if column == "metric" else reference.terms().get(CHOICES.get(column, ""), {})
+def _shown(column: str, value: str, lang: str, registry: Mapping[str, reference.Metric]) -> str:
+    terms = registry if column == "metric" else reference.terms().get(CHOICES.get(column, ""), {})
     return text.label(terms[value], lang) if value in terms else value
 
 

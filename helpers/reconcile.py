@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from helpers import attribution, reference, text
@@ -32,14 +34,15 @@ def files_to_show(files: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def checks(
-    session: pd.Series, tables: dict[str, pd.DataFrame], *, thresholds: dict[str, float], files: pd.DataFrame | None = None,
+    session: pd.Series, tables: dict[str, pd.DataFrame], *, thresholds: dict[str, float], definitions: Mapping[str, list[reference.Definition]],
+    files: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Each part table of a session summed and held against the session's own total, then its exports against each other.
 
     One row per check: check (table.column), metric, label_zh, label_en, total (the session row), parts (the sum), difference
     (parts − total), relative (of the total), light (green within reconcile_green, amber within reconcile_amber, else red;
     grey where a side is missing), note_zh and note_en. Where the parts agree with another meaning of the total
-    (`definitions.yml`) the notes name it and the light is amber at worst; where the session has no total of its own, one
+    (`definitions`) the notes name it and the light is amber at worst; where the session has no total of its own, one
     of the same line of money stands in. `tables` maps products, traffic, minutes, orders to their rows of this session;
     SKU rows are not counted twice. `files` is the session as each file gives it (see `exports`).
     """
@@ -48,11 +51,11 @@ def checks(
         frame = tables.get(table, pd.DataFrame())
         if table == "products" and len(frame):
             frame = frame[frame["sku_id"].isna()]
-        rows += [_check(table, column, session, _total(frame, column), thresholds) for column in columns]
+        rows += [_check(table, column, session, _total(frame, column), thresholds, definitions.get(column, [])) for column in columns]
     paid = tables.get("orders", pd.DataFrame())
     paid = paid[paid["paid_at"].notna()] if len(paid) else paid
     lines = {"orders": paid["order_id"].nunique() if len(paid) else float("nan"), "units": _total(paid, "qty"), "paid_amount": _total(paid, "paid")}
-    rows += [_check("orders", column, session, value, thresholds) for column, value in lines.items()]
+    rows += [_check("orders", column, session, value, thresholds, definitions.get(column, [])) for column, value in lines.items()]
     between = exports(files, thresholds=thresholds) if files is not None else pd.DataFrame()
     return pd.DataFrame([*rows, *between.to_dict("records")], columns=CHECK)
 
@@ -265,11 +268,13 @@ def _total(frame: pd.DataFrame, column: str) -> float:
     return frame[column].sum(min_count=1) if len(frame) and column in frame else float("nan")
 
 
-def _check(table: str, column: str, session: pd.Series, parts: float, thresholds: dict[str, float]) -> dict[str, object]:
+def _check(
+    table: str, column: str, session: pd.Series, parts: float, thresholds: dict[str, float], meanings: list[reference.Definition],
+) -> dict[str, object]:
     whole, part = reference.tables()["sessions"].columns[column], reference.tables()[table]
-    total, stand_in = _own_total(session, column)
+    total, stand_in = _own_total(session, column, meanings)
     light = _light(parts, total, thresholds)
-    meant = None if light in ("green", "grey") else _meant(session, column, parts, thresholds)
+    meant = None if light in ("green", "grey") else _meant(session, meanings, parts, thresholds)
     note = {}
     for lang in ("zh", "en"):
         if stand_in:
@@ -282,20 +287,19 @@ def _check(table: str, column: str, session: pd.Series, parts: float, thresholds
     }
 
 
-def _own_total(session: pd.Series, column: str) -> tuple[float, reference.Definition | None]:
+def _own_total(session: pd.Series, column: str, meanings: list[reference.Definition]) -> tuple[float, reference.Definition | None]:
     """The session's total; where it has none, one of the same line of money that it has (paid by users for paid, say)."""
     columns = reference.tables()["sessions"].columns
     if pd.isna(session[column]) and columns[column].line:
-        for meaning in reference.definitions().get(column, []):
+        for meaning in meanings:
             (first, *more) = meaning.terms
             if not more and not meaning.minus and columns[first].line == columns[column].line and pd.notna(session[first]):
                 return session[first], meaning
     return session[column], None
 
 
-def _meant(session: pd.Series, column: str, parts: float, thresholds: dict[str, float]) -> reference.Definition | None:
+def _meant(session: pd.Series, meanings: list[reference.Definition], parts: float, thresholds: dict[str, float]) -> reference.Definition | None:
     """The other meaning of the total with which the parts agree."""
-    meanings = reference.definitions().get(column, [])
     return next((meaning for meaning in meanings if _light(parts, _value(session, meaning), thresholds) == "green"), None)
 
 

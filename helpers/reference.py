@@ -484,9 +484,9 @@ def tables() -> dict[str, Table]:
 
 
 @functools.cache
-def terms(workspace_reference: Path | None = None) -> dict[str, dict[str, Label]]:
-    """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`."""
-    content = _load("terms.yml", workspace_reference)
+def terms() -> dict[str, dict[str, Label]]:
+    """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`; a workspace cannot change them."""
+    content = _load("terms.yml", None)
     return {
         group: {value: _validate(Label, label, f"terms.yml: {group}.{value}") for value, label in values.items()}
         for group, values in content.items()
@@ -495,8 +495,10 @@ def terms(workspace_reference: Path | None = None) -> dict[str, dict[str, Label]
 
 @functools.cache
 def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
-    """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table."""
+    """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure."""
     registry = _entries("metrics.yml", Metric, workspace_reference)
+    if twice := set(registry) & set(measures()):
+        raise ReferenceDataError(f"metrics.yml: {', '.join(sorted(twice))}: stands in measures.yml too")
     known = tables()
     for name, metric in registry.items():
         if metric.table not in known:
@@ -509,12 +511,9 @@ def metrics(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
 
 @functools.cache
-def measures(workspace_reference: Path | None = None) -> dict[str, Measure]:
-    """The figures that are no ratio of sums, by id (`measures.yml`); none has the id of a metric."""
-    found = _entries("measures.yml", Measure, workspace_reference)
-    if twice := set(found) & set(metrics(workspace_reference)):
-        raise ReferenceDataError(f"measures.yml: {', '.join(sorted(twice))}: stands in metrics.yml too")
-    return found
+def measures() -> dict[str, Measure]:
+    """The figures that are no ratio of sums, by id (`measures.yml`): what the code computes, so that a workspace cannot change them."""
+    return _entries("measures.yml", Measure, None)
 
 
 @functools.cache
@@ -670,7 +669,7 @@ def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
 def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]:
     """How long each kind of special event is in force and lingers (`events.yml`); the kinds are those of `terms.yml`."""
     found = _entries("events.yml", EventKind, workspace_reference)
-    if unlike := set(found) ^ set(terms(workspace_reference)["event_kind"]):
+    if unlike := set(found) ^ set(terms()["event_kind"]):
         raise ReferenceDataError(f"events.yml: kinds differ from event_kind of terms.yml: {', '.join(sorted(unlike))}")
     return found
 

@@ -119,7 +119,7 @@ def review_session(
             progress("publish")
             review = store.open_review(session_id, data_dir=workspace.path, reports_dir=work.parent, lang=lang, notebook="publish")
             report.publish([work / "notebooks" / f"{name}.ipynb" for name in ORDER], review=review, versions=_versions())
-            planfile.take_over(review.plans_out, workspace.plans, since=began, sessions=review.sessions)
+            planfile.take_over(review.plans_out, workspace.plans, since=began, registry=review.registry, sessions=review.sessions)
             record = _record(workspace, session_id, lang, given or {}, seconds | {"total": time.monotonic() - started})
             record |= {"summary": report.index_row(review), "as_of": review.as_of.isoformat()}
             (work / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8")

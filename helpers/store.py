@@ -443,7 +443,7 @@ def _write_aside(workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame
         path.unlink(missing_ok=True)
         return
     with replacing(path) as unfinished:
-        sources.write_aside(unfinished, aside, mended, dict(zip(files["file"], files["sha256"], strict=True)))
+        sources.write_aside(unfinished, aside, mended, dict(zip(files["file"], files["sha256"], strict=True)), systems=reference.systems(workspace.reference))
 
 
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

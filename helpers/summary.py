@@ -39,7 +39,7 @@ def make(
         "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
         "compared": _compared(results.get("verdicts", pd.DataFrame())),
         "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
-        "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), lang),
+        "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), registry, lang),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
         "waiting": waiting(results.get("open_cases", pd.DataFrame()), lang),
     }
@@ -277,14 +277,14 @@ def _unsaid(stake: str, sentence: str) -> str:
 WHY = ("change", "step", "judgement")    # of the split's answers those that the first screen gives
 
 
-def why(frame: pd.DataFrame, found: pd.DataFrame, lang: str) -> list[dict[str, str]]:
+def why(frame: pd.DataFrame, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str) -> list[dict[str, str]]:
     """The split analysis in a few sentences, each with its finding: what changed, through which step, who came or how it was sold.
 
     Of the last only the judgement itself; its figures stand in the part on the split.
     """
     told = frame[frame["part"].isin(WHY)] if "part" in frame else pd.DataFrame(columns=["part", f"sentence_{lang}"])
     return [
-        {"words": text.plain(_head(words) if part == "judgement" else words, 400), "id": _split_proof(part, words, found, lang)}
+        {"words": text.plain(_head(words) if part == "judgement" else words, 400), "id": _split_proof(part, words, found, registry, lang)}
         for part, words in zip(told["part"], told[f"sentence_{lang}"], strict=True)
     ]
 
@@ -295,7 +295,7 @@ def _head(words: str) -> str:
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
 
-def _split_proof(part: str, words: str, found: pd.DataFrame, lang: str) -> str:
+def _split_proof(part: str, words: str, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str) -> str:
     """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis; else the part itself."""
     if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
         return ""
@@ -303,7 +303,7 @@ def _split_proof(part: str, words: str, found: pd.DataFrame, lang: str) -> str:
     if part == "change":
         own = own[own["metric"].eq("paid_amount")]
     if part == "step":
-        named = [name in reference.metrics() and text.label(reference.metrics()[name], lang) in words for name in own["metric"]]
+        named = [name in registry and text.label(registry[name], lang) in words for name in own["metric"]]
         own = own[named]
     return own["id"].iloc[0] if len(own) else "p04"
 

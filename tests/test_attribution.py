@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from helpers import attribution, schema
+from helpers import attribution, reference, schema
 
 ZONE = "Asia/Shanghai"
 
@@ -58,21 +58,21 @@ def orders(*rows: tuple[str, str | None, str | None]) -> pd.DataFrame:
     ],
 )
 def test_an_order_finds_the_session_of_its_room_and_time(created, room, channel, session, why):
-    found = attribution.attribute(orders((created, room, channel)), "orders", NIGHT).iloc[0]
+    found = attribution.attribute(orders((created, room, channel)), "orders", NIGHT, rules=reference.attribution()).iloc[0]
     assert (found["session_id"] if pd.notna(found["session_id"]) else None) == session
     assert (found["why_not"] if pd.notna(found["why_not"]) else None) == why
 
 
 def test_between_two_sessions_the_one_that_is_running_wins_over_the_one_just_ended():
     close = sessions(("a", "douyin", "甲", "2026-11-10 14:00", "2026-11-10 16:00"), ("b", "douyin", "甲", "2026-11-10 16:05", "2026-11-10 18:00"))
-    found = attribution.attribute(orders(("2026-11-10 16:10", "甲", "直播")), "orders", close)
+    found = attribution.attribute(orders(("2026-11-10 16:10", "甲", "直播")), "orders", close, rules=reference.attribution())
     assert found["session_id"].tolist() == ["b"]
 
 
 def test_a_case_goes_where_its_order_line_went():
-    lines = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 14:10", "甲", "商品卡")), "orders", NIGHT)
+    lines = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 14:10", "甲", "商品卡")), "orders", NIGHT, rules=reference.attribution())
     frame = pd.DataFrame({"platform": "douyin", "case_id": ["a", "b", "c"], "line_id": ["0", "1", "9"], "asked_at": pd.to_datetime(["2026-11-12"] * 3)})
-    cases = attribution.attribute(schema.conform(frame, "aftersales", ZONE), "aftersales", NIGHT, orders=lines)
+    cases = attribution.attribute(schema.conform(frame, "aftersales", ZONE), "aftersales", NIGHT, orders=lines, rules=reference.attribution())
     assert listed(cases["session_id"]) == ["s1", None, None]
     assert listed(cases["why_not"]) == [None, "not_live", "no_order"]
 
@@ -84,7 +84,7 @@ def test_ads_of_a_launch_need_the_title_and_a_day_needs_a_single_session():
         "slot_seconds": [None, None, 86_400, 86_400, 3_600],
     }), "ads", ZONE)
     titled = NIGHT[NIGHT["platform"] == "douyin"].iloc[:2].assign(title=["午场", "晚场"])
-    found = attribution.attribute(ads, "ads", titled)
+    found = attribution.attribute(ads, "ads", titled, rules=reference.attribution())
     assert listed(found["session_id"]) == ["s2", None, None, None, "s1"]
     assert listed(found["why_not"]) == [None, "no_session", "several_sessions", "no_session", None]
 
@@ -100,7 +100,7 @@ def test_attribution_agrees_with_asking_every_session_in_turn(starts, lengths, t
     windows = [(zero + pd.Timedelta(minutes=s), zero + pd.Timedelta(minutes=s + n)) for s, n in zip(starts, lengths, strict=False)]
     known = sessions(*[(f"s{i}", "douyin", "甲", str(a.tz_localize(None)), str(b.tz_localize(None))) for i, (a, b) in enumerate(windows)])
     clocks = [zero + pd.Timedelta(minutes=t) for t in times]
-    found = attribution.attribute(orders(*[(str(c.tz_localize(None)), "甲", "直播") for c in clocks]), "orders", known)
+    found = attribution.attribute(orders(*[(str(c.tz_localize(None)), "甲", "直播") for c in clocks]), "orders", known, rules=reference.attribution())
     for clock, session, why in zip(clocks, found["session_id"], found["why_not"], strict=True):
         held = [i for i, (a, b) in enumerate(windows) if a - pd.Timedelta(minutes=5) <= clock <= b + pd.Timedelta(minutes=30)]
         running = [i for i in held if windows[i][0] <= clock <= windows[i][1]]
@@ -113,7 +113,7 @@ def test_attribution_agrees_with_asking_every_session_in_turn(starts, lengths, t
 
 
 def test_the_summary_counts_every_row_once():
-    found = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 09:00", "甲", "直播"), ("2026-11-10 14:10", "甲", "其他")), "orders", NIGHT)
+    found = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 09:00", "甲", "直播"), ("2026-11-10 14:10", "甲", "其他")), "orders", NIGHT, rules=reference.attribution())
     row = attribution.summary(found, "orders").iloc[0]
     assert (row["rows"], row["attributed"], row["no_session"], row["not_live"]) == (3, 1, 1, 1)
     assert row["share"] == pytest.approx(1 / 3)

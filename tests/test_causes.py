@@ -28,7 +28,7 @@ def facts(results=None, earlier=None, **rows):
     past = earlier if earlier is not None else schema.empty("sessions", ZONE)
     as_of = START + pd.Timedelta(days=10)
     lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
-    return causes.Facts(SESSION, tables, results or {}, past, lines, as_of, reference.reasons())
+    return causes.Facts(SESSION, tables, results or {}, past, lines, as_of, None)
 
 
 def cue(at, kind, **columns):

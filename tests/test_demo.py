@@ -501,7 +501,7 @@ def test_hostile_comments_are_text_in_the_workbook_and_masked_when_read(written)
 def test_the_plan_reads_back_and_names_what_the_truth_says(written):
     folder, simulation = written
     truth = simulation.truth
-    plan = planfile.read(folder / "plans" / f"{truth['plan_session']}.csv").rows.set_index("plan_id")
+    plan = planfile.read(folder / "plans" / f"{truth['plan_session']}.csv", registry=reference.metrics()).rows.set_index("plan_id")
     assert plan.loc["D1", "metric"] == truth["plan_worked"]["metric"] and plan.loc["D2", "metric"] == truth["plan_failed"]["metric"]
     assert (plan["status"] == "done").all() and (plan["due_session"] == truth["plan_worked"]["after"][0]).all()
 

@@ -106,7 +106,7 @@ def test_each_stage_is_checked_and_pre_filled_where_the_data_speak():
 def role_facts(**rows):
     tables = {name: table(name, *rows.get(name, [])) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "events")}
     session = table("sessions", {"session_id": "s", "platform": "douyin", "started_at": START, "ended_at": minute(120)}).iloc[0]
-    return causes.Facts(session, tables, {}, table("sessions"), pd.DataFrame({"refunded": [], "reason": []}), minute(9999), reference.reasons())
+    return causes.Facts(session, tables, {}, table("sessions"), pd.DataFrame({"refunded": [], "reason": []}), minute(9999), None)
 
 
 def test_each_role_is_checked_by_its_records():
@@ -251,15 +251,15 @@ def reviewed(sessions, name, folder):
     """What notebook 06 does of a session, on one problem: read the plans, verify, draft, merge, write."""
     values = metrics.by_session(sessions, ["follow_rate"], registry=REGISTRY)
     known = verification.history(values, sessions, room_of=name, events=table("events"))
-    earlier = planfile.earlier(folder, sessions, name)
+    earlier = planfile.earlier(folder, sessions, name, registry=REGISTRY)
     checked = verification.verify(earlier.rows, known, sessions, registry=REGISTRY)
     bad = findings.make(notebook="03_compare", dimension="fans", metric="follow_rate", verdict="worse", value=0.009, baseline=0.012, ci_lower=0.011, ci_upper=0.013, p_adjusted=0.01, sentence_zh="句", sentence_en="said")
     found = plan.problems(findings.frame([bad]), PLAYBOOK, table("notes"), suspected=findings.frame([]), registry=REGISTRY)
     judged = plan.judge_causes(["fans_few"], PLAYBOOK, role_facts(cues=[{"at": minute(40), "kind": "coupon"}]), rules=reference.rules())
     drafted = plan.draft(found, judged, PLAYBOOK, session_id=name, verdicts=pd.DataFrame({"metric": ["follow_rate"], "baseline": [0.012]}), checked=checked, registry=REGISTRY)
-    own = planfile.load(folder, name, sessions)
+    own = planfile.load(folder, name, sessions, registry=REGISTRY)
     lines = planfile.merge(plan.in_language(drafted, "zh"), own.rows)
-    planfile.write(lines, folder, name, lang="zh", sheets={})
+    planfile.write(lines, folder, name, lang="zh", sheets={}, registry=REGISTRY)
     show = meeting.next_session(lines, checked, earlier.rows, rundown=table("rundown"), cues=table("cues"), session=SESSION, playbook=PLAYBOOK, registry=REGISTRY, lang="zh")
     return lines, checked, show
 
@@ -284,7 +284,7 @@ def test_the_closed_loop_of_three_sessions(tmp_path, change, verdict, carried, s
     # the very next session reads the plan and what the team wrote; the last of the four planned ones settles it
     second, early, _ = reviewed(sessions.head(17), "s16", tmp_path)
     assert early["status"].eq("done").all() and not early["final"].any() and early["n_after"].eq(1).all()
-    assert planfile.load(tmp_path, "s15", sessions).rows["note"].eq("照做").all()
+    assert planfile.load(tmp_path, "s15", sessions, registry=REGISTRY).rows["note"].eq("照做").all()
     (tmp_path / "s16.csv").unlink(), (tmp_path / "s16.xlsx").unlink()
     refined, late, show = reviewed(sessions, "s19", tmp_path)
     assert set(late["verdict"]) == {verdict} and late["final"].all() and late["n_after"].eq(4).all()

@@ -184,7 +184,7 @@ def test_notes_are_set_against_the_data(row, verdict):
     found = problems(finding("follow_rate"))
     said = pd.DataFrame({"metric": ["follow_rate", "interaction_rate", "create_pay_rate"], "verdict": ["worse", "better", "cannot_tell"]})
     evidence = judged(pay_low__stock_out="supported", pay_low__coupon_late="not_supported", traffic_low__few_videos="not_supported")
-    assert plan.check_notes(notes(row), found, PLAYBOOK, said, evidence)["verdict"].tolist() == [verdict]
+    assert plan.check_notes(notes(row), found, PLAYBOOK, said, evidence, registry=REGISTRY)["verdict"].tolist() == [verdict]
 
 
 OWN = pd.DataFrame({"dimension": "product_id", "slice": ["焕亮精华液 30ml", "加厚棉柔洗脸巾 6包"], "metric": "item_click_pay_rate", "value": [0.05, 0.04], "baseline": [0.05, 0.09], "verdict": ["cannot_tell", "worse"]})
@@ -199,7 +199,7 @@ def test_a_note_that_names_a_product_is_set_against_that_product(written, verdic
     found, told = problems(finding("room_conversion")), judged(pay_low__stock_out="supported")
     told["about"] = told["cause"].map({"stock_out": "加厚棉柔洗脸巾 6包"}).fillna("")
     names = [*OWN["slice"], "补水面膜 5片"]
-    made = plan.check_notes(notes(note("conversion", written)), found, PLAYBOOK, pd.DataFrame(), told, products=names, standing=OWN).iloc[0]
+    made = plan.check_notes(notes(note("conversion", written)), found, PLAYBOOK, pd.DataFrame(), told, products=names, standing=OWN, registry=REGISTRY).iloc[0]
     assert made["verdict"] == verdict and evidence in made["evidence_zh"] and bool(made["evidence_en"]) >= bool(evidence)
 
 
@@ -208,7 +208,7 @@ def test_a_problem_says_who_noted_it():
     found = problems(finding("follow_rate"), finding("click_pay_rate"), notes=written)
     assert found.set_index("problem")["noted_by"].to_dict() == {"fans_few": "floor_control", "click_pay_low": ""}
     evidence = judged(click_pay_low__stock_out="supported", pay_low__stock_out="supported")
-    checked = plan.check_notes(written, found, PLAYBOOK, pd.DataFrame(), evidence)
+    checked = plan.check_notes(written, found, PLAYBOOK, pd.DataFrame(), evidence, registry=REGISTRY)
     assert plan.with_notes(found, checked, evidence).set_index("problem")["noted_by"]["click_pay_low"] == "service"
 
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import planfile
+from helpers import planfile, reference
 
+REGISTRY = reference.metrics()
 ROW = {
     "plan_id": "P-1", "session_id": "20261110-2000-douyin-5435", "dimension": "fans", "problem": "新增粉丝少", "evidence": "转粉率 1.1%，基线 1.2%",
     "cause": "引导关注太少", "action": "每 10 分钟引导一次", "owner_role": "host", "metric": "follow_rate", "baseline": 0.0121, "least_effect": 0.1,
@@ -45,7 +46,7 @@ LINE = "P-1,s1,fans,,问题,证据,原因,动作,{owner},,follow_rate,,0.01,0.1,
 def test_what_is_written_is_read_back(tmp_path):
     rows = plan({}, {"plan_id": "P-2", "note": "逗号, 引号\" 与\n换行", "money_at_stake": np.nan, "status": "done"})
     path = planfile.write_csv(rows, tmp_path / "plans" / "s.csv")
-    pd.testing.assert_frame_equal(planfile.read(path).rows, rows)
+    pd.testing.assert_frame_equal(planfile.read(path, registry=REGISTRY).rows, rows)
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [name.name for name in path.parent.iterdir()] == ["s.csv"]
 
@@ -55,7 +56,7 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_any_note_survives_and_no_cell_starts_a_formula(tmp_path, note, start):
     written = (start + note).strip()
     path = planfile.write_csv(plan({"note": written}), tmp_path / "s.csv")
-    assert planfile.read(path).rows["note"][0] == written
+    assert planfile.read(path, registry=REGISTRY).rows["note"][0] == written
     cell = planfile.safe(written)
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
 
@@ -63,25 +64,25 @@ def test_any_note_survives_and_no_cell_starts_a_formula(tmp_path, note, start):
 @pytest.mark.parametrize(("encoding", "delimiter"), [("utf-8-sig", ","), ("utf-8", ";"), ("gb18030", ","), ("gb18030", "\t")])
 def test_what_spreadsheet_programs_make_of_it_is_read(tmp_path, encoding, delimiter):
     content = (header() + LINE.format(owner="host", status="done", sessions=4)).replace(",", delimiter)
-    made = planfile.read(file(tmp_path, content, encoding)).rows.iloc[0]
+    made = planfile.read(file(tmp_path, content, encoding), registry=REGISTRY).rows.iloc[0]
     assert (made["problem"], made["owner_role"], made["status"], made["sessions"]) == ("问题", "host", "done", 4)
 
 
 def test_headers_and_choices_may_be_labels_of_either_language(tmp_path):
     zh = [planfile.LABELS[column][0] for column in planfile.COLUMNS]
     content = header(*zh) + LINE.format(owner="主播", status="Done", sessions=4)
-    made = planfile.read(file(tmp_path, content)).rows.iloc[0]
+    made = planfile.read(file(tmp_path, content), registry=REGISTRY).rows.iloc[0]
     assert (made["owner_role"], made["status"]) == ("host", "done")
 
 
 def test_a_row_added_by_hand_needs_only_what_matters(tmp_path):
     content = header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,动作,host,follow_rate,open\n\n"
-    made = planfile.read(file(tmp_path, content)).rows
+    made = planfile.read(file(tmp_path, content), registry=REGISTRY).rows
     assert len(made) == 1 and made["plan_id"][0].startswith("H-")
 
 
 def test_no_file_is_an_empty_plan(tmp_path):
-    assert planfile.read(tmp_path / "none.csv").rows.empty
+    assert planfile.read(tmp_path / "none.csv", registry=REGISTRY).rows.empty
 
 
 @pytest.mark.parametrize(("content", "place", "found", "expected"), [
@@ -94,7 +95,7 @@ def test_no_file_is_an_empty_plan(tmp_path):
 ])
 def test_a_broken_cell_is_kept_aside_and_the_good_lines_go_on(tmp_path, content, place, found, expected):
     good = LINE.format(owner="planning", status="dropped", sessions=2).replace("P-1", "P-2")
-    rows, aside = planfile.read(file(tmp_path, content + good))
+    rows, aside = planfile.read(file(tmp_path, content + good), registry=REGISTRY)
     assert (aside.loc[0, "row"], aside.loc[0, "column"]) == place and len(aside) == 1
     assert (aside.loc[0, "file"], aside.loc[0, "found"]) == ("s.csv", found) and expected in aside.loc[0, "expected_en"] and aside.loc[0, "expected_zh"]
     assert rows.set_index("plan_id").loc["P-2", ["owner_role", "status"]].tolist() == ["planning", "dropped"]
@@ -106,30 +107,30 @@ def test_a_broken_cell_is_kept_aside_and_the_good_lines_go_on(tmp_path, content,
 ])
 def test_a_file_that_is_no_plan_is_refused(tmp_path, content, message):
     with pytest.raises(planfile.PlanFileError, match=message):
-        planfile.read(file(tmp_path, content))
+        planfile.read(file(tmp_path, content), registry=REGISTRY)
 
 
 def test_a_line_by_hand_that_lacks_what_it_needs_is_left_out(tmp_path):
     content = header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,,host,follow_rate,open\ns1,问题,动作,host,转粉率,open\n"
-    rows, aside = planfile.read(file(tmp_path, content))
+    rows, aside = planfile.read(file(tmp_path, content), registry=REGISTRY)
     assert rows["action"].tolist() == ["动作"] and rows["metric"].tolist() == ["follow_rate"] and aside["row"].tolist() == [2]
 
 
 def test_empty_cells_behind_a_row_and_unicode_text_are_read(tmp_path):
     line = LINE.format(owner="host", status="done", sessions=4).strip()
-    assert len(planfile.read(file(tmp_path, header() + line + ",,,\n")).rows) == 1
-    assert len(planfile.read(file(tmp_path, header() + line, encoding="utf-16")).rows) == 1
+    assert len(planfile.read(file(tmp_path, header() + line + ",,,\n"), registry=REGISTRY).rows) == 1
+    assert len(planfile.read(file(tmp_path, header() + line, encoding="utf-16"), registry=REGISTRY).rows) == 1
 
 
 def test_a_quotation_mark_without_a_partner_is_named(tmp_path):
     with pytest.raises(planfile.PlanFileError, match=r"s\.csv: .*quotation mark"):
-        planfile.read(file(tmp_path, header() + '"' + "x" * 140_000))
+        planfile.read(file(tmp_path, header() + '"' + "x" * 140_000), registry=REGISTRY)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "s.csv").write_bytes(b"PK\x03\x04\xff\xff\x81")
     with pytest.raises(planfile.PlanFileError, match=r"s\.csv"):
-        planfile.read(tmp_path / "s.csv")
+        planfile.read(tmp_path / "s.csv", registry=REGISTRY)
 
 
 # --------------------------------------------------------------------------------------------------------------- edits
@@ -176,7 +177,7 @@ def test_earlier_plans_are_those_of_sessions_before(tmp_path):
     sessions = pd.DataFrame({"session_id": ["a", "b", "c"], "started_at": pd.date_range("2026-11-01", periods=3, tz="Asia/Shanghai")})
     for name in "abc":
         planfile.write_csv(plan({"plan_id": f"P-{name}", "session_id": name}), tmp_path / f"{name}.csv")
-    assert planfile.earlier(tmp_path, sessions, "c").rows["plan_id"].tolist() == ["P-b", "P-a"]
+    assert planfile.earlier(tmp_path, sessions, "c", registry=REGISTRY).rows["plan_id"].tolist() == ["P-b", "P-a"]
 
 
 # --------------------------------------------------------------------------------------------- due on a day or a session
@@ -192,19 +193,19 @@ SESSIONS = pd.DataFrame({"session_id": ["s1", "s2", "s3"], "started_at": pd.to_d
 ])
 def test_a_due_session_is_a_later_one_or_a_day(tmp_path, written, kept, expected):
     line = LINE.format(owner="host", status="done", sessions=4).replace("host,,follow_rate", f"host,{written},follow_rate")
-    rows, aside = planfile.read(file(tmp_path, header() + line), SESSIONS)
+    rows, aside = planfile.read(file(tmp_path, header() + line), SESSIONS, registry=REGISTRY)
     assert rows.loc[0, "due_session"] == kept and len(aside) == (expected is not None)
     assert expected is None or (expected in aside.loc[0, "expected_en"] and aside.loc[0, "found"] == written)
 
 
 def test_a_day_means_the_first_session_from_then_on(tmp_path):
     planfile.write_csv(plan({"session_id": "s1", "due_session": "2026-11-11"}, {"plan_id": "P-2", "session_id": "s1", "due_session": "2026-12-01"}), tmp_path / "s1.csv")
-    assert planfile.earlier(tmp_path, SESSIONS, "s3").rows["due_session"].tolist() == ["s2", "2026-12-01"]
+    assert planfile.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows["due_session"].tolist() == ["s2", "2026-12-01"]
 
 
 def test_a_line_by_hand_is_judged_by_the_usual_figures(tmp_path):
     (tmp_path / "s1.csv").write_text(header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,动作,host,follow_rate,done\n", encoding="utf-8")
-    assert planfile.earlier(tmp_path, SESSIONS, "s3").rows.loc[0, ["least_effect", "sessions"]].tolist() == [0.10, 3]
+    assert planfile.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows.loc[0, ["least_effect", "sessions"]].tolist() == [0.10, 3]
 
 
 # ------------------------------------------------------------------------------------------------- edits made in Excel
@@ -213,7 +214,7 @@ def test_a_line_by_hand_is_judged_by_the_usual_figures(tmp_path):
 def handed_out(tmp_path, *changes, lang="zh"):
     """A plan written as a run writes it: the CSV and the Excel of session s1."""
     rows = plan(*[{"session_id": "s1", **change} for change in changes or ({},)])
-    return planfile.write(rows, tmp_path, "s1", lang=lang, sheets={})
+    return planfile.write(rows, tmp_path, "s1", lang=lang, sheets={}, registry=REGISTRY)
 
 
 def in_excel(path, *cells, later=True, drop=None, append=None):
@@ -238,10 +239,10 @@ def moved(path, seconds):
 @pytest.mark.parametrize(("lang", "role", "status"), [("zh", "策划", "已执行"), ("en", "Planning", "Done")])
 def test_what_is_edited_in_excel_is_read(tmp_path, lang, role, status):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"}, lang=lang)
-    before = planfile.load(tmp_path, "s1", SESSIONS)
+    before = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert before.aside.empty and before.rows["status"].tolist() == ["open", "open"]
     in_excel(path, (2, "owner_role", role), (2, "status", status), (3, "note", "=1+1 不是公式"), (2, "due_session", dt.datetime(2026, 11, 12)))
-    rows, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    rows, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert aside.empty and rows["plan_id"].tolist() == ["P-1", "P-2"]
     assert rows.loc[0, ["owner_role", "status", "due_session", "metric", "baseline"]].tolist() == ["planning", "done", "2026-11-12", "follow_rate", 0.0121]
 
@@ -250,7 +251,7 @@ def test_an_excel_alone_is_a_plan(tmp_path):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"})
     (tmp_path / "s1.csv").unlink()
     in_excel(path, (2, "status", "已执行"), (3, "owner_role", "老板"))
-    rows, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    rows, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert rows["status"].tolist() == ["done", "open"] and rows["owner_role"].tolist() == ["host", "host"]
     assert aside[["file", "row", "column", "found"]].to_numpy().tolist() == [["s1.xlsx", 3, "owner_role", "老板"]]
 
@@ -258,11 +259,11 @@ def test_an_excel_alone_is_a_plan(tmp_path):
 @pytest.mark.parametrize("later", [True, False])
 def test_edits_in_both_files_are_both_kept_and_the_last_saved_wins_where_they_meet(tmp_path, later):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"}, {"plan_id": "P-3"})
-    rows = planfile.read(tmp_path / "s1.csv").rows
+    rows = planfile.read(tmp_path / "s1.csv", registry=REGISTRY).rows
     rows.loc[0, "note"], rows.loc[2, "note"] = "写在 CSV", "CSV 说"
     planfile.write_csv(rows, tmp_path / "s1.csv")
     in_excel(path, (3, "note", "写在 Excel"), (4, "note", "Excel 说"), later=later)
-    made, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    made, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert made["note"].tolist() == ["写在 CSV", "写在 Excel", "Excel 说" if later else "CSV 说"]
     assert aside[["row", "column"]].to_numpy().tolist() == [[4, "note"]] and ("Excel" if later else "CSV") in aside.loc[0, "expected_en"]
 
@@ -275,7 +276,7 @@ def test_edits_in_both_files_are_both_kept_and_the_last_saved_wins_where_they_me
 def test_a_broken_edit_in_excel_is_named_and_the_rest_counts(tmp_path, cell, found, expected):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"})
     in_excel(path, cell, (2, "note", "照常"), (3, "status", "已放弃"))
-    rows, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    rows, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     was = plan({"session_id": "s1", "note": "照常"}).iloc[0]
     assert rows.iloc[0][["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]].tolist() == was[["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]].tolist()
     assert rows["status"].tolist() == ["open", "dropped"]
@@ -286,7 +287,7 @@ def test_a_broken_edit_in_excel_is_named_and_the_rest_counts(tmp_path, cell, fou
 def test_a_line_deleted_or_doubled_in_excel_is_said_and_stays_once(tmp_path):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2", "note": "留着"}, {"plan_id": "P-3"})
     in_excel(path, drop=3, append=[{"plan_id": "P-1", **{name: ROW[name] for name in planfile.REQUIRED}, "session_id": "s1"}])
-    rows, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    rows, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert sorted(rows["plan_id"]) == ["P-1", "P-2", "P-3"] and rows.set_index("plan_id").loc["P-2", "note"] == "留着"
     assert aside[["row", "found"]].to_numpy().tolist() == [[4, "P-1"], [3, "P-2"]]
 
@@ -294,23 +295,23 @@ def test_a_line_deleted_or_doubled_in_excel_is_said_and_stays_once(tmp_path):
 def test_a_number_typed_as_text_is_a_number_and_a_line_added_in_excel_is_a_line(tmp_path):
     path = handed_out(tmp_path)
     in_excel(path, (2, "sessions", "4"), append=[{"session_id": "s1", "problem": "麦克风杂音", "action": "换麦", "owner_role": "助理", "metric": "人均观看时长", "status": "待执行", "sessions": "2"}])
-    rows, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    rows, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert aside.empty and rows["sessions"].tolist() == [4, 2] and rows.loc[1, ["owner_role", "metric"]].tolist() == ["assistant", "avg_watch_seconds"]
 
 
 def test_edits_in_excel_survive_a_new_run_in_the_other_language(tmp_path):
     path = handed_out(tmp_path)
     in_excel(path, (2, "note", "周五前"), (2, "due_session", "2026-11-12"))
-    merged = planfile.merge(plan({"session_id": "s1", "evidence": "new evidence"}), planfile.load(tmp_path, "s1", SESSIONS).rows)
-    planfile.write(merged, tmp_path, "s1", lang="en", sheets={})
-    again, aside = planfile.load(tmp_path, "s1", SESSIONS)
+    merged = planfile.merge(plan({"session_id": "s1", "evidence": "new evidence"}), planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).rows)
+    planfile.write(merged, tmp_path, "s1", lang="en", sheets={}, registry=REGISTRY)
+    again, aside = planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert aside.empty and again.loc[0, ["note", "due_session", "evidence"]].tolist() == ["周五前", "2026-11-12", "new evidence"]
 
 
 def test_a_workbook_that_is_none_is_refused(tmp_path):
     (tmp_path / "s1.xlsx").write_bytes(b"PK\x03\x04 no workbook")
     with pytest.raises(planfile.PlanFileError, match=r"s1\.xlsx: cannot be read"):
-        planfile.load(tmp_path, "s1", SESSIONS)
+        planfile.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
 
 
 # ------------------------------------------------------------------------------------------------------ taken over
@@ -318,10 +319,10 @@ def test_a_workbook_that_is_none_is_refused(tmp_path):
 
 def test_a_plan_written_by_a_run_takes_its_place_when_the_page_is_published(tmp_path):
     handed_out(tmp_path / "work")
-    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=0.0)
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=0.0, registry=REGISTRY)
     assert sorted(path.name for path in (tmp_path / "plans").iterdir()) == ["s1.csv", "s1.xlsx"] and not (tmp_path / "work").exists()
-    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=0.0)      # a run that made no new plan changes nothing
-    assert len(planfile.load(tmp_path / "plans", "s1").rows) == 1
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=0.0, registry=REGISTRY)      # a run that made no new plan changes nothing
+    assert len(planfile.load(tmp_path / "plans", "s1", registry=REGISTRY).rows) == 1
 
 
 def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
@@ -334,21 +335,21 @@ def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
     sheet.cell(1, sheet.max_column + 1, "会议结论")
     sheet.cell(2, sheet.max_column, "下周再议")
     book.save(path)
-    aside = planfile.load(tmp_path / "plans", "s1").aside.set_index("column")
+    aside = planfile.load(tmp_path / "plans", "s1", registry=REGISTRY).aside.set_index("column")
     assert aside.loc["action", "found"] == "换个说法" and "备注" in aside.loc["action", "expected_zh"]
     assert aside.loc["会议结论", "row"] == 1 and "没有读入" in aside.loc["会议结论", "expected_zh"]
     edited = path.read_bytes()
     handed_out(tmp_path / "work")
-    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60)
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, registry=REGISTRY)
     kept = [one for one in (tmp_path / "plans" / "kept").iterdir() if one.suffix == ".xlsx"]
     assert len(kept) == 1 and kept[0].read_bytes() == edited and path.read_bytes() != edited
-    assert planfile.load(tmp_path / "plans", "s1").aside.empty
+    assert planfile.load(tmp_path / "plans", "s1", registry=REGISTRY).aside.empty
 
 
 def test_a_due_date_that_only_the_sessions_refuse_is_kept_too(tmp_path):
     in_excel(handed_out(tmp_path / "plans"), (2, "due_session", "下周五"))
     handed_out(tmp_path / "work")
-    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, sessions=SESSIONS)
+    planfile.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, sessions=SESSIONS, registry=REGISTRY)
     assert len(list((tmp_path / "plans" / "kept").glob("*.xlsx"))) == 1
 
 
@@ -359,7 +360,7 @@ def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
     content = edited.read_bytes()
     handed_out(tmp_path / "work", {"note": "neu"})
     with pytest.raises(planfile.PlanFileError, match=r"s1\.(csv|xlsx): saved while the review ran"):
-        planfile.take_over(tmp_path / "work", tmp_path / "plans", since=began)
+        planfile.take_over(tmp_path / "work", tmp_path / "plans", since=began, registry=REGISTRY)
     assert edited.read_bytes() == content
 
 
@@ -369,7 +370,7 @@ def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
 @pytest.mark.parametrize(("lang", "role", "header_cell"), [("zh", "主播", "编号"), ("en", "Host", "Plan ID")])
 def test_excel_has_drop_downs_a_frozen_header_and_only_text(tmp_path, lang, role, header_cell):
     rows = plan({"note": "=HYPERLINK(\"http://x\")", "action": "@cmd"})
-    path = planfile.write_xlsx(rows, tmp_path / "plan.xlsx", lang=lang, sheets={"5W2H 1": pd.DataFrame({"a": ["=1+1"], "b": [np.nan]})})
+    path = planfile.write_xlsx(rows, tmp_path / "plan.xlsx", lang=lang, sheets={"5W2H 1": pd.DataFrame({"a": ["=1+1"], "b": [np.nan]})}, registry=REGISTRY)
     sheet = openpyxl.load_workbook(path).worksheets[0]
     assert sheet["A1"].value == header_cell and sheet.freeze_panes == "B2"
     assert sheet.cell(2, planfile.COLUMNS.index("owner_role") + 1).value == role
@@ -380,12 +381,12 @@ def test_excel_has_drop_downs_a_frozen_header_and_only_text(tmp_path, lang, role
 
 
 def test_the_same_plan_gives_the_same_bytes(tmp_path):
-    first, second = (planfile.write_xlsx(plan({}), tmp_path / name, lang="zh").read_bytes() for name in ("a.xlsx", "b.xlsx"))
+    first, second = (planfile.write_xlsx(plan({}), tmp_path / name, lang="zh", registry=REGISTRY).read_bytes() for name in ("a.xlsx", "b.xlsx"))
     assert first == second
 
 
 def test_the_next_session_is_laid_out_for_one_page(tmp_path):
-    path = planfile.write_xlsx(plan({}), tmp_path / "plan.xlsx", lang="en", sheets={"Next session": pd.DataFrame({"step": ["a"], "change": ["b"]}), "5W2H 1": pd.DataFrame({"aspect": ["c"]})}, first="Next session")
+    path = planfile.write_xlsx(plan({}), tmp_path / "plan.xlsx", lang="en", sheets={"Next session": pd.DataFrame({"step": ["a"], "change": ["b"]}), "5W2H 1": pd.DataFrame({"aspect": ["c"]})}, first="Next session", registry=REGISTRY)
     sheet, other = (openpyxl.load_workbook(path)[name] for name in ("Next session", "5W2H 1"))
     assert sheet.page_setup.orientation == "landscape" and sheet.sheet_properties.pageSetUpPr.fitToPage and (sheet.page_setup.fitToWidth or 1, sheet.page_setup.fitToHeight or 1) == (1, 1)
     assert sheet.print_area and sheet["A1"].value == "Stage" and not other.print_area

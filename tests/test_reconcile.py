@@ -23,13 +23,13 @@ def products(*rows: tuple[str, str | None, float, float, float]) -> pd.DataFrame
 
 @pytest.mark.parametrize(("paid", "light"), [(1000, "green"), (1009, "green"), (1040, "amber"), (1100, "red"), (None, "grey")])
 def test_the_light_follows_the_relative_difference(paid, light):
-    checked = reconcile.checks(session(paid_amount=1000.0), {"products": products(("p", None, 1, 1, paid))}, thresholds=THRESHOLDS)
+    checked = reconcile.checks(session(paid_amount=1000.0), {"products": products(("p", None, 1, 1, paid))}, thresholds=THRESHOLDS, definitions=reference.definitions())
     assert checked.set_index("check").loc["products.paid_amount", "light"] == light
 
 
 def test_sku_rows_are_not_counted_on_top_of_their_product():
     rows = products(("p", None, 3, 4, 90), ("p", "red", 1, 1, 30), ("p", "blue", 2, 3, 60))
-    checked = reconcile.checks(session(orders=3.0, units=4.0, paid_amount=90.0), {"products": rows}, thresholds=THRESHOLDS).set_index("check")
+    checked = reconcile.checks(session(orders=3.0, units=4.0, paid_amount=90.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check")
     assert checked.loc[["products.orders", "products.units", "products.paid_amount"], "parts"].tolist() == [3, 4, 90]
 
 
@@ -40,7 +40,7 @@ def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
     })
     checked = reconcile.checks(
         session(orders=1.0, units=3.0, paid_amount=30.0), {"orders": schema.conform(lines, "orders", ZONE)}, thresholds=THRESHOLDS
-    ).set_index("check")
+    , definitions=reference.definitions()).set_index("check")
     assert checked.loc[["orders.orders", "orders.units", "orders.paid_amount"], "light"].tolist() == ["green"] * 3
 
 
@@ -115,7 +115,7 @@ SAMPLE = {"paid_amount": 61045.3, "user_paid_amount": 59847.17, "net_1h_amount":
 ])
 def test_a_definition_that_explains_a_difference_is_named(parts, light, says):
     """The published sample row of the Compass list: each of its own amounts is recognised for what it is."""
-    row = reconcile.checks(session(**SAMPLE), {"orders": orders(parts)}, thresholds=THRESHOLDS).set_index("check").loc["orders.paid_amount"]
+    row = reconcile.checks(session(**SAMPLE), {"orders": orders(parts)}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["orders.paid_amount"]
     assert row["light"] == light
     assert pd.isna(row["note_zh"]) if says is None else says in row["note_zh"] and "another definition" in row["note_en"]
 
@@ -123,9 +123,9 @@ def test_a_definition_that_explains_a_difference_is_named(parts, light, says):
 def test_a_session_without_paid_amount_is_held_against_what_users_paid():
     """The whole-session download of 2026 has 用户支付金额 alone, and its products too."""
     rows = products(("p", None, 1, 1, 236552.0))
-    row = reconcile.checks(session(user_paid_amount=236552.0, created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS).set_index("check").loc["products.paid_amount"]
+    row = reconcile.checks(session(user_paid_amount=236552.0, created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["products.paid_amount"]
     assert (row["total"], row["light"]) == (236552, "green") and "用户支付金额" in row["note_zh"]
-    unpaid = reconcile.checks(session(created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS).set_index("check").loc["products.paid_amount"]
+    unpaid = reconcile.checks(session(created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["products.paid_amount"]
     assert unpaid["light"] == "grey", "what was created never stands in for what was paid"
 
 
@@ -145,7 +145,7 @@ def test_two_exports_of_one_session_are_held_against_each_other(older, hours, li
     assert (found["check"], found["total"], found["parts"], found["light"]) == ("exports.paid_amount", 1000, older, light)
     assert "老.xlsx" in found["label_zh"] and (found["note_zh"] is not None) == (hours == 4)
     assert reconcile.exports(frame.iloc[1:], thresholds=THRESHOLDS).empty
-    with_session = reconcile.checks(session(paid_amount=1000.0), {}, thresholds=THRESHOLDS, files=frame)
+    with_session = reconcile.checks(session(paid_amount=1000.0), {}, thresholds=THRESHOLDS, files=frame, definitions=reference.definitions())
     assert with_session["check"].tolist()[-1] == "exports.paid_amount" and with_session.iloc[-1]["light"] == light
 
 

@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from helpers import gate, planfile, run, store
+from helpers import gate, planfile, reference, run, store
 
 PARAMETERS = 'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str = ""  # out\nlang: str = "zh"  # language'
 OPEN = 'from helpers import findings, store\nreview = store.open_review(session_id, data_dir=data_dir, reports_dir=reports_dir, lang=lang, notebook="{name}")'
@@ -153,7 +153,7 @@ def test_pending_knows_when_after_sales_need_another_look():
 
 PLAN = """from helpers import planfile
 row = {"plan_id": "P-1", "session_id": review.session_id, "problem": "a", "action": "b", "owner_role": "host", "metric": "follow_rate", "status": "open"}
-planfile.write(planfile.merge(planfile.frame([row]), planfile.load(review.plans_out, review.session_id).rows), review.plans_out, review.session_id, lang="zh", sheets={})"""
+planfile.write(planfile.merge(planfile.frame([row]), planfile.load(review.plans_out, review.session_id, registry=review.registry).rows), review.plans_out, review.session_id, lang="zh", sheets={}, registry=review.registry)"""
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -175,7 +175,7 @@ def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_
     assert outcome.status == "published", outcome.message
     assert set(contents(own_workspace / "plans")) == {*before, f"{outcome.session_id}.csv", f"{outcome.session_id}.xlsx"}
     assert not (outcome.path.parent / "plans").exists() and reviewed().status == "unchanged"
-    planfile.write_csv(planfile.read(own_workspace / "plans" / f"{outcome.session_id}.csv").rows.assign(note="x"), own_workspace / "plans" / f"{outcome.session_id}.csv")
+    planfile.write_csv(planfile.read(own_workspace / "plans" / f"{outcome.session_id}.csv", registry=reference.metrics()).rows.assign(note="x"), own_workspace / "plans" / f"{outcome.session_id}.csv")
     assert reviewed().status == "published"
 
 

@@ -106,7 +106,7 @@ def test_slow_replies_become_a_problem_of_the_plan_with_its_cause():
     found = plan.problems(told, playbook, notes, suspected=findings.frame([]), registry=registry)
     assert found["problem"].tolist() == ["replies_slow"]
     tables = {name: schema.empty(name, ZONE) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "events")}
-    facts = causes.Facts(pd.Series({"started_at": START, "ended_at": START + HOUR}), {**tables, "service": asked(waits)}, {}, pd.DataFrame(), pd.DataFrame(), START + DAY, reference.reasons())
+    facts = causes.Facts(pd.Series({"started_at": START, "ended_at": START + HOUR}), {**tables, "service": asked(waits)}, {}, pd.DataFrame(), pd.DataFrame(), START + DAY, None)
     judged = plan.judge_causes(found["problem"], playbook, facts, rules=reference.rules())
     made = plan.draft(found, judged, playbook, session_id="s1", verdicts=pd.DataFrame(), checked=pd.DataFrame(), registry=registry, told=told)
     assert (made["metric"] == "reply_in_time_rate").all() and made["owner_role"].tolist() == ["service"] and "3" in made["evidence_zh"].iloc[0]

@@ -64,7 +64,7 @@ def test_tiktok_launches_meet_sessions_on_the_same_clock(live, ads):
     pairs = launches.merge(live.tables["sessions"][["title", "started_at"]], on="title", suffixes=("_ads", ""))
     near = pairs[(pairs["started_at_ads"] - pairs["started_at"]).dt.total_seconds().abs() < 120]
     assert len(near) == 52
-    attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"])
+    attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution())
     assert attributed["session_id"].nunique() == 52
 
 

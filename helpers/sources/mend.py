@@ -7,7 +7,6 @@ mended; everything else, personal columns above all, comes from the original, wh
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -95,11 +94,14 @@ def applied(block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapp
 # ---- the workbook -----------------------------------------------------------------------------------------------
 
 
-def write(path: Path, aside: pd.DataFrame, mended: pd.DataFrame, hashes: Mapping[str, str]) -> None:
+def write(
+    path: Path, aside: pd.DataFrame, mended: pd.DataFrame, hashes: Mapping[str, str], *, systems: Iterable[reference.System],
+) -> None:
     """Write the workbook of all rows kept aside (`tables.yml`: aside), one sheet per sheet of a file.
 
     Rows mended before stand in it with what was mended, so that the new workbook can take the place of the old one. All
-    cells are text that no spreadsheet takes for a formula. `hashes` are the files' SHA-256 by name.
+    cells are text that no spreadsheet takes for a formula. `hashes` are the files' SHA-256 by name; `systems` say
+    which headers a column has in an export.
     """
     before = mended.drop_duplicates(["file", "sheet", "row"]).assign(reason="mended", expected=None)
     before = before[~before.set_index(["file", "sheet", "row"]).index.isin(aside.set_index(["file", "sheet", "row"]).index)]
@@ -107,13 +109,13 @@ def write(path: Path, aside: pd.DataFrame, mended: pd.DataFrame, hashes: Mapping
     book = xlsxwriter.Workbook(path, {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
     book.set_properties({"created": _MADE})
     try:
-        formats = _formats(book)
+        formats, headers = _formats(book), _headers(systems)
         _explain(book, every)
         groups = every.groupby(["file", "sheet", "table"], dropna=False, sort=False)
         for number, ((file, *_), rows) in enumerate(groups, start=1):
             stem = re.sub(r"[^\w. -]", " ", Path(str(file)).stem)
             sheet = book.add_worksheet(f"{number} {stem}"[:31].strip())
-            _fill(sheet, rows.head(MOST_ROWS), hashes.get(file, "")[:HASH_DIGITS], formats)
+            _fill(sheet, rows.head(MOST_ROWS), hashes.get(file, "")[:HASH_DIGITS], headers, formats)
     finally:
         book.close()
 
@@ -127,7 +129,9 @@ def _formats(book: xlsxwriter.Workbook) -> dict[str, xlsxwriter.format.Format]:
     }
 
 
-def _fill(sheet: xlsxwriter.worksheet.Worksheet, rows: pd.DataFrame, file_hash: str, formats: Mapping) -> None:
+def _fill(
+    sheet: xlsxwriter.worksheet.Worksheet, rows: pd.DataFrame, file_hash: str, headers: Mapping[str, set[str]], formats: Mapping,
+) -> None:
     cells = [json.loads(row) for row in rows["row_json"]]
     names = list(dict.fromkeys(name for row in cells for name in row))
     for place, name in enumerate([*HEADERS.values(), *names]):
@@ -137,7 +141,7 @@ def _fill(sheet: xlsxwriter.worksheet.Worksheet, rows: pd.DataFrame, file_hash: 
         for place, value in enumerate(_about(row, file_hash)):
             sheet.write_string(at, place, value, formats["ours"])
         for place, name in enumerate(names, start=len(HEADERS)):
-            wrong = row.reason != "mended" and _is_meant(name, row.column, row.field)
+            wrong = row.reason != "mended" and _is_meant(name, row.column, row.field, headers)
             sheet.write_string(at, place, values.get(name) or "", formats["bad" if wrong else "plain"])
     sheet.freeze_panes(1, 0)
 
@@ -162,20 +166,23 @@ def _choices(row: tuple) -> str:
     return ": " + "、".join(f"{label.zh}/{label.en}" for label in reference.terms()[column.terms].values())
 
 
-def _is_meant(name: str, column: object, field: object) -> bool:
+def _is_meant(name: str, column: object, field: object, headers: Mapping[str, set[str]]) -> bool:
     """Whether a header is that of the wrong cell: by its own name, or as a name of the canonical column that is empty."""
     if name == column:
         return True
-    return isinstance(field, str) and column == field and normal(name) in _aliases(field)
+    return isinstance(field, str) and column == field and normal(name) in headers.get(field, ())
 
 
-@functools.cache
-def _aliases(field: str) -> set[str]:
-    known = {normal(name) for system in reference.systems() for export in system.exports
-             for name in (export.columns[field].header if field in export.columns else ())}
-    labels = {normal(name) for table in reference.tables().values() if field in table.columns
-              for name in (table.columns[field].zh, table.columns[field].en, field)}
-    return known | labels
+def _headers(systems: Iterable[reference.System]) -> dict[str, set[str]]:
+    """What each canonical column is called: in the exports, and by its own names."""
+    found: dict[str, set[str]] = {}
+    for columns in (export.columns for system in systems for export in system.exports):
+        for field, how in columns.items():
+            found.setdefault(field, set()).update(map(normal, how.header))
+    for columns in (table.columns for table in reference.tables().values()):
+        for field, label in columns.items():
+            found.setdefault(field, set()).update(map(normal, (label.zh, label.en, field)))
+    return found
 
 
 def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:

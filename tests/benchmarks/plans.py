@@ -147,7 +147,7 @@ def demo_plan(seed: int) -> pd.Series:
     sessions, at = simulation.tables["sessions"], simulation.truth["target_session"]
     with tempfile.TemporaryDirectory() as folder:
         write_plan(simulation, Path(folder))
-        plans = planfile.earlier(Path(folder), sessions, at).rows
+        plans = planfile.earlier(Path(folder), sessions, at, registry=reference.metrics()).rows
     made = verification.verify(plans, history(simulation, plans, at), sessions, registry=registry())
     return made.set_index("plan_id")["verdict"]
 
