@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers import reference, sources, text
-from helpers.sources import template
+from helpers.sources import recognise, template
 
 CHINA = "Asia/Shanghai"
 START = dt.datetime(2026, 11, 10, 20, 0)
@@ -103,6 +103,49 @@ def test_a_csv_of_a_template_sheet_is_known_by_its_headers_or_name(tmp_path):
     reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
     assert reading.tables["costs"]["item"].tolist() == ["unit_cost", "staff"]
     assert reading.aside[["row", "reason", "value"]].values.tolist() == [[4, "unknown_choice", "待定项"]]
+
+
+@pytest.fixture(scope="module")
+def known():
+    return recognise.candidates([*reference.systems(), template.system()])
+
+
+def _heads(name, form):
+    """The headers of a sheet as it is saved: in either language, or the columns of the canonical table."""
+    table = reference.tables()[name]
+    if form == "canonical":
+        return {column: column for column in table.columns}
+    start = {"session_started_at": template._SESSION_START} if table.attribute == "session" and name != "sessions" else {}
+    return {column: text.label(how, form) for column, how in {**start, **table.columns}.items() if column not in ("session_id", "as_of")}
+
+
+@pytest.mark.parametrize("form", ["zh", "en", "canonical"])
+@pytest.mark.parametrize("name", template.SHEETS)
+def test_a_sheet_saved_as_a_csv_is_known_under_any_name(tmp_path, known, name, form):
+    """Whole or with its required columns only, by its headers; with a team's own columns or those of clean/ beside them as well."""
+    heads, table = _heads(name, form), reference.tables()[name]
+    path = tmp_path / "导出1.csv"
+    pd.DataFrame([["x"] * len(heads)], columns=list(heads.values())).to_csv(path, index=False, encoding="utf-8-sig")
+    entry = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY").files.iloc[0]
+    assert (entry["system"], entry["table"]) == ("template", name) and pd.isna(entry["unmapped"])
+    required = [heads[column] for column, how in table.columns.items() if how.required and column in heads]
+    for called in ("data.csv", f"{name}.csv", f"{name.upper()}_2026-04.csv", f"{table.zh}.csv", f"{table.zh}_4月.csv", f"{table.en}.csv"):
+        rows = [[*heads.values()], [*heads.values(), "我们的备注", "x"], [*heads.values(), "source_file", "source_sheet", "source_row", "known_from", "why_not"], required]
+        for row in rows[: 3 if called == "data.csv" or not required else 4]:
+            (block,) = recognise.tables(pd.DataFrame([row, ["x"] * len(row)]), sheet="", file=called, known=known)
+            assert (block.system.system, block.export.id) == ("template", name), (called, row)
+            assert not {"source_file", "known_from"} & set(block.unmapped)
+
+
+def test_headers_that_fit_two_sheets_or_hardly_one_are_not_guessed_but_say_which_name_decides(tmp_path):
+    path = tmp_path / "data.csv"
+    for line, fits in (("at", "minutes.csv or reviews.csv"), ("时间,评论内容,城市,设备", "comments.csv")):
+        path.write_text(f"{line}\n2026-11-10 20:00,a,b,c\n", encoding="utf-8")
+        reading = sources.read_file(path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+        assert reading.tables == {} and f"Name the file {fits}" in reading.files["problem"].iloc[0]
+    named = path.rename(tmp_path / "评论弹幕 4月.csv")
+    reading = sources.read_file(named, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY")
+    assert list(reading.tables) == ["comments"] and reading.files["unmapped"].iloc[0] == "城市; 设备"
 
 
 def test_two_sessions_in_one_workbook_are_told_apart_by_their_start(tmp_path):

@@ -312,12 +312,20 @@ def _unknown(
     named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
     if named:
         return {**entry, **_unverified(*named, where, len(filled))}
+    fitting = recognise.undecided(sheet.grid, known)
+    if fitting:
+        return {**entry, "problem": _undecided(fitting, where, len(filled))}
     near = recognise.nearest(sheet.grid, known)
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
         guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
     return {**entry, "problem": f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of data/reference/sources or our template"}
+
+
+def _undecided(fitting: list[Export], where: str, rows: int) -> str:
+    sheets, names = " or ".join(f"{export.zh} ({export.en})" for export in fitting), " or ".join(f"{export.id}.csv" for export in fitting)
+    return f"{where}: may be our template's sheet {sheets}, which its headers alone do not decide; {rows} rows left unread. Name the file {names}, or leave out other columns"
 
 
 def _unverified(system: System, export: Unverified, where: str, rows: int) -> dict[str, object]:

@@ -14,12 +14,14 @@ import rapidfuzz
 
 from helpers import reference
 from helpers.reference import Export, System, Unverified
+from helpers.sources.template import NOT_ASKED
 
 _HEAD_ROWS = 60
 _HEAD_COLUMNS = 4
 _HINT = 3  # a fitting sheet or file name weighs as much as three known headers
 _CLOSE = 60  # likeness in percent, under which no name is proposed
 _OWN_SHARE = 0.8
+_OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
 UNITS = {
@@ -197,25 +199,35 @@ def _best(
 ) -> tuple[Candidate, tuple[Header, ...]] | None:
     plain = [normal(text) for text in texts]
     present = set(plain) | {_split_unit(name)[0] for name in plain}
-    best, best_score = None, 0.0
+    best, best_weight, tied = None, (0.0, 0.0), False
     for candidate in known:
         if not all(names & present for names in candidate.signature):
             continue
-        score = _score(plain, candidate, sheet=sheet, file=file)
-        if score > best_score:
-            best, best_score = candidate, score
-    return (best, headers(texts, best)) if best else None
+        weight = _score(plain, candidate, sheet=sheet, file=file), (len(candidate.signature) if _is_own(candidate) else np.inf)
+        if weight[0] and weight > best_weight:
+            best, best_weight, tied = candidate, weight, False
+        elif best and weight == best_weight and _is_own(candidate):
+            tied = True
+    return (best, headers(texts, best)) if best and not tied else None
 
 
 def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
-    """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained."""
+    """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained.
+
+    That is where neither a name fits, nor most headers are known, nor most of the sheet's columns are there among as many others at most.
+    """
     filled = [name for name in plain if name]
     explained = sum(name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled)
     named = normal(sheet) in candidate.sheets
     called = candidate.export.file_name is not None and re.search(candidate.export.file_name, file) is not None
-    if candidate.export.grade == "own" and not named and explained < _OWN_SHARE * len(filled):
+    whole = explained >= _OWN_SHARE * len(candidate.export.columns.keys() - NOT_ASKED) and explained >= _OWN_LEAST * len(filled)
+    if _is_own(candidate) and not (named or called or whole) and explained < _OWN_SHARE * len(filled):
         return 0
     return explained + _HINT * (named + called)
+
+
+def _is_own(candidate: Candidate) -> bool:
+    return candidate.export.grade == "own"
 
 
 def _split_unit(name: str) -> tuple[str, str | None]:
@@ -276,6 +288,17 @@ def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list
                 lacking = ["/".join(sorted(names)) for names in candidate.signature if not names & plain]
                 best, best_count = (candidate, lacking), count
     return best
+
+
+def undecided(grid: pd.DataFrame, known: list[Candidate]) -> list[Export]:
+    """Sheets of our own template that know half of a row that was not recognised, required headers among them: a name would decide."""
+    for row in range(min(_HEAD_ROWS, len(grid))):
+        plain = [normal(text) for text in _texts(grid.iloc[row]) if text]
+        fitting = [one for one in known if _is_own(one) and all(names & set(plain) for names in one.signature)]
+        count = {one.export.id: sum(name in one.known for name in plain) for one in fitting}
+        if max(count.values(), default=0) >= max(_OWN_LEAST * len(plain), 1):
+            return [one.export for one in fitting if count[one.export.id] == max(count.values())]
+    return []
 
 
 def unverified(grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]) -> tuple[System, Unverified] | None:

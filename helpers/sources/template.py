@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import xlsxwriter
 
-from helpers import reference, text
+from helpers import reference, schema, text
 from helpers.reference import Column, Export, Label, SourceColumn, System, Table
 
 SHEETS = (
@@ -15,7 +16,8 @@ SHEETS = (
     "reviews", "products", "traffic", "orders", "actions",
 )
 EXPLANATION = {"zh": "填写说明", "en": "How to fill in"}
-_NOT_ASKED = {"session_id", "as_of"}
+_KEPT = (*schema.TRACE, "known_from", "why_not")  # what clean/ adds to a table: no news where such a table comes back as a CSV
+NOT_ASKED = {"session_id", "as_of"}  # columns of our tables that the form leaves out
 _SESSION_START = Column(kind="datetime", zh="开播时间", en="Session start")
 
 
@@ -46,13 +48,13 @@ def _export(name: str, table: Table) -> Export:
         column: SourceColumn(header=list(dict.fromkeys([label.zh, label.en, column])))
         for column, label in _columns(name, table).items()
     }
-    required = [label for column, label in table.columns.items() if label.required and column not in _NOT_ASKED]
-    needed = [f"{label.zh}|{label.en}|{column}" for column, label in table.columns.items() if label.required and column not in _NOT_ASKED]
+    required = [label for column, label in table.columns.items() if label.required and column not in NOT_ASKED]
+    needed = [f"{label.zh}|{label.en}|{column}" for column, label in table.columns.items() if label.required and column not in NOT_ASKED]
     if not required:
         needed = ["|".join(columns[column].header) for column in list(columns)[:1]]
     return Export(
         id=name, zh=table.zh, en=table.en, grade="own", table=name, sheet=[name, table.zh, table.en], headers=needed, columns=columns,
-        file_name=rf"^(?:{name}|{table.zh})\b",
+        file_name=rf"(?i)^(?:{'|'.join(map(re.escape, (name, table.zh, table.en)))})(?![^\W\d_])", ignore=list(_KEPT),
     )
 
 
@@ -82,7 +84,7 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
     needed = book.add_format({"bg_color": "#EEF2F6", "border": 1, "bold": True})
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     written = book.add_format({"num_format": "@"})
-    asked = [(column, label) for column, label in _columns(name, table).items() if column not in _NOT_ASKED]
+    asked = [(column, label) for column, label in _columns(name, table).items() if column not in NOT_ASKED]
     for place, (_, column) in enumerate(asked):
         header = text.label(column, lang)
         style = moment if column.kind == "datetime" else written if column.kind == "id" else None
@@ -133,7 +135,7 @@ def _explanation(book: xlsxwriter.Workbook, lang: str) -> None:
     for name in SHEETS:
         table = reference.tables()[name]
         for column, label in _columns(name, table).items():
-            if column in _NOT_ASKED:
+            if column in NOT_ASKED:
                 continue
             row += 1
             sheet.write(row, 0, text.label(table, lang), wrap)
