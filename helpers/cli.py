@@ -168,16 +168,11 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
 @reports_option
 @lang_option
 def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> None:
-    """Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge of this machine."""
-    workspace = _workspace(data_dir)
-    _ingest(workspace)
-    try:
-        name = store.choose_session(store.sessions(workspace), session)
-    except store.WorkspaceError as error:
-        _fail(str(error))
-    path = run.home(reports_dir.resolve(), lang) / name / "review.html"
-    if not path.exists():
-        _fail(f"{path}: no report yet; `fupan run {name} --lang {lang}` makes one")
+    """Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge of this machine.
+
+    The page is looked for under --reports; the workspace is read only for the word latest.
+    """
+    path = _page(data_dir, run.home(reports_dir.resolve(), lang), session, lang)
     chromium = run.browser()
     if chromium is None:
         _fail(f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} in a browser and print it from there")
@@ -185,6 +180,25 @@ def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> N
         console.print(str(run.print_pdf(path, chromium)), soft_wrap=True)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         _fail(str(error))
+
+
+def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
+    """The page of a session: the one of its name, or the only one whose name starts with what was given."""
+    if session == "latest":
+        workspace = _workspace(data_dir)
+        _ingest(workspace)
+        known = store.sessions(workspace)
+        if known.empty:
+            _fail(f"{workspace.raw}: no session found in the files there, so none is the latest; name the session, or its workspace with --data")
+        session = store.choose_session(known, session)
+    pages = {path.parent.name: path for path in sorted(home.glob("*/review.html"))}
+    near = [session] if session in pages else [name for name in pages if session and name.startswith(session)]
+    if len(near) == 1:
+        return pages[near[0]]
+    if near:
+        _fail(f"session {session!r}: {len(near)} reports fit: {', '.join(near[:3])}{' …' * (len(near) > 3)}; name one of them")
+    there = f"; reports there: {', '.join([*pages][-3:])}" if pages else ""
+    _fail(f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang {lang}` makes one")
 
 
 @main.command()

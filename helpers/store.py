@@ -882,7 +882,8 @@ def choose_session(known: pd.DataFrame, session_id: str) -> str:
     if len(near) == 1:
         return near[0]
     shown = _listed(near or known["session_id"].tail(3))
-    raise WorkspaceError(f"session {session_id!r}: not in this workspace{' (several fit)' if near else ''}; for example {shown}")
+    there = f"; for example {shown}" if shown else ", which holds no session"
+    raise WorkspaceError(f"session {session_id!r}: not in this workspace{' (several fit)' if near else ''}{there}")
 
 
 def _listed(names: Iterable[str]) -> str:

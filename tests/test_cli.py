@@ -165,3 +165,28 @@ def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "browser", lambda: "/bin/false")
     failed = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
     assert failed.exit_code == 1 and "printed nothing" in failed.output and [path.name for path in (tmp_path / "en" / name).iterdir()] == ["review.html"]
+
+
+def test_pdf_of_a_page_needs_no_workspace(tmp_path, monkeypatch):
+    printed = []
+    monkeypatch.setattr(run, "browser", lambda: "/bin/true")
+    monkeypatch.setattr(run, "print_pdf", lambda path, chromium: printed.append(path.parent.name) or path.with_suffix(".pdf"))
+    for name in ("20261013-2000-a", "20261014-2000-a", "20261014-2000-b"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        (tmp_path / "reports" / name / "review.html").write_text("<p>x</p>", encoding="utf-8")
+    there = ("--data", tmp_path / "nowhere", "--reports", tmp_path / "reports")
+    assert [fupan("pdf", given, *there).exit_code for given in ("20261014-2000-b", "20261013")] == [0, 0]
+    assert printed == ["20261014-2000-b", "20261013-2000-a"] and not (tmp_path / "nowhere").exists()
+    several, unknown = fupan("pdf", "20261014", *there), fupan("pdf", "2025", *there)
+    assert several.exit_code == unknown.exit_code == 1 and len(printed) == 2
+    assert "2 reports fit: 20261014-2000-a, 20261014-2000-b" in several.output
+    assert "no report yet" in unknown.output and "fupan run 2025" in unknown.output and "20261014-2000-b" in unknown.output
+    empty = fupan("pdf", "2025", *there, "--lang", "en")
+    assert empty.exit_code == 1 and "reports there" not in empty.output and "fupan run 2025 --lang en" in empty.output
+
+
+def test_the_latest_of_no_workspace_is_said_to_be_unknown(tmp_path):
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    (tmp_path / "data" / "raw" / "x.csv").write_text("a,b\n1,2\n")
+    result = fupan("pdf", "latest", "--data", tmp_path / "data", "--reports", tmp_path)
+    assert result.exit_code == 1 and "--data" in result.output and isinstance(result.exception, SystemExit)
