@@ -110,7 +110,7 @@ def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
 
 
 def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
-    """The export of cases changes: what was read, the account's trend and after-sales run again, funnel and split do not."""
+    """The export of cases changes: all that reads them runs again, the split does not."""
     first = reviewed()
     workspace = store.Workspace.open(own_workspace)
     files = store.read(workspace, "files")
@@ -120,7 +120,7 @@ def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
     store.ingest(workspace)
     assert reviewed().status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
-    assert [name for name in record["seconds"] if name != "total"] == ["01_clean", "03_compare", "05_aftersales", "06_plan"]
+    assert [name for name in record["seconds"] if name != "total"] == ["01_clean", "02_funnel", "03_compare", "05_aftersales", "06_plan"]
     assert reviewed().status == "unchanged"
 
 
