@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from helpers import attribution, reference, text
+from helpers import attribution, reference, store, text
 
 PARTS = {"products": ("orders", "units", "paid_amount"), "traffic": ("orders", "paid_amount"), "minutes": ("orders", "paid_amount")}
 MOST_NAMED = 3   # names in a sentence before the rest is counted
@@ -251,6 +251,15 @@ def _lacking(verdict: pd.Series, lang: str) -> tuple[str, str, str | None]:
     lacking = [text.label(reference.tables()[name], lang) for name in verdict["missing"].split(",") if name]
     return (text.choose(lang, "这一场缺哪些数据？", "Which data does this session lack?"),
             text.choose(lang, f"缺 {len(lacking)} 种", f"{len(lacking)} kinds") if lacking else text.choose(lang, "不缺", "none"), text.choose(lang, "、", ", ").join(lacking) or None)
+
+
+def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
+    """Why a session's ad spend is not counted: no export covers the time when it began. One sentence, or none."""
+    if ads.empty or len(store.finest_slots(ads)):
+        return []
+    first, last = ads["covers_from"].min(), ads["covers_to"].max() + pd.Timedelta(hours=1)
+    return [text.choose(lang, f"本场的投放消耗不计入：投放导出只含 {first:%Y-%m-%d %H:%M} 到 {last:%Y-%m-%d %H:%M} 的消耗（时段见文件名），本场不在这段时间开播，里面只有它的零头。",
+                        f"This session's ad spend is not counted: the ads export holds spend from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} only (as its file name says), and the session began outside that time: a remnant of its spend is all there is.")]
 
 
 def _mostly(attributed: pd.Series) -> reference.Term:

@@ -609,7 +609,10 @@ def lazy(workspace: Workspace, table: str, session_id: str | None = None) -> ibi
 
 
 def sessions(workspace: Workspace) -> pd.DataFrame:
-    """The account's sessions, oldest first, with `ad_cost` taken from the ads export where the session has none itself."""
+    """The account's sessions, oldest first, with `ad_cost` taken from the ads export where the session has none itself.
+
+    Where the export states the period of its spend, only of sessions that began in it (`finest_slots`).
+    """
     frame = read(workspace, "sessions").sort_values(["started_at", "session_id"], ignore_index=True)
     ads = read(workspace, "ads")
     if frame.empty or ads.empty or "session_id" not in ads:
@@ -619,9 +622,25 @@ def sessions(workspace: Workspace) -> pd.DataFrame:
 
 
 def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
-    """The ads of sessions that count: a launch row, hourly rows and daily rows of one session speak of the same money."""
-    known = ads[ads["session_id"].notna()].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
+    """The ads of sessions that count: a launch row, hourly rows and daily rows of one session speak of the same money.
+
+    Rows of a launch outside the period of their export hold but a part of its cost and are left out; of exports whose periods
+    overlap the one that reaches furthest counts.
+    """
+    known = ads[ads["session_id"].notna() & ~outside_period(ads)].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
+    if "covers_to" in known:
+        known = known.sort_values("covers_to", kind="stable", na_position="first").drop_duplicates([*_LAUNCH, "slot"], keep="last").sort_index()
     return known[known["slot"] == known.groupby("session_id")["slot"].transform("min")].drop(columns="slot")
+
+
+_LAUNCH = ["session_id", "platform", "campaign", "started_at", "title"]  # what one row of ads speaks of, whichever export holds it
+
+
+def outside_period(ads: pd.DataFrame) -> pd.Series:
+    """Whether each row of ads began outside the period whose spend its export holds; never where that is not known."""
+    if "covers_from" not in ads:
+        return pd.Series(False, index=ads.index)
+    return (ads["started_at"] < ads["covers_from"]) | (ads["started_at"] >= ads["covers_to"] + pd.Timedelta(hours=1))
 
 
 # ---- what a notebook opens --------------------------------------------------------------------------------------

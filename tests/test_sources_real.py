@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import aftersales, attribution, reconcile, reference, schema, sources
+from helpers import aftersales, attribution, reconcile, reference, schema, sources, store
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} with the real exports is not here")]
@@ -66,6 +66,19 @@ def test_tiktok_launches_meet_sessions_on_the_same_clock(live, ads):
     assert len(near) == 52
     attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution())
     assert attributed["session_id"].nunique() == 52
+
+
+def test_tiktok_ad_spend_counts_for_sessions_of_the_week_that_the_file_covers(live, ads):
+    """28 of the 52 began in the week of the file's name; the 24 before it share 1,317 IDR, the tail of what they cost."""
+    attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution()).dropna(subset=["session_id"])
+    counted = store.finest_slots(attributed)
+    began = live.tables["sessions"].set_index("session_id")["started_at"].dt.strftime("%Y-%m-%d")
+    week = began[(began >= "2026-04-06") & (began <= "2026-04-12")]
+    assert set(counted["session_id"]) == set(week.index) and len(week) == 28
+    left = attributed[~attributed["session_id"].isin(week.index)].groupby("session_id")["cost"].sum()
+    assert len(left) == 24 and left.sum() == 1_317 and left.max() == 599
+    assert counted["cost"].sum() == 11_379_111 == attributed["cost"].sum() - left.sum()
+    assert counted.groupby("session_id")[["amount", "cost"]].sum().eval("amount / cost").between(4, 80).all()
 
 
 def test_tmall_orders_whose_paid_column_is_net_already():

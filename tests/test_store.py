@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import history, reference, sources, store
+from helpers import history, reconcile, reference, slots, sources, store
 
 
 def refuse(*args, **kwargs):
@@ -103,6 +103,50 @@ def test_ads_cost_is_taken_from_one_grain_of_slots_only(own_workspace, monkeypat
     ads = pd.DataFrame({"session_id": [name] * 3, "slot_seconds": [3600.0, 3600.0, 86400.0], "cost": [10.0, 5.0, 15.0]})
     monkeypatch.setattr(store, "read", lambda workspace, table, session_id=None: {"sessions": sessions, "ads": ads}[table])
     assert store.sessions(workspace)["ad_cost"].tolist() == [15.0]
+
+
+LIVES = {"A": "2026-04-04 20:00", "B": "2026-04-05 23:59", "C": "2026-04-06 00:00", "D": "2026-04-12 23:30", "E": "2026-04-13 00:00", "F": "2026-04-08 20:00"}
+
+
+def _spend(raw, name, costs):
+    lines = [f"{title},{LIVES[title]}:20,plan,{cost},{100 * cost}" for title, cost in costs.items()]
+    (raw / name).write_text("\n".join(["LIVE name,Launched time,Campaign name,Cost,Gross revenue", *lines]), encoding="utf-8")
+
+
+def test_ads_count_for_sessions_that_began_in_the_period_of_their_export(tmp_path):
+    """The file name says the period, its last hour included; of a launch in several exports one cost counts; no name, no period."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "sessions.csv").write_text("\n".join(["platform,title,started_at,duration_seconds", *(f"tiktok,{title},{at},3600" for title, at in LIVES.items())]), encoding="utf-8")
+    first = {"A": 7, "B": 3, "C": 500, "D": 400, "E": 9, "F": 300}
+    _spend(raw, "广告消耗 2026-04-06 00 ~ 2026-04-12 23.csv", first)
+    workspace = store.Workspace.open(tmp_path)
+    store.ingest(workspace)
+    known = store.sessions(workspace).set_index("title")["ad_cost"]
+    inside = {title: cost for title, cost in first.items() if pd.Timestamp("2026-04-06") <= pd.Timestamp(LIVES[title]) < pd.Timestamp("2026-04-13")}
+    assert known.dropna().to_dict() == inside == {"C": 500, "D": 400, "F": 300} and known.isna().sum() == 3
+    ads = store.read(workspace, "ads")
+    assert ads["session_id"].notna().all() and ads["cost"].sum() == sum(first.values())  # nothing is lost, some of it does not count
+    spent = slots.with_ads(store.sessions(workspace), ads).set_index("title")
+    assert spent["cost"].sum() == known.sum() and spent.loc[["A", "B", "E"], ["cost", "brought", "roi"]].isna().all(axis=None)
+    for lang, word in (("zh", "2026-04-06 00:00 到 2026-04-13 00:00"), ("en", "2026-04-06 00:00 to 2026-04-13 00:00")):
+        said = {title: reconcile.ads_left_out(ads[ads["title"] == title], lang) for title in LIVES}
+        assert {title for title, words in said.items() if words} == {"A", "B", "E"} and word in said["A"][0]
+    assert reconcile.ads_left_out(ads.iloc[:0], "zh") == []
+
+    _spend(raw, "spend 2026-03-30 00 _ 2026-04-05 23.csv", {"A": 700, "B": 200})  # the week before holds what A and B really cost
+    _spend(raw, "spend 2026-04-06 00 ~ 2026-04-19 23.csv", {"D": 450, "E": 90})  # and a longer export what D went on to cost
+    store.ingest(workspace)
+    assert store.sessions(workspace).set_index("title")["ad_cost"].to_dict() == {"A": 700, "B": 200, "C": 500, "D": 450, "E": 90, "F": 300}
+
+
+def test_ads_whose_file_name_says_no_period_count_as_they_are(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "sessions.csv").write_text(f"platform,title,started_at\ntiktok,A,{LIVES['A']}\n", encoding="utf-8")
+    _spend(tmp_path / "raw", "ads.csv", {"A": 7})
+    workspace = store.Workspace.open(tmp_path)
+    store.ingest(workspace)
+    assert store.sessions(workspace)["ad_cost"].tolist() == [7] and reconcile.ads_left_out(store.read(workspace, "ads"), "zh") == []
 
 
 def test_the_key_is_private_and_outside_the_workspace(own_workspace):
