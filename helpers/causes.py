@@ -18,7 +18,7 @@ from helpers import aftersales, reasons, reference, service, split, text
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
     "problem", "cause", "zh", "en", "verdict", "measured", "bound", "evidence_zh", "evidence_en", "missing_zh",
-    "missing_en", "role", "action_zh", "action_en", "about", "stage",
+    "missing_en", "role", "action_zh", "action_en", "about", "stage", "rule",
 ]
 MINUTE = 60.0
 
@@ -508,14 +508,14 @@ def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: M
 
     Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
     measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en, about
-    (the sources or products that the rule found, by name), stage (when the action is done, `run_stage` of terms.yml).
+    (the sources or products that the rule found, by name), stage (when the action is done, `run_stage` of terms.yml), rule (that measured it).
     """
     rows = []
     for cause in problem.causes:
         action = cause.action or problem.action
         row = {"problem": problem_id, "cause": cause.id, "zh": cause.zh, "en": cause.en, "role": cause.role or problem.people[0],
                "action_zh": action.zh, "action_en": action.en, "verdict": "not_measurable", "measured": np.nan, "bound": np.nan,
-               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": "", "stage": stage_of(problem, cause)}
+               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": "", "stage": stage_of(problem, cause), "rule": cause.evidence.rule if cause.evidence else ""}
         if cause.evidence is None:
             zh, _, en = str(cause.export).partition(" / ")
             row |= {"missing_zh": zh, "missing_en": en or zh}

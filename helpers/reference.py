@@ -284,10 +284,11 @@ class Evidence(_Entry):
 
 
 class Rule(_Entry):
-    """One evidence rule: the tables that it reads (each a canonical table or a saved result) and its parameters."""
+    """One evidence rule: the tables that it reads (each a canonical table or a saved result), its parameters, and a measurement in words (`{value}`)."""
 
     zh: str
     en: str
+    said: Label | None = None
     unit: Literal["count", "percent", "score"]
     needs: list[str]
     takes: list[str] = []

@@ -405,7 +405,8 @@ def _classes(cell: Cell) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns", "ads_return", "open_cases")
+RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns", "ads_return", "open_cases",
+           "problems", "causes", "opportunity")
 
 
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:

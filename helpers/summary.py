@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare, findings, meeting, metrics, plan, reference, text
+from helpers import compare, context, findings, meeting, metrics, plan, reference, split, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -32,14 +32,15 @@ def make(
     missing or empty: what they would say is then said to be unknown, or not said.
     """
     values = _values(session, results, registry)
+    told = beside(top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency), results, lang=lang, registry=registry, currency=currency)
     return {
         "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
         "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), results.get("verdicts", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry] + ads_cards(results.get("ads_return", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
-        "findings": top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
+        "findings": told, "amounts": amounts_note(told, lang),
         "compared": _compared(results.get("verdicts", pd.DataFrame())),
-        "actions": actions(results.get("plan", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
-        "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), registry, lang),
+        "actions": actions(results.get("plan", pd.DataFrame()), results, lang=lang, registry=registry, currency=currency),
+        "why": why(results.get("argument", pd.DataFrame()), results.get("findings", pd.DataFrame()), registry, lang, known=any(one["cause"] for one in told)),
         "quality": quality(results.get("quality", pd.DataFrame()), lang),
         "waiting": waiting(results.get("open_cases", pd.DataFrame()), lang),
     }
@@ -262,6 +263,30 @@ def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
     ]
 
 
+def beside(told: list[dict[str, str]], results: Mapping[str, pd.DataFrame], *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
+    """The findings with the cause that the records bear out, and with what of their gap can be won back; both may be empty."""
+    rows = results["findings"].set_index("id", drop=False).to_dict("index") if told else {}
+    return [one | _bridge(rows[one["id"]], results, lang, registry, currency) for one in told]
+
+
+def _bridge(row: Mapping[str, Any], results: Mapping[str, pd.DataFrame], lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:
+    """What the records say of one finding or plan line: cause and won_back, in words."""
+    if row.get("verdict", "worse") != "worse":
+        return {"cause": "", "won_back": ""}
+    judged = results.get("causes", pd.DataFrame())
+    known = context.borne_out(row, results.get("problems", pd.DataFrame()), judged)
+    line, gone = context.won_back(row, results.get("opportunity", pd.DataFrame()), registry), context.of_sold_out(row, judged)
+    back = context.won_back_words(row, line, sold_out=gone, lang=lang, currency=currency)
+    return {"cause": context.cause_words(known, lang), "won_back": f"{back[:1].upper()}{back[1:]}{text.choose(lang, '。', '.')}" if back else ""}
+
+
+def amounts_note(told: list[dict[str, str]], lang: str) -> str:
+    """What the amounts of the findings are, and that they must not be added; empty with fewer than two."""
+    both = text.choose(lang, "“约少”是照平时相对水平应有的与实际之差；“补得回”只算其中现实能追回的，已扣预计退货。", "“Less” is the gap to what its usual standing implies; “won back” is what can realistically be regained, expected returns taken off. ") if any(one["won_back"] for one in told) else ""
+    apart = text.choose(lang, "金额之间有重叠，不能相加。", "The amounts overlap and must not be added.") if len(told) > 1 else ""
+    return (both + apart).strip()
+
+
 def _stake(amount: float, lang: str, currency: str) -> str:
     if amount is None or not math.isfinite(amount) or amount == 0:
         return ""
@@ -277,16 +302,22 @@ def _unsaid(stake: str, sentence: str) -> str:
 WHY = ("change", "step", "judgement")    # of the split's answers those that the first screen gives
 
 
-def why(frame: pd.DataFrame, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str) -> list[dict[str, str]]:
+def why(frame: pd.DataFrame, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str, *, known: bool = False) -> list[dict[str, str]]:
     """The split analysis in a few sentences, each with its finding: what changed, through which step, who came or how it was sold.
 
-    Of the last only the judgement itself; its figures stand in the part on the split.
+    Of the last only the judgement itself; its figures stand in the part on the split. Where a cause is `known` from the
+    records, it does not say that causes cannot be told apart.
     """
     told = frame[frame["part"].isin(WHY)] if "part" in frame else pd.DataFrame(columns=["part", f"sentence_{lang}"])
     return [
-        {"words": text.plain(_head(words) if part == "judgement" else words, 400), "id": _split_proof(part, words, found, registry, lang)}
+        {"words": text.plain(_head(_settled(words, lang) if known else words) if part == "judgement" else words, 400), "id": _split_proof(part, words, found, registry, lang)}
         for part, words in zip(told["part"], told[f"sentence_{lang}"], strict=True)
     ]
+
+
+def _settled(words: str, lang: str) -> str:
+    """A diagnosis without its bracket on causes of products that cannot be told apart."""
+    return re.sub(r" ?[（(][^（()）]*" + re.escape(text.choose(lang, *split.OPEN)) + "[）)]", "", words)
 
 
 def _head(words: str) -> str:
@@ -309,20 +340,26 @@ def _split_proof(part: str, words: str, found: pd.DataFrame, registry: Mapping[s
 
 
 def actions(
-    frame: pd.DataFrame, *, lang: str, registry: Mapping[str, reference.Metric], currency: str, most: int = 3,
+    frame: pd.DataFrame, results: Mapping[str, pd.DataFrame], *, lang: str, registry: Mapping[str, reference.Metric], currency: str, most: int = 3,
 ) -> list[dict[str, str]]:
-    """The first lines of the plan: what is done, by whom, what will verify it and what it is worth."""
+    """The first lines of the plan: what is done, by whom, what will verify it, what is at stake and what of it can be won back.
+
+    An amount that stands on an earlier line of the same source or product is not said again.
+    """
     found = []
     for row in frame.head(most).to_dict("records"):
         action = _first(row, f"action_{lang}", "action")
         owner = _first(row, "owner", f"owner_role_{lang}", "owner_role")
         verify = _first(row, "verify", "verify_metric", "metric")
         problem = _first(row, f"problem_{lang}", "problem") or ""
+        at_stake = _stake(row.get("money_at_stake", math.nan), lang, currency)
+        gone = context.of_sold_out(row, results.get("causes", pd.DataFrame()))
+        back = context.won_back_words(row, context.won_back(row, results.get("opportunity", pd.DataFrame()), registry), sold_out=gone, lang=lang, currency=currency) if at_stake else ""
         doubt = text.choose(lang, "问题只是疑似，先试", "only suspected: a trial") if problem.endswith(plan.SUSPECTED[lang]) else ""
         found.append({
             "id": _first(row, "plan_id") or "", "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 120),
             "owner": _term("role", owner, lang), "verify": meeting.verified_by(row, registry[verify], lang, currency) if verify in registry else "",
-            "money": _stake(row.get("money_at_stake", math.nan), lang, currency),
+            "money": text.choose(lang, "，", "; ").join(filter(None, [at_stake, back])),
         })
     return [line for line in found if line["words"] != text.NOTHING]
 

@@ -37,7 +37,7 @@ from helpers.split.formula import (
     waterfall,
     with_usual,
 )
-from helpers.split.margins import CAUSES, Diagnosis, diagnose_session
+from helpers.split.margins import CAUSES, OPEN, Diagnosis, diagnose_session
 from helpers.split.product import Interval, lmdi, logarithmic_mean, sampling_interval, shapley
 from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
@@ -80,6 +80,7 @@ __all__ = [
     "LINE_WORDS",
     "MAIN_STEPS",
     "MIX_WORDS",
+    "OPEN",
     "SLICE_COLUMNS",
     "SLICE_WORDS",
     "STANDING_COLUMNS",

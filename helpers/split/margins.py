@@ -31,11 +31,12 @@ SEARCHED = 60           # slices with the most expected events; no fall of a sma
 DRAWS = 1999
 SEED = 20261114
 LEAST_SESSIONS = 3
+OPEN = ("话术、价格还是库存，这里分不开", "pitch, price and stock cannot be told apart here")   # of products, unless the records bear out a cause
 CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
     "source": ("问题在流量：个别来源变差（定向、人群还是素材，这里分不开）", "single sources of traffic did worse (targeting, audience and material cannot be told apart here)"),
-    "product": ("问题在商品：个别商品变差（话术、价格还是库存，这里分不开）", "single products did worse (pitch, price and stock cannot be told apart here)"),
-    "both": ("流量和商品两边都有变差的（商品这边，话术、价格还是库存，这里分不开）", "traffic and products both did worse in places (for products, pitch, price and stock cannot be told apart here)"),
+    "product": (f"问题在商品：个别商品变差（{OPEN[0]}）", f"single products did worse ({OPEN[1]})"),
+    "both": (f"流量和商品两边都有变差的（商品这边，{OPEN[0]}）", f"traffic and products both did worse in places (for products, {OPEN[1]})"),
     "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
     "cannot_tell": ("无法判断", "cannot tell"),
 }

@@ -1,0 +1,87 @@
+"""What stands beside the figures of the first screen: the cause that the records bear out, what can be won back, what usual means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from helpers import causes, findings, opportunity, reference, text
+
+MOST_CAUSES = 2
+SOLD_OUT = "stock_out_minutes"
+
+
+def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`); empty where none is known.
+
+    A cause that only says again which source or product fell is none. One of a single source or product must name it.
+    """
+    if not {"problem", "findings"} <= set(problems.columns) or not {"problem", "verdict", "rule", "about"} <= set(judged.columns):
+        return pd.DataFrame()
+    own = problems.loc[problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool), "problem"]
+    name = text.plain(findings.slice_name(row["slice"]), 30) if isinstance(row.get("slice"), str) else ""
+    named = judged["about"].fillna("").map(lambda about: not name or name in about.split("、")).astype(bool)
+    found = judged[judged["problem"].isin(own) & judged["verdict"].eq("supported") & ~judged["rule"].isin(causes.STANDING) & named]
+    return found.drop_duplicates("rule").head(MOST_CAUSES)
+
+
+def cause_words(found: pd.DataFrame, lang: str) -> str:
+    """The causes of `borne_out` with what was measured, as one sentence; empty without any."""
+    if found.empty:
+        return ""
+    said = text.choose(lang, "、", ", ").join(_measured(row, lang) for row in found.to_dict("records"))
+    return text.choose(lang, f"记录支持的原因：{said}。", f"Borne out by the records: {said}.")
+
+
+def _measured(row: Mapping[str, Any], lang: str) -> str:
+    """A cause as it was measured: sold out for 40 minutes; where its rule has no such words, its name and the figure."""
+    rule = reference.rules().get(row["rule"])
+    name = text.plain(row[lang], 60)
+    if rule is None or not math.isfinite(row["measured"]):
+        return name
+    shown = text.value(row["measured"], rule.unit, lang, decimals={"count": 0, "score": 1, "percent": 0}[rule.unit])
+    return text.label(rule.said, lang).format(value=shown) if rule.said else text.choose(lang, f"{name}（{text.label(rule, lang)} {shown}）", f"{name} ({text.label(rule, lang).lower()} {shown})")
+
+
+def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
+    """Whether the product of a finding or plan line was sold out, by the causes judged: `opportunity` then leaves those minutes out."""
+    if not {"verdict", "rule", "about"} <= set(judged.columns) or not isinstance(row.get("slice"), str):
+        return False
+    gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "about"]
+    return text.plain(findings.slice_name(row["slice"]), 30) in {name for about in gone for name in about.split("、")}
+
+
+def won_back(row: Mapping[str, Any], table: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.Series | None:
+    """The line of `opportunity` for the source or product and step of a finding or plan line; None where there is none.
+
+    Where the metric spans several steps it is the foremost one inside it: lines are not to be added up.
+    """
+    if not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns) or not isinstance(row.get("slice"), str) or row.get("metric") not in registry:
+        return None
+    own = table[table["kind"].isin(["source", "product"]) & table["unit"].eq(findings.slice_key(row["slice"])) & table["chance"].gt(0.5)].sort_values("rank")
+    exact = own[own["metric"].eq(row["metric"])]
+    inside = own[pd.Series([_within(line, registry[row["metric"]]) for line in own.to_dict("records")], index=own.index, dtype=bool)]
+    found = exact if len(exact) else inside
+    return found.iloc[0] if len(found) else None
+
+
+def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
+    """Whether the step of a line lies between the columns that a metric divides."""
+    steps = [step.column for step in reference.funnels()[opportunity.KINDS[line["kind"]].funnel].steps]
+    ends = [metric.denominator, line["below"], line["above"], metric.numerator]
+    return set(ends) <= set(steps) and steps.index(ends[0]) <= steps.index(ends[1]) and steps.index(ends[2]) <= steps.index(ends[3])
+
+
+def won_back_words(row: Mapping[str, Any], line: pd.Series | None, *, sold_out: bool, lang: str, currency: str) -> str:
+    """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known."""
+    if line is None or not line["money"] > 0:
+        return ""
+    amount = text.money(line["money"], lang, currency, 0)
+    label = line[f"label_{lang}"]
+    step = "" if line["metric"] == row["metric"] else text.choose(lang, f"（在「{label}」这一步）", f" (at the step {label})")
+    if sold_out:  # the people who came while nothing was left are not in the line
+        return text.choose(lang, f"断货的时段之外，补得回约 {amount}{step}", f"outside the minutes sold out, about {amount} can be won back{step}")
+    return text.choose(lang, f"其中补得回约 {amount}{step}", f"of which about {amount} can be won back{step}")
