@@ -137,11 +137,11 @@ def chat(first: Mapping[str, Any], *, lang: str) -> str:
     """The first screen (`summary.make`) as a short plain text to be pasted into a chat."""
     t = lambda zh, en: text.choose(lang, zh, en)  # noqa: E731
     goals = [f"{goal['verdict']} · {goal['scope']}{t('：', ': ')}{goal['words']}" for goal in first["goals"]] or [t("未登记目标", "No goal was entered")]
-    figures = [" · ".join(filter(None, [f"{card['name']} {card['value']}", card["verdict"], card["change"]])) for card in first["cards"] if card["style"] != "unknown"]
+    figures = [" · ".join(filter(None, [f"{card['name']} {card['value']}", card["expected"], card["verdict"], card["change"]])) for card in first["cards"] if card["style"] != "unknown"]
     found = [f"{place}. {' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause']]))}" for place, one in enumerate(first["findings"], start=1)]
     to_do = [f"{place}. {one['words']}{_duty(one, lang)}" for place, one in enumerate(first["actions"], start=1)]
     blocks = [
-        [f"{t('直播复盘', 'Live review')}{t('：', ': ')}{first['title']}", *first["facts"]], goals, [one["words"] for one in first["why"]], figures,
+        [f"{t('直播复盘', 'Live review')}{t('：', ': ')}{first['title']}", *first["facts"]], goals, [one["words"] for one in first["why"]], [*figures, *first["usual"]],
         [t("发现", "Findings"), *(found or [t("没有指标超出正常范围。", "No metric left its normal range.")])],
         [t("下一场", "Next session"), *(to_do or [t("没有需要改的事项。", "Nothing that needs to be changed.")])],
         [f"{t('数据质量：', 'Data quality: ')}{first['quality']['light']}"],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import findings, text
+from helpers import findings, reference, text
 
 
 class ProfitLine(NamedTuple):
@@ -113,6 +113,21 @@ def _profit_row(line: ProfitLine, amount: float) -> dict[str, object]:
         "kind": "start" if line.line == "paid" else "step", "measurable": bool(known),
         "missing_zh": "" if known else line.record_zh, "missing_en": "" if known else line.record_en,
     }
+
+
+def left_out(told: pd.DataFrame, lang: str) -> str:
+    """What profit does not hold: usual costs that no export gives (`not_in_profit` of terms.yml), and lines of the statement that nothing filled."""
+    known = set(told.loc[told["measurable"].astype(bool), "line"]) if {"line", "measurable"} <= set(told.columns) else set()
+    return text.choose(lang, "、", ", ").join(text.label(label, lang) for name, label in reference.terms()["not_in_profit"].items() if name not in known)
+
+
+def left_out_note(told: pd.DataFrame, lang: str) -> str:
+    """What profit does not hold, and how coupons count in it, in one sentence or two."""
+    coupon = "coupon" in set(told.loc[told["measurable"].astype(bool) & told["amount"].ne(0), "line"])
+    head = text.choose(lang, f"没有计入：{left_out(told, lang)}。", f"Not included: {left_out(told, lang)}.")
+    return head + (text.choose(
+        lang, "优惠券按商家在支付金额之外另行承担计算；如果导出的支付金额已是用券后的实付，就是扣了两次，在成本表「优惠券」填 0 即可。",
+        " Coupons count as what the shop pays on top of the paid amount; where the exported paid amount is already after coupons they are taken off twice: enter 0 for coupons in the costs sheet.") if coupon else "")
 
 
 def goods_back(past: pd.DataFrame, *, age_days: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare, context, findings, meeting, metrics, plan, reference, split, text
+from helpers import compare, context, findings, meeting, metrics, plan, profit, reference, split, text
 
 # A sign and a colour class for each verdict and light: never the colour alone.
 SIGNS = {
@@ -37,6 +37,7 @@ def make(
         "title": title(session, lang), "session_id": session["session_id"], "facts": facts(session, lang),
         "goals": goals(results.get("goals", pd.DataFrame()), results.get("findings", pd.DataFrame()), results.get("verdicts", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
         "cards": [_card(name, values.get(name, math.nan), results, lang, registry, currency) for name in CARDS if name in registry] + ads_cards(results.get("ads_return", pd.DataFrame()), lang=lang, registry=registry, currency=currency),
+        "usual": [said for row in results.get("usual", pd.DataFrame()).to_dict("records") for said in compare.usual_words(row, lang)],
         "findings": told, "amounts": amounts_note(told, lang),
         "compared": _compared(results.get("verdicts", pd.DataFrame())),
         "actions": actions(results.get("plan", pd.DataFrame()), results, lang=lang, registry=registry, currency=currency),
@@ -88,9 +89,9 @@ def _values(session: pd.Series, results: Mapping[str, pd.DataFrame], registry: M
     wanted = [name for name in CARDS if name in registry and registry[name].table == "sessions"]
     made = metrics.by_session(pd.DataFrame([session]), wanted, registry=registry)
     values = dict(zip(made["metric"], made["value"].astype(float), strict=True))
-    profit = results.get("profit", pd.DataFrame())
-    if {"line", "amount"} <= set(profit.columns):
-        lines = profit.drop_duplicates("line").set_index("line")["amount"]
+    told = results.get("profit", pd.DataFrame())
+    if {"line", "amount"} <= set(told.columns):
+        lines = told.drop_duplicates("line").set_index("line")["amount"]
         net = lines.get("paid", math.nan) + lines.get("refunds", math.nan)
         values |= {"profit": lines.get("profit", math.nan)} | ({"net_amount": net} if math.isfinite(net) else {})
     return values
@@ -103,8 +104,8 @@ def _card(
     metric = registry[name]
     unknown = text.choose(lang, "不可计算", "not measurable")
     shown = text.value(value, metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals, currency=currency) if math.isfinite(value) else unknown
-    waiting = _still_to_come(name, results, lang, currency)
-    card = {"name": text.label(metric, lang), "value": shown, "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
+    waiting = text.choose(lang, "；", "; ").join(filter(None, [_still_to_come(name, results, lang, currency), _not_in(name, results, lang)]))
+    card = {"name": text.label(metric, lang), "value": shown, "expected": _final(name, results, lang, currency), "change": "", "range": "", "style": "quiet", "sign": "", "verdict": ""}
     if not math.isfinite(value):
         return card | {"range": _lacking(name, results, lang), "style": "unknown"}
     verdicts = results.get("verdicts", pd.DataFrame())
@@ -124,6 +125,30 @@ def _still_to_come(name: str, results: Mapping[str, pd.DataFrame], lang: str, cu
         return ""
     total, so_far = (text.money(amount, lang, currency) for amount in (expected, known))
     return text.choose(lang, f"只扣了已知退款 {so_far}，预计退款共 {total}", f"only known refunds of {so_far} are off; {total} expected in all")
+
+
+FINAL = {"net_amount": ("net", "expected_net"), "profit": ("profit_expected", "expected_profit")}   # result and line that hold what a card's amount will come to
+
+
+def _final(name: str, results: Mapping[str, pd.DataFrame], lang: str, currency: str) -> str:
+    """What money kept or earned comes to once all refunds are in, with its interval; empty where not known or nothing is to come."""
+    table, line = FINAL.get(name, ("", ""))
+    known = results.get(table, pd.DataFrame())
+    own = known[known["line"] == line] if {"line", "amount", "lower", "upper"} <= set(known.columns) else pd.DataFrame()
+    if own.empty or not own.iloc[0]["lower"] < own.iloc[0]["upper"]:
+        return ""
+    amount, bounds = text.money(own.iloc[0]["amount"], lang, currency), text.interval(own.iloc[0]["lower"], own.iloc[0]["upper"], "money", lang, currency=currency)
+    return text.choose(lang, f"预计最终 {amount}（{bounds}）", f"in the end about {amount} ({bounds})")
+
+
+def _not_in(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
+    """Which usual costs profit lacks, and that coupons count as paid on top where there are any."""
+    told = results.get("profit", pd.DataFrame())
+    if name != "profit" or not {"line", "measurable", "amount"} <= set(told.columns):
+        return ""
+    coupons = told.loc[told["line"].eq("coupon"), "amount"].lt(0).any()
+    lacking = text.choose(lang, f"未计入{profit.left_out(told, lang)}", f"not included: {profit.left_out(told, lang)}")
+    return lacking + (text.choose(lang, "；优惠券算商家另付", "; coupons count as paid on top by the shop") if coupons else "")
 
 
 def _against(row: pd.Series, lang: str) -> dict[str, str]:
@@ -148,7 +173,7 @@ def ads_cards(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, referenc
     if "ads_account" not in lines.index:
         return []
     own, unit = lines.loc["ads_account"], lambda name: {"decimals": None if registry[name].unit == "money" else registry[name].decimals, "currency": currency}
-    plain = {"change": "", "style": "quiet", "sign": "", "verdict": ""}
+    plain = {"expected": "", "change": "", "style": "quiet", "sign": "", "verdict": ""}
     said = {"ad_cost": (own["cost"], own["usual_cost"], ("每场", " a session"), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _by_sources(lines, lang))}
     made = []
     for name in (one for one in ADS_CARDS if one in registry):
@@ -180,10 +205,10 @@ def waiting(cases: pd.DataFrame, lang: str) -> str:
 
 
 def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
-    profit = results.get("profit", pd.DataFrame())
-    if name != "profit" or f"missing_{lang}" not in profit or profit.empty:
+    told = results.get("profit", pd.DataFrame())
+    if name != "profit" or f"missing_{lang}" not in told or told.empty:
         return ""
-    missing = text.plain(profit.iloc[-1][f"missing_{lang}"], 60)
+    missing = text.plain(told.iloc[-1][f"missing_{lang}"], 60)
     return text.choose(lang, f"缺少：{missing}", f"missing: {missing}") if missing else ""
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from sample_review import first_screen, results
 
-from helpers import context, reference, split
+from helpers import compare, context, profit, reference, split
 
 REGISTRY = reference.metrics()
 FINDING = {"id": "F03-000002", "slice": "甲 (1)", "metric": "item_click_pay_rate", "verdict": "worse"}
@@ -71,3 +71,50 @@ def test_the_first_screen_does_not_deny_a_cause_that_it_knows(lang):
     first = told["findings"][0]
     assert "40" in first["cause"] and "¥278" in first["won_back"] and unsaid["findings"][0]["cause"] == ""
     assert told["amounts"].startswith({"zh": "“约少”", "en": "“Less”"}[lang])
+
+
+# ------------------------------------------------------------------------------------------------ what usual means
+
+
+def usual_of(**changed):
+    zone = "Asia/Shanghai"
+    starts = pd.to_datetime([f"2026-09-{day:02d} 20:00" for day in (1, 3, 5, 8, 20, 25)]).tz_localize(zone)
+    sessions = pd.DataFrame({"session_id": list("abcdef"), "platform": "douyin", "room": ["1"] * 4 + ["2", "1"], "host": ["甲", "乙", "甲", "乙", "乙", "甲"], "started_at": starts, "ended_at": starts + pd.Timedelta(hours=2),
+                             "duration_seconds": 7200.0, "paid_amount": [100.0, 100, 100, 400, 900, 100]}).assign(**changed)
+    comparable = sessions[["session_id", "started_at", "host"]].iloc[:5].assign(chosen=[True, True, True, False, False])
+    log = pd.DataFrame({"what": ["改版", "太早", "断流"], "stays": [True, True, False], "starts_at": pd.to_datetime(["2026-09-06", "2026-09-02", "2026-09-06"]).tz_localize(zone)})
+    return compare.usual(log, comparable, sessions, "f", calendar=[]).iloc[0]
+
+
+def test_usual_is_said_with_its_sessions_hosts_and_what_changed_since():
+    """Session d, of the same room, is the one before: 400 in two hours against 100."""
+    row = usual_of()
+    assert row["n"] == 3 and row["previous_change"] == pytest.approx(100 / 400 - 1)
+    assert compare.usual_words(row.to_dict(), "zh") == [
+        "“平时”是 2026-09-01 至 09-05 的 3 场可比场次（甲 2、乙 1）；此后登记的「改版」（09-06）都含在与平时的差别里。", "与上一场（09-08 20:00，同为非大促）比，每小时支付金额 −75%。"]
+    assert compare.usual_words(row.to_dict(), "en")[1] == "Against the session before (09-08 20:00, both: no festival), paid amount per hour −75%."
+
+
+def test_without_comparable_or_earlier_sessions_nothing_is_said_of_usual():
+    row = usual_of(room=list("123456")).to_dict()
+    assert len(compare.usual_words(row, "zh")) == 1 and compare.usual_words({**row, "n": 0}, "zh") == []
+    apart = {**usual_of().to_dict(), "previous_festival": "双11 2026"}
+    assert "（09-08 20:00，双11 2026，本场非大促）" in compare.usual_words(apart, "zh")[1] and "(09-08 20:00, 双11 2026; this one: no festival)" in compare.usual_words(apart, "en")[1]
+
+
+# ------------------------------------------------------------------------------------------------- money in the end
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_cards_of_money_say_what_it_comes_to_and_what_profit_lacks(lang):
+    net = pd.DataFrame({"line": ["refunded", "expected_refunds", "expected_net"], "amount": [100.0, 300.0, 2_000.0], "lower": [100.0, 200, 1_900], "upper": [100.0, 400, 2_100]})
+    later = pd.DataFrame({"line": ["expected_profit"], "amount": [700.0], "lower": [650.0], "upper": [750.0]})
+    told = pd.DataFrame({"line": ["paid", "refunds", "coupon", "staff", "profit"], "amount": [3_000.0, -100, -20, -50, 900], "measurable": True, "missing_zh": "", "missing_en": ""})
+    cards = {card["name"]: card for card in first_screen(lang, {**results(), "net": net, "profit": told, "profit_expected": later})["cards"]}
+    kept, earned = (next(card for name, card in cards.items() if name.startswith(start)) for start in ({"zh": ("退后", "净利"), "en": ("Net", "Profit")}[lang]))
+    assert "¥2,000" in kept["expected"] and "¥1,900" in kept["expected"] and "¥2,100" in kept["expected"]
+    assert earned["value"] == "¥900" and all(number in earned["expected"] for number in ("¥700", "¥650", "¥750"))
+    assert {"zh": "未计入运费、包装、退货运费险；优惠券算商家另付", "en": "not included: freight, packaging, return-freight insurance; coupons count as paid on top by the shop"}[lang] in earned["range"]
+    bare = told[~told["line"].isin(["coupon", "staff"])]
+    assert profit.left_out(bare, lang).endswith({"zh": "工资", "en": "wages"}[lang]) and {"zh": "优惠券", "en": "oupons"}[lang] not in profit.left_out_note(bare, lang)
+    assert {"zh": "扣了两次", "en": "taken off twice"}[lang] in profit.left_out_note(told, lang)

@@ -25,6 +25,7 @@ from helpers.compare.events import coinciding, event_windows, since_baseline
 from helpers.compare.goals import GOAL_PLACE, GOAL_STATES, goal_completion
 from helpers.compare.logged import effect_sentences, effects, in_force
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
+from helpers.compare.usual import usual, usual_words
 from helpers.compare.verdict import money_at_stake, ranges, verdicts
 from helpers.compare.words import basis_sentence, calendar_notes, summary, to_findings
 
@@ -68,6 +69,8 @@ __all__ = [
     "spread_pool",
     "summary",
     "to_findings",
+    "usual",
+    "usual_words",
     "verdicts",
     "year_ago",
 ]

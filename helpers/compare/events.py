@@ -26,22 +26,25 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
     return windows[(windows["from"] <= end) & (windows["to"] >= start)]
 
 
+def lasting(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
+    """Logged changes that stay and came after most of the baseline and before the session: rows of `events` in time, and before (chosen sessions before it)."""
+    chosen = comparable.loc[comparable["chosen"], "started_at"]
+    known = events[events["stays"].astype(bool) & (events["starts_at"] < session["started_at"])].sort_values("starts_at")
+    before = known["starts_at"].map(lambda begun: int((chosen < begun).sum())).astype("int64")
+    return known.assign(before=before)[before * 2 > len(chosen)]
+
+
 def since_baseline(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> list[tuple[str, str]]:
-    """Sentences (Chinese, English) on logged changes that stay and came after most of the baseline: what they changed is in every difference.
+    """Sentences (Chinese, English) on the `lasting` changes: what they changed is in every difference.
 
     `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`, `session` is the row under review.
     """
-    chosen = comparable.loc[comparable["chosen"], "started_at"]
-    made = []
-    for event in events[events["stays"] & (events["starts_at"] < session["started_at"])].sort_values("starts_at").itertuples():
-        before = int((chosen < event.starts_at).sum())
-        if before * 2 > len(chosen):
-            day = f"{event.starts_at:%Y-%m-%d}"
-            made.append((
-                f"{len(chosen)} 场可比场次里有 {before} 场早于「{event.what}」（{day}）：与平时的差别里含着这次变动，不全是本场的事。",
-                f"{before} of the {len(chosen)} comparable sessions lie before “{event.what}” ({day}): what it changed is in every difference from the usual.",
-            ))
-    return made
+    n = int(comparable["chosen"].sum())
+    return [
+        (f"{n} 场可比场次里有 {event.before} 场早于「{event.what}」（{event.starts_at:%Y-%m-%d}）：与平时的差别里含着这次变动，不全是本场的事。",
+         f"{event.before} of the {n} comparable sessions lie before “{event.what}” ({event.starts_at:%Y-%m-%d}): what it changed is in every difference from the usual.")
+        for event in lasting(events, comparable, session).itertuples()
+    ]
 
 
 def coinciding(
