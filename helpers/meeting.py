@@ -23,7 +23,7 @@ CARRIED = {  # what becomes of an action that was judged, by verdict
     "not_effective": ("换一个做法，不再照做：", "Replace: "), "cannot_tell": ("继续，尚未看清：", "Go on, not settled yet: "),
 }
 LEVELS = ("strategy", "tactics", "execution")
-COUNTED_STATES = ("reached", "on_track", "running")
+COUNTED_STATES = ("reached", "on_track", "off_target", "running", "missed")
 SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
     "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "state", "state_zh", "state_en", "owner_role", "slice",
@@ -252,7 +252,7 @@ GOAL_KINDS = {"sales": "sales", "fans": "fans", "traffic": "exposure"}  # of a g
 def goal_tree(goals: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
     """The goals as a tree, strategy → tactics → execution: one row per goal, each after the goal that it names as its parent.
 
-    `goals` is `compare.goal_completion`. Columns `TREE_COLUMNS`: completion is target ÷ value where less is better. A
+    `goals` is `compare.goal_completion`. Columns `TREE_COLUMNS`: completion is target ÷ value where less is better, `nan` of a share. A
     goal without a level has the level of its metric: amounts and customers strategy, what is logged execution.
     """
     rows = [_tree_row(goal, registry) for goal in goals.to_dict("records")]
@@ -273,7 +273,7 @@ def _tree_row(goal: Mapping[str, object], registry: Mapping[str, reference.Metri
     usual = {lang: text.label(metric, lang) if metric else text.label(behaviour, lang) + text.choose(lang, "（每小时）", " (per hour)") if behaviour else "" for lang in ("zh", "en")}
     own = {"zh": given["name"] or usual["zh"] or name, "en": (given["name"] if given["name"].isascii() else "") or usual["en"] or given["name"] or name}
     less = metric is not None and metric.bigger_is_better is False
-    done = (goal["target"] / goal["value"] if goal["value"] else np.nan) if less else goal["completion"]
+    done = np.nan if metric is not None and metric.unit == "percent" else (goal["target"] / goal["value"] if goal["value"] else np.nan) if less else goal["completion"]
     return {
         **{key: goal[key] for key in ("scope", "metric", "target", "value", "elapsed", "state", "state_zh", "state_en")}, "name_zh": own["zh"], "name_en": own["en"], "completion": done,
         "slice": goal_slice(goal), "level": given["level"] or _level(name, registry), "parent": given["parent"], "parent_zh": given["parent"], "parent_en": given["parent"], "goal_phase": given["phase"], "owner_role": given["owner_role"],
@@ -287,21 +287,24 @@ def goal_words(goal: Mapping[str, object], *, lang: str, registry: Mapping[str, 
     unit = metric.unit if metric else "score"
     named = text.label(metric, lang) if metric else text.label(behaviour, lang) + text.choose(lang, "（每小时）", " (per hour)") if behaviour else text.plain(goal["metric"])
     target, value = (text.value(goal.get(end, np.nan), unit, lang, currency=currency) for end in ("target", "value"))
-    done, elapsed = text.percent(goal.get("completion", np.nan), 0), goal.get("elapsed", np.nan)
+    elapsed = goal.get("elapsed", np.nan)
     total = metric is not None and metric.denominator is None
     running = total and goal.get("scope") == "period" and isinstance(elapsed, float) and elapsed < 1
-    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed, 0)}", f", {text.percent(elapsed, 0)} of the period has passed") + _pace(goal, lang) if running else ""
-    return text.choose(lang, f"{named} {target}，实际 {value}，完成 {done}{passed}", f"{named} {target}, actual {value}, {done} done{passed}")
+    share = text.percent(goal.get("completion", np.nan), 1 if running else 0)
+    done = "" if unit == "percent" else text.choose(lang, f"，完成 {share}", f", {share} done")    # of a share, value and target say it
+    passed = text.choose(lang, f"，周期已过 {text.percent(elapsed)}", f", {text.percent(elapsed)} of the period has passed") + _pace(goal, lang) if running else ""
+    return text.choose(lang, f"{named} {target}，实际 {value}{done}{passed}", f"{named} {target}, actual {value}{done}{passed}")
 
 
 def _pace(goal: Mapping[str, object], lang: str) -> str:
-    """How far a total is behind or ahead of the time passed."""
-    if pd.isna(goal.get("completion", np.nan)):
+    """How far a total is behind or ahead of the time passed, rounded once."""
+    ahead = float(goal.get("ahead", np.nan))
+    if np.isnan(ahead):
         return ""
-    points = round(100 * float(goal["completion"])) - round(100 * float(goal["elapsed"]))
-    if points == 0:
+    points = text.number(abs(100 * ahead), lang, 1)
+    if float(points) == 0:
         return text.choose(lang, "，与进度持平", ", on pace")
-    return text.choose(lang, f"，{'领先' if points > 0 else '落后'} {abs(points)} 个百分点", f", {abs(points)} percentage points {'ahead' if points > 0 else 'behind'}")
+    return text.choose(lang, f"，{'领先' if ahead > 0 else '落后'} {points} 个百分点", f", {points} percentage points {'ahead' if ahead > 0 else 'behind'}")
 
 
 def goal_findings(goals: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str, notebook: str) -> pd.DataFrame:
@@ -332,13 +335,13 @@ def goal_slice(goal: Mapping[str, object]) -> str:
 def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     """How far each level of the goals is reached: one row per level that has goals.
 
-    Columns: level, goals, measured (with a value), reached, on_track (reached by the figures so far), running (not reached, the period not over). Completions are
+    Columns: level, goals, measured (with a value) and, of those, how many are in each of `COUNTED_STATES`. Completions are
     not averaged: goals of a session, of a running period and of different metrics have no mean that says anything.
     """
     rows = []
     for level in LEVELS:
         mine = tree[tree["level"] == level]
-        known = mine.dropna(subset=["completion"])
+        known = mine.dropna(subset=["value"])
         rows.append({"level": level, "goals": len(mine), "measured": len(known), **{state: int(known["state"].eq(state).sum()) for state in COUNTED_STATES}})
     made = pd.DataFrame(rows, columns=["level", "goals", "measured", *COUNTED_STATES])
     return made[made["goals"] > 0].reset_index(drop=True)
@@ -372,9 +375,10 @@ def _goals_said(levels: pd.DataFrame) -> Said:
     if levels.empty:
         return "没有登记目标：下一场先定目标，再谈达成。", "No goal was entered: set one before the next session."
     terms = reference.terms()["goal_level"]
+    counted = {row["level"]: [(compare.GOAL_STATES[state], row[state]) for state in COUNTED_STATES if row[state]] for row in levels.to_dict("records")}
+    said = {lang: {level: "".join(text.choose(lang, f"，{label[0]} {n} 项", f", {n} {label[1]}") for label, n in states) for level, states in counted.items()} for lang in ("zh", "en")}
     parts = {lang: text.choose(lang, "；", "; ").join(
-        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项，达成 {row.reached} 项，目前达标 {row.on_track} 项，进行中 {row.running} 项",
-                    f"{terms[row.level].en.lower()} {row.goals} goals, {row.reached} reached, {row.on_track} on track so far, {row.running} still running") for row in levels.itertuples()) for lang in ("zh", "en")}
+        text.choose(lang, f"{terms[row.level].zh} {row.goals} 项", f"{terms[row.level].en.lower()} {row.goals} goals") + said[lang][row.level] for row in levels.itertuples()) for lang in ("zh", "en")}
     return f"目标完成：{parts['zh']}。", f"Goals: {parts['en']}."
 
 

@@ -213,7 +213,7 @@ def _lacking(name: str, results: Mapping[str, pd.DataFrame], lang: str) -> str:
 
 
 MOST_GOALS = 3
-GOAL_STYLES = {"reached": "good", "missed": "bad"}
+GOAL_STYLES = {"reached": "good", "off_target": "warn", "missed": "bad"}
 
 
 def goals(

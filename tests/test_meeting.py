@@ -156,17 +156,18 @@ def goals_completed():
 def test_the_tree_of_goals_goes_from_strategy_to_execution_and_says_how_far_each_level_is():
     tree = meeting.goal_tree(goals_completed(), REGISTRY)
     assert tree[["level", "metric"]].to_numpy().tolist() == [["strategy", "paid_amount"], ["tactics", "room_conversion"], ["execution", "follow_prompt"], ["tactics", "refund_rate_amount"]]
-    assert tree["completion"].tolist()[:3] == pytest.approx([3000 / 6000, (10 / 200) / 0.05, (6 / 2) / 4])
+    assert tree["completion"].tolist()[:3] == pytest.approx([3000 / 6000, np.nan, (6 / 2) / 4], nan_ok=True)    # a share is no part of its goal
     assert tree["goal_kind"].tolist()[0] == "sales" and tree["owner_role"].tolist()[2] == "host"
     levels = meeting.goal_levels(tree).set_index("level")
     assert levels["goals"].to_dict() == {"strategy": 1, "tactics": 2, "execution": 1} and levels["measured"].tolist() == [1, 1, 1]
-    assert levels["reached"].tolist() == [0, 0, 0] and levels["on_track"].tolist() == [0, 1, 0] and levels["running"].tolist() == [1, 0, 1]    # half of the month is over
+    assert levels["reached"].tolist() == [0, 0, 0] and levels["on_track"].tolist() == [0, 1, 0] and levels["running"].tolist() == [1, 0, 0]    # half of the month is over
+    assert levels["off_target"].tolist() == [0, 0, 1] and levels["missed"].sum() == 0
     assert tree["name_en"].tolist()[1:3] == [REGISTRY["room_conversion"].en, "Follow prompt (per hour)"] and tree["name_zh"].tolist()[1] == "进房成交率"
     assert tree["parent_en"].tolist()[:3] == ["", REGISTRY["paid_amount"].en, REGISTRY["room_conversion"].en]
 
 
 def test_where_less_is_better_completion_is_target_over_value():
-    goal = {"scope": "session", "metric": "refund_rate_amount", "target": 0.05, "value": 0.10, "completion": 2.0, "elapsed": np.nan, "state": "missed", "state_zh": "", "state_en": ""}
+    goal = {"scope": "session", "metric": "refund_amount", "target": 50.0, "value": 100.0, "completion": 2.0, "elapsed": np.nan, "state": "missed", "state_zh": "", "state_en": ""}
     assert meeting.goal_tree(pd.DataFrame([goal]), REGISTRY)["completion"].tolist() == [0.5]
 
 
@@ -174,7 +175,7 @@ def test_each_goal_is_a_finding_that_ranks_with_no_verdict():
     goals = goals_completed()
     made = meeting.goal_findings(goals, registry=REGISTRY, currency="CNY", notebook="06_plan")
     assert len(made) == len(goals) and made["id"].is_unique and set(made["verdict"]) == {"not_comparable"}
-    assert "¥6,000" in made.loc[1, "sentence_zh"] and "50%" in made.loc[1, "sentence_en"] and made.loc[1, "sentence_zh"].endswith("周期已过 50%，与进度持平。") and "与进度" not in made.loc[0, "sentence_zh"] and "引导关注（每小时） 4.00，实际 3.00" in made.loc[0, "sentence_zh"]
+    assert "¥6,000" in made.loc[1, "sentence_zh"] and "50.0%" in made.loc[1, "sentence_en"] and made.loc[1, "sentence_zh"].endswith("完成 50.0%，周期已过 49.6%，领先 0.4 个百分点。") and "与进度" not in made.loc[0, "sentence_zh"] and "引导关注（每小时） 4.00，实际 3.00" in made.loc[0, "sentence_zh"]
 
 
 def test_goals_of_a_month_and_of_its_quarter_are_two():
@@ -185,10 +186,17 @@ def test_goals_of_a_month_and_of_its_quarter_are_two():
 
 
 def test_a_total_of_a_running_period_says_how_far_it_is_behind():
-    goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43, "elapsed": 0.48, "reached": False}
-    assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith("周期已过 48%，落后 5 个百分点")
-    assert meeting.goal_words({**goal, "completion": 0.5}, lang="en", registry=REGISTRY, currency="CNY").endswith("2 percentage points ahead")
+    goal = {"scope": "period", "metric": "paid_amount", "target": 100.0, "value": 43.0, "completion": 0.43169, "elapsed": 0.466245, "ahead": 0.43169 - 0.466245, "reached": False}
+    assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith("完成 43.2%，周期已过 46.6%，落后 3.5 个百分点")
+    assert meeting.goal_words({**goal, "ahead": 0.02}, lang="en", registry=REGISTRY, currency="CNY").endswith("2.0 percentage points ahead")
     assert "周期已过" not in meeting.goal_words({**goal, "metric": "room_conversion"}, lang="zh", registry=REGISTRY, currency="CNY")  # a rate does not fill up with time
+    share = {"scope": "period", "metric": "new_customer_share", "target": 0.5, "value": 0.639, "completion": 1.278, "elapsed": 0.4, "ahead": np.nan}
+    assert meeting.goal_words(share, lang="zh", registry=REGISTRY, currency="CNY").endswith("50.0%，实际 63.9%")
+
+
+def test_the_closing_page_counts_every_state_of_the_goals():
+    levels = pd.DataFrame([{"level": "strategy", "goals": 3, "measured": 3, "reached": 0, "on_track": 1, "off_target": 0, "running": 1, "missed": 1}])
+    assert meeting._goals_said(levels) == ("目标完成：战略 3 项，目前达标 1 项，进行中 1 项，未达成 1 项。", "Goals: strategy 3 goals, 1 on track so far, 1 still running, 1 missed.")
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

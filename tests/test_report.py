@@ -412,7 +412,7 @@ def test_findings_are_the_worse_first_then_by_money():
 
 @pytest.mark.parametrize("row, words", [
     ({"state": "reached", "scope": "session"}, ("达成", "good")), ({"state": "missed", "scope": "session"}, ("未达成", "bad")),
-    ({"state": "running", "scope": "period", "elapsed": 0.4}, ("进行中", "quiet")), ({"state": "on_track", "scope": "period", "elapsed": 0.4}, ("目前达标", "quiet")),
+    ({"state": "running", "scope": "period", "elapsed": 0.4}, ("进行中", "quiet")), ({"state": "off_target", "scope": "period", "elapsed": 0.4}, ("目前未达标", "warn")), ({"state": "on_track", "scope": "period", "elapsed": 0.4}, ("目前达标", "quiet")),
     ({"state": "", "scope": "session", "value": NAN}, ("无法判断", "quiet")),
 ])
 def test_goals(row, words):

@@ -10,7 +10,7 @@ import pandas as pd
 from helpers import reference, schema
 
 GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
-GOAL_STATES = {"reached": ("达成", "reached"), "on_track": ("目前达标", "on track so far"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
+GOAL_STATES = {"reached": ("达成", "reached"), "on_track": ("目前达标", "on track so far"), "off_target": ("目前未达标", "off target so far"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
 GOAL_NOTES = {
     "behaviour": ("是行为次数，见计划一章", "counts what was done: see the part on the plan"),
     "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
@@ -26,8 +26,8 @@ def goal_completion(
 
     `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
     period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
-    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), reached (bool), state
-    (reached: for good; on_track: by the figures so far, which can still turn; running: not yet, in a period that is not over; missed;
+    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), ahead (completion − pace), reached (bool), state
+    (reached: for good; on_track and off_target: by the figures so far, which can still turn, the latter of rates; running: a total not yet there, in a period that is not over; missed;
     empty where unknown), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`). `settled` says that
     no refund of this session is to come any more: until then what refunds are taken off is on track at best.
     People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
@@ -43,7 +43,7 @@ def goal_completion(
         inside = sessions[(sessions["started_at"] >= goal.period_from) & (sessions["started_at"] <= start)]["session_id"]
         elapsed = (end - goal.period_from) / (goal.period_end - goal.period_from) if pd.notna(goal.period_end) else np.nan
         rows.append(_goal(goal, values[values["session_id"].isin(inside)], registry, "period", min(elapsed, 1.0), settled))
-    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "pace",
+    columns = ["scope", "scope_zh", "scope_en", "period_from", "period_to", "metric", "target", "value", "completion", "elapsed", "pace", "ahead",
                "reached", "state", "state_zh", "state_en", "note", "note_zh", "note_en", *GOAL_PLACE]
     return pd.DataFrame(rows, columns=columns)
 
@@ -60,7 +60,9 @@ def _state(reached: bool, metric: reference.Metric | None, *, over: bool, settle
     done = over and (settled or metric is None or not _waits_for_refunds(metric))
     if reached:
         return "reached" if done or (total and wanted_up) else "on_track"
-    return "missed" if over or (total and not wanted_up) else "running"
+    if over or (total and not wanted_up):
+        return "missed"
+    return "off_target" if metric is None or metric.denominator is not None else "running"
 
 
 def _waits_for_refunds(metric: reference.Metric) -> bool:
@@ -87,10 +89,11 @@ def _goal(goal, values: pd.DataFrame, registry: Mapping[str, reference.Metric], 
     reached = (value >= goal.target) if wanted_up else (value <= goal.target)
     state = _state(bool(reached), metric, over=scope == "session" or elapsed >= 1, settled=settled) if np.isfinite(value) else ""
     total = metric is not None and metric.denominator is None
+    completion, pace = value / goal.target if goal.target else np.nan, elapsed if total else np.nan
     says, spans = GOAL_NOTES[note], {"session": ("本场", "this session"), "period": ("周期", "period")}[scope]
     return {
         "scope": scope, "scope_zh": spans[0], "scope_en": spans[1], "period_from": goal.period_from, "period_to": goal.period_to, "metric": goal.metric,
-        "target": goal.target, "value": value, "completion": value / goal.target if goal.target else np.nan,
-        "elapsed": elapsed, "pace": elapsed if total else np.nan, "state": state, "state_zh": GOAL_STATES[state][0], "state_en": GOAL_STATES[state][1], "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
+        "target": goal.target, "value": value, "completion": completion,
+        "elapsed": elapsed, "pace": pace, "ahead": completion - pace, "state": state, "state_zh": GOAL_STATES[state][0], "state_en": GOAL_STATES[state][1], "reached": bool(reached) if np.isfinite(value) else None, "note": note, "note_zh": says[0], "note_en": says[1],
         **{name: getattr(goal, name, None) for name in GOAL_PLACE},
     }
