@@ -243,45 +243,42 @@ def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float)
     return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
 
 
-def heat(each: pd.DataFrame, key: str, lang: str, *, confidence: float = 0.95, only_apart: bool = False) -> pd.DataFrame:
+def heat(
+    each: pd.DataFrame, key: str, lang: str, *, min_people: float = 0, confidence: float = 0.95, false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+    only_apart: bool = False,
+) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
 
     `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of
-    steps that grow (no rates). shade is by how much the rate is off the step's own usual, in doublings (0.26 is a fifth more),
-    so that each step has a scale of its own; the usual is that of all slices together where they have counts, else the
-    median. 0 where the slice's interval (Wilson, the confidence shared out over all cells, so that the most unlike of many is not
-    coloured by chance) holds the usual, or it has none: what is not told apart has no colour. With `only_apart` slices of
-    which no cell has one are left out.
+    steps that grow (no rates). shade is by how much the rate is off that of the other slices together, in doublings (0.26 is a fifth
+    more), so that each step has a scale of its own; of rates without counts the median is what they are off. A slice's step has a
+    colour where `against_others` says above or below, as in the tables of sources and products: what is not told apart has none (0).
+    With `only_apart` slices of which no cell has one are left out.
     """
     known = each.assign(value=each["rate_of_previous"].where(~each["grows"]) if "grows" in each else each["rate_of_previous"])
     known = known.assign(before=_before(known, key)) if "users" in known else known
-    usual = _usual(known) if "users" in known else known.groupby("step")["value"].transform("median")
-    shown = known.groupby("step")["value"].transform("count") > 0
-    known, usual = known[shown], usual[shown]
-    off = np.log2((known["value"] / usual.where(usual > 0)).clip(lower=2**-8))
-    apart = _apart(known, usual, confidence) if "users" in known else known["value"].notna()
-    shade = off.where(apart, 0.0).mask(known["value"].isna())
+    known = known[known.groupby("step")["value"].transform("count") > 0]
+    bounds = {"min_people": min_people, "confidence": confidence, "false_discovery_rate": false_discovery_rate, "least_effect": least_effect}
+    off = _off_others(known, bounds) if "users" in known else known["value"] / known.groupby("step")["value"].transform("median")
+    shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(known["value"].isna())
     made = pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["value"], "shade": shade})
     unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
     return made[unlike | (not only_apart)].reset_index(drop=True)
 
 
+def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
+    """Each cell's rate over that of the other slices at the step, 1 where the two are not told apart; aligned to the rows.
+
+    Rows without an interval (the sums of paid and organic sources) are no slices: they are neither judged nor among the others.
+    """
+    parts = [against_others(rows, numerator="users", denominator="before", **bounds) for _, rows in known[known["ci_lower"].notna()].groupby("step")]
+    stands = pd.concat(parts).reindex(known.index) if parts else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=known.index)
+    return (stands["rate"] / stands["others_rate"]).astype(float).where(stands["standing"].isin(["above", "below"]), 1.0)
+
+
 def _before(known: pd.DataFrame, key: str) -> pd.Series:
     """How many were at the step before, of each slice; aligned to the rows, missing where the step's rate is none."""
     return known[known["users"].notna()].groupby(key)["users"].shift().reindex(known.index).where(known["value"].notna())
-
-
-def _apart(known: pd.DataFrame, usual: pd.Series, confidence: float) -> pd.Series:
-    """Whether the interval of each cell leaves the usual of its step."""
-    tested = known["ci_lower"].notna()
-    lower, upper = stats.wilson(known["users"], known["before"], confidence=1 - (1 - confidence) / max(tested.sum(), 1))
-    return tested & ((lower > usual) | (upper < usual))
-
-
-def _usual(known: pd.DataFrame) -> pd.Series:
-    """Rate of each row's step over all slices together, people counting once in each; aligned to the rows."""
-    sums = pd.DataFrame({"above": known["users"].where(known["before"].notna()), "below": known["before"]}).groupby(known["step"]).transform("sum")
-    return sums["above"] / sums["below"].where(sums["below"] > 0)
 
 
 # ---- a slice against the others of the session -------------------------------------------------------------------

@@ -32,16 +32,24 @@ def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
 
-    Rows within one minute are taken together: people online averaged, everything else added up.
+    Rows within one minute are taken together: people online averaged, everything else added up. A 0 that cannot be (nobody
+    online in a minute with an order, `tables.yml`: never_without) is a gap in the recording: missing here, not drawn as 0.
 
     Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷ people online: the
     minute curve's own definition, which is not the session's click rate), net_inflow (entered − left).
     """
     rows = minutes.sort_values("at", kind="stable").assign(minute=lambda t: elapsed(t["at"], started_at)).groupby("minute")
     flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
-    made = flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
+    made = _gaps_open(flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index())
     clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
     return made[["minute", "at", *CURVES]].assign(click_rate=clicked, net_inflow=made["entered"] - made["left"])
+
+
+def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
+    """The curve with every 0 missing beside which something was counted that cannot be without it."""
+    rules = [(column, other) for column, others in reference.tables()["minutes"].never_without.items() for other in others]
+    gaps = {other: [curve[column] > 0 for column, needed in rules if needed == other] for _, other in rules}
+    return curve.assign(**{other: curve[other].mask(curve[other].eq(0) & np.logical_or.reduce(seen)) for other, seen in gaps.items()})
 
 
 def bands(

@@ -78,11 +78,11 @@ def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame
 def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Rows that say what cannot be: one row per flag, with table, file, sheet, row, column (or a+b), value, reason (`terms.yml`).
 
-    Three kinds: cells whose value no export can mean and which were left out on reading; a column above one that it can never
-    exceed (`tables.yml`: never_above); a rate of the platform above 1 where its people are among those it divides by. The rows
-    themselves are kept. `tables` maps canonical tables to their rows.
+    Four kinds: cells whose value no export can mean and which were left out on reading; a column above one that it can never
+    exceed (`tables.yml`: never_above); one above 0 where another, without which it cannot be, is 0 (never_without); a rate of the
+    platform above 1 where its people are among those it divides by. The rows themselves are kept. `tables` maps canonical tables to their rows.
     """
-    parts = [part for name, frame in tables.items() if len(frame) and name in reference.tables() for part in (_left_out(frame, name), _above(frame, name))]
+    parts = [part for name, frame in tables.items() if len(frame) and name in reference.tables() for part in (_left_out(frame, name), _above(frame, name), _without(frame, name))]
     parts.append(_above_one(tables.get("reported", pd.DataFrame())))
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=FLAG)
@@ -114,6 +114,15 @@ def _above(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         values = [f"{_said(a)} > {_said(b)}" for a, b in zip(rows[low], rows[high], strict=True)]
         found.append(_flagged(rows, table, f"{low}+{high}", values, "above"))
     return pd.concat(found) if found else pd.DataFrame(columns=FLAG)
+
+
+def _without(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    found = [pd.DataFrame(columns=FLAG)]
+    for column, others in reference.tables()[table].never_without.items():
+        for other in others if column in frame else []:
+            rows = frame[(frame[column] > 0) & frame[other].eq(0)] if other in frame else frame.iloc[:0]
+            found.append(_flagged(rows, table, f"{column}+{other}", [f"{_said(value)}, 0" for value in rows[column]], "without"))
+    return pd.concat([part for part in found if len(part)] or found[:1])
 
 
 def _exceeds(low: pd.Series, high: pd.Series) -> pd.Series:

@@ -65,8 +65,8 @@ class Column(_Entry):
 class Table(_Entry):
     """One canonical table: grain, key, how a row finds its session, columns.
 
-    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch);
-    with `repeats` equal rows of one file are all rows.
+    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch),
+    `never_without` which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal rows of one file are all rows.
     """
 
     zh: str
@@ -76,6 +76,7 @@ class Table(_Entry):
     attribute: str
     columns: dict[str, Column]
     never_above: dict[str, Many] = {}
+    never_without: dict[str, Many] = {}
     repeats: bool = False
 
 
@@ -478,9 +479,10 @@ def tables() -> dict[str, Table]:
     """Canonical tables by name (`tables.yml`); a workspace cannot change them. Limits name columns of their table."""
     found = _entries("tables.yml", Table, None)
     for name, table in found.items():
-        for column in [*table.never_above, *(most for limits in table.never_above.values() for most in limits)]:
-            if column not in table.columns:
-                raise ReferenceDataError(f"tables.yml: {name}.never_above: {column!r} is no column of {name}")
+        for rule, limits in (("never_above", table.never_above), ("never_without", table.never_without)):
+            for column in [*limits, *(other for others in limits.values() for other in others)]:
+                if column not in table.columns:
+                    raise ReferenceDataError(f"tables.yml: {name}.{rule}: {column!r} is no column of {name}")
     return found
 
 

@@ -178,6 +178,13 @@ def open_cases(cases: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.Ser
     return listed
 
 
+def left_said(hours: float, lang: str) -> str:
+    """How long a case is overdue or has left: whole hours, under one minutes; "36 h overdue"."""
+    minutes = round(abs(hours) * 60)
+    length = text.choose(lang, f"{abs(hours):.0f} 小时", f"{abs(hours):.0f} h") if minutes >= 60 else text.choose(lang, f"{minutes} 分钟", f"{minutes} min")
+    return text.choose(lang, f"超时 {length}", f"{length} overdue") if hours < 0 else text.choose(lang, f"还剩 {length}", f"{length} left")
+
+
 def _due_lines(orders: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid lines whose promised time has passed; those cancelled before shipping are nobody's delay."""
     due = orders[orders["promised_at"].notna() & orders["paid_at"].notna() & (orders["promised_at"] <= as_of)]

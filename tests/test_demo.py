@@ -153,6 +153,14 @@ def test_minutes_sum_to_their_session(whole, column):
     assert len(minutes) == 36
 
 
+def test_no_minute_counts_clicks_or_orders_without_people(whole):
+    minutes = whole.tables["minutes"]
+    assert (minutes["online"] >= 1).all() and (minutes["product_click_users"] <= minutes["product_exposure_users"]).all()
+    means = minutes.groupby("session_id")["online"].agg(["mean", "max"])
+    stated = whole.tables["sessions"].set_index("session_id").loc[means.index]
+    assert ((means["mean"] / stated["avg_online"]).between(0.9, 1.25)).all() and (means["max"] / stated["peak_online"]).between(0.95, 1.05).all()
+
+
 def test_the_audience_sums_to_its_session_in_every_dimension(whole):
     sums = whole.tables["audience"].groupby(["session_id", "dimension"])[["viewers", "pay_users", "paid_amount"]].sum()
     sessions = whole.tables["sessions"].set_index("session_id")

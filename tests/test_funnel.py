@@ -370,14 +370,32 @@ def test_the_heat_of_steps_leaves_out_steps_that_no_source_knows():
 
 
 def test_each_step_of_the_heat_has_its_own_scale_and_colours_only_what_is_told_apart():
-    """Two sources enter alike and click unlike, by hand: 40 of 400 and 160 of 400, together 200 of 800."""
+    """Two sources enter alike and click unlike, by hand: 40 of 400 and 160 of 396."""
     frame = pd.DataFrame({"session_id": "S", "source": ["a", "b"], "room_exposure_users": [4000.0, 4000.0], "viewers": [402.0, 398.0], "product_exposure_users": [400.0, 396.0],
                           "product_click_users": [40.0, 160.0]})
     cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en").set_index(["row", "column"])["shade"]
     assert cells[:, "Entered"].tolist() == [0, 0] and cells[:, "Saw a product"].tolist() == [0, 0]
-    assert cells[:, "Clicked"].tolist() == pytest.approx([np.log2(0.1 / (200 / 796)), np.log2(160 / 396 / (200 / 796))])
+    assert cells[:, "Clicked"].tolist() == pytest.approx([np.log2(0.1 / (160 / 396)), np.log2(160 / 396 / 0.1)])
     hosts = pd.DataFrame({"host": list("abc"), "step": 2, "label_en": "Entered", "rate_of_previous": [0.1, 0.2, 0.4], "sessions": 5})
     assert funnel.heat(hosts, "host", "en")["shade"].tolist() == pytest.approx([-1, 0, 1])
+
+
+def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
+    """The table of products and the chart below it: one test, one correction, one standing."""
+    rng, told = np.random.default_rng(8), 0
+    for _ in range(25):
+        seen = rng.integers(60, 3000, 9)
+        clicked = rng.binomial(seen, rng.uniform(0.08, 0.14, 9))
+        goods = pd.DataFrame({"session_id": "S", "product_id": list("abcdefghi"), "name": list("abcdefghi"), "sku_id": None, "tier": None, "price": 10.0, "exposure_users": seen * 1.0,
+                              "click_users": clicked * 1.0, "pay_users": rng.binomial(clicked, rng.uniform(0.05, 0.15, 9)) * 1.0, "orders": 1.0, "paid_amount": 10.0})
+        goods = goods.reindex(columns=[*schema.empty("products", "Asia/Shanghai").columns]).assign(**goods)
+        table = funnel.by_product(goods, REGISTRY, **LIMITS).set_index("product_id")
+        cells = funnel.heat(funnel.by_rows(goods, FUNNELS["product_people"], "product_id"), "product_id", "en", **LIMITS).set_index(["row", "column"])["shade"]
+        for column, standing in (("Clicked it", "click_standing"), ("Paid", "pay_standing")):
+            colours = np.sign(cells.xs(column, level="column").fillna(0)).map({1.0: "above", -1.0: "below", 0.0: ""})
+            assert table[standing].where(table[standing].isin(["above", "below"]), "").to_dict() == colours.to_dict()
+            told += int((colours != "").sum())
+    assert told > 20
 
 
 def test_the_cells_of_equal_slices_are_hardly_coloured():
@@ -396,7 +414,7 @@ def test_the_cells_of_equal_slices_are_hardly_coloured():
 def test_only_the_slices_that_stand_out_are_left_where_that_is_asked():
     frame = pd.DataFrame({"source": ["a", "b", "c"], "room_exposure_users": 9000.0, "viewers": [900.0, 900.0, 1900.0]})
     each = funnel.by_rows(frame, FUNNELS["source_people"], "source")
-    assert set(funnel.heat(each, "source", "en", only_apart=True)["row"]) == {"a", "b", "c"}     # two lie below the three together
+    assert set(funnel.heat(each, "source", "en", only_apart=True)["row"]) == {"a", "b", "c"}     # two lie below the others
     alike = funnel.by_rows(frame.assign(viewers=[1200.0, 1230.0, 1900.0]), FUNNELS["source_people"], "source")
     assert len(funnel.heat(alike, "source", "en")) == 3
 

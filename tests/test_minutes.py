@@ -31,6 +31,14 @@ def test_minutes_count_from_the_minute_of_the_start_and_gaps_stay_gaps():
     assert table["click_rate"].tolist() == pytest.approx([0.1, 0.1, 0.1, np.nan], nan_ok=True)
 
 
+def test_nobody_online_beside_an_order_is_missing_and_not_zero():
+    table = minutes.profile(curve().assign(product_exposure_users=[30.0, 20.0, 25.0, 0.0], orders=[4.0, 0.0, 2.0, 0.0]), START)
+    assert table["online"].tolist() == pytest.approx([50, 80, 100, np.nan], nan_ok=True), "one click in a minute with nobody online"
+    assert table["product_exposure_users"].tolist() == pytest.approx([20, 25, 30, np.nan], nan_ok=True)
+    empty = minutes.profile(curve().assign(product_click_users=[10.0, 5.0, 8.0, 0.0], orders=[4.0, 0.0, 2.0, 0.0]), START)
+    assert empty["online"].tolist() == [50, 80, 100, 0], "an empty room is one"
+
+
 def test_rows_within_a_minute_are_taken_together():
     halves = pd.concat([curve(), curve().assign(at=lambda t: t["at"] + pd.Timedelta("30s"), online=lambda t: t["online"] + 20)])
     table = minutes.profile(halves, START)
@@ -75,9 +83,9 @@ def test_a_span_sums_its_minutes_and_sets_money_against_people_online():
     table = minutes.band_table(minutes.profile(curve(), START), spans)
     assert table["orders"].tolist() == [2, 4] and table["paid_amount"].tolist() == [160, 400]
     assert table["paid_per_1000"].tolist() == pytest.approx([160 / 130 * 1000, 4000])
-    assert table["session_paid_per_1000"].tolist() == pytest.approx([610 / 230 * 1000] * 2)
+    assert table["session_paid_per_1000"].tolist() == pytest.approx([560 / 230 * 1000] * 2), "the minute with an order and nobody online is a gap"
     assert table["orders_per_1000"].tolist() == pytest.approx([2 / 130 * 1000, 40])
-    assert table["session_orders_per_1000"].tolist() == pytest.approx([7 / 230 * 1000] * 2)
+    assert table["session_orders_per_1000"].tolist() == pytest.approx([6 / 230 * 1000] * 2)
     assert ((table["ci_lower"] < table["orders_per_1000"]) & (table["orders_per_1000"] < table["ci_upper"])).all()
     assert (table["standing"] == "cannot_tell").all()
 

@@ -167,6 +167,15 @@ def test_every_limit_flags_the_row_that_breaks_it_and_no_other(table, low, high)
     assert len(frame) == 4, "rows are flagged, not dropped"
 
 
+def test_a_minute_with_orders_and_nobody_online_is_a_gap_in_the_recording():
+    frame = pd.DataFrame({"online": [0.0, 0.0, 5.0, None], "orders": [1.0, 0.0, 1.0, 2.0], "product_click_users": [3.0, 0.0, 2.0, 1.0], "product_exposure_users": [0.0, 0.0, 1.0, None],
+                          "source_file": "m.xlsx", "source_sheet": "S", "source_row": [2, 3, 4, 5]})
+    found = reconcile.impossible({"minutes": frame})
+    assert found[["row", "column", "value", "reason"]].values.tolist() == [
+        [2, "product_click_users+product_exposure_users", "3, 0", "without"], [2, "product_click_users+online", "3, 0", "without"], [2, "orders+online", "1, 0", "without"]]
+    assert reconcile.impossible({"minutes": frame[["orders", "product_click_users"]]}).empty, "an export without the column says nothing of it"
+
+
 def test_sums_of_cents_are_not_above_themselves():
     frame = pd.DataFrame({"paid_amount": [0.1 + 0.2], "created_amount": [0.3]})
     assert reconcile.impossible({"sessions": frame}).empty
@@ -193,7 +202,7 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
 
 
 def test_the_reasons_of_flags_have_words():
-    assert {"above", "above_one", "left_out"} <= set(reference.terms()["reason"])
+    assert {"above", "above_one", "left_out", "without"} <= set(reference.terms()["reason"])
 
 
 def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_workspace):

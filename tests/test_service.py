@@ -126,6 +126,13 @@ def test_the_work_list_has_what_runs_out_first_and_nothing_of_the_buyer():
     assert service.open_cases(NO_CASES, as_of=now, rules=RULES).empty
 
 
+@pytest.mark.parametrize(("hours", "zh", "en"), [
+    (-36.35, "超时 36 小时", "36 h overdue"), (-0.5, "超时 30 分钟", "30 min overdue"), (23.9, "还剩 24 小时", "24 h left"), (0.0, "还剩 0 分钟", "0 min left"), (-0.999, "超时 1 小时", "1 h overdue"),
+])
+def test_a_case_says_how_long_it_is_overdue_or_has_left(hours, zh, en):
+    assert (service.left_said(hours, "zh"), service.left_said(hours, "en")) == (zh, en)
+
+
 def shipped(hours, **columns):
     """Orders promised within 48 hours and shipped after so many (None: not yet)."""
     gone = [START + wait * HOUR if wait is not None else pd.NaT for wait in hours]

@@ -80,13 +80,14 @@ def _profile(part: Part, i: int, n: int) -> np.ndarray:
 
 
 def _online(session: pd.Series, n: int, rng: np.random.Generator) -> np.ndarray:
-    """A curve of the session's average and peak: a quick rise, a plateau with waves, a slow fall."""
+    """A curve of the session's average and peak: a quick rise, a plateau with waves, a slow fall; never an empty room."""
     x = np.linspace(0, 1, n)
     wave = np.cumsum(rng.normal(0, 0.03, n))
     shape = (1 - np.exp(-14 * x)) * (1.15 - 0.45 * x**3) * np.exp(wave - np.linspace(wave[0], wave[-1], n))
     shape = shape / shape.mean()
     scale = (session["peak_online"] - session["avg_online"]) / max(shape.max() - 1, 1e-9)
-    return np.maximum(np.round(session["avg_online"] + scale * (shape - 1)), 0)
+    rising = 0.3 * session["avg_online"] * (1 - np.exp(-40 * (x + 1 / n)))
+    return np.maximum(np.round(np.maximum(session["avg_online"] + scale * (shape - 1), rising)), 1)
 
 
 def _minutes(part: Part) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def _minutes_of(part: Part, i: int) -> pd.DataFrame:
     prompts[(np.arange(n) % FOLLOW_PROMPT_MINUTES[int(part.after_action(i))]) < 3] = 3.0
     mine = (part.lines.session == i) & part.lines.paid
     minute = (part.lines.paid_at[mine] - int(clock[0].value // 10**9)) // 60
-    return pd.DataFrame({
+    made = pd.DataFrame({
         "session_id": session["session_id"], "at": clock, "online": online, "entered": entered, "left": left,
         "comments": rng.multinomial(int(session["comments"]), (online + 3) / (online + 3).sum()),
         "likes": rng.multinomial(int(session["likes"]), (online + 3) / (online + 3).sum()),
@@ -118,6 +119,7 @@ def _minutes_of(part: Part, i: int) -> pd.DataFrame:
         "product_click_users": rng.multinomial(int(session["product_click_users"]), interest / interest.sum()),
         "orders": np.bincount(minute, minlength=n), "paid_amount": np.bincount(minute, part.lines.payable[mine], n).round() / 100,
     })
+    return made.assign(product_exposure_users=np.maximum(made["product_exposure_users"], made["product_click_users"]))   # nobody clicks what he does not see
 
 
 def _blocks(part: Part, i: int) -> pd.DataFrame:
