@@ -47,7 +47,7 @@ class Facts:
     ) -> Facts:
         """The facts of a session, its tables, results and account-wide tables asked for by name."""
         tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "minutes", "comments")}
-        results = {name: result(name) for name in ("source_split", "formula_split", "standing", "questions")}
+        results = {name: result(name) for name in ("source_split", "formula_split", "standing", "questions")} | {"products_beside": result("products")}
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
         return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, workspace_reference)
 
@@ -276,6 +276,35 @@ def asked_about(facts: Facts, evidence: reference.Evidence) -> float:
     return float(found["users"].max()) if len(found) else 0.0
 
 
+UNANSWERED = 0.9  # share of a product's questions of one type without a written reply, from which on nobody answered
+
+
+def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
+    """What was asked about products and (almost) never answered in writing, of products that sell less than the session's others by those who click.
+
+    Rows of `questions`, most people first; how products sell beside each other is that of notebook 02's table (pay_standing).
+    """
+    asked, goods = facts.table("questions"), facts.table("products_beside")
+    if asked is None or goods is None:
+        return pd.DataFrame({"users": [], "product": []})
+    weak = goods.loc[goods["pay_standing"].eq("below"), "product_id"]
+    found = asked[asked["question"].isin(evidence.question) & asked["product_id"].isin(weak) & (asked["unanswered_share"] >= UNANSWERED)]
+    return found.sort_values("users", ascending=False, kind="stable")
+
+
+def unanswered_about(facts: Facts, evidence: reference.Evidence) -> float:
+    """People who asked one thing about a product that sells below the others and got no written reply; `nan` where replies are not in the data."""
+    if np.isnan(unanswered_share(facts, evidence)) or facts.table("products_beside") is None:
+        return np.nan
+    return float(unanswered(facts, evidence)["users"].max()) if len(unanswered(facts, evidence)) else 0.0
+
+
+def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
+    """Share of the viewers' questions without a written reply; `nan` where replies are not in the data."""
+    asked = facts.table("questions")
+    return np.nan if asked is None or asked["unanswered"].isna().all() else float(asked["unanswered"].sum() / asked["comments"].sum())
+
+
 # --------------------------------------------------------------------------------------- events, hosts, after-sales
 
 
@@ -335,7 +364,7 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 MEASURES: dict[str, Measure] = {
     measure.__name__: measure for measure in (
-        activity_comment_ratio, asked_about, stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
+        activity_comment_ratio, asked_about, unanswered_about, unanswered_share, stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
         unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, organic_fall_share, worse_sources,
         worse_products, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
     )
@@ -364,6 +393,7 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
     "stock_out_minutes": lambda facts, evidence: stocked_out(facts),
+    "unanswered_about": lambda facts, evidence: list(unanswered(facts, evidence)["product"].drop_duplicates().head(1)),
     "asked_about": lambda facts, evidence: list(_asked(facts, evidence)["product"].drop_duplicates()),
     "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
     "organic_fall_share": lambda facts, evidence: list(_organic_falls(facts)["source"].head(1)),
@@ -401,6 +431,15 @@ def _standing_shown(evidence: reference.Evidence, facts: Facts, lang: str) -> st
     return text.choose(lang, "；", "; ").join(parts)
 
 
+def _unanswered_shown(row: pd.Series, lang: str) -> str:
+    """Who asked what, an example, how many comments got no reply, and how the product sold."""
+    name, counts = text.plain(row["product"], 30), [text.number(row[column], lang) for column in ("users", "comments", "unanswered")]
+    asked = text.choose(lang, row["question_zh"], str(row["question_en"]).lower())
+    return text.choose(
+        lang, f"「{name}」有 {counts[0]} 人问{asked}（例：「{row['example']}」），{counts[1]} 条里 {counts[2]} 条没有文字答复；点击后成交低于本场其他商品",
+        f"{name}: {counts[0]} people asked about {asked} (for example “{row['example']}”), {counts[2]} of {counts[1]} comments got no written answer; of those who click fewer buy than of the session's other products")
+
+
 def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[str]:
     """What the rule found by name, at most three; nothing where it found nothing."""
     return [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
@@ -410,6 +449,8 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     """The measurement in words: "follow prompt: times per hour 2.3 (a problem at 4 or less)", then what was found by name."""
     if evidence.rule in STANDING:
         return _standing_shown(evidence, facts, lang)
+    if evidence.rule == "unanswered_about" and measured > 0:
+        return _unanswered_shown(unanswered(facts, evidence).iloc[0], lang)
     about = _named(evidence, facts, lang)
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
@@ -438,7 +479,7 @@ def _lacking(needs: Iterable[str], facts: Facts) -> list[str]:
 
 # The column that a rule reads, of the table that may be there without it.
 READS = {
-    "activity_comment_ratio": ("minutes", "comments"), "asked_about": ("comments", "text"),
+    "activity_comment_ratio": ("minutes", "comments"), "asked_about": ("comments", "text"), "unanswered_about": ("comments", "speaker"), "unanswered_share": ("comments", "speaker"),
     "stock_out_minutes": ("cues", "stock_after"), "cue_delay_minutes": ("cues", "planned_at"), "stage_share": ("rundown", "ends_at"), "tier_share": ("products", "tier"),
     "paid_traffic_share": ("traffic", "is_paid"), "organic_fall_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
 }

@@ -43,6 +43,12 @@ def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
     return next((name for name, problem in playbook.items() if metric in problem.metrics), f"metric:{metric}")
 
 
+def _named(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.Series:
+    """The problem that each finding speaks of: the one it names, else that of its metric."""
+    own = frame["metric"].map(lambda metric: _problem_of(metric, playbook)).astype("str")
+    return frame["named"].where(frame["named"].notna(), own) if "named" in frame else own
+
+
 def _stands_alone(metric: str, playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric]) -> bool:
     """Whether a metric can be a problem: totals that the playbook does not name only follow from people and rates."""
     total = metric in registry and registry[metric].denominator is None
@@ -80,6 +86,31 @@ def suspicions(
     return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
 
+def raised(playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
+    """Problems that no metric shows and the records raise (`raised_by`): one row per problem, shaped as `suspicions`, `named` its id.
+
+    They stand on the product that the rule names, with its verifying metric beside its own usual where notebook 04 has it.
+    """
+    rows = []
+    for name, problem in playbook.items():
+        evidence = problem.raised_by
+        if evidence is None or causes.verdict(causes.measure(evidence, facts, rules[evidence.rule]), evidence) != "supported":
+            continue
+        about = causes.unanswered(facts, evidence).iloc[0]
+        rows.append({"named": name, "id": "", "notebook": "02_funnel", "dimension": problem.dimension, "metric": problem.verify,
+                     "slice": f"{about['product']} ({about['product_id']})", "verdict": "cannot_tell", **_own_standing(facts, about["product_id"], problem.verify)})
+    made = pd.DataFrame(rows, columns=["named", *findings.COLUMNS])
+    return made.astype({"named": "str", **findings.COLUMNS})
+
+
+def _own_standing(facts: causes.Facts, product: object, metric: str) -> dict[str, float]:
+    """A product's own value of a metric and its usual, as notebook 04 set them side by side; nothing where it did not."""
+    standing = facts.table("standing")
+    rows = standing[standing["key"].eq(product) & standing["metric"].eq(metric)] if standing is not None else pd.DataFrame()
+    names = {"value": "value", "baseline": "baseline", "lower": "ci_lower", "upper": "ci_upper"}
+    return {own: float(rows.iloc[0][name]) for name, own in names.items()} if len(rows) else {}
+
+
 def _titles(problem: reference.Problem | None, lead: pd.Series, registry: Mapping[str, reference.Metric]) -> dict[str, str]:
     """What a problem is called: the source or product that it was found on, the playbook's name, and that it is only suspected."""
     metric, whole = registry.get(lead["metric"]), not isinstance(lead["slice"], str) or lead["slice"] in findings.WHOLE
@@ -94,7 +125,7 @@ def problems(
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per playbook problem that a worse finding points to.
 
-    After them up to `MOST_SUSPECTED` of `suspected` (`suspicions`), certainty "suspected" instead of "found". Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
+    After them up to `MOST_SUSPECTED` of `suspected` (`raised`, `suspicions`), certainty "suspected" instead of "found". Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
     certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
     amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
     problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
@@ -103,10 +134,10 @@ def problems(
     worse = found[(found["verdict"] == "worse") & (found["slice"] != findings.JUDGEMENT)]
     alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
     certain, rows = worse[alone], []
-    named = {_problem_of(metric, playbook) for metric in certain["metric"]}
-    hinted = suspected[np.array([_problem_of(metric, playbook) not in named for metric in suspected["metric"]], dtype=bool)].head(MOST_SUSPECTED)
+    certain, suspected = (frame.assign(named=_named(frame, playbook)) for frame in (certain, suspected))
+    hinted = suspected[~suspected["named"].isin(certain["named"])].head(MOST_SUSPECTED)
     bad = pd.concat([certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True)
-    for name, group in bad.groupby(bad["metric"].map(lambda metric: _problem_of(metric, playbook)), sort=False):
+    for name, group in bad.groupby("named", sort=False):
         ordered = group.assign(whole=group["slice"].fillna("").isin(findings.WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
         lead, problem = ordered.iloc[0], playbook.get(name)
         notes_here = _notes_on(problem, notes) if problem else notes.head(0)
@@ -232,7 +263,7 @@ def judge_causes(
 
 BETWEEN = {"zh": "结构是各来源之间的比例，单个来源内部没有，不算这个问题的依据", "en": "a mix lies between the sources, none has it within itself: no evidence here"}
 ELSEWHERE = {"zh": "说的是别的来源或商品，不算这个问题的依据", "en": "about another source or product: no evidence here"}
-OF_PARTS = ("worse_sources", "worse_products", "asked_about", "stock_out_minutes", MIX)  # rules that name sources or products
+OF_PARTS = ("worse_sources", "worse_products", "asked_about", "unanswered_about", "stock_out_minutes", MIX)  # rules that name sources or products
 
 
 def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
@@ -293,7 +324,8 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     expected = text.choose(lang, f"（正常范围 {bounds}）", f" (normal range {bounds})") if known else ""
     about = f"{text.plain(findings.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}" if row["slice"] else ""
     name = about + compare.label(metric, lang)
-    return text.choose(lang, f"{name} {value}，平时 {baseline}{expected}", f"{name} {value}, usually {baseline}{expected}")
+    usual = text.choose(lang, f"，平时 {baseline}{expected}", f", usually {baseline}{expected}") if np.isfinite(row["baseline"]) else ""
+    return f"{name} {value}{usual}"
 
 
 UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": "", "waits": False}

@@ -347,12 +347,16 @@ class Cause(_Entry):
 
 
 class Problem(_Entry):
-    """One line of the playbook: problem, content stages, team work, people, causes, action, verifying metric."""
+    """One line of the playbook: problem, content stages, team work, people, causes, action, verifying metric.
+
+    Its metrics show it; a problem that no metric shows is raised by a rule of evidence instead.
+    """
 
     zh: str
     en: str
     dimension: Dimension
     metrics: Many
+    raised_by: Evidence | None = None
     stages: list[Stage] | Literal["all"]
     work: Label
     people: list[Role]
@@ -632,9 +636,11 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
         ids = [cause.id for cause in problem.causes]
         if len(set(ids)) < len(ids):
             raise ReferenceDataError(f"playbook.yml: {name}: cause ids differ within a problem, found {ids}")
-        for cause in problem.causes:
-            if cause.evidence is not None:
-                _check_evidence(f"playbook.yml: {name}.{cause.id}", cause.evidence, workspace_reference)
+        if not problem.metrics and problem.raised_by is None:
+            raise ReferenceDataError(f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever show it")
+        for what, evidence in [("raised_by", problem.raised_by), *((cause.id, cause.evidence) for cause in problem.causes)]:
+            if evidence is not None:
+                _check_evidence(f"playbook.yml: {name}.{what}", evidence, workspace_reference)
     for name, problem in found.items():
         for metric in [*problem.metrics, problem.verify]:
             if metric not in known:

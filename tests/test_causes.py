@@ -110,6 +110,34 @@ def test_rules_by_hand(rule, made, columns, expected):
     assert measured(rule, made, **columns) == pytest.approx(expected, nan_ok=True)
 
 
+OPEN = pd.DataFrame({
+    "question": ["ingredients", "ingredients", "size", "stock"], "question_zh": ["成分", "成分", "尺码", "库存"], "question_en": ["Ingredients", "Ingredients", "Size", "Stock"],
+    "product_id": ["a", "b", "a", "a"], "product": ["精华", "面膜", "精华", "精华"], "users": [20, 30, 12, 40], "comments": [23, 31, 12, 40], "unanswered": [23.0, 31.0, 6.0, 40.0],
+    "standing": "above", "example": "有酒精吗"}).assign(unanswered_share=lambda rows: rows["unanswered"] / rows["comments"])
+BESIDE = pd.DataFrame({"product_id": ["a", "b"], "pay_standing": ["below", "cannot_tell"]})
+BARE = [{"session_id": "s", "product_id": "a", "click_users": 300}]
+
+
+@pytest.mark.parametrize(("results", "measured_is"), [
+    ({"questions": OPEN, "products_beside": BESIDE}, 20),                                             # the mask sells as the others do, its buyers need no answer; stock is no such question
+    ({"questions": OPEN, "products_beside": BESIDE.assign(pay_standing="cannot_tell")}, 0),
+    ({"questions": OPEN.assign(unanswered_share=0.8), "products_beside": BESIDE}, 0),                 # some were answered
+    ({"questions": OPEN.assign(unanswered=np.nan, unanswered_share=np.nan), "products_beside": BESIDE}, np.nan),   # the team's replies are not in the data
+    ({"questions": OPEN}, np.nan),
+])
+def test_questions_without_a_written_answer_count_where_the_product_sells_less(results, measured_is):
+    asked = measured("unanswered_about", facts(results, comments=SAID, products=BARE), question=["ingredients", "size"])
+    assert asked == pytest.approx(measured_is, nan_ok=True)
+
+
+def test_what_was_asked_and_not_answered_is_said_with_its_numbers():
+    made = causes.weigh(evidence("unanswered_about", 10, question="ingredients"), facts({"questions": OPEN, "products_beside": BESIDE}, comments=SAID, products=BARE), reference.rules()["unanswered_about"])
+    assert made["evidence_zh"] == "「精华」有 20 人问成分（例：「有酒精吗」），23 条里 23 条没有文字答复；点击后成交低于本场其他商品" and made["about"] == "精华"
+    assert "20 people asked about ingredients" in made["evidence_en"] and "23 of 23 comments got no written answer" in made["evidence_en"]
+    share = measured("unanswered_share", facts({"questions": OPEN}, comments=SAID))
+    assert share == pytest.approx(100 / 106)
+
+
 def test_the_products_that_are_asked_about_are_named():
     made = causes.weigh(evidence("asked_about", 10, question="ingredients"), facts({"questions": ASKED}, comments=SAID), reference.rules()["asked_about"])
     assert made["verdict"] == "supported" and made["about"] == "精华" and "成分与配料" in made["evidence_zh"]
@@ -225,6 +253,8 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
     "tier_share": lambda e: facts(products=[{**HALL, "tier": e.tier if e.at_least is not None else "image"}]),
     "reason_share": lambda e: refunded_for(e.reason[0]), "first_reply_minutes": lambda e: slow_replies(e.table), "late_shipping_share": lambda e: late_orders(),
     "activity_comment_ratio": lambda e: facts(cues=[cue(10, kind) for kind in e.kind], minutes=TALK),
+    "unanswered_about": lambda e: facts({"questions": OPEN, "products_beside": BESIDE}, comments=SAID, products=BARE),
+    "unanswered_share": lambda e: facts({"questions": OPEN}, comments=SAID),
     "asked_about": lambda e: facts({"questions": ASKED.assign(question=e.question[-1])}, comments=SAID),
 }
 

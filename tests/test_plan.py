@@ -58,7 +58,7 @@ def test_a_metric_belongs_to_one_problem():
 
 
 def test_a_problem_is_verified_by_a_metric_of_its_own():
-    assert all(problem.verify in problem.metrics for problem in PLAYBOOK.values())
+    assert all(problem.verify in problem.metrics for problem in PLAYBOOK.values() if problem.metrics)
 
 
 @pytest.mark.parametrize(("file", "content", "message"), [
@@ -68,6 +68,8 @@ def test_a_problem_is_verified_by_a_metric_of_its_own():
     ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, at_least: 1}}]}", r"cue_count takes kind, found nothing"),
     ("playbook.yml", "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: reason_share, reason: whim, at_least: 1}}]}", r"'whim' is no reason"),
     ("playbook.yml", "pay_low: {verify: no_such}", r"'no_such' is no metric"),
+    ("playbook.yml", "pay_low: {metrics: []}", r"pay_low: neither metrics nor raised_by"),
+    ("playbook.yml", "questions_open: {raised_by: {rule: guess, at_least: 1}}", r"questions_open.raised_by: .*'guess' is no rule"),
     ("playbook.yml", "pay_low: {colour: red}", r"playbook.yml: pay_low: colour"),
     ("playbook.yml", "pay_low: {people: [boss]}", r"playbook.yml: pay_low: people.0: .*'host'"),
     ("playbook.yml", "pay_low: {stage: midnight}", r"playbook.yml: pay_low: stage: .*'before'"),
@@ -261,7 +263,28 @@ def test_a_general_action_that_failed_is_left_to_the_owner():
     assert "适得其反" in again.loc[0, "action_zh"] and again.loc[0, "action_en"].startswith("Another way")
 
 
-@pytest.mark.parametrize("name", PLAYBOOK)
+def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_product():
+    asked = pd.DataFrame({"question": "ingredients", "question_zh": "成分", "question_en": "Ingredients", "product_id": ["p1"], "product": ["精华"], "users": 20, "comments": 23, "unanswered": 23.0,
+                          "unanswered_share": 1.0, "standing": "above", "example": "有酒精吗"})
+    standing = pd.DataFrame({"key": ["p1"], "metric": ["item_click_pay_rate"], "value": [0.02], "baseline": [0.05], "lower": [0.02], "upper": [0.11]})
+    tables = {"comments": pd.DataFrame({"text": ["有酒精吗"]}), "products": pd.DataFrame({"product_id": ["p1"]})}
+    results = {"questions": asked, "standing": standing, "products_beside": pd.DataFrame({"product_id": ["p1"], "pay_standing": ["below"]})}
+    facts = causes.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, {})
+    own = plan.raised(PLAYBOOK, facts, rules=reference.rules())
+    assert own[["named", "metric", "slice", "value", "baseline"]].values.tolist() == [["questions_open", "item_click_pay_rate", "精华 (p1)", 0.02, 0.05]]
+    seen = problems(finding("click_pay_rate", money=5), suspected=own)
+    assert seen[["problem", "certainty"]].values.tolist() == [["click_pay_low", "found"], ["questions_open", "suspected"]]
+    assert seen["en"].iloc[1] == f"精华: {PLAYBOOK['questions_open'].en} (suspected)"
+    weighed = causes.judge("questions_open", PLAYBOOK["questions_open"], facts, rules=reference.rules())
+    line = draft(seen.tail(1), weighed).iloc[0]
+    assert line["metric"] == "item_click_pay_rate" and line["slice"] == "精华 (p1)" and line["baseline"] == 0.05 and line["owner_role"] == "assistant_host"
+    assert line["action_zh"].startswith("「精华」：把这个问题的答案写上手卡") and "23 条里 23 条没有文字答复" in line["evidence_zh"] and "usually 5.0%" in line["evidence_en"]
+    quiet = causes.Facts(SESSION, tables, {**results, "questions": asked.assign(users=9)}, pd.DataFrame(), pd.DataFrame(), pd.NaT, {})
+    assert plan.raised(PLAYBOOK, quiet, rules=reference.rules()).empty
+    assert "usually" not in plan._evidence(pd.Series({**seen.iloc[1], "baseline": np.nan}), REGISTRY, "en", "CNY")
+
+
+@pytest.mark.parametrize("name", [name for name, problem in PLAYBOOK.items() if problem.metrics])
 def test_every_problem_of_the_playbook_is_reached_by_each_of_its_metrics_and_gets_a_plan_line(name):
     for metric in PLAYBOOK[name].metrics:
         assert problems(finding(metric))["problem"].tolist() == [name]
