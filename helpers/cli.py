@@ -270,7 +270,7 @@ def _index(reports_dir: Path, workspace: store.Workspace, lang: str) -> bool:
     try:
         for one in listed:
             others = {other: Path(os.path.relpath(run.home(reports_dir, other), run.home(reports_dir, one))) for other in listed if other != one}
-            report.index(run.home(reports_dir, one), found[one], sessions=store.sessions(workspace), lang=one, others=others)
+            report.index(run.home(reports_dir, one), found[one], sessions=store.sessions(workspace), workspace_reference=workspace.reference, lang=one, others=others)
     except report.GateError as error:
         problems.print(f"fupan: {error}", soft_wrap=True)
         return False

@@ -492,15 +492,19 @@ def index_row(review: store.Review) -> dict[str, Any]:
 
 
 def index(
-    reports_dir: Path, published: Mapping[str, Mapping[str, Any]], *, sessions: pd.DataFrame, lang: str, others: Mapping[str, Path] | None = None,
+    reports_dir: Path, published: Mapping[str, Mapping[str, Any]], *, sessions: pd.DataFrame, workspace_reference: Path | None, lang: str,
+    others: Mapping[str, Path] | None = None,
 ) -> Path:
     """`index.html` of all sessions: one row each, the newest first, with its report where there is one.
 
     `published` is run.json by session id (with the `index_row` as `summary`; `failed` where a later run failed);
-    `sessions` the sessions table; `others` where the lists in other languages are, from here.
+    `sessions` the sessions table; `workspace_reference` the folder that its workspace lays over data/reference; `others`
+    where the lists in other languages are, from here.
     """
     links = {other: (folder / "index.html").as_posix() for other, folder in (others or {}).items()}
-    made = page.index(summary.index_lines(published, sessions, lang=lang), trend=summary.trend(sessions, lang=lang), lang=lang, others=links)
+    lines = summary.index_lines(published, sessions, workspace_reference=workspace_reference, lang=lang)
+    moved = summary.trend(sessions, workspace_reference=workspace_reference, lang=lang)
+    made = page.index(lines, trend=moved, lang=lang, others=links)
     failures = list(gate.page_failures(made, expected_outputs=0, known_ids=set(sessions["room"].dropna())))
     if failures:
         raise GateError("index not written: " + "; ".join(failures))

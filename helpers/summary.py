@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -438,20 +439,22 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def index_lines(published: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
+def index_lines(
+    published: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame, *, workspace_reference: Path | None, lang: str,
+) -> list[dict[str, Any]]:
     """The index: one line per session of the workspace or the reports folder, the newest first, as words and sort keys."""
-    known = sessions.set_index("session_id", drop=False).assign(matured=matured(sessions).to_numpy())
+    known = sessions.set_index("session_id", drop=False).assign(matured=matured(sessions, workspace_reference).to_numpy())
     names = sorted({*known.index, *published}, key=lambda name: _sort_key(known, name), reverse=True)
     amounts = known.sort_values("started_at", kind="stable")["paid_amount"].astype("float64").dropna()
     return [_index_line(name, known.loc[name] if name in known.index else None, published.get(name), lang) | {"spark": _spark(amounts, name)} for name in names]
 
 
-def matured(sessions: pd.DataFrame) -> pd.Series:
+def matured(sessions: pd.DataFrame, workspace_reference: Path | None) -> pd.Series:
     """The refund rate by orders of each session whose returns are over when its export was made; `nan` for younger ones."""
     if not {"refund_orders", "orders", "as_of"} <= set(sessions.columns):
         return pd.Series(math.nan, index=sessions.index)
     known, started = (pd.to_datetime(sessions[name], utc=True) for name in ("as_of", "started_at"))
-    old = known - started >= pd.Timedelta(days=max(reference.service().look_again_days))
+    old = known - started >= pd.Timedelta(days=max(reference.service(workspace_reference).look_again_days))
     return (sessions["refund_orders"].astype("float64") / sessions["orders"].astype("float64")).where(old & sessions["orders"].astype("float64").gt(0))
 
 
@@ -514,7 +517,7 @@ SHOWN = 60                                                                 # ses
 WIDE, HIGH = 220.0, 44.0
 
 
-def trend(sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
+def trend(sessions: pd.DataFrame, *, workspace_reference: Path | None, lang: str) -> list[dict[str, Any]]:
     """How the account moves, for the index: of each figure the median of the last ten sessions beside that of the ten before.
 
     One entry a figure: name, value, change, points (of a line 220 by 44, the newest right, from zero) and the words that
@@ -526,8 +529,8 @@ def trend(sessions: pd.DataFrame, *, lang: str) -> list[dict[str, Any]]:
     currency = known["currency"].iloc[-1] if isinstance(known["currency"].iloc[-1], str) else "CNY"
     known = known[known["currency"].isna() | known["currency"].eq(currency)]
     columns = {"paid_amount": known["paid_amount"], "viewers": known["viewers"], "uv_value": known["paid_amount"] / known["viewers"].where(known["viewers"] > 0),
-               "refund_rate_orders": matured(known)}
-    registry = reference.metrics()
+               "refund_rate_orders": matured(known, workspace_reference)}
+    registry = reference.metrics(workspace_reference)
     return [
         _line(text.label(registry[name], lang), columns[name].astype("float64").dropna(), unit, currency, lang, decimals={"uv_value": 2, "refund_rate_orders": 1}.get(name),
               matured=name == "refund_rate_orders")

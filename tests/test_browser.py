@@ -21,7 +21,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     record = {session()["session_id"]: {"status": "published", "summary": {"paid_amount": 5.0, "verdict": "worse", "currency": "CNY"}}}
     two = pd.DataFrame([session(), session()]).assign(session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"], paid_amount=[227_500.0, 90_000.0], started_at=pd.to_datetime(["2026-11-10 20:00", "2026-11-12 20:00"]).tz_localize("Asia/Shanghai"))
     contents = {lang: built(lang) for lang in LANGS}
-    contents |= {f"index_{lang}": page.index(summary.index_lines(record, two, lang=lang), trend=summary.trend(two, lang=lang), lang=lang) for lang in LANGS}
+    contents |= {f"index_{lang}": page.index(summary.index_lines(record, two, workspace_reference=None, lang=lang), trend=summary.trend(two, workspace_reference=None, lang=lang), lang=lang) for lang in LANGS}
     for name, content in contents.items():
         (folder / f"{name}.html").write_text(content, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in contents}

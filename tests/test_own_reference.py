@@ -17,6 +17,7 @@ from helpers import (
     reference,
     schema,
     store,
+    summary,
 )
 
 ZONE = "Asia/Shanghai"
@@ -150,3 +151,14 @@ def test_an_own_metric_cannot_take_the_name_of_a_measure(own):
     (own / "metrics.yml").write_text(OWN["metrics.yml"].replace("own_rate", name), encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match=f"{name}: stands in measures.yml too"):
         reference.metrics(own)
+
+
+def test_the_list_of_sessions_looks_again_when_the_workspace_says_and_has_its_names(own):
+    (own / "service.yml").write_text("look_again_days: [7]", encoding="utf-8")
+    (own / "metrics.yml").write_text("refund_rate_orders: {zh: 自家退款率}", encoding="utf-8")
+    starts = pd.date_range(START, periods=3, freq="D")
+    rows = [{"session_id": f"s{place}", "platform": "douyin", "started_at": start, "orders": 50, "refund_orders": 10 + place} for place, start in enumerate(starts)]
+    sessions = schema.conform(pd.DataFrame(rows), "sessions", ZONE).assign(as_of=START + pd.Timedelta(days=8))
+    lines = {line["id"]: line["returns"] for line in summary.index_lines({}, sessions, workspace_reference=own, lang="zh")}
+    assert lines == {"s0": "20.0%", "s1": "22.0%", "s2": "—"}
+    assert [line["value"] for line in summary.trend(sessions, workspace_reference=own, lang="zh") if line["name"] == "自家退款率"] == ["21.0%"]

@@ -515,7 +515,7 @@ def test_the_index_lists_sessions_newest_first_with_their_reports(tmp_path):
     two["session_id"], two["started_at"], two["title"] = "20261112-2000-douyin-a1b2", pd.Timestamp("2026-11-12 20:00", tz="Asia/Shanghai"), "<b>新</b>"
     row = report.index_row(review_in(tmp_path))
     published = {one["session_id"]: {"status": "published", "summary": row, "failed": {"message": "03_compare: KeyError"}}}
-    path = report.index(tmp_path, published, sessions=pd.DataFrame([one, two]), lang="zh")
+    path = report.index(tmp_path, published, sessions=pd.DataFrame([one, two]), workspace_reference=None, lang="zh")
     html = path.read_text(encoding="utf-8")
     first, second = re.findall(r'(?s)<tr data-state="[^"]*">\n<td.*?</tr>', html)
     assert "2026-11-12" in first and "&lt;b&gt;新&lt;/b&gt;" in first and "还没有报告" in first
@@ -528,11 +528,11 @@ def test_the_trend_is_the_median_of_the_last_ten_beside_the_ten_before():
     amounts = [100.0] * 10 + [150.0] * 9 + [9000.0]
     starts = pd.date_range("2026-09-01 20:00", periods=20, freq="D", tz="Asia/Shanghai")
     frame = pd.DataFrame({"session_id": [f"s{place}" for place in range(20)], "started_at": starts, "paid_amount": amounts, "viewers": NAN, "currency": "CNY"})
-    (line,) = summary.trend(frame.sample(frac=1, random_state=1), lang="zh")
+    (line,) = summary.trend(frame.sample(frac=1, random_state=1), workspace_reference=None, lang="zh")
     assert (line["name"], line["value"], line["change"]) == ("支付金额", "¥150", "较此前 10 场 +50%")
     heights = [float(point.split(",")[1]) for point in line["points"].split()]
     assert len(heights) == 20 and min(heights) == heights[-1] == line["last"][1] == 2 and len(set(heights[:10])) == 1 and heights[0] > heights[10]
-    assert summary.trend(frame.head(1), lang="zh") == [] == summary.trend(frame.head(0), lang="en")
+    assert summary.trend(frame.head(1), workspace_reference=None, lang="zh") == [] == summary.trend(frame.head(0), workspace_reference=None, lang="en")
 
 
 @LANGS
@@ -553,21 +553,21 @@ def test_the_list_and_its_trend_show_refunds_of_sessions_whose_returns_are_over(
     """Recomputed by hand: 30 days (the last look) after the start, refunded orders over orders."""
     starts = pd.date_range("2026-09-01 20:00", periods=4, freq="10D", tz="Asia/Shanghai")
     frame = pd.DataFrame([{**session(), "session_id": f"s{place}", "started_at": start, "orders": 50.0, "refund_orders": 10.0 + place, "as_of": starts[0] + pd.Timedelta(days=45)} for place, start in enumerate(starts)])
-    assert {line["id"]: line["returns"] for line in summary.index_lines({}, frame, lang="zh")} == {"s0": "20.0%", "s1": "22.0%", "s2": "—", "s3": "—"}
-    line = next(one for one in summary.trend(frame, lang="en") if one["name"] == "Refund rate (orders)")
+    assert {line["id"]: line["returns"] for line in summary.index_lines({}, frame, workspace_reference=None, lang="zh")} == {"s0": "20.0%", "s1": "22.0%", "s2": "—", "s3": "—"}
+    line = next(one for one in summary.trend(frame, workspace_reference=None, lang="en") if one["name"] == "Refund rate (orders)")
     assert line["value"] == "21.0%" and line["about"] == "median of the last 2 whose returns are over"
 
 
 def test_a_session_stands_at_the_end_of_its_own_line():
     starts = pd.date_range("2026-09-01 20:00", periods=12, freq="D", tz="Asia/Shanghai")
     frame = pd.DataFrame([{**session(), "session_id": f"s{place:02}", "started_at": start, "paid_amount": float(place)} for place, start in enumerate(starts)])
-    lines = {line["id"]: line["spark"] for line in summary.index_lines({}, frame, lang="zh")}
+    lines = {line["id"]: line["spark"] for line in summary.index_lines({}, frame, workspace_reference=None, lang="zh")}
     assert lines["s11"].split()[0] == "54,1" and len(lines["s11"].split()) == 10 and len(lines["s02"].split()) == 3
 
 
 @LANGS
 def test_an_index_of_nothing(tmp_path, lang):
-    path = report.index(tmp_path, {}, sessions=pd.DataFrame([session()]).iloc[:0], lang=lang)
+    path = report.index(tmp_path, {}, sessions=pd.DataFrame([session()]).iloc[:0], workspace_reference=None, lang=lang)
     assert {"zh": "还没有场次", "en": "No sessions yet"}[lang] in path.read_text(encoding="utf-8")
 
 
@@ -614,7 +614,7 @@ def test_the_list_shows_the_refund_rate_once_it_is_final_and_marks_an_estimate(f
     results = {} if final is None else {"expected_returns": frame}
     kept = json.loads(json.dumps(summary.row(pd.Series({"paid_amount": 1.0}), results, currency="CNY")))
     known = pd.DataFrame({"session_id": ["s"], "started_at": [pd.Timestamp("2026-11-01", tz="Asia/Shanghai")], "paid_amount": [1.0]})
-    (line,) = summary.index_lines({"s": {"status": "published", "summary": kept}}, known, lang="zh")
+    (line,) = summary.index_lines({"s": {"status": "published", "summary": kept}}, known, workspace_reference=None, lang="zh")
     assert line["returns"] == shown
 
 
