@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -26,11 +26,16 @@ def contributions(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return found.rename(columns={"source_file": "file", "source_sheet": "sheet", "size": "rows"})[["table", "file", "sheet", "rows"]]
 
 
-def files_to_show(files: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
-    """The ledger's rows that a reader of one session needs: sheets that gave it rows, and all that had a problem or rows aside."""
+def files_to_show(files: pd.DataFrame, parts: pd.DataFrame, systems: Iterable[reference.System]) -> pd.DataFrame:
+    """The ledger's rows that a reader of one session needs: sheets that gave it rows, and all that had a problem or rows aside.
+
+    Beside the ledger's columns export_zh and export_en: the export's name, or that of the template's table.
+    """
     ours = pd.MultiIndex.from_frame(parts[["file", "sheet"]].astype("str").fillna(""))
     every = pd.MultiIndex.from_frame(files[["file", "sheet"]].astype("str").fillna(""))
-    return files[every.isin(ours) | files["problem"].notna() | (files["rows_aside"] > 0)].reset_index(drop=True)
+    shown = files[every.isin(ours) | files["problem"].notna() | (files["rows_aside"] > 0)].reset_index(drop=True)
+    names = {export.id: export for system in systems for export in system.exports} | reference.tables()
+    return shown.assign(**{f"export_{lang}": shown["export"].map({name: text.label(entry, lang) for name, entry in names.items()}) for lang in ("zh", "en")})
 
 
 def checks(

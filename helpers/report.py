@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import io
 import math
@@ -340,8 +339,8 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
         return Cell(text.label(metric, lang))
     name = PLACE.sub("", name)
     known = _canonical(name)
-    if name in ("table", "system", "export"):
-        named = _names_of_exports().get(value)
+    if name == "table":
+        named = reference.tables().get(value)
         return Cell(text.label(named, lang) if named else text.plain(value))
     groups = [name, *([known.terms] if known and known.terms else []), *(["plan_verdict"] if "verdict" in name else [])]
     term = next((reference.terms()[group][value] for group in groups if value in reference.terms().get(group, {})), None)
@@ -350,14 +349,6 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
     # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
     said = text.label(term, lang) if term else shown if known and known.kind == "id" else privacy.hide(shown)
     return Cell(f"{sign} {said}".strip(), style=style)
-
-
-@functools.cache
-def _names_of_exports() -> dict[str, Any]:
-    """Names of canonical tables, source systems and their exports by id; an export whose id is a table's has its table's name."""
-    systems = reference.systems()
-    exports = {export.id: export for system in systems for export in system.exports}
-    return exports | {system.system: system for system in systems} | reference.tables()
 
 
 def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, note: str, lang: str, marks: list[str]) -> str:

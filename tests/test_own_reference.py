@@ -1,9 +1,12 @@
 """A workspace's own metric, laid over the registry, is known and named wherever its playbook, roles and plans use it."""
 
+import shutil
+
 import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+import yaml
 
 from helpers import (
     causes,
@@ -15,6 +18,7 @@ from helpers import (
     planfile,
     reconcile,
     reference,
+    report,
     schema,
     store,
     summary,
@@ -162,3 +166,15 @@ def test_the_list_of_sessions_looks_again_when_the_workspace_says_and_has_its_na
     lines = {line["id"]: line["returns"] for line in summary.index_lines({}, sessions, workspace_reference=own, lang="zh")}
     assert lines == {"s0": "20.0%", "s1": "22.0%", "s2": "—"}
     assert [line["value"] for line in summary.trend(sessions, workspace_reference=own, lang="zh") if line["name"] == "自家退款率"] == ["21.0%"]
+
+
+def test_a_file_is_listed_under_the_name_of_the_workspace_s_own_export_or_of_the_template_s_table(own):
+    (own / "sources").mkdir()
+    shutil.copy(reference.SHIPPED / "sources" / "qianchuan.yml", own / "sources" / "own_system.yml")
+    content = yaml.safe_load((own / "sources" / "own_system.yml").read_text(encoding="utf-8"))
+    export = {**content["exports"][0], "id": "own_export", "zh": "自家导出", "en": "Own export"}
+    (own / "sources" / "own_system.yml").write_text(yaml.safe_dump({**content, "system": "own_system", "exports": [export]}, allow_unicode=True), encoding="utf-8")
+    files = pd.DataFrame({"file": ["a", "b", "c"], "sheet": None, "export": ["own_export", "goals", None], "problem": "x", "rows_aside": 0})
+    shown = reconcile.files_to_show(files, pd.DataFrame({"file": [], "sheet": []}), reference.systems(own))
+    told = report.table(shown[["file", "export_zh", "export_en"]], lang="zh").plain
+    assert shown["export_en"].tolist()[:2] == ["Own export", "Goals"] and "自家导出" in told and "目标" in told and "own_export" not in told
