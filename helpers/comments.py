@@ -294,11 +294,12 @@ HOT = ["word", "users", "users_before", "sessions_before", "users_share", "share
 # ---- questions -----------------------------------------------------------------------------------------------------
 
 
-def about(rows: pd.DataFrame, minute: pd.Series, spans: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def about(rows: pd.DataFrame, minute: pd.Series, spans: pd.DataFrame, names: Mapping[str, str], *, sold_out: Iterable[str] = ()) -> pd.DataFrame:
     """The product that each comment is about: by a name in it, else by the explanation running, else by its link number alone.
 
     Columns (index of `rows`): product_id (nan where none is known), product (name, else the link number), about_basis
-    (named, link, explained, none). A link number stands for itself: no export says which product has which number.
+    (named, link, explained, none). A link number stands for itself: no export says which product has which number. Who asks for
+    stock while a product that was never out of it is explained, and another was (`sold_out`), asks about no product known.
     """
     marks = _marks_of(names)
     link = rows["plain"].str.extract(r"(\d{1,3}号链接)")[0]
@@ -306,7 +307,8 @@ def about(rows: pd.DataFrame, minute: pd.Series, spans: pd.DataFrame, names: Map
     running = pd.Series(np.nan, index=rows.index, dtype="object")
     for span in spans[spans["product_id"].notna()].itertuples():
         running = running.mask((minute >= span.start_minute) & (minute < span.end_minute), span.product_id)
-    running = running.mask(link.notna())
+    gone = set(sold_out)
+    running = running.mask(link.notna() | (rows["question"].eq("stock") & ~running.isin(gone) & bool(gone)))
     product = named.where(named.notna(), running)
     basis = np.select([named.notna(), link.notna(), running.notna()], ["named", "link", "explained"], "none")
     shown = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(product.notna(), link)

@@ -67,6 +67,16 @@ def unknown_words(session: pd.DataFrame, figures: pd.DataFrame, registry: Mappin
     return text.choose(lang, f"{len(lost)} 个指标算不出：{join(lost)}{why}。", f"{len(lost)} metrics cannot be computed: {join(lost)}{why}.") if lost else ""
 
 
+def partly_missing(session: pd.DataFrame, tables: Mapping[str, pd.DataFrame], registry: Mapping[str, Metric], funnels: Mapping[str, Funnel], lang: str) -> list[str]:
+    """What a session's exports do not let one compute or draw though their tables are there, in sentences: key figures, the funnels of enquiries and ads.
+
+    `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels read.
+    """
+    counts = {name: counted(tables, funnels[name]) for name in ("enquiry", "ads_times") if len(tables[funnels[name].table])}
+    said = [unknown_words(session, key_figures(session, registry), registry, lang), *(lacking_words(row, funnels[name], lang) for name, row in counts.items())]
+    return [words for words in said if words]
+
+
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) != 1:
         raise MetricError(f"expected the one row of a session, found {len(frame)}: people of several are not added up")

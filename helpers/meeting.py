@@ -6,6 +6,7 @@ Sources: 电商直播销售流程规范 (the six stages), 直播复盘与售后�
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
     "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "state", "state_zh", "state_en", "owner_role", "slice",
 ]
+NO_FINDINGS, NO_STAGES = findings.frame([]), pd.DataFrame({"problem": [], "check_state": []}, dtype="str")
 POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 
 
@@ -170,14 +172,15 @@ def _stages_said(problem: reference.Problem, lang: str) -> str:
     return text.choose(lang, "各环节", "All stages") if problem.stages == "all" else text.choose(lang, "、", ", ").join(text.label(terms[stage], lang) for stage in problem.stages)
 
 
-def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame) -> pd.DataFrame:
+def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, *, told: pd.DataFrame = NO_FINDINGS) -> pd.DataFrame:
     """What to check in the six content stages, pre-filled: one row per problem of the playbook, at the first of its stages.
 
     Columns: stage, stages_zh, stages_en (all of them, in words), problem, zh, en, check_state (found, suspected, not_seen, by_hand where no metric of the problem could
-    be compared), work_zh, work_en (team work to check), people (roles, comma-separated).
+    be compared), work_zh, work_en (team work to check), people (roles, comma-separated). `verdicts` is that of notebook 03, `told`
+    are the findings: a metric counts as compared in either.
     """
     certainty = dict(zip(found["problem"], found["certainty"], strict=True))
-    compared = set(verdicts.loc[verdicts["verdict"] != "not_comparable", "metric"]) if len(verdicts) else set()
+    compared = {metric for frame in (verdicts, told) if len(frame) for metric in frame.loc[frame["verdict"] != "not_comparable", "metric"]}
     rows = [
         {"stage": stage, "stages_zh": _stages_said(problem, "zh"), "stages_en": _stages_said(problem, "en"), "problem": name, "zh": problem.zh, "en": problem.en, "check_state": certainty.get(name) or ("not_seen" if compared & set(problem.metrics) else "by_hand"),
          "work_zh": problem.work.zh, "work_en": problem.work.en, "people": ",".join(problem.people)}
@@ -186,21 +189,34 @@ def stage_checklist(found: pd.DataFrame, playbook: Mapping[str, reference.Proble
     return pd.DataFrame(rows, columns=["stage", "stages_zh", "stages_en", "problem", "zh", "en", "check_state", "work_zh", "work_en", "people"])
 
 
-def role_checklist(roles: Mapping[str, reference.RoleCard], facts: causes.Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
+def role_checklist(
+    roles: Mapping[str, reference.RoleCard], facts: causes.Facts, *, rules: Mapping[str, reference.Rule], stages: pd.DataFrame = NO_STAGES,
+    playbook: Mapping[str, reference.Problem] = types.MappingProxyType({}), told: pd.DataFrame = NO_FINDINGS,
+) -> pd.DataFrame:
     """The team work to check of each role with its typical faults, pre-filled by the records: one row per role x fault.
 
     Columns: role, zh, en, check_state (raised, not_seen, by_hand), evidence_zh, evidence_en (what was measured, or the
-    record that would say). Source of the faults: 直播复盘与售后跟踪.
+    record that would say). A fault that shares the verdict of a problem has that of `stages` (`stage_checklist`), with the sentence
+    of its finding in `told`. Source of the faults: 直播复盘与售后跟踪.
     """
+    shared = stages.set_index("problem")["check_state"].replace({"found": "raised", "suspected": "raised"})
     state = {"supported": "raised", "not_supported": "not_seen", "not_measurable": "by_hand"}
     rows = []
     for role, card in roles.items():
         for fault in card.faults:
             said = _out_of_stock(fault.evidence, facts, causes.weigh(fault.evidence, facts, rules[fault.evidence.rule])) if fault.evidence else {"verdict": "not_measurable"}
             lacking = {"zh": said.get("missing_zh"), "en": said.get("missing_en")}
-            row = {"role": role, "zh": fault.zh, "en": fault.en, "check_state": state[str(said["verdict"])]}
+            if fault.problem in shared:
+                said = said | {"verdict": shared[fault.problem], **_told_of(playbook[fault.problem], told)}
+            row = {"role": role, "zh": fault.zh, "en": fault.en, "check_state": state.get(str(said["verdict"]), str(said["verdict"]))}
             rows.append({**row, **{f"evidence_{lang}": said.get(f"evidence_{lang}") or (text.choose(lang, "记录不足：", "not enough recorded: ") + str(lacking[lang]) if lacking[lang] else "") for lang in ("zh", "en")}})
     return pd.DataFrame(rows, columns=["role", "zh", "en", "check_state", "evidence_zh", "evidence_en"])
+
+
+def _told_of(problem: reference.Problem, told: pd.DataFrame) -> dict[str, str]:
+    """What a finding on one of a problem's metrics says of the whole session, as evidence; nothing where there is none."""
+    own = told[told["metric"].isin(problem.metrics) & told["slice"].fillna("").isin(findings.WHOLE)]
+    return {f"evidence_{lang}": str(own.iloc[0][f"sentence_{lang}"]).rstrip("。.") for lang in ("zh", "en")} if len(own) else {}
 
 
 def _out_of_stock(evidence: reference.Evidence, facts: causes.Facts, said: dict[str, object]) -> dict[str, object]:

@@ -218,14 +218,17 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
             + (text.choose(lang, f"全账号有 {aside:,} 行搁置，改好后再运行就会读入。", f" {aside:,} rows of the account are kept aside; mended, the next run reads them.") if aside else ""))
 
 
-def overview(verdict: pd.Series, files: pd.DataFrame, aside: pd.DataFrame, checked: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
+def overview(
+    verdict: pd.Series, files: pd.DataFrame, aside: pd.DataFrame, checked: pd.DataFrame, flags: pd.DataFrame, *, partly: Mapping[str, Iterable[str]],
+) -> pd.DataFrame:
     """What a reader asks of the data, answered: one row per question, with asked_zh, asked_en, answer_zh, answer_en, because_zh, because_en.
 
-    `verdict` is the row of `quality`, `files` and `aside` the ledgers of the account, `checked` and `flags` those of the session.
+    `verdict` is the row of `quality`, `files` and `aside` the ledgers of the account, `checked` and `flags` those of the session;
+    `partly` says by language what cannot be computed or drawn though its table is there.
     """
     made = {}
     for lang in ("zh", "en"):
-        rows = [_files_read(verdict, files, lang), _rows_aside(verdict, aside, lang), _money_agrees(checked, lang), _cannot_be(flags, lang), _lacking(verdict, lang)]
+        rows = [_files_read(verdict, files, lang), _rows_aside(verdict, aside, lang), _money_agrees(checked, lang), _cannot_be(flags, lang), _lacking(verdict, partly[lang], lang)]
         made |= {f"{name}_{lang}": [row[place] for row in rows] for place, name in enumerate(("asked", "answer", "because"))}
     return pd.DataFrame(made)
 
@@ -261,10 +264,11 @@ def _cannot_be(flags: pd.DataFrame, lang: str) -> tuple[str, str, str | None]:
             text.choose(lang, f"{len(flags):,} 处", f"{len(flags):,}") if len(flags) else text.choose(lang, "没有", "none"), text.choose(lang, "；", "; ").join(why) or None)
 
 
-def _lacking(verdict: pd.Series, lang: str) -> tuple[str, str, str | None]:
-    lacking = [text.label(reference.tables()[name], lang) for name in verdict["missing"].split(",") if name]
+def _lacking(verdict: pd.Series, partly: Iterable[str], lang: str) -> tuple[str, str, str | None]:
+    lacking, some = [text.label(reference.tables()[name], lang) for name in verdict["missing"].split(",") if name], [words.rstrip("。.") for words in partly]
     return (text.choose(lang, "这一场缺哪些数据？", "Which data does this session lack?"),
-            text.choose(lang, f"缺 {len(lacking)} 种", f"{len(lacking)} kinds") if lacking else text.choose(lang, "不缺", "none"), text.choose(lang, "、", ", ").join(lacking) or None)
+            text.choose(lang, f"缺 {len(lacking)} 种", f"{len(lacking)} kinds") if lacking else text.choose(lang, "表都有，表里缺几栏", "no table, some columns") if some else text.choose(lang, "不缺", "none"),
+            text.choose(lang, "；", "; ").join([*([text.choose(lang, "、", ", ").join(lacking)] if lacking else []), *some]) or None)
 
 
 def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:

@@ -395,11 +395,15 @@ class ScoreLine(_Entry):
 
 
 class Fault(_Entry):
-    """One typical fault of a role's work; with evidence where a record can speak for it."""
+    """One typical fault of a role's work; with evidence where a record can speak for it.
+
+    `problem` names the line of the playbook whose verdict it shares, so that one thing is not judged twice.
+    """
 
     zh: str
     en: str
     evidence: Evidence | None = None
+    problem: str | None = None
 
 
 class RoleCard(_Entry):
@@ -661,6 +665,8 @@ def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
         for number, fault in enumerate(card.faults):
             if fault.evidence is not None:
                 _check_evidence(f"roles.yml: {name}.faults.{number}", fault.evidence, workspace_reference)
+            if fault.problem and fault.problem not in playbook(workspace_reference):
+                raise ReferenceDataError(f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of playbook.yml")
     return found
 
 

@@ -225,6 +225,18 @@ def test_a_question_belongs_to_the_product_named_else_explained_and_a_link_numbe
     assert placed["product_id"].isna().tolist() == [False, False, True, True]
 
 
+def test_who_asks_for_stock_asks_for_what_was_sold_out_and_not_for_what_is_being_explained():
+    texts = ["没有了吗", "有酒精吗", "没有了吗"]
+    rows = pd.DataFrame({"plain": texts, "question": ["stock", "ingredients", "stock"]})
+    spans = pd.DataFrame({"product_id": ["p1", "p2"], "start_minute": [0.0, 10.0], "end_minute": [10.0, 20.0]})
+    minute, names = pd.Series([5.0, 5.0, 15.0]), {"p1": "牛肉干", "p2": "洗脸巾"}
+    assert comments.about(rows, minute, spans, names, sold_out=["p2"])["product_id"].fillna("").tolist() == ["", "p1", "p2"]
+    assert comments.about(rows, minute, spans, names, sold_out=["p2"])["about_basis"].tolist() == ["none", "explained", "explained"]
+    assert comments.about(rows, minute, spans, names)["product_id"].tolist() == ["p1", "p1", "p2"], "nothing was sold out: the explanation is all there is"
+    named = rows.assign(plain=["牛肉干没有了吗", *texts[1:]])
+    assert comments.about(named, minute, spans, names, sold_out=["p2"])["product_id"].iloc[0] == "p1", "a name says it"
+
+
 def test_the_name_of_a_product_is_no_question_about_its_contents():
     said = Said(60, "a", "玻尿酸面膜到手价多少"), Said(70, "b", "玻尿酸面膜含酒精吗")
     assert comments.read(frame(*said), cues(), TALK, names=NAMES)["question"].tolist() == ["price", "ingredients"]

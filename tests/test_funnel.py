@@ -419,6 +419,15 @@ def test_only_the_slices_that_stand_out_are_left_where_that_is_asked():
     assert len(funnel.heat(alike, "source", "en")) == 3
 
 
+def test_what_is_partly_missing_is_named_metrics_and_funnels():
+    tables = {name: schema.empty(name, "Asia/Shanghai") for name in ("sessions", "service", "ads")}
+    bare = funnel.partly_missing(session_row(), tables, REGISTRY, FUNNELS, "zh")
+    lost = funnel.key_figures(session_row(), REGISTRY)["value"].isna().sum()
+    assert len(bare) == 1 and bare[0].startswith(f"{lost} 个指标算不出"), "tables that are not there at all are named elsewhere"
+    ads = schema.conform(pd.DataFrame([{"platform": "douyin", "campaign": "c", "started_at": pd.Timestamp("2026-11-14 20:00", tz="Asia/Shanghai"), "cost": 9.0}]), "ads", "Asia/Shanghai")
+    assert [words.startswith(FUNNELS["ads_times"].en) for words in funnel.partly_missing(session_row(), {**tables, "ads": ads}, REGISTRY, FUNNELS, "en")] == [False, True]
+
+
 def test_a_step_that_grows_has_no_cell_in_the_heat():
     frame = pd.DataFrame([DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(source=["a", "b"])
     cells = funnel.heat(funnel.by_rows(frame, FUNNELS["source_people"], "source"), "source", "en").set_index(["row", "column"])

@@ -125,6 +125,16 @@ def test_each_role_is_checked_by_its_records():
         assert len(sheet) == len(made) and sheet.loc[0, "role"] == getattr(TERMS["role"]["host"], lang)
 
 
+@pytest.mark.parametrize(("found", "verdict", "stage", "role"), [([], "cannot_tell", "not_seen", "not_seen"), (["replies_slow"], "worse", "found", "raised"), ([], "not_comparable", "by_hand", "by_hand")])
+def test_slow_replies_have_one_verdict_in_both_checklists(found, verdict, stage, role):
+    told = findings.frame([findings.make(notebook="05_aftersales", dimension="aftersales", metric="reply_in_time_rate", verdict=verdict, value=0.8, sentence_zh="67 条里 86.6%。", sentence_en="86.6% of 67.")])
+    waits = [{"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(2)} for i in range(3)]     # a median that alone would say something else
+    stages = meeting.stage_checklist(pd.DataFrame({"problem": found, "certainty": "found"}), PLAYBOOK, pd.DataFrame(), told=told)
+    roles = meeting.role_checklist(ROLES, role_facts(service=waits), rules=reference.rules(), stages=stages, playbook=PLAYBOOK, told=told)
+    own = roles.set_index("en").loc["Slow first reply to enquiries"]
+    assert stages.set_index("problem").loc["replies_slow", "check_state"] == stage and (own["check_state"], own["evidence_zh"]) == (role, "67 条里 86.6%")
+
+
 def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
     standing = pd.DataFrame({"dimension": "product_id", "slice": ["洗脸巾"], "verdict": "worse", "metric": "item_click_rate"})
     goods = [{"session_id": "s", "product_id": "1", "name": "洗脸巾"}]

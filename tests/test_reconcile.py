@@ -73,7 +73,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     checked = pd.DataFrame({"light": ["green", "amber", "grey"], "label_zh": ["甲", "乙", "丙"], "label_en": ["A", "B", "C"]})
     flags = pd.DataFrame({"reason": ["above"]})
     verdict = reconcile.quality(files, checked, pd.DataFrame(), {"orders": True, "comments": False}).iloc[0]
-    table = reconcile.overview(verdict, files, aside, checked, flags)
+    table = reconcile.overview(verdict, files, aside, checked, flags, partly={"zh": [], "en": []})
     assert table["answer_zh"].tolist() == ["1 个没读成", "3 行搁置", "有差异", "1 处", "缺 1 种"]
     assert table["because_zh"].tolist() == ["b.csv", "不是日期时间 2；重复行（保留最后一行） 1", "2 项核对里 1 项一致；不一致：乙", "前者不可能大于后者 1", "评论弹幕"]
     assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
@@ -81,8 +81,12 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     assert zh.startswith("可以用，但") and "1 个文件没有读成" in zh and "3 行搁置" in zh and "1 files could not be read" in en
     clean = pd.Series({**verdict, "light": "green", "unread": 0, "rows_aside": 0})
     assert reconcile.verdict_words(clean, "zh") == "可以用：钱和单对得上。"
-    empty = reconcile.overview(clean, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0])
+    empty = reconcile.overview(clean, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0], partly={"zh": [], "en": []})
     assert empty["answer_en"].tolist()[:4] == ["yes", "none", "Agrees", "none"]
+    whole = clean.copy()
+    whole["missing"] = ""
+    some = reconcile.overview(whole, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0], partly={"zh": ["2 个指标算不出：甲、乙。", "投放漏斗画不出。"], "en": ["2 metrics cannot be computed."]})
+    assert some[["answer_zh", "because_zh", "answer_en", "because_en"]].values.tolist()[-1] == ["表都有，表里缺几栏", "2 个指标算不出：甲、乙；投放漏斗画不出", "no table, some columns", "2 metrics cannot be computed"]
 
 
 def test_worst_light_wins_and_grey_means_that_nothing_was_checked():
