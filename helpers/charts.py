@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -35,8 +35,8 @@ SHAPES = {"better": "o", "worse": "D", "normal": "s", "cannot_tell": "h", "not_c
 # Currency signs that the font lacks, and what is drawn in their place.
 SPELLED = {"฿": "THB ", "₱": "PHP ", "₽": "RUB "}
 MISSING = "□"
-# What a label may be broken between: a bracket with its words, a run of Latin letters and figures, any other character.
-PIECE = re.compile(r"[（(][^）)]{0,8}[）)]|[\w.+%-]+[ ]?(?<=[ -~])|.", re.ASCII | re.DOTALL)
+# What a label may be broken between: a bracket with its words, a number with its unit, a Latin word (to its hyphen), any other character.
+PIECE = re.compile(r"[（(][^）)]{0,8}[）)]|\d[\d.,]*[一-鿿]|[（(]?-?[\w.+%]+[-）)]?[ ]?|.", re.ASCII | re.DOTALL)
 
 
 @functools.cache
@@ -91,7 +91,14 @@ def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
             cut = next(place for place in range(len(made[-1]), 0, -1) if columns_wide(made[-1][:place]) <= width)
             made[-1:] = [made[-1][:cut], made[-1][cut:]]
     made = [line.strip() for line in made if line.strip()] or [text.NOTHING]
-    return "\n".join(made if len(made) <= lines else [*made[: lines - 1], made[lines - 1][:-1] + "…"])
+    return "\n".join(made if len(made) <= lines else [*made[: lines - 1], _cut(made[lines - 1], width)])
+
+
+def _cut(line: str, width: int) -> str:
+    """A line after which a label goes on: its own last character or Latin word makes room for the dots where it must."""
+    whole = " " in line and columns_wide(line) < width
+    kept = line if whole else line[: line.rindex(" ")] if " " in line and line[-1].isascii() else line[:-1]
+    return kept.rstrip(" -（(") + "…"
 
 
 def _labels(frame: pd.DataFrame, column: str = "label", **options: int) -> list[str]:
@@ -185,7 +192,7 @@ def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
         _interval_row(axes, place, row, low, high)
     axes.axvline(1, color=SOFT, linewidth=0.9, zorder=1)
     _change_ticks(axes, low, high)
-    axes.set_xlabel(text.choose(lang, "与平时相比（灰带：正常范围）", "against the usual (grey: normal range)"))
+    axes.set_xlabel(text.choose(lang, "与平时相比（灰带：正常范围；对数刻度）", "against the usual (grey: normal range;\nlog scale)"))
     _shape_key(axes, frame, lang)
     return axes
 
@@ -229,10 +236,10 @@ def _interval_row(axes: Axes, place: int, row: object, low: float, high: float) 
 
 def _change_ticks(axes: Axes, low: float, high: float) -> None:
     """Ticks of a log axis of ratios, written as changes in percent, as many as the width can hold."""
-    ladders = ([0.85, 1, 1.15], [0.7, 0.85, 1, 1.15, 1.35], [0.5, 0.7, 1, 1.4, 2, 2.8], [0.25, 0.5, 1, 2, 4], [0.05, 0.25, 1, 4, 16])
+    ladders = ([0.85, 1, 1.15], [0.7, 0.85, 1, 1.15, 1.35], [0.5, 0.7, 1, 1.4, 2, 2.8], [0.25, 0.5, 1, 2, 4], [0.1, 1 / 3, 1, 3, 10], [0.05, 0.25, 1, 4, 16])
     inside = [[tick for tick in ladder if low * 0.999 <= tick <= high * 1.001] for ladder in ladders]
-    # The widest spacing that still leaves three ticks keeps their words apart.
-    best = next((ticks for ticks in reversed(inside) if len(ticks) >= 3), inside[1])
+    roomy = [ticks for ticks in inside if len(ticks) >= 2 and np.diff(np.log(ticks)).min() >= 0.17 * np.log(high / low)]
+    best = max(roomy, key=len, default=inside[1])
     axes.xaxis.set_major_locator(FixedLocator(best))
     axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 1 else text.signed(x - 1, "percent", "en", decimals=0)))
@@ -252,24 +259,25 @@ def _shape_key(axes: Axes, frame: pd.DataFrame, lang: str) -> None:
 def waterfall(frame: pd.DataFrame, *, lang: str, currency: str = "CNY", unit: str = "money") -> Axes:
     """How steps lead from a start to an end, top to bottom: each step hangs on the one before, from one zero line.
 
-    One row per bar, in order: label, amount, kind (start, step, end).
+    One row per bar, in order: label, amount, kind (start, step, whole, end). A whole is hollow: the steps after it are its
+    parts and carry the line on.
     """
     if frame.empty:
         return empty(lang=lang)
-    axes = _rows(frame, 0.46, 0.5)
+    axes = _rows(frame, 0.42, 0.5)
     amounts = frame["amount"].fillna(0).to_numpy(float)
-    steps = (frame["kind"] == "step").to_numpy()
-    after = np.cumsum(np.where(frame["kind"] == "end", 0, amounts))
+    steps, wholes = frame["kind"].isin(["step", "whole"]).to_numpy(), (frame["kind"] == "whole").to_numpy()
+    after = np.cumsum(np.where(frame["kind"].isin(["end", "whole"]), 0, amounts)) + np.where(wholes, amounts, 0)
     left = np.where(steps, after - amounts, 0)
     colours = np.where(~steps, SOFT, np.where(amounts >= 0, ACCENT, WORSE))
-    axes.barh(range(len(frame)), amounts, left=left, height=0.56, color=list(colours))
+    axes.barh(range(len(frame)), amounts, left=left, height=0.56, color=list(np.where(wholes, PAPER, colours)), edgecolor=list(colours), linewidth=0.9)
     ends = np.concatenate([left, left + amounts, [0]])
     span = max(ends.max() - ends.min(), 1e-12)
     for place, (amount, start, step) in enumerate(zip(amounts, left, steps, strict=True)):
         words = (text.signed if step else text.value)(amount, unit, lang, currency=currency)
         axes.text(max(start, start + amount) + span * 0.015, place, shown(words), va="center")
         if place + 1 < len(frame):
-            axes.plot([start + amount] * 2, [place - 0.28, place + 1.28], color=SOFT, linewidth=0.7, zorder=0)
+            axes.plot([start if wholes[place] else start + amount] * 2, [place - 0.28, place + 1.28], color=SOFT, linewidth=0.7, zorder=0)
     axes.axvline(0, color=SOFT, linewidth=0.9)
     axes.set_xlim(ends.min() - span * (0.03 if ends.min() < 0 else 0), ends.max() + span * 0.24)
     axes.set_xticks([])
@@ -318,7 +326,7 @@ def _bar_ends(axes: Axes, values: np.ndarray, places: np.ndarray, words: Callabl
                           ha="left" if value >= 0 else "right", va="center", fontsize=9)
 
 
-CURVES = {"online": ("在线人数", "online", "users"), "entered": ("进入人数（虚线：离开）", "entered (dashed: left)", "users"),
+CURVES = {"online": ("在线人数", "online", "users"), "entered": ("进入人数（零线以下：离开）", "entered (below zero: left)", "users"),
           "net_inflow": ("净流入", "net inflow", "users"), "new_fans": ("粉丝：新增", "fans: new", "users"), "comments": ("互动：评论", "interaction: comments", "times"),
           "product_click_users": ("点击：商品点击人数", "clicks (people)", "users"), "orders": ("转化：成交订单", "conversion: paid orders", "count"),
           "paid_amount": ("带货：支付金额", "sales: paid amount", "money")}
@@ -357,13 +365,17 @@ def _minute_panel(panel: Axes, frame: pd.DataFrame, column: str, lang: str, curr
     zh, en, unit = CURVES[column]
     panel.plot(frame["minute"], frame[column], color=ACCENT, linewidth=1.2)
     if column == "entered" and "left" in frame:
-        panel.plot(frame["minute"], frame["left"], color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
-    if column == "net_inflow":
+        panel.plot(frame["minute"], -frame["left"], color=WORSE, linewidth=1.2)
+        most = max(np.nanmax(frame[[column, "left"]]), 1e-9) * 1.12
+        panel.set_ylim(-most, most)
+    elif column != "net_inflow":
+        panel.set_ylim(0, max(np.nanmax(frame[column]), 1e-9) * 1.12)
+    if panel.get_ylim()[0] < 0:
         panel.axhline(0, color=SOFT, linewidth=0.8)
-    else:
-        panel.set_ylim(0, max(np.nanmax(frame[[column, "left"]] if column == "entered" and "left" in frame else frame[column]), 1e-9) * 1.12)
     panel.set_xlim(frame["minute"].min(), max(frame["minute"].max(), frame["minute"].min() + 1))
-    _ticks(panel.yaxis, unit, lang, currency, bins=2)
+    _ticks(panel.yaxis, unit, lang, currency, bins=3)
+    if column == "entered":
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda x, _: _format(unit, lang)(abs(x))))
     panel.tick_params(axis="y", labelsize=9, labelcolor=SOFT)
     panel.grid(axis="y")
     panel.set_title(text.choose(lang, zh, en), color=INK, fontsize=9.5, pad=2)
@@ -435,10 +447,10 @@ def history(
     axes.scatter(known["started_at"][now], known["value"][now], color=ACCENT, s=60, zorder=3)
     for row in known[now].itertuples():
         words = text.choose(lang, "本场 ", "this session ") + text.value(row.value, unit, lang, currency=currency)
-        axes.annotate(shown(words), (row.started_at, row.value), (-4, 8), textcoords="offset points", ha="right", color=ACCENT,
-                      bbox={"facecolor": PAPER, "alpha": 0.85, "linewidth": 0, "pad": 1.5})
+        axes.annotate(shown(words), (row.started_at, row.value), (1, 0.99), textcoords="axes fraction", ha="right", va="top", color=ACCENT,
+                      arrowprops={"arrowstyle": "-", "color": ACCENT, "linewidth": 0.7, "shrinkB": 4})
     if known["value"].min() >= 0:
-        axes.set_ylim(0, max(known["value"].max(), upper if np.isfinite(upper) else 0) * 1.15 or 1)
+        axes.set_ylim(0, max(known["value"].max(), upper if np.isfinite(upper) else 0) * 1.25 or 1)
     _ticks(axes.yaxis, unit, lang, currency)
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=5, tz=known["started_at"].dt.tz))
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y-%m-%d", tz=known["started_at"].dt.tz))
@@ -532,7 +544,7 @@ def words(frame: pd.DataFrame, *, lang: str) -> Axes:
     for place, row in enumerate(frame.itertuples()):
         axes.text(row.z + frame["z"].max() * 0.015, place, text.choose(lang, f"{text.number(row.users, lang)} 人", f"{text.number(row.users, lang)} people"), va="center", fontsize=9.5)
     axes.set_xlim(0, frame["z"].max() * 1.25)
-    axes.set_xlabel(text.choose(lang, "z（与此前几场比）", "z against earlier sessions"))
+    axes.set_xlabel(text.choose(lang, "条长：比此前几场突出多少（z）；数字：写过的人", "bar: z, how far above earlier sessions;\nnumber: people who wrote it"))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="x")
     return axes
@@ -540,42 +552,52 @@ def words(frame: pd.DataFrame, *, lang: str) -> Axes:
 
 def quadrant(
     frame: pd.DataFrame, *, lang: str, x_label: str, y_label: str, x_unit: str = "percent", y_unit: str = "percent",
-    x_middle: float | None = None, y_middle: float | None = None, currency: str = "CNY", named: int = 8,
+    currency: str = "CNY", named: int = 8, corners: Mapping[str, str] | None = None,
 ) -> Axes:
     """Products (or sources) over two rates, the mark as large as the third number, lines through the middle.
 
-    One row per mark: label, x, y, size. The lines stand at `x_middle` and `y_middle`, else at the medians; the largest
-    `named` marks carry their names where there is room.
+    One row per mark: label, x, y, size, and number, which stands in the mark; x_middle and y_middle, where the lines stand (else at the
+    medians). The largest `named` marks carry their names where there is room. `corners` names the four fields: high_high,
+    low_high, high_low, low_low (x before y).
     """
     known = frame.dropna(subset=["x", "y"])
     if known.empty:
         return empty(lang=lang)
     known = known.sort_values("size", ascending=False, kind="stable")
     axes = _canvas(3.9)
-    areas = 30 + 420 * (known["size"].fillna(0) / max(known["size"].max(), 1e-12)).clip(0, 1)
-    sns.scatterplot(x=known["x"], y=known["y"], ax=axes, s=areas.to_numpy(), color=ACCENT, alpha=0.55, linewidth=0.8, edgecolor=PAPER)
-    for middle, line in ((x_middle if x_middle is not None else known["x"].median(), axes.axvline),
-                         (y_middle if y_middle is not None else known["y"].median(), axes.axhline)):
+    areas = 150 + 420 * (known["size"].fillna(0) / max(known["size"].max(), 1e-12)).clip(0, 1)
+    sns.scatterplot(x=known["x"], y=known["y"], ax=axes, s=areas.to_numpy(), color=ACCENT, alpha=0.85, linewidth=0.8, edgecolor=PAPER)
+    for row in known.itertuples() if "number" in known else ():
+        axes.text(row.x, row.y, f"{row.number:.0f}", ha="center", va="center", fontsize=8, color=PAPER)
+    middles = tuple(known[f"{axis}_middle"].iloc[0] if f"{axis}_middle" in known else known[axis].median() for axis in "xy")
+    for middle, line in zip(middles, (axes.axvline, axes.axhline), strict=True):
         line(middle, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-    axes.margins(0.16)
+    axes.margins(0.2)
+    for field, name in (corners or {}).items():
+        across, up = (side == "high" for side in field.split("_"))
+        axes.text(0.99 if across else 0.01, 0.99 if up else 0.01, shown(name), transform=axes.transAxes, ha="right" if across else "left", va="top" if up else "bottom", color=SOFT, fontsize=9.5)
     axes.set_xlabel(shown(x_label, limit=40))
     axes.set_ylabel(shown(y_label, limit=40))
     _ticks(axes.xaxis, x_unit, lang, currency, bins=4)
     _ticks(axes.yaxis, y_unit, lang, currency, bins=5)
     axes.tick_params(axis="y", labelcolor=SOFT)
-    _name_marks(axes, known.head(named), areas)
+    _name_marks(axes, known, areas, middles, named)
     return axes
 
 
-def _name_marks(axes: Axes, known: pd.DataFrame, areas: pd.Series) -> None:
-    """Names above the marks, else below them, where neither another name nor another mark is in the way; else left out."""
+def _name_marks(axes: Axes, known: pd.DataFrame, areas: pd.Series, middles: tuple[float, float], named: int) -> None:
+    """Names above the marks, else below them, where no other name, mark or line is in the way; else left out."""
+    axes.figure.draw_without_rendering()
     box, places = axes.get_window_extent(), axes.transAxes.inverted()
+    across, up = places.transform(axes.transData.transform(middles))
     spots = {row.Index: places.transform(axes.transData.transform((row.x, row.y))) for row in known.itertuples()}
     around = {key: 0.5 * np.sqrt(areas[key]) * 100 / 72 for key in spots}
     taken = [(key, (x - around[key] / box.width, y - around[key] / box.height, x + around[key] / box.width, y + around[key] / box.height))
              for key, (x, y) in spots.items()]
-    for row in known.itertuples():
-        words, (x, y), radius = wrapped(row.label, width=14), spots[row.Index], around[row.Index] * 0.72
+    taken += [(None, (across - 0.015, 0, across + 0.015, 1)), (None, (0, up - 0.01, 1, up + 0.01)), (None, (0, 0.94, 1, 1)), (None, (0, 0, 1, 0.06))]
+    for row in known.head(named).itertuples():
+        lead = f"{row.number:.0f} " if "number" in known else ""   # a name may lie nearer to another mark than to its own
+        words, (x, y), radius = wrapped(lead + shown(row.label), width=18), spots[row.Index], around[row.Index] * 0.72
         lines = words.split("\n")
         wide, high = max(map(columns_wide, lines)) * 6.4 / box.width, 14 * len(lines) / box.height
         left = min(max(x - wide / 2, 0), 1.02 - wide)  # inside the axes, even of a mark at its edge

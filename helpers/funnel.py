@@ -443,14 +443,18 @@ def by_product(
 
 
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
-    """Ranked products over people exposed and the share of them who paid: label, x, y, size (paid amount), as the chart takes them.
+    """Ranked products over people exposed and the share of them who paid: number (by paid amount), label, quadrant, x, y, size (paid amount).
 
-    Much shown and seldom bought is exposure wasted; seldom shown and often bought has room.
+    The lines stand at the median of people exposed and at the rate of all products together, in x_middle and y_middle. Much
+    shown and seldom bought is exposure wasted; seldom shown and often bought has room.
     """
-    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()]
-    names = known["name"].fillna(known["product_id"])
+    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values("paid_amount", ascending=False, kind="stable")
+    x, y = known["exposure_users"], known["item_exposure_pay_rate"]
+    x_middle, y_middle = table["exposure_users"].median(), pooled_rate(table, "pay_users", "exposure_users")
+    sides = [np.where(side >= middle, "high", "low") for side, middle in ((x, x_middle), (y, y_middle))]
     return pd.DataFrame({
-        "label": names, "x": known["exposure_users"], "y": known["item_exposure_pay_rate"], "size": known["paid_amount"],
+        "number": np.arange(1.0, len(known) + 1), "label": known["name"].fillna(known["product_id"]), "quadrant": [f"{across}_{up}" for across, up in zip(*sides, strict=True)],
+        "x": x, "y": y, "size": known["paid_amount"], "x_middle": x_middle, "y_middle": y_middle,
     }).reset_index(drop=True)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from helpers import findings, metrics, stats, text
+from helpers import findings, metrics, reference, stats, text
 from helpers.reference import Funnel, Metric
 
 NOTEBOOK = "03_compare"
@@ -327,18 +327,24 @@ def sold_out(cues: pd.DataFrame, spans: pd.DataFrame, sales: pd.DataFrame, *, st
     explained (`spans`: product_id, start_minute, end_minute); how much, is taken from the order lines `sales` of the products
     that did not run out, which are made at other times for the same reason.
     """
-    stock = cues[(cues["kind"] == "stock_change") & cues["stock_after"].notna()].sort_values("at", kind="stable")
-    length = (ended_at - started_at) / pd.Timedelta("1min")
-    empty = {product: _empty(rows, started_at, length) for product, rows in stock.groupby("product_id") if (rows["stock_after"] <= 0).any()}
-    inside = _inside(sales[~sales["product_id"].isin(set(empty))], spans, started_at)
+    length, empty = (ended_at - started_at) / pd.Timedelta("1min"), out_of_stock(cues, started_at=started_at, ended_at=ended_at)
+    inside = _inside(sales[~sales["product_id"].isin(set(empty["product_id"]))], spans, started_at)
     rows = []
-    for product, (begin, end) in ((product, piece) for product, pieces in empty.items() for piece in pieces):
+    for product, begin, end in empty[["product_id", "start_minute", "end_minute"]].itertuples(index=False):
         own = spans[spans["product_id"] == product]
         explained = float((own["end_minute"] - own["start_minute"]).sum())
         hit = float((np.minimum(own["end_minute"], end) - np.maximum(own["start_minute"], begin)).clip(lower=0).sum())
         share = (end - begin) / length if not explained else inside * hit / explained + (1 - inside) * (end - begin - hit) / max(length - explained, 1)
         rows.append((product, end - begin, share))
     return pd.DataFrame(rows, columns=["product_id", "minutes", "share"]).groupby("product_id", as_index=False).sum()
+
+
+def out_of_stock(cues: pd.DataFrame, *, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
+    """One row per span in which a product had nothing left: product_id, start_minute, end_minute, label_zh, label_en (the same for all)."""
+    stock = cues[(cues["kind"] == "stock_change") & cues["stock_after"].notna()].sort_values("at", kind="stable")
+    length, word = (ended_at - started_at) / pd.Timedelta("1min"), reference.terms()["turn"]["sold_out"]
+    rows = [(product, *piece, word.zh, word.en) for product, changes in stock.groupby("product_id") for piece in _empty(changes, started_at, length)]
+    return pd.DataFrame(rows, columns=["product_id", "start_minute", "end_minute", "label_zh", "label_en"])
 
 
 def _empty(rows: pd.DataFrame, started_at: pd.Timestamp, length: float) -> list[tuple[float, float]]:

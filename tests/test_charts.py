@@ -1,6 +1,7 @@
 """What is drawn is what was given: the data behind the artists, the theme, hostile text, missing glyphs."""
 
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -120,6 +121,15 @@ def test_waterfall_ends_where_its_steps_lead(steps, start):
     plt.close("all")
 
 
+def test_parts_of_a_whole_carry_the_line_on_in_its_place():
+    rows = [("a", 100.0, "start"), ("all", -30.0, "whole"), ("└ x", -40.0, "step"), ("└ y", 10.0, "step"), ("z", 70.0, "end")]
+    axes = charts.waterfall(pd.DataFrame(rows, columns=["label", "amount", "kind"]), lang="en")
+    assert [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches] == [(0, 100), (100, 70), (100, 60), (60, 70), (0, 70)]
+    assert [bar.get_facecolor() == matplotlib.colors.to_rgba(charts.PAPER) for bar in axes.patches] == [False, True, False, False, False]
+    joints = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_ydata())) == 2 and max(line.get_ydata()) > 1]
+    assert joints == [100, 100, 60, 70]
+
+
 def test_mix_and_rate_stand_side_by_side_around_zero():
     axes = draw("mix_rate")
     assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
@@ -159,7 +169,8 @@ def test_stages_have_lanes_of_their_own_and_the_clock_stands_under_the_minutes()
     assert [tick.get_text() for tick in axes[-1].get_yticklabels()] == ["Pre-heat", "Product introduction"]
     assert [[segment[:, 0].tolist() for segment in lane.get_segments()] for lane in axes[-1].collections] == [[[0, 30], [60, 90]], [[30, 60]]]
     assert axes[-1].xaxis.get_major_formatter()(30, 0) == "30\n00:10"
-    assert [line.get_ydata()[0] for line in axes[1].lines] == [7, 9] and axes[1].get_ylim()[1] > 9 and axes[2].get_ylim()[0] < -2
+    assert [line.get_ydata()[0] for line in axes[1].lines] == [7, -9, 0] and axes[1].get_ylim()[0] == -axes[1].get_ylim()[1] < -9 and axes[2].get_ylim()[0] < -2
+    assert axes[1].yaxis.get_major_formatter()(-9, 0) == "9"
 
 
 def test_bars_of_words_are_their_z_with_the_people_at_the_ends():
@@ -205,6 +216,40 @@ def test_quadrant_places_marks_by_value_and_lines_at_the_medians():
     assert sorted(map(tuple, offsets(axes).tolist())) == [(0.1, 0.05), (0.2, 0.01), (0.3, 0.03)]
     assert next(list(line.get_xdata()) for line in axes.lines) == [0.2, 0.2]
     assert [list(line.get_ydata()) for line in axes.lines][1] == [0.03, 0.03]
+
+
+def test_marks_are_numbered_and_fields_named_and_no_name_lies_on_a_line_or_a_mark():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"number": range(1, 13), "label": [f"商品名称第{place}号 500g" for place in range(12)], "x": rng.uniform(2000, 7000, 12), "y": rng.uniform(0, 0.01, 12),
+                          "size": rng.uniform(1, 9, 12), "x_middle": 4000.0, "y_middle": 0.004})
+    corners = {"high_high": "主推", "low_high": "补流量", "high_low": "优化承接", "low_low": "观察"}
+    axes = charts.quadrant(frame, lang="zh", x_label="x", y_label="y", x_unit="users", corners=corners)
+    axes.figure.canvas.draw()
+    at = {one.get_text(): one.get_position() for one in axes.texts if one.get_text().isdigit()}
+    assert at == {f"{row.number:.0f}": (row.x, row.y) for row in frame.itertuples()}
+    assert {one.get_text(): (one.get_position()[0] > 0.5, one.get_position()[1] > 0.5) for one in axes.texts if one.get_text() in corners.values()} == {
+        "主推": (True, True), "补流量": (False, True), "优化承接": (True, False), "观察": (False, False)}
+    assert next(line.get_xdata()[0] for line in axes.lines) == 4000 and [line.get_ydata()[0] for line in axes.lines][1] == 0.004
+    across, up = axes.transData.transform((4000, 0.004))
+    names = [one.get_window_extent() for one in axes.texts if "商品" in one.get_text()]
+    marks = axes.transData.transform(frame[["x", "y"]].to_numpy())
+    assert names and not any(box.x0 < across < box.x1 or box.y0 < up < box.y1 for box in names)
+    assert not any(box.contains(*mark) for box in names for mark in marks)
+
+
+def test_the_value_of_a_session_stands_above_all_points_of_its_history():
+    axes = draw("history")
+    axes.figure.canvas.draw()
+    lowest = next(one for one in axes.texts if "本场" in one.get_text()).get_window_extent().y0
+    assert lowest > axes.transData.transform((0, FRAMES["history"][0]["value"].max()))[1]
+
+
+@pytest.mark.parametrize("low, high", [(0.9, 1.1), (0.7, 1.6), (0.45, 2.2), (0.2, 5), (0.05, 20)])
+def test_a_log_axis_has_several_ticks_that_stand_apart(low, high):
+    axes = charts.intervals(pd.DataFrame({"label": ["a"], "ratio": [1.0], "ratio_lower": [low], "ratio_upper": [high], "verdict": ["normal"]}), lang="zh")
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert len(ticks) >= (1 if high < 1.15 else 3) and 1 in ticks and "对数" in axes.get_xlabel()
+    assert all(np.log(b / a) / np.log(high / low) >= 0.16 for a, b in itertools.pairwise(ticks))
 
 
 def test_heat_keeps_the_order_of_rows_and_columns():
@@ -313,6 +358,8 @@ def test_many_marks_make_a_picture_of_points_not_of_paths():
     ("短", "短"), ("Product exposure users", "Product exposure\nusers"), ("商品曝光点击转化率人数", "商品曝光点击转化率\n人数"),
     ("曝光-成交转化率（人数）", "曝光-成交转化率\n（人数）"), ("九蒸九晒黑芝麻丸 30丸", "九蒸九晒黑芝麻丸\n30丸"), ("每日坚果混合装 750g", "每日坚果混合装\n750g"),
     ("一" * 40, "一" * 9 + "\n" + "一" * 8 + "…"), ("x" * 40, "x" * 18 + "\n" + "x" * 17 + "…"), (None, "—"),
+    ("View-to-product-exposure rate (people)", "View-to-product-\nexposure rate…"), ("Interaction rate (comments per viewer)", "Interaction rate\n(comments per…"),
+    ("海苔肉松卷海苔肉 20支", "海苔肉松卷海苔肉\n20支"),
 ])
 def test_labels_are_broken_by_width(label, expected):
     assert charts.wrapped(label) == expected

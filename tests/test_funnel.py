@@ -290,6 +290,10 @@ def test_the_quadrant_shows_ranked_products_only():
     marks, ranked = funnel.quadrant(table), table[table["rank"].notna()]
     assert marks["label"].tolist() == ["茶", "cup"] and marks["x"].tolist() == ranked["exposure_users"].tolist()
     assert marks["y"].tolist() == pytest.approx((ranked["pay_users"] / ranked["exposure_users"]).tolist())
+    assert marks["number"].tolist() == [1, 2] and marks["size"].is_monotonic_decreasing
+    middle, pooled = table["exposure_users"].median(), table["pay_users"].sum() / table["exposure_users"].sum()
+    assert marks["quadrant"].tolist() == [f"{'high' if x >= middle else 'low'}_{'high' if y >= pooled else 'low'}" for x, y in zip(marks["x"], marks["y"], strict=True)]
+    assert set(marks["quadrant"]) <= set(reference.terms()["quadrant"])
 
 
 # ---- key figures and findings

@@ -265,6 +265,8 @@ def test_sold_out_minutes_weigh_more_inside_the_explanation():
     # Of ten lines of b, eight were made while b was explained.
     at = [START + pd.Timedelta(minutes=m) for m in (50, 51, 52, 53, 54, 55, 56, 57, 5, 90)]
     sales = pd.DataFrame({"product_id": ["b"] * 10, "created_at": at})
+    gone = opportunity.out_of_stock(cues((15, "a", 0), (25, "a", 50), (30, "b", 5), (40, "a", 0)), started_at=START, ended_at=end)
+    assert gone[["product_id", "start_minute", "end_minute"]].to_numpy().tolist() == [["a", 15, 25], ["a", 40, (end - START) / pd.Timedelta("1min")]]
     found = opportunity.sold_out(cues((15, "a", 0), (25, "a", 50), (30, "b", 5)), spans, sales, started_at=START, ended_at=end)
     assert found["product_id"].tolist() == ["a"] and found["minutes"].tolist() == [10.0]
     assert found["share"].item() == pytest.approx(0.8 * 5 / 10 + 0.2 * 5 / 90)

@@ -80,6 +80,8 @@ def test_every_level_of_the_tree_sums_to_its_parent(change, first, second, third
     assert tree["depth"].max() <= 3 and tree["node"].is_unique
     bars = split.drill_bars(tree, 2e6, 2e6 + change, "zh")
     assert bars.loc[bars["kind"] == "step", "amount"].sum() == pytest.approx(change, abs=1e-6 * scale)
+    wholes = tree[tree["node"].isin(tree["parent"]) & (tree["depth"] > 0)]
+    assert sorted(bars.loc[bars["kind"] == "whole", "amount"]) == sorted(amount for amount in wholes["amount"] if abs(amount) > 1e-9 * max(2e6, abs(2e6 + change)))
     empty_rest = (tree["kind"] == "rest") & (tree["amount"].abs() < 0.005)
     assert len(split.indented(tree, "en")) == (~empty_rest).sum()
 

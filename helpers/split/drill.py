@@ -154,10 +154,18 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
 
 
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
-    """The tree's leaves as a waterfall from the baseline to this session: label, amount, kind (start, step, end)."""
-    rows = _in_order(tree)
-    leaves = rows[~rows["node"].isin(rows["parent"]) & (rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0))]
-    return bars([text.plain(own, 24) for own in leaves[f"label_{lang}"]], leaves["amount"], before, after, lang)
+    """The tree as a waterfall from the baseline to this session: label, amount, kind (start, step, whole, end).
+
+    What was split further is a whole, its parts below it are marked by their depth; the steps alone lead from start to end.
+    """
+    rows = _in_order(tree[(tree["depth"] > 0) | (len(tree) == 1)])
+    rows = rows[rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0)]
+    split = rows["node"].isin(rows["parent"])
+    made = bars(["└" * (depth - 1) + " " * (depth > 1) + text.plain(own, 40) for depth, own in zip(rows["depth"], rows[f"label_{lang}"], strict=True)],
+                rows["amount"].where(~split, 0.0), before, after, lang)
+    inner = np.flatnonzero(split) + 1
+    made.loc[inner, "amount"], made.loc[inner, "kind"] = rows["amount"].to_numpy()[inner - 1], "whole"
+    return made
 
 
 # How the steps of a session are called in the tables of its sources and products.
