@@ -16,6 +16,10 @@ import jinja2
 import nh3
 import pandas as pd
 from fontTools import subset
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.boundsPen import BoundsPen
+from fontTools.pens.t2CharStringPen import T2CharStringPen
+from fontTools.pens.transformPen import TransformPen
 from fontTools.ttLib import TTFont
 from markupsafe import Markup
 from nbconvert import HTMLExporter
@@ -29,6 +33,9 @@ LAST = "01_clean"  # what readers of a report want last: where the data come fro
 AHEAD = "lead"         # tag of the cells that stand at the beginning of their chapter
 OTHER_LANGUAGE = "<!-- other language -->"   # where the link to the page in the other language goes
 TEMPLATES = Path(__file__).parent / "templates"
+LATIN = "Fupan Latin"
+WIDE_MARKS = (0xB7, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026)   # · ‘ ’ “ ” …
+BESIDE_INK = 55      # thousandths of an em on either side
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
     "h1", "h2", "h3", "h4", "h5", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
@@ -110,7 +117,7 @@ def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> 
     code = '"use strict";\n' + "".join((TEMPLATES / "fupan" / script).read_text(encoding="utf-8") for script in scripts)
     look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
     letters = frozenset(_letters(f"{title}{content}{code}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
-    style = f"{_font_face(letters)}{look}{_foot(title)}"
+    style = f"{_font_face(letters)}{_latin_face() if lang == 'en' else ''}{look}{_foot(title)}"
     policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
               f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
     return _environment().get_template("document.html.j2").render(
@@ -122,15 +129,22 @@ def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> 
 def _foot(title: str) -> str:
     """A style rule that prints the title at the foot of every sheet; each character that is no letter or digit is spelled as its number."""
     spelled = "".join(mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title)
-    return f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
+    return f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt "{LATIN}", "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "fupan"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.filters["unbroken"] = lambda words: Markup(unbroken(words))
+    return made
+
+
+def unbroken(words: str) -> str:
+    """Words as HTML in which no line ends between the bracket or the sign of an amount and its figures."""
+    return re.sub(r"[(（]?[-−+][¥$€£฿₫₱][\d,.]*\d万?[)）]?", r'<span class="fp-mark">\g<0></span>', html.escape(words))
 
 
 # ------------------------------------------------------------------------------------------------------- one notebook
@@ -287,5 +301,40 @@ def _font_face(letters: frozenset[int]) -> str:
         font.flavor = "woff2"
         buffer = io.BytesIO()
         font.save(buffer)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'@font-face{{font-family:"{charts.FAMILY}";src:url(data:font/woff2;base64,{data}) format("woff2")}}\n'
+    return _embedded(charts.FAMILY, buffer.getvalue())
+
+
+def _embedded(family: str, font: bytes) -> str:
+    return f'@font-face{{font-family:"{family}";src:url(data:font/woff2;base64,{base64.b64encode(font).decode()}) format("woff2")}}\n'
+
+
+@functools.cache
+def _latin_face() -> str:
+    """A style rule that embeds the marks which Chinese fonts draw as wide as a character, cut to the width of their ink.
+
+    First in every list of families, so that an English page has them narrow whatever fonts its reader has.
+    """
+    with TTFont(charts.FONT, lazy=True) as font:
+        glyphs, names, upright = font.getGlyphSet(), font.getBestCmap(), {".notdef": T2CharStringPen(500, None).getCharString()}
+        widths = {".notdef": (500, 0)}
+        for code in WIDE_MARKS:
+            bounds = BoundsPen(glyphs)
+            glyphs[names[code]].draw(bounds)
+            left, _, right, _ = bounds.bounds
+            pen = T2CharStringPen(right - left + 2 * BESIDE_INK, None)
+            glyphs[names[code]].draw(TransformPen(pen, (1, 0, 0, 1, BESIDE_INK - left, 0)))
+            upright[names[code]], widths[names[code]] = pen.getCharString(), (int(right - left + 2 * BESIDE_INK), BESIDE_INK)
+        made = FontBuilder(font["head"].unitsPerEm, isTTF=False)
+        made.setupGlyphOrder(list(upright))
+        made.setupCharacterMap({code: names[code] for code in WIDE_MARKS})
+        made.setupCFF(LATIN.replace(" ", ""), {}, upright, {})
+        made.setupHorizontalMetrics(widths)
+        made.setupHorizontalHeader(ascent=font["hhea"].ascent, descent=font["hhea"].descent)
+        made.setupOS2(sTypoAscender=font["OS/2"].sTypoAscender, sTypoDescender=font["OS/2"].sTypoDescender)
+        made.setupNameTable({"familyName": LATIN, "styleName": "Regular"})
+        made.setupPost()
+        made.font["head"].created = made.font["head"].modified = font["head"].created
+    made.font.recalcTimestamp, made.font.flavor = False, "woff2"
+    buffer = io.BytesIO()
+    made.font.save(buffer)
+    return _embedded(LATIN, buffer.getvalue())

@@ -147,14 +147,9 @@ def sentence(
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
     return Shown(
-        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{unbroken(words)}</p>',
+        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{page.unbroken(words)}</p>',
         f"{sign} {words}".strip(),
     )
-
-
-def unbroken(words: str) -> str:
-    """Words as HTML in which no line ends between the minus of an amount and its figures."""
-    return re.sub(r"[-−][¥$€£฿₫₱][\d,.]+", r'<span class="fp-mark">\g<0></span>', html.escape(words))
 
 
 LEVELS: dict[str, Literal["good", "bad", "note"]] = {"better": "good", "worse": "bad"}
@@ -362,7 +357,7 @@ def _table_html(names: list[str], rows: list[tuple[Cell, ...]], caption: str, no
     for row, mark in zip(rows, marks, strict=True):
         cells = [f'<th scope="row"{short}{left}>{html.escape(row[0].words)}</th>' if row and row[0].words and not row[0].number else f"<td{right}>{html.escape(row[0].words)}</td>"]
         cells += [f"<td{right}>{html.escape(cell.words)}</td>" if cell.number else
-                  f"<td{_classes(cell)}{left}>{unbroken(cell.words)}</td>" for cell in row[1:]]
+                  f"<td{_classes(cell)}{left}>{page.unbroken(cell.words)}</td>" for cell in row[1:]]
         named = f' data-finding="{html.escape(mark)}"' if mark else ""
         lines.append(f"<tr{named}>{''.join(cells)}</tr>")
     if not rows:
