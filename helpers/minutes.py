@@ -273,6 +273,13 @@ def inclusive(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(end_minute=table["end_minute"] - 1)
 
 
+def clocked(table: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
+    """A table of spans with the time of day (hh:mm) in the place of their first and their last minute; unknown minutes stay unknown."""
+    begun = started_at.floor("min")
+    return table.assign(**{name: [None if pd.isna(minute) else f"{begun + pd.Timedelta(minutes=float(minute)):%H:%M}" for minute in minutes]
+                           for name, minutes in inclusive(table)[["start_minute", "end_minute"]].items()})
+
+
 def _phase(curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None) -> dict[str, float]:
     part = curve[(curve["minute"] >= first) & (curve["minute"] < last)]
     own = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())

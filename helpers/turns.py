@@ -293,7 +293,7 @@ def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
     when = _when(known["minute"].iloc[last - LONGEST_EXIT + 1], known["minute"].iloc[last])
     return text.choose(
         lang, f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {own} 人次，全场 {whole}），但没有超出分钟之间平常的起伏，不能定为流失节点：人是陆续走的。",
-        f"By the people online, most left in {when['en'].lower()} ({own} a minute per hundred online, {whole} in the whole session), which is within the minutes' usual unevenness: no exit point is sure, people left little by little.")
+        f"By the people online, most left in {when['en'].lower()} ({own} leavings a minute for every hundred online, {whole} in the whole session), which is within the minutes' usual unevenness: no exit point is sure, people left little by little.")
 
 
 def quiet_words(stretches: pd.DataFrame, lang: str) -> str:

@@ -91,7 +91,7 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
         return f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} that the recent course leads one to expect: the two disagree, so no verdict."
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = f"outside the normal range {said['range']}" if row.unusual else f"within the normal range {said['range']}" if row.lower <= row.value <= row.upper else (
-        f"just outside the normal range {said['range']}, which among so many tests is not enough")
+        f"outside the normal range {said['range']}, but not by enough among so many tests")
     told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself")
     return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
 

@@ -30,7 +30,7 @@ MIX_WORDS = {
                "mix_effect": ("结构影响（百分点）", "Mix effect (percentage points)"), "rate_effect": ("转化影响（百分点）", "Own-rate effect (percentage points)")},
     "units": {**dict.fromkeys(("share_before", "share_after", "rate_before", "rate_after"), "percent"), "mix_effect": "+points", "rate_effect": "+points"},
 }
-LINE_NAMES = {"created": ("下单金额（含未支付）", "Created amount (unpaid inside)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
+LINE_NAMES = {"created": ("下单金额（含未支付）", "Order amount (unpaid included)"), "paid": ("支付金额", "Paid amount"), "net": ("退后金额（截至数据时点）", "Net of refunds, as of the data")}
 LINE_WORDS = {
     "labels": {"line": ("金额口径", "Money line"), "label": ("步骤", "Step"), "contribution": ("影响", "Effect"), "shapley": ("用 Shapley 法复核", "Checked by Shapley"), "share": ("占总变化", "Share of the change")},
     "units": {"contribution": "+money", "shapley": "+money", "share": "percent"},

@@ -131,7 +131,7 @@ def _among(seen: _Seen) -> dict[str, str]:
     """Which sessions are set against each other, in words, where some were in a festival and some were not."""
     if not seen.states and not seen.festival:
         return _said("", "", "among")
-    left = (f"；之后另有 {seen.apart} 场大促状态不同，没有算进来", f"; {seen.apart} since of another festival state do not count") if seen.apart else ("", "")
+    left = (f"；之后另有 {seen.apart} 场大促状态不同，没有算进来", f"; later sessions left out because festival and ordinary days do not compare: {seen.apart}") if seen.apart else ("", "")
     if not seen.festival:
         return _said(f"只在非大促场次之间比{left[0]}", f"only sessions outside festivals are compared{left[1]}", "among")
     return _said(f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",

@@ -77,7 +77,7 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
     return text.choose(
         lang,
         f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
-        f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, improvement{than_en} {change} (interval {bounds}); without any action {show['expected']} was to be expected.",
+        f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, change{than_en} {change}, plus being better (interval {bounds}); without any action {show['expected']} was to be expected.",
     )
 
 
