@@ -7,12 +7,13 @@ where and how much come from evidence; who, why and how are proposals and marked
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from helpers import causes, compare, findings, planfile, reference, stats, text, verification
+from helpers import causes, compare, findings, planfile, reasons, reference, stats, text, verification
 
 OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
 MOST_SUSPECTED = 3
@@ -30,6 +31,7 @@ PROBLEM_COLUMNS = [
 ]
 OF_PRODUCTS = ("click", "conversion", "sales")  # dimensions in which a product has figures of its own
 NO_STANDING = pd.DataFrame({"dimension": [], "slice": [], "metric": [], "verdict": []}, dtype="str")
+NO_COMPLAINTS = pd.DataFrame({"kind": [], "product": [], "written": []}, dtype="str")
 NO_FINDINGS = findings.frame([])
 NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
 BOTH = ("problem", "stage", "evidence", "cause", "action")
@@ -168,8 +170,41 @@ def _cause_meant(note: str, judged: pd.DataFrame, playbook: Mapping[str, referen
 
 
 def _answers(note: str, cause: reference.Cause) -> bool:
-    """Whether a cause's record can speak to a note: how many there were says nothing of one that says late or early."""
+    """Whether a cause's record can speak to a note: how many there were says nothing of one that says late or early, sales nothing of staying."""
+    if _names_any(note, cause.unless):
+        return False
     return cause.evidence is None or cause.evidence.rule in OF_TIME or not TIMED.search(note)
+
+
+def _names_any(note: str, words: Iterable[str]) -> bool:
+    return any(word.casefold() in note.casefold() for word in words)
+
+
+def _said_nothing_of(note: str, problems: Iterable[reference.Problem]) -> bool:
+    """Whether a note names a cause by its words but speaks of what its record does not measure."""
+    return any(_names_any(note, cause.words) and not _answers(note, cause) for problem in problems for cause in problem.causes)
+
+
+MENTIONED = {"refund": ("本场退款", "refunds of this session"), "review": ("近 60 天评价", "reviews in 60 days"), "incident": ("近 60 天公关事件", "incidents in 60 days")}
+
+
+def _complaint_verdict(note: str, own: set[str], complaints: pd.DataFrame, tree: Mapping[str, reference.ReasonGroup]) -> tuple[str, dict[str, str]] | None:
+    """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
+
+    Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot be told, as goods may not have arrived.
+    """
+    group, reason = reasons.reason_of(note, tree)
+    if reason == "unknown" or not own or complaints.empty:
+        return None
+    about = [row.product in own or (row.kind == "incident" and bool(_products_meant(str(row.written), own))) for row in complaints.itertuples()]
+    same = reasons.classified(complaints["written"], tree)["reason"].eq(reason)
+    hits = complaints.loc[same & np.array(about, dtype=bool), "kind"].value_counts()
+    verdict = "borne_out" if hits.get("refund", 0) + hits.get("review", 0) else "hinted" if len(hits) else "cannot_tell"
+    told = {}
+    for lang in ("zh", "en"):
+        counts = text.choose(lang, "、", ", ").join(text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{hits.get(kind, 0)} {en}") for kind, (zh, en) in MENTIONED.items())
+        told[lang] = f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}{counts}"
+    return verdict, told
 
 
 def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str], playbook: Mapping[str, reference.Problem]) -> tuple[str, str]:
@@ -223,6 +258,7 @@ def _product_figure(row: pd.Series, metric: reference.Metric, lang: str) -> str:
 def check_notes(
     notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame, *,
     registry: Mapping[str, reference.Metric], products: Iterable[str] = (), standing: pd.DataFrame = NO_STANDING,
+    complaints: pd.DataFrame = NO_COMPLAINTS, tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
@@ -231,7 +267,8 @@ def check_notes(
     all problems): supported is borne_out, not_supported not_borne_out. Any other by the metrics of its dimension and
     stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better, else
     not_measurable: that the dimension is as usual says nothing of what the note means. A note on clicks or sales that names one of `products`
-    is checked by that product's own `standing` (notebook 04), unless the cause that it names was found of that product.
+    is checked by that product's own `standing` (notebook 04), unless the cause that it names was found of that product. One on after-sales
+    that names a product and a reason of `tree` is checked by `complaints` (`reasons.complaints`) where no cause can be measured.
     """
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []
@@ -242,12 +279,14 @@ def check_notes(
         told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, registry, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
         own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
         about = _about(cause["about"]) if cause is not None else set()
-        if cause is None and not own and TIMED.search(note.problem):
+        if cause is None and not own and (TIMED.search(note.problem) or _said_nothing_of(note.problem, (problem for problem in playbook.values() if problem.dimension == note.dimension))):
             (verdict, matched), told = ("not_measurable", ""), {"zh": "", "en": ""}
         if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
             verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
         elif own:
             (verdict, told), matched = _product_verdict(own, standing, registry), ""
+        if note.dimension == "aftersales" and verdict == "not_measurable" and (own_said := _complaint_verdict(note.problem, _products_meant(note.problem, products), complaints, tree)):
+            verdict, told = own_said
         row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
         rows.append({**row, **{f"evidence_{lang}": words for lang, words in told.items()}})
     return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])

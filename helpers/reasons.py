@@ -29,6 +29,25 @@ def classified(written: pd.Series, tree: Mapping[str, reference.ReasonGroup]) ->
     return pd.DataFrame([known.get(text, ("other", "unknown")) for text in written], columns=["group", "reason"], index=written.index)
 
 
+RECENT = pd.Timedelta(days=60)  # of reviews and incidents, which name no session
+
+
+def complaints(lines: pd.DataFrame, reviews: pd.DataFrame, incidents: pd.DataFrame, names: Mapping[str, str], *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """What buyers and the public wrote about products: one row each, columns kind (refund, review, incident), product (name), written.
+
+    `lines` are the session's (refunded ones count), `reviews` and `incidents` the account's of the 60 days before `as_of`; an
+    incident names its product in its words only. `names` gives product names by id.
+    """
+    back = lines[lines["refunded"]] if len(lines) else lines
+    lately = {kind: rows[(rows["at"] <= as_of) & (rows["at"] > as_of - RECENT)] for kind, rows in (("review", reviews), ("incident", incidents))}
+    parts = [
+        pd.DataFrame({"kind": "refund", "product": back["product_name"], "written": back["reason"]}) if len(back) else None,
+        pd.DataFrame({"kind": "review", "product": lately["review"]["product_id"].map(names), "written": lately["review"]["reason"]}),
+        pd.DataFrame({"kind": "incident", "product": "", "written": lately["incident"]["what"]}),
+    ]
+    return pd.concat([part.astype("str") for part in parts if part is not None], ignore_index=True)
+
+
 def shares(lines: pd.DataFrame, *, tree: Mapping[str, reference.ReasonGroup]) -> pd.DataFrame:
     """Why lines were refunded: one row per reason, most frequent first.
 

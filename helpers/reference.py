@@ -323,7 +323,8 @@ class Cause(_Entry):
     """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
 
     `stage` is when the action is done: a content stage, before the start or after the end.
-    `words` are what a team note that means this cause says (断货, 发券): the note is then checked by its evidence.
+    `words` are what a team note that means this cause says (断货, 发券): the note is then checked by its evidence;
+    `unless` are words of a note that this record says nothing of (停留, where the evidence is what people buy).
     """
 
     id: str
@@ -336,6 +337,7 @@ class Cause(_Entry):
     action: Label | None = None
     stage: RunStage | None = None
     words: Many = []
+    unless: Many = []
 
     @model_validator(mode="after")
     def _evidence_or_export(self) -> Cause:

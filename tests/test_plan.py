@@ -205,6 +205,24 @@ def test_a_note_that_names_a_product_is_set_against_that_product(written, verdic
     assert made["verdict"] == verdict and evidence in made["evidence_zh"] and bool(made["evidence_en"]) >= bool(evidence)
 
 
+@pytest.mark.parametrize(("kind", "written", "verdict"), [("refund", "包装漏液", "borne_out"), ("incident", "发帖称面膜漏液", "hinted"), ("review", "味道不错", "cannot_tell"), ("incident", "精华液漏液", "cannot_tell")])
+def test_a_note_on_after_sales_is_set_against_what_was_written_of_its_product(kind, written, verdict):
+    said = pd.DataFrame({"kind": [kind], "product": ["" if kind == "incident" else "补水面膜 5片"], "written": [written]})
+    made = plan.check_notes(notes(note("aftersales", "面膜漏液的投诉又有几单")), problems(), PLAYBOOK, pd.DataFrame(), judged(), registry=REGISTRY, products=["补水面膜 5片", "焕亮精华液 30ml"],
+                            complaints=said, tree=reference.reasons()).iloc[0]
+    assert made["verdict"] == verdict
+    hits = {name: int(verdict != "cannot_tell" and name == kind) for name in ("refund", "review", "incident")}
+    assert made["evidence_zh"] == f"补水面膜 5片，破损：本场退款 {hits['refund']}、近 60 天评价 {hits['review']}、近 60 天公关事件 {hits['incident']}"
+    assert f"{hits['incident']} incidents in 60 days" in made["evidence_en"]
+
+
+def test_what_people_buy_says_nothing_of_how_long_they_stay():
+    told = judged(traffic_imprecise__one_source="supported")
+    written = notes(note("traffic", "千川进来的人停留很短 人群包可能放太宽"), note("traffic", "千川人群包放太宽"))
+    made = plan.check_notes(written, problems(finding("exposure_view_rate")), PLAYBOOK, pd.DataFrame(), told, registry=REGISTRY)
+    assert made["verdict"].tolist() == ["not_measurable", "borne_out"]
+
+
 def test_a_problem_says_who_noted_it():
     written = notes(note("fans", "没人点关注", role="floor_control"), note("conversion", "洗脸巾断货了", role="service"))
     found = problems(finding("follow_rate"), finding("click_pay_rate"), notes=written)
@@ -269,7 +287,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
     standing = pd.DataFrame({"key": ["p1"], "metric": ["item_click_pay_rate"], "value": [0.02], "baseline": [0.05], "lower": [0.02], "upper": [0.11]})
     tables = {"comments": pd.DataFrame({"text": ["有酒精吗"]}), "products": pd.DataFrame({"product_id": ["p1"]})}
     results = {"questions": asked, "standing": standing, "products_beside": pd.DataFrame({"product_id": ["p1"], "pay_standing": ["below"]})}
-    facts = causes.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, {})
+    facts = causes.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
     own = plan.raised(PLAYBOOK, facts, rules=reference.rules())
     assert own[["named", "metric", "slice", "value", "baseline"]].values.tolist() == [["questions_open", "item_click_pay_rate", "精华 (p1)", 0.02, 0.05]]
     seen = problems(finding("click_pay_rate", money=5), suspected=own)
@@ -279,7 +297,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
     line = draft(seen.tail(1), weighed).iloc[0]
     assert line["metric"] == "item_click_pay_rate" and line["slice"] == "精华 (p1)" and line["baseline"] == 0.05 and line["owner_role"] == "assistant_host"
     assert line["action_zh"].startswith("「精华」：把这个问题的答案写上手卡") and "23 条里 23 条没有文字答复" in line["evidence_zh"] and "usually 5.0%" in line["evidence_en"]
-    quiet = causes.Facts(SESSION, tables, {**results, "questions": asked.assign(users=9)}, pd.DataFrame(), pd.DataFrame(), pd.NaT, {})
+    quiet = causes.Facts(SESSION, tables, {**results, "questions": asked.assign(users=9)}, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
     assert plan.raised(PLAYBOOK, quiet, rules=reference.rules()).empty
     assert "usually" not in plan._evidence(pd.Series({**seen.iloc[1], "baseline": np.nan}), REGISTRY, "en", "CNY")
 
