@@ -202,7 +202,7 @@ def _complaint_verdict(note: str, own: set[str], complaints: pd.DataFrame, tree:
     verdict = "borne_out" if hits.get("refund", 0) + hits.get("review", 0) else "hinted" if len(hits) else "cannot_tell"
     told = {}
     for lang in ("zh", "en"):
-        counts = text.choose(lang, "、", ", ").join(text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{hits.get(kind, 0)} {en}") for kind, (zh, en) in MENTIONED.items())
+        counts = text.choose(lang, "、", ", ").join(text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{en} {hits.get(kind, 0)}") for kind, (zh, en) in MENTIONED.items())
         told[lang] = f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}{counts}"
     return verdict, told
 
