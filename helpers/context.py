@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from helpers import causes, findings, opportunity, reference, text
+from helpers import causes, compare, findings, opportunity, reference, text
 
 MOST_CAUSES = 2
 SOLD_OUT = "stock_out_minutes"
@@ -85,3 +85,33 @@ def won_back_words(row: Mapping[str, Any], line: pd.Series | None, *, sold_out: 
     if sold_out:  # the people who came while nothing was left are not in the line
         return text.choose(lang, f"断货的时段之外，补得回约 {amount}{step}", f"outside the minutes sold out, about {amount} can be won back{step}")
     return text.choose(lang, f"其中补得回约 {amount}{step}", f"of which about {amount} can be won back{step}")
+
+
+def with_meanwhile(checked: pd.DataFrame, events: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+    """`verification.verify` with the column meanwhile: festivals and logged events since each action's plan, as words; may be empty.
+
+    A festival counts with any of its days between the plan's session and this one (`session_id`), a logged event
+    (`compare.event_windows`) where it came into force then.
+    """
+    starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
+    platform = sessions.set_index("session_id").loc[session_id, "platform"]
+    told = [_meanwhile(starts.get(plan), starts[session_id], platform, events, festivals) for plan in checked["session_id"]]
+    return checked.assign(meanwhile=pd.Series(told, index=checked.index, dtype="str"))
+
+
+def _meanwhile(begin: pd.Timestamp | None, end: pd.Timestamp, platform: str, events: pd.DataFrame, calendar: tuple[reference.Festival, ...]) -> str:
+    if begin is None:
+        return ""
+    days = [compare.festival_of(day.date(), platform, calendar) for day in pd.date_range(begin.normalize(), end.normalize(), freq="D")]
+    logged = events.loc[(events["from"] > begin) & (events["from"] <= end), "what"]
+    return "、".join(dict.fromkeys([*(f"{hit[0].festival} {hit[0].year}" for hit in days if hit), *(text.plain(what, 30) for what in logged)]))
+
+
+def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) -> str:
+    """Of a finding on a verified action, what else happened meanwhile: the change need not be the action's alone; empty without."""
+    if not {"plan_id", "meanwhile"} <= set(checked.columns):
+        return ""
+    own = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
+    if not own or not own[0]:
+        return ""
+    return text.choose(lang, f"同期还有：{own[0]}，变化未必都来自这个办法。", f"Meanwhile: {own[0].replace('、', ', ')}; the change need not be this action's alone.")

@@ -138,7 +138,7 @@ def chat(first: Mapping[str, Any], *, lang: str) -> str:
     t = lambda zh, en: text.choose(lang, zh, en)  # noqa: E731
     goals = [f"{goal['verdict']} · {goal['scope']}{t('：', ': ')}{goal['words']}" for goal in first["goals"]] or [t("未登记目标", "No goal was entered")]
     figures = [" · ".join(filter(None, [f"{card['name']} {card['value']}", card["expected"], card["verdict"], card["change"]])) for card in first["cards"] if card["style"] != "unknown"]
-    found = [f"{place}. {' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause']]))}" for place, one in enumerate(first["findings"], start=1)]
+    found = [f"{place}. {' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause'], one['meanwhile']]))}" for place, one in enumerate(first["findings"], start=1)]
     to_do = [f"{place}. {one['words']}{_duty(one, lang)}" for place, one in enumerate(first["actions"], start=1)]
     blocks = [
         [f"{t('直播复盘', 'Live review')}{t('：', ': ')}{first['title']}", *first["facts"]], goals, [one["words"] for one in first["why"]], [*figures, *first["usual"]],

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from helpers import causes, compare, findings, reference, text
+from helpers import causes, compare, context, findings, reference, text, verification
 
 ON_AIR, STEPS = get_args(reference.Stage), get_args(reference.RunStage)
 LOGGED = {  # what floor control logs in a stage
@@ -98,7 +98,7 @@ def _carried(checked: pd.DataFrame, earlier: pd.DataFrame, usual: Mapping[str, s
     stages = earlier.drop_duplicates("plan_id").set_index("plan_id")["stage"] if len(earlier) else pd.Series(dtype="str")
     return [
         {"step": _step_of(str(stages.get(row["plan_id"], "")), row["metric"], usual), "change": text.choose(lang, *CARRIED[row["verdict"]]) + text.plain(row["action"], 200), "line": row["plan_id"],
-         "who": _role(row["owner_role"], lang), "verified_by": text.choose(lang, "上次验证：", "last verified: ") + text.label(reference.terms()["plan_verdict"][row["verdict"]], lang)}
+         "who": _role(row["owner_role"], lang), "verified_by": text.choose(lang, "上次验证：", "last verified: ") + text.label(reference.terms()["plan_verdict"][verification.status(row)], lang)}
         for row in checked.to_dict("records") if row["verdict"] in CARRIED
     ]
 
@@ -115,18 +115,23 @@ def verified_by(row: Mapping[str, object], metric: reference.Metric, lang: str, 
     return about + (text.choose(lang, f"（{'，'.join(known)}）", f" ({', '.join(known)})") if known else "")
 
 
-def plan_table(lines: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str) -> pd.DataFrame:
+def plan_table(lines: pd.DataFrame, judged: pd.DataFrame, sized: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str) -> pd.DataFrame:
     """The plan as the page shows it, one row per line.
 
-    Columns action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, plan_id.
+    Columns action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, won_back (in words,
+    of lines with money; `judged` are the causes, `sized` is `opportunity`; left out where nothing is known), plan_id.
     """
+    def back(row: Mapping[str, Any]) -> str:
+        known = context.won_back(row, sized, registry) if np.isfinite(row["money_at_stake"]) else None
+        return context.won_back_words(row, known, sold_out=context.of_sold_out(row, judged), lang=lang, currency=currency)
+
     def said(row: Mapping[str, Any]) -> str:
         least = text.percent(row["least_effect"], 0)
         aim = text.choose(lang, f"；至少改善 {least}", f"; at least {least} better") if np.isfinite(row["least_effect"]) else ""
         return verified_by(row, registry[row["metric"]], lang, currency) + aim if row["metric"] in registry else ""
-    columns = ["action", "cause", "owner_role", "verified_by", "money_at_stake", "plan_id"]
     told = [said(row) + _not_apart(row, lines, lang) for row in lines.to_dict("records")]
-    return lines.assign(verified_by=pd.Series(told, index=lines.index, dtype="str"))[columns]
+    made = lines.assign(verified_by=pd.Series(told, index=lines.index, dtype="str"), won_back=pd.Series([back(row) for row in lines.to_dict("records")], index=lines.index, dtype="str"))
+    return made[["action", "cause", "owner_role", "verified_by", "money_at_stake", *["won_back"] * bool(made["won_back"].ne("").any()), "plan_id"]]
 
 
 def _not_apart(row: Mapping[str, Any], lines: pd.DataFrame, lang: str) -> str:
@@ -424,12 +429,12 @@ def _done_said(earlier: pd.DataFrame) -> Said:
 
 
 def _verdicts_said(checked: pd.DataFrame) -> Said:
-    told = checked[checked["verdict"] != "not_done"]["verdict"].value_counts() if len(checked) else pd.Series(dtype="int64")
+    told = pd.Series([verification.status(row) for row in checked.to_dict("records") if row["verdict"] != "not_done"], dtype="str").value_counts()
     terms = reference.terms()["plan_verdict"]
     if told.empty:
         return None
-    return ("执行了的：" + "，".join(f"{terms[name].zh} {count}" for name, count in told.items()) + "。",
-            "Of those done: " + ", ".join(f"{terms[name].en.lower()} {count}" for name, count in told.items()) + ".")
+    return ("执行了的：" + "；".join(f"{terms[name].zh} {count}" for name, count in told.items()) + "。",
+            "Of those done: " + "; ".join(f"{terms[name].en.lower()} {count}" for name, count in told.items()) + ".")
 
 
 def _faults_said(checks: pd.DataFrame) -> Said:

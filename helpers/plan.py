@@ -477,7 +477,8 @@ def draft(
 
 
 def _tried(checked: pd.DataFrame) -> dict[str, str]:
-    """What was said last of each action, newest plan first in `checked`; that it was not done only where nothing else was said."""
+    """How each action stands by what was said of it last (`verification.status`), newest plan first in `checked`; not done only where nothing else was said."""
+    checked = checked.assign(verdict=[verification.status(row) for row in checked.to_dict("records")]) if len(checked) else checked
     order = checked.iloc[::-1].sort_values("verdict", key=lambda said: said.ne("not_done"), kind="stable") if len(checked) else checked
     return dict(zip(order.get("action", []), order.get("verdict", []), strict=True))
 
@@ -492,9 +493,13 @@ def _refined(row: dict[str, object], entry: reference.Problem, tried: Mapping[st
         before = text.choose(lang, f"；同样的办法上次：{term.zh}", f"; the same was tried before: {term.en.lower()}")
         made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
         other = text.label(entry.action, lang)
-        if said in FAILED:
-            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] and tried.get(other) not in FAILED else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
+        if _failed(said):
+            made[f"action_{lang}"] = other if other != row[f"action_{lang}"] and not _failed(tried.get(other, "")) else text.choose(lang, f"换一个办法（原办法{term.zh}）：由负责岗位提出", f"Another way, which the owner proposes (the last one: {term.en.lower()})")
     return made
+
+
+def _failed(said: str) -> bool:
+    return said.removesuffix("_so_far") in FAILED
 
 
 def merged(found: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) -> pd.DataFrame:

@@ -392,7 +392,7 @@ def _classes(cell: Cell) -> str:
 
 
 RESULTS = ("verdicts", "plan", "quality", "profit", "net", "goals", "argument", "expected_returns", "ads_return", "open_cases",
-           "problems", "causes", "opportunity", "usual", "profit_expected")
+           "problems", "causes", "opportunity", "usual", "profit_expected", "verification")
 
 
 def publish(notebooks: list[Path], *, review: store.Review, versions: Mapping[str, str] | None = None) -> Path:

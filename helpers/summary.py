@@ -16,6 +16,7 @@ from helpers import compare, context, findings, meeting, metrics, plan, profit, 
 SIGNS = {
     "better": ("●", "good"), "worse": ("◆", "bad"), "normal": ("■", "quiet"), "cannot_tell": ("?", "quiet"), "not_comparable": ("×", "quiet"),
     "effective": ("●", "good"), "effective_but_small": ("●", "quiet"), "not_effective": ("◆", "bad"), "harmful": ("◆", "bad"),
+    "effective_so_far": ("●", "good"), "effective_but_small_so_far": ("●", "quiet"), "not_effective_so_far": ("◆", "bad"), "harmful_so_far": ("◆", "bad"),
     "not_done": ("×", "quiet"), "green": ("●", "good"), "amber": ("▲", "warn"), "red": ("◆", "bad"), "grey": ("○", "quiet"),
 }
 CARDS = ("paid_amount", "net_amount", "viewers", "uv_value", "room_conversion", "profit")
@@ -175,24 +176,31 @@ def ads_cards(frame: pd.DataFrame, *, lang: str, registry: Mapping[str, referenc
         return []
     own, unit = lines.loc["ads_account"], lambda name: {"decimals": None if registry[name].unit == "money" else registry[name].decimals, "currency": currency}
     plain = {"expected": "", "change": "", "style": "quiet", "sign": "", "verdict": ""}
-    said = {"ad_cost": (own["cost"], own["usual_cost"], ("每场", " a session"), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _by_sources(lines, lang))}
+    said = {"ad_cost": (own["cost"], own["usual_cost"], ("每场", " a session"), ""), "ads_amount_roi": (own["value"], own["baseline"], ("", ""), _earned_back(lines, lang))}
     made = []
     for name in (one for one in ADS_CARDS if one in registry):
         value, usual, each, more = said[name]
         known = text.value(usual, registry[name].unit, lang, **unit(name)) if math.isfinite(usual) else ""
-        beside = text.choose(lang, f"平时{each[0]} {known}（{own['n']:.0f} 场可比场次）", f"usually {known}{each[1]} ({own['n']:.0f} comparable sessions)") if known else ""
+        beside = "" if name == "ads_amount_roi" else text.choose(lang, f"平时{each[0]} {known}（{own['n']:.0f} 场可比场次）", f"usually {known}{each[1]} ({own['n']:.0f} comparable sessions)") if known else ""
         made.append(plain | {"name": text.label(registry[name], lang), "value": text.value(value, registry[name].unit, lang, **unit(name)),
                              "range": text.choose(lang, "；", "; ").join(filter(None, [beside, more]))})
     return made
 
 
-def _by_sources(lines: pd.DataFrame, lang: str) -> str:
-    """The return of the same spend by what the room's paid sources sold, which is mostly less: ads also claim those who came otherwise."""
-    if "traffic_sources" not in lines.index:
-        return ""
-    value, usual = (text.value(lines.loc["traffic_sources", name], "ratio", lang, decimals=2) for name in ("value", "baseline"))
-    known = math.isfinite(lines.loc["traffic_sources", "baseline"])
-    return text.choose(lang, f"按流量来源算 {value}" + (f"（平时 {usual}）" if known else ""), f"by traffic source {value}" + (f" (usually {usual})" if known else ""))
+ADS_WORDS = {"ads_account": ("投放平台自己归因", "as the ads platform credits itself"), "traffic_sources": ("按付费来源进房的人", "by those who came through paid sources")}
+
+
+def _earned_back(lines: pd.DataFrame, lang: str) -> str:
+    """What each unit of money spent brought in by either account, and whether that earned the spend back: ads also claim those who came otherwise."""
+    said = [_return(lines.loc[name], words, lang) for name, words in ADS_WORDS.items() if name in lines.index and math.isfinite(lines.loc[name, "value"])]
+    return text.choose(lang, "；", "; ").join([*said, text.choose(lang, "都还没扣商品成本和退款", "cost of goods and refunds not yet off")]) if said else ""
+
+
+def _return(row: pd.Series, words: tuple[str, str], lang: str) -> str:
+    value, usual = (text.value(row[name], "ratio", lang, decimals=2) for name in ("value", "baseline"))
+    known = text.choose(lang, f"（平时 {usual}）", f" (usually {usual})") if math.isfinite(row["baseline"]) else ""
+    paid = text.choose(lang, *(("收回了花费", "spend earned back") if row["value"] >= 1 else ("没收回花费", "spend not earned back")))
+    return text.choose(lang, f"{words[0]} {value}{known}，{paid}", f"{words[1]} {value}{known}: {paid}")
 
 
 def waiting(cases: pd.DataFrame, lang: str) -> str:
@@ -290,9 +298,9 @@ def top_findings(frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
 
 
 def beside(told: list[dict[str, str]], results: Mapping[str, pd.DataFrame], *, lang: str, registry: Mapping[str, reference.Metric], currency: str) -> list[dict[str, str]]:
-    """The findings with the cause that the records bear out, and with what of their gap can be won back; both may be empty."""
+    """The findings with the cause that the records bear out, what of their gap can be won back, and what else happened meanwhile; each may be empty."""
     rows = results["findings"].set_index("id", drop=False).to_dict("index") if told else {}
-    return [one | _bridge(rows[one["id"]], results, lang, registry, currency) for one in told]
+    return [one | _bridge(rows[one["id"]], results, lang, registry, currency) | {"meanwhile": context.meanwhile_words(rows[one["id"]], results.get("verification", pd.DataFrame()), lang)} for one in told]
 
 
 def _bridge(row: Mapping[str, Any], results: Mapping[str, pd.DataFrame], lang: str, registry: Mapping[str, reference.Metric], currency: str) -> dict[str, str]:

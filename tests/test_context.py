@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from sample_review import first_screen, results
 
-from helpers import compare, context, profit, reference, split
+from helpers import compare, context, meeting, profit, reference, split, summary, verification
 
 REGISTRY = reference.metrics()
 FINDING = {"id": "F03-000002", "slice": "甲 (1)", "metric": "item_click_pay_rate", "verdict": "worse"}
@@ -118,3 +118,36 @@ def test_cards_of_money_say_what_it_comes_to_and_what_profit_lacks(lang):
     bare = told[~told["line"].isin(["coupon", "staff"])]
     assert profit.left_out(bare, lang).endswith({"zh": "工资", "en": "wages"}[lang]) and {"zh": "优惠券", "en": "oupons"}[lang] not in profit.left_out_note(bare, lang)
     assert {"zh": "扣了两次", "en": "taken off twice"}[lang] in profit.left_out_note(told, lang)
+
+
+# ------------------------------------------------------------------------------------------------- verified actions
+
+
+@pytest.mark.parametrize(("verdict", "final", "said"), [
+    ("effective", True, "有效"), ("effective", False, "目前有效，未看满"), ("harmful", False, "目前适得其反，未看满"), ("cannot_tell", False, "无法判断"), ("not_done", False, "未执行"),
+])
+def test_a_verified_action_is_called_the_same_in_table_sentence_and_record(verdict, final, said):
+    row = {"verdict": verdict, "final": final}
+    assert reference.terms()["plan_verdict"][verification.status(row)].zh == said
+    assert summary.SIGNS.get(verification.status(row)) == summary.SIGNS.get(verdict)    # a verdict so far has the sign of the verdict
+
+
+def test_the_closing_page_the_record_and_the_next_session_count_one_action_alike():
+    checked = pd.DataFrame({"plan_id": ["P-1", "P-2"], "verdict": ["effective", "cannot_tell"], "final": [False, False], "dimension": "fans", "problem": "", "cause": "", "owner_role": "host", "effect": [1.0, 0.0]})
+    counts = verification.track_record(checked, {}).iloc[0]
+    assert (counts["judged"], counts["effective_so_far"], counts["running"]) == (0, 1, 2)
+    assert verification.record_sentence(verification.track_record(checked, {}), lang="zh").endswith("另有 1 条目前有效，未看满。")
+    assert meeting._verdicts_said(checked) == ("执行了的：目前有效，未看满 1；无法判断 1。", "Of those done: effective so far, not final 1; cannot tell 1.")
+
+
+def test_what_happened_since_the_plan_is_said_beside_its_verdict():
+    """The festival touches the day after the plan; of three logged events one came into force in between."""
+    zone = "Asia/Shanghai"
+    at = pd.to_datetime(["2026-11-08 20:00", "2026-11-14 20:00"]).tz_localize(zone)
+    sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": at, "platform": "douyin"})
+    log = pd.DataFrame({"what": ["早", "中", "晚"], "from": pd.to_datetime(["2026-11-01", "2026-11-10", "2026-11-20"]).tz_localize(zone)})
+    plans = pd.DataFrame({"plan_id": ["P-1", "P-2"], "session_id": ["a", "gone"]})
+    checked = context.with_meanwhile(plans, log, sessions, "b", calendar=reference.calendar())
+    assert checked["meanwhile"].tolist() == ["双11 2026、中", ""]
+    assert context.meanwhile_words({"slice": "P-1"}, checked, "en") == "Meanwhile: 双11 2026, 中; the change need not be this action's alone."
+    assert context.meanwhile_words({"slice": "P-2"}, checked, "zh") == context.meanwhile_words({"slice": "x"}, checked, "zh") == ""

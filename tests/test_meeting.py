@@ -211,8 +211,12 @@ def test_the_closing_page_counts_every_state_of_the_goals():
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
-    made = meeting.plan_table(planfile.frame([line(), line(plan_id="H-1", metric="")]), registry=REGISTRY, lang=lang, currency="CNY")
-    twins = meeting.plan_table(planfile.frame([line(), line(plan_id="P-2"), line(plan_id="P-3", metric="uv_value"), line(plan_id="P-4", status="done")]), registry=REGISTRY, lang=lang, currency="CNY")["verified_by"]
+    made = meeting.plan_table(planfile.frame([line(), line(plan_id="H-1", metric="")]), pd.DataFrame(), pd.DataFrame(), registry=REGISTRY, lang=lang, currency="CNY")
+    twins = meeting.plan_table(planfile.frame([line(), line(plan_id="P-2"), line(plan_id="P-3", metric="uv_value"), line(plan_id="P-4", status="done")]), pd.DataFrame(), pd.DataFrame(), registry=REGISTRY, lang=lang, currency="CNY")["verified_by"]
+    sized = pd.DataFrame([{"kind": "product", "unit": "1", "metric": "item_click_pay_rate", "below": "click_users", "above": "pay_users", "chance": 0.9, "rank": 1.0, "money": 30.0, "label_zh": "", "label_en": ""}])
+    of_product = planfile.frame([line(metric="item_click_pay_rate", slice="甲 (1)", money_at_stake=90.0), line(plan_id="P-2", metric="item_click_pay_rate", slice="甲 (1)", money_at_stake=np.nan)])
+    back = meeting.plan_table(of_product, pd.DataFrame(), sized, registry=REGISTRY, lang=lang, currency="CNY")["won_back"].tolist()
+    assert "¥30" in back[0] and back[1] == "" and "won_back" not in made
     assert "P-2" in twins[0] and "P-1" in twins[1] and "P-4" not in twins[0] and "P-" not in twins[2] + twins[3]
     assert "1.20%" in made.loc[0, "verified_by"] and "10" in made.loc[0, "verified_by"] and made.loc[1, "verified_by"] == "" and made["plan_id"].tolist() == ["P-1", "H-1"]
 

@@ -545,7 +545,8 @@ def test_the_first_screen_says_what_ads_brought_back_and_which_cases_wait(lang):
     assert all(number in back["range"] for number in ("1.52", "0.49", "0.74")) and "2,010" in spent["range"]
     assert first["waiting"] == {"zh": "2 张已超时，3 张即将到期（全账号）", "en": "2 overdue, 3 due soon (whole account)"}[lang]
     alone = first_screen(lang, {**results(), "ads_return": ads.head(1).assign(baseline=NAN, usual_cost=NAN)})
-    assert [card["range"] for card in alone["cards"][-2:]] == ["", ""]
+    assert {"zh": ["收回了花费", "没收回花费"], "en": [": spend earned back", ": spend not earned back"]}[lang] == [words for words in ({"zh": "收回了花费", "en": ": spend earned back"}[lang], {"zh": "没收回花费", "en": ": spend not earned back"}[lang]) if words in back["range"]]
+    assert alone["cards"][-2]["range"] == "" and "1.50" in alone["cards"][-1]["range"] and {"zh": "没收回", "en": "not earned"}[lang] not in alone["cards"][-1]["range"]
     assert len(first_screen(lang)["cards"]) == 6 and first_screen(lang)["waiting"] == ""
 
 

@@ -474,9 +474,11 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
         answers = split.argument(before, after, columns, steps, tree, quiet, NINE, finer=steps, standing=none, sides=NO_SIDES)
         return answers.set_index("part").loc["step", "sentence_en"]
     said = told(tree)
-    assert said.startswith("The step that pulled it down most is Viewers") and "No step as a whole is outside the normal range." in said
-    assert f"contain an unusual source or product, {steps['label_en'].iloc[1]}" in said
-    assert "unusual source" not in told(tree.assign(parent=["", "0", "0", "9"]))
+    assert said.startswith("The step that pulled it down most is Viewers") and "A change of that size is ordinary between comparable sessions" in said
+    assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in said
+    assert "look into" not in told(tree.assign(parent=["", "0", "0", "9"]))
+    inside = told(tree.assign(parent=["", "0", "0", "0.1"]))       # the unusual product lies in the largest step itself: it is not set aside
+    assert "set aside" not in inside and inside.endswith("a source or product in it is out of the ordinary: look into it.")
 
 
 NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))

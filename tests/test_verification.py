@@ -433,7 +433,7 @@ def test_sessions_that_are_all_the_same_do_not_tell_how_much_a_metric_varies():
 
 
 def test_every_verdict_says_what_follows():
-    assert list(reference.terms()["plan_next"]) == list(reference.terms()["plan_verdict"])
+    assert list(reference.terms()["plan_next"]) == [name for name in reference.terms()["plan_verdict"] if not name.endswith("_so_far")]
 
 
 def test_verdicts_to_be_read_have_the_columns_that_hold_something():

@@ -262,6 +262,14 @@ def told(element) -> str:
     return copied.get_text(" ", strip=True)
 
 
+def printed_dates(folder) -> set[str]:
+    """Numbers of what usual means: days of the comparable sessions, sessions of each host, logged changes, the session before."""
+    known, usual = result(folder, "comparable"), result(folder, "usual").iloc[0]
+    chosen = known[known["chosen"]]
+    days = [f"{day:%Y-%m-%d}" for day in (chosen["started_at"].min(), chosen["started_at"].max())] + [f"{usual['previous_at']:%m-%d %H:%M}"]
+    return set(NUMBER.findall(" ".join([*days, *chosen["host"].value_counts().astype(str), usual["changes_zh"], usual["previous_festival"], *result(folder, "verification")["meanwhile"]])))
+
+
 def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_languages):
     folder, lang, page = both_languages
     summary = page.select_one("#summary")
@@ -269,7 +277,8 @@ def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_langu
     numbers = NUMBER.findall(told(summary))
     hours = result(folder, "open_cases")["hours_left"]
     counted = {str(int(hours.lt(0).sum())), str(int(hours.ge(0).sum()))}
-    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder) | counted
+    usual = printed_dates(folder)
+    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder) | counted | usual
     assert counted - {"0"} <= set(NUMBER.findall(told(summary.select_one(".waiting"))))
 
 

@@ -331,22 +331,30 @@ def _main_step(steps: pd.DataFrame, finer: pd.DataFrame, tree: pd.DataFrame, cha
     way = ("拉高", "up") if change >= 0 else ("拉低", "down")
     zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{parts[0]}）。"
     en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{parts[1]})."
-    hidden = _hidden(steps, tree, way, currency)
+    hidden = _hidden(steps, tree, currency)
     if len(unusual):
         return (zh + f"整体超出平常的步骤：{'、'.join(unusual['label_zh'])}。" + hidden[0], en + f" Steps that as a whole are beyond the usual: {', '.join(unusual['label_en'])}." + hidden[1])
-    return (zh + "各步整体都在平常的起伏之内。" + hidden[0], en + " No step as a whole is outside the normal range." + hidden[1]) if known else (zh, en)
+    if hidden[0] and _goes_down(steps, tree)["label_zh"] == lead["label_zh"]:
+        return zh + "它这么大的变化在可比场次之间平常就有，但里面有来源或商品反常，就从这一步查。", en + " A change of that size is ordinary between comparable sessions, but a source or product in it is out of the ordinary: look into it."
+    aside = ("它这么大的变化在可比场次之间平常就有，先放下。", " A change of that size is ordinary between comparable sessions, so it is set aside.")
+    return (zh + aside[0] + (hidden[0] or "其余各步也都在平常的起伏之内。"), en + aside[1] + (hidden[1] or " So are the other steps.")) if known else (zh, en)
 
 
-def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, way: tuple[str, str], currency: str) -> tuple[str, str]:
-    """The step at which the tree goes down although it is ordinary as a whole: a source or product in it is not; else nothing."""
+def _goes_down(steps: pd.DataFrame, tree: pd.DataFrame) -> pd.Series | None:
+    """The first step at which the tree goes down although it is ordinary as a whole; None where there is none."""
     top = tree[(tree["depth"] == 1) & tree["node"].isin(tree["parent"])]
     top = top[~top["label_zh"].isin(steps.loc[steps["unusual"], "label_zh"])]
-    if top.empty:
+    return None if top.empty else top.iloc[0]
+
+
+def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str, str]:
+    """The step at which the tree goes down although it is ordinary as a whole: a source or product in it is not; else nothing."""
+    row = _goes_down(steps, tree)
+    if row is None:
         return "", ""
-    row = top.iloc[0]
     moved = [text.signed(row["amount"], "money", lang, currency=currency) for lang in ("zh", "en")]
-    return (f"含有异常来源或商品的步骤里，{way[0]}最多的是{row['label_zh']}（{moved[0]}），从这一步往下查。",
-            f" Of the steps that contain an unusual source or product, {row['label_en']} ({moved[1]}) pulled it {way[1]} most: look into that one.")
+    return (f"按大小往下，第一个有来源或商品反常的是{row['label_zh']}（{moved[0]}），从这一步查。",
+            f" Next in size, the first with a source or product out of the ordinary is {row['label_en']} ({moved[1]}): look into that one.")
 
 
 def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from helpers.verification.estimate import (
 from helpers.verification.judge import COLUMNS, SLOPE_ERROR, verify
 from helpers.verification.record import record_sentence, track_record
 from helpers.verification.values import gather, history
-from helpers.verification.words import for_table, sentence
+from helpers.verification.words import for_table, sentence, status
 
 __all__ = [
     "COLUMNS",
@@ -40,6 +40,7 @@ __all__ = [
     "history",
     "record_sentence",
     "sentence",
+    "status",
     "track_record",
     "verdict",
     "verify",

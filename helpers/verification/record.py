@@ -38,7 +38,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
     lower, upper = stats.wilson((judged["verdict"] == "effective").sum(), len(judged))
     return {
         "done": len(done), "judged": len(judged), **{name: int((judged["verdict"] == name).sum()) for name in COUNTED},
-        "running": len(done) - len(judged), "not_done": len(rows) - len(done),
+        "effective_so_far": int((~done["final"].astype(bool) & done["verdict"].eq("effective")).sum()), "running": len(done) - len(judged), "not_done": len(rows) - len(done),
         "share": (judged["verdict"] == "effective").mean() if len(judged) else np.nan,
         "lower": float(lower), "upper": float(upper), "median_effect": judged["effect"].median(),
     }
@@ -48,7 +48,7 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per record_by x kind.
 
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
-    yet, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
+    yet, of which effective_so_far, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
     with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction; all
     four are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing.
     rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and
@@ -59,7 +59,7 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
         kinds = _kinds(checked, by, playbook)
         rows += [{"record_by": by, "zh": zh, "en": en, **_counts(checked.loc[group.index])}
                  for (zh, en), group in kinds.groupby(["zh", "en"], sort=False) if zh]
-    counted = ["done", "judged", *COUNTED, "running", "not_done"]
+    counted = ["done", "judged", *COUNTED, "effective_so_far", "running", "not_done"]
     made = pd.DataFrame(rows, columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
     made = made.astype(dict.fromkeys(counted, "int64") | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64"))
     few = made["judged"] < FEWEST_RANKED
@@ -73,17 +73,19 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
 def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
     """One sentence on the track record: how many actions were judged and worked, and the best kind where one may be named."""
     whole = record[record["record_by"] == "all"]
-    judged = int(whole["judged"].sum())
+    judged, early = int(whole["judged"].sum()), int(whole["effective_so_far"].sum())
+    label = reference.terms()["plan_verdict"]["effective_so_far"]
+    waits = text.choose(lang, f"另有 {early} 条{label.zh}。", f" {early} more: {label.en.lower()}.") if early else ""
     if judged < FEWEST_RANKED:
         return text.choose(
-            lang, f"到现在判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，还说不出哪类办法在这个账号有用。",
-            f"So far {judged} actions have been judged, fewer than {FEWEST_RANKED}: which kinds work on this account cannot be said yet.")
+            lang, f"看满约定场次、判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，还说不出哪类办法在这个账号有用。{waits}",
+            f"So far {judged} actions have been judged over their planned sessions, fewer than {FEWEST_RANKED}: which kinds work on this account cannot be said yet.{waits}")
     total = whole.iloc[0]
     bounds = text.interval(total["lower"], total["upper"], "percent", lang)
     head = text.choose(
         lang, f"判过的 {judged} 条行动里，有效 {total['effective']} 条（{text.percent(total['share'])}，区间 {bounds}）。",
         f"Of {judged} actions judged, {total['effective']} worked ({text.percent(total['share'])}, interval {bounds}).")
-    return head + _best_kind(record, lang)
+    return head + _best_kind(record, lang) + waits
 
 
 def _best_kind(record: pd.DataFrame, lang: str) -> str:

@@ -21,6 +21,12 @@ def _change(row: pd.Series, about: str, lang: str) -> str:
     return text.choose(lang, f"{text.signed(value, 'percent', lang)}（{bounds}）", f"{text.signed(value, 'percent', lang)} ({bounds})")
 
 
+def status(row: Mapping[str, object]) -> str:
+    """How a verified action stands, a value of plan_verdict: its verdict, `…_so_far` before its planned sessions are there."""
+    early = f"{row['verdict']}_so_far"
+    return early if not row.get("final", True) and early in reference.terms()["plan_verdict"] else str(row["verdict"])
+
+
 def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY") -> pd.DataFrame:
     """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
 
@@ -39,7 +45,7 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
             "effect": text.signed(row["effect"], "percent", lang),
             "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,
             "n_before": row["n_before"], "n_after": row["n_after"], "estimator": row["estimator"],
-            **{name: _change(row, name, lang) for name in ("controls", "other")}, "plan_verdict": row["verdict"],
+            **{name: _change(row, name, lang) for name in ("controls", "other")}, "plan_verdict": status(row),
             "next": _next(row, lang),
         })
     columns = ["action", "verify", "slice", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "estimator", "controls", "other", "plan_verdict", "next"]
@@ -50,9 +56,8 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
 
 def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY") -> str:
     """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
-    said = text.label(reference.terms()["plan_verdict"][row["verdict"]], lang)
+    said = text.label(reference.terms()["plan_verdict"][status(row)], lang)
     metric = registry.get(row["metric"])
-    said += text.choose(lang, "（目前）", " so far") if row["verdict"].startswith("effective") and not row["final"] else ""
     head = text.choose(lang, f"「{text.plain(row['action'], 40)}」：{said}。", f"“{text.plain(row['action'], 60)}”: {said.lower()}. ")
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
