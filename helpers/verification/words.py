@@ -93,10 +93,10 @@ def _alike(row: pd.Series, lang: str) -> str:
 
 
 def _so_far(row: pd.Series, lang: str) -> str:
-    """That a verdict was given before the planned number of sessions, so it may change; nothing afterwards or where none was given."""
+    """Over how many sessions a verdict that is not final was to be given; nothing afterwards or where none was given."""
     if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
         return ""
-    return text.choose(lang, f"约定看 {row['n_planned']:.0f} 场，还没看满，不是最后的判断。", f" {row['n_planned']:.0f} sessions were planned and are not reached, so this is not the last word.")
+    return text.choose(lang, f"约定看 {row['n_planned']:.0f} 场。", f" {row['n_planned']:.0f} sessions were agreed on.")
 
 
 def _next(row: pd.Series, lang: str) -> str:
