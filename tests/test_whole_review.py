@@ -278,6 +278,9 @@ def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_langu
     hours = result(folder, "open_cases")["hours_left"]
     counted = {str(int(hours.lt(0).sum())), str(int(hours.ge(0).sum()))}
     usual = printed_dates(folder)
+    goals, split = result(folder, "goals"), result(folder, "argument").set_index("part")
+    above = goals.loc[goals["scope"].eq("session") & goals["metric"].eq("paid_amount"), ["target"]] - split.loc["change", "baseline"]    # how much a goal lies above the usual
+    frames.append(above)
     assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder) | counted | usual
     assert counted - {"0"} <= set(NUMBER.findall(told(summary.select_one(".waiting"))))
 
