@@ -84,7 +84,7 @@ def won_back_words(row: Mapping[str, Any], line: pd.Series | None, *, sold_out: 
     step = "" if line["metric"] == row["metric"] else text.choose(lang, f"（在「{label}」这一步）", f" (at the step {label})")
     if sold_out:  # the people who came while nothing was left are not in the line
         return text.choose(lang, f"断货的时段之外，补得回约 {amount}{step}", f"outside the minutes sold out, about {amount} can be won back{step}")
-    return text.choose(lang, f"其中补得回约 {amount}{step}", f"of which about {amount} can be won back{step}")
+    return text.choose(lang, f"其中补得回约 {amount}{step}", f"of it, about {amount} can be won back{step}")
 
 
 def with_meanwhile(checked: pd.DataFrame, events: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
