@@ -458,6 +458,13 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     }).reset_index(drop=True)
 
 
+def source_words(sources: Iterable[str], lang: str) -> str:
+    """What the platforms' own names of these sources mean, each known one once; nothing in Chinese, where they are plain words."""
+    known = reference.terms()["source_gloss"]
+    told = [f"{name}: {known[name].en}" for name in dict.fromkeys(sources) if name in known]
+    return text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(told)}.") if told else ""
+
+
 def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
     """Sum over sum over the rows that have both terms, people counting once in each; nan over nobody."""
     known = frame[[numerator, denominator]].dropna().sum()

@@ -296,6 +296,13 @@ def test_the_quadrant_shows_ranked_products_only():
     assert set(marks["quadrant"]) <= set(reference.terms()["quadrant"])
 
 
+def test_names_of_sources_are_explained_in_english_alone_each_once():
+    named = ["千川PC版", "Live feed", "搜索", "千川PC版"]
+    said = funnel.source_words(named, "en")
+    assert said.count("千川PC版: Qianchuan") == 1 and "搜索: search" in said and "Live feed" not in said and "关注" not in said
+    assert funnel.source_words(named, "zh") == funnel.source_words(["Live feed"], "en") == ""
+
+
 # ---- key figures and findings
 
 
