@@ -3,6 +3,7 @@
 import base64
 import copy
 import html
+import io
 import json
 import re
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.pens.boundsPen import BoundsPen
+from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
@@ -31,7 +34,7 @@ from sample_review import (
     session,
 )
 
-from helpers import findings, gate, metrics, page, reference, report, store, summary
+from helpers import charts, findings, gate, metrics, page, reference, report, store, summary
 
 REGISTRY = reference.metrics()
 OUTPUTS = len(chart_frames()) + 4
@@ -231,6 +234,27 @@ def test_outputs_that_are_not_ours_are_shown_as_well():
     check(html, books)
     assert 'alt="a line"' in html and 'alt="a point"' in html and "&lt;b&gt;'plain'&lt;/b&gt;" in html
     assert '<div class="fp-code"><pre>rows 5' in html
+
+
+def test_marks_of_an_english_page_are_as_wide_as_their_ink_and_come_first():
+    packed = re.search(r"base64,([^)]+)", page._latin_face()).group(1)
+    with TTFont(io.BytesIO(base64.b64decode(packed))) as narrow, TTFont(charts.FONT, lazy=True) as whole:
+        assert set(narrow.getBestCmap()) == set(map(ord, "·‘’“”…"))
+        for code, name in narrow.getBestCmap().items():
+            ink, own = BoundsPen(narrow.getGlyphSet()), BoundsPen(whole.getGlyphSet())
+            narrow.getGlyphSet()[name].draw(ink)
+            whole.getGlyphSet()[whole.getBestCmap()[code]].draw(own)
+            width = narrow["hmtx"][name][0]
+            assert width < whole["hmtx"][whole.getBestCmap()[code]][0] and ink.bounds[0] == width - ink.bounds[2] > 0
+            assert np.diff(ink.bounds[::2]) == np.diff(own.bounds[::2]) and ink.bounds[1::2] == own.bounds[1::2]
+    families = re.findall(r"font(?:-family)?:[^;]*?(\"Fupan [^;]*);", (page.TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8"))
+    assert families and all(named.startswith('"Fupan Latin"') for named in families)
+
+
+@pytest.mark.parametrize("words, kept", [("down (−¥2,284) most", "(−¥2,284)"), ("少了（−¥1.5万），", "（−¥1.5万）"), ("+$12.50.", "+$12.50"), ("¥5 and 3 − 2", None)])
+def test_an_amount_stays_with_its_sign_and_bracket(words, kept):
+    found = re.findall(r'<span class="fp-mark">(.*?)</span>', page.unbroken(words))
+    assert found == ([kept] if kept else []) and re.sub("<[^>]*>", "", page.unbroken(words)) == words
 
 
 def test_the_font_inside_covers_every_character_that_readers_may_lack(pages):
