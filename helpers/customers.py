@@ -22,6 +22,7 @@ DAY = pd.Timedelta(days=1)
 CURVE_DAYS = 14  # between the points of a curve that is drawn
 MICRO = pd.Timedelta(microseconds=1)
 DUST = 0.001  # amounts are whole cents, and sums of floats are not: without it the order of the lines decides at a bound
+WITHIN = ["days", "rate", "ci_lower", "ci_upper", "n", "watched"]
 BUYER_COLUMNS = ["order_id", "buyer_key", "is_new_buyer"]
 
 
@@ -135,17 +136,15 @@ def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
 def within(counts: pd.DataFrame, marks: Sequence[int], *, confidence: float = 0.95) -> pd.DataFrame:
     """The share that came back within each mark: one row per mark, days, rate, ci_lower, ci_upper, n (customers), watched.
 
-    watched are those of whom it is known by then: back, or followed for so long. `nan` where that cannot be said.
+    watched are those of whom it is known by then: back, or followed for so long. `nan` where that cannot be said
+    (`stats.happened_within`).
     """
-    found = curve(counts, confidence=confidence)
-    rows = []
-    for mark in marks:
-        long = counts["days"] >= mark
-        told = long.any() or (len(found) > 0 and found["rate"].iloc[-1] == 1)
-        row = found[found["days"] <= mark].iloc[-1] if told else pd.Series(dtype=float)
-        rows.append({"days": mark, **{name: row.get(name, np.nan) for name in ("rate", "ci_lower", "ci_upper")},
-                     "n": int(counts["n"].sum()), "watched": int(counts.loc[long | counts["happened"], "n"].sum())})
-    return pd.DataFrame(rows, columns=["days", "rate", "ci_lower", "ci_upper", "n", "watched"])
+    made = pd.DataFrame({"days": [*marks], "n": int(counts["n"].sum())})
+    if counts.empty:
+        return made.assign(rate=np.nan, ci_lower=np.nan, ci_upper=np.nan, watched=0)[WITHIN]
+    values = stats.happened_within(counts["days"], counts["happened"], marks, weights=counts["n"], confidence=confidence)
+    watched = [int(counts.loc[counts["happened"] | (counts["days"] >= mark), "n"].sum()) for mark in marks]
+    return made.assign(**dict(zip(("rate", "ci_lower", "ci_upper"), values, strict=True)), watched=watched)[WITHIN]
 
 
 def _first_and_later(counts: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

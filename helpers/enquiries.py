@@ -59,8 +59,9 @@ def steps(asked: pd.DataFrame, viewers: float, *, as_of: pd.Timestamp, rules: Cu
     lower, upper = (float(bound) for bound in stats.wilson(len(asked), viewers, confidence=confidence))
     followed = int((as_of - asked["opened_at"]).min() / DAY)
     ordered = customers.within(_ordered(asked, as_of), [min(rules.close_days, max(followed, 1))], confidence=confidence).iloc[0]
-    marks = customers.within(_again(asked), rules.within_days, confidence=confidence)
-    again = marks[marks["rate"].notna()].iloc[-1] if marks["rate"].notna().any() else marks.iloc[0]
+    held = [mark for mark in rules.within_days if mark <= (as_of - asked["closed_at"]).max() / DAY]
+    again = customers.within(_again(asked), held or rules.within_days[:1], confidence=confidence).iloc[-1]
+    again = again if held else again.where(~again.index.isin(["rate", "ci_lower", "ci_upper"]))
     reached = {"ordered": int((asked["closed_at"] - asked["opened_at"] <= ordered["days"] * DAY).sum()), "again": int(asked["came_back"].fillna(False).astype(bool).sum())}
     rows = [
         ["viewers", viewers, np.nan, np.nan, np.nan, np.nan, np.nan], ["asked", len(asked), len(asked) / viewers if viewers else np.nan, lower, upper, np.nan, np.nan],

@@ -51,7 +51,7 @@ def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
     steps = np.diff(y)
     spread = 1.4826 * np.median(np.abs(steps - np.median(steps))) if len(steps) > 2 * SHORTEST else 0.0
     steps = np.clip(steps, -4 * spread, 4 * spread) if spread > 0 else steps
-    if len(steps) <= 2 * SHORTEST or np.isclose(steps.std(), 0):
+    if len(steps) <= 2 * SHORTEST or np.isclose([steps[:-1].std(), steps[1:].std()], 0).any():
         return []
     memory = float(np.clip(1 + 2 * np.corrcoef(steps[:-1], steps[1:])[0, 1], 0, 0.8))
     noise = steps.var() / (2 * (1 - memory)) * (1 + memory) / (1 - memory)

@@ -154,7 +154,7 @@ def test_purchases_are_those_of_a_plain_loop(rows):
 
 def test_within_is_silent_where_nobody_was_followed_so_long():
     found = customers.within(counted([5, 20, 40, 40], [True, False, False, False]), [7, 30, 90]).set_index("days")
-    assert found["rate"][7] == found["rate"][30] == 0.25 and np.isnan(found["rate"][90])
+    assert found["rate"][7] == found["rate"][30] == pytest.approx(0.25) and np.isnan(found["rate"][90])
     assert found["watched"].to_dict() == {7: 4, 30: 3, 90: 1} and (found["n"] == 4).all()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import customers, enquiries, reference
+from helpers import customers, enquiries, reference, stats
 
 RULES = reference.customers()
 REGISTRY = reference.metrics()
@@ -117,3 +117,20 @@ def test_objections_by_hand():
     assert table["enquiries"].to_dict() == {"price": 3, "fit": 1} and table["share"].to_dict() == {"price": 0.75, "fit": 0.25}
     assert table["converted"].to_dict() == pytest.approx({"price": 1 / 3, "fit": 1})
     assert enquiries.objections(frame.assign(objection=None), registry=REGISTRY).empty
+
+
+@pytest.mark.parametrize("people_asked", [1, 3, 20])
+def test_nobody_who_bought_is_no_certainty(people_asked):
+    early = START + pd.Timedelta(days=9)
+    steps = enquiries.steps(people(asked(*((f"b{each}", 0) for each in range(people_asked))), bought(), as_of=early).reset_index(), 1000, as_of=early, rules=RULES).set_index("step")
+    assert steps.loc["ordered", "rate_of_previous"] == 0 and steps.loc["ordered", "ci_lower"] == pytest.approx(0)
+    assert steps.loc["ordered", "ci_upper"] == pytest.approx(stats.wilson(0, people_asked)[1])
+
+
+def test_repurchase_is_told_for_no_longer_than_somebody_was_followed():
+    early = START + pd.Timedelta(days=9)
+    steps = enquiries.steps(people(asked(("a", 0)), bought(("a", 1), ("a", 50)), as_of=early).reset_index(), 1000, as_of=early, rules=RULES).set_index("step")
+    assert steps.loc["again", "days"] == max(mark for mark in RULES.within_days if mark <= 8)
+    young = START + pd.Timedelta(days=4)
+    steps = enquiries.steps(people(asked(("a", 0)), bought(("a", 1), ("a", 50)), as_of=young).reset_index(), 1000, as_of=young, rules=RULES).set_index("step")
+    assert steps.loc["again", ["rate_of_previous", "ci_lower", "ci_upper"]].isna().all()

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from made_files import CHINA, SESSION, load, named, old_workbook, table, whole_session, workbook
 
+from helpers.sources import assemble
+
 JAKARTA = "Asia/Jakarta"
 
 
@@ -185,3 +187,9 @@ def test_a_zip_of_every_kind(tmp_path):
 def test_native_times_of_a_workbook(tmp_path):
     rows = [HEAD, ["shop1", dt.datetime(2026, 5, 1, 20), 5]]
     assert load(workbook(tmp_path / "x.xlsx", S=rows)).tables["sessions"]["started_at"].tolist() == [day("2026-05-01 20:00")]
+
+
+@pytest.mark.parametrize("name", ["sessions_20261399999999.csv", "sessions-20260230120000.csv", "sessions_20260601250000.csv"])
+def test_digits_of_a_file_name_that_are_no_date_state_none(name):
+    assert pd.isna(assemble.exported_at(name, None, timezone="Asia/Shanghai"))
+    assert assemble.exported_at("sessions_20260601120000.csv", None, timezone="Asia/Shanghai") == pd.Timestamp("2026-06-01 12:00", tz="Asia/Shanghai")

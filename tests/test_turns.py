@@ -180,3 +180,10 @@ def test_each_group_has_its_leading_figure_and_what_its_minutes_do():
     assert table.loc["click", "minutes_zh"].startswith("第 8") and "low" in table.loc["click", "minutes_en"]
     assert table.loc["interaction", "minutes_en"] == "not in the minutes" and "没有可以确定的变点" in table.loc["sales", "minutes_zh"]
     assert turns.groups(figures.iloc[:0], turns.stretches(curve.iloc[:0]), turns.exits(curve.iloc[:0])).empty
+
+
+@pytest.mark.parametrize("minute", [0, 1, 30, 58, 59])
+def test_a_single_event_is_no_change_wherever_it_stands(minute):
+    counts = np.zeros(60)
+    counts[minute] = 1
+    assert turns.breaks(counts, 100 + np.arange(60) % 7.0) == []

@@ -441,7 +441,10 @@ def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timest
     if stamp is None:
         return pd.NaT
     if re.fullmatch(r"20\d{6}(?:\d{6})?", stamp):
-        stamp = pd.to_datetime(stamp, format="%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d").isoformat(" ")
+        moment = pd.to_datetime(stamp, format="%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d", errors="coerce")
+        if pd.isna(moment):  # digits that are no date: an order's or a batch's number
+            return pd.NaT
+        stamp = moment.isoformat(" ")
     return _moment(stamp, timezone)
 
 
