@@ -32,7 +32,7 @@ import papermill.engines
 import papermill.exceptions
 from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
 
 from helpers import page, planfile, report, store, text
 
@@ -164,12 +164,42 @@ def _keys(workspace: store.Workspace, session_id: str, lang: str, given: Mapping
     return keys
 
 
+class _Returns(BaseModel):
+    rate: float | None
+    final: bool
+
+
+class _Summary(BaseModel):
+    """Of what the index keeps of a session (`summary.row`), all that is read again."""
+
+    paid_amount: float | None = None
+    viewers: float | None = None
+    currency: str = ""
+    verdict: str = ""
+    goals: tuple[int, int] | None = None
+    returns: _Returns | None = None
+    plan_lines: int = 0
+    plan_open: int = 0
+
+
+class _Record(BaseModel):
+    """Of run.json, all that is read again."""
+
+    status: str = ""
+    message: str = ""
+    as_of: AwareDatetime | None = None
+    steps: dict[str, str] = {}
+    summary: _Summary | None = None
+
+
 def _last_run(final: Path) -> dict[str, Any]:
+    """run.json of one report; empty where there is none or it is not one that a run writes."""
     path = final / "run.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except json.JSONDecodeError:
-        return {}
+    with contextlib.suppress(OSError, ValueError):  # no file, no JSON, other fields (`ValidationError`)
+        written = path.read_bytes()
+        _Record.model_validate_json(written, strict=True)
+        return json.loads(written)
+    return {}
 
 
 def _prepare(final: Path, work: Path, *, keep: bool) -> None:

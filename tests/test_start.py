@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from helpers import cli, run, start, store
+from helpers import cli, run, start, store, summary
 
 
 @pytest.fixture
@@ -137,6 +137,21 @@ def test_the_list_says_what_published_pages_found(choose, demo_workspace):
     assert listed.loc[name, "verdict"] == "worse" and listed["verdict"].notna().sum() == 1
     row = listed.reset_index().iloc[2]
     assert start.option(row, "CNY", "zh").endswith("变差") and start.option(row, "CNY", "en").endswith("Worse")
+
+
+@pytest.mark.parametrize("odd", ["[]", "null", "7", "{", '{"summary": []}', '{"summary": {"verdict": ["worse"]}}', '{"status": {}}', '{"as_of": "soon"}',
+                                 '{"summary": {"goals": 3}}', '{"summary": {"returns": {"rate": "much", "final": true}}}', '{"message": 5}', '{"steps": ["01_clean"]}'])
+@pytest.mark.parametrize("place", ["", "failed"])
+def test_a_run_json_that_no_run_wrote_counts_as_no_record(choose, demo_workspace, odd, place):
+    name = choose(-3)
+    (store.REPORTS / place / name).mkdir(parents=True)
+    (store.REPORTS / place / name / "run.json").write_text(odd)
+    workspace = store.Workspace.open(demo_workspace)
+    known, done = store.sessions(workspace), run.published(store.REPORTS)
+    assert start.sessions(workspace)["verdict"].notna().sum() == 0 and done == {name: {}}
+    assert run.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7]) == known["session_id"].tolist()
+    kept, fresh = (summary.index_lines(given, known, workspace_reference=None, lang="en") for given in (done, {}))
+    assert kept == fresh
 
 
 @pytest.mark.parametrize(
