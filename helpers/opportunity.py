@@ -28,6 +28,9 @@ MOST_SESSIONS = 25          # and further back than this it may have been anothe
 FEWEST_ALIKE = 6            # fewer units than this have no quartile and no common spread of their own
 BUYS_FROM = "click_users"   # people of this column cannot order while the product is sold out
 FINDINGS = 5
+HALF_A_CASE = 0.5           # weight with which a name's effect is drawn to none
+MOVES = 200                 # of the fit of such effects, and when it has arrived (log odds)
+ARRIVED = 1e-6
 
 
 class Kind(NamedTuple):
@@ -121,22 +124,27 @@ def _alike(x: pd.Series, n: pd.Series, groups: np.ndarray) -> tuple[stats.Floats
 def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
     """For cells of two names without a past of their own: what the first and the second together lead one to expect.
 
-    A logistic model of main effects on this session's cells, each effect drawn to none by half a case: its rate, the relative
-    variance of that, and the weight in trials with which cells keep to it.
+    A logistic model of main effects on this session's cells, each effect drawn to none with the weight of half a case (a ridge,
+    which keeps names without any case off the edge): its rate, the relative variance of that, and the weight in trials with
+    which cells keep to it. Newton's method; as no cell's log odds move by more than 1 at a time, each move is downhill (Bach
+    2010, self-concordance). `nan` where it has not arrived.
     """
     first, second = (pd.factorize(n.index.get_level_values(level))[0] for level in (0, 1))
     cases, trials = np.nan_to_num(x.to_numpy(float)), np.nan_to_num(n.to_numpy(float))
-    effects = [np.zeros(first.max(initial=-1) + 1), np.zeros(second.max(initial=-1) + 1)]
-    whole = logit((cases.sum() + 0.5) / (trials.sum() + 1))
-    for _ in range(50):
-        for effect, place in zip(effects, (first, second), strict=True):
-            rate = expit(whole + effects[0][first] + effects[1][second])
-            missed, known = (np.bincount(place, value, len(effect)) for value in (cases - trials * rate, trials * rate * (1 - rate)))
-            effect += missed / (known + 0.5)
-    rate = expit(whole + effects[0][first] + effects[1][second])
-    known = trials * rate * (1 - rate)
-    doubt = sum(1 / (np.bincount(place, known)[place] + 0.5) for place in (first, second))
-    return rate, doubt * (1 - rate) ** 2, (1 - rate) / rate / stats.PRIOR_CV**2
+    names = np.hstack([place[:, None] == np.unique(place) for place in (first, second)]).astype(float)
+    effects, moved = np.zeros(names.shape[1]), np.inf
+    rate = np.full(len(cases), (cases.sum() + 0.5) / (trials.sum() + 1))
+    whole, ridge = logit(rate), np.diag(np.full(len(effects), HALF_A_CASE))
+    for _ in range(MOVES):
+        known = names.T @ (names * (trials * rate * (1 - rate))[:, None]) + ridge
+        move = np.linalg.solve(known, names.T @ (cases - trials * rate) - HALF_A_CASE * effects)
+        moved = np.abs(names @ move).max(initial=0)
+        effects += move / max(moved, 1)
+        rate = expit(whole + names @ effects)
+        if moved < ARRIVED:
+            break
+    doubt = ((names @ np.linalg.inv(known)) * names).sum(axis=1)
+    return np.where(moved < ARRIVED, rate, np.nan), doubt * (1 - rate) ** 2, (1 - rate) / rate / stats.PRIOR_CV**2
 
 
 class _Base(NamedTuple):
@@ -178,7 +186,7 @@ def _step(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, 
     x, n = now[pair[1]].to_numpy(float), now[pair[0]].to_numpy(float)
     base = _base(now, past, pair, groups, alike)
     weight, wide, chance, shift, error = base.weight.copy(), base.weight.copy(), np.full(len(x), stats.ODD), 0.0, stats.PRIOR_CV
-    fitted = (base.own | isinstance(now.index, pd.MultiIndex)) & (n > 0)
+    fitted = (base.own | isinstance(now.index, pd.MultiIndex)) & (n > 0) & np.isfinite(base.rate)
     if fitted.sum() > 2:
         shift, error, weight[fitted], wide[fitted], chance[fitted] = stats.around(x[fitted], n[fitted], base.rate[fitted])
         error = float(np.hypot(error, np.sqrt(base.doubt[fitted].mean() / fitted.sum())))
@@ -243,8 +251,8 @@ def _of(values: pd.Series, units: pd.Index, otherwise: float) -> stats.Floats:
 
 
 def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> pd.DataFrame:
-    """The units whose steps are all known and never grow."""
-    rows = current.set_index(key)[[*columns, "paid_amount"]].dropna(subset=columns)
+    """The units whose steps are all known and never grow, in the order of their names: draws go by place."""
+    rows = current.set_index(key).sort_index()[[*columns, "paid_amount"]].dropna(subset=columns)
     falling = (rows[columns].diff(axis=1).iloc[:, 1:] <= 0).all(axis=1)
     return rows[falling & (rows[columns[0]] > 0)]
 
@@ -252,7 +260,8 @@ def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> p
 def _wide(past: pd.DataFrame, key: str | list[str], columns: list[str], units: pd.Index, alike: list[str]) -> dict[str, pd.DataFrame]:
     """One frame session x unit for each column, of the sessions `alike` and the newest of each unit; a column that the past lacks is all missing."""
     keys = [key] if isinstance(key, str) else list(key)
-    kept = past["session_id"].isin(alike) | (past.sort_values("session_id").groupby(keys, sort=False).cumcount(ascending=False) < MOST_SESSIONS)
+    past = past.sort_values("session_id", kind="stable")
+    kept = past["session_id"].isin(alike) | (past.groupby(keys, sort=False).cumcount(ascending=False) < MOST_SESSIONS)
     rows = past[kept].reindex(columns=["session_id", *keys, *columns]).set_index(["session_id", *keys])
     return {name: rows[name].astype(float).unstack(keys).reindex(columns=units) for name in columns}
 

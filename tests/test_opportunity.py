@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import optimize, stats
+from scipy.special import expit, logit
 
 from helpers import findings, opportunity, reference, schema, text
 from tests.benchmarks import opportunity as simulated
@@ -181,6 +183,52 @@ def test_a_cell_without_a_past_is_due_what_its_product_and_its_source_lead_one_t
     cut = joint(crossed("NOW", cut="p3 ads"), crossed("S0")).iloc[0]
     assert (cut["kind"], cut["unit"], cut["above"], cut["name"]) == ("cell", "p3 × ads", "create_users", "面膜 <b>3 × ads")
     assert cut["odd"] > 0.9 and cut["raw_rate"] == pytest.approx(0.02 / 1.04) and cut["raw_rate"] * 1.2 < cut["expected"] < 0.04 / 1.04
+
+
+def effects(cases: list[float], trials: list[float], names: list[tuple[str, str]]) -> list[np.ndarray]:
+    index = pd.MultiIndex.from_tuples(names)
+    return opportunity._crossed(pd.Series(cases, index, dtype=float), pd.Series(trials, index, dtype=float))
+
+
+@pytest.mark.parametrize(("cases", "trials", "rates"), [
+    ([250, 240], [5000, 300], [0.05, 0.80]), ([150, 150], [5000, 300], [0.03, 0.50]), ([400, 120], [20000, 300], [0.02, 0.40]),
+])
+def test_one_product_in_two_sources_is_expected_at_the_rate_of_each_source(cases, trials, rates):
+    """As many names as cells: nothing is left to be expected but what is seen, less the weight of half a case."""
+    assert effects(cases, trials, [("p0", "feed"), ("p0", "card")])[0] == pytest.approx(rates, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_two_names_lead_one_to_expect_is_the_least_of_its_loss(seed):
+    """The same model found without derivatives or gradient of ours: no way from the point that is given leads further down."""
+    rng = np.random.default_rng(seed)
+    names = [(f"p{u}", f"s{v}") for u in range(3) for v in range(2)]
+    trials = rng.choice([0, 30, 900, 5000], 6).astype(float) + (seed == 0)
+    cases = np.floor(trials * rng.choice([0, 0.01, 0.6, 1], 6))
+    rate, doubt, weight = effects(cases, trials, names)
+    assert ((rate > 0) & (rate < 1)).all() and np.isfinite(doubt).all() and np.isfinite(weight).all()
+    whole = logit((cases.sum() + 0.5) / (trials.sum() + 1))
+
+    def loss(point: np.ndarray) -> float:
+        odds = whole + point[[0, 0, 1, 1, 2, 2]] + point[[3, 4, 3, 4, 3, 4]]
+        return -stats.binom.logpmf(cases, trials, expit(odds)).sum() + 0.5 * (point**2).sum() / 2
+
+    best = optimize.minimize(loss, np.zeros(5), method="BFGS").x
+    assert rate == pytest.approx(expit(whole + best[[0, 0, 1, 1, 2, 2]] + best[[3, 4, 3, 4, 3, 4]]), rel=0.01, abs=1e-5)
+
+
+def test_names_without_a_case_and_cells_without_trials_have_a_rate_and_a_finite_weight():
+    """Five products in two sources; the third's clicks come from one of them, the second has no order at all."""
+    names = [(f"p{u}", source) for u in range(5) for source in ("feed", "card")]
+    trials, cases = [4605, 0, 834, 0, 4906, 3766, 356, 293, 0, 0], [61, 0, 20, 0, 0, 37, 17, 250, 0, 0]
+    rate, doubt, weight = effects(cases, trials, names)
+    assert np.isfinite([rate, doubt, weight]).all() and (np.array(trials) * rate).sum() == pytest.approx(sum(cases), rel=0.02)
+    assert rate[0] == pytest.approx(61 / 4605, rel=0.05) and 0 < rate[4] < 0.001
+
+
+def test_the_order_of_the_rows_is_nobodys_money():
+    now, past, chosen = account()
+    pd.testing.assert_frame_equal(size(now, past, chosen), size(now[::-1], past.sample(frac=1, random_state=1), chosen))
 
 
 def test_a_cell_with_a_past_is_held_against_it_step_by_step():
