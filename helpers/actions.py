@@ -23,6 +23,7 @@ FRAME = (
 EPOCH = ibis.timestamp("1970-01-01 00:00:00")
 SECOND = 1_000_000  # in microseconds
 KEY = ["group", "person"]
+CELL = ["product_id", "source"]
 COLUMNS = {  # what the exports call the people of an event: with it a rate finds its name in the registry
     "enter": "viewers", "expose": "product_exposure_users", "click": "product_click_users", "cart": "cart_users", "create": "create_users",
     "pay": "pay_users",
@@ -54,24 +55,30 @@ def people(events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
     """The funnel as far as a log can show it: without steps that it never has while it has later ones, as nobody would get past them."""
-    known = set(engine.frame(events.select("event").distinct())["event"])
+    known = _events(events)
     last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
     kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
     return spec.model_copy(update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]})
+
+
+def _events(events: ibis.Table) -> set[str]:
+    return set(engine.frame(events.select("event").distinct())["event"])
 
 
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     """How many people of each product and source reached each step, by the names that the products export has for them.
 
     One row per product_id x source, a column a step (exposure_users, click_users …: distinct people, never to be added up); a
-    step that the log does not have is missing, one that nobody reached is 0.
+    step of which the log has no event with a product and a source is missing, one that nobody of a product and source
+    reached is 0.
     """
-    seen = logged(events, spec)
-    counts = people(events, seen, by=["product_id", "source"])
-    names = {event: COLUMNS[event].removeprefix("product_") for event in (step.column for step in spec.steps)}
-    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(index=["product_id", "source"], columns="step", values="users")
-    found = wide.reindex(columns=[step.column for step in seen.steps]).fillna(0.0)
-    return found.reindex(columns=list(names)).rename(columns=names).rename_axis(columns=None).reset_index()
+    whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
+    known, seen = _events(whole), logged(whole, spec)
+    counts = people(whole, seen, by=CELL)
+    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(index=CELL, columns="step", values="users")
+    found = wide.reindex(columns=[step.column for step in spec.steps if step.column in known]).fillna(0.0)
+    names = {step.column: COLUMNS[step.column].removeprefix("product_") for step in spec.steps}
+    return found.reindex(columns=list(names)).astype("float64").rename(columns=names).rename_axis(columns=None).reset_index()
 
 
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:

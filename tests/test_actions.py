@@ -7,7 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import LineCollection, PathCollection
 
-from helpers import actions, charts, demo, engine, reference, stats
+from helpers import actions, charts, demo, engine, opportunity, reference, stats
 from helpers.reference import Funnel
 
 ZONE = "Asia/Shanghai"
@@ -269,6 +269,28 @@ def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
     alone = actions.cells(engine.table(every[every["event"] != "expose"]), product).set_index(["product_id", "source"])
     assert alone["exposure_users"].isna().all() and (alone["click_users"] == made["click_users"].reindex(alone.index)).all()
     assert alone["create_users"].sum() == made["create_users"].sum() > 100
+
+
+@pytest.mark.parametrize(("change", "missing"), [
+    (lambda log: log[log["event"] != "pay"], ["pay_users"]),
+    (lambda log: log.assign(source=log["source"].mask(log["event"].isin(["create", "pay"]))), ["create_users", "pay_users"]),
+    (lambda log: log.assign(product_id=log["product_id"].mask(log["event"] == "create")), ["create_users"]),
+    (lambda log: log.assign(user_key=log["user_key"].mask(log["event"] == "expose")), ["exposure_users"]),
+])
+def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_money(change, missing):
+    """Seven earlier sessions have every step, the eighth log lacks one, or the names at it: nobody knows who left there."""
+    people = (("expose", 300), ("click", 180), ("create", 90), ("pay", 80))
+    whole = log(*((10 * step, f"u{person}", name, f"p{cell % 3}", f"s{cell // 3}") for cell in range(6) for step, (name, many) in enumerate(people) for person in range(many)))
+    product = reference.funnels()["viewer_product"]
+    past, now = (actions.cells(engine.table(events), product) for events in (whole, change(whole)))
+    assert (past.iloc[:, 2:] == [300, 180, 90, 80]).all(axis=None)
+    assert now[missing].isna().all(axis=None) and now.drop(columns=missing).notna().all(axis=None) and len(now) == 6
+    priced = [cells.assign(session_id=name, paid_amount=8000.0) for name, cells in [("NOW", now), *((f"S{s}", past) for s in range(7))]]
+    sized = opportunity.lines(priced[0], pd.concat(priced[1:]), [f"S{s}" for s in range(7)], reference.funnels()["product_people"], key=["product_id", "source"], min_people=30)
+    if "pay_users" in missing:
+        assert sized.empty
+    else:
+        assert not set(missing) & {*sized["below"], *sized["above"]} and sized["odd"].max() < 0.3 and len(sized)
 
 
 # ---- the demo's log ----------------------------------------------------------------------------------------------
