@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import filelock
 import pandas as pd
 import platformdirs
+import pyarrow
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -582,9 +583,9 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
 
 
 def _once(folder: Path, digest: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` makes, from the folder where it was made before; what was kept under another digest goes."""
+    """What `make` makes, from the folder where it was made before; what was kept under another digest, or is damaged, goes."""
     path = folder / f"{digest}.parquet"
-    if path.exists():
+    with contextlib.suppress(OSError, pyarrow.ArrowException):
         return pd.read_parquet(path)
     made = make()
     with replacing(path) as unfinished:
@@ -767,15 +768,18 @@ class Review:
         Columns: session_id, then those of `make`. Each session is counted once: the counts wait in clean/counted until its rows,
         our code, or `how` change. Sessions without rows are left out.
         """
+        import ibis
+
         from helpers import engine
 
         past = self.sessions.loc[self.sessions["started_at"] <= self.session["started_at"], "session_id"]
         rows = lazy(self.workspace, table)
         rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
         if history.SINCE in rows.columns:
-            states = engine.frame(rows.group_by("session_id").agg(n=rows.count(), known=rows[history.SINCE].max()))
+            mark = ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
+            states = engine.frame(rows.group_by("session_id").agg(mark=mark))
             for state in states[states["session_id"].isin([*also, *states["session_id"].tail(most + 1)])].itertuples():
-                digest = hashlib.sha256(f"{state.n}|{state.known}|{how}|{code_version()}".encode()).hexdigest()[:16]
+                digest = hashlib.sha256(f"{state.mark}|{how}|{code_version()}".encode()).hexdigest()[:16]
                 count = functools.partial(make, lazy(self.workspace, table, state.session_id), **how)
                 parts.append(_once(self.workspace.clean / "counted" / f"{table}-{state.session_id}", digest, count).assign(session_id=state.session_id))
         made = pd.concat(parts, ignore_index=True) if parts else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))

@@ -1,6 +1,7 @@
 """How viewer events come in: our own layout as CSV or sheet, and a clickstream with known incidents."""
 
 import gzip
+import os
 import shutil
 
 import numpy as np
@@ -83,6 +84,16 @@ def test_single_sessions_of_a_large_table_are_counted_once_until_their_rows_chan
     assert counts("pay", 1) == {"20261109": 2, "20261110": 1}
     assert counts("pay", 1) == {"20261109": 2, "20261110": 1} and len(asked) == 5
     assert len(list((shop / "clean" / "counted").glob("*20261110*/*.parquet"))) == 1, "what was counted otherwise before is gone"
+    written_at = (shop / "raw" / "2026-11-09.csv").stat().st_mtime_ns
+    corrected = [(*row[:2], "支付" if row[2] == "商品点击" else row[2], *row[3:]) for row in ROWS]
+    logged("2026-11-09.csv", "2026-11-09", [*corrected, ("2026-11-10 20:10:00", "u-1003", "支付", "3601", "关注", "粉丝")])
+    os.utime(shop / "raw" / "2026-11-09.csv", ns=(written_at, written_at))
+    assert counts("pay", 1) == {"20261109": 3, "20261110": 1} and len(asked) == 6, "as many rows of the same time and file name, but others"
+    (kept,) = (shop / "clean" / "counted").glob("*20261110*/*.parquet")
+    for damaged in (kept.read_bytes()[:100], b""):
+        kept.write_bytes(damaged)
+        assert counts("pay", 0) == {"20261110": 1} and pd.read_parquet(kept)["n"].tolist() == [1], "what is damaged is counted again"
+    assert len(asked) == 8
 
 
 # ---- the clickstream with planted incidents ----------------------------------------------------------------------
