@@ -80,7 +80,9 @@ def setup(review: store.Review) -> Shown | None:
     place = text.plain(review.workspace.settings.name or review.workspace.path.name)
     zh, en = FOUND[review.found]
     session = f"{review.title} ({review.session_id})"
-    return sentence(f"{zh}：{session}。工作区：{place}。", f"{en}: {session}. Workspace: {place}.", lang=review.lang, level="warn" if review.found == "gone" else "note")
+    why = f" {text.plain(review.trouble, 300)}" if review.trouble else ""
+    level = "warn" if review.found in ("gone", "unusable") else "note"
+    return sentence(f"{zh}：{session}。工作区：{place}。{why}", f"{en}: {session}. Workspace: {place}.{why}", lang=review.lang, level=level)
 
 
 FOUND: dict[str, tuple[str, str]] = {
@@ -88,6 +90,7 @@ FOUND: dict[str, tuple[str, str]] = {
     "chosen": ("复盘的是起始页选定的一场", "Under review is the session chosen on the start page"),
     "newest": ("复盘的是最新的一场", "Under review is the newest session"),
     "gone": ("起始页选定的场次已不在这个工作区，改为最新的一场", "The session chosen on the start page is no longer in this workspace; under review is the newest"),
+    "unusable": ("起始页选定的工作区现在用不了，改为演示工作区最新的一场", "The workspace chosen on the start page cannot be used; under review is the newest session of the demo"),
 }
 
 

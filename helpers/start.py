@@ -93,17 +93,19 @@ class Picker:
         """Somebody chose something: kept once it has been opened, said where it cannot be. No session means the newest one."""
         if self.filling or None in changed.values():
             return
-        before = store.Choice(session_id=store.chosen().session_id, data_dir=str(self.review.workspace.path), lang=self.review.lang)
+        wanted = store.Choice(session_id=self._picked(), data_dir=str(self.review.workspace.path), lang=self.review.lang).model_copy(update=changed)
         self._say(report.sentence("正在读取工作区……", "Reading the workspace …", lang=self.review.lang))
         try:
-            wanted = before.model_copy(update=changed)
-            store.choose(wanted.model_copy(update={"data_dir": str(store.Workspace.open(wanted.data_dir).path)}))
-            self.review = store.open_review(lang=wanted.lang, notebook=self.review.notebook)
-        except (store.WorkspaceError, reference.ReferenceDataError) as error:
-            store.choose(before)
+            review = store.open_review(data_dir=wanted.data_dir, choice=wanted, notebook=self.review.notebook)
+            store.choose(wanted.model_copy(update={"data_dir": str(review.workspace.path)}))
+        except (store.WorkspaceError, reference.ReferenceDataError, OSError) as error:
             return self._say(report.sentence(str(error), str(error), lang=self.review.lang, level="bad"))
-        self.known = sessions(self.review.workspace)
+        self.review, self.known = review, sessions(review.workspace)
         self._fill()
+
+    def _picked(self) -> str:
+        """The session that this page shows as picked; none where it shows the newest one, whichever that is."""
+        return self.review.session_id if self.review.found in ("named", "chosen") else ""
 
     def _fill(self) -> None:
         """The list as far as it holds what was searched for, and every word in the language chosen."""
@@ -114,7 +116,7 @@ class Picker:
         found = [(line, name) for line, name in lines if all(word in f"{line} {name}".casefold() for word in words)]
         self.filling = True
         self.session.options = [(newest, ""), *found]
-        wanted = "" if self.review.found == "newest" else self.review.session_id
+        wanted = self._picked()
         self.session.value = wanted if wanted in {name for _, name in self.session.options} else None
         self.folder.value, self.language.value = str(self.review.workspace.path), lang
         self.filling = False

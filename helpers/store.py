@@ -74,11 +74,9 @@ class Workspace:
     def open(cls, data_dir: str | Path = "") -> Workspace:
         """The workspace of a folder; an empty name is the demo workspace, which is made on first use.
 
-        Raises `WorkspaceError` where the folder is missing or `workspace.yml` does not fit.
+        Raises `WorkspaceError` where the folder is missing or closed to this user, or `workspace.yml` does not fit.
         """
-        path = Path(data_dir).expanduser().resolve() if str(data_dir) else _demo()
-        if not path.is_dir():
-            raise WorkspaceError(f"{path}: no such folder. A workspace is a folder with your exports in its raw/")
+        path = _folder(data_dir) if str(data_dir) else _demo()
         return cls(path, _settings(path / "workspace.yml"))
 
     @property
@@ -124,8 +122,23 @@ class Workspace:
 
     def lock(self) -> filelock.BaseFileLock:
         """The lock under which raw files are read."""
-        self.clean.mkdir(parents=True, exist_ok=True)
+        try:
+            self.clean.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"{self.clean}: {error.strerror}. What is read from the exports is kept there") from error
         return filelock.FileLock(self.clean / ".lock", timeout=600)
+
+
+def _folder(data_dir: str | Path) -> Path:
+    """The folder of that name, in full; raises `WorkspaceError` where it cannot be opened."""
+    try:
+        path = Path(data_dir).expanduser().resolve()
+        os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WorkspaceError(f"{path}: no such folder. A workspace is a folder with your exports in its raw/") from error
+    except (OSError, RuntimeError, ValueError) as error:  # not permitted, no such user's home, no name of a file
+        raise WorkspaceError(f"{text.plain(str(data_dir), 200)}: the folder cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+    return path
 
 
 def _demo() -> Path:
@@ -138,12 +151,12 @@ def _demo() -> Path:
 
 
 def _settings(path: Path) -> Settings:
-    if not path.exists():
-        return Settings()
     try:
+        if not path.exists():
+            return Settings()
         settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
-    except (ValidationError, yaml.YAMLError, KeyError, ValueError) as error:
+    except (ValidationError, yaml.YAMLError, KeyError, ValueError, OSError) as error:
         detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         where = "".join(f"{part}: " for part in detail["loc"])
         raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)") from error
@@ -657,7 +670,8 @@ class Missing(str):
         return f'<p class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
 
 
-Found = Literal["named", "chosen", "newest", "gone"]  # how a session was found: by its name, on the start page, as the newest, or as it instead of one that is gone
+# How a session was found: by its name, on the start page, as the newest, or as it instead of one that is gone or lies in a workspace that cannot be used.
+Found = Literal["named", "chosen", "newest", "gone", "unusable"]
 
 
 class Choice(BaseModel):
@@ -679,8 +693,7 @@ def chosen() -> Choice:
     if not opened_by_hand() or not path.exists():
         return Choice()
     with contextlib.suppress(ValidationError, OSError):
-        kept = Choice.model_validate_json(path.read_bytes())
-        return kept if not kept.data_dir or Path(kept.data_dir).is_dir() else Choice(lang=kept.lang)
+        return Choice.model_validate_json(path.read_bytes())
     return Choice()
 
 
@@ -703,6 +716,7 @@ class Review:
     notebook: str
     confidence: float | None = None
     found: Found = "named"
+    trouble: str = ""  # why the workspace that was chosen cannot be used
 
     @property
     def session(self) -> pd.Series:
@@ -863,29 +877,43 @@ class Review:
 
 def open_review(
     session_id: str = "", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "", notebook: str,
-    confidence: float | None = None,
+    confidence: float | None = None, choice: Choice | None = None,
 ) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
-    `session_id` is an id of `fupan sessions` or "latest". What is left empty is, in a notebook opened by hand, what was
-    chosen on the start page; else the newest session of the demo workspace, in Chinese. Results go to
+    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says, by default, in a notebook
+    opened by hand, what was chosen on the start page; else the newest session of the demo workspace, in Chinese. That is also
+    shown, and said, where nothing is named and the workspace that was chosen cannot be used (any more). Results go to
     <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml.
     Raises `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
     """
-    choice = chosen()
+    choice = choice or chosen()
     lang = lang or choice.lang or "zh"
     text.choose(lang, "", "")
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
-    workspace = Workspace.open(data_dir or choice.data_dir)
+    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else BY_HAND
+    try:
+        workspace, known = _opened(data_dir or choice.data_dir)
+    except (WorkspaceError, reference.ReferenceDataError, OSError) as error:
+        if str(data_dir) or session_id or not choice.data_dir:
+            raise
+        workspace, known = _opened("")
+        name = choose_session(known, "latest")
+        return Review(workspace, name, known, root / name, lang, notebook, confidence, "unusable", str(error))
+    wanted = choice.session_id if workspace.path == Path(choice.data_dir) else ""  # a choice says nothing of other workspaces
+    name, found = (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
+    return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
+
+
+def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
+    """A workspace whose files have been read, and its sessions."""
+    workspace = Workspace.open(data_dir)
     ingest(workspace)
     known = sessions(workspace)
     if known.empty:
         raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
-    wanted = choice.session_id if workspace.path == Path(choice.data_dir) else ""  # a choice says nothing of other workspaces
-    name, found = (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
-    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else BY_HAND
-    return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
+    return workspace, known
 
 
 def _found(known: pd.DataFrame, wanted: str) -> tuple[str, Found]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 
 import pytest
 
-from helpers import cli, run, start, store, summary
+from helpers import cli, report, run, start, store, summary
 
 
 @pytest.fixture
@@ -56,11 +57,34 @@ def test_a_chosen_session_that_is_gone_is_said_and_the_newest_shown(opened_in_la
     assert (review.session_id, review.found) == (review.sessions["session_id"].iloc[-1], "gone")
 
 
-@pytest.mark.parametrize("kept", ["", "{", '{"lang": "fr"}', '{"data_dir": "/no/such/folder", "session_id": "x"}'])
+@pytest.mark.parametrize("kept", ["", "{", '{"lang": "fr"}'])
 def test_a_choice_that_cannot_be_used_is_none(opened_in_lab, kept):
     store.BY_HAND.mkdir(parents=True)
     (store.BY_HAND / "chosen.json").write_text(kept)
     assert store.chosen() == store.Choice()
+
+
+@pytest.mark.parametrize("broken", ["raw_empty", "settings", "no_session", "gone"])
+def test_a_chosen_workspace_that_cannot_be_used_gives_way_to_the_demo_and_is_named(opened_in_lab, demo_workspace, tmp_path, monkeypatch, broken):
+    monkeypatch.setattr(store, "DEMO", demo_workspace)
+    folder = tmp_path / "shop"
+    if broken != "gone":
+        (folder / "raw").mkdir(parents=True)
+    if broken == "settings":
+        (folder / "workspace.yml").write_text("colour: red")
+    if broken == "no_session":
+        (folder / "raw" / "notes.csv").write_text("a,b\n1,2\n")
+    store.choose(store.Choice(data_dir=str(folder), session_id="a", lang="en"))
+    review = opened()
+    assert (review.workspace.path, review.found, review.lang) == (demo_workspace, "unusable", "en")
+    assert review.session_id == review.sessions["session_id"].iloc[-1]
+    said = report.setup(review).html
+    assert "cannot be used" in said and str(folder) in said
+    named = [{"data_dir": folder}, {"session_id": "latest"}]
+    for parameters in named:  # what is named is never replaced
+        with pytest.raises(store.WorkspaceError, match="shop"):
+            opened(**parameters)
+    assert start.Picker(review).session.value == ""
 
 
 def test_outside_of_a_notebook_opened_in_lab_nothing_is_chosen(choose, demo_workspace, monkeypatch):
@@ -127,6 +151,34 @@ def test_another_workspace_brings_its_own_sessions_and_a_missing_one_changes_not
     picker.folder.value = str(tmp_path / "<b>none")
     assert opened().workspace.path == own_workspace
     assert "no such folder" in picker.said.value and "&lt;b&gt;none" in picker.said.value and "<b>none" not in picker.said.value
+
+
+def test_two_open_start_pages_do_not_mix_their_choices(picker, own_workspace, tmp_path):
+    other = start.Picker(opened())
+    other.folder.value = str(own_workspace)
+    kept = (store.BY_HAND / "chosen.json").read_bytes()
+    picker.folder.value = str(tmp_path / "mistyped")
+    assert (store.BY_HAND / "chosen.json").read_bytes() == kept, "what failed writes nothing"
+    picker.session.value = mine = picker.session.options[3][1]
+    other.language.value = "en"
+    assert (store.chosen().data_dir, store.chosen().session_id) == (str(own_workspace), "")
+    picker.language.value = "en"
+    assert (store.chosen().data_dir, store.chosen().session_id) == (str(picker.review.workspace.path), mine)
+
+
+@pytest.mark.parametrize("typed", ["~nosuchuser/x", "a\0b", "x" * 300, "locked"])
+def test_a_folder_that_cannot_be_opened_is_said(picker, monkeypatch, typed):
+    listed = os.listdir
+
+    def locked(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(store.os, "listdir", locked)
+    kept = store.chosen()
+    picker.folder.value = typed
+    assert "cannot be opened" in picker.said.value and store.chosen() == kept
 
 
 def test_the_list_says_what_published_pages_found(choose, demo_workspace):
