@@ -68,7 +68,7 @@ def unknown_words(session: pd.DataFrame, figures: pd.DataFrame, registry: Mappin
 
 
 def partly_missing(session: pd.DataFrame, tables: Mapping[str, pd.DataFrame], registry: Mapping[str, Metric], funnels: Mapping[str, Funnel], lang: str) -> list[str]:
-    """What a session's exports do not let one compute or draw though their tables are there, in sentences: key figures, the funnels of enquiries and ads.
+    """What the exports of a session do not let one compute or draw though their tables are there: key figures, two funnels; in sentences.
 
     `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels read.
     """
