@@ -69,6 +69,7 @@ def check(data_dir: Path, as_json: bool) -> None:
                 console.print(f"{_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}", soft_wrap=True)
             for each in found:
                 console.print(f"{_place(row.file, row.sheet)}: {_proposal(each)}", soft_wrap=True)
+        _print_aside(workspace)
     sys.exit(1 if len(unknown) else 0)
 
 
@@ -362,6 +363,18 @@ def _short(value: object, limit: int = 48) -> str:
 def _place(file: str, sheet: object) -> str:
     file = text.plain(file, 120)
     return f"{file} [{text.plain(sheet)}]" if isinstance(sheet, str) and sheet else file
+
+
+def _print_aside(workspace: store.Workspace) -> None:
+    """Why rows were kept aside, the first of each reason, without their values, and where all of them are."""
+    rows, words = store.read(workspace, "aside"), reference.terms()["reason"]
+    same = rows.fillna({"sheet": "", "column": "", "reason": ""}).groupby(["file", "sheet", "column", "reason"], sort=False)["row"].agg(["first", "size"])
+    for (file, sheet, column, reason), found in same.iterrows():
+        more = f" and {found['size'] - 1:.0f} more" if found["size"] > 1 else ""
+        why = words[reason].en if reason in words else text.plain(reason, 200)
+        console.print(f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column {text.plain(column) or '?'}: {why}", soft_wrap=True)
+    if len(rows):
+        console.print(f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into raw/ then", soft_wrap=True)
 
 
 def _without_file(problem: str, file: str) -> str:

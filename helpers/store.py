@@ -932,9 +932,11 @@ def choose_session(known: pd.DataFrame, session_id: str) -> str:
     near = [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
     if len(near) == 1:
         return near[0]
-    shown = _listed(near or known["session_id"].tail(3))
-    there = f"; for example {shown}" if shown else ", which holds no session"
-    raise WorkspaceError(f"session {session_id!r}: not in this workspace{' (several fit)' if near else ''}{there}")
+    if near:
+        raise WorkspaceError(f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}")
+    shown = _listed(known["session_id"].tail(3))
+    there = f"; for example {shown} (`fupan sessions` lists all)" if shown else ", which holds no session"
+    raise WorkspaceError(f"session {session_id!r}: not in this workspace{there}")
 
 
 def _listed(names: Iterable[str]) -> str:

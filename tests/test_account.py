@@ -110,7 +110,7 @@ def test_sessions_are_named_by_id_beginning_or_last_and_nothing_else():
     assert account.named(known, "last", "20260901-a") == []                     # the first session has none before it
     with pytest.raises(store.WorkspaceError, match="20260907"):
         account.named(known, "20260907", "20260904-a")
-    with pytest.raises(store.WorkspaceError, match="several fit"):
+    with pytest.raises(store.WorkspaceError, match="sessions begin so"):
         account.named(known, "2026", "20260904-a")
     with pytest.raises(ValueError, match="under review"):
         account.named(known, "20260904", "20260904-a")

@@ -64,6 +64,14 @@ def test_check_says_what_every_file_is(demo_workspace):
     assert all(row["rows_in"] == row["rows_kept"] + row["rows_totals"] + row["rows_aside"] for row in files)
 
 
+def test_check_says_why_rows_are_kept_aside_and_where_they_are(demo_workspace):
+    aside = store.read(store.Workspace.open(demo_workspace), "aside")
+    said = fupan("check", "--data", demo_workspace).output
+    assert len(aside) and said.count(" kept aside, column ") == len(aside.fillna("").groupby(["file", "sheet", "column", "reason"]))
+    assert "not a date and time" in said and "aside.xlsx" in said
+    assert not [value for value in aside["value"].dropna() if len(value) > 4 and value in said], "values may be personal: they are not printed"
+
+
 def test_check_of_the_unreadable_real_workbooks_names_each(tmp_path, tiktok_workspace):
     from conftest import REAL
 
