@@ -274,6 +274,8 @@ def _goal(row: Mapping[str, Any], usual: float, lang: str, registry: Mapping[str
     verdict = text.choose(lang, *compare.GOAL_STATES[state]) or text.choose(lang, "无法判断", "cannot tell")
     scope = text.choose(lang, *("周期目标", "Goal of the period") if row.get("scope") == "period" else ("本场目标", "Goal of this session"))
     words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(row, usual, lang, currency)
+    if row.get("note") == "unknown_metric":
+        words += text.choose(lang, "；", "; ") + row[f"note_{lang}"]
     return {"scope": scope, "words": words, "verdict": verdict, "style": GOAL_STYLES.get(state, "quiet")}
 
 

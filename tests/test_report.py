@@ -35,6 +35,7 @@ from sample_review import (
 )
 
 from helpers import charts, findings, gate, metrics, page, reference, report, store, summary
+from helpers.compare import goals
 
 REGISTRY = reference.metrics()
 OUTPUTS = len(chart_frames()) + 4
@@ -443,6 +444,14 @@ def test_goals(row, words):
     frame = pd.DataFrame([{"metric": "paid_amount", "target": 100.0, "value": 90.0, "completion": 0.9, "elapsed": NAN, **row}])
     (goal,) = summary.goals(frame, pd.DataFrame(), pd.DataFrame(), lang="zh", registry=REGISTRY, currency="CNY")
     assert (goal["verdict"], goal["style"]) == words
+
+
+def test_a_goal_in_a_word_that_is_no_metric_says_what_to_write():
+    zh, en = goals.GOAL_NOTES["unknown_metric"]
+    frame = pd.DataFrame([{"metric": "GMV", "target": 100.0, "value": NAN, "completion": NAN, "elapsed": NAN, "state": "", "scope": "session", "note": "unknown_metric", "note_zh": zh, "note_en": en}])
+    for lang in ("zh", "en"):
+        (goal,) = summary.goals(frame, pd.DataFrame(), pd.DataFrame(), lang=lang, registry=REGISTRY, currency="CNY")
+        assert all(getattr(REGISTRY[name], lang) in goal["words"] for name in ("paid_amount", "created_amount"))
 
 
 @pytest.mark.parametrize(("target", "per_hour", "baseline", "said"), [

@@ -13,7 +13,7 @@ GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where
 GOAL_STATES = {"reached": ("达成", "reached"), "on_track": ("目前达标", "on track so far"), "off_target": ("目前未达标", "off target so far"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}
 GOAL_NOTES = {
     "behaviour": ("是行为次数，见计划一章", "counts what was done: see the part on the plan"),
-    "": ("", ""), "unknown_metric": ("没有这个指标", "no such metric"),
+    "": ("", ""), "unknown_metric": ("没有这个指标：请写指标的名称，如“支付金额”或“下单金额（含未支付）”", "no such metric: write the name of one, such as “Paid amount” or “Order amount (unpaid included)”"),
     "people_do_not_add": ("人数不能跨场相加", "people cannot be added over sessions"),
 }
 
