@@ -142,7 +142,7 @@ def test_a_product_is_counted_by_its_own_orders_before_during_and_after():
     assert minutes.own_orders(spans, lines.iloc[:0], START).isna().all() and minutes.own_orders(spans.assign(product_id=None), lines, START).isna().all()
     assert minutes.inclusive(spans)["end_minute"].tolist() == [24] and spans["end_minute"].tolist() == [25]
     shown = minutes.clocked(pd.DataFrame({"start_minute": [0, 161.0, np.nan], "end_minute": [5, 240.0, np.nan]}), pd.Timestamp("2026-11-14 20:00:40", tz="Asia/Shanghai"))
-    assert shown["start_minute"].tolist() == ["20:00", "22:41", None] and shown["end_minute"].tolist() == ["20:04", "23:59", None]
+    assert shown.fillna("").to_dict("list") == {"start_minute": ["20:00", "22:41", ""], "end_minute": ["20:04", "23:59", ""]}
     without = minutes.phases(curve_, spans, lines.iloc[:0], START)
     assert without["own_per_1000"].isna().all() and minutes.side_by_side(without)["online_before"].item() == 100
     assert minutes.side_by_side(minutes.phases(curve_, spans.iloc[:0], lines, START)).empty

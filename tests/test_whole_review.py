@@ -315,9 +315,11 @@ def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_lang
         own = known.loc[item.select_one(".proof")["title"]]
         row = goals[(goals["metric"] == own["metric"]) & (goals["target"] == own["baseline"]) & (goals["value"] == own["value"])].iloc[0]
         unit = reference.metrics()[own["metric"]].unit
-        expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang), text.percent(row["completion"], 0)]
-        if row["elapsed"] < 1 and reference.metrics()[own["metric"]].denominator is None:  # a total: time passed, points behind or ahead
-            expected += [text.percent(row["elapsed"], 0), str(abs(round(100 * row["completion"]) - round(100 * row["elapsed"])))]
+        running = row["elapsed"] < 1 and reference.metrics()[own["metric"]].denominator is None
+        expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang)]
+        expected += [] if unit == "percent" else [text.percent(row["completion"], 1 if running else 0)]  # of a share, value and target say it
+        if running:  # a total: time passed, points behind or ahead
+            expected += [text.percent(row["elapsed"]), text.number(abs(100 * (row["completion"] - row["elapsed"])), lang, 1)]
         if row["scope"] == "session" and own["metric"] == "paid_amount":
             amount = result(folder, "verdicts").set_index("metric").loc["paid_amount"]
             usual = amount["baseline"] * amount["denominator"]  # for a session of this length
