@@ -21,6 +21,7 @@ COLUMNS = [
     "missing_en", "role", "action_zh", "action_en", "about", "stage", "rule",
 ]
 MINUTE = 60.0
+RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # of what a rule measures, by its unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +297,7 @@ def unanswered_about(facts: Facts, evidence: reference.Evidence) -> float:
     """People who asked one thing about a product that sells below the others and got no written reply; `nan` where replies are not in the data."""
     if np.isnan(unanswered_share(facts, evidence)) or facts.table("products_beside") is None:
         return np.nan
-    return float(unanswered(facts, evidence)["users"].max()) if len(unanswered(facts, evidence)) else 0.0
+    return float(max(unanswered(facts, evidence)["users"], default=0))
 
 
 def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -454,7 +455,7 @@ def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, 
     about = _named(evidence, facts, lang)
     listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
     low = evidence.at_least is not None
-    decimals = {"count": 0, "score": 1, "percent": 0}[rule.unit]
+    decimals = RULE_DECIMALS[rule.unit]
     none = text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if measured > 0 else text.NOTHING
     shown = text.value(measured, rule.unit, lang, decimals=decimals) if np.isfinite(measured) else none
     edge = text.value(evidence.bound, rule.unit, lang, decimals=0 if float(evidence.bound).is_integer() else decimals)

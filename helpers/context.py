@@ -42,7 +42,7 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
     name = text.plain(row[lang], 60)
     if rule is None or not math.isfinite(row["measured"]):
         return name
-    shown = text.value(row["measured"], rule.unit, lang, decimals={"count": 0, "score": 1, "percent": 0}[rule.unit])
+    shown = text.value(row["measured"], rule.unit, lang, decimals=causes.RULE_DECIMALS[rule.unit])
     return text.label(rule.said, lang).format(value=shown) if rule.said else text.choose(lang, f"{name}（{text.label(rule, lang)} {shown}）", f"{name} ({text.label(rule, lang).lower()} {shown})")
 
 
@@ -75,14 +75,20 @@ def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
     return set(ends) <= set(steps) and steps.index(ends[0]) <= steps.index(ends[1]) and steps.index(ends[2]) <= steps.index(ends[3])
 
 
-def won_back_words(row: Mapping[str, Any], line: pd.Series | None, *, sold_out: bool, lang: str, currency: str) -> str:
-    """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known."""
+def won_back_words(
+    row: Mapping[str, Any], sized: pd.DataFrame, judged: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str,
+) -> str:
+    """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known.
+
+    `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are not in its line.
+    """
+    line = won_back(row, sized, registry)
     if line is None or not line["money"] > 0:
         return ""
     amount = text.money(line["money"], lang, currency, 0)
     label = line[f"label_{lang}"]
     step = "" if line["metric"] == row["metric"] else text.choose(lang, f"（在「{label}」这一步）", f" (at the step {label})")
-    if sold_out:  # the people who came while nothing was left are not in the line
+    if of_sold_out(row, judged):
         return text.choose(lang, f"断货的时段之外，补得回约 {amount}{step}", f"outside the minutes sold out, about {amount} can be won back{step}")
     return text.choose(lang, f"其中补得回约 {amount}{step}", f"of it, about {amount} can be won back{step}")
 

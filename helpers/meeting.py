@@ -24,7 +24,7 @@ CARRIED = {  # what becomes of an action that was judged, by verdict
     "not_effective": ("换一个做法，不再照做：", "Replace: "), "cannot_tell": ("继续，尚未看清：", "Go on, not settled yet: "),
 }
 LEVELS = ("strategy", "tactics", "execution")
-COUNTED_STATES = ("reached", "on_track", "off_target", "running", "missed")
+COUNTED_STATES = tuple(filter(None, compare.GOAL_STATES))
 SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
 TREE_COLUMNS = [
     "level", "name_zh", "name_en", "parent", "parent_zh", "parent_en", "goal_kind", "goal_phase", "scope", "metric", "unit", "target", "value", "completion", "elapsed", "state", "state_zh", "state_en", "owner_role", "slice",
@@ -122,8 +122,7 @@ def plan_table(lines: pd.DataFrame, judged: pd.DataFrame, sized: pd.DataFrame, *
     of lines with money; `judged` are the causes, `sized` is `opportunity`; left out where nothing is known), plan_id.
     """
     def back(row: Mapping[str, Any]) -> str:
-        known = context.won_back(row, sized, registry) if np.isfinite(row["money_at_stake"]) else None
-        return context.won_back_words(row, known, sold_out=context.of_sold_out(row, judged), lang=lang, currency=currency)
+        return context.won_back_words(row, sized, judged, registry=registry, lang=lang, currency=currency) if np.isfinite(row["money_at_stake"]) else ""
 
     def said(row: Mapping[str, Any]) -> str:
         least = text.percent(row["least_effect"], 0)

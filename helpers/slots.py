@@ -173,21 +173,21 @@ def with_ads(known: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
 def ads_return(spent: pd.DataFrame, traffic: pd.DataFrame, *, session_id: str, base: Iterable[str]) -> pd.DataFrame:
     """What came back of this session's ads, as the ads' own account says and as the room's sources do, beside the comparable sessions.
 
-    One row per line (ads_account, traffic_sources) with a cost: label_zh, label_en, value and baseline (amount ÷ cost, all sessions of `base`
+    One row per line (ads_account, traffic_sources) with a cost: value and baseline (amount ÷ cost, all sessions of `base`
     together), cost, usual_cost (mean a session), n (sessions of `base` with a cost).
     """
     paid = traffic[traffic["is_paid"].fillna(False).astype(bool) & traffic["ad_cost"].gt(0)]
     sums = paid.groupby("session_id")[["ad_cost", "paid_amount"]].sum().rename(columns={"ad_cost": "cost", "paid_amount": "amount"})
-    account = spent.set_index("session_id")[["cost", "brought"]].rename(columns={"brought": "amount"})
+    of_account = spent.set_index("session_id")[["cost", "brought"]].rename(columns={"brought": "amount"})
     rows = []
-    for line, zh, en, found in (("ads_account", "广告账户", "Ads account", account), ("traffic_sources", "流量来源", "Traffic sources", sums)):
+    for line, found in (("ads_account", of_account), ("traffic_sources", sums)):
         known = found.dropna()[lambda one: one["cost"] > 0]
         others = known[known.index.isin(list(base))]
         if session_id in known.index:
             own = known.loc[session_id]
-            rows.append({"line": line, "label_zh": zh, "label_en": en, "unit": "ratio", "value": own["amount"] / own["cost"], "baseline": others["amount"].sum() / others["cost"].sum() if len(others) else np.nan,
+            rows.append({"line": line, "value": own["amount"] / own["cost"], "baseline": others["amount"].sum() / others["cost"].sum() if len(others) else np.nan,
                          "cost": own["cost"], "usual_cost": others["cost"].mean(), "n": len(others)})
-    return pd.DataFrame(rows, columns=["line", "label_zh", "label_en", "unit", "value", "baseline", "cost", "usual_cost", "n"])
+    return pd.DataFrame(rows, columns=["line", "value", "baseline", "cost", "usual_cost", "n"])
 
 
 def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFrame:

@@ -311,8 +311,7 @@ def _bridge(row: Mapping[str, Any], results: Mapping[str, pd.DataFrame], lang: s
         return {"cause": "", "won_back": ""}
     judged = results.get("causes", pd.DataFrame())
     known = context.borne_out(row, results.get("problems", pd.DataFrame()), judged)
-    line, gone = context.won_back(row, results.get("opportunity", pd.DataFrame()), registry), context.of_sold_out(row, judged)
-    back = context.won_back_words(row, line, sold_out=gone, lang=lang, currency=currency)
+    back = context.won_back_words(row, results.get("opportunity", pd.DataFrame()), judged, registry=registry, lang=lang, currency=currency)
     return {"cause": context.cause_words(known, lang), "won_back": f"{back[:1].upper()}{back[1:]}{text.choose(lang, '。', '.')}" if back else ""}
 
 
@@ -378,19 +377,16 @@ def _split_proof(part: str, words: str, found: pd.DataFrame, registry: Mapping[s
 def actions(
     frame: pd.DataFrame, results: Mapping[str, pd.DataFrame], *, lang: str, registry: Mapping[str, reference.Metric], currency: str, most: int = 3,
 ) -> list[dict[str, str]]:
-    """The first lines of the plan: what is done, by whom, what will verify it, what is at stake and what of it can be won back.
-
-    An amount that stands on an earlier line of the same source or product is not said again.
-    """
+    """The first lines of the plan: what is done, by whom, what will verify it, what is at stake and what of it can be won back."""
     found = []
+    sized, judged = (results.get(name, pd.DataFrame()) for name in ("opportunity", "causes"))
     for row in frame.head(most).to_dict("records"):
         action = _first(row, f"action_{lang}", "action")
         owner = _first(row, "owner", f"owner_role_{lang}", "owner_role")
         verify = _first(row, "verify", "verify_metric", "metric")
         problem = _first(row, f"problem_{lang}", "problem") or ""
         at_stake = _stake(row.get("money_at_stake", math.nan), lang, currency)
-        gone = context.of_sold_out(row, results.get("causes", pd.DataFrame()))
-        back = context.won_back_words(row, context.won_back(row, results.get("opportunity", pd.DataFrame()), registry), sold_out=gone, lang=lang, currency=currency) if at_stake else ""
+        back = context.won_back_words(row, sized, judged, registry=registry, lang=lang, currency=currency) if at_stake else ""
         doubt = text.choose(lang, "问题只是疑似，先试", "only suspected: a trial") if problem.endswith(plan.SUSPECTED[lang]) else ""
         found.append({
             "id": _first(row, "plan_id") or "", "doubt": doubt, "words": text.plain(action, 200), "stage": text.plain(_first(row, "stage") or "", 60), "problem": text.plain(problem, 120),
@@ -500,7 +496,7 @@ def _index_line(name: str, session: pd.Series | None, record: Mapping[str, Any] 
         "platform": _term("platform", session.get("platform"), lang), "paid": text.money(math.nan if paid is None else paid, lang, currency), "paid_key": paid or 0,
         "uv": text.money(value, lang, currency, 2), "uv_key": value if math.isfinite(value) else 0,
         "viewers": text.number(math.nan if viewers is None else viewers, lang), "viewers_key": viewers or 0,
-        "returns": _returns_said(returns), "returns_key": (returns or {}).get("rate") or 0,
+        "returns": _returns_said(returns), "returns_key": returns.get("rate") or 0,
         "verdict": f"{sign} {_term('verdict', verdict, lang)}".strip(),
         "verdict_key": SEVERITY.get(verdict, 9), "style": style, "failed": text.plain(failed.get("message"), 200) if failed else "",
         "goal": _goals_reached(told.get("goals"), lang), "plan": _plan_status(told, lang), "plan_key": told.get("plan_open", -1),

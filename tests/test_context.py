@@ -52,11 +52,11 @@ def test_what_can_be_won_back_is_that_of_the_same_step_else_the_foremost_inside_
 
 
 def test_the_words_name_the_step_and_leave_the_minutes_sold_out_apart():
-    row = lines().iloc[0]
-    told = [context.won_back_words(FINDING, row, sold_out=gone, lang=lang, currency="CNY") for gone in (False, True) for lang in ("zh", "en")]
+    causes = (judged(verdict="not_supported"), judged())  # sold out: not borne out, and borne out
+    told = [context.won_back_words(FINDING, lines(), gone, registry=REGISTRY, lang=lang, currency="CNY") for gone in causes for lang in ("zh", "en")]
     assert told == ["其中补得回约 ¥278（在「下单」这一步）", "of it, about ¥278 can be won back (at the step ordering)",
                     "断货的时段之外，补得回约 ¥278（在「下单」这一步）", "outside the minutes sold out, about ¥278 can be won back (at the step ordering)"]
-    assert context.won_back_words(FINDING, None, sold_out=False, lang="zh", currency="CNY") == ""
+    assert context.won_back_words(FINDING, lines(unit="2"), judged(), registry=REGISTRY, lang="zh", currency="CNY") == ""
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference, text
-from helpers.compare.baseline import described
+from helpers.compare.baseline import described, same_room
 from helpers.compare.events import lasting
 
 COLUMNS = ["n", "first_at", "last_at", "hosts_zh", "hosts_en", "changes_zh", "changes_en", "previous_at", "previous_festival", "festival", "previous_change"]
@@ -25,7 +25,7 @@ def usual(events: pd.DataFrame, comparable: pd.DataFrame, sessions: pd.DataFrame
     """
     known = described(sessions, calendar).set_index("session_id")
     own, chosen = known.loc[session_id], comparable[comparable["chosen"]]
-    before = known[(known["room"] == own["room"]) & (known["started_at"] < own["started_at"])].sort_values("started_at").tail(1)
+    before = known[same_room(known, own) & (known["started_at"] < own["started_at"])].sort_values("started_at").tail(1)
     rate = known["paid_amount"].astype(float) / known["hours"].where(known["hours"] > 0)
     changed = lasting(events, comparable, own)
     row = {

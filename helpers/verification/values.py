@@ -81,8 +81,8 @@ def gather(
         timed = service.marked(known, as_of=as_of, seconds=reply_seconds)
         parts.append(metrics.evaluate(timed, of_service, registry=registry, by="session_id"))
     whole = pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True).assign(slice="")
-    wanted, goods = plans[plans["slice"] != ""], split.whole_products(products)
-    slices = (("source", traffic), ("product_id", goods), ("slot", slot_rows(minutes, sessions)))
+    wanted = plans[plans["slice"] != ""]
+    slices = (("source", traffic), ("product_id", split.whole_products(products)), ("slot", slot_rows(minutes, sessions))) if len(wanted) else ()
     made = [part for slice, rows in slices if len(part := _by_slice(rows, slice, wanted, registry))]
     return pd.concat([whole, *made], ignore_index=True)
 
