@@ -305,16 +305,15 @@ ELSEWHERE = {"zh": "说的是别的来源或商品，不算这个问题的依据
 OF_PARTS = ("worse_sources", "worse_products", "asked_about", "unanswered_about", "stock_out_minutes", MIX)  # rules that name sources or products
 
 
-def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """The judged causes, of which evidence about other sources or products supports none of a problem that was found on one.
 
     `seen` is `problems`, `found` are the findings. Where all findings of a problem are about single sources or products,
     a cause whose evidence names others is not supported there; nor is a changed mix of sources, which no source has within itself.
     """
-    rules = {(name, cause.id): cause.evidence.rule for name, problem in playbook.items() for cause in problem.causes if cause.evidence}
     parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
-    away = pd.Series([_elsewhere(row, rules.get((row.problem, row.cause), ""), parts.get(row.problem, set())) for row in judged.itertuples()], index=judged.index, dtype=bool)
-    mix = np.array([rules.get(pair) == MIX for pair in zip(judged["problem"], judged["cause"], strict=True)], dtype=bool)
+    away = pd.Series([_elsewhere(row, row.rule, parts.get(row.problem, set())) for row in judged.itertuples()], index=judged.index, dtype=bool)
+    mix = judged["rule"].eq(MIX)
     why = {lang: pd.Series(np.where(mix, BETWEEN[lang], ELSEWHERE[lang]), index=judged.index, dtype="str") for lang in ("zh", "en")}
     told = {f"evidence_{lang}": judged[f"evidence_{lang}"].mask(away, judged[f"evidence_{lang}"] + text.choose(lang, "（", " (") + why[lang] + text.choose(lang, "）", ")")) for lang in why}
     made = judged.assign(**told, verdict=judged["verdict"].mask(away, "not_supported"), about=judged["about"].mask(away, ""))
@@ -367,7 +366,7 @@ def _evidence(row: pd.Series, registry: Mapping[str, reference.Metric], lang: st
     return f"{name} {value}{usual}"
 
 
-UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": "", "waits": False}
+UNKNOWN_CAUSE = {"about": "", "cause": "", "stage": "", "zh": "原因待查", "en": "cause to be found", "evidence_zh": "", "evidence_en": "", "role": "", "rule": "", "waits": False}
 
 
 def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
@@ -392,10 +391,9 @@ def _about(names: object) -> set[str]:
     return set(names.split("、")) - {""} if isinstance(names, str) else set()
 
 
-def _with_waits(judged: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
     """The causes with `waits`: one that only says which product sold worse, where a record says why of the same product."""
-    rules = {(name, cause.id): cause.evidence.rule for name, problem in playbook.items() for cause in problem.causes if cause.evidence}
-    again = np.array([rules.get(pair) == RESTATES for pair in zip(judged["problem"], judged["cause"], strict=True)], dtype=bool)
+    again = judged["rule"].eq(RESTATES).to_numpy(dtype=bool)
     explained = set().union(*judged.loc[~again & (judged["verdict"] == "supported"), "about"].map(_about))
     return judged.assign(waits=again & np.array([bool(_about(names) & explained) for names in judged["about"]], dtype=bool))
 
@@ -414,7 +412,7 @@ def _verified_by(problem: pd.Series, cause: Mapping[str, object], entry: referen
 
     Moving people between sources shows in what the session as a whole converts, not in any one source.
     """
-    if any(one.evidence and one.evidence.rule == MIX for one in entry.causes if one.id == cause["cause"]):
+    if cause["rule"] == MIX:
         return {"metric": MIXED, "slice": "", "baseline": bases.get(MIXED, np.nan), "money_at_stake": np.nan}
     lead = _own_finding(cause["about"], problem, entry, told)
     lead = problem if lead is None and problem["slice"] else lead
@@ -452,7 +450,7 @@ def draft(
     tried = _tried(checked)
     bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"] if len(verdicts) else pd.Series(dtype=float)
     known = found[found["problem"].isin(list(playbook))]
-    chosen, rows = _chosen_causes(known, _with_waits(judged, playbook)), []
+    chosen, rows = _chosen_causes(known, _with_waits(judged)), []
     for _, problem in known.iterrows():
         entry = playbook[problem["problem"]]
         for cause in chosen[problem["problem"]]:

@@ -35,7 +35,7 @@ def notes(*rows):
 def judged(**verdicts):
     """Causes of the playbook with the verdicts given for problem__cause; the rest not measurable."""
     rows = [
-        {"problem": name, "cause": cause.id, "zh": cause.zh, "en": cause.en, "verdict": verdicts.get(f"{name}__{cause.id}", "not_measurable"), "measured": np.nan, "bound": np.nan,
+        {"problem": name, "cause": cause.id, "zh": cause.zh, "en": cause.en, "rule": cause.evidence.rule if cause.evidence else "", "verdict": verdicts.get(f"{name}__{cause.id}", "not_measurable"), "measured": np.nan, "bound": np.nan,
          "evidence_zh": "量到 40", "evidence_en": "measured 40", "missing_zh": "", "missing_en": "", "role": cause.role or problem.people[0],
          "action_zh": (cause.action or problem.action).zh, "action_en": (cause.action or problem.action).en}
         for name, problem in PLAYBOOK.items() for cause in problem.causes
@@ -157,7 +157,7 @@ def test_evidence_about_another_source_or_product_supports_no_cause(slice, about
     seen = plan.problems(found, PLAYBOOK, NO_NOTES, suspected=findings.frame([]), registry=REGISTRY)
     evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in about})
     evidence["about"] = evidence["cause"].map(about).fillna("")
-    made = plan.concerning(evidence, seen, found, PLAYBOOK)
+    made = plan.concerning(evidence, seen, found)
     own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(about)].iloc[0]
     assert (own["verdict"] == "supported") == counts and ((plan.BETWEEN if "source_mix" in about else plan.ELSEWHERE)["en"] in own["evidence_en"]) == (not counts)
     assert len(made) == len(evidence) and made["problem"].unique().tolist() == evidence["problem"].unique().tolist()
