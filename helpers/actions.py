@@ -55,7 +55,10 @@ def people(events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
     """The funnel as far as a log can show it: without steps that it never has while it has later ones, as nobody would get past them."""
-    known = _events(events)
+    return _shown(_events(events), spec)
+
+
+def _shown(known: set[str], spec: Funnel) -> Funnel:
     last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
     kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
     return spec.model_copy(update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]})
@@ -73,7 +76,8 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
-    known, seen = _events(whole), logged(whole, spec)
+    known = _events(whole)
+    seen = _shown(known, spec)
     counts = people(whole, seen, by=CELL)
     wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(index=CELL, columns="step", values="users")
     found = wide.reindex(columns=[step.column for step in spec.steps if step.column in known]).fillna(0.0)

@@ -15,7 +15,7 @@ from scipy import stats as distributions
 from helpers import findings, funnel, metrics, reference, stats, text
 from helpers.reference import Assortment
 
-STEPS = {"click": ("click_users", "exposure_users", "item_click_rate"), "conversion": ("pay_users", "click_users", "item_click_pay_rate")}
+STEPS = {"click": ("click_users", "exposure_users"), "conversion": ("pay_users", "click_users")}
 KINDS = ("slot", "host", "place")   # what a slot can be: the hours of the session, its host, the third of it
 FEWEST_LIKE = 3             # fewer products of its price: it is held against all others
 FEWEST_SESSIONS = 3
@@ -57,7 +57,7 @@ def elsewhere(recent: pd.DataFrame, placed: pd.DataFrame, product: str, session_
     best of many is not found by chance. Slots of fewer than `FEWEST_SESSIONS` sessions are not compared.
     """
     columns = ["kind", "slot", "now", "sessions", "ratio", "lower", "upper"]
-    own, due, _ = _own_and_due(recent, product, "pay_users", "click_users")
+    own, due, _ = _own_and_due(recent, product, *STEPS["conversion"])
     mine = placed[placed["product_id"] == product].set_index("session_id")
     if session_id not in mine.index or session_id not in own.index:
         return pd.DataFrame(columns=columns)
@@ -195,7 +195,7 @@ def evidence(
     gone = sold_out.set_index("product_id") if sold_out is not None else None
     made = []
     for row in now.itertuples():
-        found = {name: against_like(near, row.product_id, above, below, confidence=confidence) for name, (above, below, _) in STEPS.items()}
+        found = {name: against_like(near, row.product_id, *pair, confidence=confidence) for name, pair in STEPS.items()}
         returned, relative = _returned(done, row.product_id, confidence)
         slots = _slot_evidence(elsewhere(near, placed, row.product_id, session_id, confidence=confidence), rules.limits.apart)
         lost = gone.loc[row.product_id] if gone is not None and row.product_id in gone.index else None

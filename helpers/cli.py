@@ -125,7 +125,7 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
     workspace = _workspace(data_dir)
     _ingest(workspace)
     known = store.sessions(workspace).iloc[::-1]
-    done = run.published(run.home(reports_dir.resolve(), "en")) | run.published(reports_dir.resolve())
+    done = run.published_in_any(reports_dir.resolve())
     rows = [
         {"session_id": row.session_id, "started_at": f"{row.started_at:%Y-%m-%d %H:%M}", "room": text.plain(row.room_name),
          "host": text.plain(row.host), "title": text.plain(row.title, 30), "status": _report_status(done.get(row.session_id))}
@@ -267,11 +267,11 @@ def _chosen(workspace: store.Workspace, session: str | None, latest: bool, pendi
 def _index(reports_dir: Path, workspace: store.Workspace, lang: str) -> bool:
     """Write the list of sessions in each language that has reports; whether that could be done. The reviews beside it are published in any case."""
     found = {one: run.published(run.home(reports_dir, one)) for one in run.LANGUAGES}
-    listed = [one for one in run.LANGUAGES if found[one] or one == lang]
+    listed, known = [one for one in run.LANGUAGES if found[one] or one == lang], store.sessions(workspace)
     try:
         for one in listed:
             others = {other: Path(os.path.relpath(run.home(reports_dir, other), run.home(reports_dir, one))) for other in listed if other != one}
-            report.index(run.home(reports_dir, one), found[one], sessions=store.sessions(workspace), workspace_reference=workspace.reference, lang=one, others=others)
+            report.index(run.home(reports_dir, one), found[one], sessions=known, workspace_reference=workspace.reference, lang=one, others=others)
     except report.GateError as error:
         problems.print(f"fupan: {error}", soft_wrap=True)
         return False

@@ -63,11 +63,11 @@ def formula(metric: Metric, lang: str) -> str:
     table = reference.tables()[metric.table]
 
     def named(term: str) -> str:
-        if term == ROWS:
+        if term == ROWS or (term in table.key and table.columns[term].kind == "id"):
             return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}")
         column = table.columns[term]
         if column.kind == "id":
-            return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}") if term in table.key else text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
+            return text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
         return text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”") if column.kind == "flag" else text.label(column, lang)
 
     def side(first: str, rest: Iterable[str]) -> str:

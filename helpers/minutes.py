@@ -47,9 +47,9 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
 
 def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
     """The curve with every 0 missing beside which something was counted that cannot be without it."""
-    rules = [(column, other) for column, others in reference.tables()["minutes"].never_without.items() for other in others]
-    gaps = {other: [curve[column] > 0 for column, needed in rules if needed == other] for _, other in rules}
-    return curve.assign(**{other: curve[other].mask(curve[other].eq(0) & np.logical_or.reduce(seen)) for other, seen in gaps.items()})
+    for column, others in reference.tables()["minutes"].never_without.items():
+        curve = curve.assign(**{other: curve[other].mask(curve[other].eq(0) & (curve[column] > 0)) for other in others})
+    return curve
 
 
 def bands(

@@ -246,8 +246,7 @@ def lines(
 
 def _of(values: pd.Series, units: pd.Index, otherwise: float) -> stats.Floats:
     """The value of each unit, by its name or, where it has two, by the first."""
-    names = units.get_level_values(0) if isinstance(units, pd.MultiIndex) else units
-    return values.reindex(names).fillna(otherwise).to_numpy(float)
+    return values.reindex(units.get_level_values(0)).fillna(otherwise).to_numpy(float)
 
 
 def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -111,23 +111,23 @@ def _left_out(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def _above(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    limits = reference.tables()[table].never_above
-    pairs = [(low, high) for low, highs in limits.items() for high in highs if {low, high} <= set(frame)]
-    found = []
-    for low, high in pairs:
-        rows = frame[_exceeds(frame[low], frame[high])]
-        values = [f"{_said(a)} > {_said(b)}" for a, b in zip(rows[low], rows[high], strict=True)]
-        found.append(_flagged(rows, table, f"{low}+{high}", values, "above"))
-    return pd.concat(found) if found else pd.DataFrame(columns=FLAG)
+    return _pairs(frame, table, reference.tables()[table].never_above, _exceeds, " > ", "above")
 
 
 def _without(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    found = [pd.DataFrame(columns=FLAG)]
-    for column, others in reference.tables()[table].never_without.items():
-        for other in others if column in frame else []:
-            rows = frame[(frame[column] > 0) & frame[other].eq(0)] if other in frame else frame.iloc[:0]
-            found.append(_flagged(rows, table, f"{column}+{other}", [f"{_said(value)}, 0" for value in rows[column]], "without"))
-    return pd.concat([part for part in found if len(part)] or found[:1])
+    return _pairs(frame, table, reference.tables()[table].never_without, lambda counted, needed: (counted > 0) & needed.eq(0), ", ", "without")
+
+
+def _pairs(
+    frame: pd.DataFrame, table: str, limits: Mapping[str, Iterable[str]], broken: Callable[[pd.Series, pd.Series], pd.Series], between: str, reason: str,
+) -> pd.DataFrame:
+    """The rows in which two columns break a limit that `tables.yml` sets between them."""
+    found = []
+    for one, other in ((one, other) for one, others in limits.items() for other in others if {one, other} <= set(frame)):
+        rows = frame[broken(frame[one], frame[other])]
+        values = [f"{_said(a)}{between}{_said(b)}" for a, b in zip(rows[one], rows[other], strict=True)]
+        found.append(_flagged(rows, table, f"{one}+{other}", values, reason))
+    return pd.concat(found) if found else pd.DataFrame(columns=FLAG)
 
 
 def _exceeds(low: pd.Series, high: pd.Series) -> pd.Series:

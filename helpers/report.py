@@ -376,7 +376,7 @@ def _fitted(names: list[str], rows: list[tuple[Cell, ...]]) -> str:
     """The class of a table that must be set smaller to fit the paper: what cannot be broken in each column, in half-width columns."""
     cells = [_piece(name) for name in names]
     for row in rows:
-        cells = [max(widest, charts.columns_wide(cell.words) if cell.number or "fp-mark" in _classes(cell) else max(_piece(cell.words), BROKEN)) for widest, cell in zip(cells, row, strict=True)]
+        cells = [max(widest, charts.columns_wide(cell.words) if cell.number or _whole(cell) else max(_piece(cell.words), BROKEN)) for widest, cell in zip(cells, row, strict=True)]
     needed = sum(cells) + GAP * len(cells)
     return "" if needed <= ON_PAPER[0] else ' class="fp-tight"' if needed <= ON_PAPER[1] else ' class="fp-tightest"'
 
@@ -386,11 +386,15 @@ def _piece(words: str) -> int:
     return max((charts.columns_wide(part) for part in UNBROKEN.findall(words)), default=0)
 
 
+def _whole(cell: Cell) -> bool:
+    """Whether a cell of words is never broken: a word or two, figures, times and ids."""
+    return len(cell.words) <= (2 * SHORT if cell.style else SHORT) or bool(re.fullmatch(r"[-−+¥$\d.,:%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words))
+
+
 def _classes(cell: Cell) -> str:
     """The class attribute of a cell of words: its colour, no break within a word or two, room for a sentence."""
-    width = len(cell.words)
-    whole = width <= (2 * SHORT if cell.style else SHORT) or re.fullmatch(r"[-−+¥$\d.,:%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)  # figures, times and ids
-    names = ["fp-mark"] * bool(whole) + ["fp-long"] * (width > 4 * SHORT) + ["fp-words"] * (not whole and width <= 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
+    width, whole = len(cell.words), _whole(cell)
+    names = ["fp-mark"] * whole + ["fp-long"] * (width > 4 * SHORT) + ["fp-words"] * (not whole and width <= 4 * SHORT) + [f"fp-{cell.style}"] * bool(cell.style)
     return f' class="{" ".join(names)}"' if names else ""
 
 

@@ -374,6 +374,11 @@ def published(reports_dir: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def published_in_any(reports_dir: Path) -> dict[str, dict[str, Any]]:
+    """`published` of every language; of a session that has several, the first of `LANGUAGES`."""
+    return {name: record for lang in reversed(LANGUAGES) for name, record in published(home(reports_dir, lang)).items()}
+
+
 def due(known: pd.DataFrame, done: Mapping[str, Mapping[str, Any]], *, as_of: pd.Timestamp, recent_days: float, ages: Sequence[float]) -> list[str]:
     """Sessions that `--pending` takes, oldest first: recent ones without a good page, and those whose after-sales need another look.
 

@@ -31,7 +31,7 @@ def sessions(workspace: store.Workspace) -> pd.DataFrame:
     `verdict` is what the published page of the session says of its paid amount; missing where it has no page.
     """
     known = store.sessions(workspace).iloc[::-1].reset_index(drop=True)
-    done = run.published(run.home(store.REPORTS, "en")) | run.published(store.REPORTS)
+    done = run.published_in_any(store.REPORTS)
     verdicts = {name: record["summary"].get("verdict") for name, record in done.items() if record.get("summary")}
     return known[[*COLUMNS]].assign(verdict=known["session_id"].map(verdicts).astype("str"))
 

@@ -239,7 +239,7 @@ def content_version(workspace: Workspace) -> str:
     return hashlib.sha256("|".join(_state(workspace).get("content", [])).encode()).hexdigest()[:16]
 
 
-# What keeps changing for weeks after a session; funnel and split read none of it.
+# What keeps changing for weeks after a session; the split reads none of it.
 AFTER = ("aftersales", "settlements", "reviews", "incidents")
 
 
@@ -689,11 +689,9 @@ def opened_by_hand() -> bool:
 
 def chosen() -> Choice:
     """What was chosen on the start page; nothing anywhere but in a notebook opened by hand, and where the file is unreadable."""
-    path = BY_HAND / "chosen.json"
-    if not opened_by_hand() or not path.exists():
-        return Choice()
-    with contextlib.suppress(ValidationError, OSError):
-        return Choice.model_validate_json(path.read_bytes())
+    if opened_by_hand():
+        with contextlib.suppress(ValidationError, OSError):
+            return Choice.model_validate_json((BY_HAND / "chosen.json").read_bytes())
     return Choice()
 
 
@@ -790,9 +788,10 @@ class Review:
         rows = lazy(self.workspace, table)
         rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
         if history.SINCE in rows.columns:
+            logged = engine.frame(rows.select("session_id").distinct())["session_id"].sort_values()
+            rows = rows.filter(rows["session_id"].isin([*logged[logged.isin([*also, *logged.tail(most + 1)])]]))
             mark = ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
-            states = engine.frame(rows.group_by("session_id").agg(mark=mark))
-            for state in states[states["session_id"].isin([*also, *states["session_id"].tail(most + 1)])].itertuples():
+            for state in engine.frame(rows.group_by("session_id").agg(mark=mark)).itertuples():
                 digest = hashlib.sha256(f"{state.mark}|{how}|{code_version()}".encode()).hexdigest()[:16]
                 count = functools.partial(make, lazy(self.workspace, table, state.session_id), **how)
                 parts.append(_once(self.workspace.clean / "counted" / f"{table}-{state.session_id}", digest, count).assign(session_id=state.session_id))

@@ -337,9 +337,10 @@ def _group_words(name: str, unusual: pd.DataFrame, found: pd.DataFrame, leaving:
         when, own, usual = _when(row["start_minute"], row["end_minute"] - 1)[lang], text.number(row["per_1000"], "en", 1), text.number(row["usual_per_1000"], "en", 1)
         high = row["per_1000"] > row["usual_per_1000"]
         return text.choose(lang, f"{when}{'高' if high else '低'}：{label} {own}，平常这时 {usual}", f"{when}, {'high' if high else 'low'}: {label.lower()} {own}, usual at that point {usual}")
-    exits_ = f"{len(leaving)}" if name == "leaving" and len(leaving) else ""
     quiet = text.choose(lang, f"{label}：没有可以确定的变点", f"{label}: no sure change")
-    return quiet + (text.choose(lang, f"；流失节点 {exits_} 处", f"; exit points: {exits_}") if exits_ else "")
+    if name != "leaving" or leaving.empty:
+        return quiet
+    return quiet + text.choose(lang, f"；流失节点 {len(leaving)} 处", f"; exit points: {len(leaving)}")
 
 
 def standing_out(found: pd.DataFrame) -> pd.DataFrame:
