@@ -799,11 +799,11 @@ class Review:
         return made[["session_id", *made.columns.drop("session_id")]]
 
     def exports(self) -> pd.DataFrame:
-        """This session as each raw file gives it: one row per file, oldest export first."""
+        """This session as each raw file gives it: one row per file, oldest export first, of one moment by name."""
         merged = (self.workspace.clean / "readings" / name / "sessions.parquet" for name in _state(self.workspace).get("content", []))
         parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in merged if path.exists()]
         every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
-        return every.sort_values("as_of", na_position="first", ignore_index=True)
+        return every.sort_values(["as_of", "source_file"], na_position="first", ignore_index=True)
 
     def history(self, name: str) -> pd.DataFrame:
         """Rows of the account's earlier sessions: those that started before this one."""
