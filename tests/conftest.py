@@ -11,7 +11,7 @@ import filelock
 import pytest
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
-LONGEST = ("notebooks", "test_whole_review", "test_run", "test_aftersales_pages", "test_store", "test_browser")
+LONGEST = ("notebooks", "run/test_whole_review", "run/test_chain", "aftersales/test_pages", "clean/test_workspace", "report/test_browser")
 
 
 def pytest_collection_modifyitems(items):
@@ -61,11 +61,11 @@ def keys_of_their_own(shared):
 @pytest.fixture(scope="session")
 def demo_workspace(shared):
     """A small demo workspace (60 sessions), read once: do not write into it, copy it."""
-    from helpers import demo, store
+    from helpers import clean, demo
 
     def make(folder: Path) -> None:
         demo.write(demo.simulate(demo.SEED, sessions=60), folder)
-        store.ingest(store.Workspace.open(folder))
+        clean.ingest(clean.Workspace.open(folder))
 
     return once(shared / "demo-shop", make)
 
@@ -79,7 +79,7 @@ def own_workspace(demo_workspace, tmp_path):
 @pytest.fixture(scope="session")
 def tiktok_workspace(shared):
     """A workspace with the two real TikTok Shop exports in its raw/, read once."""
-    from helpers import store
+    from helpers import clean
 
     source = REAL / "tiktok-live-id"
     if not source.is_dir():
@@ -89,7 +89,7 @@ def tiktok_workspace(shared):
         (folder / "raw").mkdir(parents=True)
         for path in source.glob("*.xlsx"):
             shutil.copy(path, folder / "raw")
-        store.ingest(store.Workspace.open(folder))
+        clean.ingest(clean.Workspace.open(folder))
 
     return once(shared / "tiktok-shop", make)
 

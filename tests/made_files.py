@@ -7,14 +7,14 @@ import struct
 
 import xlsxwriter
 
-from helpers import reference, sources
+from helpers import clean, reference
 
 KEY = b"k" * 32
 CHINA = "Asia/Shanghai"
 
 
 def load(path, *, timezone=CHINA, currency="CNY", dates=None):
-    reading = sources.read_file(path, systems=reference.systems(), timezone=timezone, key=KEY, currency=currency, dates=dates)
+    reading = clean.read_file(path, systems=reference.systems(), timezone=timezone, key=KEY, currency=currency, dates=dates)
     files = reading.files.dropna(subset=["export"])
     assert (files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]).all()
     assert len(reading.aside) == files["rows_aside"].sum()
@@ -89,7 +89,7 @@ def named(headers, *rows):
 
 
 def export(system, name):
-    return sources.export(system, name, reference.systems())
+    return clean.export(system, name, reference.systems())
 
 
 def headers_of(how):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
-from made_files import workbook
 
-from helpers import reference, run, text
+from helpers import reference
+from helpers.core import text
+from helpers.run import chain
+from tests.made_files import workbook
 
 HOUR = dt.timedelta(hours=1)
 
@@ -54,7 +56,7 @@ def workspace(folder: Path, rows: list[dict]) -> Path:
 def run_here(name: str, **values: str) -> list[str]:
     """A notebook's cells run in this process with these parameters: what each cell shows, as plain text."""
     space, shown = {}, []
-    for cell in nbformat.read(run.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+    for cell in nbformat.read(chain.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type != "code":
             continue
         tree = ast.parse(cell.source)

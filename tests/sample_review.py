@@ -7,8 +7,9 @@ import pandas as pd
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import charts, gate, page, reference, report, summary
-from helpers.store import SENTINEL
+from helpers import reference, report
+from helpers.report import charts, first_screen, gate, page
+from helpers.review import SENTINEL
 
 NAN = float("nan")
 LONG = "很长的商品名称 $x_1$ 秋冬加厚保暖不起球宽松百搭"
@@ -125,13 +126,13 @@ def results() -> dict[str, pd.DataFrame]:
     }
 
 
-def first_screen(lang: str, given: dict[str, pd.DataFrame] | None = None) -> dict:
-    return summary.make(session(), results() if given is None else given, lang=lang, registry=reference.metrics(), currency="CNY")
+def screen(lang: str, given: dict[str, pd.DataFrame] | None = None) -> dict:
+    return first_screen.make(session(), results() if given is None else given, lang=lang, registry=reference.registry(), currency="CNY")
 
 
 def built(lang: str, books: dict[str, NotebookNode] | None = None) -> str:
     """The whole page of the sample review."""
-    return page.build(books or notebooks(lang), first=first_screen(lang), lang=lang, registry=reference.metrics(),
+    return page.build(books or notebooks(lang), first=screen(lang), lang=lang, registry=reference.registry(),
                       as_of=pd.Timestamp("2026-11-12 09:00"), versions={"fupan": "0.1.0"})
 
 

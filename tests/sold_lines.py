@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from helpers import aftersales, schema
+from helpers import aftersales
+from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
 START = pd.Timestamp("2026-11-01 20:00", tz=ZONE)

@@ -1,7 +1,8 @@
-"""The layers drawn in ARCHITECTURE.md are the layers of the code: a module imports only from the lines above its own."""
+"""The rooms drawn in ARCHITECTURE.md are the rooms of the code: a room imports only from rooms above it."""
 
 import ast
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -14,27 +15,24 @@ FILES = sorted(
     for path in PACKAGE.rglob("*.py")
     if path != PACKAGE / "__init__.py" and (path.parent / "__init__.py").exists()  # a font's build script is no module
 )
+MOST_ARROWS = 45  # between two rooms
+LONGEST_FILE, MEDIAN_FILE = 700, 350  # lines
+WIDEST_YAML = 120  # characters
 
 
-def drawn_layers() -> list[list[str]]:
-    """Module names by line of the picture: the part of each line before the two spaces that start its words."""
-    (picture,) = re.findall(r"(?s)```layers\n(.+?)```", PAGE)
-    return [re.split(r" {2,}", line)[0].split() for line in picture.splitlines() if line.strip()]
+def drawn_rooms() -> list[str]:
+    """The rooms in the order of the picture: the first word of each of its lines."""
+    (picture,) = re.findall(r"(?s)```rooms\n(.+?)```", PAGE)
+    return [line.split()[0] for line in picture.splitlines() if line.strip()]
 
 
-def layer_of(module: str) -> int:
-    found = [number for number, names in enumerate(drawn_layers()) if module in names]
-    assert len(found) == 1, f"{module} stands {len(found)} times in the picture of ARCHITECTURE.md, expected once"
-    return found[0]
-
-
-def module_name(path: Path) -> str:
-    """`helpers/funnel.py` is funnel, everything in `helpers/sources/` is sources."""
+def room_of(path: Path) -> str:
+    """`helpers/funnel/steps.py` stands in funnel, `helpers/review.py` is a room by itself."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def dotted_imports(path: Path) -> list[str]:
-    """Every module that a file imports from this package, also inside functions, as `helpers.…`."""
+def imported_rooms(path: Path) -> set[str]:
+    """The other rooms that a file imports from, also inside functions."""
     package = ["helpers", *path.relative_to(PACKAGE).parts[:-1]]
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -44,51 +42,63 @@ def dotted_imports(path: Path) -> list[str]:
             base = package[: len(package) + 1 - node.level] if node.level else []
             stem = ".".join([*base, *filter(None, [node.module])])
             names += [f"{stem}.{alias.name}" for alias in node.names]
-    return [name for name in names if name.split(".")[0] == "helpers"]
+    parts = [name.split(".") for name in names if name.split(".")[0] == "helpers"]
+    assert all(len(part) > 1 for part in parts), f"{path.name}: `import helpers` names no room"
+    return {part[1] for part in parts} - {room_of(path)}
 
 
-def imported_modules(path: Path) -> set[str]:
-    parts = [name.split(".") for name in dotted_imports(path)]
-    assert all(len(part) > 1 for part in parts), f"{path.name}: `import helpers` names no module"
-    return {part[1] for part in parts} - {module_name(path)}
+def test_the_picture_has_the_rooms_of_the_package_and_no_others():
+    assert sorted(drawn_rooms()) == sorted({room_of(path) for path in FILES})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_a_module_imports_only_from_the_layers_above(path):
-    own = layer_of(module_name(path))
-    upward = {name for name in imported_modules(path) if layer_of(name) >= own}
-    assert not upward, f"{module_name(path)} imports {sorted(upward)}, drawn beside or below it"
+def test_a_room_imports_only_from_rooms_above_it(path):
+    above = drawn_rooms()[: drawn_rooms().index(room_of(path))]
+    others = imported_rooms(path) - set(above)
+    assert not others, f"{room_of(path)} imports {sorted(others)}, drawn below it"
 
 
-def test_the_picture_has_no_module_that_does_not_exist():
-    drawn = [name for names in drawn_layers() for name in names]
-    assert sorted(drawn) == sorted({module_name(path) for path in FILES})
+def test_few_arrows_stand_between_rooms():
+    arrows = {(room_of(path), other) for path in FILES for other in imported_rooms(path)}
+    assert len(arrows) <= MOST_ARROWS, sorted(arrows)
 
 
-def described() -> dict[str, str]:
-    """The line of each module by its name; the line of a package names its files."""
-    lines = re.findall(r"(?m)^- `([\w/.]+)` (\S.*(?:\n  \S.*)*)", PAGE)
-    return {name.removesuffix(".py").removesuffix("/"): words for name, words in lines}
+def described() -> dict[str, set[str]]:
+    """The files that the page names under the heading of each room."""
+    parts = re.split(r"(?m)^### `helpers/(\w+)(?:\.py|/)`", PAGE)
+    named = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {room: set(re.findall(r"(?m)^- `([\w/]+\.py|\w+/)`", words)) for room, words in named.items()}
 
 
-def test_every_module_has_a_line_and_every_line_a_module():
-    assert sorted(described()) == sorted({module_name(path) for path in FILES})
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
+def test_the_page_names_each_file_of_a_room_and_no_other(room):
+    inside = {path.relative_to(PACKAGE / room) for path in FILES if path.parent != PACKAGE and room_of(path) == room}
+    files = {path.as_posix() for path in inside if path.name != "__init__.py"}
+    assert sorted(described()[room]) == sorted(files)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parent != PACKAGE and path.stem != "__init__"], ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_the_line_of_a_package_names_its_files(path):
-    assert f"`{path.stem}`" in described()[module_name(path)]
-
-
-def test_every_folder_that_the_page_names_exists():
-    for name in re.findall(r"`((?:helpers|tests|notebooks|data|reports)(?:/[\w.-]+)*)`", PAGE):
+def test_every_folder_and_file_that_the_page_names_exists():
+    for name in re.findall(r"`((?:helpers|tests|notebooks|data|reports)(?:/[\w.-]+)*)/?`", PAGE):
         assert (ROOT / name).exists(), f"ARCHITECTURE.md names {name}, which does not exist"
 
 
+def test_no_file_is_too_long_to_be_read():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    long = {path.name: length for path, length in lengths.items() if length > LONGEST_FILE}
+    assert not long, f"longer than {LONGEST_FILE} lines: {long}"
+    assert statistics.median(lengths.values()) <= MEDIAN_FILE
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data" / "reference").rglob("*.yml")), ids=lambda path: path.stem)
+def test_no_line_of_the_knowledge_is_too_wide(path):
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    wide = {number: len(line) for number, line in lines if len(line) > WIDEST_YAML}
+    assert not wide, f"{path.name}: wider than {WIDEST_YAML} characters: {wide}"
+
+
 def test_an_import_that_points_down_is_seen(tmp_path, monkeypatch):
-    """The test above can fail: a file that imports a module of a later layer is caught, also inside a function."""
-    bad = PACKAGE / "stats.py"
-    source = "def late():\n    from helpers import schema\n    return schema\n"
+    """The test above can fail: a file that imports from a later room is caught, also inside a function."""
+    source = "def late():\n    from helpers.clean import schema\n    return schema\n"
     monkeypatch.setattr(Path, "read_text", lambda self, **_: source)
-    assert imported_modules(bad) == {"schema"}
-    assert layer_of("schema") >= layer_of("stats")
+    assert imported_rooms(PACKAGE / "core" / "stats.py") == {"clean"}
+    assert drawn_rooms().index("clean") > drawn_rooms().index("core")

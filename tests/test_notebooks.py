@@ -2,9 +2,9 @@
 
 import ast
 import dataclasses
+import functools
 import importlib
 import inspect
-import operator
 import re
 import subprocess
 import sys
@@ -12,10 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import nbformat
-import notebooks_clean
 import pytest
 
-from helpers import report, store, text
+from helpers import report
+from helpers.core import text
+from helpers.review import Review, open_review
+from tests import notebooks_clean
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
@@ -186,19 +188,27 @@ def test_no_cell_ends_in_a_raw_frame(path):
 MOST_WORDS = 140  # characters of a docstring's first line: two lines of JupyterLab's tooltip
 
 
+def imported_from(module: str, name: str) -> object:
+    """What `from module import name` gives: a module, else a function of it."""
+    try:
+        return importlib.import_module(f"{module}.{name}")
+    except ModuleNotFoundError:
+        return getattr(importlib.import_module(module), name)
+
+
 def called_helpers() -> dict[str, object]:
     """Every helper that a notebook calls, by its dotted name: functions of helpers.…, and methods of the review."""
     found: dict[str, object] = {}
     for path in PATHS:
         trees = [ast.parse(cell.source) for cell in cells(path, "code")]
-        imported = {
-            alias.name: importlib.import_module(f"{node.module}.{alias.name}")
-            for tree in trees for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and node.module == "helpers" for alias in node.names
-        } | {"review": store.Review}
+        imported: dict[str, object] = {"review": Review}
+        for node in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+            if (node.module or "").split(".")[0] == "helpers":
+                imported |= {alias.name: imported_from(node.module, alias.name) for alias in node.names}
         calls = [ast.unparse(node.func).split(".") for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        found |= {".".join(names): operator.attrgetter(".".join(names[1:]))(imported[names[0]]) for names in calls
-                  if len(names) > 1 and names[0] in imported and all(map(str.isidentifier, names)) and (names[0] != "review" or len(names) == 2)}
+        for names in (names for names in calls if names[0] in imported and all(map(str.isidentifier, names))):
+            if names[0] != "review" or len(names) == 2:
+                found[".".join(names)] = functools.reduce(getattr, names[1:], imported[names[0]])
     return found
 
 
@@ -244,7 +254,7 @@ def test_the_section_that_contributing_shows_works_as_it_stands(demo_workspace, 
     blocks = re.findall(r"(?s)```python\n(.+?)```", told)
     trees = [ast.parse(block) for block in blocks]
     assert len(blocks) == 2 and all(len(block.splitlines()) <= 10 and shown(tree.body[-1].value) for block, tree in zip(blocks, trees, strict=True))
-    review = store.open_review("latest", data_dir=demo_workspace, reports_dir=tmp_path, lang=lang, notebook="02_funnel")
+    review = open_review("latest", data_dir=demo_workspace, reports_dir=tmp_path, lang=lang, notebook="02_funnel")
     words = {"review": review, "report": report, "text": text, "lang": lang, "shown": {"lang": lang, "registry": review.registry, "currency": review.currency}}
     table, sentence = (run_cell(tree, words) for tree in trees)
     top = review.table("videos").sort_values("entries").iloc[-1]

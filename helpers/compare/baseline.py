@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import reference, schema
+from helpers import reference
 from helpers.compare.days import day_class, festival_of
 from helpers.compare.events import events_over
+from helpers.reference import schema
 
 SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
 LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length

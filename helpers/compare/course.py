@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 import ruptures
 
-from helpers import reference, text
+from helpers import reference
 from helpers.compare.baseline import SAME_SLOT_MINUTES, described, minutes_apart, same_room
 from helpers.compare.scale import label, pooled
+from helpers.core import text
 
 LOOKED_BACK = 120    # sessions
 SHORTEST = 5         # sessions or days of a level

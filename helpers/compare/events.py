@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference, schema
+from helpers import reference
 from helpers.compare.days import festival_of
+from helpers.reference import schema
 
 
 def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference, schema
+from helpers import reference
+from helpers.reference import schema
 
 GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")  # where a goal stands in the tree of goals, as it was entered
 GOAL_STATES = {"reached": ("达成", "reached"), "on_track": ("目前达标", "on track so far"), "off_target": ("目前未达标", "off target so far"), "running": ("进行中", "still running"), "missed": ("未达成", "missed"), "": ("", "")}

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats, text
+from helpers import reference
 from helpers.compare.baseline import SPECIAL, described, same_room
 from helpers.compare.scale import label
 from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
+from helpers.core import stats, text
 
 BEFORE, DURING, AFTER = 60, 30, 20    # sessions before, in force and after that an effect is taken from
 TOGETHER = 3                          # events with fewer sessions than this between their starts cannot be told apart

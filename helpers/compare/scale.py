@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference, text
+from helpers import reference
 from helpers.compare.baseline import hours
+from helpers.core import text
 
 OUTCOMES = ("paid_amount",)   # tested beside the playbook's problems: what the session is judged by
 # Maxima and averages do not grow with the hours; refunds grow with age, so a young session has none to compare yet.

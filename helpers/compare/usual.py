@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import reference, text
+from helpers import reference
 from helpers.compare.baseline import described, same_room
 from helpers.compare.events import lasting
+from helpers.core import text
 
 COLUMNS = ["n", "first_at", "last_at", "hosts_zh", "hosts_en", "changes_zh", "changes_en", "previous_at", "previous_festival", "festival", "previous_change"]
 

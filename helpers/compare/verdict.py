@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import findings, reference, stats, text
+from helpers import reference
 from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
 from helpers.compare.scale import label, pooled
+from helpers.core import findings, stats, text
 
 FEW = 50            # under so many expected events the logarithm of a rate is too coarse
 FEW_LONG = 15       # and with a long history, which shows how far such rates stray

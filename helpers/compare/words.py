@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import findings, reference, text
+from helpers import reference
 from helpers.compare.baseline import Basis
 from helpers.compare.days import CHINESE, calendar_gap
+from helpers.core import findings, text
 
 NOTEBOOK = "03_compare"
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import schema
 from helpers.demo import details, orders
 from helpers.demo.schedule import shop, timetable
+from helpers.reference import schema
 
 SD_LOG = 0.25               # session to session, of the log of viewers and of every rate
 OVERDISPERSION = 0.15       # of the log odds of a source x product cell, each step

@@ -81,7 +81,7 @@ def write_plan(simulation: Simulation, folder: Path) -> None:
 
 
 def _plan_numbers(metric: str, before: dict[str, float], now: dict[str, float], truth: dict[str, Any]) -> dict[str, Any]:
-    label = reference.metrics()[metric].zh
+    label = reference.registry()[metric].zh
     return {
         "session_id": truth["plan_session"], "due_session": truth["plan_worked"]["after"][0], "slice": "",
         "baseline": round(before[metric], 5), "evidence": f"{label}{now[metric]:.2%}，此前15场平均{before[metric]:.2%}",

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import reference, text
+from helpers import reference
+from helpers.core import text
 from helpers.split.slices import mix_and_rate, reversal
 
 SLOT_MINUTES = 30

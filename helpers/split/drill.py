@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import stats, text
+from helpers.core import stats, text
 from helpers.split.dimensions import SLOT_MINUTES, half_hours
 from helpers.split.formula import LEAST_NET, bars
 from helpers.split.margins import fallen, step_of

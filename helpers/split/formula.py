@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from helpers import reference, stats
+from helpers import reference
+from helpers.core import stats
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the end.

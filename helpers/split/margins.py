@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats as distributions
 from scipy.special import logsumexp
 
-from helpers import text
+from helpers.core import text
 from helpers.split.product import Floats
 from helpers.split.slices import mix_and_rate
 

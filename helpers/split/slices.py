@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from helpers import stats
+from helpers.core import stats
 from helpers.split.formula import factors, undefined_as_unchanged
 from helpers.split.product import lmdi
 

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from helpers import findings, reference, text
+from helpers import reference
+from helpers.core import findings, text
 from helpers.split.drill import path_sentence
 from helpers.split.formula import AMOUNT, possible
 from helpers.split.margins import Diagnosis

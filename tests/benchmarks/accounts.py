@@ -10,13 +10,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from helpers import pattern, reference, slots
+from helpers import reference
+from helpers.compare import good_sessions, slots
 
-THRESHOLDS, REGISTRY = reference.thresholds(), reference.metrics()
+THRESHOLDS, REGISTRY = reference.thresholds(), reference.registry()
 SESSIONS, TRAITS = 120, 25
 
 
-def account(seed: int, *, sessions: int = SESSIONS, host: float = 1.0, slot: float = 1.0, planted: float = 0.0) -> tuple[pd.DataFrame, pattern.Traits]:
+def account(seed: int, *, sessions: int = SESSIONS, host: float = 1.0, slot: float = 1.0, planted: float = 0.0) -> tuple[pd.DataFrame, good_sessions.Traits]:
     """Described sessions and their traits; host B and the evening sell so many times as much, a standard deviation of trait 10 `planted` more."""
     rng, days = np.random.default_rng([seed, 7]), pd.date_range("2026-01-03 20:00", periods=sessions, freq="2D", tz="Asia/Shanghai")
     late, who = rng.random(sessions) < 0.7, np.where(rng.random(sessions) < 0.5, "A", "B")
@@ -31,7 +32,7 @@ def account(seed: int, *, sessions: int = SESSIONS, host: float = 1.0, slot: flo
         "roi": 2 * level, "cost": 100.0, "brought": 200 * level})
     values[: sessions // 2, :5] = np.nan
     names = [f"t{k}" for k in range(TRAITS)]
-    return frame, pattern.Traits(pd.DataFrame(values, columns=names, index=pd.Index(frame["session_id"])),
+    return frame, good_sessions.Traits(pd.DataFrame(values, columns=names, index=pd.Index(frame["session_id"])),
                                  pd.DataFrame({"trait": names, "label_zh": names, "label_en": names, "unit": "score"}))
 
 
@@ -40,7 +41,7 @@ def shares(seeds: Iterable[int], *, mixes: int = 500, **planted: float) -> pd.Se
     rows = []
     for seed in seeds:
         frame, found = account(seed, **planted)
-        model = pattern.model(frame, frame["session_id"].iloc[-1], found, thresholds=THRESHOLDS, mixes=mixes)
+        model = good_sessions.model(frame, frame["session_id"].iloc[-1], found, thresholds=THRESHOLDS, mixes=mixes)
         hosts = slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)
         rows.append({
             "host": hosts["verdict"].isin(["better", "worse"]).any(), "slot": slots.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any(),

@@ -1,11 +1,7 @@
 """Hosts, slots and ways of good sessions: how often something is named where nothing matters, and found where it does."""
 
-import sys
-from pathlib import Path
 
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import accounts
 

@@ -1,9 +1,6 @@
 """Planted causes over 200 fresh seeds each: every cause named at least 70 times in 100, a quiet session left alone 90."""
 
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import causes
 

@@ -1,14 +1,11 @@
 """The comparison held to its word: quiet accounts, planted changes, and 122 real sessions each predicted from those before it."""
 
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from helpers import compare, reference, store
+from helpers import compare, reference
+from helpers.review import open_review
 from tests.benchmarks import comparison
 from tests.conftest import tiktok_workspace  # noqa: F401  a fixture
 
@@ -45,7 +42,7 @@ def test_power_by_history_and_size_of_the_change():
 
 
 def test_a_real_account_is_covered_and_narrower_than_by_its_last_eight(tiktok_workspace, tmp_path):  # noqa: F811
-    review = store.open_review("latest", data_dir=tiktok_workspace, reports_dir=tmp_path, notebook="03_compare")
+    review = open_review("latest", data_dir=tiktok_workspace, reports_dir=tmp_path, notebook="03_compare")
     values = comparison.scaled(review.sessions, compare.comparable_metrics(comparison.REGISTRY))
     ids = [name for name in compare.family(values, review.session_id, reference.playbook()) if name not in comparison.WITHOUT_ADS]
     table = comparison.covered(comparison.forward(review.sessions, review.everything("events"), ids))

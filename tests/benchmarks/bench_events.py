@@ -1,11 +1,7 @@
 """Special events over 200 fresh seeds: the planted one found with its size inside the interval, made-up ones left alone."""
 
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import comparison
 

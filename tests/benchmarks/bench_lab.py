@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from helpers import store
+from helpers import clean
 
 pytestmark = pytest.mark.browser
 CURRENT = "window.jupyterapp.shell.currentWidget"
@@ -29,10 +29,10 @@ OUTPUTS = f"{CELLS}.flatMap(c => c.model.outputs ? c.model.outputs.toJSON() : []
 def project(demo_workspace, tmp_path):
     """A copy of the project in which everything that a reader changes stays: notebooks, choices, reports; its demo is the small one."""
     for name in ("helpers", "notebooks", "data/reference"):
-        shutil.copytree(store.PROJECT / name, tmp_path / name)
+        shutil.copytree(clean.PROJECT / name, tmp_path / name)
     shutil.copytree(demo_workspace, tmp_path / "data" / "demo")
     for name in ("Makefile", ".venv"):
-        (tmp_path / name).symlink_to(store.PROJECT / name)
+        (tmp_path / name).symlink_to(clean.PROJECT / name)
     return tmp_path
 
 
@@ -118,7 +118,7 @@ def test_a_session_and_a_language_chosen_on_the_start_page_are_what_its_notebook
     asked = page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
     assert not asked, asked
     run_all(page, "00_start")
-    sessions = store.sessions(store.Workspace.open(project / "data" / "demo"))["session_id"].tolist()
+    sessions = clean.sessions(clean.Workspace.open(project / "data" / "demo"))["session_id"].tolist()
     show(page, 0)
     page.screenshot(path=project / "start.png")
 

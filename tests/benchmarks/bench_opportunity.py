@@ -6,13 +6,9 @@ source hardly ever: even an oracle that knows all but the place of the leak (see
 seen, and how far we may stay behind the oracle: we have to estimate what it knows, which costs pairs the most.
 """
 
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import opportunity
 

@@ -10,8 +10,9 @@ import statistics
 from pathlib import Path
 
 import pytest
-from bench_review import measure
-from conftest import REAL
+
+from tests.benchmarks.bench_review import measure
+from tests.conftest import REAL
 
 ROUNDS = 5
 READY = """async () => {

@@ -1,11 +1,7 @@
 """Whether verdicts on plans can be trusted: nothing done, effects of known size, and the demo's own plan over 200 seeds."""
 
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks import plans
 

@@ -46,7 +46,7 @@ unit = 2**20 if sys.platform == "darwin" else 2**10
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps([time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, rows]))
 """
-STORE = "from helpers import store\nrows = int(store.ingest(store.Workspace.open(sys.argv[1]), force=True)['rows_in'].sum())"
+STORE = "from helpers import clean\nrows = int(clean.ingest(clean.Workspace.open(sys.argv[1]), force=True)['rows_in'].sum())"
 BARE = {
     "csv": "import pandas\nrows = len(pandas.read_csv(sys.argv[1], encoding='gb18030'))",
     "xlsx": "import pandas\nrows = len(pandas.read_excel(sys.argv[1], engine='calamine'))",

@@ -1,24 +1,18 @@
 """False alarms of change points, exit points and hot words where nothing happened, and how often planted ones are found."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from test_comments import WORDS, hot, usual
 from test_turns import RISE, before, changed, flat, history, times
 
-from helpers import comments, turns
+from helpers.funnel import comments, turning_points
 
 SEEDS = range(10_000, 10_500)
 
 
 def test_flat_sessions_are_left_alone():
     change = np.mean([changed(flat(seed)) for seed in SEEDS])
-    leave = np.mean([len(turns.exits(flat(seed))) > 0 for seed in SEEDS])
+    leave = np.mean([len(turning_points.exits(flat(seed))) > 0 for seed in SEEDS])
     print(f"\n{len(SEEDS)} flat sessions of 180 minutes: any change point in six rates {change:.3f}, an exit point {leave:.3f}")
     assert change <= 0.05 and leave <= 0.05
 
@@ -26,8 +20,8 @@ def test_flat_sessions_are_left_alone():
 def test_sessions_that_go_as_every_session_does_are_left_alone():
     """Every rate rises threefold over each session: with the course of 12 earlier sessions taken off, and without."""
     names = ("left", "new_fans", "comments", "product_click_users", "orders")
-    usual = turns.course(history(12, **dict.fromkeys(names, RISE)), before(12))
-    plain = turns.course(history(12), before(12))
+    usual = turning_points.course(history(12, **dict.fromkeys(names, RISE)), before(12))
+    plain = turning_points.course(history(12), before(12))
     risen = [flat(seed, **dict.fromkeys(names, RISE)) for seed in SEEDS]
     bare, taken, none = (np.mean([changed(curve, usual=known) for curve in curves]) for known, curves in ((None, risen), (usual, risen), (plain, [flat(seed) for seed in SEEDS])))
     print(f"{len(SEEDS)} sessions that rise threefold: any change point {bare:.3f} as they are, {taken:.3f} beside the usual course; flat sessions beside a flat course {none:.3f}")
@@ -36,11 +30,11 @@ def test_sessions_that_go_as_every_session_does_are_left_alone():
 
 def test_planted_turns_are_found():
     for factor in (0.3, 0.4, 0.5, 0.6):
-        tables = [turns.stretches(flat(seed, product_click_users=times(80, 110, factor))) for seed in SEEDS[:200]]
+        tables = [turning_points.stretches(flat(seed, product_click_users=times(80, 110, factor))) for seed in SEEDS[:200]]
         own = [table[(table["rate_of"] == "click") & table["start_minute"].sub(80).abs().le(3)] for table in tables]
         print(f"clicks times {factor} for 30 minutes: beginning found within 3 minutes {np.mean([len(one) > 0 for one in own]):.3f}")
     for factor in (1.5, 2.0, 2.5, 3.0):
-        found = [turns.exits(flat(seed, left=times(100, 103, factor))).head(1) for seed in SEEDS[:200]]
+        found = [turning_points.exits(flat(seed, left=times(100, 103, factor))).head(1) for seed in SEEDS[:200]]
         hits = [len(one) > 0 and one["start_minute"].iloc[0] < 103 and one["end_minute"].iloc[0] > 100 for one in found]
         print(f"leavers times {factor} for 3 minutes: found {np.mean(hits):.3f}")
 

@@ -7,9 +7,11 @@
 import numpy as np
 import pandas as pd
 
-from helpers import compare, demo, metrics, reference, schema, stats
+from helpers import compare, demo, reference
+from helpers.core import stats
+from helpers.reference import metrics, schema
 
-REGISTRY, THRESHOLDS, CALENDAR = reference.metrics(), reference.thresholds(), reference.calendar()
+REGISTRY, THRESHOLDS, CALENDAR = reference.registry(), reference.thresholds(), reference.calendar()
 FIRST_SCORED = 20_000
 ZONE = "Asia/Shanghai"
 IDS = ("viewers", "product_click_rate", "click_create_rate", "create_pay_rate", "customer_price", "uv_value")

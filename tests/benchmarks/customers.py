@@ -11,7 +11,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from helpers import aftersales, customers, engine, reference
+from helpers import aftersales, reference
+from helpers.aftersales import customers
+from helpers.core import engine
 
 AS_OF = pd.Timestamp("2026-11-16 09:30", tz="Asia/Shanghai")
 LINES = 10_000_000

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, logsumexp
 
-from helpers import opportunity, reference
+from helpers import reference
+from helpers.compare import stakes
 from helpers.demo.schedule import shop
 from helpers.demo.simulate import CLICK_RATE, LISTED, ODDS_RATIO, OVERDISPERSION, PAY_RATE, SD_LOG, SEEN
 
@@ -137,9 +138,9 @@ def sized(one: Table) -> pd.DataFrame:
     """The lines of one table with `truth`, the true money, and whether the interval `covers` it."""
     past = one.rows[one.rows["session_id"] != f"S{PAST:02d}"]
     now = one.rows[one.rows["session_id"] == f"S{PAST:02d}"]
-    found = opportunity.lines(now, past, past["session_id"].unique(), FUNNEL, key="unit", min_people=1)
-    cap = opportunity.upper_quartile(one.rate, np.zeros(one.rate.shape[1]))
-    gap = opportunity.closable(one.rate, one.target, cap)
+    found = stakes.lines(now, past, past["session_id"].unique(), FUNNEL, key="unit", min_people=1)
+    cap = stakes.upper_quartile(one.rate, np.zeros(one.rate.shape[1]))
+    gap = stakes.closable(one.rate, one.target, cap)
     per_person = np.stack([gap[0] * one.rate[1], gap[1]]) * one.worth
     step = found["above"].map({"click_users": 0, "pay_users": 1})
     truth = found["people"].to_numpy() * per_person[step, found["unit"].astype(int)]

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import compare, demo, planfile, reference, schema, verification
+from helpers import compare, demo, reference
 from helpers.demo.simulate import OVERDISPERSION, SD_LOG
 from helpers.demo.write import write_plan
+from helpers.plan import plan_file, verification
+from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
 WATCHED = {"product_id": "item_click_pay_rate", "source": "room_conversion"}
@@ -30,7 +32,7 @@ SETTINGS = {
 
 
 def registry() -> dict[str, reference.Metric]:
-    known = reference.metrics()
+    known = reference.registry()
     return {name: known[name] for name in (*WATCHED.values(), "follow_rate", "interaction_rate")}
 
 
@@ -55,7 +57,7 @@ def ordinary(simulation: demo.Simulation) -> list[str]:
 
 
 def line(session_id: str, metric: str, slice: str) -> pd.DataFrame:
-    return planfile.frame([{
+    return plan_file.frame([{
         "plan_id": "P-1", "session_id": session_id, "metric": metric, "slice": slice, "action": "nothing", "status": "done",
         "sessions": AFTER, "least_effect": LEAST}])
 
@@ -147,7 +149,7 @@ def demo_plan(seed: int) -> pd.Series:
     sessions, at = simulation.tables["sessions"], simulation.truth["target_session"]
     with tempfile.TemporaryDirectory() as folder:
         write_plan(simulation, Path(folder))
-        plans = planfile.earlier(Path(folder), sessions, at, registry=reference.metrics()).rows
+        plans = plan_file.earlier(Path(folder), sessions, at, registry=reference.registry()).rows
     made = verification.verify(plans, history(simulation, plans, at), sessions, registry=registry())
     return made.set_index("plan_id")["verdict"]
 

@@ -1,0 +1,43 @@
+"""What came back, why, what is still to come, what it leaves as profit, and which customers return."""
+
+from helpers.aftersales.lines import (
+    DAY,
+    DIMENSIONS,
+    against_past,
+    by_slice,
+    delay_curve,
+    described,
+    known_at,
+    lines,
+    maturity,
+    mean_age,
+    price_bands,
+    price_cuts,
+    rates,
+    rates_at_age,
+    return_findings,
+    session_rates,
+    so_far,
+    unmatched,
+)
+
+__all__ = [
+    "DAY",
+    "DIMENSIONS",
+    "against_past",
+    "by_slice",
+    "delay_curve",
+    "described",
+    "known_at",
+    "lines",
+    "maturity",
+    "mean_age",
+    "price_bands",
+    "price_cuts",
+    "rates",
+    "rates_at_age",
+    "return_findings",
+    "session_rates",
+    "so_far",
+    "unmatched",
+]

@@ -1,0 +1,56 @@
+"""Files in raw/ become typed tables: read once, kept aside where bad, attributed to sessions, held against each other."""
+
+from helpers.clean.folder import (
+    BY_HAND,
+    PROJECT,
+    REPORTS,
+    WORK,
+    Settings,
+    Workspace,
+    WorkspaceError,
+    replacing,
+)
+from helpers.clean.ingest import AFTER, code_version, content_version, ingest, scan, tables_version
+from helpers.clean.raw_file import COUNTS, Reading, export, read_file, template
+from helpers.clean.recognise import proposals
+from helpers.clean.tables import (
+    LEDGERS,
+    data_as_of,
+    finest_slots,
+    keep_model,
+    lazy_table,
+    read_table,
+    sessions,
+)
+from helpers.clean.template import write_template
+
+__all__ = [
+    "AFTER",
+    "BY_HAND",
+    "COUNTS",
+    "LEDGERS",
+    "PROJECT",
+    "REPORTS",
+    "Reading",
+    "Settings",
+    "WORK",
+    "Workspace",
+    "WorkspaceError",
+    "code_version",
+    "content_version",
+    "data_as_of",
+    "export",
+    "finest_slots",
+    "ingest",
+    "keep_model",
+    "lazy_table",
+    "proposals",
+    "read_file",
+    "read_table",
+    "replacing",
+    "scan",
+    "sessions",
+    "tables_version",
+    "template",
+    "write_template",
+]

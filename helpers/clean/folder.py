@@ -1,0 +1,168 @@
+"""The workspace on disk: a folder of one shop or brand, its settings, the key of its buyers' hashes, and its lock.
+
+    raw/       what platforms export, never changed
+    clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
+               files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
+               pattern.parquet: what the good sessions of each room share, as the newest review found it;
+               counted/: what reviews counted in the rows of single sessions of large tables
+    plans/     one CSV a session, edited by the team
+    reference/ the team's own additions to data/reference
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import filelock
+import pandas as pd
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from helpers import demo, reference
+from helpers.core import text
+
+if TYPE_CHECKING:
+    pass
+
+
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEMO = PROJECT / "data" / "demo"
+REPORTS = PROJECT / "reports"
+BY_HAND = REPORTS / "by_hand"  # results of notebooks that somebody runs by hand, and what was chosen on the start page
+WORK = ".work"  # under the reports folder: where a run writes until its page may be published
+
+
+class WorkspaceError(ValueError):
+    """The workspace cannot be used: the message names the folder or file and says what is expected there."""
+
+
+class Settings(BaseModel):
+    """A workspace's `workspace.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+    currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
+    dates: Literal["day", "month"] | None = None  # which comes first in dates such as 03/04/2026, where a file leaves it open
+    id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """A folder of one shop or brand: raw exports, clean tables, plans, own reference data."""
+
+    path: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, data_dir: str | Path = "") -> Workspace:
+        """The workspace of a folder; an empty name is the demo workspace, which is made on first use.
+
+        Raises `WorkspaceError` where the folder is missing or closed to this user, or `workspace.yml` does not fit.
+        """
+        path = _folder(data_dir) if str(data_dir) else _demo()
+        return cls(path, _settings(path / "workspace.yml"))
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def clean(self) -> Path:
+        return self.path / "clean"
+
+    @property
+    def plans(self) -> Path:
+        return self.path / "plans"
+
+    @property
+    def reference(self) -> Path | None:
+        own = self.path / "reference"
+        # The shipped data/ is a workspace too: its reference/ is the shipped one, not something laid over it.
+        return own if own.is_dir() and own.resolve() != reference.SHIPPED else None
+
+    def raw_files(self) -> list[Path]:
+        """Files to read, by name: those of raw/ but for hidden and half-saved ones, and the workspace's own costs.csv."""
+        found = [path for path in self.raw.rglob("*") if path.is_file() and not path.name.startswith((".", "~$"))]
+        own = self.path / "costs.csv"
+        return sorted(found) + ([own] if own.exists() else [])
+
+    def key(self) -> bytes:
+        """The secret with which buyer ids are hashed: kept outside the data, in the user's own data folder."""
+        name = self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
+        path = folder / f"{name}.key"
+        if path.resolve().is_relative_to(self.path):
+            raise WorkspaceError(f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere")
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own = folder / f"{name}.{secrets.token_hex(8)}"
+            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+                os.link(own, path)
+            own.unlink()
+        return path.read_bytes()
+
+    def lock(self) -> filelock.BaseFileLock:
+        """The lock under which raw files are read."""
+        try:
+            self.clean.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"{self.clean}: {error.strerror}. What is read from the exports is kept there") from error
+        return filelock.FileLock(self.clean / ".lock", timeout=600)
+
+
+def _folder(data_dir: str | Path) -> Path:
+    """The folder of that name, in full; raises `WorkspaceError` where it cannot be opened."""
+    try:
+        path = Path(data_dir).expanduser().resolve()
+        os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WorkspaceError(f"{path}: no such folder. A workspace is a folder with your exports in its raw/") from error
+    except (OSError, RuntimeError, ValueError) as error:  # not permitted, no such user's home, no name of a file
+        raise WorkspaceError(f"{text.plain(str(data_dir), 200)}: the folder cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+    return path
+
+
+def _demo() -> Path:
+    if not (DEMO / "truth.json").exists():
+        DEMO.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(DEMO.parent / ".demo.lock", timeout=600):
+            if not (DEMO / "truth.json").exists():
+                demo.write(demo.simulate(demo.SEED), DEMO)
+    return DEMO
+
+
+def _settings(path: Path) -> Settings:
+    try:
+        if not path.exists():
+            return Settings()
+        settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
+    except (ValidationError, yaml.YAMLError, KeyError, ValueError, OSError) as error:
+        detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        where = "".join(f"{part}: " for part in detail["loc"])
+        raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)") from error
+    return settings
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,329 @@
+"""Finds the tables in a sheet: header row, export, columns. By name alone, never by position."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import rapidfuzz
+
+from helpers import reference
+from helpers.clean.template import NOT_ASKED
+from helpers.reference import Export, System, Unverified
+
+_HEAD_ROWS = 60
+_HEAD_COLUMNS = 4
+_HINT = 3  # a fitting sheet or file name weighs as much as three known headers
+_CLOSE = 60  # likeness in percent, under which no name is proposed
+_OWN_SHARE = 0.8
+_OWN_LEAST = 0.5
+_LONGEST_NAME = 200  # characters of a cell that are looked at for a header
+_TITLE_ROWS = 5
+UNITS = {
+    "元": None, "¥": None, "$": None, "rp": None, "人": None, "次": None, "件": None, "单": None, "个": None,
+    "万": "wan", "万元": "wan", "w": "wan", "千元": "thousand", "分钟": "minutes", "min": "minutes", "秒": "seconds", "s": "seconds",
+    "小时": "hours", "h": "hours", "%": "percent",
+}
+
+
+class Header(NamedTuple):
+    """One header cell: its place, its text, the known name that it stands for (None: unknown), the unit that it states."""
+
+    place: int
+    text: str
+    known: str | None
+    unit: str | None
+
+
+class Block(NamedTuple):
+    """One table found in a sheet: which export it is, its headers, the rows below them that are not blank.
+
+    `title` is what stands above the headers, `last` says that no other table follows in the sheet.
+    """
+
+    system: System
+    export: Export
+    headers: tuple[Header, ...]
+    rows: pd.DataFrame
+    last: bool = True
+    title: str = ""
+
+    @property
+    def unmapped(self) -> list[str]:
+        return [header.text for header in self.headers if header.known is None]
+
+    def places(self, names: Iterable[str]) -> list[Header]:
+        """Header cells of these names, in the order of the names."""
+        wanted = [normal(name) for name in names]
+        found = {header.known: header for header in reversed(self.headers)}
+        return [found[name] for name in dict.fromkeys(wanted) if name in found]
+
+
+class Candidate(NamedTuple):
+    system: System
+    export: Export
+    known: frozenset[str]
+    signature: tuple[frozenset[str], ...]
+    sheets: frozenset[str]
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def normal(header: str) -> str:
+    """A header as names are compared: full-width forms, spaces, marks of required fields and case levelled."""
+    text = unicodedata.normalize("NFKC", header).replace("\ufeff", "")
+    text = re.sub(r"\s+", " ", text).strip(" '\"*")
+    return re.sub(r"\s*([()\[\]/:、,])\s*", r"\1", text).casefold()
+
+
+def candidates(systems: Iterable[System]) -> list[Candidate]:
+    """Every export with all the header names that it knows."""
+    return [_candidate(system, export) for system in systems for export in system.exports]
+
+
+def _candidate(system: System, export: Export) -> Candidate:
+    names = [*export.ignore, *export.personal, *_read(export)]
+    if export.sub_rows and export.sub_rows.header:
+        names.append(export.sub_rows.header)
+    signature = tuple(frozenset(normal(name) for name in entry.split("|")) for entry in export.headers)
+    known = frozenset(normal(name) for name in names) | frozenset().union(*signature)
+    return Candidate(system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet))
+
+
+def _read(export: Export) -> list[str]:
+    """The names of columns that a mapping reads; it knows others to leave them."""
+    return [*export.reported, *export.totals, *(name for how in export.columns.values() for name in (*how.header, *how.plus, *how.joined))]
+
+
+def places_read(block: Block) -> frozenset[int] | None:
+    """The columns of a table whose cells are looked at; None where all of them are."""
+    if block.export.layout != "rows" or block.export.sub_rows:
+        return None
+    return frozenset([*range(_HEAD_COLUMNS), block.headers[0].place, *(header.place for header in block.places(_read(block.export)))])
+
+
+def places_wanted(grid: pd.DataFrame, file: str, *, known: list[Candidate]) -> frozenset[int] | None:
+    """The columns that matter of a long text that begins with these rows; None where that cannot be said."""
+    found = tables(grid, sheet="", file=file, known=known)
+    return places_read(found[0]) if len(found) == 1 else None
+
+
+def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
+    """The tables of a sheet, from top to bottom; none where no export is recognised."""
+    level = [candidate for candidate in known if candidate.export.layout != "vertical"]
+    top = [_texts(row) for row in grid.iloc[: _HEAD_ROWS + 1].to_numpy(dtype=object)]
+    starts = []
+    position = 0
+    for row in _likely_rows(grid, known):
+        if row < position:
+            continue
+        found = _header_at(grid, row, top, sheet=sheet, file=file, known=level)
+        if found is not None:
+            starts.append((row, *found))
+            position = row + found[0]
+    if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
+        # names in a column: a row of them has one name beside its value, and may pass for a row of headers
+        upright = _upright(grid, sheet=sheet, file=file, known=known)
+        if upright and _count_known(upright.headers) > max((_count_known(headers) for *_, headers in starts), default=0):
+            return [upright]
+    if not starts:
+        return []
+    ends = [*(row for row, *_ in starts[1:]), len(grid)]
+    return [
+        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid), _title(grid, row))
+        for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
+    ]
+
+
+def _count_known(headers: tuple[Header, ...]) -> int:
+    return sum(header.known is not None for header in headers)
+
+
+def _title(grid: pd.DataFrame, row: int) -> str:
+    """The text of the few rows above a row of headers."""
+    above = grid.iloc[max(row - _TITLE_ROWS, 0) : row].to_numpy(dtype=object)
+    return " ".join(text for cells in above for text in _texts(cells) if text)
+
+
+def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with at least one cell that is not empty."""
+    filled = np.zeros(len(rows), dtype=bool)
+    for column in rows:
+        cells = rows[column]
+        filled |= (cells.notna() & (cells.astype("str").str.strip() != "")).to_numpy(dtype=bool)
+        if filled.all():
+            break
+    return rows if filled.all() else rows[filled]
+
+
+def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
+    """Positions of rows that may be headers: the first ones, and later ones whose first cells are known names."""
+    if len(grid) <= _HEAD_ROWS:
+        return list(range(len(grid)))
+    words = set().union(*(candidate.known for candidate in known))
+    later = np.zeros(len(grid), dtype=bool)
+    for column in list(grid)[:_HEAD_COLUMNS]:
+        cells = grid[column].iloc[_HEAD_ROWS:]
+        values = pd.Series(cells.cat.categories) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        hit = values.astype("str").str.strip().str.lower().isin(words).to_numpy(dtype=bool)
+        later[_HEAD_ROWS:] |= hit if values is cells else hit[cells.cat.codes]
+    return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
+
+
+def _header_at(
+    grid: pd.DataFrame, row: int, first_rows: list[list[str]], *, sheet: str, file: str, known: list[Candidate]
+) -> tuple[int, Candidate, tuple[Header, ...]] | None:
+    """The export whose headers stand in this row, alone or together with the row below (merged headers)."""
+    top = first_rows[row] if row < len(first_rows) else _texts(grid.iloc[row])
+    found = _best(top, sheet=sheet, file=file, known=known)
+    if found is not None or row + 1 >= len(grid) or not any(top):
+        return (1, *found) if found else None
+    below = first_rows[row + 1] if row + 1 < len(first_rows) else _texts(grid.iloc[row + 1])
+    if _best(below, sheet=sheet, file=file, known=known) is not None:
+        return None
+    both = [low or high for high, low in zip(top, below, strict=True)]
+    found = _best(both, sheet=sheet, file=file, known=known)
+    return (2, *found) if found else None
+
+
+def _texts(cells: Iterable[object]) -> list[str]:
+    return [cell[:_LONGEST_NAME].strip() if isinstance(cell, str) else "" for cell in cells]
+
+
+def _best(
+    texts: list[str], *, sheet: str, file: str, known: list[Candidate]
+) -> tuple[Candidate, tuple[Header, ...]] | None:
+    plain = [normal(text) for text in texts]
+    present = set(plain) | {_split_unit(name)[0] for name in plain}
+    best, best_weight, tied = None, (0.0, 0.0), False
+    for candidate in known:
+        if not all(names & present for names in candidate.signature):
+            continue
+        weight = _score(plain, candidate, sheet=sheet, file=file), (len(candidate.signature) if _is_own(candidate) else np.inf)
+        if weight[0] and weight > best_weight:
+            best, best_weight, tied = candidate, weight, False
+        elif best and weight == best_weight and _is_own(candidate):
+            tied = True
+    return (best, headers(texts, best)) if best and not tied else None
+
+
+def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
+    """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained.
+
+    That is where neither a name fits, nor most headers are known, nor most of the sheet's columns are there among as many others at most.
+    """
+    filled = [name for name in plain if name]
+    explained = sum(name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled)
+    named = normal(sheet) in candidate.sheets
+    called = candidate.export.file_name is not None and re.search(candidate.export.file_name, file) is not None
+    whole = explained >= _OWN_SHARE * len(candidate.export.columns.keys() - NOT_ASKED) and explained >= _OWN_LEAST * len(filled)
+    if _is_own(candidate) and not (named or called or whole) and explained < _OWN_SHARE * len(filled):
+        return 0
+    return explained + _HINT * (named + called)
+
+
+def _is_own(candidate: Candidate) -> bool:
+    return candidate.export.grade == "own"
+
+
+def _split_unit(name: str) -> tuple[str, str | None]:
+    found = re.fullmatch(r"(.+)[(\[](.+)[)\]]", name)
+    if found and found[2] in UNITS:
+        return found[1].strip(), UNITS[found[2]]
+    return name, None
+
+
+def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
+    """The header cells of a row, each with the known name that it stands for.
+
+    Of repeated names the first counts, unless the mapping knows the second as `name#2`.
+    """
+    made: list[Header] = []
+    seen: set[str] = set()
+    for place, text in enumerate(texts):
+        if not text:
+            continue
+        name, unit = normal(text), None
+        name = f"{name}#2" if name in seen and f"{name}#2" in candidate.known else name
+        seen.add(name)
+        if name not in candidate.known and _split_unit(name)[0] in candidate.known:
+            name, unit = _split_unit(name)
+        made.append(Header(place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit))
+    return tuple(made)
+
+
+def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> Block | None:
+    """A name/value sheet as a block of one row: names in one column, values in the next."""
+    one_row = [candidate for candidate in known if candidate.export.layout != "rows"]
+    if len(grid) > 500 or len(grid.columns) < 2:
+        return None
+    best = None
+    for column in list(grid)[:3]:
+        texts = _texts(grid[column])
+        found = _best(texts, sheet=sheet, file=file, known=one_row) if column + 1 in grid else None
+        if found and (best is None or len(found[1]) > len(best[1])):
+            best = (*found, column)
+    if best is None or _count_known(best[1]) < 2:
+        return None
+    candidate, heads, column = best
+    values = pd.DataFrame([grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object)
+    return Block(candidate.system, candidate.export, heads, values)
+
+
+# ---- help for headers that are not known ----------------------------------------------------------------------
+
+
+def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list[str]] | None:
+    """The export that shares the most header names with the sheet, and its required names that are missing."""
+    best, best_count = None, 1
+    for row in range(min(_HEAD_ROWS, len(grid))):
+        plain = {normal(text) for text in _texts(grid.iloc[row]) if text}
+        for candidate in known:
+            count = len(plain & candidate.known)
+            if count > best_count:
+                lacking = ["/".join(sorted(names)) for names in candidate.signature if not names & plain]
+                best, best_count = (candidate, lacking), count
+    return best
+
+
+def undecided(grid: pd.DataFrame, known: list[Candidate]) -> list[Export]:
+    """Sheets of our own template that know half of a row that was not recognised, required headers among them: a name would decide."""
+    for row in range(min(_HEAD_ROWS, len(grid))):
+        plain = [normal(text) for text in _texts(grid.iloc[row]) if text]
+        fitting = [one for one in known if _is_own(one) and all(names & set(plain) for names in one.signature)]
+        count = {one.export.id: sum(name in one.known for name in plain) for one in fitting}
+        if max(count.values(), default=0) >= max(_OWN_LEAST * len(plain), 1):
+            return [one.export for one in fitting if count[one.export.id] == max(count.values())]
+    return []
+
+
+def unverified(grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]) -> tuple[System, Unverified] | None:
+    """The export of unverified layout that a sheet seems to be, by its file's name, its own name or its title."""
+    said = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
+    found = [
+        (max(map(len, named)), system, export) for system in systems for export in system.unverified
+        if (named := [word for word in export.words if normal(word) in said])
+    ]
+    return max(found, key=lambda entry: entry[0])[1:] if found else None  # the longest word says most
+
+
+def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
+    """Which canonical column an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
+
+    Compared with the names that this export knows, then with the labels of its canonical table. A suggestion to be
+    confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is none.
+    """
+    labels = {name: known for known, label in reference.tables()[export.table].columns.items() for name in (label.zh, label.en, known)}
+    aliases = labels | {alias: column for column, how in export.columns.items() for alias in how.header}
+    plain = {normal(alias): alias for alias in aliases}
+    rows = []
+    for header in unmapped:
+        name = _split_unit(normal(header))[0]
+        found = rapidfuzz.process.extractOne(name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=_CLOSE)
+        alias = plain[found[0]] if found else None
+        rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
+    return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])

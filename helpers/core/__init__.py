@@ -1,0 +1,1 @@
+"""Numbers and their words: statistics, one regression, formats, findings, personal data, the engine for large tables."""

@@ -1,0 +1,155 @@
+"""What one level of something (a host, a time slot) is worth beside the others, all else equal.
+
+A session is one observation: the logarithm of its value is regressed on the levels and on what else differs (the kind of
+session, the month …), so that the error is how much sessions differ, not how many people were counted. Where a level never
+meets another under the same circumstances, the two cannot be told from what sets them apart, and nothing is estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats as distributions
+
+from helpers.core import stats
+
+FEWEST = 3          # sessions of a level below which it is not compared
+FEWEST_FREE = 8     # degrees of freedom below which the spread itself is guesswork
+
+
+class Fit(NamedTuple):
+    """A least-squares fit: names of the levels, coefficients, their unscaled covariance, what is estimable, spread, freedom."""
+
+    names: list[str]
+    beta: np.ndarray
+    covariance: np.ndarray
+    estimable: np.ndarray
+    sd: float
+    free: int
+
+
+class Contrast(NamedTuple):
+    """One level over others as a ratio (1: the same) with its interval and p-value; `nan` where it cannot be estimated."""
+
+    ratio: float
+    lower: float
+    upper: float
+    p_value: float
+
+
+NOTHING = Contrast(np.nan, np.nan, np.nan, np.nan)
+
+
+def logs(values: npt.ArrayLike) -> np.ndarray:
+    """Logarithms of values that are not negative; a zero counts as half of the smallest positive value."""
+    y = np.asarray(values, dtype=float)
+    seen = y[y > 0]
+    return np.log(np.where(y > 0, y, np.where(y == 0, seen.min() / 2 if seen.size else np.nan, np.nan)))
+
+
+def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Columns of 0 and 1 for every value of the factors but the first one of each; missing is a value of its own."""
+    words = [frame[name].astype("str").fillna("?") for name in factors]
+    made = [pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:] for name, one in zip(factors, words, strict=True)]
+    return pd.concat(made, axis=1) if made else pd.DataFrame(index=frame.index)
+
+
+def inverted(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """The pseudo-inverse of a design and its rank: columns that repeat others are no error."""
+    left, sizes, right = np.linalg.svd(x, full_matrices=False)
+    kept = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(float).eps
+    return (right[kept].T / sizes[kept]) @ left[:, kept].T, int(kept.sum())
+
+
+def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
+    """Least squares of y on a column for each level and on the other columns; all have one row per session, none missing."""
+    own = pd.get_dummies(levels.astype("str"), dtype=float)
+    x, y = np.column_stack([own, others]), np.asarray(y, dtype=float)
+    inverse, rank = inverted(x)
+    beta, free = inverse @ y, len(y) - rank
+    sd = float(np.sqrt(((y - x @ beta) ** 2).sum() / free)) if free > 0 else np.nan
+    return Fit(list(own.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
+
+
+def contrast(fitted: Fit, above: str, below: Iterable[str], *, confidence: float = 0.95) -> Contrast:
+    """One level over the mean of others, the rest of the fit being equal."""
+    weights, below = np.zeros(len(fitted.beta)), list(below)
+    weights[fitted.names.index(above)] = 1.0
+    weights[[fitted.names.index(name) for name in below]] = -1.0 / max(len(below), 1)
+    if not below or fitted.free < FEWEST_FREE or not np.allclose(weights @ fitted.estimable, weights, atol=1e-7):
+        return NOTHING
+    value, error = weights @ fitted.beta, fitted.sd * np.sqrt(weights @ fitted.covariance @ weights)
+    half = distributions.t.ppf(0.5 + confidence / 2, fitted.free) * error
+    p = 2 * distributions.t.sf(abs(value) / error, fitted.free) if error > 1e-12 else np.nan
+    return Contrast(*(float(np.exp(v)) for v in (value, value - half, value + half)), float(p))
+
+
+class Compared(NamedTuple):
+    """Levels against the mean of the others, and pair by pair."""
+
+    rest: pd.DataFrame
+    each: pd.DataFrame
+
+
+class _Known(NamedTuple):
+    """The sessions that count, the names of their levels, and the fit where there is something to compare."""
+
+    rows: pd.DataFrame
+    names: list[str]
+    fitted: Fit | None
+
+
+def _known(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _Known:
+    rows = frame.assign(_log=logs(frame[value])).dropna(subset=["_log", by])
+    rows = rows[rows.groupby(by)["_log"].transform("size") >= FEWEST]
+    names = sorted(rows[by].astype("str").unique())
+    return _Known(rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None)
+
+
+def _pairs(known: _Known, confidence: float) -> pd.DataFrame:
+    found = [(one, other, *contrast(known.fitted, one, [other], confidence=confidence)) for one in known.names for other in known.names if one != other]
+    made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(subset=["ratio"])
+    return made.assign(p_adjusted=_holm(made)).reset_index(drop=True)
+
+
+def _holm(made: pd.DataFrame) -> pd.Series:
+    """Adjusted p-values of unordered pairs, on both of their rows."""
+    key = [" | ".join(sorted(pair)) for pair in zip(made["level"], made["other"], strict=True)]
+    once = made["p_value"].groupby(key).first().dropna()
+    return pd.Series(key, index=made.index, dtype="str").map(pd.Series(stats.holm(once), index=once.index)).astype(float)
+
+
+def compared(
+    frame: pd.DataFrame, *, value: str, by: str, adjust: Sequence[str] = (), confidence: float = 0.95
+) -> Compared:
+    """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
+
+    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than `FEWEST` sessions left out.
+    rest has one row per level: level, n (sessions), typical (geometric mean, as it is), others (how many levels it is held
+    against), ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances, or the
+    sessions are too few. each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
+    p_value, p_adjusted (Holm over the pairs).
+    """
+    known = _known(frame, value, by, adjust)
+    each, made = _pairs(known, confidence), []
+    for name in known.names:
+        own, rest = known.rows.loc[known.rows[by].astype("str") == name, "_log"], each.loc[each["level"] == name, "other"].tolist()
+        found = contrast(known.fitted, name, rest, confidence=confidence) if rest else NOTHING
+        made.append((name, len(own), float(np.exp(own.mean())), len(rest), *found))
+    return Compared(pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each)
+
+
+def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
+    """Whether all levels of `by` can be told apart from the columns of `adjust`: none of them stands for the other."""
+    rows = frame.dropna(subset=[by])
+    levels = sorted(rows[by].astype("str").unique())
+    if len(levels) < 2:
+        return False
+    fitted = fit(np.zeros(len(rows)), rows[by], design(rows, adjust))
+    first = np.array([[1.0 if name == levels[0] else -1.0 if name == other else 0.0 for name in fitted.names] for other in levels[1:]])
+    weights = np.column_stack([first, np.zeros((len(first), len(fitted.beta) - len(fitted.names)))])
+    return bool(np.allclose(weights @ fitted.estimable, weights, atol=1e-7))

@@ -1,0 +1,272 @@
+"""Evaluates the metric registry: ratios of sums, with their intervals, over any grouping of a canonical table.
+
+A ratio is always sum over sum, never a mean of ratios. Counts of people are de-duplicated within one row only, so
+they are never added up: a total of people over several rows is refused, and so is a ratio that would add the people of
+several slices of one session. Over sessions a ratio of sums stands: each session is a scope of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers.core import stats, text
+from helpers.reference import load
+from helpers.reference.models import ROWS, Measure, Metric
+
+VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
+
+
+class MetricError(ValueError):
+    """A metric was asked for that does not exist, or for rows over which it has no meaning: the message says why."""
+
+
+# ---------------------------------------------------------------------------------------------------- the registry
+
+
+def terms(metric: Metric) -> list[str]:
+    """Column names that a metric is made from."""
+    return [metric.numerator, *metric.minus, *filter(None, [metric.denominator]), *metric.denominator_minus]
+
+
+def kinds(metric: Metric) -> dict[str, str]:
+    """Kind of each term of a metric (users, times, money …) as `tables.yml` has it.
+
+    Raises `MetricError` where a term is no column of the metric's table.
+    """
+    columns = load.tables()[metric.table].columns
+    unknown = [term for term in terms(metric) if term not in columns and term != ROWS]
+    if unknown:
+        raise MetricError(f"{metric.en}: {', '.join(unknown)} is no column of {metric.table}")
+    return {term: "id" if term == ROWS else columns[term].kind for term in terms(metric)}
+
+
+def check(name: str, metric: Metric) -> None:
+    """Refuses (`MetricError`) a definition that mixes people and events unsaid, or calls a non-proportion one."""
+    found = kinds(metric)
+    if {"users", "times"} <= set(found.values()) and metric.mixed_units is None:
+        raise MetricError(f"{name}: mixes people and events ({found}) and mixed_units does not say why")
+    if metric.denominator is None:
+        return
+    of_one_kind = found[metric.numerator] == found[metric.denominator] and found[metric.numerator] in ("users", "count")
+    of_rows = found[metric.numerator] == "flag" and found[metric.denominator] == "id"
+    if metric.proportion and not (of_one_kind or of_rows):
+        raise MetricError(f"{name}: a proportion needs people of people, orders of orders or marked rows, found {found}")
+
+
+def formula(metric: Metric, lang: str) -> str:
+    """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数"; ids and marked rows are counted.
+
+    Empty for a figure that stands in the export as it is: there is nothing to work out.
+    """
+    table = load.tables()[metric.table]
+
+    def named(term: str) -> str:
+        if term == ROWS or (term in table.key and table.columns[term].kind == "id"):
+            return text.choose(lang, f"{table.zh}条数", f"count of {table.en.lower()}")
+        column = table.columns[term]
+        if column.kind == "id":
+            return text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
+        return text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”") if column.kind == "flag" else text.label(column, lang)
+
+    def side(first: str, rest: Iterable[str]) -> str:
+        names = [named(term) for term in (first, *rest)]
+        return " − ".join(names) if len(names) == 1 or metric.denominator is None else f"({' − '.join(names)})"
+
+    above = side(metric.numerator, metric.minus)
+    if metric.denominator is None:
+        return above if metric.minus or kinds(metric)[metric.numerator] in ("id", "flag") else ""
+    below = side(metric.denominator, metric.denominator_minus)
+    if metric.factor == 3600:
+        return f"{above} ÷ {below}{'（小时）' if lang == 'zh' else ' (hours)'}"
+    return f"{above} ÷ {below}" + (f" × {metric.factor:g}" if metric.factor != 1 else "")
+
+
+def source(metric: Metric | Measure, lang: str) -> str:
+    """Where a metric's definition comes from, in the words of `terms.yml` (metric_source); titles stay as they are."""
+    found = metric.source
+    for word, label in load.terms()["metric_source"].items():
+        found = found.replace(word, text.label(label, lang))
+    return text.choose(lang, found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"), found)
+
+
+def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """The registry as a table: one row per metric, all of it or the ids given, in that order.
+
+    Columns: metric, group, label_zh, label_en, formula_zh, formula_en, description_zh, description_en, unit, source.
+    """
+    wanted = list(registry) if ids is None else list(ids)
+    _refuse_unknown(wanted, registry)
+    rows = [
+        {
+            "metric": name, "group": m.group, "label_zh": m.zh, "label_en": m.en, "formula_zh": formula(m, "zh"),
+            "formula_en": formula(m, "en"), "description_zh": m.description.zh, "description_en": m.description.en,
+            "unit": m.unit, "source": m.source,
+        }
+        for name, m in ((name, registry[name]) for name in wanted)
+    ]
+    return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------------------------------------------ evaluation
+
+
+def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
+    """The frame with `fan_viewers` filled from viewers x fan_viewer_share where a platform gives only the share."""
+    if not {"viewers", "fan_viewer_share"} <= set(sessions.columns):
+        return sessions
+    implied = (sessions["viewers"] * sessions["fan_viewer_share"]).round()
+    given = sessions["fan_viewers"] if "fan_viewers" in sessions else pd.Series(np.nan, index=sessions.index)
+    return sessions.assign(fan_viewers=given.astype(float).fillna(implied))
+
+
+def evaluate(
+    frame: pd.DataFrame, ids: Iterable[str], *, registry: Mapping[str, Metric], by: str | Sequence[str] = (),
+    count_per_slice: bool = False, confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Evaluates metrics over the rows of each group: sum of numerators over sum of denominators, times the factor.
+
+    One row per group x metric, groups in order of appearance. Columns: those of `by`, metric, numerator, denominator
+    (nan for a total), value, ci_lower, ci_upper (Wilson, where the registry says proportion; nan elsewhere).
+    `frame` is any table that carries the metrics' columns (those of `sessions` also by source); a column it lacks
+    counts as missing. A ratio leaves out the rows that lack one of its terms; a total with a missing row is missing;
+    0/0 and x/0 are nan. `count_per_slice=True` lets people be counted once in every slice they were in (say, over the
+    paid sources of a session); such a ratio is no proportion and gets no interval.
+
+    Raises `MetricError` for an unknown id, a grouping column that is not there, none of the metrics' columns present,
+    people or averages added over rows, product rows mixed with their SKU rows, and money of several currencies.
+    """
+    wanted, keys = list(ids), [by] if isinstance(by, str) else list(by)
+    _refuse_unknown(wanted, registry)
+    data = with_derived(frame).reset_index(drop=True)
+    _refuse_frame(data, wanted, registry, keys)
+    group, names = _groups(data, keys)
+    parts = [names.assign(metric=name, **_one(data, name, registry[name], group, len(names), count_per_slice, confidence)) for name in wanted]
+    if not parts:
+        return pd.DataFrame(columns=[*keys, *VALUES])
+    # The parts' index is the number of the group: sorting by it brings the metrics of one group together.
+    return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)[[*keys, *VALUES]]
+
+
+def by_session(
+    sessions: pd.DataFrame, ids: Iterable[str], *, registry: Mapping[str, Metric], confidence: float = 0.95
+) -> pd.DataFrame:
+    """Evaluates metrics of each session: one row per session_id x metric, columns as `evaluate`.
+
+    Raises `MetricError` where a session has more than one row.
+    """
+    if "session_id" not in sessions or sessions["session_id"].duplicated().any():
+        raise MetricError("by_session: expected a frame with one row per session_id")
+    return evaluate(sessions, ids, registry=registry, by="session_id", confidence=confidence)
+
+
+def _groups(data: pd.DataFrame, keys: list[str]) -> tuple[pd.Series, pd.DataFrame]:
+    """The number of each row's group, in order of appearance, and the keys of each group; without keys all rows are one."""
+    if not keys:
+        return pd.Series(0, index=data.index), pd.DataFrame(index=range(min(len(data), 1)))
+    grouped = data.groupby(keys, sort=False, dropna=False, observed=True)
+    return grouped.ngroup(), grouped.size().index.to_frame(index=False)
+
+
+def _one(
+    data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, n_groups: int, count_per_slice: bool, confidence: float
+) -> dict[str, object]:
+    """Numerator, denominator, value and interval of one metric, each by group."""
+    check(name, metric)
+    _refuse_sums(data, name, metric, group, count_per_slice)
+    above = _side(data, metric, group, metric.numerator, metric.minus)
+    if metric.denominator is None:
+        total = above.groupby(group).sum().mask(above.isna().groupby(group).any())
+        found = {"numerator": total, "denominator": np.nan, "value": total * metric.factor}
+        return {**found, "ci_lower": np.nan, "ci_upper": np.nan}
+    below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
+    known = above.notna() & below.notna()
+    x, n = (side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below))
+    lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
+    return {"numerator": x, "denominator": n, "value": x / n.where(n != 0) * metric.factor, "ci_lower": lower, "ci_upper": upper}
+
+
+def _side(data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]) -> pd.Series:
+    """Row values of one side of a ratio: the first term less the others; nan where any of them is missing."""
+    side = _values(data, metric, group, first)
+    for term in rest:
+        side = side - _values(data, metric, group, term)
+    return side
+
+
+def _values(data: pd.DataFrame, metric: Metric, group: pd.Series, term: str) -> pd.Series:
+    """Row values of one term as numbers: an id is 1 where it is first seen in its group and 0 after, a flag 1 or 0."""
+    if term == ROWS:
+        return pd.Series(1.0, index=data.index)
+    if term not in data:
+        return pd.Series(np.nan, index=data.index)
+    kind = load.tables()[metric.table].columns[term].kind
+    if kind == "id":
+        first_seen = ~pd.DataFrame({"group": group, "id": data[term]}).duplicated()
+        return first_seen.astype(float).where(data[term].notna())
+    if kind == "flag":
+        return data[term].astype("boolean").astype("Float64").astype(float)
+    return data[term].astype(float)
+
+
+def _wilson(
+    x: pd.Series, n: pd.Series, metric: Metric, count_per_slice: bool, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if not metric.proportion or count_per_slice:
+        return np.full(len(n), np.nan), np.full(len(n), np.nan)
+    return stats.wilson(x, n, confidence=confidence)
+
+
+def named(denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions") -> str | None:
+    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more; None where the registry has none."""
+    for name, m in registry.items():
+        if m.table == table and (m.numerator, m.denominator) == (numerator, denominator) and not m.minus and not m.denominator_minus:
+            return name
+    return None
+
+
+def price_bands(products: pd.DataFrame) -> pd.Series:
+    """Price band of each product (0 cheapest to 2 dearest, by thirds; -1 without a price), by product_id."""
+    price = products.groupby("product_id")["price"].median()
+    cuts = price.dropna().quantile([1 / 3, 2 / 3]).to_numpy()
+    return pd.Series(np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index)
+
+
+# -------------------------------------------------------------------------------------------------------- refusals
+
+
+def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
+    unknown = [name for name in ids if name not in registry]
+    if unknown:
+        raise MetricError(f"no such metric in the registry: {', '.join(unknown)}")
+
+
+def _refuse_frame(frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], keys: list[str]) -> None:
+    absent = [key for key in keys if key not in frame]
+    if absent:
+        raise MetricError(f"by: the frame has no column {', '.join(absent)}")
+    asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
+    if asked and not asked & set(frame.columns):
+        raise MetricError(f"the frame has none of the columns these metrics are made from: {', '.join(sorted(asked))}")
+    if "sku_id" in frame and "sku_id" not in keys and frame["sku_id"].notna().any() and frame["sku_id"].isna().any():
+        raise MetricError("product rows and their SKU rows are in one frame: they would be counted twice")
+
+
+def _refuse_sums(data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool) -> None:
+    """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
+    found = kinds(metric)
+    sizes = group.value_counts()
+    if "money" in found.values() and "currency" in data and (data["currency"].groupby(group).nunique() > 1).any():
+        raise MetricError(f"{name}: amounts of several currencies in one group; group by currency")
+    if metric.denominator is None and not metric.additive and (sizes > 1).any():
+        what = "people, de-duplicated within a row" if found[metric.numerator] == "users" else "an average or a maximum"
+        raise MetricError(f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be added up")
+    if metric.denominator is None or "users" not in found.values() or count_per_slice or "session_id" not in data:
+        return
+    if pd.DataFrame({"group": group, "session": data["session_id"]}).duplicated().any():
+        raise MetricError(
+            f"{name}: several rows of one session in a group would add its people up, who are in more than one of them; "
+            "group by the slice, or say count_per_slice"
+        )

@@ -1,0 +1,117 @@
+"""The canonical tables as pandas and pandera see them: dtypes, grain, keys, checks. Their list is `tables.yml`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+
+os.environ.setdefault("DISABLE_PANDERA_IMPORT_WARNING", "True")
+
+import pandas as pd
+import pandera.pandas as pa
+
+from helpers.reference.load import tables, terms
+
+NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
+NEVER_NEGATIVE = NUMBERS - {"score"}
+TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
+
+
+def dtype(kind: str, timezone: str) -> object:
+    """The pandas dtype of a column kind: str, float64, boolean, or datetime64[us] in the workspace's time zone."""
+    if kind in NUMBERS:
+        return "float64"
+    if kind == "flag":
+        return "boolean"
+    if kind == "datetime":
+        return pd.DatetimeTZDtype("us", timezone)
+    return "str"
+
+
+def empty(table: str, timezone: str) -> pd.DataFrame:
+    """A frame of no rows with the columns and dtypes of a canonical table."""
+    columns = tables()[table].columns
+    return pd.DataFrame({name: pd.Series(dtype=dtype(column.kind, timezone)) for name, column in columns.items()})
+
+
+def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
+    """The frame with exactly the table's columns, in its order and dtypes; columns it lacks are missing values.
+
+    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where a row came from and
+    which of its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value does not fit.
+    """
+    if table not in tables():
+        raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
+    columns = tables()[table].columns
+    made = {}
+    for name, column in columns.items():
+        wanted = dtype(column.kind, timezone)
+        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=wanted)
+        if column.kind == "datetime" and not isinstance(values.dtype, pd.DatetimeTZDtype):
+            values = pd.to_datetime(values)
+            values = values.dt.tz_localize(timezone) if values.dt.tz is None else values
+        try:
+            made[name] = values.astype(wanted)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
+    trace = [name for name in TRACE if name in frame]
+    return pd.DataFrame({**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False)
+
+
+@functools.cache
+def model(table: str) -> pa.DataFrameSchema:
+    """The pandera schema of a canonical table: required values, closed choices, no negative counts or money, one row a key."""
+    columns = {}
+    entry = tables()[table]
+    for name, column in entry.columns.items():
+        checks = []
+        if column.terms:
+            allowed = list(terms()[column.terms])
+            checks.append(pa.Check.isin(allowed, error=f"expected one of {', '.join(allowed)}"))
+        if column.kind in NEVER_NEGATIVE:
+            checks.append(pa.Check.ge(0, error="expected 0 or more"))
+        if column.kind == "rate":
+            checks.append(pa.Check.le(1, error="expected a fraction of at most 1"))
+        columns[name] = pa.Column(checks=checks, nullable=not column.required, required=True)
+    grain = pa.Check(functools.partial(_once, key=entry.key), error=f"expected {entry.grain}")
+    return pa.DataFrameSchema(columns, checks=[grain] if entry.key else [], strict=False)
+
+
+def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
+    """Rows whose key no other row has; a row that has no session yet is told apart from others only when it finds one."""
+    unknown = frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
+    return unknown | ~frame.duplicated(key, keep=False)
+
+
+def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Values that do not fit the table: one row per failing value, with the columns row (index label), column, value, reason.
+
+    An empty frame means that all values fit. Nothing is changed or dropped.
+    """
+    try:
+        model(table).validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        of_rows = cases["schema_context"] == "DataFrameSchema"  # one case a column of the row: the key's say it
+        cases = cases[~of_rows | cases["column"].isin(tables()[table].key)]
+        reason = cases["check"].astype(str).replace({"not_nullable": "a value is required"})
+        return pd.DataFrame(
+            {"row": cases["index"], "column": cases["column"], "value": cases["failure_case"].astype(str), "reason": reason}
+        ).drop_duplicates(["row", "column"], ignore_index=True)
+    return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
+
+
+def session_ends(sessions: pd.DataFrame) -> pd.Series:
+    """When each session ended, by row: as exported, else its start and length; its start where neither is known."""
+    return sessions["ended_at"].fillna(sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s"))
+
+
+def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:
+    """The key of a session: start to the minute in local time, platform, and four hex digits of the room account.
+
+    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an unknown room is "0000".
+    """
+    known = isinstance(room, str) and room != ""
+    mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if known else "0000"
+    return f"{started_at:%Y%m%d-%H%M}-{platform}-{mark}"

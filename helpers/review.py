@@ -1,0 +1,312 @@
+"""The object that a notebook opens: one session under review, its tables, the account's others, and its results."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import html
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from helpers import reference
+from helpers.clean import history
+from helpers.core import findings, text
+from helpers.reference import schema
+
+if TYPE_CHECKING:
+    import ibis
+from helpers import clean
+from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
+from helpers.clean.ingest import _state, code_version, ingest
+from helpers.clean.tables import _once, data_as_of, lazy_table, read_table, sessions
+
+SENTINEL = "application/vnd.fupan.section+json"
+
+
+class Missing(str):
+    """A sentence that says which table is missing and which export would fill it; shown as a note."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        # The inline style is for JupyterLab; a published page has its own.
+        return f'<p class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
+
+
+# How a session was found: by its name, on the start page, as the newest, or as it instead of one that is gone or lies in a workspace that cannot be used.
+Found = Literal["named", "chosen", "newest", "gone", "unusable"]
+
+
+class Choice(BaseModel):
+    """What was chosen on the start page for notebooks opened by hand: a session of the workspace in `data_dir` (a full path), a language."""
+
+    session_id: str = ""
+    data_dir: str = ""
+    lang: Literal["", "zh", "en"] = ""
+
+
+def opened_by_hand() -> bool:
+    """Whether this process is the kernel of a notebook that is open in JupyterLab: not a run, not a test, not nbconvert."""
+    return bool(os.environ.get("JPY_SESSION_NAME"))
+
+
+def kept_choice() -> Choice:
+    """What was chosen on the start page; nothing anywhere but in a notebook opened by hand, and where the file is unreadable."""
+    if opened_by_hand():
+        with contextlib.suppress(ValidationError, OSError):
+            return Choice.model_validate_json((clean.BY_HAND / "chosen.json").read_bytes())
+    return Choice()
+
+
+def keep_choice(choice: Choice) -> Choice:
+    """Keep what was chosen on the start page and return it."""
+    with replacing(clean.BY_HAND / "chosen.json") as path:
+        path.write_text(choice.model_dump_json(indent=1), encoding="utf-8")
+    return choice
+
+
+@dataclasses.dataclass(frozen=True)
+class Review:
+    """One session under review: its tables, the account's others, and the place where results go."""
+
+    workspace: Workspace
+    session_id: str
+    sessions: pd.DataFrame
+    out_dir: Path
+    lang: str
+    notebook: str
+    confidence: float | None = None
+    found: Found = "named"
+    trouble: str = ""  # why the workspace that was chosen cannot be used
+
+    @property
+    def session(self) -> pd.Series:
+        """The session's row of the sessions table."""
+        return self.sessions.set_index("session_id", drop=False).loc[self.session_id]
+
+    @property
+    def currency(self) -> str:
+        named = self.session["currency"]
+        return named if isinstance(named, str) else self.workspace.settings.currency
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The thresholds of `thresholds.yml`, with the notebook's own confidence where it has one."""
+        shipped = reference.thresholds(self.workspace.reference)
+        return shipped if self.confidence is None else shipped | {"confidence": self.confidence}
+
+    @property
+    def registry(self) -> dict[str, reference.Metric]:
+        return reference.registry(self.workspace.reference)
+
+    @functools.cached_property
+    def as_of(self) -> pd.Timestamp:
+        """How recent the data are: the newest `as_of` of the files read, else the newest time in orders or sessions."""
+        found = data_as_of(self.workspace, self.sessions)
+        return found if pd.notna(found) else self.session["started_at"]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the return window of the session is over: no refund is to come any more."""
+        return (self.as_of - self.session["started_at"]) / pd.Timedelta("1D") > self.thresholds["return_window_days"]
+
+    @property
+    def title(self) -> str:
+        """The session in one line: start, room, host, title."""
+        row = self.session
+        parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *(text.plain(row[name]) for name in ("room_name", "host", "title") if isinstance(row[name], str))]
+        return " · ".join(dict.fromkeys(parts))
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody runs this notebook by itself, and not a run that publishes a page."""
+        return self.out_dir.parent.name != WORK
+
+    @property
+    def plans_out(self) -> Path:
+        """Where this review writes its plan: the workspace's plans; in a run beside the page, until that is published."""
+        return self.workspace.plans if self.by_hand else self.out_dir / "plans"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """This session's rows of a canonical table."""
+        if name == "sessions":
+            return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
+        return read_table(self.workspace, name, self.session_id)
+
+    def lazy(self, name: str) -> ibis.Table:
+        """This session's rows of a canonical table that can outgrow memory, as a table of the engine."""
+        return lazy_table(self.workspace, name, self.session_id)
+
+    def counted(self, table: str, make: Callable[..., pd.DataFrame], *, also: Iterable[str], most: int, **how: object) -> pd.DataFrame:
+        """What `make(rows, **how)` counts in single sessions of a large table: this one, the sessions `also` and the newest `most` before.
+
+        Columns: session_id, then those of `make`. Each session is counted once: the counts wait in clean/counted until its rows,
+        our code, or `how` change. Sessions without rows are left out.
+        """
+        import ibis
+
+        from helpers.core import engine
+
+        past = self.sessions.loc[self.sessions["started_at"] <= self.session["started_at"], "session_id"]
+        rows = lazy_table(self.workspace, table)
+        rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
+        if history.SINCE in rows.columns:
+            logged = engine.frame(rows.select("session_id").distinct())["session_id"].sort_values()
+            rows = rows.filter(rows["session_id"].isin([*logged[logged.isin([*also, *logged.tail(most + 1)])]]))
+            mark = ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
+            for state in engine.frame(rows.group_by("session_id").agg(mark=mark)).itertuples():
+                digest = hashlib.sha256(f"{state.mark}|{how}|{code_version()}".encode()).hexdigest()[:16]
+                count = functools.partial(make, lazy_table(self.workspace, table, state.session_id), **how)
+                parts.append(_once(self.workspace.clean / "counted" / f"{table}-{state.session_id}", digest, count).assign(session_id=state.session_id))
+        made = pd.concat(parts, ignore_index=True) if parts else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))
+        return made[["session_id", *made.columns.drop("session_id")]]
+
+    def exports(self) -> pd.DataFrame:
+        """This session as each raw file gives it: one row per file, oldest export first, of one moment by name."""
+        merged = (self.workspace.clean / "readings" / name / "sessions.parquet" for name in _state(self.workspace).get("content", []))
+        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in merged if path.exists()]
+        every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
+        return every.sort_values(["as_of", "source_file"], na_position="first", ignore_index=True)
+
+    def history(self, name: str) -> pd.DataFrame:
+        """Rows of the account's earlier sessions: those that started before this one."""
+        earlier = self.sessions[self.sessions["started_at"] < self.session["started_at"]]
+        if name == "sessions":
+            return earlier.reset_index(drop=True)
+        frame = read_table(self.workspace, name)
+        return frame[frame["session_id"].isin(earlier["session_id"])].reset_index(drop=True)
+
+    def everything(self, name: str) -> pd.DataFrame:
+        """All rows of a table, attributed or not."""
+        return self.sessions if name == "sessions" else read_table(self.workspace, name)
+
+    def has(self, name: str) -> bool:
+        """Whether this session has rows of a table; only their session is read."""
+        if name == "sessions":
+            return True
+        paths = (self.workspace.clean / name).glob(f"{self.session_id[:4]}-{self.session_id[4:6]}.parquet")
+        return any(len(pd.read_parquet(path, columns=["session_id"], filters=[("session_id", "==", self.session_id)])) for path in paths)
+
+    def missing(self, name: str, column: str = "") -> Missing:
+        """Which table (or column of it) is missing and which export of which system would fill it."""
+        table = reference.tables()[name]
+        platform = self.session["platform"]
+        fills = [
+            text.choose(self.lang, f"{text.label(system, self.lang)}「{text.label(export, self.lang)}」", f"{text.label(system, self.lang)}: {text.label(export, self.lang)}")
+            for system in reference.systems(self.workspace.reference) if system.platform in (platform, None)
+            for export in system.exports if export.table == name and (not column or column in export.columns)
+        ]
+        own = text.choose(self.lang, f"本工具模板的「{table.zh}」工作表（fupan new）", f"the sheet “{table.en}” of our template (fupan new)")
+        way = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), own])
+        lacking = reference.Label(zh=f"{table.zh}里的「{table.columns[column].zh}」", en=f"“{table.columns[column].en}” in the {table.en.lower()}") if column else reference.Label(zh=table.zh, en=table.en.lower())
+        return Missing(text.choose(
+            self.lang, f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
+            f"No {lacking.en} for this session, so this part cannot be computed. Any of these fills it: {way}.",
+        ))
+
+    def save(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Write a result table to results/<name>.parquet and return it. Raises `ValueError` for a name that is no plain word."""
+        if not name.replace("_", "").isalnum():
+            raise ValueError(f"result {name!r}: expected letters, digits and underscores")
+        with replacing(self.out_dir / "results" / f"{name}.parquet") as path:
+            frame.to_parquet(path, index=False)
+        return frame
+
+    def result(self, name: str) -> pd.DataFrame:
+        """A result table of this session that a notebook saved; an empty frame where there is none."""
+        path = self.out_dir / "results" / f"{name}.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+    def add_findings(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep this notebook's findings (columns of `findings.COLUMNS`); replaces those of its last run."""
+        if list(frame.columns) != list(findings.COLUMNS):
+            raise ValueError(f"findings: expected the columns {', '.join(findings.COLUMNS)}, found {', '.join(frame.columns)}")
+        with replacing(self.out_dir / "findings" / f"{self.notebook}.parquet") as path:
+            frame.to_parquet(path, index=False)
+        return frame
+
+    def findings(self) -> pd.DataFrame:
+        """All findings of this session so far, in order of notebook."""
+        parts = [pd.read_parquet(path) for path in sorted((self.out_dir / "findings").glob("*.parquet"))]
+        return pd.concat([findings.frame([]), *parts], ignore_index=True)
+
+    def finish(self) -> None:
+        """Mark this notebook as run to its end: the publish gate looks for this mark."""
+        from IPython.display import display
+
+        display({SENTINEL: {"notebook": self.notebook, "session_id": self.session_id}, "text/plain": ""}, raw=True)
+
+
+def open_review(
+    session_id: str = "", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "", notebook: str,
+    confidence: float | None = None, choice: Choice | None = None,
+) -> Review:
+    """The session to review, with the workspace's raw files read where new.
+
+    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says, by default, in a notebook
+    opened by hand, what was chosen on the start page; else the newest session of the demo workspace, in Chinese. That is also
+    shown, and said, where nothing is named and the workspace that was chosen cannot be used (any more). Results go to
+    <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml.
+    Raises `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
+    """
+    choice = choice or kept_choice()
+    lang = lang or choice.lang or "zh"
+    text.choose(lang, "", "")
+    if confidence is not None and not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
+    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else clean.BY_HAND
+    try:
+        workspace, known = _opened(data_dir or choice.data_dir)
+    except (WorkspaceError, reference.ReferenceDataError, OSError) as error:
+        if str(data_dir) or session_id or not choice.data_dir:
+            raise
+        workspace, known = _opened("")
+        name = choose_session(known, "latest")
+        return Review(workspace, name, known, root / name, lang, notebook, confidence, "unusable", str(error))
+    wanted = choice.session_id if workspace.path == Path(choice.data_dir) else ""  # a choice says nothing of other workspaces
+    name, found = (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
+    return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
+
+
+def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
+    """A workspace whose files have been read, and its sessions."""
+    workspace = Workspace.open(data_dir)
+    ingest(workspace)
+    known = sessions(workspace)
+    if known.empty:
+        raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
+    return workspace, known
+
+
+def _found(known: pd.DataFrame, wanted: str) -> tuple[str, Found]:
+    """The session that was chosen on the start page, else the newest one."""
+    if wanted in set(known["session_id"]):
+        return wanted, "chosen"
+    return choose_session(known, "latest"), "gone" if wanted else "newest"
+
+
+def choose_session(known: pd.DataFrame, session_id: str) -> str:
+    """The id of a session: itself, "latest", or the only one that starts with what was given."""
+    if session_id == "latest":
+        return known.sort_values(["started_at", "session_id"])["session_id"].iloc[-1]
+    if session_id in set(known["session_id"]):
+        return session_id
+    near = [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise WorkspaceError(f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}")
+    shown = _listed(known["session_id"].tail(3))
+    there = f"; for example {shown} (`fupan sessions` lists all)" if shown else ", which holds no session"
+    raise WorkspaceError(f"session {session_id!r}: not in this workspace{there}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:3])

@@ -1,0 +1,1 @@
+"""The chain of notebooks, the command, and the start page."""

@@ -1,0 +1,121 @@
+"""Rows find their session as `tables.yml` and `attribution.yml` say, and are left out, with the reason, where they do not."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from helpers import reference
+from helpers.clean import attribution
+from helpers.reference import schema
+
+ZONE = "Asia/Shanghai"
+
+
+def at(clock: str) -> pd.Timestamp:
+    return pd.Timestamp(clock, tz=ZONE)
+
+
+def sessions(*rows: tuple[str, str, str, str, str]) -> pd.DataFrame:
+    """(session_id, platform, room_name, start, end) as a sessions frame."""
+    frame = pd.DataFrame(rows, columns=["session_id", "platform", "room_name", "started_at", "ended_at"])
+    return schema.conform(frame.assign(started_at=pd.to_datetime(frame["started_at"]), ended_at=pd.to_datetime(frame["ended_at"])), "sessions", ZONE)
+
+
+NIGHT = sessions(
+    ("s1", "douyin", "甲", "2026-11-10 14:00", "2026-11-10 17:00"),
+    ("s2", "douyin", "甲", "2026-11-10 20:00", "2026-11-11 02:00"),
+    ("s3", "douyin", "乙", "2026-11-10 21:00", "2026-11-10 23:00"),
+    ("s4", "tiktok", "丙", "2026-11-10 20:00", "2026-11-10 22:00"),
+)
+
+
+def listed(values: pd.Series) -> list[str | None]:
+    return [value if isinstance(value, str) else None for value in values]
+
+
+def orders(*rows: tuple[str, str | None, str | None]) -> pd.DataFrame:
+    """(created_at, room_name, channel) as an orders frame of Douyin."""
+    frame = pd.DataFrame(rows, columns=["created_at", "room_name", "channel"])
+    ids = [str(number) for number in range(len(frame))]
+    frame = frame.assign(platform="douyin", order_id=ids, line_id=ids, created_at=pd.to_datetime(frame["created_at"]))
+    return schema.conform(frame, "orders", ZONE)
+
+
+@pytest.mark.parametrize(
+    ("created", "room", "channel", "session", "why"),
+    [
+        ("2026-11-10 14:00", "甲", "直播", "s1", None),
+        ("2026-11-10 17:29", "甲", "直播", "s1", None),  # half an hour of grace after the end
+        ("2026-11-10 17:31", "甲", "直播", None, "no_session"),
+        ("2026-11-11 01:30", "甲", "直播", "s2", None),  # past midnight
+        ("2026-11-10 21:30", "乙", "直播", "s3", None),  # two rooms at once: the room decides
+        ("2026-11-10 21:30", None, "直播", None, "several_sessions"),
+        ("2026-11-10 20:30", None, "直播", "s2", None),  # another platform's session does not count
+        ("2026-11-10 21:30", "甲", "商品卡", None, "not_live"),
+        ("2026-11-10 21:30", "甲", "数据将于第二天更新", "s2", None),
+        ("2026-11-10 21:30", "丁", "直播", None, "no_session"),  # a room that the workspace does not know
+    ],
+)
+def test_an_order_finds_the_session_of_its_room_and_time(created, room, channel, session, why):
+    found = attribution.attribute(orders((created, room, channel)), "orders", NIGHT, rules=reference.attribution()).iloc[0]
+    assert (found["session_id"] if pd.notna(found["session_id"]) else None) == session
+    assert (found["why_not"] if pd.notna(found["why_not"]) else None) == why
+
+
+def test_between_two_sessions_the_one_that_is_running_wins_over_the_one_just_ended():
+    close = sessions(("a", "douyin", "甲", "2026-11-10 14:00", "2026-11-10 16:00"), ("b", "douyin", "甲", "2026-11-10 16:05", "2026-11-10 18:00"))
+    found = attribution.attribute(orders(("2026-11-10 16:10", "甲", "直播")), "orders", close, rules=reference.attribution())
+    assert found["session_id"].tolist() == ["b"]
+
+
+def test_a_case_goes_where_its_order_line_went():
+    lines = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 14:10", "甲", "商品卡")), "orders", NIGHT, rules=reference.attribution())
+    frame = pd.DataFrame({"platform": "douyin", "case_id": ["a", "b", "c"], "line_id": ["0", "1", "9"], "asked_at": pd.to_datetime(["2026-11-12"] * 3)})
+    cases = attribution.attribute(schema.conform(frame, "aftersales", ZONE), "aftersales", NIGHT, orders=lines, rules=reference.attribution())
+    assert listed(cases["session_id"]) == ["s1", None, None]
+    assert listed(cases["why_not"]) == [None, "not_live", "no_order"]
+
+
+def test_ads_of_a_launch_need_the_title_and_a_day_needs_a_single_session():
+    ads = schema.conform(pd.DataFrame({
+        "platform": "douyin", "title": ["晚场", "别家", None, None, None],
+        "started_at": pd.to_datetime(["2026-11-10 20:00:40", "2026-11-10 20:00:40", "2026-11-10", "2026-11-09", "2026-11-10 14:00"], format="ISO8601"),
+        "slot_seconds": [None, None, 86_400, 86_400, 3_600],
+    }), "ads", ZONE)
+    titled = NIGHT[NIGHT["platform"] == "douyin"].iloc[:2].assign(title=["午场", "晚场"])
+    found = attribution.attribute(ads, "ads", titled, rules=reference.attribution())
+    assert listed(found["session_id"]) == ["s2", None, None, None, "s1"]
+    assert listed(found["why_not"]) == [None, "no_session", "several_sessions", "no_session", None]
+
+
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(
+    starts=st.lists(st.integers(0, 2000), min_size=1, max_size=6, unique=True),
+    lengths=st.lists(st.integers(5, 400), min_size=6, max_size=6),
+    times=st.lists(st.integers(-50, 2600), min_size=1, max_size=20),
+)
+def test_attribution_agrees_with_asking_every_session_in_turn(starts, lengths, times):
+    zero = at("2026-11-10 00:00")
+    windows = [(zero + pd.Timedelta(minutes=s), zero + pd.Timedelta(minutes=s + n)) for s, n in zip(starts, lengths, strict=False)]
+    known = sessions(*[(f"s{i}", "douyin", "甲", str(a.tz_localize(None)), str(b.tz_localize(None))) for i, (a, b) in enumerate(windows)])
+    clocks = [zero + pd.Timedelta(minutes=t) for t in times]
+    found = attribution.attribute(orders(*[(str(c.tz_localize(None)), "甲", "直播") for c in clocks]), "orders", known, rules=reference.attribution())
+    for clock, session, why in zip(clocks, found["session_id"], found["why_not"], strict=True):
+        held = [i for i, (a, b) in enumerate(windows) if a - pd.Timedelta(minutes=5) <= clock <= b + pd.Timedelta(minutes=30)]
+        running = [i for i in held if windows[i][0] <= clock <= windows[i][1]]
+        best = running or held
+        if len(best) == 1:
+            assert session == f"s{best[0]}"
+        else:
+            assert pd.isna(session)
+            assert why == ("several_sessions" if best else "no_session")
+
+
+def test_the_summary_counts_every_row_once():
+    found = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 09:00", "甲", "直播"), ("2026-11-10 14:10", "甲", "其他")), "orders", NIGHT, rules=reference.attribution())
+    row = attribution.summary(found, "orders").iloc[0]
+    assert (row["rows"], row["attributed"], row["no_session"], row["not_live"]) == (3, 1, 1, 1)
+    assert row["share"] == pytest.approx(1 / 3)
