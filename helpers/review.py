@@ -115,13 +115,22 @@ class Review:
     @property
     def settled(self) -> bool:
         """Whether the return window of the session is over: no refund is to come any more."""
-        return (self.as_of - self.session["started_at"]) / pd.Timedelta("1D") > self.thresholds["return_window_days"]
+        return (self.as_of - self.session["started_at"]) / pd.Timedelta("1D") > self.thresholds[
+            "return_window_days"
+        ]
 
     @property
     def title(self) -> str:
         """The session in one line: start, room, host, title."""
         row = self.session
-        parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *(text.plain(row[name]) for name in ("room_name", "host", "title") if isinstance(row[name], str))]
+        parts = [
+            f"{row['started_at']:%Y-%m-%d %H:%M}",
+            *(
+                text.plain(row[name])
+                for name in ("room_name", "host", "title")
+                if isinstance(row[name], str)
+            ),
+        ]
         return " · ".join(dict.fromkeys(parts))
 
     @property
@@ -137,14 +146,24 @@ class Review:
     def table(self, name: str) -> pd.DataFrame:
         """This session's rows of a canonical table."""
         if name == "sessions":
-            return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(drop=True)
+            return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(
+                drop=True
+            )
         return read_table(self.workspace, name, self.session_id)
 
     def lazy(self, name: str) -> ibis.Table:
         """This session's rows of a canonical table that can outgrow memory, as a table of the engine."""
         return lazy_table(self.workspace, name, self.session_id)
 
-    def counted(self, table: str, make: Callable[..., pd.DataFrame], *, also: Iterable[str], most: int, **how: object) -> pd.DataFrame:
+    def counted(
+        self,
+        table: str,
+        make: Callable[..., pd.DataFrame],
+        *,
+        also: Iterable[str],
+        most: int,
+        **how: object,
+    ) -> pd.DataFrame:
         """What `make(rows, **how)` counts in single sessions of a large table: this one, the sessions `also` and the newest `most` before.
 
         Columns: session_id, then those of `make`. Each session is counted once: the counts wait in clean/counted until its rows,
@@ -154,25 +173,58 @@ class Review:
 
         from helpers.core import engine
 
-        past = self.sessions.loc[self.sessions["started_at"] <= self.session["started_at"], "session_id"]
+        past = self.sessions.loc[
+            self.sessions["started_at"] <= self.session["started_at"], "session_id"
+        ]
         rows = lazy_table(self.workspace, table)
         rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
         if history.SINCE in rows.columns:
             logged = engine.frame(rows.select("session_id").distinct())["session_id"].sort_values()
-            rows = rows.filter(rows["session_id"].isin([*logged[logged.isin([*also, *logged.tail(most + 1)])]]))
-            mark = ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
+            rows = rows.filter(
+                rows["session_id"].isin([*logged[logged.isin([*also, *logged.tail(most + 1)])]])
+            )
+            mark = (
+                ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
+            )
             for state in engine.frame(rows.group_by("session_id").agg(mark=mark)).itertuples():
-                digest = hashlib.sha256(f"{state.mark}|{how}|{code_version()}".encode()).hexdigest()[:16]
-                count = functools.partial(make, lazy_table(self.workspace, table, state.session_id), **how)
-                parts.append(_once(self.workspace.clean / "counted" / f"{table}-{state.session_id}", digest, count).assign(session_id=state.session_id))
-        made = pd.concat(parts, ignore_index=True) if parts else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))
+                digest = hashlib.sha256(
+                    f"{state.mark}|{how}|{code_version()}".encode()
+                ).hexdigest()[:16]
+                count = functools.partial(
+                    make, lazy_table(self.workspace, table, state.session_id), **how
+                )
+                parts.append(
+                    _once(
+                        self.workspace.clean / "counted" / f"{table}-{state.session_id}",
+                        digest,
+                        count,
+                    ).assign(session_id=state.session_id)
+                )
+        made = (
+            pd.concat(parts, ignore_index=True)
+            if parts
+            else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))
+        )
         return made[["session_id", *made.columns.drop("session_id")]]
 
     def exports(self) -> pd.DataFrame:
         """This session as each raw file gives it: one row per file, oldest export first, of one moment by name."""
-        merged = (self.workspace.clean / "readings" / name / "sessions.parquet" for name in _state(self.workspace).get("content", []))
-        parts = [pd.read_parquet(path, filters=[("session_id", "==", self.session_id)]) for path in merged if path.exists()]
-        every = pd.concat([schema.empty("sessions", self.workspace.settings.timezone), *(part for part in parts if len(part))], ignore_index=True)
+        merged = (
+            self.workspace.clean / "readings" / name / "sessions.parquet"
+            for name in _state(self.workspace).get("content", [])
+        )
+        parts = [
+            pd.read_parquet(path, filters=[("session_id", "==", self.session_id)])
+            for path in merged
+            if path.exists()
+        ]
+        every = pd.concat(
+            [
+                schema.empty("sessions", self.workspace.settings.timezone),
+                *(part for part in parts if len(part)),
+            ],
+            ignore_index=True,
+        )
         return every.sort_values(["as_of", "source_file"], na_position="first", ignore_index=True)
 
     def history(self, name: str) -> pd.DataFrame:
@@ -191,25 +243,54 @@ class Review:
         """Whether this session has rows of a table; only their session is read."""
         if name == "sessions":
             return True
-        paths = (self.workspace.clean / name).glob(f"{self.session_id[:4]}-{self.session_id[4:6]}.parquet")
-        return any(len(pd.read_parquet(path, columns=["session_id"], filters=[("session_id", "==", self.session_id)])) for path in paths)
+        paths = (self.workspace.clean / name).glob(
+            f"{self.session_id[:4]}-{self.session_id[4:6]}.parquet"
+        )
+        return any(
+            len(
+                pd.read_parquet(
+                    path, columns=["session_id"], filters=[("session_id", "==", self.session_id)]
+                )
+            )
+            for path in paths
+        )
 
     def missing(self, name: str, column: str = "") -> Missing:
         """Which table (or column of it) is missing and which export of which system would fill it."""
         table = reference.tables()[name]
         platform = self.session["platform"]
         fills = [
-            text.choose(self.lang, f"{text.label(system, self.lang)}「{text.label(export, self.lang)}」", f"{text.label(system, self.lang)}: {text.label(export, self.lang)}")
-            for system in reference.systems(self.workspace.reference) if system.platform in (platform, None)
-            for export in system.exports if export.table == name and (not column or column in export.columns)
+            text.choose(
+                self.lang,
+                f"{text.label(system, self.lang)}「{text.label(export, self.lang)}」",
+                f"{text.label(system, self.lang)}: {text.label(export, self.lang)}",
+            )
+            for system in reference.systems(self.workspace.reference)
+            if system.platform in (platform, None)
+            for export in system.exports
+            if export.table == name and (not column or column in export.columns)
         ]
-        own = text.choose(self.lang, f"本工具模板的「{table.zh}」工作表（fupan new）", f"the sheet “{table.en}” of our template (fupan new)")
+        own = text.choose(
+            self.lang,
+            f"本工具模板的「{table.zh}」工作表（fupan new）",
+            f"the sheet “{table.en}” of our template (fupan new)",
+        )
         way = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), own])
-        lacking = reference.Label(zh=f"{table.zh}里的「{table.columns[column].zh}」", en=f"“{table.columns[column].en}” in the {table.en.lower()}") if column else reference.Label(zh=table.zh, en=table.en.lower())
-        return Missing(text.choose(
-            self.lang, f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
-            f"No {lacking.en} for this session, so this part cannot be computed. Any of these fills it: {way}.",
-        ))
+        lacking = (
+            reference.Label(
+                zh=f"{table.zh}里的「{table.columns[column].zh}」",
+                en=f"“{table.columns[column].en}” in the {table.en.lower()}",
+            )
+            if column
+            else reference.Label(zh=table.zh, en=table.en.lower())
+        )
+        return Missing(
+            text.choose(
+                self.lang,
+                f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
+                f"No {lacking.en} for this session, so this part cannot be computed. Any of these fills it: {way}.",
+            )
+        )
 
     def save(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
         """Write a result table to results/<name>.parquet and return it. Raises `ValueError` for a name that is no plain word."""
@@ -227,26 +308,42 @@ class Review:
     def add_findings(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Keep this notebook's findings (columns of `findings.COLUMNS`); replaces those of its last run."""
         if list(frame.columns) != list(findings.COLUMNS):
-            raise ValueError(f"findings: expected the columns {', '.join(findings.COLUMNS)}, found {', '.join(frame.columns)}")
+            raise ValueError(
+                f"findings: expected the columns {', '.join(findings.COLUMNS)}, found {', '.join(frame.columns)}"
+            )
         with replacing(self.out_dir / "findings" / f"{self.notebook}.parquet") as path:
             frame.to_parquet(path, index=False)
         return frame
 
     def findings(self) -> pd.DataFrame:
         """All findings of this session so far, in order of notebook."""
-        parts = [pd.read_parquet(path) for path in sorted((self.out_dir / "findings").glob("*.parquet"))]
+        parts = [
+            pd.read_parquet(path) for path in sorted((self.out_dir / "findings").glob("*.parquet"))
+        ]
         return pd.concat([findings.frame([]), *parts], ignore_index=True)
 
     def finish(self) -> None:
         """Mark this notebook as run to its end: the publish gate looks for this mark."""
         from IPython.display import display
 
-        display({SENTINEL: {"notebook": self.notebook, "session_id": self.session_id}, "text/plain": ""}, raw=True)
+        display(
+            {
+                SENTINEL: {"notebook": self.notebook, "session_id": self.session_id},
+                "text/plain": "",
+            },
+            raw=True,
+        )
 
 
 def open_review(
-    session_id: str = "", *, data_dir: str | Path = "", reports_dir: str | Path = "", lang: str = "", notebook: str,
-    confidence: float | None = None, choice: Choice | None = None,
+    session_id: str = "",
+    *,
+    data_dir: str | Path = "",
+    reports_dir: str | Path = "",
+    lang: str = "",
+    notebook: str,
+    confidence: float | None = None,
+    choice: Choice | None = None,
 ) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
@@ -269,9 +366,15 @@ def open_review(
             raise
         workspace, known = _opened("")
         name = choose_session(known, "latest")
-        return Review(workspace, name, known, root / name, lang, notebook, confidence, "unusable", str(error))
-    wanted = choice.session_id if workspace.path == Path(choice.data_dir) else ""  # a choice says nothing of other workspaces
-    name, found = (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
+        return Review(
+            workspace, name, known, root / name, lang, notebook, confidence, "unusable", str(error)
+        )
+    wanted = (
+        choice.session_id if workspace.path == Path(choice.data_dir) else ""
+    )  # a choice says nothing of other workspaces
+    name, found = (
+        (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
+    )
     return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
 
 
@@ -281,7 +384,9 @@ def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
     ingest(workspace)
     known = sessions(workspace)
     if known.empty:
-        raise WorkspaceError(f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is")
+        raise WorkspaceError(
+            f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is"
+        )
     return workspace, known
 
 
@@ -298,13 +403,21 @@ def choose_session(known: pd.DataFrame, session_id: str) -> str:
         return known.sort_values(["started_at", "session_id"])["session_id"].iloc[-1]
     if session_id in set(known["session_id"]):
         return session_id
-    near = [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
+    near = (
+        [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
+    )
     if len(near) == 1:
         return near[0]
     if near:
-        raise WorkspaceError(f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}")
+        raise WorkspaceError(
+            f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}"
+        )
     shown = _listed(known["session_id"].tail(3))
-    there = f"; for example {shown} (`fupan sessions` lists all)" if shown else ", which holds no session"
+    there = (
+        f"; for example {shown} (`fupan sessions` lists all)"
+        if shown
+        else ", which holds no session"
+    )
     raise WorkspaceError(f"session {session_id!r}: not in this workspace{there}")
 
 

@@ -11,13 +11,24 @@ import filelock
 import pytest
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
-LONGEST = ("notebooks", "run/test_whole_review", "run/test_chain", "aftersales/test_pages", "clean/test_workspace", "report/test_browser")
+LONGEST = (
+    "notebooks",
+    "run/test_whole_review",
+    "run/test_chain",
+    "aftersales/test_pages",
+    "clean/test_workspace",
+    "report/test_browser",
+)
 
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that two processes end at about the same time."""
     place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.parent.name if item.path.suffix == ".ipynb" else item.path.stem, len(LONGEST)))
+    items.sort(
+        key=lambda item: place.get(
+            item.path.parent.name if item.path.suffix == ".ipynb" else item.path.stem, len(LONGEST)
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -97,11 +108,21 @@ def tiktok_workspace(shared):
 # ---- a real browser ----------------------------------------------------------------------------------------------
 
 SIZES = {"desk": (1280, 900), "tablet": (768, 1024), "phone": (390, 844)}
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 def chromium_path() -> str | None:
-    named = [os.environ.get("CHROMIUM", ""), *(shutil.which(name) or "" for name in ("chromium", "chromium-browser", "google-chrome"))]
+    named = [
+        os.environ.get("CHROMIUM", ""),
+        *(shutil.which(name) or "" for name in ("chromium", "chromium-browser", "google-chrome")),
+    ]
     return next((name for name in named if name), None)
 
 
@@ -111,7 +132,9 @@ def browser():
     path = chromium_path()
     if path is None and os.environ.get("ALLOW_NO_BROWSER") == "1":
         pytest.skip("no Chromium on this machine, and ALLOW_NO_BROWSER=1")
-    assert path, "no Chromium found: install the package chromium, name it in CHROMIUM, or set ALLOW_NO_BROWSER=1 to skip"
+    assert path, (
+        "no Chromium found: install the package chromium, name it in CHROMIUM, or set ALLOW_NO_BROWSER=1 to skip"
+    )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -135,7 +158,9 @@ def opened(browser):
         one.on("console", lambda message: one.complaints.append(message.text))
         one.on("pageerror", lambda error: one.complaints.append(str(error)))
         one.goto(path.as_uri())
-        until(one, "document.fonts.status === 'loaded' && [...document.images].every(i => i.complete)")
+        until(
+            one, "document.fonts.status === 'loaded' && [...document.images].every(i => i.complete)"
+        )
         return one
 
     yield open_page

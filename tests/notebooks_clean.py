@@ -19,7 +19,11 @@ METADATA = {
 
 def printed(outputs: list[nbformat.NotebookNode]) -> str:
     """What a cell wrote to standard output, in one piece."""
-    return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
+    return "".join(
+        output.text
+        for output in outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
 
 
 def kept_outputs(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -35,7 +39,9 @@ def clean_cell(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
     cleaned.pop("attachments", None)
     if cell.cell_type == "code":
         cleaned.outputs = kept_outputs(cell)
-        cleaned.execution_count = 1 if cleaned.outputs else None  # nbval takes a cell without a count for one never run
+        cleaned.execution_count = (
+            1 if cleaned.outputs else None
+        )  # nbval takes a cell without a count for one never run
     return cleaned
 
 
@@ -58,7 +64,9 @@ def main(arguments: list[str]) -> int:
     for path in changed:
         if "--check" not in arguments:
             path.write_text(normal_text(path), encoding="utf-8")
-        print(f"{path}: {'not in normal form; run make notebooks-clean' if '--check' in arguments else 'cleaned'}")
+        print(
+            f"{path}: {'not in normal form; run make notebooks-clean' if '--check' in arguments else 'cleaned'}"
+        )
     return int("--check" in arguments and bool(changed))
 
 

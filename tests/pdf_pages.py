@@ -15,20 +15,33 @@ def sheets(pdf: bytes) -> list[str]:
     """What each sheet says, in the order in which it is drawn, without spaces: of kerned words they are not in the file."""
     objects = {int(number): content for number, content in OBJECT.findall(pdf)}
     fonts: dict[int, dict[int, str]] = {}
-    pages = [content for _, content in sorted(objects.items()) if re.search(rb"/Type /Page\b", content)]
-    return [_said(_stream(objects[_reference(page, b"Contents")]), page, objects, fonts) for page in pages]
+    pages = [
+        content for _, content in sorted(objects.items()) if re.search(rb"/Type /Page\b", content)
+    ]
+    return [
+        _said(_stream(objects[_reference(page, b"Contents")]), page, objects, fonts)
+        for page in pages
+    ]
 
 
-def _said(drawn: bytes, page: bytes, objects: dict[int, bytes], fonts: dict[int, dict[int, str]]) -> str:
+def _said(
+    drawn: bytes, page: bytes, objects: dict[int, bytes], fonts: dict[int, dict[int, str]]
+) -> str:
     named = {name: int(number) for name, number in re.findall(rb"/(F\d+) (\d+) 0 R", page)}
     found, letters, wide = [], {}, 4
     for font, one, several in SHOWN.findall(drawn):
         if font:
             number = named[font]
-            letters, wide = fonts.setdefault(number, _letters(objects, objects[number])), 2 if b"/Type3" in objects[number] else 4
+            letters, wide = (
+                fonts.setdefault(number, _letters(objects, objects[number])),
+                2 if b"/Type3" in objects[number] else 4,
+            )
             continue
         glyphs = one + b"".join(re.findall(rb"<([0-9A-Fa-f]+)>", several))
-        found += [letters.get(int(glyphs[place : place + wide], 16), "") for place in range(0, len(glyphs), wide)]
+        found += [
+            letters.get(int(glyphs[place : place + wide], 16), "")
+            for place in range(0, len(glyphs), wide)
+        ]
     return "".join("".join(found).split())
 
 
@@ -42,7 +55,10 @@ def _letters(objects: dict[int, bytes], font: bytes) -> dict[int, str]:
             numbers = re.findall(rb"<([0-9A-Fa-f]+)>", line)
             first, last = int(numbers[0], 16), int(numbers[-2 if kind == b"char" else 1], 16)
             start = bytes.fromhex(numbers[-1].decode()).decode("utf-16-be")
-            known |= {glyph: start[:-1] + chr(ord(start[-1]) + glyph - first) for glyph in range(first, last + 1)}
+            known |= {
+                glyph: start[:-1] + chr(ord(start[-1]) + glyph - first)
+                for glyph in range(first, last + 1)
+            }
     return known
 
 

@@ -15,7 +15,11 @@ def cues(*rows: tuple) -> pd.DataFrame:
     return frame.assign(at=pd.to_datetime(frame["at"]), session_id="S") if len(frame) else frame
 
 
-RUNDOWN = pd.DataFrame({
-    "starts_at": [minute(0), minute(10)], "ends_at": [pd.NaT, minute(20)], "stage": ["preheat", "introduction"],
-    "product_id": [np.nan, "p1"],
-})
+RUNDOWN = pd.DataFrame(
+    {
+        "starts_at": [minute(0), minute(10)],
+        "ends_at": [pd.NaT, minute(20)],
+        "stage": ["preheat", "introduction"],
+        "product_id": [np.nan, "p1"],
+    }
+)

@@ -13,7 +13,8 @@ PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 FILES = sorted(
     path
     for path in PACKAGE.rglob("*.py")
-    if path != PACKAGE / "__init__.py" and (path.parent / "__init__.py").exists()  # a font's build script is no module
+    if path != PACKAGE / "__init__.py"
+    and (path.parent / "__init__.py").exists()  # a font's build script is no module
 )
 MOST_ARROWS = 45  # between two rooms
 LONGEST_FILE, MEDIAN_FILE = 700, 350  # lines
@@ -67,12 +68,18 @@ def described() -> dict[str, set[str]]:
     """The files that the page names under the heading of each room."""
     parts = re.split(r"(?m)^### `helpers/(\w+)(?:\.py|/)`", PAGE)
     named = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return {room: set(re.findall(r"(?m)^- `([\w/]+\.py|\w+/)`", words)) for room, words in named.items()}
+    return {
+        room: set(re.findall(r"(?m)^- `([\w/]+\.py|\w+/)`", words)) for room, words in named.items()
+    }
 
 
 @pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
 def test_the_page_names_each_file_of_a_room_and_no_other(room):
-    inside = {path.relative_to(PACKAGE / room) for path in FILES if path.parent != PACKAGE and room_of(path) == room}
+    inside = {
+        path.relative_to(PACKAGE / room)
+        for path in FILES
+        if path.parent != PACKAGE and room_of(path) == room
+    }
     files = {path.as_posix() for path in inside if path.name != "__init__.py"}
     assert sorted(described()[room]) == sorted(files)
 
@@ -89,7 +96,9 @@ def test_no_file_is_too_long_to_be_read():
     assert statistics.median(lengths.values()) <= MEDIAN_FILE
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "data" / "reference").rglob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "data" / "reference").rglob("*.yml")), ids=lambda path: path.stem
+)
 def test_no_line_of_the_knowledge_is_too_wide(path):
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
     wide = {number: len(line) for number, line in lines if len(line) > WIDEST_YAML}

@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[1]
 NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST_CELL = 12
-PARAMETER = re.compile(r"(?P<name>[a-z_]+): (?P<type>str|int|float|bool) = (?P<value>.+?)  # (?P<help>\S.*)")
+PARAMETER = re.compile(
+    r"(?P<name>[a-z_]+): (?P<type>str|int|float|bool) = (?P<value>.+?)  # (?P<help>\S.*)"
+)
 
 every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
@@ -53,7 +55,9 @@ def test_the_notebooks_are_these_and_no_others():
 
 @every_notebook
 def test_notebook_is_in_normal_form(path):
-    assert path.read_text(encoding="utf-8") == notebooks_clean.normal_text(path), "run: make notebooks-clean"
+    assert path.read_text(encoding="utf-8") == notebooks_clean.normal_text(path), (
+        "run: make notebooks-clean"
+    )
 
 
 @every_notebook
@@ -62,12 +66,16 @@ def test_one_to_three_cells_hold_facts_for_nbval_to_compare(path):
     assert 1 <= len(tagged) <= 3
     for cell in tagged:
         text = notebooks_clean.printed(cell.outputs)
-        assert re.search(r"\d", text), f"a tagged cell holds no number, so nbval would compare nothing:\n{cell.source}"
+        assert re.search(r"\d", text), (
+            f"a tagged cell holds no number, so nbval would compare nothing:\n{cell.source}"
+        )
 
 
 @every_notebook
 def test_parameters_are_typed_scalars_with_help(path):
-    assert [number for number, cell in enumerate(cells(path, "code")) if "parameters" in tags(cell)] == [0]
+    assert [
+        number for number, cell in enumerate(cells(path, "code")) if "parameters" in tags(cell)
+    ] == [0]
     for name, (kind, value, _) in parameters(path).items():
         assert type(value).__name__ == kind, f"{name} is declared {kind}, its default is {value!r}"
 
@@ -76,18 +84,24 @@ def test_a_parameter_means_the_same_in_every_notebook():
     first: dict[str, tuple] = {}
     for path in PATHS:
         for name, declared in parameters(path).items():
-            assert first.setdefault(name, declared) == declared, f"{path.name}: {name} differs from another notebook"
+            assert first.setdefault(name, declared) == declared, (
+                f"{path.name}: {name} differs from another notebook"
+            )
 
 
 @every_notebook
 def test_text_comes_in_pairs_chinese_then_english(path):
     languages = [
-        [tag for tag in tags(cell) if tag.startswith("lang-")] if cell.cell_type == "markdown" else None
+        [tag for tag in tags(cell) if tag.startswith("lang-")]
+        if cell.cell_type == "markdown"
+        else None
         for cell in cells(path)
     ]
     markdown = [language for language in languages if language is not None]
     assert markdown == [["lang-zh"], ["lang-en"]] * (len(markdown) // 2)
-    apart = [pair for pair in pairwise(languages) if pair[0] == ["lang-zh"] and pair[1] != ["lang-en"]]
+    apart = [
+        pair for pair in pairwise(languages) if pair[0] == ["lang-zh"] and pair[1] != ["lang-en"]
+    ]
     assert not apart, "a Chinese cell is not followed at once by its English one"
 
 
@@ -103,7 +117,9 @@ def test_pairs_have_the_same_shape_in_both_languages(path):
 @every_notebook
 def test_first_text_asks_and_last_text_limits(path):
     text = [cell.source for cell in cells(path, "markdown")]
-    for source, words in zip(text[:2], (("读", "写", "决定"), ("Reads", "Writes", "Decides")), strict=True):
+    for source, words in zip(
+        text[:2], (("读", "写", "决定"), ("Reads", "Writes", "Decides")), strict=True
+    ):
         assert source.startswith("# ")
         missing = [word for word in words if not re.search(rf"\*\*{word}", source)]
         assert not missing, f"first cell lacks {missing}"
@@ -114,27 +130,45 @@ def test_first_text_asks_and_last_text_limits(path):
 @every_notebook
 def test_cells_are_short_and_plain(path):
     for cell in cells(path, "code"):
-        assert len(cell.source.splitlines()) <= LONGEST_CELL, f"more than {LONGEST_CELL} lines:\n{cell.source}"
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, (
+            f"more than {LONGEST_CELL} lines:\n{cell.source}"
+        )
         for node in ast.walk(ast.parse(cell.source)):
-            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), cell.source
-        assert not re.search(r"sys\.path|filterwarnings|simplefilter|^%|^!", cell.source, re.MULTILINE), cell.source
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), (
+                cell.source
+            )
+        assert not re.search(
+            r"sys\.path|filterwarnings|simplefilter|^%|^!", cell.source, re.MULTILINE
+        ), cell.source
 
 
 @every_notebook
 def test_imports_stand_in_the_second_code_cell(path):
     for number, cell in enumerate(cells(path, "code")):
-        imports = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Import | ast.ImportFrom)]
+        imports = [
+            n
+            for n in ast.walk(ast.parse(cell.source))
+            if isinstance(n, ast.Import | ast.ImportFrom)
+        ]
         assert number == 1 or not imports, f"imports outside the second code cell:\n{cell.source}"
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path.stem != "00_start"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in PATHS if path.stem != "00_start"], ids=lambda path: path.stem
+)
 def test_the_last_cell_says_that_the_notebook_got_to_its_end(path):
     assert cells(path, "code")[-1].source.splitlines()[-1] == "review.finish()"
 
 
 def code(source: str, tag: str | None = None, outputs: tuple = ()) -> nbformat.NotebookNode:
     metadata = {"tags": [tag], "collapsed": True} if tag else {"collapsed": True}
-    return nbformat.v4.new_code_cell(source, id="a" + str(len(source)), metadata=metadata, outputs=list(outputs), execution_count=3)
+    return nbformat.v4.new_code_cell(
+        source,
+        id="a" + str(len(source)),
+        metadata=metadata,
+        outputs=list(outputs),
+        execution_count=3,
+    )
 
 
 def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
@@ -146,7 +180,11 @@ def test_cleaning_keeps_what_tagged_cells_printed_and_nothing_else():
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "mine", "display_name": "Mine"}, "widgets": {}},
         cells=[
-            code("print(1)", notebooks_clean.KEPT, (stream("1\n"), stream("noise", "stderr"), stream("2\n"), result)),
+            code(
+                "print(1)",
+                notebooks_clean.KEPT,
+                (stream("1\n"), stream("noise", "stderr"), stream("2\n"), result),
+            ),
             code("print(12)", None, (stream("12\n"),)),
             code("   "),
         ],
@@ -175,14 +213,21 @@ def shown(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return node.value is None
     called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-    return called.startswith("report.") or called in ("print", "review.missing", "review.finish", "start.picker")
+    return called.startswith("report.") or called in (
+        "print",
+        "review.missing",
+        "review.finish",
+        "start.picker",
+    )
 
 
 @every_notebook
 def test_no_cell_ends_in_a_raw_frame(path):
     for cell in cells(path, "code"):
         last = (ast.parse(cell.source).body or [None])[-1]
-        assert not isinstance(last, ast.Expr) or shown(last.value), f"{path.name} {cell.id}: {ast.unparse(last)}"
+        assert not isinstance(last, ast.Expr) or shown(last.value), (
+            f"{path.name} {cell.id}: {ast.unparse(last)}"
+        )
 
 
 MOST_WORDS = 140  # characters of a docstring's first line: two lines of JupyterLab's tooltip
@@ -202,11 +247,22 @@ def called_helpers() -> dict[str, object]:
     for path in PATHS:
         trees = [ast.parse(cell.source) for cell in cells(path, "code")]
         imported: dict[str, object] = {"review": Review}
-        for node in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        for node in (
+            node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+        ):
             if (node.module or "").split(".")[0] == "helpers":
-                imported |= {alias.name: imported_from(node.module, alias.name) for alias in node.names}
-        calls = [ast.unparse(node.func).split(".") for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        for names in (names for names in calls if names[0] in imported and all(map(str.isidentifier, names))):
+                imported |= {
+                    alias.name: imported_from(node.module, alias.name) for alias in node.names
+                }
+        calls = [
+            ast.unparse(node.func).split(".")
+            for tree in trees
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+        ]
+        for names in (
+            names for names in calls if names[0] in imported and all(map(str.isidentifier, names))
+        ):
             if names[0] != "review" or len(names) == 2:
                 found[".".join(names)] = functools.reduce(getattr, names[1:], imported[names[0]])
     return found
@@ -215,12 +271,20 @@ def called_helpers() -> dict[str, object]:
 def poorly_told(helper: object) -> str:
     """What is wrong with what Shift-Tab shows of a helper: its signature and the first line of its docstring."""
     lines = (inspect.getdoc(helper) or "").splitlines() or [""]
-    untyped = [name for name, given in inspect.signature(helper).parameters.items() if given.annotation is given.empty and name not in ("self", "cls")]
+    untyped = [
+        name
+        for name, given in inspect.signature(helper).parameters.items()
+        if given.annotation is given.empty and name not in ("self", "cls")
+    ]
     if untyped:
         return f"no type of {', '.join(untyped)}"
     if not re.fullmatch(r"(?s)[^\s].{10,}\.", lines[0]) or (len(lines) > 1 and lines[1]):
         return f"the first line is not one whole sentence: {lines[0]!r}"
-    return "" if len(lines[0]) <= MOST_WORDS else f"the first line has {len(lines[0])} characters, more than {MOST_WORDS}"
+    return (
+        ""
+        if len(lines[0]) <= MOST_WORDS
+        else f"the first line has {len(lines[0])} characters, more than {MOST_WORDS}"
+    )
 
 
 def test_shift_tab_tells_what_each_helper_of_a_notebook_does():
@@ -243,25 +307,47 @@ def test_a_helper_without_words_is_found():
         """The frame as it is."""
         return frame
 
-    assert [bool(poorly_told(helper)) for helper in (bare, cut, loose, called_helpers)] == [True, True, True, False]
+    assert [bool(poorly_told(helper)) for helper in (bare, cut, loose, called_helpers)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_section_that_contributing_shows_works_as_it_stands(demo_workspace, tmp_path, lang):
     """Its cells keep to the rules for cells, run in a review that has the table, and give a note in one that has not."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    told = page[page.index("## A section in a notebook"):page.index("## Code and tests")]
+    told = page[page.index("## A section in a notebook") : page.index("## Code and tests")]
     blocks = re.findall(r"(?s)```python\n(.+?)```", told)
     trees = [ast.parse(block) for block in blocks]
-    assert len(blocks) == 2 and all(len(block.splitlines()) <= 10 and shown(tree.body[-1].value) for block, tree in zip(blocks, trees, strict=True))
-    review = open_review("latest", data_dir=demo_workspace, reports_dir=tmp_path, lang=lang, notebook="02_funnel")
-    words = {"review": review, "report": report, "text": text, "lang": lang, "shown": {"lang": lang, "registry": review.registry, "currency": review.currency}}
+    assert len(blocks) == 2 and all(
+        len(block.splitlines()) <= 10 and shown(tree.body[-1].value)
+        for block, tree in zip(blocks, trees, strict=True)
+    )
+    review = open_review(
+        "latest", data_dir=demo_workspace, reports_dir=tmp_path, lang=lang, notebook="02_funnel"
+    )
+    words = {
+        "review": review,
+        "report": report,
+        "text": text,
+        "lang": lang,
+        "shown": {"lang": lang, "registry": review.registry, "currency": review.currency},
+    }
     table, sentence = (run_cell(tree, words) for tree in trees)
     top = review.table("videos").sort_values("entries").iloc[-1]
-    assert top["title"] in table.html and top["title"] in sentence.plain and text.number(top["entries"], lang) in sentence.plain
+    assert (
+        top["title"] in table.html
+        and top["title"] in sentence.plain
+        and text.number(top["entries"], lang) in sentence.plain
+    )
     assert review.result("video_entries")["title"].tolist() == words["came"]["title"].tolist()
     without = dataclasses.replace(review, session_id=review.sessions["session_id"].iloc[0])
-    assert without.table("videos").empty and without.missing("videos") == run_cell(trees[0], words | {"review": without})
+    assert without.table("videos").empty and without.missing("videos") == run_cell(
+        trees[0], words | {"review": without}
+    )
 
 
 def run_cell(tree: ast.Module, names: dict) -> object:

@@ -24,7 +24,10 @@ CONDA_NAMES = {
 }
 CONDA_ALONE = {"python", "pip", "setuptools"}
 READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
-HEADS = {"en": "| system | export | fills | evidence |", "zh": "| 系统 | 导出 | 对应的表 | 证据等级 |"}
+HEADS = {
+    "en": "| system | export | fills | evidence |",
+    "zh": "| 系统 | 导出 | 对应的表 | 证据等级 |",
+}
 
 
 def project() -> dict:
@@ -38,7 +41,9 @@ def bounds(requirement: str) -> tuple[str, frozenset[str]]:
 
 
 def conda_lines() -> tuple[list[str], list[str]]:
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))[
+        "dependencies"
+    ]
     (pip_lines,) = [line["pip"] for line in dependencies if isinstance(line, dict)]
     return [line for line in dependencies if isinstance(line, str)], pip_lines
 
@@ -49,7 +54,10 @@ def test_conda_environment_has_the_packages_and_bounds_of_the_project():
     conda = dict(bounds(line) for line in from_conda)
     given = {name: bound for name, bound in conda.items() if name not in CONDA_ALONE}
     given |= dict(bounds(line) for line in from_pip[:-1])
-    wanted = dict(bounds(line) for line in [*project()["dependencies"], *project()["optional-dependencies"]["test"]])
+    wanted = dict(
+        bounds(line)
+        for line in [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
+    )
     assert given == {CONDA_NAMES.get(name, name): bound for name, bound in wanted.items()}
 
 
@@ -62,7 +70,10 @@ def test_conda_environment_has_the_project_s_python():
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locks_hold_no_address_and_no_local_path(lock):
     text = (ROOT / lock).read_text(encoding="utf-8")
-    found = re.findall(r"(?m)^.*(?:://|--(?:extra-)?index-url|--find-links|file:|@ |/home/|/root/|/opt/|/tmp/).*$", text)
+    found = re.findall(
+        r"(?m)^.*(?:://|--(?:extra-)?index-url|--find-links|file:|@ |/home/|/root/|/opt/|/tmp/).*$",
+        text,
+    )
     assert found == []
 
 
@@ -71,19 +82,27 @@ def test_every_locked_package_is_pinned_and_hashed(lock):
     blocks = re.split(r"\n(?=\S)", (ROOT / lock).read_text(encoding="utf-8"))
     packages = [block for block in blocks if not block.startswith("#")]
     assert packages
-    loose = [block.splitlines()[0] for block in packages if not re.match(r"[\w.-]+==\S+.*\n.*--hash=sha256:", block)]
+    loose = [
+        block.splitlines()[0]
+        for block in packages
+        if not re.match(r"[\w.-]+==\S+.*\n.*--hash=sha256:", block)
+    ]
     assert loose == []
 
 
 def test_the_lock_pins_what_the_project_asks_for():
-    pins = re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    pins = re.findall(
+        r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    )
     locked: dict[str, list[str]] = {}
     for name, version in pins:
         locked.setdefault(name.lower(), []).append(version)
     for line in [*project()["dependencies"], *project()["optional-dependencies"]["test"]]:
         requirement = Requirement(line)
         versions = locked[requirement.name.lower()]
-        assert all(requirement.specifier.contains(version) for version in versions), f"{line}: {versions}"
+        assert all(requirement.specifier.contains(version) for version in versions), (
+            f"{line}: {versions}"
+        )
 
 
 def targets() -> dict[str, str]:
@@ -91,7 +110,9 @@ def targets() -> dict[str, str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.findall(r"(?m)^\.PHONY: (.+)$", text)
     return {
-        target: (re.findall(rf"(?m)^{target}:.*?## (.+)$", text) or [""])[0] for line in phony for target in line.split()
+        target: (re.findall(rf"(?m)^{target}:.*?## (.+)$", text) or [""])[0]
+        for line in phony
+        for target in line.split()
     }
 
 
@@ -102,13 +123,19 @@ def test_make_alone_lists_the_targets():
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     run = subprocess.run(["make"], cwd=ROOT, env=quiet, capture_output=True, text=True, check=True)
     for target, words in described.items():
-        assert re.search(rf"(?m)^make {target} +{re.escape(words)}$", run.stdout), f"{target} is not listed"
+        assert re.search(rf"(?m)^make {target} +{re.escape(words)}$", run.stdout), (
+            f"{target} is not listed"
+        )
 
 
 def test_ci_runs_make_test_and_nothing_cleverer():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111, ".ci/run is not executable"
-    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in script.read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     assert lines[-1] == "make test"
     assert all(line.startswith(("set ", "cd ")) for line in lines[:-1])
 
@@ -161,7 +188,10 @@ def test_the_readmes_describe_the_command_as_it_is(name):
     from helpers.run import chain, cli
 
     text = (ROOT / name).read_text(encoding="utf-8")
-    commands = {command: {option for p in spec.params for option in p.opts} for command, spec in cli.main.commands.items()}
+    commands = {
+        command: {option for p in spec.params for option in p.opts}
+        for command, spec in cli.main.commands.items()
+    }
     assert set(re.findall(r"(?m)^\| `fupan (\w+)", text)) == set(commands)
     options = set().union(*commands.values())
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
@@ -169,4 +199,6 @@ def test_the_readmes_describe_the_command_as_it_is(name):
     for call, option in re.findall(r"fupan (\w+)[^`\n]*?(--[a-z]+)", text):
         assert option in commands[call], f"{name}: fupan {call} has no {option}"
     parameters = set().union(*chain.parameters().values())
-    assert set(re.findall(r"`-p ([a-z_]+)", text)) <= parameters, f"{name} names a parameter that no notebook has"
+    assert set(re.findall(r"`-p ([a-z_]+)", text)) <= parameters, (
+        f"{name} names a parameter that no notebook has"
+    )

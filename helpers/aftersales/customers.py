@@ -43,7 +43,11 @@ def bought(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) ->
     Columns: those of `lines`, order_id, buyer_key, is_new_buyer (what the export says, often missing).
     """
     lines = order_lines.lines(orders, cases, as_of=as_of)
-    return lines.merge(orders[["line_id", *BUYER_COLUMNS]].dropna(subset=["buyer_key"]), on="line_id", validate="one_to_one")
+    return lines.merge(
+        orders[["line_id", *BUYER_COLUMNS]].dropna(subset=["buyer_key"]),
+        on="line_id",
+        validate="one_to_one",
+    )
 
 
 def _table(lines: pd.DataFrame | ibis.Table) -> ibis.Table:
@@ -57,7 +61,9 @@ def _shift(as_of: pd.Timestamp, rules: Customers) -> pd.Timedelta:
 
 def _day(at: ibis.Value, as_of: pd.Timestamp, rules: Customers) -> ibis.Value:
     """The number of the shopping day: local, from the hour in the morning at which nobody buys to the next."""
-    return ((engine.epoch_us(at) + int(_shift(as_of, rules) / MICRO)) // int(DAY / MICRO)).cast("int32")
+    return ((engine.epoch_us(at) + int(_shift(as_of, rules) / MICRO)) // int(DAY / MICRO)).cast(
+        "int32"
+    )
 
 
 def today(as_of: pd.Timestamp, rules: Customers) -> int:
@@ -68,7 +74,9 @@ def today(as_of: pd.Timestamp, rules: Customers) -> int:
 # ---------------------------------------------------------------------------------------------------------- purchases
 
 
-def purchases(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, rules: Customers) -> ibis.Table:
+def purchases(
+    lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, rules: Customers
+) -> ibis.Table:
     """Every purchase that was kept, as an expression: one row per buyer x shopping day with something not sent back.
 
     Who asks it more than once has it worked out once: `engine.kept`.
@@ -79,16 +87,25 @@ def purchases(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, rules: C
     Lines that cost nothing are no purchase either: gifts come with another line.
     """
     table = _table(lines)
-    kept = table.filter(table.buyer_key.notnull(), table.paid_at <= as_of, table.refunded_amount.fill_null(0) < table.paid)
+    kept = table.filter(
+        table.buyer_key.notnull(),
+        table.paid_at <= as_of,
+        table.refunded_amount.fill_null(0) < table.paid,
+    )
     made = kept.group_by("buyer_key", day=_day(kept.paid_at, as_of, rules)).agg(
-        amount=(kept.paid - kept.refunded_amount.fill_null(0)).sum(), known=(~kept.is_new_buyer).min().fill_null(False),
+        amount=(kept.paid - kept.refunded_amount.fill_null(0)).sum(),
+        known=(~kept.is_new_buyer).min().fill_null(False),
     )
     each = ibis.window(group_by=made.buyer_key, order_by=made.day)
     following = made.day.lead().over(each)
     place = ibis.row_number().over(each) + 1
     return made.select(
-        "buyer_key", "day", "amount", number=(place + made.known.first().over(each).cast("int32")).cast("int32"),
-        days=(following.coalesce(today(as_of, rules)) - made.day).cast("int32"), happened=following.notnull(),
+        "buyer_key",
+        "day",
+        "amount",
+        number=(place + made.known.first().over(each).cast("int32")).cast("int32"),
+        days=(following.coalesce(today(as_of, rules)) - made.day).cast("int32"),
+        happened=following.notnull(),
     )
 
 
@@ -108,7 +125,9 @@ def _grid(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return back, gone[::-1].cumsum()[::-1]
 
 
-def _kaplan_meier(back: np.ndarray, followed: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _kaplan_meier(
+    back: np.ndarray, followed: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Share that has come back by each day, with its interval (Greenwood, on the log of the log: never outside 0 to 1).
 
     By whole days and from counts: hundreds of sessions and products are asked, and lifelines (same figures) takes a
@@ -117,7 +136,11 @@ def _kaplan_meier(back: np.ndarray, followed: np.ndarray, confidence: float) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.cumprod(np.where(followed > 0, 1 - back / followed, 1.0))
         variance = np.cumsum(np.where(back > 0, back / (followed * (followed - back)), 0.0))
-        swing = np.where((left > 0) & (left < 1), np.exp(norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / -np.log(left)), 1.0)
+        swing = np.where(
+            (left > 0) & (left < 1),
+            np.exp(norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / -np.log(left)),
+            1.0,
+        )
     return 1 - left, 1 - left ** (1 / swing), 1 - left**swing
 
 
@@ -128,10 +151,20 @@ def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     rate, ci_lower, ci_upper, watched (customers still followed when the day began).
     """
     if counts.empty:
-        return pd.DataFrame(columns=["days", "rate", "ci_lower", "ci_upper", "watched"], dtype=float)
+        return pd.DataFrame(
+            columns=["days", "rate", "ci_lower", "ci_upper", "watched"], dtype=float
+        )
     back, followed = _grid(counts)
     rate, lower, upper = _kaplan_meier(back, followed, confidence)
-    made = pd.DataFrame({"days": np.arange(len(back)), "rate": rate, "ci_lower": lower, "ci_upper": upper, "watched": followed.astype("int64")})
+    made = pd.DataFrame(
+        {
+            "days": np.arange(len(back)),
+            "rate": rate,
+            "ci_lower": lower,
+            "ci_upper": upper,
+            "watched": followed.astype("int64"),
+        }
+    )
     return made[(back > 0) | (made["days"] == 0)].reset_index(drop=True)
 
 
@@ -144,9 +177,15 @@ def within(counts: pd.DataFrame, marks: Sequence[int], *, confidence: float = 0.
     made = pd.DataFrame({"days": [*marks], "n": int(counts["n"].sum())})
     if counts.empty:
         return made.assign(rate=np.nan, ci_lower=np.nan, ci_upper=np.nan, watched=0)[WITHIN]
-    values = stats.happened_within(counts["days"], counts["happened"], marks, weights=counts["n"], confidence=confidence)
-    watched = [int(counts.loc[counts["happened"] | (counts["days"] >= mark), "n"].sum()) for mark in marks]
-    return made.assign(**dict(zip(("rate", "ci_lower", "ci_upper"), values, strict=True)), watched=watched)[WITHIN]
+    values = stats.happened_within(
+        counts["days"], counts["happened"], marks, weights=counts["n"], confidence=confidence
+    )
+    watched = [
+        int(counts.loc[counts["happened"] | (counts["days"] >= mark), "n"].sum()) for mark in marks
+    ]
+    return made.assign(
+        **dict(zip(("rate", "ci_lower", "ci_upper"), values, strict=True)), watched=watched
+    )[WITHIN]
 
 
 def _first_and_later(counts: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -164,8 +203,15 @@ def cycle(counts: pd.DataFrame) -> pd.DataFrame:
     for name, part in _first_and_later(counts):
         if len(part):
             found, back = curve(part), part[part["happened"]]
-            rows.append({"gap": name, "n": int(part["n"].sum()), "came_back": int(back["n"].sum()), "median": _reached(found, 0.5),
-                         "among_returned": _reached(curve(back), 0.5) if len(back) else np.nan})
+            rows.append(
+                {
+                    "gap": name,
+                    "n": int(part["n"].sum()),
+                    "came_back": int(back["n"].sum()),
+                    "median": _reached(found, 0.5),
+                    "among_returned": _reached(curve(back), 0.5) if len(back) else np.nan,
+                }
+            )
     return pd.DataFrame(rows, columns=["gap", "n", "came_back", "median", "among_returned"])
 
 
@@ -187,15 +233,28 @@ def lateness(counts: pd.DataFrame, *, rules: Customers) -> pd.DataFrame:
     "below"); `nan` where there is none.
     """
     rows = []
-    for start, end in zip(rules.frequency_classes, [*rules.frequency_classes[1:], np.inf], strict=True):
+    for start, end in zip(
+        rules.frequency_classes, [*rules.frequency_classes[1:], np.inf], strict=True
+    ):
         part = counts[(counts["number"] >= start) & (counts["number"] < end)]
         back = int(part.loc[part["happened"], "n"].sum())
         found = curve(part)
         every = _reached(found, rules.overdue_share)
-        late = every if np.isfinite(every) else _reached(found, rules.overdue_share * found["rate"].max())
+        late = (
+            every
+            if np.isfinite(every)
+            else _reached(found, rules.overdue_share * found["rate"].max())
+        )
         enough = back >= rules.fewest
-        rows.append({"frequency": start, "overdue_days": late if enough else np.nan, "basis": ("all" if np.isfinite(every) else "returned") if enough else "below",
-                     "n": int(part["n"].sum()), "came_back": back})
+        rows.append(
+            {
+                "frequency": start,
+                "overdue_days": late if enough else np.nan,
+                "basis": ("all" if np.isfinite(every) else "returned") if enough else "below",
+                "n": int(part["n"].sum()),
+                "came_back": back,
+            }
+        )
     made = pd.DataFrame(rows)
     return made.assign(overdue_days=made["overdue_days"].ffill())
 
@@ -204,12 +263,18 @@ def _class_of(number: ibis.Value, late: pd.DataFrame) -> ibis.Value:
     """The day from which a customer of so many purchases is late, as a column of the engine."""
     found = ibis.null("float64")
     for row in late.itertuples():
-        days = ibis.null("float64") if np.isnan(row.overdue_days) else ibis.literal(float(row.overdue_days))
+        days = (
+            ibis.null("float64")
+            if np.isnan(row.overdue_days)
+            else ibis.literal(float(row.overdue_days))
+        )
         found = ibis.ifelse(number >= row.frequency, days, found)
     return found
 
 
-def won_back(counts: pd.DataFrame, late: pd.DataFrame, *, rules: Customers, confidence: float = 0.95) -> Share:
+def won_back(
+    counts: pd.DataFrame, late: pd.DataFrame, *, rules: Customers, confidence: float = 0.95
+) -> Share:
     """Of all who became overdue, the share that bought again within `winback_days` of it (Kaplan-Meier): 流失挽回率.
 
     n is how many became overdue. It says that they came back, not that anybody won them.
@@ -232,24 +297,38 @@ def _score(value: ibis.Value, bounds: Sequence[float], *, falling: bool = False)
     return score.cast("int32")
 
 
-def rated(made: ibis.Table, late: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers) -> ibis.Table:
+def rated(
+    made: ibis.Table, late: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers
+) -> ibis.Table:
     """Every customer with his scores, as an expression: one row per buyer who kept something.
 
     Columns: buyer_key, days_since, purchases, amount, recency, frequency and spend (scores from 1), segment (a key of
     `customers.yml`), overdue_days (`nan` where his class has none), overdue. Bounds are fixed and amounts in medians of one
     purchase, so that equal customers score equally and any currency will do.
     """
-    last = made.group_by("buyer_key").agg(days_since=today(as_of, rules) - made.day.max(), purchases=made.number.max(), amount=made.amount.sum())
+    last = made.group_by("buyer_key").agg(
+        days_since=today(as_of, rules) - made.day.max(),
+        purchases=made.number.max(),
+        amount=made.amount.sum(),
+    )
     usual = made.aggregate(usual=made.amount.quantile(0.5))
     told = last.cross_join(usual)
     high, bounds = rules.high_from, rules.scores
     scored = told.mutate(
-        recency=_score(told.days_since, bounds.recency_days, falling=True), frequency=_score(told.purchases, bounds.purchases),
-        spend=_score((told.amount + DUST) / told.usual, bounds.amount), overdue_days=_class_of(told.purchases, late),
+        recency=_score(told.days_since, bounds.recency_days, falling=True),
+        frequency=_score(told.purchases, bounds.purchases),
+        spend=_score((told.amount + DUST) / told.usual, bounds.amount),
+        overdue_days=_class_of(told.purchases, late),
     )
-    marks = [(scored.recency >= high.recency), (scored.frequency >= high.frequency), (scored.spend >= high.amount)]
+    marks = [
+        (scored.recency >= high.recency),
+        (scored.frequency >= high.frequency),
+        (scored.spend >= high.amount),
+    ]
     segment = marks[0].ifelse("1", "0") + marks[1].ifelse("1", "0") + marks[2].ifelse("1", "0")
-    return scored.mutate(segment=segment, overdue=(scored.days_since > scored.overdue_days).fill_null(False)).drop("usual")
+    return scored.mutate(
+        segment=segment, overdue=(scored.days_since > scored.overdue_days).fill_null(False)
+    ).drop("usual")
 
 
 def segments(scored: ibis.Table, *, rules: Customers) -> pd.DataFrame:
@@ -257,17 +336,31 @@ def segments(scored: ibis.Table, *, rules: Customers) -> pd.DataFrame:
 
     Columns: segment, zh, en, n (customers), share, amount (net), amount_share, overdue (customers).
     """
-    found = engine.frame(scored.group_by("segment").agg(n=scored.count(), amount=scored.amount.sum(), overdue=scored.overdue.cast("int64").sum()))
-    made = found.set_index("segment").reindex([name for name in rules.segments if name in set(found["segment"])]).reset_index()
+    found = engine.frame(
+        scored.group_by("segment").agg(
+            n=scored.count(), amount=scored.amount.sum(), overdue=scored.overdue.cast("int64").sum()
+        )
+    )
+    made = (
+        found.set_index("segment")
+        .reindex([name for name in rules.segments if name in set(found["segment"])])
+        .reset_index()
+    )
     labels = [rules.segments[name] for name in made["segment"]]
-    return made.assign(zh=[label.zh for label in labels], en=[label.en for label in labels], share=made["n"] / made["n"].sum(),
-                       amount_share=made["amount"] / made["amount"].sum())
+    return made.assign(
+        zh=[label.zh for label in labels],
+        en=[label.en for label in labels],
+        share=made["n"] / made["n"].sum(),
+        amount_share=made["amount"] / made["amount"].sum(),
+    )
 
 
 def best(scored: ibis.Table, *, limit: int = 100) -> pd.DataFrame:
     """The customers of the largest net amounts, by key alone: the columns of `rated`, largest first, equal ones by key."""
     found = scored.order_by(ibis.desc("amount"), "buyer_key").limit(limit)
-    return engine.frame(found).sort_values(["amount", "buyer_key"], ascending=[False, True], ignore_index=True)
+    return engine.frame(found).sort_values(
+        ["amount", "buyer_key"], ascending=[False, True], ignore_index=True
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- who brings them
@@ -277,7 +370,13 @@ MONTH = 28
 
 
 def origins(
-    lines: pd.DataFrame | ibis.Table, made: ibis.Table, *, by: str, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95,
+    lines: pd.DataFrame | ibis.Table,
+    made: ibis.Table,
+    *,
+    by: str,
+    as_of: pd.Timestamp,
+    rules: Customers,
+    confidence: float = 0.95,
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """Which sessions or products bring customers who come back: one row per value of `by` in first purchases, most first.
@@ -290,7 +389,9 @@ def origins(
     table = _table(lines)
     new = made.filter(made.number == 1)
     first = new.select("buyer_key", "day", "days", "happened", month=new.day // MONTH)
-    found = table.filter(table.paid_at <= as_of, table.refunded_amount.fill_null(0) < table.paid, table[by].notnull())
+    found = table.filter(
+        table.paid_at <= as_of, table.refunded_amount.fill_null(0) < table.paid, table[by].notnull()
+    )
     named = found.select("buyer_key", by, day=_day(found.paid_at, as_of, rules)).distinct()
     joined = first.join(named, ["buyer_key", "day"])
     keys = ["month", "days", "happened"]
@@ -298,30 +399,64 @@ def origins(
     counts = engine.frame(joined.group_by([by, *keys]).agg(n=joined.count()))
     tables = {month: _grid(part) for month, part in whole.groupby("month")}
     usual = {month: _kaplan_meier(*grid, confidence)[0] for month, grid in tables.items()}
-    rows = [{by: name, **_origin(part, tables, usual, rules, confidence)} for name, part in counts.groupby(by, sort=True)]
-    told = pd.DataFrame(rows, columns=[by, "n", "watched", "rate", "ci_lower", "ci_upper", "usual", "more", "p_value"])
+    rows = [
+        {by: name, **_origin(part, tables, usual, rules, confidence)}
+        for name, part in counts.groupby(by, sort=True)
+    ]
+    told = pd.DataFrame(
+        rows,
+        columns=[by, "n", "watched", "rate", "ci_lower", "ci_upper", "usual", "more", "p_value"],
+    )
     adjusted = stats.benjamini_hochberg(told["p_value"])
-    sure = np.where(adjusted <= false_discovery_rate, np.where(told["more"] > 0, "better", "worse"), "cannot_tell")
-    verdict = pd.Series(np.where(told["p_value"].isna(), "not_comparable", sure), index=told.index, dtype="str")
-    return told.assign(p_adjusted=adjusted, verdict=verdict).drop(columns="more").sort_values(["n", by], ascending=[False, True], ignore_index=True)
+    sure = np.where(
+        adjusted <= false_discovery_rate,
+        np.where(told["more"] > 0, "better", "worse"),
+        "cannot_tell",
+    )
+    verdict = pd.Series(
+        np.where(told["p_value"].isna(), "not_comparable", sure), index=told.index, dtype="str"
+    )
+    return (
+        told.assign(p_adjusted=adjusted, verdict=verdict)
+        .drop(columns="more")
+        .sort_values(["n", by], ascending=[False, True], ignore_index=True)
+    )
 
 
 def _origin(
-    part: pd.DataFrame, tables: dict[int, tuple[np.ndarray, np.ndarray]], usual: dict[int, np.ndarray], rules: Customers, confidence: float,
+    part: pd.DataFrame,
+    tables: dict[int, tuple[np.ndarray, np.ndarray]],
+    usual: dict[int, np.ndarray],
+    rules: Customers,
+    confidence: float,
 ) -> dict[str, float]:
     """One origin against all new customers of the same months."""
     own = within(part, [rules.origin_days], confidence=confidence).iloc[0]
     months = part.groupby("month")
-    more, variance = np.sum([logrank(_grid(group), tables[month]) for month, group in months], axis=0)
-    known = {month: rates[rules.origin_days] for month, rates in usual.items() if len(rates) > rules.origin_days}
+    more, variance = np.sum(
+        [logrank(_grid(group), tables[month]) for month, group in months], axis=0
+    )
+    known = {
+        month: rates[rules.origin_days]
+        for month, rates in usual.items()
+        if len(rates) > rules.origin_days
+    }
     weight = months["n"].sum().reindex(list(known)).fillna(0)
-    expected = float(np.average(list(known.values()), weights=weight)) if weight.sum() > 0 else np.nan
+    expected = (
+        float(np.average(list(known.values()), weights=weight)) if weight.sum() > 0 else np.nan
+    )
     judged = own["watched"] >= rules.fewest and variance > 0
-    return {**{name: own[name] for name in ("n", "watched", "rate", "ci_lower", "ci_upper")}, "usual": expected, "more": more,
-            "p_value": float(chi2.sf(more**2 / variance, 1)) if judged else np.nan}
+    return {
+        **{name: own[name] for name in ("n", "watched", "rate", "ci_lower", "ci_upper")},
+        "usual": expected,
+        "more": more,
+        "p_value": float(chi2.sf(more**2 / variance, 1)) if judged else np.nan,
+    }
 
 
-def logrank(part: tuple[np.ndarray, np.ndarray], whole: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+def logrank(
+    part: tuple[np.ndarray, np.ndarray], whole: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
     """How many more of a part came back than the whole lets one expect, and the variance of that: the log-rank test.
 
     Both as (came back, followed) by day, the part inside the whole; more² / variance is chi-squared with one degree of
@@ -338,7 +473,14 @@ def logrank(part: tuple[np.ndarray, np.ndarray], whole: tuple[np.ndarray, np.nda
 # --------------------------------------------------------------------------------------------------------- one session
 
 
-def new_share(lines: pd.DataFrame | ibis.Table, *, session_id: str, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95) -> tuple[Share, Share]:
+def new_share(
+    lines: pd.DataFrame | ibis.Table,
+    *,
+    session_id: str,
+    as_of: pd.Timestamp,
+    rules: Customers,
+    confidence: float = 0.95,
+) -> tuple[Share, Share]:
     """New customers' share of a session's paid amount, and of its buyers: 新客GMV占比 and the people behind it.
 
     A buyer is new where the export says so, else where no paid line of an earlier shopping day is known. The amount is as
@@ -354,10 +496,14 @@ def new_share(lines: pd.DataFrame | ibis.Table, *, session_id: str, as_of: pd.Ti
     part, whole = buyers["paid"].where(buyers["new"], 0.0), buyers["paid"]
     value = part.sum() / whole.sum() if whole.sum() > 0 else np.nan
     lower, upper = stats.wilson(buyers["new"].sum(), len(buyers), confidence=confidence)
-    error = _mean_error(part - value * whole, confidence) / whole.mean() if len(buyers) > 1 else np.nan
+    error = (
+        _mean_error(part - value * whole, confidence) / whole.mean() if len(buyers) > 1 else np.nan
+    )
     people = buyers["new"].mean() if len(buyers) else np.nan
-    return (Share(float(value), max(value - error, 0.0), min(value + error, 1.0), len(buyers)),
-            Share(float(people), float(lower), float(upper), len(buyers)))
+    return (
+        Share(float(value), max(value - error, 0.0), min(value + error, 1.0), len(buyers)),
+        Share(float(people), float(lower), float(upper), len(buyers)),
+    )
 
 
 def _mean_error(values: pd.Series, confidence: float) -> float:
@@ -367,21 +513,33 @@ def _mean_error(values: pd.Series, confidence: float) -> float:
 
 def basket(lines: pd.DataFrame, *, confidence: float = 0.95) -> tuple[Share, Share]:
     """Units per buyer (连带率), and the share of buyers who took two or more products, of the lines given."""
-    by_buyer = lines.groupby("buyer_key").agg(units=("qty", "sum"), products=("product_id", "nunique"))
+    by_buyer = lines.groupby("buyer_key").agg(
+        units=("qty", "sum"), products=("product_id", "nunique")
+    )
     n = len(by_buyer)
-    mean, error = (by_buyer["units"].mean(), _mean_error(by_buyer["units"], confidence)) if n > 1 else (np.nan, np.nan)
+    mean, error = (
+        (by_buyer["units"].mean(), _mean_error(by_buyer["units"], confidence))
+        if n > 1
+        else (np.nan, np.nan)
+    )
     several = int((by_buyer["products"] > 1).sum())
     lower, upper = stats.wilson(several, n, confidence=confidence)
-    return Share(float(mean), mean - error, mean + error, n), Share(several / n if n else np.nan, float(lower), float(upper), n)
+    return Share(float(mean), mean - error, mean + error, n), Share(
+        several / n if n else np.nan, float(lower), float(upper), n
+    )
 
 
-def unpaid(orders: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95) -> Share:
+def unpaid(
+    orders: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95
+) -> Share:
     """Orders created and not paid within `unpaid_minutes`, out of those at least so old at `as_of` (Wilson).
 
     `nan` where the export has no payment times. Carts that never became an order are not in it.
     """
     limit = pd.Timedelta(minutes=rules.unpaid_minutes)
-    each = orders.groupby("order_id").agg(created_at=("created_at", "min"), paid_at=("paid_at", "min"))
+    each = orders.groupby("order_id").agg(
+        created_at=("created_at", "min"), paid_at=("paid_at", "min")
+    )
     old = each[each["created_at"] + limit <= as_of]
     if old["paid_at"].isna().all():
         return Share(np.nan, np.nan, np.nan, len(old))
@@ -398,15 +556,25 @@ def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
     known = orders[orders["paid_at"].notna()].dropna(subset=["buyer_key", "is_referred"])
     brought = known["is_referred"].astype(bool).groupby(known["buyer_key"]).any()
     lower, upper = stats.wilson(int(brought.sum()), len(brought), confidence=confidence)
-    return Share(float(brought.mean()) if len(brought) else np.nan, float(lower), float(upper), len(brought))
+    return Share(
+        float(brought.mean()) if len(brought) else np.nan, float(lower), float(upper), len(brought)
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ what is shown
 
 
 def figures(
-    lines: pd.DataFrame, orders: pd.DataFrame, session: pd.Series, counts: pd.DataFrame, late: pd.DataFrame, parts: pd.DataFrame, *,
-    as_of: pd.Timestamp, rules: Customers, confidence: float = 0.95,
+    lines: pd.DataFrame,
+    orders: pd.DataFrame,
+    session: pd.Series,
+    counts: pd.DataFrame,
+    late: pd.DataFrame,
+    parts: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    rules: Customers,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """The figures of the chapter on customers: one row per figure, those of the session first, then the account's.
 
@@ -416,25 +584,64 @@ def figures(
     """
     options = {"as_of": as_of, "rules": rules, "confidence": confidence}
     money, people = new_share(lines, session_id=session["session_id"], **options)
-    units, several = basket(lines[lines["session_id"] == session["session_id"]], confidence=confidence)
+    units, several = basket(
+        lines[lines["session_id"] == session["session_id"]], confidence=confidence
+    )
     customers, overdue = int(parts["n"].sum()), int(parts["overdue"].sum())
-    here = [("new_share", "percent", money), ("new_buyers", "percent", people), ("first_order", "percent", first_orders(people, session["viewers"], confidence=confidence)),
-            ("referred", "percent", referred(orders, confidence=confidence)),
-            ("unpaid", "percent", unpaid(orders, **options)), ("units", "ratio", units), ("several", "percent", several)]
-    back = [(f"repurchase_{row.days}", "percent", Share(row.rate, row.ci_lower, row.ci_upper, row.n))
-            for row in within(counts[counts["number"] == 1], rules.within_days, confidence=confidence).itertuples()]
-    there = [*back, ("overdue", "percent", Share(overdue / customers if customers else np.nan, np.nan, np.nan, customers)),
-             ("won_back", "percent", won_back(counts, late, rules=rules, confidence=confidence))]
-    rows = [{"figure": name, "scope": scope, "unit": unit, "value": found.value, "ci_lower": found.lower, "ci_upper": found.upper, "n": found.n}
-            for scope, told in (("session", here), ("account", there)) for name, unit, found in told]
+    here = [
+        ("new_share", "percent", money),
+        ("new_buyers", "percent", people),
+        ("first_order", "percent", first_orders(people, session["viewers"], confidence=confidence)),
+        ("referred", "percent", referred(orders, confidence=confidence)),
+        ("unpaid", "percent", unpaid(orders, **options)),
+        ("units", "ratio", units),
+        ("several", "percent", several),
+    ]
+    back = [
+        (f"repurchase_{row.days}", "percent", Share(row.rate, row.ci_lower, row.ci_upper, row.n))
+        for row in within(
+            counts[counts["number"] == 1], rules.within_days, confidence=confidence
+        ).itertuples()
+    ]
+    there = [
+        *back,
+        (
+            "overdue",
+            "percent",
+            Share(overdue / customers if customers else np.nan, np.nan, np.nan, customers),
+        ),
+        ("won_back", "percent", won_back(counts, late, rules=rules, confidence=confidence)),
+    ]
+    rows = [
+        {
+            "figure": name,
+            "scope": scope,
+            "unit": unit,
+            "value": found.value,
+            "ci_lower": found.lower,
+            "ci_upper": found.upper,
+            "n": found.n,
+        }
+        for scope, told in (("session", here), ("account", there))
+        for name, unit, found in told
+    ]
     made = pd.DataFrame(rows).dropna(subset=["value"]).reset_index(drop=True)
-    return made.assign(**{lang: [_figure_name(name, rules, lang) for name in made["figure"]] for lang in ("zh", "en")})
+    return made.assign(
+        **{
+            lang: [_figure_name(name, rules, lang) for name in made["figure"]]
+            for lang in ("zh", "en")
+        }
+    )
 
 
 def _figure_name(name: str, rules: Customers, lang: str) -> str:
     """A figure's label of terms.yml, with the days or minutes that the rules set."""
-    kind, _, days = name.partition("_") if name.startswith("repurchase_") else (name, "", rules.winback_days)
-    return text.label(reference.terms()["customer_figure"][kind], lang).format(days=days, minutes=rules.unpaid_minutes, share=text.percent(rules.overdue_share, 0))
+    kind, _, days = (
+        name.partition("_") if name.startswith("repurchase_") else (name, "", rules.winback_days)
+    )
+    return text.label(reference.terms()["customer_figure"][kind], lang).format(
+        days=days, minutes=rules.unpaid_minutes, share=text.percent(rules.overdue_share, 0)
+    )
 
 
 def first_orders(people: Share, viewers: float, *, confidence: float = 0.95) -> Share:
@@ -452,7 +659,9 @@ def curves(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     for name, part in _first_and_later(counts):
         found = curve(part, confidence=confidence)
         if len(found) > 1:
-            marks = np.unique([*range(0, int(found["days"].max()) + 1, CURVE_DAYS), int(found["days"].max())])
+            marks = np.unique(
+                [*range(0, int(found["days"].max()) + 1, CURVE_DAYS), int(found["days"].max())]
+            )
             place = np.searchsorted(found["days"], marks, side="right") - 1
             label = reference.terms()["customer_gap"][name]
             parts.append(found.iloc[place].assign(days=marks, gap=name, zh=label.zh, en=label.en))
@@ -467,7 +676,13 @@ def shortened(keys: pd.Series) -> pd.Series:
 
 
 def customer_findings(
-    shown: pd.DataFrame, counts: pd.DataFrame, parts: pd.DataFrame, products: pd.DataFrame, *, notebook: str, rules: Customers,
+    shown: pd.DataFrame,
+    counts: pd.DataFrame,
+    parts: pd.DataFrame,
+    products: pd.DataFrame,
+    *,
+    notebook: str,
+    rules: Customers,
 ) -> list[dict[str, object]]:
     """Findings on customers: new ones in this session, how many come back and when, who is late, which products bring them.
 
@@ -475,64 +690,179 @@ def customer_findings(
     worse, as no earlier session is compared.
     """
     told = shown.set_index("figure")
-    made = [*_new_finding(told, notebook), *_back_finding(told, counts, notebook, rules), *_late_finding(told, parts, notebook, rules)]
-    return [*made, *(_origin_finding(row, notebook, rules) for row in products[products["verdict"].isin(["better", "worse"])].itertuples())]
+    made = [
+        *_new_finding(told, notebook),
+        *_back_finding(told, counts, notebook, rules),
+        *_late_finding(told, parts, notebook, rules),
+    ]
+    return [
+        *made,
+        *(
+            _origin_finding(row, notebook, rules)
+            for row in products[products["verdict"].isin(["better", "worse"])].itertuples()
+        ),
+    ]
 
 
 def _bounds(row: pd.Series, lang: str) -> str:
-    return text.choose(lang, f"（{text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)}）", f" ({text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)})")
+    return text.choose(
+        lang,
+        f"（{text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)}）",
+        f" ({text.interval(row['ci_lower'], row['ci_upper'], 'percent', lang)})",
+    )
 
 
 def _new_finding(told: pd.DataFrame, notebook: str) -> list[dict[str, object]]:
     if not {"new_share", "new_buyers"} <= set(told.index):
         return []
     money, people = told.loc["new_share"], told.loc["new_buyers"]
-    words = {lang: (text.percent(people["value"]) + _bounds(people, lang), text.percent(money["value"]) + _bounds(money, lang), text.number(people["n"], lang)) for lang in ("zh", "en")}
-    return [findings.make(
-        notebook=notebook, dimension="conversion", metric="new_customer_share", value=money["value"], ci_lower=money["ci_lower"], ci_upper=money["ci_upper"], verdict="not_comparable",
-        sentence_zh=f"本场 {words['zh'][2]} 位已知买家中，新客占 {words['zh'][0]}，其支付金额占 {words['zh'][1]}。",
-        sentence_en=f"Of this session's {words['en'][2]} known buyers, {words['en'][0]} are new; they account for {words['en'][1]} of the paid amount.",
-    )]
+    words = {
+        lang: (
+            text.percent(people["value"]) + _bounds(people, lang),
+            text.percent(money["value"]) + _bounds(money, lang),
+            text.number(people["n"], lang),
+        )
+        for lang in ("zh", "en")
+    }
+    return [
+        findings.make(
+            notebook=notebook,
+            dimension="conversion",
+            metric="new_customer_share",
+            value=money["value"],
+            ci_lower=money["ci_lower"],
+            ci_upper=money["ci_upper"],
+            verdict="not_comparable",
+            sentence_zh=f"本场 {words['zh'][2]} 位已知买家中，新客占 {words['zh'][0]}，其支付金额占 {words['zh'][1]}。",
+            sentence_en=f"Of this session's {words['en'][2]} known buyers, {words['en'][0]} are new; they account for {words['en'][1]} of the paid amount.",
+        )
+    ]
 
 
-def _back_finding(told: pd.DataFrame, counts: pd.DataFrame, notebook: str, rules: Customers) -> list[dict[str, object]]:
+def _back_finding(
+    told: pd.DataFrame, counts: pd.DataFrame, notebook: str, rules: Customers
+) -> list[dict[str, object]]:
     days = [mark for mark in rules.within_days if f"repurchase_{mark}" in told.index]
     if not days or told.loc[f"repurchase_{days[0]}", "n"] < rules.fewest:
         return []
-    lead, gap = told.loc[f"repurchase_{rules.origin_days if rules.origin_days in days else days[-1]}"], cycle(counts).set_index("gap")["median"]
+    lead, gap = (
+        told.loc[f"repurchase_{rules.origin_days if rules.origin_days in days else days[-1]}"],
+        cycle(counts).set_index("gap")["median"],
+    )
     words = {}
     for lang in ("zh", "en"):
-        shares = [f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {text.percent(told.loc[f'repurchase_{mark}', 'value'])}{_bounds(told.loc[f'repurchase_{mark}'], lang)}" for mark in days]
-        head = text.choose(lang, f"首购后再买的：{'、'.join(shares)}。", f"Bought again after the first purchase: {', '.join(shares)}. ")
-        first = text.choose(lang, "首购到第二次没有中位数：还不到一半人回来过。", "There is no median time to the second purchase, as fewer than half have come back.") if np.isnan(gap["first"]) else text.choose(
-            lang, f"首购到第二次的中位数是 {gap['first']:.0f} 天。", f"The median time to the second purchase is {gap['first']:.0f} days.")
+        shares = [
+            f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {text.percent(told.loc[f'repurchase_{mark}', 'value'])}{_bounds(told.loc[f'repurchase_{mark}'], lang)}"
+            for mark in days
+        ]
+        head = text.choose(
+            lang,
+            f"首购后再买的：{'、'.join(shares)}。",
+            f"Bought again after the first purchase: {', '.join(shares)}. ",
+        )
+        first = (
+            text.choose(
+                lang,
+                "首购到第二次没有中位数：还不到一半人回来过。",
+                "There is no median time to the second purchase, as fewer than half have come back.",
+            )
+            if np.isnan(gap["first"])
+            else text.choose(
+                lang,
+                f"首购到第二次的中位数是 {gap['first']:.0f} 天。",
+                f"The median time to the second purchase is {gap['first']:.0f} days.",
+            )
+        )
         later = gap.get("later", np.nan)
-        words[f"sentence_{lang}"] = head + first + ("" if np.isnan(later) else text.choose(lang, f"之后每次间隔的中位数是 {later:.0f} 天。", f" After that the median gap is {later:.0f} days."))
-    return [findings.make(notebook=notebook, dimension="aftersales", metric="repurchase_rate", value=lead["value"], ci_lower=lead["ci_lower"], ci_upper=lead["ci_upper"], verdict="not_comparable", **words)]
+        words[f"sentence_{lang}"] = (
+            head
+            + first
+            + (
+                ""
+                if np.isnan(later)
+                else text.choose(
+                    lang,
+                    f"之后每次间隔的中位数是 {later:.0f} 天。",
+                    f" After that the median gap is {later:.0f} days.",
+                )
+            )
+        )
+    return [
+        findings.make(
+            notebook=notebook,
+            dimension="aftersales",
+            metric="repurchase_rate",
+            value=lead["value"],
+            ci_lower=lead["ci_lower"],
+            ci_upper=lead["ci_upper"],
+            verdict="not_comparable",
+            **words,
+        )
+    ]
 
 
-def _late_finding(told: pd.DataFrame, parts: pd.DataFrame, notebook: str, rules: Customers) -> list[dict[str, object]]:
+def _late_finding(
+    told: pd.DataFrame, parts: pd.DataFrame, notebook: str, rules: Customers
+) -> list[dict[str, object]]:
     if "overdue" not in told.index or not parts["overdue"].sum():
         return []
-    whole, late, back = int(parts["n"].sum()), int(parts["overdue"].sum()), told.loc["won_back"] if "won_back" in told.index else None
+    whole, late, back = (
+        int(parts["n"].sum()),
+        int(parts["overdue"].sum()),
+        told.loc["won_back"] if "won_back" in told.index else None,
+    )
     most, words = text.percent(rules.overdue_share, 0), {}
     for lang in ("zh", "en"):
-        head = text.choose(lang, f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：距上次购买的天数，比 {most} 的同频次回头客当初隔的都长。",
-                           f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are overdue: they have waited longer than {most} of repeat buyers with the same purchase frequency did.")
-        tail = "" if back is None else text.choose(
-            lang, f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 {text.percent(back['value'])}{_bounds(back, lang)}。",
-            f" Of customers who became overdue in the past, {text.percent(back['value'])}{_bounds(back, lang)} bought again within {rules.winback_days} days.")
+        head = text.choose(
+            lang,
+            f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：距上次购买的天数，比 {most} 的同频次回头客当初隔的都长。",
+            f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are overdue: they have waited longer than {most} of repeat buyers with the same purchase frequency did.",
+        )
+        tail = (
+            ""
+            if back is None
+            else text.choose(
+                lang,
+                f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 {text.percent(back['value'])}{_bounds(back, lang)}。",
+                f" Of customers who became overdue in the past, {text.percent(back['value'])}{_bounds(back, lang)} bought again within {rules.winback_days} days.",
+            )
+        )
         words[f"sentence_{lang}"] = head + tail
-    return [findings.make(notebook=notebook, dimension="aftersales", metric="churn_warning", value=late / whole, verdict="not_comparable", **words)]
+    return [
+        findings.make(
+            notebook=notebook,
+            dimension="aftersales",
+            metric="churn_warning",
+            value=late / whole,
+            verdict="not_comparable",
+            **words,
+        )
+    ]
 
 
 def _origin_finding(row: object, notebook: str, rules: Customers) -> dict[str, object]:
     words = {}
     for lang in ("zh", "en"):
-        name, share = text.plain(row.product_name, 30), text.percent(row.rate) + _bounds(pd.Series(row._asdict()), lang)
+        name, share = (
+            text.plain(row.product_name, 30),
+            text.percent(row.rate) + _bounds(pd.Series(row._asdict()), lang),
+        )
         more = row.verdict == "better"
         words[f"sentence_{lang}"] = text.choose(
-            lang, f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 {share}，{'高' if more else '低'}于同期新客的 {text.percent(row.usual)}。",
-            f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought again within {rules.origin_days} days, {'more' if more else 'fewer'} than the {text.percent(row.usual)} of all new customers of the same weeks.")
-    return findings.make(notebook=notebook, dimension="aftersales", metric="repurchase_rate", slice=f"{row.product_name} ({row.product_id})", value=row.rate, baseline=row.usual,
-                         ci_lower=row.ci_lower, ci_upper=row.ci_upper, p_adjusted=row.p_adjusted, verdict="not_comparable", **words)
+            lang,
+            f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 {share}，{'高' if more else '低'}于同期新客的 {text.percent(row.usual)}。",
+            f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought again within {rules.origin_days} days, {'more' if more else 'fewer'} than the {text.percent(row.usual)} of all new customers of the same weeks.",
+        )
+    return findings.make(
+        notebook=notebook,
+        dimension="aftersales",
+        metric="repurchase_rate",
+        slice=f"{row.product_name} ({row.product_id})",
+        value=row.rate,
+        baseline=row.usual,
+        ci_lower=row.ci_lower,
+        ci_upper=row.ci_upper,
+        p_adjusted=row.p_adjusted,
+        verdict="not_comparable",
+        **words,
+    )

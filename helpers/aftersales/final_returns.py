@@ -23,7 +23,18 @@ from helpers.aftersales.lines import (
 from helpers.core import findings, stats, text
 
 SHRINK_ORDERS = 60.0  # weight of the account's own past rate, in order lines (methods: tried on simulated sessions)
-KNOWN = ["session_id", "paid", "paid_at", "asked", "asked_at", "refunded", "refunded_at", "refunded_amount", "before_shipping", "returned"]
+KNOWN = [
+    "session_id",
+    "paid",
+    "paid_at",
+    "asked",
+    "asked_at",
+    "refunded",
+    "refunded_at",
+    "refunded_amount",
+    "before_shipping",
+    "returned",
+]
 NEEDED = ["session_id", "paid", "paid_at", "refunded", "refunded_at", "before_shipping"]
 
 
@@ -44,7 +55,9 @@ class Rest(NamedTuple):
     variance: float
 
 
-def to_come(refunded: float, n: float, share: float, prior: stats.Prior, *, seen: float = np.inf) -> Rest:
+def to_come(
+    refunded: float, n: float, share: float, prior: stats.Prior, *, seen: float = np.inf
+) -> Rest:
     """Refunds still to come of `n` lines of which `refunded` have come back: (1 - F) x n x q.
 
     `share` is F(age) and `seen` the refunds that its curve rests on; q is the session's own level drawn to the account's
@@ -71,16 +84,26 @@ def _held(refunded: float, n: float, rest: Rest, confidence: float) -> tuple[flo
     if not 0 < share < 1:
         value = (refunded + rest.mean) / n
         return value, value, value
-    apart = rest.variance / (left * share * (1 - share))  # 1: no more than binomial; left: all or nothing
+    apart = rest.variance / (
+        left * share * (1 - share)
+    )  # 1: no more than binomial; left: all or nothing
     weight = max((left - apart) / max(apart - 1, 1e-6), 1e-6)
-    chances = np.cumsum(special.betabinom.pmf(np.arange(left + 1), left, share * weight, (1 - share) * weight))
+    chances = np.cumsum(
+        special.betabinom.pmf(np.arange(left + 1), left, share * weight, (1 - share) * weight)
+    )
     low, high = np.searchsorted(chances, [(1 - confidence) / 2, (1 + confidence) / 2])
     value = (refunded + rest.mean) / n
     return value, min((refunded + low) / n, value), max((refunded + min(high, left)) / n, value)
 
 
 def expected_rate(
-    refunded: float, n: float, share: float, prior: stats.Prior, *, seen: float = np.inf, confidence: float = 0.95
+    refunded: float,
+    n: float,
+    share: float,
+    prior: stats.Prior,
+    *,
+    seen: float = np.inf,
+    confidence: float = 0.95,
 ) -> Expected:
     """Final refund rate of a young session: what has come, refunded / n, and what is to come, (1 - F) x q (`to_come`).
 
@@ -110,18 +133,35 @@ def _prior(history: pd.DataFrame, as_of: pd.Timestamp, window_days: float) -> st
 
 def _channel(lines: pd.DataFrame, name: str) -> pd.DataFrame:
     """The lines with the refunds of one channel only; the other channel's count as not refunded here."""
-    return lines if name == "all" else lines.assign(refunded=lines["refunded"] & (lines["before_shipping"] == (name == "before_shipping")))
+    return (
+        lines
+        if name == "all"
+        else lines.assign(
+            refunded=lines["refunded"] & (lines["before_shipping"] == (name == "before_shipping"))
+        )
+    )
 
 
 def _part(
-    lines: pd.DataFrame, history: pd.DataFrame, curves: Mapping[str, Maturity], *, as_of: pd.Timestamp, window_days: float, confidence: float,
+    lines: pd.DataFrame,
+    history: pd.DataFrame,
+    curves: Mapping[str, Maturity],
+    *,
+    as_of: pd.Timestamp,
+    window_days: float,
+    confidence: float,
 ) -> dict[str, Expected]:
     """The expectation of each channel and of all refunds together: those of the whole are the sum of its channels'."""
     n, made, rests = len(lines), {}, {}
     for name, curve in curves.items():
-        refunded, prior = _channel(lines, name)["refunded"].sum(), _prior(_channel(history, name), as_of, window_days)
+        refunded, prior = (
+            _channel(lines, name)["refunded"].sum(),
+            _prior(_channel(history, name), as_of, window_days),
+        )
         rests[name] = to_come(refunded, n, curve.share, prior, seen=curve.refunds)
-        made[name] = expected_rate(refunded, n, curve.share, prior, seen=curve.refunds, confidence=confidence)
+        made[name] = expected_rate(
+            refunded, n, curve.share, prior, seen=curve.refunds, confidence=confidence
+        )
     both = Rest(*np.sum([rests["before_shipping"], rests["after_shipping"]], axis=0))
     if n > 0 and np.isfinite(both.mean):
         value, lower, upper = _held(lines["refunded"].sum(), n, both, confidence)
@@ -130,8 +170,14 @@ def _part(
 
 
 def expected_final(
-    lines: pd.DataFrame, history: pd.DataFrame, *, as_of: pd.Timestamp, window_days: float = 30,
-    min_maturity: float = 0.15, bands: int = 3, confidence: float = 0.95,
+    lines: pd.DataFrame,
+    history: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    window_days: float = 30,
+    min_maturity: float = 0.15,
+    bands: int = 3,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """What the session's refunds will come to: one row for all, for each channel and for each price band.
 
@@ -145,9 +191,15 @@ def expected_final(
     complete (taken as complete before the window is over: by the curve not even half a refund lies in the interval).
     """
     age = mean_age(lines, as_of)
-    history = history[NEEDED].astype({"session_id": "category"})  # a long history is filtered many times: no text in it
+    history = history[NEEDED].astype(
+        {"session_id": "category"}
+    )  # a long history is filtered many times: no text in it
     curves = {
-        name: Maturity(1.0, 0) if age >= window_days else maturity(delay_curve(_channel(history, name), as_of=as_of, window_days=window_days), age)
+        name: Maturity(1.0, 0)
+        if age >= window_days
+        else maturity(
+            delay_curve(_channel(history, name), as_of=as_of, window_days=window_days), age
+        )
         for name in ("all", "before_shipping", "after_shipping")
     }
     options = {"as_of": as_of, "window_days": window_days, "confidence": confidence}
@@ -157,18 +209,42 @@ def expected_final(
     parts = [(name, _channel(lines, name), guess) for name, guess in whole.items()]
     for band in range(len(cuts) + 1) if bands > 1 else ():
         part = lines[own == band]
-        parts.append((f"band_{band + 1}", part, _part(part, history[past == band], curves, **options)["all"]))
+        parts.append(
+            (f"band_{band + 1}", part, _part(part, history[past == band], curves, **options)["all"])
+        )
     printable = bool(curves["all"].share >= min_maturity)
-    rows = [{
-        "part": name, "n": len(part), "paid_amount": part["paid"].sum(), "refunded": part["refunded"].sum(),
-        "refunded_amount": part["refunded_amount"].where(part["refunded"], 0).sum(), "maturity": guess.maturity, "pooled": guess.pooled,
-        **{column: value if printable else np.nan for column, value in (("expected", guess.value), ("lower", guess.lower), ("upper", guess.upper))},
-        "age_days": age, "final": age >= window_days, "printable": printable, "rests_on": curves.get(name, curves["all"]).refunds,
-        "complete": bool(printable and age < window_days and (guess.upper - guess.lower) * len(part) < 0.5),
-    } for name, part, guess in parts]
+    rows = [
+        {
+            "part": name,
+            "n": len(part),
+            "paid_amount": part["paid"].sum(),
+            "refunded": part["refunded"].sum(),
+            "refunded_amount": part["refunded_amount"].where(part["refunded"], 0).sum(),
+            "maturity": guess.maturity,
+            "pooled": guess.pooled,
+            **{
+                column: value if printable else np.nan
+                for column, value in (
+                    ("expected", guess.value),
+                    ("lower", guess.lower),
+                    ("upper", guess.upper),
+                )
+            },
+            "age_days": age,
+            "final": age >= window_days,
+            "printable": printable,
+            "rests_on": curves.get(name, curves["all"]).refunds,
+            "complete": bool(
+                printable and age < window_days and (guess.upper - guess.lower) * len(part) < 0.5
+            ),
+        }
+        for name, part, guess in parts
+    ]
     made = pd.DataFrame(rows)
     order = {"all": 0, "before_shipping": 1, "after_shipping": 2}
-    return made.sort_values("part", key=lambda part: part.map(order).fillna(3), kind="stable", ignore_index=True)
+    return made.sort_values(
+        "part", key=lambda part: part.map(order).fillna(3), kind="stable", ignore_index=True
+    )
 
 
 def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> str:
@@ -177,12 +253,22 @@ def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> 
     if not row["complete"]:
         return ""
     waiting = int((~lines["shipped"] & ~lines["refunded"]).sum())
-    days, share, behind = f"{row['age_days']:.1f}", text.percent(row["maturity"]), text.number(row["rests_on"], lang)
+    days, share, behind = (
+        f"{row['age_days']:.1f}",
+        text.percent(row["maturity"]),
+        text.number(row["rests_on"], lang),
+    )
     open_zh = f"；本场还有 {waiting} 单没发货也没退，若有人退，最后会更高" if waiting else ""
-    open_en = f". Orders of this session neither shipped nor refunded yet: {waiting}; if any of them are refunded, the final rate is higher" if waiting else ""
+    open_en = (
+        f". Orders of this session neither shipped nor refunded yet: {waiting}; if any of them are refunded, the final rate is higher"
+        if waiting
+        else ""
+    )
     return text.choose(
-        lang, f"发货前退款按规则视为已来全，不给区间：以往 {behind} 单发货前退款有 {share} 在付款后 {days} 天内到账{open_zh}。",
-        f"Refunds before shipping are taken as complete by rule and have no interval: {share} of {behind} earlier ones came within {days} days of payment{open_en}.")
+        lang,
+        f"发货前退款按规则视为已来全，不给区间：以往 {behind} 单发货前退款有 {share} 在付款后 {days} 天内到账{open_zh}。",
+        f"Refunds before shipping are taken as complete by rule and have no interval: {share} of {behind} earlier ones came within {days} days of payment{open_en}.",
+    )
 
 
 def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
@@ -198,63 +284,162 @@ def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
     depth = refunded / whole if whole > 0 else 1.0
     whole = expected.set_index("part").loc["all"]
     bands = expected[expected["part"].str.startswith("band_") & (expected["n"] > 0)]
-    by_band = (bands["expected"] * bands["paid_amount"]).sum(min_count=max(len(bands), 1)) * depth if len(bands) else whole["expected"] * paid * depth
+    by_band = (
+        (bands["expected"] * bands["paid_amount"]).sum(min_count=max(len(bands), 1)) * depth
+        if len(bands)
+        else whole["expected"] * paid * depth
+    )
     low, mid, high = (
-        max(by_band * (whole[name] / whole["expected"] if whole["expected"] else 1.0), refunded) if np.isfinite(by_band) else np.nan
+        max(by_band * (whole[name] / whole["expected"] if whole["expected"] else 1.0), refunded)
+        if np.isfinite(by_band)
+        else np.nan
         for name in ("lower", "expected", "upper")
     )
-    rows = [("paid", paid, paid, paid), ("refunded", refunded, refunded, refunded), ("net", *[paid - refunded] * 3),
-            ("expected_refunds", mid, low, high), ("expected_net", paid - mid, paid - high, paid - low)]
+    rows = [
+        ("paid", paid, paid, paid),
+        ("refunded", refunded, refunded, refunded),
+        ("net", *[paid - refunded] * 3),
+        ("expected_refunds", mid, low, high),
+        ("expected_net", paid - mid, paid - high, paid - low),
+    ]
     return pd.DataFrame(rows, columns=["line", "amount", "lower", "upper"])
 
 
-def net_findings(net: pd.DataFrame, expected: pd.DataFrame, *, notebook: str, as_of: pd.Timestamp, currency: str = "CNY") -> list[dict[str, object]]:
+def net_findings(
+    net: pd.DataFrame,
+    expected: pd.DataFrame,
+    *,
+    notebook: str,
+    as_of: pd.Timestamp,
+    currency: str = "CNY",
+) -> list[dict[str, object]]:
     """A finding on the net amount so far and, where the session is old enough to say, on what it will come to."""
     amount, whole = net.set_index("line"), expected.set_index("part").loc["all"]
     words = {}
     for lang in ("zh", "en"):
-        show = {name: text.money(amount.loc[name, "amount"], lang, currency) for name in ("paid", "refunded", "net", "expected_net")}
-        bounds = text.interval(amount.loc["expected_net", "lower"], amount.loc["expected_net", "upper"], "money", lang, currency=currency)
-        head = text.choose(lang, f"截至 {as_of:%Y-%m-%d %H:%M}，支付 {show['paid']}，已退 {show['refunded']}，退后 {show['net']}。",
-                           f"As of {as_of:%Y-%m-%d %H:%M}: paid {show['paid']}, refunded {show['refunded']}, net {show['net']}.")
+        show = {
+            name: text.money(amount.loc[name, "amount"], lang, currency)
+            for name in ("paid", "refunded", "net", "expected_net")
+        }
+        bounds = text.interval(
+            amount.loc["expected_net", "lower"],
+            amount.loc["expected_net", "upper"],
+            "money",
+            lang,
+            currency=currency,
+        )
+        head = text.choose(
+            lang,
+            f"截至 {as_of:%Y-%m-%d %H:%M}，支付 {show['paid']}，已退 {show['refunded']}，退后 {show['net']}。",
+            f"As of {as_of:%Y-%m-%d %H:%M}: paid {show['paid']}, refunded {show['refunded']}, net {show['net']}.",
+        )
         share = text.percent(whole["maturity"], 0)
         if whole["final"]:
             tail = text.choose(lang, "退货期已过，不再变动。", " The return window is over.")
         elif whole["printable"]:
-            tail = text.choose(lang, f"预计的退款目前来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
-                               f" About {share} of all expected refunds have come in; in the end about {show['expected_net']} net is expected ({bounds}).")
+            tail = text.choose(
+                lang,
+                f"预计的退款目前来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
+                f" About {share} of all expected refunds have come in; in the end about {show['expected_net']} net is expected ({bounds}).",
+            )
         else:
-            tail = text.choose(lang, "场次太新或历史不足，还不能推算最终退款。", " The session is too young, or there is too little history, to estimate the final refunds.")
+            tail = text.choose(
+                lang,
+                "场次太新或历史不足，还不能推算最终退款。",
+                " The session is too young, or there is too little history, to estimate the final refunds.",
+            )
         words[f"sentence_{lang}"] = head + tail
     row = amount.loc["expected_net" if whole["printable"] else "net"]
-    return [findings.make(notebook=notebook, dimension="aftersales", metric="net_amount", value=row["amount"], ci_lower=row["lower"], ci_upper=row["upper"], verdict="not_comparable", **words)]
+    return [
+        findings.make(
+            notebook=notebook,
+            dimension="aftersales",
+            metric="net_amount",
+            value=row["amount"],
+            ci_lower=row["lower"],
+            ci_upper=row["upper"],
+            verdict="not_comparable",
+            **words,
+        )
+    ]
 
 
 def recent(
-    lines: pd.DataFrame, *, as_of: pd.Timestamp, window_days: float = 30, min_maturity: float = 0.15, confidence: float = 0.95, sessions: int = 6,
+    lines: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    window_days: float = 30,
+    min_maturity: float = 0.15,
+    confidence: float = 0.95,
+    sessions: int = 6,
 ) -> pd.DataFrame:
     """The account's newest sessions, what has come back of each and what it will come to: one row per session, newest first.
 
     Columns: session_id, started (first payment), age_days, n, paid_amount, refunded_amount, net (so far), so_far, expected,
     lower, upper (final refund rate of lines; `nan` under `min_maturity`), final, as_of.
     """
-    begun = lines[lines["session_id"].notna()].groupby("session_id", sort=False)["paid_at"].min().sort_values()
+    begun = (
+        lines[lines["session_id"].notna()]
+        .groupby("session_id", sort=False)["paid_at"]
+        .min()
+        .sort_values()
+    )
     rows = []
     for session, start in begun.tail(sessions)[::-1].items():
         own = lines[lines["session_id"] == session]
-        guess = expected_final(own, lines[lines["paid_at"] < start], as_of=as_of, window_days=window_days, min_maturity=min_maturity, bands=1, confidence=confidence).iloc[0]
-        rows.append({"session_id": session, "started": start, **{name: guess[name] for name in ("age_days", "n", "paid_amount")},
-                     "refunded_amount": own["refunded_amount"].sum(), "net": guess["paid_amount"] - own["refunded_amount"].sum(),
-                     "so_far": guess["refunded"] / len(own), **{name: guess[name] for name in ("expected", "lower", "upper", "final")}, "as_of": as_of})
-    return pd.DataFrame(rows, columns=["session_id", "started", "age_days", "n", "paid_amount", "refunded_amount", "net", "so_far", "expected", "lower", "upper", "final", "as_of"])
+        guess = expected_final(
+            own,
+            lines[lines["paid_at"] < start],
+            as_of=as_of,
+            window_days=window_days,
+            min_maturity=min_maturity,
+            bands=1,
+            confidence=confidence,
+        ).iloc[0]
+        rows.append(
+            {
+                "session_id": session,
+                "started": start,
+                **{name: guess[name] for name in ("age_days", "n", "paid_amount")},
+                "refunded_amount": own["refunded_amount"].sum(),
+                "net": guess["paid_amount"] - own["refunded_amount"].sum(),
+                "so_far": guess["refunded"] / len(own),
+                **{name: guess[name] for name in ("expected", "lower", "upper", "final")},
+                "as_of": as_of,
+            }
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "session_id",
+            "started",
+            "age_days",
+            "n",
+            "paid_amount",
+            "refunded_amount",
+            "net",
+            "so_far",
+            "expected",
+            "lower",
+            "upper",
+            "final",
+            "as_of",
+        ],
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- back-test
 
 
 def back_test(
-    lines: pd.DataFrame, *, as_of: pd.Timestamp, window_days: float = 30, days: tuple[float, ...] = (3, 7, 14), sessions: int = 15,
-    min_maturity: float = 0.15, confidence: float = 0.95,
+    lines: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    window_days: float = 30,
+    days: tuple[float, ...] = (3, 7, 14),
+    sessions: int = 15,
+    min_maturity: float = 0.15,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """How the estimates of old sessions came out: each made again with only what was known at that age, one row per session x day.
 
@@ -263,19 +448,57 @@ def back_test(
     session_id, started (first payment), day, n, so_far (the naive rate), expected, lower, upper (`nan` under
     `min_maturity`), final (refund rate within the window). Sessions without earlier ones give no estimate.
     """
-    slim = lines.loc[lines["session_id"].notna() & ~(lines["refunded"] & lines["refunded_at"].isna()), KNOWN]
-    begun = slim.groupby("session_id", sort=False)["paid_at"].agg(["min", "mean", "max"]).sort_values("min")
+    slim = lines.loc[
+        lines["session_id"].notna() & ~(lines["refunded"] & lines["refunded_at"].isna()), KNOWN
+    ]
+    begun = (
+        slim.groupby("session_id", sort=False)["paid_at"]
+        .agg(["min", "mean", "max"])
+        .sort_values("min")
+    )
     rows = []
-    for session, times in begun[begun["max"] + window_days * DAY <= as_of].tail(sessions).iterrows():
+    for session, times in (
+        begun[begun["max"] + window_days * DAY <= as_of].tail(sessions).iterrows()
+    ):
         own, earlier = slim[slim["session_id"] == session], slim[slim["paid_at"] < times["min"]]
         final = rates_at_age(own, age_days=window_days, as_of=as_of)["rate"].iloc[0]
         for day in days if len(earlier) else ():
             then = times["mean"] + day * DAY
             mine = known_at(own, then)
-            guess = expected_final(mine, known_at(earlier, then), as_of=then, window_days=window_days, min_maturity=min_maturity, bands=1, confidence=confidence).iloc[0]
-            rows.append({"session_id": session, "started": times["min"], "day": day, "n": len(mine), "so_far": guess["refunded"] / len(mine),
-                         **{name: guess[name] for name in ("expected", "lower", "upper")}, "final": final})
-    return pd.DataFrame(rows, columns=["session_id", "started", "day", "n", "so_far", "expected", "lower", "upper", "final"])
+            guess = expected_final(
+                mine,
+                known_at(earlier, then),
+                as_of=then,
+                window_days=window_days,
+                min_maturity=min_maturity,
+                bands=1,
+                confidence=confidence,
+            ).iloc[0]
+            rows.append(
+                {
+                    "session_id": session,
+                    "started": times["min"],
+                    "day": day,
+                    "n": len(mine),
+                    "so_far": guess["refunded"] / len(mine),
+                    **{name: guess[name] for name in ("expected", "lower", "upper")},
+                    "final": final,
+                }
+            )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "session_id",
+            "started",
+            "day",
+            "n",
+            "so_far",
+            "expected",
+            "lower",
+            "upper",
+            "final",
+        ],
+    )
 
 
 def scores(tested: pd.DataFrame) -> pd.DataFrame:
@@ -287,10 +510,38 @@ def scores(tested: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for day, all_of in tested.groupby("day"):
         part = all_of.dropna(subset=["expected"])
-        off, naive = (float(np.sqrt(((part[name] - part["final"]) ** 2).mean())) for name in ("expected", "so_far"))
+        off, naive = (
+            float(np.sqrt(((part[name] - part["final"]) ** 2).mean()))
+            for name in ("expected", "so_far")
+        )
         held = part["final"].between(part["lower"] - 1e-9, part["upper"] + 1e-9)
         lower, upper = stats.wilson(held.sum(), len(part))
-        rows.append({"day": day, "estimates": len(part), "not_yet": len(all_of) - len(part), "rmse": off, "rmse_so_far": naive,
-                     "ratio": off / naive if naive else np.nan, "inside": held.mean(), "ci_lower": float(lower), "ci_upper": float(upper),
-                     "width": (part["upper"] - part["lower"]).mean()})
-    return pd.DataFrame(rows, columns=["day", "estimates", "not_yet", "rmse", "rmse_so_far", "ratio", "inside", "ci_lower", "ci_upper", "width"])
+        rows.append(
+            {
+                "day": day,
+                "estimates": len(part),
+                "not_yet": len(all_of) - len(part),
+                "rmse": off,
+                "rmse_so_far": naive,
+                "ratio": off / naive if naive else np.nan,
+                "inside": held.mean(),
+                "ci_lower": float(lower),
+                "ci_upper": float(upper),
+                "width": (part["upper"] - part["lower"]).mean(),
+            }
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "day",
+            "estimates",
+            "not_yet",
+            "rmse",
+            "rmse_so_far",
+            "ratio",
+            "inside",
+            "ci_lower",
+            "ci_upper",
+            "width",
+        ],
+    )

@@ -20,13 +20,33 @@ FEWEST_FOR_CURVE = 30
 FEWEST_LINES = 20  # of a slice that is set against earlier sessions
 DAY = pd.Timedelta(days=1)
 RATES = {
-    "asked": ("申请退款率（订单）", "Refunds asked for (orders)"), "refunded": ("退款率（订单）", "Refund rate (orders)"),
-    "before_shipping": ("发货前退款率", "Refunded before shipping"), "after_shipping": ("发货后退款率", "Refunded after shipping"),
-    "exchanged": ("换货率", "Exchanges"), "amount": ("退款率（金额）", "Refund rate (amount)"),
+    "asked": ("申请退款率（订单）", "Refunds asked for (orders)"),
+    "refunded": ("退款率（订单）", "Refund rate (orders)"),
+    "before_shipping": ("发货前退款率", "Refunded before shipping"),
+    "after_shipping": ("发货后退款率", "Refunded after shipping"),
+    "exchanged": ("换货率", "Exchanges"),
+    "amount": ("退款率（金额）", "Refund rate (amount)"),
 }
 LINE_COLUMNS = [
-    "line_id", "session_id", "product_id", "product_name", "source", "province", "qty", "paid", "paid_at", "shipped", "asked", "asked_at",
-    "refunded", "refunded_at", "refunded_amount", "before_shipping", "returned", "exchanged", "reason",
+    "line_id",
+    "session_id",
+    "product_id",
+    "product_name",
+    "source",
+    "province",
+    "qty",
+    "paid",
+    "paid_at",
+    "shipped",
+    "asked",
+    "asked_at",
+    "refunded",
+    "refunded_at",
+    "refunded_amount",
+    "before_shipping",
+    "returned",
+    "exchanged",
+    "reason",
 ]
 
 
@@ -53,10 +73,16 @@ def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     paid_back_at = known["refunded_at"].fillna(known["closed_at"]).fillna(known["asked_at"])
     paid_back = ~is_exchange & known["status"].eq("succeeded") & (paid_back_at <= as_of)
     return known.assign(
-        is_exchange=is_exchange, is_refund=~is_exchange, paid_back=paid_back, paid_back_at=paid_back_at.where(paid_back),
+        is_exchange=is_exchange,
+        is_refund=~is_exchange,
+        paid_back=paid_back,
+        paid_back_at=paid_back_at.where(paid_back),
         amount=known["amount"].where(paid_back),
         returned=known["kind"].isin(["return_refund", "refund_before_shipping"]) & paid_back,
-        early=known["before_shipping"].astype("boolean").fillna(known["kind"].eq("refund_before_shipping")).astype(bool),
+        early=known["before_shipping"]
+        .astype("boolean")
+        .fillna(known["kind"].eq("refund_before_shipping"))
+        .astype(bool),
     )
 
 
@@ -64,11 +90,17 @@ def _by_line(cases: pd.DataFrame) -> pd.DataFrame:
     """One row per order line that has cases; the reason is that of the case that was paid back, else the first asked."""
     ordered = cases.sort_values(["paid_back", "asked_at"], ascending=[False, True], kind="stable")
     refunds = ordered[ordered["is_refund"]].groupby("line_id", sort=False)
-    made = pd.DataFrame({
-        "asked_at": refunds["asked_at"].min(), "refunded_at": refunds["paid_back_at"].min(),
-        "refunded": refunds["paid_back"].any(), "refunded_amount": refunds["amount"].sum(min_count=1),
-        "before_shipping": refunds["early"].first(), "returned": refunds["returned"].any(), "reason": refunds["reason"].first(),
-    })
+    made = pd.DataFrame(
+        {
+            "asked_at": refunds["asked_at"].min(),
+            "refunded_at": refunds["paid_back_at"].min(),
+            "refunded": refunds["paid_back"].any(),
+            "refunded_amount": refunds["amount"].sum(min_count=1),
+            "before_shipping": refunds["early"].first(),
+            "returned": refunds["returned"].any(),
+            "reason": refunds["reason"].first(),
+        }
+    )
     exchanged = ordered.groupby("line_id", sort=False)["is_exchange"].any().rename("exchanged")
     return made.join(exchanged, how="outer")
 
@@ -91,20 +123,41 @@ def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> 
     paid = _with_payment_time(orders)
     paid = paid[paid["paid_at"].notna() & (paid["paid_at"] <= as_of)]
     if paid["line_id"].duplicated().any():
-        raise ValueError(f"orders: line_id {paid['line_id'][paid['line_id'].duplicated()].iloc[0]!r} occurs more than once")
-    base = paid[["line_id", "session_id", "product_id", "product_name", "source", "province", "qty", "paid", "paid_at"]].assign(
-        shipped=paid["shipped_at"].notna() & (paid["shipped_at"] <= as_of)
-    )
+        raise ValueError(
+            f"orders: line_id {paid['line_id'][paid['line_id'].duplicated()].iloc[0]!r} occurs more than once"
+        )
+    base = paid[
+        [
+            "line_id",
+            "session_id",
+            "product_id",
+            "product_name",
+            "source",
+            "province",
+            "qty",
+            "paid",
+            "paid_at",
+        ]
+    ].assign(shipped=paid["shipped_at"].notna() & (paid["shipped_at"] <= as_of))
     known = _cases_until(cases, as_of)
     found = _by_line(known.assign(line_id=_line_of_case(known, orders)).dropna(subset=["line_id"]))
     made = base.merge(found, left_on="line_id", right_index=True, how="left", validate="one_to_one")
     if cases.empty:
         amount = paid["refunded"].fillna(0).to_numpy()
-        made = made.assign(refunded_amount=amount, refunded=amount > 0, before_shipping=(amount > 0) & ~base["shipped"].to_numpy())
-    flags = {name: made[name].astype("boolean").fillna(False).astype(bool) for name in ("refunded", "before_shipping", "returned", "exchanged")}
+        made = made.assign(
+            refunded_amount=amount,
+            refunded=amount > 0,
+            before_shipping=(amount > 0) & ~base["shipped"].to_numpy(),
+        )
+    flags = {
+        name: made[name].astype("boolean").fillna(False).astype(bool)
+        for name in ("refunded", "before_shipping", "returned", "exchanged")
+    }
     made = made.assign(**flags, asked=made["asked_at"].notna() | flags["refunded"])
     amount = made["refunded_amount"].fillna(made["paid"].where(made["refunded"])).fillna(0)
-    return made.assign(refunded_amount=np.minimum(amount, made["paid"].fillna(amount)))[LINE_COLUMNS].reset_index(drop=True)
+    return made.assign(refunded_amount=np.minimum(amount, made["paid"].fillna(amount)))[
+        LINE_COLUMNS
+    ].reset_index(drop=True)
 
 
 def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
@@ -116,8 +169,14 @@ def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
     then = lines[lines["paid_at"] <= moment]
     back = then["refunded"] & (then["refunded_at"] <= moment)
     asked = (then["asked_at"] <= moment) | back
-    return then.assign(refunded=back, asked=asked, refunded_at=then["refunded_at"].where(back), asked_at=then["asked_at"].where(asked),
-                       refunded_amount=then["refunded_amount"].where(back, 0.0), returned=then["returned"] & back)
+    return then.assign(
+        refunded=back,
+        asked=asked,
+        refunded_at=then["refunded_at"].where(back),
+        asked_at=then["asked_at"].where(asked),
+        refunded_amount=then["refunded_amount"].where(back, 0.0),
+        returned=then["returned"] & back,
+    )
 
 
 def unmatched(cases: pd.DataFrame, orders: pd.DataFrame) -> int:
@@ -148,21 +207,33 @@ def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
     for key, part in grouped:
         back = part["refunded"]
         lower, upper = _ratio_interval(part["refunded_amount"], part["paid"].fillna(0))
-        rows.append({
-            **dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)),
-            "n": len(part), "paid_amount": part["paid"].sum(), "asked": part["asked"].sum(), "refunded": back.sum(),
-            "refunded_before": (back & part["before_shipping"]).sum(), "refunded_after": (back & ~part["before_shipping"]).sum(),
-            "exchanged": part["exchanged"].sum(), "refunded_amount": part["refunded_amount"].sum(),
-            "amount_lower": lower, "amount_upper": upper,
-        })
+        rows.append(
+            {
+                **dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)),
+                "n": len(part),
+                "paid_amount": part["paid"].sum(),
+                "asked": part["asked"].sum(),
+                "refunded": back.sum(),
+                "refunded_before": (back & part["before_shipping"]).sum(),
+                "refunded_after": (back & ~part["before_shipping"]).sum(),
+                "exchanged": part["exchanged"].sum(),
+                "refunded_amount": part["refunded_amount"].sum(),
+                "amount_lower": lower,
+                "amount_upper": upper,
+            }
+        )
     made = pd.DataFrame(rows)
     if made.empty:
         return made
     n = made["n"].where(made["n"] > 0).astype(float)
     lower, upper = stats.wilson(made["refunded"], made["n"])
     made = made.assign(
-        asked_rate=made["asked"] / n, rate=made["refunded"] / n, ci_lower=lower, ci_upper=upper,
-        rate_before=made["refunded_before"] / n, rate_after=made["refunded_after"] / n,
+        asked_rate=made["asked"] / n,
+        rate=made["refunded"] / n,
+        ci_lower=lower,
+        ci_upper=upper,
+        rate_before=made["refunded_before"] / n,
+        rate_after=made["refunded_after"] / n,
         amount_rate=made["refunded_amount"] / made["paid_amount"].where(made["paid_amount"] > 0),
     )
     return made.sort_values("paid_amount", ascending=False, kind="stable", ignore_index=True)
@@ -175,12 +246,26 @@ def session_rates(session: pd.Series) -> pd.DataFrame:
     orders only). Rates whose totals the platform does not give are left out, so the frame can be empty.
     """
     rows = []
-    for metric, part, whole in (("refund_rate_orders", "refund_orders", "orders"), ("refund_rate_amount", "refund_amount", "paid_amount")):
+    for metric, part, whole in (
+        ("refund_rate_orders", "refund_orders", "orders"),
+        ("refund_rate_amount", "refund_amount", "paid_amount"),
+    ):
         x, n = session.get(part, np.nan), session.get(whole, np.nan)
         if pd.notna(x) and pd.notna(n) and n > 0:
             lower, upper = stats.wilson(x, n) if part == "refund_orders" else (np.nan, np.nan)
-            rows.append({"metric": metric, "numerator": x, "denominator": n, "value": x / n, "ci_lower": float(lower), "ci_upper": float(upper)})
-    return pd.DataFrame(rows, columns=["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"])
+            rows.append(
+                {
+                    "metric": metric,
+                    "numerator": x,
+                    "denominator": n,
+                    "value": x / n,
+                    "ci_lower": float(lower),
+                    "ci_upper": float(upper),
+                }
+            )
+    return pd.DataFrame(
+        rows, columns=["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
+    )
 
 
 def mean_age(lines: pd.DataFrame, as_of: pd.Timestamp) -> float:
@@ -202,16 +287,57 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
         age = (as_of - session["started_at"]) / DAY
     else:
         row = rates(lines).iloc[0]
-        parts = {"asked": "asked", "refunded": "refunded", "before_shipping": "refunded_before", "after_shipping": "refunded_after", "exchanged": "exchanged"}
+        parts = {
+            "asked": "asked",
+            "refunded": "refunded",
+            "before_shipping": "refunded_before",
+            "after_shipping": "refunded_after",
+            "exchanged": "exchanged",
+        }
         counts = [row[column] for column in parts.values()]
         lower, upper = stats.wilson(counts, row["n"])
-        made = pd.DataFrame({"rate": list(parts), "numerator": counts, "denominator": row["n"], "ci_lower": lower, "ci_upper": upper})
-        made.loc[len(made)] = ["amount", row["refunded_amount"], row["paid_amount"], row["amount_lower"], row["amount_upper"]]
-        made = made.assign(value=made["numerator"] / made["denominator"].where(made["denominator"] > 0), basis="lines")
+        made = pd.DataFrame(
+            {
+                "rate": list(parts),
+                "numerator": counts,
+                "denominator": row["n"],
+                "ci_lower": lower,
+                "ci_upper": upper,
+            }
+        )
+        made.loc[len(made)] = [
+            "amount",
+            row["refunded_amount"],
+            row["paid_amount"],
+            row["amount_lower"],
+            row["amount_upper"],
+        ]
+        made = made.assign(
+            value=made["numerator"] / made["denominator"].where(made["denominator"] > 0),
+            basis="lines",
+        )
         age = mean_age(lines, as_of)
-    made = made.assign(zh=made["rate"].map(lambda name: RATES[name][0]), en=made["rate"].map(lambda name: RATES[name][1]), as_of=as_of, age_days=age)
-    return made[["rate", "zh", "en", "numerator", "denominator", "value", "ci_lower", "ci_upper", "as_of", "age_days", "basis"]].astype(
-        {"numerator": "float64", "denominator": "float64", "value": "float64"})
+    made = made.assign(
+        zh=made["rate"].map(lambda name: RATES[name][0]),
+        en=made["rate"].map(lambda name: RATES[name][1]),
+        as_of=as_of,
+        age_days=age,
+    )
+    return made[
+        [
+            "rate",
+            "zh",
+            "en",
+            "numerator",
+            "denominator",
+            "value",
+            "ci_lower",
+            "ci_upper",
+            "as_of",
+            "age_days",
+            "basis",
+        ]
+    ].astype({"numerator": "float64", "denominator": "float64", "value": "float64"})
 
 
 # ---------------------------------------------------------------------------------------------------- still to come
@@ -220,13 +346,22 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
 MINUTE = pd.Timedelta(minutes=1)
 
 
-def _minutes_to_refund(lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, window_days: float) -> pd.DataFrame:
+def _minutes_to_refund(
+    lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, window_days: float
+) -> pd.DataFrame:
     """Lines by begun minutes from payment to refund, or to `as_of` (at most the window) where not refunded by then.
 
     Counted on the engine, so that it takes lines beyond memory: one row per minutes x happened, with n.
     """
-    table = engine.table(lines[["paid_at", "refunded", "refunded_at"]]) if isinstance(lines, pd.DataFrame) else lines
-    one, window, now = (int(span / pd.Timedelta(microseconds=1)) for span in (MINUTE, window_days * DAY, as_of - pd.Timestamp(0, tz="UTC")))
+    table = (
+        engine.table(lines[["paid_at", "refunded", "refunded_at"]])
+        if isinstance(lines, pd.DataFrame)
+        else lines
+    )
+    one, window, now = (
+        int(span / pd.Timedelta(microseconds=1))
+        for span in (MINUTE, window_days * DAY, as_of - pd.Timestamp(0, tz="UTC"))
+    )
     paid = engine.epoch_us(table.paid_at)
     delay = engine.epoch_us(table.refunded_at) - paid
     happened = (table.refunded & (delay <= window)).fill_null(False)
@@ -235,7 +370,9 @@ def _minutes_to_refund(lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, wi
     return engine.frame(counted.group_by("minutes", "happened").agg(n=counted.count()))
 
 
-def delay_curve(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, window_days: float = 30) -> pd.DataFrame:
+def delay_curve(
+    lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, window_days: float = 30
+) -> pd.DataFrame:
     """How refunds arrive over time, from older sessions: one row per day 0 … window_days.
 
     `lines` are a frame, or a table of the engine (`engine.table`) with paid_at, refunded and refunded_at. Columns: day,
@@ -252,15 +389,24 @@ def delay_curve(lines: pd.DataFrame | ibis.Table, *, as_of: pd.Timestamp, window
         return none
     days = np.arange(0, int(window_days) + 1)
     fitted = stats.survival(counted["minutes"], counted["happened"], counted["n"])
-    lost = 1 - fitted.survival_function_at_times([*days * (DAY / MINUTE), window_days * DAY / MINUTE]).to_numpy()
-    return pd.DataFrame({"day": days, "share": np.minimum(lost[:-1] / lost[-1], 1.0), "refunds": refunds})
+    lost = (
+        1
+        - fitted.survival_function_at_times(
+            [*days * (DAY / MINUTE), window_days * DAY / MINUTE]
+        ).to_numpy()
+    )
+    return pd.DataFrame(
+        {"day": days, "share": np.minimum(lost[:-1] / lost[-1], 1.0), "refunds": refunds}
+    )
 
 
 def maturity(curve: pd.DataFrame, age_days: float) -> Maturity:
     """F(age) of a delay curve, linear between days; `nan` where the curve is empty, 1 after its window."""
     if curve.empty:
         return Maturity(np.nan, 0)
-    return Maturity(float(np.interp(age_days, curve["day"], curve["share"])), int(curve["refunds"].iloc[0]))
+    return Maturity(
+        float(np.interp(age_days, curve["day"], curve["share"])), int(curve["refunds"].iloc[0])
+    )
 
 
 def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -273,13 +419,20 @@ def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -
     back = old["refunded"] & ((old["refunded_at"] - old["paid_at"]) / DAY <= age_days)
     # Sums over codes: the same as a groupby by session, and many times faster, as back-tests ask for it often.
     codes, ids = pd.factorize(old["session_id"], sort=True)
-    n, refunded, untimed = (np.bincount(codes, values, len(ids)) for values in (None, back, old["refunded"] & old["refunded_at"].isna()))
+    n, refunded, untimed = (
+        np.bincount(codes, values, len(ids))
+        for values in (None, back, old["refunded"] & old["refunded_at"].isna())
+    )
     made = pd.DataFrame({"session_id": ids, "n": n, "refunded": refunded.astype(int)})[untimed == 0]
     return made.assign(rate=made["refunded"] / made["n"]).reset_index(drop=True)
 
 
 def against_past(
-    lines: pd.DataFrame, history: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = ("product_id",),
+    lines: pd.DataFrame,
+    history: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    by: Iterable[str] = ("product_id",),
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """The session's refund rate, whole and by slice, against earlier sessions at the same age.
@@ -297,9 +450,37 @@ def against_past(
             continue
         refunded = part["refunded"].sum()
         guess = stats.beta_binomial_predictive(refunded, len(part), then["refunded"], then["n"])
-        rows.append({"return_by": dimension, "slice": slice_, "name": name, "n": len(part), "refunded": refunded, "rate": refunded / len(part),
-                     "baseline": guess.mean, "lower": guess.lower, "upper": guess.upper, "p_value": guess.p_value, "paid_amount": part["paid"].sum()})
-    made = pd.DataFrame(rows, columns=["return_by", "slice", "name", "n", "refunded", "rate", "baseline", "lower", "upper", "p_value", "paid_amount"])
+        rows.append(
+            {
+                "return_by": dimension,
+                "slice": slice_,
+                "name": name,
+                "n": len(part),
+                "refunded": refunded,
+                "rate": refunded / len(part),
+                "baseline": guess.mean,
+                "lower": guess.lower,
+                "upper": guess.upper,
+                "p_value": guess.p_value,
+                "paid_amount": part["paid"].sum(),
+            }
+        )
+    made = pd.DataFrame(
+        rows,
+        columns=[
+            "return_by",
+            "slice",
+            "name",
+            "n",
+            "refunded",
+            "rate",
+            "baseline",
+            "lower",
+            "upper",
+            "p_value",
+            "paid_amount",
+        ],
+    )
     return judged(made, false_discovery_rate=false_discovery_rate).assign(age_days=age)
 
 
@@ -307,85 +488,157 @@ def judged(made: pd.DataFrame, *, false_discovery_rate: float) -> pd.DataFrame:
     """Rates of refunds beside what earlier sessions let expect (rate, baseline, p_value), with p_adjusted, verdict and outcome (the verdict as it is read)."""
     adjusted = stats.benjamini_hochberg(made["p_value"])
     told = (made["p_value"] <= 0.05) & (adjusted <= false_discovery_rate)
-    verdict = pd.Series(np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str").where(told, "cannot_tell")
-    return made.assign(p_adjusted=adjusted, verdict=verdict, outcome=findings.outcome(verdict, made["rate"], made["lower"], made["upper"]))
+    verdict = pd.Series(
+        np.where(made["rate"] > made["baseline"], "worse", "better"), index=made.index, dtype="str"
+    ).where(told, "cannot_tell")
+    return made.assign(
+        p_adjusted=adjusted,
+        verdict=verdict,
+        outcome=findings.outcome(verdict, made["rate"], made["lower"], made["upper"]),
+    )
 
 
-def _slices(lines: pd.DataFrame, history: pd.DataFrame, by: Iterable[str]) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
+def _slices(
+    lines: pd.DataFrame, history: pd.DataFrame, by: Iterable[str]
+) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
     """The whole session and each slice: dimension, slice, its name, its lines, the same slice's earlier lines."""
     yield "", "", "", lines, history
     for dimension in by:
         for value, part in lines.groupby(dimension, sort=True):
             name = part["product_name"].iloc[0] if dimension == "product_id" else value
-            yield dimension, str(value), str(name) if pd.notna(name) else "", part, history[history[dimension] == value]
+            yield (
+                dimension,
+                str(value),
+                str(name) if pd.notna(name) else "",
+                part,
+                history[history[dimension] == value],
+            )
 
 
 DIMENSIONS = ("product_id", "tier", "source", "province", "price_band")
 
 
-def described(lines: pd.DataFrame, *, products: pd.DataFrame, sessions: pd.DataFrame, cuts: Iterable[float]) -> pd.DataFrame:
+def described(
+    lines: pd.DataFrame, *, products: pd.DataFrame, sessions: pd.DataFrame, cuts: Iterable[float]
+) -> pd.DataFrame:
     """Lines with what a refund rate is looked at by: columns tier (of the product in that session), host, price_band.
 
     `cuts` are the prices at which a band ends (`price_cuts`); bands are named by the prices they hold.
     """
-    tiers = products[products["sku_id"].isna() & products["tier"].notna()].drop_duplicates(["session_id", "product_id"], keep="last")
-    made = lines.merge(tiers[["session_id", "product_id", "tier"]], on=["session_id", "product_id"], how="left", validate="many_to_one")
+    tiers = products[products["sku_id"].isna() & products["tier"].notna()].drop_duplicates(
+        ["session_id", "product_id"], keep="last"
+    )
+    made = lines.merge(
+        tiers[["session_id", "product_id", "tier"]],
+        on=["session_id", "product_id"],
+        how="left",
+        validate="many_to_one",
+    )
     hosts = sessions.drop_duplicates("session_id").set_index("session_id")["host"]
-    return made.assign(host=made["session_id"].map(hosts), price_band=price_bands(made["paid"], cuts))
+    return made.assign(
+        host=made["session_id"].map(hosts), price_band=price_bands(made["paid"], cuts)
+    )
 
 
 def price_cuts(prices: pd.Series, bands: int = 3) -> list[float]:
     """The paid amounts that cut lines into bands of like size; fewer where many lines have one price."""
     known = prices.dropna()
-    return sorted(set(known.quantile(np.linspace(0, 1, bands + 1)[1:-1]).round(2))) if len(known) else []
+    return (
+        sorted(set(known.quantile(np.linspace(0, 1, bands + 1)[1:-1]).round(2)))
+        if len(known)
+        else []
+    )
 
 
 def price_bands(prices: pd.Series, cuts: Iterable[float]) -> pd.Series:
     """The band of each price in words of its bounds, each band without its upper bound; missing where the price is."""
     edges = [f"{cut:g}" for cut in cuts]
-    names = [f"{low}–{high}" if low and high else f"<{high}" if high else f"≥{low}" for low, high in zip(["", *edges], [*edges, ""], strict=True)] if edges else ["–"]
+    names = (
+        [
+            f"{low}–{high}" if low and high else f"<{high}" if high else f"≥{low}"
+            for low, high in zip(["", *edges], [*edges, ""], strict=True)
+        ]
+        if edges
+        else ["–"]
+    )
     place = np.searchsorted(list(cuts), prices.to_numpy(float, na_value=np.nan), side="right")
-    return pd.Series(np.array(names, dtype=object)[np.minimum(place, len(edges))], index=prices.index, dtype="str").where(prices.notna())
+    return pd.Series(
+        np.array(names, dtype=object)[np.minimum(place, len(edges))],
+        index=prices.index,
+        dtype="str",
+    ).where(prices.notna())
 
 
-def by_slice(lines: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = DIMENSIONS) -> pd.DataFrame:
+def by_slice(
+    lines: pd.DataFrame, *, as_of: pd.Timestamp, by: Iterable[str] = DIMENSIONS
+) -> pd.DataFrame:
     """`rates` by each of several dimensions: one row per dimension x slice, columns return_by, slice, those of `rates`, as_of, age_days."""
     parts = [
-        rates(lines[lines[name].notna()], by=name).rename(columns={name: "slice"}).assign(
-            return_by=name, age_days=lambda made, name=name: made["slice"].map(((as_of - lines["paid_at"]) / DAY).groupby(lines[name]).mean()))
-        for name in by if lines[name].notna().any()
+        rates(lines[lines[name].notna()], by=name)
+        .rename(columns={name: "slice"})
+        .assign(
+            return_by=name,
+            age_days=lambda made, name=name: made["slice"].map(
+                ((as_of - lines["paid_at"]) / DAY).groupby(lines[name]).mean()
+            ),
+        )
+        for name in by
+        if lines[name].notna().any()
     ]
     if not parts:
         return pd.DataFrame(columns=["return_by", "slice", "n", "rate", "as_of", "age_days"])
     made = pd.concat(parts, ignore_index=True).assign(as_of=as_of)
-    return made[["return_by", "slice", *[name for name in made if name not in ("return_by", "slice")]]]
+    return made[
+        ["return_by", "slice", *[name for name in made if name not in ("return_by", "slice")]]
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------------- findings
 
 
-def return_findings(compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric]) -> list[dict[str, object]]:
+def return_findings(
+    compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric]
+) -> list[dict[str, object]]:
     """Findings on the refund rate against earlier sessions of the same age: one per row of `against_past` that says something.
 
     The whole always gives one; a product only where it differs. Money at stake is the rate's excess x paid amount.
     """
     made = []
-    for row in compared[compared["return_by"].eq("") | (compared["return_by"].eq("product_id") & compared["verdict"].ne("cannot_tell"))].itertuples():
+    for row in compared[
+        compared["return_by"].eq("")
+        | (compared["return_by"].eq("product_id") & compared["verdict"].ne("cannot_tell"))
+    ].itertuples():
         metric = "item_refund_rate_orders" if row.slice else "refund_rate_orders"
         stake = (row.rate - row.baseline) * row.paid_amount if row.verdict == "worse" else np.nan
         words = {}
         for lang in ("zh", "en"):
-            rate, past = text.percent(row.rate), text.interval(row.lower, row.upper, "percent", lang)
-            about = text.plain(row.name, 30) if row.slice else text.choose(lang, "本场", "This session")
+            rate, past = (
+                text.percent(row.rate),
+                text.interval(row.lower, row.upper, "percent", lang),
+            )
+            about = (
+                text.plain(row.name, 30) if row.slice else text.choose(lang, "本场", "This session")
+            )
             told = text.label(reference.terms()["verdict"][row.outcome], lang)
             words[f"sentence_{lang}"] = text.choose(
-                lang, f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 {row.age_days:.1f} 天）；以往场次同龄时 {past}：{told}。",
+                lang,
+                f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 {row.age_days:.1f} 天）；以往场次同龄时 {past}：{told}。",
                 f"{about}: {text.label(registry[metric], lang).lower()} {rate} about {row.age_days:.1f} days after payment; earlier sessions at that age {past}: {told.lower()}.",
             )
-        made.append(findings.make(
-            notebook=notebook, dimension="aftersales", metric=metric, slice=f"{row.name} ({row.slice})" if row.slice else "", value=row.rate, baseline=row.baseline,
-            ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted, verdict=row.verdict, money_at_stake=stake, **words,
-        ))
+        made.append(
+            findings.make(
+                notebook=notebook,
+                dimension="aftersales",
+                metric=metric,
+                slice=f"{row.name} ({row.slice})" if row.slice else "",
+                value=row.rate,
+                baseline=row.baseline,
+                ci_lower=row.lower,
+                ci_upper=row.upper,
+                p_adjusted=row.p_adjusted,
+                verdict=row.verdict,
+                money_at_stake=stake,
+                **words,
+            )
+        )
     return made
-
-

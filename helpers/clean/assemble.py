@@ -70,18 +70,36 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     body = without(body, extra.index)
     cells = _Cells(block, body)
     values, bad, left_out, notes = _columns(block, cells, context)
-    frame = pd.DataFrame({"source_file": context.file, "source_sheet": sheet, "source_row": body.index}, index=body.index)
+    frame = pd.DataFrame(
+        {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
+        index=body.index,
+    )
     frame = frame.assign(**_completed(values, block, context), **_flags(left_out, body.index))
     aside = _problems(bad, frame, export)
-    aside = pd.concat([aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)])
+    aside = pd.concat(
+        [aside, pd.DataFrame({"column": "", "value": "", "reason": "extra_row"}, index=extra.index)]
+    )
     notes += _name_disagrees(frame, export, context)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
-    stamp = exported_at(context.named, export, timezone=context.timezone) if pd.isna(stamp) else stamp
+    stamp = (
+        exported_at(context.named, export, timezone=context.timezone) if pd.isna(stamp) else stamp
+    )
     if export.table == "sessions" and len(frame):
         frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
     return Part(
-        system, export, sheet, book, without(frame, aside.index), _reported(block, cells), aside,
-        _raw(block, rows), len(rows), int(totals.sum()), block.unmapped, notes, stamp,
+        system,
+        export,
+        sheet,
+        book,
+        without(frame, aside.index),
+        _reported(block, cells),
+        aside,
+        _raw(block, rows),
+        len(rows),
+        int(totals.sum()),
+        block.unmapped,
+        notes,
+        stamp,
     )
 
 
@@ -117,9 +135,15 @@ def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
     """Rows of one cell that are words: a remark (注：…), or the title of the next table of the sheet."""
     alone = rows.iloc[:, :1]
     for place in list(rows)[1:]:
-        alone = alone[parse.words(rows.loc[alone.index, place], code=False).isna()] if len(alone) else alone
+        alone = (
+            alone[parse.words(rows.loc[alone.index, place], code=False).isna()]
+            if len(alone)
+            else alone
+        )
     first = parse.words(alone.iloc[:, 0])
-    found = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | ((alone.index == rows.index[-1]) & (not last))
+    found = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False) | (
+        (alone.index == rows.index[-1]) & (not last)
+    )
     return found.reindex(rows.index, fill_value=False)
 
 
@@ -136,7 +160,10 @@ def _sub_headers(block: Block) -> pd.Series:
     if rule is None or rule.header is None or not sub.any():
         return sub & False
     name = normal(rule.header)
-    named = [any(isinstance(cell, str) and normal(cell) == name for cell in row) for row in block.rows[sub].to_numpy(dtype=object)]
+    named = [
+        any(isinstance(cell, str) and normal(cell) == name for cell in row)
+        for row in block.rows[sub].to_numpy(dtype=object)
+    ]
     return sub & pd.Series(named, index=block.rows.index[sub]).reindex(sub.index, fill_value=False)
 
 
@@ -153,7 +180,9 @@ class _Cells:
         if headers.empty:
             return {}
         known = {header.known for header in self.block.headers}
-        named = {normal(cell): place for place, cell in headers.iloc[0].items() if isinstance(cell, str)}
+        named = {
+            normal(cell): place for place, cell in headers.iloc[0].items() if isinstance(cell, str)
+        }
         moved = {name: place for name, place in named.items() if name in known}
         own = normal(self.block.export.sub_rows.header)
         return {**(moved if len(moved) > 1 else {}), own: named[own]}
@@ -167,12 +196,21 @@ class _Cells:
     def own_id(self) -> pd.Series:
         """The id of sub-rows: below their own header, else behind the mark in the first cell, else in the named column."""
         rule = self.block.export.sub_rows
-        found = parse.words(self.body[self.block.headers[0].place]).str[len(rule.starts):].str.strip()
-        for place in [self.moved.get(normal(rule.header or "")), *(header.place for header in self.block.places([rule.id]))]:
+        found = (
+            parse.words(self.body[self.block.headers[0].place]).str[len(rule.starts) :].str.strip()
+        )
+        for place in [
+            self.moved.get(normal(rule.header or "")),
+            *(header.place for header in self.block.places([rule.id])),
+        ]:
             cells = parse.words(self.body[place]) if place is not None else None
             if cells is not None:
                 cells = cells.mask(parse.is_empty(cells))
-                found = cells.fillna(found) if place in self.moved.values() else found.mask(found == "").fillna(cells)
+                found = (
+                    cells.fillna(found)
+                    if place in self.moved.values()
+                    else found.mask(found == "").fillna(cells)
+                )
         return found.mask(found == "").where(self.sub)
 
 
@@ -185,7 +223,12 @@ def _columns(
     """Values by canonical column; cells that set their row aside; cells with impossible values, left out; notes."""
     export = block.export
     columns = {**HELPERS, **reference.tables()[export.table].columns}
-    dated = [cells.of(header) for name, how in export.columns.items() if columns[name].kind == "datetime" for header in block.places(how.header)]
+    dated = [
+        cells.of(header)
+        for name, how in export.columns.items()
+        if columns[name].kind == "datetime"
+        for header in block.places(how.header)
+    ]
     order = parse.day_order(dated)
     if order == "open" and context.dates:
         order = context.dates
@@ -199,7 +242,9 @@ def _columns(
     for name, how in export.columns.items():
         used = block.places(how.header)
         if name == "product_id" and cells.sub.any() and used:
-            values[name] = parse.ids(cells.of(used[0]).astype(object).where(~cells.sub)).values.ffill()
+            values[name] = parse.ids(
+                cells.of(used[0]).astype(object).where(~cells.sub)
+            ).values.ffill()
             continue
         for header in used:
             parsed = parsed_of[name, header.place]
@@ -214,9 +259,18 @@ def _columns(
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad.append((header.text, cells.of(header), parsed.bad, parsed.reason))
             bad.append((header.text, cells.of(header), _too_long(parsed.values), "too_long"))
-            bad.append((header.text, cells.of(header), wrong & columns[name].required, "impossible"))
+            bad.append(
+                (header.text, cells.of(header), wrong & columns[name].required, "impossible")
+            )
             if parsed.reason == "lost_digits" and columns[name].required:
-                bad.append((header.text, cells.of(header), parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))), "lost_digits"))
+                bad.append(
+                    (
+                        header.text,
+                        cells.of(header),
+                        parsed.values.isna() & ~parse.is_empty(parse.words(cells.of(header))),
+                        "lost_digits",
+                    )
+                )
         if name in values:
             for header in block.places(how.plus):
                 more = parsed_of[name, header.place]
@@ -230,26 +284,48 @@ def _columns(
 
 
 def _all_parsed(
-    block: Block, cells: _Cells, columns: dict[str, Column], *, order: parse.DayOrder | None, context: Context
+    block: Block,
+    cells: _Cells,
+    columns: dict[str, Column],
+    *,
+    order: parse.DayOrder | None,
+    context: Context,
 ) -> dict[tuple[str, int], parse.Parsed]:
     """The parsed cells by canonical column and place in the sheet, those of a long sheet two columns at a time."""
-    wanted = [(name, how, header) for name, how in block.export.columns.items() for header in block.places([*how.header, *how.plus])]
+    wanted = [
+        (name, how, header)
+        for name, how in block.export.columns.items()
+        for header in block.places([*how.header, *how.plus])
+    ]
 
     def parsed(one: tuple[str, SourceColumn, Header]) -> parse.Parsed:
         name, how, header = one
-        return _parsed(cells.of(header), columns[name], how, header, name=name, order=order, context=context)
+        return _parsed(
+            cells.of(header), columns[name], how, header, name=name, order=order, context=context
+        )
 
     if len(cells.body) < _LONG:
         return {(name, header.place): parsed((name, how, header)) for name, how, header in wanted}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return {(name, header.place): found for (name, _, header), found in zip(wanted, pool.map(parsed, wanted), strict=True)}
+        return {
+            (name, header.place): found
+            for (name, _, header), found in zip(wanted, pool.map(parsed, wanted), strict=True)
+        }
 
 
 def _question(dated: list[pd.Series], order: parse.DayOrder) -> str:
     """What a person must say about dates whose day and month cannot be told apart."""
     example = next(filter(None, map(parse.slashed, dated)), "03/04/2026")
-    why = "no date of the file decides it" if order == "open" else "other dates of the file contradict each other"
-    answer = "say so in workspace.yml (dates: day, or dates: month)" if order == "open" else "write the dates as year-month-day"
+    why = (
+        "no date of the file decides it"
+        if order == "open"
+        else "other dates of the file contradict each other"
+    )
+    answer = (
+        "say so in workspace.yml (dates: day, or dates: month)"
+        if order == "open"
+        else "write the dates as year-month-day"
+    )
     return f"{example}: day and month cannot be told apart, is the day or the month first? {why}, so the rows are kept aside; {answer}"
 
 
@@ -258,16 +334,30 @@ def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, 
     if not left_out:
         return {}
     said = pd.concat([name + "=" + cells for name, cells in left_out])
-    return {"source_flags": said.groupby(level=0).agg("\n".join).reindex(index, fill_value="").astype("str")}
+    return {
+        "source_flags": said.groupby(level=0)
+        .agg("\n".join)
+        .reindex(index, fill_value="")
+        .astype("str")
+    }
 
 
 def _parsed(
-    cells: pd.Series, column: Column, how: SourceColumn, header: Header | None, *, name: str, order: parse.DayOrder | None, context: Context
+    cells: pd.Series,
+    column: Column,
+    how: SourceColumn,
+    header: Header | None,
+    *,
+    name: str,
+    order: parse.DayOrder | None,
+    context: Context,
 ) -> parse.Parsed:
     unit = how.unit or (header.unit if header else None)
     kind = column.kind
     if how.part:
-        cells = parse.first_of(cells) if how.part == "first" else parse.ends_of(cells, part=how.part)
+        cells = (
+            parse.first_of(cells) if how.part == "first" else parse.ends_of(cells, part=how.part)
+        )
     if name in HASHED:
         return parse.hashed(cells, key=context.key)
     if how.map and kind not in ("choice", "flag"):
@@ -277,7 +367,9 @@ def _parsed(
     if kind == "text":
         return parse.text(cells, verbatim=column.required)
     if kind == "choice":
-        return parse.choice(cells, labels=_labels(column.terms), words_of=how.map, free=column.terms is None)
+        return parse.choice(
+            cells, labels=_labels(column.terms), words_of=how.map, free=column.terms is None
+        )
     if kind == "flag":
         return parse.flag(cells, words_of=how.map)
     if kind == "datetime":
@@ -297,10 +389,16 @@ def _too_long(values: pd.Series) -> pd.Series:
 def _labels(terms: str | None) -> dict[str, str] | None:
     if terms is None:
         return None
-    return {normal(word): code for code, label in reference.terms()[terms].items() for word in (label.en, label.zh, code)}
+    return {
+        normal(word): code
+        for code, label in reference.terms()[terms].items()
+        for word in (label.en, label.zh, code)
+    }
 
 
-def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> dict[str, pd.Series]:
+def _completed(
+    values: dict[str, pd.Series], block: Block, context: Context
+) -> dict[str, pd.Series]:
     """Values that the cells do not hold: from the file's name, constants, defaults, the currency, ends from durations."""
     export, index = block.export, block.rows.index
     columns = {**HELPERS, **reference.tables()[export.table].columns}
@@ -308,22 +406,38 @@ def _completed(values: dict[str, pd.Series], block: Block, context: Context) -> 
     index = next(iter(values.values())).index if values else index[:0]
 
     def constant(name: str, word: str) -> pd.Series:
-        cells = pd.Series(pd.Categorical.from_codes(np.zeros(len(index), dtype=np.int8), categories=[word]), index=index)
-        return _parsed(cells, columns[name], SourceColumn(), None, name=name, order=None, context=context).values
+        cells = pd.Series(
+            pd.Categorical.from_codes(np.zeros(len(index), dtype=np.int8), categories=[word]),
+            index=index,
+        )
+        return _parsed(
+            cells, columns[name], SourceColumn(), None, name=name, order=None, context=context
+        ).values
 
     for name, how in export.columns.items():
-        if how.file and name not in made and (word := _from_name(context.named, export, how.file) or _named(export.title, block.title, how.file)):
+        if (
+            how.file
+            and name not in made
+            and (
+                word := _from_name(context.named, export, how.file)
+                or _named(export.title, block.title, how.file)
+            )
+        ):
             made[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)
             made[name] = made[name].fillna(default) if name in made else default
         if how.when and name in made:
-            made[name] = made[name].where(made[how.when].notna()) if how.when in made else made[name]
+            made[name] = (
+                made[name].where(made[how.when].notna()) if how.when in made else made[name]
+            )
     for name, word in export.constants.items():
         made[name] = constant(name, word)
     if "currency" in columns:
         seen = _currency_seen(block) or context.currency
-        made["currency"] = made["currency"].fillna(seen) if "currency" in made else constant("currency", seen)
+        made["currency"] = (
+            made["currency"].fillna(seen) if "currency" in made else constant("currency", seen)
+        )
     return _with_ends(made) if export.table == "sessions" else made
 
 
@@ -346,20 +460,37 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
     start = values["started_at"]
     lasted = values.get("duration_seconds", pd.Series(index=start.index, dtype="float64"))
     ended = values.get("ended_at", pd.Series(pd.NaT, index=start.index, dtype=start.dtype))
-    by_duration = start + pd.to_timedelta(lasted.where(lasted <= parse.LONGEST).round(), unit="s").astype("timedelta64[us]")
+    by_duration = start + pd.to_timedelta(
+        lasted.where(lasted <= parse.LONGEST).round(), unit="s"
+    ).astype("timedelta64[us]")
     by_ends = (ended - start).dt.total_seconds()
-    return {**values, "ended_at": ended.fillna(by_duration), "duration_seconds": lasted.fillna(by_ends)}
+    return {
+        **values,
+        "ended_at": ended.fillna(by_duration),
+        "duration_seconds": lasted.fillna(by_ends),
+    }
 
 
-def _problems(bad: list[tuple[str, pd.Series, pd.Series, str]], frame: pd.DataFrame, export: Export) -> pd.DataFrame:
+def _problems(
+    bad: list[tuple[str, pd.Series, pd.Series, str]], frame: pd.DataFrame, export: Export
+) -> pd.DataFrame:
     """One row per row kept aside: the first cell that could not be read and why."""
     found = [
         pd.DataFrame({"column": column, "value": mend.shown(cells[mask]), "reason": reason})
-        for column, cells, mask, reason in bad if mask.any()
+        for column, cells, mask, reason in bad
+        if mask.any()
     ]
     if export.table == "sessions" and {"started_at", "ended_at"} <= set(frame):
         wrong = frame["ended_at"] < frame["started_at"]
-        found.append(pd.DataFrame({"column": "ended_at", "value": frame.loc[wrong, "ended_at"].astype("str"), "reason": "impossible"}))
+        found.append(
+            pd.DataFrame(
+                {
+                    "column": "ended_at",
+                    "value": frame.loc[wrong, "ended_at"].astype("str"),
+                    "reason": "impossible",
+                }
+            )
+        )
     every = pd.concat(found) if found else pd.DataFrame({"column": [], "value": [], "reason": []})
     return every[~every.index.duplicated()]
 
@@ -373,10 +504,18 @@ def _reported(block: Block, cells: _Cells) -> pd.DataFrame:
     for name, terms in block.export.reported.items():
         for header in block.places([name]):
             values = parse.numbers(cells.of(header), kind="score", unit=header.unit).values.dropna()
-            made.append(pd.DataFrame({
-                "row": values.index, "name": name, "value": values.to_numpy(), "numerator": terms.get("numerator"),
-                "denominator": terms.get("denominator"), "factor": float(terms.get("factor", 1)),
-            }))
+            made.append(
+                pd.DataFrame(
+                    {
+                        "row": values.index,
+                        "name": name,
+                        "value": values.to_numpy(),
+                        "numerator": terms.get("numerator"),
+                        "denominator": terms.get("denominator"),
+                        "factor": float(terms.get("factor", 1)),
+                    }
+                )
+            )
     columns = ["row", "name", "value", "numerator", "denominator", "factor"]
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=columns)
 
@@ -393,18 +532,27 @@ def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:
 def shown_headers(block: Block) -> list[Header]:
     """Headers of columns that are read and hold nothing personal: people's ids are not among them."""
     export, places = block.export, recognise.places_read(block)
-    people = [name for column in HASHED & set(export.columns) for name in export.columns[column].header]
+    people = [
+        name for column in HASHED & set(export.columns) for name in export.columns[column].header
+    ]
     secret = {normal(name) for name in [*export.personal, *people]}
     return [
-        header for header in block.headers
-        if header.known is not None and header.known not in secret and (places is None or header.place in places)
+        header
+        for header in block.headers
+        if header.known is not None
+        and header.known not in secret
+        and (places is None or header.place in places)
     ]
 
 
 def row_json(raw: pd.DataFrame) -> pd.Series:
     """Each row as JSON text by header, empty cells too, as `mend` shows it: phone numbers and the like masked."""
     frame = pd.DataFrame({name: mend.shown(raw[name]) for name in raw}, index=raw.index)
-    return pd.Series([json.dumps(row, ensure_ascii=False) for row in frame.to_dict("records")], index=raw.index, dtype="str")
+    return pd.Series(
+        [json.dumps(row, ensure_ascii=False) for row in frame.to_dict("records")],
+        index=raw.index,
+        dtype="str",
+    )
 
 
 # ---- file names -------------------------------------------------------------------------------------------------
@@ -415,11 +563,22 @@ def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tu
     found = re.search(export.file_name, context.named) if export.file_name else None
     notes = []
     for name, stamp in (found.groupdict() if found else {}).items():
-        if stamp is None or name == "as_of" or name not in frame or not isinstance(frame[name].dtype, pd.DatetimeTZDtype):
+        if (
+            stamp is None
+            or name == "as_of"
+            or name not in frame
+            or not isinstance(frame[name].dtype, pd.DatetimeTZDtype)
+        ):
             continue
         stated = _moment(stamp, context.timezone)
-        if len(frame) and pd.notna(stated) and ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all():
-            notes.append(f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says {frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts")
+        if (
+            len(frame)
+            and pd.notna(stated)
+            and ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all()
+        ):
+            notes.append(
+                f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says {frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts"
+            )
     return tuple(notes)
 
 
@@ -441,7 +600,9 @@ def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timest
     if stamp is None:
         return pd.NaT
     if re.fullmatch(r"20\d{6}(?:\d{6})?", stamp):
-        moment = pd.to_datetime(stamp, format="%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d", errors="coerce")
+        moment = pd.to_datetime(
+            stamp, format="%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d", errors="coerce"
+        )
         if pd.isna(moment):  # digits that are no date: an order's or a batch's number
             return pd.NaT
         stamp = moment.isoformat(" ")
@@ -461,8 +622,14 @@ def with_session_ids(frame: pd.DataFrame, export: Export) -> pd.DataFrame:
     room = frame["room"] if "room" in frame else pd.Series(index=frame.index, dtype="str")
     named = frame[start].notna() & frame["platform"].notna()
     made = [
-        schema.session_id(platform, account if isinstance(account, str) else None, at) if known else None
-        for platform, account, at, known in zip(frame["platform"], room, frame[start], named, strict=True)
+        schema.session_id(platform, account if isinstance(account, str) else None, at)
+        if known
+        else None
+        for platform, account, at, known in zip(
+            frame["platform"], room, frame[start], named, strict=True
+        )
     ]
     ids = pd.Series(made, index=frame.index, dtype="str")
-    return frame.assign(session_id=frame["session_id"].fillna(ids) if "session_id" in frame else ids)
+    return frame.assign(
+        session_id=frame["session_id"].fillna(ids) if "session_id" in frame else ids
+    )

@@ -16,7 +16,12 @@ UNATTRIBUTED = ("not_live", "no_time", "no_session", "several_sessions", "no_ord
 
 
 def attribute(
-    frame: pd.DataFrame, table: str, sessions: pd.DataFrame, *, rules: reference.Attribution, orders: pd.DataFrame | None = None,
+    frame: pd.DataFrame,
+    table: str,
+    sessions: pd.DataFrame,
+    *,
+    rules: reference.Attribution,
+    orders: pd.DataFrame | None = None,
     grace_minutes: float = 30,
 ) -> pd.DataFrame:
     """The frame with `session_id` filled where the table's rule finds one session, and `why_not` where it does not.
@@ -27,10 +32,19 @@ def attribute(
     started_at and ended_at; cases need `orders` already attributed.
     """
     rule, *columns = reference.tables()[table].attribute.split()
-    known = frame["session_id"].isin(sessions["session_id"]) if "session_id" in frame else pd.Series(False, frame.index)
+    known = (
+        frame["session_id"].isin(sessions["session_id"])
+        if "session_id" in frame
+        else pd.Series(False, frame.index)
+    )
     if rule in ("session", "none"):
-        found, why = frame.get("session_id", pd.Series(index=frame.index, dtype="str")), pd.Series(index=frame.index, dtype="str")
-        return frame.assign(session_id=found, why_not=why.where(known, "no_session") if rule == "session" else why)
+        found, why = (
+            frame.get("session_id", pd.Series(index=frame.index, dtype="str")),
+            pd.Series(index=frame.index, dtype="str"),
+        )
+        return frame.assign(
+            session_id=found, why_not=why.where(known, "no_session") if rule == "session" else why
+        )
     if rule == "order":
         found, why = _by_order(frame, orders, columns[0])
     elif rule == "start":
@@ -39,7 +53,10 @@ def attribute(
         found, why = _ads(frame, sessions, rules=rules)
     else:
         found, why = _by_time(
-            frame, frame[columns[0]], sessions, early=rules.early_minutes,
+            frame,
+            frame[columns[0]],
+            sessions,
+            early=rules.early_minutes,
             late=grace_minutes if table == "orders" else rules.early_minutes,
         )
     if table == "orders":
@@ -63,18 +80,29 @@ def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
     rule = reference.tables()[table].attribute.split()[0]
     looking = attributed[~((attributed["why_not"] == "no_time") & (rule == "start"))]
     counts = looking["why_not"].value_counts()
-    row = {"table": table, "rule": rule, "rows": len(looking), "attributed": int(looking["why_not"].isna().sum())}
+    row = {
+        "table": table,
+        "rule": rule,
+        "rows": len(looking),
+        "attributed": int(looking["why_not"].isna().sum()),
+    }
     row["share"] = row["attributed"] / row["rows"] if row["rows"] else float("nan")
     return pd.DataFrame([row | {reason: int(counts.get(reason, 0)) for reason in UNATTRIBUTED}])
 
 
 def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFrame:
     ends = schema.session_ends(sessions)
-    return pd.DataFrame({
-        "session_id": sessions["session_id"], "room_name": sessions["room_name"], "platform": sessions["platform"],
-        "opens": sessions["started_at"] - pd.Timedelta(minutes=early), "starts": sessions["started_at"], "ends": ends,
-        "closes": ends + pd.Timedelta(minutes=late),
-    }).sort_values(["opens", "session_id"], ignore_index=True)
+    return pd.DataFrame(
+        {
+            "session_id": sessions["session_id"],
+            "room_name": sessions["room_name"],
+            "platform": sessions["platform"],
+            "opens": sessions["started_at"] - pd.Timedelta(minutes=early),
+            "starts": sessions["started_at"],
+            "ends": ends,
+            "closes": ends + pd.Timedelta(minutes=late),
+        }
+    ).sort_values(["opens", "session_id"], ignore_index=True)
 
 
 def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +110,10 @@ def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
 
     The answer changes only at the ends of windows, so it is worked out once for each end and each gap between two.
     """
-    ends = {name: windows[name].astype("int64").to_numpy() for name in ("opens", "starts", "ends", "closes")}
+    ends = {
+        name: windows[name].astype("int64").to_numpy()
+        for name in ("opens", "starts", "ends", "closes")
+    }
     points = np.unique(np.concatenate(list(ends.values())))
     gaps = np.append((points[:-1] + points[1:]) / 2, np.inf)
     moments = np.stack([points, gaps], axis=1).ravel()[:, None]
@@ -91,19 +122,27 @@ def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
     best = np.where(running.any(axis=1, keepdims=True), running, held)
     clock = times.astype("int64").to_numpy()
     place = np.searchsorted(points, clock, side="right") - 1
-    moment = np.where((place >= 0) & times.notna().to_numpy(), 2 * place + (points[place] != clock), -1)
+    moment = np.where(
+        (place >= 0) & times.notna().to_numpy(), 2 * place + (points[place] != clock), -1
+    )
     size = np.where(moment >= 0, best.sum(axis=1)[moment], 0)
     first = windows["session_id"].to_numpy()[best.argmax(axis=1)[moment]]
     return pd.DataFrame({"first": first, "size": size}, index=times.index)
 
 
-def _by_time(frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, early: float, late: float) -> tuple[pd.Series, pd.Series]:
+def _by_time(
+    frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, early: float, late: float
+) -> tuple[pd.Series, pd.Series]:
     windows = _windows(sessions, early=early, late=late)
     found = pd.Series(index=frame.index, dtype="str")
     why = pd.Series("no_session", index=frame.index, dtype="str").mask(times.isna(), "no_time")
     keys = [key for key in ("platform", "room_name") if key in frame]
     known_rooms = set(sessions["room_name"].dropna())
-    groups = frame.groupby(keys, dropna=False, sort=False).indices.items() if keys else [((), range(len(frame)))]
+    groups = (
+        frame.groupby(keys, dropna=False, sort=False).indices.items()
+        if keys
+        else [((), range(len(frame)))]
+    )
     for key, places in groups:
         of = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
         mine = windows
@@ -122,41 +161,80 @@ def _by_time(frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, e
     return found, why.mask(found.notna())
 
 
-def _by_start(times: pd.Series, sessions: pd.DataFrame, *, tolerance: float) -> tuple[pd.Series, pd.Series]:
+def _by_start(
+    times: pd.Series, sessions: pd.DataFrame, *, tolerance: float
+) -> tuple[pd.Series, pd.Series]:
     starts = sessions[["started_at", "session_id"]].sort_values("started_at")
-    rows = pd.DataFrame({"at": times, "row": range(len(times))}).dropna(subset=["at"]).sort_values("at")
-    near = pd.merge_asof(
-        rows, starts, left_on="at", right_on="started_at", direction="nearest", tolerance=pd.Timedelta(minutes=tolerance)
-    ).set_index("row")["session_id"].reindex(range(len(times))).set_axis(times.index)
+    rows = (
+        pd.DataFrame({"at": times, "row": range(len(times))})
+        .dropna(subset=["at"])
+        .sort_values("at")
+    )
+    near = (
+        pd.merge_asof(
+            rows,
+            starts,
+            left_on="at",
+            right_on="started_at",
+            direction="nearest",
+            tolerance=pd.Timedelta(minutes=tolerance),
+        )
+        .set_index("row")["session_id"]
+        .reindex(range(len(times)))
+        .set_axis(times.index)
+    )
     why = pd.Series("no_session", index=times.index, dtype="str").mask(times.isna(), "no_time")
     return near, why.mask(near.notna())
 
 
-def _by_order(cases: pd.DataFrame, orders: pd.DataFrame | None, column: str) -> tuple[pd.Series, pd.Series]:
+def _by_order(
+    cases: pd.DataFrame, orders: pd.DataFrame | None, column: str
+) -> tuple[pd.Series, pd.Series]:
     if orders is None or orders.empty:
-        return pd.Series(index=cases.index, dtype="str"), pd.Series("no_order", index=cases.index, dtype="str")
+        return pd.Series(index=cases.index, dtype="str"), pd.Series(
+            "no_order", index=cases.index, dtype="str"
+        )
     lines = orders.drop_duplicates(column).set_index(column)
     found = cases[column].map(lines["session_id"])
-    why = cases[column].map(lines["why_not"]) if "why_not" in lines else pd.Series(index=cases.index, dtype="str")
+    why = (
+        cases[column].map(lines["why_not"])
+        if "why_not" in lines
+        else pd.Series(index=cases.index, dtype="str")
+    )
     return found, why.mask(~cases[column].isin(lines.index), "no_order").mask(found.notna())
 
 
-def _ads(ads: pd.DataFrame, sessions: pd.DataFrame, *, rules: reference.Attribution) -> tuple[pd.Series, pd.Series]:
+def _ads(
+    ads: pd.DataFrame, sessions: pd.DataFrame, *, rules: reference.Attribution
+) -> tuple[pd.Series, pd.Series]:
     """Ads rows name a launch (title and start), an hour or a day: a launch needs the same title, a day a single session."""
     launch = ads["title"].notna() & ads["slot_seconds"].isna()
-    found, why = _by_time(ads, ads["started_at"] + pd.to_timedelta(ads["slot_seconds"].fillna(0) / 2, unit="s"),
-                          sessions, early=30, late=rules.early_minutes)
+    found, why = _by_time(
+        ads,
+        ads["started_at"] + pd.to_timedelta(ads["slot_seconds"].fillna(0) / 2, unit="s"),
+        sessions,
+        early=30,
+        late=rules.early_minutes,
+    )
     near, _ = _by_start(ads["started_at"], sessions, tolerance=rules.launch_tolerance_minutes)
     same = near.map(sessions.set_index("session_id")["title"]) == ads["title"]
     daily = ads["slot_seconds"] >= 86_400
-    by_day = sessions.assign(day=sessions["started_at"].dt.floor("D")).groupby("day")["session_id"].agg(["first", "size"])
+    by_day = (
+        sessions.assign(day=sessions["started_at"].dt.floor("D"))
+        .groupby("day")["session_id"]
+        .agg(["first", "size"])
+    )
     day = ads["started_at"].dt.floor("D")
     alone = day.map(by_day["first"]).where(day.map(by_day["size"]) == 1)
     found = found.mask(launch, near.where(same)).mask(daily, alone)
-    why = why.mask(launch, "no_session").mask(daily & (day.map(by_day["size"]) > 1), "several_sessions")
+    why = why.mask(launch, "no_session").mask(
+        daily & (day.map(by_day["size"]) > 1), "several_sessions"
+    )
     return found, why.mask(found.notna())
 
 
-def _only_live(channel: pd.Series, found: pd.Series, why: pd.Series, *, rules: reference.Attribution) -> tuple[pd.Series, pd.Series]:
+def _only_live(
+    channel: pd.Series, found: pd.Series, why: pd.Series, *, rules: reference.Attribution
+) -> tuple[pd.Series, pd.Series]:
     live = channel.isna() | channel.isin(rules.channels.live) | channel.isin(rules.channels.pending)
     return found.where(live), why.mask(~live, "not_live")

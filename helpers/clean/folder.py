@@ -1,12 +1,12 @@
 """The workspace on disk: a folder of one shop or brand, its settings, the key of its buyers' hashes, and its lock.
 
-    raw/       what platforms export, never changed
-    clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
-               files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
-               pattern.parquet: what the good sessions of each room share, as the newest review found it;
-               counted/: what reviews counted in the rows of single sessions of large tables
-    plans/     one CSV a session, edited by the team
-    reference/ the team's own additions to data/reference
+raw/       what platforms export, never changed
+clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
+           files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
+           pattern.parquet: what the good sessions of each room share, as the newest review found it;
+           counted/: what reviews counted in the rows of single sessions of large tables
+plans/     one CSV a session, edited by the team
+reference/ the team's own additions to data/reference
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     pass
 
 
-
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
-BY_HAND = REPORTS / "by_hand"  # results of notebooks that somebody runs by hand, and what was chosen on the start page
+BY_HAND = (
+    REPORTS / "by_hand"
+)  # results of notebooks that somebody runs by hand, and what was chosen on the start page
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 
 
@@ -52,7 +53,9 @@ class Settings(BaseModel):
     name: str = ""
     timezone: str = "Asia/Shanghai"
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
-    dates: Literal["day", "month"] | None = None  # which comes first in dates such as 03/04/2026, where a file leaves it open
+    dates: Literal["day", "month"] | None = (
+        None  # which comes first in dates such as 03/04/2026, where a file leaves it open
+    )
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
 
@@ -92,17 +95,25 @@ class Workspace:
 
     def raw_files(self) -> list[Path]:
         """Files to read, by name: those of raw/ but for hidden and half-saved ones, and the workspace's own costs.csv."""
-        found = [path for path in self.raw.rglob("*") if path.is_file() and not path.name.startswith((".", "~$"))]
+        found = [
+            path
+            for path in self.raw.rglob("*")
+            if path.is_file() and not path.name.startswith((".", "~$"))
+        ]
         own = self.path / "costs.csv"
         return sorted(found) + ([own] if own.exists() else [])
 
     def key(self) -> bytes:
         """The secret with which buyer ids are hashed: kept outside the data, in the user's own data folder."""
-        name = self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        name = (
+            self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        )
         folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
         path = folder / f"{name}.key"
         if path.resolve().is_relative_to(self.path):
-            raise WorkspaceError(f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere")
+            raise WorkspaceError(
+                f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere"
+            )
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             own = folder / f"{name}.{secrets.token_hex(8)}"
@@ -118,7 +129,9 @@ class Workspace:
         try:
             self.clean.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkspaceError(f"{self.clean}: {error.strerror}. What is read from the exports is kept there") from error
+            raise WorkspaceError(
+                f"{self.clean}: {error.strerror}. What is read from the exports is kept there"
+            ) from error
         return filelock.FileLock(self.clean / ".lock", timeout=600)
 
 
@@ -128,9 +141,17 @@ def _folder(data_dir: str | Path) -> Path:
         path = Path(data_dir).expanduser().resolve()
         os.listdir(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise WorkspaceError(f"{path}: no such folder. A workspace is a folder with your exports in its raw/") from error
-    except (OSError, RuntimeError, ValueError) as error:  # not permitted, no such user's home, no name of a file
-        raise WorkspaceError(f"{text.plain(str(data_dir), 200)}: the folder cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+        raise WorkspaceError(
+            f"{path}: no such folder. A workspace is a folder with your exports in its raw/"
+        ) from error
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # not permitted, no such user's home, no name of a file
+        raise WorkspaceError(
+            f"{text.plain(str(data_dir), 200)}: the folder cannot be opened ({getattr(error, 'strerror', None) or error})"
+        ) from error
     return path
 
 
@@ -150,9 +171,15 @@ def _settings(path: Path) -> Settings:
         settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
     except (ValidationError, yaml.YAMLError, KeyError, ValueError, OSError) as error:
-        detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        detail = (
+            error.errors()[0]
+            if isinstance(error, ValidationError)
+            else {"loc": (), "msg": str(error)}
+        )
         where = "".join(f"{part}: " for part in detail["loc"])
-        raise WorkspaceError(f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)") from error
+        raise WorkspaceError(
+            f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)"
+        ) from error
     return settings
 
 

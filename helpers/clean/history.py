@@ -7,7 +7,11 @@ import pandas as pd
 
 SINCE, UNTIL = "known_from", "known_to"
 TRACE = ("source_file", "source_sheet", "source_row")
-_ALWAYS_NEW = {SINCE, "as_of", *TRACE}  # says of itself that it is newer: no change of what is known
+_ALWAYS_NEW = {
+    SINCE,
+    "as_of",
+    *TRACE,
+}  # says of itself that it is newer: no change of what is known
 
 
 def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -19,7 +23,11 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
     columns, or where no key comes twice, the frame itself and none.
     """
     key = [name for name in key if name in frame]
-    several = frame.duplicated(key, keep=False) if key and len(frame) else pd.Series(False, index=frame.index)
+    several = (
+        frame.duplicated(key, keep=False)
+        if key and len(frame)
+        else pd.Series(False, index=frame.index)
+    )
     if not several.any():
         return frame, frame.iloc[:0].assign(**{UNTIL: frame[SINCE].iloc[:0]})
     states = _states(frame[several], key)
@@ -32,7 +40,9 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
     now = now.loc[group_of].set_axis(newest.index, axis=0)
     always = [name for name in newest if name in _ALWAYS_NEW - {SINCE}]
     now = now.assign(**{name: newest[name].fillna(now[name]) for name in always})[frame.columns]
-    return pd.concat([frame[~several], now], ignore_index=True), earlier[[*frame.columns, UNTIL]].reset_index(drop=True)
+    return pd.concat([frame[~several], now], ignore_index=True), earlier[
+        [*frame.columns, UNTIL]
+    ].reset_index(drop=True)
 
 
 def _states(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -62,7 +72,11 @@ def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     A row that stands n times in one sheet and m times in another counts max(n, m) times: two equal comments of one export are
     two comments, the same export again adds none. Of equal rows the one that was known first stays.
     """
-    part = frame.groupby(["source_file", "source_sheet"], dropna=False, sort=False).ngroup() if len(frame) else pd.Series(dtype="int64")
+    part = (
+        frame.groupby(["source_file", "source_sheet"], dropna=False, sort=False).ngroup()
+        if len(frame)
+        else pd.Series(dtype="int64")
+    )
     if part.nunique() < 2:
         return frame
     mark = pd.util.hash_pandas_object(frame[columns], index=False)

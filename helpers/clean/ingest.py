@@ -37,14 +37,24 @@ def code_version() -> str:
 
 
 READS = ("clean", "core/privacy.py", "core/text.py", "reference")
-READS_DATA = ("sources", "tables.yml", "terms.yml", "attribution.yml", "thresholds.yml", "metrics.yml")
+READS_DATA = (
+    "sources",
+    "tables.yml",
+    "terms.yml",
+    "attribution.yml",
+    "thresholds.yml",
+    "metrics.yml",
+)
 
 
 def _reading_version(workspace: Workspace) -> str:
     """What clean/ depends on beside the raw files: parsers, mappings, attribution, settings and the hashing key."""
     digest = hashlib.sha256()
     own = [workspace.reference] if workspace.reference else []
-    for folder, names in [(Path(__file__).parents[1], READS), *((data, READS_DATA) for data in (reference.SHIPPED, *own))]:
+    for folder, names in [
+        (Path(__file__).parents[1], READS),
+        *((data, READS_DATA) for data in (reference.SHIPPED, *own)),
+    ]:
         for top in (folder / name for name in names):
             for path in sorted(top.rglob("*.*")) if top.is_dir() else [top] if top.exists() else []:
                 if path.suffix in (".py", ".yml"):
@@ -73,17 +83,24 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
     with workspace.lock():
         state = _state(workspace)
         version = _reading_version(workspace)
-        stamps = {str(path.relative_to(workspace.path)): [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+        stamps = {
+            str(path.relative_to(workspace.path)): [path.stat().st_size, path.stat().st_mtime_ns]
+            for path in paths
+        }
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
         _write_state(workspace, {})
-        with concurrent.futures.ThreadPoolExecutor(1) as writer:  # what is read goes to disk while it is worked on
+        with concurrent.futures.ThreadPoolExecutor(
+            1
+        ) as writer:  # what is read goes to disk while it is worked on
             plain, copies = _readings(workspace, paths, version, writer)
             readings = _mended_readings(workspace, plain, version, writer)
             _merge(workspace, paths, readings, copies, writer)
         for reading in [*plain.values(), *readings]:
             reading.written.result()
-        _drop_old_readings(workspace, {reading.folder.name for reading in [*plain.values(), *readings]})
+        _drop_old_readings(
+            workspace, {reading.folder.name for reading in [*plain.values(), *readings]}
+        )
         content = sorted(reading.folder.name for reading in readings)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
@@ -107,7 +124,10 @@ def tables_version(workspace: Workspace, *, without: Iterable[str] = ()) -> str:
     """A digest of the clean tables but those named: newer exports of these alone leave it as it is."""
     digest = hashlib.sha256(str(_state(workspace).get("version")).encode())
     for name in sorted(set(reference.tables()) - {*without, *LEDGERS}):
-        for path in [*sorted((workspace.clean / name).glob("*.parquet")), workspace.clean / "history" / f"{name}.parquet"]:
+        for path in [
+            *sorted((workspace.clean / name).glob("*.parquet")),
+            workspace.clean / "history" / f"{name}.parquet",
+        ]:
             if path.exists():
                 digest.update(f"{name}/{path.name}".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -142,32 +162,46 @@ def _readings(
     bytes say nothing, each name is read by itself.
     """
     same: dict[str, list[Path]] = {}
-    for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), path.stat().st_mtime, str(path))):
+    for path in sorted(
+        paths, key=lambda path: (not _TELLS_DATE.search(path.name), path.stat().st_mtime, str(path))
+    ):
         same.setdefault(_sha256(path), []).append(path)
     readings, copies = {}, {}
     for sha, (first, *others) in same.items():
         readings[first] = _reading(workspace, first, version, sha, writer)
         if others and _says_all(workspace, readings[first].table("files")):
-            copies |= {_file_name(workspace, other): _file_name(workspace, first) for other in others}
+            copies |= {
+                _file_name(workspace, other): _file_name(workspace, first) for other in others
+            }
         else:
-            readings |= {other: _reading(workspace, other, version, sha, writer) for other in others}
+            readings |= {
+                other: _reading(workspace, other, version, sha, writer) for other in others
+            }
     return readings, copies
 
 
 def _mended_readings(
-    workspace: Workspace, plain: Mapping[Path, _Read], version: str, writer: concurrent.futures.Executor
+    workspace: Workspace,
+    plain: Mapping[Path, _Read],
+    version: str,
+    writer: concurrent.futures.Executor,
 ) -> list[_Read]:
     """The readings to be used: where another file holds mended rows of a file, it is read with these, the newest last."""
-    mending = [plain[path].table("mends") for path in sorted(plain, key=lambda path: (path.stat().st_mtime, str(path)))]
+    mending = [
+        plain[path].table("mends")
+        for path in sorted(plain, key=lambda path: (path.stat().st_mtime, str(path)))
+    ]
     mends = pd.concat(mending, ignore_index=True) if mending else pd.DataFrame()
     readings = []
     for path, reading in plain.items():
         sha = reading.table("files")["sha256"].iloc[0]
-        mine = mends[mends["hash"] == sha[: HASH_DIGITS]] if len(mends) else mends
+        mine = mends[mends["hash"] == sha[:HASH_DIGITS]] if len(mends) else mends
         cells: dict[tuple[str, int], dict[str, str]] = {}
         for row in mine.itertuples():
             cells.setdefault((row.sheet, int(row.row)), {}).update(json.loads(row.cells))
-        readings.append(_reading(workspace, path, version, sha, writer, cells) if cells else reading)
+        readings.append(
+            _reading(workspace, path, version, sha, writer, cells) if cells else reading
+        )
     return readings
 
 
@@ -176,18 +210,30 @@ _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
 def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
     """Whether a reading is independent of the file's name: every sheet is recognised and takes no value from the name."""
-    named = {(system.system, export.id) for system in reference.systems(workspace.reference) for export in system.exports
-             if any(how.file for how in export.columns.values())}
-    return bool(ledger["export"].notna().all()) and not named & set(zip(ledger["system"], ledger["export"], strict=True))
+    named = {
+        (system.system, export.id)
+        for system in reference.systems(workspace.reference)
+        for export in system.exports
+        if any(how.file for how in export.columns.values())
+    }
+    return bool(ledger["export"].notna().all()) and not named & set(
+        zip(ledger["system"], ledger["export"], strict=True)
+    )
 
 
 def _file_name(workspace: Workspace, path: Path) -> str:
     """How a file is called everywhere: its path below raw/."""
-    return path.relative_to(workspace.raw if path.is_relative_to(workspace.raw) else workspace.path).as_posix()
+    return path.relative_to(
+        workspace.raw if path.is_relative_to(workspace.raw) else workspace.path
+    ).as_posix()
 
 
 def _reading(
-    workspace: Workspace, path: Path, version: str, sha: str, writer: concurrent.futures.Executor,
+    workspace: Workspace,
+    path: Path,
+    version: str,
+    sha: str,
+    writer: concurrent.futures.Executor,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> _Read:
     """One file's parsed tables, read now (with mended cells) unless they are there already."""
@@ -198,11 +244,23 @@ def _reading(
     if folder.is_dir():
         return _Read(folder, {}, writer.submit(lambda: None))
     reading = raw_file.read_file(
-        path, systems=reference.systems(workspace.reference), timezone=workspace.settings.timezone, key=workspace.key(),
-        currency=workspace.settings.currency, dates=workspace.settings.dates, name=_file_name(workspace, path), mends=mends,
+        path,
+        systems=reference.systems(workspace.reference),
+        timezone=workspace.settings.timezone,
+        key=workspace.key(),
+        currency=workspace.settings.currency,
+        dates=workspace.settings.dates,
+        name=_file_name(workspace, path),
+        mends=mends,
         sha256=sha,
     )
-    tables = {**reading.tables, "files": reading.files, "aside": reading.aside, "mended": reading.mended, "mends": reading.mends}
+    tables = {
+        **reading.tables,
+        "files": reading.files,
+        "aside": reading.aside,
+        "mended": reading.mended,
+        "mends": reading.mends,
+    }
     return _Read(folder, tables, writer.submit(_write_reading, folder, dict(tables)))
 
 
@@ -212,8 +270,17 @@ def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     unfinished.mkdir(parents=True)
     for table, frame in tables.items():
         known = reference.tables()[table].columns if table in reference.tables() else {}
-        repeating = [name for name, column in known.items() if name in frame and column.kind in ("text", "choice")]
-        frame.to_parquet(unfinished / f"{table}.parquet", index=False, use_dictionary=repeating, write_statistics=False)
+        repeating = [
+            name
+            for name, column in known.items()
+            if name in frame and column.kind in ("text", "choice")
+        ]
+        frame.to_parquet(
+            unfinished / f"{table}.parquet",
+            index=False,
+            use_dictionary=repeating,
+            write_statistics=False,
+        )
     unfinished.replace(folder)
 
 
@@ -224,7 +291,11 @@ def _drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
 
 
 def _merge(
-    workspace: Workspace, paths: list[Path], readings: list[_Read], copies: Mapping[str, str], writer: concurrent.futures.Executor
+    workspace: Workspace,
+    paths: list[Path],
+    readings: list[_Read],
+    copies: Mapping[str, str],
+    writer: concurrent.futures.Executor,
 ) -> None:
     """Bring all readings together: newest value by key, sessions attributed, partitions written, ledgers last."""
     zone = workspace.settings.timezone
@@ -237,22 +308,44 @@ def _merge(
     notes = []
     for table in [name for name in reference.tables() if name not in LEDGERS]:
         entry = reference.tables()[table]
-        parts = [_dated(part, known[file]) for file, reading in order if (part := reading.table(table)) is not None]
-        frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, zone).assign(**{history.SINCE: pd.Series(dtype=schema.dtype("datetime", zone))})
+        parts = [
+            _dated(part, known[file])
+            for file, reading in order
+            if (part := reading.table(table)) is not None
+        ]
+        frame = (
+            pd.concat(parts, ignore_index=True)
+            if parts
+            else schema.empty(table, zone).assign(
+                **{history.SINCE: pd.Series(dtype=schema.dtype("datetime", zone))}
+            )
+        )
         if not frame[history.SINCE].is_monotonic_increasing:
             frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
         if not entry.key:
-            frame = history.distinct(frame, [name for name in entry.columns if name in frame and name != "session_id"])
-        found_later = entry.attribute != "none" and "session_id" in entry.key and table != "sessions"
+            frame = history.distinct(
+                frame, [name for name in entry.columns if name in frame and name != "session_id"]
+            )
+        found_later = (
+            entry.attribute != "none" and "session_id" in entry.key and table != "sessions"
+        )
         if not found_later:  # what a later export says of an order decides where it belongs
-            alone = (files["table"] == table).sum() == 1  # of one sheet each key stands once: it was read so
+            alone = (
+                files["table"] == table
+            ).sum() == 1  # of one sheet each key stands once: it was read so
             frame, earlier[table] = history.versions(frame, [] if alone else entry.key)
         if table != "sessions" and entry.attribute != "none" and len(frame):
             find = functools.partial(
-                attribution.attribute, table=table, sessions=merged["sessions"], orders=merged.get("orders"),
-                rules=reference.attribution(workspace.reference), grace_minutes=reference.thresholds(workspace.reference)["attribution_grace_minutes"],
+                attribution.attribute,
+                table=table,
+                sessions=merged["sessions"],
+                orders=merged.get("orders"),
+                rules=reference.attribution(workspace.reference),
+                grace_minutes=reference.thresholds(workspace.reference)[
+                    "attribution_grace_minutes"
+                ],
             )
             frame = find(frame)
             notes.append(attribution.summary(frame, table))
@@ -261,13 +354,22 @@ def _merge(
             elif len(earlier[table]):
                 earlier[table] = find(earlier[table])
         merged[table] = frame
-    writing = [writer.submit(_write_partitions, workspace, table, frame) for table, frame in merged.items()]
+    writing = [
+        writer.submit(_write_partitions, workspace, table, frame) for table, frame in merged.items()
+    ]
     writing.append(writer.submit(_write_history, workspace, earlier))
-    aside, mended = (pd.concat([reading.table(name) for reading in readings], ignore_index=True) for name in ("aside", "mended"))
-    files, lost = _without_original(files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named]))
+    aside, mended = (
+        pd.concat([reading.table(name) for reading in readings], ignore_index=True)
+        for name in ("aside", "mended")
+    )
+    files, lost = _without_original(
+        files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
+    )
     ledgers = {
-        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True), "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
-        "mended": mended, "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
+        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
+        "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
+        "mended": mended,
+        "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
     ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
     _write_aside(workspace, aside, mended, files)
@@ -278,25 +380,51 @@ def _merge(
             frame.to_parquet(path, index=False)
 
 
-def _without_original(files: pd.DataFrame, mends: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _without_original(
+    files: pd.DataFrame, mends: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mended rows whose original is gone or changed: they are rows of the mended file, counted there and kept aside."""
-    lost = mends[~mends["hash"].isin(files["sha256"].str[: HASH_DIGITS])]
+    lost = mends[~mends["hash"].isin(files["sha256"].str[:HASH_DIGITS])]
     count = lost.groupby(["by", "from_sheet"]).size()
-    more = pd.Series([count.get(place, 0) for place in zip(files["file"], files["sheet"].fillna(""), strict=True)], index=files.index)
+    more = pd.Series(
+        [
+            count.get(place, 0)
+            for place in zip(files["file"], files["sheet"].fillna(""), strict=True)
+        ],
+        index=files.index,
+    )
     files = files.assign(rows_in=files["rows_in"] + more, rows_aside=files["rows_aside"] + more)
-    rows = {"file": lost["by"], "sheet": lost["from_sheet"], "table": "aside", "row": lost["from_row"], "column": "file", "value": lost["file"],
-            "reason": "no_original", "field": None, "expected": "original", "row_json": lost["cells"].map(privacy.hide)}
+    rows = {
+        "file": lost["by"],
+        "sheet": lost["from_sheet"],
+        "table": "aside",
+        "row": lost["from_row"],
+        "column": "file",
+        "value": lost["file"],
+        "reason": "no_original",
+        "field": None,
+        "expected": "original",
+        "row_json": lost["cells"].map(privacy.hide),
+    }
     return files, pd.DataFrame(rows)
 
 
-def _write_aside(workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame, files: pd.DataFrame) -> None:
+def _write_aside(
+    workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame, files: pd.DataFrame
+) -> None:
     """clean/aside.xlsx: every row kept aside, to be mended and put into raw/; none where there is nothing to mend."""
     path = workspace.clean / "aside.xlsx"
     if aside.empty and mended.empty:
         path.unlink(missing_ok=True)
         return
     with replacing(path) as unfinished:
-        mend.write(unfinished, aside, mended, dict(zip(files["file"], files["sha256"], strict=True)), systems=reference.systems(workspace.reference))
+        mend.write(
+            unfinished,
+            aside,
+            mended,
+            dict(zip(files["file"], files["sha256"], strict=True)),
+            systems=reference.systems(workspace.reference),
+        )
 
 
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -306,32 +434,58 @@ def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns are dropped on reading.
     """
     parts = [_scanned(name, frame) for name, frame in tables.items() if len(frame)]
-    columns = {"table": "str", "column": "str", "kind": "str", "file": "str", "sheet": "str", "row": "float64"}
-    return pd.concat([pd.DataFrame(columns=list(columns)), *parts], ignore_index=True).astype(columns)
+    columns = {
+        "table": "str",
+        "column": "str",
+        "kind": "str",
+        "file": "str",
+        "sheet": "str",
+        "row": "float64",
+    }
+    return pd.concat([pd.DataFrame(columns=list(columns)), *parts], ignore_index=True).astype(
+        columns
+    )
 
 
 def _scanned(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     known = reference.tables()[table].columns
     ids = {name for name, column in known.items() if column.kind == "id"}
     keys = {name for name in ids if name.endswith("_key")}
-    found = privacy.in_frame(frame[[name for name in frame if name in known]], ids=frozenset(ids - keys), keys=frozenset(keys))
+    found = privacy.in_frame(
+        frame[[name for name in frame if name in known]],
+        ids=frozenset(ids - keys),
+        keys=frozenset(keys),
+    )
     rows = frame.iloc[found["row"].astype("int64")].reset_index(drop=True)
     from_ledger = table in LEDGERS
-    origin = {name: rows.get(trace)
-              for name, trace in (("file", "file" if from_ledger else "source_file"), ("sheet", "sheet" if from_ledger else "source_sheet"))}
+    origin = {
+        name: rows.get(trace)
+        for name, trace in (
+            ("file", "file" if from_ledger else "source_file"),
+            ("sheet", "sheet" if from_ledger else "source_sheet"),
+        )
+    }
     number = rows.get("row" if from_ledger else "source_row", found["row"] + 1)
     return found.drop(columns="row").assign(table=table, **origin, row=number)
 
 
 def _metric_names(workspace: Workspace) -> dict[str, str]:
     """Ids by the names that people write into goals and events, Chinese or English: of metrics, else of what floor control logs."""
-    known = [*reference.terms()["cue_kind"].items(), *reversed(reference.registry(workspace.reference).items())]
+    known = [
+        *reference.terms()["cue_kind"].items(),
+        *reversed(reference.registry(workspace.reference).items()),
+    ]
     return {name: key for key, entry in known for name in (entry.zh, entry.en)}
 
 
 def _known(workspace: Workspace, paths: list[Path], files: pd.DataFrame) -> dict[str, pd.Series]:
     """When each sheet of each file was exported: file → (sheet → time). As the export says, else the time of the file on disk."""
-    changed = {_file_name(workspace, path): pd.Timestamp(path.stat().st_mtime_ns // 1000, unit="us", tz="UTC") for path in paths}
+    changed = {
+        _file_name(workspace, path): pd.Timestamp(
+            path.stat().st_mtime_ns // 1000, unit="us", tz="UTC"
+        )
+        for path in paths
+    }
     written = files["file"].map(changed).astype(files["as_of"].dtype)
     stated = files["as_of"].fillna(written).set_axis(files["sheet"].fillna(""), axis=0)
     return {file: part for file, part in stated.groupby(files["file"].to_numpy())}
@@ -342,7 +496,15 @@ def _dated(frame: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
     latest = known.groupby(level=0).max()
     if latest.nunique() == 1:
         return frame.assign(**{history.SINCE: latest.iloc[0]}).astype({history.SINCE: known.dtype})
-    return frame.assign(**{history.SINCE: frame["source_sheet"].fillna("").map(latest).fillna(latest.max()).astype(known.dtype)})
+    return frame.assign(
+        **{
+            history.SINCE: frame["source_sheet"]
+            .fillna("")
+            .map(latest)
+            .fillna(latest.max())
+            .astype(known.dtype)
+        }
+    )
 
 
 def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd.DataFrame]:
@@ -350,7 +512,12 @@ def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd
     for copy, original in copies.items():
         mine = files[files["file"] == original]
         counts = dict.fromkeys([*raw_file.COUNTS, "rows_mended"], 0.0)
-        yield mine.assign(file=copy, **counts, unmapped=None, problem=f"{copy}: the same bytes as {original}; read once").astype(mine.dtypes)
+        yield mine.assign(
+            file=copy,
+            **counts,
+            unmapped=None,
+            problem=f"{copy}: the same bytes as {original}; read once",
+        ).astype(mine.dtypes)
 
 
 def _write_history(workspace: Workspace, earlier: Mapping[str, pd.DataFrame]) -> None:
@@ -384,7 +551,10 @@ def _month(frame: pd.DataFrame, table: str) -> pd.Series:
     if timed and timed[0] in frame and isinstance(frame[timed[0]].dtype, pd.DatetimeTZDtype):
         at = frame[timed[0]].dt
         number = at.year * 12 + at.month - 1
-        names = {each: f"{int(each) // 12:04d}-{int(each) % 12 + 1:02d}" for each in number.dropna().unique()}
+        names = {
+            each: f"{int(each) // 12:04d}-{int(each) % 12 + 1:02d}"
+            for each in number.dropna().unique()
+        }
         month = number.map(names).astype("str").fillna("account")
     if "session_id" in frame:
         known = frame["session_id"].notna()

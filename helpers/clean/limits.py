@@ -9,15 +9,19 @@ from typing import IO
 
 import numpy as np
 
-MAX_MEMBERS = 500                # exports of one download come by the dozen
-MAX_BYTES = 2_000_000_000        # unpacked; one million orders of 75 columns are 230 million
-MAX_RATIO = 250                  # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
-RATIO_FROM = 20_000_000          # from this unpacked size on the ratio counts: little files of blanks are harmless
-MAX_COLUMNS = 2_000              # the widest export that is known has 120; each column costs as much as thousands of rows
-MAX_CELLS = 120_000_000          # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
-MAX_CELL = 32_767                # characters; Excel's own
+MAX_MEMBERS = 500  # exports of one download come by the dozen
+MAX_BYTES = 2_000_000_000  # unpacked; one million orders of 75 columns are 230 million
+MAX_RATIO = 250  # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
+RATIO_FROM = (
+    20_000_000  # from this unpacked size on the ratio counts: little files of blanks are harmless
+)
+MAX_COLUMNS = (
+    2_000  # the widest export that is known has 120; each column costs as much as thousands of rows
+)
+MAX_CELLS = 120_000_000  # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
+MAX_CELL = 32_767  # characters; Excel's own
 _BLOCK = 1 << 20
-_LONGEST_REFERENCE = 16          # r="XFD1048576" and what stands before it
+_LONGEST_REFERENCE = 16  # r="XFD1048576" and what stands before it
 
 
 class LimitError(ValueError):
@@ -33,7 +37,9 @@ def check_members(archive: zipfile.ZipFile) -> None:
     if size > MAX_BYTES:
         raise LimitError(f"unpacks to {size:,} bytes; expected at most {MAX_BYTES:,}")
     for member in members:
-        if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(member.compress_size, 1):
+        if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(
+            member.compress_size, 1
+        ):
             raise LimitError(
                 f"unpacks to {member.file_size // max(member.compress_size, 1):,} times its size ({member.filename[:60]}: "
                 f"{member.file_size:,} bytes); expected at most {MAX_RATIO} times: this looks like a zip bomb"
@@ -43,7 +49,13 @@ def check_members(archive: zipfile.ZipFile) -> None:
 def check_path(name: str) -> None:
     """Raise `LimitError` for a path in an archive that leads out of it: absolute, with a drive, upwards, or none at all."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if not name or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
+    if (
+        not name
+        or path.is_absolute()
+        or ".." in path.parts
+        or re.match(r"^[A-Za-z]:", name)
+        or "\0" in name
+    ):
         raise LimitError("has a path that leads out of the zip; left unread")
 
 
@@ -52,7 +64,9 @@ def check_size(rows: int, columns: int) -> None:
     if columns > MAX_COLUMNS:
         raise LimitError(f"has a row of {columns:,} cells; expected at most {MAX_COLUMNS:,}")
     if rows * columns > MAX_CELLS:
-        raise LimitError(f"spans {rows:,} rows by {columns:,} columns; expected at most {MAX_CELLS:,} cells")
+        raise LimitError(
+            f"spans {rows:,} rows by {columns:,} columns; expected at most {MAX_CELLS:,} cells"
+        )
 
 
 def check_workbook(archive: zipfile.ZipFile) -> None:
@@ -62,7 +76,9 @@ def check_workbook(archive: zipfile.ZipFile) -> None:
     """
     for member in archive.infolist():
         path = PurePosixPath(member.filename)
-        if path.suffix == ".xml" and ("worksheets" in path.parts or path.name == "sharedStrings.xml"):
+        if path.suffix == ".xml" and (
+            "worksheets" in path.parts or path.name == "sharedStrings.xml"
+        ):
             with archive.open(member) as handle:
                 rows, columns = _span(handle)
             if "worksheets" in path.parts and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
@@ -77,7 +93,10 @@ def _span(handle: IO[bytes]) -> tuple[int, int]:
     rows = columns = 0
     rest = b""
     while block := handle.read(_BLOCK):
-        data = np.frombuffer(rest + block + b"\0" * (_LONGEST_REFERENCE if len(block) < _BLOCK else 0), dtype=np.uint8)
+        data = np.frombuffer(
+            rest + block + b"\0" * (_LONGEST_REFERENCE if len(block) < _BLOCK else 0),
+            dtype=np.uint8,
+        )
         if len(data) > _LONGEST_REFERENCE:
             high, wide = _highest(data)
             rows, columns = max(rows, high), max(columns, wide)
@@ -89,7 +108,9 @@ def _highest(data: np.ndarray) -> tuple[int, int]:
     """The highest row and column among references such as r="AB12" in a block of XML."""
     end = len(data) - _LONGEST_REFERENCE + 3
     quoted = (data[2:end] == ord('"')) | (data[2:end] == ord("'"))
-    at = np.flatnonzero(quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))) + 3
+    at = (
+        np.flatnonzero(quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))) + 3
+    )
     letters = [data[at], data[at + 1], data[at + 2]]
     length, columns = np.zeros(len(at), dtype=np.intp), 0
     for step, marks in enumerate(letters):

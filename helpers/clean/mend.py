@@ -23,10 +23,18 @@ from helpers.clean.template import EXPLANATION
 from helpers.core import text
 
 HEADERS = {
-    "file": "文件 / File", "sheet": "工作表 / Sheet", "row": "行号 / Row", "column": "列 / Column", "value": "原值 / Value",
-    "reason": "原因 / Reason", "expected": "应为 / Expected", "hash": "指纹 / Hash",
+    "file": "文件 / File",
+    "sheet": "工作表 / Sheet",
+    "row": "行号 / Row",
+    "column": "列 / Column",
+    "value": "原值 / Value",
+    "reason": "原因 / Reason",
+    "expected": "应为 / Expected",
+    "hash": "指纹 / Hash",
 }
-MOST_ROWS = 5000   # of one sheet: the same fault in more rows is mended in the export, not row by row
+MOST_ROWS = (
+    5000  # of one sheet: the same fault in more rows is mended in the export, not row by row
+)
 MOST_SIGNS = 1000  # of a cell: enough to know it by
 HASH_DIGITS = 16
 _MADE = dt.datetime(2000, 1, 1)  # the same rows give the same bytes
@@ -57,38 +65,70 @@ def shown(cells: pd.Series) -> pd.Series:
 
 def is_ours(grid: pd.DataFrame) -> bool:
     """Whether a sheet is one of rows kept aside: its first row holds the headers that say where each row comes from."""
-    return len(grid) > 0 and {HEADERS[name] for name in _NEEDED} <= {cell for cell in grid.iloc[0] if isinstance(cell, str)}
+    return len(grid) > 0 and {HEADERS[name] for name in _NEEDED} <= {
+        cell for cell in grid.iloc[0] if isinstance(cell, str)
+    }
 
 
 def rows_of(grid: pd.DataFrame, sheet: str) -> pd.DataFrame:
     """The rows of such a sheet: file, sheet, row, hash of the original, its cells by header as JSON, and where they stand here."""
-    names = {place: str(cell) for place, cell in grid.iloc[0].items() if isinstance(cell, str) and cell}
+    names = {
+        place: str(cell) for place, cell in grid.iloc[0].items() if isinstance(cell, str) and cell
+    }
     places = {name: place for place, name in reversed(names.items())}
     body = grid.iloc[1:]
-    text_of = {name: parse.words(body[place], code=False).fillna("") for name, place in places.items()}
+    text_of = {
+        name: parse.words(body[place], code=False).fillna("") for name, place in places.items()
+    }
     own = {name: text_of[HEADERS[name]] for name in _NEEDED}
-    others = pd.DataFrame({name: cells for name, cells in text_of.items() if name not in HEADERS.values()}, index=body.index)
+    others = pd.DataFrame(
+        {name: cells for name, cells in text_of.items() if name not in HEADERS.values()},
+        index=body.index,
+    )
     cells = [json.dumps(row, ensure_ascii=False) for row in others.to_dict("records")]
     number = pd.to_numeric(own.pop("row"), errors="coerce").astype("float64")
-    made = pd.DataFrame({**own, "row": number, "cells": cells, "from_sheet": sheet, "from_row": body.index.astype("float64")}, index=body.index)
+    made = pd.DataFrame(
+        {
+            **own,
+            "row": number,
+            "cells": cells,
+            "from_sheet": sheet,
+            "from_row": body.index.astype("float64"),
+        },
+        index=body.index,
+    )
     return made.loc[(own["hash"] != "") & number.notna(), COLUMNS].reset_index(drop=True)
 
 
-def applied(block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapping[str, str]]) -> tuple[Block, list[Change]]:
+def applied(
+    block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapping[str, str]]
+) -> tuple[Block, list[Change]]:
     """The block with the mended cells in it, and what changed. `cells` are cells by header, by number of the row."""
-    places = {header.text: header.place for header in reversed(block.headers) if header.text in set(shown_headers)}
+    places = {
+        header.text: header.place
+        for header in reversed(block.headers)
+        if header.text in set(shown_headers)
+    }
     rows, changes = block.rows, []
     mine = [number for number in cells if number in rows.index]
     for name, place in places.items() if mine else ():
-        asked = pd.Series({number: cells[number][name] for number in mine if name in cells[number]}, dtype="str")
+        asked = pd.Series(
+            {number: cells[number][name] for number in mine if name in cells[number]}, dtype="str"
+        )
         before = shown(rows.loc[asked.index, place])
         differs = shown(asked) != before
         if differs.any():
             column = rows[place].astype("object")
             column.loc[asked.index[differs]] = asked[differs].astype("object")
-            rows = rows.assign(**{"mended": column}).drop(columns=place).rename(columns={"mended": place})[list(block.rows)]
+            rows = (
+                rows.assign(**{"mended": column})
+                .drop(columns=place)
+                .rename(columns={"mended": place})[list(block.rows)]
+            )
             after = shown(asked[differs])
-            changes += [Change(int(number), name, before[number], after[number]) for number in after.index]
+            changes += [
+                Change(int(number), name, before[number], after[number]) for number in after.index
+            ]
     return block._replace(rows=rows), sorted(changes)
 
 
@@ -96,7 +136,12 @@ def applied(block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapp
 
 
 def write(
-    path: Path, aside: pd.DataFrame, mended: pd.DataFrame, hashes: Mapping[str, str], *, systems: Iterable[reference.System],
+    path: Path,
+    aside: pd.DataFrame,
+    mended: pd.DataFrame,
+    hashes: Mapping[str, str],
+    *,
+    systems: Iterable[reference.System],
 ) -> None:
     """Write the workbook of all rows kept aside (`tables.yml`: aside), one sheet per sheet of a file.
 
@@ -105,9 +150,17 @@ def write(
     which headers a column has in an export.
     """
     before = mended.drop_duplicates(["file", "sheet", "row"]).assign(reason="mended", expected=None)
-    before = before[~before.set_index(["file", "sheet", "row"]).index.isin(aside.set_index(["file", "sheet", "row"]).index)]
-    every = pd.concat([aside, before[[name for name in before if name in aside]]], ignore_index=True)
-    book = xlsxwriter.Workbook(path, {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
+    before = before[
+        ~before.set_index(["file", "sheet", "row"]).index.isin(
+            aside.set_index(["file", "sheet", "row"]).index
+        )
+    ]
+    every = pd.concat(
+        [aside, before[[name for name in before if name in aside]]], ignore_index=True
+    )
+    book = xlsxwriter.Workbook(
+        path, {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    )
     book.set_properties({"created": _MADE})
     try:
         formats, headers = _formats(book), _headers(systems)
@@ -124,14 +177,19 @@ def write(
 def _formats(book: xlsxwriter.Workbook) -> dict[str, xlsxwriter.format.Format]:
     plain = {"num_format": "@", "quote_prefix": True}  # stays text even when the cell is edited
     return {
-        "plain": book.add_format(plain), "bad": book.add_format({**plain, "bg_color": "#FFE699", "border": 1}),
+        "plain": book.add_format(plain),
+        "bad": book.add_format({**plain, "bg_color": "#FFE699", "border": 1}),
         "ours": book.add_format({**plain, "font_color": "#55616D", "bg_color": "#F3F5F7"}),
         "head": book.add_format({**plain, "bold": True, "bg_color": "#EEF2F6", "border": 1}),
     }
 
 
 def _fill(
-    sheet: xlsxwriter.worksheet.Worksheet, rows: pd.DataFrame, file_hash: str, headers: Mapping[str, set[str]], formats: Mapping,
+    sheet: xlsxwriter.worksheet.Worksheet,
+    rows: pd.DataFrame,
+    file_hash: str,
+    headers: Mapping[str, set[str]],
+    formats: Mapping,
 ) -> None:
     cells = [json.loads(row) for row in rows["row_json"]]
     names = list(dict.fromkeys(name for row in cells for name in row))
@@ -143,28 +201,41 @@ def _fill(
             sheet.write_string(at, place, value, formats["ours"])
         for place, name in enumerate(names, start=len(HEADERS)):
             wrong = row.reason != "mended" and _is_meant(name, row.column, row.field, headers)
-            sheet.write_string(at, place, values.get(name) or "", formats["bad" if wrong else "plain"])
+            sheet.write_string(
+                at, place, values.get(name) or "", formats["bad" if wrong else "plain"]
+            )
     sheet.freeze_panes(1, 0)
 
 
 def _about(row: tuple, file_hash: str) -> list[str]:
     """Where a row comes from and what is wrong with it, in both languages."""
+
     def both(group: str, code: object) -> str:
         label = reference.terms()[group].get(code) if isinstance(code, str) else None
         return f"{label.zh} / {label.en}" if label else ""
 
     found = {
-        "file": row.file, "sheet": row.sheet, "row": f"{row.row:.0f}", "column": row.column, "value": row.value,
-        "reason": both("reason", row.reason), "expected": both("expected", row.expected) + _choices(row), "hash": file_hash,
+        "file": row.file,
+        "sheet": row.sheet,
+        "row": f"{row.row:.0f}",
+        "column": row.column,
+        "value": row.value,
+        "reason": both("reason", row.reason),
+        "expected": both("expected", row.expected) + _choices(row),
+        "hash": file_hash,
     }
     return [value if isinstance(value, str) else "" for value in (found[name] for name in HEADERS)]
 
 
 def _choices(row: tuple) -> str:
-    column = reference.tables()[row.table].columns.get(row.field) if isinstance(row.field, str) else None
+    column = (
+        reference.tables()[row.table].columns.get(row.field) if isinstance(row.field, str) else None
+    )
     if row.expected != "choice" or column is None or column.terms is None:
         return ""
-    return ": " + "、".join(f"{label.zh}/{label.en}" for label in reference.terms()[column.terms].values())
+    return ": " + "、".join(
+        f"{label.zh}/{label.en}" for label in reference.terms()[column.terms].values()
+    )
 
 
 def _is_meant(name: str, column: object, field: object, headers: Mapping[str, set[str]]) -> bool:
@@ -190,14 +261,35 @@ def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:
     sheet = book.add_worksheet(EXPLANATION["zh"])
     sheet.set_column(0, 0, 110)
     lines = [
-        ("每张表是一个原文件中被搁置的行；黄色格子就是出问题的格子。", "Each sheet holds the rows kept aside of one file; the yellow cell is the wrong one."),
-        ("改好黄色格子，把本文件另存到 raw/，原文件也要留在 raw/；下一次运行就会读入这些行。", "Mend the yellow cells and save this file into raw/; leave the original there. The next run reads the rows."),
-        ("灰色的列用来找回原来的行，不要改动；不想改的行留着不动即可。", "Leave the grey columns as they are: they find the row again. Rows that you leave alone stay aside."),
-        ("这里没有买家的姓名、电话、地址和账号；它们仍取自原文件。", "Buyers' names, phones, addresses and accounts are not in here: they are taken from the original."),
-        ("已修正过的行也列在这里，所以新的一份可以替换旧的一份。", "Rows mended before are listed too, so the newer workbook may replace the older one."),
+        (
+            "每张表是一个原文件中被搁置的行；黄色格子就是出问题的格子。",
+            "Each sheet holds the rows kept aside of one file; the yellow cell is the wrong one.",
+        ),
+        (
+            "改好黄色格子，把本文件另存到 raw/，原文件也要留在 raw/；下一次运行就会读入这些行。",
+            "Mend the yellow cells and save this file into raw/; leave the original there. The next run reads the rows.",
+        ),
+        (
+            "灰色的列用来找回原来的行，不要改动；不想改的行留着不动即可。",
+            "Leave the grey columns as they are: they find the row again. Rows that you leave alone stay aside.",
+        ),
+        (
+            "这里没有买家的姓名、电话、地址和账号；它们仍取自原文件。",
+            "Buyers' names, phones, addresses and accounts are not in here: they are taken from the original.",
+        ),
+        (
+            "已修正过的行也列在这里，所以新的一份可以替换旧的一份。",
+            "Rows mended before are listed too, so the newer workbook may replace the older one.",
+        ),
     ]
     for at, words in enumerate(words for pair in lines for words in pair):
         sheet.write_string(at, 0, words)
     counts = rows.groupby(["file", "sheet"], dropna=False, sort=False).size()
-    for at, ((file, name), count) in enumerate(counts[counts > MOST_ROWS].items(), start=2 * len(lines) + 1):
-        sheet.write_string(at, 0, f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself")
+    for at, ((file, name), count) in enumerate(
+        counts[counts > MOST_ROWS].items(), start=2 * len(lines) + 1
+    ):
+        sheet.write_string(
+            at,
+            0,
+            f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself",
+        )

@@ -24,22 +24,75 @@ from helpers.clean.recognise import normal
 from helpers.core import privacy
 
 DayOrder = Literal["day", "month", "mixed", "open"]
-EMPTY = {"", "-", "--", "—", "——", "–", "/", "\\", "n/a", "na", "null", "none", "nan", "nat", "无", "暂无", "暂无数据", "#n/a"}
+EMPTY = {
+    "",
+    "-",
+    "--",
+    "—",
+    "——",
+    "–",
+    "/",
+    "\\",
+    "n/a",
+    "na",
+    "null",
+    "none",
+    "nan",
+    "nat",
+    "无",
+    "暂无",
+    "暂无数据",
+    "#n/a",
+}
 LATER = {"数据将于第二天更新", "待更新"}
 NO_REFUND = {"无退款申请", "没有申请退款"}
 NEVER = {"0000-00-00 00:00:00", "0000-00-00"}
 CURRENCIES = {
-    "rp": "IDR", "idr": "IDR", "¥": "CNY", "￥": "CNY", "元": "CNY", "cny": "CNY", "rmb": "CNY", "฿": "THB", "thb": "THB", "₫": "VND",
-    "đ": "VND", "vnd": "VND", "₱": "PHP", "php": "PHP", "rm": "MYR", "myr": "MYR", "s$": "SGD", "sgd": "SGD", "us$": "USD", "usd": "USD",
-    "$": "USD", "£": "GBP", "gbp": "GBP", "€": "EUR", "eur": "EUR",
+    "rp": "IDR",
+    "idr": "IDR",
+    "¥": "CNY",
+    "￥": "CNY",
+    "元": "CNY",
+    "cny": "CNY",
+    "rmb": "CNY",
+    "฿": "THB",
+    "thb": "THB",
+    "₫": "VND",
+    "đ": "VND",
+    "vnd": "VND",
+    "₱": "PHP",
+    "php": "PHP",
+    "rm": "MYR",
+    "myr": "MYR",
+    "s$": "SGD",
+    "sgd": "SGD",
+    "us$": "USD",
+    "usd": "USD",
+    "$": "USD",
+    "£": "GBP",
+    "gbp": "GBP",
+    "€": "EUR",
+    "eur": "EUR",
 }
 _CURRENCY = "|".join(re.escape(mark) for mark in sorted(CURRENCIES, key=len, reverse=True))
 _DOT_THOUSANDS = {"IDR", "VND"}
 _SCALE = {"亿": 1e8, "万": 1e4, "w": 1e4, "千": 1e3, "k": 1e3, "m": 1e6, "b": 1e9}
-_FACTOR = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "fraction": 1.0, "wan": 1e4, "thousand": 1e3}
+_FACTOR = {
+    "seconds": 1.0,
+    "minutes": 60.0,
+    "hours": 3600.0,
+    "days": 86400.0,
+    "fraction": 1.0,
+    "wan": 1e4,
+    "thousand": 1e3,
+}
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
 _SPAN = r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤][\d.,]+[万亿千wkm%]?|[\d.,]+[万亿千wkm%]?\+"
-_NOTHING = {"".join(marks) for word in EMPTY | LATER | NO_REFUND | NEVER for marks in itertools.product(*({mark, mark.upper()} for mark in word))}
+_NOTHING = {
+    "".join(marks)
+    for word in EMPTY | LATER | NO_REFUND | NEVER
+    for marks in itertools.product(*({mark, mark.upper()} for mark in word))
+}
 _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -84,13 +137,20 @@ def _spread(values: pd.Series, places: np.ndarray | None, cells: pd.Series) -> p
 
 def _each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
     """The parser of a whole column, made from one that need only see each of its values once."""
+
     @functools.wraps(parser)
     def whole(cells: pd.Series, **options: object) -> Parsed:
         values, places = distinct(cells)
         found = parser(values, **options)
         noted = None if found.noted is None else _spread(found.noted, places, cells)
         notes = tuple(f"{int(noted.sum())} {note}" for note in found.notes)
-        return Parsed(_spread(found.values, places, cells), _spread(found.bad, places, cells), found.reason, notes, noted)
+        return Parsed(
+            _spread(found.values, places, cells),
+            _spread(found.bad, places, cells),
+            found.reason,
+            notes,
+            noted,
+        )
 
     return whole
 
@@ -110,7 +170,10 @@ def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
     if code:
         marked = found.str.startswith(("'", "=", "`", "‘"), na=False)
         if marked.any():
-            found = found.mask(marked, found[marked].str.replace(r'^[\'`‘]+|^="|"$', "", regex=True).str.strip(_SPACE))
+            found = found.mask(
+                marked,
+                found[marked].str.replace(r'^[\'`‘]+|^="|"$', "", regex=True).str.strip(_SPACE),
+            )
     return found.mask(found == "")
 
 
@@ -120,7 +183,11 @@ def _word(cell: object) -> str | None:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        return None if np.isnan(cell) else (f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e22 else repr(cell))
+        return (
+            None
+            if np.isnan(cell)
+            else (f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e22 else repr(cell))
+        )
     return str(cell)
 
 
@@ -168,7 +235,8 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
     found = found.mask(is_empty(found))
     secret = key if len(key) <= 64 else hashlib.blake2b(key).digest()
     marks = {
-        value: hashlib.blake2b(value.encode(), key=secret, digest_size=8).hexdigest() for value in found.dropna().unique()
+        value: hashlib.blake2b(value.encode(), key=secret, digest_size=8).hexdigest()
+        for value in found.dropna().unique()
     }
     return Parsed(found.map(marks).astype("str"), _none(cells))
 
@@ -194,22 +262,32 @@ def ids(cells: pd.Series) -> Parsed:
 
 @_each_once
 def choice(
-    cells: pd.Series, *, labels: dict[str, str] | None, words_of: dict[str, str] | None = None, free: bool = False,
+    cells: pd.Series,
+    *,
+    labels: dict[str, str] | None,
+    words_of: dict[str, str] | None = None,
+    free: bool = False,
 ) -> Parsed:
     """Choices as codes where the choice is closed (`labels`: normal label → code), as given where it is open; `free` text is masked."""
     found = words(cells)
-    found = found.mask(is_empty(found) & ~found.isin(LATER))  # that an attribution is still to come is an answer
+    found = found.mask(
+        is_empty(found) & ~found.isin(LATER)
+    )  # that an attribution is still to come is an answer
     if words_of:
         patterns = {value: _by_pattern(value, words_of) for value in found.dropna().unique()}
         found = found.map(patterns).astype("str")
     if labels is None:
         return Parsed(masked(found) if free else found, _none(cells))
-    codes = found.map({value: labels.get(normal(value)) for value in found.dropna().unique()}).astype("str")
+    codes = found.map(
+        {value: labels.get(normal(value)) for value in found.dropna().unique()}
+    ).astype("str")
     return Parsed(codes, codes.isna() & found.notna(), "unknown_choice")
 
 
 def _by_pattern(value: str, words_of: dict[str, str]) -> str:
-    return next((code for pattern, code in words_of.items() if fnmatch.fnmatchcase(value, pattern)), value)
+    return next(
+        (code for pattern, code in words_of.items() if fnmatch.fnmatchcase(value, pattern)), value
+    )
 
 
 @_each_once
@@ -218,7 +296,9 @@ def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
     found = words(cells)
     found = found.mask(is_empty(found))
     if words_of:
-        found = found.map({value: _by_pattern(value, words_of) for value in found.dropna().unique()}).astype("str")
+        found = found.map(
+            {value: _by_pattern(value, words_of) for value in found.dropna().unique()}
+        ).astype("str")
     low = found.str.lower()
     yes, no = low.isin(_YES), low.isin(_NO)
     values = pd.Series(pd.NA, index=cells.index, dtype="boolean").mask(yes, True).mask(no, False)
@@ -245,19 +325,30 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     if rest.any():
         style = _thousands(found)
         again = found.notna() if style == "." else rest
-        slow, spans_found = _figures(found[again], style=style, kind=kind, factor=factor, divisor=divisor)
+        slow, spans_found = _figures(
+            found[again], style=style, kind=kind, factor=factor, divisor=divisor
+        )
         values = values.mask(again, slow)
         spans = spans_found.reindex(cells.index, fill_value=False).astype(bool)
     unread = found.notna() & ~np.isfinite(values) & ~spans
     values = values.where(np.isfinite(values))
-    notes = (f"values are ranges (for example {found[spans].iloc[0]}): left out",) if spans.any() else ()
+    notes = (
+        (f"values are ranges (for example {found[spans].iloc[0]}): left out",)
+        if spans.any()
+        else ()
+    )
     return Parsed(values, unread, "not_a_number", notes, spans)
 
 
 def _floats(found: pd.Series) -> pd.Series:
     """Plain numbers as floats, other text as missing; at once where the column holds nothing else."""
     try:
-        return pd.Series(pa.array(found, pa.large_string(), from_pandas=True).cast(pa.float64()).to_numpy(zero_copy_only=False), index=found.index)
+        return pd.Series(
+            pa.array(found, pa.large_string(), from_pandas=True)
+            .cast(pa.float64())
+            .to_numpy(zero_copy_only=False),
+            index=found.index,
+        )
     except pa.ArrowInvalid:
         return pd.to_numeric(found, errors="coerce").astype("float64")
 
@@ -282,7 +373,9 @@ def _thousands(found: pd.Series) -> str:
     return "." if not comma_groups and (decimal_comma or currency(found) in _DOT_THOUSANDS) else ","
 
 
-_SIGN = re.compile(rf"^[-+]?[ ]*({_CURRENCY})[ ]*[-+\d.]|\d[ ]*({_CURRENCY})$", re.IGNORECASE | re.MULTILINE)
+_SIGN = re.compile(
+    rf"^[-+]?[ ]*({_CURRENCY})[ ]*[-+\d.]|\d[ ]*({_CURRENCY})$", re.IGNORECASE | re.MULTILINE
+)
 
 
 def currency(cells: pd.Series) -> str | None:
@@ -293,17 +386,27 @@ def currency(cells: pd.Series) -> str | None:
     return CURRENCIES[(sign[1] or sign[2]).lower()] if sign else None
 
 
-def _figures(found: pd.Series, *, style: str, kind: str, factor: float, divisor: float) -> tuple[pd.Series, pd.Series]:
-    plain = found.str.normalize("NFKC").str.lower().str.replace(rf"{_CURRENCY}|[\s_]|[人次件单个]$", "", regex=True)
+def _figures(
+    found: pd.Series, *, style: str, kind: str, factor: float, divisor: float
+) -> tuple[pd.Series, pd.Series]:
+    plain = (
+        found.str.normalize("NFKC")
+        .str.lower()
+        .str.replace(rf"{_CURRENCY}|[\s_]|[人次件单个]$", "", regex=True)
+    )
     spans = plain.str.fullmatch(_SPAN, na=False)
     group, point = (r"\.", ",") if style == "." else ("[,']", r"\.")
-    parts = plain.str.extract(rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)([万亿千wkmb]?)(%?)$")
+    parts = plain.str.extract(
+        rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)([万亿千wkmb]?)(%?)$"
+    )
     digits = parts[1].str.replace(group, "", regex=True).str.replace(",", ".", regex=False)
     figure = pd.to_numeric(digits, errors="coerce").astype("float64")
     percent = parts[3] == "%"
     scale = parts[2].map(_SCALE).astype("float64").fillna(1.0)
     sign = np.where(parts[0] == "-", -1.0, 1.0)
-    values = figure * scale * sign * np.where(percent, 1.0, factor) / np.where(percent, 100.0, divisor)
+    values = (
+        figure * scale * sign * np.where(percent, 1.0, factor) / np.where(percent, 100.0, divisor)
+    )
     if kind not in ("rate", "ratio", "score"):
         values = values.mask(percent)
     return values, spans & values.isna() & ~percent
@@ -324,8 +427,12 @@ def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
     return Parsed(values, unread, "not_a_duration")
 
 
-_ZH = re.compile(r"(?:(\d+)(?:天|日))?(?:(\d+)(?:小时|个小时|时))?(?:(\d+(?:\.\d+)?)(?:分钟|分))?(?:(\d+(?:\.\d+)?)秒)?")
-_EN = re.compile(r"(?:(\d+)d(?:ays?)?)?(?:(\d+)h(?:(?:ou)?rs?)?)?(?:(\d+(?:\.\d+)?)m(?:in(?:ute)?s?)?)?(?:(\d+(?:\.\d+)?)s(?:ec(?:ond)?s?)?)?")
+_ZH = re.compile(
+    r"(?:(\d+)(?:天|日))?(?:(\d+)(?:小时|个小时|时))?(?:(\d+(?:\.\d+)?)(?:分钟|分))?(?:(\d+(?:\.\d+)?)秒)?"
+)
+_EN = re.compile(
+    r"(?:(\d+)d(?:ays?)?)?(?:(\d+)h(?:(?:ou)?rs?)?)?(?:(\d+(?:\.\d+)?)m(?:in(?:ute)?s?)?)?(?:(\d+(?:\.\d+)?)s(?:ec(?:ond)?s?)?)?"
+)
 _HMS = re.compile(r"()(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")
 
 
@@ -351,11 +458,14 @@ def _clock(cell: dt.datetime | dt.time | dt.timedelta) -> float:
 
 _YMD = re.compile(
     r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
-    r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$", re.IGNORECASE,
+    r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$",
+    re.IGNORECASE,
 )
 _CLOCK = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 _DMY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
-_MOMENT = r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
+_MOMENT = (
+    r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
+)
 _RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT}|\d{{1,2}}:\d{{2}}(?::\d{{2}})?)$"
 
 
@@ -381,7 +491,11 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     for cells in columns:
         values, _ = distinct(cells)
         texts = values[_is_text(values)].astype("str")
-        parts = words(texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)]).str.extract(_DMY).dropna(subset=[0])
+        parts = (
+            words(texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)])
+            .str.extract(_DMY)
+            .dropna(subset=[0])
+        )
         seen |= len(parts) > 0
         first |= bool((pd.to_numeric(parts[0]) > 12).any())
         second |= bool((pd.to_numeric(parts[1]) > 12).any())
@@ -415,7 +529,9 @@ def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> 
     found = found.mask(is_empty(found))
     naive = _clocks(found)
     if native.any():
-        naive = naive.mask(native, pd.to_datetime(cells[native].astype("object")).astype("datetime64[us]"))
+        naive = naive.mask(
+            native, pd.to_datetime(cells[native].astype("object")).astype("datetime64[us]")
+        )
     values = _localised(naive, timezone)
     rest = found.notna() & naive.isna()
     if rest.any():
@@ -432,33 +548,52 @@ def _clocks(found: pd.Series) -> pd.Series:
     whole = pa.array(found, pa.large_string(), from_pandas=True)
     full = pc.match_substring_regex(whole, _CLOCK)
     try:
-        made = pc.if_else(full, whole, None).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).copy()
+        made = (
+            pc.if_else(full, whole, None)
+            .cast(pa.timestamp("us"))
+            .to_numpy(zero_copy_only=False)
+            .copy()
+        )
     except pa.ArrowInvalid:  # a day that no calendar has
         made = np.full(len(found), np.datetime64("NaT", "us"))
         full = pa.repeat(False, len(found))
     short = ~full.fill_null(True).to_numpy(zero_copy_only=False)
-    made[short] = pd.to_datetime(found[short], format="%Y-%m-%d %H:%M:%S", errors="coerce").astype("datetime64[us]").to_numpy()
+    made[short] = (
+        pd.to_datetime(found[short], format="%Y-%m-%d %H:%M:%S", errors="coerce")
+        .astype("datetime64[us]")
+        .to_numpy()
+    )
     return pd.Series(made, index=found.index)
 
 
 def _localised(naive: pd.Series, timezone: str) -> pd.Series:
-    return naive.dt.tz_localize(timezone, ambiguous=np.zeros(len(naive), dtype=bool), nonexistent="shift_forward")
+    return naive.dt.tz_localize(
+        timezone, ambiguous=np.zeros(len(naive), dtype=bool), nonexistent="shift_forward"
+    )
 
 
 def _moments(keys: pd.Series, *, timezone: str, order: DayOrder | None) -> pd.Series:
     """Distinct texts of times as zone-aware times; missing where a text is none."""
     year_first = keys.str.extract(_YMD)
     half = year_first[3].fillna(year_first[7])
-    made = _assembled(year_first[[0, 1, 2, 4, 5, 6]], half=half, zone=year_first[8], timezone=timezone)
+    made = _assembled(
+        year_first[[0, 1, 2, 4, 5, 6]], half=half, zone=year_first[8], timezone=timezone
+    )
     if order in ("day", "month"):
         parts = keys.str.extract(_DMY)
         day, month = (0, 1) if order == "day" else (1, 0)
-        made = made.fillna(_assembled(parts[[2, month, day, 3, 4, 5]], half=parts[6], zone=None, timezone=timezone))
+        made = made.fillna(
+            _assembled(parts[[2, month, day, 3, 4, 5]], half=parts[6], zone=None, timezone=timezone)
+        )
     return made.fillna(_serials(keys, timezone)) if made.isna().any() else made
 
 
-def _assembled(parts: pd.DataFrame, *, half: pd.Series, zone: pd.Series | None, timezone: str) -> pd.Series:
-    frame = parts.apply(pd.to_numeric).set_axis(["year", "month", "day", "hour", "minute", "second"], axis=1)
+def _assembled(
+    parts: pd.DataFrame, *, half: pd.Series, zone: pd.Series | None, timezone: str
+) -> pd.Series:
+    frame = parts.apply(pd.to_numeric).set_axis(
+        ["year", "month", "day", "hour", "minute", "second"], axis=1
+    )
     frame[["hour", "minute", "second"]] = frame[["hour", "minute", "second"]].fillna(0)
     if half.notna().any():
         late = half.str.lower().isin({"pm", "下午", "晚上", "中午"}) & (frame["hour"] < 12)
@@ -471,7 +606,10 @@ def _assembled(parts: pd.DataFrame, *, half: pd.Series, zone: pd.Series | None, 
     shift = zone.str.upper().replace({"Z": "+00:00", "UTC": "+00:00"})
     for offset in shift.dropna().unique():
         here = shift == offset
-        made = made.mask(here, naive[here].dt.tz_localize(f"UTC{offset[:3]}:{offset[-2:]}").dt.tz_convert(timezone))
+        made = made.mask(
+            here,
+            naive[here].dt.tz_localize(f"UTC{offset[:3]}:{offset[-2:]}").dt.tz_convert(timezone),
+        )
     return made
 
 
@@ -479,9 +617,17 @@ def _serials(keys: pd.Series, timezone: str) -> pd.Series:
     """Excel serial days (2000 to 2099) as local clocks; epoch seconds and milliseconds as moments."""
     number = pd.to_numeric(keys, errors="coerce").astype("float64")
     days = number.where((number >= 36526) & (number < 73051))
-    clock = (pd.Timestamp(_ZERO_DAY) + pd.to_timedelta((days * 86400).round(), unit="s")).astype("datetime64[us]")
-    epoch = number.where((number >= 1e9) & (number < 4.2e9)).fillna((number / 1000).where((number >= 1e12) & (number < 4.2e12)))
-    moment = pd.to_datetime(epoch, unit="s", utc=True).astype("datetime64[us, UTC]").dt.tz_convert(timezone)
+    clock = (pd.Timestamp(_ZERO_DAY) + pd.to_timedelta((days * 86400).round(), unit="s")).astype(
+        "datetime64[us]"
+    )
+    epoch = number.where((number >= 1e9) & (number < 4.2e9)).fillna(
+        (number / 1000).where((number >= 1e12) & (number < 4.2e12))
+    )
+    moment = (
+        pd.to_datetime(epoch, unit="s", utc=True)
+        .astype("datetime64[us, UTC]")
+        .dt.tz_convert(timezone)
+    )
     return _localised(clock, timezone).fillna(moment)
 
 

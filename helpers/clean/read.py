@@ -41,7 +41,9 @@ _END = "\x01"  # the row behind the last one of a piece
 _WORKERS = 2  # columns made at the same time: more would only need more memory
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
-if "jemalloc" in pa.supported_memory_backends():  # the default asks the system for new pages with every block: a second for a million rows
+if (
+    "jemalloc" in pa.supported_memory_backends()
+):  # the default asks the system for new pages with every block: a second for a million rows
     pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
@@ -58,7 +60,9 @@ class Sheet(NamedTuple):
     places: frozenset[int] | None = None
 
 
-Wanted = Callable[[pd.DataFrame, str], frozenset[int] | None]  # the first rows of a long text and its name → the columns to read, None: all
+Wanted = Callable[
+    [pd.DataFrame, str], frozenset[int] | None
+]  # the first rows of a long text and its name → the columns to read, None: all
 
 
 class RawFile(NamedTuple):
@@ -83,10 +87,21 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
             yield archive
     except limits.LimitError as error:
         raise UnreadableError(str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError, OSError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        struct.error,
+    ) as error:
         if isinstance(error, UnreadableError):
             raise
-        raise UnreadableError(f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}") from error
+        raise UnreadableError(
+            f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}"
+        ) from error
 
 
 def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = None) -> RawFile:
@@ -98,14 +113,18 @@ def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = Non
     try:
         content = path.open("rb")
     except OSError as error:
-        return RawFile(path.name, "", (), (("", f"cannot be opened ({error.strerror}); expected {EXPECTED}"),))
+        return RawFile(
+            path.name, "", (), (("", f"cannot be opened ({error.strerror}); expected {EXPECTED}"),)
+        )
     with content:
         digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
         sheets, problems = _open(content, path.name, wanted)
     return RawFile(path.name, digest, tuple(sheets), tuple(problems))
 
 
-def _open(content: BinaryIO, name: str, wanted: Wanted | None, *, in_zip: bool = False) -> tuple[list[Sheet], list[tuple[str, str]]]:
+def _open(
+    content: BinaryIO, name: str, wanted: Wanted | None, *, in_zip: bool = False
+) -> tuple[list[Sheet], list[tuple[str, str]]]:
     try:
         mark = _head(content, 4)
         if mark == b"PK\x03\x04" and not _is_workbook(content):
@@ -138,7 +157,11 @@ def _workbook(content: BinaryIO) -> list[Sheet]:
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(content)
         kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
-        names = [name for name in book.sheet_names if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)]
+        names = [
+            name
+            for name in book.sheet_names
+            if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)
+        ]
         return [Sheet(name, _cells(book.get_sheet_by_name(name))) for name in names]
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
@@ -155,7 +178,10 @@ def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
     columns: list[list[pa.Array | tuple]] = []
     while some := list(itertools.islice(rows, _ROWS)):
         made = [_piece(cells) for cells in zip(*some, strict=True)]
-        columns = [[*before, piece] for before, piece in zip(columns or [[]] * len(made), made, strict=True)]
+        columns = [
+            [*before, piece]
+            for before, piece in zip(columns or [[]] * len(made), made, strict=True)
+        ]
     grid = {}
     for place in range(len(columns)):
         grid[place], columns[place] = _joined(columns[place]), []
@@ -164,7 +190,11 @@ def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
 
 
 def _piece(cells: tuple) -> pa.Array | tuple:
-    return pa.array(cells, pa.string()).dictionary_encode() if all(type(cell) is str for cell in cells) else cells
+    return (
+        pa.array(cells, pa.string()).dictionary_encode()
+        if all(type(cell) is str for cell in cells)
+        else cells
+    )
 
 
 def _joined(pieces: list[pa.Array | tuple]) -> pd.Series:
@@ -181,16 +211,24 @@ def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tu
     sheets: list[Sheet] = []
     problems: list[tuple[str, str]] = []
     with _archive(content) as archive:
-        members = [member for member in archive.infolist() if not member.filename.endswith("/") and not _is_litter(member.filename)]
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.filename.endswith("/") and not _is_litter(member.filename)
+        ]
         if not members:
             raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
         names: Counter[str] = Counter()
         for member in members:
             name = _member_name(member)
             names[name] += 1
-            name += f" ({names[name]})" if names[name] > 1 else ""  # a zip may hold two files of one name
+            name += (
+                f" ({names[name]})" if names[name] > 1 else ""
+            )  # a zip may hold two files of one name
             try:
-                inner, trouble = _open(io.BytesIO(_member(archive, member, name)), name, wanted, in_zip=True)
+                inner, trouble = _open(
+                    io.BytesIO(_member(archive, member, name)), name, wanted, in_zip=True
+                )
             except UnreadableError as error:
                 inner, trouble = [], [("", f"{name}: {error}")]
             sheets += [sheet._replace(member=name) for sheet in inner]
@@ -220,8 +258,19 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> byt
         return archive.read(member)
     except limits.LimitError as error:
         raise UnreadableError(str(error)) from error
-    except (RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, ValueError, struct.error) as error:
-        raise UnreadableError(f"cannot be unpacked ({error}); expected a zip without password") from error
+    except (
+        RuntimeError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        EOFError,
+        OSError,
+        zlib.error,
+        ValueError,
+        struct.error,
+    ) as error:
+        raise UnreadableError(
+            f"cannot be unpacked ({error}); expected a zip without password"
+        ) from error
 
 
 # ---- text tables ------------------------------------------------------------------------------------------------
@@ -244,7 +293,9 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
             places = _places_wanted(text, form, name, wanted) if wanted else None
             return Sheet("", _grid(text, form, places), places=places)
     except UnicodeError as error:
-        raise UnreadableError(f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}") from error
+        raise UnreadableError(
+            f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}"
+        ) from error
     except pa.ArrowInvalid as error:
         raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
 
@@ -325,10 +376,14 @@ def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.Data
     lines = [_trimmed(count, line, form.separator) for _, count, line in odd]
     widest = max([form.width, *(count for count, _ in lines)])
     limits.check_size(rows, widest)
-    filled = "".join(["\ufeff", *(f"{line}{form.separator * (widest - count)}\n" for count, line in lines)]).encode()  # a first mark is skipped
+    filled = "".join(
+        ["\ufeff", *(f"{line}{form.separator * (widest - count)}\n" for count, line in lines)]
+    ).encode()  # a first mark is skipped
     others = _fields(filled, _Form("utf-8", form.separator, widest)).usual if lines else None
     numbers = [number for number, *_ in odd]
-    at_top = numbers == list(range(1, len(odd) + 1))  # titles and headers: nothing to put in between
+    at_top = numbers == list(
+        range(1, len(odd) + 1)
+    )  # titles and headers: nothing to put in between
     moved = None if at_top else _moved(rows, numbers)
     columns = [*usual.columns, *[pa.chunked_array([_nothing(len(usual))])] * (widest - form.width)]
     del usual
@@ -345,14 +400,19 @@ def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.Data
     return pd.DataFrame(grid, copy=False).set_axis(range(1, rows + 1), axis=0)
 
 
-def _taken_apart(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> tuple[pa.Table, list[tuple[int, int, str]]]:
+def _taken_apart(
+    text: BinaryIO, form: _Form, places: frozenset[int] | None
+) -> tuple[pa.Table, list[tuple[int, int, str]]]:
     """The rows of the usual width, and the others with their numbers in the whole text; piece by piece, else all at once.
 
     Raises `UnreadableError` where a quotation mark is never closed, `UnicodeError` where too much is no text of the charset.
     """
     for size in (_BLOCK, None):
         tables, odd, rows, damaged = [], [], 0, 0
-        for piece in _ahead(lambda number, piece: _fields(piece, form, places if number else None), _pieces(text, size)):
+        for piece in _ahead(
+            lambda number, piece: _fields(piece, form, places if number else None),
+            _pieces(text, size),
+        ):
             if piece is None:
                 break  # what looked like the end of a row was none
             odd += [(rows + number, count, line) for number, count, line in piece.odd]
@@ -362,10 +422,14 @@ def _taken_apart(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> 
             if damaged > text.tell() * _BAD:
                 raise UnicodeError
             return pa.concat_tables(tables), odd
-    raise UnreadableError(f"is no table of values (a quotation mark is never closed); expected {EXPECTED}")
+    raise UnreadableError(
+        f"is no table of values (a quotation mark is never closed); expected {EXPECTED}"
+    )
 
 
-def _ahead(make: Callable[[int, bytes], _Fields | None], pieces: Iterable[bytes]) -> Iterator[_Fields | None]:
+def _ahead(
+    make: Callable[[int, bytes], _Fields | None], pieces: Iterable[bytes]
+) -> Iterator[_Fields | None]:
     """What is made of the pieces and their numbers, in their order, a few of them at the same time."""
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         coming: deque[concurrent.futures.Future[_Fields | None]] = deque()
@@ -386,46 +450,80 @@ def _fields(piece: bytes, form: _Form, places: frozenset[int] | None = None) -> 
     try:
         usual = _rows(piece, form, places)
     except pa.ArrowInvalid:  # rows of other widths are handed over one by one, and as UTF-8 only
-        piece, form, places = piece.decode(form.charset, errors="replace").encode(), form._replace(charset="utf-8"), None
-        usual = _rows(piece, form, None, lambda row: odd.append((row.number, row.actual_columns, row.text)) or "skip")
+        piece, form, places = (
+            piece.decode(form.charset, errors="replace").encode(),
+            form._replace(charset="utf-8"),
+            None,
+        )
+        usual = _rows(
+            piece,
+            form,
+            None,
+            lambda row: odd.append((row.number, row.actual_columns, row.text)) or "skip",
+        )
     if not len(usual) or usual.column(0)[-1].as_py() != _END:
         return None
-    found = {name: _decoded(column.chunk(0), form.charset) for name, column in zip(usual.column_names, usual.slice(0, len(usual) - 1).columns, strict=True)}
+    found = {
+        name: _decoded(column.chunk(0), form.charset)
+        for name, column in zip(
+            usual.column_names, usual.slice(0, len(usual) - 1).columns, strict=True
+        )
+    }
     if places is not None and _hardly_filled(list(found.values())):
         return _fields(piece, form)
     damaged = sum(map(_damaged, found.values())) + sum(line.count(_DAMAGE) for *_, line in odd)
     nothing = _nothing(len(usual) - 1)
-    return _Fields(pa.table({str(place): found.get(str(place), nothing) for place in range(form.width)}), odd, damaged)
+    return _Fields(
+        pa.table({str(place): found.get(str(place), nothing) for place in range(form.width)}),
+        odd,
+        damaged,
+    )
 
 
 def _rows(
-    piece: bytes, form: _Form, places: frozenset[int] | None, otherwise: Callable[[pa.csv.InvalidRow], str] | None = None
+    piece: bytes,
+    form: _Form,
+    places: frozenset[int] | None,
+    otherwise: Callable[[pa.csv.InvalidRow], str] | None = None,
 ) -> pa.Table:
     """The rows of a piece and one more that says it is the last. Raises `pa.ArrowInvalid` for rows of other widths that nobody takes."""
     whole = piece + f"{_END}{form.separator * (form.width - 1)}\n".encode()
     names = [str(place) for place in range(form.width)]
     return pa.csv.read_csv(
         pa.BufferReader(whole),
-        read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=min(len(whole), _LARGEST)),  # else rows have no number
+        read_options=pa.csv.ReadOptions(
+            column_names=names, use_threads=False, block_size=min(len(whole), _LARGEST)
+        ),  # else rows have no number
         parse_options=pa.csv.ParseOptions(
-            delimiter=form.separator, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=otherwise,
+            delimiter=form.separator,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=otherwise,
         ),
         convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False, check_utf8=False,
-            include_columns=None if places is None else [name for name in names if int(name) in places],
+            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())),
+            strings_can_be_null=False,
+            check_utf8=False,
+            include_columns=None
+            if places is None
+            else [name for name in names if int(name) in places],
         ),
     ).combine_chunks()
 
 
 def _nothing(rows: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([""], pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(rows, np.int32)), pa.array([""], pa.string())
+    )
 
 
 def _hardly_filled(columns: list[pa.DictionaryArray]) -> bool:
     """Whether a row has fewer than two cells in these columns: it may be a remark or a title, or its other cells are elsewhere."""
     count = np.zeros(len(columns[0]), np.int32)
     for column in columns:
-        empty = pc.equal(pc.utf8_trim_whitespace(column.dictionary), "").to_numpy(zero_copy_only=False)
+        empty = pc.equal(pc.utf8_trim_whitespace(column.dictionary), "").to_numpy(
+            zero_copy_only=False
+        )
         count += ~empty[column.indices.to_numpy()]
         if (count > 1).all():
             return False
@@ -438,10 +536,19 @@ def _decoded(column: pa.DictionaryArray, charset: str) -> pa.DictionaryArray:
 
 
 def _words(values: pa.StringArray, charset: str) -> pa.StringArray:
-    ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
-    if values.buffers()[2] is None or (np.frombuffer(values.buffers()[2], np.uint8)[ends[0] : ends[-1]] < 128).all():
+    ends = np.frombuffer(values.buffers()[1], np.int32)[
+        values.offset : values.offset + len(values) + 1
+    ]
+    if (
+        values.buffers()[2] is None
+        or (np.frombuffer(values.buffers()[2], np.uint8)[ends[0] : ends[-1]] < 128).all()
+    ):
         return values
-    words = b"\0".join(values.cast(pa.binary()).to_pylist()).decode(charset, errors="replace").split("\0")
+    words = (
+        b"\0".join(values.cast(pa.binary()).to_pylist())
+        .decode(charset, errors="replace")
+        .split("\0")
+    )
     return pa.array(words, pa.string())
 
 
@@ -474,11 +581,17 @@ def _column(cells: pa.ChunkedArray, moved: np.ndarray | None) -> pd.Series:
     whole = pa.concat_arrays(cells.unify_dictionaries().chunks)
     codes = whole.indices.to_numpy()
     values = pd.Index(whole.dictionary.cast(pa.large_string()).to_pandas())
-    return pd.Series(pd.Categorical.from_codes(codes if moved is None else codes[moved], categories=values))
+    return pd.Series(
+        pd.Categorical.from_codes(codes if moved is None else codes[moved], categories=values)
+    )
 
 
 def _is_blank(cells: pd.Series) -> bool:
-    return not (cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells).astype(bool).any()
+    return (
+        not (cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells)
+        .astype(bool)
+        .any()
+    )
 
 
 def detect_charset(content: BinaryIO) -> str:
@@ -489,7 +602,11 @@ def detect_charset(content: BinaryIO) -> str:
     head = _head(content, _HEAD)
     if not head.strip(_NOTHING) and not content.read().strip(_NOTHING):
         raise UnreadableError(f"is empty; expected {EXPECTED}")
-    for mark, charset in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, charset in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if head.startswith(mark):
             return charset
     zeros = [head[start::2].count(0) for start in (0, 1)]
@@ -503,7 +620,9 @@ def detect_charset(content: BinaryIO) -> str:
         return "gb18030"  # whether it goes on as such is seen on reading
     if _nearly(head, "utf-8"):
         return "utf-8"
-    guess = charset_normalizer.from_bytes(head[: 1 << 16], cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]).best()
+    guess = charset_normalizer.from_bytes(
+        head[: 1 << 16], cp_isolation=["gb18030", "big5", "cp1252", "cp1258", "cp874"]
+    ).best()
     for charset in [*([guess.encoding] if guess else []), "gb18030"]:
         if _decodes(content, charset):
             return charset
@@ -513,7 +632,9 @@ def detect_charset(content: BinaryIO) -> str:
 
 
 _NOTHING = b"\0 \t\r\n\x0b\x0c"
-_TEXT = bytes([0, *b"\t\n\r\x0b\x0c\x1a", *range(32, 256)])  # what a text of any of these charsets may hold; NULs are dropped
+_TEXT = bytes(
+    [0, *b"\t\n\r\x0b\x0c\x1a", *range(32, 256)]
+)  # what a text of any of these charsets may hold; NULs are dropped
 
 
 def _nearly(head: bytes, charset: str) -> bool:
@@ -543,6 +664,7 @@ def _decodes(content: BinaryIO, charset: str) -> bool:
 
 def _separator(head: str) -> str:
     """The separator that splits most of the first lines into the most fields."""
+
     def fields(separator: str) -> float:
         counts = _counts(head, separator)
         return statistics.quantiles([*counts, *counts], n=10)[-1]

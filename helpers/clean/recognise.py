@@ -25,9 +25,26 @@ _OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
 UNITS = {
-    "元": None, "¥": None, "$": None, "rp": None, "人": None, "次": None, "件": None, "单": None, "个": None,
-    "万": "wan", "万元": "wan", "w": "wan", "千元": "thousand", "分钟": "minutes", "min": "minutes", "秒": "seconds", "s": "seconds",
-    "小时": "hours", "h": "hours", "%": "percent",
+    "元": None,
+    "¥": None,
+    "$": None,
+    "rp": None,
+    "人": None,
+    "次": None,
+    "件": None,
+    "单": None,
+    "个": None,
+    "万": "wan",
+    "万元": "wan",
+    "w": "wan",
+    "千元": "thousand",
+    "分钟": "minutes",
+    "min": "minutes",
+    "秒": "seconds",
+    "s": "seconds",
+    "小时": "hours",
+    "h": "hours",
+    "%": "percent",
 }
 
 
@@ -89,24 +106,44 @@ def _candidate(system: System, export: Export) -> Candidate:
     names = [*export.ignore, *export.personal, *_read(export)]
     if export.sub_rows and export.sub_rows.header:
         names.append(export.sub_rows.header)
-    signature = tuple(frozenset(normal(name) for name in entry.split("|")) for entry in export.headers)
+    signature = tuple(
+        frozenset(normal(name) for name in entry.split("|")) for entry in export.headers
+    )
     known = frozenset(normal(name) for name in names) | frozenset().union(*signature)
-    return Candidate(system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet))
+    return Candidate(
+        system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet)
+    )
 
 
 def _read(export: Export) -> list[str]:
     """The names of columns that a mapping reads; it knows others to leave them."""
-    return [*export.reported, *export.totals, *(name for how in export.columns.values() for name in (*how.header, *how.plus, *how.joined))]
+    return [
+        *export.reported,
+        *export.totals,
+        *(
+            name
+            for how in export.columns.values()
+            for name in (*how.header, *how.plus, *how.joined)
+        ),
+    ]
 
 
 def places_read(block: Block) -> frozenset[int] | None:
     """The columns of a table whose cells are looked at; None where all of them are."""
     if block.export.layout != "rows" or block.export.sub_rows:
         return None
-    return frozenset([*range(_HEAD_COLUMNS), block.headers[0].place, *(header.place for header in block.places(_read(block.export)))])
+    return frozenset(
+        [
+            *range(_HEAD_COLUMNS),
+            block.headers[0].place,
+            *(header.place for header in block.places(_read(block.export))),
+        ]
+    )
 
 
-def places_wanted(grid: pd.DataFrame, file: str, *, known: list[Candidate]) -> frozenset[int] | None:
+def places_wanted(
+    grid: pd.DataFrame, file: str, *, known: list[Candidate]
+) -> frozenset[int] | None:
     """The columns that matter of a long text that begins with these rows; None where that cannot be said."""
     found = tables(grid, sheet="", file=file, known=known)
     return places_read(found[0]) if len(found) == 1 else None
@@ -128,13 +165,22 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
     if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
         # names in a column: a row of them has one name beside its value, and may pass for a row of headers
         upright = _upright(grid, sheet=sheet, file=file, known=known)
-        if upright and _count_known(upright.headers) > max((_count_known(headers) for *_, headers in starts), default=0):
+        if upright and _count_known(upright.headers) > max(
+            (_count_known(headers) for *_, headers in starts), default=0
+        ):
             return [upright]
     if not starts:
         return []
     ends = [*(row for row, *_ in starts[1:]), len(grid)]
     return [
-        Block(candidate.system, candidate.export, headers, not_blank(grid.iloc[row + depth : end]), end == len(grid), _title(grid, row))
+        Block(
+            candidate.system,
+            candidate.export,
+            headers,
+            not_blank(grid.iloc[row + depth : end]),
+            end == len(grid),
+            _title(grid, row),
+        )
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
 
@@ -168,14 +214,24 @@ def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
     later = np.zeros(len(grid), dtype=bool)
     for column in list(grid)[:_HEAD_COLUMNS]:
         cells = grid[column].iloc[_HEAD_ROWS:]
-        values = pd.Series(cells.cat.categories) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        values = (
+            pd.Series(cells.cat.categories)
+            if isinstance(cells.dtype, pd.CategoricalDtype)
+            else cells
+        )
         hit = values.astype("str").str.strip().str.lower().isin(words).to_numpy(dtype=bool)
         later[_HEAD_ROWS:] |= hit if values is cells else hit[cells.cat.codes]
     return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
 
 
 def _header_at(
-    grid: pd.DataFrame, row: int, first_rows: list[list[str]], *, sheet: str, file: str, known: list[Candidate]
+    grid: pd.DataFrame,
+    row: int,
+    first_rows: list[list[str]],
+    *,
+    sheet: str,
+    file: str,
+    known: list[Candidate],
 ) -> tuple[int, Candidate, tuple[Header, ...]] | None:
     """The export whose headers stand in this row, alone or together with the row below (merged headers)."""
     top = first_rows[row] if row < len(first_rows) else _texts(grid.iloc[row])
@@ -203,7 +259,10 @@ def _best(
     for candidate in known:
         if not all(names & present for names in candidate.signature):
             continue
-        weight = _score(plain, candidate, sheet=sheet, file=file), (len(candidate.signature) if _is_own(candidate) else np.inf)
+        weight = (
+            _score(plain, candidate, sheet=sheet, file=file),
+            (len(candidate.signature) if _is_own(candidate) else np.inf),
+        )
         if weight[0] and weight > best_weight:
             best, best_weight, tied = candidate, weight, False
         elif best and weight == best_weight and _is_own(candidate):
@@ -217,11 +276,22 @@ def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> 
     That is where neither a name fits, nor most headers are known, nor most of the sheet's columns are there among as many others at most.
     """
     filled = [name for name in plain if name]
-    explained = sum(name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled)
+    explained = sum(
+        name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled
+    )
     named = normal(sheet) in candidate.sheets
-    called = candidate.export.file_name is not None and re.search(candidate.export.file_name, file) is not None
-    whole = explained >= _OWN_SHARE * len(candidate.export.columns.keys() - NOT_ASKED) and explained >= _OWN_LEAST * len(filled)
-    if _is_own(candidate) and not (named or called or whole) and explained < _OWN_SHARE * len(filled):
+    called = (
+        candidate.export.file_name is not None
+        and re.search(candidate.export.file_name, file) is not None
+    )
+    whole = explained >= _OWN_SHARE * len(
+        candidate.export.columns.keys() - NOT_ASKED
+    ) and explained >= _OWN_LEAST * len(filled)
+    if (
+        _is_own(candidate)
+        and not (named or called or whole)
+        and explained < _OWN_SHARE * len(filled)
+    ):
         return 0
     return explained + _HINT * (named + called)
 
@@ -252,7 +322,11 @@ def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
         seen.add(name)
         if name not in candidate.known and _split_unit(name)[0] in candidate.known:
             name, unit = _split_unit(name)
-        made.append(Header(place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit))
+        made.append(
+            Header(
+                place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit
+            )
+        )
     return tuple(made)
 
 
@@ -270,7 +344,9 @@ def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate
     if best is None or _count_known(best[1]) < 2:
         return None
     candidate, heads, column = best
-    values = pd.DataFrame([grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object)
+    values = pd.DataFrame(
+        [grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object
+    )
     return Block(candidate.system, candidate.export, heads, values)
 
 
@@ -285,7 +361,9 @@ def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list
         for candidate in known:
             count = len(plain & candidate.known)
             if count > best_count:
-                lacking = ["/".join(sorted(names)) for names in candidate.signature if not names & plain]
+                lacking = [
+                    "/".join(sorted(names)) for names in candidate.signature if not names & plain
+                ]
                 best, best_count = (candidate, lacking), count
     return best
 
@@ -294,21 +372,31 @@ def undecided(grid: pd.DataFrame, known: list[Candidate]) -> list[Export]:
     """Sheets of our own template that know half of a row that was not recognised, required headers among them: a name would decide."""
     for row in range(min(_HEAD_ROWS, len(grid))):
         plain = [normal(text) for text in _texts(grid.iloc[row]) if text]
-        fitting = [one for one in known if _is_own(one) and all(names & set(plain) for names in one.signature)]
+        fitting = [
+            one
+            for one in known
+            if _is_own(one) and all(names & set(plain) for names in one.signature)
+        ]
         count = {one.export.id: sum(name in one.known for name in plain) for one in fitting}
         if max(count.values(), default=0) >= max(_OWN_LEAST * len(plain), 1):
             return [one.export for one in fitting if count[one.export.id] == max(count.values())]
     return []
 
 
-def unverified(grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]) -> tuple[System, Unverified] | None:
+def unverified(
+    grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]
+) -> tuple[System, Unverified] | None:
     """The export of unverified layout that a sheet seems to be, by its file's name, its own name or its title."""
     said = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
     found = [
-        (max(map(len, named)), system, export) for system in systems for export in system.unverified
+        (max(map(len, named)), system, export)
+        for system in systems
+        for export in system.unverified
         if (named := [word for word in export.words if normal(word) in said])
     ]
-    return max(found, key=lambda entry: entry[0])[1:] if found else None  # the longest word says most
+    return (
+        max(found, key=lambda entry: entry[0])[1:] if found else None
+    )  # the longest word says most
 
 
 def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
@@ -317,13 +405,21 @@ def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
     Compared with the names that this export knows, then with the labels of its canonical table. A suggestion to be
     confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is none.
     """
-    labels = {name: known for known, label in reference.tables()[export.table].columns.items() for name in (label.zh, label.en, known)}
-    aliases = labels | {alias: column for column, how in export.columns.items() for alias in how.header}
+    labels = {
+        name: known
+        for known, label in reference.tables()[export.table].columns.items()
+        for name in (label.zh, label.en, known)
+    }
+    aliases = labels | {
+        alias: column for column, how in export.columns.items() for alias in how.header
+    }
     plain = {normal(alias): alias for alias in aliases}
     rows = []
     for header in unmapped:
         name = _split_unit(normal(header))[0]
-        found = rapidfuzz.process.extractOne(name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=_CLOSE)
+        found = rapidfuzz.process.extractOne(
+            name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=_CLOSE
+        )
         alias = plain[found[0]] if found else None
         rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
     return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])

@@ -26,11 +26,21 @@ def data_as_of(workspace: Workspace, known: pd.DataFrame) -> pd.Timestamp:
     stated = read_table(workspace, "files")["as_of"].max()
     if pd.notna(stated):
         return stated
-    seen = [time for time in (known["ended_at"].max(), read_table(workspace, "orders")["created_at"].max()) if pd.notna(time)]
+    seen = [
+        time
+        for time in (known["ended_at"].max(), read_table(workspace, "orders")["created_at"].max())
+        if pd.notna(time)
+    ]
     return max(seen, default=pd.NaT)
 
 
-def read_table(workspace: Workspace, table: str, session_id: str | None = None, *, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+def read_table(
+    workspace: Workspace,
+    table: str,
+    session_id: str | None = None,
+    *,
+    as_of: pd.Timestamp | None = None,
+) -> pd.DataFrame:
     """A canonical table of the workspace, of one session where it is named; an empty frame of its columns where there is none.
 
     Rows carry `known_from`, the time of the export that first said what they say: what the export or its name states, else the
@@ -41,11 +51,19 @@ def read_table(workspace: Workspace, table: str, session_id: str | None = None, 
         path = workspace.clean / f"{table}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
     month = f"{session_id[:4]}-{session_id[4:6]}" if session_id and as_of is None else "*"
-    parts = [pd.read_parquet(path) for path in sorted((workspace.clean / table).glob(f"{month}.parquet"))]
-    frame = pd.concat(parts, ignore_index=True) if parts else schema.empty(table, workspace.settings.timezone)
+    parts = [
+        pd.read_parquet(path) for path in sorted((workspace.clean / table).glob(f"{month}.parquet"))
+    ]
+    frame = (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else schema.empty(table, workspace.settings.timezone)
+    )
     if as_of is not None and len(frame):
         before = workspace.clean / "history" / f"{table}.parquet"
-        frame = history.as_known(frame, pd.read_parquet(before) if before.exists() else frame.iloc[:0], as_of)
+        frame = history.as_known(
+            frame, pd.read_parquet(before) if before.exists() else frame.iloc[:0], as_of
+        )
     if session_id is not None:
         frame = frame[frame["session_id"] == session_id].reset_index(drop=True)
     return frame
@@ -62,7 +80,9 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
     with workspace.lock():
         kept = read_table(workspace, name)
         if len(kept):
-            same = kept["platform"].eq(frame["platform"].iloc[0]) & kept["room"].fillna("").eq(frame["room"].fillna("").iloc[0])
+            same = kept["platform"].eq(frame["platform"].iloc[0]) & kept["room"].fillna("").eq(
+                frame["room"].fillna("").iloc[0]
+            )
             if (kept.loc[same, "until"] > frame["until"].iloc[0]).any():
                 return frame
             kept = kept[~same]
@@ -103,7 +123,9 @@ def sessions(workspace: Workspace) -> pd.DataFrame:
 
     Where the export states the period of its spend, only of sessions that began in it (`finest_slots`).
     """
-    frame = read_table(workspace, "sessions").sort_values(["started_at", "session_id"], ignore_index=True)
+    frame = read_table(workspace, "sessions").sort_values(
+        ["started_at", "session_id"], ignore_index=True
+    )
     ads = read_table(workspace, "ads")
     if frame.empty or ads.empty or "session_id" not in ads:
         return frame
@@ -117,17 +139,33 @@ def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
     Rows of a launch outside the period of their export hold but a part of its cost and are left out; of exports whose periods
     overlap the one that reaches furthest counts.
     """
-    known = ads[ads["session_id"].notna() & ~outside_period(ads)].assign(slot=lambda rows: rows["slot_seconds"].fillna(0))
+    known = ads[ads["session_id"].notna() & ~outside_period(ads)].assign(
+        slot=lambda rows: rows["slot_seconds"].fillna(0)
+    )
     if "covers_to" in known:
-        known = known.sort_values("covers_to", kind="stable", na_position="first").drop_duplicates([*_LAUNCH, "slot"], keep="last").sort_index()
-    return known[known["slot"] == known.groupby("session_id")["slot"].transform("min")].drop(columns="slot")
+        known = (
+            known.sort_values("covers_to", kind="stable", na_position="first")
+            .drop_duplicates([*_LAUNCH, "slot"], keep="last")
+            .sort_index()
+        )
+    return known[known["slot"] == known.groupby("session_id")["slot"].transform("min")].drop(
+        columns="slot"
+    )
 
 
-_LAUNCH = ["session_id", "platform", "campaign", "started_at", "title"]  # what one row of ads speaks of, whichever export holds it
+_LAUNCH = [
+    "session_id",
+    "platform",
+    "campaign",
+    "started_at",
+    "title",
+]  # what one row of ads speaks of, whichever export holds it
 
 
 def outside_period(ads: pd.DataFrame) -> pd.Series:
     """Whether each row of ads began outside the period whose spend its export holds; never where that is not known."""
     if "covers_from" not in ads:
         return pd.Series(False, index=ads.index)
-    return (ads["started_at"] < ads["covers_from"]) | (ads["started_at"] >= ads["covers_to"] + pd.Timedelta(hours=1))
+    return (ads["started_at"] < ads["covers_from"]) | (
+        ads["started_at"] >= ads["covers_to"] + pd.Timedelta(hours=1)
+    )

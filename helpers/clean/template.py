@@ -13,11 +13,30 @@ from helpers.core import text
 from helpers.reference import Column, Export, Label, SourceColumn, System, Table, schema
 
 SHEETS = (
-    "sessions", "minutes", "rundown", "cues", "events", "notes", "goals", "costs", "audience", "service", "comments", "incidents",
-    "reviews", "products", "traffic", "orders", "actions",
+    "sessions",
+    "minutes",
+    "rundown",
+    "cues",
+    "events",
+    "notes",
+    "goals",
+    "costs",
+    "audience",
+    "service",
+    "comments",
+    "incidents",
+    "reviews",
+    "products",
+    "traffic",
+    "orders",
+    "actions",
 )
 EXPLANATION = {"zh": "填写说明", "en": "How to fill in"}
-_KEPT = (*schema.TRACE, "known_from", "why_not")  # what clean/ adds to a table: no news where such a table comes back as a CSV
+_KEPT = (
+    *schema.TRACE,
+    "known_from",
+    "why_not",
+)  # what clean/ adds to a table: no news where such a table comes back as a CSV
 NOT_ASKED = {"session_id", "as_of"}  # columns of our tables that the form leaves out
 _SESSION_START = Column(kind="datetime", zh="开播时间", en="Session start")
 
@@ -30,9 +49,17 @@ def is_explanation(sheet: str) -> bool:
 @functools.cache
 def system() -> System:
     """The template as a source system: one export a table, headers in Chinese, English or as the canonical names."""
-    exports = [_export(name, table) for name, table in reference.tables().items() if name not in ("files", "aside")]
+    exports = [
+        _export(name, table)
+        for name, table in reference.tables().items()
+        if name not in ("files", "aside")
+    ]
     return System(
-        system="template", zh="本工具模板", en="Our own template", platform=None, exports=exports,
+        system="template",
+        zh="本工具模板",
+        en="Our own template",
+        platform=None,
+        exports=exports,
         where=Label(zh="fupan new 生成的 Excel", en="the Excel that `fupan new` writes"),
     )
 
@@ -49,13 +76,29 @@ def _export(name: str, table: Table) -> Export:
         column: SourceColumn(header=list(dict.fromkeys([label.zh, label.en, column])))
         for column, label in _columns(name, table).items()
     }
-    required = [label for column, label in table.columns.items() if label.required and column not in NOT_ASKED]
-    needed = [f"{label.zh}|{label.en}|{column}" for column, label in table.columns.items() if label.required and column not in NOT_ASKED]
+    required = [
+        label
+        for column, label in table.columns.items()
+        if label.required and column not in NOT_ASKED
+    ]
+    needed = [
+        f"{label.zh}|{label.en}|{column}"
+        for column, label in table.columns.items()
+        if label.required and column not in NOT_ASKED
+    ]
     if not required:
         needed = ["|".join(columns[column].header) for column in list(columns)[:1]]
     return Export(
-        id=name, zh=table.zh, en=table.en, grade="own", table=name, sheet=[name, table.zh, table.en], headers=needed, columns=columns,
-        file_name=rf"(?i)^(?:{'|'.join(map(re.escape, (name, table.zh, table.en)))})(?![^\W\d_])", ignore=list(_KEPT),
+        id=name,
+        zh=table.zh,
+        en=table.en,
+        grade="own",
+        table=name,
+        sheet=[name, table.zh, table.en],
+        headers=needed,
+        columns=columns,
+        file_name=rf"(?i)^(?:{'|'.join(map(re.escape, (name, table.zh, table.en)))})(?![^\W\d_])",
+        ignore=list(_KEPT),
     )
 
 
@@ -85,11 +128,17 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
     needed = book.add_format({"bg_color": "#EEF2F6", "border": 1, "bold": True})
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     written = book.add_format({"num_format": "@"})
-    asked = [(column, label) for column, label in _columns(name, table).items() if column not in NOT_ASKED]
+    asked = [
+        (column, label)
+        for column, label in _columns(name, table).items()
+        if column not in NOT_ASKED
+    ]
     for place, (_, column) in enumerate(asked):
         header = text.label(column, lang)
         style = moment if column.kind == "datetime" else written if column.kind == "id" else None
-        sheet.set_column(place, place, max(12, 2 * len(header) if lang == "zh" else len(header) + 2), style)
+        sheet.set_column(
+            place, place, max(12, 2 * len(header) if lang == "zh" else len(header) + 2), style
+        )
         sheet.write(0, place, header, needed if column.required else plain)
         sheet.write_comment(0, place, _how(column, lang))
         choices = _choices(column, lang)
@@ -101,7 +150,11 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
 def _choices(column: Column, lang: str) -> list[str]:
     if column.kind == "flag":
         return [text.choose(lang, "是", "yes"), text.choose(lang, "否", "no")]
-    return [text.label(label, lang) for label in reference.terms()[column.terms].values()] if column.terms else []
+    return (
+        [text.label(label, lang) for label in reference.terms()[column.terms].values()]
+        if column.terms
+        else []
+    )
 
 
 def _how(column: Column, lang: str) -> str:
@@ -120,18 +173,35 @@ def _explanation(book: xlsxwriter.Workbook, lang: str) -> None:
     sheet.set_column(1, 1, 26, wrap)
     sheet.set_column(2, 2, 70, wrap)
     intro = (
-        ("只填您有的工作表，其余留空；表头加粗的列必填。", "Fill in the sheets that you have and leave the others empty; columns with bold headers are required."),
-        ("填好后放进 raw/ 文件夹，可以保留多份；不要改动表头。", "Put the file into the raw/ folder; several files are fine. Leave the headers as they are."),
-        ("流量来源只填最末级渠道，不填合计；开播时间用来找到所属场次。", "Traffic: leaf sources only, no totals. The session's start says which session a row belongs to."),
-        ("观众行为通常很多行，可直接用 CSV：首行为同样的表头，文件任意命名，放进 raw/。", "Viewer events are many: a CSV with the same headers in its first row does as well, under any name, in raw/."),
-        ("不要填写买家姓名、电话和地址；买家与观众的标识读入时即加密。", "No buyers' names, phones or addresses; buyers' and viewers' ids are hashed when read."),
+        (
+            "只填您有的工作表，其余留空；表头加粗的列必填。",
+            "Fill in the sheets that you have and leave the others empty; columns with bold headers are required.",
+        ),
+        (
+            "填好后放进 raw/ 文件夹，可以保留多份；不要改动表头。",
+            "Put the file into the raw/ folder; several files are fine. Leave the headers as they are.",
+        ),
+        (
+            "流量来源只填最末级渠道，不填合计；开播时间用来找到所属场次。",
+            "Traffic: leaf sources only, no totals. The session's start says which session a row belongs to.",
+        ),
+        (
+            "观众行为通常很多行，可直接用 CSV：首行为同样的表头，文件任意命名，放进 raw/。",
+            "Viewer events are many: a CSV with the same headers in its first row does as well, under any name, in raw/.",
+        ),
+        (
+            "不要填写买家姓名、电话和地址；买家与观众的标识读入时即加密。",
+            "No buyers' names, phones or addresses; buyers' and viewers' ids are hashed when read.",
+        ),
     )
     row = 0
     for zh, en in intro:
         sheet.write(row, 0, text.choose(lang, zh, en))
         row += 1
     row += 1
-    for place, title in enumerate(text.choose(lang, "工作表 列 填写方式", "Sheet Column How").split(" ")):
+    for place, title in enumerate(
+        text.choose(lang, "工作表 列 填写方式", "Sheet Column How").split(" ")
+    ):
         sheet.write(row, place, title, bold)
     for name in SHEETS:
         table = reference.tables()[name]

@@ -20,12 +20,12 @@ from helpers.reference import metrics, schema
 from helpers.review import choose_session
 
 TREND = ("paid_amount", "net_amount", "uv_value", "room_conversion", "follow_rate")
-WEEKS = 54              # how far back the account is looked at: a year, and the same week of the last one
+WEEKS = 54  # how far back the account is looked at: a year, and the same week of the last one
 RECENT_WEEKS, EARLIER_WEEKS = 8, 16
-PAUSE_DAYS = 14         # without a session for so long an account has to be found again
-FEWEST_WEEKS = 3        # weeks on either side below which a movement is not judged
-MOST_MARKS = 9          # events a trend is marked with
-MOST_BESIDE = 4         # sessions that fit beside the one under review
+PAUSE_DAYS = 14  # without a session for so long an account has to be found again
+FEWEST_WEEKS = 3  # weeks on either side below which a movement is not judged
+MOST_MARKS = 9  # events a trend is marked with
+MOST_BESIDE = 4  # sessions that fit beside the one under review
 EVERY = {"week": "W-SUN", "month": "M"}
 
 
@@ -35,9 +35,17 @@ def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS
     Sessions that start later are left out, so that a page says the same whenever it is made.
     """
     own = sessions.set_index("session_id").loc[session_id]
-    currency = sessions["currency"].isna() if pd.isna(own["currency"]) else sessions["currency"].eq(own["currency"]).fillna(False)
-    until = (sessions["started_at"] <= own["started_at"]) & (sessions["started_at"] > own["started_at"] - pd.Timedelta(weeks=weeks))
-    return sessions[same_room(sessions, own) & currency & until].sort_values(["started_at", "session_id"], ignore_index=True)
+    currency = (
+        sessions["currency"].isna()
+        if pd.isna(own["currency"])
+        else sessions["currency"].eq(own["currency"]).fillna(False)
+    )
+    until = (sessions["started_at"] <= own["started_at"]) & (
+        sessions["started_at"] > own["started_at"] - pd.Timedelta(weeks=weeks)
+    )
+    return sessions[same_room(sessions, own) & currency & until].sort_values(
+        ["started_at", "session_id"], ignore_index=True
+    )
 
 
 def whole(mine: pd.DataFrame) -> pd.Series:
@@ -47,7 +55,9 @@ def whole(mine: pd.DataFrame) -> pd.Series:
     return lengths.isna() | ratio.between(1 / LONGEST_RATIO, LONGEST_RATIO)
 
 
-def oddities(sessions: pd.DataFrame, comparable: pd.DataFrame, session_id: str) -> list[tuple[str, str]]:
+def oddities(
+    sessions: pd.DataFrame, comparable: pd.DataFrame, session_id: str
+) -> list[tuple[str, str]]:
     """What is odd about a session's place among the others, as sentences (Chinese, English).
 
     After a pause, at the same time as another session, much shorter or longer than the room's sessions, over midnight, and
@@ -55,43 +65,97 @@ def oddities(sessions: pd.DataFrame, comparable: pd.DataFrame, session_id: str) 
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
     ends = schema.session_ends(sessions)
-    own, end = sessions.set_index("session_id").loc[session_id], ends[sessions["session_id"] == session_id].iloc[0]
-    also = sessions[(sessions["session_id"] != session_id) & (sessions["started_at"] < end) & (ends > own["started_at"])]
-    return [*_paused(mine, own), *_at_once(also), *_length(mine), *_midnight(own["started_at"], end), *_none_comparable(comparable)]
+    own, end = (
+        sessions.set_index("session_id").loc[session_id],
+        ends[sessions["session_id"] == session_id].iloc[0],
+    )
+    also = sessions[
+        (sessions["session_id"] != session_id)
+        & (sessions["started_at"] < end)
+        & (ends > own["started_at"])
+    ]
+    return [
+        *_paused(mine, own),
+        *_at_once(also),
+        *_length(mine),
+        *_midnight(own["started_at"], end),
+        *_none_comparable(comparable),
+    ]
 
 
 def _paused(mine: pd.DataFrame, own: pd.Series) -> list[tuple[str, str]]:
     before = mine.loc[mine["started_at"] < own["started_at"], "started_at"].max()
     days = (own["started_at"] - before).days if pd.notna(before) else 0
-    return [(f"距上一场（{before:%Y-%m-%d}）已有 {days} 天没有开播：流量和粉丝要重新热起来，与停播前的比较要打折看。",
-             f"No session for {days} days before this one (the last was on {before:%Y-%m-%d}): traffic and fans have to come back first; read comparisons with what was before in that light.")
-            ] if days >= PAUSE_DAYS else []
+    return (
+        [
+            (
+                f"距上一场（{before:%Y-%m-%d}）已有 {days} 天没有开播：流量和粉丝要重新热起来，与停播前的比较要打折看。",
+                f"No session for {days} days before this one (the last was on {before:%Y-%m-%d}): traffic and fans have to come back first; read comparisons with what was before in that light.",
+            )
+        ]
+        if days >= PAUSE_DAYS
+        else []
+    )
 
 
 def _at_once(also: pd.DataFrame) -> list[tuple[str, str]]:
-    names = [f"{row.session_id} {text.plain(row.room_name if isinstance(row.room_name, str) else row.room, 20)}" for row in also.itertuples()]
-    return [(f"同一时间还有另一场在播（{'、'.join(names)}）：两边会互相分流；各直播间只与自己的历史比，金额和人数不相加。",
-             f"Another session ran at the same time ({', '.join(names)}): they draw viewers from each other; each room is set against its own past, and money and people are not added.")] if names else []
+    names = [
+        f"{row.session_id} {text.plain(row.room_name if isinstance(row.room_name, str) else row.room, 20)}"
+        for row in also.itertuples()
+    ]
+    return (
+        [
+            (
+                f"同一时间还有另一场在播（{'、'.join(names)}）：两边会互相分流；各直播间只与自己的历史比，金额和人数不相加。",
+                f"Another session ran at the same time ({', '.join(names)}): they draw viewers from each other; each room is set against its own past, and money and people are not added.",
+            )
+        ]
+        if names
+        else []
+    )
 
 
 def _length(mine: pd.DataFrame) -> list[tuple[str, str]]:
     if whole(mine).iloc[-1]:
         return []
     own, usual = hours(mine).iloc[-1] * 3600, hours(mine).median() * 3600
-    return [(f"本场时长 {text.seconds(own, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，相差三倍以上：比率几个人就能改变，本场不进时段、主播和好场次的统计。",
-             f"This session lasted {text.seconds(own, 'en')}, the account's usually {text.seconds(usual, 'en')}, more than three times apart: a few people change its rates, and it is left out of what is said of slots, hosts and good sessions.")]
+    return [
+        (
+            f"本场时长 {text.seconds(own, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，相差三倍以上：比率几个人就能改变，本场不进时段、主播和好场次的统计。",
+            f"This session lasted {text.seconds(own, 'en')}, the account's usually {text.seconds(usual, 'en')}, more than three times apart: a few people change its rates, and it is left out of what is said of slots, hosts and good sessions.",
+        )
+    ]
 
 
 def _midnight(start: pd.Timestamp, end: pd.Timestamp) -> list[tuple[str, str]]:
-    return [(f"本场跨零点（{start:%m-%d %H:%M} 到 {end:%m-%d %H:%M}）：整场算在开播那天、那周、那月。",
-             f"This session runs over midnight ({start:%m-%d %H:%M} to {end:%m-%d %H:%M}): all of it counts for the day, week and month in which it began.")] if (end - pd.Timedelta(seconds=1)).date() > start.date() else []
+    return (
+        [
+            (
+                f"本场跨零点（{start:%m-%d %H:%M} 到 {end:%m-%d %H:%M}）：整场算在开播那天、那周、那月。",
+                f"This session runs over midnight ({start:%m-%d %H:%M} to {end:%m-%d %H:%M}): all of it counts for the day, week and month in which it began.",
+            )
+        ]
+        if (end - pd.Timedelta(seconds=1)).date() > start.date()
+        else []
+    )
 
 
 def _none_comparable(comparable: pd.DataFrame) -> list[tuple[str, str]]:
     if comparable.empty or comparable["chosen"].any():
         return []
-    zh, en = (sep.join(f"{words} {count}" for words, count in comparable[f"reason_{lang}"].value_counts().head(3).items()) for lang, sep in (("zh", "；"), ("en", "; ")))
-    return [(f"其余 {len(comparable)} 场为什么都不能比（场数）：{zh}。", f"Why none of the other {len(comparable)} sessions compares (how many): {en}.")]
+    zh, en = (
+        sep.join(
+            f"{words} {count}"
+            for words, count in comparable[f"reason_{lang}"].value_counts().head(3).items()
+        )
+        for lang, sep in (("zh", "；"), ("en", "; "))
+    )
+    return [
+        (
+            f"其余 {len(comparable)} 场为什么都不能比（场数）：{zh}。",
+            f"Why none of the other {len(comparable)} sessions compares (how many): {en}.",
+        )
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------- the movement
@@ -99,11 +163,20 @@ def _none_comparable(comparable: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _period(times: pd.Series, every: str) -> pd.Series:
     """The first moment of each time's calendar week (from Monday) or month, in the zone of the times."""
-    return times.dt.tz_localize(None).dt.to_period(EVERY[every]).dt.start_time.dt.tz_localize(times.dt.tz)
+    return (
+        times.dt.tz_localize(None)
+        .dt.to_period(EVERY[every])
+        .dt.start_time.dt.tz_localize(times.dt.tz)
+    )
 
 
 def trend(
-    mine: pd.DataFrame, *, registry: Mapping[str, reference.Metric], every: str, as_of: pd.Timestamp, return_days: float,
+    mine: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    every: str,
+    as_of: pd.Timestamp,
+    return_days: float,
     names: Iterable[str] = TREND,
 ) -> pd.DataFrame:
     """Metrics of the account by calendar week or month (`every`), from the sessions of `sessions_of`.
@@ -114,24 +187,57 @@ def trend(
     """
     known = [name for name in names if name in registry]
     framed = mine.assign(period=_period(mine["started_at"], every))
-    means = [name for name in known if registry[name].denominator is None and not registry[name].additive]
-    made = metrics.evaluate(framed, [name for name in known if name not in means], registry=registry, by="period")
+    means = [
+        name for name in known if registry[name].denominator is None and not registry[name].additive
+    ]
+    made = metrics.evaluate(
+        framed, [name for name in known if name not in means], registry=registry, by="period"
+    )
     if means:
         single = metrics.by_session(mine, means, registry=registry)
-        single = single.assign(period=single["session_id"].map(framed.set_index("session_id")["period"]))
-        made = pd.concat([made, single.groupby(["period", "metric"], as_index=False)["value"].mean()], ignore_index=True)
+        single = single.assign(
+            period=single["session_id"].map(framed.set_index("session_id")["period"])
+        )
+        made = pd.concat(
+            [made, single.groupby(["period", "metric"], as_index=False)["value"].mean()],
+            ignore_index=True,
+        )
     made = made.dropna(subset=["value"])
     young = _ages(made["period"], framed, as_of) < return_days
-    refunds = [bool({"refund_amount", "refund_orders", "refund_users"} & set(metrics.terms(registry[name]))) for name in made["metric"]]
-    return pd.DataFrame({
-        "period": made["period"], "metric": made["metric"],
-        "label_zh": made["metric"].map({name: registry[name].zh for name in known}),
-        "label_en": made["metric"].map({name: registry[name].en for name in known}),
-        "unit": made["metric"].map({name: registry[name].unit for name in known}), "value": made["value"],
-        "n": made["period"].map(framed["period"].value_counts()).astype(float),
-        "how": ["mean" if name in means else "sum" if registry[name].denominator is None else "ratio" for name in made["metric"]],
-        "open": young.to_numpy() & np.array(refunds, dtype=bool),
-    }).sort_values(["period", "metric"], key=lambda one: one.map({name: place for place, name in enumerate(known)}) if one.name == "metric" else one, ignore_index=True)
+    refunds = [
+        bool(
+            {"refund_amount", "refund_orders", "refund_users"} & set(metrics.terms(registry[name]))
+        )
+        for name in made["metric"]
+    ]
+    return pd.DataFrame(
+        {
+            "period": made["period"],
+            "metric": made["metric"],
+            "label_zh": made["metric"].map({name: registry[name].zh for name in known}),
+            "label_en": made["metric"].map({name: registry[name].en for name in known}),
+            "unit": made["metric"].map({name: registry[name].unit for name in known}),
+            "value": made["value"],
+            "n": made["period"].map(framed["period"].value_counts()).astype(float),
+            "how": [
+                "mean"
+                if name in means
+                else "sum"
+                if registry[name].denominator is None
+                else "ratio"
+                for name in made["metric"]
+            ],
+            "open": young.to_numpy() & np.array(refunds, dtype=bool),
+        }
+    ).sort_values(
+        ["period", "metric"],
+        key=lambda one: (
+            one.map({name: place for place, name in enumerate(known)})
+            if one.name == "metric"
+            else one
+        ),
+        ignore_index=True,
+    )
 
 
 def _ages(periods: pd.Series, framed: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
@@ -142,16 +248,32 @@ def _ages(periods: pd.Series, framed: pd.DataFrame, as_of: pd.Timestamp) -> pd.S
 
 def wide(by_month: pd.DataFrame, *, currency: str, lang: str) -> pd.DataFrame:
     """`trend` as a table to read, newest first: one row per period with period, n and a column of words per metric."""
-    shown = by_month.assign(words=[
-        text.value(row.value, row.unit, lang, decimals=2 if row.unit == "percent" else None, currency=currency) + ("*" if row.open else "")
-        for row in by_month.itertuples()])
-    table = shown.pivot(index=["period", "n"], columns="metric", values="words").reindex(columns=list(dict.fromkeys(by_month["metric"])))
+    shown = by_month.assign(
+        words=[
+            text.value(
+                row.value,
+                row.unit,
+                lang,
+                decimals=2 if row.unit == "percent" else None,
+                currency=currency,
+            )
+            + ("*" if row.open else "")
+            for row in by_month.itertuples()
+        ]
+    )
+    table = shown.pivot(index=["period", "n"], columns="metric", values="words").reindex(
+        columns=list(dict.fromkeys(by_month["metric"]))
+    )
     table = table.sort_index(ascending=False).reset_index()
     return table.assign(period=table["period"].dt.strftime("%Y-%m")).rename_axis(columns=None)
 
 
 def movement(
-    by_week: pd.DataFrame, mine: pd.DataFrame, *, registry: Mapping[str, reference.Metric], calendar: Iterable[reference.Festival],
+    by_week: pd.DataFrame,
+    mine: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    calendar: Iterable[reference.Festival],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     """The last eight weeks against the sixteen before, a week being one observation (t on the log scale, Welch).
@@ -165,20 +287,52 @@ def movement(
     last = weeks.max()
     plain = by_week[~by_week["period"].isin(weeks[festive]) & ~by_week["open"]]
     plain = plain[(plain["how"] != "sum") | (plain["period"] < last)]
-    rows = [_moved(part, last, thresholds["confidence"]) for _, part in plain.groupby("metric", sort=False)]
-    columns = ["metric", "label_zh", "label_en", "unit", "recent", "earlier", "n_recent", "n_earlier", "ratio", "lower", "upper", "p_value"]
+    rows = [
+        _moved(part, last, thresholds["confidence"])
+        for _, part in plain.groupby("metric", sort=False)
+    ]
+    columns = [
+        "metric",
+        "label_zh",
+        "label_en",
+        "unit",
+        "recent",
+        "earlier",
+        "n_recent",
+        "n_earlier",
+        "ratio",
+        "lower",
+        "upper",
+        "p_value",
+    ]
     made = pd.DataFrame(rows, columns=columns)
     adjusted = stats.benjamini_hochberg(made["p_value"])
-    return made.assign(p_adjusted=adjusted, verdict=[
-        _verdict(ratio, p, registry[name].bigger_is_better, thresholds) for name, ratio, p in zip(made["metric"], made["ratio"], adjusted, strict=True)])
+    return made.assign(
+        p_adjusted=adjusted,
+        verdict=[
+            _verdict(ratio, p, registry[name].bigger_is_better, thresholds)
+            for name, ratio, p in zip(made["metric"], made["ratio"], adjusted, strict=True)
+        ],
+    )
 
 
 def _moved(part: pd.DataFrame, last: pd.Timestamp, confidence: float) -> tuple:
     back = (last - part["period"]).dt.days / 7
-    recent, earlier = (level_regression.logs(part.loc[back.between(*span), "value"]) for span in ((0, RECENT_WEEKS - 1), (RECENT_WEEKS, RECENT_WEEKS + EARLIER_WEEKS - 1)))
+    recent, earlier = (
+        level_regression.logs(part.loc[back.between(*span), "value"])
+        for span in ((0, RECENT_WEEKS - 1), (RECENT_WEEKS, RECENT_WEEKS + EARLIER_WEEKS - 1))
+    )
     first, sizes = part.iloc[0], (len(recent), len(earlier))
     centres = [float(np.exp(one.mean())) if len(one) else np.nan for one in (recent, earlier)]
-    head = (first["metric"], first["label_zh"], first["label_en"], first["unit"], *centres, *sizes, centres[0] / centres[1])
+    head = (
+        first["metric"],
+        first["label_zh"],
+        first["label_en"],
+        first["unit"],
+        *centres,
+        *sizes,
+        centres[0] / centres[1],
+    )
     if min(sizes) < FEWEST_WEEKS:
         return (*head, np.nan, np.nan, np.nan)
     found = distributions.ttest_ind(recent, earlier, equal_var=False)
@@ -186,7 +340,9 @@ def _moved(part: pd.DataFrame, last: pd.Timestamp, confidence: float) -> tuple:
     return (*head, float(np.exp(bounds.low)), float(np.exp(bounds.high)), float(found.pvalue))
 
 
-def _verdict(ratio: float, p: float, bigger_is_better: bool | None, thresholds: Mapping[str, float]) -> str:
+def _verdict(
+    ratio: float, p: float, bigger_is_better: bool | None, thresholds: Mapping[str, float]
+) -> str:
     if not np.isfinite(p):
         return "not_comparable"
     if p > 1 - thresholds["confidence"] or bigger_is_better is None:
@@ -198,24 +354,47 @@ def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
     """What the last weeks say of the account, in one sentence: which metrics rose or fell, and which cannot be told."""
     known = moved[moved["verdict"] != "not_comparable"]
     if known.empty:
-        return text.choose(lang, "历史太短：近 8 周与此前 16 周各要有至少 3 周（非大促）才能看趋势。",
-                           "Too short a history for a trend: at least three ordinary weeks are needed among the last 8 and among the 16 before.")
+        return text.choose(
+            lang,
+            "历史太短：近 8 周与此前 16 周各要有至少 3 周（非大促）才能看趋势。",
+            "Too short a history for a trend: at least three ordinary weeks are needed among the last 8 and among the 16 before.",
+        )
     sure = known[known["verdict"].isin(["better", "worse"])]
     parts = [_moved_words(row, lang) for row in sure.itertuples()]
-    rest = [text.short(getattr(row, f"label_{lang}")) for row in known[known["verdict"] == "cannot_tell"].itertuples()]
-    quiet = text.choose(lang, f"{'、'.join(rest)}看不出变化", f"no change can be told in {', '.join(rest)}") if rest else ""
+    rest = [
+        text.short(getattr(row, f"label_{lang}"))
+        for row in known[known["verdict"] == "cannot_tell"].itertuples()
+    ]
+    quiet = (
+        text.choose(
+            lang, f"{'、'.join(rest)}看不出变化", f"no change can be told in {', '.join(rest)}"
+        )
+        if rest
+        else ""
+    )
     said = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
-    return text.choose(lang, f"最近 8 周与此前 16 周比（不含大促周）：{said}。", f"The last 8 weeks against the 16 before (festival weeks left out): {said}.")
+    return text.choose(
+        lang,
+        f"最近 8 周与此前 16 周比（不含大促周）：{said}。",
+        f"The last 8 weeks against the 16 before (festival weeks left out): {said}.",
+    )
 
 
 def _moved_words(row, lang: str) -> str:
-    change, low, high = (text.signed(v - 1, "percent", "en", decimals=0) for v in (row.ratio, row.lower, row.upper))
-    return text.choose(lang, f"{text.short(row.label_zh)}{'上升' if row.ratio > 1 else '下降'} {change}（{low} 到 {high}）",
-                       f"{text.short(row.label_en)} {'rose' if row.ratio > 1 else 'fell'} {change} ({low} to {high})")
+    change, low, high = (
+        text.signed(v - 1, "percent", "en", decimals=0) for v in (row.ratio, row.lower, row.upper)
+    )
+    return text.choose(
+        lang,
+        f"{text.short(row.label_zh)}{'上升' if row.ratio > 1 else '下降'} {change}（{low} 到 {high}）",
+        f"{text.short(row.label_en)} {'rose' if row.ratio > 1 else 'fell'} {change} ({low} to {high})",
+    )
 
 
 def marked(
-    mine: pd.DataFrame, events: pd.DataFrame, calendar: Iterable[reference.Festival],
+    mine: pd.DataFrame,
+    events: pd.DataFrame,
+    calendar: Iterable[reference.Festival],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a trend is marked with: festivals in which the account was live, and logged events outside of them.
 
@@ -224,22 +403,36 @@ def marked(
     """
     known = described(mine, calendar)
     inside = known[known["festival"] != ""]
-    bands = inside.groupby("festival", sort=False)["started_at"].agg(starts="min", ends="max").reset_index(names="label")
+    bands = (
+        inside.groupby("festival", sort=False)["started_at"]
+        .agg(starts="min", ends="max")
+        .reset_index(names="label")
+    )
     bands = bands.assign(label=bands["label"].str.rsplit(" ", n=1).str[0])
     own = events[~events["kind"].isin(["promotion", "holiday"])] if len(bands) else events
-    span = own[(own["from"] >= mine["started_at"].min() - pd.Timedelta(days=14)) & (own["from"] <= mine["started_at"].max())]
+    span = own[
+        (own["from"] >= mine["started_at"].min() - pd.Timedelta(days=14))
+        & (own["from"] <= mine["started_at"].max())
+    ]
     span = span.sort_values("from").tail(MOST_MARKS).reset_index(drop=True)
     names, kinds = reference.terms()["event_kind"], span["kind"]
-    marks = span.assign(number=range(1, len(span) + 1), kind_zh=[text.label(names[kind], "zh") if kind in names else kind for kind in kinds],
-                        kind_en=[text.label(names[kind], "en") if kind in names else kind for kind in kinds],
-                        logged_after=(span["entered_at"] > span["from"]).astype("boolean"))
-    return bands[["starts", "ends", "label"]], marks[["number", "from", "kind_zh", "kind_en", "what", "logged_after"]]
+    marks = span.assign(
+        number=range(1, len(span) + 1),
+        kind_zh=[text.label(names[kind], "zh") if kind in names else kind for kind in kinds],
+        kind_en=[text.label(names[kind], "en") if kind in names else kind for kind in kinds],
+        logged_after=(span["entered_at"] > span["from"]).astype("boolean"),
+    )
+    return bands[["starts", "ends", "label"]], marks[
+        ["number", "from", "kind_zh", "kind_en", "what", "logged_after"]
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------- side by side
 
 
-def named(sessions: pd.DataFrame, words: str, session_id: str, *, most: int | None = None) -> list[str]:
+def named(
+    sessions: pd.DataFrame, words: str, session_id: str, *, most: int | None = None
+) -> list[str]:
     """The ids of sessions named in a parameter: ids or the beginning of one, by commas; `last` is the one before in the room.
 
     Raises `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError` where the session under
@@ -252,14 +445,21 @@ def named(sessions: pd.DataFrame, words: str, session_id: str, *, most: int | No
             continue
         found.append(earlier[-1] if word == "last" else choose_session(sessions, word))
     if session_id in found:
-        raise ValueError(f"{session_id}: is the session under review and cannot be compared with itself")
+        raise ValueError(
+            f"{session_id}: is the session under review and cannot be compared with itself"
+        )
     if most is not None and len(set(found)) > most:
         raise ValueError(f"{len(set(found))} sessions named: expected at most {most}")
     return list(dict.fromkeys(found))
 
 
 def beside(
-    values: pd.DataFrame, session_id: str, others: list[str], *, registry: Mapping[str, reference.Metric], table: pd.DataFrame,
+    values: pd.DataFrame,
+    session_id: str,
+    others: list[str],
+    *,
+    registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     """Sessions side by side: this one, and for each other its value, the change to this one and a verdict in words.
@@ -269,20 +469,50 @@ def beside(
     change_1, verdict_1 and so on, in the order of `others`; p-values are corrected over the whole table (Benjamini-Hochberg).
     """
     made = table[["metric", "label_zh", "label_en", "value"]].reset_index(drop=True)
-    parts = [_one_beside(against(values, session_id, [other], registry=registry, table=table, confidence=thresholds["confidence"]), table, thresholds)
-             for other in others]
-    adjusted = stats.benjamini_hochberg(np.concatenate([part["p"].to_numpy() for part in parts])).reshape(len(parts), -1)
+    parts = [
+        _one_beside(
+            against(
+                values,
+                session_id,
+                [other],
+                registry=registry,
+                table=table,
+                confidence=thresholds["confidence"],
+            ),
+            table,
+            thresholds,
+        )
+        for other in others
+    ]
+    adjusted = stats.benjamini_hochberg(
+        np.concatenate([part["p"].to_numpy() for part in parts])
+    ).reshape(len(parts), -1)
     for place, (part, p) in enumerate(zip(parts, adjusted, strict=True), start=1):
-        verdict = [_verdict(1 + change, q, registry[name].bigger_is_better, thresholds) for name, change, q in zip(part.index, part["change"], p, strict=True)]
-        made = made.assign(**{f"value_{place}": part["reference"].to_numpy(), f"change_{place}": part["change"].to_numpy(), f"verdict_{place}": verdict})
+        verdict = [
+            _verdict(1 + change, q, registry[name].bigger_is_better, thresholds)
+            for name, change, q in zip(part.index, part["change"], p, strict=True)
+        ]
+        made = made.assign(
+            **{
+                f"value_{place}": part["reference"].to_numpy(),
+                f"change_{place}": part["change"].to_numpy(),
+                f"verdict_{place}": verdict,
+            }
+        )
     return made
 
 
-def _one_beside(found: pd.DataFrame, table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
+def _one_beside(
+    found: pd.DataFrame, table: pd.DataFrame, thresholds: Mapping[str, float]
+) -> pd.DataFrame:
     """This session over one other, by metric of the verdicts: reference, change, and the p-value behind the change that is ordinary."""
     made = found.set_index("metric").reindex(table["metric"])
-    free = (table.set_index("metric")["n"].astype(float) - 1).where(lambda n: n >= thresholds["min_sessions_for_verdict"] - 1)
-    error = np.log1p(made["ordinary_upper"]) / distributions.t.ppf(0.5 + thresholds["confidence"] / 2, free)
+    free = (table.set_index("metric")["n"].astype(float) - 1).where(
+        lambda n: n >= thresholds["min_sessions_for_verdict"] - 1
+    )
+    error = np.log1p(made["ordinary_upper"]) / distributions.t.ppf(
+        0.5 + thresholds["confidence"] / 2, free
+    )
     score = np.log1p(made["change"].where(made["change"] > -1)).abs() / error.where(error > 0)
     return made.assign(p=2 * distributions.t.sf(score, free))
 
@@ -293,5 +523,9 @@ def beside_heads(sessions: pd.DataFrame, others: list[str]) -> dict[str, tuple[s
     for place, other in enumerate(others, start=1):
         row = rows.loc[other]
         when = f"{row['started_at']:%Y-%m-%d %H:%M} {text.plain(row['host'], 12) if isinstance(row['host'], str) else ''}".strip()
-        heads |= {f"value_{place}": (when, when), f"change_{place}": ("本场比它", "This one against it"), f"verdict_{place}": ("结论", "Verdict")}
+        heads |= {
+            f"value_{place}": (when, when),
+            f"change_{place}": ("本场比它", "This one against it"),
+            f"verdict_{place}": ("结论", "Verdict"),
+        }
     return heads

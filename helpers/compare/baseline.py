@@ -13,12 +13,20 @@ from helpers.compare.days import day_class, festival_of
 from helpers.compare.events import events_over
 from helpers.reference import schema
 
-SAME_SLOT_MINUTES = 90        # starts further apart than this, around the clock, are two time slots
-LONGEST_RATIO = 3.0           # sessions more than three times as long or as short differ in shape, not only in length
-SPECIAL = {"promotion", "launch", "clearance"}   # kinds of session that are rare: their like is sought over a year
+SAME_SLOT_MINUTES = 90  # starts further apart than this, around the clock, are two time slots
+LONGEST_RATIO = (
+    3.0  # sessions more than three times as long or as short differ in shape, not only in length
+)
+SPECIAL = {
+    "promotion",
+    "launch",
+    "clearance",
+}  # kinds of session that are rare: their like is sought over a year
 KIND_WEEKS = 54
-FESTIVAL_DAYS = 3             # how many days a festival session of last year may be off in its offset from the day
-YEAR_AGO_DAYS = 14            # how far around the same day of last year ordinary sessions are sought
+FESTIVAL_DAYS = (
+    3  # how many days a festival session of last year may be off in its offset from the day
+)
+YEAR_AGO_DAYS = 14  # how far around the same day of last year ordinary sessions are sought
 
 RUNGS = {
     "festival_host_slot": ("同一大促、同主播、同时段", "same festival, host and time slot"),
@@ -27,7 +35,10 @@ RUNGS = {
     "slot": ("同时段", "same time slot"),
     "recent": ("近期全部非大促场次", "all recent sessions outside festivals"),
     "kind": ("近一年同类场次", "sessions of the same kind within a year"),
-    "unlike": ("平日场次（本场在大促窗口内，仅供参考）", "ordinary sessions (this one is inside a festival: for orientation only)"),
+    "unlike": (
+        "平日场次（本场在大促窗口内，仅供参考）",
+        "ordinary sessions (this one is inside a festival: for orientation only)",
+    ),
     "none": ("没有可比场次", "no comparable session"),
 }
 
@@ -61,7 +72,9 @@ def hours(sessions: pd.DataFrame) -> pd.Series:
     stated = sessions["duration_seconds"]
     spanned = (sessions["ended_at"] - sessions["started_at"]).dt.total_seconds()
     length = stated.fillna(spanned) / 3600
-    return pd.Series(length.where(length > 0).to_numpy(), index=sessions["session_id"], name="hours")
+    return pd.Series(
+        length.where(length > 0).to_numpy(), index=sessions["session_id"], name="hours"
+    )
 
 
 def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
@@ -71,11 +84,17 @@ def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) ->
     empty, offset its distance in days from the festival's day.
     """
     calendar = tuple(calendar)
-    found = [festival_of(t.date(), p, calendar) for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)]
+    found = [
+        festival_of(t.date(), p, calendar)
+        for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
+    ]
     return sessions.assign(
         hours=hours(sessions).to_numpy(),
         slot=(sessions["started_at"].dt.hour * 60 + sessions["started_at"].dt.minute).astype(float),
-        day=[day_class(t.date(), p) for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)],
+        day=[
+            day_class(t.date(), p)
+            for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
+        ],
         festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in found],
         offset=[float(hit[1]) if hit else np.nan for hit in found],
     )
@@ -123,7 +142,10 @@ def _refusals(
         ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
         ("festival", (others["festival"] != own["festival"]) & festival),
         ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
-        ("kind", others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"])),
+        (
+            "kind",
+            others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"]),
+        ),
         ("length", (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO)),
     ]
     reason = pd.Series("", index=others.index, dtype="str")
@@ -142,7 +164,9 @@ def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
     return {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
 
 
-def _ladders(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
+def _ladders(
+    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float
+) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
     """The ways of choosing a baseline, best first, each as (refusals, rungs); a later one only where those before find too few.
 
     A promotion night has its like among other promotion nights; an ordinary session inside a festival, where the festival
@@ -151,16 +175,25 @@ def _ladders(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks:
     everyone = pd.Series(True, index=others.index)
     found = [(_refusals(others, own, windows, weeks), _rungs(others, own))]
     if own["kind"] in SPECIAL:
-        found.append((_refusals(others, own, windows, KIND_WEEKS, festival=False), {"kind": everyone}))
+        found.append(
+            (_refusals(others, own, windows, KIND_WEEKS, festival=False), {"kind": everyone})
+        )
     elif own["festival"]:
         refused = _refusals(others, own, windows, weeks, festival=False)
-        found.append((refused.mask((refused == "") & (others["festival"] != ""), "festival"), {"unlike": everyone}))
+        found.append(
+            (
+                refused.mask((refused == "") & (others["festival"] != ""), "festival"),
+                {"unlike": everyone},
+            )
+        )
     return found
 
 
 def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
     slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
-    reason = pd.Series("day", index=others.index, dtype="str").mask(~_same(others["host"], own["host"]), "host")
+    reason = pd.Series("day", index=others.index, dtype="str").mask(
+        ~_same(others["host"], own["host"]), "host"
+    )
     return reason.mask(~slot, "slot")
 
 
@@ -175,7 +208,11 @@ def _pick(usable: pd.Series, rungs: dict[str, pd.Series], strong: int, weak: int
 
 
 def comparable(
-    sessions: pd.DataFrame, session_id: str, *, events: pd.DataFrame, calendar: Iterable[reference.Festival],
+    sessions: pd.DataFrame,
+    session_id: str,
+    *,
+    events: pd.DataFrame,
+    calendar: Iterable[reference.Festival],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     """Which sessions are the baseline of this one, and why the others are not; the session itself is never among them.
@@ -189,29 +226,63 @@ def comparable(
     """
     all_of_them = described(sessions, calendar).assign(end=schema.session_ends(sessions))
     own = all_of_them.set_index("session_id", drop=False).loc[session_id]
-    others = all_of_them[all_of_them["session_id"] != session_id].sort_values("started_at", ascending=False)
-    strong, weak = int(thresholds["min_sessions_for_strong"]), int(thresholds["min_sessions_for_verdict"])
+    others = all_of_them[all_of_them["session_id"] != session_id].sort_values(
+        "started_at", ascending=False
+    )
+    strong, weak = (
+        int(thresholds["min_sessions_for_strong"]),
+        int(thresholds["min_sessions_for_verdict"]),
+    )
     ladders = _ladders(others, own, events, thresholds["baseline_weeks"])
-    enough = [ladder for ladder in ladders if max((ladder[0].eq("") & taken).sum() for taken in ladder[1].values()) >= weak]
+    enough = [
+        ladder
+        for ladder in ladders
+        if max((ladder[0].eq("") & taken).sum() for taken in ladder[1].values()) >= weak
+    ]
     refusal, rungs = (enough or ladders)[0]
     rung = _pick(refusal == "", rungs, strong, weak)
     chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
     reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
     detail = _details(others, own, events, reason)
-    return pd.DataFrame({
-        **{name: others[name] for name in ("session_id", "started_at", "host", "title", "hours", "day", "festival")},
-        "chosen": chosen, "rung": rung, "reason": reason,
-        "reason_zh": [REASONS[code][0].format(detail=words[0]) for code, words in zip(reason, detail, strict=True)],
-        "reason_en": [REASONS[code][1].format(detail=words[1]) for code, words in zip(reason, detail, strict=True)],
-    }).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            **{
+                name: others[name]
+                for name in (
+                    "session_id",
+                    "started_at",
+                    "host",
+                    "title",
+                    "hours",
+                    "day",
+                    "festival",
+                )
+            },
+            "chosen": chosen,
+            "rung": rung,
+            "reason": reason,
+            "reason_zh": [
+                REASONS[code][0].format(detail=words[0])
+                for code, words in zip(reason, detail, strict=True)
+            ],
+            "reason_en": [
+                REASONS[code][1].format(detail=words[1])
+                for code, words in zip(reason, detail, strict=True)
+            ],
+        }
+    ).reset_index(drop=True)
 
 
-def _details(others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, reason: pd.Series) -> list[tuple[str, str]]:
+def _details(
+    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, reason: pd.Series
+) -> list[tuple[str, str]]:
     shared = set(events_over(windows, own["started_at"], own["end"]).index)
     what = _foreign_events(others, windows, shared)
     made = []
     for code, festival, event in zip(reason, others["festival"], what, strict=True):
-        zh, en = (festival, festival) if code == "festival" and festival else ("非大促", "no festival")
+        zh, en = (
+            (festival, festival) if code == "festival" and festival else ("非大促", "no festival")
+        )
         made.append((event, event) if code == "event" else (zh, en))
     return made
 
@@ -220,8 +291,11 @@ def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
     """What the comparison rests on, from the frame of `comparable`: rung, number of sessions, strong, weak or none."""
     n = int(chosen["chosen"].sum())
     rung = str(chosen["rung"].iloc[0]) if n else "none"
-    strength = "strong" if n >= thresholds["min_sessions_for_strong"] and rung != "unlike" else (
-        "weak" if n >= thresholds["min_sessions_for_verdict"] else "none")
+    strength = (
+        "strong"
+        if n >= thresholds["min_sessions_for_strong"] and rung != "unlike"
+        else ("weak" if n >= thresholds["min_sessions_for_verdict"] else "none")
+    )
     return Basis(rung, n, strength, *RUNGS[rung])
 
 
@@ -232,11 +306,15 @@ def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
     like enough to say how far sessions stray.
     """
     states = set(comparable_sessions.loc[comparable_sessions["chosen"], "festival"])
-    near = comparable_sessions["reason"].isin(["too_old", "host", "slot", "day"]) & comparable_sessions["festival"].isin(states)
+    near = comparable_sessions["reason"].isin(
+        ["too_old", "host", "slot", "day"]
+    ) & comparable_sessions["festival"].isin(states)
     return comparable_sessions.loc[near, "session_id"].tolist()
 
 
-def same_date_year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+def same_date_year_ago(
+    sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]
+) -> pd.DataFrame:
     """What a comparison by date takes for 同比: the sessions of the same room around the same date a year before; for a festival session only.
 
     Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of its own (empty).
@@ -246,7 +324,9 @@ def same_date_year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Ite
     if not own["festival"]:
         return known.iloc[:0]
     same = known[same_room(known, own)]
-    near = (same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
+    near = (
+        same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))
+    ).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
     return same[near].reset_index(drop=True)
 
 
@@ -260,11 +340,15 @@ def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]
     found = {}
     for name, unit in (("day", "D"), ("week", "W-SUN"), ("month", "M")):
         period = same["started_at"].dt.tz_localize(None).dt.to_period(unit)
-        found[name] = same.loc[period == own["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"].tolist()
+        found[name] = same.loc[
+            period == own["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"
+        ].tolist()
     return found
 
 
-def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+def year_ago(
+    sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]
+) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
 
     A festival session is matched by its offset from the festival's day (a date in the lunar year moves by weeks), any
@@ -279,4 +363,6 @@ def year_ago(sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[refe
         return same[(same["festival"] == f"{name} {int(year) - 1}") & near].reset_index(drop=True)
     aim = own["started_at"] - pd.Timedelta(weeks=52)
     near = (same["started_at"] - aim).abs() <= pd.Timedelta(days=YEAR_AGO_DAYS)
-    return same[near & (same["festival"] == "") & (same["day"] == own["day"])].reset_index(drop=True)
+    return same[near & (same["festival"] == "") & (same["day"] == own["day"])].reset_index(
+        drop=True
+    )

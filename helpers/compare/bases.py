@@ -13,21 +13,38 @@ from helpers.compare.scale import pooled
 from helpers.compare.verdict import LINEAR
 
 PERIODS = {
-    "previous": ("环比（上一场可比场次）", "previous comparable session"), "day": ("环比（前一天）", "the day before"),
-    "week": ("环比（上一周）", "the week before"), "month": ("环比（上一月）", "the month before"), "year_ago": ("同比（去年同期）", "same period last year"),
+    "previous": ("环比（上一场可比场次）", "previous comparable session"),
+    "day": ("环比（前一天）", "the day before"),
+    "week": ("环比（上一周）", "the week before"),
+    "month": ("环比（上一月）", "the month before"),
+    "year_ago": ("同比（去年同期）", "same period last year"),
     "same_date": ("同比（按公历日期，未对齐大促）", "same date last year, festival not aligned"),
     "fixed": ("定基比（固定场次）", "fixed base"),
 }
 ABSENT = {
-    "previous": ("没有可比的上一场，无法环比。", "No earlier comparable session: nothing to compare period on period."),
-    "year_ago": ("工作区里没有去年同期的场次，无法同比。", "The workspace has no session of the same period last year."),
-    "fixed": ("没有指定定基的场次，所以没有定基比（运行时用 -p base_sessions 场次编号 指定）。", "No fixed base was named, so none is compared with (name sessions by -p base_sessions when running)."),
+    "previous": (
+        "没有可比的上一场，无法环比。",
+        "No earlier comparable session: nothing to compare period on period.",
+    ),
+    "year_ago": (
+        "工作区里没有去年同期的场次，无法同比。",
+        "The workspace has no session of the same period last year.",
+    ),
+    "fixed": (
+        "没有指定定基的场次，所以没有定基比（运行时用 -p base_sessions 场次编号 指定）。",
+        "No fixed base was named, so none is compared with (name sessions by -p base_sessions when running).",
+    ),
 }
 
 
 def against(
-    values: pd.DataFrame, session_id: str, ids: Iterable[str], *, registry: Mapping[str, reference.Metric],
-    table: pd.DataFrame | None = None, confidence: float = 0.95,
+    values: pd.DataFrame,
+    session_id: str,
+    ids: Iterable[str],
+    *,
+    registry: Mapping[str, reference.Metric],
+    table: pd.DataFrame | None = None,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """This session against other sessions taken together (环比: the previous one; 同比: last year's; 定基比: a fixed base).
 
@@ -44,14 +61,20 @@ def against(
             continue
         reference_value = pooled(past, registry[name].factor)
         rows.append((name, own.loc[name, "value"], reference_value, len(past)))
-    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype({"value": float, "reference": float, "n": float})
+    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype(
+        {"value": float, "reference": float, "n": float}
+    )
     scale = made["reference"].where(made["reference"] > 0)
     made = made.assign(change=made["value"] / scale - 1, index=100 * made["value"] / scale)
     return made.join(_ordinary(made, table, confidence))
 
 
 def periods(
-    values: pd.DataFrame, session_id: str, bases: Mapping[str, Iterable[str]], *, registry: Mapping[str, reference.Metric],
+    values: pd.DataFrame,
+    session_id: str,
+    bases: Mapping[str, Iterable[str]],
+    *,
+    registry: Mapping[str, reference.Metric],
     table: pd.DataFrame,
 ) -> pd.DataFrame:
     """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases of `PERIODS` that has sessions.
@@ -60,12 +83,31 @@ def periods(
     lower, upper (the change that is ordinary; `nan` where it is unknown).
     """
     parts = [
-        against(values, session_id, ids, registry=registry, table=table).assign(basis=name, basis_zh=PERIODS[name][0], basis_en=PERIODS[name][1])
-        for name, ids in bases.items() if list(ids) or name == "previous"
+        against(values, session_id, ids, registry=registry, table=table).assign(
+            basis=name, basis_zh=PERIODS[name][0], basis_en=PERIODS[name][1]
+        )
+        for name, ids in bases.items()
+        if list(ids) or name == "previous"
     ]
-    made = pd.concat(parts, ignore_index=True).rename(columns={"reference": "baseline", "ordinary_lower": "lower", "ordinary_upper": "upper"})
+    made = pd.concat(parts, ignore_index=True).rename(
+        columns={"reference": "baseline", "ordinary_lower": "lower", "ordinary_upper": "upper"}
+    )
     names = table.set_index("metric")[["label_zh", "label_en"]]
-    columns = ["basis", "basis_zh", "basis_en", "metric", "label_zh", "label_en", "value", "baseline", "n", "change", "index", "lower", "upper"]
+    columns = [
+        "basis",
+        "basis_zh",
+        "basis_en",
+        "metric",
+        "label_zh",
+        "label_en",
+        "value",
+        "baseline",
+        "n",
+        "change",
+        "index",
+        "lower",
+        "upper",
+    ]
     return made.join(names, on="metric")[columns]
 
 
@@ -81,5 +123,11 @@ def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float)
     known = table.set_index("metric")
     spread = made["metric"].map(known["sd"].where(~known["method"].isin(LINEAR))).astype(float)
     free = made["metric"].map(known["n"]).astype(float) - 1
-    half = distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0)) * spread * np.sqrt(1 + 1 / made["n"])
-    return pd.DataFrame({"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index)
+    half = (
+        distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0))
+        * spread
+        * np.sqrt(1 + 1 / made["n"])
+    )
+    return pd.DataFrame(
+        {"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index
+    )

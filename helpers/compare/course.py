@@ -18,13 +18,28 @@ from helpers.compare.baseline import SAME_SLOT_MINUTES, described, minutes_apart
 from helpers.compare.scale import label, pooled
 from helpers.core import text
 
-LOOKED_BACK = 120    # sessions
-SHORTEST = 5         # sessions or days of a level
-PENALTY = 3.0        # x log of the length x variance: what a further break must gain
-AROUND = 2           # sessions by which the date of a break may be off
-BESIDE = 5           # sessions on either side whose host and time slot are compared
+LOOKED_BACK = 120  # sessions
+SHORTEST = 5  # sessions or days of a level
+PENALTY = 3.0  # x log of the length x variance: what a further break must gain
+AROUND = 2  # sessions by which the date of a break may be off
+BESIDE = 5  # sessions on either side whose host and time slot are compared
 BY = {"session": ("场次", "sessions"), "day": ("日", "days")}
-COLUMNS = ("by", "by_zh", "by_en", "metric", "label_zh", "label_en", "at", "before", "after", "change", "n_before", "n_after", "touches_zh", "touches_en")
+COLUMNS = (
+    "by",
+    "by_zh",
+    "by_en",
+    "metric",
+    "label_zh",
+    "label_en",
+    "at",
+    "before",
+    "after",
+    "change",
+    "n_before",
+    "n_after",
+    "touches_zh",
+    "touches_en",
+)
 
 
 def breaks(values: npt.ArrayLike) -> list[int]:
@@ -38,7 +53,9 @@ def breaks(values: npt.ArrayLike) -> list[int]:
         return []
     steps = np.diff(y)
     # Of an AR(1) with coefficient r neighbouring differences correlate by -(1 - r)/2.
-    resembles = float(np.clip(1 + 2 * (steps[1:] @ steps[:-1]) / max(steps @ steps, 1e-300), 0, 0.8))
+    resembles = float(
+        np.clip(1 + 2 * (steps[1:] @ steps[:-1]) / max(steps @ steps, 1e-300), 0, 0.8)
+    )
     variance = (1.4826 * np.median(np.abs(steps - np.median(steps)))) ** 2 / 2 / (1 - resembles)
     if variance <= 0:
         return []
@@ -47,8 +64,14 @@ def breaks(values: npt.ArrayLike) -> list[int]:
 
 
 def course_breaks(
-    values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame, session_id: str, *, registry: Mapping[str, reference.Metric],
-    calendar: Iterable[reference.Festival], kinds: Mapping[str, reference.EventKind],
+    values: pd.DataFrame,
+    sessions: pd.DataFrame,
+    events: pd.DataFrame,
+    session_id: str,
+    *,
+    registry: Mapping[str, reference.Metric],
+    calendar: Iterable[reference.Festival],
+    kinds: Mapping[str, reference.EventKind],
 ) -> pd.DataFrame:
     """Breaks in the account's metrics up to the reviewed session, over sessions and, where several fall on a day, over days; newest first.
 
@@ -60,12 +83,26 @@ def course_breaks(
     """
     own = sessions.set_index("session_id").loc[session_id]
     past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
-    table = described(past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar)
-    rows = [row for name, part in values.groupby("metric", sort=False) for row in _of_metric(part, table, registry[name])]
+    table = described(
+        past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar
+    )
+    rows = [
+        row
+        for name, part in values.groupby("metric", sort=False)
+        for row in _of_metric(part, table, registry[name])
+    ]
     touched = [_touches(table, row["at"], events, kinds) for row in rows]
-    made = [row | {"touches_zh": "；".join(zh for zh, _ in said), "touches_en": "; ".join(en for _, en in said)}
-            for row, said in zip(rows, touched, strict=True)]
-    return pd.DataFrame(made, columns=list(COLUMNS)).sort_values(["at", "metric"], ascending=[False, True], ignore_index=True, kind="stable")
+    made = [
+        row
+        | {
+            "touches_zh": "；".join(zh for zh, _ in said),
+            "touches_en": "; ".join(en for _, en in said),
+        }
+        for row, said in zip(rows, touched, strict=True)
+    ]
+    return pd.DataFrame(made, columns=list(COLUMNS)).sort_values(
+        ["at", "metric"], ascending=[False, True], ignore_index=True, kind="stable"
+    )
 
 
 def _of_metric(part: pd.DataFrame, table: pd.DataFrame, metric: reference.Metric) -> list[dict]:
@@ -73,9 +110,18 @@ def _of_metric(part: pd.DataFrame, table: pd.DataFrame, metric: reference.Metric
     rows["started_at"] = table["started_at"]
     rows = rows[rows["value"] > 0]
     days = rows.groupby(rows["started_at"].dt.date, sort=True)
-    daily = pd.DataFrame({"started_at": days["started_at"].min(), "value": [pooled(day, metric.factor) for _, day in days]})
+    daily = pd.DataFrame(
+        {
+            "started_at": days["started_at"].min(),
+            "value": [pooled(day, metric.factor) for _, day in days],
+        }
+    )
     series = {"session": rows} | ({"day": daily} if len(daily) < 0.8 * len(rows) else {})
-    return [row for by, frame in series.items() for row in _rows(by, frame, part["metric"].iloc[0], metric)]
+    return [
+        row
+        for by, frame in series.items()
+        for row in _rows(by, frame, part["metric"].iloc[0], metric)
+    ]
 
 
 def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> list[dict]:
@@ -84,57 +130,109 @@ def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> 
     edges = [0, *found, len(logs)]
     made = []
     for place, at in enumerate(found, start=1):
-        before, after = logs[edges[place - 1]: at], logs[at: edges[place + 1]]
-        made.append({
-            "by": by, "by_zh": BY[by][0], "by_en": BY[by][1], "metric": name, "label_zh": label(metric, "zh"), "label_en": label(metric, "en"),
-            "at": frame["started_at"].iloc[at], "before": float(np.exp(before.mean())), "after": float(np.exp(after.mean())),
-            "change": float(np.expm1(after.mean() - before.mean())), "n_before": before.size, "n_after": after.size,
-        })
+        before, after = logs[edges[place - 1] : at], logs[at : edges[place + 1]]
+        made.append(
+            {
+                "by": by,
+                "by_zh": BY[by][0],
+                "by_en": BY[by][1],
+                "metric": name,
+                "label_zh": label(metric, "zh"),
+                "label_en": label(metric, "en"),
+                "at": frame["started_at"].iloc[at],
+                "before": float(np.exp(before.mean())),
+                "after": float(np.exp(after.mean())),
+                "change": float(np.expm1(after.mean() - before.mean())),
+                "n_before": before.size,
+                "n_after": after.size,
+            }
+        )
     return made
 
 
-def _touches(table: pd.DataFrame, at: pd.Timestamp, events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]) -> list[tuple[str, str]]:
+def _touches(
+    table: pd.DataFrame,
+    at: pd.Timestamp,
+    events: pd.DataFrame,
+    kinds: Mapping[str, reference.EventKind],
+) -> list[tuple[str, str]]:
     """What begins, ends or is under way beside a break, in both languages."""
     place = int((table["started_at"] < at).sum())
-    first, last = (table["started_at"].iloc[min(max(place + step, 0), len(table) - 1)] for step in (-AROUND, AROUND))
-    return [*_logged(table, events, first, last, place, kinds), *_festivals(table, place), *_changed(table, place)]
+    first, last = (
+        table["started_at"].iloc[min(max(place + step, 0), len(table) - 1)]
+        for step in (-AROUND, AROUND)
+    )
+    return [
+        *_logged(table, events, first, last, place, kinds),
+        *_festivals(table, place),
+        *_changed(table, place),
+    ]
 
 
 def _logged(
-    table: pd.DataFrame, events: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp, place: int, kinds: Mapping[str, reference.EventKind]
+    table: pd.DataFrame,
+    events: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    place: int,
+    kinds: Mapping[str, reference.EventKind],
 ) -> list[tuple[str, str]]:
     said, terms = [], reference.terms()["event_kind"]
     for row in events.itertuples():
         kind = kinds[row.kind]
         since = int((table["started_at"] >= row.starts_at).to_numpy()[: place + 1].sum())
-        near = since <= kind.lag_sessions + AROUND if kind.lag_sessions is not None else row.starts_at + pd.Timedelta(days=kind.lag_days) >= first
-        begins, ends = row.starts_at <= last and near, pd.notna(row.ends_at) and first <= row.ends_at <= last
+        near = (
+            since <= kind.lag_sessions + AROUND
+            if kind.lag_sessions is not None
+            else row.starts_at + pd.Timedelta(days=kind.lag_days) >= first
+        )
+        begins, ends = (
+            row.starts_at <= last and near,
+            pd.notna(row.ends_at) and first <= row.ends_at <= last,
+        )
         if begins or ends:
             what = text.plain(row.what, 40) if isinstance(row.what, str) else ""
             state = ("结束", "ends") if ends and not begins else ("", "")
-            said.append((f"{terms[row.kind].zh}{state[0]}：{what}".rstrip("："), f"{terms[row.kind].en} {state[1]}: {what}".replace(" :", ":").rstrip(": ")))
+            said.append(
+                (
+                    f"{terms[row.kind].zh}{state[0]}：{what}".rstrip("："),
+                    f"{terms[row.kind].en} {state[1]}: {what}".replace(" :", ":").rstrip(": "),
+                )
+            )
     return said
 
 
 def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
-    states = table["festival"].iloc[max(place - AROUND, 0): place + AROUND].tolist()
+    states = table["festival"].iloc[max(place - AROUND, 0) : place + AROUND].tolist()
     names = list(dict.fromkeys(name for name in states if name))
-    return [(f"大促窗口起止：{name}", f"festival begins or ends: {name}") for name in names if len(set(states)) > 1]
+    return [
+        (f"大促窗口起止：{name}", f"festival begins or ends: {name}")
+        for name in names
+        if len(set(states)) > 1
+    ]
 
 
 def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
     """Another host or time slot, where all sessions before the break had one and all after it another: turns taken in a day are none."""
-    before, after = table.iloc[max(place - BESIDE, 0): place], table.iloc[place: place + BESIDE]
+    before, after = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
     said = []
-    hosts = [set(side["host"].dropna().map(lambda name: text.plain(name, 20))) for side in (before, after)]
+    hosts = [
+        set(side["host"].dropna().map(lambda name: text.plain(name, 20)))
+        for side in (before, after)
+    ]
     if all(hosts) and not hosts[0] & hosts[1]:
         names = ["、".join(sorted(one)) for one in hosts]
         said.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
     slots = [float(side["slot"].median()) for side in (before, after)]
-    steady = all(minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all() for side, slot in zip((before, after), slots, strict=True))
+    steady = all(
+        minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all()
+        for side, slot in zip((before, after), slots, strict=True)
+    )
     if steady and minutes_apart(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
         clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in slots]
-        said.append((f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}"))
+        said.append(
+            (f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}")
+        )
     return said
 
 
@@ -142,9 +240,32 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
     """How many breaks there are and how many touch something known, in one sentence each."""
     known = int(table["touches_zh"].ne("").sum())
     if table.empty:
-        return "近期各指标没有成段的变化，只有平常的起伏。", "No metric has changed its level lately: ordinary variation only."
+        return (
+            "近期各指标没有成段的变化，只有平常的起伏。",
+            "No metric has changed its level lately: ordinary variation only.",
+        )
     rest = len(table) - known
-    zh = "；".join(filter(None, [f"{known} 处与登记的事件、大促、换主播或换时段时间上重合" if known else "", f"{rest} 处没有对得上的事" if rest else ""]))
-    en = "; ".join(filter(None, [f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, another host or time slot" if known else "",
-                                 f"{rest} with nothing known" if rest else ""]))
-    return f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}", f"{len(table)} break{'s' * (len(table) != 1)}: {en}.{' Coincidence is not cause.' if known else ''}"
+    zh = "；".join(
+        filter(
+            None,
+            [
+                f"{known} 处与登记的事件、大促、换主播或换时段时间上重合" if known else "",
+                f"{rest} 处没有对得上的事" if rest else "",
+            ],
+        )
+    )
+    en = "; ".join(
+        filter(
+            None,
+            [
+                f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, another host or time slot"
+                if known
+                else "",
+                f"{rest} with nothing known" if rest else "",
+            ],
+        )
+    )
+    return (
+        f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}",
+        f"{len(table)} break{'s' * (len(table) != 1)}: {en}.{' Coincidence is not cause.' if known else ''}",
+    )

@@ -14,16 +14,23 @@ from helpers import reference
 CHINESE = {"douyin", "taobao", "xiaohongshu", "shipinhao"}
 
 
-def festival_of(day: dt.date, platform: str, calendar: Iterable[reference.Festival]) -> tuple[reference.Festival, int] | None:
+def festival_of(
+    day: dt.date, platform: str, calendar: Iterable[reference.Festival]
+) -> tuple[reference.Festival, int] | None:
     """The shopping festival a day lies in and its offset in days from the festival's day, or None.
 
     Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms; the window begins
     with the presale where that is known. Where two festivals overlap, the one whose day is nearer is meant.
     """
-    rows = [row for row in calendar if row.platform == platform or (row.platform == "all" and platform in CHINESE)]
+    rows = [
+        row
+        for row in calendar
+        if row.platform == platform or (row.platform == "all" and platform in CHINESE)
+    ]
     own = {(row.festival, row.year) for row in rows if row.platform == platform}
     found = [
-        row for row in rows
+        row
+        for row in rows
         if (row.platform == platform or (row.festival, row.year) not in own)
         and min(row.presale_from or row.starts_on, row.starts_on) <= day <= row.ends_on
     ]

@@ -18,9 +18,17 @@ def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]
     One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
     weeks, an outage a day); stays: its kind leaves a new level behind (bool). `kinds` are the workspace's (`reference.event_kinds`).
     """
-    lingers = pd.to_timedelta(events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D")
+    lingers = pd.to_timedelta(
+        events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D"
+    )
     stays = events["kind"].isin([name for name, kind in kinds.items() if kind.stays])
-    return events.assign(**{"from": events["starts_at"], "to": events["ends_at"].fillna(events["starts_at"] + lingers)}, stays=stays)
+    return events.assign(
+        **{
+            "from": events["starts_at"],
+            "to": events["ends_at"].fillna(events["starts_at"] + lingers),
+        },
+        stays=stays,
+    )
 
 
 def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -30,26 +38,35 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
 def lasting(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
     """Logged changes that stay and came after most of the baseline and before the session: rows of `events` in time, and before (chosen sessions before it)."""
     chosen = comparable.loc[comparable["chosen"], "started_at"]
-    known = events[events["stays"].astype(bool) & (events["starts_at"] < session["started_at"])].sort_values("starts_at")
+    known = events[
+        events["stays"].astype(bool) & (events["starts_at"] < session["started_at"])
+    ].sort_values("starts_at")
     before = known["starts_at"].map(lambda begun: int((chosen < begun).sum())).astype("int64")
     return known.assign(before=before)[before * 2 > len(chosen)]
 
 
-def since_baseline(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> list[tuple[str, str]]:
+def since_baseline(
+    events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series
+) -> list[tuple[str, str]]:
     """Sentences (Chinese, English) on the `lasting` changes: what they changed is in every difference.
 
     `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`, `session` is the row under review.
     """
     n = int(comparable["chosen"].sum())
     return [
-        (f"{n} 场可比场次里有 {event.before} 场早于「{event.what}」（{event.starts_at:%Y-%m-%d}）：与平时的差别里含着这次变动，不全是本场的事。",
-         f"{event.before} of the {n} comparable sessions lie before “{event.what}” ({event.starts_at:%Y-%m-%d}): what it changed is in every difference from the usual.")
+        (
+            f"{n} 场可比场次里有 {event.before} 场早于「{event.what}」（{event.starts_at:%Y-%m-%d}）：与平时的差别里含着这次变动，不全是本场的事。",
+            f"{event.before} of the {n} comparable sessions lie before “{event.what}” ({event.starts_at:%Y-%m-%d}): what it changed is in every difference from the usual.",
+        )
         for event in lasting(events, comparable, session).itertuples()
     ]
 
 
 def coinciding(
-    events: pd.DataFrame, calendar: Iterable[reference.Festival], sessions: pd.DataFrame, session_id: str,
+    events: pd.DataFrame,
+    calendar: Iterable[reference.Festival],
+    sessions: pd.DataFrame,
+    session_id: str,
     verdicts: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
@@ -61,21 +78,50 @@ def coinciding(
     end = schema.session_ends(sessions.set_index("session_id")).loc[session_id]
     logged = events_over(events, row["started_at"], end)
     found = logged.assign(
-        source="log", logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
+        source="log",
+        logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
         agrees=_agreement(logged, verdicts),
     )
-    columns = ["source", "source_zh", "source_en", "kind", "what", "from", "to", "expected_direction", "metric", "logged_after", "agrees"]
+    columns = [
+        "source",
+        "source_zh",
+        "source_en",
+        "kind",
+        "what",
+        "from",
+        "to",
+        "expected_direction",
+        "metric",
+        "logged_after",
+        "agrees",
+    ]
     found = found.assign(source_zh="事件登记", source_en="event log")
     festival = festival_of(row["started_at"].date(), row["platform"], calendar)
     if festival is None:
         return found.reindex(columns=columns).reset_index(drop=True)
     window, zone = festival[0], row["started_at"].tz
-    marked = pd.DataFrame([{
-        "source": "calendar", "source_zh": "大促日历", "source_en": "calendar of festivals", "kind": "promotion", "what": window.festival,
-        "from": pd.Timestamp(window.starts_on, tz=zone), "to": pd.Timestamp(window.ends_on, tz=zone) + pd.Timedelta(days=1),
-        "expected_direction": "up", "metric": np.nan, "logged_after": False, "agrees": np.nan,
-    }])
-    return pd.concat([found.reindex(columns=columns), marked[columns]], ignore_index=True) if len(found) else marked[columns]
+    marked = pd.DataFrame(
+        [
+            {
+                "source": "calendar",
+                "source_zh": "大促日历",
+                "source_en": "calendar of festivals",
+                "kind": "promotion",
+                "what": window.festival,
+                "from": pd.Timestamp(window.starts_on, tz=zone),
+                "to": pd.Timestamp(window.ends_on, tz=zone) + pd.Timedelta(days=1),
+                "expected_direction": "up",
+                "metric": np.nan,
+                "logged_after": False,
+                "agrees": np.nan,
+            }
+        ]
+    )
+    return (
+        pd.concat([found.reindex(columns=columns), marked[columns]], ignore_index=True)
+        if len(found)
+        else marked[columns]
+    )
 
 
 def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series:

@@ -21,13 +21,13 @@ from helpers.compare.baseline import hours
 from helpers.compare.days import day_class
 
 Floats = npt.NDArray[np.float64]
-LONG = 12           # sessions; under so many, what they share cannot be told from chance
-FARTHEST = 120      # sessions; those before them say nothing more of the next one
-DAYS = 7.0          # sessions so far apart share the level of the time to 37 %
-LENGTH = 0.5        # sessions whose lengths differ by this much (log) are alike to 61 %
-SHARED = (0.0, 0.25, 1.0, 4.0)   # variance that sessions share, as multiples of their own
-USUAL = 0.5         # what is taken for likely beforehand: off by a factor of e counts as one standard deviation
-FORGETTING = 40     # sessions after which an error counts half
+LONG = 12  # sessions; under so many, what they share cannot be told from chance
+FARTHEST = 120  # sessions; those before them say nothing more of the next one
+DAYS = 7.0  # sessions so far apart share the level of the time to 37 %
+LENGTH = 0.5  # sessions whose lengths differ by this much (log) are alike to 61 %
+SHARED = (0.0, 0.25, 1.0, 4.0)  # variance that sessions share, as multiples of their own
+USUAL = 0.5  # what is taken for likely beforehand: off by a factor of e counts as one standard deviation
+FORGETTING = 40  # sessions after which an error counts half
 
 
 class Alike(NamedTuple):
@@ -59,10 +59,17 @@ def alike(sessions: pd.DataFrame) -> Alike:
     days = (start - start.min()).dt.total_seconds().to_numpy() / 86400
     length = np.log(hours(sessions)).fillna(0).to_numpy()
     host = sessions["host"].fillna("").to_numpy(str)
-    rest = np.array([day_class(when.date(), platform) for when, platform in zip(start, sessions["platform"], strict=True)])
+    rest = np.array(
+        [
+            day_class(when.date(), platform)
+            for when, platform in zip(start, sessions["platform"], strict=True)
+        ]
+    )
     place = (
-        np.exp(np.cos(_apart(clock)) - 1) + 0.2 * np.exp(-0.5 * (_apart(length) / LENGTH) ** 2)
-        + 0.2 * (rest[:, None] == rest) + 0.5 * (host[:, None] == host)
+        np.exp(np.cos(_apart(clock)) - 1)
+        + 0.2 * np.exp(-0.5 * (_apart(length) / LENGTH) ** 2)
+        + 0.2 * (rest[:, None] == rest)
+        + 0.5 * (host[:, None] == host)
     )
     frame = functools.partial(pd.DataFrame, index=ids, columns=ids)
     return Alike(frame(np.exp(-np.abs(_apart(days)) / DAYS)), frame(place))
@@ -90,24 +97,33 @@ def _scale(errors: Floats) -> tuple[float, float]:
     n = errors.size
     weight = 0.5 ** (np.arange(n)[::-1] / FORGETTING)
     kept = (n - 1) / n
-    return float(weight @ errors**2 / weight.sum() / kept), float(weight.sum() ** 2 / (weight**2).sum() * kept)
+    return float(weight @ errors**2 / weight.sum() / kept), float(
+        weight.sum() ** 2 / (weight**2).sum() * kept
+    )
 
 
 def _try(past: Floats, covariance: Floats) -> _Tried:
     """Ordinary kriging of the last from those before it: everything whitened by the root of their covariance."""
     root = linalg.cholesky(covariance[:-1, :-1], lower=True, check_finite=False)
     # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small a matrix.
-    ones, seen, with_next = (linalg.blas.dtrsv(root, column, lower=1) for column in (np.ones(past.size), past, covariance[:-1, -1]))
+    ones, seen, with_next = (
+        linalg.blas.dtrsv(root, column, lower=1)
+        for column in (np.ones(past.size), past, covariance[:-1, -1])
+    )
     weight = ones @ ones
     level = ones @ seen / weight
     errors = seen - level * ones
     free, total = past.size - 1, max(errors @ errors, 1e-300)
     loss = np.log(np.diag(root)).sum() + 0.5 * np.log(weight) + 0.5 * free * np.log(total / free)
     unknown = covariance[-1, -1] - with_next @ with_next + (1 - ones @ with_next) ** 2 / weight
-    return _Tried(float(loss), float(level + with_next @ errors), float(_scale(errors)[0] * unknown))
+    return _Tried(
+        float(loss), float(level + with_next @ errors), float(_scale(errors)[0] * unknown)
+    )
 
 
-def forecast(value: float, past: npt.ArrayLike, near: Floats, place: Floats, *, confidence: float = 0.95) -> Forecast:
+def forecast(
+    value: float, past: npt.ArrayLike, near: Floats, place: Floats, *, confidence: float = 0.95
+) -> Forecast:
     """The next value from the `past` ones, oldest first, on the scale on which they vary evenly (logarithms).
 
     `near` and `place` are those of `alike`, the session itself last. All ways of sharing in `SHARED` are tried and
@@ -119,11 +135,23 @@ def forecast(value: float, past: npt.ArrayLike, near: Floats, place: Floats, *, 
         raise ValueError(f"a forecast needs {LONG} sessions, {past.size} given")
     own, ways = np.eye(past.size + 1), [(time, here) for time in SHARED for here in SHARED]
     tried = [_try(past, own + time * near + here * place) for time, here in ways]
-    losses = np.array([way.loss + _prior(time) + _prior(here) for way, (time, here) in zip(tried, ways, strict=True)])
+    losses = np.array(
+        [
+            way.loss + _prior(time) + _prior(here)
+            for way, (time, here) in zip(tried, ways, strict=True)
+        ]
+    )
     weights = np.exp(losses.min() - losses) / np.exp(losses.min() - losses).sum()
-    means, variances = np.array([way.mean for way in tried]), np.array([way.variance for way in tried])
+    means, variances = (
+        np.array([way.mean for way in tried]),
+        np.array([way.variance for way in tried]),
+    )
     mean = float(weights @ means)
     error, free = float(np.sqrt(weights @ (variances + (means - mean) ** 2))), _scale(past)[1]
     half = float(distributions.t.ppf(0.5 + confidence / 2, free)) * error
-    p = float(2 * distributions.t.sf(abs(value - mean) / error, free)) if error > 0 else float(np.isclose(value, mean))
+    p = (
+        float(2 * distributions.t.sf(abs(value - mean) / error, free))
+        if error > 0
+        else float(np.isclose(value, mean))
+    )
     return Forecast(mean, mean - half, mean + half, p, error)

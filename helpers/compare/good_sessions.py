@@ -19,12 +19,31 @@ from helpers.compare.baseline import hours
 from helpers.core import findings, level_regression, stats, text
 
 NOTEBOOK = "03_compare"
-MIXES = 2000            # how often the good ones are drawn at random
+MIXES = 2000  # how often the good ones are drawn at random
 FEWEST_GOOD, FEWEST_REST = 4, 8
-MOSTLY = 0.8            # a source is a trait where so many of the sessions have it
+MOSTLY = 0.8  # a source is a trait where so many of the sessions have it
 CIRCUMSTANCES = ("block", "day", "month")
-COLUMNS = ["platform", "room", "until", "trait", "label_zh", "label_en", "unit", "sessions", "n_good", "n_rest", "good", "rest", "diff", "lower", "upper",
-           "p_adjusted", "shared", "usual_lower", "usual_upper"]
+COLUMNS = [
+    "platform",
+    "room",
+    "until",
+    "trait",
+    "label_zh",
+    "label_en",
+    "unit",
+    "sessions",
+    "n_good",
+    "n_rest",
+    "good",
+    "rest",
+    "diff",
+    "lower",
+    "upper",
+    "p_adjusted",
+    "shared",
+    "usual_lower",
+    "usual_upper",
+]
 
 
 # -------------------------------------------------------------------------------------------------------- the traits
@@ -60,14 +79,22 @@ def _visits(rows: pd.DataFrame) -> pd.Series:
 
 
 def _paid(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    visits, known = _visits(rows), rows.groupby("session_id")["is_paid"].apply(lambda one: one.notna().any())
-    total, own = (part.groupby(rows["session_id"]).sum() for part in (visits, visits.where(rows["is_paid"].fillna(False).astype(bool), 0.0)))
+    visits, known = (
+        _visits(rows),
+        rows.groupby("session_id")["is_paid"].apply(lambda one: one.notna().any()),
+    )
+    total, own = (
+        part.groupby(rows["session_id"]).sum()
+        for part in (visits, visits.where(rows["is_paid"].fillna(False).astype(bool), 0.0))
+    )
     return (own / total.where(total > 0)).where(known)
 
 
 def _source(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The share of each source that most sessions have: a column per source."""
-    shares = rows.assign(visits=_visits(rows)).pivot_table(index="session_id", columns="source", values="visits", aggfunc="sum")
+    shares = rows.assign(visits=_visits(rows)).pivot_table(
+        index="session_id", columns="source", values="visits", aggfunc="sum"
+    )
     kept = shares.columns[shares.notna().mean() >= MOSTLY]
     return (shares.fillna(0.0).div(shares.sum(axis=1), axis=0))[kept]
 
@@ -94,8 +121,17 @@ def _videos(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) 
     return rows.groupby("session_id")["title"].nunique().astype(float)
 
 
-MEASURES = {"column": _column, "cues": _cues, "stage": _stage, "paid": _paid, "source": _source, "tier": _tier, "price": _price,
-            "focus": _focus, "videos": _videos}
+MEASURES = {
+    "column": _column,
+    "cues": _cues,
+    "stage": _stage,
+    "paid": _paid,
+    "source": _source,
+    "tier": _tier,
+    "price": _price,
+    "focus": _focus,
+    "videos": _videos,
+}
 
 
 class Traits(NamedTuple):
@@ -105,7 +141,12 @@ class Traits(NamedTuple):
     words: pd.DataFrame
 
 
-def traits(sessions: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, known: Mapping[str, reference.Trait]) -> Traits:
+def traits(
+    sessions: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    known: Mapping[str, reference.Trait],
+) -> Traits:
     """The traits of sessions, measured in their tables; a session without a table's rows has no value of its traits.
 
     A trait of which fewer than two sessions have a value is left out.
@@ -113,19 +154,38 @@ def traits(sessions: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, known:
     ids, columns, words = sessions["session_id"], {}, []
     for name, trait in known.items():
         rows = sessions if trait.table == "sessions" else tables[trait.table]
-        found = MEASURES[trait.measure](trait, sessions, rows[rows["session_id"].isin(ids)]) if len(rows) else pd.Series(dtype=float)
-        for each, values in (found.items() if isinstance(found, pd.DataFrame) else [("", found)]):
+        found = (
+            MEASURES[trait.measure](trait, sessions, rows[rows["session_id"].isin(ids)])
+            if len(rows)
+            else pd.Series(dtype=float)
+        )
+        for each, values in found.items() if isinstance(found, pd.DataFrame) else [("", found)]:
             columns[f"{name}:{each}" if each else name] = values.reindex(ids).to_numpy(float)
-            words.append((f"{name}:{each}" if each else name, trait.zh.format(each=text.plain(each, 20)), trait.en.format(each=text.plain(each, 20)), trait.unit))
+            words.append(
+                (
+                    f"{name}:{each}" if each else name,
+                    trait.zh.format(each=text.plain(each, 20)),
+                    trait.en.format(each=text.plain(each, 20)),
+                    trait.unit,
+                )
+            )
     made = pd.DataFrame(columns, index=pd.Index(ids, name="session_id"))
     made = made.loc[:, made.notna().sum() > 1]
-    return Traits(made, pd.DataFrame(words, columns=["trait", "label_zh", "label_en", "unit"]).set_index("trait").loc[made.columns].reset_index())
+    return Traits(
+        made,
+        pd.DataFrame(words, columns=["trait", "label_zh", "label_en", "unit"])
+        .set_index("trait")
+        .loc[made.columns]
+        .reset_index(),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- good and rest
 
 
-def good_ones(known: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]) -> pd.Series:
+def good_ones(
+    known: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
+) -> pd.Series:
     """Which ordinary sessions before this one are the account's good ones: True or False by session_id, empty where too few.
 
     `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the highest paid amount per
@@ -133,21 +193,27 @@ def good_ones(known: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, 
     """
     start = known.loc[known["session_id"] == session_id, "started_at"].iloc[0]
     plain = known[(known["started_at"] < start) & known["ordinary"]]
-    plain = plain.assign(log=level_regression.logs(plain["paid_amount"] / plain["hours"])).dropna(subset=["log"])
+    plain = plain.assign(log=level_regression.logs(plain["paid_amount"] / plain["hours"])).dropna(
+        subset=["log"]
+    )
     if len(plain) < thresholds["min_sessions_for_pattern"]:
         return pd.Series(dtype=bool)
     x = np.column_stack([np.ones(len(plain)), level_regression.design(plain, CIRCUMSTANCES)])
     left = plain["log"].to_numpy() - x @ (level_regression.inverted(x)[0] @ plain["log"].to_numpy())
     count = round(len(plain) * thresholds["best_share"])
     best = np.argsort(-left, kind="stable")[:count]
-    return pd.Series(np.isin(np.arange(len(plain)), best), index=pd.Index(plain["session_id"], name="session_id"))
+    return pd.Series(
+        np.isin(np.arange(len(plain)), best), index=pd.Index(plain["session_id"], name="session_id")
+    )
 
 
 def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Differences of means and their errors for each row of `good` (draws x sessions) and each column of `values`."""
     mask, filled = np.isfinite(values), np.nan_to_num(values)
     n1, s1, q1 = (good @ part for part in (mask.astype(float), filled, filled**2))
-    n0, s0, q0 = (part.sum(axis=0) - mine for part, mine in ((mask, n1), (filled, s1), (filled**2, q1)))
+    n0, s0, q0 = (
+        part.sum(axis=0) - mine for part, mine in ((mask, n1), (filled, s1), (filled**2, q1))
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = s1 / n1 - s0 / n0
         inner = (q1 - s1**2 / n1 + q0 - s0**2 / n0) / (n1 + n0 - 2)
@@ -155,7 +221,9 @@ def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.where((n1 > 1) & (n0 > 1), gap, np.nan), error
 
 
-def differences(good: pd.Series, values: pd.DataFrame, *, confidence: float = 0.95, mixes: int = MIXES) -> pd.DataFrame:
+def differences(
+    good: pd.Series, values: pd.DataFrame, *, confidence: float = 0.95, mixes: int = MIXES
+) -> pd.DataFrame:
     """Each trait of the good sessions against the rest: one row per trait that enough of both have.
 
     Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all of them together cover with `confidence`),
@@ -164,7 +232,9 @@ def differences(good: pd.Series, values: pd.DataFrame, *, confidence: float = 0.
     """
     rows = values.reindex(good.index)
     n1, n0 = rows[good].notna().sum(), rows[~good].notna().sum()
-    rows = rows.loc[:, (n1 >= FEWEST_GOOD) & (n0 >= FEWEST_REST) & (rows.std() > 1e-12 * rows.abs().max())]
+    rows = rows.loc[
+        :, (n1 >= FEWEST_GOOD) & (n0 >= FEWEST_REST) & (rows.std() > 1e-12 * rows.abs().max())
+    ]
     if rows.shape[1] == 0:
         return pd.DataFrame(columns=["trait", *COLUMNS[8:]])
     scaled = ((rows - rows.mean()) / rows.std()).to_numpy(float)
@@ -176,15 +246,35 @@ def differences(good: pd.Series, values: pd.DataFrame, *, confidence: float = 0.
     p = (1 + (far[:, None] >= scores[None, :] - 1e-9).sum(axis=0)) / (mixes + 1)
     half = np.quantile(far, confidence) * error[0] * rows.std().to_numpy()
     diff = gap[0] * rows.std().to_numpy()
-    usual = [stats.prediction_interval(rows.loc[good, name], confidence=confidence, log=False) for name in rows.columns]
-    return pd.DataFrame({
-        "trait": rows.columns, "n_good": n1[rows.columns].to_numpy(float), "n_rest": n0[rows.columns].to_numpy(float), "good": rows[good].mean().to_numpy(),
-        "rest": rows[~good].mean().to_numpy(), "diff": diff, "lower": diff - half, "upper": diff + half, "p_adjusted": p, "shared": p <= 1 - confidence,
-        "usual_lower": [max(one.lower, 0.0) for one in usual], "usual_upper": [one.upper for one in usual]})
+    usual = [
+        stats.prediction_interval(rows.loc[good, name], confidence=confidence, log=False)
+        for name in rows.columns
+    ]
+    return pd.DataFrame(
+        {
+            "trait": rows.columns,
+            "n_good": n1[rows.columns].to_numpy(float),
+            "n_rest": n0[rows.columns].to_numpy(float),
+            "good": rows[good].mean().to_numpy(),
+            "rest": rows[~good].mean().to_numpy(),
+            "diff": diff,
+            "lower": diff - half,
+            "upper": diff + half,
+            "p_adjusted": p,
+            "shared": p <= 1 - confidence,
+            "usual_lower": [max(one.lower, 0.0) for one in usual],
+            "usual_upper": [one.upper for one in usual],
+        }
+    )
 
 
 def model(
-    known: pd.DataFrame, session_id: str, found: Traits, *, thresholds: Mapping[str, float], mixes: int = MIXES
+    known: pd.DataFrame,
+    session_id: str,
+    found: Traits,
+    *,
+    thresholds: Mapping[str, float],
+    mixes: int = MIXES,
 ) -> pd.DataFrame:
     """The account's own model of its good sessions, from those before this one: what clean/pattern.parquet keeps.
 
@@ -197,7 +287,12 @@ def model(
         return pd.DataFrame(columns=COLUMNS)
     made = differences(good, found.values, confidence=thresholds["confidence"], mixes=mixes)
     own = known.set_index("session_id").loc[session_id]
-    made = made.merge(found.words, on="trait").assign(platform=own["platform"], room=own["room"], until=own["started_at"], sessions=float(len(good)))
+    made = made.merge(found.words, on="trait").assign(
+        platform=own["platform"],
+        room=own["room"],
+        until=own["started_at"],
+        sessions=float(len(good)),
+    )
     return made.sort_values(["p_adjusted", "trait"], ignore_index=True)[COLUMNS]
 
 
@@ -209,7 +304,9 @@ def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
     own = found.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
     inside = (own >= pattern["usual_lower"] - 1e-9) & (own <= pattern["usual_upper"] + 1e-9)
     made = pattern.assign(value=own, inside=inside.astype("boolean").mask(np.isnan(own)))
-    first = made.assign(_last=~made["shared"].astype(bool), _inside=made["inside"].fillna(True)).sort_values(["_last", "_inside", "p_adjusted"], kind="stable")
+    first = made.assign(
+        _last=~made["shared"].astype(bool), _inside=made["inside"].fillna(True)
+    ).sort_values(["_last", "_inside", "p_adjusted"], kind="stable")
     return first.drop(columns=["_last", "_inside"]).reset_index(drop=True)
 
 
@@ -217,42 +314,107 @@ def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
 
 
 def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
-    low, high = (text.signed(v, "points" if row.unit == "percent" else row.unit, lang, decimals=1, currency=currency) for v in (row.lower, row.upper))
+    low, high = (
+        text.signed(
+            v, "points" if row.unit == "percent" else row.unit, lang, decimals=1, currency=currency
+        )
+        for v in (row.lower, row.upper)
+    )
     points = text.choose(lang, " 个百分点", " percentage points") if row.unit == "percent" else ""
-    good, rest = (text.value(v, row.unit, lang, decimals=None if row.unit in ("money", "seconds") else 1, currency=currency) for v in (row.good, row.rest))
-    return good, rest, f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}", getattr(row, f"label_{lang}")
+    good, rest = (
+        text.value(
+            v,
+            row.unit,
+            lang,
+            decimals=None if row.unit in ("money", "seconds") else 1,
+            currency=currency,
+        )
+        for v in (row.good, row.rest)
+    )
+    return (
+        good,
+        rest,
+        f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}",
+        getattr(row, f"label_{lang}"),
+    )
 
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
     """One trait that the good sessions share: theirs, the rest's, the interval of the difference, and this session's place."""
     good, rest, span, label = _words(row, lang, currency)
-    value = text.value(row.value, row.unit, lang, decimals=None if row.unit in ("money", "seconds") else 1, currency=currency)
-    here = "" if pd.isna(row.inside) else text.choose(lang, f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里",
-                                                    f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' usual range")
+    value = text.value(
+        row.value,
+        row.unit,
+        lang,
+        decimals=None if row.unit in ("money", "seconds") else 1,
+        currency=currency,
+    )
+    here = (
+        ""
+        if pd.isna(row.inside)
+        else text.choose(
+            lang,
+            f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里",
+            f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' usual range",
+        )
+    )
     n1, n0 = f"{row.n_good:.0f}", f"{row.n_rest:.0f}"
-    return text.choose(lang, f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）{'；' if here else ''}{here}。同时出现，不等于原因。",
-                       f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; {n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be the cause.")
+    return text.choose(
+        lang,
+        f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）{'；' if here else ''}{here}。同时出现，不等于原因。",
+        f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; {n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be the cause.",
+    )
 
 
 def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, float]) -> str:
     """What the comparison of good sessions with the rest rests on and how much it found, in one sentence."""
-    least, share = int(thresholds["min_sessions_for_pattern"]), text.percent(thresholds["best_share"], 0)
+    least, share = (
+        int(thresholds["min_sessions_for_pattern"]),
+        text.percent(thresholds["best_share"], 0),
+    )
     if held_against.empty:
-        return text.choose(lang, f"大促以外的日常场次不足 {least} 场（或缺少投放、脚本、场控、商品记录），还看不出好场次的共同点。",
-                           f"Fewer than {least} ordinary sessions before this one (or no records of how they were run): what good sessions share cannot be seen yet.")
+        return text.choose(
+            lang,
+            f"大促以外的日常场次不足 {least} 场（或缺少投放、脚本、场控、商品记录），还看不出好场次的共同点。",
+            f"Fewer than {least} ordinary sessions before this one (or no records of how they were run): what good sessions share cannot be seen yet.",
+        )
     count, sessions = int(held_against["shared"].sum()), float(held_against["sessions"].iloc[0])
     n, good = f"{sessions:.0f}", round(sessions * thresholds["best_share"])
-    head = text.choose(lang, f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 {share}（{good} 场）与其余相比，检验 {len(held_against)} 项做法，每项只用有这项记录的场次：",
-                       f"Of {n} ordinary sessions before this one, the {share} ({good}) with the highest paid amount per hour (time slot, kind of day and month taken off) against the rest, {len(held_against)} ways tested, each over the sessions with a record of it: ")
+    head = text.choose(
+        lang,
+        f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 {share}（{good} 场）与其余相比，检验 {len(held_against)} 项做法，每项只用有这项记录的场次：",
+        f"Of {n} ordinary sessions before this one, the {share} ({good}) with the highest paid amount per hour (time slot, kind of day and month taken off) against the rest, {len(held_against)} ways tested, each over the sessions with a record of it: ",
+    )
     if count:
-        return head + text.choose(lang, f"{count} 项分得开。", f"{count} differ{'s' * (count == 1)} between the two.")
-    return head + text.choose(lang, "没有一项分得开；好场次不多时，只有很大的差别才看得出来。", "none differs between the two; with few good sessions only large differences can be seen.")
+        return head + text.choose(
+            lang, f"{count} 项分得开。", f"{count} differ{'s' * (count == 1)} between the two."
+        )
+    return head + text.choose(
+        lang,
+        "没有一项分得开；好场次不多时，只有很大的差别才看得出来。",
+        "none differs between the two; with few good sessions only large differences can be seen.",
+    )
 
 
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:
     """One finding per trait that the good sessions share; they speak of the account, so none of them is a fault of this session."""
     shared = held_against[held_against["shared"].astype(bool)]
-    return findings.frame([findings.make(
-        notebook=NOTEBOOK, dimension="sales", metric="paid_amount", slice=f"trait:{row.trait}", verdict="better", value=row.good, baseline=row.rest,
-        ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted, sentence_zh=trait_sentence(row, lang="zh", currency=currency),
-        sentence_en=trait_sentence(row, lang="en", currency=currency)) for row in shared.itertuples()])
+    return findings.frame(
+        [
+            findings.make(
+                notebook=NOTEBOOK,
+                dimension="sales",
+                metric="paid_amount",
+                slice=f"trait:{row.trait}",
+                verdict="better",
+                value=row.good,
+                baseline=row.rest,
+                ci_lower=row.lower,
+                ci_upper=row.upper,
+                p_adjusted=row.p_adjusted,
+                sentence_zh=trait_sentence(row, lang="zh", currency=currency),
+                sentence_en=trait_sentence(row, lang="en", currency=currency),
+            )
+            for row in shared.itertuples()
+        ]
+    )

@@ -17,19 +17,45 @@ from helpers.compare.scale import label
 from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
 from helpers.core import stats, text
 
-BEFORE, DURING, AFTER = 60, 30, 20    # sessions before, in force and after that an effect is taken from
-TOGETHER = 3                          # events with fewer sessions than this between their starts cannot be told apart
-UNNAMED = ("paid_amount", "viewers", "uv_value")   # looked at where an event names no metric
+BEFORE, DURING, AFTER = (
+    60,
+    30,
+    20,
+)  # sessions before, in force and after that an effect is taken from
+TOGETHER = 3  # events with fewer sessions than this between their starts cannot be told apart
+UNNAMED = ("paid_amount", "viewers", "uv_value")  # looked at where an event names no metric
 PLACEBO_LEVEL = 0.05
-PER_COLUMN = 12                       # sessions outside for each covariate
+PER_COLUMN = 12  # sessions outside for each covariate
 VERDICTS = {
-    "moved": ("时间上吻合", "coincides"), "contrary": ("有变化，但与预期相反", "moved, but the other way"),
-    "cannot_tell": ("分不出", "cannot be told"), "too_early": ("还太早", "too early"), "too_few": ("场次太少", "too few sessions"),
+    "moved": ("时间上吻合", "coincides"),
+    "contrary": ("有变化，但与预期相反", "moved, but the other way"),
+    "cannot_tell": ("分不出", "cannot be told"),
+    "too_early": ("还太早", "too early"),
+    "too_few": ("场次太少", "too few sessions"),
     "no_session": ("期间没有场次", "no session meanwhile"),
 }
 COLUMNS = (
-    "event", "kind", "from", "to", "joint", "logged_after", "expected_direction", "metric", "label_zh", "label_en", "n_before", "n_during",
-    "effect", "lower", "upper", "p_value", "p_adjusted", "p_placebo", "dates", "method", "verdict",
+    "event",
+    "kind",
+    "from",
+    "to",
+    "joint",
+    "logged_after",
+    "expected_direction",
+    "metric",
+    "label_zh",
+    "label_en",
+    "n_before",
+    "n_during",
+    "effect",
+    "lower",
+    "upper",
+    "p_value",
+    "p_adjusted",
+    "p_placebo",
+    "dates",
+    "method",
+    "verdict",
 )
 
 
@@ -49,7 +75,11 @@ def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> b
     """Whether further sessions may still show what the event does."""
     if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
         return True
-    end = event["starts_at"] + pd.Timedelta(days=kind.days) if pd.isna(event["ends_at"]) else event["ends_at"]
+    end = (
+        event["starts_at"] + pd.Timedelta(days=kind.days)
+        if pd.isna(event["ends_at"])
+        else event["ends_at"]
+    )
     return end > now
 
 
@@ -58,7 +88,12 @@ def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
     groups: list[list[int]] = []
     for k, mask in enumerate(masks):
         first = groups[-1][0] if groups else -1
-        near = groups and mask.any() and masks[first].any() and abs(int(mask.argmax()) - int(masks[first].argmax())) < TOGETHER
+        near = (
+            groups
+            and mask.any()
+            and masks[first].any()
+            and abs(int(mask.argmax()) - int(masks[first].argmax())) < TOGETHER
+        )
         if near and (mask & masks[first]).any():
             groups[-1].append(k)
         else:
@@ -70,10 +105,16 @@ def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
     """What else sets sessions apart, as many columns as the sessions can bear: promotion, pause, length, time of day, day of rest."""
     pause = table["started_at"].diff().dt.total_seconds().div(86400).fillna(0).clip(lower=0)
     clock = 2 * np.pi * table["slot"] / 1440
-    columns = pd.DataFrame({
-        "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float), "pause": np.log1p(pause),
-        "length": np.log(table["hours"]).fillna(0), "clock_x": np.cos(clock), "clock_y": np.sin(clock), "rest": (table["day"] == "rest").astype(float),
-    })
+    columns = pd.DataFrame(
+        {
+            "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float),
+            "pause": np.log1p(pause),
+            "length": np.log(table["hours"]).fillna(0),
+            "clock_x": np.cos(clock),
+            "clock_y": np.sin(clock),
+            "rest": (table["day"] == "rest").astype(float),
+        }
+    )
     kept = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
     return (columns[kept] - columns[kept].mean()).to_numpy()
 
@@ -91,19 +132,32 @@ def _measured(
     usable = values.gt(0)
     place = np.arange(len(table))
     begin, last = int(mask.argmax()), int(place[mask].max())
-    taken = usable.to_numpy() & (mask | (~other & (place >= begin - BEFORE) & (place <= last + AFTER)))
+    taken = usable.to_numpy() & (
+        mask | (~other & (place >= begin - BEFORE) & (place <= last + AFTER))
+    )
     before, during = int((taken & ~mask & (place < begin)).sum()), int((taken & mask).sum())
     if before < LEAST or not during:
         return UNKNOWN, before, during
     rows, y = table[taken], values[taken].to_numpy(float)
     outside = int((taken & ~mask).sum())
-    return level_shift(np.log(y), mask[taken], _covariates(rows, outside), confidence=confidence), before, during
+    return (
+        level_shift(np.log(y), mask[taken], _covariates(rows, outside), confidence=confidence),
+        before,
+        during,
+    )
 
 
 def effects(
-    values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame, session_id: str, *,
-    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], calendar: Iterable[reference.Festival],
-    kinds: Mapping[str, reference.EventKind], days: float = 180,
+    values: pd.DataFrame,
+    sessions: pd.DataFrame,
+    events: pd.DataFrame,
+    session_id: str,
+    *,
+    registry: Mapping[str, reference.Metric],
+    thresholds: Mapping[str, float],
+    calendar: Iterable[reference.Festival],
+    kinds: Mapping[str, reference.EventKind],
+    days: float = 180,
 ) -> pd.DataFrame:
     """What moved with each logged event of the last `days`, as known at the reviewed session: one row per event (or events that overlap) x metric.
 
@@ -118,57 +172,149 @@ def effects(
     own = sessions.set_index("session_id").loc[session_id]
     past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
     table = described(past.sort_values("started_at", ignore_index=True), calendar)
-    recent = events["starts_at"].between(own["started_at"] - pd.Timedelta(days=days), own["started_at"])
-    measured = events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
+    recent = events["starts_at"].between(
+        own["started_at"] - pd.Timedelta(days=days), own["started_at"]
+    )
+    measured = (
+        events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
+    )
     logged = events[recent & measured].sort_values("starts_at", ignore_index=True)
     masks = [in_force(table, event, kinds[event["kind"]]) for _, event in logged.iterrows()]
-    logarithmic = values[values["metric"].map({name: not metric.minus for name, metric in registry.items()}).astype(bool)]
-    wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(table["session_id"])
+    logarithmic = values[
+        values["metric"]
+        .map({name: not metric.minus for name, metric in registry.items()})
+        .astype(bool)
+    ]
+    wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(
+        table["session_id"]
+    )
     rows = []
     for group in _grouped(masks):
         mask = np.any([masks[k] for k in group], axis=0)
-        other = np.any([np.zeros(len(table), dtype=bool), *(masks[k] for k in range(len(masks)) if k not in group)], axis=0)
+        other = np.any(
+            [
+                np.zeros(len(table), dtype=bool),
+                *(masks[k] for k in range(len(masks)) if k not in group),
+            ],
+            axis=0,
+        )
         members = logged.loc[group]
-        late = any(goes_on(event, kinds[event["kind"]], own["started_at"]) for _, event in members.iterrows())
-        names = list(dict.fromkeys(name for _, event in members.iterrows() for name in _own_metrics(event, set(wide.columns))))
+        late = any(
+            goes_on(event, kinds[event["kind"]], own["started_at"])
+            for _, event in members.iterrows()
+        )
+        names = list(
+            dict.fromkeys(
+                name
+                for _, event in members.iterrows()
+                for name in _own_metrics(event, set(wide.columns))
+            )
+        )
         rows += [
-            _row(members, name, *(_measured(table, wide[name].reset_index(drop=True), mask, other, thresholds["confidence"]) if mask.any() else (UNKNOWN, 0, 0)), late, table["started_at"][mask].min(), registry[name])
+            _row(
+                members,
+                name,
+                *(
+                    _measured(
+                        table,
+                        wide[name].reset_index(drop=True),
+                        mask,
+                        other,
+                        thresholds["confidence"],
+                    )
+                    if mask.any()
+                    else (UNKNOWN, 0, 0)
+                ),
+                late,
+                table["started_at"][mask].min(),
+                registry[name],
+            )
             for name in names
         ]
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), thresholds)
 
 
 def _row(
-    members: pd.DataFrame, name: str, found: Shift, before: int, during: int, late: bool, first: pd.Timestamp, metric: reference.Metric
+    members: pd.DataFrame,
+    name: str,
+    found: Shift,
+    before: int,
+    during: int,
+    late: bool,
+    first: pd.Timestamp,
+    metric: reference.Metric,
 ) -> dict:
-    directions = set(members.loc[members["metric"].isna() | members["metric"].eq(name), "expected_direction"].dropna()) - {"unknown"}
-    state = "no_session" if not during and not late else "too_early" if during < ENOUGH_DURING and late else "too_few" if before < LEAST else ""
+    directions = set(
+        members.loc[
+            members["metric"].isna() | members["metric"].eq(name), "expected_direction"
+        ].dropna()
+    ) - {"unknown"}
+    state = (
+        "no_session"
+        if not during and not late
+        else "too_early"
+        if during < ENOUGH_DURING and late
+        else "too_few"
+        if before < LEAST
+        else ""
+    )
     if state:
         found = UNKNOWN
     terms = reference.terms()["event_kind"]
-    what = [text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40) for row in members.itertuples()]
+    what = [
+        text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40)
+        for row in members.itertuples()
+    ]
     return {
-        "event": " ＋ ".join(what), "kind": members["kind"].iloc[0], "from": members["starts_at"].min(), "to": members["ends_at"].max(),
-        "joint": len(members) > 1, "logged_after": bool((members["entered_at"] > first).any()),
-        "expected_direction": directions.pop() if len(directions) == 1 else "unknown", "metric": name,
-        "label_zh": label(metric, "zh"), "label_en": label(metric, "en"), "n_before": before, "n_during": during,
-        "effect": np.expm1(found.effect), "lower": np.expm1(found.lower), "upper": np.expm1(found.upper), "p_value": found.p_value,
-        "p_adjusted": np.nan, "p_placebo": found.p_placebo, "dates": found.dates, "method": found.method, "verdict": state,
+        "event": " ＋ ".join(what),
+        "kind": members["kind"].iloc[0],
+        "from": members["starts_at"].min(),
+        "to": members["ends_at"].max(),
+        "joint": len(members) > 1,
+        "logged_after": bool((members["entered_at"] > first).any()),
+        "expected_direction": directions.pop() if len(directions) == 1 else "unknown",
+        "metric": name,
+        "label_zh": label(metric, "zh"),
+        "label_en": label(metric, "en"),
+        "n_before": before,
+        "n_during": during,
+        "effect": np.expm1(found.effect),
+        "lower": np.expm1(found.lower),
+        "upper": np.expm1(found.upper),
+        "p_value": found.p_value,
+        "p_adjusted": np.nan,
+        "p_placebo": found.p_placebo,
+        "dates": found.dates,
+        "method": found.method,
+        "verdict": state,
     }
 
 
 def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
     """Claims a change where the interval leaves out zero, the correction keeps it, and the placebo too, if there are dates enough for one."""
     level = 1 - thresholds["confidence"]
-    adjusted = pd.Series(stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index)
-    moved = (table["p_value"].astype(float) <= level) & (adjusted <= thresholds["false_discovery_rate"]) & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
+    adjusted = pd.Series(
+        stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index
+    )
+    moved = (
+        (table["p_value"].astype(float) <= level)
+        & (adjusted <= thresholds["false_discovery_rate"])
+        & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
+    )
     wanted = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
     contrary = moved & wanted.notna() & (np.sign(table["effect"].astype(float)) != wanted)
-    said = pd.Series("cannot_tell", index=table.index, dtype="str").mask(moved, "moved").mask(contrary, "contrary")
+    said = (
+        pd.Series("cannot_tell", index=table.index, dtype="str")
+        .mask(moved, "moved")
+        .mask(contrary, "contrary")
+    )
     said = said.mask(table["verdict"] != "", table["verdict"])
     zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
     terms = reference.terms()["event_kind"]
-    named = {f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang)) for lang in ("zh", "en")}
+    named = {
+        f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang))
+        for lang in ("zh", "en")
+    }
     return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en, **named)
 
 
@@ -178,16 +324,29 @@ def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
     said = [_sentence(row) for row in moved.itertuples()]
     rest = table[~table.index.isin(moved.index)]
     if len(rest):
-        early, few = int((rest["verdict"] == "too_early").sum()), int(rest["verdict"].isin(["too_few", "no_session"]).sum())
+        early, few = (
+            int((rest["verdict"] == "too_early").sum()),
+            int(rest["verdict"].isin(["too_few", "no_session"]).sum()),
+        )
         why = [
             (len(rest) - early - few, "与平时的起伏分不开", "within ordinary variation"),
-            (early, f"事件之后不到 {ENOUGH_DURING} 场、还太早", f"too early, with fewer than {ENOUGH_DURING} sessions since"), (few, "场次不够", "with too few sessions"),
+            (
+                early,
+                f"事件之后不到 {ENOUGH_DURING} 场、还太早",
+                f"too early, with fewer than {ENOUGH_DURING} sessions since",
+            ),
+            (few, "场次不够", "with too few sessions"),
         ]
         told = [(n, *words) for n, *words in why if n]
         zh = "，".join(f"{n} 项{words}" if len(told) > 1 else words for n, words, _ in told)
         en = ", ".join(f"{n} {words}" if len(told) > 1 else words for n, _, words in told)
         others = ("其余 ", "Of the other ") if len(moved) else ("", "In ")
-        said.append((f"{others[0]}{len(rest)} 项看不出变化：{zh}。", f"{others[1]}{len(rest)} no change can be told: {en}."))
+        said.append(
+            (
+                f"{others[0]}{len(rest)} 项看不出变化：{zh}。",
+                f"{others[1]}{len(rest)} no change can be told: {en}.",
+            )
+        )
     return said
 
 
@@ -195,14 +354,32 @@ def _sentence(row) -> tuple[str, str]:
     size, up = text.percent(abs(row.effect), 0), row.effect > 0
     low, high = text.percent(row.lower, 0), text.percent(row.upper, 0)
     after = ("（事后才登记）", " (logged only afterwards)") if row.logged_after else ("", "")
-    joint = ("几个事件重叠，分不开，合在一起看；", "The events overlap and cannot be told apart, so they are taken together. ") if row.joint else ("", "")
+    joint = (
+        (
+            "几个事件重叠，分不开，合在一起看；",
+            "The events overlap and cannot be told apart, so they are taken together. ",
+        )
+        if row.joint
+        else ("", "")
+    )
     other = ("", "")
     if np.isfinite(row.p_placebo):
         share = text.percent(row.p_placebo, 0)
-        other = (f"换成其他 {row.dates} 个日期，有这么大变化的占 {share}。", f" Of {row.dates} other dates {share} show as much.")
-    contrary = ("与登记的预期方向相反；", "It is the opposite of what was expected. ") if row.verdict == "contrary" else ("", "")
-    zh = (f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
-          f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。")
-    en = (f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} {'above' if up else 'below'} the others "
-          f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause.")
+        other = (
+            f"换成其他 {row.dates} 个日期，有这么大变化的占 {share}。",
+            f" Of {row.dates} other dates {share} show as much.",
+        )
+    contrary = (
+        ("与登记的预期方向相反；", "It is the opposite of what was expected. ")
+        if row.verdict == "contrary"
+        else ("", "")
+    )
+    zh = (
+        f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
+        f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
+    )
+    en = (
+        f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} {'above' if up else 'below'} the others "
+        f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause."
+    )
     return zh, en

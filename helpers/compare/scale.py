@@ -11,15 +11,24 @@ from helpers import reference
 from helpers.compare.baseline import hours
 from helpers.core import text
 
-OUTCOMES = ("paid_amount",)   # tested beside the playbook's problems: what the session is judged by
+OUTCOMES = ("paid_amount",)  # tested beside the playbook's problems: what the session is judged by
 # Maxima and averages do not grow with the hours; refunds grow with age, so a young session has none to compare yet.
-NOT_PER_HOUR = {"peak_online", "avg_online", "avg_watch_seconds", "product_count", "staff_count", "fan_viewer_share"}
+NOT_PER_HOUR = {
+    "peak_online",
+    "avg_online",
+    "avg_watch_seconds",
+    "product_count",
+    "staff_count",
+    "fan_viewer_share",
+}
 AGES = {"refund_amount", "refund_orders", "refund_users", "goods_cost"}
 
 
 def label(metric: reference.Metric, lang: str) -> str:
     """A metric's name as it is compared: totals are per hour."""
-    return text.label(metric, lang) + (text.choose(lang, "（每小时）", " (per hour)") if _per_hour(metric) else "")
+    return text.label(metric, lang) + (
+        text.choose(lang, "（每小时）", " (per hour)") if _per_hour(metric) else ""
+    )
 
 
 def _per_hour(metric: reference.Metric) -> bool:
@@ -36,7 +45,11 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
     found = []
     for name, metric in registry.items():
         terms = {metric.numerator, metric.denominator, *metric.minus, *metric.denominator_minus}
-        if metric.table == "sessions" and metric.denominator != "duration_seconds" and not terms & AGES:
+        if (
+            metric.table == "sessions"
+            and metric.denominator != "duration_seconds"
+            and not terms & AGES
+        ):
             found.append(name)
     return found
 
@@ -52,8 +65,13 @@ def family(
     known = values.dropna(subset=["value"])
     ours = set(known.loc[known["session_id"] == session_id, "metric"])
     shared = (ours & set(known.loc[known["session_id"] != session_id, "metric"])) or ours
-    first = [next((name for name in problem.metrics if name in shared), None) for problem in playbook.values()]
-    return list(dict.fromkeys([*(name for name in OUTCOMES if name in shared), *filter(None, first)]))
+    first = [
+        next((name for name in problem.metrics if name in shared), None)
+        for problem in playbook.values()
+    ]
+    return list(
+        dict.fromkeys([*(name for name in OUTCOMES if name in shared), *filter(None, first)])
+    )
 
 
 def on_one_scale(
@@ -64,10 +82,15 @@ def on_one_scale(
     One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only `comparable_metrics` stay.
     """
     kept = values[values["metric"].isin(comparable_metrics(registry))]
-    hourly = kept["metric"].map({name: _per_hour(metric) for name, metric in registry.items()}).astype(bool)
+    hourly = (
+        kept["metric"]
+        .map({name: _per_hour(metric) for name, metric in registry.items()})
+        .astype(bool)
+    )
     length = kept["session_id"].map(hours(sessions))
     return kept.assign(
-        per_hour=hourly, denominator=kept["denominator"].mask(hourly, length),
+        per_hour=hourly,
+        denominator=kept["denominator"].mask(hourly, length),
         value=kept["value"].mask(hourly, kept["value"] / length),
     ).reset_index(drop=True)
 
@@ -78,11 +101,17 @@ def pooled(rows: pd.DataFrame, factor: float) -> float:
     if len(both) == len(rows) > 0 and both["denominator"].sum() > 0:
         return float(both["numerator"].sum() / both["denominator"].sum() * factor)
     values = rows["value"].dropna()
-    return float(np.exp(np.log(values).mean())) if len(values) and (values > 0).all() else float(values.mean())
+    return (
+        float(np.exp(np.log(values).mean()))
+        if len(values) and (values > 0).all()
+        else float(values.mean())
+    )
 
 
 def history(values: pd.DataFrame, sessions: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric over the account's sessions: one row per session with started_at, session_id, value, oldest first."""
     rows = values[values["metric"] == metric].dropna(subset=["value"])
     started = rows["session_id"].map(sessions.set_index("session_id")["started_at"])
-    return rows.assign(started_at=started)[["started_at", "session_id", "value"]].sort_values("started_at", ignore_index=True)
+    return rows.assign(started_at=started)[["started_at", "session_id", "value"]].sort_values(
+        "started_at", ignore_index=True
+    )

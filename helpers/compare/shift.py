@@ -12,10 +12,14 @@ from scipy import stats as distributions
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 Floats = npt.NDArray[np.float64]
-LONG, MIDDLE, LEAST = 12, 8, 3   # sessions outside the event: for a level that drifts, for a regression, for anything at all
+LONG, MIDDLE, LEAST = (
+    12,
+    8,
+    3,
+)  # sessions outside the event: for a level that drifts, for a regression, for anything at all
 ENOUGH_DURING = 3
-DRIFT = 1.92                     # half of the chi-square of one in twenty with one degree of freedom
-ENOUGH_DATES = 19                # other dates, under which no share of them could be as low as one in twenty
+DRIFT = 1.92  # half of the chi-square of one in twenty with one degree of freedom
+ENOUGH_DATES = 19  # other dates, under which no share of them could be as low as one in twenty
 
 
 class Shift(NamedTuple):
@@ -33,7 +37,9 @@ class Shift(NamedTuple):
 UNKNOWN = Shift(*[np.nan] * 5, 0, "none")
 
 
-def level_shift(values: npt.ArrayLike, inside: npt.ArrayLike, covariates: Floats, *, confidence: float = 0.95) -> Shift:
+def level_shift(
+    values: npt.ArrayLike, inside: npt.ArrayLike, covariates: Floats, *, confidence: float = 0.95
+) -> Shift:
     """The level of the sessions `inside` against the others, in the order in which the sessions took place.
 
     `covariates` is sessions x columns. With 12 others and 3 inside a local level with a step (`UnobservedComponents`,
@@ -53,7 +59,11 @@ def level_shift(values: npt.ArrayLike, inside: npt.ArrayLike, covariates: Floats
 
 def _shift(effect: float, error: float, free: float, confidence: float, method: str) -> Shift:
     half = float(distributions.t.ppf(0.5 + confidence / 2, free)) * error
-    p = float(2 * distributions.t.sf(abs(effect) / error, free)) if error > 0 else float(np.isclose(effect, 0))
+    p = (
+        float(2 * distributions.t.sf(abs(effect) / error, free))
+        if error > 0
+        else float(np.isclose(effect, 0))
+    )
     return Shift(float(effect), float(effect - half), float(effect + half), p, np.nan, 0, method)
 
 
@@ -64,16 +74,24 @@ def _predicted(y: Floats, step: npt.NDArray[np.bool_], confidence: float) -> Shi
 
 
 def _regression(y: Floats, step: npt.NDArray[np.bool_], confidence: float) -> Shift:
-    fitted = sm.OLS(y, np.c_[np.ones(y.size), step.astype(float)]).fit(cov_type="HAC", cov_kwds={"maxlags": 1, "use_correction": True}, use_t=True)
+    fitted = sm.OLS(y, np.c_[np.ones(y.size), step.astype(float)]).fit(
+        cov_type="HAC", cov_kwds={"maxlags": 1, "use_correction": True}, use_t=True
+    )
     plain = sm.OLS(y, np.c_[np.ones(y.size), step.astype(float)]).fit()
     # Of so few sessions the robust error is often far too small: the larger of both.
-    return _shift(fitted.params[1], max(fitted.bse[1], plain.bse[1]), y.size - 2, confidence, "regression")
+    return _shift(
+        fitted.params[1], max(fitted.bse[1], plain.bse[1]), y.size - 2, confidence, "regression"
+    )
 
 
 def _fitted(y: Floats, columns: Floats, level: str):
-    model = UnobservedComponents(y, level, exog=columns, mle_regression=False, use_exact_diffuse=True)
+    model = UnobservedComponents(
+        y, level, exog=columns, mle_regression=False, use_exact_diffuse=True
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a level variance of zero lies on the edge, of which statsmodels warns
+        warnings.simplefilter(
+            "ignore"
+        )  # a level variance of zero lies on the edge, of which statsmodels warns
         return model.fit(disp=False)
 
 
@@ -84,10 +102,16 @@ def local_level(y: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
     """
     drifting, steady = _fitted(y, columns, "llevel"), _fitted(y, columns, "deterministic constant")
     fitted = drifting if drifting.llf - steady.llf > DRIFT else steady
-    return fitted.smoothed_state[1:, -1], np.sqrt(np.diag(fitted.smoothed_state_cov[:, :, -1])[1:]), np.r_[fitted.params, 0.0][:2]
+    return (
+        fitted.smoothed_state[1:, -1],
+        np.sqrt(np.diag(fitted.smoothed_state_cov[:, :, -1])[1:]),
+        np.r_[fitted.params, 0.0][:2],
+    )
 
 
-def _local_level(y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, confidence: float) -> Shift:
+def _local_level(
+    y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, confidence: float
+) -> Shift:
     columns = np.c_[step.astype(float), covariates]
     # On the scale of one the optimiser has the same work with every metric.
     scale = y.std() or 1.0
@@ -95,23 +119,35 @@ def _local_level(y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, con
     free = y.size - columns.shape[1] - 2
     found = _shift(effects[0] * scale, errors[0] * scale, free, confidence, "local_level")
     others = placebo(y / scale - effects[0] * step, step, covariates, variances)
-    share = (1 + (others >= abs(effects[0]) / errors[0]).sum()) / (1 + others.size) if others.size >= ENOUGH_DATES else np.nan
+    share = (
+        (1 + (others >= abs(effects[0]) / errors[0]).sum()) / (1 + others.size)
+        if others.size >= ENOUGH_DATES
+        else np.nan
+    )
     return found._replace(p_placebo=float(share), dates=int(others.size))
 
 
-def placebo(y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, variances: Floats) -> Floats:
+def placebo(
+    y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, variances: Floats
+) -> Floats:
     """|effect| ÷ error of a step as long as the real one at every other date; `y` is the series without the real one.
 
     Generalised least squares with the variances of the local level: what the smoother gives, for all dates at once.
     """
     n, length = y.size, int(step.sum())
-    starts = [k for k in range(MIDDLE, n - length + 1) if not step[k: k + length].any()]
+    starts = [k for k in range(MIDDLE, n - length + 1) if not step[k : k + length].any()]
     order = np.arange(1, n + 1)
-    covariance = variances[0] * np.eye(n) + variances[1] * np.minimum.outer(order, order) + 1e-9 * np.eye(n)
+    covariance = (
+        variances[0] * np.eye(n) + variances[1] * np.minimum.outer(order, order) + 1e-9 * np.eye(n)
+    )
     root = np.linalg.cholesky(covariance)
-    windows = np.array([(order > k) & (order <= k + length) for k in starts], dtype=float).reshape(-1, n).T
+    windows = (
+        np.array([(order > k) & (order <= k + length) for k in starts], dtype=float)
+        .reshape(-1, n)
+        .T
+    )
     white = np.linalg.solve(root, np.c_[np.ones(n), covariates, y, windows])
-    known, rest = white[:, : 1 + covariates.shape[1]], white[:, 1 + covariates.shape[1]:]
+    known, rest = white[:, : 1 + covariates.shape[1]], white[:, 1 + covariates.shape[1] :]
     rest = rest - known @ np.linalg.lstsq(known, rest, rcond=None)[0]
     series, tried = rest[:, 0], rest[:, 1:]
     size = (tried**2).sum(axis=0)

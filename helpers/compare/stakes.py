@@ -23,14 +23,14 @@ from helpers.reference import Funnel, Metric, metrics
 NOTEBOOK = "03_compare"
 SEED = 20261122
 DRAWS = 2000
-LEVEL = 0.80                # of the intervals of money: it is planned with, not tested
-OWN_SESSIONS = 5            # with so many past sessions a unit has a baseline of its own
-MOST_SESSIONS = 25          # and further back than this it may have been another
-FEWEST_ALIKE = 6            # fewer units than this have no quartile and no common spread of their own
-BUYS_FROM = "click_users"   # people of this column cannot order while the product is sold out
+LEVEL = 0.80  # of the intervals of money: it is planned with, not tested
+OWN_SESSIONS = 5  # with so many past sessions a unit has a baseline of its own
+MOST_SESSIONS = 25  # and further back than this it may have been another
+FEWEST_ALIKE = 6  # fewer units than this have no quartile and no common spread of their own
+BUYS_FROM = "click_users"  # people of this column cannot order while the product is sold out
 FINDINGS = 5
-HALF_A_CASE = 0.5           # weight with which a name's effect is drawn to none
-MOVES = 200                 # of the fit of such effects, and when it has arrived (log odds)
+HALF_A_CASE = 0.5  # weight with which a name's effect is drawn to none
+MOVES = 200  # of the fit of such effects, and when it has arrived (log odds)
 ARRIVED = 1e-6
 
 
@@ -43,10 +43,13 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "product": Kind("products", "product_id", "product_people"), "source": Kind("traffic", "source", "source_people"),
-    "cell": Kind("actions", ["product_id", "source"], "product_people"),  # of both: counted in viewer events
+    "product": Kind("products", "product_id", "product_people"),
+    "source": Kind("traffic", "source", "source_people"),
+    "cell": Kind(
+        "actions", ["product_id", "source"], "product_people"
+    ),  # of both: counted in viewer events
 }
-BETWEEN = " × "             # the names of a unit that has two
+BETWEEN = " × "  # the names of a unit that has two
 
 
 class Step(NamedTuple):
@@ -87,10 +90,16 @@ def upper_quartile(rates: stats.Floats, groups: np.ndarray) -> stats.Floats:
 
 def _level(x: pd.DataFrame, n: pd.DataFrame, rate: stats.Floats) -> pd.Series:
     """What all units did in common in each session, as a factor on their rates; 1 where none of them was there."""
-    return (x.sum(axis=1) / (n * rate).where(x.notna()).sum(axis=1).replace(0, np.nan)).replace(0, np.nan).fillna(1.0)
+    return (
+        (x.sum(axis=1) / (n * rate).where(x.notna()).sum(axis=1).replace(0, np.nan))
+        .replace(0, np.nan)
+        .fillna(1.0)
+    )
 
 
-def _own(x: pd.DataFrame, n: pd.DataFrame, level: pd.Series | None) -> tuple[stats.Floats, stats.Floats]:
+def _own(
+    x: pd.DataFrame, n: pd.DataFrame, level: pd.Series | None
+) -> tuple[stats.Floats, stats.Floats]:
     """Past rate of each unit (ratio of sums) and its relative variance: sessions differ, and counts are finite.
 
     `level`, where given, is taken out of the rate: the sessions are not those that it is compared with. Out of the variance
@@ -100,12 +109,16 @@ def _own(x: pd.DataFrame, n: pd.DataFrame, level: pd.Series | None) -> tuple[sta
     total = due.sum().to_numpy(float)
     rate = (x.sum().to_numpy(float) + 0.5) / (total + 1)
     even = x.div(_level(x, n, rate) if level is None else level, axis=0)
-    spread = [stats.session_cv(even[unit].dropna(), n.loc[even[unit].notna(), unit]) for unit in n.columns]
+    spread = [
+        stats.session_cv(even[unit].dropna(), n.loc[even[unit].notna(), unit]) for unit in n.columns
+    ]
     between = np.square(spread) * (n**2).sum().to_numpy(float) / n.sum().to_numpy(float) ** 2
     return rate, between + (1 - rate) / (rate * total)
 
 
-def _alike(x: pd.Series, n: pd.Series, groups: np.ndarray) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
+def _alike(
+    x: pd.Series, n: pd.Series, groups: np.ndarray
+) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
     """For units without a past of their own: the mean of like units, its relative variance, and its weight in trials.
 
     `nan` where fewer than `FEWEST_ALIKE` units are known, alike or not.
@@ -118,7 +131,11 @@ def _alike(x: pd.Series, n: pd.Series, groups: np.ndarray) -> tuple[stats.Floats
             prior = stats.shrink_rates(x[pool], n[pool])
             weight = prior.alpha + prior.beta
             mean = prior.alpha / weight
-            made[:, groups == name] = [[mean], [(1 - mean) / mean / (weight + 1) / pool.sum()], [weight]]
+            made[:, groups == name] = [
+                [mean],
+                [(1 - mean) / mean / (weight + 1) / pool.sum()],
+                [weight],
+            ]
     return made[0], made[1], made[2]
 
 
@@ -132,7 +149,9 @@ def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, st
     """
     first, second = (pd.factorize(n.index.get_level_values(level))[0] for level in (0, 1))
     cases, trials = np.nan_to_num(x.to_numpy(float)), np.nan_to_num(n.to_numpy(float))
-    names = np.hstack([place[:, None] == np.unique(place) for place in (first, second)]).astype(float)
+    names = np.hstack([place[:, None] == np.unique(place) for place in (first, second)]).astype(
+        float
+    )
     effects, moved = np.zeros(names.shape[1]), np.inf
     rate = np.full(len(cases), (cases.sum() + 0.5) / (trials.sum() + 1))
     whole, ridge = logit(rate), np.diag(np.full(len(effects), HALF_A_CASE))
@@ -145,7 +164,11 @@ def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, st
         if moved < ARRIVED:
             break
     doubt = ((names @ np.linalg.inv(known)) * names).sum(axis=1)
-    return np.where(moved < ARRIVED, rate, np.nan), doubt * (1 - rate) ** 2, (1 - rate) / rate / stats.PRIOR_CV**2
+    return (
+        np.where(moved < ARRIVED, rate, np.nan),
+        doubt * (1 - rate) ** 2,
+        (1 - rate) / rate / stats.PRIOR_CV**2,
+    )
 
 
 class _Base(NamedTuple):
@@ -158,7 +181,13 @@ class _Base(NamedTuple):
     past: np.ndarray
 
 
-def _base(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, str], groups: np.ndarray, alike: list[str]) -> _Base:
+def _base(
+    now: pd.DataFrame,
+    past: Mapping[str, pd.DataFrame],
+    pair: tuple[str, str],
+    groups: np.ndarray,
+    alike: list[str],
+) -> _Base:
     """The past of each unit where it has `OWN_SESSIONS` sessions, else that of its like; without any past, this session's.
 
     Cells of two names have no like: without a past, they are held against what both names lead one to expect in this session.
@@ -171,8 +200,15 @@ def _base(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, 
     if isinstance(now.index, pd.MultiIndex):
         rate, doubt, weight = _crossed(now[pair[1]], now[pair[0]])
     else:
-        rate, doubt, weight = _alike(*((x[near].sum(), n[near].sum()) if sessions.sum() else (now[pair[1]], now[pair[0]])), groups)
-    own, further, level = sessions >= OWN_SESSIONS, (sessions < OWN_SESSIONS) & (every >= OWN_SESSIONS), pd.Series(1.0, index=known.index)
+        rate, doubt, weight = _alike(
+            *((x[near].sum(), n[near].sum()) if sessions.sum() else (now[pair[1]], now[pair[0]])),
+            groups,
+        )
+    own, further, level = (
+        sessions >= OWN_SESSIONS,
+        (sessions < OWN_SESSIONS) & (every >= OWN_SESSIONS),
+        pd.Series(1.0, index=known.index),
+    )
     if own.any():
         rate[own], doubt[own] = _own(x.loc[near, own], n.loc[near, own], None)
         level = _level(x.loc[:, own], n.loc[:, own], rate[own])
@@ -182,31 +218,72 @@ def _base(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, 
     return _Base(rate, doubt, weight, own | further, np.where(further, every, sessions))
 
 
-def _step(now: pd.DataFrame, past: Mapping[str, pd.DataFrame], pair: tuple[str, str], groups: np.ndarray, alike: list[str], rng: np.random.Generator) -> Step:
+def _step(
+    now: pd.DataFrame,
+    past: Mapping[str, pd.DataFrame],
+    pair: tuple[str, str],
+    groups: np.ndarray,
+    alike: list[str],
+    rng: np.random.Generator,
+) -> Step:
     """Draws of one step of all units. `now` has a row a unit, `past` a frame session x unit for each column."""
     x, n = now[pair[1]].to_numpy(float), now[pair[0]].to_numpy(float)
     base = _base(now, past, pair, groups, alike)
-    weight, wide, chance, shift, error = base.weight.copy(), base.weight.copy(), np.full(len(x), stats.ODD), 0.0, stats.PRIOR_CV
+    weight, wide, chance, shift, error = (
+        base.weight.copy(),
+        base.weight.copy(),
+        np.full(len(x), stats.ODD),
+        0.0,
+        stats.PRIOR_CV,
+    )
     fitted = (base.own | isinstance(now.index, pd.MultiIndex)) & (n > 0) & np.isfinite(base.rate)
     if fitted.sum() > 2:
-        shift, error, weight[fitted], wide[fitted], chance[fitted] = stats.around(x[fitted], n[fitted], base.rate[fitted])
+        shift, error, weight[fitted], wide[fitted], chance[fitted] = stats.around(
+            x[fitted], n[fitted], base.rate[fitted]
+        )
         error = float(np.hypot(error, np.sqrt(base.doubt[fitted].mean() / fitted.sum())))
     shape = (DRAWS, len(x))
-    past_rate = np.minimum(base.rate * np.exp(rng.normal(size=shape) * np.sqrt(np.log1p(base.doubt)) - np.log1p(base.doubt) / 2), 0.999)
+    past_rate = np.minimum(
+        base.rate
+        * np.exp(rng.normal(size=shape) * np.sqrt(np.log1p(base.doubt)) - np.log1p(base.doubt) / 2),
+        0.999,
+    )
     moved = shift + error * rng.normal(size=(DRAWS, 1))
     odd = rng.random(shape) < chance
     centre, trials = expit(logit(past_rate) + moved), np.where(odd, wide, weight)
-    rate = rng.beta(np.nan_to_num(centre * trials, nan=1) + x, np.nan_to_num((1 - centre) * trials, nan=1) + n - x)
+    rate = rng.beta(
+        np.nan_to_num(centre * trials, nan=1) + x,
+        np.nan_to_num((1 - centre) * trials, nan=1) + n - x,
+    )
     target = expit(logit(past_rate) + np.minimum(moved, 0))
-    return Step(x, n, rate, target, odd, base.rate, expit(logit(base.rate) + min(shift, 0)), base.own, base.past)
+    return Step(
+        x,
+        n,
+        rate,
+        target,
+        odd,
+        base.rate,
+        expit(logit(base.rate) + min(shift, 0)),
+        base.own,
+        base.past,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- all lines
 
 
 def lines(
-    current: pd.DataFrame, past: pd.DataFrame, chosen: Iterable[str], funnel: Funnel, *, key: str | list[str], min_people: float,
-    groups: pd.Series | None = None, returns: pd.Series | float = 0.0, sold_out: pd.Series | None = None, seed: int = SEED,
+    current: pd.DataFrame,
+    past: pd.DataFrame,
+    chosen: Iterable[str],
+    funnel: Funnel,
+    *,
+    key: str | list[str],
+    min_people: float,
+    groups: pd.Series | None = None,
+    returns: pd.Series | float = 0.0,
+    sold_out: pd.Series | None = None,
+    seed: int = SEED,
 ) -> pd.DataFrame:
     """Money at stake of each step of each unit (product, source, or both) of one session: one row per unit x step.
 
@@ -222,8 +299,14 @@ def lines(
     large amounts, a smaller one that broke comes before them). Units with fewer than `min_people` at a step, or whose counts
     grow along the way, have no line. Empty without paid amounts.
     """
-    columns = [step.column for step in funnel.steps if step.column in current and current[step.column].notna().any()]
-    priced = any("paid_amount" in rows and rows["paid_amount"].notna().any() for rows in (current, past))
+    columns = [
+        step.column
+        for step in funnel.steps
+        if step.column in current and current[step.column].notna().any()
+    ]
+    priced = any(
+        "paid_amount" in rows and rows["paid_amount"].notna().any() for rows in (current, past)
+    )
     if "paid_amount" not in current or not priced or len(columns) < 2 or columns[-1] != "pay_users":
         return _frame([])
     now = _units(current, key, columns)
@@ -235,13 +318,28 @@ def lines(
     short = np.zeros(len(now)) if sold_out is None else _of(sold_out, now.index, 0.0)
     pairs, rng = list(itertools.pairwise(columns)), np.random.default_rng(seed)
     cut = [now.assign(**{pair[0]: _able(now, pair, short)}) for pair in pairs]
-    steps = [_step(rows, wide, pair, unit_groups, alike, rng) for rows, pair in zip(cut, pairs, strict=True)]
+    steps = [
+        _step(rows, wide, pair, unit_groups, alike, rng)
+        for rows, pair in zip(cut, pairs, strict=True)
+    ]
     back = _of(returns, now.index, 0.0) if isinstance(returns, pd.Series) else returns
     worth = _paid_per_buyer(now, wide) * (1 - back)
     rows = []
     for place, (pair, step) in enumerate(zip(pairs, steps, strict=True)):
-        before_sale = 1 - short if pair[0] != BUYS_FROM and BUYS_FROM in columns[place + 1:] else 1.0
-        rows.append(_sized(now.index, pair, step, steps[place + 1:], worth * before_sale, unit_groups, min_people))
+        before_sale = (
+            1 - short if pair[0] != BUYS_FROM and BUYS_FROM in columns[place + 1 :] else 1.0
+        )
+        rows.append(
+            _sized(
+                now.index,
+                pair,
+                step,
+                steps[place + 1 :],
+                worth * before_sale,
+                unit_groups,
+                min_people,
+            )
+        )
     return _frame(rows)
 
 
@@ -257,18 +355,28 @@ def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> p
     return rows[falling & (rows[columns[0]] > 0)]
 
 
-def _wide(past: pd.DataFrame, key: str | list[str], columns: list[str], units: pd.Index, alike: list[str]) -> dict[str, pd.DataFrame]:
+def _wide(
+    past: pd.DataFrame, key: str | list[str], columns: list[str], units: pd.Index, alike: list[str]
+) -> dict[str, pd.DataFrame]:
     """One frame session x unit for each column, of the sessions `alike` and the newest of each unit; a column that the past lacks is all missing."""
     keys = [key] if isinstance(key, str) else list(key)
     past = past.sort_values("session_id", kind="stable")
-    kept = past["session_id"].isin(alike) | (past.groupby(keys, sort=False).cumcount(ascending=False) < MOST_SESSIONS)
-    rows = past[kept].reindex(columns=["session_id", *keys, *columns]).set_index(["session_id", *keys])
+    kept = past["session_id"].isin(alike) | (
+        past.groupby(keys, sort=False).cumcount(ascending=False) < MOST_SESSIONS
+    )
+    rows = (
+        past[kept].reindex(columns=["session_id", *keys, *columns]).set_index(["session_id", *keys])
+    )
     return {name: rows[name].astype(float).unstack(keys).reindex(columns=units) for name in columns}
 
 
 def _able(now: pd.DataFrame, pair: tuple[str, str], short: stats.Floats) -> pd.Series:
     """The people at a step who could take it: without those who came while the product was sold out."""
-    return np.maximum(now[pair[0]] * (1 - short), now[pair[1]]) if pair[0] == BUYS_FROM else now[pair[0]]
+    return (
+        np.maximum(now[pair[0]] * (1 - short), now[pair[1]])
+        if pair[0] == BUYS_FROM
+        else now[pair[0]]
+    )
 
 
 def _paid_per_buyer(now: pd.DataFrame, past: Mapping[str, pd.DataFrame]) -> stats.Floats:
@@ -280,34 +388,86 @@ def _paid_per_buyer(now: pd.DataFrame, past: Mapping[str, pd.DataFrame]) -> stat
 
 
 def _sized(
-    units: pd.Index, pair: tuple[str, str], step: Step, later: list[Step], worth: stats.Floats, groups: np.ndarray, min_people: float
+    units: pd.Index,
+    pair: tuple[str, str],
+    step: Step,
+    later: list[Step],
+    worth: stats.Floats,
+    groups: np.ndarray,
+    min_people: float,
 ) -> pd.DataFrame:
     """The lines of one step: draws of the money, and what the bare rates would claim."""
     onward = np.prod([one.rate for one in later], axis=0) if later else 1.0
-    money = step.n * closable(step.rate, step.target, upper_quartile(step.rate, groups)) * onward * worth
+    money = (
+        step.n
+        * closable(step.rate, step.target, upper_quartile(step.rate, groups))
+        * onward
+        * worth
+    )
     bare, people = step.x / np.where(step.n > 0, step.n, np.nan), step.n
-    bare_onward = np.prod([one.x / np.where(one.n > 0, one.n, np.nan) for one in later], axis=0) if later else 1.0
+    bare_onward = (
+        np.prod([one.x / np.where(one.n > 0, one.n, np.nan) for one in later], axis=0)
+        if later
+        else 1.0
+    )
     bare_cap = upper_quartile(np.nan_to_num(bare), groups)
     lower, upper = np.quantile(money, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    made = pd.DataFrame({
-        "unit": units.map(BETWEEN.join) if isinstance(units, pd.MultiIndex) else units, "below": pair[0], "above": pair[1], "people": people, "rate": step.rate.mean(axis=0), "raw_rate": bare,
-        "baseline": step.baseline, "expected": step.expected, "basis": np.where(step.own, "own", "alike"), "sessions": step.past,
-        "money": money.mean(axis=0), "lower": lower, "upper": upper, "chance": (money > 0).mean(axis=0),
-        "odd": ((money > 0) & step.odd).mean(axis=0), "odd_money": (money * step.odd).mean(axis=0),
-        "raw_money": people * closable(bare, step.expected, bare_cap) * np.nan_to_num(bare_onward) * worth,
-    })
+    made = pd.DataFrame(
+        {
+            "unit": units.map(BETWEEN.join) if isinstance(units, pd.MultiIndex) else units,
+            "below": pair[0],
+            "above": pair[1],
+            "people": people,
+            "rate": step.rate.mean(axis=0),
+            "raw_rate": bare,
+            "baseline": step.baseline,
+            "expected": step.expected,
+            "basis": np.where(step.own, "own", "alike"),
+            "sessions": step.past,
+            "money": money.mean(axis=0),
+            "lower": lower,
+            "upper": upper,
+            "chance": (money > 0).mean(axis=0),
+            "odd": ((money > 0) & step.odd).mean(axis=0),
+            "odd_money": (money * step.odd).mean(axis=0),
+            "raw_money": people
+            * closable(bare, step.expected, bare_cap)
+            * np.nan_to_num(bare_onward)
+            * worth,
+        }
+    )
     return made[(people >= min_people) & np.isfinite(step.baseline)]
 
 
-COLUMNS = ["unit", "below", "above", "people", "rate", "raw_rate", "baseline", "expected", "basis", "sessions", "money",
-           "lower", "upper", "chance", "odd", "odd_money", "raw_money", "rank"]
+COLUMNS = [
+    "unit",
+    "below",
+    "above",
+    "people",
+    "rate",
+    "raw_rate",
+    "baseline",
+    "expected",
+    "basis",
+    "sessions",
+    "money",
+    "lower",
+    "upper",
+    "chance",
+    "odd",
+    "odd_money",
+    "raw_money",
+    "rank",
+]
 ORDER = ["odd_money", "money"]
 
 
 def _frame(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    made = pd.concat(parts, ignore_index=True).sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
+    made = pd.concat(parts, ignore_index=True).sort_values(
+        ORDER, ascending=False, kind="stable", ignore_index=True
+    )
     return made.assign(rank=np.arange(1.0, len(made) + 1))[COLUMNS]
 
 
@@ -320,62 +480,129 @@ def return_rates(products: pd.DataFrame, old: Iterable[str]) -> pd.Series:
     From the refunds of the sessions `old`, whose return window is over; a product of few orders is drawn to the others.
     Empty where no export gives refunds.
     """
-    rows = products[products["session_id"].isin(set(old)) & products["sku_id"].isna()].dropna(subset=["refund_orders", "orders"])
+    rows = products[products["session_id"].isin(set(old)) & products["sku_id"].isna()].dropna(
+        subset=["refund_orders", "orders"]
+    )
     sums = rows.groupby("product_id")[["refund_orders", "orders"]].sum()
     sums = sums[(sums["orders"] > 0) & (sums["refund_orders"] <= sums["orders"])]
     if sums.empty:
         return pd.Series(dtype=float)
-    rates = pd.Series(stats.shrink_rates(sums["refund_orders"], sums["orders"]).rate, index=sums.index)
+    rates = pd.Series(
+        stats.shrink_rates(sums["refund_orders"], sums["orders"]).rate, index=sums.index
+    )
     return pd.concat([rates, pd.Series({"": sums["refund_orders"].sum() / sums["orders"].sum()})])
 
 
-def sold_out(cues: pd.DataFrame, spans: pd.DataFrame, sales: pd.DataFrame, *, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
+def sold_out(
+    cues: pd.DataFrame,
+    spans: pd.DataFrame,
+    sales: pd.DataFrame,
+    *,
+    started_at: pd.Timestamp,
+    ended_at: pd.Timestamp,
+) -> pd.DataFrame:
     """When products could not be bought: one row per product that ran out, with minutes and share (of its buyers' clicks).
 
     From floor control's stock changes (0 left, until the next count above 0 or the end). Clicks crowd where a product is
     explained (`spans`: product_id, start_minute, end_minute); how much, is taken from the order lines `sales` of the products
     that did not run out, which are made at other times for the same reason.
     """
-    length, empty = (ended_at - started_at) / pd.Timedelta("1min"), out_of_stock(cues, started_at=started_at, ended_at=ended_at)
+    length, empty = (
+        (ended_at - started_at) / pd.Timedelta("1min"),
+        out_of_stock(cues, started_at=started_at, ended_at=ended_at),
+    )
     inside = _inside(sales[~sales["product_id"].isin(set(empty["product_id"]))], spans, started_at)
     rows = []
-    for product, begin, end in empty[["product_id", "start_minute", "end_minute"]].itertuples(index=False):
+    for product, begin, end in empty[["product_id", "start_minute", "end_minute"]].itertuples(
+        index=False
+    ):
         own = spans[spans["product_id"] == product]
         explained = float((own["end_minute"] - own["start_minute"]).sum())
-        hit = float((np.minimum(own["end_minute"], end) - np.maximum(own["start_minute"], begin)).clip(lower=0).sum())
-        share = (end - begin) / length if not explained else inside * hit / explained + (1 - inside) * (end - begin - hit) / max(length - explained, 1)
+        hit = float(
+            (np.minimum(own["end_minute"], end) - np.maximum(own["start_minute"], begin))
+            .clip(lower=0)
+            .sum()
+        )
+        share = (
+            (end - begin) / length
+            if not explained
+            else inside * hit / explained
+            + (1 - inside) * (end - begin - hit) / max(length - explained, 1)
+        )
         rows.append((product, end - begin, share))
-    return pd.DataFrame(rows, columns=["product_id", "minutes", "share"]).groupby("product_id", as_index=False).sum()
+    return (
+        pd.DataFrame(rows, columns=["product_id", "minutes", "share"])
+        .groupby("product_id", as_index=False)
+        .sum()
+    )
 
 
-def out_of_stock(cues: pd.DataFrame, *, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
+def out_of_stock(
+    cues: pd.DataFrame, *, started_at: pd.Timestamp, ended_at: pd.Timestamp
+) -> pd.DataFrame:
     """One row per span in which a product had nothing left: product_id, start_minute, end_minute, label_zh, label_en (the same for all)."""
-    stock = cues[(cues["kind"] == "stock_change") & cues["stock_after"].notna()].sort_values("at", kind="stable")
-    length, word = (ended_at - started_at) / pd.Timedelta("1min"), reference.terms()["turn"]["sold_out"]
-    rows = [(product, *piece, word.zh, word.en) for product, changes in stock.groupby("product_id") for piece in _empty(changes, started_at, length)]
-    return pd.DataFrame(rows, columns=["product_id", "start_minute", "end_minute", "label_zh", "label_en"])
+    stock = cues[(cues["kind"] == "stock_change") & cues["stock_after"].notna()].sort_values(
+        "at", kind="stable"
+    )
+    length, word = (
+        (ended_at - started_at) / pd.Timedelta("1min"),
+        reference.terms()["turn"]["sold_out"],
+    )
+    rows = [
+        (product, *piece, word.zh, word.en)
+        for product, changes in stock.groupby("product_id")
+        for piece in _empty(changes, started_at, length)
+    ]
+    return pd.DataFrame(
+        rows, columns=["product_id", "start_minute", "end_minute", "label_zh", "label_en"]
+    )
 
 
-def _empty(rows: pd.DataFrame, started_at: pd.Timestamp, length: float) -> list[tuple[float, float]]:
+def _empty(
+    rows: pd.DataFrame, started_at: pd.Timestamp, length: float
+) -> list[tuple[float, float]]:
     """Spans of minutes with nothing left, of one product's stock changes in their order."""
     at = ((rows["at"] - started_at) / pd.Timedelta("1min")).clip(0, length)
     later = at.shift(-1).fillna(length)
-    return [(begin, end) for begin, end, left in zip(at, later, rows["stock_after"], strict=True) if left <= 0]
+    return [
+        (begin, end)
+        for begin, end, left in zip(at, later, rows["stock_after"], strict=True)
+        if left <= 0
+    ]
 
 
 def _inside(sales: pd.DataFrame, spans: pd.DataFrame, started_at: pd.Timestamp) -> float:
     """Share of the order lines that were created while their own product was explained; 0 without any."""
     if sales.empty:
         return 0.0
-    minute = pd.DataFrame({"line": range(len(sales)), "product_id": sales["product_id"].to_numpy(), "minute": ((sales["created_at"] - started_at) / pd.Timedelta("1min")).to_numpy()})
+    minute = pd.DataFrame(
+        {
+            "line": range(len(sales)),
+            "product_id": sales["product_id"].to_numpy(),
+            "minute": ((sales["created_at"] - started_at) / pd.Timedelta("1min")).to_numpy(),
+        }
+    )
     joined = minute.merge(spans[["product_id", "start_minute", "end_minute"]], on="product_id")
-    within = joined.loc[(joined["minute"] >= joined["start_minute"]) & (joined["minute"] < joined["end_minute"]), "line"]
-    return within.nunique() / minute["product_id"].isin(spans["product_id"]).sum() if len(joined) else 0.0
+    within = joined.loc[
+        (joined["minute"] >= joined["start_minute"]) & (joined["minute"] < joined["end_minute"]),
+        "line",
+    ]
+    return (
+        within.nunique() / minute["product_id"].isin(spans["product_id"]).sum()
+        if len(joined)
+        else 0.0
+    )
 
 
 def by_kind(
-    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], chosen: Iterable[str], *, funnels: Mapping[str, Funnel],
-    registry: Mapping[str, Metric], min_people: float, returns: pd.Series, sold_out: pd.DataFrame,
+    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
+    chosen: Iterable[str],
+    *,
+    funnels: Mapping[str, Funnel],
+    registry: Mapping[str, Metric],
+    min_people: float,
+    returns: pd.Series,
+    sold_out: pd.DataFrame,
 ) -> pd.DataFrame:
     """The lines of products, of sources and of both, by rank: columns of `lines` and kind, name, metric, label_zh, label_en.
 
@@ -386,22 +613,49 @@ def by_kind(
     wanted, made = list(chosen), []
     goods = tables["products"][0]
     goods = goods[goods["sku_id"].isna()]
-    of_products = {"groups": metrics.price_bands(goods), "returns": returns.reindex(goods["product_id"].unique()).fillna(returns.get("", 0.0)),
-                   "sold_out": sold_out.set_index("product_id")["share"]}
+    of_products = {
+        "groups": metrics.price_bands(goods),
+        "returns": returns.reindex(goods["product_id"].unique()).fillna(returns.get("", 0.0)),
+        "sold_out": sold_out.set_index("product_id")["share"],
+    }
     for name, kind in ((name, kind) for name, kind in KINDS.items() if kind.table in tables):
-        current, past = (rows[rows["sku_id"].isna()] if "sku_id" in rows else rows for rows in tables[kind.table])
+        current, past = (
+            rows[rows["sku_id"].isna()] if "sku_id" in rows else rows for rows in tables[kind.table]
+        )
         options = {"returns": float(returns.get("", 0.0))} if name == "source" else of_products
-        found = lines(current, past, wanted, funnels[kind.funnel], key=kind.key, min_people=min_people, **options)
+        found = lines(
+            current,
+            past,
+            wanted,
+            funnels[kind.funnel],
+            key=kind.key,
+            min_people=min_people,
+            **options,
+        )
         table = "sessions" if name == "source" else "products"
-        made.append(found.assign(kind=name, name=_names(found["unit"], goods), **_step_names(found, funnels[kind.funnel], table, registry)))
-    every = pd.concat([part.astype({"unit": "str", "name": "str"}) for part in made], ignore_index=True)
+        made.append(
+            found.assign(
+                kind=name,
+                name=_names(found["unit"], goods),
+                **_step_names(found, funnels[kind.funnel], table, registry),
+            )
+        )
+    every = pd.concat(
+        [part.astype({"unit": "str", "name": "str"}) for part in made], ignore_index=True
+    )
     return every.sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
 
 
 def _names(units: pd.Series, goods: pd.DataFrame) -> list[str]:
     """What the units are called: products by their names, sources by themselves."""
-    known = dict(goods.dropna(subset=["name"])[["product_id", "name"]].itertuples(index=False)) if "name" in goods else {}
-    return [BETWEEN.join(known.get(part, part) for part in str(unit).split(BETWEEN)) for unit in units]
+    known = (
+        dict(goods.dropna(subset=["name"])[["product_id", "name"]].itertuples(index=False))
+        if "name" in goods
+        else {}
+    )
+    return [
+        BETWEEN.join(known.get(part, part) for part in str(unit).split(BETWEEN)) for unit in units
+    ]
 
 
 def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
@@ -413,50 +667,109 @@ def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     known = products[of_these].dropna(subset=["paid_amount", "pay_users"])
     sums = known.groupby("product_id")[["paid_amount", "pay_users"]].sum()
     each = sums["paid_amount"] / sums["pay_users"].where(sums["pay_users"] > 0)
-    return cells.assign(paid_amount=cells["pay_users"] * cells["product_id"].map(each).astype(float))
+    return cells.assign(
+        paid_amount=cells["pay_users"] * cells["product_id"].map(each).astype(float)
+    )
 
 
-def _step_names(found: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]) -> dict[str, list[object]]:
+def _step_names(
+    found: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
+) -> dict[str, list[object]]:
     """Metric id and name of the step of each line: those of the registry, else the two steps of the funnel."""
-    ids = [metrics.named(row.below, row.above, registry=registry, table=table) for row in found.itertuples()]
+    ids = [
+        metrics.named(row.below, row.above, registry=registry, table=table)
+        for row in found.itertuples()
+    ]
     words = {step.column: step for step in funnel.steps}
-    names = {lang: [text.label(registry[name], lang) if name else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
-                    for name, row in zip(ids, found.itertuples(), strict=True)] for lang in ("zh", "en")}
+    names = {
+        lang: [
+            text.label(registry[name], lang)
+            if name
+            else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
+            for name, row in zip(ids, found.itertuples(), strict=True)
+        ]
+        for lang in ("zh", "en")
+    }
     return {"metric": ids, "label_zh": names["zh"], "label_en": names["en"]}
 
 
 def leading(table: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
     """The first line of each unit that is more likely a gap than none, by rank."""
-    return table[table["chance"] > 0.5].drop_duplicates(["kind", "unit"]).head(most).reset_index(drop=True)
+    return (
+        table[table["chance"] > 0.5]
+        .drop_duplicates(["kind", "unit"])
+        .head(most)
+        .reset_index(drop=True)
+    )
 
 
 def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple[str, str]:
     """One sentence on what the lines of products by source (`cells`, of several sessions) are held against, and what there is to see."""
     rows = table[table["kind"] == "cell"]
     if rows.empty:
-        return ("观众行为记录里，没有一种商品与来源的组合同时有足够的人和支付金额：不估算。",
-                "No pair of product and source in the viewer events has people enough and an amount paid: nothing is sized.")
-    earlier, own, every = cells.loc[cells["session_id"] != session_id, "session_id"].nunique(), int(rows["basis"].eq("own").sum()), len(rows)
+        return (
+            "观众行为记录里，没有一种商品与来源的组合同时有足够的人和支付金额：不估算。",
+            "No pair of product and source in the viewer events has people enough and an amount paid: nothing is sized.",
+        )
+    earlier, own, every = (
+        cells.loc[cells["session_id"] != session_id, "session_id"].nunique(),
+        int(rows["basis"].eq("own").sum()),
+        len(rows),
+    )
     low, sure = len(leading(rows, most=every)), int((rows["odd"] >= LEVEL).sum())
-    short = (f"（要 {OWN_SESSIONS} 场才能与自身以往比）", f" ({OWN_SESSIONS} are needed to compare with the past)") if earlier < OWN_SESSIONS else ("", "")
-    due = (f"{own} 行与自身以往比，{every - own} 行按该商品和该来源本场的水平推算", f"{own} lines are held against their own past, {every - own} against what product and source lead one to expect")
-    told = (f"其中 {sure} 行基本可以肯定超出平常的起伏", f"{sure} of them almost surely beyond ordinary ups and downs") if sure else (
-        "但没有一行能肯定超出平常的起伏，只供参考", "none of them surely beyond ordinary ups and downs: to look at, no more")
-    return (f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} 种商品与来源的组合像是比应有的低，{told[0]}。",
-            f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of product and source look lower than due, {told[1]}.")
+    short = (
+        (
+            f"（要 {OWN_SESSIONS} 场才能与自身以往比）",
+            f" ({OWN_SESSIONS} are needed to compare with the past)",
+        )
+        if earlier < OWN_SESSIONS
+        else ("", "")
+    )
+    due = (
+        f"{own} 行与自身以往比，{every - own} 行按该商品和该来源本场的水平推算",
+        f"{own} lines are held against their own past, {every - own} against what product and source lead one to expect",
+    )
+    told = (
+        (
+            f"其中 {sure} 行基本可以肯定超出平常的起伏",
+            f"{sure} of them almost surely beyond ordinary ups and downs",
+        )
+        if sure
+        else (
+            "但没有一行能肯定超出平常的起伏，只供参考",
+            "none of them surely beyond ordinary ups and downs: to look at, no more",
+        )
+    )
+    return (
+        f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} 种商品与来源的组合像是比应有的低，{told[0]}。",
+        f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of product and source look lower than due, {told[1]}.",
+    )
 
 
-def to_findings(table: pd.DataFrame, *, registry: Mapping[str, Metric], currency: str, net: bool) -> pd.DataFrame:
+def to_findings(
+    table: pd.DataFrame, *, registry: Mapping[str, Metric], currency: str, net: bool
+) -> pd.DataFrame:
     """The first lines whose interval leaves zero as findings, at most `FINDINGS`; `net`: whether returns are taken off.
 
     They size and do not judge (`not_comparable`): whether a source or product fell is tested elsewhere. ci_* bound the money.
     A product of one source is told only where it is as good as sure, and neither the product nor the source is at that step.
     """
     sure = leading(table, most=len(table))
-    sure = sure[(sure["lower"] > 0) & sure["metric"].notna() & ((sure["kind"] != "cell") | (sure["odd"] >= LEVEL))]
+    sure = sure[
+        (sure["lower"] > 0)
+        & sure["metric"].notna()
+        & ((sure["kind"] != "cell") | (sure["odd"] >= LEVEL))
+    ]
     said = {(row.unit, _at(row.above)) for row in sure.itertuples() if row.kind != "cell"}
-    new = [row for row in sure.itertuples() if row.kind != "cell" or not said & {(name, _at(row.above)) for name in row.unit.split(BETWEEN)}]
-    return findings.frame([_finding(row, registry[row.metric], currency, net) for row in new[:FINDINGS]])
+    new = [
+        row
+        for row in sure.itertuples()
+        if row.kind != "cell"
+        or not said & {(name, _at(row.above)) for name in row.unit.split(BETWEEN)}
+    ]
+    return findings.frame(
+        [_finding(row, registry[row.metric], currency, net) for row in new[:FINDINGS]]
+    )
 
 
 def _at(column: str) -> str:
@@ -466,23 +779,53 @@ def _at(column: str) -> str:
 
 def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]:
     said = {lang: _sentence(row, metric, lang, currency, net) for lang in ("zh", "en")}
-    slice_of = f"{text.plain(row.name, 30)} ({row.unit})" if row.kind == "product" else text.plain(row.name, 45)
+    slice_of = (
+        f"{text.plain(row.name, 30)} ({row.unit})"
+        if row.kind == "product"
+        else text.plain(row.name, 45)
+    )
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=row.metric, slice=slice_of, value=row.rate, baseline=row.expected, verdict="not_comparable",
-        money_at_stake=row.money, ci_lower=row.lower, ci_upper=row.upper, sentence_zh=said["zh"], sentence_en=said["en"],
+        notebook=NOTEBOOK,
+        dimension=metric.group,
+        metric=row.metric,
+        slice=slice_of,
+        value=row.rate,
+        baseline=row.expected,
+        verdict="not_comparable",
+        money_at_stake=row.money,
+        ci_lower=row.lower,
+        ci_upper=row.upper,
+        sentence_zh=said["zh"],
+        sentence_en=said["en"],
     )
 
 
 def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
     name, what = text.plain(row.name, 45), text.label(metric, lang)
-    rate, base, due = (text.percent(one, metric.decimals) for one in (row.rate, row.baseline, row.expected))
+    rate, base, due = (
+        text.percent(one, metric.decimals) for one in (row.rate, row.baseline, row.expected)
+    )
     money, level = text.money(row.money, lang, currency), text.percent(LEVEL, 0)
     bounds = text.interval(row.lower, row.upper, "money", lang, currency=currency)
     if lang == "zh":
-        whose = f"对照自身以往 {row.sessions} 场合计的" if row.basis == "own" else "对照按该商品和该来源本场水平推算的" if row.kind == "cell" else "对照同类平均的"
+        whose = (
+            f"对照自身以往 {row.sessions} 场合计的"
+            if row.basis == "own"
+            else "对照按该商品和该来源本场水平推算的"
+            if row.kind == "cell"
+            else "对照同类平均的"
+        )
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
         return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
-    whose = f"in its own {row.sessions} earlier sessions together" if row.basis == "own" else "as product and source lead one to expect" if row.kind == "cell" else "in the mean of its like"
+    whose = (
+        f"in its own {row.sessions} earlier sessions together"
+        if row.basis == "own"
+        else "as product and source lead one to expect"
+        if row.kind == "cell"
+        else "in the mean of its like"
+    )
     moved = f" ({due} as this session went)" if due != base else ""
-    return (f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically about {money} could be won back "
-            f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'}).")
+    return (
+        f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically about {money} could be won back "
+        f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'})."
+    )

@@ -13,10 +13,29 @@ from helpers.compare.baseline import described, same_room
 from helpers.compare.events import lasting
 from helpers.core import text
 
-COLUMNS = ["n", "first_at", "last_at", "hosts_zh", "hosts_en", "changes_zh", "changes_en", "previous_at", "previous_festival", "festival", "previous_change"]
+COLUMNS = [
+    "n",
+    "first_at",
+    "last_at",
+    "hosts_zh",
+    "hosts_en",
+    "changes_zh",
+    "changes_en",
+    "previous_at",
+    "previous_festival",
+    "festival",
+    "previous_change",
+]
 
 
-def usual(events: pd.DataFrame, comparable: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+def usual(
+    events: pd.DataFrame,
+    comparable: pd.DataFrame,
+    sessions: pd.DataFrame,
+    session_id: str,
+    *,
+    calendar: Iterable[reference.Festival],
+) -> pd.DataFrame:
     """What the comparable sessions are, and the change against the session before in the same room: one row.
 
     Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the logged changes that
@@ -26,26 +45,43 @@ def usual(events: pd.DataFrame, comparable: pd.DataFrame, sessions: pd.DataFrame
     """
     known = described(sessions, calendar).set_index("session_id")
     own, chosen = known.loc[session_id], comparable[comparable["chosen"]]
-    before = known[same_room(known, own) & (known["started_at"] < own["started_at"])].sort_values("started_at").tail(1)
+    before = (
+        known[same_room(known, own) & (known["started_at"] < own["started_at"])]
+        .sort_values("started_at")
+        .tail(1)
+    )
     rate = known["paid_amount"].astype(float) / known["hours"].where(known["hours"] > 0)
     changed = lasting(events, comparable, own)
     row = {
-        "n": len(chosen), "first_at": chosen["started_at"].min(), "last_at": chosen["started_at"].max(), "festival": own["festival"],
-        **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")}, **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
-        "previous_at": before["started_at"].max(), "previous_festival": before["festival"].max() if len(before) else "",
-        "previous_change": rate[session_id] / rate[before.index[0]] - 1 if len(before) and rate[before.index[0]] > 0 else np.nan,
+        "n": len(chosen),
+        "first_at": chosen["started_at"].min(),
+        "last_at": chosen["started_at"].max(),
+        "festival": own["festival"],
+        **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
+        **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
+        "previous_at": before["started_at"].max(),
+        "previous_festival": before["festival"].max() if len(before) else "",
+        "previous_change": rate[session_id] / rate[before.index[0]] - 1
+        if len(before) and rate[before.index[0]] > 0
+        else np.nan,
     }
     return pd.DataFrame([row], columns=COLUMNS)
 
 
 def _hosts(chosen: pd.DataFrame, lang: str) -> str:
     count = chosen["host"].dropna().value_counts()
-    return text.choose(lang, "、", ", ").join(f"{text.plain(name, 20)} {times}" for name, times in count.items())
+    return text.choose(lang, "、", ", ").join(
+        f"{text.plain(name, 20)} {times}" for name, times in count.items()
+    )
 
 
 def _changes(changed: pd.DataFrame, lang: str) -> str:
-    told = [(text.plain(event.what, 40), f"{event.starts_at:%m-%d}") for event in changed.itertuples()]
-    return text.choose(lang, "、", ", ").join(text.choose(lang, f"「{what}」（{day}）", f"“{what}” ({day})") for what, day in told)
+    told = [
+        (text.plain(event.what, 40), f"{event.starts_at:%m-%d}") for event in changed.itertuples()
+    ]
+    return text.choose(lang, "、", ", ").join(
+        text.choose(lang, f"「{what}」（{day}）", f"“{what}” ({day})") for what, day in told
+    )
 
 
 def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
@@ -56,18 +92,46 @@ def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
 def _meant(row: Mapping[str, Any], lang: str) -> str:
     if not row["n"]:
         return ""
-    first, last, hosts, changes = f"{row['first_at']:%Y-%m-%d}", f"{row['last_at']:%m-%d}", row[f"hosts_{lang}"], row[f"changes_{lang}"]
+    first, last, hosts, changes = (
+        f"{row['first_at']:%Y-%m-%d}",
+        f"{row['last_at']:%m-%d}",
+        row[f"hosts_{lang}"],
+        row[f"changes_{lang}"],
+    )
     if row["first_at"].year != row["last_at"].year:
         last = f"{row['last_at']:%Y-%m-%d}"
     who = text.choose(lang, f"（{hosts}）", f" ({hosts})") if hosts else ""
-    since = text.choose(lang, f"；此后登记的{changes}都含在与平时的差别里", f"; what has changed since, {changes}, is in every difference from it") if changes else ""
-    return text.choose(lang, f"“平时”是 {first} 至 {last} 的 {row['n']} 场可比场次{who}{since}。", f"“Usual” is {row['n']} comparable sessions from {first} to {last}{who}{since}.")
+    since = (
+        text.choose(
+            lang,
+            f"；此后登记的{changes}都含在与平时的差别里",
+            f"; what has changed since, {changes}, is in every difference from it",
+        )
+        if changes
+        else ""
+    )
+    return text.choose(
+        lang,
+        f"“平时”是 {first} 至 {last} 的 {row['n']} 场可比场次{who}{since}。",
+        f"“Usual” is {row['n']} comparable sessions from {first} to {last}{who}{since}.",
+    )
 
 
 def _before(row: Mapping[str, Any], lang: str) -> str:
     change = text.signed(row["previous_change"], "percent", lang, decimals=0)
     if pd.isna(row["previous_at"]) or change == text.NOTHING:
         return ""
-    zh, en = ([row[name] or none for name in ("previous_festival", "festival")] for none in ("非大促", "no festival"))
-    state = text.choose(lang, f"{zh[0]}，本场{zh[1]}", f"{en[0]}; this one: {en[1]}") if zh[0] != zh[1] else text.choose(lang, f"同为{zh[0]}", f"both: {en[0]}")
-    return text.choose(lang, f"与上一场（{row['previous_at']:%m-%d %H:%M}，{state}）比，每小时支付金额 {change}。", f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount per hour {change}.")
+    zh, en = (
+        [row[name] or none for name in ("previous_festival", "festival")]
+        for none in ("非大促", "no festival")
+    )
+    state = (
+        text.choose(lang, f"{zh[0]}，本场{zh[1]}", f"{en[0]}; this one: {en[1]}")
+        if zh[0] != zh[1]
+        else text.choose(lang, f"同为{zh[0]}", f"both: {en[0]}")
+    )
+    return text.choose(
+        lang,
+        f"与上一场（{row['previous_at']:%m-%d %H:%M}，{state}）比，每小时支付金额 {change}。",
+        f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount per hour {change}.",
+    )

@@ -13,9 +13,9 @@ from helpers.compare.forecast import FARTHEST, LONG, Alike, alike, forecast
 from helpers.compare.scale import label, pooled
 from helpers.core import findings, stats, text
 
-FEW = 50            # under so many expected events the logarithm of a rate is too coarse
-FEW_LONG = 15       # and with a long history, which shows how far such rates stray
-LINEAR = {"t", "forecast"}    # methods that compare values as they are, not their logarithms
+FEW = 50  # under so many expected events the logarithm of a rate is too coarse
+FEW_LONG = 15  # and with a long history, which shows how far such rates stray
+LINEAR = {"t", "forecast"}  # methods that compare values as they are, not their logarithms
 
 
 class _Tested(NamedTuple):
@@ -47,12 +47,22 @@ def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
     """A predictive distribution of counts, for proportions and counts per hour that rest on few events."""
-    own, x, n = rows.own, rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
-    predict = stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
+    own, x, n = (
+        rows.own,
+        rows.past["numerator"].to_numpy(float),
+        rows.past["denominator"].to_numpy(float),
+    )
+    predict = (
+        stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
+    )
     found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
-    sd = stats.session_cv(x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv)
+    sd = stats.session_cv(
+        x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv
+    )
     bounds = np.array([found.mean, found.lower, found.upper]) * metric.factor
-    return _Tested(*bounds, found.p_value, sd, "beta_binomial" if metric.proportion else "negative_binomial")
+    return _Tested(
+        *bounds, found.p_value, sd, "beta_binomial" if metric.proportion else "negative_binomial"
+    )
 
 
 def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
@@ -61,7 +71,9 @@ def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
     counted = metric.proportion or (bool(rows.own["per_hour"]) and metric.unit != "money")
     known = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
-    return bool(known and np.isfinite(per) and per * min(rows.own["denominator"], np.nanmedian(n)) < limit)
+    return bool(
+        known and np.isfinite(per) and per * min(rows.own["denominator"], np.nanmedian(n)) < limit
+    )
 
 
 def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
@@ -86,10 +98,17 @@ def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested
     found = forecast(value, past, near, place, confidence=confidence)
     bounds = np.array([found.mean, found.lower, found.upper])
     sd = found.error / np.sqrt(1 + 1 / len(rows.past))
-    return _Tested(*(np.exp(bounds) if log else bounds), found.p_value, sd, "log_forecast" if log else "forecast")
+    return _Tested(
+        *(np.exp(bounds) if log else bounds),
+        found.p_value,
+        sd,
+        "log_forecast" if log else "forecast",
+    )
 
 
-def _test(rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike) -> _Tested:
+def _test(
+    rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike
+) -> _Tested:
     """Expected value, prediction interval and p-value of one metric: counts where events are few, else the forecast or, in a short history, t."""
     log = not metric.minus
     known = rows.history["value"].gt(0).sum() if log else len(rows.history)
@@ -105,11 +124,20 @@ def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
     known = known[known["denominator"] > 0]
     if len(known) < 8 or known["numerator"].sum() <= 0:
         return stats.PRIOR_CV
-    return max(stats.PRIOR_CV, stats.session_cv(known["numerator"], known["denominator"], proportion=proportion))
+    return max(
+        stats.PRIOR_CV,
+        stats.session_cv(known["numerator"], known["denominator"], proportion=proportion),
+    )
 
 
 def _compare_one(
-    rows: pd.DataFrame, session_id: str, chosen: set, pool: set, metric: reference.Metric, confidence: float, likeness: Alike
+    rows: pd.DataFrame,
+    session_id: str,
+    chosen: set,
+    pool: set,
+    metric: reference.Metric,
+    confidence: float,
+    likeness: Alike,
 ) -> dict:
     own = rows[rows["session_id"] == session_id].iloc[0]
     known = rows.dropna(subset=["value"])
@@ -117,21 +145,54 @@ def _compare_one(
     history = known.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
     past = history[history["session_id"].isin(chosen)]
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
-    tested = _test(_Rows(own, past, history), metric, confidence, cv, likeness) if len(past) > 1 else NOTHING
+    tested = (
+        _test(_Rows(own, past, history), metric, confidence, cv, likeness)
+        if len(past) > 1
+        else NOTHING
+    )
     return {
-        "metric": own["metric"], "label_zh": label(metric, "zh"), "label_en": label(metric, "en"), "group": metric.group, "unit": metric.unit, "per_hour": bool(own["per_hour"]),
-        "value": own["value"], "numerator": own["numerator"], "denominator": own["denominator"],
-        "baseline": pooled(past, metric.factor) if len(past) else np.nan, "n": len(past), "n_history": len(history), **tested._asdict(),
+        "metric": own["metric"],
+        "label_zh": label(metric, "zh"),
+        "label_en": label(metric, "en"),
+        "group": metric.group,
+        "unit": metric.unit,
+        "per_hour": bool(own["per_hour"]),
+        "value": own["value"],
+        "numerator": own["numerator"],
+        "denominator": own["denominator"],
+        "baseline": pooled(past, metric.factor) if len(past) else np.nan,
+        "n": len(past),
+        "n_history": len(history),
+        **tested._asdict(),
     }
 
 
-COLUMNS = ("metric", "label_zh", "label_en", "group", "unit", "per_hour", "value", "numerator", "denominator", "baseline", "n", "n_history",
-           *_Tested._fields)
+COLUMNS = (
+    "metric",
+    "label_zh",
+    "label_en",
+    "group",
+    "unit",
+    "per_hour",
+    "value",
+    "numerator",
+    "denominator",
+    "baseline",
+    "n",
+    "n_history",
+    *_Tested._fields,
+)
 
 
 def verdicts(
-    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, sessions: pd.DataFrame,
-    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
+    values: pd.DataFrame,
+    session_id: str,
+    chosen_ids: Iterable[str],
+    *,
+    sessions: pd.DataFrame,
+    registry: Mapping[str, reference.Metric],
+    thresholds: Mapping[str, float],
+    pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Each metric of this session against the baseline sessions, with the range that the account leads one to expect.
 
@@ -152,22 +213,46 @@ def verdicts(
     own = values[(values["session_id"] == session_id) & values["value"].notna()]
     likeness = alike(sessions[sessions["session_id"].isin(chosen | pool | {session_id})])
     rows = [
-        _compare_one(values[values["metric"] == name], session_id, chosen, pool, registry[name], thresholds["confidence"], likeness)
+        _compare_one(
+            values[values["metric"] == name],
+            session_id,
+            chosen,
+            pool,
+            registry[name],
+            thresholds["confidence"],
+            likeness,
+        )
         for name in own["metric"]
     ]
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), registry, thresholds)
 
 
 def ranges(
-    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], *, sessions: pd.DataFrame,
-    registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float], pool_ids: Iterable[str] = (),
+    values: pd.DataFrame,
+    session_id: str,
+    chosen_ids: Iterable[str],
+    *,
+    sessions: pd.DataFrame,
+    registry: Mapping[str, reference.Metric],
+    thresholds: Mapping[str, float],
+    pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
-    found = verdicts(values, session_id, chosen_ids, sessions=sessions, registry=registry, thresholds=thresholds, pool_ids=pool_ids)
+    found = verdicts(
+        values,
+        session_id,
+        chosen_ids,
+        sessions=sessions,
+        registry=registry,
+        thresholds=thresholds,
+        pool_ids=pool_ids,
+    )
     return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
 
-def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]) -> pd.DataFrame:
+def _judged(
+    table: pd.DataFrame, registry: Mapping[str, reference.Metric], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
     enough = table["n"] >= thresholds["min_sessions_for_verdict"]
     p = table["p_value"].where(enough)
     adjusted = pd.Series(stats.benjamini_hochberg(p), index=table.index)
@@ -175,28 +260,52 @@ def _judged(table: pd.DataFrame, registry: Mapping[str, reference.Metric], thres
     good = table["metric"].map({name: metric.bigger_is_better for name, metric in registry.items()})
     rising = table["value"] >= table["baseline"]
     torn = rising != (table["value"] >= table["expected"])
-    verdict = pd.Series(np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str")
-    verdict = verdict.mask(~unusual | good.isna() | torn, "cannot_tell").mask(p.isna(), "not_comparable")
+    verdict = pd.Series(
+        np.where(rising == good.eq(True), "better", "worse"), index=table.index, dtype="str"
+    )
+    verdict = verdict.mask(~unusual | good.isna() | torn, "cannot_tell").mask(
+        p.isna(), "not_comparable"
+    )
     excludes = ~(table["upper"] > text.WIDEST * table["lower"].where(table["lower"] > 0))
     scale = table["baseline"].where(table["baseline"] > 0)
     return table.assign(
-        outcome=findings.outcome(verdict, table["value"], table["lower"].where(excludes), table["upper"]),
-        p_adjusted=adjusted, ratio=table["value"] / scale, ratio_lower=(table["lower"] / scale).where(enough),
-        ratio_upper=(table["upper"] / scale).where(enough), lower=table["lower"].where(enough),
-        upper=table["upper"].where(enough), unusual=unusual, verdict=verdict,
+        outcome=findings.outcome(
+            verdict, table["value"], table["lower"].where(excludes), table["upper"]
+        ),
+        p_adjusted=adjusted,
+        ratio=table["value"] / scale,
+        ratio_lower=(table["lower"] / scale).where(enough),
+        ratio_upper=(table["upper"] / scale).where(enough),
+        lower=table["lower"].where(enough),
+        upper=table["upper"].where(enough),
+        unusual=unusual,
+        verdict=verdict,
         weak=table["n"] < thresholds["min_sessions_for_strong"],
     )
 
 
 # Columns that lie on the way from being shown the room to having paid, in people, in events, and in orders.
 PATH = {
-    "room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users",
-    "room_exposure_times", "views", "product_exposure_times", "product_click_times", "created_orders", "orders", "units",
+    "room_exposure_users",
+    "viewers",
+    "product_exposure_users",
+    "product_click_users",
+    "create_users",
+    "pay_users",
+    "room_exposure_times",
+    "views",
+    "product_exposure_times",
+    "product_click_times",
+    "created_orders",
+    "orders",
+    "units",
     "paid_amount",
 }
 
 
-def money_at_stake(table: pd.DataFrame, session: pd.Series, registry: Mapping[str, reference.Metric]) -> pd.Series:
+def money_at_stake(
+    table: pd.DataFrame, session: pd.Series, registry: Mapping[str, reference.Metric]
+) -> pd.Series:
     """What closing the gap to the baseline would have brought in this session, by row of `verdicts`, in its currency.
 
     For a rate on the way to the sale: gap x people who came to the step x what each of those who took it paid in the
@@ -210,7 +319,11 @@ def money_at_stake(table: pd.DataFrame, session: pd.Series, registry: Mapping[st
         leads = metric.bigger_is_better is True and not metric.minus and metric.numerator in PATH
         reached = row.per_hour or metric.denominator in PATH
         worth = 1.0 if metric.numerator == "paid_amount" else _paid_per(session, metric.numerator)
-        stake.append(gap / metric.factor * row.denominator * worth if leads and reached and gap > 0 else np.nan)
+        stake.append(
+            gap / metric.factor * row.denominator * worth
+            if leads and reached and gap > 0
+            else np.nan
+        )
     return pd.Series(stake, index=table.index, dtype="float64")
 
 

@@ -17,9 +17,13 @@ NOTEBOOK = "03_compare"
 
 
 def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str, str]:
-    options = {"decimals": None if metric.unit == "money" else metric.decimals, "currency": currency}
+    options = {
+        "decimals": None if metric.unit == "money" else metric.decimals,
+        "currency": currency,
+    }
     return {
-        "value": text.value(row.value, metric.unit, lang, **options), "baseline": text.value(row.baseline, metric.unit, lang, **options),
+        "value": text.value(row.value, metric.unit, lang, **options),
+        "baseline": text.value(row.baseline, metric.unit, lang, **options),
         "range": text.interval(row.lower, row.upper, metric.unit, lang, **options),
         "change": text.percent(abs(row.ratio - 1), 0) if np.isfinite(row.ratio) else text.NOTHING,
     }
@@ -28,10 +32,24 @@ def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str,
 def basis_sentence(ground: Basis) -> tuple[str, str]:
     """What the comparison rests on, as one sentence in each language."""
     if not ground.n:
-        return "没有可比场次：只列出本场数值，不比较。", "No comparable session: values are shown, nothing is compared."
-    zh = {"strong": "场次够，区间可用。", "weak": "场次偏少或不完全同类，结论偏弱。", "none": "不足三场，只列差异，不下结论。"}[ground.strength]
-    en = {"strong": "Enough for an interval.", "weak": "Few, or not quite alike: a weak basis.", "none": "Fewer than three: differences only, no verdict."}[ground.strength]
-    return f"“平时”指{ground.zh}的 {ground.n} 场可比场次合计。{zh}", f"“Usual” is the total of {ground.n} comparable sessions ({ground.en}). {en}"
+        return (
+            "没有可比场次：只列出本场数值，不比较。",
+            "No comparable session: values are shown, nothing is compared.",
+        )
+    zh = {
+        "strong": "场次够，区间可用。",
+        "weak": "场次偏少或不完全同类，结论偏弱。",
+        "none": "不足三场，只列差异，不下结论。",
+    }[ground.strength]
+    en = {
+        "strong": "Enough for an interval.",
+        "weak": "Few, or not quite alike: a weak basis.",
+        "none": "Fewer than three: differences only, no verdict.",
+    }[ground.strength]
+    return (
+        f"“平时”指{ground.zh}的 {ground.n} 场可比场次合计。{zh}",
+        f"“Usual” is the total of {ground.n} comparable sessions ({ground.en}). {en}",
+    )
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
@@ -39,12 +57,19 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
 
     Only Chinese platforms follow the make-up days that the State Council announces each November for the next year.
     """
-    years = [year for year in (started_at.year - 1, started_at.year) if platform in CHINESE and calendar_gap(dt.date(year, 7, 1))]
-    return [(
-        f"{year} 年的调休安排不在假日库里：工作日与休息日只按周末和法定节假日区分，补班的周末会算作休息日；大促与农历春节的日期不受影响。",
-        f"The make-up days of {year} are not in the holiday library: working days are told by weekends and statutory holidays alone, "
-        "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival are not affected.",
-    ) for year in years]
+    years = [
+        year
+        for year in (started_at.year - 1, started_at.year)
+        if platform in CHINESE and calendar_gap(dt.date(year, 7, 1))
+    ]
+    return [
+        (
+            f"{year} 年的调休安排不在假日库里：工作日与休息日只按周末和法定节假日区分，补班的周末会算作休息日；大促与农历春节的日期不受影响。",
+            f"The make-up days of {year} are not in the holiday library: working days are told by weekends and statutory holidays alone, "
+            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival are not affected.",
+        )
+        for year in years
+    ]
 
 
 def _says_nothing(row) -> bool:
@@ -71,9 +96,16 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
         beyond = "高" if row.value >= row.upper else "低"
         return f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，两者不一致，无法判断。"
     weak = "（场次少，区间偏弱）" if row.weak else ""
-    outside = f"超出正常范围 {said['range']}" if row.unusual else f"仍在正常范围 {said['range']} 内" if row.lower <= row.value <= row.upper else (
-        f"略出正常范围 {said['range']}，但同时检验多个指标，不足为据")
-    told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏")
+    outside = (
+        f"超出正常范围 {said['range']}"
+        if row.unusual
+        else f"仍在正常范围 {said['range']} 内"
+        if row.lower <= row.value <= row.upper
+        else (f"略出正常范围 {said['range']}，但同时检验多个指标，不足为据")
+    )
+    told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(
+        row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏"
+    )
     return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
 
 
@@ -91,14 +123,25 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
         beyond = "above" if row.value >= row.upper else "below"
         return f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} that the recent course leads one to expect: the two disagree, so no verdict."
     weak = " (few sessions: a weak interval)" if row.weak else ""
-    outside = f"outside the normal range {said['range']}" if row.unusual else f"within the normal range {said['range']}" if row.lower <= row.value <= row.upper else (
-        f"outside the normal range {said['range']}, but not by enough among so many tests")
-    told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself")
+    outside = (
+        f"outside the normal range {said['range']}"
+        if row.unusual
+        else f"within the normal range {said['range']}"
+        if row.lower <= row.value <= row.upper
+        else (f"outside the normal range {said['range']}, but not by enough among so many tests")
+    )
+    told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(
+        row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself"
+    )
     return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
 
 
 def to_findings(
-    table: pd.DataFrame, ground: Basis, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
+    table: pd.DataFrame,
+    ground: Basis,
+    *,
+    registry: Mapping[str, reference.Metric],
+    currency: str = "CNY",
 ) -> pd.DataFrame:
     """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
 
@@ -108,23 +151,47 @@ def to_findings(
     for row in table.itertuples():
         metric, stake = registry[row.metric], getattr(row, "money_at_stake", np.nan)
         zh, en = (_shown(row, metric, lang, currency) for lang in ("zh", "en"))
-        made.append(findings.make(
-            notebook=NOTEBOOK, dimension=metric.group, metric=row.metric, verdict=row.verdict, value=row.value,
-            baseline=row.baseline, ci_lower=row.lower, ci_upper=row.upper, p_adjusted=row.p_adjusted,
-            money_at_stake=stake if row.verdict == "worse" else np.nan,
-            sentence_zh=_sentence_zh(row, zh, ground), sentence_en=_sentence_en(row, en, ground),
-        ))
+        made.append(
+            findings.make(
+                notebook=NOTEBOOK,
+                dimension=metric.group,
+                metric=row.metric,
+                verdict=row.verdict,
+                value=row.value,
+                baseline=row.baseline,
+                ci_lower=row.lower,
+                ci_upper=row.upper,
+                p_adjusted=row.p_adjusted,
+                money_at_stake=stake if row.verdict == "worse" else np.nan,
+                sentence_zh=_sentence_zh(row, zh, ground),
+                sentence_en=_sentence_en(row, en, ground),
+            )
+        )
     return findings.frame(made)
 
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
-    count = {name: int((table["outcome"] == name).sum()) for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")}
+    count = {
+        name: int((table["outcome"] == name).sum())
+        for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")
+    }
     if not len(table) or ground.strength == "none":
-        return ("没有可比场次，不比较。", "No comparable session: nothing is compared.") if not ground.n else (
-            f"可比场次只有 {ground.n} 场，只列差异，不下结论。", f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.")
+        return (
+            ("没有可比场次，不比较。", "No comparable session: nothing is compared.")
+            if not ground.n
+            else (
+                f"可比场次只有 {ground.n} 场，只列差异，不下结论。",
+                f"Only {ground.n} comparable sessions: differences are shown, no verdicts given.",
+            )
+        )
     weak = ("（结论偏弱）", " (a weak basis)") if ground.strength == "weak" else ("", "")
-    open_zh, open_en = (f"，{count['cannot_tell']} 个无法判断", f", {count['cannot_tell']} cannot be told") if count["cannot_tell"] else ("", "")
+    open_zh, open_en = (
+        (f"，{count['cannot_tell']} 个无法判断", f", {count['cannot_tell']} cannot be told")
+        if count["cannot_tell"]
+        else ("", "")
+    )
     return (
         f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} 个在正常波动内{open_zh}。",
-        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['normal']} within normal range{open_en}.")
+        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['normal']} within normal range{open_en}.",
+    )

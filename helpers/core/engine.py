@@ -31,7 +31,9 @@ def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
     Raises `ValueError` for no file: an engine cannot know the columns of nothing.
     """
     if isinstance(source, pd.DataFrame):
-        return ibis.memtable(source)  # lies where it is, and goes with the last expression that names it
+        return ibis.memtable(
+            source
+        )  # lies where it is, and goes with the last expression that names it
     paths = [str(path) for path in source]
     if not paths:
         raise ValueError("no Parquet file to read: expected at least one")

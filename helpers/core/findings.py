@@ -7,10 +7,23 @@ import hashlib
 import pandas as pd
 
 COLUMNS = {
-    "id": "str", "notebook": "str", "dimension": "str", "metric": "str", "slice": "str", "value": "float64",
-    "baseline": "float64", "diff": "float64", "ci_lower": "float64", "ci_upper": "float64", "p_adjusted": "float64",
-    "verdict": "str", "money_at_stake": "float64", "minute_from": "float64", "minute_to": "float64",
-    "sentence_zh": "str", "sentence_en": "str",
+    "id": "str",
+    "notebook": "str",
+    "dimension": "str",
+    "metric": "str",
+    "slice": "str",
+    "value": "float64",
+    "baseline": "float64",
+    "diff": "float64",
+    "ci_lower": "float64",
+    "ci_upper": "float64",
+    "p_adjusted": "float64",
+    "verdict": "str",
+    "money_at_stake": "float64",
+    "minute_from": "float64",
+    "minute_to": "float64",
+    "sentence_zh": "str",
+    "sentence_en": "str",
 }
 JUDGEMENT = "diagnosis"  # slice of the finding that sums up others
 WHOLE = ("", "formula", JUDGEMENT)  # slices of findings that speak of the whole session
@@ -18,10 +31,22 @@ VERDICTS = ("better", "worse", "cannot_tell", "not_comparable")
 
 
 def make(
-    *, notebook: str, dimension: str, metric: str, verdict: str, sentence_zh: str, sentence_en: str, slice: str = "",
-    value: float = float("nan"), baseline: float = float("nan"), ci_lower: float = float("nan"),
-    ci_upper: float = float("nan"), p_adjusted: float = float("nan"), money_at_stake: float = float("nan"),
-    minute_from: float = float("nan"), minute_to: float = float("nan"),
+    *,
+    notebook: str,
+    dimension: str,
+    metric: str,
+    verdict: str,
+    sentence_zh: str,
+    sentence_en: str,
+    slice: str = "",
+    value: float = float("nan"),
+    baseline: float = float("nan"),
+    ci_lower: float = float("nan"),
+    ci_upper: float = float("nan"),
+    p_adjusted: float = float("nan"),
+    money_at_stake: float = float("nan"),
+    minute_from: float = float("nan"),
+    minute_to: float = float("nan"),
 ) -> dict[str, object]:
     """One finding as a row of `COLUMNS`; its id is made from what it is about, so that a new run gives the same id.
 
@@ -29,15 +54,32 @@ def make(
     which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty sentence.
     """
     if verdict not in VERDICTS:
-        raise ValueError(f"finding {metric} {slice}: verdict {verdict!r}, expected one of {', '.join(VERDICTS)}")
+        raise ValueError(
+            f"finding {metric} {slice}: verdict {verdict!r}, expected one of {', '.join(VERDICTS)}"
+        )
     if not sentence_zh or not sentence_en:
         raise ValueError(f"finding {metric} {slice}: a sentence is needed in both languages")
-    mark = hashlib.blake2s(f"{notebook}|{dimension}|{metric}|{slice}".encode(), digest_size=3).hexdigest()
+    mark = hashlib.blake2s(
+        f"{notebook}|{dimension}|{metric}|{slice}".encode(), digest_size=3
+    ).hexdigest()
     return {
-        "id": f"F{notebook[:2]}-{mark}", "notebook": notebook, "dimension": dimension, "metric": metric, "slice": slice,
-        "value": value, "baseline": baseline, "diff": value - baseline, "ci_lower": ci_lower, "ci_upper": ci_upper,
-        "p_adjusted": p_adjusted, "verdict": verdict, "money_at_stake": money_at_stake, "minute_from": minute_from,
-        "minute_to": minute_to, "sentence_zh": sentence_zh, "sentence_en": sentence_en,
+        "id": f"F{notebook[:2]}-{mark}",
+        "notebook": notebook,
+        "dimension": dimension,
+        "metric": metric,
+        "slice": slice,
+        "value": value,
+        "baseline": baseline,
+        "diff": value - baseline,
+        "ci_lower": ci_lower,
+        "ci_upper": ci_upper,
+        "p_adjusted": p_adjusted,
+        "verdict": verdict,
+        "money_at_stake": money_at_stake,
+        "minute_from": minute_from,
+        "minute_to": minute_to,
+        "sentence_zh": sentence_zh,
+        "sentence_en": sentence_en,
     }
 
 
@@ -65,9 +107,9 @@ def together(*parts: pd.DataFrame) -> pd.DataFrame:
 
 def slice_key(slice: str) -> str:
     """What a slice is matched by: the id in brackets of "name (id)", else the slice itself."""
-    return slice[slice.rindex("(") + 1:-1] if slice.endswith(")") and " (" in slice else slice
+    return slice[slice.rindex("(") + 1 : -1] if slice.endswith(")") and " (" in slice else slice
 
 
 def slice_name(slice: str) -> str:
     """How a slice is called: the name of "name (id)"."""
-    return slice[:slice.rindex(" (")] if slice.endswith(")") and " (" in slice else slice
+    return slice[: slice.rindex(" (")] if slice.endswith(")") and " (" in slice else slice

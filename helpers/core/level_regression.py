@@ -17,8 +17,8 @@ from scipy import stats as distributions
 
 from helpers.core import stats
 
-FEWEST = 3          # sessions of a level below which it is not compared
-FEWEST_FREE = 8     # degrees of freedom below which the spread itself is guesswork
+FEWEST = 3  # sessions of a level below which it is not compared
+FEWEST_FREE = 8  # degrees of freedom below which the spread itself is guesswork
 
 
 class Fit(NamedTuple):
@@ -48,13 +48,18 @@ def logs(values: npt.ArrayLike) -> np.ndarray:
     """Logarithms of values that are not negative; a zero counts as half of the smallest positive value."""
     y = np.asarray(values, dtype=float)
     seen = y[y > 0]
-    return np.log(np.where(y > 0, y, np.where(y == 0, seen.min() / 2 if seen.size else np.nan, np.nan)))
+    return np.log(
+        np.where(y > 0, y, np.where(y == 0, seen.min() / 2 if seen.size else np.nan, np.nan))
+    )
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Columns of 0 and 1 for every value of the factors but the first one of each; missing is a value of its own."""
     words = [frame[name].astype("str").fillna("?") for name in factors]
-    made = [pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:] for name, one in zip(factors, words, strict=True)]
+    made = [
+        pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:]
+        for name, one in zip(factors, words, strict=True)
+    ]
     return pd.concat(made, axis=1) if made else pd.DataFrame(index=frame.index)
 
 
@@ -75,12 +80,18 @@ def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
     return Fit(list(own.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
 
 
-def contrast(fitted: Fit, above: str, below: Iterable[str], *, confidence: float = 0.95) -> Contrast:
+def contrast(
+    fitted: Fit, above: str, below: Iterable[str], *, confidence: float = 0.95
+) -> Contrast:
     """One level over the mean of others, the rest of the fit being equal."""
     weights, below = np.zeros(len(fitted.beta)), list(below)
     weights[fitted.names.index(above)] = 1.0
     weights[[fitted.names.index(name) for name in below]] = -1.0 / max(len(below), 1)
-    if not below or fitted.free < FEWEST_FREE or not np.allclose(weights @ fitted.estimable, weights, atol=1e-7):
+    if (
+        not below
+        or fitted.free < FEWEST_FREE
+        or not np.allclose(weights @ fitted.estimable, weights, atol=1e-7)
+    ):
         return NOTHING
     value, error = weights @ fitted.beta, fitted.sd * np.sqrt(weights @ fitted.covariance @ weights)
     half = distributions.t.ppf(0.5 + confidence / 2, fitted.free) * error
@@ -107,12 +118,21 @@ def _known(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _
     rows = frame.assign(_log=logs(frame[value])).dropna(subset=["_log", by])
     rows = rows[rows.groupby(by)["_log"].transform("size") >= FEWEST]
     names = sorted(rows[by].astype("str").unique())
-    return _Known(rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None)
+    return _Known(
+        rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None
+    )
 
 
 def _pairs(known: _Known, confidence: float) -> pd.DataFrame:
-    found = [(one, other, *contrast(known.fitted, one, [other], confidence=confidence)) for one in known.names for other in known.names if one != other]
-    made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(subset=["ratio"])
+    found = [
+        (one, other, *contrast(known.fitted, one, [other], confidence=confidence))
+        for one in known.names
+        for other in known.names
+        if one != other
+    ]
+    made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(
+        subset=["ratio"]
+    )
     return made.assign(p_adjusted=_holm(made)).reset_index(drop=True)
 
 
@@ -120,11 +140,20 @@ def _holm(made: pd.DataFrame) -> pd.Series:
     """Adjusted p-values of unordered pairs, on both of their rows."""
     key = [" | ".join(sorted(pair)) for pair in zip(made["level"], made["other"], strict=True)]
     once = made["p_value"].groupby(key).first().dropna()
-    return pd.Series(key, index=made.index, dtype="str").map(pd.Series(stats.holm(once), index=once.index)).astype(float)
+    return (
+        pd.Series(key, index=made.index, dtype="str")
+        .map(pd.Series(stats.holm(once), index=once.index))
+        .astype(float)
+    )
 
 
 def compared(
-    frame: pd.DataFrame, *, value: str, by: str, adjust: Sequence[str] = (), confidence: float = 0.95
+    frame: pd.DataFrame,
+    *,
+    value: str,
+    by: str,
+    adjust: Sequence[str] = (),
+    confidence: float = 0.95,
 ) -> Compared:
     """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
 
@@ -137,10 +166,15 @@ def compared(
     known = _known(frame, value, by, adjust)
     each, made = _pairs(known, confidence), []
     for name in known.names:
-        own, rest = known.rows.loc[known.rows[by].astype("str") == name, "_log"], each.loc[each["level"] == name, "other"].tolist()
+        own, rest = (
+            known.rows.loc[known.rows[by].astype("str") == name, "_log"],
+            each.loc[each["level"] == name, "other"].tolist(),
+        )
         found = contrast(known.fitted, name, rest, confidence=confidence) if rest else NOTHING
         made.append((name, len(own), float(np.exp(own.mean())), len(rest), *found))
-    return Compared(pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each)
+    return Compared(
+        pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each
+    )
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
@@ -150,6 +184,11 @@ def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
     if len(levels) < 2:
         return False
     fitted = fit(np.zeros(len(rows)), rows[by], design(rows, adjust))
-    first = np.array([[1.0 if name == levels[0] else -1.0 if name == other else 0.0 for name in fitted.names] for other in levels[1:]])
+    first = np.array(
+        [
+            [1.0 if name == levels[0] else -1.0 if name == other else 0.0 for name in fitted.names]
+            for other in levels[1:]
+        ]
+    )
     weights = np.column_stack([first, np.zeros((len(first), len(fitted.beta) - len(fitted.names)))])
     return bool(np.allclose(weights @ fitted.estimable, weights, atol=1e-7))

@@ -12,29 +12,60 @@ from typing import NamedTuple
 
 import pandas as pd
 
-_WIDE = {ord("０") + digit: str(digit) for digit in range(10)} | {ord("＋"): "+", ord("＠"): "@", ord("－"): "-"}
-_MOBILE = re.compile(r"(?<![\d¥$])(?<!\d\.)(?:\+?86[ -]?|\(\+?86\)[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d|,\d{3}(?!\d)|\.\d)")
-_LANDLINE = re.compile(r"(?<![\w-])(?:\(0\d{2,3}\) ?|0(?:10|2\d|[3-9]\d{2})[ -])\d{3,4}[ -]?\d{4}(?![\d-])")
+_WIDE = {ord("０") + digit: str(digit) for digit in range(10)} | {
+    ord("＋"): "+",
+    ord("＠"): "@",
+    ord("－"): "-",
+}
+_MOBILE = re.compile(
+    r"(?<![\d¥$])(?<!\d\.)(?:\+?86[ -]?|\(\+?86\)[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d|,\d{3}(?!\d)|\.\d)"
+)
+_LANDLINE = re.compile(
+    r"(?<![\w-])(?:\(0\d{2,3}\) ?|0(?:10|2\d|[3-9]\d{2})[ -])\d{3,4}[ -]?\d{4}(?![\d-])"
+)
 _CODES = "852|853|886|62|66|84|60|63|65|44|49|33|34|39|81|82|61|971|966|55|52|1"  # countries that the shops sell to
-_ABROAD = re.compile(rf"(?<![\w+])\(?\+(?:{_CODES})\)?[ -]?\(?\d(?:[ -]?\)?[ -]?\d){{6,11}}(?![\d,*]|\.\d)")
-_INDONESIA = re.compile(r"(?<![\w.-])08(?:1[1-9]|2[1-3]|3[1238]|5[1235-9]|7[78]|8[1-9]|9[5-9])(?:[ -]?\d){7,9}(?![\d*]|\.\d)")
-_IDENTITY = re.compile(r"(?<!\d)((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91)\d{4}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])")
-_E_MAIL = re.compile(r"(?<![A-Za-z0-9.])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?!(?:png|jpe?g|gif|webp|svg|mp4)\b)[A-Za-z]{2,}")  # 主播@小美.live is none
-_SAID = re.compile(r"(?:^|[^A-Za-z])(?:tel|phone|mobile|call|no|to|at|is|hp|wa|whatsapp|wechat|wx|vx|v|q|qq|t|m)$", re.IGNORECASE)
+_ABROAD = re.compile(
+    rf"(?<![\w+])\(?\+(?:{_CODES})\)?[ -]?\(?\d(?:[ -]?\)?[ -]?\d){{6,11}}(?![\d,*]|\.\d)"
+)
+_INDONESIA = re.compile(
+    r"(?<![\w.-])08(?:1[1-9]|2[1-3]|3[1238]|5[1235-9]|7[78]|8[1-9]|9[5-9])(?:[ -]?\d){7,9}(?![\d*]|\.\d)"
+)
+_IDENTITY = re.compile(
+    r"(?<!\d)((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91)\d{4}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])"
+)
+_E_MAIL = re.compile(
+    r"(?<![A-Za-z0-9.])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?!(?:png|jpe?g|gif|webp|svg|mp4)\b)[A-Za-z]{2,}"
+)  # 主播@小美.live is none
+_SAID = re.compile(
+    r"(?:^|[^A-Za-z])(?:tel|phone|mobile|call|no|to|at|is|hp|wa|whatsapp|wechat|wx|vx|v|q|qq|t|m)$",
+    re.IGNORECASE,
+)
 
 _PROVINCES = "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
 _HAN = "[\u4e00-\u9fff]"
-_PLACE = re.compile(rf"(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,4}}(?:省|(?<![城都超门上夜股])市|自治州|盟)")
-_DISTRICT = re.compile(rf"{_HAN}{{1,4}}(?:(?<![城都超门上夜股])市|(?<![小社专地景分校片市])区|县|旗|镇|乡|街道)")
-_ROAD = re.compile(rf"{_HAN}(?:路|街|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)[^，。；;、|\"\n{{}}\[\]]{{0,8}}$")
+_PLACE = re.compile(
+    rf"(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,4}}(?:省|(?<![城都超门上夜股])市|自治州|盟)"
+)
+_DISTRICT = re.compile(
+    rf"{_HAN}{{1,4}}(?:(?<![城都超门上夜股])市|(?<![小社专地景分校片市])区|县|旗|镇|乡|街道)"
+)
+_ROAD = re.compile(
+    rf"{_HAN}(?:路|街|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)[^，。；;、|\"\n{{}}\[\]]{{0,8}}$"
+)
 _ESTATE = re.compile(rf"{_HAN}{{2,6}}(?:小区|花园|家园|公寓|苑|大厦).{{0,4}}$")
-_HOUSE = re.compile(r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![色链款品主机麦码班])")
+_HOUSE = re.compile(
+    r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![色链款品主机麦码班])"
+)
 _DOOR = re.compile(r".{0,6}?\d{1,5} ?(?:号楼|栋|幢|座|单元|室|号)")
 _ENDS = re.compile(r"[，。；;、|\"\n{}\[\]]")
 _BEFORE = 48  # characters before a house number in which its road, district and place stand
-_STREET = re.compile(r"\b(?:Jl\.?|Jalan) ?[A-Z][\w .']{2,40}?,? ?No\.? ?\d+|\bRT[ .]?\d{1,3} ?/ ?RW[ .]?\d{1,3}\b")
+_STREET = re.compile(
+    r"\b(?:Jl\.?|Jalan) ?[A-Z][\w .']{2,40}?,? ?No\.? ?\d+|\bRT[ .]?\d{1,3} ?/ ?RW[ .]?\d{1,3}\b"
+)
 
-LIKELY = re.compile(r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄同村里区园寓苑厦场]|Jl|Jalan|RW")  # nothing else is looked at
+LIKELY = re.compile(
+    r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄同村里区园寓苑厦场]|Jl|Jalan|RW"
+)  # nothing else is looked at
 _IN_IDS = r"[@＠路街同村园寓苑厦场]|Jl|Jalan|RW"
 NOT_HASHED = "id that is not hashed"
 
@@ -57,13 +88,18 @@ def _is_mobile(words: str, match: re.Match[str]) -> bool:
     """A number inside a code of letters and digits is none, unless the letters say whose it is (wx13…, tel13…)."""
     before, after = words[: match.start()], words[match.end() : match.end() + 1]
     lettered = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
-    return not (after.isascii() and (after.isalpha() or after == "_")) and (not lettered or bool(_SAID.search(before[-12:])))
+    return not (after.isascii() and (after.isalpha() or after == "_")) and (
+        not lettered or bool(_SAID.search(before[-12:]))
+    )
 
 
 _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] | None], ...] = (
     ("e-mail address", _E_MAIL, None),
     ("identity card number", _IDENTITY, lambda words, match: _checks(match[1])),
-    ("phone number", _MOBILE, _is_mobile), ("phone number", _LANDLINE, None), ("phone number", _ABROAD, None), ("phone number", _INDONESIA, None),
+    ("phone number", _MOBILE, _is_mobile),
+    ("phone number", _LANDLINE, None),
+    ("phone number", _ABROAD, None),
+    ("phone number", _INDONESIA, None),
     ("postal address", _STREET, None),
 )
 
@@ -75,14 +111,18 @@ def _addresses(words: str) -> Iterator[Hit]:
         if house.start() < end:
             continue
         start = max(house.start() - _BEFORE, end)
-        start = max([start, *(start + mark.end() for mark in _ENDS.finditer(words[start : house.start()]))])
+        start = max(
+            [start, *(start + mark.end() for mark in _ENDS.finditer(words[start : house.start()]))]
+        )
         before = words[start : house.start()]
         road, door = _ROAD.search(before), _DOOR.match(words, house.end())
         estate = _ESTATE.search(before) if door else None
         begins = _place(before[: road.start() + 1], with_door=bool(door)) if road else None
         if begins is not None or estate:
             end = (door or house).end()
-            yield Hit("postal address", start + (begins if begins is not None else estate.start()), end)
+            yield Hit(
+                "postal address", start + (begins if begins is not None else estate.start()), end
+            )
 
 
 def _place(before: str, *, with_door: bool) -> int | None:
@@ -100,8 +140,10 @@ def find(words: str) -> list[Hit]:
         return []
     plain = words.translate(_WIDE)
     formed = (
-        Hit(kind, match.start(1) if match.re.groups else match.start(), match.end()) for kind, pattern, fits in _RULES
-        for match in pattern.finditer(plain) if fits is None or fits(plain, match)
+        Hit(kind, match.start(1) if match.re.groups else match.start(), match.end())
+        for kind, pattern, fits in _RULES
+        for match in pattern.finditer(plain)
+        if fits is None or fits(plain, match)
     )
     return sorted({*formed, *_addresses(plain)}, key=lambda hit: (hit.start, hit.end))
 
@@ -115,14 +157,22 @@ def hide(words: str) -> str:
     return "".join([*kept, words[end:]])
 
 
-def in_frame(frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()) -> pd.DataFrame:
+def in_frame(
+    frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()
+) -> pd.DataFrame:
     """Cells of text columns that hold personal data: one row per cell, with row (position, from 0), column and kind; no values.
 
     Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of `keys` everything that is no
     keyed hash (16 hex digits) is a find. Each different text is looked at once.
     """
-    found = [_in_column(frame[name], name, is_id=name in ids, is_key=name in keys) for name in frame.select_dtypes(["str", "object"])]
-    return pd.concat([pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found], ignore_index=True)
+    found = [
+        _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)
+        for name in frame.select_dtypes(["str", "object"])
+    ]
+    return pd.concat(
+        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found],
+        ignore_index=True,
+    )
 
 
 def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.DataFrame:
@@ -131,11 +181,20 @@ def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.
         hit = cells[~cells.str.fullmatch("[0-9a-f]{16}")].map(lambda words: NOT_HASHED)
     else:
         different = cells if is_id else pd.Series(cells.unique(), dtype="str")  # ids hardly repeat
-        likely = different[different.str.contains(_IN_IDS if is_id else LIKELY.pattern, regex=True)].unique()
+        likely = different[
+            different.str.contains(_IN_IDS if is_id else LIKELY.pattern, regex=True)
+        ].unique()
         kinds = {words: kind for words in likely if (kind := _first_kind(words, is_id=is_id))}
         hit = cells[cells.isin(list(kinds))].map(kinds) if kinds else cells.iloc[:0]
     return pd.DataFrame({"row": hit.index, "column": name, "kind": hit.to_numpy()}, dtype="object")
 
 
 def _first_kind(words: str, *, is_id: bool) -> str | None:
-    return next((hit.kind for hit in find(words) if not is_id or hit.kind in ("e-mail address", "postal address")), None)
+    return next(
+        (
+            hit.kind
+            for hit in find(words)
+            if not is_id or hit.kind in ("e-mail address", "postal address")
+        ),
+        None,
+    )

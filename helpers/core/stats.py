@@ -82,7 +82,9 @@ def _floats(values: npt.ArrayLike) -> Floats:
 # ---------------------------------------------------------------------------------------------------- one rate, two
 
 
-def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+def wilson(
+    successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
     """Wilson score interval of each proportion successes / trials (Newcombe 1998, method 3).
 
     Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and where successes
@@ -92,14 +94,20 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float
     usable = (n > 0) & (x >= 0) & (x <= n)
     lower, upper = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
     if usable.any():
-        lower[usable], upper[usable] = proportion_confint(x[usable], n[usable], alpha=1 - confidence, method="wilson")
+        lower[usable], upper[usable] = proportion_confint(
+            x[usable], n[usable], alpha=1 - confidence, method="wilson"
+        )
     return np.clip(lower, 0, 1), np.clip(upper, 0, 1)
 
 
-def _two_rates(x1: float, n1: float, x2: float, n2: float, confidence: float, compare: str, method: str) -> Estimate:
+def _two_rates(
+    x1: float, n1: float, x2: float, n2: float, confidence: float, compare: str, method: str
+) -> Estimate:
     if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
         return Estimate(np.nan, np.nan, np.nan)
-    lower, upper = confint_proportions_2indep(x1, n1, x2, n2, alpha=1 - confidence, compare=compare, method=method)
+    lower, upper = confint_proportions_2indep(
+        x1, n1, x2, n2, alpha=1 - confidence, compare=compare, method=method
+    )
     first, second = x1 / n1, x2 / n2
     value = first - second if compare == "diff" else (first / second if second > 0 else np.nan)
     return Estimate(float(value), float(lower), float(upper))
@@ -134,7 +142,11 @@ def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 
 
 
 def count_rate(
-    events: npt.ArrayLike, exposure: npt.ArrayLike, *, dispersion: float = 1.0, confidence: float = 0.95
+    events: npt.ArrayLike,
+    exposure: npt.ArrayLike,
+    *,
+    dispersion: float = 1.0,
+    confidence: float = 0.95,
 ) -> tuple[Floats, Floats]:
     """Interval of each rate events / exposure: Garwood's (1936) exact Poisson limits, widened by the dispersion.
 
@@ -150,13 +162,18 @@ def count_rate(
 
 def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float = 1.0) -> Floats:
     """Two-sided p-value of each count under a (quasi-)Poisson with the mean expected: twice the smaller tail, at most 1."""
-    x, mean = (np.asarray(values, dtype=float) / dispersion for values in np.broadcast_arrays(events, expected))
+    x, mean = (
+        np.asarray(values, dtype=float) / dispersion
+        for values in np.broadcast_arrays(events, expected)
+    )
     at_most = stats.gamma.sf(mean, x + 1)
     at_least = np.where(x > 0, stats.gamma.cdf(mean, np.where(x > 0, x, 1)), 1.0)
     return np.minimum(1.0, 2 * np.minimum(at_most, at_least)) + 0 * (x + mean)
 
 
-def log_odds(target: npt.ArrayLike, other: npt.ArrayLike, prior: npt.ArrayLike) -> tuple[Floats, Floats]:
+def log_odds(
+    target: npt.ArrayLike, other: npt.ArrayLike, prior: npt.ArrayLike
+) -> tuple[Floats, Floats]:
     """Log-odds of each word in one corpus against another with a Dirichlet prior, and their z (Monroe, Colaresi, Quinn 2008).
 
     `target` and `other` are counts of the same words in the two corpora, `prior` the pseudo-counts that both get. Swapping
@@ -210,7 +227,11 @@ def _steadied(sd: float, n: int, spread: Spread | None) -> tuple[float, float]:
 
 
 def prediction_interval(
-    history: npt.ArrayLike, *, confidence: float = 0.95, log: bool = True, spread: Spread | None = None
+    history: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    log: bool = True,
+    spread: Spread | None = None,
 ) -> Prediction:
     """Where one further value should lie: mean +- t s sqrt(1 + 1/n), of logarithms when `log`.
 
@@ -225,7 +246,9 @@ def prediction_interval(
     return Prediction(*(float(v) for v in (np.exp(bounds) if log else bounds)), n=n, sd=sd)
 
 
-def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True, spread: Spread | None = None) -> float:
+def prediction_p(
+    value: float, history: npt.ArrayLike, *, log: bool = True, spread: Spread | None = None
+) -> float:
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
     `nan` with fewer than two earlier values, and where `log` and the value is not positive; a history without any
@@ -242,7 +265,11 @@ def prediction_p(value: float, history: npt.ArrayLike, *, log: bool = True, spre
 
 
 def session_cv(
-    events: npt.ArrayLike, exposure: npt.ArrayLike, *, proportion: bool = True, prior_cv: float = PRIOR_CV
+    events: npt.ArrayLike,
+    exposure: npt.ArrayLike,
+    *,
+    proportion: bool = True,
+    prior_cv: float = PRIOR_CV,
 ) -> float:
     """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to `prior_cv`.
 
@@ -256,7 +283,9 @@ def session_cv(
     if pooled <= 0 or free < 1:
         return prior_cv
     found = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
-    return float(np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free)))
+    return float(
+        np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free))
+    )
 
 
 def _mid_p(dist, value: float) -> float:
@@ -277,7 +306,9 @@ class Prior(NamedTuple):
     weight: float
 
 
-def session_prior(past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, prior_cv: float = PRIOR_CV) -> Prior:
+def session_prior(
+    past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, prior_cv: float = PRIOR_CV
+) -> Prior:
     """The Beta of a new session's rate: pooled rate as mean; as variance session variation (`session_cv`) and that of the pooled rate.
 
     `nan` without any history.
@@ -286,13 +317,20 @@ def session_prior(past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, 
     if not x.size:
         return Prior(np.nan, np.nan)
     mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
-    variance = (mean * session_cv(x, n, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean * (1 - mean) / n.sum()
+    variance = (mean * session_cv(x, n, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean * (
+        1 - mean
+    ) / n.sum()
     return Prior(float(mean), float(max(mean * (1 - mean) / variance - 1, 1e-6)))
 
 
 def beta_binomial_predictive(
-    successes: float, trials: float, past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *,
-    confidence: float = 0.95, prior_cv: float = PRIOR_CV,
+    successes: float,
+    trials: float,
+    past_successes: npt.ArrayLike,
+    past_trials: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    prior_cv: float = PRIOR_CV,
 ) -> Predictive:
     """Predicts a small proportion from earlier sessions, with their overdispersion; the p-value is a two-sided mid-p.
 
@@ -310,8 +348,13 @@ def beta_binomial_predictive(
 
 
 def negative_binomial_predictive(
-    events: float, exposure: float, past_events: npt.ArrayLike, past_exposure: npt.ArrayLike, *,
-    confidence: float = 0.95, prior_cv: float = PRIOR_CV,
+    events: float,
+    exposure: float,
+    past_events: npt.ArrayLike,
+    past_exposure: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    prior_cv: float = PRIOR_CV,
 ) -> Predictive:
     """Predicts a small count per unit of exposure (orders per hour) as `beta_binomial_predictive` does a proportion.
 
@@ -321,7 +364,9 @@ def negative_binomial_predictive(
     if not x.size or not exposure > 0 or not events >= 0:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean = (x.sum() + 0.5) / n.sum()
-    variance = (mean * session_cv(x, n, proportion=False, prior_cv=prior_cv)) ** 2 * (1 + 1 / x.size) + mean / n.sum()
+    variance = (mean * session_cv(x, n, proportion=False, prior_cv=prior_cv)) ** 2 * (
+        1 + 1 / x.size
+    ) + mean / n.sum()
     shape = mean**2 / variance
     dist = stats.nbinom(shape, shape / (shape + mean * exposure))
     lower, upper = dist.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / exposure
@@ -351,7 +396,9 @@ def holm(p_values: npt.ArrayLike) -> Floats:
     """
     p = _floats(p_values)
     adjusted, order = np.full(p.shape, np.nan), np.argsort(p)[: int(np.isfinite(p).sum())]
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    adjusted[order] = np.minimum(
+        1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    )
     return adjusted
 
 
@@ -364,17 +411,28 @@ def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
     def loss(point: Floats) -> float:
-        mean, weight = 1 / (1 + np.exp(-point[0])), np.exp(np.clip(point[1], np.log(0.1), np.log(1e6)))
+        mean, weight = (
+            1 / (1 + np.exp(-point[0])),
+            np.exp(np.clip(point[1], np.log(0.1), np.log(1e6))),
+        )
         return -float(stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight).sum())
 
     start = np.array([np.log(pooled / (1 - pooled)), np.log(50.0)])
-    best = optimize.minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000})
-    mean, weight = 1 / (1 + np.exp(-best.x[0])), np.exp(np.clip(best.x[1], np.log(0.1), np.log(1e6)))
+    best = optimize.minimize(
+        loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000}
+    )
+    mean, weight = (
+        1 / (1 + np.exp(-best.x[0])),
+        np.exp(np.clip(best.x[1], np.log(0.1), np.log(1e6))),
+    )
     return float(mean * weight), float((1 - mean) * weight)
 
 
 def shrink_rates(
-    successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.80,
+    successes: npt.ArrayLike,
+    trials: npt.ArrayLike,
+    *,
+    confidence: float = 0.80,
     prior: tuple[float, float] | None = None,
 ) -> Shrunk:
     """Rates of like units drawn to their common mean by a beta-binomial prior fitted to them (empirical Bayes).
@@ -388,13 +446,20 @@ def shrink_rates(
     if (x > n).any() or (x < 0).any():
         raise ValueError("shrink_rates: successes must lie between 0 and trials")
     used = n > 0
-    alpha, beta = prior or (_fit_beta(np.round(x[used]), np.round(n[used])) if used.sum() > 1 else (0.5, 0.5))
+    alpha, beta = prior or (
+        _fit_beta(np.round(x[used]), np.round(n[used])) if used.sum() > 1 else (0.5, 0.5)
+    )
     a, b = alpha + x, beta + n - x
     tail = (1 - confidence) / 2
-    return Shrunk(a / (a + b), stats.beta.ppf(tail, a, b), stats.beta.ppf(1 - tail, a, b), alpha, beta)
+    return Shrunk(
+        a / (a + b), stats.beta.ppf(tail, a, b), stats.beta.ppf(1 - tail, a, b), alpha, beta
+    )
 
 
-ODD, ODD_CV = 0.1, 0.6  # of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+ODD, ODD_CV = (
+    0.1,
+    0.6,
+)  # of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
 
 
 def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayLike) -> Around:
@@ -404,29 +469,55 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
     `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for a unit that broke, so that one broken unit neither
     widens the others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are positive.
     """
-    x, n, centre = np.round(_floats(successes)), np.round(_floats(trials)), special.logit(_floats(expected))
+    x, n, centre = (
+        np.round(_floats(successes)),
+        np.round(_floats(trials)),
+        special.logit(_floats(expected)),
+    )
 
     def parts(point: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         mean = special.expit(centre + point[0])
         scale = (1 - mean) / mean
-        weights = np.maximum(scale / np.exp(2 * point[1]) - 1, 0.1), np.maximum(scale / ODD_CV**2 - 1, 0.1)
-        usual, odd = (stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight) for weight in weights)
+        weights = (
+            np.maximum(scale / np.exp(2 * point[1]) - 1, 0.1),
+            np.maximum(scale / ODD_CV**2 - 1, 0.1),
+        )
+        usual, odd = (
+            stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight) for weight in weights
+        )
         return mean, *weights, usual + np.log1p(-ODD), odd + np.log(ODD)
 
     def loss(point: Floats) -> float:
         prior = PRIOR_CV_WEIGHT * (point[1] + PRIOR_CV**2 * np.exp(-2 * point[1]) / 2)
         return float(prior - np.logaddexp(*parts(point)[3:]).sum())
 
-    best = optimize.minimize(loss, [0.0, np.log(PRIOR_CV)], method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000}).x
+    best = optimize.minimize(
+        loss,
+        [0.0, np.log(PRIOR_CV)],
+        method="Nelder-Mead",
+        options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000},
+    ).x
     mean, weight, wide, usual, odd = parts(best)
     noise = (1 - mean) / mean * (1 / (weight + 1) + 1 / n)
-    return Around(float(best[0]), float(np.sqrt(noise.mean() / len(n))), weight, wide, special.expit(odd - usual))
+    return Around(
+        float(best[0]),
+        float(np.sqrt(noise.mean() / len(n))),
+        weight,
+        wide,
+        special.expit(odd - usual),
+    )
 
 
 # ------------------------------------------------------------------------------------------------ times until something
 
 
-def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.ArrayLike | None = None, *, confidence: float = 0.95):
+def survival(
+    durations: npt.ArrayLike,
+    happened: npt.ArrayLike,
+    counts: npt.ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+):
     """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at.
 
     `counts` says how many cases each row stands for (one, where it is not given).
@@ -438,7 +529,12 @@ def survival(durations: npt.ArrayLike, happened: npt.ArrayLike, counts: npt.Arra
 
 
 def happened_within(
-    durations: npt.ArrayLike, happened: npt.ArrayLike, marks: npt.ArrayLike, *, weights: npt.ArrayLike | None = None, confidence: float = 0.95,
+    durations: npt.ArrayLike,
+    happened: npt.ArrayLike,
+    marks: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
 ) -> tuple[Floats, Floats, Floats]:
     """The share that happens within each mark, 1 - Kaplan-Meier, with its log-log interval: value, lower, upper.
 
@@ -446,7 +542,11 @@ def happened_within(
     Wilson interval of those of whom it is known. `nan` where nothing was looked at until the mark, unless the last one
     looked at had happened.
     """
-    durations, happened, marks = _floats(durations), np.asarray(happened, dtype=bool), _floats(marks)
+    durations, happened, marks = (
+        _floats(durations),
+        np.asarray(happened, dtype=bool),
+        _floats(marks),
+    )
     weights = np.ones_like(durations) if weights is None else _floats(weights)
     fitted = survival(durations, happened, weights, confidence=confidence)
     bounds = fitted.confidence_interval_survival_function_
@@ -455,7 +555,10 @@ def happened_within(
     known = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
     sure = np.isin(value, (0, 1))
     exact = wilson(value * known, known, confidence=confidence)
-    lower, upper = (np.where(sure, edge, 1 - bounds.iloc[place, side].to_numpy()) for edge, side in zip(exact, (1, 0), strict=True))
+    lower, upper = (
+        np.where(sure, edge, 1 - bounds.iloc[place, side].to_numpy())
+        for edge, side in zip(exact, (1, 0), strict=True)
+    )
     seen = (marks <= durations.max()) | (value == 1)
     return tuple(np.where(seen, each, np.nan) for each in (value, lower, upper))
 
@@ -474,10 +577,18 @@ def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, F
     tau = np.linspace(1e-6, 3 * max(m.std(), float(np.median(e))), 200)[:, None]
     weight = 1 / (tau**2 + e**2)
     common = (weight * m).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True)
-    odds = 0.5 * (np.log(weight).sum(axis=1) - np.log(weight.sum(axis=1)) - (weight * (m - common) ** 2).sum(axis=1))
+    odds = 0.5 * (
+        np.log(weight).sum(axis=1)
+        - np.log(weight.sum(axis=1))
+        - (weight * (m - common) ** 2).sum(axis=1)
+    )
     odds = (np.exp(odds - odds.max()) / np.exp(odds - odds.max()).sum())[:, None]
-    pull = tau**2 * weight                       # what a unit keeps of its own mean
+    pull = tau**2 * weight  # what a unit keeps of its own mean
     centre = common + pull * (m - common)
     spread = pull * e**2 + (1 - pull) ** 2 / weight.sum(axis=1, keepdims=True)
     mean = (odds * centre).sum(axis=0)
-    return mean, np.sqrt((odds * (spread + (centre - mean) ** 2)).sum(axis=0)), float((odds * common).sum())
+    return (
+        mean,
+        np.sqrt((odds * (spread + (centre - mean) ** 2)).sum(axis=0)),
+        float((odds * common).sum()),
+    )

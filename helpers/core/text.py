@@ -7,10 +7,22 @@ import re
 import unicodedata
 from typing import Protocol
 
-CURRENCY = {"CNY": "¥", "USD": "$", "IDR": "Rp", "THB": "฿", "VND": "₫", "MYR": "RM", "PHP": "₱", "GBP": "£", "EUR": "€"}
+CURRENCY = {
+    "CNY": "¥",
+    "USD": "$",
+    "IDR": "Rp",
+    "THB": "฿",
+    "VND": "₫",
+    "MYR": "RM",
+    "PHP": "₱",
+    "GBP": "£",
+    "EUR": "€",
+}
 NOTHING = "—"
-MINUS = "−"       # a hyphen before a figure reads as the dash of a range
-WIDEST = 1000.0  # an interval whose upper end is so many times its lower one says nothing in numbers
+MINUS = "−"  # a hyphen before a figure reads as the dash of a range
+WIDEST = (
+    1000.0  # an interval whose upper end is so many times its lower one says nothing in numbers
+)
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 # Pictographs (🔥) have a glyph in colour fonts only, which neither charts nor every reader's machine have.
 _PICTOGRAPHS = re.compile("[\U0001f000-\U0001faff\ufe0e\ufe0f]")
@@ -42,7 +54,9 @@ def plain(text: object, limit: int = 60) -> str:
     """Data text made fit for a sentence: control and bidirectional marks and pictographs out, spaces folded, long text shortened."""
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return NOTHING
-    visible = "".join(mark if unicodedata.category(mark) not in ("Cc", "Cs", "Co") else " " for mark in str(text))
+    visible = "".join(
+        mark if unicodedata.category(mark) not in ("Cc", "Cs", "Co") else " " for mark in str(text)
+    )
     folded = " ".join(_PICTOGRAPHS.sub("", _BIDI.sub("", visible)).split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
 
@@ -64,7 +78,9 @@ def number(x: float, lang: str, decimals: int = 0) -> str:
 
 def _minus(words: str) -> str:
     """A figure with a true minus; what rounds to zero has none: sums of floats leave dust such as -0.0000000001."""
-    return words.replace("-", MINUS if _not_zero(words) else "", 1) if words.startswith("-") else words
+    return (
+        words.replace("-", MINUS if _not_zero(words) else "", 1) if words.startswith("-") else words
+    )
 
 
 def _not_zero(words: str) -> bool:
@@ -75,7 +91,11 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
     """An amount with its currency sign; two decimals under a hundred, none above, unless told."""
     if x is None or not math.isfinite(x):
         return NOTHING
-    shown = decimals if decimals is not None else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
+    shown = (
+        decimals
+        if decimals is not None
+        else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
+    )
     sign = "-" if x < 0 else ""
     return _minus(f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}")
 
@@ -84,7 +104,9 @@ def percent(x: float, decimals: int = 1) -> str:
     """A fraction as a percentage, with as many decimals more as a rate under one percent needs to show two digits."""
     if x is None or not math.isfinite(x):
         return NOTHING
-    shown = decimals if abs(x) < 1e-9 or abs(x) >= 0.01 else max(decimals, 2)  # dust of floats is a plain zero
+    shown = (
+        decimals if abs(x) < 1e-9 or abs(x) >= 0.01 else max(decimals, 2)
+    )  # dust of floats is a plain zero
     return _minus(f"{100 * x:,.{shown}f}%")
 
 
@@ -103,7 +125,9 @@ def seconds(x: float, lang: str) -> str:
     return f"{sign}{minutes}{m}{rest}{s}" if minutes else f"{sign}{rest}{s}"
 
 
-def value(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
+def value(
+    x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
+) -> str:
     """A value in the unit of its metric (users, times, count, money, percent, ratio, seconds, score); missing is a dash.
 
     The change of a fraction has the unit points: percentage points, as a bare number.
@@ -123,20 +147,36 @@ def value(x: float, unit: str, lang: str, *, decimals: int | None = None, curren
     return number(x, lang, 2 if decimals is None else decimals)
 
 
-def signed(x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY") -> str:
+def signed(
+    x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
+) -> str:
     """A change with its sign always shown; one that rounds to zero has none."""
     shown = value(x, unit, lang, decimals=decimals, currency=currency)
     return shown if shown == NOTHING or x < 0 or not _not_zero(shown) else f"+{shown}"
 
 
 def interval(
-    lower: float, upper: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
+    lower: float,
+    upper: float,
+    unit: str,
+    lang: str,
+    *,
+    decimals: int | None = None,
+    currency: str = "CNY",
 ) -> str:
     """An interval "lower – upper" in the unit of its metric; "lower to upper" where an end is negative.
 
     A rate about one percent has as many decimals at both ends.
     """
-    if unit == "percent" and decimals in (None, 1) and 1e-9 < abs(lower) < 0.01 <= abs(upper) < 0.02:
+    if (
+        unit == "percent"
+        and decimals in (None, 1)
+        and 1e-9 < abs(lower) < 0.01 <= abs(upper) < 0.02
+    ):
         decimals = 2
     ends = [value(end, unit, lang, decimals=decimals, currency=currency) for end in (lower, upper)]
-    return choose(lang, " 至 ", " to ").join(ends) if any(end.startswith(MINUS) for end in ends) else " – ".join(ends)
+    return (
+        choose(lang, " 至 ", " to ").join(ends)
+        if any(end.startswith(MINUS) for end in ends)
+        else " – ".join(ends)
+    )

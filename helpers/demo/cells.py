@@ -26,7 +26,12 @@ def layout(name: str) -> list[str]:
 
 def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
     """Write rows of cells to the sheets of a workbook; text stays text, whatever it begins with; None is an empty cell."""
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    options = {
+        "in_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
     book = xlsxwriter.Workbook(path, options)
     book.set_properties({"created": MADE})
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
@@ -41,7 +46,14 @@ def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
     book.close()
 
 
-def text_table(path: Path, headers: Sequence[str], columns: dict[str, Iterable[str]], *, encoding: str, extra: bool = False) -> None:
+def text_table(
+    path: Path,
+    headers: Sequence[str],
+    columns: dict[str, Iterable[str]],
+    *,
+    encoding: str,
+    extra: bool = False,
+) -> None:
     """Write a CSV whose cells are already quoted where they must be; `extra` ends each row with an unnamed empty column."""
     rows = [",".join(cells) for cells in zip(*(columns[name] for name in headers), strict=True)]
     end = ",\r\n" if extra else "\r\n"
@@ -51,7 +63,12 @@ def text_table(path: Path, headers: Sequence[str], columns: dict[str, Iterable[s
 
 def plain(value: Any) -> Any:
     """A canonical value as a cell: None for missing, naive local time, whole numbers without a decimal point."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
+    if (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float) and value != value)
+    ):
         return None
     if isinstance(value, pd.Timestamp):
         return value.tz_localize(None).to_pydatetime()

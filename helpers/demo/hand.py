@@ -11,17 +11,65 @@ from helpers import reference
 from helpers.demo import cells
 from helpers.demo.schedule import shop
 
-MONTHLY = ("sessions", "products", "traffic", "minutes", "rundown", "cues", "audience", "service", "comments")
+MONTHLY = (
+    "sessions",
+    "products",
+    "traffic",
+    "minutes",
+    "rundown",
+    "cues",
+    "audience",
+    "service",
+    "comments",
+)
 ACCOUNT = ("goals", "costs", "events", "notes", "incidents", "reviews")
 # The platforms' exports say the rest; the team adds what they do not hold.
 ASKED = {
-    "sessions": ["platform", "room", "room_name", "host", "title", "kind", "started_at", "ended_at", "commenters", "likes", "shares",
-                 "interacting_users", "fan_viewers", "cart_impression_users", "cart_click_users", "cart_users", "create_users",
-                 "created_orders", "created_amount", "new_buyer_paid_amount", "coupon_amount", "gift_cost", "staff_count"],
-    "products": ["product_id", "name", "tier", "price", "cart_users", "create_users", "created_amount"],
-    "traffic": ["source", "is_paid", "room_exposure_users", "product_exposure_users", "product_click_users", "create_users", "pay_users"],
+    "sessions": [
+        "platform",
+        "room",
+        "room_name",
+        "host",
+        "title",
+        "kind",
+        "started_at",
+        "ended_at",
+        "commenters",
+        "likes",
+        "shares",
+        "interacting_users",
+        "fan_viewers",
+        "cart_impression_users",
+        "cart_click_users",
+        "cart_users",
+        "create_users",
+        "created_orders",
+        "created_amount",
+        "new_buyer_paid_amount",
+        "coupon_amount",
+        "gift_cost",
+        "staff_count",
+    ],
+    "products": [
+        "product_id",
+        "name",
+        "tier",
+        "price",
+        "cart_users",
+        "create_users",
+        "created_amount",
+    ],
+    "traffic": [
+        "source",
+        "is_paid",
+        "room_exposure_users",
+        "product_exposure_users",
+        "product_click_users",
+        "create_users",
+        "pay_users",
+    ],
 }
-DETAILED = 36       # sessions for which products and traffic are filled in
+DETAILED = 36  # sessions for which products and traffic are filled in
 START = "开播时间"
 
 
@@ -33,11 +81,23 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
     detailed = set(sessions["session_id"].tail(DETAILED))
     for name in sorted(month.unique()):
         ids = set(sessions.loc[month == name, "session_id"])
-        sheets = {table: _of(tables[table], ids & detailed if table in ("products", "traffic") else ids) for table in MONTHLY}
+        sheets = {
+            table: _of(tables[table], ids & detailed if table in ("products", "traffic") else ids)
+            for table in MONTHLY
+        }
         path = raw / f"复盘手工表_{name}.xlsx"
-        cells.workbook(path, {reference.tables()[table].zh: _sheet(table, rows, sessions) for table, rows in sheets.items() if len(rows)})
+        cells.workbook(
+            path,
+            {
+                reference.tables()[table].zh: _sheet(table, rows, sessions)
+                for table, rows in sheets.items()
+                if len(rows)
+            },
+        )
         cells.stamp(path, exported)
-    account = {table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])}
+    account = {
+        table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])
+    }
     path = raw / "复盘手工表_账号.xlsx"
     dirty = _dirty_cost(account["costs"], path.name)
     cells.workbook(path, {reference.tables()[table].zh: rows for table, rows in account.items()})
@@ -53,10 +113,18 @@ def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) 
     """
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
-    filled |= {columns["platform"].zh: reference.terms()["platform"]["douyin"].zh, columns["created_at"].zh: cells.clock(paid["created_at"], "%Y-%m-%d %H:%M:%S"),
-               **{columns[name].zh: paid[name].map({True: "是", False: "否"}) for name in ("is_new_buyer", "is_referred")}}
+    filled |= {
+        columns["platform"].zh: reference.terms()["platform"]["douyin"].zh,
+        columns["created_at"].zh: cells.clock(paid["created_at"], "%Y-%m-%d %H:%M:%S"),
+        **{
+            columns[name].zh: paid[name].map({True: "是", False: "否"})
+            for name in ("is_new_buyer", "is_referred")
+        },
+    }
     path = raw / f"00_会员订单_{part}.csv"
-    path.write_bytes(pd.DataFrame(filled).to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig"))
+    path.write_bytes(
+        pd.DataFrame(filled).to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
+    )
     cells.stamp(path, exported)
 
 
@@ -67,7 +135,9 @@ def _of(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
 def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list[Any]]:
     """A sheet of the template: Chinese headers, choices by their Chinese labels, columns that hold nothing left out."""
     columns = reference.tables()[table].columns
-    asked = ASKED.get(table) or [name for name in columns if name != "session_id" and frame[name].notna().any()]
+    asked = ASKED.get(table) or [
+        name for name in columns if name != "session_id" and frame[name].notna().any()
+    ]
     made = {columns[name].zh: _values(frame[name], columns[name]) for name in asked}
     if reference.tables()[table].attribute == "session" and table != "sessions":
         starts = frame["session_id"].map(sessions.set_index("session_id")["started_at"])
@@ -90,4 +160,12 @@ def _dirty_cost(rows: list[list[Any]], name: str) -> list[dict[str, Any]]:
     bad: list[Any] = [None] * len(rows[0])
     bad[0], bad[rows[0].index(header)] = "人工", "待定"
     rows.append(bad)
-    return [{"file": name, "row": len(rows), "column": header, "value": "待定", "what": "text_for_number"}]
+    return [
+        {
+            "file": name,
+            "row": len(rows),
+            "column": header,
+            "value": "待定",
+            "what": "text_for_number",
+        }
+    ]

@@ -29,7 +29,9 @@ def _kind_and_slot(day: dt.date) -> tuple[str, str] | None:
     if day.weekday() in EVENING_DAYS:
         return "daily", "evening"
     weeks_back = (shop()["last_day"] - day).days // 7
-    return ("daily", "afternoon") if day.weekday() == AFTERNOON_DAY and weeks_back % 3 == 0 else None
+    return (
+        ("daily", "afternoon") if day.weekday() == AFTERNOON_DAY and weeks_back % 3 == 0 else None
+    )
 
 
 def _start(day: dt.date, slot: str) -> pd.Timestamp:
@@ -51,6 +53,14 @@ def timetable(sessions: int) -> pd.DataFrame:
         if found:
             kind, slot = found
             hours = shop()["specials"].get(day, {}).get("hours", 4 if slot == "evening" else 3)
-            rows.append({"started_at": _start(day, slot), "hours": hours, "kind": kind, "slot": slot, "host": _host(slot, day)})
+            rows.append(
+                {
+                    "started_at": _start(day, slot),
+                    "hours": hours,
+                    "kind": kind,
+                    "slot": slot,
+                    "host": _host(slot, day),
+                }
+            )
         day -= dt.timedelta(days=1)
     return pd.DataFrame(rows[::-1])

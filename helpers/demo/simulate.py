@@ -15,17 +15,17 @@ from helpers.demo import details, orders
 from helpers.demo.schedule import shop, timetable
 from helpers.reference import schema
 
-SD_LOG = 0.25               # session to session, of the log of viewers and of every rate
-OVERDISPERSION = 0.15       # of the log odds of a source x product cell, each step
-VIEWERS = 24_000            # an ordinary session's
-ODDS_RATIO = 0.5            # what a fault does
-ACTION_MULTIPLIER = 2.0     # what the working action does to its metric
-MIX_SHARE = 0.45            # what the low-converting source grows to (fault "mix")
+SD_LOG = 0.25  # session to session, of the log of viewers and of every rate
+OVERDISPERSION = 0.15  # of the log odds of a source x product cell, each step
+VIEWERS = 24_000  # an ordinary session's
+ODDS_RATIO = 0.5  # what a fault does
+ACTION_MULTIPLIER = 2.0  # what the working action does to its metric
+MIX_SHARE = 0.45  # what the low-converting source grows to (fault "mix")
 FAULTS = ("none", "mix", "source", "product", "all", "demo")
-LISTED = 12                 # products in a session
-SEEN = 3.0                  # products that an exposed viewer sees
+LISTED = 12  # products in a session
+SEEN = 3.0  # products that an exposed viewer sees
 CLICK_RATE, PAY_RATE, CREATED_PAID = 0.048, 0.056, 0.84
-OVERLAP = 1.03              # a viewer who came by two sources is counted by both
+OVERLAP = 1.03  # a viewer who came by two sources is counted by both
 DISTINCT_CLICK, DISTINCT_ORDER = 0.74, 0.95
 
 
@@ -42,14 +42,16 @@ class World(NamedTuple):
 
     seed: int
     fault: str
-    sessions: pd.DataFrame          # timetable with session_id, ended_at, duration_seconds
+    sessions: pd.DataFrame  # timetable with session_id, ended_at, duration_seconds
     sources: list[str]
     products: list[str]
-    listed: np.ndarray              # session x product: is in the session
-    start: np.ndarray               # session x product: second at which its explanation starts
-    block: np.ndarray               # session: seconds of one explanation
-    price: np.ndarray               # session x product, cents
-    stock_out: tuple[int, int] | None   # seconds of the last session in which the stock product cannot be bought
+    listed: np.ndarray  # session x product: is in the session
+    start: np.ndarray  # session x product: second at which its explanation starts
+    block: np.ndarray  # session: seconds of one explanation
+    price: np.ndarray  # session x product, cents
+    stock_out: (
+        tuple[int, int] | None
+    )  # seconds of the last session in which the stock product cannot be bought
 
 
 def generator(seed: int, part: int) -> np.random.Generator:
@@ -84,10 +86,30 @@ def simulate(
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts)
-    made |= details.tables(world, made, counts, lines, truth, wanted=tables, generator=lambda part: generator(seed, part))
-    wanted = made if tables is None else {name: made[name] for name in made if name in {*tables, "sessions", "traffic", "products"}}
+    made |= details.tables(
+        world,
+        made,
+        counts,
+        lines,
+        truth,
+        wanted=tables,
+        generator=lambda part: generator(seed, part),
+    )
+    wanted = (
+        made
+        if tables is None
+        else {
+            name: made[name]
+            for name in made
+            if name in {*tables, "sessions", "traffic", "products"}
+        }
+    )
     timezone = shop()["timezone"]
-    return Simulation({name: schema.conform(frame, name, timezone) for name, frame in wanted.items()}, _cell_frame(world, counts), truth)
+    return Simulation(
+        {name: schema.conform(frame, name, timezone) for name, frame in wanted.items()},
+        _cell_frame(world, counts),
+        truth,
+    )
 
 
 def _correlated(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +133,32 @@ def _world(seed: int, sessions: int, fault: str) -> World:
         place[-1] = _mid_session(place[-1], list(goods).index(shop()["story"]["stock_product"]))
     start = 660 + place * block[:, None]
     discount = plan["kind"].map(lambda kind: shop()["kind"][kind]["price"]).to_numpy()
-    price = np.round(np.array([item["price"] for item in goods.values()])[None, :] * discount[:, None], 1) * 100
+    price = (
+        np.round(
+            np.array([item["price"] for item in goods.values()])[None, :] * discount[:, None], 1
+        )
+        * 100
+    )
     stock = _stock_out(start, block) if fault == "demo" else None
     ids = [schema.session_id("douyin", shop()["room"], at) for at in started]
-    plan = plan.assign(session_id=ids, started_at=started, duration_seconds=duration,
-                       ended_at=started + pd.to_timedelta(duration, unit="s"))
-    return World(seed, fault, plan, list(shop()["sources"]), list(goods), listed, start, block,
-                 np.round(price).astype(int), stock)
+    plan = plan.assign(
+        session_id=ids,
+        started_at=started,
+        duration_seconds=duration,
+        ended_at=started + pd.to_timedelta(duration, unit="s"),
+    )
+    return World(
+        seed,
+        fault,
+        plan,
+        list(shop()["sources"]),
+        list(goods),
+        listed,
+        start,
+        block,
+        np.round(price).astype(int),
+        stock,
+    )
 
 
 def _mid_session(places: np.ndarray, product: int) -> np.ndarray:
@@ -137,19 +178,26 @@ def _stock_out(start: np.ndarray, block: np.ndarray) -> tuple[int, int]:
 class Planted(NamedTuple):
     """What was done to the numbers: multipliers and odds by session, source and product."""
 
-    enter: np.ndarray       # session: factor of room exposure → viewers
-    follow: np.ndarray      # session: factor of the follow rate
-    share: np.ndarray       # session x source: factor of the share of viewers
-    click: np.ndarray       # session x source x product: odds ratio of exposure → click
-    pay: np.ndarray         # session x source x product: odds ratio of click → pay
-    lost: np.ndarray        # session x product: share of orders that a stock-out makes impossible
+    enter: np.ndarray  # session: factor of room exposure → viewers
+    follow: np.ndarray  # session: factor of the follow rate
+    share: np.ndarray  # session x source: factor of the share of viewers
+    click: np.ndarray  # session x source x product: odds ratio of exposure → click
+    pay: np.ndarray  # session x source x product: odds ratio of click → pay
+    lost: np.ndarray  # session x product: share of orders that a stock-out makes impossible
     what: dict[str, Any]
 
 
 def _planted(world: World) -> Planted:
     n, k, p = len(world.sessions), len(world.sources), len(world.products)
-    made = Planted(np.ones(n), np.ones(n), np.ones((n, k)), np.ones((n, k, p)), np.ones((n, k, p)), np.zeros((n, p)),
-                   {"source": None, "products": [], "steps": []})
+    made = Planted(
+        np.ones(n),
+        np.ones(n),
+        np.ones((n, k)),
+        np.ones((n, k, p)),
+        np.ones((n, k, p)),
+        np.zeros((n, p)),
+        {"source": None, "products": [], "steps": []},
+    )
     rng = generator(world.seed, 1)
     core = [i for i, item in enumerate(shop()["products"].values()) if item["core"]]
     big = [i for i, item in enumerate(shop()["sources"].values()) if item["share"] >= 0.12]
@@ -158,7 +206,9 @@ def _planted(world: World) -> Planted:
     if world.fault == "mix":
         share = shop()["sources"][world.sources[low]]["share"]
         made.share[-1, low] = MIX_SHARE / share * (1 - share) / (1 - MIX_SHARE)
-        made.what.update(source=world.sources[low], steps=["share"], share_before=share, share_after=MIX_SHARE)
+        made.what.update(
+            source=world.sources[low], steps=["share"], share_before=share, share_after=MIX_SHARE
+        )
     elif world.fault == "source":
         made.click[-1, source] = made.pay[-1, source] = ODDS_RATIO
         made.what.update(source=world.sources[source], steps=["exposure_to_click", "click_to_pay"])
@@ -183,12 +233,23 @@ def _plant_story(world: World, made: Planted) -> None:
     begin, end = world.stock_out
     stock = world.products.index(story["stock_product"])
     made.lost[-1, stock] = orders.time_share(
-        begin, end, start=world.start[-1, stock], block=world.block[-1], duration=int(world.sessions["duration_seconds"].iloc[-1]))
+        begin,
+        end,
+        start=world.start[-1, stock],
+        block=world.block[-1],
+        duration=int(world.sessions["duration_seconds"].iloc[-1]),
+    )
     days = world.sessions["started_at"].dt.date
     redesign = story["redesign"]
-    made.enter[((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()] = redesign["factor"]
-    made.follow[-story["after_sessions"]:] = ACTION_MULTIPLIER
-    made.what.update(source=story["source"], products=[story["pitch_product"]], steps=["share", "exposure_to_click", "click_to_pay"])
+    made.enter[((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()] = redesign[
+        "factor"
+    ]
+    made.follow[-story["after_sessions"] :] = ACTION_MULTIPLIER
+    made.what.update(
+        source=story["source"],
+        products=[story["pitch_product"]],
+        steps=["share", "exposure_to_click", "click_to_pay"],
+    )
 
 
 def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
@@ -197,16 +258,41 @@ def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
     rng = generator(world.seed, 2)
     arrive, enter = _correlated(rng, n)
     click, pay = _correlated(rng, n)
-    names = ("expose", "paid", "watch", "comment", "follow", "like", "share", "unfollow", "fan", "club", "peak", "cart")
+    names = (
+        "expose",
+        "paid",
+        "watch",
+        "comment",
+        "follow",
+        "like",
+        "share",
+        "unfollow",
+        "fan",
+        "club",
+        "peak",
+        "cart",
+    )
     shocks = dict(zip(names, rng.standard_normal((len(names), n)) * SD_LOG, strict=True))
     slot = plan["slot"].map(lambda name: shop()["slot"][name]["viewers"]).to_numpy()
     kind = plan["kind"].map(lambda name: shop()["kind"][name]["viewers"]).to_numpy()
-    season = np.array(shop()["month"])[plan["started_at"].dt.month - 1] * np.array(shop()["weekday"])[plan["started_at"].dt.day_of_week]
+    season = (
+        np.array(shop()["month"])[plan["started_at"].dt.month - 1]
+        * np.array(shop()["weekday"])[plan["started_at"].dt.day_of_week]
+    )
     length = np.where(plan["hours"] > 4, 1.3, 1.0)
     base = 0.95 * VIEWERS * slot * kind * season * length
-    pay_level = (plan["slot"].map(lambda name: shop()["slot"][name]["pay"]) * plan["kind"].map(lambda name: shop()["kind"][name]["pay"])).to_numpy()
-    return {**shocks, "exposure": base / 0.12 * np.exp(arrive), "enter": 0.12 * np.exp(enter) * planted.enter,
-            "click": np.exp(click), "pay": np.exp(pay) * pay_level, "follow_factor": planted.follow}
+    pay_level = (
+        plan["slot"].map(lambda name: shop()["slot"][name]["pay"])
+        * plan["kind"].map(lambda name: shop()["kind"][name]["pay"])
+    ).to_numpy()
+    return {
+        **shocks,
+        "exposure": base / 0.12 * np.exp(arrive),
+        "enter": 0.12 * np.exp(enter) * planted.enter,
+        "click": np.exp(click),
+        "pay": np.exp(pay) * pay_level,
+        "follow_factor": planted.follow,
+    }
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
@@ -218,7 +304,9 @@ def _odds(p: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     return ratio * p / (1 - p + ratio * p)
 
 
-def _viewers(world: World, planted: Planted, totals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _viewers(
+    world: World, planted: Planted, totals: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """People by session x source: room exposure, viewers, those who saw a product."""
     rng = generator(world.seed, 3)
     facts = shop()["sources"].values()
@@ -228,9 +316,19 @@ def _viewers(world: World, planted: Planted, totals: dict[str, np.ndarray]) -> d
     total = rng.poisson(totals["exposure"] * totals["enter"] * OVERLAP)
     viewers = rng.multinomial(total, share)
     enter = np.array([item["enter"] for item in facts])[None, :] * np.ones_like(share)
-    exposure = share / enter / (share / enter).sum(axis=1, keepdims=True) * totals["exposure"][:, None] * OVERLAP
+    exposure = (
+        share
+        / enter
+        / (share / enter).sum(axis=1, keepdims=True)
+        * totals["exposure"][:, None]
+        * OVERLAP
+    )
     seen = rng.binomial(viewers, _odds(np.full_like(share, 0.8), np.exp(totals["expose"])[:, None]))
-    return {"exposure": np.maximum(np.round(exposure).astype(int), viewers), "viewers": viewers, "seen": seen}
+    return {
+        "exposure": np.maximum(np.round(exposure).astype(int), viewers),
+        "viewers": viewers,
+        "seen": seen,
+    }
 
 
 def _effects(facts: Any, name: str) -> np.ndarray:
@@ -260,7 +358,13 @@ def _cells(
     possible = step["pay"] * (1 - planted.lost)[:, None, :]
     create = rng.binomial(click, np.minimum(possible / final, 0.95))
     pay = rng.binomial(create, np.broadcast_to(final, create.shape))
-    return {"exposure": exposure, "click": click, "create": create, "pay": pay, "click_to_pay": step["pay"]}
+    return {
+        "exposure": exposure,
+        "click": click,
+        "create": create,
+        "pay": pay,
+        "click_to_pay": step["pay"],
+    }
 
 
 def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> np.ndarray:
@@ -268,24 +372,36 @@ def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> 
     return np.maximum(np.round(count * factor).astype(int), at_least)
 
 
-def _funnel_users(exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _funnel_users(
+    exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     """Distinct people at each step for sessions (axis 1, 2) or session x source (axis 2), never growing along the way."""
     pay, create, click = (counts[name].sum(axis=axis) for name in ("pay", "create", "click"))
     pay, create = _users(pay, DISTINCT_ORDER), _users(create, DISTINCT_ORDER)
     click = _users(click, DISTINCT_CLICK, create)
-    return {"product_exposure_users": np.maximum(exposed, click), "product_click_users": click,
-            "create_users": create, "pay_users": pay}
+    return {
+        "product_exposure_users": np.maximum(exposed, click),
+        "product_click_users": click,
+        "create_users": create,
+        "pay_users": pay,
+    }
 
 
 def _sessions(
-    world: World, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray], counts: dict[str, np.ndarray], lines: orders.Lines
+    world: World,
+    totals: dict[str, np.ndarray],
+    viewers: dict[str, np.ndarray],
+    counts: dict[str, np.ndarray],
+    lines: orders.Lines,
 ) -> pd.DataFrame:
     rng = generator(world.seed, 6)
     plan, n = world.sessions, len(world.sessions)
     people = np.round(viewers["viewers"].sum(axis=1) / OVERLAP).astype(int)
     views = np.round(people * rng.uniform(1.3, 1.4, n)).astype(int)
     exposure = np.round(viewers["exposure"].sum(axis=1) / OVERLAP).astype(int)
-    steps = _funnel_users(np.round(viewers["seen"].sum(axis=1) / OVERLAP).astype(int), counts, (1, 2))
+    steps = _funnel_users(
+        np.round(viewers["seen"].sum(axis=1) / OVERLAP).astype(int), counts, (1, 2)
+    )
     watch = 66 * np.exp(totals["watch"])
     average = people * watch / plan["duration_seconds"].to_numpy()
     fan_share = np.round(_odds(np.full(n, 0.24), np.exp(totals["fan"])), 4)
@@ -293,57 +409,108 @@ def _sessions(
     commenters = np.round(comments * rng.uniform(0.5, 0.6, n)).astype(int)
     likes = rng.poisson(1.1 * people * np.exp(totals["like"]))
     shares = rng.poisson(0.006 * people * np.exp(totals["share"]))
-    joined = np.minimum(np.round(commenters + 0.05 * people * np.exp(totals["like"])).astype(int) + shares, people)
+    joined = np.minimum(
+        np.round(commenters + 0.05 * people * np.exp(totals["like"])).astype(int) + shares, people
+    )
     follow = 0.012 * np.exp(totals["follow"]) * totals["follow_factor"]
     new_fans = rng.binomial(people, np.minimum(follow, 0.5))
     create_extra = rng.uniform(1.05, 1.12, n)
     cost = (viewers["viewers"] * _effects(shop()["sources"].values(), "cost")[None, :]).sum(axis=1)
     amounts = orders.per_session(lines, n, as_of=pd.Timestamp(shop()["as_of"]))
-    return pd.DataFrame({
-        "session_id": plan["session_id"], "platform": "douyin", "room": shop()["room"], "room_name": shop()["room_name"],
-        "host": plan["host"], "title": _titles(plan), "kind": plan["kind"], "started_at": plan["started_at"],
-        "ended_at": plan["ended_at"], "duration_seconds": plan["duration_seconds"], "currency": shop()["currency"],
-        "room_exposure_users": exposure, "room_exposure_times": np.round(exposure * rng.uniform(1.5, 1.7, n)),
-        "viewers": people, "views": views, "peak_online": np.maximum(np.round(average * (1.9 + np.abs(totals["peak"]))), 3),
-        "avg_online": np.round(average), "avg_watch_seconds": np.round(watch, 1), "comments": comments,
-        "commenters": commenters, "likes": likes, "shares": shares, "interacting_users": joined, "new_fans": new_fans,
-        "unfollows": rng.poisson(0.0015 * people * np.exp(totals["unfollow"])), "fan_viewer_share": fan_share,
-        "fan_viewers": np.round(people * fan_share), "fan_club_joins": rng.poisson(0.0012 * people * np.exp(totals["club"])),
-        "product_count": world.listed.sum(axis=1), **steps,
-        "product_exposure_times": counts["exposure"].sum(axis=(1, 2)) + np.round(0.4 * people),
-        "product_click_times": np.round(counts["click"].sum(axis=(1, 2)) * create_extra),
-        "cart_impression_users": np.round(people * 0.72), "cart_click_users": np.round(people * 0.72 * _odds(np.full(n, 0.11), np.exp(totals["cart"]))),
-        "cart_users": np.round(steps["create_users"] * 1.35), **amounts,
-        "user_paid_amount": amounts["paid_amount"], "commission": np.round(amounts["paid_amount"] * 0.02, 2),
-        "ad_cost": np.round(cost, 2), "gift_cost": 60.0 + 40 * (plan["hours"].to_numpy() - 3), "staff_count": 6.0,
-        "as_of": pd.Timestamp(shop()["as_of"]),
-    })
+    return pd.DataFrame(
+        {
+            "session_id": plan["session_id"],
+            "platform": "douyin",
+            "room": shop()["room"],
+            "room_name": shop()["room_name"],
+            "host": plan["host"],
+            "title": _titles(plan),
+            "kind": plan["kind"],
+            "started_at": plan["started_at"],
+            "ended_at": plan["ended_at"],
+            "duration_seconds": plan["duration_seconds"],
+            "currency": shop()["currency"],
+            "room_exposure_users": exposure,
+            "room_exposure_times": np.round(exposure * rng.uniform(1.5, 1.7, n)),
+            "viewers": people,
+            "views": views,
+            "peak_online": np.maximum(np.round(average * (1.9 + np.abs(totals["peak"]))), 3),
+            "avg_online": np.round(average),
+            "avg_watch_seconds": np.round(watch, 1),
+            "comments": comments,
+            "commenters": commenters,
+            "likes": likes,
+            "shares": shares,
+            "interacting_users": joined,
+            "new_fans": new_fans,
+            "unfollows": rng.poisson(0.0015 * people * np.exp(totals["unfollow"])),
+            "fan_viewer_share": fan_share,
+            "fan_viewers": np.round(people * fan_share),
+            "fan_club_joins": rng.poisson(0.0012 * people * np.exp(totals["club"])),
+            "product_count": world.listed.sum(axis=1),
+            **steps,
+            "product_exposure_times": counts["exposure"].sum(axis=(1, 2)) + np.round(0.4 * people),
+            "product_click_times": np.round(counts["click"].sum(axis=(1, 2)) * create_extra),
+            "cart_impression_users": np.round(people * 0.72),
+            "cart_click_users": np.round(
+                people * 0.72 * _odds(np.full(n, 0.11), np.exp(totals["cart"]))
+            ),
+            "cart_users": np.round(steps["create_users"] * 1.35),
+            **amounts,
+            "user_paid_amount": amounts["paid_amount"],
+            "commission": np.round(amounts["paid_amount"] * 0.02, 2),
+            "ad_cost": np.round(cost, 2),
+            "gift_cost": 60.0 + 40 * (plan["hours"].to_numpy() - 3),
+            "staff_count": 6.0,
+            "as_of": pd.Timestamp(shop()["as_of"]),
+        }
+    )
 
 
 def _titles(plan: pd.DataFrame) -> pd.Series:
-    words = {"daily": "今晚好物专场", "promotion": "大促狂欢 全场到手价", "launch": "新品首发 限时尝鲜", "clearance": "换季清仓 最后一批"}
+    words = {
+        "daily": "今晚好物专场",
+        "promotion": "大促狂欢 全场到手价",
+        "launch": "新品首发 限时尝鲜",
+        "clearance": "换季清仓 最后一批",
+    }
     titles = plan["kind"].map(words)
-    return titles.where(plan["slot"] == "evening", "下午茶好物专场") + plan["started_at"].dt.strftime(" %m%d")
+    return titles.where(plan["slot"] == "evening", "下午茶好物专场") + plan[
+        "started_at"
+    ].dt.strftime(" %m%d")
 
 
 def _traffic(
-    world: World, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray], counts: dict[str, np.ndarray]
+    world: World,
+    totals: dict[str, np.ndarray],
+    viewers: dict[str, np.ndarray],
+    counts: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     rng = generator(world.seed, 7)
     n, k = viewers["viewers"].shape
     facts = shop()["sources"].values()
-    watch = 66 * np.exp(totals["watch"])[:, None] * _effects(facts, "watch")[None, :] * np.exp(rng.normal(0, 0.05, (n, k)))
+    watch = (
+        66
+        * np.exp(totals["watch"])[:, None]
+        * _effects(facts, "watch")[None, :]
+        * np.exp(rng.normal(0, 0.05, (n, k)))
+    )
     columns = {
-        "room_exposure_users": viewers["exposure"], "viewers": viewers["viewers"],
-        "views": np.round(viewers["viewers"] * rng.uniform(1.3, 1.4, (n, k))), "avg_watch_seconds": np.round(watch),
-        **_funnel_users(viewers["seen"], counts, (2,)), "orders": counts["orders"].sum(axis=2),
+        "room_exposure_users": viewers["exposure"],
+        "viewers": viewers["viewers"],
+        "views": np.round(viewers["viewers"] * rng.uniform(1.3, 1.4, (n, k))),
+        "avg_watch_seconds": np.round(watch),
+        **_funnel_users(viewers["seen"], counts, (2,)),
+        "orders": counts["orders"].sum(axis=2),
         "paid_amount": counts["paid_cents"].sum(axis=2) / 100,
         "ad_cost": np.round(viewers["viewers"] * _effects(facts, "cost")[None, :], 2),
     }
     frame = pd.DataFrame({name: np.asarray(values).ravel() for name, values in columns.items()})
     paid = np.tile(_effects(facts, "paid"), n)
     return frame.assign(
-        session_id=np.repeat(world.sessions["session_id"].to_numpy(), k), source=np.tile(world.sources, n), is_paid=paid,
+        session_id=np.repeat(world.sessions["session_id"].to_numpy(), k),
+        source=np.tile(world.sources, n),
+        is_paid=paid,
         ad_cost=frame["ad_cost"].where(paid),
     )
 
@@ -352,37 +519,71 @@ def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) 
     goods = list(shop()["products"].values())
     at, item = np.nonzero(world.listed)
     refunds = orders.per_product(lines, world.listed.shape, as_of=pd.Timestamp(shop()["as_of"]))
-    sums = {name: counts[name].sum(axis=1)[at, item] for name in ("exposure", "click", "create", "pay", "orders", "units", "paid_cents")}
-    return pd.DataFrame({
-        "session_id": world.sessions["session_id"].to_numpy()[at], "product_id": np.array(world.products)[item],
-        "name": np.array([good["name"] for good in goods])[item], "tier": np.array([good["tier"] for good in goods])[item],
-        "price": world.price[at, item] / 100, "exposure_users": sums["exposure"], "click_users": sums["click"],
-        "cart_users": np.round(sums["create"] * 1.4), "create_users": sums["create"], "pay_users": sums["pay"],
-        "orders": sums["orders"], "units": sums["units"], "paid_amount": sums["paid_cents"] / 100,
-        **{name: values[at, item] for name, values in refunds.items()},
-    })
+    sums = {
+        name: counts[name].sum(axis=1)[at, item]
+        for name in ("exposure", "click", "create", "pay", "orders", "units", "paid_cents")
+    }
+    return pd.DataFrame(
+        {
+            "session_id": world.sessions["session_id"].to_numpy()[at],
+            "product_id": np.array(world.products)[item],
+            "name": np.array([good["name"] for good in goods])[item],
+            "tier": np.array([good["tier"] for good in goods])[item],
+            "price": world.price[at, item] / 100,
+            "exposure_users": sums["exposure"],
+            "click_users": sums["click"],
+            "cart_users": np.round(sums["create"] * 1.4),
+            "create_users": sums["create"],
+            "pay_users": sums["pay"],
+            "orders": sums["orders"],
+            "units": sums["units"],
+            "paid_amount": sums["paid_cents"] / 100,
+            **{name: values[at, item] for name, values in refunds.items()},
+        }
+    )
 
 
 def _cell_frame(world: World, counts: dict[str, np.ndarray]) -> pd.DataFrame:
     """One row per session x source x listed product."""
     at, source, item = np.nonzero(np.broadcast_to(world.listed[:, None, :], counts["pay"].shape))
-    names = {"product_exposure_users": "exposure", "product_click_users": "click", "create_users": "create", "pay_users": "pay",
-             "orders": "orders", "units": "units"}
+    names = {
+        "product_exposure_users": "exposure",
+        "product_click_users": "click",
+        "create_users": "create",
+        "pay_users": "pay",
+        "orders": "orders",
+        "units": "units",
+    }
     columns = {name: counts[key][at, source, item].astype(float) for name, key in names.items()}
-    return pd.DataFrame({
-        "session_id": world.sessions["session_id"].to_numpy()[at], "source": np.array(world.sources)[source],
-        "product_id": np.array(world.products)[item], **columns, "paid_amount": counts["paid_cents"][at, source, item] / 100,
-    })
+    return pd.DataFrame(
+        {
+            "session_id": world.sessions["session_id"].to_numpy()[at],
+            "source": np.array(world.sources)[source],
+            "product_id": np.array(world.products)[item],
+            **columns,
+            "paid_amount": counts["paid_cents"][at, source, item] / 100,
+        }
+    )
 
 
 def _truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dict[str, Any]:
     plan = world.sessions
     truth: dict[str, Any] = {
-        "seed": world.seed, "sessions": len(plan), "fault": world.fault, "target_session": plan["session_id"].iloc[-1],
-        "sd_log": SD_LOG, "overdispersion": OVERDISPERSION, "odds_ratio": ODDS_RATIO, "viewers": VIEWERS, **planted.what,
-        "midnight_sessions": plan.loc[plan["started_at"].dt.date != plan["ended_at"].dt.date, "session_id"].tolist(),
+        "seed": world.seed,
+        "sessions": len(plan),
+        "fault": world.fault,
+        "target_session": plan["session_id"].iloc[-1],
+        "sd_log": SD_LOG,
+        "overdispersion": OVERDISPERSION,
+        "odds_ratio": ODDS_RATIO,
+        "viewers": VIEWERS,
+        **planted.what,
+        "midnight_sessions": plan.loc[
+            plan["started_at"].dt.date != plan["ended_at"].dt.date, "session_id"
+        ].tolist(),
         "return_rates": {key: item["returns"] for key, item in shop()["products"].items()},
-        "returns": orders.RETURNS, "as_of": str(shop()["as_of"]),
+        "returns": orders.RETURNS,
+        "as_of": str(shop()["as_of"]),
     }
     return truth | (_story_truth(world, planted, counts) if world.fault == "demo" else {})
 
@@ -393,29 +594,74 @@ def comparable_before(plan: pd.DataFrame) -> pd.DataFrame:
     days = plan["started_at"].dt.date
     quiet = (days < story["redesign"]["from"]) | (days > story["redesign"]["to"])
     early = np.arange(len(plan)) < len(plan) - story["after_sessions"]
-    return plan[early & (plan["kind"] == "daily") & (plan["slot"] == "evening") & quiet].tail(story["before_sessions"])
+    return plan[early & (plan["kind"] == "daily") & (plan["slot"] == "evening") & quiet].tail(
+        story["before_sessions"]
+    )
 
 
 def _story_truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dict[str, Any]:
     story, plan = shop()["story"], world.sessions
     stock = world.products.index(story["stock_product"])
-    begin, end = (plan["started_at"].iloc[-1] + pd.Timedelta(seconds=second) for second in world.stock_out)
-    lost = (counts["click"][-1, :, stock] * counts["click_to_pay"][-1, :, stock]).sum() * planted.lost[-1, stock]
-    before, after = comparable_before(plan)["session_id"].tolist(), plan["session_id"].tail(story["after_sessions"]).tolist()
+    begin, end = (
+        plan["started_at"].iloc[-1] + pd.Timedelta(seconds=second) for second in world.stock_out
+    )
+    lost = (
+        counts["click"][-1, :, stock] * counts["click_to_pay"][-1, :, stock]
+    ).sum() * planted.lost[-1, stock]
+    before, after = (
+        comparable_before(plan)["session_id"].tolist(),
+        plan["session_id"].tail(story["after_sessions"]).tolist(),
+    )
     redesign = story["redesign"]
-    planned_at = plan["session_id"].iloc[-story["after_sessions"] - 1] if len(plan) > story["after_sessions"] else None
+    planned_at = (
+        plan["session_id"].iloc[-story["after_sessions"] - 1]
+        if len(plan) > story["after_sessions"]
+        else None
+    )
     return {
-        "imprecise_source": {"source": story["source"], "sessions": plan["session_id"].tail(story["source_sessions"]).tolist(),
-                             "odds_ratio": ODDS_RATIO, "steps": ["exposure_to_click", "click_to_pay"], "share_factor": story["source_growth"]},
+        "imprecise_source": {
+            "source": story["source"],
+            "sessions": plan["session_id"].tail(story["source_sessions"]).tolist(),
+            "odds_ratio": ODDS_RATIO,
+            "steps": ["exposure_to_click", "click_to_pay"],
+            "share_factor": story["source_growth"],
+        },
         "asked": {"product_id": story["pitch_product"], **story["asked"]},
-        "weak_pitch": {"product_id": story["pitch_product"], "odds_ratio": ODDS_RATIO, "steps": ["click_to_pay"]},
-        "stock_out": {"product_id": story["stock_product"], "from": str(begin), "to": str(end),
-                      "share_of_orders_lost": float(planted.lost[-1, stock]), "expected_orders_lost": float(lost)},
-        "event": {"kind": "platform_redesign", "from": str(redesign["from"]), "to": str(redesign["to"]),
-                  "metric": "exposure_view_rate", "factor": redesign["factor"], "log_effect": float(np.log(redesign["factor"])),
-                  "sessions": plan.loc[planted.enter != 1, "session_id"].tolist()},
+        "weak_pitch": {
+            "product_id": story["pitch_product"],
+            "odds_ratio": ODDS_RATIO,
+            "steps": ["click_to_pay"],
+        },
+        "stock_out": {
+            "product_id": story["stock_product"],
+            "from": str(begin),
+            "to": str(end),
+            "share_of_orders_lost": float(planted.lost[-1, stock]),
+            "expected_orders_lost": float(lost),
+        },
+        "event": {
+            "kind": "platform_redesign",
+            "from": str(redesign["from"]),
+            "to": str(redesign["to"]),
+            "metric": "exposure_view_rate",
+            "factor": redesign["factor"],
+            "log_effect": float(np.log(redesign["factor"])),
+            "sessions": plan.loc[planted.enter != 1, "session_id"].tolist(),
+        },
         "null_event": shop()["null_event"],
         "plan_session": planned_at,
-        "plan_worked": {"plan_id": "D1", "metric": "follow_rate", "multiplier": ACTION_MULTIPLIER, "before": before, "after": after},
-        "plan_failed": {"plan_id": "D2", "metric": "interaction_rate", "multiplier": 1.0, "before": before, "after": after},
+        "plan_worked": {
+            "plan_id": "D1",
+            "metric": "follow_rate",
+            "multiplier": ACTION_MULTIPLIER,
+            "before": before,
+            "after": after,
+        },
+        "plan_failed": {
+            "plan_id": "D2",
+            "metric": "interaction_rate",
+            "multiplier": 1.0,
+            "before": before,
+            "after": after,
+        },
     }

@@ -17,14 +17,33 @@ from helpers.funnel.slices import against_others
 from helpers.reference import Metric
 
 NOTEBOOK = "02_funnel"
-MOST_DRAWN = 8      # groups of the chart
-MOST_TOLD = 4       # findings
-FEWEST_BUYERS = 5   # expected in a group: under that its index is luck
+MOST_DRAWN = 8  # groups of the chart
+MOST_TOLD = 4  # findings
+FEWEST_BUYERS = 5  # expected in a group: under that its index is luck
 COLUMNS = [
-    "dimension", "dimension_zh", "dimension_en", "group", "group_zh", "group_en", "viewers", "viewer_share", "pay_users", "buyer_share", "index", "lower", "upper",
-    "rate", "others_rate", "p_adjusted", "standing", "basis",
+    "dimension",
+    "dimension_zh",
+    "dimension_en",
+    "group",
+    "group_zh",
+    "group_en",
+    "viewers",
+    "viewer_share",
+    "pay_users",
+    "buyer_share",
+    "index",
+    "lower",
+    "upper",
+    "rate",
+    "others_rate",
+    "p_adjusted",
+    "standing",
+    "basis",
 ]
-BOUGHT = {"province": "province", "buyer": "is_new_buyer"}  # what order lines know of a buyer, by dimension
+BOUGHT = {
+    "province": "province",
+    "buyer": "is_new_buyer",
+}  # what order lines know of a buyer, by dimension
 NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", "bought before")}
 
 
@@ -32,14 +51,24 @@ def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
     """The groups of one dimension: shares, index with its interval, and the group's conversion against all other groups."""
     buyers, viewers = rows["pay_users"].sum(), rows["viewers"].sum()
     share = rows["viewers"] / viewers if viewers > 0 else rows["viewers"] * np.nan
-    lower, upper = stats.wilson(rows["pay_users"], np.where(rows["pay_users"].notna(), buyers, np.nan), confidence=limits["confidence"])
+    lower, upper = stats.wilson(
+        rows["pay_users"],
+        np.where(rows["pay_users"].notna(), buyers, np.nan),
+        confidence=limits["confidence"],
+    )
     compared = against_others(rows, numerator="pay_users", denominator="viewers", **limits)
     thin = share * buyers < FEWEST_BUYERS
     scale = 100 / share.where((share > 0) & ~thin)
     bought = rows["pay_users"] / (buyers if buyers > 0 else np.nan)
     return rows.assign(
-        viewer_share=share, buyer_share=bought, index=bought * scale, lower=lower * scale, upper=upper * scale,
-        rate=compared["rate"], others_rate=compared["others_rate"], p_adjusted=compared["p_adjusted"],
+        viewer_share=share,
+        buyer_share=bought,
+        index=bought * scale,
+        lower=lower * scale,
+        upper=upper * scale,
+        rate=compared["rate"],
+        others_rate=compared["others_rate"],
+        p_adjusted=compared["p_adjusted"],
         standing=compared["standing"].mask(thin & (compared["standing"] != "unknown"), "too_few"),
     )
 
@@ -51,7 +80,10 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
     `FEWEST_BUYERS` buyers could be expected (standing too_few); rate is the group's conversion, standing sets it against that
     of all other groups of the dimension (see `against_others`). basis is audience.
     """
-    parts = [_dimension(rows, limits) for _, rows in audience.dropna(subset=["viewers"]).groupby("dimension", sort=False)]
+    parts = [
+        _dimension(rows, limits)
+        for _, rows in audience.dropna(subset=["viewers"]).groupby("dimension", sort=False)
+    ]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     made = pd.concat(parts, ignore_index=True)
@@ -66,12 +98,20 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     for lang in ("zh", "en"):
         bought = {name: text.choose(lang, *words) for name, words in NEW.items()}
         groups = {name: text.label(term, lang) for name, term in terms["audience_group"].items()}
-        made[f"dimension_{lang}"] = [text.label(dimensions[name], lang) if name in dimensions else name for name in rows["dimension"]]
-        made[f"group_{lang}"] = [(bought if dimension == "buyer" else groups).get(group, group) for dimension, group in zip(rows["dimension"], rows["group"].astype("str"), strict=True)]
+        made[f"dimension_{lang}"] = [
+            text.label(dimensions[name], lang) if name in dimensions else name
+            for name in rows["dimension"]
+        ]
+        made[f"group_{lang}"] = [
+            (bought if dimension == "buyer" else groups).get(group, group)
+            for dimension, group in zip(rows["dimension"], rows["group"].astype("str"), strict=True)
+        ]
     return rows.assign(**made)
 
 
-def of_orders(orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float, min_people: float) -> pd.DataFrame:
+def of_orders(
+    orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float, min_people: float
+) -> pd.DataFrame:
     """This session's buyers against the buyers of earlier sessions, as order lines know them (province, new or returning).
 
     One row per dimension x group; columns `COLUMNS`, with the earlier buyers' counts and shares in viewers and viewer_share; no
@@ -84,32 +124,68 @@ def of_orders(orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float,
         now, before = (_buyers(rows, column) for rows in (orders, earlier))
         if now.empty or before.empty:
             continue
-        rows = pd.DataFrame({"pay_users": now, "viewers": before}).fillna(0.0).sort_values("viewers", ascending=False, kind="stable")
+        rows = (
+            pd.DataFrame({"pay_users": now, "viewers": before})
+            .fillna(0.0)
+            .sort_values("viewers", ascending=False, kind="stable")
+        )
         share = rows["viewers"] / rows["viewers"].sum()
-        scale = 100 / share.where((rows["viewers"] >= min_people) & (share * rows["pay_users"].sum() >= FEWEST_BUYERS))
-        lower, upper = stats.wilson(rows["pay_users"], rows["pay_users"].sum(), confidence=confidence)
+        scale = 100 / share.where(
+            (rows["viewers"] >= min_people) & (share * rows["pay_users"].sum() >= FEWEST_BUYERS)
+        )
+        lower, upper = stats.wilson(
+            rows["pay_users"], rows["pay_users"].sum(), confidence=confidence
+        )
         bought = rows["pay_users"] / rows["pay_users"].sum()
-        made = rows.assign(dimension=dimension, viewer_share=share, buyer_share=bought, index=bought * scale, lower=lower * scale, upper=upper * scale, basis="orders", standing="unknown")
+        made = rows.assign(
+            dimension=dimension,
+            viewer_share=share,
+            buyer_share=bought,
+            index=bought * scale,
+            lower=lower * scale,
+            upper=upper * scale,
+            basis="orders",
+            standing="unknown",
+        )
         parts.append(made.rename_axis("group").reset_index())
-    return _named(pd.concat(parts, ignore_index=True)).reindex(columns=COLUMNS) if parts else pd.DataFrame(columns=COLUMNS)
+    return (
+        _named(pd.concat(parts, ignore_index=True)).reindex(columns=COLUMNS)
+        if parts
+        else pd.DataFrame(columns=COLUMNS)
+    )
 
 
 def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
     """Distinct buyers who paid, by what their first line says of them; orders, where the export does not say whose they are."""
-    paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values("created_at", kind="stable")
+    paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values(
+        "created_at", kind="stable"
+    )
     first = paid[~paid["buyer_key"].fillna(paid["order_id"]).duplicated()]
-    groups = first[column].map({True: "新客", False: "老客"}) if column == "is_new_buyer" else first[column]
+    groups = (
+        first[column].map({True: "新客", False: "老客"})
+        if column == "is_new_buyer"
+        else first[column]
+    )
     return groups.astype("str").value_counts().astype(float)
 
 
 def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The groups whose interval leaves 100 behind, those furthest off, as the rates chart takes them: label, rate, ci_lower, ci_upper, n (buyers)."""
     known = table[(table["lower"] > 100) | (table["upper"] < 100)]
-    far = known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")].head(MOST_DRAWN).sort_values("index", ascending=False)
-    return pd.DataFrame({
-        "label": far[f"dimension_{lang}"] + " · " + far[f"group_{lang}"], "rate": far["index"], "ci_lower": far["lower"],
-        "ci_upper": far["upper"], "n": far["pay_users"],
-    }).reset_index(drop=True)
+    far = (
+        known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
+        .head(MOST_DRAWN)
+        .sort_values("index", ascending=False)
+    )
+    return pd.DataFrame(
+        {
+            "label": far[f"dimension_{lang}"] + " · " + far[f"group_{lang}"],
+            "rate": far["index"],
+            "ci_lower": far["lower"],
+            "ci_upper": far["upper"],
+            "n": far["pay_users"],
+        }
+    ).reset_index(drop=True)
 
 
 def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
@@ -118,25 +194,57 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
         return ""
     bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
     share = text.percent(bought.get("新客", 0.0) / bought.sum()) if len(bought) else ""
-    known = text.choose(lang, f"，按订单本场买家里首次购买的占 {share}", f"; by the orders {share} of this session's buyers bought for the first time") if share else ""
+    known = (
+        text.choose(
+            lang,
+            f"，按订单本场买家里首次购买的占 {share}",
+            f"; by the orders {share} of this session's buyers bought for the first time",
+        )
+        if share
+        else ""
+    )
     return text.choose(
-        lang, f"粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事：粉丝也可能第一次买{known}。",
-        f"Fans are those who already followed the account when watching, which is not the same as having bought before: a fan can buy for the first time{known}.")
+        lang,
+        f"粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事：粉丝也可能第一次买{known}。",
+        f"Fans are those who already followed the account when watching, which is not the same as having bought before: a fan can buy for the first time{known}.",
+    )
 
 
 def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
     """Facts on the groups whose conversion stands apart from the other groups of their dimension, the surest first."""
-    pair = table.groupby("dimension")["group"].transform("size") == 2  # of two groups one says it all
-    told = table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)].sort_values("p_adjusted", kind="stable").head(MOST_TOLD)
-    return [_finding(row, registry["room_conversion"]) for row in told.rename(columns={"index": "score"}).itertuples()]
+    pair = (
+        table.groupby("dimension")["group"].transform("size") == 2
+    )  # of two groups one says it all
+    told = (
+        table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)]
+        .sort_values("p_adjusted", kind="stable")
+        .head(MOST_TOLD)
+    )
+    return [
+        _finding(row, registry["room_conversion"])
+        for row in told.rename(columns={"index": "score"}).itertuples()
+    ]
 
 
 def _finding(row, metric: Metric) -> dict[str, object]:
-    shares, rate, others = (text.percent(row.viewer_share), text.percent(row.buyer_share)), text.percent(row.rate), text.percent(row.others_rate)
-    index, bounds = text.number(row.score, "en"), f"{text.number(row.lower, 'en')} – {text.number(row.upper, 'en')}"
+    shares, rate, others = (
+        (text.percent(row.viewer_share), text.percent(row.buyer_share)),
+        text.percent(row.rate),
+        text.percent(row.others_rate),
+    )
+    index, bounds = (
+        text.number(row.score, "en"),
+        f"{text.number(row.lower, 'en')} – {text.number(row.upper, 'en')}",
+    )
     return findings.make(
-        notebook=NOTEBOOK, dimension="conversion", metric="room_conversion", slice=f"{row.dimension}={row.group}", verdict="not_comparable", value=row.rate,
-        baseline=row.others_rate, p_adjusted=row.p_adjusted,
+        notebook=NOTEBOOK,
+        dimension="conversion",
+        metric="room_conversion",
+        slice=f"{row.dimension}={row.group}",
+        verdict="not_comparable",
+        value=row.rate,
+        baseline=row.others_rate,
+        p_adjusted=row.p_adjusted,
         sentence_zh=f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、占买家 {shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。",
         sentence_en=f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers and {shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} {rate}, all other groups {others}.",
     )

@@ -28,12 +28,18 @@ FREQUENT = 20_000  # how often the dictionary says a word of the lexicon occurs:
 PRIOR = 500.0  # pseudo-counts of the prior: what the history's own frequencies weigh
 PROMPTS = ("activity", "lucky_bag", "coupon", "follow_prompt", "purchase_prompt")
 KINDS = ("question", "talk", "prompted_chant", "chant", "spam")
-LONG_ENOUGH = 8  # characters of a text that several people do not write within two seconds by chance
+LONG_ENOUGH = (
+    8  # characters of a text that several people do not write within two seconds by chance
+)
 REPEATED = 5  # times that one person's same text is talk
 
-_PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0e\ufe0f\u200d]|\\[[^\\[\\]\\s]{1,6}\\]")
+_PICTURES = re.compile(
+    "[\U0001f000-\U0001faff\u2600-\u27bf\ufe0e\ufe0f\u200d]|\\[[^\\[\\]\\s]{1,6}\\]"
+)
 _NUMERALS = {mark: str(number) for number, mark in enumerate("一二三四五六七八九十", start=1)}
-_LINK = re.compile(r"(?:链接|link|item|no\.|#) ?#?(\d{1,3})(?!\d)|(?<![\d月])(\d{1,3}) ?号? ?(?:小)?链接|(?<![\d月.])(\d{1,3}) ?号(?=有|还|多|什|怎|没|是|宝贝|商品|款|品|$)")
+_LINK = re.compile(
+    r"(?:链接|link|item|no\.|#) ?#?(\d{1,3})(?!\d)|(?<![\d月])(\d{1,3}) ?号? ?(?:小)?链接|(?<![\d月.])(\d{1,3}) ?号(?=有|还|多|什|怎|没|是|宝贝|商品|款|品|$)"
+)
 _LINKED = re.compile(r"\d{1,3}号链接|扣\d")
 _EITHER = re.compile(r"([\u4e00-\u9fff])不\1")  # 辣不辣, 好不好
 _TOKEN = re.compile(r"[a-z][a-z']+|[\u4e00-\u9fff]+")
@@ -78,7 +84,14 @@ def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
 def _pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
     """Any of the words: Latin ones as whole words, Chinese ones anywhere; the longest first."""
     ordered = sorted(listed, key=len, reverse=True)
-    return re.compile("|".join(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])" if word[-1].isascii() else re.escape(word) for word in ordered))
+    return re.compile(
+        "|".join(
+            rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])"
+            if word[-1].isascii()
+            else re.escape(word)
+            for word in ordered
+        )
+    )
 
 
 # ---- what one comment is -------------------------------------------------------------------------------------------
@@ -87,7 +100,10 @@ def _pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
 def question_type(plain: str, talk: Talk) -> str | None:
     """The type of question whose word in the comment is longest, the earlier type of two; None where no type has a word in it."""
     bare = _LINKED.sub(" ", plain)
-    longest = {name: max((len(found) for found in _pattern(one.words).findall(bare)), default=0) for name, one in talk.questions.items()}
+    longest = {
+        name: max((len(found) for found in _pattern(one.words).findall(bare)), default=0)
+        for name, one in talk.questions.items()
+    }
     best = max(longest, key=longest.__getitem__)
     return best if longest[best] else None
 
@@ -98,11 +114,18 @@ def question(plain: str, talk: Talk) -> str | None:
     if _pattern(talk.not_ask).search(bare) and "?" not in bare:
         return None
     first = bare.split(" ")[0].strip(",")
-    asks = "?" in bare or bool(_EITHER.search(bare) or _pattern(talk.ask).search(bare)) or first in talk.ask_first or bare.endswith(talk.ask_last)
+    asks = (
+        "?" in bare
+        or bool(_EITHER.search(bare) or _pattern(talk.ask).search(bare))
+        or first in talk.ask_first
+        or bare.endswith(talk.ask_last)
+    )
     kind = question_type(bare, talk)
     if asks:
         return kind or "other"
-    wished = _pattern(talk.wish).search(bare) or any(bare == word for one in talk.questions.values() for word in one.words)
+    wished = _pattern(talk.wish).search(bare) or any(
+        bare == word for one in talk.questions.values() for word in one.words
+    )
     return kind if wished else None
 
 
@@ -133,7 +156,12 @@ def latest(comments: pd.DataFrame, session_id: str) -> pd.DataFrame:
 
 
 def read(
-    comments: pd.DataFrame, cues: pd.DataFrame, talk: Talk, *, names: Mapping[str, str] | None = None, prompt_seconds: float = 120,
+    comments: pd.DataFrame,
+    cues: pd.DataFrame,
+    talk: Talk,
+    *,
+    names: Mapping[str, str] | None = None,
+    prompt_seconds: float = 120,
     spam_users: float = 3,
 ) -> pd.DataFrame:
     """The comments of one session or several, each with what it is: one row per comment, in order of time.
@@ -149,12 +177,20 @@ def read(
     texts = {words: normalised(words) for words in rows["text"].unique()}
     known = {plain: asked(_without(plain, marks), talk) for plain in set(texts.values())}
     plain = rows["text"].map(texts).astype("str")
-    made = pd.DataFrame({
-        "session_id": rows["session_id"], "at": rows["at"], "text": rows["text"], "plain": plain,
-        "user": rows["user_key"].where(rows["user_key"].notna(), "row " + rows.index.astype("str")),
-        "team": rows["speaker"].eq("team").fillna(False).astype(bool),
-        "kind": plain.map(lambda words: known[words][0]).astype("str"), "question": plain.map(lambda words: known[words][1]).astype("str"),
-    })
+    made = pd.DataFrame(
+        {
+            "session_id": rows["session_id"],
+            "at": rows["at"],
+            "text": rows["text"],
+            "plain": plain,
+            "user": rows["user_key"].where(
+                rows["user_key"].notna(), "row " + rows.index.astype("str")
+            ),
+            "team": rows["speaker"].eq("team").fillna(False).astype(bool),
+            "kind": plain.map(lambda words: known[words][0]).astype("str"),
+            "question": plain.map(lambda words: known[words][1]).astype("str"),
+        }
+    )
     prompted = _prompted(made, cues, prompt_seconds)
     together = made["kind"].eq("talk") & _together(made, spam_users) & ~prompted
     kind = made["kind"].mask(together | (made["kind"].eq("talk") & _repeated(made)), "spam")
@@ -170,7 +206,11 @@ def _skeleton(rows: pd.DataFrame) -> pd.Series:
 
 def _together(rows: pd.DataFrame, users: float) -> pd.Series:
     """Long texts that so many different people wrote within two seconds."""
-    found = rows.assign(same=_skeleton(rows)).dropna(subset=["same"]).drop_duplicates(["session_id", "same", "user"])
+    found = (
+        rows.assign(same=_skeleton(rows))
+        .dropna(subset=["same"])
+        .drop_duplicates(["session_id", "same", "user"])
+    )
     hit: list[int] = []
     n = int(users)
     for _, group in found.groupby(["session_id", "same"]):
@@ -183,7 +223,10 @@ def _together(rows: pd.DataFrame, users: float) -> pd.Series:
 def _repeated(rows: pd.DataFrame) -> pd.Series:
     """Long texts that one person wrote again and again."""
     same = _skeleton(rows)
-    return same.notna() & (same.groupby([rows["session_id"], rows["user"], same.fillna("")]).transform("size") >= REPEATED)
+    return same.notna() & (
+        same.groupby([rows["session_id"], rows["user"], same.fillna("")]).transform("size")
+        >= REPEATED
+    )
 
 
 def _prompted(rows: pd.DataFrame, cues: pd.DataFrame, seconds: float) -> pd.Series:
@@ -205,8 +248,15 @@ def kinds(rows: pd.DataFrame) -> pd.DataFrame:
     Columns: comment_kind, comments, share (of viewers' comments), users (people who wrote such; one can write several kinds).
     """
     written = rows[~rows["team"]]
-    made = written.groupby("kind").agg(comments=("at", "size"), users=("user", "nunique")).reindex(KINDS).dropna()
-    return made.assign(share=made["comments"] / max(len(written), 1)).reset_index(names="comment_kind")[["comment_kind", "comments", "share", "users"]]
+    made = (
+        written.groupby("kind")
+        .agg(comments=("at", "size"), users=("user", "nunique"))
+        .reindex(KINDS)
+        .dropna()
+    )
+    return made.assign(share=made["comments"] / max(len(written), 1)).reset_index(
+        names="comment_kind"
+    )[["comment_kind", "comments", "share", "users"]]
 
 
 def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
@@ -217,10 +267,13 @@ def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
     """
     written = rows[~rows["team"]]
     own = written[~written["kind"].isin(["prompted_chant", "spam"])]
-    made = pd.DataFrame({
-        "counted": ["all", "own"], "comments": [float(len(part)) for part in (written, own)],
-        "users": [float(part["user"].nunique()) for part in (written, own)],
-    })
+    made = pd.DataFrame(
+        {
+            "counted": ["all", "own"],
+            "comments": [float(len(part)) for part in (written, own)],
+            "users": [float(part["user"].nunique()) for part in (written, own)],
+        }
+    )
     people = viewers if viewers and viewers > 0 else np.nan
     return made.assign(per_viewer=made["comments"] / people, users_share=made["users"] / people)
 
@@ -231,33 +284,67 @@ def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang
     `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the session's own column.
     """
     team, (every, own) = rows["team"].sum(), engagement(rows, np.nan)["users"]
-    shown = {name: text.number(count, lang) for name, count in {"rows": len(rows), "team": team, "every": every, "own": own, "words": used["user"].nunique()}.items()}
+    shown = {
+        name: text.number(count, lang)
+        for name, count in {
+            "rows": len(rows),
+            "team": team,
+            "every": every,
+            "own": own,
+            "words": used["user"].nunique(),
+        }.items()
+    }
     known = pd.notna(commenters) and commenters > 0
-    platform = text.choose(lang, f"平台报的评论人数是 {text.number(commenters, lang)}，", f"The platform reports {text.number(commenters, lang)} commenters; ") if known else ""
+    platform = (
+        text.choose(
+            lang,
+            f"平台报的评论人数是 {text.number(commenters, lang)}，",
+            f"The platform reports {text.number(commenters, lang)} commenters; ",
+        )
+        if known
+        else ""
+    )
     return platform + text.choose(
-        lang, f"弹幕文件有 {shown['rows']} 条，其中 {shown['team']} 条是团队自己的回复，其余来自 {shown['every']} 名观众" + ("，两者口径不同，不必相等" if known else "")
+        lang,
+        f"弹幕文件有 {shown['rows']} 条，其中 {shown['team']} 条是团队自己的回复，其余来自 {shown['every']} 名观众"
+        + ("，两者口径不同，不必相等" if known else "")
         + f"；去掉应活动刷的口令和广告是 {shown['own']} 人；热词的占比除以说过实词的 {shown['words']} 人。",
-        f"the file of comments holds {shown['rows']}, of which {shown['team']} are the team's replies and the rest come from {shown['every']} viewers" + (", a count of its own that need not be equal" if known else "")
-        + f". Without chants that were asked for and advertising there are {shown['own']} people; hot words are shares of the {shown['words']} who wrote some word.")
+        f"the file of comments holds {shown['rows']}, of which {shown['team']} are the team's replies and the rest come from {shown['every']} viewers"
+        + (", a count of its own that need not be equal" if known else "")
+        + f". Without chants that were asked for and advertising there are {shown['own']} people; hot words are shares of the {shown['words']} who wrote some word.",
+    )
 
 
 # ---- hot words -----------------------------------------------------------------------------------------------------
 
 
-def word_users(rows: pd.DataFrame, lexicon: tuple[str, ...], stop: Iterable[str] = ()) -> pd.DataFrame:
+def word_users(
+    rows: pd.DataFrame, lexicon: tuple[str, ...], stop: Iterable[str] = ()
+) -> pd.DataFrame:
     """Who used which word: one row per session, person and word of what viewers asked or said, with an example of theirs.
 
     Columns: session_id, user, word, text. Words of one letter or character and stop words are left out.
     """
     said = rows[~rows["team"] & rows["kind"].isin(["question", "talk"])]
     left = set(stop)
-    cut = {plain: sorted({word for word in words(plain, lexicon) if len(word) > 1 and word not in left}) for plain in said["plain"].unique()}
+    cut = {
+        plain: sorted(
+            {word for word in words(plain, lexicon) if len(word) > 1 and word not in left}
+        )
+        for plain in said["plain"].unique()
+    }
     every = said.assign(word=said["plain"].map(cut)).explode("word").dropna(subset=["word"])
-    return every.drop_duplicates(["session_id", "user", "word"])[["session_id", "user", "word", "text"]].reset_index(drop=True)
+    return every.drop_duplicates(["session_id", "user", "word"])[
+        ["session_id", "user", "word", "text"]
+    ].reset_index(drop=True)
 
 
 def hot_words(
-    used: pd.DataFrame, session_id: str, *, min_users: float = 5, min_z: float = 2.0,
+    used: pd.DataFrame,
+    session_id: str,
+    *,
+    min_users: float = 5,
+    min_z: float = 2.0,
 ) -> pd.DataFrame:
     """Words that more people wrote in this session than the account's earlier sessions let one expect, the hottest first.
 
@@ -267,34 +354,71 @@ def hot_words(
     (beta-binomial prediction from the earlier sessions, which holds how much sessions differ; Benjamini-Hochberg over all
     words of so many people), example. Empty without earlier sessions.
     """
-    table = used.pivot_table(index="word", columns="session_id", values="user", aggfunc="size", fill_value=0)
+    table = used.pivot_table(
+        index="word", columns="session_id", values="user", aggfunc="size", fill_value=0
+    )
     if session_id not in table or table.shape[1] < 2:
-        return pd.DataFrame(columns=HOT).astype({name: "float64" for name in HOT if name not in ("word", "example")})
+        return pd.DataFrame(columns=HOT).astype(
+            {name: "float64" for name in HOT if name not in ("word", "example")}
+        )
     now, before = table[session_id].astype(float), table.drop(columns=session_id).astype(float)
     past = before.sum(axis=1)
     both = now + past
     delta, z = stats.log_odds(now, past, PRIOR * both / both.sum())
     people = used.groupby("session_id")["user"].nunique()
     writers = people.drop(session_id)
-    found = pd.DataFrame({
-        "word": table.index, "users": now, "users_before": past, "sessions_before": (before > 0).sum(axis=1),
-        "users_share": now / people[session_id], "share_before": past / writers.sum(), "log_odds": delta, "z": z,
-    })
+    found = pd.DataFrame(
+        {
+            "word": table.index,
+            "users": now,
+            "users_before": past,
+            "sessions_before": (before > 0).sum(axis=1),
+            "users_share": now / people[session_id],
+            "share_before": past / writers.sum(),
+            "log_odds": delta,
+            "z": z,
+        }
+    )
     found = found[found["users"] >= min_users]
-    p = [stats.beta_binomial_predictive(row.users, people[session_id], before.loc[row.word], writers[before.columns]).p_value for row in found.itertuples()]
+    p = [
+        stats.beta_binomial_predictive(
+            row.users, people[session_id], before.loc[row.word], writers[before.columns]
+        ).p_value
+        for row in found.itertuples()
+    ]
     found = found.assign(p_adjusted=stats.benjamini_hochberg(np.array(p, dtype=float)))
     examples = used[used["session_id"] == session_id].groupby("word")["text"].first()
     hot = found[found["z"] > min_z].sort_values("z", ascending=False, kind="stable")
-    return hot.assign(example=hot["word"].map(examples).map(lambda said: text.plain(said, 30)))[HOT].reset_index(drop=True)
+    return hot.assign(example=hot["word"].map(examples).map(lambda said: text.plain(said, 30)))[
+        HOT
+    ].reset_index(drop=True)
 
 
-HOT = ["word", "users", "users_before", "sessions_before", "users_share", "share_before", "log_odds", "z", "p_adjusted", "example"]
+HOT = [
+    "word",
+    "users",
+    "users_before",
+    "sessions_before",
+    "users_share",
+    "share_before",
+    "log_odds",
+    "z",
+    "p_adjusted",
+    "example",
+]
 
 
 # ---- questions -----------------------------------------------------------------------------------------------------
 
 
-def about(rows: pd.DataFrame, minute: pd.Series, spans: pd.DataFrame, names: Mapping[str, str], *, sold_out: Iterable[str] = ()) -> pd.DataFrame:
+def about(
+    rows: pd.DataFrame,
+    minute: pd.Series,
+    spans: pd.DataFrame,
+    names: Mapping[str, str],
+    *,
+    sold_out: Iterable[str] = (),
+) -> pd.DataFrame:
     """The product that each comment is about: by a name in it, else by the explanation running, else by its link number alone.
 
     Columns (index of `rows`): product_id (nan where none is known), product (name, else the link number), about_basis
@@ -306,20 +430,41 @@ def about(rows: pd.DataFrame, minute: pd.Series, spans: pd.DataFrame, names: Map
     named = rows["plain"].map({plain: _named(plain, marks) for plain in rows["plain"].unique()})
     running = pd.Series(np.nan, index=rows.index, dtype="object")
     for span in spans[spans["product_id"].notna()].itertuples():
-        running = running.mask((minute >= span.start_minute) & (minute < span.end_minute), span.product_id)
+        running = running.mask(
+            (minute >= span.start_minute) & (minute < span.end_minute), span.product_id
+        )
     gone = set(sold_out)
-    running = running.mask(link.notna() | (rows["question"].eq("stock") & ~running.isin(gone) & bool(gone)))
+    running = running.mask(
+        link.notna() | (rows["question"].eq("stock") & ~running.isin(gone) & bool(gone))
+    )
     product = named.where(named.notna(), running)
-    basis = np.select([named.notna(), link.notna(), running.notna()], ["named", "link", "explained"], "none")
-    shown = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(product.notna(), link)
-    return pd.DataFrame({"product_id": product.astype("str"), "product": shown.astype("str"), "about_basis": basis}, index=rows.index)
+    basis = np.select(
+        [named.notna(), link.notna(), running.notna()], ["named", "link", "explained"], "none"
+    )
+    shown = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(
+        product.notna(), link
+    )
+    return pd.DataFrame(
+        {"product_id": product.astype("str"), "product": shown.astype("str"), "about_basis": basis},
+        index=rows.index,
+    )
 
 
 def _marks_of(names: Mapping[str, str]) -> dict[str, str]:
     """Words that name one product: its first word, where no other product begins so."""
-    first = {key: normalised(name).split(" ")[0] for key, name in names.items() if isinstance(name, str) and name.strip()}
-    single = {key: word for key, word in first.items() if len(word) > 1 and list(first.values()).count(word) == 1}
-    return dict(sorted(((word, key) for key, word in single.items()), key=lambda pair: -len(pair[0])))
+    first = {
+        key: normalised(name).split(" ")[0]
+        for key, name in names.items()
+        if isinstance(name, str) and name.strip()
+    }
+    single = {
+        key: word
+        for key, word in first.items()
+        if len(word) > 1 and list(first.values()).count(word) == 1
+    }
+    return dict(
+        sorted(((word, key) for key, word in single.items()), key=lambda pair: -len(pair[0]))
+    )
 
 
 def _without(plain: str, marks: Iterable[str]) -> str:
@@ -339,7 +484,11 @@ def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> p
     if replies.empty:
         return found
     found[asked_now] = False
-    said = replies["plain"].map(lambda plain: {name for name, one in talk.questions.items() if _pattern(one.words).search(plain)})
+    said = replies["plain"].map(
+        lambda plain: {
+            name for name, one in talk.questions.items() if _pattern(one.words).search(plain)
+        }
+    )
     for name in rows.loc[asked_now, "question"].unique():
         own = asked_now & rows["question"].eq(name)
         times = _clock(replies.loc[[name in types for types in said], "at"])
@@ -349,7 +498,12 @@ def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> p
 
 
 def questions(
-    rows: pd.DataFrame, products: pd.DataFrame, replied: pd.Series, talk: Talk, *, false_discovery_rate: float = 0.10,
+    rows: pd.DataFrame,
+    products: pd.DataFrame,
+    replied: pd.Series,
+    talk: Talk,
+    *,
+    false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """What was asked about which product, by people: one row per type and product, the most asked first.
 
@@ -362,26 +516,55 @@ def questions(
     asked_now = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
     each = asked_now.join(products).assign(open=1 - replied[asked_now.index].astype("float64"))
     each = each.assign(product=each["product"].fillna(""), product_id=each["product_id"].fillna(""))
-    made = each.groupby(["question", "product_id", "product"]).agg(
-        users=("user", "nunique"), comments=("at", "size"), unanswered=("open", lambda column: column.sum(min_count=1)),
-        about_basis=("about_basis", lambda column: column.mode().iloc[0]), example=("text", "first"),
-    ).reset_index()
+    made = (
+        each.groupby(["question", "product_id", "product"])
+        .agg(
+            users=("user", "nunique"),
+            comments=("at", "size"),
+            unanswered=("open", lambda column: column.sum(min_count=1)),
+            about_basis=("about_basis", lambda column: column.mode().iloc[0]),
+            example=("text", "first"),
+        )
+        .reset_index()
+    )
     asks = each.drop_duplicates(["user", "question", "product"])
-    made = made.assign(unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks))
+    made = made.assign(
+        unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks)
+    )
     judged = made["users"].ge(FEWEST_ASKING) & made["product"].ne("")
     p = stats.benjamini_hochberg(made["p_value"].where(judged).to_numpy(dtype=float))
     standing = np.select([~judged, p <= false_discovery_rate], ["too_few", "above"], "cannot_tell")
-    labels = {name: (one.zh, one.en) for name, one in talk.questions.items()} | {"other": ("其他问题", "Other questions")}
+    labels = {name: (one.zh, one.en) for name, one in talk.questions.items()} | {
+        "other": ("其他问题", "Other questions")
+    }
     made = made.assign(
-        p_adjusted=p, standing=standing, question_zh=made["question"].map(lambda name: labels[name][0]).astype("str"),
-        question_en=made["question"].map(lambda name: labels[name][1]).astype("str"), example=made["example"].map(lambda said: text.plain(said, 30)).astype("str"),
+        p_adjusted=p,
+        standing=standing,
+        question_zh=made["question"].map(lambda name: labels[name][0]).astype("str"),
+        question_en=made["question"].map(lambda name: labels[name][1]).astype("str"),
+        example=made["example"].map(lambda said: text.plain(said, 30)).astype("str"),
     )
-    return made.sort_values(["users", "comments"], ascending=False, kind="stable")[ASKED].reset_index(drop=True)
+    return made.sort_values(["users", "comments"], ascending=False, kind="stable")[
+        ASKED
+    ].reset_index(drop=True)
 
 
 ASKED = [
-    "question", "question_zh", "question_en", "product_id", "product", "about_basis", "users", "comments", "share", "unanswered",
-    "unanswered_share", "others_share", "p_adjusted", "standing", "example",
+    "question",
+    "question_zh",
+    "question_en",
+    "product_id",
+    "product",
+    "about_basis",
+    "users",
+    "comments",
+    "share",
+    "unanswered",
+    "unanswered_share",
+    "others_share",
+    "p_adjusted",
+    "standing",
+    "example",
 ]
 
 
@@ -393,7 +576,11 @@ def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[fl
         others, others_all = by_type[row.question] - row.users, len(asks) - by_product[row.product]
         shares.append(others / others_all if others_all else np.nan)
         cells = [[row.users, by_product[row.product] - row.users], [others, others_all - others]]
-        chances.append(float(fisher_exact(cells, alternative="greater").pvalue) if others_all and min(map(min, cells)) >= 0 else np.nan)
+        chances.append(
+            float(fisher_exact(cells, alternative="greater").pvalue)
+            if others_all and min(map(min, cells)) >= 0
+            else np.nan
+        )
     return {"share": own, "others_share": shares, "p_value": chances}
 
 
@@ -405,16 +592,33 @@ def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, ob
     if rows.empty:
         return []
     every, own = (row for row in engagement(rows, viewers).itertuples())
-    zh, en = ([text.value(count, "times", lang) for row in (every, own) for count in (row.comments, row.users)] for lang in ("zh", "en"))
+    zh, en = (
+        [
+            text.value(count, "times", lang)
+            for row in (every, own)
+            for count in (row.comments, row.users)
+        ]
+        for lang in ("zh", "en")
+    )
     left = text.percent(1 - own.comments / every.comments, 0)
-    return [findings.make(
-        notebook=NOTEBOOK, dimension="interaction", metric="comments", slice="own", verdict="not_comparable", value=own.comments, baseline=every.comments,
-        sentence_zh=f"弹幕 {zh[0]} 条、{zh[1]} 人；去掉应活动刷的口令和广告刷屏（{left}），还有 {zh[2]} 条、{zh[3]} 人。",
-        sentence_en=f"{en[0]} comments by {en[1]} people; without chants that were asked for and advertising ({left}), {en[2]} by {en[3]}.",
-    )]
+    return [
+        findings.make(
+            notebook=NOTEBOOK,
+            dimension="interaction",
+            metric="comments",
+            slice="own",
+            verdict="not_comparable",
+            value=own.comments,
+            baseline=every.comments,
+            sentence_zh=f"弹幕 {zh[0]} 条、{zh[1]} 人；去掉应活动刷的口令和广告刷屏（{left}），还有 {zh[2]} 条、{zh[3]} 人。",
+            sentence_en=f"{en[0]} comments by {en[1]} people; without chants that were asked for and advertising ({left}), {en[2]} by {en[3]}.",
+        )
+    ]
 
 
-def word_findings(hot: pd.DataFrame, *, false_discovery_rate: float = 0.10) -> list[dict[str, object]]:
+def word_findings(
+    hot: pd.DataFrame, *, false_discovery_rate: float = 0.10
+) -> list[dict[str, object]]:
     """Facts of at most `MOST_TOLD` words that more people wrote than the earlier sessions, with all their differences, let one expect."""
     told = hot[hot["p_adjusted"] <= false_discovery_rate].head(MOST_TOLD)
     return [_word_fact(row) for row in told.itertuples()]
@@ -422,39 +626,78 @@ def word_findings(hot: pd.DataFrame, *, false_discovery_rate: float = 0.10) -> l
 
 def _word_fact(row: object) -> dict[str, object]:
     word, share = text.plain(row.word, 20), text.percent(row.users_share)
-    before = {"zh": f"此前几场合计 {text.percent(row.share_before)}", "en": f"against {text.percent(row.share_before)} in the sessions before"} if row.users_before else {
-        "zh": "此前几场没有人写过", "en": "nobody in the sessions before"}
+    before = (
+        {
+            "zh": f"此前几场合计 {text.percent(row.share_before)}",
+            "en": f"against {text.percent(row.share_before)} in the sessions before",
+        }
+        if row.users_before
+        else {"zh": "此前几场没有人写过", "en": "nobody in the sessions before"}
+    )
     zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
     return findings.make(
-        notebook=NOTEBOOK, dimension="interaction", metric="commenters", slice=f"word={row.word}", verdict="not_comparable",
-        value=row.users, p_adjusted=row.p_adjusted,
+        notebook=NOTEBOOK,
+        dimension="interaction",
+        metric="commenters",
+        slice=f"word={row.word}",
+        verdict="not_comparable",
+        value=row.users,
+        p_adjusted=row.p_adjusted,
         sentence_zh=f"弹幕热词「{word}」：{zh} 人写过，占说话观众的 {share}，{before['zh']}。例：「{row.example}」",
         sentence_en=f"Hot word “{word}”: {en} people wrote it, {share} of those who said something, {before['en']}. "
         f"For example: “{row.example}”",
     )
 
 
-def question_findings(table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10) -> list[dict[str, object]]:
+def question_findings(
+    table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10
+) -> list[dict[str, object]]:
     """Facts of at most `MOST_TOLD` types of question that many people asked about one product, and more often than about others."""
     told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(MOST_TOLD)
     return [_question_fact(row, reply_seconds) for row in told.itertuples()]
 
 
 def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
-    product, share, others = text.plain(row.product, 30), text.percent(row.share, 0), text.percent(row.others_share, 0)
+    product, share, others = (
+        text.plain(row.product, 30),
+        text.percent(row.share, 0),
+        text.percent(row.others_share, 0),
+    )
     zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
     known, wait = np.isfinite(row.unanswered_share), text.number(reply_seconds, "en")
     left, counted = (text.number(count, "en") for count in (row.unanswered, row.comments))
-    open_zh = f"{counted} 条提问里 {left} 条在 {wait} 秒内没有文字回复。" if known else "有没有得到回复，数据里看不出。"
-    open_en = f"{left} of {counted} comments had no written reply within {wait} seconds." if known else "Whether they were answered cannot be known from the data."
+    open_zh = (
+        f"{counted} 条提问里 {left} 条在 {wait} 秒内没有文字回复。"
+        if known
+        else "有没有得到回复，数据里看不出。"
+    )
+    open_en = (
+        f"{left} of {counted} comments had no written reply within {wait} seconds."
+        if known
+        else "Whether they were answered cannot be known from the data."
+    )
     asked = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
-    by_clock = row.about_basis == "explained"  # nobody named the product: it was the one being explained
-    who_zh = f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），占归到这次讲解的提问的" if by_clock else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
-    who_en = (f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about another product), {share} of the questions placed there" if by_clock
-              else f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it")
+    by_clock = (
+        row.about_basis == "explained"
+    )  # nobody named the product: it was the one being explained
+    who_zh = (
+        f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），占归到这次讲解的提问的"
+        if by_clock
+        else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
+    )
+    who_en = (
+        f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about another product), {share} of the questions placed there"
+        if by_clock
+        else f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it"
+    )
     return findings.make(
-        notebook=NOTEBOOK, dimension="conversion", metric="commenters", slice=f"question={row.question}|product={row.product_id or row.product}",
-        verdict="not_comparable", value=row.users, p_adjusted=row.p_adjusted,
+        notebook=NOTEBOOK,
+        dimension="conversion",
+        metric="commenters",
+        slice=f"question={row.question}|product={row.product_id or row.product}",
+        verdict="not_comparable",
+        value=row.users,
+        p_adjusted=row.p_adjusted,
         sentence_zh=f"{who_zh} {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",
         sentence_en=f"{who_en}, against {others} for other products. {open_en} For example: “{row.example}”",
     )

@@ -12,19 +12,32 @@ from helpers.core import findings, stats, text
 from helpers.funnel.figures import NOTEBOOK
 from helpers.reference import Metric, metrics
 
-EACH = 2              # facts of a topic among the foremost
+EACH = 2  # facts of a topic among the foremost
 
 
-def step_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
+def step_findings(
+    table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
+) -> list[dict[str, object]]:
     """One fact per known step of the room funnel whose rate has a name in the registry, and one for entering to paying.
 
     No verdict (`not_comparable`): whether a rate is low for this account is said against its history, elsewhere.
     """
     known = table[table["users"].notna()].set_index("column")
-    pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
-    wanted = dict.fromkeys([*pairs, *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else [])])
+    pairs = [
+        (row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)
+    ]
+    wanted = dict.fromkeys(
+        [
+            *pairs,
+            *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else []),
+        ]
+    )
     named = [(*pair, metrics.named(*pair, registry=registry)) for pair in wanted]
-    return [_step_fact(known.loc[before], known.loc[after], name, registry[name], confidence) for before, after, name in named if name]
+    return [
+        _step_fact(known.loc[before], known.loc[after], name, registry[name], confidence)
+        for before, after, name in named
+        if name
+    ]
 
 
 def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
@@ -32,38 +45,72 @@ def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[
     made = []
     for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
         known = steps_of_one.set_index("column")
-        pairs = [(row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)]
+        pairs = [
+            (row.previous, column)
+            for column, row in known.iterrows()
+            if isinstance(row.previous, str)
+        ]
         named = [(*pair, metrics.named(*pair, registry=registry)) for pair in pairs]
-        made += [_event_fact(known.loc[before], known.loc[after], name, registry[name]) for before, after, name in named if name]
+        made += [
+            _event_fact(known.loc[before], known.loc[after], name, registry[name])
+            for before, after, name in named
+            if name
+        ]
     return made
 
 
-def _event_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric) -> dict[str, object]:
-    zh, en = ([text.value(step["users"], "times", lang) for step in (before, after)] for lang in ("zh", "en"))
+def _event_fact(
+    before: pd.Series, after: pd.Series, name: str, metric: Metric
+) -> dict[str, object]:
+    zh, en = (
+        [text.value(step["users"], "times", lang) for step in (before, after)]
+        for lang in ("zh", "en")
+    )
     rate = after["users"] / before["users"] if before["users"] else np.nan
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=name, verdict="not_comparable", value=rate,
+        notebook=NOTEBOOK,
+        dimension=metric.group,
+        metric=name,
+        verdict="not_comparable",
+        value=rate,
         sentence_zh=f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} {text.percent(rate)}。按次数计，没有区间。",
         sentence_en=f"{before['label_en']}: {en[0]}, {after['label_en'].lower()}: {en[1]}. {metric.en} {text.percent(rate)}; counted in events, so without interval.",
     )
 
 
-def _step_fact(before: pd.Series, after: pd.Series, name: str, metric: Metric, confidence: float) -> dict[str, object]:
+def _step_fact(
+    before: pd.Series, after: pd.Series, name: str, metric: Metric, confidence: float
+) -> dict[str, object]:
     rate = after["users"] / before["users"] if before["users"] else np.nan
-    lower, upper = (float(bound) for bound in stats.wilson(after["users"], before["users"], confidence=confidence))
+    lower, upper = (
+        float(bound)
+        for bound in stats.wilson(after["users"], before["users"], confidence=confidence)
+    )
     zh, en = (
-        [text.value(before["users"], "users", lang), text.value(after["users"], "users", lang), text.percent(rate), interval_words(lower, upper, lang, confidence)]
+        [
+            text.value(before["users"], "users", lang),
+            text.value(after["users"], "users", lang),
+            text.percent(rate),
+            interval_words(lower, upper, lang, confidence),
+        ]
         for lang in ("zh", "en")
     )
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=name, verdict="not_comparable", value=rate, ci_lower=lower,
+        notebook=NOTEBOOK,
+        dimension=metric.group,
+        metric=name,
+        verdict="not_comparable",
+        value=rate,
+        ci_lower=lower,
         ci_upper=upper,
         sentence_zh=f"{before['label_zh']} {zh[0]} 人，其中{after['label_zh']} {zh[1]} 人：{metric.zh} {zh[2]}{zh[3]}。",
         sentence_en=f"{before['label_en']}: {en[0]} people, of whom {after['label_en'].lower()}: {en[1]}. {metric.en} {en[2]}{en[3]}.",
     )
 
 
-def interval_words(lower: float, upper: float, lang: str, confidence: float, unit: str = "percent") -> str:
+def interval_words(
+    lower: float, upper: float, lang: str, confidence: float, unit: str = "percent"
+) -> str:
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return ""
     shown = text.interval(lower, upper, unit, lang, decimals=1 if unit == "score" else None)
@@ -71,13 +118,22 @@ def interval_words(lower: float, upper: float, lang: str, confidence: float, uni
     return text.choose(lang, f"（{level}区间 {shown}）", f" ({level} interval {shown})")
 
 
-def source_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
+def source_findings(
+    table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
+) -> list[dict[str, object]]:
     """One fact per source whose room conversion stands above or below that of the other sources together."""
     told = table[table["standing"].isin(["above", "below"])]
     return [
         _slice_fact(
-            "room_conversion", registry["room_conversion"], ("source", str(row.source), row.source), row.room_conversion, row.others_rate,
-            (row.ci_lower, row.ci_upper), row.p_adjusted, ("其他来源合计", "the other sources together"), confidence,
+            "room_conversion",
+            registry["room_conversion"],
+            ("source", str(row.source), row.source),
+            row.room_conversion,
+            row.others_rate,
+            (row.ci_lower, row.ci_upper),
+            row.p_adjusted,
+            ("其他来源合计", "the other sources together"),
+            confidence,
         )
         for row in told.itertuples()
     ]
@@ -90,24 +146,47 @@ def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, objec
         return []
     paid, money = kinds.loc["paid"], kinds.loc["paid", ["paid_amount", "ad_cost"]]
     zh, en = ([text.money(amount, lang, currency) for amount in money] for lang in ("zh", "en"))
-    visits, amount, own = text.percent(paid["visit_share"]), text.percent(paid["paid_share"]), text.number(paid["ad_roi"], "en", 2)
-    return [findings.make(
-        notebook=NOTEBOOK, dimension="traffic", metric="ad_roi", slice="is_paid=paid", verdict="not_comparable", value=paid["ad_roi"],
-        sentence_zh=f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，带来支付 {zh[0]}，自身ROI {own}。",
-        sentence_en=f"Paid sources are {visits} of source visits and {amount} of paid amount: {en[1]} spent, {en[0]} paid, a return of their own of {own}.",
-    )]
+    visits, amount, own = (
+        text.percent(paid["visit_share"]),
+        text.percent(paid["paid_share"]),
+        text.number(paid["ad_roi"], "en", 2),
+    )
+    return [
+        findings.make(
+            notebook=NOTEBOOK,
+            dimension="traffic",
+            metric="ad_roi",
+            slice="is_paid=paid",
+            verdict="not_comparable",
+            value=paid["ad_roi"],
+            sentence_zh=f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，带来支付 {zh[0]}，自身ROI {own}。",
+            sentence_en=f"Paid sources are {visits} of source visits and {amount} of paid amount: {en[1]} spent, {en[0]} paid, a return of their own of {own}.",
+        )
+    ]
 
 
-def product_findings(table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6) -> list[dict[str, object]]:
+def product_findings(
+    table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6
+) -> list[dict[str, object]]:
     """Facts of at most `most` products (best-selling first) whose click or click-to-pay rate stands apart from the others."""
     told = []
-    for name, rate, people, paying in (("click", "item_click_rate", "exposure_users", "click_users"), ("pay", "item_click_pay_rate", "click_users", "pay_users")):
+    for name, rate, people, paying in (
+        ("click", "item_click_rate", "exposure_users", "click_users"),
+        ("pay", "item_click_pay_rate", "click_users", "pay_users"),
+    ):
         rows = table[table[f"{name}_standing"].isin(["above", "below"])].head(most)
         others_x, others_n = table[paying].sum() - rows[paying], table[people].sum() - rows[people]
         told += [
             _slice_fact(
-                rate, registry[rate], ("product_id", row["product_id"], _product(row, table)), row[rate], others_x[place] / others_n[place],
-                (row[f"{name}_lower"], row[f"{name}_upper"]), row[f"{name}_p_adjusted"], ("其他商品合计", "the other products together"), confidence,
+                rate,
+                registry[rate],
+                ("product_id", row["product_id"], _product(row, table)),
+                row[rate],
+                others_x[place] / others_n[place],
+                (row[f"{name}_lower"], row[f"{name}_upper"]),
+                row[f"{name}_p_adjusted"],
+                ("其他商品合计", "the other products together"),
+                confidence,
             )
             for place, row in rows.iterrows()
         ]
@@ -118,20 +197,39 @@ def _product(row: pd.Series, table: pd.DataFrame) -> str:
     """A product's name, with its id where another product has the same name or it has none."""
     if not isinstance(row["name"], str):
         return str(row["product_id"])
-    return row["name"] if (table["name"] == row["name"]).sum() == 1 else f"{text.plain(row['name'], 30)} ({row['product_id']})"
+    return (
+        row["name"]
+        if (table["name"] == row["name"]).sum() == 1
+        else f"{text.plain(row['name'], 30)} ({row['product_id']})"
+    )
 
 
 def _slice_fact(
-    name: str, metric: Metric, slice_of: tuple[str, str, str], rate: float, others: float, bounds: tuple[float, float], p_adjusted: float,
-    others_words: tuple[str, str], confidence: float,
+    name: str,
+    metric: Metric,
+    slice_of: tuple[str, str, str],
+    rate: float,
+    others: float,
+    bounds: tuple[float, float],
+    p_adjusted: float,
+    others_words: tuple[str, str],
+    confidence: float,
 ) -> dict[str, object]:
     (key, which, label), (lower, upper) = slice_of, bounds
     shown = text.plain(label)
     zh, en = (interval_words(lower, upper, lang, confidence) for lang in ("zh", "en"))
     side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=f"{key}={which}", verdict="not_comparable", value=rate,
-        baseline=others, ci_lower=lower, ci_upper=upper, p_adjusted=p_adjusted,
+        notebook=NOTEBOOK,
+        dimension=metric.group,
+        metric=name,
+        slice=f"{key}={which}",
+        verdict="not_comparable",
+        value=rate,
+        baseline=others,
+        ci_lower=lower,
+        ci_upper=upper,
+        p_adjusted=p_adjusted,
         sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
         sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
     )
@@ -145,12 +243,23 @@ def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]
     """
     topics = reference.terms()["fact_topic"]
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")
-    known = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[topic.isin(list(topics))]
+    known = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[
+        topic.isin(list(topics))
+    ]
     turn = known.sort_values("sure", kind="stable").groupby("topic").cumcount()
     first = turn[turn < EACH].sort_values(kind="stable").head(most).index
     order = {name: place for place, name in enumerate(topics)}
-    few = known.loc[first].assign(place=lambda rows: rows["topic"].map(order)).sort_values(["place", "sure"], kind="stable")
-    labels = {f"topic_{lang}": few["topic"].map(lambda name, lang=lang: text.label(topics[name], lang)).astype("str") for lang in ("zh", "en")}
+    few = (
+        known.loc[first]
+        .assign(place=lambda rows: rows["topic"].map(order))
+        .sort_values(["place", "sure"], kind="stable")
+    )
+    labels = {
+        f"topic_{lang}": few["topic"]
+        .map(lambda name, lang=lang: text.label(topics[name], lang))
+        .astype("str")
+        for lang in ("zh", "en")
+    }
     rest = facts.drop(index=few.index)
     return pd.concat([few[facts.columns].assign(**labels), rest], ignore_index=True), len(few)
 
@@ -160,7 +269,15 @@ def _topic(fact) -> str:
     kind = fact.slice.split("=")[0]
     if not fact.slice:
         return "whole" if fact.metric == "room_conversion" else ""
-    named = {"source": "source", "product_id": "product", "span": "minutes", "exit": "minutes", "stretch": "minutes", "word": "comments", "question": "comments"}
+    named = {
+        "source": "source",
+        "product_id": "product",
+        "span": "minutes",
+        "exit": "minutes",
+        "stretch": "minutes",
+        "word": "comments",
+        "question": "comments",
+    }
     return named.get(kind, "people" if kind in reference.terms()["audience_dimension"] else "")
 
 

@@ -28,35 +28,78 @@ def key_figures(
     ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
     words = metrics.glossary(registry, ids)
-    figures = words.merge(values[["metric", "value", "ci_lower", "ci_upper"]], on="metric", validate="one_to_one")
+    figures = words.merge(
+        values[["metric", "value", "ci_lower", "ci_upper"]], on="metric", validate="one_to_one"
+    )
     rank = figures["group"].map({name: place for place, name in enumerate(GROUPS)})
     return figures.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
 
 
-def missing_columns(session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> list[str]:
+def missing_columns(
+    session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str
+) -> list[str]:
     """Names of the columns for want of which some key figure has no value, in the order of the sessions table."""
-    lacking = {term for name in figures.loc[figures["value"].isna(), "metric"] for term in metrics.terms(registry[name])}
+    lacking = {
+        term
+        for name in figures.loc[figures["value"].isna(), "metric"]
+        for term in metrics.terms(registry[name])
+    }
     row = _one_row(metrics.with_derived(session)).iloc[0]
     columns = reference.tables()["sessions"].columns
-    return [text.label(column, lang) for name, column in columns.items() if name in lacking and np.isnan(_number(row, name))]
+    return [
+        text.label(column, lang)
+        for name, column in columns.items()
+        if name in lacking and np.isnan(_number(row, name))
+    ]
 
 
-def unknown_words(session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> str:
+def unknown_words(
+    session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str
+) -> str:
     """Which key figures have no value and which columns they want, in a sentence; nothing where all have one."""
     lost = figures.loc[figures["value"].isna(), f"label_{lang}"].tolist()
     lacking = missing_columns(session, figures, registry, lang)
     join = text.choose(lang, "、", ", ").join
-    why = text.choose(lang, f"；本场的导出里没有：{join(lacking)}", f". This session's exports lack: {join(lacking)}") if lacking else text.choose(lang, "：分母为零", ": a denominator is zero")
-    return text.choose(lang, f"{len(lost)} 个指标算不出：{join(lost)}{why}。", f"{len(lost)} metrics cannot be computed: {join(lost)}{why}.") if lost else ""
+    why = (
+        text.choose(
+            lang,
+            f"；本场的导出里没有：{join(lacking)}",
+            f". This session's exports lack: {join(lacking)}",
+        )
+        if lacking
+        else text.choose(lang, "：分母为零", ": a denominator is zero")
+    )
+    return (
+        text.choose(
+            lang,
+            f"{len(lost)} 个指标算不出：{join(lost)}{why}。",
+            f"{len(lost)} metrics cannot be computed: {join(lost)}{why}.",
+        )
+        if lost
+        else ""
+    )
 
 
-def partly_missing(session: pd.DataFrame, tables: Mapping[str, pd.DataFrame], registry: Mapping[str, Metric], funnels: Mapping[str, Funnel], lang: str) -> list[str]:
+def partly_missing(
+    session: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    registry: Mapping[str, Metric],
+    funnels: Mapping[str, Funnel],
+    lang: str,
+) -> list[str]:
     """What the exports of a session do not let one compute or draw though their tables are there: key figures, two funnels; in sentences.
 
     `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels read.
     """
-    counts = {name: counted(tables, funnels[name]) for name in ("enquiry", "ads_times") if len(tables[funnels[name].table])}
-    said = [unknown_words(session, key_figures(session, registry), registry, lang), *(lacking_words(row, funnels[name], lang) for name, row in counts.items())]
+    counts = {
+        name: counted(tables, funnels[name])
+        for name in ("enquiry", "ads_times")
+        if len(tables[funnels[name].table])
+    }
+    said = [
+        unknown_words(session, key_figures(session, registry), registry, lang),
+        *(lacking_words(row, funnels[name], lang) for name, row in counts.items()),
+    ]
     return [words for words in said if words]
 
 
@@ -66,7 +109,15 @@ def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
     `tables` holds one session's rows by table. Ids are counted once each, flags where they are true, events and orders are
     added up; people are taken from a table of one row and never added up. A step whose table is empty is missing.
     """
-    return pd.Series({step.column: _counted(tables[step.of or entry.table], step.of or entry.table, step.column) for step in entry.steps}, dtype=float)
+    return pd.Series(
+        {
+            step.column: _counted(
+                tables[step.of or entry.table], step.of or entry.table, step.column
+            )
+            for step in entry.steps
+        },
+        dtype=float,
+    )
 
 
 def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
@@ -74,8 +125,11 @@ def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
     lost = [text.label(step, lang) for step in entry.steps if pd.isna(counts[step.column])]
     if len(entry.steps) - len(lost) > 1:
         return ""
-    return text.choose(lang, f"{entry.zh}画不出：本场的数据里没有{'、'.join(f'「{name}」' for name in lost)}。",
-                       f"{entry.en}: there is none, as this session's data lack {', '.join(f'“{name.lower()}”' for name in lost)}.")
+    return text.choose(
+        lang,
+        f"{entry.zh}画不出：本场的数据里没有{'、'.join(f'「{name}」' for name in lost)}。",
+        f"{entry.en}: there is none, as this session's data lack {', '.join(f'“{name.lower()}”' for name in lost)}.",
+    )
 
 
 def _counted(rows: pd.DataFrame, table: str, column: str) -> float:

@@ -18,12 +18,20 @@ from helpers.funnel.figures import NOTEBOOK
 from helpers.funnel.steps import pooled_rate
 
 CURVES = [
-    "online", "entered", "left", "comments", "likes", "new_fans", "product_exposure_users", "product_click_users",
-    "orders", "paid_amount",
+    "online",
+    "entered",
+    "left",
+    "comments",
+    "likes",
+    "new_fans",
+    "product_exposure_users",
+    "product_click_users",
+    "orders",
+    "paid_amount",
 ]
 MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation", "banned_word")
-BESIDE = 10         # minutes before and after an explanation that it is held against
-MOST_POINTS = 120   # of a curve drawn
+BESIDE = 10  # minutes before and after an explanation that it is held against
+MOST_POINTS = 120  # of a curve drawn
 
 # ---- the curve and its spans --------------------------------------------------------------------------------------
 
@@ -42,23 +50,41 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷ people online: the
     minute curve's own definition, which is not the session's click rate), net_inflow (entered − left).
     """
-    rows = minutes.sort_values("at", kind="stable").assign(minute=lambda t: elapsed(t["at"], started_at)).groupby("minute")
+    rows = (
+        minutes.sort_values("at", kind="stable")
+        .assign(minute=lambda t: elapsed(t["at"], started_at))
+        .groupby("minute")
+    )
     flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
-    made = _gaps_open(flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index())
+    made = _gaps_open(
+        flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
+    )
     clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
-    return made[["minute", "at", *CURVES]].assign(click_rate=clicked, net_inflow=made["entered"] - made["left"])
+    return made[["minute", "at", *CURVES]].assign(
+        click_rate=clicked, net_inflow=made["entered"] - made["left"]
+    )
 
 
 def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
     """The curve with every 0 missing beside which something was counted that cannot be without it."""
     for column, others in reference.tables()["minutes"].never_without.items():
-        curve = curve.assign(**{other: curve[other].mask(curve[other].eq(0) & (curve[column] > 0)) for other in others})
+        curve = curve.assign(
+            **{
+                other: curve[other].mask(curve[other].eq(0) & (curve[column] > 0))
+                for other in others
+            }
+        )
     return curve
 
 
 def bands(
-    cues: pd.DataFrame, rundown: pd.DataFrame, names: Mapping[str, str], *, started_at: pd.Timestamp,
-    ended_at: pd.Timestamp, exported: pd.DataFrame | None = None,
+    cues: pd.DataFrame,
+    rundown: pd.DataFrame,
+    names: Mapping[str, str],
+    *,
+    started_at: pd.Timestamp,
+    ended_at: pd.Timestamp,
+    exported: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Spans of minutes in which a product was explained: as floor control logged, else as exported, else as planned.
 
@@ -71,11 +97,18 @@ def bands(
     start = elapsed(spans["start"], started_at)
     labels = [_band_label(row.product_id, row.stage, names) for row in spans.itertuples()]
     marks = [chr(ord("A") + place % 26) * (place // 26 + 1) for place in range(len(spans))]
-    made = pd.DataFrame({
-        "mark": pd.Series(marks, index=spans.index, dtype="str"), "start_minute": start, "end_minute": np.fmax(elapsed(spans["end"], started_at), start + 1),
-        "label_zh": [zh for zh, _ in labels], "label_en": [en for _, en in labels],
-        "product_id": spans["product_id"], "stage": spans["stage"].astype("str"), "basis": spans["basis"],
-    })
+    made = pd.DataFrame(
+        {
+            "mark": pd.Series(marks, index=spans.index, dtype="str"),
+            "start_minute": start,
+            "end_minute": np.fmax(elapsed(spans["end"], started_at), start + 1),
+            "label_zh": [zh for zh, _ in labels],
+            "label_en": [en for _, en in labels],
+            "product_id": spans["product_id"],
+            "stage": spans["stage"].astype("str"),
+            "basis": spans["basis"],
+        }
+    )
     return made.reset_index(drop=True)
 
 
@@ -90,11 +123,23 @@ def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
     for row in starts.itertuples():
         later = starts.loc[starts["at"] > row.at]
         again = later.loc[_same(later["product_id"], row.product_id), "at"].min()
-        own = ends.loc[_same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"].min()
+        own = ends.loc[
+            _same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"
+        ].min()
         ended = own if pd.isna(again) or own <= again else pd.NaT
-        found.append(next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT))
+        found.append(
+            next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT)
+        )
     end = pd.Series(found, index=starts.index, dtype=cues["at"].dtype)
-    return pd.DataFrame({"start": starts["at"], "end": end, "product_id": starts["product_id"], "stage": np.nan, "basis": "cues"})
+    return pd.DataFrame(
+        {
+            "start": starts["at"],
+            "end": end,
+            "product_id": starts["product_id"],
+            "stage": np.nan,
+            "basis": "cues",
+        }
+    )
 
 
 def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
@@ -102,18 +147,34 @@ def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFram
     rows = explanations.sort_values("starts_at", kind="stable")
     end = rows["ends_at"].fillna(rows["starts_at"].shift(-1)).fillna(ended_at)
     product = rows["product_id"].fillna(rows["name"])
-    return pd.DataFrame({"start": rows["starts_at"], "end": end, "product_id": product, "stage": np.nan, "basis": "explanations"})
+    return pd.DataFrame(
+        {
+            "start": rows["starts_at"],
+            "end": end,
+            "product_id": product,
+            "stage": np.nan,
+            "basis": "explanations",
+        }
+    )
 
 
 def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
     """The stages of the script as planned: one row per line with a stage, in order; start_minute, end_minute, stage, label_zh, label_en."""
     lines = _planned(rundown[rundown["stage"].notna()], ended_at)
     known, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
-    return pd.DataFrame({
-        "start_minute": start, "end_minute": np.fmax(elapsed(lines["end"], started_at), start + 1), "stage": lines["stage"].astype("str"),
-        "label_zh": lines["stage"].map(lambda name: known[name].zh if name in known else text.plain(name)).astype("str"),
-        "label_en": lines["stage"].map(lambda name: known[name].en if name in known else text.plain(name)).astype("str"),
-    }).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "start_minute": start,
+            "end_minute": np.fmax(elapsed(lines["end"], started_at), start + 1),
+            "stage": lines["stage"].astype("str"),
+            "label_zh": lines["stage"]
+            .map(lambda name: known[name].zh if name in known else text.plain(name))
+            .astype("str"),
+            "label_en": lines["stage"]
+            .map(lambda name: known[name].en if name in known else text.plain(name))
+            .astype("str"),
+        }
+    ).reset_index(drop=True)
 
 
 def _same(products: pd.Series, product: object) -> pd.Series:
@@ -125,7 +186,9 @@ def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
     """The rundown's lines, each to its end, else to the next line, else to the end of the session."""
     lines = rundown.sort_values("starts_at", kind="stable")
     end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
-    return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[["start", "end", "product_id", "stage", "basis"]]
+    return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[
+        ["start", "end", "product_id", "stage", "basis"]
+    ]
 
 
 def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
@@ -138,18 +201,27 @@ def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> 
     return (known.zh, known.en) if known else ("讲解", "Explanation")
 
 
-def marks(cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] = MARKS) -> pd.DataFrame:
+def marks(
+    cues: pd.DataFrame, started_at: pd.Timestamp, *, kinds: Sequence[str] = MARKS
+) -> pd.DataFrame:
     """What floor control did beside explaining, of the kinds asked for: one row per cue.
 
     Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and many viewers notice.
     """
     words = reference.terms()["cue_kind"]
     rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
-    return pd.DataFrame({
-        "minute": elapsed(rows["at"], started_at), "kind": rows["kind"],
-        "label_zh": [words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]],
-        "label_en": [words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]],
-    }).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "minute": elapsed(rows["at"], started_at),
+            "kind": rows["kind"],
+            "label_zh": [
+                words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]
+            ],
+            "label_en": [
+                words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]
+            ],
+        }
+    ).reset_index(drop=True)
 
 
 def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> str:
@@ -159,10 +231,23 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
     shown = marks(cues, started_at, kinds=("violation", "banned_word"))
     if shown.empty:
         return text.choose(
-            lang, "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
-            "Floor control logged no violation and no banned word; no known export has them, so notices that came should be put into its log.")
-    listed = [text.choose(lang, f"第 {row.minute:.0f} 分钟{row.label_zh}", f"minute {row.minute:.0f} ({row.label_en.lower()})") for row in shown.itertuples()]
-    return text.choose(lang, f"违规与违禁词：{'、'.join(listed)}。", f"Violations and banned words: {', '.join(listed)}.")
+            lang,
+            "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
+            "Floor control logged no violation and no banned word; no known export has them, so notices that came should be put into its log.",
+        )
+    listed = [
+        text.choose(
+            lang,
+            f"第 {row.minute:.0f} 分钟{row.label_zh}",
+            f"minute {row.minute:.0f} ({row.label_en.lower()})",
+        )
+        for row in shown.itertuples()
+    ]
+    return text.choose(
+        lang,
+        f"违规与违禁词：{'、'.join(listed)}。",
+        f"Violations and banned words: {', '.join(listed)}.",
+    )
 
 
 def step(curve: pd.DataFrame) -> int:
@@ -172,11 +257,20 @@ def step(curve: pd.DataFrame) -> int:
 
 def thinned(curve: pd.DataFrame) -> pd.DataFrame:
     """The curve in MOST_POINTS points at most, to be drawn: means over `step` minutes each."""
-    return curve.drop(columns="at").groupby(np.arange(len(curve)) // step(curve)).mean().assign(minute=lambda t: t["minute"].round())
+    return (
+        curve.drop(columns="at")
+        .groupby(np.arange(len(curve)) // step(curve))
+        .mean()
+        .assign(minute=lambda t: t["minute"].round())
+    )
 
 
 def band_table(
-    curve: pd.DataFrame, spans: pd.DataFrame, *, confidence: float = 0.95, false_discovery_rate: float = 0.10
+    curve: pd.DataFrame,
+    spans: pd.DataFrame,
+    *,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
     """What happened in each span of the session: orders and money by the people who were online and for how long.
 
@@ -187,18 +281,43 @@ def band_table(
     is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is measured on them.
     Orders can come minutes after the words that caused them, so neighbours share each other's credit.
     """
-    parts = [curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)] for row in spans.itertuples()]
-    columns = ["minutes", "online", "product_click_rate", "orders", "paid_amount", "paid_per_1000", "orders_per_1000"]
-    table = spans.reset_index(drop=True).join(pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float))
+    parts = [
+        curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)]
+        for row in spans.itertuples()
+    ]
+    columns = [
+        "minutes",
+        "online",
+        "product_click_rate",
+        "orders",
+        "paid_amount",
+        "paid_per_1000",
+        "orders_per_1000",
+    ]
+    table = spans.reset_index(drop=True).join(
+        pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float)
+    )
     exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
     spread, whole = _unevenness(curve, table), _sums(curve)
-    lower, upper = stats.count_rate(table["orders"], exposure, dispersion=spread, confidence=confidence)
-    p_adjusted = stats.benjamini_hochberg(stats.count_p(table["orders"], whole["orders_per_1000"] * exposure, dispersion=spread))
-    sure, higher = p_adjusted <= false_discovery_rate, table["orders_per_1000"] > whole["orders_per_1000"]
-    standing = np.select([np.isnan(p_adjusted), sure & higher, sure], ["unknown", "above", "below"], "cannot_tell")
+    lower, upper = stats.count_rate(
+        table["orders"], exposure, dispersion=spread, confidence=confidence
+    )
+    p_adjusted = stats.benjamini_hochberg(
+        stats.count_p(table["orders"], whole["orders_per_1000"] * exposure, dispersion=spread)
+    )
+    sure, higher = (
+        p_adjusted <= false_discovery_rate,
+        table["orders_per_1000"] > whole["orders_per_1000"],
+    )
+    standing = np.select(
+        [np.isnan(p_adjusted), sure & higher, sure], ["unknown", "above", "below"], "cannot_tell"
+    )
     return table.assign(
-        ci_lower=lower, ci_upper=upper, session_orders_per_1000=whole["orders_per_1000"],
-        session_paid_per_1000=whole["paid_per_1000"], p_adjusted=p_adjusted,
+        ci_lower=lower,
+        ci_upper=upper,
+        session_orders_per_1000=whole["orders_per_1000"],
+        session_paid_per_1000=whole["paid_per_1000"],
+        p_adjusted=p_adjusted,
         standing=pd.Series(standing, index=table.index, dtype="str"),
     )
 
@@ -207,18 +326,26 @@ def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
     """Dispersion of the orders of minutes about the rate of their own span; minutes outside all spans have one rate."""
     span = pd.Series(-1, index=curve.index)
     for place, row in enumerate(table.itertuples()):
-        span = span.mask((curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place)
+        span = span.mask(
+            (curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place
+        )
     known = curve[curve["orders"].notna() & (curve["online"] > 0)]
     sums = known.groupby(span)[["orders", "online"]].transform("sum")
-    return stats.dispersion(known["orders"], known["online"] * sums["orders"] / sums["online"], fitted=span[known.index].nunique())
+    return stats.dispersion(
+        known["orders"],
+        known["online"] * sums["orders"] / sums["online"],
+        fitted=span[known.index].nunique(),
+    )
 
 
 def _sums(part: pd.DataFrame) -> dict[str, float]:
     """Minutes of one span taken together."""
     return {
-        "minutes": float(len(part)), "online": part["online"].mean(),
+        "minutes": float(len(part)),
+        "online": part["online"].mean(),
         "product_click_rate": pooled_rate(part, "product_click_users", "online"),
-        "orders": part["orders"].sum(min_count=1), "paid_amount": part["paid_amount"].sum(min_count=1),
+        "orders": part["orders"].sum(min_count=1),
+        "paid_amount": part["paid_amount"].sum(min_count=1),
         "paid_per_1000": 1000 * pooled_rate(part, "paid_amount", "online"),
         "orders_per_1000": 1000 * pooled_rate(part, "orders", "online"),
     }
@@ -228,7 +355,12 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
 
 
 def phases(
-    curve: pd.DataFrame, spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp, *, confidence: float = 0.95,
+    curve: pd.DataFrame,
+    spans: pd.DataFrame,
+    orders: pd.DataFrame,
+    started_at: pd.Timestamp,
+    *,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Each explained product before, during and after its explanation: one row per span and phase.
 
@@ -240,15 +372,43 @@ def phases(
     """
     sold = _sold(orders, started_at)
     rows = [
-        {**span, "phase": phase, **_phase(curve, first, last, None if sold is None else sold.loc[sold["product_id"] == span["product_id"], "minute"])}
+        {
+            **span,
+            "phase": phase,
+            **_phase(
+                curve,
+                first,
+                last,
+                None
+                if sold is None
+                else sold.loc[sold["product_id"] == span["product_id"], "minute"],
+            ),
+        }
         for span in spans[spans["product_id"].notna()].to_dict("records")
         for phase, first, last in (
-            ("before", max(span["start_minute"] - BESIDE, 0), span["start_minute"]), ("during", span["start_minute"], span["end_minute"]),
-            ("after", span["end_minute"], span["end_minute"] + BESIDE))
+            ("before", max(span["start_minute"] - BESIDE, 0), span["start_minute"]),
+            ("during", span["start_minute"], span["end_minute"]),
+            ("after", span["end_minute"], span["end_minute"] + BESIDE),
+        )
     ]
-    columns = ["label_zh", "label_en", "product_id", "start_minute", "end_minute", "phase", "minutes", "online", "net_inflow", "click_rate", "own_orders", "exposure"]
+    columns = [
+        "label_zh",
+        "label_en",
+        "product_id",
+        "start_minute",
+        "end_minute",
+        "phase",
+        "minutes",
+        "online",
+        "net_inflow",
+        "click_rate",
+        "own_orders",
+        "exposure",
+    ]
     table = pd.DataFrame(rows, columns=columns).astype({name: "float64" for name in columns[6:]})
-    lower, upper = stats.count_rate(table["own_orders"], table["exposure"] / 1000, confidence=confidence)
+    lower, upper = stats.count_rate(
+        table["own_orders"], table["exposure"] / 1000, confidence=confidence
+    )
     rate = 1000 * table["own_orders"] / table["exposure"].where(table["exposure"] > 0)
     return table.drop(columns="exposure").assign(own_per_1000=rate, ci_lower=lower, ci_upper=upper)
 
@@ -266,7 +426,13 @@ def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timesta
     """Orders of each span's own product paid within the span, by order lines; nan without a product or without order lines."""
     sold = _sold(orders, started_at)
     found = [
-        np.nan if sold is None or pd.isna(row.product_id) else float(sold.loc[sold["product_id"] == row.product_id, "minute"].between(row.start_minute, row.end_minute, inclusive="left").sum())
+        np.nan
+        if sold is None or pd.isna(row.product_id)
+        else float(
+            sold.loc[sold["product_id"] == row.product_id, "minute"]
+            .between(row.start_minute, row.end_minute, inclusive="left")
+            .sum()
+        )
         for row in spans.itertuples()
     ]
     return pd.Series(found, index=spans.index, dtype="float64")
@@ -280,16 +446,29 @@ def inclusive(table: pd.DataFrame) -> pd.DataFrame:
 def clocked(table: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """A table of spans with the time of day (hh:mm) in the place of their first and their last minute; unknown minutes stay unknown."""
     begun = started_at.floor("min")
-    return table.assign(**{name: [None if pd.isna(minute) else f"{begun + pd.Timedelta(minutes=float(minute)):%H:%M}" for minute in minutes]
-                           for name, minutes in inclusive(table)[["start_minute", "end_minute"]].items()})
+    return table.assign(
+        **{
+            name: [
+                None if pd.isna(minute) else f"{begun + pd.Timedelta(minutes=float(minute)):%H:%M}"
+                for minute in minutes
+            ]
+            for name, minutes in inclusive(table)[["start_minute", "end_minute"]].items()
+        }
+    )
 
 
-def _phase(curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None) -> dict[str, float]:
+def _phase(
+    curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None
+) -> dict[str, float]:
     part = curve[(curve["minute"] >= first) & (curve["minute"] < last)]
     own = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())
     return {
-        "minutes": float(len(part)), "online": part["online"].mean(), "net_inflow": part["net_inflow"].mean(),
-        "click_rate": pooled_rate(part, "product_click_users", "online"), "own_orders": own if len(part) else np.nan, "exposure": part["online"].sum(),
+        "minutes": float(len(part)),
+        "online": part["online"].mean(),
+        "net_inflow": part["net_inflow"].mean(),
+        "click_rate": pooled_rate(part, "product_click_users", "online"),
+        "own_orders": own if len(part) else np.nan,
+        "exposure": part["online"].sum(),
     }
 
 
@@ -298,39 +477,74 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     keys = ["label_zh", "label_en", "start_minute", "end_minute"]
-    columns = [f"{name}_{phase}" for name in ("online", "own_per_1000") for phase in ("before", "during", "after")]
+    columns = [
+        f"{name}_{phase}"
+        for name in ("online", "own_per_1000")
+        for phase in ("before", "during", "after")
+    ]
     wide = table.set_index([*keys, "phase"])[["online", "own_per_1000"]].unstack("phase")
     wide.columns = [f"{name}_{phase}" for name, phase in wide.columns]
-    during = table[table["phase"] == "during"].set_index(keys)[["ci_lower", "ci_upper", "net_inflow"]]
-    return wide.reindex(columns=columns).join(during).reset_index().sort_values("start_minute", ignore_index=True)
+    during = table[table["phase"] == "during"].set_index(keys)[
+        ["ci_lower", "ci_upper", "net_inflow"]
+    ]
+    return (
+        wide.reindex(columns=columns)
+        .join(during)
+        .reset_index()
+        .sort_values("start_minute", ignore_index=True)
+    )
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------
 
 
-def band_findings(table: pd.DataFrame, *, currency: str, confidence: float = 0.95) -> list[dict[str, object]]:
+def band_findings(
+    table: pd.DataFrame, *, currency: str, confidence: float = 0.95
+) -> list[dict[str, object]]:
     """Facts of the best and the weakest span by orders per 1000 online person-minutes, of those that stand apart."""
     told = [
-        (table[table["standing"] == standing].sort_values("orders_per_1000", ascending=ascending, kind="stable").head(1), words)
-        for standing, ascending, words in (("above", False, ("最高", "highest")), ("below", True, ("最低", "lowest")))
+        (
+            table[table["standing"] == standing]
+            .sort_values("orders_per_1000", ascending=ascending, kind="stable")
+            .head(1),
+            words,
+        )
+        for standing, ascending, words in (
+            ("above", False, ("最高", "highest")),
+            ("below", True, ("最低", "lowest")),
+        )
     ]
-    return [_band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)]
+    return [
+        _band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)
+    ]
 
 
-def _band_fact(row: pd.Series, words: tuple[str, str], currency: str, confidence: float) -> dict[str, object]:
+def _band_fact(
+    row: pd.Series, words: tuple[str, str], currency: str, confidence: float
+) -> dict[str, object]:
     first, last = row["start_minute"], row["end_minute"] - 1
     zh, en = (
         [
-            text.number(row["orders_per_1000"], lang, 1), text.number(row["session_orders_per_1000"], lang, 1),
+            text.number(row["orders_per_1000"], lang, 1),
+            text.number(row["session_orders_per_1000"], lang, 1),
             text.money(row["paid_amount"], lang, currency),
             interval_words(row["ci_lower"], row["ci_upper"], lang, confidence, unit="score"),
         ]
         for lang in ("zh", "en")
     )
     return findings.make(
-        notebook=NOTEBOOK, dimension="sales", metric="orders", slice=f"span={words[1]}", verdict="not_comparable",
-        value=row["orders_per_1000"], baseline=row["session_orders_per_1000"], ci_lower=row["ci_lower"],
-        ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"], minute_from=first, minute_to=last,
+        notebook=NOTEBOOK,
+        dimension="sales",
+        metric="orders",
+        slice=f"span={words[1]}",
+        verdict="not_comparable",
+        value=row["orders_per_1000"],
+        baseline=row["session_orders_per_1000"],
+        ci_lower=row["ci_lower"],
+        ci_upper=row["ci_upper"],
+        p_adjusted=row["p_adjusted"],
+        minute_from=first,
+        minute_to=last,
         sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；这一段全直播间支付 {zh[2]}。",
         sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
         f"whole session {en[1]} (orders of any product). Paid in the room in this span: {en[2]}.",

@@ -19,16 +19,33 @@ from helpers.funnel.steps import pooled_rate
 from helpers.reference import Metric, metrics
 
 SOURCE_METRICS = [
-    "exposure_view_rate", "product_click_rate", "click_pay_rate", "room_conversion", "view_order_rate_times",
-    "avg_watch_seconds", "uv_value", "ad_roi",
+    "exposure_view_rate",
+    "product_click_rate",
+    "click_pay_rate",
+    "room_conversion",
+    "view_order_rate_times",
+    "avg_watch_seconds",
+    "uv_value",
+    "ad_roi",
 ]
 PRODUCT_METRICS = [
-    "item_click_rate", "item_click_pay_rate", "item_exposure_pay_rate", "item_exposure_value", "item_customer_price",
+    "item_click_rate",
+    "item_click_pay_rate",
+    "item_exposure_pay_rate",
+    "item_exposure_value",
+    "item_customer_price",
 ]
 
 
 def heat(
-    each: pd.DataFrame, key: str, lang: str, *, min_people: float = 0, confidence: float = 0.95, false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+    each: pd.DataFrame,
+    key: str,
+    lang: str,
+    *,
+    min_people: float = 0,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
+    least_effect: float = 0.10,
     only_apart: bool = False,
 ) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
@@ -39,13 +56,33 @@ def heat(
     colour where `against_others` says above or below, as in the tables of sources and products: what is not told apart has none (0).
     With `only_apart` slices of which no cell has one are left out.
     """
-    known = each.assign(value=each["rate_of_previous"].where(~each["grows"]) if "grows" in each else each["rate_of_previous"])
+    known = each.assign(
+        value=each["rate_of_previous"].where(~each["grows"])
+        if "grows" in each
+        else each["rate_of_previous"]
+    )
     known = known.assign(before=_before(known, key)) if "users" in known else known
     known = known[known.groupby("step")["value"].transform("count") > 0]
-    bounds = {"min_people": min_people, "confidence": confidence, "false_discovery_rate": false_discovery_rate, "least_effect": least_effect}
-    off = _off_others(known, bounds) if "users" in known else known["value"] / known.groupby("step")["value"].transform("median")
+    bounds = {
+        "min_people": min_people,
+        "confidence": confidence,
+        "false_discovery_rate": false_discovery_rate,
+        "least_effect": least_effect,
+    }
+    off = (
+        _off_others(known, bounds)
+        if "users" in known
+        else known["value"] / known.groupby("step")["value"].transform("median")
+    )
     shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(known["value"].isna())
-    made = pd.DataFrame({"row": known[key], "column": known[f"label_{lang}"], "value": known["value"], "shade": shade})
+    made = pd.DataFrame(
+        {
+            "row": known[key],
+            "column": known[f"label_{lang}"],
+            "value": known["value"],
+            "shade": shade,
+        }
+    )
     unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
     return made[unlike | (not only_apart)].reset_index(drop=True)
 
@@ -55,27 +92,52 @@ def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
 
     Rows without an interval (the sums of paid and organic sources) are no slices: they are neither judged nor among the others.
     """
-    parts = [against_others(rows, numerator="users", denominator="before", **bounds) for _, rows in known[known["ci_lower"].notna()].groupby("step")]
-    stands = pd.concat(parts).reindex(known.index) if parts else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=known.index)
-    return (stands["rate"] / stands["others_rate"]).astype(float).where(stands["standing"].isin(["above", "below"]), 1.0)
+    parts = [
+        against_others(rows, numerator="users", denominator="before", **bounds)
+        for _, rows in known[known["ci_lower"].notna()].groupby("step")
+    ]
+    stands = (
+        pd.concat(parts).reindex(known.index)
+        if parts
+        else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=known.index)
+    )
+    return (
+        (stands["rate"] / stands["others_rate"])
+        .astype(float)
+        .where(stands["standing"].isin(["above", "below"]), 1.0)
+    )
 
 
 def _before(known: pd.DataFrame, key: str) -> pd.Series:
     """How many were at the step before, of each slice; aligned to the rows, missing where the step's rate is none."""
-    return known[known["users"].notna()].groupby(key)["users"].shift().reindex(known.index).where(known["value"].notna())
+    return (
+        known[known["users"].notna()]
+        .groupby(key)["users"]
+        .shift()
+        .reindex(known.index)
+        .where(known["value"].notna())
+    )
 
 
 def limits(thresholds: Mapping[str, float]) -> dict[str, float]:
     """The bounds that slices are judged with, from the thresholds that a team may tune."""
     return {
-        "min_people": thresholds["min_people_for_ranking"], "confidence": thresholds["confidence"],
-        "false_discovery_rate": thresholds["false_discovery_rate"], "least_effect": thresholds["least_effect"],
+        "min_people": thresholds["min_people_for_ranking"],
+        "confidence": thresholds["confidence"],
+        "false_discovery_rate": thresholds["false_discovery_rate"],
+        "least_effect": thresholds["least_effect"],
     }
 
 
 def against_others(
-    frame: pd.DataFrame, *, numerator: str, denominator: str, min_people: float, confidence: float = 0.95,
-    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+    frame: pd.DataFrame,
+    *,
+    numerator: str,
+    denominator: str,
+    min_people: float,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
+    least_effect: float = 0.10,
 ) -> pd.DataFrame:
     """Each row's rate against that of all other rows together, people counting once in each row.
 
@@ -91,19 +153,44 @@ def against_others(
     judged = usable & (n >= min_people) & (usable.sum() > 1)
     x_others, n_others = x[usable].sum() - x, n[usable].sum() - n
     pairs = list(zip(x, n, x_others, n_others, strict=True))
-    ratios = [stats.ratio(*p, confidence=confidence) if ok else (np.nan,) * 3 for p, ok in zip(pairs, judged, strict=True)]
-    p_values = np.array([_fisher(*p) if ok else np.nan for p, ok in zip(pairs, judged, strict=True)], dtype=float)
-    table = pd.DataFrame(ratios, columns=["ratio", "ratio_lower", "ratio_upper"], index=frame.index).assign(
-        people=n, rate=x / n.where(n > 0), ci_lower=lower, ci_upper=upper,
-        others_rate=(x_others / n_others.where(n_others > 0)).where(judged), p_value=p_values,
+    ratios = [
+        stats.ratio(*p, confidence=confidence) if ok else (np.nan,) * 3
+        for p, ok in zip(pairs, judged, strict=True)
+    ]
+    p_values = np.array(
+        [_fisher(*p) if ok else np.nan for p, ok in zip(pairs, judged, strict=True)], dtype=float
+    )
+    table = pd.DataFrame(
+        ratios, columns=["ratio", "ratio_lower", "ratio_upper"], index=frame.index
+    ).assign(
+        people=n,
+        rate=x / n.where(n > 0),
+        ci_lower=lower,
+        ci_upper=upper,
+        others_rate=(x_others / n_others.where(n_others > 0)).where(judged),
+        p_value=p_values,
         p_adjusted=stats.benjamini_hochberg(p_values),
     )
-    sure = (table["p_adjusted"] <= false_discovery_rate) & ((table["rate"] / table["others_rate"] - 1).abs() >= least_effect)
+    sure = (table["p_adjusted"] <= false_discovery_rate) & (
+        (table["rate"] / table["others_rate"] - 1).abs() >= least_effect
+    )
     standing = np.select(
         [~usable, ~judged, sure & (table["rate"] > table["others_rate"]), sure],
-        ["unknown", "too_few", "above", "below"], "cannot_tell",
+        ["unknown", "too_few", "above", "below"],
+        "cannot_tell",
     )
-    columns = ["people", "rate", "ci_lower", "ci_upper", "others_rate", "ratio", "ratio_lower", "ratio_upper", "p_value", "p_adjusted"]
+    columns = [
+        "people",
+        "rate",
+        "ci_lower",
+        "ci_upper",
+        "others_rate",
+        "ratio",
+        "ratio_lower",
+        "ratio_upper",
+        "p_value",
+        "p_adjusted",
+    ]
     return table[columns].assign(standing=pd.Series(standing, index=frame.index, dtype="str"))
 
 
@@ -114,8 +201,13 @@ def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
 
 
 def by_source(
-    traffic: pd.DataFrame, registry: Mapping[str, Metric], *, min_people: float, confidence: float = 0.95,
-    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+    traffic: pd.DataFrame,
+    registry: Mapping[str, Metric],
+    *,
+    min_people: float,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
+    least_effect: float = 0.10,
 ) -> pd.DataFrame:
     """The session's leaf sources side by side, the largest first: structure, rates, and conversion against the others.
 
@@ -127,11 +219,18 @@ def by_source(
     order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
     rows = traffic.iloc[order].reset_index(drop=True)
     compared = against_others(
-        rows, numerator="pay_users", denominator="viewers", min_people=min_people, confidence=confidence,
-        false_discovery_rate=false_discovery_rate, least_effect=least_effect,
+        rows,
+        numerator="pay_users",
+        denominator="viewers",
+        min_people=min_people,
+        confidence=confidence,
+        false_discovery_rate=false_discovery_rate,
+        least_effect=least_effect,
     )
     kept = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
-    table = kept.assign(viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"]))
+    table = kept.assign(
+        viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"])
+    )
     table = table.join(_wide(rows, SOURCE_METRICS, registry, "source"), on="source")
     return table.join(compared.drop(columns=["people", "rate", "p_value"]))
 
@@ -143,10 +242,16 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
     """
     of_people = table["room_conversion"].notna().any()
     metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
-    rates = pd.DataFrame({
-        "label": table["source"], "metric": metric, "rate": table[metric], "ci_lower": table["ci_lower"],
-        "ci_upper": table["ci_upper"], "n": table[n],
-    })
+    rates = pd.DataFrame(
+        {
+            "label": table["source"],
+            "metric": metric,
+            "rate": table[metric],
+            "ci_lower": table["ci_lower"],
+            "ci_upper": table["ci_upper"],
+            "n": table[n],
+        }
+    )
     return rates[rates["rate"].notna()].reset_index(drop=True)
 
 
@@ -156,14 +261,25 @@ def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> p
     Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources), visit_share,
     paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a term is missing; no intervals).
     """
-    kind = traffic["is_paid"].map({True: "paid", False: "organic"}).astype("str").where(traffic["is_paid"].notna(), "unknown")
+    kind = (
+        traffic["is_paid"]
+        .map({True: "paid", False: "organic"})
+        .astype("str")
+        .where(traffic["is_paid"].notna(), "unknown")
+    )
     rows = traffic.assign(is_paid=kind)
     sums = rows.groupby("is_paid")[["viewers", "paid_amount", "ad_cost"]].sum(min_count=1)
     ids = ["room_conversion", "uv_value", "ad_roi"]
     rates = metrics.evaluate(rows, ids, registry=registry, by="is_paid", count_per_slice=True)
     wide = rates.pivot(index="is_paid", columns="metric", values="value").reindex(columns=ids)
-    table = sums.rename(columns={"viewers": "visits"}).assign(sources=rows.groupby("is_paid").size()).join(wide)
-    shares = table.assign(visit_share=_share(table["visits"]), paid_share=_share(table["paid_amount"]))
+    table = (
+        sums.rename(columns={"viewers": "visits"})
+        .assign(sources=rows.groupby("is_paid").size())
+        .join(wide)
+    )
+    shares = table.assign(
+        visit_share=_share(table["visits"]), paid_share=_share(table["paid_amount"])
+    )
     columns = ["sources", "visits", "visit_share", "paid_amount", "paid_share", "ad_cost", *ids]
     return shares[columns].reset_index()
 
@@ -173,14 +289,21 @@ def _share(values: pd.Series) -> pd.Series:
     return values / (total if pd.notna(total) and total != 0 else np.nan)
 
 
-def _wide(rows: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], key: str) -> pd.DataFrame:
+def _wide(
+    rows: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], key: str
+) -> pd.DataFrame:
     tidy = metrics.evaluate(rows, ids, registry=registry, by=key)
     return tidy.pivot(index=key, columns="metric", values="value").reindex(columns=ids)
 
 
 def by_product(
-    products: pd.DataFrame, registry: Mapping[str, Metric], *, min_people: float, confidence: float = 0.95,
-    false_discovery_rate: float = 0.10, least_effect: float = 0.10,
+    products: pd.DataFrame,
+    registry: Mapping[str, Metric],
+    *,
+    min_people: float,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
+    least_effect: float = 0.10,
 ) -> pd.DataFrame:
     """The session's products, the best-selling first, with their rates, and a rank only where enough people saw them.
 
@@ -190,15 +313,34 @@ def by_product(
     rate against the other products, see against_others), and rank by paid amount per person exposed (nan under
     `min_people` exposed people: a few people's luck would be ranked).
     """
-    rows = products[products["sku_id"].isna()].sort_values("paid_amount", ascending=False, kind="stable", ignore_index=True)
+    rows = products[products["sku_id"].isna()].sort_values(
+        "paid_amount", ascending=False, kind="stable", ignore_index=True
+    )
     options = {
-        "min_people": min_people, "confidence": confidence, "false_discovery_rate": false_discovery_rate,
+        "min_people": min_people,
+        "confidence": confidence,
+        "false_discovery_rate": false_discovery_rate,
         "least_effect": least_effect,
     }
     click = against_others(rows, numerator="click_users", denominator="exposure_users", **options)
     pay = against_others(rows, numerator="pay_users", denominator="click_users", **options)
-    renamed = {"ci_lower": "lower", "ci_upper": "upper", "standing": "standing", "p_adjusted": "p_adjusted"}
-    kept = ["product_id", "name", "tier", "price", "exposure_users", "click_users", "pay_users", "orders", "paid_amount"]
+    renamed = {
+        "ci_lower": "lower",
+        "ci_upper": "upper",
+        "standing": "standing",
+        "p_adjusted": "p_adjusted",
+    }
+    kept = [
+        "product_id",
+        "name",
+        "tier",
+        "price",
+        "exposure_users",
+        "click_users",
+        "pay_users",
+        "orders",
+        "paid_amount",
+    ]
     table = rows[kept].assign(paid_share=_share(rows["paid_amount"]))
     table = table.join(_wide(rows, PRODUCT_METRICS, registry, "product_id"), on="product_id")
     for name, compared in (("click", click), ("pay", pay)):
@@ -213,18 +355,37 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     The lines stand at the median of people exposed and at the rate of all products together, in x_middle and y_middle. Much
     shown and seldom bought is exposure wasted; seldom shown and often bought has room.
     """
-    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values("paid_amount", ascending=False, kind="stable")
+    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
+        "paid_amount", ascending=False, kind="stable"
+    )
     x, y = known["exposure_users"], known["item_exposure_pay_rate"]
-    x_middle, y_middle = table["exposure_users"].median(), pooled_rate(table, "pay_users", "exposure_users")
-    sides = [np.where(side >= middle, "high", "low") for side, middle in ((x, x_middle), (y, y_middle))]
-    return pd.DataFrame({
-        "number": np.arange(1.0, len(known) + 1), "label": known["name"].fillna(known["product_id"]), "quadrant": [f"{across}_{up}" for across, up in zip(*sides, strict=True)],
-        "x": x, "y": y, "size": known["paid_amount"], "x_middle": x_middle, "y_middle": y_middle,
-    }).reset_index(drop=True)
+    x_middle, y_middle = (
+        table["exposure_users"].median(),
+        pooled_rate(table, "pay_users", "exposure_users"),
+    )
+    sides = [
+        np.where(side >= middle, "high", "low") for side, middle in ((x, x_middle), (y, y_middle))
+    ]
+    return pd.DataFrame(
+        {
+            "number": np.arange(1.0, len(known) + 1),
+            "label": known["name"].fillna(known["product_id"]),
+            "quadrant": [f"{across}_{up}" for across, up in zip(*sides, strict=True)],
+            "x": x,
+            "y": y,
+            "size": known["paid_amount"],
+            "x_middle": x_middle,
+            "y_middle": y_middle,
+        }
+    ).reset_index(drop=True)
 
 
 def source_words(sources: Iterable[str], lang: str) -> str:
     """What the platforms' own names of these sources mean, each known one once; nothing in Chinese, where they are plain words."""
     known = reference.terms()["source_gloss"]
     told = [f"{name}: {known[name].en}" for name in dict.fromkeys(sources) if name in known]
-    return text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(told)}.") if told else ""
+    return (
+        text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(told)}.")
+        if told
+        else ""
+    )

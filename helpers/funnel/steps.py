@@ -12,10 +12,12 @@ from helpers.core import stats, text
 from helpers.reference import Funnel
 from helpers.reference.metrics import MetricError
 
-FEWEST_SESSIONS = 3   # of a group whose rates are shown over sessions
+FEWEST_SESSIONS = 3  # of a group whose rates are shown over sessions
 
 
-def steps(row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
+def steps(
+    row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 0.95
+) -> pd.DataFrame:
     """The steps of one funnel for one row (a session, a source, a product), each against the step before and the first.
 
     One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events where the funnel's
@@ -25,55 +27,97 @@ def steps(row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 
     Raises `MetricError` for a frame of several rows (by_rows does those one by one).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
-    table = pd.DataFrame({
-        "step": range(1, len(funnel.steps) + 1), "column": [step.column for step in funnel.steps],
-        "label_zh": [step.zh for step in funnel.steps], "label_en": [step.en for step in funnel.steps],
-        "users": [_number(row, step.column) for step in funnel.steps],
-    })
+    table = pd.DataFrame(
+        {
+            "step": range(1, len(funnel.steps) + 1),
+            "column": [step.column for step in funnel.steps],
+            "label_zh": [step.zh for step in funnel.steps],
+            "label_en": [step.en for step in funnel.steps],
+            "users": [_number(row, step.column) for step in funnel.steps],
+        }
+    )
     known = table["users"].dropna()
     before, first = known.shift(), known.iloc[0] if len(known) else np.nan
     of_people = funnel.unit == "users" and funnel.mixed_units is None
     lower, upper = _bounds(known, before, of_people, confidence)
-    base = (known * 0 + first).where(known.index != known.index.min())  # the first step is all of itself, without doubt
+    base = (known * 0 + first).where(
+        known.index != known.index.min()
+    )  # the first step is all of itself, without doubt
     first_lower, first_upper = _bounds(known, base, of_people, confidence)
     return table.assign(
         previous=table["column"].loc[known.index].shift().reindex(table.index),
-        rate_of_previous=_rate(known, before), ci_lower=lower, ci_upper=upper,
-        rate_of_first=_rate(known, known * 0 + first), first_lower=first_lower, first_upper=first_upper,
+        rate_of_previous=_rate(known, before),
+        ci_lower=lower,
+        ci_upper=upper,
+        rate_of_first=_rate(known, known * 0 + first),
+        first_lower=first_lower,
+        first_upper=first_upper,
         grows=(known > before).reindex(table.index, fill_value=False),
     )
 
 
-def by_rows(frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95) -> pd.DataFrame:
+def by_rows(
+    frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95
+) -> pd.DataFrame:
     """The steps of every row of a frame, with its `key` before them: one row per key value x step."""
-    parts = [steps(row, funnel, confidence=confidence).assign(**{key: row[key]}) for _, row in frame.iterrows()]
+    parts = [
+        steps(row, funnel, confidence=confidence).assign(**{key: row[key]})
+        for _, row in frame.iterrows()
+    ]
     if not parts:
-        return steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
+        return (
+            steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
+        )
     made = pd.concat(parts, ignore_index=True)
     return made[[key, *made.columns.drop(key)]]
 
 
-def with_paid(traffic: pd.DataFrame, entry: Funnel, lang: str, *, confidence: float = 0.95) -> pd.DataFrame:
+def with_paid(
+    traffic: pd.DataFrame, entry: Funnel, lang: str, *, confidence: float = 0.95
+) -> pd.DataFrame:
     """`by_rows` of the sources with those of paid and of organic sources taken together below them, where sources are marked.
 
     People who came through several sources count once in each, so the rows taken together have no interval.
     """
-    made, words = by_rows(traffic, entry, "source", confidence=confidence), reference.terms()["is_paid"]
-    for name, rows in (("paid", traffic[traffic["is_paid"].fillna(False)]), ("organic", traffic[~traffic["is_paid"].fillna(True)])):
+    made, words = (
+        by_rows(traffic, entry, "source", confidence=confidence),
+        reference.terms()["is_paid"],
+    )
+    for name, rows in (
+        ("paid", traffic[traffic["is_paid"].fillna(False)]),
+        ("organic", traffic[~traffic["is_paid"].fillna(True)]),
+    ):
         if len(rows) > 1:
             label = f"{text.label(words[name], lang)}{text.choose(lang, '（合计）', ' (together)')}"
-            whole = steps(rows[[step.column for step in entry.steps]].sum(min_count=1), entry).assign(source=label)
-            made = pd.concat([made, whole.assign(**{bound: np.nan for bound in ("ci_lower", "ci_upper", "first_lower", "first_upper")})], ignore_index=True)
+            whole = steps(
+                rows[[step.column for step in entry.steps]].sum(min_count=1), entry
+            ).assign(source=label)
+            made = pd.concat(
+                [
+                    made,
+                    whole.assign(
+                        **{
+                            bound: np.nan
+                            for bound in ("ci_lower", "ci_upper", "first_lower", "first_upper")
+                        }
+                    ),
+                ],
+                ignore_index=True,
+            )
     return made
 
 
-def several(row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95) -> pd.DataFrame:
+def several(
+    row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95
+) -> pd.DataFrame:
     """The steps of several funnels of one row, those of which two steps are known at least: one row per funnel x step.
 
     Columns: funnel (its id), funnel_zh, funnel_en, then those of `steps`.
     """
     parts = [
-        steps(row, entry, confidence=confidence).assign(funnel=name, funnel_zh=entry.zh, funnel_en=entry.en)
+        steps(row, entry, confidence=confidence).assign(
+            funnel=name, funnel_zh=entry.zh, funnel_en=entry.en
+        )
         for name, entry in funnels.items()
     ]
     made = pd.concat(parts, ignore_index=True)
@@ -92,8 +136,21 @@ def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFram
     """
     known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
     grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
-    parts = [steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows)) for name, rows in grouped if len(rows) >= FEWEST_SESSIONS]
-    columns = [by, "sessions", "step", "column", "label_zh", "label_en", "rate_of_previous", "rate_of_first"]
+    parts = [
+        steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows))
+        for name, rows in grouped
+        if len(rows) >= FEWEST_SESSIONS
+    ]
+    columns = [
+        by,
+        "sessions",
+        "step",
+        "column",
+        "label_zh",
+        "label_en",
+        "rate_of_previous",
+        "rate_of_first",
+    ]
     made = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
     return made.astype({"rate_of_previous": float, "rate_of_first": float})
 
@@ -106,7 +163,11 @@ def time_slot(started_at: pd.Series) -> pd.Series:
 
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The steps that have a number, with `label` in the language asked for, as the funnel chart takes them."""
-    return table[table["users"].notna()].assign(label=lambda t: t[f"label_{lang}"]).reset_index(drop=True)
+    return (
+        table[table["users"].notna()]
+        .assign(label=lambda t: t[f"label_{lang}"])
+        .reset_index(drop=True)
+    )
 
 
 def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.DataFrame:
@@ -115,15 +176,36 @@ def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.Da
     `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice. Columns: slice (empty for the
     whole session), before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
     """
-    labels, why = {step.column: step for step in entry.steps}, {step.column: step.grows for step in entry.steps}
+    labels, why = (
+        {step.column: step for step in entry.steps},
+        {step.column: step.grows for step in entry.steps},
+    )
     known = table[table["users"].notna()].assign(slice=table[of] if of else "")
     before = known.groupby("slice", sort=False)["users"].shift()
     rows = known.assign(before=before)[known["grows"]]
     words = {
-        **{f"before_{lang}": [text.label(labels[name], lang) for name in rows["previous"]] for lang in ("zh", "en")},
-        **{f"reason_{lang}": [text.label(why[name], lang) if why[name] else "" for name in rows["column"]] for lang in ("zh", "en")},
+        **{
+            f"before_{lang}": [text.label(labels[name], lang) for name in rows["previous"]]
+            for lang in ("zh", "en")
+        },
+        **{
+            f"reason_{lang}": [
+                text.label(why[name], lang) if why[name] else "" for name in rows["column"]
+            ]
+            for lang in ("zh", "en")
+        },
     }
-    columns = ["slice", "before_zh", "before_en", "label_zh", "label_en", "before", "users", "reason_zh", "reason_en"]
+    columns = [
+        "slice",
+        "before_zh",
+        "before_en",
+        "label_zh",
+        "label_en",
+        "before",
+        "users",
+        "reason_zh",
+        "reason_en",
+    ]
     return rows.assign(**words)[columns].reset_index(drop=True)
 
 
@@ -132,12 +214,26 @@ def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[
     told, made = found.groupby(["before_zh", "label_zh"], sort=False), []
     for _, rows in told:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
-        which = text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
+        which = (
+            text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
+        )
         counts = [text.value(row[name], unit, lang) for name in ("users", "before")]
-        why = text.choose(lang, f"常见的原因：{row['reason_zh']}。", f" The likely reason: {row['reason_en']}.") if row[f"reason_{lang}"] else ""
-        made.append(text.choose(
-            lang, f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} 对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。{why}",
-            f"“{row['label_en']}”{which} is larger than the step before, “{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted differently or have gaps, and their ratio is no conversion rate.{why}"))
+        why = (
+            text.choose(
+                lang,
+                f"常见的原因：{row['reason_zh']}。",
+                f" The likely reason: {row['reason_en']}.",
+            )
+            if row[f"reason_{lang}"]
+            else ""
+        )
+        made.append(
+            text.choose(
+                lang,
+                f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} 对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。{why}",
+                f"“{row['label_en']}”{which} is larger than the step before, “{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted differently or have gaps, and their ratio is no conversion rate.{why}",
+            )
+        )
     return made
 
 
@@ -150,7 +246,9 @@ def _rate(above: pd.Series, below: pd.Series) -> pd.Series:
     return above / below.where(below != 0)
 
 
-def _bounds(above: pd.Series, below: pd.Series, wanted: bool, confidence: float) -> tuple[pd.Series, pd.Series]:
+def _bounds(
+    above: pd.Series, below: pd.Series, wanted: bool, confidence: float
+) -> tuple[pd.Series, pd.Series]:
     if not wanted:
         return above * np.nan, above * np.nan
     lower, upper = stats.wilson(above, below, confidence=confidence)
@@ -165,5 +263,7 @@ def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
 
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) != 1:
-        raise MetricError(f"expected the one row of a session, found {len(frame)}: people of several are not added up")
+        raise MetricError(
+            f"expected the one row of a session, found {len(frame)}: people of several are not added up"
+        )
     return frame

@@ -22,15 +22,31 @@ from helpers.reference import Funnel, Metric, metrics
 
 QUANTILES = {"seconds_q25": 0.25, "seconds_median": 0.5, "seconds_q75": 0.75}
 FRAME = (
-    "step", "column", "label_zh", "label_en", "users", "previous", "rate_of_previous", "ci_lower", "ci_upper", "rate_of_first",
-    "first_lower", "first_upper", "grows", *QUANTILES,
+    "step",
+    "column",
+    "label_zh",
+    "label_en",
+    "users",
+    "previous",
+    "rate_of_previous",
+    "ci_lower",
+    "ci_upper",
+    "rate_of_first",
+    "first_lower",
+    "first_upper",
+    "grows",
+    *QUANTILES,
 )
 EPOCH = ibis.timestamp("1970-01-01 00:00:00")
 SECOND = 1_000_000  # in microseconds
 KEY = ["group", "person"]
 CELL = ["product_id", "source"]
 COLUMNS = {  # what the exports call the people of an event: with it a rate finds its name in the registry
-    "enter": "viewers", "expose": "product_exposure_users", "click": "product_click_users", "cart": "cart_users", "create": "create_users",
+    "enter": "viewers",
+    "expose": "product_exposure_users",
+    "click": "product_click_users",
+    "cart": "cart_users",
+    "create": "create_users",
     "pay": "pay_users",
 }
 
@@ -38,7 +54,9 @@ COLUMNS = {  # what the exports call the people of an event: with it a rate find
 # ---- the ordered funnel ------------------------------------------------------------------------------------------
 
 
-def people(events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str = "user_key") -> pd.DataFrame:
+def people(
+    events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str = "user_key"
+) -> pd.DataFrame:
     """How many people of each group reached each step of a funnel of events, and how long they took.
 
     One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct people, never to be added
@@ -52,10 +70,15 @@ def people(events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str
     window. With `ordered: false` a step is reached by whoever has events of it and of all before it; then no times.
     """
     rows, groups = _of_steps(events, spec, list(by), who)
-    parts = [_counted(reached).assign(step=number) for number, reached in enumerate(_reached(engine.kept(rows), spec), 1)]
+    parts = [
+        _counted(reached).assign(step=number)
+        for number, reached in enumerate(_reached(engine.kept(rows), spec), 1)
+    ]
     made = pd.concat(parts, ignore_index=True).merge(groups, on="group", validate="many_to_one")
     made = made.sort_values([*by, "step"], kind="stable", ignore_index=True)
-    return made[[*by, "step", "users", *QUANTILES]].astype(dict.fromkeys(["users", *QUANTILES], "float64"))
+    return made[[*by, "step", "users", *QUANTILES]].astype(
+        dict.fromkeys(["users", *QUANTILES], "float64")
+    )
 
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
@@ -66,7 +89,9 @@ def logged(events: ibis.Table, spec: Funnel) -> Funnel:
 def _shown(known: set[str], spec: Funnel) -> Funnel:
     last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
     kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
-    return spec.model_copy(update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]})
+    return spec.model_copy(
+        update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]}
+    )
 
 
 def _events(events: ibis.Table) -> set[str]:
@@ -84,10 +109,20 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     known = _events(whole)
     seen = _shown(known, spec)
     counts = people(whole, seen, by=CELL)
-    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(index=CELL, columns="step", values="users")
-    found = wide.reindex(columns=[step.column for step in spec.steps if step.column in known]).fillna(0.0)
+    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(
+        index=CELL, columns="step", values="users"
+    )
+    found = wide.reindex(
+        columns=[step.column for step in spec.steps if step.column in known]
+    ).fillna(0.0)
     names = {step.column: COLUMNS[step.column].removeprefix("product_") for step in spec.steps}
-    return found.reindex(columns=list(names)).astype("float64").rename(columns=names).rename_axis(columns=None).reset_index()
+    return (
+        found.reindex(columns=list(names))
+        .astype("float64")
+        .rename(columns=names)
+        .rename_axis(columns=None)
+        .reset_index()
+    )
 
 
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -98,32 +133,55 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
     by = list(counts.columns[: list(counts.columns).index("step")])
     parts = []
     for group, rows in counts.groupby(by, sort=False) if by else [((), counts)]:
-        users = dict.fromkeys((step.column for step in spec.steps), 0) | {spec.steps[row.step - 1].column: row.users for row in rows.itertuples()}
+        users = dict.fromkeys((step.column for step in spec.steps), 0) | {
+            spec.steps[row.step - 1].column: row.users for row in rows.itertuples()
+        }
         table = funnel_steps.steps(pd.Series(users), spec, confidence=confidence)
-        parts.append(table.merge(rows[["step", *QUANTILES]], on="step", how="left").assign(**dict(zip(by, group, strict=True))))
+        parts.append(
+            table.merge(rows[["step", *QUANTILES]], on="step", how="left").assign(
+                **dict(zip(by, group, strict=True))
+            )
+        )
     if not parts:
-        return funnel_steps.steps(pd.Series(dtype=float), spec).iloc[:0].assign(**{name: counts[name] for name in [*by, *QUANTILES]})[[*by, *FRAME]]
+        return (
+            funnel_steps.steps(pd.Series(dtype=float), spec)
+            .iloc[:0]
+            .assign(**{name: counts[name] for name in [*by, *QUANTILES]})[[*by, *FRAME]]
+        )
     return pd.concat(parts, ignore_index=True)[[*by, *FRAME]]
 
 
-def _of_steps(events: ibis.Table, spec: Funnel, by: list[str], who: str) -> tuple[ibis.Table, pd.DataFrame]:
+def _of_steps(
+    events: ibis.Table, spec: Funnel, by: list[str], who: str
+) -> tuple[ibis.Table, pd.DataFrame]:
     """The events of the funnel's steps without texts (group, person, step, at), and the groups.
 
     People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a third of the time of texts.
     """
     known = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
     known = known.filter(known["event"].isin([step.column for step in spec.steps]))
-    step = known["event"].cases(*((step.column, number) for number, step in enumerate(spec.steps, 1)))
+    step = known["event"].cases(
+        *((step.column, number) for number, step in enumerate(spec.steps, 1))
+    )
     rows = known.select(*by, "at", person=known[who].hash(), step=step)
     if not by:
         return rows.mutate(group=0), pd.DataFrame({"group": [0]})
-    groups = engine.frame(rows.select(*by).distinct()).rename_axis("group").reset_index().astype({"group": "int32"})
+    groups = (
+        engine.frame(rows.select(*by).distinct())
+        .rename_axis("group")
+        .reset_index()
+        .astype({"group": "int32"})
+    )
     return rows.join(engine.table(groups), by).drop(*by), groups
 
 
 def _counted(reached: ibis.Table) -> pd.DataFrame:
     """The people of one step and their times: one row per group."""
-    times = {name: reached["seconds"].quantile(share) for name, share in QUANTILES.items()} if "seconds" in reached.columns else {}
+    times = (
+        {name: reached["seconds"].quantile(share) for name, share in QUANTILES.items()}
+        if "seconds" in reached.columns
+        else {}
+    )
     made = engine.frame(reached.group_by("group").agg(users=reached.count(), **times))
     return made.reindex(columns=["group", "users", *QUANTILES])
 
@@ -139,10 +197,16 @@ def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
     for number, step in enumerate(spec.steps[1:], 2):
         begun = done.rename(before="at")
         here = rows.filter(rows["step"] == number).drop("step").join(begun, KEY)
-        hits = engine.kept(_following(hits, here, step.within_minutes) if spec.ordered else here.drop("before"))
+        hits = engine.kept(
+            _following(hits, here, step.within_minutes) if spec.ordered else here.drop("before")
+        )
         done = engine.kept(hits.group_by(KEY).agg(at=_["at"].min()))
         both = done.join(begun, KEY)
-        yield both.mutate(seconds=both["at"].delta(both["before"], unit="microsecond") / SECOND) if spec.ordered else both
+        yield (
+            both.mutate(seconds=both["at"].delta(both["before"], unit="microsecond") / SECOND)
+            if spec.ordered
+            else both
+        )
 
 
 def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibis.Table:
@@ -151,23 +215,44 @@ def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibi
     if minutes is None:
         return after
     near = hits.semi_join(after, KEY).select(*KEY, "at")  # most people go no further
-    marked = ibis.union(near.mutate(before=_["at"]), after.mutate(before=ibis.null(after["at"].type())))
+    marked = ibis.union(
+        near.mutate(before=_["at"]), after.mutate(before=ibis.null(after["at"].type()))
+    )
     last = marked["before"].max().over(ibis.range_window(group_by=KEY, order_by="at", following=0))
     marked = marked.mutate(waited=marked["at"].delta(last, unit="microsecond"))
-    return marked.filter(marked["before"].isnull(), marked["waited"] <= round(minutes * 60 * SECOND)).select(*KEY, "at")
+    return marked.filter(
+        marked["before"].isnull(), marked["waited"] <= round(minutes * 60 * SECOND)
+    ).select(*KEY, "at")
 
 
-def against_others(table: pd.DataFrame, *, min_people: float, confidence: float = 0.95, false_discovery_rate: float = 0.10, least_effect: float = 0.10) -> pd.DataFrame:
+def against_others(
+    table: pd.DataFrame,
+    *,
+    min_people: float,
+    confidence: float = 0.95,
+    false_discovery_rate: float = 0.10,
+    least_effect: float = 0.10,
+) -> pd.DataFrame:
     """Each group's rate at each step against that of all other groups together: one row per group x step after the first.
 
     `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh, label_en, then those of
     `against_others` (people, rate, its interval, others_rate, ratio …, standing); steps are corrected one by one.
     """
-    limits = {"min_people": min_people, "confidence": confidence, "false_discovery_rate": false_discovery_rate, "least_effect": least_effect}
+    limits = {
+        "min_people": min_people,
+        "confidence": confidence,
+        "false_discovery_rate": false_discovery_rate,
+        "least_effect": least_effect,
+    }
     pairs = table.assign(before=table.groupby(table.columns[0])["users"].shift())
     names = [table.columns[0], "column", "previous", "label_zh", "label_en"]
     later = [rows for _, rows in pairs[pairs["step"] > 1].groupby("step")] or [pairs]
-    parts = [rows[names].join(slices.against_others(rows, numerator="users", denominator="before", **limits)) for rows in later]
+    parts = [
+        rows[names].join(
+            slices.against_others(rows, numerator="users", denominator="before", **limits)
+        )
+        for rows in later
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -176,24 +261,41 @@ def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.Da
 
     One row per group of `against_others` with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
     """
-    rows = told[(told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])].sort_values("rate", ascending=False, kind="stable")
-    drawn = rows.rename(columns={told.columns[0]: "label", "people": "n"})[["label", "rate", "ci_lower", "ci_upper", "n"]]
-    return drawn.reset_index(drop=True), float(walked.set_index("column")["rate_of_previous"].get(event, float("nan")))
+    rows = told[
+        (told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])
+    ].sort_values("rate", ascending=False, kind="stable")
+    drawn = rows.rename(columns={told.columns[0]: "label", "people": "n"})[
+        ["label", "rate", "ci_lower", "ci_upper", "n"]
+    ]
+    return drawn.reset_index(drop=True), float(
+        walked.set_index("column")["rate_of_previous"].get(event, float("nan"))
+    )
 
 
 def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
     """What the rates of `of_step` look like, for who cannot see them: the highest and the lowest with their intervals, and all."""
-    ends = [f"{text.plain(row.label, 30)} {text.percent(row.rate)}{interval_words(row.ci_lower, row.ci_upper, lang, confidence)}"
-            for row in (drawn.iloc[0], drawn.iloc[-1])]
+    ends = [
+        f"{text.plain(row.label, 30)} {text.percent(row.rate)}{interval_words(row.ci_lower, row.ci_upper, lang, confidence)}"
+        for row in (drawn.iloc[0], drawn.iloc[-1])
+    ]
     return text.choose(
-        lang, f"{len(drawn)} 个来源：最高的是{ends[0]}，最低的是{ends[1]}；全部合起来 {text.percent(whole)}。",
-        f"{len(drawn)} sources: highest {ends[0]}, lowest {ends[1]}; all together {text.percent(whole)}.")
+        lang,
+        f"{len(drawn)} 个来源：最高的是{ends[0]}，最低的是{ends[1]}；全部合起来 {text.percent(whole)}。",
+        f"{len(drawn)} sources: highest {ends[0]}, lowest {ends[1]}; all together {text.percent(whole)}.",
+    )
 
 
 # ---- carts that stay unpaid --------------------------------------------------------------------------------------
 
 
-def carts(events: ibis.Table, *, by: Sequence[str] = (), until: pd.Timestamp, minutes: float = 30.0, confidence: float = 0.95) -> pd.DataFrame:
+def carts(
+    events: ibis.Table,
+    *,
+    by: Sequence[str] = (),
+    until: pd.Timestamp,
+    minutes: float = 30.0,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
     """What was put into carts and not paid within so many minutes (加购后30分钟未支付占比).
 
     One row per group of `by` (a column of the cart event). A cart is a person's first adding of a product, paid by the first
@@ -208,14 +310,33 @@ def carts(events: ibis.Table, *, by: Sequence[str] = (), until: pd.Timestamp, mi
     for group, part in waits.groupby(list(by)) if by else [((), waits)]:
         if part.empty:
             continue
-        within = stats.happened_within(part["seconds"], part["paid"], [minutes * 60], weights=part["n"], confidence=confidence)
+        within = stats.happened_within(
+            part["seconds"], part["paid"], [minutes * 60], weights=part["n"], confidence=confidence
+        )
         rate, lower, upper = (float(share[0]) for share in within)
         young = ~part["paid"] & (part["seconds"] < minutes * 60)
-        rows.append([*group, part["n"].sum(), part.loc[part["paid"], "n"].sum(), part.loc[young, "n"].sum(), 1 - rate, 1 - upper, 1 - lower])
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[len(by):], "float64"))
+        rows.append(
+            [
+                *group,
+                part["n"].sum(),
+                part.loc[part["paid"], "n"].sum(),
+                part.loc[young, "n"].sum(),
+                1 - rate,
+                1 - upper,
+                1 - lower,
+            ]
+        )
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[len(by) :], "float64"))
 
 
-def carts_by(events: ibis.Table, column: str, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95) -> pd.DataFrame:
+def carts_by(
+    events: ibis.Table,
+    column: str,
+    *,
+    min_carts: float,
+    minutes: float = 30.0,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
     """The carts of all groups together and of each with enough of them, the most carts first; the log says until when.
 
     Columns: that column (missing in the first row, which is of all), then those of `carts`. No row for a log without events.
@@ -230,60 +351,127 @@ def carts_by(events: ibis.Table, column: str, *, min_carts: float, minutes: floa
     return pd.concat([whole, each], ignore_index=True)
 
 
-def _waits(events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: float) -> pd.DataFrame:
+def _waits(
+    events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: float
+) -> pd.DataFrame:
     """How long carts waited, to payment, `until` or `longest`: rows by…, seconds, paid, with n, how many."""
     key = ["user_key", "product"]
     end = until.value // 1000
-    rows = events.filter(events["event"].isin(["cart", "pay"]), *(events[name].notnull() for name in ("at", "user_key")))
-    rows = rows.mutate(product=rows["product_id"].fill_null(""), moment=rows["at"].delta(EPOCH, unit="microsecond"))
+    rows = events.filter(
+        events["event"].isin(["cart", "pay"]),
+        *(events[name].notnull() for name in ("at", "user_key")),
+    )
+    rows = rows.mutate(
+        product=rows["product_id"].fill_null(""), moment=rows["at"].delta(EPOCH, unit="microsecond")
+    )
     rows = rows.filter(rows["moment"] <= end)
-    first = rows.filter(rows["event"] == "cart", *(rows[name].notnull() for name in by)).group_by([*by, *key]).agg(begun=_["moment"].min())
+    first = (
+        rows.filter(rows["event"] == "cart", *(rows[name].notnull() for name in by))
+        .group_by([*by, *key])
+        .agg(begun=_["moment"].min())
+    )
     paying = rows.filter(rows["event"] == "pay").select(*key, "moment")
-    paid = first.join(paying, key).filter(_["moment"] >= _["begun"]).group_by([*by, *key]).agg(moment=_["moment"].min())
+    paid = (
+        first.join(paying, key)
+        .filter(_["moment"] >= _["begun"])
+        .group_by([*by, *key])
+        .agg(moment=_["moment"].min())
+    )
     both = first.left_join(paid, [*by, *key]).select(*by, "begun", "moment")
     took = ibis.coalesce(both["moment"], end) - both["begun"]
-    both = both.select(*by, paid=both["moment"].notnull() & (took <= round(longest * SECOND)), seconds=ibis.least(took, round(longest * SECOND)) // SECOND)
+    both = both.select(
+        *by,
+        paid=both["moment"].notnull() & (took <= round(longest * SECOND)),
+        seconds=ibis.least(took, round(longest * SECOND)) // SECOND,
+    )
     return engine.frame(both.group_by([*by, "paid", "seconds"]).agg(n=both.count()))
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------
 
 
-def leak_findings(told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95) -> list[dict[str, object]]:
+def leak_findings(
+    told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
+) -> list[dict[str, object]]:
     """One fact per group and step (table of `against_others`) whose rate stands below that of the others together."""
-    below = told[(told["standing"] == "below") & told["previous"].isin(COLUMNS) & told["column"].isin(COLUMNS)]
-    named = [(row, metrics.named(COLUMNS[row["previous"]], COLUMNS[row["column"]], registry=registry)) for _, row in below.iterrows()]
-    return [_leak(row, told.columns[0], name, registry[name], confidence) for row, name in named if name]
+    below = told[
+        (told["standing"] == "below")
+        & told["previous"].isin(COLUMNS)
+        & told["column"].isin(COLUMNS)
+    ]
+    named = [
+        (row, metrics.named(COLUMNS[row["previous"]], COLUMNS[row["column"]], registry=registry))
+        for _, row in below.iterrows()
+    ]
+    return [
+        _leak(row, told.columns[0], name, registry[name], confidence) for row, name in named if name
+    ]
 
 
-def _leak(row: pd.Series, column: str, name: str, metric: Metric, confidence: float) -> dict[str, object]:
-    shown, rate, others = text.plain(row[column]), text.percent(row["rate"]), text.percent(row["others_rate"])
+def _leak(
+    row: pd.Series, column: str, name: str, metric: Metric, confidence: float
+) -> dict[str, object]:
+    shown, rate, others = (
+        text.plain(row[column]),
+        text.percent(row["rate"]),
+        text.percent(row["others_rate"]),
+    )
     events = reference.terms()["viewer_event"]
     before, after = events[row["previous"]], events[row["column"]]
-    zh, en = (interval_words(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en"))
+    zh, en = (
+        interval_words(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en")
+    )
     return findings.make(
-        notebook=NOTEBOOK, dimension=metric.group, metric=name, slice=f"{column}={row[column]}", verdict="not_comparable", value=row["rate"],
-        baseline=row["others_rate"], ci_lower=row["ci_lower"], ci_upper=row["ci_upper"], p_adjusted=row["p_adjusted"],
+        notebook=NOTEBOOK,
+        dimension=metric.group,
+        metric=name,
+        slice=f"{column}={row[column]}",
+        verdict="not_comparable",
+        value=row["rate"],
+        baseline=row["others_rate"],
+        ci_lower=row["ci_lower"],
+        ci_upper=row["ci_upper"],
+        p_adjusted=row["p_adjusted"],
         sentence_zh=f"观众行为记录里，「{shown}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，低于其余合计的 {others}。",
         sentence_en=f"Viewer events, “{shown}”: from {before.en.lower()} to {after.en.lower()} {rate}{en} of its people, below {others} of all others.",
     )
 
 
-def cart_findings(table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95) -> list[dict[str, object]]:
+def cart_findings(
+    table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95
+) -> list[dict[str, object]]:
     """One fact of all carts (first row of `carts_by`): how many were paid in time, how many not; none for too few carts."""
     if table.empty or not table.iloc[0]["carts"] >= min_carts or pd.isna(table.iloc[0]["rate"]):
         return []
     row = table.iloc[0]
     paid, left = text.percent(1 - row["rate"]), text.percent(row["rate"])
-    zh, en = (interval_words(1 - row["ci_upper"], 1 - row["ci_lower"], lang, confidence) for lang in ("zh", "en"))
-    counts = {lang: [text.number(row[name], lang, 0) for name in ("carts", "unknown")] for lang in ("zh", "en")}
-    young = {
-        "zh": f"；其中 {counts['zh'][1]} 个到记录结束还不满 {minutes:.0f} 分钟，算未知，不算未支付" if row["unknown"] else "",
-        "en": f" {counts['en'][1]} were younger than that when the log ends: unknown, not unpaid." if row["unknown"] else "",
+    zh, en = (
+        interval_words(1 - row["ci_upper"], 1 - row["ci_lower"], lang, confidence)
+        for lang in ("zh", "en")
+    )
+    counts = {
+        lang: [text.number(row[name], lang, 0) for name in ("carts", "unknown")]
+        for lang in ("zh", "en")
     }
-    return [findings.make(
-        notebook=NOTEBOOK, dimension="conversion", metric="cart_pay_rate", slice=f"minutes={minutes:.0f}", verdict="not_comparable",
-        value=1 - row["rate"], ci_lower=1 - row["ci_upper"], ci_upper=1 - row["ci_lower"],
-        sentence_zh=f"加购 {counts['zh'][0]} 次，{minutes:.0f} 分钟内支付的占 {paid}{zh}，未支付的占 {left}{young['zh']}。",
-        sentence_en=f"Of {counts['en'][0]} carts, {paid}{en} were paid within {minutes:.0f} minutes, {left} were not.{young['en']}",
-    )]
+    young = {
+        "zh": f"；其中 {counts['zh'][1]} 个到记录结束还不满 {minutes:.0f} 分钟，算未知，不算未支付"
+        if row["unknown"]
+        else "",
+        "en": f" {counts['en'][1]} were younger than that when the log ends: unknown, not unpaid."
+        if row["unknown"]
+        else "",
+    }
+    return [
+        findings.make(
+            notebook=NOTEBOOK,
+            dimension="conversion",
+            metric="cart_pay_rate",
+            slice=f"minutes={minutes:.0f}",
+            verdict="not_comparable",
+            value=1 - row["rate"],
+            ci_lower=1 - row["ci_upper"],
+            ci_upper=1 - row["ci_lower"],
+            sentence_zh=f"加购 {counts['zh'][0]} 次，{minutes:.0f} 分钟内支付的占 {paid}{zh}，未支付的占 {left}{young['zh']}。",
+            sentence_en=f"Of {counts['en'][0]} carts, {paid}{en} were paid within {minutes:.0f} minutes, {left} were not.{young['en']}",
+        )
+    ]

@@ -19,8 +19,23 @@ from helpers.core import text
 
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
-    "problem", "cause", "zh", "en", "verdict", "measured", "bound", "evidence_zh", "evidence_en", "missing_zh",
-    "missing_en", "role", "action_zh", "action_en", "about", "stage", "rule",
+    "problem",
+    "cause",
+    "zh",
+    "en",
+    "verdict",
+    "measured",
+    "bound",
+    "evidence_zh",
+    "evidence_en",
+    "missing_zh",
+    "missing_en",
+    "role",
+    "action_zh",
+    "action_en",
+    "about",
+    "stage",
+    "rule",
 ]
 MINUTE = 60.0
 RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # of what a rule measures, by its unit
@@ -45,14 +60,46 @@ class Facts:
 
     @classmethod
     def collect(
-        cls, session: pd.Series, *, table: Callable[[str], pd.DataFrame], result: Callable[[str], pd.DataFrame],
-        everything: Callable[[str], pd.DataFrame], earlier: pd.DataFrame, as_of: pd.Timestamp, workspace_reference: Path | None,
+        cls,
+        session: pd.Series,
+        *,
+        table: Callable[[str], pd.DataFrame],
+        result: Callable[[str], pd.DataFrame],
+        everything: Callable[[str], pd.DataFrame],
+        earlier: pd.DataFrame,
+        as_of: pd.Timestamp,
+        workspace_reference: Path | None,
     ) -> Facts:
         """The facts of a session, its tables, results and account-wide tables asked for by name."""
-        tables = {name: table(name) for name in ("cues", "rundown", "products", "traffic", "videos", "orders", "aftersales", "service", "minutes", "comments")}
-        results = {name: result(name) for name in ("source_split", "formula_split", "standing", "questions")} | {"products_beside": result("products")}
+        tables = {
+            name: table(name)
+            for name in (
+                "cues",
+                "rundown",
+                "products",
+                "traffic",
+                "videos",
+                "orders",
+                "aftersales",
+                "service",
+                "minutes",
+                "comments",
+            )
+        }
+        results = {
+            name: result(name)
+            for name in ("source_split", "formula_split", "standing", "questions")
+        } | {"products_beside": result("products")}
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
-        return cls(session, {**tables, "events": everything("events")}, results, earlier, lines, as_of, workspace_reference)
+        return cls(
+            session,
+            {**tables, "events": everything("events")},
+            results,
+            earlier,
+            lines,
+            as_of,
+            workspace_reference,
+        )
 
     @property
     def reasons(self) -> dict[str, reference.ReasonGroup]:
@@ -75,7 +122,12 @@ class Facts:
     def end(self) -> pd.Timestamp:
         """When the session ended; from its duration where the end is not given."""
         stated = self.session["ended_at"]
-        return stated if pd.notna(stated) else self.start + pd.Timedelta(seconds=float(np.nan_to_num(self.session["duration_seconds"])))
+        return (
+            stated
+            if pd.notna(stated)
+            else self.start
+            + pd.Timedelta(seconds=float(np.nan_to_num(self.session["duration_seconds"])))
+        )
 
     @property
     def hours(self) -> float:
@@ -101,7 +153,10 @@ def stock_out_minutes(facts: Facts, evidence: reference.Evidence) -> float:
         return np.nan
     until = known.groupby("product_id", dropna=False)["at"].shift(-1).fillna(facts.end)
     out = known["stock_after"].eq(0) & known["kind"].ne("delist")
-    return float((until[out].clip(upper=facts.end) - known["at"][out]).dt.total_seconds().clip(lower=0).sum() / MINUTE)
+    return float(
+        (until[out].clip(upper=facts.end) - known["at"][out]).dt.total_seconds().clip(lower=0).sum()
+        / MINUTE
+    )
 
 
 def prompts_per_hour(facts: Facts, evidence: reference.Evidence) -> float:
@@ -111,7 +166,9 @@ def prompts_per_hour(facts: Facts, evidence: reference.Evidence) -> float:
 
 def max_gap_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """The longest time without a cue of the kinds, start and end of the session included."""
-    times = pd.Series([facts.start, *_cues(facts, evidence)["at"].clip(facts.start, facts.end), facts.end])
+    times = pd.Series(
+        [facts.start, *_cues(facts, evidence)["at"].clip(facts.start, facts.end), facts.end]
+    )
     return float(times.diff().dt.total_seconds().max() / MINUTE)
 
 
@@ -140,10 +197,16 @@ def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
     known = minutes[minutes["comments"].notna() & (minutes["online"] > 0)]
     after = pd.Series(False, index=known.index)
     for at in _cues(facts, evidence)["at"]:
-        after |= (known["at"] >= at.floor("min")) & (known["at"] < at + pd.Timedelta(minutes=AFTER_CUE))
+        after |= (known["at"] >= at.floor("min")) & (
+            known["at"] < at + pd.Timedelta(minutes=AFTER_CUE)
+        )
     inside, outside = (known[part][["comments", "online"]].sum() for part in (after, ~after))
     both = inside["online"] > 0 and outside["comments"] > 0
-    return float(inside["comments"] / inside["online"] * outside["online"] / outside["comments"]) if both else np.nan
+    return (
+        float(inside["comments"] / inside["online"] * outside["online"] / outside["comments"])
+        if both
+        else np.nan
+    )
 
 
 # -------------------------------------------------------------------------------------------- rundown, products, traffic
@@ -154,7 +217,11 @@ def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
     plan = facts.tables["rundown"].sort_values("starts_at")
     ends = plan["ends_at"].fillna(plan["starts_at"].shift(-1)).fillna(facts.end)
     seconds = (ends - plan["starts_at"]).dt.total_seconds().clip(lower=0)
-    return float(seconds[plan["stage"] == evidence.stage].sum() / seconds.sum()) if seconds.sum() > 0 else np.nan
+    return (
+        float(seconds[plan["stage"] == evidence.stage].sum() / seconds.sum())
+        if seconds.sum() > 0
+        else np.nan
+    )
 
 
 def _product_rows(facts: Facts) -> pd.DataFrame:
@@ -175,7 +242,11 @@ def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
     products = _product_rows(facts)
     known = products[products["tier"].notna()]
     total = known["paid_amount"].sum()
-    return float(known.loc[known["tier"] == evidence.tier, "paid_amount"].sum() / total) if total > 0 else np.nan
+    return (
+        float(known.loc[known["tier"] == evidence.tier, "paid_amount"].sum() / total)
+        if total > 0
+        else np.nan
+    )
 
 
 def paid_traffic_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -220,7 +291,9 @@ def _organic_falls(facts: Facts) -> pd.DataFrame:
     split, traffic = facts.results["source_split"], facts.tables["traffic"]
     paid = set(traffic.loc[traffic["is_paid"].fillna(False).astype(bool), "source"])
     falls = split.assign(fall=split["weight_before"] - split["weight_after"])
-    return falls[(falls["fall"] > 0) & ~falls["source"].isin(paid)].sort_values("fall", ascending=False)[["source", "fall"]]
+    return falls[(falls["fall"] > 0) & ~falls["source"].isin(paid)].sort_values(
+        "fall", ascending=False
+    )[["source", "fall"]]
 
 
 def organic_fall_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -252,7 +325,11 @@ def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> 
 
 
 def _count_below(facts: Facts, evidence: reference.Evidence, dimension: str) -> float:
-    return float(len(_below_usual(facts, evidence, dimension))) if len(_standing(facts, evidence, dimension)) else np.nan
+    return (
+        float(len(_below_usual(facts, evidence, dimension)))
+        if len(_standing(facts, evidence, dimension))
+        else np.nan
+    )
 
 
 def worse_sources(facts: Facts, evidence: reference.Evidence) -> float:
@@ -268,7 +345,9 @@ def worse_products(facts: Facts, evidence: reference.Evidence) -> float:
 def _asked(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     """Products that were asked about with the types of question more than the other products were (notebook 02), most people first."""
     found = facts.results["questions"]
-    return found[found["question"].isin(evidence.question) & found["standing"].eq("above")].sort_values("users", ascending=False)
+    return found[
+        found["question"].isin(evidence.question) & found["standing"].eq("above")
+    ].sort_values("users", ascending=False)
 
 
 def asked_about(facts: Facts, evidence: reference.Evidence) -> float:
@@ -291,7 +370,11 @@ def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     if asked is None or goods is None:
         return pd.DataFrame({"users": [], "product": []})
     weak = goods.loc[goods["pay_standing"].eq("below"), "product_id"]
-    found = asked[asked["question"].isin(evidence.question) & asked["product_id"].isin(weak) & (asked["unanswered_share"] >= UNANSWERED)]
+    found = asked[
+        asked["question"].isin(evidence.question)
+        & asked["product_id"].isin(weak)
+        & (asked["unanswered_share"] >= UNANSWERED)
+    ]
     return found.sort_values("users", ascending=False, kind="stable")
 
 
@@ -305,7 +388,11 @@ def unanswered_about(facts: Facts, evidence: reference.Evidence) -> float:
 def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of the viewers' questions without a written reply; `nan` where replies are not in the data."""
     asked = facts.table("questions")
-    return np.nan if asked is None or asked["unanswered"].isna().all() else float(asked["unanswered"].sum() / asked["comments"].sum())
+    return (
+        np.nan
+        if asked is None or asked["unanswered"].isna().all()
+        else float(asked["unanswered"].sum() / asked["comments"].sum())
+    )
 
 
 # --------------------------------------------------------------------------------------- events, hosts, after-sales
@@ -323,7 +410,10 @@ def event_count(facts: Facts, evidence: reference.Evidence) -> float:
 def _seen_on_the_floor(facts: Facts, evidence: reference.Evidence) -> list[str]:
     """The kinds of event that floor control's log shows: no stock left, a violation."""
     cues = facts.tables["cues"]
-    shown = {"stock": bool(cues["stock_after"].eq(0).any()), "violation": bool(cues["kind"].eq("violation").any())}
+    shown = {
+        "stock": bool(cues["stock_after"].eq(0).any()),
+        "violation": bool(cues["kind"].eq("violation").any()),
+    }
     return [kind for kind in evidence.kind if shown.get(kind)]
 
 
@@ -339,7 +429,12 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
     back = facts.lines[facts.lines["refunded"]]
     if len(back) < reasons.FEWEST_FOR_PARETO:
         return np.nan
-    return float(reasons.classified(back["reason"], facts.reasons).isin([*evidence.reason]).any(axis=1).mean())
+    return float(
+        reasons.classified(back["reason"], facts.reasons)
+        .isin([*evidence.reason])
+        .any(axis=1)
+        .mean()
+    )
 
 
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
@@ -351,12 +446,16 @@ def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     cases = facts.table(str(evidence.table))
     if cases is None or cases["first_reply_at"].isna().all():
         return np.nan
-    ended = cases[[name for name in ("closed_at", "refunded_at") if name in cases]].notna().any(axis=1)
+    ended = (
+        cases[[name for name in ("closed_at", "refunded_at") if name in cases]].notna().any(axis=1)
+    )
     unlogged = cases["first_reply_at"].isna() & ended
     if unlogged.mean() >= 0.5:
         return np.nan
     opened = "asked_at" if evidence.table == "aftersales" else "opened_at"
-    return service.first_response(cases[~unlogged], as_of=facts.as_of, opened=opened).median / MINUTE
+    return (
+        service.first_response(cases[~unlogged], as_of=facts.as_of, opened=opened).median / MINUTE
+    )
 
 
 def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -366,10 +465,33 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 MEASURES: dict[str, Measure] = {
-    measure.__name__: measure for measure in (
-        activity_comment_ratio, asked_about, unanswered_about, unanswered_share, stock_out_minutes, prompts_per_hour, max_gap_minutes, kinds_used, cue_count, cue_delay_minutes, stage_share,
-        unexplained_share, tier_share, paid_traffic_share, traffic_videos, source_mix_share, organic_fall_share, worse_sources,
-        worse_products, formula_share, event_count, host_sessions, reason_share, first_reply_minutes, late_shipping_share,
+    measure.__name__: measure
+    for measure in (
+        activity_comment_ratio,
+        asked_about,
+        unanswered_about,
+        unanswered_share,
+        stock_out_minutes,
+        prompts_per_hour,
+        max_gap_minutes,
+        kinds_used,
+        cue_count,
+        cue_delay_minutes,
+        stage_share,
+        unexplained_share,
+        tier_share,
+        paid_traffic_share,
+        traffic_videos,
+        source_mix_share,
+        organic_fall_share,
+        worse_sources,
+        worse_products,
+        formula_share,
+        event_count,
+        host_sessions,
+        reason_share,
+        first_reply_minutes,
+        late_shipping_share,
     )
 }
 
@@ -379,9 +501,14 @@ MEASURES: dict[str, Measure] = {
 
 def stocked_out(facts: Facts) -> list[str]:
     """Names (else ids) of the products whose stock was logged as 0."""
-    names = _product_rows(facts).drop_duplicates("product_id").set_index("product_id")["name"].dropna()
+    names = (
+        _product_rows(facts).drop_duplicates("product_id").set_index("product_id")["name"].dropna()
+    )
     cues = facts.tables["cues"]
-    return [str(names.get(product, product)) for product in cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()]
+    return [
+        str(names.get(product, product))
+        for product in cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()
+    ]
 
 
 def _grown_and_poorer(facts: Facts) -> list[str]:
@@ -396,8 +523,12 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
     "stock_out_minutes": lambda facts, evidence: stocked_out(facts),
-    "unanswered_about": lambda facts, evidence: list(unanswered(facts, evidence)["product"].drop_duplicates().head(1)),
-    "asked_about": lambda facts, evidence: list(_asked(facts, evidence)["product"].drop_duplicates()),
+    "unanswered_about": lambda facts, evidence: list(
+        unanswered(facts, evidence)["product"].drop_duplicates().head(1)
+    ),
+    "asked_about": lambda facts, evidence: list(
+        _asked(facts, evidence)["product"].drop_duplicates()
+    ),
     "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
     "organic_fall_share": lambda facts, evidence: list(_organic_falls(facts)["source"].head(1)),
 }
@@ -406,72 +537,151 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
 def _named(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """What the rule looks at, in words: kinds of cue, the stage, the tier, the reasons."""
     terms, groups = reference.terms(), facts.reasons
-    labels = {**terms["cue_kind"], **terms["event_kind"], **groups, **{k: v for group in groups.values() for k, v in group.reasons.items()}}
-    names = [text.label(labels[name], lang) for name in [*evidence.kind, *evidence.reason] if name in labels]
-    names += [text.label(reference.talk(facts.workspace_reference).questions[name], lang) for name in evidence.question]
-    names += [text.label(terms[group][name], lang) for group, name in (("stage", evidence.stage), ("tier", evidence.tier)) if name]
-    names += [text.label(facts.registry[name], lang) for name in [*evidence.metric, *filter(None, [evidence.step])]]
+    labels = {
+        **terms["cue_kind"],
+        **terms["event_kind"],
+        **groups,
+        **{k: v for group in groups.values() for k, v in group.reasons.items()},
+    }
+    names = [
+        text.label(labels[name], lang)
+        for name in [*evidence.kind, *evidence.reason]
+        if name in labels
+    ]
+    names += [
+        text.label(reference.talk(facts.workspace_reference).questions[name], lang)
+        for name in evidence.question
+    ]
+    names += [
+        text.label(terms[group][name], lang)
+        for group, name in (("stage", evidence.stage), ("tier", evidence.tier))
+        if name
+    ]
+    names += [
+        text.label(facts.registry[name], lang)
+        for name in [*evidence.metric, *filter(None, [evidence.step])]
+    ]
     if evidence.table:
         names.append(text.label(reference.tables()[evidence.table], lang))
     return text.choose(lang, "、", ", ").join(names)
 
 
-STANDING = {"worse_sources": ("source", "来源", "source"), "worse_products": ("product_id", "商品", "product")}
+STANDING = {
+    "worse_sources": ("source", "来源", "source"),
+    "worse_products": ("product_id", "商品", "product"),
+}
 
 
 def _standing_shown(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """Which slices do worse than usual and by which metrics; where none does, which metrics were looked at."""
     dimension, zh, en = STANDING[evidence.rule]
     rows = _standing(facts, evidence, dimension)
-    worse, labels, joined = rows[rows["verdict"] == "worse"], facts.registry, text.choose(lang, "、", ", ")
+    worse, labels, joined = (
+        rows[rows["verdict"] == "worse"],
+        facts.registry,
+        text.choose(lang, "、", ", "),
+    )
     if worse.empty:
         looked = joined.join(text.label(labels[name], lang) for name in evidence.metric)
-        return text.choose(lang, f"没有{zh}明显差于自己平时（看的是{looked}）", f"no {en} is clearly worse than its own usual standing ({looked})")
+        return text.choose(
+            lang,
+            f"没有{zh}明显差于自己平时（看的是{looked}）",
+            f"no {en} is clearly worse than its own usual standing ({looked})",
+        )
     parts = []
     for name, group in list(worse.groupby("slice", sort=False))[:3]:
         by = joined.join(text.label(labels[metric], lang) for metric in group["metric"])
-        parts.append(text.choose(lang, f"「{text.plain(name, 30)}」差于自己平时：{by}", f"{text.plain(name, 30)} is worse than usual by {by}"))
+        parts.append(
+            text.choose(
+                lang,
+                f"「{text.plain(name, 30)}」差于自己平时：{by}",
+                f"{text.plain(name, 30)} is worse than usual by {by}",
+            )
+        )
     return text.choose(lang, "；", "; ").join(parts)
 
 
 def _unanswered_shown(row: pd.Series, lang: str) -> str:
     """Who asked what, an example, how many comments got no reply, and how the product sold."""
-    name, counts = text.plain(row["product"], 30), [text.number(row[column], lang) for column in ("users", "comments", "unanswered")]
+    name, counts = (
+        text.plain(row["product"], 30),
+        [text.number(row[column], lang) for column in ("users", "comments", "unanswered")],
+    )
     asked = text.choose(lang, row["question_zh"], str(row["question_en"]).lower())
     return text.choose(
-        lang, f"「{name}」有 {counts[0]} 人问{asked}（例：「{row['example']}」），{counts[1]} 条里 {counts[2]} 条没有文字答复；点击后成交低于本场其他商品",
-        f"{name}: {counts[0]} people asked about {asked} (for example “{row['example']}”), {counts[2]} of {counts[1]} comments got no written answer; of those who click fewer buy than of the session's other products")
+        lang,
+        f"「{name}」有 {counts[0]} 人问{asked}（例：「{row['example']}」），{counts[1]} 条里 {counts[2]} 条没有文字答复；点击后成交低于本场其他商品",
+        f"{name}: {counts[0]} people asked about {asked} (for example “{row['example']}”), {counts[2]} of {counts[1]} comments got no written answer; of those who click fewer buy than of the session's other products",
+    )
 
 
 def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[str]:
     """What the rule found by name, at most three; nothing where it found nothing."""
-    return [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]] if evidence.rule in FOUND and measured > 0 else []
+    return (
+        [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]]
+        if evidence.rule in FOUND and measured > 0
+        else []
+    )
 
 
-def _shown(measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, names: list[str], lang: str) -> str:
+def _shown(
+    measured: float,
+    evidence: reference.Evidence,
+    rule: reference.Rule,
+    facts: Facts,
+    names: list[str],
+    lang: str,
+) -> str:
     """The measurement in words: "follow prompt: times per hour 2.3 (a problem at 4 or less)", then what was found by name."""
     if evidence.rule in STANDING:
         return _standing_shown(evidence, facts, lang)
     if evidence.rule == "unanswered_about" and measured > 0:
         return _unanswered_shown(unanswered(facts, evidence).iloc[0], lang)
     about = _named(evidence, facts, lang)
-    listed = text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
+    listed = (
+        text.choose(lang, "：", ": ") + text.choose(lang, "、", ", ").join(names) if names else ""
+    )
     low = evidence.at_least is not None
     decimals = RULE_DECIMALS[rule.unit]
-    none = text.choose(lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)") if measured > 0 else text.NOTHING
-    shown = text.value(measured, rule.unit, lang, decimals=decimals) if np.isfinite(measured) else none
-    edge = text.value(evidence.bound, rule.unit, lang, decimals=0 if float(evidence.bound).is_integer() else decimals)
+    none = (
+        text.choose(
+            lang, "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)"
+        )
+        if measured > 0
+        else text.NOTHING
+    )
+    shown = (
+        text.value(measured, rule.unit, lang, decimals=decimals) if np.isfinite(measured) else none
+    )
+    edge = text.value(
+        evidence.bound,
+        rule.unit,
+        lang,
+        decimals=0 if float(evidence.bound).is_integer() else decimals,
+    )
     colon = text.choose(lang, "：", ": ")
-    said = text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem at {edge} or more)") if low else text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem at {edge} or less)")
+    said = (
+        text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem at {edge} or more)")
+        if low
+        else text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem at {edge} or less)")
+    )
     return f"{about + colon if about else ''}{text.label(rule, lang)} {shown}{said}{listed}"
 
 
 def _missing(rule: reference.Rule, evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """What a rule lacks: records that are not there, or what is not in those that are."""
-    lacking, tables = _lacking([*rule.needs, *([evidence.table] if evidence.table else [])], facts), reference.tables()
+    lacking, tables = (
+        _lacking([*rule.needs, *([evidence.table] if evidence.table else [])], facts),
+        reference.tables(),
+    )
     if not lacking:
         return _not_in_them(evidence, facts, lang)
-    names = [text.label(tables[name], lang) if name in tables else text.choose(lang, "拆分结果（04）", "the split (notebook 04)") for name in lacking]
+    names = [
+        text.label(tables[name], lang)
+        if name in tables
+        else text.choose(lang, "拆分结果（04）", "the split (notebook 04)")
+        for name in lacking
+    ]
     return text.choose(lang, "、", ", ").join(dict.fromkeys(names))
 
 
@@ -482,9 +692,18 @@ def _lacking(needs: Iterable[str], facts: Facts) -> list[str]:
 
 # The column that a rule reads, of the table that may be there without it.
 READS = {
-    "activity_comment_ratio": ("minutes", "comments"), "asked_about": ("comments", "text"), "unanswered_about": ("comments", "speaker"), "unanswered_share": ("comments", "speaker"),
-    "stock_out_minutes": ("cues", "stock_after"), "cue_delay_minutes": ("cues", "planned_at"), "stage_share": ("rundown", "ends_at"), "tier_share": ("products", "tier"),
-    "paid_traffic_share": ("traffic", "is_paid"), "organic_fall_share": ("traffic", "is_paid"), "late_shipping_share": ("orders", "promised_at"), "host_sessions": ("sessions", "host"),
+    "activity_comment_ratio": ("minutes", "comments"),
+    "asked_about": ("comments", "text"),
+    "unanswered_about": ("comments", "speaker"),
+    "unanswered_share": ("comments", "speaker"),
+    "stock_out_minutes": ("cues", "stock_after"),
+    "cue_delay_minutes": ("cues", "planned_at"),
+    "stage_share": ("rundown", "ends_at"),
+    "tier_share": ("products", "tier"),
+    "paid_traffic_share": ("traffic", "is_paid"),
+    "organic_fall_share": ("traffic", "is_paid"),
+    "late_shipping_share": ("orders", "promised_at"),
+    "host_sessions": ("sessions", "host"),
 }
 
 
@@ -493,20 +712,44 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     tables, terms = reference.tables(), reference.terms()
     if evidence.rule == "reason_share":
         known, fewest = int(facts.lines["refunded"].sum()), reasons.FEWEST_FOR_PARETO
-        return text.choose(lang, f"退款订单只有 {known} 条，满 {fewest} 条才看原因占比", f"only {known} refunded lines; shares of reasons need {fewest}")
+        return text.choose(
+            lang,
+            f"退款订单只有 {known} 条，满 {fewest} 条才看原因占比",
+            f"only {known} refunded lines; shares of reasons need {fewest}",
+        )
     if evidence.rule == "event_count":
-        kinds = text.choose(lang, "、", ", ").join(text.label(terms["event_kind"][kind], lang) for kind in _seen_on_the_floor(facts, evidence))
-        return text.choose(lang, f"事件表没有登记，场控记录里却有：{kinds}", f"not entered in the event log, though the floor-control log has it: {kinds}")
+        kinds = text.choose(lang, "、", ", ").join(
+            text.label(terms["event_kind"][kind], lang)
+            for kind in _seen_on_the_floor(facts, evidence)
+        )
+        return text.choose(
+            lang,
+            f"事件表没有登记，场控记录里却有：{kinds}",
+            f"not entered in the event log, though the floor-control log has it: {kinds}",
+        )
     if evidence.rule == "unexplained_share":
-        return text.choose(lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log")
-    if evidence.rule == "late_shipping_share" and facts.tables["orders"]["promised_at"].notna().any():
+        return text.choose(
+            lang, "场控记录里的「开始讲解」", "start of explanations in the floor-control log"
+        )
+    if (
+        evidence.rule == "late_shipping_share"
+        and facts.tables["orders"]["promised_at"].notna().any()
+    ):
         return text.label(reference.service(facts.workspace_reference).tasks["shipped"].none, lang)
     if evidence.rule == "host_sessions" and isinstance(facts.session["host"], str):
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
-    table, column = ("aftersales" if evidence.table is None else evidence.table, "first_reply_at") if evidence.rule == "first_reply_minutes" else READS.get(evidence.rule, ("", ""))
+    table, column = (
+        ("aftersales" if evidence.table is None else evidence.table, "first_reply_at")
+        if evidence.rule == "first_reply_minutes"
+        else READS.get(evidence.rule, ("", ""))
+    )
     if not table:
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
-    return text.choose(lang, f"{text.label(tables[table], lang)}里的「{text.label(tables[table].columns[column], lang)}」", f"{text.label(tables[table].columns[column], lang)} in {text.label(tables[table], lang)}")
+    return text.choose(
+        lang,
+        f"{text.label(tables[table], lang)}里的「{text.label(tables[table].columns[column], lang)}」",
+        f"{text.label(tables[table].columns[column], lang)} in {text.label(tables[table], lang)}",
+    )
 
 
 def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> float:
@@ -520,7 +763,11 @@ def verdict(measured: float, evidence: reference.Evidence) -> str:
     """supported where the number reaches the bound, not_supported where not, not_measurable where there is none."""
     if np.isnan(measured):
         return "not_measurable"
-    reached = measured >= evidence.at_least if evidence.at_least is not None else measured <= evidence.at_most
+    reached = (
+        measured >= evidence.at_least
+        if evidence.at_least is not None
+        else measured <= evidence.at_most
+    )
     return "supported" if reached else "not_supported"
 
 
@@ -538,16 +785,26 @@ def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> d
     measured = measure(evidence, facts, rule)
     known, names = not np.isnan(measured), _found(measured, evidence, facts)
     made: dict[str, object] = {
-        "verdict": verdict(measured, evidence), "measured": measured, "bound": evidence.bound,
+        "verdict": verdict(measured, evidence),
+        "measured": measured,
+        "bound": evidence.bound,
         "about": "、".join(names),
     }
     for lang in ("zh", "en"):
-        made[f"evidence_{lang}"] = _shown(measured, evidence, rule, facts, names, lang) if known else ""
+        made[f"evidence_{lang}"] = (
+            _shown(measured, evidence, rule, facts, names, lang) if known else ""
+        )
         made[f"missing_{lang}"] = "" if known else _missing(rule, evidence, facts, lang)
     return made
 
 
-def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
+def judge(
+    problem_id: str,
+    problem: reference.Problem,
+    facts: Facts,
+    *,
+    rules: Mapping[str, reference.Rule],
+) -> pd.DataFrame:
     """The likely causes of one problem and what the records say: one row per cause, supported ones first.
 
     Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
@@ -557,9 +814,25 @@ def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: M
     rows = []
     for cause in problem.causes:
         action = cause.action or problem.action
-        row = {"problem": problem_id, "cause": cause.id, "zh": cause.zh, "en": cause.en, "role": cause.role or problem.people[0],
-               "action_zh": action.zh, "action_en": action.en, "verdict": "not_measurable", "measured": np.nan, "bound": np.nan,
-               "evidence_zh": "", "evidence_en": "", "missing_zh": "", "missing_en": "", "about": "", "stage": stage_of(problem, cause), "rule": cause.evidence.rule if cause.evidence else ""}
+        row = {
+            "problem": problem_id,
+            "cause": cause.id,
+            "zh": cause.zh,
+            "en": cause.en,
+            "role": cause.role or problem.people[0],
+            "action_zh": action.zh,
+            "action_en": action.en,
+            "verdict": "not_measurable",
+            "measured": np.nan,
+            "bound": np.nan,
+            "evidence_zh": "",
+            "evidence_en": "",
+            "missing_zh": "",
+            "missing_en": "",
+            "about": "",
+            "stage": stage_of(problem, cause),
+            "rule": cause.evidence.rule if cause.evidence else "",
+        }
         if cause.evidence is None:
             zh, _, en = str(cause.export).partition(" / ")
             row |= {"missing_zh": zh, "missing_en": en or zh}
@@ -567,4 +840,6 @@ def judge(problem_id: str, problem: reference.Problem, facts: Facts, *, rules: M
             row |= weigh(cause.evidence, facts, rules[cause.evidence.rule])
         rows.append(row)
     made = pd.DataFrame(rows, columns=COLUMNS)
-    return made.sort_values("verdict", key=lambda column: column.map(VERDICTS.index), kind="stable", ignore_index=True)
+    return made.sort_values(
+        "verdict", key=lambda column: column.map(VERDICTS.index), kind="stable", ignore_index=True
+    )

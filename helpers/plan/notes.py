@@ -16,20 +16,36 @@ from helpers.plan import causes
 from helpers.plan.draft import _about
 from helpers.plan.problems import OF_PRODUCTS, _stages_overlap
 
-TIMED = re.compile(r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE)  # a note about when, not how many
-OF_TIME = ("cue_delay_minutes", "late_shipping_share", "first_reply_minutes", "max_gap_minutes")  # rules that measure when
+TIMED = re.compile(
+    r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE
+)  # a note about when, not how many
+OF_TIME = (
+    "cue_delay_minutes",
+    "late_shipping_share",
+    "first_reply_minutes",
+    "max_gap_minutes",
+)  # rules that measure when
 NO_STANDING = pd.DataFrame({"dimension": [], "slice": [], "metric": [], "verdict": []}, dtype="str")
 NO_COMPLAINTS = pd.DataFrame({"kind": [], "product": [], "written": []}, dtype="str")
 
 
-def _cause_meant(note: str, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], meant: list[str]) -> pd.Series | None:
+def _cause_meant(
+    note: str, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], meant: list[str]
+) -> pd.Series | None:
     """The judged cause that a note names by one of its words (the longest that occurs), or None."""
     hits = [
-        (len(word), row) for _, row in judged[judged["problem"].isin(meant)].iterrows()
-        for cause in playbook[row["problem"]].causes if cause.id == row["cause"]
-        for word in cause.words if word.casefold() in note.casefold() and _answers(note, cause)
+        (len(word), row)
+        for _, row in judged[judged["problem"].isin(meant)].iterrows()
+        for cause in playbook[row["problem"]].causes
+        if cause.id == row["cause"]
+        for word in cause.words
+        if word.casefold() in note.casefold() and _answers(note, cause)
     ]
-    return max(hits, key=lambda hit: (hit[0], causes.VERDICTS[::-1].index(hit[1]["verdict"])))[1] if hits else None
+    return (
+        max(hits, key=lambda hit: (hit[0], causes.VERDICTS[::-1].index(hit[1]["verdict"])))[1]
+        if hits
+        else None
+    )
 
 
 def _answers(note: str, cause: reference.Cause) -> bool:
@@ -45,13 +61,23 @@ def _names_any(note: str, words: Iterable[str]) -> bool:
 
 def _said_nothing_of(note: str, problems: Iterable[reference.Problem]) -> bool:
     """Whether a note names a cause by its words but speaks of what its record does not measure."""
-    return any(_names_any(note, cause.words) and not _answers(note, cause) for problem in problems for cause in problem.causes)
+    return any(
+        _names_any(note, cause.words) and not _answers(note, cause)
+        for problem in problems
+        for cause in problem.causes
+    )
 
 
-MENTIONED = {"refund": ("本场退款", "refunds of this session"), "review": ("近 60 天评价", "reviews in 60 days"), "incident": ("近 60 天公关事件", "incidents in 60 days")}
+MENTIONED = {
+    "refund": ("本场退款", "refunds of this session"),
+    "review": ("近 60 天评价", "reviews in 60 days"),
+    "incident": ("近 60 天公关事件", "incidents in 60 days"),
+}
 
 
-def _complaint_verdict(note: str, own: set[str], complaints: pd.DataFrame, tree: Mapping[str, reference.ReasonGroup]) -> tuple[str, dict[str, str]] | None:
+def _complaint_verdict(
+    note: str, own: set[str], complaints: pd.DataFrame, tree: Mapping[str, reference.ReasonGroup]
+) -> tuple[str, dict[str, str]] | None:
     """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
 
     Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot be told, as goods may not have arrived.
@@ -59,38 +85,73 @@ def _complaint_verdict(note: str, own: set[str], complaints: pd.DataFrame, tree:
     group, reason = reasons.reason_of(note, tree)
     if reason == "unknown" or not own or complaints.empty:
         return None
-    about = [row.product in own or (row.kind == "incident" and bool(_products_meant(str(row.written), own))) for row in complaints.itertuples()]
+    about = [
+        row.product in own
+        or (row.kind == "incident" and bool(_products_meant(str(row.written), own)))
+        for row in complaints.itertuples()
+    ]
     same = reasons.classified(complaints["written"], tree)["reason"].eq(reason)
     hits = complaints.loc[same & np.array(about, dtype=bool), "kind"].value_counts()
-    verdict = "borne_out" if hits.get("refund", 0) + hits.get("review", 0) else "hinted" if len(hits) else "cannot_tell"
+    verdict = (
+        "borne_out"
+        if hits.get("refund", 0) + hits.get("review", 0)
+        else "hinted"
+        if len(hits)
+        else "cannot_tell"
+    )
     told = {}
     for lang in ("zh", "en"):
-        counts = text.choose(lang, "、", ", ").join(text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{en} {hits.get(kind, 0)}") for kind, (zh, en) in MENTIONED.items())
-        told[lang] = f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}{counts}"
+        counts = text.choose(lang, "、", ", ").join(
+            text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{en} {hits.get(kind, 0)}")
+            for kind, (zh, en) in MENTIONED.items()
+        )
+        told[lang] = (
+            f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}{counts}"
+        )
     return verdict, told
 
 
-def _note_verdict(meant: list[str], found: pd.DataFrame, said: Mapping[str, str], playbook: Mapping[str, reference.Problem]) -> tuple[str, str]:
+def _note_verdict(
+    meant: list[str],
+    found: pd.DataFrame,
+    said: Mapping[str, str],
+    playbook: Mapping[str, reference.Problem],
+) -> tuple[str, str]:
     """What the metrics of a note's dimension say: (verdict, problems matched)."""
     hits = found[found["problem"].isin(meant)]
     if len(hits):
-        return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(hits["problem"])
+        return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(
+            hits["problem"]
+        )
     told = {said[metric] for name in meant for metric in playbook[name].metrics if metric in said}
     return ("not_borne_out" if "better" in told else "not_measurable"), ""
 
 
 def _better_of(
-    meant: list[str], said: Mapping[str, str], playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric], lang: str,
+    meant: list[str],
+    said: Mapping[str, str],
+    playbook: Mapping[str, reference.Problem],
+    registry: Mapping[str, reference.Metric],
+    lang: str,
 ) -> str:
     """The metrics of a note's dimension that were better, by name."""
-    names = [metric for name in meant for metric in playbook[name].metrics if said.get(metric) == "better"]
-    listed = text.choose(lang, "、", ", ").join(text.label(registry[name], lang) for name in names[:2])
+    names = [
+        metric
+        for name in meant
+        for metric in playbook[name].metrics
+        if said.get(metric) == "better"
+    ]
+    listed = text.choose(lang, "、", ", ").join(
+        text.label(registry[name], lang) for name in names[:2]
+    )
     return text.choose(lang, f"{listed}变好", f"better: {listed}") if names else ""
 
 
 def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
     """The problems of the data that a note goes with, by name."""
-    return text.choose(lang, "；", "; ").join(found.loc[found["problem"].isin(matched.split(",")), lang])
+    return text.choose(lang, "；", "; ").join(
+        found.loc[found["problem"].isin(matched.split(",")), lang]
+    )
 
 
 def _products_meant(note: str, names: Iterable[str]) -> set[str]:
@@ -99,29 +160,70 @@ def _products_meant(note: str, names: Iterable[str]) -> set[str]:
     for name in names:
         head = re.split(r"[\s\d（(]", name)[0].casefold()
         fewest = 4 if head.isascii() else 2
-        hits[name] = next((size for size in range(len(head), fewest - 1, -1) if head[-size:] in note.casefold()), 0)
+        hits[name] = next(
+            (size for size in range(len(head), fewest - 1, -1) if head[-size:] in note.casefold()),
+            0,
+        )
     longest = max(hits.values(), default=0)
     return {name for name, size in hits.items() if size == longest and size}
 
 
-def _product_verdict(meant: set[str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> tuple[str, dict[str, str]]:
+def _product_verdict(
+    meant: set[str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
+) -> tuple[str, dict[str, str]]:
     """What the products' own figures say: (verdict, evidence by language)."""
-    own = standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)] if len(standing) else pd.DataFrame({"verdict": []})
-    verdict = next((said for told, said in (("worse", "borne_out"), ("better", "not_borne_out"), ("cannot_tell", "cannot_tell")) if own["verdict"].eq(told).any()), "not_measurable")
+    own = (
+        standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)]
+        if len(standing)
+        else pd.DataFrame({"verdict": []})
+    )
+    verdict = next(
+        (
+            said
+            for told, said in (
+                ("worse", "borne_out"),
+                ("better", "not_borne_out"),
+                ("cannot_tell", "cannot_tell"),
+            )
+            if own["verdict"].eq(told).any()
+        ),
+        "not_measurable",
+    )
     shown = own if verdict != "borne_out" else own[own["verdict"] == "worse"]
-    return verdict, {lang: text.choose(lang, "；", "; ").join(_product_figure(row, registry[row["metric"]], lang) for _, row in shown.head(2).iterrows()) for lang in ("zh", "en")}
+    return verdict, {
+        lang: text.choose(lang, "；", "; ").join(
+            _product_figure(row, registry[row["metric"]], lang)
+            for _, row in shown.head(2).iterrows()
+        )
+        for lang in ("zh", "en")
+    }
 
 
 def _product_figure(row: pd.Series, metric: reference.Metric, lang: str) -> str:
-    value, usual = (text.value(row[name], metric.unit, lang, decimals=metric.decimals) for name in ("value", "baseline"))
+    value, usual = (
+        text.value(row[name], metric.unit, lang, decimals=metric.decimals)
+        for name in ("value", "baseline")
+    )
     name, label = text.plain(row["slice"], 30), text.label(metric, lang)
-    return text.choose(lang, f"「{name}」{label} {value}，平时 {usual}", f"{name}: {label} {value}, usually {usual}")
+    return text.choose(
+        lang,
+        f"「{name}」{label} {value}，平时 {usual}",
+        f"{name}: {label} {value}, usually {usual}",
+    )
 
 
 def check_notes(
-    notes: pd.DataFrame, found: pd.DataFrame, playbook: Mapping[str, reference.Problem], verdicts: pd.DataFrame, judged: pd.DataFrame, *,
-    registry: Mapping[str, reference.Metric], products: Iterable[str] = (), standing: pd.DataFrame = NO_STANDING,
-    complaints: pd.DataFrame = NO_COMPLAINTS, tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
+    notes: pd.DataFrame,
+    found: pd.DataFrame,
+    playbook: Mapping[str, reference.Problem],
+    verdicts: pd.DataFrame,
+    judged: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    products: Iterable[str] = (),
+    standing: pd.DataFrame = NO_STANDING,
+    complaints: pd.DataFrame = NO_COMPLAINTS,
+    tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
@@ -136,23 +238,92 @@ def check_notes(
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []
     for note in notes.itertuples():
-        meant = [name for name, problem in playbook.items() if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)]
-        cause = _cause_meant(note.problem, judged, playbook, [name for name, problem in playbook.items() if problem.dimension == note.dimension])
+        meant = [
+            name
+            for name, problem in playbook.items()
+            if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)
+        ]
+        cause = _cause_meant(
+            note.problem,
+            judged,
+            playbook,
+            [name for name, problem in playbook.items() if problem.dimension == note.dimension],
+        )
         verdict, matched = _note_verdict(meant, found, said, playbook)
-        told = {lang: cause[f"evidence_{lang}"] if cause is not None else _said_of(matched, found, lang) or (_better_of(meant, said, playbook, registry, lang) if verdict == "not_borne_out" else "") for lang in ("zh", "en")}
+        told = {
+            lang: cause[f"evidence_{lang}"]
+            if cause is not None
+            else _said_of(matched, found, lang)
+            or (
+                _better_of(meant, said, playbook, registry, lang)
+                if verdict == "not_borne_out"
+                else ""
+            )
+            for lang in ("zh", "en")
+        }
         own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
         about = _about(cause["about"]) if cause is not None else set()
-        if cause is None and not own and (TIMED.search(note.problem) or _said_nothing_of(note.problem, (problem for problem in playbook.values() if problem.dimension == note.dimension))):
+        if (
+            cause is None
+            and not own
+            and (
+                TIMED.search(note.problem)
+                or _said_nothing_of(
+                    note.problem,
+                    (
+                        problem
+                        for problem in playbook.values()
+                        if problem.dimension == note.dimension
+                    ),
+                )
+            )
+        ):
             (verdict, matched), told = ("not_measurable", ""), {"zh": "", "en": ""}
-        if cause is not None and cause["verdict"] != "not_measurable" and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own)):
-            verdict, matched = ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"), cause["cause"]
+        if (
+            cause is not None
+            and cause["verdict"] != "not_measurable"
+            and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own))
+        ):
+            verdict, matched = (
+                ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"),
+                cause["cause"],
+            )
         elif own:
             (verdict, told), matched = _product_verdict(own, standing, registry), ""
-        if note.dimension == "aftersales" and verdict == "not_measurable" and (own_said := _complaint_verdict(note.problem, _products_meant(note.problem, products), complaints, tree)):
+        if (
+            note.dimension == "aftersales"
+            and verdict == "not_measurable"
+            and (
+                own_said := _complaint_verdict(
+                    note.problem, _products_meant(note.problem, products), complaints, tree
+                )
+            )
+        ):
             verdict, told = own_said
-        row = {"role": note.role, "stage": note.stage, "dimension": note.dimension, "problem": note.problem, "severity": note.severity, "verdict": verdict, "matched": matched}
+        row = {
+            "role": note.role,
+            "stage": note.stage,
+            "dimension": note.dimension,
+            "problem": note.problem,
+            "severity": note.severity,
+            "verdict": verdict,
+            "matched": matched,
+        }
         rows.append({**row, **{f"evidence_{lang}": words for lang, words in told.items()}})
-    return pd.DataFrame(rows, columns=["role", "stage", "dimension", "problem", "severity", "verdict", "matched", "evidence_zh", "evidence_en"])
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "role",
+            "stage",
+            "dimension",
+            "problem",
+            "severity",
+            "verdict",
+            "matched",
+            "evidence_zh",
+            "evidence_en",
+        ],
+    )
 
 
 def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +333,15 @@ def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -
     """
     by = []
     for problem in found.itertuples():
-        supported = set(judged.loc[(judged["problem"] == problem.problem) & (judged["verdict"] == "supported"), "cause"])
-        roles = set(notes.loc[notes["matched"].isin(supported), "role"]) | set(filter(None, problem.noted_by.split(",")))
+        supported = set(
+            judged.loc[
+                (judged["problem"] == problem.problem) & (judged["verdict"] == "supported"), "cause"
+            ]
+        )
+        roles = set(notes.loc[notes["matched"].isin(supported), "role"]) | set(
+            filter(None, problem.noted_by.split(","))
+        )
         by.append(",".join(sorted(roles)))
-    return found.assign(noted_by=pd.Series(by, index=found.index, dtype="str"), noted=[bool(roles) for roles in by])
+    return found.assign(
+        noted_by=pd.Series(by, index=found.index, dtype="str"), noted=[bool(roles) for roles in by]
+    )

@@ -15,15 +15,39 @@ OUTCOME = "sales"  # amounts at the end of the chain: what the other problems le
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 PROBLEM_COLUMNS = [
-    "rank", "problem", "zh", "en", "certainty", "dimension", "metric", "slice", "value", "baseline", "ci_lower", "ci_upper", "p_adjusted",
-    "money_at_stake", "minute_from", "minute_to", "findings", "noted", "noted_by",
+    "rank",
+    "problem",
+    "zh",
+    "en",
+    "certainty",
+    "dimension",
+    "metric",
+    "slice",
+    "value",
+    "baseline",
+    "ci_lower",
+    "ci_upper",
+    "p_adjusted",
+    "money_at_stake",
+    "minute_from",
+    "minute_to",
+    "findings",
+    "noted",
+    "noted_by",
 ]
-OF_PRODUCTS = ("click", "conversion", "sales")  # dimensions in which a product has figures of its own
+OF_PRODUCTS = (
+    "click",
+    "conversion",
+    "sales",
+)  # dimensions in which a product has figures of its own
 
 
 def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
     """The playbook problem that a metric speaks of; `metric:<id>` where there is none."""
-    return next((name for name, problem in playbook.items() if metric in problem.metrics), f"metric:{metric}")
+    return next(
+        (name for name, problem in playbook.items() if metric in problem.metrics),
+        f"metric:{metric}",
+    )
 
 
 def _named(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.Series:
@@ -32,7 +56,9 @@ def _named(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd
     return frame["named"].where(frame["named"].notna(), own) if "named" in frame else own
 
 
-def _stands_alone(metric: str, playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric]) -> bool:
+def _stands_alone(
+    metric: str, playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric]
+) -> bool:
     """Whether a metric can be a problem: totals that the playbook does not name only follow from people and rates."""
     total = metric in registry and registry[metric].denominator is None
     return not total or not _problem_of(metric, playbook).startswith("metric:")
@@ -49,7 +75,11 @@ def _notes_on(problem: reference.Problem, notes: pd.DataFrame) -> pd.DataFrame:
 
 
 def suspicions(
-    verdicts: pd.DataFrame, session: pd.Series, playbook: Mapping[str, reference.Problem], *, registry: Mapping[str, reference.Metric],
+    verdicts: pd.DataFrame,
+    session: pd.Series,
+    playbook: Mapping[str, reference.Problem],
+    *,
+    registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
     """Metrics on the bad side of their baseline that the history cannot tell from chance, where money hangs on them.
 
@@ -59,17 +89,34 @@ def suspicions(
     """
     if verdicts.empty:
         return findings.frame([])
-    unsure = verdicts[(verdicts["verdict"] == "cannot_tell") & (verdicts["p_value"] <= 0.5)].reset_index(drop=True)
+    unsure = verdicts[
+        (verdicts["verdict"] == "cannot_tell") & (verdicts["p_value"] <= 0.5)
+    ].reset_index(drop=True)
     money = compare.money_at_stake(unsure, session, registry)
-    made = unsure.assign(money_at_stake=money, weight=money * (1 - unsure["p_value"])).dropna(subset=["weight"])
+    made = unsure.assign(money_at_stake=money, weight=money * (1 - unsure["p_value"])).dropna(
+        subset=["weight"]
+    )
     named = made["metric"].map(lambda metric: _problem_of(metric, playbook))
-    steps = named.map(lambda name: name in playbook and playbook[name].dimension != OUTCOME).astype(bool)
-    made = made.assign(named=named)[steps].sort_values(["weight", "metric"], ascending=[False, True]).drop_duplicates("named")
-    shaped = made.rename(columns={"group": "dimension", "lower": "ci_lower", "upper": "ci_upper"}).assign(id="", slice="", notebook="03_compare")
+    steps = named.map(lambda name: name in playbook and playbook[name].dimension != OUTCOME).astype(
+        bool
+    )
+    made = (
+        made.assign(named=named)[steps]
+        .sort_values(["weight", "metric"], ascending=[False, True])
+        .drop_duplicates("named")
+    )
+    shaped = made.rename(
+        columns={"group": "dimension", "lower": "ci_lower", "upper": "ci_upper"}
+    ).assign(id="", slice="", notebook="03_compare")
     return shaped.reindex(columns=list(findings.COLUMNS)).astype(findings.COLUMNS)
 
 
-def raised(playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, rules: Mapping[str, reference.Rule]) -> pd.DataFrame:
+def raised(
+    playbook: Mapping[str, reference.Problem],
+    facts: causes.Facts,
+    *,
+    rules: Mapping[str, reference.Rule],
+) -> pd.DataFrame:
     """Problems that no metric shows and the records raise (`raised_by`): one row per problem, shaped as `suspicions`, `named` its id.
 
     They stand on the product that the rule names, with its verifying metric beside its own usual where notebook 04 has it.
@@ -77,11 +124,25 @@ def raised(playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, ru
     rows = []
     for name, problem in playbook.items():
         evidence = problem.raised_by
-        if evidence is None or causes.verdict(causes.measure(evidence, facts, rules[evidence.rule]), evidence) != "supported":
+        if (
+            evidence is None
+            or causes.verdict(causes.measure(evidence, facts, rules[evidence.rule]), evidence)
+            != "supported"
+        ):
             continue
         about = causes.unanswered(facts, evidence).iloc[0]
-        rows.append({"named": name, "id": "", "notebook": "02_funnel", "dimension": problem.dimension, "metric": problem.verify,
-                     "slice": f"{about['product']} ({about['product_id']})", "verdict": "cannot_tell", **_own_standing(facts, about["product_id"], problem.verify)})
+        rows.append(
+            {
+                "named": name,
+                "id": "",
+                "notebook": "02_funnel",
+                "dimension": problem.dimension,
+                "metric": problem.verify,
+                "slice": f"{about['product']} ({about['product_id']})",
+                "verdict": "cannot_tell",
+                **_own_standing(facts, about["product_id"], problem.verify),
+            }
+        )
     made = pd.DataFrame(rows, columns=["named", *findings.COLUMNS])
     return made.astype({"named": "str", **findings.COLUMNS})
 
@@ -89,21 +150,45 @@ def raised(playbook: Mapping[str, reference.Problem], facts: causes.Facts, *, ru
 def _own_standing(facts: causes.Facts, product: object, metric: str) -> dict[str, float]:
     """A product's own value of a metric and its usual, as notebook 04 set them side by side; nothing where it did not."""
     standing = facts.table("standing")
-    rows = standing[standing["key"].eq(product) & standing["metric"].eq(metric)] if standing is not None else pd.DataFrame()
+    rows = (
+        standing[standing["key"].eq(product) & standing["metric"].eq(metric)]
+        if standing is not None
+        else pd.DataFrame()
+    )
     names = {"value": "value", "baseline": "baseline", "lower": "ci_lower", "upper": "ci_upper"}
     return {own: float(rows.iloc[0][name]) for name, own in names.items()} if len(rows) else {}
 
 
-def _titles(problem: reference.Problem | None, lead: pd.Series, registry: Mapping[str, reference.Metric]) -> dict[str, str]:
+def _titles(
+    problem: reference.Problem | None, lead: pd.Series, registry: Mapping[str, reference.Metric]
+) -> dict[str, str]:
     """What a problem is called: the source or product that it was found on, the playbook's name, and that it is only suspected."""
-    metric, whole = registry.get(lead["metric"]), not isinstance(lead["slice"], str) or lead["slice"] in findings.WHOLE
-    named = {"zh": problem.zh, "en": problem.en} if problem else {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"} if metric else {"zh": lead["metric"], "en": lead["metric"]}
+    metric, whole = (
+        registry.get(lead["metric"]),
+        not isinstance(lead["slice"], str) or lead["slice"] in findings.WHOLE,
+    )
+    named = (
+        {"zh": problem.zh, "en": problem.en}
+        if problem
+        else {"zh": f"{metric.zh}变差", "en": f"{metric.en} got worse"}
+        if metric
+        else {"zh": lead["metric"], "en": lead["metric"]}
+    )
     part = "" if whole or not lead["slice"] else text.plain(findings.slice_name(lead["slice"]), 30)
-    return {lang: (part + text.choose(lang, "：", ": ") if part else "") + named[lang] + SUSPECTED[lang] * (lead["certainty"] == "suspected") for lang in ("zh", "en")}
+    return {
+        lang: (part + text.choose(lang, "：", ": ") if part else "")
+        + named[lang]
+        + SUSPECTED[lang] * (lead["certainty"] == "suspected")
+        for lang in ("zh", "en")
+    }
 
 
 def problems(
-    found: pd.DataFrame, playbook: Mapping[str, reference.Problem], notes: pd.DataFrame, *, suspected: pd.DataFrame,
+    found: pd.DataFrame,
+    playbook: Mapping[str, reference.Problem],
+    notes: pd.DataFrame,
+    *,
+    suspected: pd.DataFrame,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per playbook problem that a worse finding points to.
@@ -115,26 +200,56 @@ def problems(
     A problem found on a source or product is named by it. A suspected one carries no money: it lies within the expected.
     """
     worse = found[(found["verdict"] == "worse") & (found["slice"] != findings.JUDGEMENT)]
-    alone = np.array([_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool)
+    alone = np.array(
+        [_stands_alone(metric, playbook, registry) for metric in worse["metric"]], dtype=bool
+    )
     certain, rows = worse[alone], []
-    certain, suspected = (frame.assign(named=_named(frame, playbook)) for frame in (certain, suspected))
+    certain, suspected = (
+        frame.assign(named=_named(frame, playbook)) for frame in (certain, suspected)
+    )
     hinted = suspected[~suspected["named"].isin(certain["named"])].head(MOST_SUSPECTED)
-    bad = pd.concat([certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True)
+    bad = pd.concat(
+        [certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True
+    )
     for name, group in bad.groupby("named", sort=False):
-        ordered = group.assign(whole=group["slice"].fillna("").isin(findings.WHOLE)).sort_values(["whole", "p_adjusted", "id"], ascending=[False, True, True])
+        ordered = group.assign(whole=group["slice"].fillna("").isin(findings.WHOLE)).sort_values(
+            ["whole", "p_adjusted", "id"], ascending=[False, True, True]
+        )
         lead, problem = ordered.iloc[0], playbook.get(name)
         notes_here = _notes_on(problem, notes) if problem else notes.head(0)
-        rows.append({
-            **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index}, "problem": name,
-            **_titles(problem, lead, registry),
-            "dimension": problem.dimension if problem else lead["dimension"], "slice": "" if lead["slice"] in findings.WHOLE or not isinstance(lead["slice"], str) else lead["slice"],
-            "money_at_stake": group["money_at_stake"].max() if lead["certainty"] == "found" else np.nan, "minute_from": group["minute_from"].min(), "minute_to": group["minute_to"].max(),
-            "findings": ",".join(name for name in ordered["id"] if name), "noted": len(notes_here) > 0, "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
-        })
+        rows.append(
+            {
+                **{key: lead[key] for key in PROBLEM_COLUMNS if key in lead.index},
+                "problem": name,
+                **_titles(problem, lead, registry),
+                "dimension": problem.dimension if problem else lead["dimension"],
+                "slice": ""
+                if lead["slice"] in findings.WHOLE or not isinstance(lead["slice"], str)
+                else lead["slice"],
+                "money_at_stake": group["money_at_stake"].max()
+                if lead["certainty"] == "found"
+                else np.nan,
+                "minute_from": group["minute_from"].min(),
+                "minute_to": group["minute_to"].max(),
+                "findings": ",".join(name for name in ordered["id"] if name),
+                "noted": len(notes_here) > 0,
+                "noted_by": ",".join(sorted(set(notes_here["role"].dropna()))),
+            }
+        )
     made = pd.DataFrame(rows, columns=PROBLEM_COLUMNS)
-    sure, unsure = 1 - made["p_adjusted"].astype(float).fillna(0.5), made["certainty"].eq("suspected")
-    weight = (-made["money_at_stake"].astype(float) * sure).mask(unsure, range(len(made)))  # suspicions come ranked
+    sure, unsure = (
+        1 - made["p_adjusted"].astype(float).fillna(0.5),
+        made["certainty"].eq("suspected"),
+    )
+    weight = (-made["money_at_stake"].astype(float) * sure).mask(
+        unsure, range(len(made))
+    )  # suspicions come ranked
     keyed = made.assign(
-        unsure=unsure, outcome=made["dimension"].eq(OUTCOME), weight=weight, p=made["p_adjusted"].astype(float),
-    ).sort_values(["unsure", "outcome", "weight", "p", "problem"], na_position="last", kind="stable")
+        unsure=unsure,
+        outcome=made["dimension"].eq(OUTCOME),
+        weight=weight,
+        p=made["p_adjusted"].astype(float),
+    ).sort_values(
+        ["unsure", "outcome", "weight", "p", "problem"], na_position="last", kind="stable"
+    )
     return keyed[PROBLEM_COLUMNS].assign(rank=range(1, len(keyed) + 1)).reset_index(drop=True)

@@ -13,7 +13,11 @@ from helpers.plan import verification
 
 
 def scorecard(
-    roles: Mapping[str, reference.RoleCard], verdicts: pd.DataFrame, *, registry: Mapping[str, reference.Metric], extra: Iterable[pd.DataFrame] = (),
+    roles: Mapping[str, reference.RoleCard],
+    verdicts: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    extra: Iterable[pd.DataFrame] = (),
 ) -> pd.DataFrame:
     """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
 
@@ -24,34 +28,85 @@ def scorecard(
     A shared figure says nothing about one person alone.
     """
     wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
-    parts = [frame.assign(verdict=_as_read(frame)).reindex(columns=[*wanted, "label_zh", "label_en"]) for frame in (*extra, verdicts) if len(frame)]
-    known = (pd.concat(parts) if parts else pd.DataFrame(columns=wanted)).drop_duplicates("metric").set_index("metric")
-    shared = pd.Series([line.metric for card in roles.values() for line in card.metrics]).value_counts()
-    rows = [
-        {"role": role, "metric": line.metric, **_as_compared(known.loc[line.metric], registry[line.metric]), **known.loc[line.metric, wanted[1:]].to_dict(), "shared": int(shared[line.metric]), "addition": line.addition,
-         "note_zh": line.note.zh if line.note else "", "note_en": line.note.en if line.note else ""}
-        for role, card in roles.items() for line in card.metrics if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
+    parts = [
+        frame.assign(verdict=_as_read(frame)).reindex(columns=[*wanted, "label_zh", "label_en"])
+        for frame in (*extra, verdicts)
+        if len(frame)
     ]
-    return pd.DataFrame(rows, columns=["role", "metric", "zh", "en", *wanted[1:], "shared", "addition", "note_zh", "note_en"])
+    known = (
+        (pd.concat(parts) if parts else pd.DataFrame(columns=wanted))
+        .drop_duplicates("metric")
+        .set_index("metric")
+    )
+    shared = pd.Series(
+        [line.metric for card in roles.values() for line in card.metrics]
+    ).value_counts()
+    rows = [
+        {
+            "role": role,
+            "metric": line.metric,
+            **_as_compared(known.loc[line.metric], registry[line.metric]),
+            **known.loc[line.metric, wanted[1:]].to_dict(),
+            "shared": int(shared[line.metric]),
+            "addition": line.addition,
+            "note_zh": line.note.zh if line.note else "",
+            "note_en": line.note.en if line.note else "",
+        }
+        for role, card in roles.items()
+        for line in card.metrics
+        if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
+    ]
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "role",
+            "metric",
+            "zh",
+            "en",
+            *wanted[1:],
+            "shared",
+            "addition",
+            "note_zh",
+            "note_en",
+        ],
+    )
 
 
 def _as_read(frame: pd.DataFrame) -> pd.Series:
-    return frame["outcome"] if "outcome" in frame else findings.outcome(frame["verdict"], frame["value"], frame["lower"], frame["upper"])
+    return (
+        frame["outcome"]
+        if "outcome" in frame
+        else findings.outcome(frame["verdict"], frame["value"], frame["lower"], frame["upper"])
+    )
 
 
 def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
     """The metric's name as it was compared: notebook 03 names totals per hour."""
-    return {lang: row[f"label_{lang}"] if isinstance(row[f"label_{lang}"], str) else text.label(metric, lang) for lang in ("zh", "en")}
+    return {
+        lang: row[f"label_{lang}"]
+        if isinstance(row[f"label_{lang}"], str)
+        else text.label(metric, lang)
+        for lang in ("zh", "en")
+    }
 
 
 def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:
     """The session's refund rate against the same age (a finding of notebook 05) as a row for `scorecard`."""
     own = found[(found["metric"] == "refund_rate_orders") & (found["slice"].fillna("") == "")]
     renamed = own.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
-    return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(drop=True)
+    return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(
+        drop=True
+    )
 
 
-def other_scores(known: pd.DataFrame, session_id: str, ids: Iterable[str], *, registry: Mapping[str, reference.Metric], confidence: float = 0.95) -> pd.DataFrame:
+def other_scores(
+    known: pd.DataFrame,
+    session_id: str,
+    ids: Iterable[str],
+    *,
+    registry: Mapping[str, reference.Metric],
+    confidence: float = 0.95,
+) -> pd.DataFrame:
     """Metrics that notebook 03 does not compare (those of enquiries) as rows for `scorecard`.
 
     `known` is `verification.history`. One row per metric that the session has: metric, value, baseline (mean of the
@@ -59,14 +114,41 @@ def other_scores(known: pd.DataFrame, session_id: str, ids: Iterable[str], *, re
     """
     rows = []
     for name in ids:
-        values = known[(known["metric"] == name) & (known["slice"] == "")].dropna(subset=["value"]).sort_values("started_at")
+        values = (
+            known[(known["metric"] == name) & (known["slice"] == "")]
+            .dropna(subset=["value"])
+            .sort_values("started_at")
+        )
         own = values.loc[values["session_id"] == session_id, "value"]
         if own.empty or registry[name].bigger_is_better is None:
             continue
-        past = values[(values["session_id"] != session_id) & values["comparable"]].tail(verification.MOST_BEFORE)["value"]
-        guess = stats.prediction_interval(past if len(past) >= verification.FEWEST_BEFORE else [], confidence=confidence, log=False)
+        past = values[(values["session_id"] != session_id) & values["comparable"]].tail(
+            verification.MOST_BEFORE
+        )["value"]
+        guess = stats.prediction_interval(
+            past if len(past) >= verification.FEWEST_BEFORE else [],
+            confidence=confidence,
+            log=False,
+        )
         outside = own.iloc[0] < guess.lower or own.iloc[0] > guess.upper
         good = (own.iloc[0] > guess.mean) == registry[name].bigger_is_better
-        verdict = "not_comparable" if np.isnan(guess.lower) else "cannot_tell" if not outside else "better" if good else "worse"
-        rows.append({"metric": name, "value": own.iloc[0], "baseline": past.mean(), "lower": guess.lower, "upper": guess.upper, "verdict": verdict})
+        verdict = (
+            "not_comparable"
+            if np.isnan(guess.lower)
+            else "cannot_tell"
+            if not outside
+            else "better"
+            if good
+            else "worse"
+        )
+        rows.append(
+            {
+                "metric": name,
+                "value": own.iloc[0],
+                "baseline": past.mean(),
+                "lower": guess.lower,
+                "upper": guess.upper,
+                "verdict": verdict,
+            }
+        )
     return pd.DataFrame(rows, columns=["metric", "value", "baseline", "lower", "upper", "verdict"])

@@ -22,12 +22,34 @@ def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFra
 
     A cause that only says again which source or product fell is none. One of a single source or product must name it.
     """
-    if not {"problem", "findings"} <= set(problems.columns) or not {"problem", "verdict", "rule", "about"} <= set(judged.columns):
+    if not {"problem", "findings"} <= set(problems.columns) or not {
+        "problem",
+        "verdict",
+        "rule",
+        "about",
+    } <= set(judged.columns):
         return pd.DataFrame()
-    own = problems.loc[problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool), "problem"]
-    name = text.plain(findings.slice_name(row["slice"]), 30) if isinstance(row.get("slice"), str) else ""
-    named = judged["about"].fillna("").map(lambda about: not name or name in about.split("、")).astype(bool)
-    found = judged[judged["problem"].isin(own) & judged["verdict"].eq("supported") & ~judged["rule"].isin(causes.STANDING) & named]
+    own = problems.loc[
+        problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool),
+        "problem",
+    ]
+    name = (
+        text.plain(findings.slice_name(row["slice"]), 30)
+        if isinstance(row.get("slice"), str)
+        else ""
+    )
+    named = (
+        judged["about"]
+        .fillna("")
+        .map(lambda about: not name or name in about.split("、"))
+        .astype(bool)
+    )
+    found = judged[
+        judged["problem"].isin(own)
+        & judged["verdict"].eq("supported")
+        & ~judged["rule"].isin(causes.STANDING)
+        & named
+    ]
     return found.drop_duplicates("rule").head(MOST_CAUSES)
 
 
@@ -35,7 +57,9 @@ def cause_words(found: pd.DataFrame, lang: str) -> str:
     """The causes of `borne_out` with what was measured, as one sentence; empty without any."""
     if found.empty:
         return ""
-    said = text.choose(lang, "、", ", ").join(_measured(row, lang) for row in found.to_dict("records"))
+    said = text.choose(lang, "、", ", ").join(
+        _measured(row, lang) for row in found.to_dict("records")
+    )
     return text.choose(lang, f"记录支持的原因：{said}。", f"Borne out by the records: {said}.")
 
 
@@ -46,27 +70,55 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
     if rule is None or not math.isfinite(row["measured"]):
         return name
     shown = text.value(row["measured"], rule.unit, lang, decimals=causes.RULE_DECIMALS[rule.unit])
-    return text.label(rule.said, lang).format(value=shown) if rule.said else text.choose(lang, f"{name}（{text.label(rule, lang)} {shown}）", f"{name} ({text.label(rule, lang).lower()} {shown})")
+    return (
+        text.label(rule.said, lang).format(value=shown)
+        if rule.said
+        else text.choose(
+            lang,
+            f"{name}（{text.label(rule, lang)} {shown}）",
+            f"{name} ({text.label(rule, lang).lower()} {shown})",
+        )
+    )
 
 
 def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
     """Whether the product of a finding or plan line was sold out, by the causes judged: `opportunity` then leaves those minutes out."""
-    if not {"verdict", "rule", "about"} <= set(judged.columns) or not isinstance(row.get("slice"), str):
+    if not {"verdict", "rule", "about"} <= set(judged.columns) or not isinstance(
+        row.get("slice"), str
+    ):
         return False
     gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "about"]
-    return text.plain(findings.slice_name(row["slice"]), 30) in {name for about in gone for name in about.split("、")}
+    return text.plain(findings.slice_name(row["slice"]), 30) in {
+        name for about in gone for name in about.split("、")
+    }
 
 
-def won_back(row: Mapping[str, Any], table: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.Series | None:
+def won_back(
+    row: Mapping[str, Any], table: pd.DataFrame, registry: Mapping[str, reference.Metric]
+) -> pd.Series | None:
     """The line of `opportunity` for the source or product and step of a finding or plan line; None where there is none.
 
     Where the metric spans several steps it is the foremost one inside it: lines are not to be added up.
     """
-    if not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns) or not isinstance(row.get("slice"), str) or row.get("metric") not in registry:
+    if (
+        not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns)
+        or not isinstance(row.get("slice"), str)
+        or row.get("metric") not in registry
+    ):
         return None
-    own = table[table["kind"].isin(["source", "product"]) & table["unit"].eq(findings.slice_key(row["slice"])) & table["chance"].gt(0.5)].sort_values("rank")
+    own = table[
+        table["kind"].isin(["source", "product"])
+        & table["unit"].eq(findings.slice_key(row["slice"]))
+        & table["chance"].gt(0.5)
+    ].sort_values("rank")
     exact = own[own["metric"].eq(row["metric"])]
-    inside = own[pd.Series([_within(line, registry[row["metric"]]) for line in own.to_dict("records")], index=own.index, dtype=bool)]
+    inside = own[
+        pd.Series(
+            [_within(line, registry[row["metric"]]) for line in own.to_dict("records")],
+            index=own.index,
+            dtype=bool,
+        )
+    ]
     found = exact if len(exact) else inside
     return found.iloc[0] if len(found) else None
 
@@ -75,11 +127,21 @@ def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
     """Whether the step of a line lies between the columns that a metric divides."""
     steps = [step.column for step in reference.funnels()[stakes.KINDS[line["kind"]].funnel].steps]
     ends = [metric.denominator, line["below"], line["above"], metric.numerator]
-    return set(ends) <= set(steps) and steps.index(ends[0]) <= steps.index(ends[1]) and steps.index(ends[2]) <= steps.index(ends[3])
+    return (
+        set(ends) <= set(steps)
+        and steps.index(ends[0]) <= steps.index(ends[1])
+        and steps.index(ends[2]) <= steps.index(ends[3])
+    )
 
 
 def won_back_words(
-    row: Mapping[str, Any], sized: pd.DataFrame, judged: pd.DataFrame, *, registry: Mapping[str, reference.Metric], lang: str, currency: str,
+    row: Mapping[str, Any],
+    sized: pd.DataFrame,
+    judged: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    lang: str,
+    currency: str,
 ) -> str:
     """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known.
 
@@ -90,13 +152,30 @@ def won_back_words(
         return ""
     amount = text.money(line["money"], lang, currency, 0)
     label = line[f"label_{lang}"]
-    step = "" if line["metric"] == row["metric"] else text.choose(lang, f"（在「{label}」这一步）", f" (at the step {label})")
+    step = (
+        ""
+        if line["metric"] == row["metric"]
+        else text.choose(lang, f"（在「{label}」这一步）", f" (at the step {label})")
+    )
     if of_sold_out(row, judged):
-        return text.choose(lang, f"断货的时段之外，补得回约 {amount}{step}", f"outside the minutes sold out, about {amount} can be won back{step}")
-    return text.choose(lang, f"其中补得回约 {amount}{step}", f"of it, about {amount} can be won back{step}")
+        return text.choose(
+            lang,
+            f"断货的时段之外，补得回约 {amount}{step}",
+            f"outside the minutes sold out, about {amount} can be won back{step}",
+        )
+    return text.choose(
+        lang, f"其中补得回约 {amount}{step}", f"of it, about {amount} can be won back{step}"
+    )
 
 
-def with_meanwhile(checked: pd.DataFrame, events: pd.DataFrame, sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
+def with_meanwhile(
+    checked: pd.DataFrame,
+    events: pd.DataFrame,
+    sessions: pd.DataFrame,
+    session_id: str,
+    *,
+    calendar: Iterable[reference.Festival],
+) -> pd.DataFrame:
     """`verification.verify` with the column meanwhile: festivals and logged events since each action's plan, as words; may be empty.
 
     A festival counts with any of its days between the plan's session and this one (`session_id`), a logged event
@@ -104,16 +183,35 @@ def with_meanwhile(checked: pd.DataFrame, events: pd.DataFrame, sessions: pd.Dat
     """
     starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
     platform = sessions.set_index("session_id").loc[session_id, "platform"]
-    told = [_meanwhile(starts.get(plan), starts[session_id], platform, events, festivals) for plan in checked["session_id"]]
+    told = [
+        _meanwhile(starts.get(plan), starts[session_id], platform, events, festivals)
+        for plan in checked["session_id"]
+    ]
     return checked.assign(meanwhile=pd.Series(told, index=checked.index, dtype="str"))
 
 
-def _meanwhile(begin: pd.Timestamp | None, end: pd.Timestamp, platform: str, events: pd.DataFrame, calendar: tuple[reference.Festival, ...]) -> str:
+def _meanwhile(
+    begin: pd.Timestamp | None,
+    end: pd.Timestamp,
+    platform: str,
+    events: pd.DataFrame,
+    calendar: tuple[reference.Festival, ...],
+) -> str:
     if begin is None:
         return ""
-    days = [compare.festival_of(day.date(), platform, calendar) for day in pd.date_range(begin.normalize(), end.normalize(), freq="D")]
+    days = [
+        compare.festival_of(day.date(), platform, calendar)
+        for day in pd.date_range(begin.normalize(), end.normalize(), freq="D")
+    ]
     logged = events.loc[(events["from"] > begin) & (events["from"] <= end), "what"]
-    return "、".join(dict.fromkeys([*(f"{hit[0].festival} {hit[0].year}" for hit in days if hit), *(text.plain(what, 30) for what in logged)]))
+    return "、".join(
+        dict.fromkeys(
+            [
+                *(f"{hit[0].festival} {hit[0].year}" for hit in days if hit),
+                *(text.plain(what, 30) for what in logged),
+            ]
+        )
+    )
 
 
 def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) -> str:
@@ -123,4 +221,8 @@ def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) ->
     own = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
     if not own or not own[0]:
         return ""
-    return text.choose(lang, f"同期还有：{own[0]}，变化未必都来自这个办法。", f"Meanwhile: {own[0].replace('、', ', ')}; the change need not be this action's alone.")
+    return text.choose(
+        lang,
+        f"同期还有：{own[0]}，变化未必都来自这个办法。",
+        f"Meanwhile: {own[0].replace('、', ', ')}; the change need not be this action's alone.",
+    )

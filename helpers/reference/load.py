@@ -48,7 +48,13 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, wh
 
 def _merge(shipped: Any, own: Any) -> Any:
     if isinstance(shipped, dict) and isinstance(own, dict):
-        return {**shipped, **{key: _merge(shipped[key], value) if key in shipped else value for key, value in own.items()}}
+        return {
+            **shipped,
+            **{
+                key: _merge(shipped[key], value) if key in shipped else value
+                for key, value in own.items()
+            },
+        }
     return own
 
 
@@ -64,7 +70,9 @@ def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise ReferenceDataError(f"{path}: not valid YAML: {error}") from error
         if not isinstance(content, dict):
-            raise ReferenceDataError(f"{path}: expected a mapping at the top, found {type(content).__name__}")
+            raise ReferenceDataError(
+                f"{path}: expected a mapping at the top, found {type(content).__name__}"
+            )
         merged = _merge(merged, content)
     if not merged:
         raise ReferenceDataError(f"{SHIPPED / name}: missing or empty")
@@ -77,7 +85,9 @@ def _validate(model: type[M], content: Any, where: str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ReferenceDataError(f"{where}: {key}: {first['msg']} (found {str(first.get('input'))[:60]!r})") from error
+        raise ReferenceDataError(
+            f"{where}: {key}: {first['msg']} (found {str(first.get('input'))[:60]!r})"
+        ) from error
 
 
 def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dict[str, M]:
@@ -90,10 +100,15 @@ def tables() -> dict[str, Table]:
     """Canonical tables by name (`tables.yml`); a workspace cannot change them. Limits name columns of their table."""
     found = _entries("tables.yml", Table, None)
     for name, table in found.items():
-        for rule, limits in (("never_above", table.never_above), ("never_without", table.never_without)):
+        for rule, limits in (
+            ("never_above", table.never_above),
+            ("never_without", table.never_without),
+        ):
             for column in [*limits, *(other for others in limits.values() for other in others)]:
                 if column not in table.columns:
-                    raise ReferenceDataError(f"tables.yml: {name}.{rule}: {column!r} is no column of {name}")
+                    raise ReferenceDataError(
+                        f"tables.yml: {name}.{rule}: {column!r} is no column of {name}"
+                    )
     return found
 
 
@@ -102,7 +117,10 @@ def terms() -> dict[str, dict[str, Label]]:
     """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`; a workspace cannot change them."""
     content = _load("terms.yml", None)
     return {
-        group: {value: _validate(Label, label, f"terms.yml: {group}.{value}") for value, label in values.items()}
+        group: {
+            value: _validate(Label, label, f"terms.yml: {group}.{value}")
+            for value, label in values.items()
+        }
         for group, values in content.items()
     }
 
@@ -112,15 +130,26 @@ def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
     """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure."""
     registry = _entries("metrics.yml", Metric, workspace_reference)
     if twice := set(registry) & set(measures()):
-        raise ReferenceDataError(f"metrics.yml: {', '.join(sorted(twice))}: stands in measures.yml too")
+        raise ReferenceDataError(
+            f"metrics.yml: {', '.join(sorted(twice))}: stands in measures.yml too"
+        )
     known = tables()
     for name, metric in registry.items():
         if metric.table not in known:
-            raise ReferenceDataError(f"metrics.yml: {name}.table: {metric.table!r} is no canonical table")
+            raise ReferenceDataError(
+                f"metrics.yml: {name}.table: {metric.table!r} is no canonical table"
+            )
         columns = known[metric.table].columns
-        for term in [metric.numerator, *metric.minus, *metric.denominator_minus, *filter(None, [metric.denominator])]:
+        for term in [
+            metric.numerator,
+            *metric.minus,
+            *metric.denominator_minus,
+            *filter(None, [metric.denominator]),
+        ]:
             if term not in columns and term != ROWS:
-                raise ReferenceDataError(f"metrics.yml: {name}: {term!r} is no column of {metric.table}")
+                raise ReferenceDataError(
+                    f"metrics.yml: {name}: {term!r} is no column of {metric.table}"
+                )
     return registry
 
 
@@ -138,14 +167,20 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
         for step in funnel.steps:
             if funnel.table == "actions":
                 if step.column not in terms()["viewer_event"]:
-                    raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no viewer event of terms.yml")
+                    raise ReferenceDataError(
+                        f"funnels.yml: {name}: {step.column!r} is no viewer event of terms.yml"
+                    )
                 continue
             table = step.of or funnel.table
             column = tables()[table].columns.get(step.column) if table in tables() else None
             if column is None:
-                raise ReferenceDataError(f"funnels.yml: {name}: {step.column!r} is no column of {table}")
+                raise ReferenceDataError(
+                    f"funnels.yml: {name}: {step.column!r} is no column of {table}"
+                )
             if column.kind != funnel.unit and funnel.mixed_units is None:
-                raise ReferenceDataError(f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}")
+                raise ReferenceDataError(
+                    f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}"
+                )
     return found
 
 
@@ -154,14 +189,25 @@ def _check_export(where: str, export: Export) -> None:
     table = tables().get(export.table)
     if table is None:
         raise ReferenceDataError(f"{where}.table: {export.table!r} is no canonical table")
-    naming = {"as_of", *(("session_started_at", "room", "platform") if table.attribute == "session" else ())}
-    for column in [*export.columns, *export.constants, *(how.when for how in export.columns.values() if how.when)]:
+    naming = {
+        "as_of",
+        *(("session_started_at", "room", "platform") if table.attribute == "session" else ()),
+    }
+    for column in [
+        *export.columns,
+        *export.constants,
+        *(how.when for how in export.columns.values() if how.when),
+    ]:
         if column not in table.columns and column not in naming:
             raise ReferenceDataError(f"{where}: {column!r} is no column of {export.table}")
     for name, terms in export.reported.items():
         for role, column in terms.items():
-            if role not in ("numerator", "denominator", "factor") or (role != "factor" and column not in table.columns):
-                raise ReferenceDataError(f"{where}.reported: {name}: {role}: {column!r} is no column of {export.table}")
+            if role not in ("numerator", "denominator", "factor") or (
+                role != "factor" and column not in table.columns
+            ):
+                raise ReferenceDataError(
+                    f"{where}.reported: {name}: {role}: {column!r} is no column of {export.table}"
+                )
 
 
 @functools.cache
@@ -172,12 +218,16 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
         if folder is None or not (folder / "sources").is_dir():
             continue
         for path in sorted((folder / "sources").glob("*.yml")):
-            system = _validate(System, yaml.load(path.read_text(encoding="utf-8"), _YAML), str(path.name))
+            system = _validate(
+                System, yaml.load(path.read_text(encoding="utf-8"), _YAML), str(path.name)
+            )
             for export in system.exports:
                 _check_export(f"{path.name}: {export.id}", export)
             for export in system.unverified:
                 for table in set(export.tables) - set(tables()):
-                    raise ReferenceDataError(f"{path.name}: {export.id}.tables: {table!r} is no canonical table")
+                    raise ReferenceDataError(
+                        f"{path.name}: {export.id}.tables: {table!r} is no canonical table"
+                    )
             found[system.system] = system
     return tuple(found.values())
 
@@ -201,7 +251,9 @@ def reasons(workspace_reference: Path | None = None) -> dict[str, ReasonGroup]:
     names = [name for group in found.values() for name in group.reasons]
     for name in names:
         if names.count(name) > 1 or name in found:
-            raise ReferenceDataError(f"reasons.yml: {name}: the name stands for more than one reason or group")
+            raise ReferenceDataError(
+                f"reasons.yml: {name}: the name stands for more than one reason or group"
+            )
     return found
 
 
@@ -218,15 +270,23 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
         if metric not in registry(workspace_reference):
             raise ReferenceDataError(f"{where}: {metric!r} is no metric of the registry")
     events = "event_kind" if evidence.rule == "event_count" else "cue_kind"
-    for group, given in ((events, evidence.kind), ("stage", [evidence.stage]), ("tier", [evidence.tier])):
+    for group, given in (
+        (events, evidence.kind),
+        ("stage", [evidence.stage]),
+        ("tier", [evidence.tier]),
+    ):
         for value in filter(None, given):
             if value not in terms()[group]:
-                raise ReferenceDataError(f"{where}: {value!r} is no {group} of terms.yml, which has {', '.join(terms()[group])}")
+                raise ReferenceDataError(
+                    f"{where}: {value!r} is no {group} of terms.yml, which has {', '.join(terms()[group])}"
+                )
     if evidence.table and evidence.table not in tables():
         raise ReferenceDataError(f"{where}: {evidence.table!r} is no table of tables.yml")
     for question in evidence.question:
         if question not in talk(workspace_reference).questions:
-            raise ReferenceDataError(f"{where}: {question!r} is no type of question of comments.yml")
+            raise ReferenceDataError(
+                f"{where}: {question!r} is no type of question of comments.yml"
+            )
     tree = reasons(workspace_reference)
     known = {*tree, *(name for group in tree.values() for name in group.reasons)}
     for reason in evidence.reason:
@@ -242,16 +302,25 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
     for name, problem in found.items():
         ids = [cause.id for cause in problem.causes]
         if len(set(ids)) < len(ids):
-            raise ReferenceDataError(f"playbook.yml: {name}: cause ids differ within a problem, found {ids}")
+            raise ReferenceDataError(
+                f"playbook.yml: {name}: cause ids differ within a problem, found {ids}"
+            )
         if not problem.metrics and problem.raised_by is None:
-            raise ReferenceDataError(f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever show it")
-        for what, evidence in [("raised_by", problem.raised_by), *((cause.id, cause.evidence) for cause in problem.causes)]:
+            raise ReferenceDataError(
+                f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever show it"
+            )
+        for what, evidence in [
+            ("raised_by", problem.raised_by),
+            *((cause.id, cause.evidence) for cause in problem.causes),
+        ]:
             if evidence is not None:
                 _check_evidence(f"playbook.yml: {name}.{what}", evidence, workspace_reference)
     for name, problem in found.items():
         for metric in [*problem.metrics, problem.verify]:
             if metric not in known:
-                raise ReferenceDataError(f"playbook.yml: {name}: {metric!r} is no metric of the registry")
+                raise ReferenceDataError(
+                    f"playbook.yml: {name}: {metric!r} is no metric of the registry"
+                )
     return found
 
 
@@ -261,15 +330,23 @@ def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
     found = _entries("roles.yml", RoleCard, workspace_reference)
     for name, card in found.items():
         if name not in terms()["role"]:
-            raise ReferenceDataError(f"roles.yml: {name}: no role of terms.yml, which has {', '.join(terms()['role'])}")
+            raise ReferenceDataError(
+                f"roles.yml: {name}: no role of terms.yml, which has {', '.join(terms()['role'])}"
+            )
         for line in card.metrics:
             if line.metric not in registry(workspace_reference):
-                raise ReferenceDataError(f"roles.yml: {name}: {line.metric!r} is no metric of the registry")
+                raise ReferenceDataError(
+                    f"roles.yml: {name}: {line.metric!r} is no metric of the registry"
+                )
         for number, fault in enumerate(card.faults):
             if fault.evidence is not None:
-                _check_evidence(f"roles.yml: {name}.faults.{number}", fault.evidence, workspace_reference)
+                _check_evidence(
+                    f"roles.yml: {name}.faults.{number}", fault.evidence, workspace_reference
+                )
             if fault.problem and fault.problem not in playbook(workspace_reference):
-                raise ReferenceDataError(f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of playbook.yml")
+                raise ReferenceDataError(
+                    f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of playbook.yml"
+                )
     return found
 
 
@@ -288,7 +365,9 @@ def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]
     """How long each kind of special event is in force and lingers (`events.yml`); the kinds are those of `terms.yml`."""
     found = _entries("events.yml", EventKind, workspace_reference)
     if unlike := set(found) ^ set(terms()["event_kind"]):
-        raise ReferenceDataError(f"events.yml: kinds differ from event_kind of terms.yml: {', '.join(sorted(unlike))}")
+        raise ReferenceDataError(
+            f"events.yml: kinds differ from event_kind of terms.yml: {', '.join(sorted(unlike))}"
+        )
     return found
 
 
@@ -317,11 +396,16 @@ def attribution(workspace_reference: Path | None = None) -> Attribution:
 def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
     """Other meanings of a session's totals by column (`definitions.yml`); all terms are columns of the sessions."""
     content = _load("definitions.yml", workspace_reference)
-    found = {name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries] for name, entries in content.items()}
+    found = {
+        name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries]
+        for name, entries in content.items()
+    }
     for name, entries in found.items():
         for column in [name, *(term for entry in entries for term in [*entry.terms, *entry.minus])]:
             if column not in tables()["sessions"].columns:
-                raise ReferenceDataError(f"definitions.yml: {name}: {column!r} is no column of sessions")
+                raise ReferenceDataError(
+                    f"definitions.yml: {name}: {column!r} is no column of sessions"
+                )
     return found
 
 
@@ -335,11 +419,18 @@ def talk(workspace_reference: Path | None = None) -> Talk:
 def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
     """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line): the shipped ones, then the workspace's own."""
     paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
-    lines = [line.strip() for path in paths if path.exists() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    lines = [
+        line.strip()
+        for path in paths
+        if path.exists()
+        for line in path.read_text(encoding="utf-8-sig").splitlines()
+    ]
     words = [line for line in lines if line and not line.startswith("#")]
     for word in words:
         if any(mark.isspace() for mark in word) or len(word) > 20:
-            raise ReferenceDataError(f"lexicon.txt: {word[:40]!r}: expected one word a line, of 20 characters at most")
+            raise ReferenceDataError(
+                f"lexicon.txt: {word[:40]!r}: expected one word a line, of 20 characters at most"
+            )
     return tuple(dict.fromkeys(words))
 
 
@@ -354,7 +445,9 @@ def service(workspace_reference: Path | None = None) -> ServiceRules:
     """The rules of customer service (`service.yml`); a limit for every kind of case of terms.yml."""
     found = _validate(ServiceRules, _load("service.yml", workspace_reference), "service.yml")
     if set(found.limits) != set(terms()["aftersales_kind"]):
-        raise ReferenceDataError(f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found {', '.join(found.limits)}")
+        raise ReferenceDataError(
+            f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found {', '.join(found.limits)}"
+        )
     return found
 
 

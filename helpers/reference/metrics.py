@@ -28,7 +28,12 @@ class MetricError(ValueError):
 
 def terms(metric: Metric) -> list[str]:
     """Column names that a metric is made from."""
-    return [metric.numerator, *metric.minus, *filter(None, [metric.denominator]), *metric.denominator_minus]
+    return [
+        metric.numerator,
+        *metric.minus,
+        *filter(None, [metric.denominator]),
+        *metric.denominator_minus,
+    ]
 
 
 def kinds(metric: Metric) -> dict[str, str]:
@@ -47,13 +52,19 @@ def check(name: str, metric: Metric) -> None:
     """Refuses (`MetricError`) a definition that mixes people and events unsaid, or calls a non-proportion one."""
     found = kinds(metric)
     if {"users", "times"} <= set(found.values()) and metric.mixed_units is None:
-        raise MetricError(f"{name}: mixes people and events ({found}) and mixed_units does not say why")
+        raise MetricError(
+            f"{name}: mixes people and events ({found}) and mixed_units does not say why"
+        )
     if metric.denominator is None:
         return
-    of_one_kind = found[metric.numerator] == found[metric.denominator] and found[metric.numerator] in ("users", "count")
+    of_one_kind = found[metric.numerator] == found[metric.denominator] and found[
+        metric.numerator
+    ] in ("users", "count")
     of_rows = found[metric.numerator] == "flag" and found[metric.denominator] == "id"
     if metric.proportion and not (of_one_kind or of_rows):
-        raise MetricError(f"{name}: a proportion needs people of people, orders of orders or marked rows, found {found}")
+        raise MetricError(
+            f"{name}: a proportion needs people of people, orders of orders or marked rows, found {found}"
+        )
 
 
 def formula(metric: Metric, lang: str) -> str:
@@ -69,11 +80,19 @@ def formula(metric: Metric, lang: str) -> str:
         column = table.columns[term]
         if column.kind == "id":
             return text.choose(lang, f"{column.zh}（去重）个数", f"distinct {column.en.lower()}")
-        return text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”") if column.kind == "flag" else text.label(column, lang)
+        return (
+            text.choose(lang, f"“{column.zh}”为是的条数", f"count of “{column.en.lower()}”")
+            if column.kind == "flag"
+            else text.label(column, lang)
+        )
 
     def side(first: str, rest: Iterable[str]) -> str:
         names = [named(term) for term in (first, *rest)]
-        return " − ".join(names) if len(names) == 1 or metric.denominator is None else f"({' − '.join(names)})"
+        return (
+            " − ".join(names)
+            if len(names) == 1 or metric.denominator is None
+            else f"({' − '.join(names)})"
+        )
 
     above = side(metric.numerator, metric.minus)
     if metric.denominator is None:
@@ -89,7 +108,11 @@ def source(metric: Metric | Measure, lang: str) -> str:
     found = metric.source
     for word, label in load.terms()["metric_source"].items():
         found = found.replace(word, text.label(label, lang))
-    return text.choose(lang, found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"), found)
+    return text.choose(
+        lang,
+        found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"),
+        found,
+    )
 
 
 def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -101,9 +124,16 @@ def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -
     _refuse_unknown(wanted, registry)
     rows = [
         {
-            "metric": name, "group": m.group, "label_zh": m.zh, "label_en": m.en, "formula_zh": formula(m, "zh"),
-            "formula_en": formula(m, "en"), "description_zh": m.description.zh, "description_en": m.description.en,
-            "unit": m.unit, "source": m.source,
+            "metric": name,
+            "group": m.group,
+            "label_zh": m.zh,
+            "label_en": m.en,
+            "formula_zh": formula(m, "zh"),
+            "formula_en": formula(m, "en"),
+            "description_zh": m.description.zh,
+            "description_en": m.description.en,
+            "unit": m.unit,
+            "source": m.source,
         }
         for name, m in ((name, registry[name]) for name in wanted)
     ]
@@ -118,13 +148,22 @@ def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
     if not {"viewers", "fan_viewer_share"} <= set(sessions.columns):
         return sessions
     implied = (sessions["viewers"] * sessions["fan_viewer_share"]).round()
-    given = sessions["fan_viewers"] if "fan_viewers" in sessions else pd.Series(np.nan, index=sessions.index)
+    given = (
+        sessions["fan_viewers"]
+        if "fan_viewers" in sessions
+        else pd.Series(np.nan, index=sessions.index)
+    )
     return sessions.assign(fan_viewers=given.astype(float).fillna(implied))
 
 
 def evaluate(
-    frame: pd.DataFrame, ids: Iterable[str], *, registry: Mapping[str, Metric], by: str | Sequence[str] = (),
-    count_per_slice: bool = False, confidence: float = 0.95,
+    frame: pd.DataFrame,
+    ids: Iterable[str],
+    *,
+    registry: Mapping[str, Metric],
+    by: str | Sequence[str] = (),
+    count_per_slice: bool = False,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Evaluates metrics over the rows of each group: sum of numerators over sum of denominators, times the factor.
 
@@ -143,7 +182,13 @@ def evaluate(
     data = with_derived(frame).reset_index(drop=True)
     _refuse_frame(data, wanted, registry, keys)
     group, names = _groups(data, keys)
-    parts = [names.assign(metric=name, **_one(data, name, registry[name], group, len(names), count_per_slice, confidence)) for name in wanted]
+    parts = [
+        names.assign(
+            metric=name,
+            **_one(data, name, registry[name], group, len(names), count_per_slice, confidence),
+        )
+        for name in wanted
+    ]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
     # The parts' index is the number of the group: sorting by it brings the metrics of one group together.
@@ -151,7 +196,11 @@ def evaluate(
 
 
 def by_session(
-    sessions: pd.DataFrame, ids: Iterable[str], *, registry: Mapping[str, Metric], confidence: float = 0.95
+    sessions: pd.DataFrame,
+    ids: Iterable[str],
+    *,
+    registry: Mapping[str, Metric],
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Evaluates metrics of each session: one row per session_id x metric, columns as `evaluate`.
 
@@ -171,7 +220,13 @@ def _groups(data: pd.DataFrame, keys: list[str]) -> tuple[pd.Series, pd.DataFram
 
 
 def _one(
-    data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, n_groups: int, count_per_slice: bool, confidence: float
+    data: pd.DataFrame,
+    name: str,
+    metric: Metric,
+    group: pd.Series,
+    n_groups: int,
+    count_per_slice: bool,
+    confidence: float,
 ) -> dict[str, object]:
     """Numerator, denominator, value and interval of one metric, each by group."""
     check(name, metric)
@@ -183,12 +238,22 @@ def _one(
         return {**found, "ci_lower": np.nan, "ci_upper": np.nan}
     below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
     known = above.notna() & below.notna()
-    x, n = (side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below))
+    x, n = (
+        side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below)
+    )
     lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
-    return {"numerator": x, "denominator": n, "value": x / n.where(n != 0) * metric.factor, "ci_lower": lower, "ci_upper": upper}
+    return {
+        "numerator": x,
+        "denominator": n,
+        "value": x / n.where(n != 0) * metric.factor,
+        "ci_lower": lower,
+        "ci_upper": upper,
+    }
 
 
-def _side(data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]) -> pd.Series:
+def _side(
+    data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]
+) -> pd.Series:
     """Row values of one side of a ratio: the first term less the others; nan where any of them is missing."""
     side = _values(data, metric, group, first)
     for term in rest:
@@ -219,10 +284,17 @@ def _wilson(
     return stats.wilson(x, n, confidence=confidence)
 
 
-def named(denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions") -> str | None:
+def named(
+    denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions"
+) -> str | None:
     """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more; None where the registry has none."""
     for name, m in registry.items():
-        if m.table == table and (m.numerator, m.denominator) == (numerator, denominator) and not m.minus and not m.denominator_minus:
+        if (
+            m.table == table
+            and (m.numerator, m.denominator) == (numerator, denominator)
+            and not m.minus
+            and not m.denominator_minus
+        ):
             return name
     return None
 
@@ -231,7 +303,9 @@ def price_bands(products: pd.DataFrame) -> pd.Series:
     """Price band of each product (0 cheapest to 2 dearest, by thirds; -1 without a price), by product_id."""
     price = products.groupby("product_id")["price"].median()
     cuts = price.dropna().quantile([1 / 3, 2 / 3]).to_numpy()
-    return pd.Series(np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index)
+    return pd.Series(
+        np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- refusals
@@ -243,27 +317,55 @@ def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
         raise MetricError(f"no such metric in the registry: {', '.join(unknown)}")
 
 
-def _refuse_frame(frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], keys: list[str]) -> None:
+def _refuse_frame(
+    frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], keys: list[str]
+) -> None:
     absent = [key for key in keys if key not in frame]
     if absent:
         raise MetricError(f"by: the frame has no column {', '.join(absent)}")
     asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
     if asked and not asked & set(frame.columns):
-        raise MetricError(f"the frame has none of the columns these metrics are made from: {', '.join(sorted(asked))}")
-    if "sku_id" in frame and "sku_id" not in keys and frame["sku_id"].notna().any() and frame["sku_id"].isna().any():
-        raise MetricError("product rows and their SKU rows are in one frame: they would be counted twice")
+        raise MetricError(
+            f"the frame has none of the columns these metrics are made from: {', '.join(sorted(asked))}"
+        )
+    if (
+        "sku_id" in frame
+        and "sku_id" not in keys
+        and frame["sku_id"].notna().any()
+        and frame["sku_id"].isna().any()
+    ):
+        raise MetricError(
+            "product rows and their SKU rows are in one frame: they would be counted twice"
+        )
 
 
-def _refuse_sums(data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool) -> None:
+def _refuse_sums(
+    data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool
+) -> None:
     """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
     found = kinds(metric)
     sizes = group.value_counts()
-    if "money" in found.values() and "currency" in data and (data["currency"].groupby(group).nunique() > 1).any():
+    if (
+        "money" in found.values()
+        and "currency" in data
+        and (data["currency"].groupby(group).nunique() > 1).any()
+    ):
         raise MetricError(f"{name}: amounts of several currencies in one group; group by currency")
     if metric.denominator is None and not metric.additive and (sizes > 1).any():
-        what = "people, de-duplicated within a row" if found[metric.numerator] == "users" else "an average or a maximum"
-        raise MetricError(f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be added up")
-    if metric.denominator is None or "users" not in found.values() or count_per_slice or "session_id" not in data:
+        what = (
+            "people, de-duplicated within a row"
+            if found[metric.numerator] == "users"
+            else "an average or a maximum"
+        )
+        raise MetricError(
+            f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be added up"
+        )
+    if (
+        metric.denominator is None
+        or "users" not in found.values()
+        or count_per_slice
+        or "session_id" not in data
+    ):
         return
     if pd.DataFrame({"group": group, "session": data["session_id"]}).duplicated().any():
         raise MetricError(

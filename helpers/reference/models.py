@@ -10,14 +10,45 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "reference"
 Kind = Literal[
-    "id", "text", "choice", "flag", "datetime", "users", "times", "count", "money", "rate", "ratio", "seconds", "score"
+    "id",
+    "text",
+    "choice",
+    "flag",
+    "datetime",
+    "users",
+    "times",
+    "count",
+    "money",
+    "rate",
+    "ratio",
+    "seconds",
+    "score",
 ]
 Dimension = Literal["traffic", "interaction", "fans", "click", "conversion", "aftersales", "sales"]
-Stage = Literal["preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing"]
-RunStage = Literal["before", "preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing", "after"]
+Stage = Literal[
+    "preheat", "introduction", "follow_prompt", "purchase_prompt", "activity", "closing"
+]
+RunStage = Literal[
+    "before",
+    "preheat",
+    "introduction",
+    "follow_prompt",
+    "purchase_prompt",
+    "activity",
+    "closing",
+    "after",
+]
 Role = Literal[
-    "host", "assistant_host", "assistant", "floor_control", "planning", "operations", "selection", "designer",
-    "service", "analyst",
+    "host",
+    "assistant_host",
+    "assistant",
+    "floor_control",
+    "planning",
+    "operations",
+    "selection",
+    "designer",
+    "service",
+    "analyst",
 ]
 M = TypeVar("M", bound=BaseModel)
 Many = Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
@@ -70,9 +101,19 @@ class Table(_Entry):
     repeats: bool = False
 
 
-Group = Literal["traffic", "fans", "interaction", "click", "conversion", "sales", "aftersales", "customers", "profit"]
+Group = Literal[
+    "traffic",
+    "fans",
+    "interaction",
+    "click",
+    "conversion",
+    "sales",
+    "aftersales",
+    "customers",
+    "profit",
+]
 Unit = Literal["users", "times", "count", "money", "percent", "ratio", "seconds", "score"]
-ROWS = "rows"   # the term of a metric that counts the rows of its table
+ROWS = "rows"  # the term of a metric that counts the rows of its table
 
 
 class Metric(_Entry):
@@ -130,7 +171,12 @@ class SourceColumn(_Entry):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     header: Many = Field(alias="from", default=[])
-    unit: Literal["seconds", "minutes", "hours", "days", "fraction", "percent", "wan", "fen", "thousand"] | None = None
+    unit: (
+        Literal[
+            "seconds", "minutes", "hours", "days", "fraction", "percent", "wan", "fen", "thousand"
+        ]
+        | None
+    ) = None
     map: dict[str, str] | None = None
     default: str | None = None
     plus: Many = []
@@ -237,8 +283,12 @@ class Funnel(_Entry):
     def _of_events(self) -> Funnel:
         windows = [step.within_minutes for step in self.steps]
         if any(windows) and (self.table != "actions" or not self.ordered or windows[0]):
-            raise ValueError("within_minutes: only a later step of an ordered funnel of actions follows another one in time")
-        if self.table == "actions" and (self.unit != "users" or len({step.column for step in self.steps}) < len(self.steps)):
+            raise ValueError(
+                "within_minutes: only a later step of an ordered funnel of actions follows another one in time"
+            )
+        if self.table == "actions" and (
+            self.unit != "users" or len({step.column for step in self.steps}) < len(self.steps)
+        ):
             raise ValueError("a funnel of actions counts users, and each event is one step")
         return self
 
@@ -271,7 +321,11 @@ class Evidence(_Entry):
 
     def looks_at(self) -> set[str]:
         """Names of the parameters that are given, the rule and its bound left out."""
-        return {name for name in ("kind", "reason", "question", "step", "metric", "stage", "tier", "table") if getattr(self, name)}
+        return {
+            name
+            for name in ("kind", "reason", "question", "step", "metric", "stage", "tier", "table")
+            if getattr(self, name)
+        }
 
 
 class Rule(_Entry):
@@ -292,7 +346,9 @@ class Trait(_Entry):
     en: str
     unit: Literal["count", "percent", "score", "money", "seconds"]
     table: Literal["sessions", "traffic", "videos", "cues", "rundown", "products"]
-    measure: Literal["column", "cues", "stage", "paid", "source", "tier", "price", "focus", "videos"]
+    measure: Literal[
+        "column", "cues", "stage", "paid", "source", "tier", "price", "focus", "videos"
+    ]
     column: str | None = None
     per_hour: bool = False
     kind: Many = []
@@ -303,7 +359,13 @@ class Trait(_Entry):
 
     @model_validator(mode="after")
     def _what_it_measures(self) -> Trait:
-        needed = {"column": self.column, "cues": self.kind, "stage": self.stage, "tier": self.tier, "source": self.each}
+        needed = {
+            "column": self.column,
+            "cues": self.kind,
+            "stage": self.stage,
+            "tier": self.tier,
+            "source": self.each,
+        }
         if self.measure in needed and not needed[self.measure]:
             raise ValueError(f"the measure {self.measure} needs to be told what of")
         return self
@@ -332,7 +394,9 @@ class Cause(_Entry):
     @model_validator(mode="after")
     def _evidence_or_export(self) -> Cause:
         if self.measurable != (self.evidence is not None):
-            raise ValueError(f"{self.id}: a measurable cause needs evidence, another must have none")
+            raise ValueError(
+                f"{self.id}: a measurable cause needs evidence, another must have none"
+            )
         if not self.measurable and not self.export:
             raise ValueError(f"{self.id}: say in export which record would show it")
         return self
@@ -490,7 +554,9 @@ class Scores(_Entry):
     @model_validator(mode="after")
     def _in_order(self) -> Scores:
         if self.recency_days != sorted(self.recency_days, reverse=True):
-            raise ValueError(f"recency_days: fewer days are better, expected falling bounds, found {self.recency_days}")
+            raise ValueError(
+                f"recency_days: fewer days are better, expected falling bounds, found {self.recency_days}"
+            )
         for name in ("purchases", "amount"):
             if getattr(self, name) != sorted(getattr(self, name)):
                 raise ValueError(f"{name}: expected rising bounds, found {getattr(self, name)}")
@@ -525,9 +591,15 @@ class Customers(_Entry):
     def _whole(self) -> Customers:
         wanted = {f"{number:03b}" for number in range(8)}
         if set(self.segments) != wanted:
-            raise ValueError(f"segments: expected {', '.join(sorted(wanted))}, found {', '.join(sorted(self.segments))}")
-        if self.frequency_classes[:1] != [1] or self.frequency_classes != sorted(set(self.frequency_classes)):
-            raise ValueError(f"frequency_classes: expected rising numbers from 1, found {self.frequency_classes}")
+            raise ValueError(
+                f"segments: expected {', '.join(sorted(wanted))}, found {', '.join(sorted(self.segments))}"
+            )
+        if self.frequency_classes[:1] != [1] or self.frequency_classes != sorted(
+            set(self.frequency_classes)
+        ):
+            raise ValueError(
+                f"frequency_classes: expected rising numbers from 1, found {self.frequency_classes}"
+            )
         return self
 
 
@@ -576,10 +648,14 @@ class Assortment(_Entry):
     def _known_verdicts(self) -> Assortment:
         for rule in self.rules:
             if rule.verdict not in self.verdicts or not rule.when.model_fields_set:
-                raise ValueError(f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at least one condition")
+                raise ValueError(
+                    f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at least one condition"
+                )
         if "cannot_tell" not in self.verdicts:
             raise ValueError("verdicts: cannot_tell is needed, for products that no rule speaks of")
-        if lacking := {"below", "slightly_below", "level", "slightly_above", "above"} - set(self.standing):
+        if lacking := {"below", "slightly_below", "level", "slightly_above", "above"} - set(
+            self.standing
+        ):
             raise ValueError(f"standing: {', '.join(sorted(lacking))} expected")
         return self
 

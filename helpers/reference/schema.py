@@ -32,7 +32,9 @@ def dtype(kind: str, timezone: str) -> object:
 def empty(table: str, timezone: str) -> pd.DataFrame:
     """A frame of no rows with the columns and dtypes of a canonical table."""
     columns = tables()[table].columns
-    return pd.DataFrame({name: pd.Series(dtype=dtype(column.kind, timezone)) for name, column in columns.items()})
+    return pd.DataFrame(
+        {name: pd.Series(dtype=dtype(column.kind, timezone)) for name, column in columns.items()}
+    )
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
@@ -56,7 +58,9 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
     trace = [name for name in TRACE if name in frame]
-    return pd.DataFrame({**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False)
+    return pd.DataFrame(
+        {**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
+    )
 
 
 @functools.cache
@@ -80,7 +84,9 @@ def model(table: str) -> pa.DataFrameSchema:
 
 def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
     """Rows whose key no other row has; a row that has no session yet is told apart from others only when it finds one."""
-    unknown = frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
+    unknown = (
+        frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
+    )
     return unknown | ~frame.duplicated(key, keep=False)
 
 
@@ -93,18 +99,27 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         model(table).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
-        of_rows = cases["schema_context"] == "DataFrameSchema"  # one case a column of the row: the key's say it
+        of_rows = (
+            cases["schema_context"] == "DataFrameSchema"
+        )  # one case a column of the row: the key's say it
         cases = cases[~of_rows | cases["column"].isin(tables()[table].key)]
         reason = cases["check"].astype(str).replace({"not_nullable": "a value is required"})
         return pd.DataFrame(
-            {"row": cases["index"], "column": cases["column"], "value": cases["failure_case"].astype(str), "reason": reason}
+            {
+                "row": cases["index"],
+                "column": cases["column"],
+                "value": cases["failure_case"].astype(str),
+                "reason": reason,
+            }
         ).drop_duplicates(["row", "column"], ignore_index=True)
     return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
 
 
 def session_ends(sessions: pd.DataFrame) -> pd.Series:
     """When each session ended, by row: as exported, else its start and length; its start where neither is known."""
-    return sessions["ended_at"].fillna(sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s"))
+    return sessions["ended_at"].fillna(
+        sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
+    )
 
 
 def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:

@@ -13,12 +13,30 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 # What is drawn, and the attributes that say how; `page` lets the same through and nothing else.
 TAGS = frozenset(["svg", "g", "defs", "path", "rect", "use", "text", "clipPath"])
-LOOKS = frozenset([
-    "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity",
-    "font-size", "text-anchor",
-])
-PLACES = frozenset(["x", "y", "width", "height", "d", "transform", "viewBox", "clip-path", "href", "id"])
-DEFAULTS = {"stroke-linejoin": "round", "stroke-linecap": "butt", "text-anchor": "start", "stroke-width": "1"}  # of the root, inherited by all
+LOOKS = frozenset(
+    [
+        "fill",
+        "fill-opacity",
+        "stroke",
+        "stroke-width",
+        "stroke-opacity",
+        "stroke-dasharray",
+        "stroke-linejoin",
+        "stroke-linecap",
+        "opacity",
+        "font-size",
+        "text-anchor",
+    ]
+)
+PLACES = frozenset(
+    ["x", "y", "width", "height", "d", "transform", "viewBox", "clip-path", "href", "id"]
+)
+DEFAULTS = {
+    "stroke-linejoin": "round",
+    "stroke-linecap": "butt",
+    "text-anchor": "start",
+    "stroke-width": "1",
+}  # of the root, inherited by all
 NUMBER = re.compile(r"-?\d+\.\d+")
 STEP = re.compile(r"([MLCQZ])([^MLCQZ]*)", re.IGNORECASE)
 ID = re.compile(r'(?<= href="#)\w+|(?<="url\(#)\w+|(?<= id=")\w+')
@@ -44,10 +62,18 @@ def _element(element: ElementTree.Element, ink: str) -> str:
     if tag not in TAGS:
         return ""
     given = _attributes(element, tag, ink)
-    inner = _escaped(element.text or "") if tag == "text" else "".join(_element(child, ink) for child in element)
+    inner = (
+        _escaped(element.text or "")
+        if tag == "text"
+        else "".join(_element(child, ink) for child in element)
+    )
     if tag in ("g", "defs") and (not inner or not given):
         return inner if tag == "g" else f"<defs>{inner}</defs>" if inner else ""
-    if tag in ("path", "use") and given.get("fill") == "none" and given.get("stroke", "none") == "none":
+    if (
+        tag in ("path", "use")
+        and given.get("fill") == "none"
+        and given.get("stroke", "none") == "none"
+    ):
         return ""
     said = "".join(f' {name}="{_escaped(value)}"' for name, value in given.items())
     return f"<{tag}{said}>{inner}</{tag}>" if inner or tag == "text" else f"<{tag}{said}/>"
@@ -55,8 +81,12 @@ def _element(element: ElementTree.Element, ink: str) -> str:
 
 def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, str]:
     """What of an element's attributes and style is worth saying."""
-    styled = dict(part.split(": ", 1) for part in re.split(r";\s*", element.get("style", "")) if ": " in part)
-    given = {name: value for name, value in element.attrib.items() if name in PLACES | LOOKS} | {name: value for name, value in styled.items() if name in LOOKS}
+    styled = dict(
+        part.split(": ", 1) for part in re.split(r";\s*", element.get("style", "")) if ": " in part
+    )
+    given = {name: value for name, value in element.attrib.items() if name in PLACES | LOOKS} | {
+        name: value for name, value in styled.items() if name in LOOKS
+    }
     if LINK in element.attrib:
         given["href"] = element.attrib[LINK]
     if tag == "g" or (tag == "path" and "d" not in given):
@@ -65,7 +95,11 @@ def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, s
         given["fill"] = "#000"
     if tag == "text" and given.get("fill") == ink:
         del given["fill"]
-    return {name: worth for name, value in given.items() if (worth := _worth(name, value, "id" in given)) is not None}
+    return {
+        name: worth
+        for name, value in given.items()
+        if (worth := _worth(name, value, "id" in given)) is not None
+    }
 
 
 def _worth(name: str, value: str, defined: bool) -> str | None:
@@ -95,7 +129,10 @@ def path(commands: str, decimals: int) -> str:
             said, at = [*said, "z"], start
             continue
         steps = [(x - at[0], y - at[1]) for x, y in points]
-        said.append(command.lower() + _joined([_short(side / factor, decimals) for step in steps for side in step]))
+        said.append(
+            command.lower()
+            + _joined([_short(side / factor, decimals) for step in steps for side in step])
+        )
         at = points[-1]
         start = at if command == "M" else start
     return _joined_steps(said)
@@ -112,7 +149,9 @@ def _joined_steps(said: list[str]) -> str:
 
 
 def _joined(numbers: list[str]) -> str:
-    return numbers[0] + "".join(number if number.startswith("-") else f" {number}" for number in numbers[1:])
+    return numbers[0] + "".join(
+        number if number.startswith("-") else f" {number}" for number in numbers[1:]
+    )
 
 
 def _short(value: float, decimals: int = 2) -> str:
@@ -122,7 +161,9 @@ def _short(value: float, decimals: int = 2) -> str:
 
 
 def _escaped(words: str) -> str:
-    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return (
+        words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
 
 
 def numbered(page: str, prefix: str) -> str:

@@ -33,20 +33,65 @@ from helpers.report import charts, drawing, gate
 from helpers.review import SENTINEL
 
 LAST = "01_clean"  # what readers of a report want last: where the data come from
-AHEAD = "lead"         # tag of the cells that stand at the beginning of their chapter
-OTHER_LANGUAGE = "<!-- other language -->"   # where the link to the page in the other language goes
+AHEAD = "lead"  # tag of the cells that stand at the beginning of their chapter
+OTHER_LANGUAGE = "<!-- other language -->"  # where the link to the page in the other language goes
 TEMPLATES = Path(__file__).parent / "templates"
 LATIN = "Fupan Latin"
-WIDE_MARKS = (0xB7, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026)   # · ‘ ’ “ ” …
-BESIDE_INK = 55      # thousandths of an em on either side
+WIDE_MARKS = (0xB7, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026)  # · ‘ ’ “ ” …
+BESIDE_INK = 55  # thousandths of an em on either side
 TAGS = {
-    "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
-    "h1", "h2", "h3", "h4", "h5", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
-    "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+    "a",
+    "abbr",
+    "b",
+    "blockquote",
+    "br",
+    "caption",
+    "code",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "hr",
+    "i",
+    "img",
+    "kbd",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "u",
+    "ul",
 } | drawing.TAGS
 ATTRIBUTES = {
-    "*": {"class", "aria-hidden", "aria-label", "role", "tabindex", "data-finding"}, "a": {"href"},
-    "img": {"alt", "src", "width", "height"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "ol": {"start"},
+    "*": {"class", "aria-hidden", "aria-label", "role", "tabindex", "data-finding"},
+    "a": {"href"},
+    "img": {"alt", "src", "width", "height"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "ol": {"start"},
 } | {tag: set(drawing.LOOKS | drawing.PLACES) for tag in drawing.TAGS}
 # Classes of ours, of a plain pandas frame and of highlighted code (one to three characters); no other comes through.
 CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-z][a-z0-9]{0,2}")
@@ -55,9 +100,13 @@ DRAWN = re.compile(r"c\d+")  # an id of a drawing, before `drawing.numbered`
 PICTURE = re.compile(r'<img alt="([^"]*)"[^>]*>')
 # Classes of highlighted code that the style colours; names and texts, too, would be a third of the page.
 COLOURED = "k|kn|kc|ow|c1"
-PLAIN_CODE = re.compile(rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>')
+PLAIN_CODE = re.compile(
+    rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>'
+)
 HEADING = re.compile(r"<h([1-5])(?: [^>]*)?>(.*?)</h\1>", re.DOTALL)
-TEXT = re.compile(r"<text\b[^>]*>[^<]*")  # the words of drawings, whose letters must all be in the page's font
+TEXT = re.compile(
+    r"<text\b[^>]*>[^<]*"
+)  # the words of drawings, whose letters must all be in the page's font
 LEAD = re.compile(r"<ul>(.*?)</ul>", re.DOTALL)
 FINDING = re.compile(r' data-finding="([^"]+)"')
 
@@ -77,25 +126,48 @@ def dropped_tags(lang: str) -> set[str]:
 
 
 def build(
-    notebooks: Mapping[str, NotebookNode], *, first: Mapping[str, Any], lang: str, registry: Mapping[str, reference.Metric],
-    as_of: pd.Timestamp | None = None, versions: Mapping[str, str] | None = None,
+    notebooks: Mapping[str, NotebookNode],
+    *,
+    first: Mapping[str, Any],
+    lang: str,
+    registry: Mapping[str, reference.Metric],
+    as_of: pd.Timestamp | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method. Same input, same bytes.
 
     `first` comes from `first_screen.make`; `notebooks` are in order, but the part about the data comes last. What the page must not hold is found by
     `gate.check`, not here.
     """
-    parts = [part(name, notebook, lang) for name, notebook in sorted(notebooks.items(), key=lambda item: item[0] == LAST)]
+    parts = [
+        part(name, notebook, lang)
+        for name, notebook in sorted(notebooks.items(), key=lambda item: item[0] == LAST)
+    ]
     bodies = _anchored([one.body for one in parts])
     parts = [one._replace(body=body) for one, body in zip(parts, bodies, strict=True)]
     anchors = {name for body in bodies for name in re.findall(r'id="([A-Z][^"]*)"', body)}
     words = " ".join([*(one.body for one in parts), str(first)])
-    content = _environment().get_template("page.html.j2").render(
-        lang=lang, t=lambda zh, en: text.choose(lang, zh, en), first=first, parts=parts, anchors=anchors,
-        glossary=glossary(registry, words, lang), as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
-        versions=dict(versions or {}), data_part="p01" if LAST in notebooks else "",
+    content = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            lang=lang,
+            t=lambda zh, en: text.choose(lang, zh, en),
+            first=first,
+            parts=parts,
+            anchors=anchors,
+            glossary=glossary(registry, words, lang),
+            as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
+            versions=dict(versions or {}),
+            data_part="p01" if LAST in notebooks else "",
+        )
     )
-    return _dressed(content, title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}", lang=lang, scripts=("sort.js", "page.js"))
+    return _dressed(
+        content,
+        title=f"{first['title']} · {text.choose(lang, '直播复盘', 'live review')}",
+        lang=lang,
+        scripts=("sort.js", "page.js"),
+    )
 
 
 def linked(made: str, href: str, lang: str) -> str:
@@ -105,40 +177,80 @@ def linked(made: str, href: str, lang: str) -> str:
     return made.replace(OTHER_LANGUAGE, other)
 
 
-def index(lines: list[dict[str, Any]], *, trend: list[dict[str, Any]], lang: str, others: Mapping[str, str] | None = None) -> str:
+def index(
+    lines: list[dict[str, Any]],
+    *,
+    trend: list[dict[str, Any]],
+    lang: str,
+    others: Mapping[str, str] | None = None,
+) -> str:
     """The page that lists all sessions (`index.index_lines`) below the account's trend (`index.trend`): sortable, searchable.
 
     `others` are the addresses of the same list in other languages.
     """
-    content = _environment().get_template("index_page.html.j2").render(
-        lines=lines, trend=trend, lang=lang, t=lambda zh, en: text.choose(lang, zh, en), others={**(others or {})}, names={"zh": "中文", "en": "English"})
-    return _dressed(content, title=text.choose(lang, "直播复盘 · 全部场次", "Live reviews · all sessions"), lang=lang, scripts=("sort.js", "index.js"))
+    content = (
+        _environment()
+        .get_template("index_page.html.j2")
+        .render(
+            lines=lines,
+            trend=trend,
+            lang=lang,
+            t=lambda zh, en: text.choose(lang, zh, en),
+            others={**(others or {})},
+            names={"zh": "中文", "en": "English"},
+        )
+    )
+    return _dressed(
+        content,
+        title=text.choose(lang, "直播复盘 · 全部场次", "Live reviews · all sessions"),
+        lang=lang,
+        scripts=("sort.js", "index.js"),
+    )
 
 
 def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> str:
     """The content inside a whole document: its style with the embedded font, its scripts as one, and the policy that allows only these."""
-    code = '"use strict";\n' + "".join((TEMPLATES / "fupan" / script).read_text(encoding="utf-8") for script in scripts)
+    code = '"use strict";\n' + "".join(
+        (TEMPLATES / "fupan" / script).read_text(encoding="utf-8") for script in scripts
+    )
     look = (TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8")
-    letters = frozenset(_letters(f"{title}{content}{code}", beyond=0xFF)) | frozenset(_letters("".join(TEXT.findall(content)), beyond=0x1F))
+    letters = frozenset(_letters(f"{title}{content}{code}", beyond=0xFF)) | frozenset(
+        _letters("".join(TEXT.findall(content)), beyond=0x1F)
+    )
     style = f"{_font_face(letters)}{_latin_face() if lang == 'en' else ''}{look}{_foot(title)}"
-    policy = (f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
-              f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'")
-    return _environment().get_template("document.html.j2").render(
-        content=Markup(content), title=title, policy=policy, style=Markup(style),
-        script=Markup(code), html_lang={"zh": "zh-CN", "en": "en"}[lang],
+    policy = (
+        f"default-src 'none'; img-src data:; font-src data:; style-src {gate.digest(style)}; "
+        f"script-src {gate.digest(code)}; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        _environment()
+        .get_template("document.html.j2")
+        .render(
+            content=Markup(content),
+            title=title,
+            policy=policy,
+            style=Markup(style),
+            script=Markup(code),
+            html_lang={"zh": "zh-CN", "en": "en"}[lang],
+        )
     )
 
 
 def _foot(title: str) -> str:
     """A style rule that prints the title at the foot of every sheet; each character that is no letter or digit is spelled as its number."""
-    spelled = "".join(mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title)
+    spelled = "".join(
+        mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title
+    )
     return f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt "{LATIN}", "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES / "fupan"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES / "fupan"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     made.filters["unbroken"] = lambda words: Markup(unbroken(words))
@@ -147,7 +259,11 @@ def _environment() -> jinja2.Environment:
 
 def unbroken(words: str) -> str:
     """Words as HTML in which no line ends between the bracket or the sign of an amount and its figures."""
-    return re.sub(r"[(（]?[-−+][¥$€£฿₫₱][\d,.]*\d万?[)）]?", r'<span class="fp-mark">\g<0></span>', html.escape(words))
+    return re.sub(
+        r"[(（]?[-−+][¥$€£฿₫₱][\d,.]*\d万?[)）]?",
+        r'<span class="fp-mark">\g<0></span>',
+        html.escape(words),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- one notebook
@@ -161,7 +277,9 @@ def part(name: str, notebook: NotebookNode, lang: str) -> Part:
             cell.outputs = [_as_drawn(output) for output in cell.outputs]
     fragment, _ = _exporter().from_notebook_node(shown)
     own = f"p{name.split('_')[0]}"
-    body, title, headings = _headings(drawing.numbered(clean(PLAIN_CODE.sub(r"\1", fragment)), f"{own}g"), prefix=own)
+    body, title, headings = _headings(
+        drawing.numbered(clean(PLAIN_CODE.sub(r"\1", fragment)), f"{own}g"), prefix=own
+    )
     return Part(own, title or name, headings, body)
 
 
@@ -173,10 +291,17 @@ def kept(notebook: NotebookNode, lang: str) -> NotebookNode:
     own = copy.deepcopy(notebook)
     for cell in own.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if SENTINEL not in output.get("data", {})]
-    made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=dropped_tags(lang)).preprocess(own, {})
+            cell.outputs = [
+                output for output in cell.outputs if SENTINEL not in output.get("data", {})
+            ]
+    made, _ = TagRemovePreprocessor(enabled=True, remove_cell_tags=dropped_tags(lang)).preprocess(
+        own, {}
+    )
     title, rest = made.cells[:1], made.cells[1:]
-    made.cells = [*title, *sorted(rest, key=lambda cell: AHEAD not in cell.metadata.get("tags", []))]
+    made.cells = [
+        *title,
+        *sorted(rest, key=lambda cell: AHEAD not in cell.metadata.get("tags", [])),
+    ]
     return made
 
 
@@ -185,13 +310,19 @@ def _as_drawn(output: NotebookNode) -> NotebookNode:
     data = output.get("data", {})
     if {"text/html", "image/svg+xml"} <= set(data):
         drawing = data["image/svg+xml"]
-        data["text/html"] = PICTURE.sub(lambda picture: drawing.replace("<svg ", f'<svg aria-label="{picture.group(1)}" ', 1), data["text/html"], count=1)
+        data["text/html"] = PICTURE.sub(
+            lambda picture: drawing.replace("<svg ", f'<svg aria-label="{picture.group(1)}" ', 1),
+            data["text/html"],
+            count=1,
+        )
     return output
 
 
 @functools.cache
 def _exporter() -> HTMLExporter:
-    return HTMLExporter(template_name="fupan", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True)
+    return HTMLExporter(
+        template_name="fupan", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True
+    )
 
 
 def clean(fragment: str) -> str:
@@ -200,8 +331,13 @@ def clean(fragment: str) -> str:
     Styles written inline for JupyterLab go as well: the page's policy would refuse them.
     """
     return nh3.clean(
-        fragment, tags=TAGS, clean_content_tags={"script", "style"}, attributes=ATTRIBUTES, attribute_filter=_attribute,
-        url_schemes={"data"}, link_rel=None,
+        fragment,
+        tags=TAGS,
+        clean_content_tags={"script", "style"},
+        attributes=ATTRIBUTES,
+        attribute_filter=_attribute,
+        url_schemes={"data"},
+        link_rel=None,
     )
 
 
@@ -242,10 +378,14 @@ def _headings(body: str, *, prefix: str) -> tuple[str, str, list[tuple[str, str]
 def _lead(match: re.Match[str]) -> str:
     """What a notebook decides, as the part's first line; what it reads and writes stands with the code."""
     items = re.findall(r"<li>(.*?)</li>", match.group(1), re.DOTALL)
-    decided = "".join(item for item in items if re.match(r"\s*<strong>(决定|Decides)</strong>", item))
+    decided = "".join(
+        item for item in items if re.match(r"\s*<strong>(决定|Decides)</strong>", item)
+    )
     words = re.sub(r"^\s*<strong>.*?</strong>\s*[：:]\s*", "", decided)
     rest = "".join(f"<li>{item}</li>" for item in items if item != decided)
-    return f'<p class="fp-lead">{words}</p><ul class="fp-code">{rest}</ul>' if words else match.group()
+    return (
+        f'<p class="fp-lead">{words}</p><ul class="fp-code">{rest}</ul>' if words else match.group()
+    )
 
 
 def _anchored(bodies: list[str]) -> list[str]:
@@ -265,30 +405,53 @@ def _anchored(bodies: list[str]) -> list[str]:
 # ------------------------------------------------------------------------------------------------- glossary and font
 
 
-def glossary(registry: Mapping[str, reference.Metric], words: str, lang: str) -> list[dict[str, str]]:
+def glossary(
+    registry: Mapping[str, reference.Metric], words: str, lang: str
+) -> list[dict[str, str]]:
     """The metrics and measures that the page speaks of: name, formula, description, source; in the registry's order."""
     known = [*registry.values(), *reference.measures().values()]
-    return definitions([metric for metric in known if text.label(metric, lang).lower() in words.lower()], lang)
+    return definitions(
+        [metric for metric in known if text.label(metric, lang).lower() in words.lower()], lang
+    )
 
 
-def definitions(wanted: Iterable[reference.Metric | reference.Measure], lang: str) -> list[dict[str, str]]:
+def definitions(
+    wanted: Iterable[reference.Metric | reference.Measure], lang: str
+) -> list[dict[str, str]]:
     """Name, formula, description and source of metrics and measures."""
-    return [{"name": text.label(metric, lang), "formula": _formula(metric, lang) or text.NOTHING, "description": text.label(metric.description, lang) + _needs(metric, lang),
-             "source": metrics.source(metric, lang)} for metric in wanted]
+    return [
+        {
+            "name": text.label(metric, lang),
+            "formula": _formula(metric, lang) or text.NOTHING,
+            "description": text.label(metric.description, lang) + _needs(metric, lang),
+            "source": metrics.source(metric, lang),
+        }
+        for metric in wanted
+    ]
 
 
 def _needs(metric: reference.Metric | reference.Measure, lang: str) -> str:
     """The data without which a measure cannot be told; a metric's formula names its columns already."""
-    return text.choose(lang, f"（需要：{metric.needs.zh}）", f" (needs: {metric.needs.en})") if isinstance(metric, reference.Measure) else ""
+    return (
+        text.choose(lang, f"（需要：{metric.needs.zh}）", f" (needs: {metric.needs.en})")
+        if isinstance(metric, reference.Measure)
+        else ""
+    )
 
 
 def _formula(metric: reference.Metric | reference.Measure, lang: str) -> str:
-    return text.label(metric.formula, lang) if isinstance(metric, reference.Measure) else metrics.formula(metric, lang)
+    return (
+        text.label(metric.formula, lang)
+        if isinstance(metric, reference.Measure)
+        else metrics.formula(metric, lang)
+    )
 
 
 def _letters(content: str, *, beyond: int) -> set[int]:
     """The characters that a reader of this HTML meets, from a place in Unicode on."""
-    return {ord(mark) for mark in html.unescape(re.sub("<[^>]*>", "", content)) if ord(mark) > beyond}
+    return {
+        ord(mark) for mark in html.unescape(re.sub("<[^>]*>", "", content)) if ord(mark) > beyond
+    }
 
 
 @functools.lru_cache(maxsize=8)
@@ -296,7 +459,9 @@ def _font_face(letters: frozenset[int]) -> str:
     """A style rule that embeds the committed font's glyphs of these characters, for readers without Chinese fonts."""
     if not letters:
         return ""
-    options = subset.Options(flavor="woff2", layout_features=[], desubroutinize=False, notdef_outline=True)
+    options = subset.Options(
+        flavor="woff2", layout_features=[], desubroutinize=False, notdef_outline=True
+    )
     with TTFont(charts.FONT, lazy=True, recalcTimestamp=False, recalcBBoxes=False) as font:
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes=letters)
@@ -318,7 +483,11 @@ def _latin_face() -> str:
     First in every list of families, so that an English page has them narrow whatever fonts its reader has.
     """
     with TTFont(charts.FONT, lazy=True) as font:
-        glyphs, names, upright = font.getGlyphSet(), font.getBestCmap(), {".notdef": T2CharStringPen(500, None).getCharString()}
+        glyphs, names, upright = (
+            font.getGlyphSet(),
+            font.getBestCmap(),
+            {".notdef": T2CharStringPen(500, None).getCharString()},
+        )
         widths = {".notdef": (500, 0)}
         for code in WIDE_MARKS:
             bounds = BoundsPen(glyphs)
@@ -326,14 +495,19 @@ def _latin_face() -> str:
             left, _, right, _ = bounds.bounds
             pen = T2CharStringPen(right - left + 2 * BESIDE_INK, None)
             glyphs[names[code]].draw(TransformPen(pen, (1, 0, 0, 1, BESIDE_INK - left, 0)))
-            upright[names[code]], widths[names[code]] = pen.getCharString(), (int(right - left + 2 * BESIDE_INK), BESIDE_INK)
+            upright[names[code]], widths[names[code]] = (
+                pen.getCharString(),
+                (int(right - left + 2 * BESIDE_INK), BESIDE_INK),
+            )
         made = FontBuilder(font["head"].unitsPerEm, isTTF=False)
         made.setupGlyphOrder(list(upright))
         made.setupCharacterMap({code: names[code] for code in WIDE_MARKS})
         made.setupCFF(LATIN.replace(" ", ""), {}, upright, {})
         made.setupHorizontalMetrics(widths)
         made.setupHorizontalHeader(ascent=font["hhea"].ascent, descent=font["hhea"].descent)
-        made.setupOS2(sTypoAscender=font["OS/2"].sTypoAscender, sTypoDescender=font["OS/2"].sTypoDescender)
+        made.setupOS2(
+            sTypoAscender=font["OS/2"].sTypoAscender, sTypoDescender=font["OS/2"].sTypoDescender
+        )
         made.setupNameTable({"familyName": LATIN, "styleName": "Regular"})
         made.setupPost()
         made.font["head"].created = made.font["head"].modified = font["head"].created

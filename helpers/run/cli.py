@@ -21,18 +21,36 @@ from helpers.review import choose_session
 from helpers.run import chain
 
 # Where the output is no terminal it is read by programs and logs: rich would fold it at 80 columns.
-console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250)
-problems = Console(stderr=True, highlight=False, markup=False, emoji=False, width=None if sys.stderr.isatty() else 250)
+console = Console(
+    highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250
+)
+problems = Console(
+    stderr=True,
+    highlight=False,
+    markup=False,
+    emoji=False,
+    width=None if sys.stderr.isatty() else 250,
+)
 
 data_option = click.option(
-    "--data", "data_dir", type=click.Path(path_type=Path), default=clean.PROJECT / "data", show_default="data/",
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path),
+    default=clean.PROJECT / "data",
+    show_default="data/",
     help="Workspace folder: raw/ with your exports, and what Fupan makes of them.",
 )
 reports_option = click.option(
-    "--reports", "reports_dir", type=click.Path(path_type=Path), default=clean.REPORTS, show_default="reports/",
+    "--reports",
+    "reports_dir",
+    type=click.Path(path_type=Path),
+    default=clean.REPORTS,
+    show_default="reports/",
     help="Where reports are published.",
 )
-lang_option = click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language.")
+lang_option = click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
@@ -45,10 +63,17 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
                 raise
-            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+            _fail(
+                f"{error.filename}: {error.strerror}"
+                if error.filename and error.strerror
+                else str(error)
+            )
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="fupan")
 def main() -> None:
     """Fupan (复盘): reviews of livestream-commerce sessions from the platforms' own exports."""
@@ -64,13 +89,33 @@ def check(data_dir: Path, as_json: bool) -> None:
     unknown = files[files["table"].isna()]
     proposed = [_proposals(row, workspace) for row in files.itertuples()]
     if as_json:
-        records = [record | {"proposals": found} for record, found in zip(_check_records(files), proposed, strict=True)]
+        records = [
+            record | {"proposals": found}
+            for record, found in zip(_check_records(files), proposed, strict=True)
+        ]
         click.echo(json.dumps(records, ensure_ascii=False, indent=1))
     else:
-        _print_table(files, ["file", "sheet", "system", "export", "grade", "table", "rows_in", "rows_kept", "rows_totals", "rows_aside"])
+        _print_table(
+            files,
+            [
+                "file",
+                "sheet",
+                "system",
+                "export",
+                "grade",
+                "table",
+                "rows_in",
+                "rows_kept",
+                "rows_totals",
+                "rows_aside",
+            ],
+        )
         for row, found in zip(files.itertuples(), proposed, strict=True):
             if isinstance(row.problem, str) and row.problem:
-                console.print(f"{_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}", soft_wrap=True)
+                console.print(
+                    f"{_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}",
+                    soft_wrap=True,
+                )
             for each in found:
                 console.print(f"{_place(row.file, row.sheet)}: {_proposal(each)}", soft_wrap=True)
         _print_aside(workspace)
@@ -80,18 +125,40 @@ def check(data_dir: Path, as_json: bool) -> None:
 @main.command("run")
 @click.argument("session", required=False)
 @click.option("--latest", is_flag=True, help="The newest session.")
-@click.option("--pending", is_flag=True, help="Sessions of the last days without a report, and those whose after-sales need another look.")
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="Sessions of the last days without a report, and those whose after-sales need another look.",
+)
 @click.option("--all", "every", is_flag=True, help="Every session of the workspace.")
 @data_option
 @reports_option
 @lang_option
-@click.option("-p", "given", type=(str, str), multiple=True, metavar="NAME VALUE", help="A notebook parameter; may be repeated.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Sessions at once.")
+@click.option(
+    "-p",
+    "given",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A notebook parameter; may be repeated.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Sessions at once."
+)
 @click.option("--force", is_flag=True, help="Run every step again, changed or not.")
 @json_option
 def run_command(
-    session: str | None, latest: bool, pending: bool, every: bool, data_dir: Path, reports_dir: Path, lang: str,
-    given: tuple[tuple[str, str], ...], jobs: int, force: bool, as_json: bool,
+    session: str | None,
+    latest: bool,
+    pending: bool,
+    every: bool,
+    data_dir: Path,
+    reports_dir: Path,
+    lang: str,
+    given: tuple[tuple[str, str], ...],
+    jobs: int,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Review SESSION (an id of `fupan sessions`) and publish its report."""
     if sum([session is not None, latest, pending, every]) != 1:
@@ -107,16 +174,29 @@ def run_command(
     names = _chosen(workspace, session, latest, pending, chain.home(reports_dir, lang))
     if not names:
         if pending and not clean.sessions(workspace).empty:
-            console.print("nothing pending: every recent session has its report, and no after-sales need another look")
+            console.print(
+                "nothing pending: every recent session has its report, and no after-sales need another look"
+            )
             return
-        _fail(f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is")
+        _fail(
+            f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is"
+        )
     outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
     listed = _index(reports_dir, workspace, lang)
     if as_json:
-        click.echo(json.dumps([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes], ensure_ascii=False, indent=1))
+        click.echo(
+            json.dumps(
+                [outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes],
+                ensure_ascii=False,
+                indent=1,
+            )
+        )
     else:
         for row in files[files["problem"].notna()].itertuples():
-            problems.print(f"note: {_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}", soft_wrap=True)
+            problems.print(
+                f"note: {_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}",
+                soft_wrap=True,
+            )
     sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) or not listed else 0)
 
 
@@ -131,8 +211,14 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
     known = clean.sessions(workspace).iloc[::-1]
     done = chain.published_in_any(reports_dir.resolve())
     rows = [
-        {"session_id": row.session_id, "started_at": f"{row.started_at:%Y-%m-%d %H:%M}", "room": text.plain(row.room_name),
-         "host": text.plain(row.host), "title": text.plain(row.title, 30), "status": _report_status(done.get(row.session_id))}
+        {
+            "session_id": row.session_id,
+            "started_at": f"{row.started_at:%Y-%m-%d %H:%M}",
+            "room": text.plain(row.room_name),
+            "host": text.plain(row.host),
+            "title": text.plain(row.title, 30),
+            "status": _report_status(done.get(row.session_id)),
+        }
         for row in known.itertuples()
     ]
     if as_json:
@@ -151,20 +237,44 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
     _ingest(workspace)
     try:
         name = choose_session(clean.sessions(workspace), session)
-        paths = [path for path in (workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")) if path.exists()]
+        paths = [
+            path
+            for path in (workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx"))
+            if path.exists()
+        ]
         if not paths:
             _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
-        rows, aside = plan_file.load(workspace.plans, name, clean.sessions(workspace), registry=reference.registry(workspace.reference))
+        rows, aside = plan_file.load(
+            workspace.plans,
+            name,
+            clean.sessions(workspace),
+            registry=reference.registry(workspace.reference),
+        )
     except (clean.WorkspaceError, plan_file.PlanFileError) as error:
         _fail(str(error))
     if as_json:
         click.echo(rows.to_json(orient="records", force_ascii=False, indent=1))
         return
-    _print_table(rows, ["plan_id", "dimension", "problem", "owner_role", "due_session", "metric", "status", "note"])
+    _print_table(
+        rows,
+        [
+            "plan_id",
+            "dimension",
+            "problem",
+            "owner_role",
+            "due_session",
+            "metric",
+            "status",
+            "note",
+        ],
+    )
     for path in paths:
         console.print(str(path), soft_wrap=True)
     for row in aside.itertuples():
-        problems.print(f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}", soft_wrap=True)
+        problems.print(
+            f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}",
+            soft_wrap=True,
+        )
 
 
 @main.command("pdf")
@@ -180,7 +290,9 @@ def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> N
     path = _page(data_dir, chain.home(reports_dir.resolve(), lang), session, lang)
     chromium = chain.browser()
     if chromium is None:
-        _fail(f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} in a browser and print it from there")
+        _fail(
+            f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} in a browser and print it from there"
+        )
     try:
         console.print(str(chain.print_pdf(path, chromium)), soft_wrap=True)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -194,16 +306,26 @@ def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
         _ingest(workspace)
         known = clean.sessions(workspace)
         if known.empty:
-            _fail(f"{workspace.raw}: no session found in the files there, so none is the latest; name the session, or its workspace with --data")
+            _fail(
+                f"{workspace.raw}: no session found in the files there, so none is the latest; name the session, or its workspace with --data"
+            )
         session = choose_session(known, session)
     pages = {path.parent.name: path for path in sorted(home.glob("*/review.html"))}
-    near = [session] if session in pages else [name for name in pages if session and name.startswith(session)]
+    near = (
+        [session]
+        if session in pages
+        else [name for name in pages if session and name.startswith(session)]
+    )
     if len(near) == 1:
         return pages[near[0]]
     if near:
-        _fail(f"session {session!r}: {len(near)} reports fit: {', '.join(near[:3])}{' …' * (len(near) > 3)}; name one of them")
+        _fail(
+            f"session {session!r}: {len(near)} reports fit: {', '.join(near[:3])}{' …' * (len(near) > 3)}; name one of them"
+        )
     there = f"; reports there: {', '.join([*pages][-3:])}" if pages else ""
-    _fail(f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang {lang}` makes one")
+    _fail(
+        f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang {lang}` makes one"
+    )
 
 
 @main.command()
@@ -227,9 +349,14 @@ def demo_command(folder: Path, seed: int, sessions: int) -> None:
     """Write a workspace of raw exports of a simulated shop, with planted truths in truth.json."""
     if folder.exists() and any(folder.iterdir()):
         _fail(f"{folder}: not empty; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)  # before the work of simulating: it may not be possible
+    folder.mkdir(
+        parents=True, exist_ok=True
+    )  # before the work of simulating: it may not be possible
     demo.write(demo.simulate(seed, sessions=sessions), folder)
-    console.print(f"{folder}: demo workspace written; next: fupan run --latest --data {folder}", soft_wrap=True)
+    console.print(
+        f"{folder}: demo workspace written; next: fupan run --latest --data {folder}",
+        soft_wrap=True,
+    )
 
 
 def _workspace(data_dir: Path) -> clean.Workspace:
@@ -251,7 +378,9 @@ def _fail(message: str) -> None:
     sys.exit(1)
 
 
-def _chosen(workspace: clean.Workspace, session: str | None, latest: bool, pending: bool, reports_dir: Path) -> list[str]:
+def _chosen(
+    workspace: clean.Workspace, session: str | None, latest: bool, pending: bool, reports_dir: Path
+) -> list[str]:
     known = clean.sessions(workspace)
     if known.empty:
         return []
@@ -262,7 +391,10 @@ def _chosen(workspace: clean.Workspace, session: str | None, latest: bool, pendi
             raise click.UsageError(str(error)) from error
     if pending:
         return chain.due(
-            known, chain.published(reports_dir), as_of=clean.data_as_of(workspace, known), ages=reference.service(workspace.reference).look_again_days,
+            known,
+            chain.published(reports_dir),
+            as_of=clean.data_as_of(workspace, known),
+            ages=reference.service(workspace.reference).look_again_days,
             recent_days=reference.thresholds(workspace.reference)["pending_days"],
         )
     return list(known["session_id"])
@@ -271,11 +403,27 @@ def _chosen(workspace: clean.Workspace, session: str | None, latest: bool, pendi
 def _index(reports_dir: Path, workspace: clean.Workspace, lang: str) -> bool:
     """Write the list of sessions in each language that has reports; whether that could be done. The reviews beside it are published in any case."""
     found = {one: chain.published(chain.home(reports_dir, one)) for one in chain.LANGUAGES}
-    listed, known = [one for one in chain.LANGUAGES if found[one] or one == lang], clean.sessions(workspace)
+    listed, known = (
+        [one for one in chain.LANGUAGES if found[one] or one == lang],
+        clean.sessions(workspace),
+    )
     try:
         for one in listed:
-            others = {other: Path(os.path.relpath(chain.home(reports_dir, other), chain.home(reports_dir, one))) for other in listed if other != one}
-            report.write_index(chain.home(reports_dir, one), found[one], sessions=known, workspace_reference=workspace.reference, lang=one, others=others)
+            others = {
+                other: Path(
+                    os.path.relpath(chain.home(reports_dir, other), chain.home(reports_dir, one))
+                )
+                for other in listed
+                if other != one
+            }
+            report.write_index(
+                chain.home(reports_dir, one),
+                found[one],
+                sessions=known,
+                workspace_reference=workspace.reference,
+                lang=one,
+                others=others,
+            )
     except report.GateError as error:
         problems.print(f"fupan: {error}", soft_wrap=True)
         return False
@@ -288,7 +436,9 @@ def _report_status(record: dict | None) -> str:
     return "failed" if "failed" in record else record.get("status", "no report")
 
 
-def _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json) -> list[chain.Outcome]:
+def _run_all(
+    workspace, names, reports_dir, lang, values, force, jobs, as_json
+) -> list[chain.Outcome]:
     options = {"reports_dir": reports_dir, "lang": lang, "given": values, "force": force}
     outcomes = []
     if jobs == 1:
@@ -335,7 +485,10 @@ def _say(outcome: chain.Outcome, as_json: bool) -> None:
         stands = f"; the last good report stands: {last}" if last.exists() else ""
         problems.print(f"  the notebook with the error: {outcome.path}{stands}", soft_wrap=True)
     else:
-        console.print(f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}", soft_wrap=True)
+        console.print(
+            f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}",
+            soft_wrap=True,
+        )
 
 
 def _proposals(row, workspace: clean.Workspace) -> list[dict]:
@@ -343,7 +496,11 @@ def _proposals(row, workspace: clean.Workspace) -> list[dict]:
     if not isinstance(row.unmapped, str):
         return []
     export = clean.export(row.system, row.export, reference.systems(workspace.reference))
-    return json.loads(clean.proposals(row.unmapped.split("; "), export).to_json(orient="records", force_ascii=False))
+    return json.loads(
+        clean.proposals(row.unmapped.split("; "), export).to_json(
+            orient="records", force_ascii=False
+        )
+    )
 
 
 def _proposal(found: dict) -> str:
@@ -372,13 +529,23 @@ def _place(file: str, sheet: object) -> str:
 def _print_aside(workspace: clean.Workspace) -> None:
     """Why rows were kept aside, the first of each reason, without their values, and where all of them are."""
     rows, words = clean.read_table(workspace, "aside"), reference.terms()["reason"]
-    same = rows.fillna({"sheet": "", "column": "", "reason": ""}).groupby(["file", "sheet", "column", "reason"], sort=False)["row"].agg(["first", "size"])
+    same = (
+        rows.fillna({"sheet": "", "column": "", "reason": ""})
+        .groupby(["file", "sheet", "column", "reason"], sort=False)["row"]
+        .agg(["first", "size"])
+    )
     for (file, sheet, column, reason), found in same.iterrows():
         more = f" and {found['size'] - 1:.0f} more" if found["size"] > 1 else ""
         why = words[reason].en if reason in words else text.plain(reason, 200)
-        console.print(f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column {text.plain(column) or '?'}: {why}", soft_wrap=True)
+        console.print(
+            f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column {text.plain(column) or '?'}: {why}",
+            soft_wrap=True,
+        )
     if len(rows):
-        console.print(f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into raw/ then", soft_wrap=True)
+        console.print(
+            f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into raw/ then",
+            soft_wrap=True,
+        )
 
 
 def _without_file(problem: str, file: str) -> str:
@@ -389,7 +556,15 @@ def _without_file(problem: str, file: str) -> str:
 def _print_table(frame, columns: list[str]) -> None:
     shown = frame[[name for name in columns if name in frame]]
     rows = shown.astype(object).where(shown.notna(), "").to_dict("records")
-    _print_rows([{key: f"{value:.0f}" if isinstance(value, float) else _short(value) for key, value in row.items()} for row in rows])
+    _print_rows(
+        [
+            {
+                key: f"{value:.0f}" if isinstance(value, float) else _short(value)
+                for key, value in row.items()
+            }
+            for row in rows
+        ]
+    )
 
 
 def _print_rows(rows: list[dict[str, str]]) -> None:

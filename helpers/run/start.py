@@ -22,7 +22,16 @@ from helpers.core import text
 from helpers.review import Choice, Review, keep_choice, open_review, opened_by_hand
 from helpers.run import chain
 
-COLUMNS = ("session_id", "started_at", "room_name", "host", "title", "duration_seconds", "viewers", "paid_amount")
+COLUMNS = (
+    "session_id",
+    "started_at",
+    "room_name",
+    "host",
+    "title",
+    "duration_seconds",
+    "viewers",
+    "paid_amount",
+)
 WIDE = {"width": "97%", "max_width": "1000px"}
 STYLE = {"description_width": "7em"}
 LANGUAGES = (("中文", "zh"), ("English", "en"))
@@ -35,7 +44,11 @@ def sessions(workspace: clean.Workspace) -> pd.DataFrame:
     """
     known = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
     done = chain.published_in_any(clean.REPORTS)
-    verdicts = {name: record["summary"].get("verdict") for name, record in done.items() if record.get("summary")}
+    verdicts = {
+        name: record["summary"].get("verdict")
+        for name, record in done.items()
+        if record.get("summary")
+    }
     return known[[*COLUMNS]].assign(verdict=known["session_id"].map(verdicts).astype("str"))
 
 
@@ -45,20 +58,45 @@ def picker(review: Review) -> ipywidgets.VBox | report.Shown:
         return Picker(review).box
     return report.sentence(
         "控件只在 JupyterLab 里有；别处把场次编号写进各笔记第一个代码格的 session_id。",
-        "The widgets work in JupyterLab only; elsewhere write the session's id into session_id in the first code cell of a notebook.", lang=review.lang)
+        "The widgets work in JupyterLab only; elsewhere write the session's id into session_id in the first code cell of a notebook.",
+        lang=review.lang,
+    )
 
 
 def option(row: Any, currency: str, lang: str) -> str:
     """A session in one line of the list: when, host, title, paid amount, verdict; row of `sessions`."""
-    verdict = reference.terms()["verdict"].get(row.verdict) if isinstance(row.verdict, str) else None
-    said = [f"{row.started_at:%Y-%m-%d %H:%M}", *(text.plain(name, 40) for name in (row.host, row.title) if isinstance(name, str))]
-    return " · ".join([*said, text.money(row.paid_amount, lang, currency), *([text.label(verdict, lang)] if verdict else [])])
+    verdict = (
+        reference.terms()["verdict"].get(row.verdict) if isinstance(row.verdict, str) else None
+    )
+    said = [
+        f"{row.started_at:%Y-%m-%d %H:%M}",
+        *(text.plain(name, 40) for name in (row.host, row.title) if isinstance(name, str)),
+    ]
+    return " · ".join(
+        [
+            *said,
+            text.money(row.paid_amount, lang, currency),
+            *([text.label(verdict, lang)] if verdict else []),
+        ]
+    )
 
 
 def command(review: Review) -> list[str]:
     """What is run for the whole review of a session: `fupan run` itself."""
-    return [sys.executable, "-m", "helpers.run.cli", "run", review.session_id, "--data", str(review.workspace.path),
-            "--reports", str(clean.REPORTS), "--lang", review.lang, "--json"]
+    return [
+        sys.executable,
+        "-m",
+        "helpers.run.cli",
+        "run",
+        review.session_id,
+        "--data",
+        str(review.workspace.path),
+        "--reports",
+        str(clean.REPORTS),
+        "--lang",
+        review.lang,
+        "--json",
+    ]
 
 
 def outcome(done: subprocess.CompletedProcess[str], lang: str) -> report.Shown:
@@ -66,10 +104,19 @@ def outcome(done: subprocess.CompletedProcess[str], lang: str) -> report.Shown:
     try:
         (made,) = json.loads(done.stdout)
     except ValueError:
-        return report.sentence(f"没有成功：{done.stderr}", f"It did not succeed: {done.stderr}", lang=lang, level="bad")
+        return report.sentence(
+            f"没有成功：{done.stderr}", f"It did not succeed: {done.stderr}", lang=lang, level="bad"
+        )
     if made["status"] == "failed":
-        return report.sentence(f"没有成功：{made['message']} 出错的笔记在 {made['path']}", f"It did not succeed: {made['message']} The notebook with the error is in {made['path']}", lang=lang, level="bad")
-    return report.sentence(f"报告在 {made['path']}", f"The report is {made['path']}", lang=lang, level="good")
+        return report.sentence(
+            f"没有成功：{made['message']} 出错的笔记在 {made['path']}",
+            f"It did not succeed: {made['message']} The notebook with the error is in {made['path']}",
+            lang=lang,
+            level="bad",
+        )
+    return report.sentence(
+        f"报告在 {made['path']}", f"The report is {made['path']}", lang=lang, level="good"
+    )
 
 
 class Picker:
@@ -78,16 +125,24 @@ class Picker:
     def __init__(self, review: Review) -> None:
         self.review, self.known = review, sessions(review.workspace)
         self.filling = False
-        self.language = ipywidgets.Dropdown(options=LANGUAGES, value=review.lang, layout={"width": "16em"}, style=STYLE)
-        self.folder = ipywidgets.Text(value=str(review.workspace.path), continuous_update=False, layout=WIDE, style=STYLE)
+        self.language = ipywidgets.Dropdown(
+            options=LANGUAGES, value=review.lang, layout={"width": "16em"}, style=STYLE
+        )
+        self.folder = ipywidgets.Text(
+            value=str(review.workspace.path), continuous_update=False, layout=WIDE, style=STYLE
+        )
         self.search = ipywidgets.Text(layout=WIDE, style=STYLE)
         self.session = ipywidgets.Select(rows=9, layout=WIDE, style=STYLE)
         self.said, self.ran = ipywidgets.HTML(layout=WIDE), ipywidgets.HTML(layout=WIDE)
         self.whole = ipywidgets.Button(button_style="primary", layout={"width": "24em"})
-        self.box = ipywidgets.VBox([self.language, self.folder, self.search, self.session, self.said, self.whole, self.ran])
+        self.box = ipywidgets.VBox(
+            [self.language, self.folder, self.search, self.session, self.said, self.whole, self.ran]
+        )
         self._fill()
         self.language.observe(lambda change: self._changed(lang=change.new), "value")
-        self.folder.observe(lambda change: self._changed(data_dir=change.new.strip(), session_id=""), "value")
+        self.folder.observe(
+            lambda change: self._changed(data_dir=change.new.strip(), session_id=""), "value"
+        )
         self.session.observe(lambda change: self._changed(session_id=change.new), "value")
         self.search.observe(lambda change: self._fill(), "value")
         self.whole.on_click(lambda button: threading.Thread(target=self._run, daemon=True).start())
@@ -96,13 +151,23 @@ class Picker:
         """Somebody chose something: kept once it has been opened, said where it cannot be. No session means the newest one."""
         if self.filling or None in changed.values():
             return
-        wanted = Choice(session_id=self._picked(), data_dir=str(self.review.workspace.path), lang=self.review.lang).model_copy(update=changed)
-        self._say(report.sentence("正在读取工作区……", "Reading the workspace …", lang=self.review.lang))
+        wanted = Choice(
+            session_id=self._picked(),
+            data_dir=str(self.review.workspace.path),
+            lang=self.review.lang,
+        ).model_copy(update=changed)
+        self._say(
+            report.sentence("正在读取工作区……", "Reading the workspace …", lang=self.review.lang)
+        )
         try:
-            review = open_review(data_dir=wanted.data_dir, choice=wanted, notebook=self.review.notebook)
+            review = open_review(
+                data_dir=wanted.data_dir, choice=wanted, notebook=self.review.notebook
+            )
             keep_choice(wanted.model_copy(update={"data_dir": str(review.workspace.path)}))
         except (clean.WorkspaceError, reference.ReferenceDataError, OSError) as error:
-            return self._say(report.sentence(str(error), str(error), lang=self.review.lang, level="bad"))
+            return self._say(
+                report.sentence(str(error), str(error), lang=self.review.lang, level="bad")
+            )
         self.review, self.known = review, sessions(review.workspace)
         self._fill()
 
@@ -115,12 +180,21 @@ class Picker:
         lang = self.review.lang
         words = self.search.value.casefold().split()
         newest = text.choose(lang, "最新的一场（有新的就换）", "The newest one, whichever it is")
-        lines = [(option(row, self.review.currency, lang), row.session_id) for row in self.known.itertuples()]
-        found = [(line, name) for line, name in lines if all(word in f"{line} {name}".casefold() for word in words)]
+        lines = [
+            (option(row, self.review.currency, lang), row.session_id)
+            for row in self.known.itertuples()
+        ]
+        found = [
+            (line, name)
+            for line, name in lines
+            if all(word in f"{line} {name}".casefold() for word in words)
+        ]
         self.filling = True
         self.session.options = [(newest, ""), *found]
         wanted = self._picked()
-        self.session.value = wanted if wanted in {name for _, name in self.session.options} else None
+        self.session.value = (
+            wanted if wanted in {name for _, name in self.session.options} else None
+        )
         self.folder.value, self.language.value = str(self.review.workspace.path), lang
         self.filling = False
         self._label(lang, len(found))
@@ -128,12 +202,19 @@ class Picker:
 
     def _label(self, lang: str, found: int) -> None:
         names: Sequence[tuple[ipywidgets.Widget, str, str]] = (
-            (self.language, "语言", "Language"), (self.folder, "工作区", "Workspace"), (self.search, "查找", "Search"), (self.session, f"{found} 场", f"{found} sessions"),
+            (self.language, "语言", "Language"),
+            (self.folder, "工作区", "Workspace"),
+            (self.search, "查找", "Search"),
+            (self.session, f"{found} 场", f"{found} sessions"),
             (self.whole, "运行整个复盘，生成报告", "Run the whole review and make its report"),
         )
         for widget, zh, en in names:
             widget.description = text.choose(lang, zh, en)
-        self.search.placeholder = text.choose(lang, "日期、主播、标题、结论里的字，用空格隔开", "words of date, host, title or verdict, separated by spaces")
+        self.search.placeholder = text.choose(
+            lang,
+            "日期、主播、标题、结论里的字，用空格隔开",
+            "words of date, host, title or verdict, separated by spaces",
+        )
 
     def _say(self, shown: report.Shown | None) -> None:
         self.said.value = shown.html if shown else ""
@@ -142,7 +223,16 @@ class Picker:
         """`fupan run` for the session, in a process of its own; the page stays usable meanwhile."""
         review, lang = self.review, self.review.lang
         self.whole.disabled = True
-        self.ran.value = report.sentence(f"正在复盘 {review.title}，一般不到一分钟……", f"Reviewing {review.title}; this mostly takes less than a minute …", lang=lang).html
+        self.ran.value = report.sentence(
+            f"正在复盘 {review.title}，一般不到一分钟……",
+            f"Reviewing {review.title}; this mostly takes less than a minute …",
+            lang=lang,
+        ).html
         own = {name: value for name, value in os.environ.items() if name != "JPY_SESSION_NAME"}
-        self.ran.value = outcome(subprocess.run(command(review), capture_output=True, text=True, cwd=clean.PROJECT, env=own), lang).html
+        self.ran.value = outcome(
+            subprocess.run(
+                command(review), capture_output=True, text=True, cwd=clean.PROJECT, env=own
+            ),
+            lang,
+        ).html
         self.whole.disabled = False

@@ -40,7 +40,14 @@ from helpers.split.formula import (
 from helpers.split.margins import CAUSES, OPEN, Diagnosis, diagnose_session
 from helpers.split.product import Interval, lmdi, logarithmic_mean, sampling_interval, shapley
 from helpers.split.scan import find_causes, find_slices
-from helpers.split.slices import by_slice, mix_and_rate, reversal, slice_totals, stands_out, typical_slices
+from helpers.split.slices import (
+    by_slice,
+    mix_and_rate,
+    reversal,
+    slice_totals,
+    stands_out,
+    typical_slices,
+)
 from helpers.split.words import (
     ARGUMENT_WORDS,
     DIMENSION_COLUMNS,

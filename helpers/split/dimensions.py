@@ -35,30 +35,55 @@ def slot_minutes(name: str) -> tuple[int, int] | None:
 
 def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Half hours since each session's start: session_id, slice (as 000-030), weight (clicks by minute), value (orders)."""
-    named = minutes.assign(slice=half_hours(minutes["at"], minutes["session_id"], sessions).map(slot_name, na_action="ignore"))
-    return named.groupby(["session_id", "slice"], as_index=False).agg(weight=("product_click_users", "sum"), value=("orders", "sum"))
+    named = minutes.assign(
+        slice=half_hours(minutes["at"], minutes["session_id"], sessions).map(
+            slot_name, na_action="ignore"
+        )
+    )
+    return named.groupby(["session_id", "slice"], as_index=False).agg(
+        weight=("product_click_users", "sum"), value=("orders", "sum")
+    )
 
 
 def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
     """Script stages: the minutes of each, as `slots`; minutes that no script line covers are left out."""
-    script = rundown.dropna(subset=["starts_at", "stage"])[["session_id", "starts_at", "ends_at", "stage"]].sort_values("starts_at")
-    joined = pd.merge_asof(minutes.sort_values("at"), script, left_on="at", right_on="starts_at", by="session_id")
+    script = rundown.dropna(subset=["starts_at", "stage"])[
+        ["session_id", "starts_at", "ends_at", "stage"]
+    ].sort_values("starts_at")
+    joined = pd.merge_asof(
+        minutes.sort_values("at"), script, left_on="at", right_on="starts_at", by="session_id"
+    )
     assert len(joined) == len(minutes)
-    held = joined[joined["stage"].notna() & (joined["ends_at"].isna() | (joined["at"] < joined["ends_at"]))]
-    made = held.groupby(["session_id", "stage"], as_index=False).agg(weight=("product_click_users", "sum"), value=("orders", "sum"))
+    held = joined[
+        joined["stage"].notna() & (joined["ends_at"].isna() | (joined["at"] < joined["ends_at"]))
+    ]
+    made = held.groupby(["session_id", "stage"], as_index=False).agg(
+        weight=("product_click_users", "sum"), value=("orders", "sum")
+    )
     return made.rename(columns={"stage": "slice"})
 
 
 def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
     """The groups of one dimension of the audience, as `slots`: weight viewers, value people who paid."""
-    held = audience[(audience["dimension"] == dimension) & audience["viewers"].gt(0) & audience["pay_users"].notna()]
-    return held.rename(columns={"group": "slice", "viewers": "weight", "pay_users": "value"})[["session_id", "slice", "weight", "value"]]
+    held = audience[
+        (audience["dimension"] == dimension)
+        & audience["viewers"].gt(0)
+        & audience["pay_users"].notna()
+    ]
+    return held.rename(columns={"group": "slice", "viewers": "weight", "pay_users": "value"})[
+        ["session_id", "slice", "weight", "value"]
+    ]
 
 
-DIMENSIONS = {"slot": ("时段（开播后分钟）", "Time slot (minutes in)"), "stage": ("话术阶段", "Script stage")}
+DIMENSIONS = {
+    "slot": ("时段（开播后分钟）", "Time slot (minutes in)"),
+    "stage": ("话术阶段", "Script stage"),
+}
 
 
-def by_dimension(rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iterable[str]) -> pd.DataFrame:
+def by_dimension(
+    rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iterable[str]
+) -> pd.DataFrame:
     """The rate of this session split over each further dimension, where both it and a comparable session have rows.
 
     One row per dimension x slice: dimension, n (comparable sessions), and the columns of `mix_and_rate`, with reversal
@@ -69,8 +94,25 @@ def by_dimension(rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iter
         sides = frame[frame["session_id"].isin(wanted)], frame[frame["session_id"] == session_id]
         table = mix_and_rate(*sides, "slice", "weight", "value")
         if len(table):
-            made.append(table.assign(dimension=dimension, n=float(sides[0]["session_id"].nunique()), reversal=reversal(table)))
-    empty = ["dimension", "n", *mix_and_rate(pd.DataFrame(columns=["slice", "w", "v"]), pd.DataFrame(columns=["slice", "w", "v"]), "slice", "w", "v").columns, "reversal"]
+            made.append(
+                table.assign(
+                    dimension=dimension,
+                    n=float(sides[0]["session_id"].nunique()),
+                    reversal=reversal(table),
+                )
+            )
+    empty = [
+        "dimension",
+        "n",
+        *mix_and_rate(
+            pd.DataFrame(columns=["slice", "w", "v"]),
+            pd.DataFrame(columns=["slice", "w", "v"]),
+            "slice",
+            "w",
+            "v",
+        ).columns,
+        "reversal",
+    ]
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=empty)
 
 
@@ -82,7 +124,10 @@ def further(
     made = {"slot": slots(usable, sessions)} if len(usable) else {}
     if len(usable) and len(rundown):
         made["stage"] = stages(usable, rundown)
-    return made | {f"audience:{name}": groups(audience, name) for name in audience["dimension"].dropna().unique()}
+    return made | {
+        f"audience:{name}": groups(audience, name)
+        for name in audience["dimension"].dropna().unique()
+    }
 
 
 def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
@@ -92,9 +137,15 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
     named = table.copy()
     for place, lang in enumerate(("zh", "en")):
         named[f"dimension_{lang}"] = [
-            DIMENSIONS[name][place] if name in DIMENSIONS else f"{('人群', 'Audience')[place]} · {_term(name.split(':')[1], of_audience, lang)}" for name in table["dimension"]]
+            DIMENSIONS[name][place]
+            if name in DIMENSIONS
+            else f"{('人群', 'Audience')[place]} · {_term(name.split(':')[1], of_audience, lang)}"
+            for name in table["dimension"]
+        ]
         named[f"label_{lang}"] = [
-            _term(value, terms["stage" if dimension == "stage" else "audience_group"], lang) for dimension, value in zip(table["dimension"], table["slice"], strict=True)]
+            _term(value, terms["stage" if dimension == "stage" else "audience_group"], lang)
+            for dimension, value in zip(table["dimension"], table["slice"], strict=True)
+        ]
     return named
 
 
@@ -113,9 +164,18 @@ def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     """
     people = table["dimension"].str.startswith("audience:")
     made = table.assign(
-        of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击人数"), of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicking people"),
-        rate_before=(table["rate_before"] * table["share_before"]).fillna(0.0), rate_after=(table["rate_after"] * table["share_after"]).fillna(0.0))
+        of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击人数"),
+        of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicking people"),
+        rate_before=(table["rate_before"] * table["share_before"]).fillna(0.0),
+        rate_after=(table["rate_after"] * table["share_after"]).fillna(0.0),
+    )
     keys = ["of_zh", "of_en", "dimension", "dimension_zh", "dimension_en"]
     sums = made.groupby(keys, sort=False, as_index=False).agg(
-        n=("n", "first"), **{name: (name, "sum") for name in ("rate_before", "rate_after", "mix_effect", "rate_effect")}, reversal=("reversal", "first"))
+        n=("n", "first"),
+        **{
+            name: (name, "sum")
+            for name in ("rate_before", "rate_after", "mix_effect", "rate_effect")
+        },
+        reversal=("reversal", "first"),
+    )
     return sums.drop(columns="dimension")

@@ -13,11 +13,29 @@ from helpers.core import stats
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
-PEOPLE = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users")
+PEOPLE = (
+    "room_exposure_users",
+    "viewers",
+    "product_exposure_users",
+    "product_click_users",
+    "create_users",
+    "pay_users",
+)
 EVENTS = ("room_exposure_times", "views", "product_exposure_times", "product_click_times", "orders")
 AMOUNT = "paid_amount"
-MAIN_STEPS = ("viewers", "product_exposure_users", "product_click_users", "pay_users", "views", "product_click_times", "orders")
-LEAST_NET = 0.25        # a change smaller than this part of all effects together has no shares worth reading
+MAIN_STEPS = (
+    "viewers",
+    "product_exposure_users",
+    "product_click_users",
+    "pay_users",
+    "views",
+    "product_click_times",
+    "orders",
+)
+LEAST_NET = (
+    0.25  # a change smaller than this part of all effects together has no shares worth reading
+)
+
 
 def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tuple[str, ...]:
     """The longest way to an amount that this session and all of the baseline can be followed along.
@@ -26,8 +44,13 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
     column that is missing anywhere is left out and its neighbours meet; without any, the amount alone. The way to the
     created amount ends in those who ordered, paid or not.
     """
+
     def known(columns: Sequence[str]) -> list[str]:
-        return [name for name in columns if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()]
+        return [
+            name
+            for name in columns
+            if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()
+        ]
 
     created = amount == "created_amount"
     people = known([name for name in PEOPLE if not (created and name == "pay_users")])
@@ -61,25 +84,44 @@ def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
     return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
 
 
-def _step_metric(columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]) -> str:
+def _step_metric(
+    columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]
+) -> str:
     """The registry's metric of a step: the first column itself, or a column per the one before it."""
     above, below = columns[place], columns[place - 1] if place else None
     for name, metric in registry.items():
-        plain = metric.table == "sessions" and not metric.minus and not metric.denominator_minus and metric.factor == 1
+        plain = (
+            metric.table == "sessions"
+            and not metric.minus
+            and not metric.denominator_minus
+            and metric.factor == 1
+        )
         if plain and metric.numerator == above and metric.denominator == below:
             return name
     return ""
 
 
-def _step_label(columns: Sequence[str], place: int, metric: str, registry: Mapping[str, reference.Metric], lang: str) -> str:
+def _step_label(
+    columns: Sequence[str],
+    place: int,
+    metric: str,
+    registry: Mapping[str, reference.Metric],
+    lang: str,
+) -> str:
     if metric:
         return getattr(registry[metric], lang)
     names = reference.tables()["sessions"].columns
-    return " ÷ ".join(getattr(names[column], lang) for column in (columns[place], columns[place - 1]))
+    return " ÷ ".join(
+        getattr(names[column], lang) for column in (columns[place], columns[place - 1])
+    )
 
 
 def formula(
-    before: pd.Series, after: pd.Series, columns: Sequence[str], *, registry: Mapping[str, reference.Metric]
+    before: pd.Series,
+    after: pd.Series,
+    columns: Sequence[str],
+    *,
+    registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
     """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
 
@@ -91,29 +133,54 @@ def formula(
     effects = lmdi(*undefined_as_unchanged(x0, x1))
     total = after[columns[-1]] - before[columns[-1]]
     if not np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6):
-        raise ArithmeticError(f"split of {columns[-1]}: effects sum to {effects.sum()}, the change is {total}")
+        raise ArithmeticError(
+            f"split of {columns[-1]}: effects sum to {effects.sum()}, the change is {total}"
+        )
     names = [_step_metric(columns, place, registry) for place in range(len(columns))]
     kinds = reference.tables()["sessions"].columns
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(x0 > 0, x1 / x0, np.nan)
-    return pd.DataFrame({
-        "factor": [name or column for name, column in zip(names, columns, strict=True)],
-        "label_zh": [_step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)],
-        "label_en": [_step_label(columns, k, name, registry, "en") for k, name in enumerate(names)],
-        "unit": [registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind for k, name in enumerate(names)],
-        "numerator": list(columns), "denominator": ["", *columns[:-1]], "before": x0, "after": x1, "ratio": ratio,
-        "contribution": effects, "share": _shares(effects, total),
-    })
+    return pd.DataFrame(
+        {
+            "factor": [name or column for name, column in zip(names, columns, strict=True)],
+            "label_zh": [
+                _step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)
+            ],
+            "label_en": [
+                _step_label(columns, k, name, registry, "en") for k, name in enumerate(names)
+            ],
+            "unit": [
+                registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind
+                for k, name in enumerate(names)
+            ],
+            "numerator": list(columns),
+            "denominator": ["", *columns[:-1]],
+            "before": x0,
+            "after": x1,
+            "ratio": ratio,
+            "contribution": effects,
+            "share": _shares(effects, total),
+        }
+    )
 
 
 def _shares(effects: Sequence[float], total: float) -> Floats:
     """Each effect as a share of the change; `nan` where the effects mostly cancel and a share of the rest says nothing."""
     parts = np.asarray(effects, dtype=float)
-    return parts / total if abs(total) >= LEAST_NET * np.abs(parts).sum() > 0 else np.full(parts.shape, np.nan)
+    return (
+        parts / total
+        if abs(total) >= LEAST_NET * np.abs(parts).sum() > 0
+        else np.full(parts.shape, np.nan)
+    )
 
 
 def usual_effects(
-    sessions: pd.DataFrame, columns: Sequence[str], before: pd.Series, after: pd.Series, *, confidence: float = 0.95
+    sessions: pd.DataFrame,
+    columns: Sequence[str],
+    before: pd.Series,
+    after: pd.Series,
+    *,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
 
@@ -122,42 +189,71 @@ def usual_effects(
     baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where
     there is no sale on one side.
     """
-    past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(len(sessions), len(columns))
+    past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(
+        len(sessions), len(columns)
+    )
     past[:, 0] *= (after["duration_seconds"] / sessions["duration_seconds"]).to_numpy(float)
     start, end = before[columns[-1]], after[columns[-1]]
     scale = logarithmic_mean(end, start) if start > 0 and end > 0 and len(sessions) > 2 else np.nan
     level = 1 - (1 - confidence) / len(columns)
-    bounds = [stats.prediction_interval(past[:, place], confidence=level) for place in range(len(columns))]
+    bounds = [
+        stats.prediction_interval(past[:, place], confidence=level) for place in range(len(columns))
+    ]
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.log(factors(before, columns))
         lower, upper = (scale * (np.log([edge[k] for edge in bounds]) - base) for k in (1, 2))
-    return pd.DataFrame({"usual_lower": lower, "usual_upper": upper, "n": [edge.n for edge in bounds]})
+    return pd.DataFrame(
+        {"usual_lower": lower, "usual_upper": upper, "n": [edge.n for edge in bounds]}
+    )
 
 
-def pairs_beyond(sessions: pd.DataFrame, columns: Sequence[str], steps: pd.DataFrame, hours: float) -> pd.DataFrame:
+def pairs_beyond(
+    sessions: pd.DataFrame, columns: Sequence[str], steps: pd.DataFrame, hours: float
+) -> pd.DataFrame:
     """How often two ordinary sessions differ by as much at a step as this one does from its baseline.
 
     Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One row per step in order:
     pairs (pairs with sales on both sides), beyond (those whose contribution is at least as large, whichever way).
     """
     size = hours * 3600 / sessions["duration_seconds"].to_numpy(float)
-    rows = [row[list(columns)].astype(float) * scale for (_, row), scale in zip(sessions.iterrows(), size, strict=True)]
-    both = [pair for pair in itertools.combinations(rows, 2) if min(side[columns[-1]] for side in pair) > 0]
-    effects = [lmdi(*undefined_as_unchanged(*(factors(side, columns) for side in pair))) for pair in both]
-    beyond = (np.abs(effects) >= steps["contribution"].abs().to_numpy()).sum(axis=0) if both else np.zeros(len(columns))
+    rows = [
+        row[list(columns)].astype(float) * scale
+        for (_, row), scale in zip(sessions.iterrows(), size, strict=True)
+    ]
+    both = [
+        pair
+        for pair in itertools.combinations(rows, 2)
+        if min(side[columns[-1]] for side in pair) > 0
+    ]
+    effects = [
+        lmdi(*undefined_as_unchanged(*(factors(side, columns) for side in pair))) for pair in both
+    ]
+    beyond = (
+        (np.abs(effects) >= steps["contribution"].abs().to_numpy()).sum(axis=0)
+        if both
+        else np.zeros(len(columns))
+    )
     return pd.DataFrame({"pairs": float(len(both)), "beyond": beyond.astype(float)})
 
 
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
     assert len(steps) == len(usual)
-    joined = steps.assign(usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy())
-    outside = (joined["contribution"] < joined["usual_lower"]) | (joined["contribution"] > joined["usual_upper"])
+    joined = steps.assign(
+        usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy()
+    )
+    outside = (joined["contribution"] < joined["usual_lower"]) | (
+        joined["contribution"] > joined["usual_upper"]
+    )
     return joined.assign(unusual=outside)
 
 
 def merged(
-    steps: pd.DataFrame, columns: Sequence[str], *, registry: Mapping[str, reference.Metric], keep: Iterable[str] = MAIN_STEPS
+    steps: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    registry: Mapping[str, reference.Metric],
+    keep: Iterable[str] = MAIN_STEPS,
 ) -> pd.DataFrame:
     """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
 
@@ -167,19 +263,35 @@ def merged(
     stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
     ends = [columns.index(name) for name in stay]
     names = [_step_metric(stay, place, registry) for place in range(len(stay))]
-    parts = [steps["contribution"].iloc[(ends[k - 1] + 1 if k else 0):ends[k] + 1].sum() for k in range(len(stay))]
-    return pd.DataFrame({
-        "factor": [name or column for name, column in zip(names, stay, strict=True)],
-        "label_zh": [_step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)],
-        "label_en": [_step_label(stay, k, name, registry, "en") for k, name in enumerate(names)],
-        "contribution": parts, "share": _shares(parts, sum(parts)),
-    })
+    parts = [
+        steps["contribution"].iloc[(ends[k - 1] + 1 if k else 0) : ends[k] + 1].sum()
+        for k in range(len(stay))
+    ]
+    return pd.DataFrame(
+        {
+            "factor": [name or column for name, column in zip(names, stay, strict=True)],
+            "label_zh": [
+                _step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)
+            ],
+            "label_en": [
+                _step_label(stay, k, name, registry, "en") for k, name in enumerate(names)
+            ],
+            "contribution": parts,
+            "share": _shares(parts, sum(parts)),
+        }
+    )
 
 
 LINES = {"created": "created_amount", "paid": "paid_amount", "net": "paid_amount"}
 
 
-def lines(session: pd.Series, sessions: pd.DataFrame, hours: float, *, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+def lines(
+    session: pd.Series,
+    sessions: pd.DataFrame,
+    hours: float,
+    *,
+    registry: Mapping[str, reference.Metric],
+) -> pd.DataFrame:
     """The three money lines split along their formulas, as far as the tables hold them: created, paid, net of refunds.
 
     One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same by Shapley; for net,
@@ -189,24 +301,48 @@ def lines(session: pd.Series, sessions: pd.DataFrame, hours: float, *, registry:
     made = []
     for line, amount in LINES.items():
         needed = [amount, *(["refund_amount"] if line == "net" else [])]
-        if any(name not in sessions or pd.isna(session.get(name)) or sessions[name].isna().any() for name in needed) or sessions.empty:
+        if (
+            any(
+                name not in sessions or pd.isna(session.get(name)) or sessions[name].isna().any()
+                for name in needed
+            )
+            or sessions.empty
+        ):
             continue
         columns = tree(session, sessions, amount)
         before = baseline_session(sessions, [*columns, *needed[1:]], hours)
         if not max(before[amount], session[amount]) > 0:
             continue
-        table = formula(before, session, columns, registry=registry)[["factor", "label_zh", "label_en", "contribution"]]
+        table = formula(before, session, columns, registry=registry)[
+            ["factor", "label_zh", "label_en", "contribution"]
+        ]
         x0, x1 = undefined_as_unchanged(factors(before, columns), factors(session, columns))
         if line == "net":
-            refunds = pd.DataFrame({"factor": ["refund_amount"], "label_zh": ["退款（截至数据时点）"], "label_en": ["refunds, as of the data"]})
-            effects = shapley([*x0, before["refund_amount"]], [*x1, session["refund_amount"]], lambda *parts: float(np.prod(parts[:-1]) - parts[-1]))
-            table = pd.concat([table, refunds], ignore_index=True).assign(contribution=effects, shapley=effects)
+            refunds = pd.DataFrame(
+                {
+                    "factor": ["refund_amount"],
+                    "label_zh": ["退款（截至数据时点）"],
+                    "label_en": ["refunds, as of the data"],
+                }
+            )
+            effects = shapley(
+                [*x0, before["refund_amount"]],
+                [*x1, session["refund_amount"]],
+                lambda *parts: float(np.prod(parts[:-1]) - parts[-1]),
+            )
+            table = pd.concat([table, refunds], ignore_index=True).assign(
+                contribution=effects, shapley=effects
+            )
         else:
             table = table.assign(shapley=shapley(list(x0), list(x1)))
-        change = (session[amount] - before[amount]) - (session["refund_amount"] - before["refund_amount"] if line == "net" else 0.0)
+        change = (session[amount] - before[amount]) - (
+            session["refund_amount"] - before["refund_amount"] if line == "net" else 0.0
+        )
         for name in ("contribution", "shapley"):
             residual = abs(table[name].sum() - change)
-            assert residual <= 1e-9 * max(abs(change), before[amount], session[amount]), f"split of the {line} amount leaves {residual}"
+            assert residual <= 1e-9 * max(abs(change), before[amount], session[amount]), (
+                f"split of the {line} amount leaves {residual}"
+            )
         made.append(table.assign(line=line, share=_shares(table["contribution"], change)))
     columns = ["line", "factor", "label_zh", "label_en", "contribution", "shapley", "share"]
     return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
@@ -224,33 +360,72 @@ def spread_of(orders: pd.DataFrame) -> float:
     return float(amounts.std(ddof=1) / amounts.mean()) if len(amounts) > 1 else np.nan
 
 
-def sampling(before: pd.Series, after: pd.Series, columns: Sequence[str], *, times: float, spread: float = np.nan) -> pd.DataFrame:
+def sampling(
+    before: pd.Series,
+    after: pd.Series,
+    columns: Sequence[str],
+    *,
+    times: float,
+    spread: float = np.nan,
+) -> pd.DataFrame:
     """What chance alone does to each step's contribution (delta method): sampling_lower, sampling_upper, a row a step.
 
     Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount spread^2 / n; `times` is how
     many such sessions the baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
     step gets no interval).
     """
+
     def variances(row: pd.Series, size: float) -> Floats:
         counts = row[list(columns[:-1])].to_numpy(float) * size
-        steps = [max(1 - now / was, 0.0) / now if now > 0 else np.nan for was, now in itertools.pairwise(counts)]
-        return np.array([*([1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]] if len(counts) else [0.0])])
+        steps = [
+            max(1 - now / was, 0.0) / now if now > 0 else np.nan
+            for was, now in itertools.pairwise(counts)
+        ]
+        return np.array(
+            [
+                *(
+                    [1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]]
+                    if len(counts)
+                    else [0.0]
+                )
+            ]
+        )
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        bounds = sampling_interval(factors(before, columns), factors(after, columns), variances(before, times), variances(after, 1.0))
+        bounds = sampling_interval(
+            factors(before, columns),
+            factors(after, columns),
+            variances(before, times),
+            variances(after, 1.0),
+        )
     known = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
-    return pd.DataFrame({"sampling_lower": np.where(known, bounds.lower, np.nan), "sampling_upper": np.where(known, bounds.upper, np.nan)})
+    return pd.DataFrame(
+        {
+            "sampling_lower": np.where(known, bounds.lower, np.nan),
+            "sampling_upper": np.where(known, bounds.upper, np.nan),
+        }
+    )
 
 
-def waterfall(steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str) -> pd.DataFrame:
+def waterfall(
+    steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str
+) -> pd.DataFrame:
     """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
-    return bars(steps[f"label_{lang}"], steps["contribution"], before[columns[-1]], after[columns[-1]], lang)
+    return bars(
+        steps[f"label_{lang}"], steps["contribution"], before[columns[-1]], after[columns[-1]], lang
+    )
 
 
-def bars(labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str) -> pd.DataFrame:
+def bars(
+    labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str
+) -> pd.DataFrame:
     """Steps between a baseline and this session as the rows of a waterfall: label, amount, kind (start, step, end)."""
     ends = {"zh": ("基准场", "本场"), "en": ("Base session", "This session")}[lang]
-    rows = [(ends[0], before, "start"), *zip(labels, amounts, ["step"] * len(amounts), strict=True), (ends[1], after, "end")]
+    rows = [
+        (ends[0], before, "start"),
+        *zip(labels, amounts, ["step"] * len(amounts), strict=True),
+        (ends[1], after, "end"),
+    ]
     made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
     assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
     return made
@@ -259,7 +434,14 @@ def bars(labels: Iterable[str], amounts: Sequence[float], before: float, after: 
 def hours(session: pd.Series) -> float:
     """How long a session was, in hours; from its end where no duration is given."""
     seconds = session["duration_seconds"]
-    return float(seconds if pd.notna(seconds) else (session["ended_at"] - session["started_at"]).total_seconds()) / 3600
+    return (
+        float(
+            seconds
+            if pd.notna(seconds)
+            else (session["ended_at"] - session["started_at"]).total_seconds()
+        )
+        / 3600
+    )
 
 
 def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> bool:
@@ -272,5 +454,10 @@ def no_steps() -> pd.DataFrame:
     """The frame of `formula` with `with_usual`, without rows: where there is nothing to compare with."""
     text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
     numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
-    return pd.DataFrame({**{name: pd.Series(dtype="str") for name in text_columns}, **{name: pd.Series(dtype=float) for name in numbers},
-                         "unusual": pd.Series(dtype=bool)})
+    return pd.DataFrame(
+        {
+            **{name: pd.Series(dtype="str") for name in text_columns},
+            **{name: pd.Series(dtype=float) for name in numbers},
+            "unusual": pd.Series(dtype=bool),
+        }
+    )

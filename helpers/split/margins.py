@@ -25,19 +25,37 @@ from helpers.split.slices import mix_and_rate
 # The chance of each false alarm; together a session like the others is called otherwise one time in ten at most. A changed
 # mix and a broken source are plain where they occur and lose nothing by a strict level; single products sell in dozens.
 LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.065, "product_click": 0.003, "overall": 0.03}
-SINGLE = 5              # one slice in five at most may have fallen for it to be a matter of single ones
-FALLS = (0.35, 0.5, 0.7)    # what is left of the odds of a slice that fell: the falls that are looked for
-SEARCHED = 60           # slices with the most expected events; no fall of a smaller one could be told from chance
+SINGLE = 5  # one slice in five at most may have fallen for it to be a matter of single ones
+FALLS = (
+    0.35,
+    0.5,
+    0.7,
+)  # what is left of the odds of a slice that fell: the falls that are looked for
+SEARCHED = (
+    60  # slices with the most expected events; no fall of a smaller one could be told from chance
+)
 DRAWS = 1999
 SEED = 20261114
 LEAST_SESSIONS = 3
-OPEN = ("话术、价格还是库存，这里分不开", "pitch, price and stock cannot be told apart here")   # of products, unless the records bear out a cause
+OPEN = (
+    "话术、价格还是库存，这里分不开",
+    "pitch, price and stock cannot be told apart here",
+)  # of products, unless the records bear out a cause
 CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
-    "source": ("问题在流量：个别来源变差（定向、人群还是素材，这里分不开）", "single sources of traffic did worse (targeting, audience and material cannot be told apart here)"),
+    "source": (
+        "问题在流量：个别来源变差（定向、人群还是素材，这里分不开）",
+        "single sources of traffic did worse (targeting, audience and material cannot be told apart here)",
+    ),
     "product": (f"问题在商品：个别商品变差（{OPEN[0]}）", f"single products did worse ({OPEN[1]})"),
-    "both": (f"流量和商品两边都有变差的（商品这边，{OPEN[0]}）", f"traffic and products both did worse in places (for products, {OPEN[1]})"),
-    "overall": ("整体变化：各来源、各商品一起变了", "everything changed alike, for every source and product"),
+    "both": (
+        f"流量和商品两边都有变差的（商品这边，{OPEN[0]}）",
+        f"traffic and products both did worse in places (for products, {OPEN[1]})",
+    ),
+    "overall": (
+        "整体变化：各来源、各商品一起变了",
+        "everything changed alike, for every source and product",
+    ),
     "cannot_tell": ("无法判断", "cannot tell"),
 }
 
@@ -91,7 +109,9 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
     free = max(len(rows) - sum(len(levels) - 1 for _, levels in codes) - 1, 1)
 
     def fitted() -> Floats:
-        return 1 / (1 + np.exp(-sum(value[place] for value, (place, _) in zip(values, codes, strict=True))))
+        return 1 / (
+            1 + np.exp(-sum(value[place] for value, (place, _) in zip(values, codes, strict=True)))
+        )
 
     def sweep(variance: float, times: int) -> float:
         for _ in range(times):
@@ -103,14 +123,24 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
                 value[:] = np.clip(value + np.clip(gap / np.maximum(slope, 1e-9), -1, 1), -9, 9)
         p = fitted()
         spread = trials * p * (1 - p)
-        return float(((successes - trials * p) ** 2 / np.maximum(spread * (1 + spread * variance), 1e-12)).sum())
+        return float(
+            (
+                (successes - trials * p) ** 2 / np.maximum(spread * (1 + spread * variance), 1e-12)
+            ).sum()
+        )
 
     low, high, variance = 0.0, 1.0, 0.0
     if sweep(0.0, 25) > free:
         for _ in range(14):
             variance = (low + high) / 2
             low, high = (variance, high) if sweep(variance, 3) > free else (low, variance)
-    return Fit({name: pd.Series(value, index=levels) for name, value, (_, levels) in zip(names, values, codes, strict=True)}, variance)
+    return Fit(
+        {
+            name: pd.Series(value, index=levels)
+            for name, value, (_, levels) in zip(names, values, codes, strict=True)
+        },
+        variance,
+    )
 
 
 def _levels(rows: pd.DataFrame) -> pd.Series:
@@ -118,15 +148,30 @@ def _levels(rows: pd.DataFrame) -> pd.Series:
     level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
     for _ in range(25):
         p = 1 / (1 + np.exp(-(rows["logit"] + rows["session_id"].map(level))))
-        sums = pd.DataFrame({"gap": rows["successes"] - rows["trials"] * p, "slope": rows["trials"] * p * (1 - p)}
-                            ).groupby(rows["session_id"]).sum()
+        sums = (
+            pd.DataFrame(
+                {
+                    "gap": rows["successes"] - rows["trials"] * p,
+                    "slope": rows["trials"] * p * (1 - p),
+                }
+            )
+            .groupby(rows["session_id"])
+            .sum()
+        )
         level = (level + (sums["gap"] / sums["slope"].clip(lower=1e-9)).clip(-2, 2)).clip(-8, 8)
     return level
 
 
 def step_of(
-    rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, trials: str, successes: str, *,
-    pool: Iterable[str] = (), factors: Sequence[str] = (),
+    rows: pd.DataFrame,
+    session_id: str,
+    chosen: Iterable[str],
+    slice: str,
+    trials: str,
+    successes: str,
+    *,
+    pool: Iterable[str] = (),
+    factors: Sequence[str] = (),
 ) -> Step | None:
     """One step of this session beside the `chosen` ones; None where either lacks it.
 
@@ -134,10 +179,21 @@ def step_of(
     where this one should be as a whole, like enough to say how slices stand to each other and how far sessions stray. Slices without a past are left out: nothing can be expected of them.
     """
     wanted, factors = list(chosen), list(factors) or [slice]
-    held = rows[rows["session_id"].isin([session_id, *wanted, *pool]) & rows[trials].gt(0) & rows[successes].notna()]
-    held = held.assign(trials=held[trials].astype(float), successes=np.minimum(held[successes], held[trials]).astype(float))
+    held = rows[
+        rows["session_id"].isin([session_id, *wanted, *pool])
+        & rows[trials].gt(0)
+        & rows[successes].notna()
+    ]
+    held = held.assign(
+        trials=held[trials].astype(float),
+        successes=np.minimum(held[successes], held[trials]).astype(float),
+    )
     past = held[held["session_id"] != session_id]
-    if past["session_id"].nunique() < LEAST_SESSIONS or past["successes"].sum() == 0 or (past["successes"] == past["trials"]).all():
+    if (
+        past["session_id"].nunique() < LEAST_SESSIONS
+        or past["successes"].sum() == 0
+        or (past["successes"] == past["trials"]).all()
+    ):
         return None
     known = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
     held = held[known]
@@ -150,11 +206,25 @@ def step_of(
     own = held[held["session_id"] == session_id]
     p = 1 / (1 + np.exp(-(own["logit"] + levels[session_id])))
     ordinary = 1 / (1 + np.exp(-(own["logit"] + usual)))
-    made = pd.DataFrame({"slice": own[slice], "trials": own["trials"], "successes": own["successes"], "expected": own["trials"] * p,
-                         "ordinary": own["trials"] * ordinary, "cells": 1.0}).groupby("slice", as_index=False).sum()
+    made = (
+        pd.DataFrame(
+            {
+                "slice": own[slice],
+                "trials": own["trials"],
+                "successes": own["successes"],
+                "expected": own["trials"] * p,
+                "ordinary": own["trials"] * ordinary,
+                "cells": 1.0,
+            }
+        )
+        .groupby("slice", as_index=False)
+        .sum()
+    )
     seen = past.groupby(slice)["successes"].sum().reindex(made["slice"]).to_numpy() + 0.5
     made = made.assign(rate_usual=made["ordinary"] / made["trials"], seen=seen)
-    return Step(made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance)
+    return Step(
+        made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance
+    )
 
 
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
@@ -168,7 +238,9 @@ def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
     inside, hoped = (values[order].cumsum()[:most] for values in (counts, share))
     rest, rest_hoped = total - inside, total - hoped
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(rest > 0, rest * np.log(rest / rest_hoped), 0.0)
+        ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(
+            rest > 0, rest * np.log(rest / rest_hoped), 0.0
+        )
     return order[: int(np.where(inside < hoped, ratio, 0.0).argmax()) + 1]
 
 
@@ -195,21 +267,34 @@ def fallen(step: Step) -> Fallen:
     with the variance beyond sampling and the uncertainty of the history, and searched in the same way.
     """
     rows = step.slices
-    trials, expected, seen = (rows[name].to_numpy(float) for name in ("trials", "expected", "successes"))
+    trials, expected, seen = (
+        rows[name].to_numpy(float) for name in ("trials", "expected", "successes")
+    )
     most = max(1, len(rows) // SINGLE)
-    spread = np.sqrt(step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float))
+    spread = np.sqrt(
+        step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float)
+    )
     rng = np.random.default_rng(SEED)
     noise = np.exp(rng.standard_normal((DRAWS, len(rows))) * spread - spread**2 / 2)
-    drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(float)
+    drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(
+        float
+    )
     as_clear = _evidence(drawn, expected, most) >= _evidence(seen[None], expected, most)
-    return Fallen(rows["slice"].iloc[_best_set(seen, expected, most)].tolist(), float((1 + as_clear.sum()) / (DRAWS + 1)))
+    return Fallen(
+        rows["slice"].iloc[_best_set(seen, expected, most)].tolist(),
+        float((1 + as_clear.sum()) / (DRAWS + 1)),
+    )
 
 
 def _one_sided(value: float, past: pd.Series) -> float:
     """The chance of so low a value in one more session: t prediction from those before, whose mean is zero by making."""
     if len(past) < LEAST_SESSIONS or past.std(ddof=1) == 0:
         return np.nan
-    return float(distributions.t.cdf((value - past.mean()) / (past.std(ddof=1) * math.sqrt(1 + 1 / len(past))), len(past) - 1))
+    return float(
+        distributions.t.cdf(
+            (value - past.mean()) / (past.std(ddof=1) * math.sqrt(1 + 1 / len(past))), len(past) - 1
+        )
+    )
 
 
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
@@ -238,12 +323,14 @@ class Mix(NamedTuple):
     upper: float
     rate_effect: float
     p_value: float
-    source: str             # whose share pulled most, with its share in the baseline and in this session
+    source: str  # whose share pulled most, with its share in the baseline and in this session
     share_before: float
     share_after: float
 
 
-def mix_of(traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, confidence: float = 0.95) -> Mix | None:
+def mix_of(
+    traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, confidence: float = 0.95
+) -> Mix | None:
     """The mix effect of this session over its sources, and how far it lies from that of ordinary sessions.
 
     Every session's shares are given the usual rates of the sources; the logarithm of what comes out has a t prediction
@@ -251,22 +338,45 @@ def mix_of(traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, con
     """
     wanted = list(chosen)
     held = traffic[traffic["session_id"].isin([session_id, *wanted])]
-    people = held.pivot_table(index="session_id", columns="source", values="viewers", aggfunc="sum", fill_value=0.0)
-    if session_id not in people.index or len(people) <= LEAST_SESSIONS or people.loc[session_id].sum() == 0:
+    people = held.pivot_table(
+        index="session_id", columns="source", values="viewers", aggfunc="sum", fill_value=0.0
+    )
+    if (
+        session_id not in people.index
+        or len(people) <= LEAST_SESSIONS
+        or people.loc[session_id].sum() == 0
+    ):
         return None
     before, after = held[held["session_id"] != session_id], held[held["session_id"] == session_id]
     table = mix_and_rate(before, after, "source", "viewers", "pay_users").set_index("source")
     if table.empty or not table["rate_before"].max() > 0:
         return None
-    usual = table["rate_before"].fillna(table["rate_after"]).fillna(0.0).reindex(people.columns).fillna(0.0)
+    usual = (
+        table["rate_before"]
+        .fillna(table["rate_after"])
+        .fillna(0.0)
+        .reindex(people.columns)
+        .fillna(0.0)
+    )
     people = people[people.sum(axis=1) > 0]
     size = np.log((people * usual).sum(axis=1) / people.sum(axis=1))
     past, gap = size.drop(session_id), float(size[session_id] - size.drop(session_id).mean())
-    half = distributions.t.ppf(0.5 + confidence / 2, len(past) - 1) * past.std(ddof=1) * math.sqrt(1 + 1 / len(past))
+    half = (
+        distributions.t.ppf(0.5 + confidence / 2, len(past) - 1)
+        * past.std(ddof=1)
+        * math.sqrt(1 + 1 / len(past))
+    )
     level = float(np.exp(past.mean()))
     pulled = table["mix_effect"].idxmin()
-    return Mix(float(table["mix_effect"].sum()), level * math.expm1(-half), level * math.expm1(half), float(table["rate_effect"].sum()),
-               _one_sided(gap, past - past.mean()), str(pulled), *(float(table.loc[pulled, name]) for name in ("share_before", "share_after")))
+    return Mix(
+        float(table["mix_effect"].sum()),
+        level * math.expm1(-half),
+        level * math.expm1(half),
+        float(table["rate_effect"].sum()),
+        _one_sided(gap, past - past.mean()),
+        str(pulled),
+        *(float(table.loc[pulled, name]) for name in ("share_before", "share_after")),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ the decision
@@ -274,7 +384,11 @@ def mix_of(traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, con
 
 def sold(*tables: pd.DataFrame) -> str:
     """The column that counts those who bought: people who ordered where every row has them, else those who paid."""
-    return "create_users" if all("create_users" in table and table["create_users"].notna().all() for table in tables) else "pay_users"
+    return (
+        "create_users"
+        if all("create_users" in table and table["create_users"].notna().all() for table in tables)
+        else "pay_users"
+    )
 
 
 class Evidence(NamedTuple):
@@ -288,20 +402,30 @@ class Evidence(NamedTuple):
 
 
 def gathered(
-    traffic: pd.DataFrame, products: pd.DataFrame, session_id: str, chosen: Iterable[str], *, pool: Iterable[str] = (),
+    traffic: pd.DataFrame,
+    products: pd.DataFrame,
+    session_id: str,
+    chosen: Iterable[str],
+    *,
+    pool: Iterable[str] = (),
     cells: pd.DataFrame | None = None,
 ) -> Evidence:
     """The tests' material: the margins, or where there are `cells` (session_id, source, product_id, exposed, clicked, sold) those."""
     wanted, pool = list(chosen), list(pool)
     if cells is not None and len(cells):
         factors = ["source", "product_id"]
-        made = [step_of(cells, session_id, wanted, slice, *step, pool=pool, factors=factors)
-                for slice in factors for step in (("exposed", "clicked"), ("clicked", "sold"))]
+        made = [
+            step_of(cells, session_id, wanted, slice, *step, pool=pool, factors=factors)
+            for slice in factors
+            for step in (("exposed", "clicked"), ("clicked", "sold"))
+        ]
     else:
         made = [
             step_of(table, session_id, wanted, slice, *step, pool=pool)
             for table, slice, seen, clicked in (
-                (traffic, "source", "product_exposure_users", "product_click_users"), (products, "product_id", "exposure_users", "click_users"))
+                (traffic, "source", "product_exposure_users", "product_click_users"),
+                (products, "product_id", "exposure_users", "click_users"),
+            )
             for step in ((seen, clicked), (clicked, sold(table)))
         ]
     return Evidence(mix_of(traffic, session_id, wanted), *made)
@@ -316,8 +440,14 @@ def _p(found: Fallen | None) -> float:
 
 
 def diagnose_session(
-    traffic: pd.DataFrame, products: pd.DataFrame, session_id: str, chosen: Iterable[str], *, pool: Iterable[str] = (),
-    cells: pd.DataFrame | None = None, names: Mapping[str, str] | None = None,
+    traffic: pd.DataFrame,
+    products: pd.DataFrame,
+    session_id: str,
+    chosen: Iterable[str],
+    *,
+    pool: Iterable[str] = (),
+    cells: pd.DataFrame | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Diagnosis:
     """流量不精准 or 话术不足? What one session's fall speaks for, from its two margins or, where there are any, its cells.
 
@@ -327,51 +457,116 @@ def diagnose_session(
     """
     wanted = list(chosen)
     found = gathered(traffic, products, session_id, wanted, pool=pool, cells=cells)
-    told = {name: fallen(step) if (step := getattr(found, name)) else None for name in Evidence._fields[1:]}
+    told = {
+        name: fallen(step) if (step := getattr(found, name)) else None
+        for name in Evidence._fields[1:]
+    }
     p_mix = found.mix.p_value if found.mix else np.nan
     p_source = float(np.nanmin([_p(told["source_click"]), _p(told["source_pay"]), 0.5])) * 2
-    p_overall = overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
+    p_overall = (
+        overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
+    )
     traffic_says = [name for name, p in (("mix", p_mix), ("source", p_source)) if p <= LEVELS[name]]
-    product_says = _p(told["product_pay"]) <= LEVELS["product"] or _p(told["product_click"]) <= LEVELS["product_click"]
+    product_says = (
+        _p(told["product_pay"]) <= LEVELS["product"]
+        or _p(told["product_click"]) <= LEVELS["product_click"]
+    )
     # Where all fell alike some product always fell furthest: the surer of the two is named.
     p_product = np.nan_to_num(_p(told["product_pay"]), nan=1.0)
-    alike = p_overall <= LEVELS["overall"] and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
-    cause = "both" if traffic_says and product_says else (
-        min(traffic_says, key={"mix": p_mix, "source": p_source}.get) if traffic_says else "overall" if alike else
-        "product" if product_says else "cannot_tell")
+    alike = (
+        p_overall <= LEVELS["overall"]
+        and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
+    )
+    cause = (
+        "both"
+        if traffic_says and product_says
+        else (
+            min(traffic_says, key={"mix": p_mix, "source": p_source}.get)
+            if traffic_says
+            else "overall"
+            if alike
+            else "product"
+            if product_says
+            else "cannot_tell"
+        )
+    )
     if found.mix is None and not any(told.values()):
-        return Diagnosis("cannot_tell", "无法判断：没有来源表或商品表，或可比场次不足三场。",
-                         "Cannot tell: no table of sources or products, or fewer than three comparable sessions.")
+        return Diagnosis(
+            "cannot_tell",
+            "无法判断：没有来源表或商品表，或可比场次不足三场。",
+            "Cannot tell: no table of sources or products, or fewer than three comparable sessions.",
+        )
     said = _reasons(found, told, p_mix, p_overall, names or {})
-    words = [stop.join(_capital(one) for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")).rstrip()
-             for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))]
+    words = [
+        stop.join(
+            _capital(one)
+            for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")
+        ).rstrip()
+        for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))
+    ]
     return Diagnosis(cause, *words)
 
 
 def _reasons(
-    found: Evidence, told: Mapping[str, Fallen | None], p_mix: float, p_overall: float, names: Mapping[str, str]
+    found: Evidence,
+    told: Mapping[str, Fallen | None],
+    p_mix: float,
+    p_overall: float,
+    names: Mapping[str, str],
 ) -> list[tuple[str, str]]:
     """The evidence in words, one pair (Chinese, English) per test that says something; else that none does."""
     made = []
     if p_mix <= LEVELS["mix"]:
         mix = found.mix
         shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
-        points = [text.signed(value, "points", "en") for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)]
+        points = [
+            text.signed(value, "points", "en")
+            for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)
+        ]
         source = text.plain(mix.source, 30)
-        made.append((f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 {points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}",
-                     f"room conversion changed by {points[0]} percentage points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}"))
+        made.append(
+            (
+                f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 {points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}",
+                f"room conversion changed by {points[0]} percentage points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}",
+            )
+        )
     steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
-    for dimension, zh, en in (("source", "其他来源", "the other sources"), ("product", "其他商品", "the other products")):
+    for dimension, zh, en in (
+        ("source", "其他来源", "the other sources"),
+        ("product", "其他商品", "the other products"),
+    ):
         for step, (step_zh, step_en) in steps.items():
             key = f"{dimension}_{step}"
-            level = LEVELS["source"] / 2 if dimension == "source" else LEVELS["product" if step == "pay" else "product_click"]
+            level = (
+                LEVELS["source"] / 2
+                if dimension == "source"
+                else LEVELS["product" if step == "pay" else "product_click"]
+            )
             if _p(told[key]) <= level:
                 rows = getattr(found, key).slices.set_index("slice").loc[told[key].names]
-                listed = [(text.plain(names.get(name, name), 30), text.percent(row["successes"] / row["trials"])) for name, row in rows.iterrows()]
-                made.append((f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）",
-                             f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} (below what {en} of this session imply)"))
+                listed = [
+                    (
+                        text.plain(names.get(name, name), 30),
+                        text.percent(row["successes"] / row["trials"]),
+                    )
+                    for name, row in rows.iterrows()
+                ]
+                made.append(
+                    (
+                        f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）",
+                        f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} (below what {en} of this session imply)",
+                    )
+                )
     if p_overall <= LEVELS["overall"] and found.product_pay:
         ratio = text.percent(math.exp(found.product_pay.level))
-        made.append((f"所有商品从点击到下单的胜算一起降到平时的 {ratio}", f"the odds from click to order fell to {ratio} of the usual for all products alike"))
-    quiet = ("来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内", "the mix, single sources, single products and the whole are all within the normal range between comparable sessions")
+        made.append(
+            (
+                f"所有商品从点击到下单的胜算一起降到平时的 {ratio}",
+                f"the odds from click to order fell to {ratio} of the usual for all products alike",
+            )
+        )
+    quiet = (
+        "来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内",
+        "the mix, single sources, single products and the whole are all within the normal range between comparable sessions",
+    )
     return made or [quiet]

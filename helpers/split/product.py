@@ -13,6 +13,7 @@ from scipy import stats as distributions
 
 Floats = npt.NDArray[np.float64]
 
+
 class Interval(NamedTuple):
     """Lower and upper bounds of each effect, as arrays in the order of the factors."""
 
@@ -52,24 +53,35 @@ def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
     if x0.shape != x1.shape:
         raise ValueError(f"lmdi: before has the shape {x0.shape}, after {x1.shape}")
     if not (np.isfinite(x0).all() and np.isfinite(x1).all()) or (x0 < 0).any() or (x1 < 0).any():
-        raise ValueError("lmdi: factors must be known and not negative; use shapley for differences")
+        raise ValueError(
+            "lmdi: factors must be known and not negative; use shapley for differences"
+        )
     if x0.ndim == 1:
         return _lmdi_row(x0, x1)
     return np.array([_lmdi_row(a, b) for a, b in zip(x0, x1, strict=True)]).reshape(x0.shape)
 
 
 def shapley(
-    before: Sequence[npt.ArrayLike], after: Sequence[npt.ArrayLike], function: Callable[..., float] | None = None
+    before: Sequence[npt.ArrayLike],
+    after: Sequence[npt.ArrayLike],
+    function: Callable[..., float] | None = None,
 ) -> Floats:
     """Shapley effects (Das Gupta 1993): the change of `function` of the factors, averaged over all orders of change.
 
     Factors may be scalars or arrays; `function` takes them as arguments and defaults to their product, summed. It works
     for what is no product (profit = amount - cost) and through zeros, but merging two steps does not add their effects.
     """
-    value = function or (lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0))))
+    value = function or (
+        lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0)))
+    )
     count = len(before)
     worth = {
-        moved: value(*[np.asarray(after[k] if moved >> k & 1 else before[k], dtype=float) for k in range(count)])
+        moved: value(
+            *[
+                np.asarray(after[k] if moved >> k & 1 else before[k], dtype=float)
+                for k in range(count)
+            ]
+        )
         for moved in range(2**count)
     }
     effects = np.zeros(count)
@@ -82,7 +94,11 @@ def shapley(
 
 
 def sampling_interval(
-    before: npt.ArrayLike, after: npt.ArrayLike, variance_before: npt.ArrayLike, variance_after: npt.ArrayLike, *,
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    variance_before: npt.ArrayLike,
+    variance_after: npt.ArrayLike,
+    *,
     confidence: float = 0.95,
 ) -> Interval:
     """Delta-method bounds of the LMDI effects of one product, from the variances of the factors' logarithms.

@@ -21,14 +21,16 @@ from helpers.split.product import Floats
 
 # On 73 labelled cases the F1 of the first answer stays within 0.70 and 0.78 for 2 to 16 prior events, 1 to 5 least
 # expected ones and half to twice the price of a dimension: round numbers from that range (0.755), not the optimum.
-PRIOR_EVENTS = 4.0      # a leaf's baseline is drawn to the whole account's rate as if by this many events
-LEAST_EXPECTED = 2.0    # slices with fewer expected events are not looked at
-LEAST_NOISE = 0.05      # least share of Poisson variance that a leaf with a rate near 1 keeps
-FIRST_GUESS = 0.1       # dispersion of the first pass, before it is estimated
+PRIOR_EVENTS = (
+    4.0  # a leaf's baseline is drawn to the whole account's rate as if by this many events
+)
+LEAST_EXPECTED = 2.0  # slices with fewer expected events are not looked at
+LEAST_NOISE = 0.05  # least share of Poisson variance that a leaf with a rate near 1 keeps
+FIRST_GUESS = 0.1  # dispersion of the first pass, before it is estimated
 LEAST_DISPERSION, MOST_DISPERSION = 1e-5, 10.0
 PASSES = 3
-BLOCK = 1_000_000       # slices x draws handled at once
-EXACT = 2**53           # whole numbers up to here add up exactly in floating point
+BLOCK = 1_000_000  # slices x draws handled at once
+EXACT = 2**53  # whole numbers up to here add up exactly in floating point
 
 
 class _Leaves(NamedTuple):
@@ -66,14 +68,18 @@ class _Scan(NamedTuple):
 # ----------------------------------------------------------------------------------------------------------- leaves
 
 
-def _checked(frame: pd.DataFrame, columns: Sequence[str], value: str, weight: str, name: str) -> pd.DataFrame:
+def _checked(
+    frame: pd.DataFrame, columns: Sequence[str], value: str, weight: str, name: str
+) -> pd.DataFrame:
     missing = [column for column in (*columns, value, weight) if column not in frame]
     if missing:
         raise ValueError(f"find_slices: {name} has no column {', '.join(missing)}")
     for column in (value, weight):
         numbers = frame[column].to_numpy(float)
         if not np.isfinite(numbers).all() or (numbers < 0).any():
-            raise ValueError(f"find_slices: {column} of {name} must be known and not negative everywhere")
+            raise ValueError(
+                f"find_slices: {column} of {name} must be known and not negative everywhere"
+            )
     return frame
 
 
@@ -81,14 +87,27 @@ def _totals(groups: npt.NDArray[np.intp], numbers: Floats, size: int) -> Floats:
     return np.bincount(groups, weights=numbers, minlength=size)
 
 
-def _leaves(frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str) -> _Leaves:
+def _leaves(
+    frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str
+) -> _Leaves:
     """Both frames summed to the leaves that the frame has, in an order that does not depend on names or rows."""
-    coded = [pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True)) for name in dimensions]
-    rows = np.column_stack([codes for codes, _ in coded]) if coded else np.zeros((len(frame) + len(baseline), 0), np.intp)
+    coded = [
+        pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True))
+        for name in dimensions
+    ]
+    rows = (
+        np.column_stack([codes for codes, _ in coded])
+        if coded
+        else np.zeros((len(frame) + len(baseline), 0), np.intp)
+    )
     codes, leaf = np.unique(rows, axis=0, return_inverse=True)
-    now, past = leaf.ravel()[:len(frame)], leaf.ravel()[len(frame):]
-    events, exposures = (_totals(now, frame[name].to_numpy(float), len(codes)) for name in (value, weight))
-    before, trials = (_totals(past, baseline[name].to_numpy(float), len(codes)) for name in (value, weight))
+    now, past = leaf.ravel()[: len(frame)], leaf.ravel()[len(frame) :]
+    events, exposures = (
+        _totals(now, frame[name].to_numpy(float), len(codes)) for name in (value, weight)
+    )
+    before, trials = (
+        _totals(past, baseline[name].to_numpy(float), len(codes)) for name in (value, weight)
+    )
     if not trials.sum() > 0:
         raise ValueError(f"find_slices: the baseline has no {weight}")
     # Half an event keeps the rate above zero where the baseline saw none.
@@ -97,14 +116,23 @@ def _leaves(frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[st
     order = np.lexsort((before, trials, events, exposures))
     order = order[exposures[order] > 0]
     binomial = bool((events <= exposures).all() and (before <= trials).all())
-    return _Leaves(codes[order], [index for _, index in coded], events[order], exposures[order],
-                   (rate * exposures)[order], before[order], binomial)
+    return _Leaves(
+        codes[order],
+        [index for _, index in coded],
+        events[order],
+        exposures[order],
+        (rate * exposures)[order],
+        before[order],
+        binomial,
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- slices
 
 
-def _one_cuboid(codes: npt.NDArray[np.intp], names: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], ...]:
+def _one_cuboid(
+    codes: npt.NDArray[np.intp], names: tuple[int, ...]
+) -> tuple[npt.NDArray[np.intp], ...]:
     """Slices of one combination of dimensions: leaf, slice number, and the values of each slice."""
     known = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
     found, number = np.unique(codes[np.ix_(known, list(names))], axis=0, return_inverse=True)
@@ -133,7 +161,9 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
         start += len(found)
     size = len(leaves.events)
     if not start:
-        return _Slices(sparse.csr_array((0, size)), np.zeros((0, leaves.codes.shape[1]), dtype=np.intp))
+        return _Slices(
+            sparse.csr_array((0, size)), np.zeros((0, leaves.codes.shape[1]), dtype=np.intp)
+        )
     columns, rows = np.concatenate(leaf), np.concatenate(number)
     members = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(start, size))
     # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of leaves.
@@ -147,23 +177,34 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
 # ------------------------------------------------------------------------------------------------------------- scan
 
 
-def _log_ratio(events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int) -> Floats:
+def _log_ratio(
+    events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int
+) -> Floats:
     """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw; 0 where it moved the other way."""
-    rest, rest_expected = np.maximum(all_events - events, 0), np.maximum(all_expected - expected, 1e-12)
+    rest, rest_expected = (
+        np.maximum(all_events - events, 0),
+        np.maximum(all_expected - expected, 1e-12),
+    )
     inside, outside = events / expected, rest / rest_expected
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(events > 0, events * np.log(inside), 0.0) + np.where(rest > 1e-9, rest * np.log(outside), 0.0)
+        own = np.where(events > 0, events * np.log(inside), 0.0) + np.where(
+            rest > 1e-9, rest * np.log(outside), 0.0
+        )
         whole = np.where(all_events > 0, all_events * np.log(all_events / all_expected), 0.0)
     right_way = (sign * (inside - outside) > 0) & (all_expected - expected > 1e-9 * all_expected)
     return np.where(right_way, np.maximum(own - whole, 0), 0.0)
 
 
-def _scores(events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int) -> tuple[Floats, Floats]:
+def _scores(
+    events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int
+) -> tuple[Floats, Floats]:
     """Score and log-likelihood ratio, slice x draw: each further dimension must earn half the log of the events that
     count (the price of a parameter in the BIC)."""
     counted, expected = events * weight, leaves.expected[:, None] * weight
     total = counted.sum(axis=0)
-    ratio = _log_ratio(slices.members @ counted, slices.members @ expected, total, expected.sum(axis=0), sign)
+    ratio = _log_ratio(
+        slices.members @ counted, slices.members @ expected, total, expected.sum(axis=0), sign
+    )
     return ratio - (slices.depth - 1)[:, None] * 0.5 * np.log(np.maximum(total, 2.0)), ratio
 
 
@@ -171,7 +212,10 @@ def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
     """Squared coefficient of variation of the leaves about their means, per draw, where Pearson's statistic meets its
     degrees of freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
     square, freedom = (events - mean) ** 2, max(len(events) - 2, 1)
-    low, high = np.full(events.shape[1], np.log(LEAST_DISPERSION)), np.full(events.shape[1], np.log(MOST_DISPERSION))
+    low, high = (
+        np.full(events.shape[1], np.log(LEAST_DISPERSION)),
+        np.full(events.shape[1], np.log(MOST_DISPERSION)),
+    )
     for _ in range(20):
         middle = (low + high) / 2
         excess = (square / (noise + np.exp(middle) * mean**2)).sum(axis=0) > freedom
@@ -190,18 +234,23 @@ def _learned(leaves: _Leaves) -> Floats:
     return _shares(leaves, leaves.expected[:, None]) / (leaves.past + PRIOR_EVENTS)[:, None]
 
 
-def _fitted(events: Floats, leaves: _Leaves, inside: Floats, weight: Floats) -> tuple[Floats, Floats]:
+def _fitted(
+    events: Floats, leaves: _Leaves, inside: Floats, weight: Floats
+) -> tuple[Floats, Floats]:
     """Expected events, leaf x draw, with one cause (its own factor) and without (the factor of all other leaves)."""
     expected = leaves.expected[:, None]
     own, rest = (
-        (events * weight * part).sum(axis=0) / np.maximum((expected * weight * part).sum(axis=0), 1e-12)
+        (events * weight * part).sum(axis=0)
+        / np.maximum((expected * weight * part).sum(axis=0), 1e-12)
         for part in (inside, 1 - inside)
     )
     rest = np.where(rest > 0, rest, 1.0)
     return np.maximum(expected * np.where(inside > 0, own, rest), 1e-9), expected * rest
 
 
-def _scan(events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int) -> _Scan:
+def _scan(
+    events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int
+) -> _Scan:
     """Scan, estimate the dispersion about the fit of the best slice, and scan again with it; all draws at once."""
     share, learned = _shares(leaves, leaves.expected[:, None]), _learned(leaves)
     for step in range(passes):
@@ -221,10 +270,14 @@ def _drawn(leaves: _Leaves, scan: _Scan, draws: int, rng: np.random.Generator) -
     if not leaves.binomial:
         return rng.poisson(rate).astype(float)
     trials = leaves.exposures[:, None]
-    return rng.binomial(np.round(trials).astype(np.int64), np.minimum(rate / trials, 1.0)).astype(float)
+    return rng.binomial(np.round(trials).astype(np.int64), np.minimum(rate / trials, 1.0)).astype(
+        float
+    )
 
 
-def _null_scores(leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator) -> Floats:
+def _null_scores(
+    leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator
+) -> Floats:
     """The best score of each data set without a cause: search and estimate of the dispersion are inside the test."""
     block = max(1, BLOCK // len(slices.values))
     best = [np.zeros(0)]
@@ -234,11 +287,18 @@ def _null_scores(leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws
     return np.concatenate(best)
 
 
-def _without(leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
+def _without(
+    leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]
+) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
     """Leaves and slices after the leaves of a cause are taken out, with the row numbers of the slices that remain."""
     stay = np.flatnonzero(~gone)
-    left = leaves._replace(codes=leaves.codes[stay], **{
-        name: getattr(leaves, name)[stay] for name in ("events", "exposures", "expected", "past")})
+    left = leaves._replace(
+        codes=leaves.codes[stay],
+        **{
+            name: getattr(leaves, name)[stay]
+            for name in ("events", "exposures", "expected", "past")
+        },
+    )
     members = sparse.csr_array(slices.members[:, stay])
     rows = np.flatnonzero(members @ left.expected >= LEAST_EXPECTED)
     return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
@@ -266,9 +326,24 @@ def _answers(
     order = order[scan.ratio[order, 0] > 0][:top]
     null = _null_scores(leaves, slices, scan, sign, draws if len(order) else 0, rng)
     members, score = slices.members[order], scan.score[order, 0]
-    found = pd.DataFrame(dict(zip(columns, (
-        order, score, members @ leaves.events, members @ leaves.expected, _p_values(score, null)), strict=True)))
-    first = members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
+    found = pd.DataFrame(
+        dict(
+            zip(
+                columns,
+                (
+                    order,
+                    score,
+                    members @ leaves.events,
+                    members @ leaves.expected,
+                    _p_values(score, null),
+                ),
+                strict=True,
+            )
+        )
+    )
+    first = (
+        members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
+    )
     return found, first
 
 
@@ -278,19 +353,37 @@ def _with_second(found: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.Data
     return pd.concat([found[:1], others]).drop_duplicates("row").head(top).reset_index(drop=True)
 
 
-def _named(found: pd.DataFrame, slices: _Slices, leaves: _Leaves, used: Sequence[str], dimensions: Sequence[str]) -> pd.DataFrame:
+def _named(
+    found: pd.DataFrame,
+    slices: _Slices,
+    leaves: _Leaves,
+    used: Sequence[str],
+    dimensions: Sequence[str],
+) -> pd.DataFrame:
     """The rows found with the values of their dimensions, in the type they came in; NaN where any value will do."""
     values = slices.values[found["row"].to_numpy(int)]
     named = {name: pd.Series([np.nan] * len(found), dtype=object) for name in dimensions}
     for place, name in enumerate(used):
         levels = leaves.levels[place].astype(object)
-        named[name] = pd.Series([levels[code] if code >= 0 else np.nan for code in values[:, place]], dtype=object)
-    return pd.DataFrame(named).assign(**{
-        name: found[name].to_numpy(float) for name in ("score", "observed", "expected", "p_value")})
+        named[name] = pd.Series(
+            [levels[code] if code >= 0 else np.nan for code in values[:, place]], dtype=object
+        )
+    return pd.DataFrame(named).assign(
+        **{
+            name: found[name].to_numpy(float)
+            for name in ("score", "observed", "expected", "p_value")
+        }
+    )
 
 
 def _prepared(
-    frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str, direction: str, depth: int
+    frame: pd.DataFrame,
+    baseline: pd.DataFrame,
+    dimensions: Sequence[str],
+    value: str,
+    weight: str,
+    direction: str,
+    depth: int,
 ) -> tuple[_Leaves, _Slices, list[str], int]:
     if direction not in ("up", "down"):
         raise ValueError(f"direction: expected up or down, found {direction!r}")
@@ -302,8 +395,17 @@ def _prepared(
 
 
 def find_slices(
-    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
-    top: int = 5, depth: int = 3, draws: int = 99, seed: int = 0,
+    frame: pd.DataFrame,
+    *,
+    dimensions: Sequence[str],
+    value: str,
+    weight: str,
+    baseline: pd.DataFrame,
+    direction: str = "up",
+    top: int = 5,
+    depth: int = 3,
+    draws: int = 99,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
 
@@ -319,7 +421,9 @@ def find_slices(
     everywhere is no slice. Says where, not why. Raises `ValueError` for missing columns, numbers that are missing or
     negative, an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
     """
-    leaves, slices, used, sign = _prepared(frame, baseline, dimensions, value, weight, direction, depth)
+    leaves, slices, used, sign = _prepared(
+        frame, baseline, dimensions, value, weight, direction, depth
+    )
     rng = np.random.default_rng(seed)
     found, first = _answers(leaves, slices, sign, draws, top, rng)
     if first.any():
@@ -329,17 +433,28 @@ def find_slices(
     return _named(found, slices, leaves, used, dimensions)
 
 
-
 def find_causes(
-    frame: pd.DataFrame, *, dimensions: Sequence[str], value: str, weight: str, baseline: pd.DataFrame, direction: str = "up",
-    level: float = 0.05, most: int = 3, depth: int = 3, draws: int = 99, seed: int = 0,
+    frame: pd.DataFrame,
+    *,
+    dimensions: Sequence[str],
+    value: str,
+    weight: str,
+    baseline: pd.DataFrame,
+    direction: str = "up",
+    level: float = 0.05,
+    most: int = 3,
+    depth: int = 3,
+    draws: int = 99,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
 
     One row per cause, in the order found, with the columns of `find_slices`; none where even the first has a p_value
     above `level`. At most `most` rows. Arguments and errors as there.
     """
-    leaves, slices, used, sign = _prepared(frame, baseline, dimensions, value, weight, direction, depth)
+    leaves, slices, used, sign = _prepared(
+        frame, baseline, dimensions, value, weight, direction, depth
+    )
     rng, rows, causes = np.random.default_rng(seed), np.arange(len(slices.values)), []
     left, remaining = leaves, slices
     while len(causes) < most:

@@ -12,7 +12,7 @@ from helpers.core import stats
 from helpers.split.formula import factors, undefined_as_unchanged
 from helpers.split.product import lmdi
 
-FEW_ORDERS = 5          # with fewer paid orders on either side a split is arithmetic about nothing
+FEW_ORDERS = 5  # with fewer paid orders on either side a split is arithmetic about nothing
 
 
 def typical_slices(
@@ -29,7 +29,9 @@ def typical_slices(
     return (held.groupby(slice, sort=True)[list(columns)].sum() / length * hours).reset_index()
 
 
-def _aligned(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _aligned(
+    before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both sides summed by slice over the same slices, a slice missing on one side as zeros."""
     sides = [side.groupby(slice, sort=False)[list(columns)].sum() for side in (after, before)]
     names = list(dict.fromkeys([*sides[0].index, *sides[1].index]))
@@ -38,10 +40,16 @@ def _aligned(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
 
 
 def _state(then: pd.Series, now: pd.Series) -> npt.NDArray[np.str_]:
-    return np.where((then > 0) & (now > 0), "both", np.where(now > 0, "new", np.where(then > 0, "gone", "absent")))
+    return np.where(
+        (then > 0) & (now > 0),
+        "both",
+        np.where(now > 0, "new", np.where(then > 0, "gone", "absent")),
+    )
 
 
-def mix_and_rate(before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str) -> pd.DataFrame:
+def mix_and_rate(
+    before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str
+) -> pd.DataFrame:
     """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
 
     Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's mean rate), rate =
@@ -51,19 +59,40 @@ def mix_and_rate(before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: 
     counts as mix entirely. Empty where either side has no weight at all.
     """
     then, now = _aligned(before, after, slice, [weight, value])
-    columns = [slice, "state", "weight_before", "weight_after", "share_before", "share_after", "rate_before", "rate_after",
-               "mix_effect", "rate_effect"]
+    columns = [
+        slice,
+        "state",
+        "weight_before",
+        "weight_after",
+        "share_before",
+        "share_after",
+        "rate_before",
+        "rate_after",
+        "mix_effect",
+        "rate_effect",
+    ]
     if not (then[weight].sum() > 0 and now[weight].sum() > 0):
         return pd.DataFrame(columns=columns)
     whole = (then[value].sum() / then[weight].sum() + now[value].sum() / now[weight].sum()) / 2
     s0, s1 = then[weight] / then[weight].sum(), now[weight] / now[weight].sum()
-    r0, r1 = then[value] / then[weight].where(then[weight] > 0), now[value] / now[weight].where(now[weight] > 0)
+    r0, r1 = (
+        then[value] / then[weight].where(then[weight] > 0),
+        now[value] / now[weight].where(now[weight] > 0),
+    )
     known0, known1 = r0.fillna(r1).fillna(0.0), r1.fillna(r0).fillna(0.0)
-    made = pd.DataFrame({
-        "state": _state(then[weight], now[weight]), "weight_before": then[weight], "weight_after": now[weight],
-        "share_before": s0, "share_after": s1, "rate_before": r0, "rate_after": r1,
-        "mix_effect": (s1 - s0) * ((known0 + known1) / 2 - whole), "rate_effect": (s0 + s1) / 2 * (known1 - known0),
-    })
+    made = pd.DataFrame(
+        {
+            "state": _state(then[weight], now[weight]),
+            "weight_before": then[weight],
+            "weight_after": now[weight],
+            "share_before": s0,
+            "share_after": s1,
+            "rate_before": r0,
+            "rate_after": r1,
+            "mix_effect": (s1 - s0) * ((known0 + known1) / 2 - whole),
+            "rate_effect": (s0 + s1) / 2 * (known1 - known0),
+        }
+    )
     return made[made["state"] != "absent"].rename_axis(slice).reset_index()[columns]
 
 
@@ -73,7 +102,9 @@ def reversal(table: pd.DataFrame) -> bool:
     return bool(change * own < 0)
 
 
-def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]) -> pd.DataFrame:
+def by_slice(
+    before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
+) -> pd.DataFrame:
     """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
 
     One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
@@ -83,24 +114,41 @@ def by_slice(before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Seq
     """
     then, now = _aligned(before, after, slice, columns)
     # A step that an export does not have is left out, and its neighbours meet.
-    columns = [name for name in columns if name == columns[-1] or (then[name].sum() > 0 and now[name].sum() > 0)]
+    columns = [
+        name
+        for name in columns
+        if name == columns[-1] or (then[name].sum() > 0 and now[name].sum() > 0)
+    ]
     state = _state(then[columns[0]] + then[columns[-1]], now[columns[0]] + now[columns[-1]])
     rows = []
     for name, kind in zip(then.index, state, strict=True):
         total = now.loc[name, columns[-1]] - then.loc[name, columns[-1]]
         if kind == "both":
-            x0, x1 = undefined_as_unchanged(factors(then.loc[name], columns), factors(now.loc[name], columns))
+            x0, x1 = undefined_as_unchanged(
+                factors(then.loc[name], columns), factors(now.loc[name], columns)
+            )
             effects = lmdi(x0, x1)
             # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
             ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
-            parts = zip(columns, ["", *columns[:-1]], effects, ratios, strict=True) if closes else [(columns[-1], "", total, np.nan)]
+            parts = (
+                zip(columns, ["", *columns[:-1]], effects, ratios, strict=True)
+                if closes
+                else [(columns[-1], "", total, np.nan)]
+            )
             rows += [(name, kind, *part) for part in parts]
         elif kind != "absent":
             rows.append((name, kind, kind, "", total, np.nan))
-    made = pd.DataFrame(rows, columns=[slice, "state", "step", "previous", "contribution", "ratio"]).astype({"contribution": float, "ratio": float})
+    made = pd.DataFrame(
+        rows, columns=[slice, "state", "step", "previous", "contribution", "ratio"]
+    ).astype({"contribution": float, "ratio": float})
     order = made.groupby(slice)["contribution"].transform("sum")
-    return made.assign(_order=order).sort_values("_order", kind="stable").drop(columns="_order").reset_index(drop=True)
+    return (
+        made.assign(_order=order)
+        .sort_values("_order", kind="stable")
+        .drop(columns="_order")
+        .reset_index(drop=True)
+    )
 
 
 def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
@@ -108,17 +156,35 @@ def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
 
     Columns: the slice, state, contribution, step, previous, step_contribution.
     """
-    total = table.groupby(slice, sort=False).agg(state=("state", "first"), contribution=("contribution", "sum"))
+    total = table.groupby(slice, sort=False).agg(
+        state=("state", "first"), contribution=("contribution", "sum")
+    )
     toward = table["contribution"] * np.sign(table[slice].map(total["contribution"]))
     lead = table.loc[toward.groupby(table[slice], sort=False).idxmax()].set_index(slice)
-    joined = total.join(lead[["step", "previous", "contribution"]].rename(columns={"contribution": "step_contribution"}))
+    joined = total.join(
+        lead[["step", "previous", "contribution"]].rename(
+            columns={"contribution": "step_contribution"}
+        )
+    )
     return joined.sort_values("contribution", kind="stable").reset_index()
 
 
-STANDS_OUT = ["weight", "value", "rate", "expected", "lower", "upper", "others_rate", "n", "p_value"]
+STANDS_OUT = [
+    "weight",
+    "value",
+    "rate",
+    "expected",
+    "lower",
+    "upper",
+    "others_rate",
+    "n",
+    "p_value",
+]
 
 
-def _relative(rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]) -> pd.DataFrame:
+def _relative(
+    rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]
+) -> pd.DataFrame:
     """Each slice's rate over that of the other slices of its session (logarithm, smoothed), by session and slice.
 
     Slices `apart` are compared with the others but are not among the others of anyone else.
@@ -128,28 +194,63 @@ def _relative(rows: pd.DataFrame, slice: str, weight: str, value: str, apart: It
     others = ordinary.groupby("session_id").transform("sum") - ordinary
     own, rest = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
     known = (held[weight] > 0) & (others[weight] > 0)
-    return held.assign(others_rate=others[value] / others[weight].where(others[weight] > 0), relative=np.log(own / rest)).where(known)
+    return held.assign(
+        others_rate=others[value] / others[weight].where(others[weight] > 0),
+        relative=np.log(own / rest),
+    ).where(known)
 
 
 def _one_round(
-    rows: pd.DataFrame, session_id: str, slice: str, weight: str, value: str, apart: Iterable[str], thresholds: Mapping[str, float]
+    rows: pd.DataFrame,
+    session_id: str,
+    slice: str,
+    weight: str,
+    value: str,
+    apart: Iterable[str],
+    thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     """Every slice of the session tested once, with the slices already found kept out of the others."""
     table = _relative(rows, slice, weight, value, apart)
     names = table.index.get_level_values(slice)
     made = []
-    for name, own in table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows():
-        past = table.loc[(names == name) & (table.index.get_level_values("session_id") != session_id), "relative"].dropna()
+    for name, own in (
+        table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows()
+    ):
+        past = table.loc[
+            (names == name) & (table.index.get_level_values("session_id") != session_id), "relative"
+        ].dropna()
         bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
         expected, lower, upper = (float(np.exp(edge) * own["others_rate"]) for edge in bounds[:3])
-        few = len(past) < thresholds["min_sessions_for_verdict"] or not expected * own[weight] >= FEW_ORDERS
+        few = (
+            len(past) < thresholds["min_sessions_for_verdict"]
+            or not expected * own[weight] >= FEW_ORDERS
+        )
         p = np.nan if few else stats.prediction_p(own["relative"], past, log=False)
-        made.append((name, own[weight], own[value], own[value] / own[weight], expected, lower, upper, own["others_rate"], len(past), p))
+        made.append(
+            (
+                name,
+                own[weight],
+                own[value],
+                own[value] / own[weight],
+                expected,
+                lower,
+                upper,
+                own["others_rate"],
+                len(past),
+                p,
+            )
+        )
     return pd.DataFrame(made, columns=[slice, *STANDS_OUT])
 
 
 def stands_out(
-    rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, weight: str, value: str, *,
+    rows: pd.DataFrame,
+    session_id: str,
+    chosen: Iterable[str],
+    slice: str,
+    weight: str,
+    value: str,
+    *,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     """Which sources or products did better or worse than they usually do beside the others of the same session.
@@ -169,14 +270,23 @@ def stands_out(
     told: dict[str, float] = {}
     while True:
         found = _one_round(rows, session_id, slice, weight, value, told, thresholds)
-        found = found.assign(p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told)))
+        found = found.assign(
+            p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told))
+        )
         found = found.assign(p_adjusted=stats.benjamini_hochberg(found["p_value"].astype(float)))
-        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (found["p_adjusted"] <= thresholds["false_discovery_rate"])
+        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (
+            found["p_adjusted"] <= thresholds["false_discovery_rate"]
+        )
         left = found[unusual & ~found[slice].isin(told)].sort_values("p_value", kind="stable")
         if left.empty or len(told) + 2 >= len(found):
             break
         told[left[slice].iloc[0]] = left["p_value"].iloc[0]
     side = np.where(found["rate"] < found["expected"], "worse", "better")
-    verdict = np.where(found["p_value"].isna(), "not_comparable", np.where(found[slice].isin(told), side, "cannot_tell"))
-    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[columns].sort_values(
-        "p_value", kind="stable", na_position="last", ignore_index=True)
+    verdict = np.where(
+        found["p_value"].isna(),
+        "not_comparable",
+        np.where(found[slice].isin(told), side, "cannot_tell"),
+    )
+    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[
+        columns
+    ].sort_values("p_value", kind="stable", na_position="last", ignore_index=True)

@@ -20,7 +20,10 @@ def test_expected_rate_is_the_formula():
     assert made.lower < made.value < made.upper
 
 
-@pytest.mark.parametrize(("refunded", "n", "share", "pooled", "k"), [(12, 400, 0.2, 0.3, 60), (4, 90, 0.5, 0.1, 25), (0, 60, 0.3, 0.2, 100)])
+@pytest.mark.parametrize(
+    ("refunded", "n", "share", "pooled", "k"),
+    [(12, 400, 0.2, 0.3, 60), (4, 90, 0.5, 0.1, 25), (0, 60, 0.3, 0.2, 100)],
+)
 def test_the_interval_is_that_of_drawing_levels_and_then_refunds(refunded, n, share, pooled, k):
     """A second way: draw the level from its Beta, the open lines' refunds from a binomial, and take the quantiles."""
     rng = np.random.default_rng(11)
@@ -29,7 +32,9 @@ def test_the_interval_is_that_of_drawing_levels_and_then_refunds(refunded, n, sh
     chance = np.minimum(n * (1 - share) * q / (n - refunded), 1)
     drawn = (refunded + rng.binomial(n - refunded, chance)) / n
     made = final_returns.expected_rate(refunded, n, share, stats.Prior(pooled, k))
-    assert (made.lower, made.upper) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.012)
+    assert (made.lower, made.upper) == pytest.approx(
+        tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.012
+    )
 
 
 def test_a_final_session_has_its_own_rate_and_no_interval():
@@ -38,7 +43,10 @@ def test_a_final_session_has_its_own_rate_and_no_interval():
 
 def test_the_account_s_own_variation_decides_how_much_a_session_is_drawn_to_it():
     """Sessions that hardly differ weigh more than sessions that do."""
-    alike, apart = stats.session_prior([30] * 12, [100] * 12), stats.session_prior([10, 50] * 6, [100] * 12)
+    alike, apart = (
+        stats.session_prior([30] * 12, [100] * 12),
+        stats.session_prior([10, 50] * 6, [100] * 12),
+    )
     assert alike.weight > 200 > 25 > apart.weight and alike.mean == pytest.approx(0.3, abs=1e-3)
 
 
@@ -65,9 +73,15 @@ def sold(sessions, seed=demo.SEED):
 def test_estimates_of_old_sessions_with_what_was_known_then():
     """The gate of the method: at day 5 an error of at most a quarter of the naive rate's; 95 % intervals that hold about that."""
     lines, as_of = sold(50)
-    made = final_returns.scores(final_returns.back_test(lines, as_of=as_of, days=(5, 14), sessions=20)).set_index("day")
+    made = final_returns.scores(
+        final_returns.back_test(lines, as_of=as_of, days=(5, 14), sessions=20)
+    ).set_index("day")
     assert made.loc[5, "estimates"] == 20 and made.loc[5, "ratio"] <= 0.25
-    assert (made["inside"] >= 0.85).all() and made.loc[5, "width"] < 0.15 and made.loc[14, "rmse"] < made.loc[5, "rmse"]
+    assert (
+        (made["inside"] >= 0.85).all()
+        and made.loc[5, "width"] < 0.15
+        and made.loc[14, "rmse"] < made.loc[5, "rmse"]
+    )
 
 
 def test_a_back_test_knows_nothing_of_later_days():
@@ -75,41 +89,78 @@ def test_a_back_test_knows_nothing_of_later_days():
     rng = np.random.default_rng(6)
     old_orders, old_cases = account(rng, early=0.05)
     own_orders, own_cases = simulated(rng, "new", early=0.05)
-    both = [pd.concat(pair, ignore_index=True) for pair in ((old_orders, own_orders), (old_cases, own_cases))]
-    tested = final_returns.back_test(aftersales.lines(*both, as_of=START + 40 * DAY), as_of=START + 40 * DAY, days=(9,), sessions=1).iloc[0]
+    both = [
+        pd.concat(pair, ignore_index=True)
+        for pair in ((old_orders, own_orders), (old_cases, own_cases))
+    ]
+    tested = final_returns.back_test(
+        aftersales.lines(*both, as_of=START + 40 * DAY),
+        as_of=START + 40 * DAY,
+        days=(9,),
+        sessions=1,
+    ).iloc[0]
     then = own_orders["paid_at"].mean() + 9 * DAY
-    cut = [aftersales.lines(orders, cases[cases["refunded_at"] <= then], as_of=then) for orders, cases in ((own_orders, own_cases), (old_orders, old_cases))]
+    cut = [
+        aftersales.lines(orders, cases[cases["refunded_at"] <= then], as_of=then)
+        for orders, cases in ((own_orders, own_cases), (old_orders, old_cases))
+    ]
     fresh = final_returns.expected_final(*cut, as_of=then, bands=1).iloc[0]
-    assert tested[["expected", "lower", "upper"]].tolist() == pytest.approx(fresh[["expected", "lower", "upper"]].tolist())
-    assert tested["final"] == own_cases["refunded_at"].notna().sum() / 400 and tested["so_far"] == fresh["refunded"] / 400
+    assert tested[["expected", "lower", "upper"]].tolist() == pytest.approx(
+        fresh[["expected", "lower", "upper"]].tolist()
+    )
+    assert (
+        tested["final"] == own_cases["refunded_at"].notna().sum() / 400
+        and tested["so_far"] == fresh["refunded"] / 400
+    )
 
 
 def test_scores_of_a_back_test_by_hand():
-    tested = pd.DataFrame({"day": [3, 3, 3], "expected": [0.3, 0.2, np.nan], "lower": [0.2, 0.1, np.nan], "upper": [0.4, 0.22, np.nan],
-                           "so_far": [0.1, 0.1, 0.1], "final": [0.3, 0.25, 0.3]})
+    tested = pd.DataFrame(
+        {
+            "day": [3, 3, 3],
+            "expected": [0.3, 0.2, np.nan],
+            "lower": [0.2, 0.1, np.nan],
+            "upper": [0.4, 0.22, np.nan],
+            "so_far": [0.1, 0.1, 0.1],
+            "final": [0.3, 0.25, 0.3],
+        }
+    )
     made = final_returns.scores(tested).iloc[0]
     assert (made["estimates"], made["not_yet"], made["inside"]) == (2, 1, 0.5)
-    assert made["rmse"] == pytest.approx(np.sqrt(0.0025 / 2)) and made["rmse_so_far"] == pytest.approx(np.sqrt((0.04 + 0.0225) / 2))
+    assert made["rmse"] == pytest.approx(np.sqrt(0.0025 / 2)) and made[
+        "rmse_so_far"
+    ] == pytest.approx(np.sqrt((0.04 + 0.0225) / 2))
 
 
 def test_too_young_a_session_prints_no_final_rate_and_an_old_one_its_own():
     rng = np.random.default_rng(3)
     history = aftersales.lines(*account(rng), as_of=START)
     young, old = (
-        final_returns.expected_final(aftersales.lines(*simulated(rng, "new"), as_of=START + days * DAY), history, as_of=START + days * DAY)
+        final_returns.expected_final(
+            aftersales.lines(*simulated(rng, "new"), as_of=START + days * DAY),
+            history,
+            as_of=START + days * DAY,
+        )
         for days in (1, 31)
     )
     assert not young["printable"].any() and young["expected"].isna().all()
-    assert old["final"].all() and old.iloc[0]["expected"] == pytest.approx(old.iloc[0]["refunded"] / 400)
+    assert old["final"].all() and old.iloc[0]["expected"] == pytest.approx(
+        old.iloc[0]["refunded"] / 400
+    )
 
 
 def test_net_amount_never_expects_less_than_was_refunded_and_closes():
     rng = np.random.default_rng(4)
     history = aftersales.lines(*account(rng), as_of=START)
     lines = aftersales.lines(*simulated(rng, "new"), as_of=START + 9 * DAY)
-    made = final_returns.net_amount(lines, final_returns.expected_final(lines, history, as_of=START + 9 * DAY)).set_index("line")
+    made = final_returns.net_amount(
+        lines, final_returns.expected_final(lines, history, as_of=START + 9 * DAY)
+    ).set_index("line")
     amount = made["amount"]
-    assert amount["net"] == amount["paid"] - amount["refunded"] and amount["expected_net"] == amount["paid"] - amount["expected_refunds"]
+    assert (
+        amount["net"] == amount["paid"] - amount["refunded"]
+        and amount["expected_net"] == amount["paid"] - amount["expected_refunds"]
+    )
     assert amount["expected_refunds"] >= amount["refunded"]
     assert (made["lower"] <= made["amount"]).all() and (made["amount"] <= made["upper"]).all()
 
@@ -118,12 +169,23 @@ def test_the_newest_sessions_with_what_has_come_and_what_will():
     rng = np.random.default_rng(12)
     sold_before, back_before = account(rng)
     young, back_young = simulated(rng, "young")
-    lines = aftersales.lines(pd.concat([sold_before, young], ignore_index=True), pd.concat([back_before, back_young], ignore_index=True), as_of=START + 9 * DAY)
+    lines = aftersales.lines(
+        pd.concat([sold_before, young], ignore_index=True),
+        pd.concat([back_before, back_young], ignore_index=True),
+        as_of=START + 9 * DAY,
+    )
     made = final_returns.recent(lines, as_of=START + 9 * DAY, sessions=3)
     own = lines[lines["session_id"] == "young"]
     assert len(made) == 3 and made["started"].is_monotonic_decreasing
-    assert made.loc[0, "net"] == own["paid"].sum() - own["refunded_amount"].sum() and made.loc[0, "so_far"] == own["refunded"].mean()
-    assert not made.loc[0, "final"] and made.loc[1:, "final"].all() and (made.loc[1:, "expected"] == made.loc[1:, "so_far"]).all()
+    assert (
+        made.loc[0, "net"] == own["paid"].sum() - own["refunded_amount"].sum()
+        and made.loc[0, "so_far"] == own["refunded"].mean()
+    )
+    assert (
+        not made.loc[0, "final"]
+        and made.loc[1:, "final"].all()
+        and (made.loc[1:, "expected"] == made.loc[1:, "so_far"]).all()
+    )
 
 
 def test_refunds_before_shipping_are_called_complete_in_words_and_only_where_the_curve_says_so():
@@ -133,9 +195,14 @@ def test_refunds_before_shipping_are_called_complete_in_words_and_only_where_the
     own = aftersales.lines(*lines, as_of=now).assign(shipped=False)
     made = final_returns.expected_final(own, history, as_of=now).set_index("part")
     assert made["complete"].to_dict() == {name: name == "before_shipping" for name in made.index}
-    behind, waiting = int((history["refunded"] & history["before_shipping"]).sum()), int((~own["refunded"]).sum())
+    behind, waiting = (
+        int((history["refunded"] & history["before_shipping"]).sum()),
+        int((~own["refunded"]).sum()),
+    )
     for lang, word in (("zh", "按规则视为已来全"), ("en", "taken as complete by rule")):
         note = final_returns.complete_note(made.reset_index(), own, lang=lang)
         assert word in note and str(behind) in note and str(waiting) in note
-    late = final_returns.expected_final(aftersales.lines(*lines, as_of=START + 40 * DAY), history, as_of=START + 40 * DAY)
+    late = final_returns.expected_final(
+        aftersales.lines(*lines, as_of=START + 40 * DAY), history, as_of=START + 40 * DAY
+    )
     assert not late["complete"].any() and final_returns.complete_note(late, own, lang="en") == ""

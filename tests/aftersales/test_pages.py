@@ -48,7 +48,11 @@ def page(small_workspace, tmp_path):
             if cell.cell_type == "code":
                 exec(compile(cell.source, cell.id, "exec"), made)
                 if "parameters" in cell.metadata.get("tags", []):
-                    made |= {"session_id": session, "data_dir": str(folder), "reports_dir": str(tmp_path / "reports")}
+                    made |= {
+                        "session_id": session,
+                        "data_dir": str(folder),
+                        "reports_dir": str(tmp_path / "reports"),
+                    }
         return made
 
     return run
@@ -62,17 +66,37 @@ def test_without_cases_the_order_export_tells_and_no_curve_is_made_up(page):
     made = page("aftersales")
     own = made["orders"]
     paid = own["paid_at"].notna()
-    assert made["returns"].set_index("rate").loc["refunded", "numerator"] == (own["refunded"].gt(0) & paid).sum()
-    assert made["curve"].empty and made["expected"]["expected"].isna().all() and np.isnan(amounts(made)["expected_net"])
-    assert amounts(made)["net"] == pytest.approx(own.loc[paid, "paid"].sum() - own.loc[paid, "refunded"].clip(upper=own["paid"]).sum())
-    assert made["why"]["count"].sum() == made["lines"]["refunded"].sum() and made["todo"].empty and made["tested"]["expected"].isna().all()
+    assert (
+        made["returns"].set_index("rate").loc["refunded", "numerator"]
+        == (own["refunded"].gt(0) & paid).sum()
+    )
+    assert (
+        made["curve"].empty
+        and made["expected"]["expected"].isna().all()
+        and np.isnan(amounts(made)["expected_net"])
+    )
+    assert amounts(made)["net"] == pytest.approx(
+        own.loc[paid, "paid"].sum() - own.loc[paid, "refunded"].clip(upper=own["paid"]).sum()
+    )
+    assert (
+        made["why"]["count"].sum() == made["lines"]["refunded"].sum()
+        and made["todo"].empty
+        and made["tested"]["expected"].isna().all()
+    )
 
 
 def test_without_orders_the_session_s_own_totals_are_shown_and_cases_are_not_mixed_in(page):
     made = page("orders")
-    assert made["lines"].empty and made["products"].empty and made["tested"].empty and made["newest"].empty
+    assert (
+        made["lines"].empty
+        and made["products"].empty
+        and made["tested"].empty
+        and made["newest"].empty
+    )
     assert made["returns"]["basis"].eq("session").all() and (made["returns"]["value"] <= 1).all()
-    assert not set(made["rows"][0]) & {"net_amount"} and all(row["metric"] != "net_amount" for row in made["rows"])
+    assert not set(made["rows"][0]) & {"net_amount"} and all(
+        row["metric"] != "net_amount" for row in made["rows"]
+    )
     assert made["duties"].set_index("task").loc["shipped", "n"] == 0
 
 
@@ -83,8 +107,14 @@ def test_without_orders_the_session_s_own_totals_are_shown_and_cases_are_not_mix
 def tables(demo_workspace):
     """The review of the fifth newest session with its orders and cases, and the account's lines before it."""
     workspace = clean.Workspace.open(demo_workspace)
-    review = open_review(clean.sessions(workspace)["session_id"].iloc[-5], data_dir=str(demo_workspace), notebook="05_aftersales")
-    return review, aftersales.lines(review.history("orders"), review.everything("aftersales"), as_of=review.as_of)
+    review = open_review(
+        clean.sessions(workspace)["session_id"].iloc[-5],
+        data_dir=str(demo_workspace),
+        notebook="05_aftersales",
+    )
+    return review, aftersales.lines(
+        review.history("orders"), review.everything("aftersales"), as_of=review.as_of
+    )
 
 
 @pytest.fixture
@@ -95,10 +125,24 @@ def chapter(tables):
         review, past = tables
         sold, odd = orders(review.table("orders")), cases(review.table("aftersales"))
         lines = aftersales.lines(sold, odd, as_of=review.as_of)
-        net = final_returns.net_amount(lines, final_returns.expected_final(lines, past, as_of=review.as_of))
-        statement = profit.statement(review.session, costs=review.everything("costs"), units=profit.units_kept(lines), refunded=lines["refunded_amount"].sum())
-        return {"orders": sold, "cases": odd, "lines": lines, "net": net, "statement": statement, "why": reasons.shares(lines, tree=reference.reasons()),
-                "returns": aftersales.so_far(lines, review.session, as_of=review.as_of)}
+        net = final_returns.net_amount(
+            lines, final_returns.expected_final(lines, past, as_of=review.as_of)
+        )
+        statement = profit.statement(
+            review.session,
+            costs=review.everything("costs"),
+            units=profit.units_kept(lines),
+            refunded=lines["refunded_amount"].sum(),
+        )
+        return {
+            "orders": sold,
+            "cases": odd,
+            "lines": lines,
+            "net": net,
+            "statement": statement,
+            "why": reasons.shares(lines, tree=reference.reasons()),
+            "returns": aftersales.so_far(lines, review.session, as_of=review.as_of),
+        }
 
     return made
 
@@ -109,23 +153,53 @@ def test_cases_whose_orders_are_missing_count_in_no_rate_and_are_named(chapter):
     assert aftersales.unmatched(made["cases"], made["orders"]) == odd.sum() > 0
     told = made["returns"].set_index("rate")
     assert told.loc["refunded", "denominator"] == made["orders"]["paid_at"].notna().sum()
-    paid_back = made["cases"][~odd & made["cases"]["status"].eq("succeeded") & made["cases"]["kind"].ne("exchange")]
-    assert told.loc["refunded", "numerator"] == paid_back["line_id"].nunique() == made["lines"]["refunded"].sum()
+    paid_back = made["cases"][
+        ~odd & made["cases"]["status"].eq("succeeded") & made["cases"]["kind"].ne("exchange")
+    ]
+    assert (
+        told.loc["refunded", "numerator"]
+        == paid_back["line_id"].nunique()
+        == made["lines"]["refunded"].sum()
+    )
 
 
 def test_refunds_above_what_was_paid_never_pass_it(chapter):
-    made = chapter(cases=lambda frame: pd.concat([frame.assign(amount=frame["amount"] * 3), frame.assign(case_id=frame["case_id"] + "b", amount=frame["amount"] * 3)], ignore_index=True))
+    made = chapter(
+        cases=lambda frame: pd.concat(
+            [
+                frame.assign(amount=frame["amount"] * 3),
+                frame.assign(case_id=frame["case_id"] + "b", amount=frame["amount"] * 3),
+            ],
+            ignore_index=True,
+        )
+    )
     lines = made["lines"]
     assert (lines["refunded_amount"] <= lines["paid"]).all() and lines["line_id"].is_unique
-    assert made["returns"].set_index("rate").loc["refunded", "numerator"] == lines["refunded"].sum() <= len(lines)
+    assert (
+        made["returns"].set_index("rate").loc["refunded", "numerator"]
+        == lines["refunded"].sum()
+        <= len(lines)
+    )
     assert amounts(made)["net"] >= 0 and amounts(made)["expected_net"] >= 0
     statement = made["statement"].set_index("line")["amount"]
-    assert statement["paid"] + statement["refunds"] >= 0 and made["why"]["count"].sum() == lines["refunded"].sum()
+    assert (
+        statement["paid"] + statement["refunds"] >= 0
+        and made["why"]["count"].sum() == lines["refunded"].sum()
+    )
 
 
 def test_exchanges_are_no_refunds(chapter):
-    made = chapter(cases=lambda frame: frame.assign(kind="exchange", status=frame["status"].where(frame["status"] == "open", "exchanged")))
+    made = chapter(
+        cases=lambda frame: frame.assign(
+            kind="exchange", status=frame["status"].where(frame["status"] == "open", "exchanged")
+        )
+    )
     told = made["returns"].set_index("rate")
-    assert told.loc["refunded", "numerator"] == told.loc["amount", "numerator"] == told.loc["asked", "numerator"] == 0
+    assert (
+        told.loc["refunded", "numerator"]
+        == told.loc["amount", "numerator"]
+        == told.loc["asked", "numerator"]
+        == 0
+    )
     assert told.loc["exchanged", "numerator"] == made["cases"]["line_id"].nunique() > 0
     assert amounts(made)["net"] == amounts(made)["paid"] and made["why"].empty

@@ -24,7 +24,10 @@ NAMES = ["expose", "click", "cart", "create", "pay", "like"]
 SESSIONS, PRODUCTS, SOURCES = 5, 40, 8
 PER_PAIR = 1.736  # events of one person and product, with those that the log repeats
 
-IMPORTS = {"pandas": "import numpy as np, pandas as pd, pyarrow.parquet", "engine": "from helpers import actions, engine, reference; engine.backend()"}
+IMPORTS = {
+    "pandas": "import numpy as np, pandas as pd, pyarrow.parquet",
+    "engine": "from helpers import actions, engine, reference; engine.backend()",
+}
 ENGINE = """
 funnel = reference.funnels()["viewer_product"]
 made = actions.people(engine.table(sorted(Path(sys.argv[1]).glob("*.parquet"))), funnel, by=["product_id", "source"])
@@ -88,7 +91,9 @@ def write(folder: Path, events: int) -> int:
     folder.mkdir()
     rows = 0
     for session in range(SESSIONS):
-        table = _session(np.random.default_rng([20261111, session]), session, int(events / SESSIONS / PER_PAIR))
+        table = _session(
+            np.random.default_rng([20261111, session]), session, int(events / SESSIONS / PER_PAIR)
+        )
         rows += len(table)
         pq.write_table(table, folder / f"2026-{session + 7:02d}.parquet")
     return rows
@@ -96,11 +101,16 @@ def write(folder: Path, events: int) -> int:
 
 def _session(rng: np.random.Generator, session: int, pairs: int) -> pa.Table:
     viewers = pairs // 3
-    person, product = rng.integers(0, viewers, pairs), np.minimum(rng.geometric(0.08, pairs) - 1, PRODUCTS - 1)
+    person, product = (
+        rng.integers(0, viewers, pairs),
+        np.minimum(rng.geometric(0.08, pairs) - 1, PRODUCTS - 1),
+    )
     saw = rng.integers(0, 4 * 3600 - 2400, pairs)
     parts = [(np.arange(pairs), 0, saw)]
 
-    def more(among: np.ndarray, share: float, event: int, after: np.ndarray, least: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    def more(
+        among: np.ndarray, share: float, event: int, after: np.ndarray, least: int, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         some = rng.random(len(among)) < share
         at = after[some] + rng.integers(least, most, some.sum())
         parts.append((among[some], event, at))
@@ -108,26 +118,41 @@ def _session(rng: np.random.Generator, session: int, pairs: int) -> pa.Table:
 
     more(np.arange(pairs), 0.22, 0, saw, 1, 1800)
     more(np.arange(pairs), 0.1, 5, saw, 0, 3600)
-    clicked, click = more(np.arange(pairs), 0.22, 1, saw, -60, 600)  # some before they saw it: out of order
+    clicked, click = more(
+        np.arange(pairs), 0.22, 1, saw, -60, 600
+    )  # some before they saw it: out of order
     more(clicked, 0.3, 1, click, 0, 120)
     more(clicked, 0.25, 2, click, 1, 300)
     ordered, order = more(clicked, 0.2, 3, click, 0, 2400)
     more(ordered, 0.8, 4, order, 0, 2100)
-    pair, event, at = (np.concatenate([np.broadcast_to(part[place], len(part[2])) for part in parts]) for place in range(3))
+    pair, event, at = (
+        np.concatenate([np.broadcast_to(part[place], len(part[2])) for part in parts])
+        for place in range(3)
+    )
     mixed = rng.permutation(len(pair))
     mixed = mixed[np.argsort(at[mixed] // 600, kind="stable")]
     pair, event, at = pair[mixed], event[mixed], at[mixed]
     keys = [f"{(number * 2654435761 + session) % 2**63:016x}" for number in range(viewers)]
-    moment = pa.array(at.astype("int64") * 1_000_000 + 1_783_000_000_000_000 + session * 86_400_000_000, pa.timestamp("us", "Asia/Shanghai"))
+    moment = pa.array(
+        at.astype("int64") * 1_000_000 + 1_783_000_000_000_000 + session * 86_400_000_000,
+        pa.timestamp("us", "Asia/Shanghai"),
+    )
 
     def named(codes: np.ndarray, names: list[str]) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), names).cast(pa.string())
 
-    return pa.table({
-        "session_id": pa.array([f"2026{session + 7:02d}01-2000-douyin-0000"] * len(pair)), "at": moment, "user_key": named(person[pair], keys), "event": named(event, NAMES),
-        "product_id": named(product[pair], [f"3712846190283710{number:03d}" for number in range(PRODUCTS)]),
-        "source": named(person[pair] % SOURCES, [f"来源{number}" for number in range(SOURCES)]),
-    })
+    return pa.table(
+        {
+            "session_id": pa.array([f"2026{session + 7:02d}01-2000-douyin-0000"] * len(pair)),
+            "at": moment,
+            "user_key": named(person[pair], keys),
+            "event": named(event, NAMES),
+            "product_id": named(
+                product[pair], [f"3712846190283710{number:03d}" for number in range(PRODUCTS)]
+            ),
+            "source": named(person[pair] % SOURCES, [f"来源{number}" for number in range(SOURCES)]),
+        }
+    )
 
 
 class Run(NamedTuple):
@@ -140,7 +165,20 @@ class Run(NamedTuple):
 def run(name: str, do: str, folder: Path, result: Path) -> Run:
     """What one process does, with its own peak memory (Linux and macOS)."""
     pipe, end = os.pipe()
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-W", "ignore", "-c", ONE.format(do=do, imports=IMPORTS[name]), str(folder), str(result)], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, end, 1)])
+    pid = os.posix_spawn(
+        sys.executable,
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            ONE.format(do=do, imports=IMPORTS[name]),
+            str(folder),
+            str(result),
+        ],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, end, 1)],
+    )
     os.close(end)
     with os.fdopen(pipe) as out:
         printed = out.read()
@@ -154,11 +192,20 @@ def test_the_ordered_funnel_on_the_engine_against_pandas(tmp_path):
     for _ in range(RUNS):
         for name, do in (("pandas", PANDAS), ("engine", ENGINE)):
             sides[name].append(run(name, do, tmp_path / "actions", tmp_path / f"{name}.parquet"))
-    pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / f"{name}.parquet") for name in sides), check_dtype=False)
-    print(f"\nordered funnel of {rows:,} viewer events by {PRODUCTS} products x {SOURCES} sources, medians of {RUNS}")
-    medians = {name: Run(*(statistics.median(values) for values in zip(*runs, strict=True))) for name, runs in sides.items()}
+    pd.testing.assert_frame_equal(
+        *(pd.read_parquet(tmp_path / f"{name}.parquet") for name in sides), check_dtype=False
+    )
+    print(
+        f"\nordered funnel of {rows:,} viewer events by {PRODUCTS} products x {SOURCES} sources, medians of {RUNS}"
+    )
+    medians = {
+        name: Run(*(statistics.median(values) for values in zip(*runs, strict=True)))
+        for name, runs in sides.items()
+    }
     for name, one in medians.items():
-        print(f"  {name:<8}{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB, after {one.imports:.1f} s of imports")
+        print(
+            f"  {name:<8}{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB, after {one.imports:.1f} s of imports"
+        )
     ratio = medians["pandas"].seconds / medians["engine"].seconds
     print(f"  the engine is {ratio:.1f} times as fast")
     assert ratio >= 2.5 and medians["engine"].peak_megabytes < 2_000

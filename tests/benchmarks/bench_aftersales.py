@@ -20,7 +20,13 @@ def back_tested(seed: int) -> pd.DataFrame:
 
 
 def test_estimates_come_out_closer_than_the_rate_so_far_and_their_intervals_hold():
-    made = final_returns.scores(pd.concat([back_tested(seed) for seed in range(FIRST, FIRST + SEEDS)], ignore_index=True)).set_index("day")
-    print(f"\n{SEEDS} accounts, 90 sessions each: errors of the final refund rate by the day of the estimate\n{made.to_string(float_format='{:.4f}'.format)}")
+    made = final_returns.scores(
+        pd.concat([back_tested(seed) for seed in range(FIRST, FIRST + SEEDS)], ignore_index=True)
+    ).set_index("day")
+    print(
+        f"\n{SEEDS} accounts, 90 sessions each: errors of the final refund rate by the day of the estimate\n{made.to_string(float_format='{:.4f}'.format)}"
+    )
     assert made.loc[5, "ratio"] <= 0.25
-    assert (made["ci_lower"] <= 0.98).all() and (made["ci_upper"] >= 0.90).all()  # few accounts: the share inside has an interval itself
+    assert (made["ci_lower"] <= 0.98).all() and (
+        made["ci_upper"] >= 0.90
+    ).all()  # few accounts: the share inside has an interval itself

@@ -42,11 +42,18 @@ def lab(project):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {name: str(project / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    own = {
+        name: str(project / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
     options = f"--no-browser --port={port} --ServerApp.ip=127.0.0.1 --IdentityProvider.token= --allow-root --LabApp.expose_app_in_browser=True"
     server = subprocess.Popen(
-        ["make", "--old-file=.venv/.ready", "lab", f"LAB={options}"], cwd=project, start_new_session=True,
-        env=os.environ | own | {"PYTHONPATH": str(project)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ["make", "--old-file=.venv/.ready", "lab", f"LAB={options}"],
+        cwd=project,
+        start_new_session=True,
+        env=os.environ | own | {"PYTHONPATH": str(project)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -71,7 +78,9 @@ def page(lab, browser, project):
     started = time.monotonic()
     opened.goto(lab)
     wait_until_open(opened, "00_start")
-    print(f"\nJupyterLab on its start page: {time.monotonic() - started:.1f} s; pictures: {project}")
+    print(
+        f"\nJupyterLab on its start page: {time.monotonic() - started:.1f} s; pictures: {project}"
+    )
     yield opened
     opened.close()
 
@@ -81,11 +90,17 @@ def wait_for(page, condition: str, seconds: int = 300) -> None:
 
 
 def do(page, command: str, **options) -> None:
-    page.evaluate("([name, options]) => window.jupyterapp.commands.execute(name, options).then(() => null)", [command, options])
+    page.evaluate(
+        "([name, options]) => window.jupyterapp.commands.execute(name, options).then(() => null)",
+        [command, options],
+    )
 
 
 def wait_until_open(page, name: str) -> None:
-    wait_for(page, f"window.jupyterapp && {CURRENT}?.context?.path === '{name}.ipynb' && {CURRENT}.context.isReady && {CURRENT}.sessionContext.session?.kernel?.status === 'idle'")
+    wait_for(
+        page,
+        f"window.jupyterapp && {CURRENT}?.context?.path === '{name}.ipynb' && {CURRENT}.context.isReady && {CURRENT}.sessionContext.session?.kernel?.status === 'idle'",
+    )
 
 
 def run_all(page, name: str) -> str:
@@ -101,7 +116,9 @@ def run_all(page, name: str) -> str:
 
 def show(page, cell: int) -> None:
     """Make a cell the active one and bring it into view."""
-    page.evaluate(f"{CURRENT}.content.activeCellIndex = {cell}; {CURRENT}.content.scrollToItem({cell}, 'start').then(() => null)")
+    page.evaluate(
+        f"{CURRENT}.content.activeCellIndex = {cell}; {CURRENT}.content.scrollToItem({cell}, 'start').then(() => null)"
+    )
 
 
 def open_from_start(page, name: str) -> str:
@@ -113,29 +130,45 @@ def open_from_start(page, name: str) -> str:
     return run_all(page, name)
 
 
-def test_a_session_and_a_language_chosen_on_the_start_page_are_what_its_notebooks_show(page, lab, project):
+def test_a_session_and_a_language_chosen_on_the_start_page_are_what_its_notebooks_show(
+    page, lab, project
+):
     page.wait_for_timeout(3000)
     asked = page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
     assert not asked, asked
     run_all(page, "00_start")
-    sessions = clean.sessions(clean.Workspace.open(project / "data" / "demo"))["session_id"].tolist()
+    sessions = clean.sessions(clean.Workspace.open(project / "data" / "demo"))[
+        "session_id"
+    ].tolist()
     show(page, 0)
     page.screenshot(path=project / "start.png")
 
-    page.locator(".widget-select select").select_option(index=5)  # the first is the newest, whichever it is
+    page.locator(".widget-select select").select_option(
+        index=5
+    )  # the first is the newest, whichever it is
     page.locator(".widget-html", has_text=sessions[-5]).first.wait_for()
     page.screenshot(path=project / "chosen.png")
     outputs = open_from_start(page, "02_funnel")
-    assert sessions[-5] in outputs and "复盘的是起始页选定的一场" in outputs and "fp-figure" in outputs
+    assert (
+        sessions[-5] in outputs and "复盘的是起始页选定的一场" in outputs and "fp-figure" in outputs
+    )
     page.screenshot(path=project / "notebook.png")
 
     do(page, "docmanager:open", path="00_start.ipynb")
     page.locator(".widget-dropdown select").select_option("English")
     page.locator(".widget-html", has_text="Under review").first.wait_for()
     outputs = open_from_start(page, "01_clean")
-    assert sessions[-5] in outputs and "Under review is the session chosen on the start page" in outputs and "本场对账" not in outputs
+    assert (
+        sessions[-5] in outputs
+        and "Under review is the session chosen on the start page" in outputs
+        and "本场对账" not in outputs
+    )
     page.screenshot(path=project / "english.png")
-    outside = [url for url in page.asked if not url.startswith((lab, lab.replace("http", "ws"), "data:", "blob:"))]
+    outside = [
+        url
+        for url in page.asked
+        if not url.startswith((lab, lab.replace("http", "ws"), "data:", "blob:"))
+    ]
     assert not outside, outside
 
 
@@ -149,7 +182,9 @@ def test_contents_tags_and_shift_tab_tell_what_a_reader_needs(page, project):
     do(page, "property-inspector:show-panel")
     page.get_by_text("Common Tools").click()
     tags = page.evaluate(f"{CELLS}.map(c => c.model.getMetadata('tags') ?? [])")
-    assert {"parameters", "lang-zh", "lang-en", "nbval-check-output"} <= {tag for one in tags for tag in one}
+    assert {"parameters", "lang-zh", "lang-en", "nbval-check-output"} <= {
+        tag for one in tags for tag in one
+    }
     for place, one in enumerate(tags):
         show(page, place)
         for tag in one:
@@ -157,9 +192,17 @@ def test_contents_tags_and_shift_tab_tell_what_a_reader_needs(page, project):
     page.screenshot(path=project / "sides.png")
 
     run_all(page, "00_start")
-    last = next(place for place, cell in enumerate(page.evaluate(f"{CELLS}.map(c => c.model.sharedModel.getSource())")) if cell.startswith("start.picker("))
+    last = next(
+        place
+        for place, cell in enumerate(
+            page.evaluate(f"{CELLS}.map(c => c.model.sharedModel.getSource())")
+        )
+        if cell.startswith("start.picker(")
+    )
     show(page, last)
-    page.evaluate(f"{CURRENT}.content.mode = 'edit'; {CURRENT}.content.activeCell.editor.focus(); {CURRENT}.content.activeCell.editor.setCursorPosition({{line: 0, column: 9}})")
+    page.evaluate(
+        f"{CURRENT}.content.mode = 'edit'; {CURRENT}.content.activeCell.editor.focus(); {CURRENT}.content.activeCell.editor.setCursorPosition({{line: 0, column: 9}})"
+    )
     page.keyboard.press("Shift+Tab")
     page.locator(".jp-Tooltip", has_text="The widgets of the start page").wait_for()
     page.screenshot(path=project / "tooltip.png")

@@ -6,7 +6,6 @@ source hardly ever: even an oracle that knows all but the place of the leak (see
 seen, and how far we may stay behind the oracle: we have to estimate what it knows, which costs pairs the most.
 """
 
-
 import pandas as pd
 import pytest
 
@@ -15,18 +14,30 @@ from tests.benchmarks import opportunity
 TABLES, FIRST_SCORED = 200, 50_000
 VIEWERS = (24_000, 100_000)
 LEAST_FIRST = {  # for each number of viewers
-    ("product", "largest"): (0.80, 0.95), ("product", "any"): (0.75, 0.92), ("source", "largest"): (0.95, 0.95), ("source", "any"): (0.90, 0.95),
-    ("cell", "largest"): (0.50, 0.65), ("cell", "any"): (0.25, 0.45),
+    ("product", "largest"): (0.80, 0.95),
+    ("product", "any"): (0.75, 0.92),
+    ("source", "largest"): (0.95, 0.95),
+    ("source", "any"): (0.90, 0.95),
+    ("cell", "largest"): (0.50, 0.65),
+    ("cell", "any"): (0.25, 0.45),
 }
-BEHIND = {"product": 0.10, "source": 0.05, "cell": 0.15}  # tables of one, that the oracle with the most money puts first and we do not
+BEHIND = {
+    "product": 0.10,
+    "source": 0.05,
+    "cell": 0.15,
+}  # tables of one, that the oracle with the most money puts first and we do not
 
 
 @pytest.mark.parametrize("where", ["largest", "any"])
 @pytest.mark.parametrize("kind", ["product", "source", "cell"])
 def test_the_planted_leak_is_first_and_the_money_is_what_is_claimed(kind, where):
     seeds = range(FIRST_SCORED, FIRST_SCORED + TABLES)
-    table = pd.DataFrame({f"{viewers:,}": opportunity.score(seeds, kind, viewers, where) for viewers in VIEWERS})
-    print(f"\nleak in the {where} {kind}, {TABLES} tables for each number of viewers\n{table.to_string(float_format='{:.3f}'.format)}")
+    table = pd.DataFrame(
+        {f"{viewers:,}": opportunity.score(seeds, kind, viewers, where) for viewers in VIEWERS}
+    )
+    print(
+        f"\nleak in the {where} {kind}, {TABLES} tables for each number of viewers\n{table.to_string(float_format='{:.3f}'.format)}"
+    )
     assert table.loc["covered"].between(0.72, 0.88).all()
     assert table.loc["claimed"].between(0.85, 1.15).all()
     assert (table.loc["first"] >= table.loc["oracle_money"] - BEHIND[kind]).all()

@@ -41,11 +41,23 @@ def show(browser, name: str, path: Path) -> None:
     for place, width, slower in (("desk", 1280, 1), ("phone", 390, 4)):
         rounds = [opening(browser, path, width=width, slower=slower) for _ in range(ROUNDS)]
         first, scripts, whole = (statistics.median(times) for times in zip(*rounds, strict=True))
-        print(f"  {name:<24}{size:6.2f} MB  {place:<6} first words {first:6.0f} ms  scripts {scripts:6.0f} ms  fonts and images {whole:6.0f} ms")
+        print(
+            f"  {name:<24}{size:6.2f} MB  {place:<6} first words {first:6.0f} ms  scripts {scripts:6.0f} ms  fonts and images {whole:6.0f} ms"
+        )
 
 
 def reviewed(data: Path, reports: Path, lang: str) -> Path:
-    measure(f"{data.name} {lang}", "run", "--latest", "--data", data, "--reports", reports, "--lang", lang)
+    measure(
+        f"{data.name} {lang}",
+        "run",
+        "--latest",
+        "--data",
+        data,
+        "--reports",
+        reports,
+        "--lang",
+        lang,
+    )
     (page,) = reports.glob("*/review.html") if lang == "zh" else reports.glob("en/*/review.html")
     return page
 
@@ -64,7 +76,9 @@ def test_size_and_time_to_open_and_the_same_bytes_in_another_folder(browser, tmp
     show(browser, "demo, Chinese", chinese)
     show(browser, "demo, English", english)
     monkeypatch.setenv("PYTHONHASHSEED", "7")
-    assert reviewed(twin, tmp_path / "again", "zh").read_bytes() == chinese.read_bytes(), "the same inputs give the same bytes, elsewhere and later"
+    assert reviewed(twin, tmp_path / "again", "zh").read_bytes() == chinese.read_bytes(), (
+        "the same inputs give the same bytes, elsewhere and later"
+    )
 
 
 def test_a_page_of_real_exports(browser, tmp_path):

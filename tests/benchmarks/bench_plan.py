@@ -1,6 +1,5 @@
 """Whether verdicts on plans can be trusted: nothing done, effects of known size, and the demo's own plan over 200 seeds."""
 
-
 import pytest
 
 from tests.benchmarks import plans
@@ -8,7 +7,8 @@ from tests.benchmarks import plans
 ACCOUNTS, RUNS, SEEDS = 500, 2000, 200
 FIRST_SCORED = 20_000
 POWER = {  # of an earlier, independent run of both estimators: eight sessions before, one after, by multiplier
-    "own past": {1.5: 0.34, 2.0: 0.75}, "controls": {1.5: 0.42, 2.0: 0.88},
+    "own past": {1.5: 0.34, 2.0: 0.75},
+    "controls": {1.5: 0.42, 2.0: 0.88},
 }
 
 
@@ -19,7 +19,10 @@ def show(title: str, table: object) -> None:
 @pytest.mark.parametrize("axis", plans.WATCHED)
 def test_with_nothing_done_the_worst_slice_is_seldom_called_effective(axis):
     table = plans.false_alarms(range(FIRST_SCORED, FIRST_SCORED + ACCOUNTS), axis)
-    show(f"nothing done, worst {axis} of {ACCOUNTS} simulated accounts, {plans.WATCHED[axis]}, {plans.AFTER} looks", table.T)
+    show(
+        f"nothing done, worst {axis} of {ACCOUNTS} simulated accounts, {plans.WATCHED[axis]}, {plans.AFTER} looks",
+        table.T,
+    )
     assert (table[["at_the_end", "at_any_look"]] <= 0.05).all(axis=None)
     assert (table["naive"] > 0.75).all()
 
@@ -35,7 +38,9 @@ def test_intervals_cover_and_effects_are_found(setting):
 
 
 def test_power_is_that_of_the_earlier_run():
-    found = plans.coverage_and_power(RUNS, setting=plans.SETTINGS["8 before, 1 after"], multipliers=(1.5, 2.0))["effective"]
+    found = plans.coverage_and_power(
+        RUNS, setting=plans.SETTINGS["8 before, 1 after"], multipliers=(1.5, 2.0)
+    )["effective"]
     for estimator, known in POWER.items():
         for multiplier, share in known.items():
             assert found[multiplier, estimator] == pytest.approx(share, abs=0.05)

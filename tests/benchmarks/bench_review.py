@@ -27,7 +27,9 @@ def measure(what: str, *arguments: object) -> Measured:
     pid = os.posix_spawn(FUPAN, [str(FUPAN), *map(str, arguments)], os.environ)
     _, status, usage = os.wait4(pid, 0)
     seconds = time.monotonic() - began
-    assert os.waitstatus_to_exitcode(status) in (0, 1), f"fupan {arguments[0]} ended with status {status}"
+    assert os.waitstatus_to_exitcode(status) in (0, 1), (
+        f"fupan {arguments[0]} ended with status {status}"
+    )
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return Measured(what, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
@@ -35,7 +37,9 @@ def measure(what: str, *arguments: object) -> Measured:
 def show(title: str, rows: list[Measured]) -> None:
     print(f"\n{title}")
     for row in rows:
-        print(f"  {row.what:<28}{row.seconds:8.1f} s  {row.processor_seconds:8.1f} CPU-s  {row.peak_megabytes:8.0f} MB")
+        print(
+            f"  {row.what:<28}{row.seconds:8.1f} s  {row.processor_seconds:8.1f} CPU-s  {row.peak_megabytes:8.0f} MB"
+        )
 
 
 @pytest.mark.parametrize("sessions", [50, 200, 400])

@@ -33,9 +33,24 @@ TMALL = """
 订单编号,买家会员名,支付单号,买家应付货款,买家应付邮费,总金额,买家实付金额,订单状态,买家留言,收货人姓名,收货地址,联系手机,
 订单创建时间,订单付款时间,商品标题,宝贝种类,物流单号,物流公司,商家备注,宝贝总数量,发货时间
 """.replace("\n", "").split(",")
-GOODS = [f"{kind}{cut} {size}码" for kind in ("卫衣", "T恤", "牛仔裤", "羽绒服", "连衣裙") for cut in ("宽松", "修身", "加绒") for size in "SMLX"]
-PLACES = [("浙江", "杭州市", "西湖区"), ("广东", "广州市", "天河区"), ("江苏", "苏州市", "吴中区"), ("四川", "成都市", "武侯区"), ("湖北", "武汉市", "洪山区")]
-FEES = [name for name in DOUDIAN if name in "运费 税费 手续费 红包抵扣" or name.endswith(("优惠", "优惠金额", "商家改价"))]
+GOODS = [
+    f"{kind}{cut} {size}码"
+    for kind in ("卫衣", "T恤", "牛仔裤", "羽绒服", "连衣裙")
+    for cut in ("宽松", "修身", "加绒")
+    for size in "SMLX"
+]
+PLACES = [
+    ("浙江", "杭州市", "西湖区"),
+    ("广东", "广州市", "天河区"),
+    ("江苏", "苏州市", "吴中区"),
+    ("四川", "成都市", "武侯区"),
+    ("湖北", "武汉市", "洪山区"),
+]
+FEES = [
+    name
+    for name in DOUDIAN
+    if name in "运费 税费 手续费 红包抵扣" or name.endswith(("优惠", "优惠金额", "商家改价"))
+]
 STATUSES = ["已完成", "已完成", "已完成", "已发货", "待发货", "已关闭", "待支付"]
 OPENING = dt.datetime(2026, 9, 1, 19)
 ONE = """
@@ -87,21 +102,48 @@ def _line(draw: random.Random, number: int) -> tuple[dict[str, str], int]:
     status = draw.choice(STATUSES)
     created = OPENING + dt.timedelta(days=number // 40_000, seconds=draw.randrange(14_400))
     paid_at = created + dt.timedelta(seconds=draw.randrange(5, 300)) if status != "待支付" else None
-    price, off, goods = draw.randrange(1_990, 89_990), draw.choice([0, 0, 500, 1000]), draw.randrange(len(GOODS))
+    price, off, goods = (
+        draw.randrange(1_990, 89_990),
+        draw.choice([0, 0, 500, 1000]),
+        draw.randrange(len(GOODS)),
+    )
     province, town, district = draw.choice(PLACES)
-    line = dict.fromkeys(DOUDIAN, "-") | dict.fromkeys(FEES, "0.00") | {
-        "主订单编号": f"\t{6917926768820000000 + number // 2 * 7}", "子订单编号": f"\t{6917926768820000001 + number * 7}",
-        "支付方式": "在线支付", "选购商品": f"\t{GOODS[goods]}" + (' "新款", 加赠' if goods % 9 == 0 else ""),
-        "商品ID": f"\t{3645000000000000001 + goods}", "商品数量": "1", "商品金额": f"{(price + off) / 100:.2f}",
-        "订单提交时间": str(created), "支付完成时间": str(paid_at) if paid_at else "-",
-        "承诺发货时间": str(created + dt.timedelta(days=2)) if number % 3 else "-",
-        "发货时间": str(created + dt.timedelta(hours=20)) if status in ("已完成", "已发货") and number % 2 else "-",
-        "订单状态": status, "售后状态": "退款成功" if number % 11 == 0 else "-",
-        "订单应付金额": f"{price / 100:.2f}", "优惠总金额": f"{off / 100:.2f}", "收件人": "##李*", "收件人手机号": f"$$1{number % 100:02d}****{number % 10_000:04d}",
-        "省": province, "市": town, "区": district, "详细地址": f"##{number % 900}号", "快递信息": f"SF{number},1" if number % 2 else "",
-        "达人昵称": "某店", "流量来源": draw.choice(["自然流量", "千川"]), "流量体裁": draw.choice(["直播", "直播", "直播", "商品卡", "短视频", "数据将于第二天更新"]),
-        "商家备注": "请打 13812345678" if number % 5_000 == 0 else "",
-    }
+    line = (
+        dict.fromkeys(DOUDIAN, "-")
+        | dict.fromkeys(FEES, "0.00")
+        | {
+            "主订单编号": f"\t{6917926768820000000 + number // 2 * 7}",
+            "子订单编号": f"\t{6917926768820000001 + number * 7}",
+            "支付方式": "在线支付",
+            "选购商品": f"\t{GOODS[goods]}" + (' "新款", 加赠' if goods % 9 == 0 else ""),
+            "商品ID": f"\t{3645000000000000001 + goods}",
+            "商品数量": "1",
+            "商品金额": f"{(price + off) / 100:.2f}",
+            "订单提交时间": str(created),
+            "支付完成时间": str(paid_at) if paid_at else "-",
+            "承诺发货时间": str(created + dt.timedelta(days=2)) if number % 3 else "-",
+            "发货时间": str(created + dt.timedelta(hours=20))
+            if status in ("已完成", "已发货") and number % 2
+            else "-",
+            "订单状态": status,
+            "售后状态": "退款成功" if number % 11 == 0 else "-",
+            "订单应付金额": f"{price / 100:.2f}",
+            "优惠总金额": f"{off / 100:.2f}",
+            "收件人": "##李*",
+            "收件人手机号": f"$$1{number % 100:02d}****{number % 10_000:04d}",
+            "省": province,
+            "市": town,
+            "区": district,
+            "详细地址": f"##{number % 900}号",
+            "快递信息": f"SF{number},1" if number % 2 else "",
+            "达人昵称": "某店",
+            "流量来源": draw.choice(["自然流量", "千川"]),
+            "流量体裁": draw.choice(
+                ["直播", "直播", "直播", "商品卡", "短视频", "数据将于第二天更新"]
+            ),
+            "商家备注": "请打 13812345678" if number % 5_000 == 0 else "",
+        }
+    )
     return line, price if paid_at else 0
 
 
@@ -120,12 +162,27 @@ def tmall(path: Path, rows: int) -> Expected:
         aside += bad
         cents += price if paid and not bad else 0
         line = {
-            "订单编号": f"{2100000000000000001 + number}", "买家会员名": f"买家{number % (rows // 3 + 1)}", "支付单号": f"2026{number:024d}", "买家应付货款": price / 100,
-            "买家应付邮费": 0, "总金额": price / 100, "买家实付金额": price / 100 if paid else "-", "订单状态": "交易成功" if paid else "等待买家付款",
-            "买家留言": "" if number % 50 else "请打 13812345678", "收货人姓名": "李*", "收货地址": "".join(draw.choice(PLACES)) + f"某路{number % 900}号",
-            "联系手机": f"'1{number % 100:02d}****{number % 10_000:04d}", "订单创建时间": "下周" if bad else created,
-            "订单付款时间": str(created + dt.timedelta(minutes=2)) if paid else "", "商品标题": draw.choice(GOODS), "宝贝种类": 1, "物流单号": f"No:SF{number}",
-            "物流公司": "顺丰速运", "商家备注": "", "宝贝总数量": 1 + number % 3, "发货时间": str(created + dt.timedelta(hours=20)) if number % 2 and paid else "",
+            "订单编号": f"{2100000000000000001 + number}",
+            "买家会员名": f"买家{number % (rows // 3 + 1)}",
+            "支付单号": f"2026{number:024d}",
+            "买家应付货款": price / 100,
+            "买家应付邮费": 0,
+            "总金额": price / 100,
+            "买家实付金额": price / 100 if paid else "-",
+            "订单状态": "交易成功" if paid else "等待买家付款",
+            "买家留言": "" if number % 50 else "请打 13812345678",
+            "收货人姓名": "李*",
+            "收货地址": "".join(draw.choice(PLACES)) + f"某路{number % 900}号",
+            "联系手机": f"'1{number % 100:02d}****{number % 10_000:04d}",
+            "订单创建时间": "下周" if bad else created,
+            "订单付款时间": str(created + dt.timedelta(minutes=2)) if paid else "",
+            "商品标题": draw.choice(GOODS),
+            "宝贝种类": 1,
+            "物流单号": f"No:SF{number}",
+            "物流公司": "顺丰速运",
+            "商家备注": "",
+            "宝贝总数量": 1 + number % 3,
+            "发货时间": str(created + dt.timedelta(hours=20)) if number % 2 and paid else "",
         }
         for place, name in enumerate(TMALL):
             cell = line[name]
@@ -156,7 +213,9 @@ def run(do: str, argument: Path) -> Run:
     """What one process does, timed from before its first import, with its own peak memory (Linux and macOS)."""
     pipe, end = os.pipe()
     program = [sys.executable, "-c", ONE.format(do=do), str(argument)]
-    pid = os.posix_spawn(sys.executable, program, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, end, 1)])
+    pid = os.posix_spawn(
+        sys.executable, program, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, end, 1)]
+    )
     os.close(end)
     with os.fdopen(pipe) as out:
         printed = out.read()
@@ -171,7 +230,9 @@ def median(runs: list[Run]) -> Run:
 def show(what: str, path: Path, sides: dict[str, Run]) -> None:
     print(f"\n{what}: {path.stat().st_size / 1e6:.0f} MB, medians of {RUNS}")
     for name, one in sides.items():
-        print(f"  {name:<14}{one.rows / one.seconds:10,.0f} rows/s{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB")
+        print(
+            f"  {name:<14}{one.rows / one.seconds:10,.0f} rows/s{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB"
+        )
     bare, store = sides.values()
     ratio = [mine / theirs for mine, theirs in zip(store[:3], bare[:3], strict=True)]
     print("  {:<14}{:25.2f}  {:8.2f}      {:8.2f}".format("ratio", *ratio))
@@ -195,14 +256,24 @@ def test_orders_from_a_raw_file_to_the_clean_store(kind, rows, tmp_path, monkeyp
         sides["bare pandas"].append(run(BARE[kind], raw))
         _forget(tmp_path / "shop" / "clean")
         sides["clean store"].append(run(STORE, tmp_path / "shop"))
-    show(f"{rows:,} rows x {75 if kind == 'csv' else 21} columns, {kind}", raw, {side: median(runs) for side, runs in sides.items()})
+    show(
+        f"{rows:,} rows x {75 if kind == 'csv' else 21} columns, {kind}",
+        raw,
+        {side: median(runs) for side, runs in sides.items()},
+    )
     ledger = pd.read_parquet(tmp_path / "shop" / "clean" / "files.parquet").iloc[0]
-    assert ledger["rows_in"] == expected.rows == ledger["rows_kept"] + ledger["rows_totals"] + ledger["rows_aside"]
+    assert (
+        ledger["rows_in"]
+        == expected.rows
+        == ledger["rows_kept"] + ledger["rows_totals"] + ledger["rows_aside"]
+    )
     assert (ledger["rows_kept"], ledger["rows_aside"]) == (expected.lines, expected.aside)
     months = list(stored(tmp_path / "shop"))
     assert sum(month["line_id"].nunique() for month in months) == expected.lines
     assert round(sum(month["paid"].sum() for month in months) * 100) == expected.cents
-    assert (sum(month["buyer_key"].notna().sum() for month in months) == expected.lines) == (kind == "xlsx")
+    assert (sum(month["buyer_key"].notna().sum() for month in months) == expected.lines) == (
+        kind == "xlsx"
+    )
 
 
 def _forget(clean: Path) -> None:

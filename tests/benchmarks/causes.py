@@ -10,7 +10,13 @@ import pandas as pd
 
 from helpers import compare, demo, reference, split
 
-CAUSES = {"none": "cannot_tell", "mix": "mix", "source": "source", "product": "product", "all": "overall"}
+CAUSES = {
+    "none": "cannot_tell",
+    "mix": "mix",
+    "source": "source",
+    "product": "product",
+    "all": "overall",
+}
 FIRST_SCORED = 10_000
 
 
@@ -19,12 +25,28 @@ def said(seed: int, fault: str, *, sessions: int = 120, with_cells: bool = False
     made = demo.simulate(seed, sessions=sessions, fault=fault, tables=("sessions", "events"))
     tables, session = made.tables, made.truth["target_session"]
     comparable = compare.comparable(
-        tables["sessions"], session, events=compare.event_windows(tables["events"], reference.event_kinds()),
-        calendar=reference.calendar(), thresholds=reference.thresholds())
+        tables["sessions"],
+        session,
+        events=compare.event_windows(tables["events"], reference.event_kinds()),
+        calendar=reference.calendar(),
+        thresholds=reference.thresholds(),
+    )
     chosen = comparable.loc[comparable["chosen"], "session_id"]
-    cells = made.cells.rename(columns={"product_exposure_users": "exposed", "product_click_users": "clicked", "create_users": "sold"})
-    return split.diagnose_session(tables["traffic"], tables["products"], session, chosen, pool=compare.spread_pool(comparable),
-                                  cells=cells if with_cells else None).cause
+    cells = made.cells.rename(
+        columns={
+            "product_exposure_users": "exposed",
+            "product_click_users": "clicked",
+            "create_users": "sold",
+        }
+    )
+    return split.diagnose_session(
+        tables["traffic"],
+        tables["products"],
+        session,
+        chosen,
+        pool=compare.spread_pool(comparable),
+        cells=cells if with_cells else None,
+    ).cause
 
 
 def confusion(seeds: range, **options) -> pd.DataFrame:
@@ -41,5 +63,8 @@ def right(table: pd.DataFrame) -> pd.Series:
 
 
 if __name__ == "__main__":
-    count, first = (int(sys.argv[k]) if len(sys.argv) > k else value for k, value in ((1, 200), (2, FIRST_SCORED)))
+    count, first = (
+        int(sys.argv[k]) if len(sys.argv) > k else value
+        for k, value in ((1, 200), (2, FIRST_SCORED))
+    )
     print(confusion(range(first, first + count)).to_string(float_format="{:.3f}".format))

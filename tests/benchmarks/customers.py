@@ -18,7 +18,15 @@ from helpers.core import engine
 AS_OF = pd.Timestamp("2026-11-16 09:30", tz="Asia/Shanghai")
 LINES = 10_000_000
 RULES = reference.customers()
-COLUMNS = ["buyer_key", "is_new_buyer", "paid", "paid_at", "refunded", "refunded_at", "refunded_amount"]
+COLUMNS = [
+    "buyer_key",
+    "is_new_buyer",
+    "paid",
+    "paid_at",
+    "refunded",
+    "refunded_at",
+    "refunded_amount",
+]
 # A line's numbers are hashes of its place: the same lines on every machine, without a generator's state.
 MADE = """
 COPY (
@@ -43,37 +51,79 @@ def by_engine(folder: Path) -> dict[str, pd.DataFrame]:
     made = engine.kept(customers.purchases(lines, as_of=AS_OF, rules=RULES))
     gaps = customers.gaps(made)
     scored = customers.rated(made, customers.lateness(gaps, rules=RULES), as_of=AS_OF, rules=RULES)
-    return {"curve": aftersales.delay_curve(lines, as_of=AS_OF), "gaps": gaps, "segments": customers.segments(scored, rules=RULES)}
+    return {
+        "curve": aftersales.delay_curve(lines, as_of=AS_OF),
+        "gaps": gaps,
+        "segments": customers.segments(scored, rules=RULES),
+    }
 
 
 def by_pandas(folder: Path) -> dict[str, pd.DataFrame]:
     """The same by hand, as one would write it for speed: whole columns, one sort, no loop over customers."""
     lines = pd.read_parquet(folder / "lines.parquet", columns=COLUMNS)
     made = _purchases(lines)
-    gaps = made.groupby(["number", "days", "happened"], as_index=False).size().rename(columns={"size": "n"})
-    return {"curve": _delay_curve(lines), "gaps": gaps, "segments": _segments(made, customers.lateness(gaps, rules=RULES))}
+    gaps = (
+        made.groupby(["number", "days", "happened"], as_index=False)
+        .size()
+        .rename(columns={"size": "n"})
+    )
+    return {
+        "curve": _delay_curve(lines),
+        "gaps": gaps,
+        "segments": _segments(made, customers.lateness(gaps, rules=RULES)),
+    }
 
 
 def _purchases(lines: pd.DataFrame) -> pd.DataFrame:
     kept = lines[(lines["paid_at"] <= AS_OF) & (lines["refunded_amount"] < lines["paid"])]
-    local = kept["paid_at"].dt.tz_convert(AS_OF.tz).dt.tz_localize(None) - pd.Timedelta(hours=RULES.shopping_day_starts)
+    local = kept["paid_at"].dt.tz_convert(AS_OF.tz).dt.tz_localize(None) - pd.Timedelta(
+        hours=RULES.shopping_day_starts
+    )
     day = (local.dt.floor("D") - pd.Timestamp(0)).dt.days.astype("int32")
-    made = kept.assign(day=day, amount=kept["paid"] - kept["refunded_amount"]).groupby(["buyer_key", "day"], as_index=False)["amount"].sum()
+    made = (
+        kept.assign(day=day, amount=kept["paid"] - kept["refunded_amount"])
+        .groupby(["buyer_key", "day"], as_index=False)["amount"]
+        .sum()
+    )
     following = made.groupby("buyer_key")["day"].shift(-1)
-    return made.assign(number=made.groupby("buyer_key").cumcount().astype("int32") + 1, happened=following.notna(),
-                       days=(following.fillna(customers.today(AS_OF, RULES)) - made["day"]).astype("int32"))
+    return made.assign(
+        number=made.groupby("buyer_key").cumcount().astype("int32") + 1,
+        happened=following.notna(),
+        days=(following.fillna(customers.today(AS_OF, RULES)) - made["day"]).astype("int32"),
+    )
 
 
 def _segments(made: pd.DataFrame, late: pd.DataFrame) -> pd.DataFrame:
     grouped = made.groupby("buyer_key")
-    each = pd.DataFrame({"days_since": customers.today(AS_OF, RULES) - grouped["day"].max(), "purchases": grouped["number"].max(), "amount": grouped["amount"].sum()})
+    each = pd.DataFrame(
+        {
+            "days_since": customers.today(AS_OF, RULES) - grouped["day"].max(),
+            "purchases": grouped["number"].max(),
+            "amount": grouped["amount"].sum(),
+        }
+    )
     bounds, high = RULES.scores, RULES.high_from
     recency = 1 + sum((each["days_since"] <= bound).astype(int) for bound in bounds.recency_days)
     frequency = 1 + np.searchsorted(bounds.purchases, each["purchases"], side="right")
-    spend = 1 + np.searchsorted(bounds.amount, (each["amount"] + customers.DUST) / made["amount"].median(), side="right")
-    segment = 100 * (recency >= high.recency) + 10 * (frequency >= high.frequency) + (spend >= high.amount)
-    overdue = each["days_since"].to_numpy() > late["overdue_days"].to_numpy()[np.searchsorted(late["frequency"], each["purchases"], side="right") - 1]
-    found = each.assign(segment=segment.map("{:03d}".format), overdue=overdue).groupby("segment").agg(n=("amount", "size"), amount=("amount", "sum"), overdue=("overdue", "sum"))
+    spend = 1 + np.searchsorted(
+        bounds.amount, (each["amount"] + customers.DUST) / made["amount"].median(), side="right"
+    )
+    segment = (
+        100 * (recency >= high.recency)
+        + 10 * (frequency >= high.frequency)
+        + (spend >= high.amount)
+    )
+    overdue = (
+        each["days_since"].to_numpy()
+        > late["overdue_days"].to_numpy()[
+            np.searchsorted(late["frequency"], each["purchases"], side="right") - 1
+        ]
+    )
+    found = (
+        each.assign(segment=segment.map("{:03d}".format), overdue=overdue)
+        .groupby("segment")
+        .agg(n=("amount", "size"), amount=("amount", "sum"), overdue=("overdue", "sum"))
+    )
     return found.reindex([name for name in RULES.segments if name in found.index]).reset_index()
 
 
@@ -81,12 +131,29 @@ def _delay_curve(lines: pd.DataFrame) -> pd.DataFrame:
     window = 30 * 86_400
     delay = (lines["refunded_at"] - lines["paid_at"]).dt.total_seconds()
     happened = lines["refunded"] & (delay <= window)
-    seconds = delay.where(happened, ((AS_OF - lines["paid_at"]).dt.total_seconds()).clip(upper=window)).clip(lower=0)
-    counted = pd.DataFrame({"minutes": np.ceil(seconds / 60).astype("int64"), "happened": happened}).value_counts().rename("n").reset_index()
-    table = counted.pivot(index="minutes", columns="happened", values="n").fillna(0).reindex(range(30 * 1440 + 1), fill_value=0)
+    seconds = delay.where(
+        happened, ((AS_OF - lines["paid_at"]).dt.total_seconds()).clip(upper=window)
+    ).clip(lower=0)
+    counted = (
+        pd.DataFrame({"minutes": np.ceil(seconds / 60).astype("int64"), "happened": happened})
+        .value_counts()
+        .rename("n")
+        .reset_index()
+    )
+    table = (
+        counted.pivot(index="minutes", columns="happened", values="n")
+        .fillna(0)
+        .reindex(range(30 * 1440 + 1), fill_value=0)
+    )
     followed = table.sum(axis=1)[::-1].cumsum()[::-1]
     lost = 1 - (1 - table[True] / followed).cumprod()
-    return pd.DataFrame({"day": range(31), "share": (lost[::1440] / lost.iloc[-1]).to_numpy(), "refunds": int(table[True].sum())})
+    return pd.DataFrame(
+        {
+            "day": range(31),
+            "share": (lost[::1440] / lost.iloc[-1]).to_numpy(),
+            "refunds": int(table[True].sum()),
+        }
+    )
 
 
 SIDES = {"engine": by_engine, "pandas": by_pandas}

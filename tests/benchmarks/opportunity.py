@@ -23,16 +23,30 @@ from scipy.special import expit, logit, logsumexp
 from helpers import reference
 from helpers.compare import stakes
 from helpers.demo.schedule import shop
-from helpers.demo.simulate import CLICK_RATE, LISTED, ODDS_RATIO, OVERDISPERSION, PAY_RATE, SD_LOG, SEEN
+from helpers.demo.simulate import (
+    CLICK_RATE,
+    LISTED,
+    ODDS_RATIO,
+    OVERDISPERSION,
+    PAY_RATE,
+    SD_LOG,
+    SEEN,
+)
 
-PAST = 10               # comparable sessions before
-LONG = 200              # sessions from which the true baseline is taken
+PAST = 10  # comparable sessions before
+LONG = 200  # sessions from which the true baseline is taken
 STEPS = ["exposure_users", "click_users", "pay_users"]
-FUNNEL = reference.Funnel(zh="", en="", table="products", unit="users", steps=[reference.FunnelStep(column=name, zh=name, en=name) for name in STEPS])
+FUNNEL = reference.Funnel(
+    zh="",
+    en="",
+    table="products",
+    unit="users",
+    steps=[reference.FunnelStep(column=name, zh=name, en=name) for name in STEPS],
+)
 
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
-SHOCKS = np.linspace(-4, 4, 33)     # standard deviations of the session's own shock
+SHOCKS = np.linspace(-4, 4, 33)  # standard deviations of the session's own shock
 
 
 class Made(NamedTuple):
@@ -60,62 +74,117 @@ class Table(NamedTuple):
 
 def _goods(rng: np.random.Generator) -> pd.DataFrame:
     every = pd.DataFrame(shop()["products"].values())
-    others = rng.choice(np.flatnonzero(~every["core"]), LISTED - int(every["core"].sum()), replace=False)
+    others = rng.choice(
+        np.flatnonzero(~every["core"]), LISTED - int(every["core"].sum()), replace=False
+    )
     return every.iloc[[*np.flatnonzero(every["core"]), *others]].reset_index(drop=True)
 
 
 def _usual(goods: pd.DataFrame) -> np.ndarray:
     """Log odds of each step by source x product."""
     sources = pd.DataFrame(shop()["sources"].values())
-    return np.stack([logit(rate) + sources[name].to_numpy()[:, None] + goods[name].to_numpy() for name, rate in (("click", CLICK_RATE), ("pay", PAY_RATE))])
+    return np.stack(
+        [
+            logit(rate) + sources[name].to_numpy()[:, None] + goods[name].to_numpy()
+            for name, rate in (("click", CLICK_RATE), ("pay", PAY_RATE))
+        ]
+    )
 
 
 def _sessions(rng: np.random.Generator, n: int, viewers: float, goods: pd.DataFrame) -> Made:
     share = np.array([item["share"] for item in shop()["sources"].values()])
     share = share * np.exp(rng.normal(0, OVERDISPERSION, (n, len(share))))
     weight = goods["weight"].to_numpy() * np.exp(rng.normal(0, OVERDISPERSION, (n, len(goods))))
-    part = (share / share.sum(axis=1, keepdims=True))[:, :, None] * (weight / weight.sum(axis=1, keepdims=True))[:, None, :]
-    seen = rng.poisson(0.8 * SEEN * viewers * np.exp(rng.normal(0, SD_LOG, n))[:, None, None] * part)
+    part = (share / share.sum(axis=1, keepdims=True))[:, :, None] * (
+        weight / weight.sum(axis=1, keepdims=True)
+    )[:, None, :]
+    seen = rng.poisson(
+        0.8 * SEEN * viewers * np.exp(rng.normal(0, SD_LOG, n))[:, None, None] * part
+    )
     shock = rng.normal(0, SD_LOG, (2, n))
-    return Made(seen, expit(_usual(goods)[:, None] + shock[:, :, None, None] + rng.normal(0, OVERDISPERSION, (2, *seen.shape))), shock)
+    return Made(
+        seen,
+        expit(
+            _usual(goods)[:, None]
+            + shock[:, :, None, None]
+            + rng.normal(0, OVERDISPERSION, (2, *seen.shape))
+        ),
+        shock,
+    )
 
 
 def _place(rng: np.random.Generator, kind: str, where: str, goods: pd.DataFrame) -> tuple:
     """Index of the leak in an array source x product."""
     shares = np.array([item["share"] for item in shop()["sources"].values()])
-    sells = shares[:, None] * goods["weight"].to_numpy() * expit(_usual(goods)).prod(axis=0) * goods["price"].to_numpy()
-    product = int(sells.sum(axis=0).argmax()) if where == "largest" else int(rng.choice(np.flatnonzero(goods["core"])))
-    source = int(sells.sum(axis=1).argmax()) if where == "largest" else int(rng.choice(np.flatnonzero(shares >= 0.12)))
+    sells = (
+        shares[:, None]
+        * goods["weight"].to_numpy()
+        * expit(_usual(goods)).prod(axis=0)
+        * goods["price"].to_numpy()
+    )
+    product = (
+        int(sells.sum(axis=0).argmax())
+        if where == "largest"
+        else int(rng.choice(np.flatnonzero(goods["core"])))
+    )
+    source = (
+        int(sells.sum(axis=1).argmax())
+        if where == "largest"
+        else int(rng.choice(np.flatnonzero(shares >= 0.12)))
+    )
     if kind == "cell" and where == "largest":
         return np.unravel_index(int(sells.argmax()), sells.shape)
-    return slice(None) if kind == "product" else source, slice(None) if kind == "source" else product
+    return slice(None) if kind == "product" else source, slice(
+        None
+    ) if kind == "source" else product
 
 
 def _summed(values: np.ndarray, kind: str) -> np.ndarray:
     """Sessions x unit."""
-    return {"product": values.sum(axis=1), "source": values.sum(axis=2), "cell": values.reshape(len(values), -1)}[kind]
+    return {
+        "product": values.sum(axis=1),
+        "source": values.sum(axis=2),
+        "cell": values.reshape(len(values), -1),
+    }[kind]
 
 
 def _true_rates(made: Made, kind: str) -> np.ndarray:
     """Step x session x unit."""
     clicks = made.seen * made.chance[0]
-    return np.stack([_summed(clicks, kind) / np.maximum(_summed(made.seen, kind), 1), _summed(clicks * made.chance[1], kind) / _summed(clicks, kind)])
+    return np.stack(
+        [
+            _summed(clicks, kind) / np.maximum(_summed(made.seen, kind), 1),
+            _summed(clicks * made.chance[1], kind) / _summed(clicks, kind),
+        ]
+    )
 
 
 def table(seed: int, kind: str, viewers: float, where: str = "largest") -> Table:
     """One simulated table of `kind` (product, source, cell) with a leak in its last session, in the largest unit or in any."""
     rng = np.random.default_rng([seed, 31])
     goods = _goods(rng)
-    made, place, step = _sessions(rng, PAST + 1, viewers, goods), _place(rng, kind, where, goods), int(rng.integers(2))
+    made, place, step = (
+        _sessions(rng, PAST + 1, viewers, goods),
+        _place(rng, kind, where, goods),
+        int(rng.integers(2)),
+    )
     broken = made.chance[step, -1]
     broken[place] = expit(logit(broken[place]) + np.log(ODDS_RATIO))
     net = (goods["price"] * (1 - goods["returns"])).to_numpy()
     clicks = rng.binomial(made.seen, made.chance[0])
     pays = rng.binomial(clicks, made.chance[1])
     counts = [_summed(value, kind) for value in (made.seen, clicks, pays, pays * net)]
-    rows = pd.DataFrame({name: value.ravel().astype(float) for name, value in zip([*STEPS, "paid_amount"], counts, strict=True)})
+    rows = pd.DataFrame(
+        {
+            name: value.ravel().astype(float)
+            for name, value in zip([*STEPS, "paid_amount"], counts, strict=True)
+        }
+    )
     units = counts[0].shape[1]
-    rows = rows.assign(session_id=np.repeat([f"S{i:02d}" for i in range(PAST + 1)], units), unit=np.tile(np.arange(units), PAST + 1))
+    rows = rows.assign(
+        session_id=np.repeat([f"S{i:02d}" for i in range(PAST + 1)], units),
+        unit=np.tile(np.arange(units), PAST + 1),
+    )
     long = _sessions(np.random.default_rng([seed, 32]), LONG, viewers, goods)
     weight = np.stack([_summed(long.seen, kind), _summed(long.seen * long.chance[0], kind)])
     every = _true_rates(long, kind)
@@ -124,8 +193,21 @@ def table(seed: int, kind: str, viewers: float, where: str = "largest") -> Table
     target = expit(logit(usual) + np.minimum(made.shock[:, -1], 0)[:, None])
     sales = made.seen * made.chance[0] * made.chance[1]
     worth = (_summed(sales * net, kind) / np.maximum(_summed(sales, kind), 1e-12))[-1]
-    unit = int(np.flatnonzero(_summed(_marked(made.seen.shape[1:], place), kind)[0] == _summed(_marked(made.seen.shape[1:], place), kind).max())[0])
-    return Table(rows, _true_rates(made, kind)[:, -1], target, worth, (unit, STEPS[step + 1]), odds.mean(axis=1), odds.std(axis=1))
+    unit = int(
+        np.flatnonzero(
+            _summed(_marked(made.seen.shape[1:], place), kind)[0]
+            == _summed(_marked(made.seen.shape[1:], place), kind).max()
+        )[0]
+    )
+    return Table(
+        rows,
+        _true_rates(made, kind)[:, -1],
+        target,
+        worth,
+        (unit, STEPS[step + 1]),
+        odds.mean(axis=1),
+        odds.std(axis=1),
+    )
 
 
 def _marked(shape: tuple[int, ...], place: tuple) -> np.ndarray:
@@ -144,23 +226,33 @@ def sized(one: Table) -> pd.DataFrame:
     per_person = np.stack([gap[0] * one.rate[1], gap[1]]) * one.worth
     step = found["above"].map({"click_users": 0, "pay_users": 1})
     truth = found["people"].to_numpy() * per_person[step, found["unit"].astype(int)]
-    return found.assign(truth=truth, covers=(found["lower"] <= truth + 1e-9) & (truth <= found["upper"]))
+    return found.assign(
+        truth=truth, covers=(found["lower"] <= truth + 1e-9) & (truth <= found["upper"])
+    )
 
 
 def oracle(one: Table) -> tuple[tuple[int, str], tuple[int, str]]:
     """Where the leak is to who knows all but its place: the likeliest line, and the line with the most expected money."""
-    counts = one.rows[one.rows["session_id"] == f"S{PAST:02d}"].sort_values("unit")[STEPS].to_numpy().T
+    counts = (
+        one.rows[one.rows["session_id"] == f"S{PAST:02d}"].sort_values("unit")[STEPS].to_numpy().T
+    )
     usual, leaking = (one.usual + shift for shift in (0.0, np.log(ODDS_RATIO)))
     alone, whole = [], []
     for step in range(2):
-        sound, broken = (_likelihood(counts[step + 1], counts[step], odds[step], one.spread[step]) for odds in (usual, leaking))
+        sound, broken = (
+            _likelihood(counts[step + 1], counts[step], odds[step], one.spread[step])
+            for odds in (usual, leaking)
+        )
         each = sound.sum(axis=1) - SHOCKS**2 / 2
         alone.append(logsumexp(each[:, None] + broken - sound, axis=0))
         whole.append(logsumexp(each))
     odds = np.stack([alone[0] + whole[1], alone[1] + whole[0]])
     gap = expit(usual) - expit(leaking)
     money = np.stack([counts[0] * gap[0] * expit(usual[1]), counts[1] * gap[1]]) * one.worth
-    places = [np.unravel_index(value.argmax(), odds.shape) for value in (odds, np.exp(odds - odds.max()) * money)]
+    places = [
+        np.unravel_index(value.argmax(), odds.shape)
+        for value in (odds, np.exp(odds - odds.max()) * money)
+    ]
     return tuple((int(unit), STEPS[step + 1]) for step, unit in places)
 
 
@@ -168,7 +260,12 @@ def _likelihood(x: np.ndarray, n: np.ndarray, odds: np.ndarray, spread: np.ndarr
     """Log likelihood of each unit's count under each shock of the session (shock x unit): binomial, its log odds normal."""
     rate = expit(odds[:, None] + SD_LOG * SHOCKS[:, None, None] + spread[:, None] * NODES)
     rate = np.clip(rate, 1e-9, 1 - 1e-9)
-    return logsumexp(x[:, None] * np.log(rate) + (n - x)[:, None] * np.log1p(-rate) + np.log(NODE_WEIGHTS / NODE_WEIGHTS.sum()), axis=-1)
+    return logsumexp(
+        x[:, None] * np.log(rate)
+        + (n - x)[:, None] * np.log1p(-rate)
+        + np.log(NODE_WEIGHTS / NODE_WEIGHTS.sum()),
+        axis=-1,
+    )
 
 
 def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest") -> pd.Series:
@@ -183,18 +280,38 @@ def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest
     every, top = pd.concat(found), pd.concat([one.head(1) for one in found])
     leaks = [one.leak for one in tables]
     known = [oracle(one) for one in tables]
-    return pd.Series({
-        "first": np.mean([(row.unit, row.above) == leak for row, leak in zip(top.itertuples(), leaks, strict=True)]),
-        "oracle": np.mean([place == leak for (place, _), leak in zip(known, leaks, strict=True)]),
-        "oracle_money": np.mean([place == leak for (_, place), leak in zip(known, leaks, strict=True)]),
-        "first_by_amount": np.mean([_largest(one, "money") == leak for one, leak in zip(found, leaks, strict=True)]),
-        "first_by_bare_rates": np.mean([_largest(one, "raw_money") == leak for one, leak in zip(found, leaks, strict=True)]),
-        "possible": np.mean([_largest(one, "truth") == leak for one, leak in zip(found, leaks, strict=True)]),
-        "covered": every.loc[every["truth"] > 0, "covers"].mean(), "covered_all": every["covers"].mean(),
-        "claimed": every["money"].sum() / every["truth"].sum(), "bare": every["raw_money"].sum() / every["truth"].sum(),
-        "claimed_top": top["money"].sum() / top["truth"].sum(), "bare_top": top["raw_money"].sum() / top["truth"].sum(),
-        "lines": len(every) / len(found),
-    })
+    return pd.Series(
+        {
+            "first": np.mean(
+                [
+                    (row.unit, row.above) == leak
+                    for row, leak in zip(top.itertuples(), leaks, strict=True)
+                ]
+            ),
+            "oracle": np.mean(
+                [place == leak for (place, _), leak in zip(known, leaks, strict=True)]
+            ),
+            "oracle_money": np.mean(
+                [place == leak for (_, place), leak in zip(known, leaks, strict=True)]
+            ),
+            "first_by_amount": np.mean(
+                [_largest(one, "money") == leak for one, leak in zip(found, leaks, strict=True)]
+            ),
+            "first_by_bare_rates": np.mean(
+                [_largest(one, "raw_money") == leak for one, leak in zip(found, leaks, strict=True)]
+            ),
+            "possible": np.mean(
+                [_largest(one, "truth") == leak for one, leak in zip(found, leaks, strict=True)]
+            ),
+            "covered": every.loc[every["truth"] > 0, "covers"].mean(),
+            "covered_all": every["covers"].mean(),
+            "claimed": every["money"].sum() / every["truth"].sum(),
+            "bare": every["raw_money"].sum() / every["truth"].sum(),
+            "claimed_top": top["money"].sum() / top["truth"].sum(),
+            "bare_top": top["raw_money"].sum() / top["truth"].sum(),
+            "lines": len(every) / len(found),
+        }
+    )
 
 
 def _largest(found: pd.DataFrame, column: str) -> tuple[int, str]:

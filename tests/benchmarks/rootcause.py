@@ -37,7 +37,10 @@ def text_of(cause: Mapping[str, object]) -> Cause:
 
 def causes_of(case: Mapping[str, object]) -> list[Cause]:
     """The labelled causes of a case, one or several."""
-    return [text_of(cause) for cause in (case["cause"] if isinstance(case["cause"], list) else [case["cause"]])]
+    return [
+        text_of(cause)
+        for cause in (case["cause"] if isinstance(case["cause"], list) else [case["cause"]])
+    ]
 
 
 def summed(rows: pd.DataFrame, dimensions: Sequence[str]) -> pd.DataFrame:
@@ -52,8 +55,14 @@ def run_case(folder: Path, case: Mapping[str, object]) -> Outcome:
     table = table.assign(**{name: table[name].astype("str") for name in dimensions})
     start = time.perf_counter()
     found = split.find_slices(
-        summed(table[table[MINUTE] == case["timestamp"]], dimensions), dimensions=dimensions, value=VALUE, weight=WEIGHT,
-        baseline=summed(table[table[MINUTE] < case["timestamp"]], dimensions), direction="up", top=5)
+        summed(table[table[MINUTE] == case["timestamp"]], dimensions),
+        dimensions=dimensions,
+        value=VALUE,
+        weight=WEIGHT,
+        baseline=summed(table[table[MINUTE] < case["timestamp"]], dimensions),
+        direction="up",
+        top=5,
+    )
     seconds = time.perf_counter() - start
     answers = [text_of(row.dropna()) for _, row in found[dimensions].iterrows()]
     return Outcome(str(case["data"]), causes_of(case), answers, seconds)
@@ -68,33 +77,46 @@ def run(folder: Path) -> list[Outcome]:
 def f1_first(outcomes: Sequence[Outcome]) -> float:
     """F1 of the first answers: precision over the answers given, recall over all labelled causes."""
     right = sum(outcome.answers[0] in outcome.causes for outcome in outcomes if outcome.answers)
-    given, labelled = sum(bool(outcome.answers) for outcome in outcomes), sum(len(outcome.causes) for outcome in outcomes)
+    given, labelled = (
+        sum(bool(outcome.answers) for outcome in outcomes),
+        sum(len(outcome.causes) for outcome in outcomes),
+    )
     return 2 * right / (given + labelled) if given + labelled else float("nan")
 
 
 def hit_rate(outcomes: Sequence[Outcome], first: int) -> float:
     """Share of cases with a labelled cause among the first answers."""
-    return sum(any(answer in case.causes for answer in case.answers[:first]) for case in outcomes) / len(outcomes)
+    return sum(
+        any(answer in case.causes for answer in case.answers[:first]) for case in outcomes
+    ) / len(outcomes)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """The scores in one line."""
     seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-    return (f"F1@1 {f1_first(outcomes):.3f} hit@3 {hit_rate(outcomes, 3):.3f} hit@5 {hit_rate(outcomes, 5):.3f} "
-            f"seconds/case {seconds:.3f}")
+    return (
+        f"F1@1 {f1_first(outcomes):.3f} hit@3 {hit_rate(outcomes, 3):.3f} hit@5 {hit_rate(outcomes, 5):.3f} "
+        f"seconds/case {seconds:.3f}"
+    )
 
 
 def line(outcome: Outcome) -> str:
     """One case in words: at which place the cause stands, what it is, what was answered first."""
-    place = next((str(k) for k, answer in enumerate(outcome.answers, 1) if answer in outcome.causes), "-")
-    said = [" | ".join("&".join(f"{k}={v}" for k, v in sorted(cause.items())) for cause in causes)
-            for causes in (outcome.causes, outcome.answers[:1])]
+    place = next(
+        (str(k) for k, answer in enumerate(outcome.answers, 1) if answer in outcome.causes), "-"
+    )
+    said = [
+        " | ".join("&".join(f"{k}={v}" for k, v in sorted(cause.items())) for cause in causes)
+        for causes in (outcome.causes, outcome.answers[:1])
+    ]
     return f"{place}  {outcome.name}: {said[0]} -> {said[1] or 'nothing'}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per case (the place of the cause among the answers) and, last, the scores."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.rootcause", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.rootcause", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("folder", type=Path, help="folder with anomaly.yaml and a CSV per case")
     folder = parser.parse_args(arguments).folder
     if not (folder / "anomaly.yaml").is_file():

@@ -20,8 +20,17 @@ def at(clock: str) -> pd.Timestamp:
 
 def sessions(*rows: tuple[str, str, str, str, str]) -> pd.DataFrame:
     """(session_id, platform, room_name, start, end) as a sessions frame."""
-    frame = pd.DataFrame(rows, columns=["session_id", "platform", "room_name", "started_at", "ended_at"])
-    return schema.conform(frame.assign(started_at=pd.to_datetime(frame["started_at"]), ended_at=pd.to_datetime(frame["ended_at"])), "sessions", ZONE)
+    frame = pd.DataFrame(
+        rows, columns=["session_id", "platform", "room_name", "started_at", "ended_at"]
+    )
+    return schema.conform(
+        frame.assign(
+            started_at=pd.to_datetime(frame["started_at"]),
+            ended_at=pd.to_datetime(frame["ended_at"]),
+        ),
+        "sessions",
+        ZONE,
+    )
 
 
 NIGHT = sessions(
@@ -40,7 +49,9 @@ def orders(*rows: tuple[str, str | None, str | None]) -> pd.DataFrame:
     """(created_at, room_name, channel) as an orders frame of Douyin."""
     frame = pd.DataFrame(rows, columns=["created_at", "room_name", "channel"])
     ids = [str(number) for number in range(len(frame))]
-    frame = frame.assign(platform="douyin", order_id=ids, line_id=ids, created_at=pd.to_datetime(frame["created_at"]))
+    frame = frame.assign(
+        platform="douyin", order_id=ids, line_id=ids, created_at=pd.to_datetime(frame["created_at"])
+    )
     return schema.conform(frame, "orders", ZONE)
 
 
@@ -56,35 +67,82 @@ def orders(*rows: tuple[str, str | None, str | None]) -> pd.DataFrame:
         ("2026-11-10 20:30", None, "直播", "s2", None),  # another platform's session does not count
         ("2026-11-10 21:30", "甲", "商品卡", None, "not_live"),
         ("2026-11-10 21:30", "甲", "数据将于第二天更新", "s2", None),
-        ("2026-11-10 21:30", "丁", "直播", None, "no_session"),  # a room that the workspace does not know
+        (
+            "2026-11-10 21:30",
+            "丁",
+            "直播",
+            None,
+            "no_session",
+        ),  # a room that the workspace does not know
     ],
 )
 def test_an_order_finds_the_session_of_its_room_and_time(created, room, channel, session, why):
-    found = attribution.attribute(orders((created, room, channel)), "orders", NIGHT, rules=reference.attribution()).iloc[0]
+    found = attribution.attribute(
+        orders((created, room, channel)), "orders", NIGHT, rules=reference.attribution()
+    ).iloc[0]
     assert (found["session_id"] if pd.notna(found["session_id"]) else None) == session
     assert (found["why_not"] if pd.notna(found["why_not"]) else None) == why
 
 
 def test_between_two_sessions_the_one_that_is_running_wins_over_the_one_just_ended():
-    close = sessions(("a", "douyin", "甲", "2026-11-10 14:00", "2026-11-10 16:00"), ("b", "douyin", "甲", "2026-11-10 16:05", "2026-11-10 18:00"))
-    found = attribution.attribute(orders(("2026-11-10 16:10", "甲", "直播")), "orders", close, rules=reference.attribution())
+    close = sessions(
+        ("a", "douyin", "甲", "2026-11-10 14:00", "2026-11-10 16:00"),
+        ("b", "douyin", "甲", "2026-11-10 16:05", "2026-11-10 18:00"),
+    )
+    found = attribution.attribute(
+        orders(("2026-11-10 16:10", "甲", "直播")), "orders", close, rules=reference.attribution()
+    )
     assert found["session_id"].tolist() == ["b"]
 
 
 def test_a_case_goes_where_its_order_line_went():
-    lines = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 14:10", "甲", "商品卡")), "orders", NIGHT, rules=reference.attribution())
-    frame = pd.DataFrame({"platform": "douyin", "case_id": ["a", "b", "c"], "line_id": ["0", "1", "9"], "asked_at": pd.to_datetime(["2026-11-12"] * 3)})
-    cases = attribution.attribute(schema.conform(frame, "aftersales", ZONE), "aftersales", NIGHT, orders=lines, rules=reference.attribution())
+    lines = attribution.attribute(
+        orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 14:10", "甲", "商品卡")),
+        "orders",
+        NIGHT,
+        rules=reference.attribution(),
+    )
+    frame = pd.DataFrame(
+        {
+            "platform": "douyin",
+            "case_id": ["a", "b", "c"],
+            "line_id": ["0", "1", "9"],
+            "asked_at": pd.to_datetime(["2026-11-12"] * 3),
+        }
+    )
+    cases = attribution.attribute(
+        schema.conform(frame, "aftersales", ZONE),
+        "aftersales",
+        NIGHT,
+        orders=lines,
+        rules=reference.attribution(),
+    )
     assert listed(cases["session_id"]) == ["s1", None, None]
     assert listed(cases["why_not"]) == [None, "not_live", "no_order"]
 
 
 def test_ads_of_a_launch_need_the_title_and_a_day_needs_a_single_session():
-    ads = schema.conform(pd.DataFrame({
-        "platform": "douyin", "title": ["晚场", "别家", None, None, None],
-        "started_at": pd.to_datetime(["2026-11-10 20:00:40", "2026-11-10 20:00:40", "2026-11-10", "2026-11-09", "2026-11-10 14:00"], format="ISO8601"),
-        "slot_seconds": [None, None, 86_400, 86_400, 3_600],
-    }), "ads", ZONE)
+    ads = schema.conform(
+        pd.DataFrame(
+            {
+                "platform": "douyin",
+                "title": ["晚场", "别家", None, None, None],
+                "started_at": pd.to_datetime(
+                    [
+                        "2026-11-10 20:00:40",
+                        "2026-11-10 20:00:40",
+                        "2026-11-10",
+                        "2026-11-09",
+                        "2026-11-10 14:00",
+                    ],
+                    format="ISO8601",
+                ),
+                "slot_seconds": [None, None, 86_400, 86_400, 3_600],
+            }
+        ),
+        "ads",
+        ZONE,
+    )
     titled = NIGHT[NIGHT["platform"] == "douyin"].iloc[:2].assign(title=["午场", "晚场"])
     found = attribution.attribute(ads, "ads", titled, rules=reference.attribution())
     assert listed(found["session_id"]) == ["s2", None, None, None, "s1"]
@@ -99,12 +157,29 @@ def test_ads_of_a_launch_need_the_title_and_a_day_needs_a_single_session():
 )
 def test_attribution_agrees_with_asking_every_session_in_turn(starts, lengths, times):
     zero = at("2026-11-10 00:00")
-    windows = [(zero + pd.Timedelta(minutes=s), zero + pd.Timedelta(minutes=s + n)) for s, n in zip(starts, lengths, strict=False)]
-    known = sessions(*[(f"s{i}", "douyin", "甲", str(a.tz_localize(None)), str(b.tz_localize(None))) for i, (a, b) in enumerate(windows)])
+    windows = [
+        (zero + pd.Timedelta(minutes=s), zero + pd.Timedelta(minutes=s + n))
+        for s, n in zip(starts, lengths, strict=False)
+    ]
+    known = sessions(
+        *[
+            (f"s{i}", "douyin", "甲", str(a.tz_localize(None)), str(b.tz_localize(None)))
+            for i, (a, b) in enumerate(windows)
+        ]
+    )
     clocks = [zero + pd.Timedelta(minutes=t) for t in times]
-    found = attribution.attribute(orders(*[(str(c.tz_localize(None)), "甲", "直播") for c in clocks]), "orders", known, rules=reference.attribution())
+    found = attribution.attribute(
+        orders(*[(str(c.tz_localize(None)), "甲", "直播") for c in clocks]),
+        "orders",
+        known,
+        rules=reference.attribution(),
+    )
     for clock, session, why in zip(clocks, found["session_id"], found["why_not"], strict=True):
-        held = [i for i, (a, b) in enumerate(windows) if a - pd.Timedelta(minutes=5) <= clock <= b + pd.Timedelta(minutes=30)]
+        held = [
+            i
+            for i, (a, b) in enumerate(windows)
+            if a - pd.Timedelta(minutes=5) <= clock <= b + pd.Timedelta(minutes=30)
+        ]
         running = [i for i in held if windows[i][0] <= clock <= windows[i][1]]
         best = running or held
         if len(best) == 1:
@@ -115,7 +190,16 @@ def test_attribution_agrees_with_asking_every_session_in_turn(starts, lengths, t
 
 
 def test_the_summary_counts_every_row_once():
-    found = attribution.attribute(orders(("2026-11-10 14:10", "甲", "直播"), ("2026-11-10 09:00", "甲", "直播"), ("2026-11-10 14:10", "甲", "其他")), "orders", NIGHT, rules=reference.attribution())
+    found = attribution.attribute(
+        orders(
+            ("2026-11-10 14:10", "甲", "直播"),
+            ("2026-11-10 09:00", "甲", "直播"),
+            ("2026-11-10 14:10", "甲", "其他"),
+        ),
+        "orders",
+        NIGHT,
+        rules=reference.attribution(),
+    )
     row = attribution.summary(found, "orders").iloc[0]
     assert (row["rows"], row["attributed"], row["no_session"], row["not_live"]) == (3, 1, 1, 1)
     assert row["share"] == pytest.approx(1 / 3)

@@ -12,7 +12,16 @@ import pandas as pd
 import pytest
 
 from helpers.clean import assemble
-from tests.made_files import CHINA, SESSION, load, named, old_workbook, table, whole_session, workbook
+from tests.made_files import (
+    CHINA,
+    SESSION,
+    load,
+    named,
+    old_workbook,
+    table,
+    whole_session,
+    workbook,
+)
 
 JAKARTA = "Asia/Jakarta"
 
@@ -30,22 +39,52 @@ class Format(NamedTuple):
 
 def sessions(column, *cells, **more):
     """A list of Compass sessions, one a cell, a day apart."""
-    rows = [{"主播抖音号": "shop1", "直播开始时间": f"2026-05-{day:02} 20:00:00", "直播间观看人数": 10, column: cell, **more} for day, cell in enumerate(cells, 1)]
+    rows = [
+        {
+            "主播抖音号": "shop1",
+            "直播开始时间": f"2026-05-{day:02} 20:00:00",
+            "直播间观看人数": 10,
+            column: cell,
+            **more,
+        }
+        for day, cell in enumerate(cells, 1)
+    ]
     headers = list(dict.fromkeys(["主播抖音号", "直播开始时间", "直播间观看人数", column, *more]))
     return {"S": named(headers, *rows)}
 
 
 def starts(*cells):
-    return {"S": [["主播抖音号", "直播开始时间", "直播间观看人数"], *(["shop1", cell, 5] for cell in cells)]}
+    return {
+        "S": [
+            ["主播抖音号", "直播开始时间", "直播间观看人数"],
+            *(["shop1", cell, 5] for cell in cells),
+        ]
+    }
 
 
 def orders(column, *cells, **more):
-    rows = [{"主订单编号": f"M{n}", "子订单编号": f"L{n}", "订单提交时间": "2026-05-01 20:00:00", column: cell, **more} for n, cell in enumerate(cells)]
-    return {"S": named(list(dict.fromkeys(["主订单编号", "子订单编号", "订单提交时间", column, *more])), *rows)}
+    rows = [
+        {
+            "主订单编号": f"M{n}",
+            "子订单编号": f"L{n}",
+            "订单提交时间": "2026-05-01 20:00:00",
+            column: cell,
+            **more,
+        }
+        for n, cell in enumerate(cells)
+    ]
+    return {
+        "S": named(
+            list(dict.fromkeys(["主订单编号", "子订单编号", "订单提交时间", column, *more])), *rows
+        )
+    }
 
 
 def channels(*rows, above=()):
-    return {**{"基本信息": whole_session()["基本信息"]}, "渠道流量": [*above, ["渠道名称", "观看次数"], *rows]}
+    return {
+        **{"基本信息": whole_session()["基本信息"]},
+        "渠道流量": [*above, ["渠道名称", "观看次数"], *rows],
+    }
 
 
 def day(text, zone=CHINA):
@@ -53,65 +92,245 @@ def day(text, zone=CHINA):
 
 
 def tiktok(*times):
-    return {"S": [["Order ID", "SKU ID", "Created Time"], *(["5838709", f"S{n}", time] for n, time in enumerate(times))]}
+    return {
+        "S": [
+            ["Order ID", "SKU ID", "Created Time"],
+            *(["5838709", f"S{n}", time] for n, time in enumerate(times)),
+        ]
+    }
 
 
 HEAD = ["主播抖音号", "直播开始时间", "直播间观看人数"]
 ROW = ["shop1", "2026-05-01 20:00:00", 5]
 CHECKLIST = {
-    "title rows above the header": Format({"S": [["五月直播"], ["2026-05-01 ~ 2026-05-31"], [], HEAD, ROW]}, "viewers", [5]),
-    "a description row below it": Format({"S": [["Order ID", "SKU ID", "Created Time"], ["Platform unique order ID.", "SKU.", "Time."], ["1", "2", "2026-05-01 20:00:00"]]}, "order_id", ["1"], totals=1),
-    "a note row below it": Format({"S": [HEAD, ROW, ["注：数据每日更新", "", ""]]}, "viewers", [5], totals=1),
-    "duplicate headers: the first counts": Format({"S": [[*HEAD, "直播间观看人数"], [*ROW, 99]]}, "viewers", [5]),
-    "double-spaced and trailing-space headers": Format({"S": [[" 主播抖音号 ", "直播开始时间  ", "直播间观看人数\t"], ROW]}, "viewers", [5]),
-    "headers in full-width brackets": Format(sessions("直播时长（分钟）", 90), "duration_seconds", [5400]),
+    "title rows above the header": Format(
+        {"S": [["五月直播"], ["2026-05-01 ~ 2026-05-31"], [], HEAD, ROW]}, "viewers", [5]
+    ),
+    "a description row below it": Format(
+        {
+            "S": [
+                ["Order ID", "SKU ID", "Created Time"],
+                ["Platform unique order ID.", "SKU.", "Time."],
+                ["1", "2", "2026-05-01 20:00:00"],
+            ]
+        },
+        "order_id",
+        ["1"],
+        totals=1,
+    ),
+    "a note row below it": Format(
+        {"S": [HEAD, ROW, ["注：数据每日更新", "", ""]]}, "viewers", [5], totals=1
+    ),
+    "duplicate headers: the first counts": Format(
+        {"S": [[*HEAD, "直播间观看人数"], [*ROW, 99]]}, "viewers", [5]
+    ),
+    "double-spaced and trailing-space headers": Format(
+        {"S": [[" 主播抖音号 ", "直播开始时间  ", "直播间观看人数\t"], ROW]}, "viewers", [5]
+    ),
+    "headers in full-width brackets": Format(
+        sessions("直播时长（分钟）", 90), "duration_seconds", [5400]
+    ),
     "two-row merged headers with the unit in the header": Format(
-        {"S": [["主播抖音号", "直播开始时间", "流量", None], [None, None, "直播间观看人数（万）", "直播间成交金额（万元）"], ["shop1", "2026-05-01 20:00", 1.2, 3]]}, "paid_amount", [30000]),
+        {
+            "S": [
+                ["主播抖音号", "直播开始时间", "流量", None],
+                [None, None, "直播间观看人数（万）", "直播间成交金额（万元）"],
+                ["shop1", "2026-05-01 20:00", 1.2, 3],
+            ]
+        },
+        "paid_amount",
+        [30000],
+    ),
     "several tables stacked in one sheet": Format(
-        {"S": [HEAD, ROW, [], ["渠道名称", "观看次数"], ["搜索", 7]]}, "views", [7]),
-    "a vertical name/value sheet": Format({"基本信息": [["直播时间", "2026-05-01 20:00:00~2026-05-01 23:00:00"], ["抖音号", "shop1"]]}, "duration_seconds", [10800]),
-    "¥236,552": Format(sessions("直播间成交金额", "¥236,552", "￥1,234.5", "12.5元"), "paid_amount", [236552, 1234.5, 12.5]),
-    "Rp9.467.316": Format(sessions("直播间成交金额", "Rp9.467.316", "Rp248.780"), "paid_amount", [9467316, 248780]),
-    "a comma as the decimal mark": Format(sessions("直播间成交金额", "1.234.567,50", "12,5"), "paid_amount", [1234567.5, 12.5]),
-    "1.2万": Format(sessions("直播间曝光人数", "1.2万", "3w", "1.5亿"), "room_exposure_users", [12000, 30000, 150_000_000]),
-    "7.5w~10w is a range, no value": Format(sessions("直播间曝光人数", "7.5w~10w", "2500~5000", "100"), "room_exposure_users", [None, None, 100]),
-    "10%~15% is a range, no value": Format(sessions("观看老粉占比", "10%~15%", "12%"), "fan_viewer_share", [None, 0.12]),
-    "fractions and percent signs": Format(sessions("观看老粉占比", 0.0421, "2.75%"), "fan_viewer_share", [0.0421, 0.0275]),
-    "percent by the header only": Format(sessions("观看老粉占比(%)", "2.75", 50), "fan_viewer_share", [0.0275, 0.5]),
+        {"S": [HEAD, ROW, [], ["渠道名称", "观看次数"], ["搜索", 7]]}, "views", [7]
+    ),
+    "a vertical name/value sheet": Format(
+        {
+            "基本信息": [
+                ["直播时间", "2026-05-01 20:00:00~2026-05-01 23:00:00"],
+                ["抖音号", "shop1"],
+            ]
+        },
+        "duration_seconds",
+        [10800],
+    ),
+    "¥236,552": Format(
+        sessions("直播间成交金额", "¥236,552", "￥1,234.5", "12.5元"),
+        "paid_amount",
+        [236552, 1234.5, 12.5],
+    ),
+    "Rp9.467.316": Format(
+        sessions("直播间成交金额", "Rp9.467.316", "Rp248.780"), "paid_amount", [9467316, 248780]
+    ),
+    "a comma as the decimal mark": Format(
+        sessions("直播间成交金额", "1.234.567,50", "12,5"), "paid_amount", [1234567.5, 12.5]
+    ),
+    "1.2万": Format(
+        sessions("直播间曝光人数", "1.2万", "3w", "1.5亿"),
+        "room_exposure_users",
+        [12000, 30000, 150_000_000],
+    ),
+    "7.5w~10w is a range, no value": Format(
+        sessions("直播间曝光人数", "7.5w~10w", "2500~5000", "100"),
+        "room_exposure_users",
+        [None, None, 100],
+    ),
+    "10%~15% is a range, no value": Format(
+        sessions("观看老粉占比", "10%~15%", "12%"), "fan_viewer_share", [None, 0.12]
+    ),
+    "fractions and percent signs": Format(
+        sessions("观看老粉占比", 0.0421, "2.75%"), "fan_viewer_share", [0.0421, 0.0275]
+    ),
+    "percent by the header only": Format(
+        sessions("观看老粉占比(%)", "2.75", 50), "fan_viewer_share", [0.0275, 0.5]
+    ),
     "minutes by the header": Format(sessions("直播时长(分钟)", 960), "duration_seconds", [57600]),
     "1分5秒, H:M:S and a time of the workbook": Format(
-        {"整体看板": [["直播间观看人数", "最高在线人数", "人均观看时长"], [100, 10, "1分5秒"]], **{"基本信息": whole_session()["基本信息"]}}, "avg_watch_seconds", [65]),
-    "H:M:S": Format({"整体看板": [["直播间观看人数", "最高在线人数", "人均观看时长"], [100, 10, "0:01:05"]], **{"基本信息": whole_session()["基本信息"]}}, "avg_watch_seconds", [65]),
-    "an Excel day": Format(starts(46143.75, "46144.75"), "started_at", [day("2026-05-01 18:00"), day("2026-05-02 18:00")]),
-    "- — / and empty are nothing": Format(sessions("评论次数", "-", "—", "/", "", 3), "comments", [None, None, None, None, 3]),
+        {
+            "整体看板": [["直播间观看人数", "最高在线人数", "人均观看时长"], [100, 10, "1分5秒"]],
+            **{"基本信息": whole_session()["基本信息"]},
+        },
+        "avg_watch_seconds",
+        [65],
+    ),
+    "H:M:S": Format(
+        {
+            "整体看板": [["直播间观看人数", "最高在线人数", "人均观看时长"], [100, 10, "0:01:05"]],
+            **{"基本信息": whole_session()["基本信息"]},
+        },
+        "avg_watch_seconds",
+        [65],
+    ),
+    "an Excel day": Format(
+        starts(46143.75, "46144.75"),
+        "started_at",
+        [day("2026-05-01 18:00"), day("2026-05-02 18:00")],
+    ),
+    "- — / and empty are nothing": Format(
+        sessions("评论次数", "-", "—", "/", "", 3), "comments", [None, None, None, None, 3]
+    ),
     "无退款申请 is nothing": Format(
-        {"S": [["子订单编号", "主订单编号", "购买数量", "订单创建时间", "退款金额"], ["1", "2", 1, "2026-05-01", "无退款申请"]]}, "refunded", [None]),
-    "tabs and apostrophes around ids": Format(orders("商品ID", "\t3645", "'3645", '="3645"', "3645\t"), "product_id", ["3645"] * 4),
-    "ids stay text, zeros and all": Format(orders("商品ID", "0012345678901234567", "12"), "product_id", ["0012345678901234567", "12"]),
-    "ids that lost digits are left out": Format(orders("商品ID", "6.91793E+18", "3645"), "product_id", [None, "3645"]),
+        {
+            "S": [
+                ["子订单编号", "主订单编号", "购买数量", "订单创建时间", "退款金额"],
+                ["1", "2", 1, "2026-05-01", "无退款申请"],
+            ]
+        },
+        "refunded",
+        [None],
+    ),
+    "tabs and apostrophes around ids": Format(
+        orders("商品ID", "\t3645", "'3645", '="3645"', "3645\t"), "product_id", ["3645"] * 4
+    ),
+    "ids stay text, zeros and all": Format(
+        orders("商品ID", "0012345678901234567", "12"), "product_id", ["0012345678901234567", "12"]
+    ),
+    "ids that lost digits are left out": Format(
+        orders("商品ID", "6.91793E+18", "3645"), "product_id", [None, "3645"]
+    ),
     "an order id that lost digits keeps its row aside": Format(
-        {"S": [["主订单编号", "子订单编号", "订单提交时间"], ["1", "6.91793E+18", "2026-05-01"], ["1", "2", "2026-05-01"]]}, "line_id", ["2"], ("lost_digits",)),
-    "totals rows: 整体": Format(channels(["整体", 10], ["搜索", 4], ["关注", 6]), "views", [4, 6], totals=1),
-    "totals rows: 全部流量 and 全部付费流量": Format(channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 4]), "views", [4], totals=2),
+        {
+            "S": [
+                ["主订单编号", "子订单编号", "订单提交时间"],
+                ["1", "6.91793E+18", "2026-05-01"],
+                ["1", "2", "2026-05-01"],
+            ]
+        },
+        "line_id",
+        ["2"],
+        ("lost_digits",),
+    ),
+    "totals rows: 整体": Format(
+        channels(["整体", 10], ["搜索", 4], ["关注", 6]), "views", [4, 6], totals=1
+    ),
+    "totals rows: 全部流量 and 全部付费流量": Format(
+        channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 4]), "views", [4], totals=2
+    ),
     "totals rows: 合计": Format({"S": [HEAD, ROW, ["合计", "", 5]]}, "viewers", [5], totals=1),
-    "an aggregate without an id": Format({"S": [["素材名称", "素材ID", "整体消耗"], ["开箱", "7512", 3], ["素材集合", "-", 9]]}, "cost", [3], totals=1),
+    "an aggregate without an id": Format(
+        {"S": [["素材名称", "素材ID", "整体消耗"], ["开箱", "7512", 3], ["素材集合", "-", 9]]},
+        "cost",
+        [3],
+        totals=1,
+    ),
     "parent and SKU sub-rows": Format(
-        {"基本信息": whole_session()["基本信息"], "商品": [["商品ID", "商品名称", "商品点击人数", "用户支付金额"], ["1", "甲", 9, 100], ["-", "红", "", 60], ["-", "蓝", "", 40]]},
-        "sku_id", [None, "红", "蓝"]),
+        {
+            "基本信息": whole_session()["基本信息"],
+            "商品": [
+                ["商品ID", "商品名称", "商品点击人数", "用户支付金额"],
+                ["1", "甲", 9, 100],
+                ["-", "红", "", 60],
+                ["-", "蓝", "", 40],
+            ],
+        },
+        "sku_id",
+        [None, "红", "蓝"],
+    ),
     "a trailing column without a header": Format({"S": [HEAD, [*ROW, "10001-1"]]}, "viewers", [5]),
-    "blank rows, and blank tail rows": Format({"S": [HEAD, [], ROW, [], ["", " ", None], []]}, "viewers", [5]),
-    "clocks without a zone are the workspace's": Format(starts("2026-05-01 20:00:00"), "started_at", [day("2026-05-01 20:00", JAKARTA)], timezone=JAKARTA),
-    "clocks with a zone keep their moment": Format(starts("2026-05-01T12:00:00Z"), "started_at", [day("2026-05-01 20:00")]),
-    "day first, settled by the column": Format(tiktok("03/04/2026 10:00:00", "25/04/2026 10:00:00"), "created_at", [day("2026-04-03 10:00"), day("2026-04-25 10:00")]),
-    "month first, settled by the column": Format(tiktok("03/04/2026 10:00:00", "04/25/2026 10:00:00"), "created_at", [day("2026-03-04 10:00"), day("2026-04-25 10:00")]),
-    "month first by its a.m. and p.m.": Format(tiktok("03/04/2026 10:00:00 PM"), "created_at", [day("2026-03-04 22:00")]),
-    "day or month first that cannot be told is refused": Format(tiktok("03/04/2026 10:00:00", "2026-04-25 10:00:00"), "created_at", [day("2026-04-25 10:00")], ("ambiguous_date",)),
+    "blank rows, and blank tail rows": Format(
+        {"S": [HEAD, [], ROW, [], ["", " ", None], []]}, "viewers", [5]
+    ),
+    "clocks without a zone are the workspace's": Format(
+        starts("2026-05-01 20:00:00"),
+        "started_at",
+        [day("2026-05-01 20:00", JAKARTA)],
+        timezone=JAKARTA,
+    ),
+    "clocks with a zone keep their moment": Format(
+        starts("2026-05-01T12:00:00Z"), "started_at", [day("2026-05-01 20:00")]
+    ),
+    "day first, settled by the column": Format(
+        tiktok("03/04/2026 10:00:00", "25/04/2026 10:00:00"),
+        "created_at",
+        [day("2026-04-03 10:00"), day("2026-04-25 10:00")],
+    ),
+    "month first, settled by the column": Format(
+        tiktok("03/04/2026 10:00:00", "04/25/2026 10:00:00"),
+        "created_at",
+        [day("2026-03-04 10:00"), day("2026-04-25 10:00")],
+    ),
+    "month first by its a.m. and p.m.": Format(
+        tiktok("03/04/2026 10:00:00 PM"), "created_at", [day("2026-03-04 22:00")]
+    ),
+    "day or month first that cannot be told is refused": Format(
+        tiktok("03/04/2026 10:00:00", "2026-04-25 10:00:00"),
+        "created_at",
+        [day("2026-04-25 10:00")],
+        ("ambiguous_date",),
+    ),
     "a session that crosses midnight": Format(
-        {"S": [["主播抖音号", "直播开始时间", "直播结束时间", "直播间观看人数"], ["shop1", "2026-05-01 20:00:00", "2026-05-02 00:55:37", 5]]}, "duration_seconds", [17737]),
-    "late attribution": Format(orders("流量体裁", "数据将于第二天更新", "直播"), "channel", ["数据将于第二天更新", "直播"]),
+        {
+            "S": [
+                ["主播抖音号", "直播开始时间", "直播结束时间", "直播间观看人数"],
+                ["shop1", "2026-05-01 20:00:00", "2026-05-02 00:55:37", 5],
+            ]
+        },
+        "duration_seconds",
+        [17737],
+    ),
+    "late attribution": Format(
+        orders("流量体裁", "数据将于第二天更新", "直播"), "channel", ["数据将于第二天更新", "直播"]
+    ),
     "an order amount repeated on each SKU row": Format(
-        {"S": [["Order ID", "SKU ID", "Created Time", "Paid Time", "SKU Subtotal After Discount", "Order Amount"], *(["1", sku, "2026-05-01", "2026-05-01", amount, 250] for sku, amount in (("a", 100), ("b", 150)))]},
-        "paid", [100, 150]),
+        {
+            "S": [
+                [
+                    "Order ID",
+                    "SKU ID",
+                    "Created Time",
+                    "Paid Time",
+                    "SKU Subtotal After Discount",
+                    "Order Amount",
+                ],
+                *(
+                    ["1", sku, "2026-05-01", "2026-05-01", amount, 250]
+                    for sku, amount in (("a", 100), ("b", 150))
+                ),
+            ]
+        },
+        "paid",
+        [100, 150],
+    ),
 }
 
 
@@ -120,9 +339,15 @@ def test_the_checklist(tmp_path, name):
     case = CHECKLIST[name]
     reading = load(workbook(tmp_path / "x.xlsx", **case.sheets), timezone=case.timezone)
     assert reading.files["export"].notna().all(), reading.files["problem"].tolist()
-    (found,) = [frame[case.column] for frame in reading.tables.values() if case.column in frame and len(frame) == len(case.values)][-1:]
+    (found,) = [
+        frame[case.column]
+        for frame in reading.tables.values()
+        if case.column in frame and len(frame) == len(case.values)
+    ][-1:]
     got = [None if pd.isna(value) else value for value in found]
-    assert got == [value if not isinstance(value, float) else pytest.approx(value) for value in case.values]
+    assert got == [
+        value if not isinstance(value, float) else pytest.approx(value) for value in case.values
+    ]
     assert tuple(reading.aside["reason"]) == case.aside
     assert reading.files["rows_totals"].sum() == case.totals
 
@@ -130,23 +355,53 @@ def test_the_checklist(tmp_path, name):
 def test_a_file_name_whose_dates_disagree_is_noted_and_the_sheet_counts(tmp_path):
     name = "直播间详情页_整场数据下载_2026-07-29_09-00-00(某店_2026-07-27_15-44-39).xlsx"
     reading = load(workbook(tmp_path / name, **whole_session()))
-    assert "the file name says ended_at 2026-07-27" in reading.files["problem"].iloc[0] and reading.tables["sessions"]["ended_at"].dt.day.tolist() == [28]
+    assert "the file name says ended_at 2026-07-27" in reading.files["problem"].iloc[
+        0
+    ] and reading.tables["sessions"]["ended_at"].dt.day.tolist() == [28]
 
 
 def test_overlapping_channels_are_not_added_to_the_total(tmp_path):
     """整体 and 全部付费流量 hold what their channels hold: only the channels are rows."""
-    reading = load(workbook(tmp_path / "x.xlsx", **channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 3], ["小店随心推", 1], ["搜索", 6])))
+    reading = load(
+        workbook(
+            tmp_path / "x.xlsx",
+            **channels(
+                ["全部流量", 10],
+                ["全部付费流量", 4],
+                ["千川PC版", 3],
+                ["小店随心推", 1],
+                ["搜索", 6],
+            ),
+        )
+    )
     traffic = reading.tables["traffic"]
     assert traffic["views"].sum() == 10 and traffic["is_paid"].tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize(("dates", "month", "aside"), [(None, [], 2), ("day", [4, 6], 0), ("month", [3, 5], 0)])
-def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answers_it(tmp_path, dates, month, aside):
+@pytest.mark.parametrize(
+    ("dates", "month", "aside"), [(None, [], 2), ("day", [4, 6], 0), ("month", [3, 5], 0)]
+)
+def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answers_it(
+    tmp_path, dates, month, aside
+):
     path = workbook(tmp_path / "x.xlsx", **tiktok("03/04/2026 10:00:00", "05/06/2026 10:00:00"))
     reading = load(path, dates=dates)
-    assert len(reading.aside) == aside and [at.month for at in reading.tables.get("orders", pd.DataFrame({"created_at": []}))["created_at"]] == month
+    assert (
+        len(reading.aside) == aside
+        and [
+            at.month
+            for at in reading.tables.get("orders", pd.DataFrame({"created_at": []}))["created_at"]
+        ]
+        == month
+    )
     asked = reading.files["problem"].iloc[0]
-    assert pd.isna(asked) if dates else "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month first?" in asked and "dates: day" in asked
+    assert (
+        pd.isna(asked)
+        if dates
+        else "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month first?"
+        in asked
+        and "dates: day" in asked
+    )
 
 
 def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
@@ -156,13 +411,20 @@ def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
 
 # ---- kinds of files -------------------------------------------------------------------------------------------------
 
-LIST = named(["主播抖音号", "主播昵称", "直播开始时间", "直播间观看人数"], {**SESSION, "主播昵称": "某店，旗舰"})
+LIST = named(
+    ["主播抖音号", "主播昵称", "直播开始时间", "直播间观看人数"],
+    {**SESSION, "主播昵称": "某店，旗舰"},
+)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16", "utf-16-le", "utf-16-be"]
+)
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_text_of_every_charset_and_separator(tmp_path, encoding, separator):
-    sessions = load(table(tmp_path / "x.csv", LIST, encoding=encoding, separator=separator)).tables["sessions"]
+    sessions = load(table(tmp_path / "x.csv", LIST, encoding=encoding, separator=separator)).tables[
+        "sessions"
+    ]
     assert sessions[["room_name", "viewers"]].values.tolist() == [["某店，旗舰", 15093]]
 
 
@@ -175,7 +437,11 @@ def test_an_old_workbook_under_any_suffix(tmp_path, name):
 def test_a_zip_of_every_kind(tmp_path):
     other = {**SESSION, "直播开始时间": "2026/09/08 08:55:37"}
     third = {**SESSION, "直播开始时间": "2026/09/09 08:55:37"}
-    parts = [table(tmp_path / "a.csv", LIST, encoding="gb18030"), workbook(tmp_path / "b.xlsx", S=named(LIST[0], other)), old_workbook(tmp_path / "c.xls", named(LIST[0], third))]
+    parts = [
+        table(tmp_path / "a.csv", LIST, encoding="gb18030"),
+        workbook(tmp_path / "b.xlsx", S=named(LIST[0], other)),
+        old_workbook(tmp_path / "c.xls", named(LIST[0], third)),
+    ]
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for part in parts:
             archive.write(part, f"导出/{part.name}")
@@ -186,10 +452,17 @@ def test_a_zip_of_every_kind(tmp_path):
 
 def test_native_times_of_a_workbook(tmp_path):
     rows = [HEAD, ["shop1", dt.datetime(2026, 5, 1, 20), 5]]
-    assert load(workbook(tmp_path / "x.xlsx", S=rows)).tables["sessions"]["started_at"].tolist() == [day("2026-05-01 20:00")]
+    assert load(workbook(tmp_path / "x.xlsx", S=rows)).tables["sessions"][
+        "started_at"
+    ].tolist() == [day("2026-05-01 20:00")]
 
 
-@pytest.mark.parametrize("name", ["sessions_20261399999999.csv", "sessions-20260230120000.csv", "sessions_20260601250000.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["sessions_20261399999999.csv", "sessions-20260230120000.csv", "sessions_20260601250000.csv"],
+)
 def test_digits_of_a_file_name_that_are_no_date_state_none(name):
     assert pd.isna(assemble.exported_at(name, None, timezone="Asia/Shanghai"))
-    assert assemble.exported_at("sessions_20260601120000.csv", None, timezone="Asia/Shanghai") == pd.Timestamp("2026-06-01 12:00", tz="Asia/Shanghai")
+    assert assemble.exported_at(
+        "sessions_20260601120000.csv", None, timezone="Asia/Shanghai"
+    ) == pd.Timestamp("2026-06-01 12:00", tz="Asia/Shanghai")

@@ -33,9 +33,9 @@ from tests.made_files import KEY, SESSION, headers_of, named, table, whole_sessi
 from tests.made_files import export as mapping
 
 FILES = int(os.environ.get("FUPAN_FUZZ", "80"))
-IN_ALL = 8              # files of one workspace, for the whole ingest
-SECONDS = 20            # for one file; an ordinary one takes some hundredths
-MEGABYTES = 1500        # more than before the first file, at the worst moment
+IN_ALL = 8  # files of one workspace, for the whole ingest
+SECONDS = 20  # for one file; an ordinary one takes some hundredths
+MEGABYTES = 1500  # more than before the first file, at the worst moment
 seen: Counter[str] = Counter()
 
 
@@ -43,17 +43,49 @@ seen: Counter[str] = Counter()
 
 
 def _orders(count):
-    return [{**ORDER, "子订单编号": f"\t69179267688236{number:05d}", "订单应付金额": str(10 + number), "选购商品": f'卫衣, {number} "新"'} for number in range(count)]
+    return [
+        {
+            **ORDER,
+            "子订单编号": f"\t69179267688236{number:05d}",
+            "订单应付金额": str(10 + number),
+            "选购商品": f'卫衣, {number} "新"',
+        }
+        for number in range(count)
+    ]
 
 
 def _whole(folder: Path) -> dict[str, bytes]:
     """Well-formed exports by file name, made once."""
-    sessions = [{**SESSION, "直播开始时间": f"2026/09/{day:02d} 08:55:37", "直播结束时间": f"2026/09/{day:02d} 12:55:37"} for day in range(1, 9)]
+    sessions = [
+        {
+            **SESSION,
+            "直播开始时间": f"2026/09/{day:02d} 08:55:37",
+            "直播结束时间": f"2026/09/{day:02d} 12:55:37",
+        }
+        for day in range(1, 9)
+    ]
     paths = [
-        doudian(folder / "1791213782_订单.csv", *_orders(12)), doudian(folder / "订单gb.csv", *_orders(9), encoding="gb18030"),
-        doudian(folder / "订单16.csv", *_orders(5), encoding="utf-16"), table(folder / "comments.csv", [["时间", "评论内容"], *([f"2026-11-10 20:00:{n:02d}", "多少钱"] for n in range(20))]),
-        workbook(folder / "场次.xlsx", Sheet1=[["直播间列表"], *named(SESSION, *sessions), ["合计"]]), workbook(folder / "整场.xlsx", **whole_session()),
-        table(folder / "淘宝.csv", named(headers_of(mapping("taobao", "orders_21")), *({"订单编号": str(n), "订单创建时间": "2026-05-01 20:00:00", "总金额": "5"} for n in range(7)))),
+        doudian(folder / "1791213782_订单.csv", *_orders(12)),
+        doudian(folder / "订单gb.csv", *_orders(9), encoding="gb18030"),
+        doudian(folder / "订单16.csv", *_orders(5), encoding="utf-16"),
+        table(
+            folder / "comments.csv",
+            [["时间", "评论内容"], *([f"2026-11-10 20:00:{n:02d}", "多少钱"] for n in range(20))],
+        ),
+        workbook(
+            folder / "场次.xlsx", Sheet1=[["直播间列表"], *named(SESSION, *sessions), ["合计"]]
+        ),
+        workbook(folder / "整场.xlsx", **whole_session()),
+        table(
+            folder / "淘宝.csv",
+            named(
+                headers_of(mapping("taobao", "orders_21")),
+                *(
+                    {"订单编号": str(n), "订单创建时间": "2026-05-01 20:00:00", "总金额": "5"}
+                    for n in range(7)
+                ),
+            ),
+        ),
         template.write_template(folder / "模板.xlsx", "zh"),
     ]
     with zipfile.ZipFile(folder / "全部.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -88,8 +120,13 @@ def with_nuls(content, dice):
 
 def recoded(content, dice):
     """The text in another charset, or taken for one that it is not and written again."""
-    text = content.decode(dice.choice(["utf-8-sig", "gb18030", "utf-16", "latin-1"]), errors="replace")
-    return text.encode(dice.choice(["utf-8", "gb18030", "utf-16", "utf-16-be", "big5", "shift_jis", "utf-32"]), errors="replace")
+    text = content.decode(
+        dice.choice(["utf-8-sig", "gb18030", "utf-16", "latin-1"]), errors="replace"
+    )
+    return text.encode(
+        dice.choice(["utf-8", "gb18030", "utf-16", "utf-16-be", "big5", "shift_jis", "utf-32"]),
+        errors="replace",
+    )
 
 
 def spliced(content, dice):
@@ -98,13 +135,21 @@ def spliced(content, dice):
 
 
 def _cells(content):
-    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace")
-    return list(csv.reader(io.StringIO(text.replace("\0", ""), newline=""))) if "\n" in text else [[text]]
+    text = content.decode(
+        "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace"
+    )
+    return (
+        list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
+        if "\n" in text
+        else [[text]]
+    )
 
 
 def _written(rows, dice):
     out = io.StringIO()
-    csv.writer(out, delimiter=dice.choice(",,,\t;|"), lineterminator=dice.choice(["\n", "\r\n", "\r"])).writerows(rows)
+    csv.writer(
+        out, delimiter=dice.choice(",,,\t;|"), lineterminator=dice.choice(["\n", "\r\n", "\r"])
+    ).writerows(rows)
     return out.getvalue().encode(dice.choice(["utf-8", "utf-8-sig", "gb18030"]), errors="replace")
 
 
@@ -117,14 +162,48 @@ def rearranged(content, dice):
     rows = [[row[place] for place in order] for row in rows]
     for _ in range(dice.randrange(4) if rows and order else 0):
         at = dice.randrange(len(order))
-        rows[0][at] = dice.choice([rows[0][at] * 2, rows[0][at].strip() + " ", f"{rows[0][at]}（元）", "", "合计", "=A1", dice.choice(rows[0])])
+        rows[0][at] = dice.choice(
+            [
+                rows[0][at] * 2,
+                rows[0][at].strip() + " ",
+                f"{rows[0][at]}（元）",
+                "",
+                "合计",
+                "=A1",
+                dice.choice(rows[0]),
+            ]
+        )
     dice.choice([list, dice.shuffle, lambda every: every.extend(every[1:])])(rows)
     return _written(rows, dice)
 
 
 HARD_CELLS = [
-    "=cmd|' /C calc'!A0", '=HYPERLINK("http://example.com")', "@SUM(1)", "-1+1", '"', "'", "\r\n", "13800138000", "浙江省杭州市西湖区文三路90号", "1e999", "NaN", "9" * 400, "2026-13-45",
-    "03/04/2026", "0000-00-00", "\u202e反", "\ufeff", "💥", "-", "合计", "浙江市区路1号" * 3000, "区" * 40_000, "1" * 40_000, "2026-01-01 " * 4000, "¥" * 33_000, "1,2" * 11_000,
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("http://example.com")',
+    "@SUM(1)",
+    "-1+1",
+    '"',
+    "'",
+    "\r\n",
+    "13800138000",
+    "浙江省杭州市西湖区文三路90号",
+    "1e999",
+    "NaN",
+    "9" * 400,
+    "2026-13-45",
+    "03/04/2026",
+    "0000-00-00",
+    "\u202e反",
+    "\ufeff",
+    "💥",
+    "-",
+    "合计",
+    "浙江市区路1号" * 3000,
+    "区" * 40_000,
+    "1" * 40_000,
+    "2026-01-01 " * 4000,
+    "¥" * 33_000,
+    "1,2" * 11_000,
 ]
 
 
@@ -138,7 +217,11 @@ def with_hard_cells(content, dice):
 
 
 def with_a_huge_cell(content, dice):
-    return content + ("x" * 10_000_000 if dice.random() < 0.5 else "市区路1号" * 700_000).encode() + b"\n"
+    return (
+        content
+        + ("x" * 10_000_000 if dice.random() < 0.5 else "市区路1号" * 700_000).encode()
+        + b"\n"
+    )
 
 
 def with_a_million_columns(content, dice):
@@ -146,15 +229,31 @@ def with_a_million_columns(content, dice):
 
 
 def _sheet(rows):
-    cells = "".join(f'<row r="{row}"><c r="{name}" t="inlineStr"><is><t>订单编号</t></is></c></row>' for row, name in rows)
+    cells = "".join(
+        f'<row r="{row}"><c r="{name}" t="inlineStr"><is><t>订单编号</t></is></c></row>'
+        for row, name in rows
+    )
     return f'<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1"/><sheetData>{cells}</sheetData></worksheet>'
 
 
 def in_a_workbook_gone_wrong(content, dice):
     """A workbook whose parts are dropped, damaged, blown up, or that has cells in far corners."""
     out = io.BytesIO()
-    damaged = contextlib.suppress(zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError, OSError, IndexError)
-    with damaged, zipfile.ZipFile(io.BytesIO(content)) as kept, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    damaged = contextlib.suppress(
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        IndexError,
+    )
+    with (
+        damaged,
+        zipfile.ZipFile(io.BytesIO(content)) as kept,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name in kept.namelist():
             part, fate = kept.read(name), dice.random()
             if name.endswith(".xml") and "sheet1" in name and fate < 0.4:
@@ -168,13 +267,30 @@ def in_a_workbook_gone_wrong(content, dice):
     return out.getvalue() or content
 
 
-PATHS = ["../../evil.csv", "/etc/evil.csv", "C:\\evil.csv", "..\\evil.csv", "a/../../evil.csv", "好/订单.csv", "", "a" * 300 + ".csv", "订单.csv\0.exe", "__MACOSX/x.csv", "con.csv", "x.zip"]
+PATHS = [
+    "../../evil.csv",
+    "/etc/evil.csv",
+    "C:\\evil.csv",
+    "..\\evil.csv",
+    "a/../../evil.csv",
+    "好/订单.csv",
+    "",
+    "a" * 300 + ".csv",
+    "订单.csv\0.exe",
+    "__MACOSX/x.csv",
+    "con.csv",
+    "x.zip",
+]
 
 
 def in_a_zip(content, dice):
     """The file in a zip: paths that lead out, a zip in the zip, a bomb beside it, a wrong checksum."""
     out = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError), zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        warnings.catch_warnings(action="ignore"),
+        contextlib.suppress(ValueError),
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for _ in range(dice.randrange(1, 4)):
             archive.writestr(zipfile.ZipInfo(dice.choice(PATHS)), content)
         if dice.random() < 0.1:
@@ -182,14 +298,36 @@ def in_a_zip(content, dice):
         if dice.random() < 0.2:
             archive.writestr("in.zip", out.getvalue())
     made = out.getvalue()
-    return dice.choice([made, made, flipped(made, dice), truncated(made, dice)])  # of a wrong checksum, a lost directory
+    return dice.choice(
+        [made, made, flipped(made, dice), truncated(made, dice)]
+    )  # of a wrong checksum, a lost directory
 
 
 def deflated(content, dice):
-    return dice.choice([zlib.compress(content), b"\x1f\x8b" + content, b"PK\x03\x04" + content, b"\xd0\xcf\x11\xe0" + content, b"<html>" + content, b"%PDF-1.7\n" + content])
+    return dice.choice(
+        [
+            zlib.compress(content),
+            b"\x1f\x8b" + content,
+            b"PK\x03\x04" + content,
+            b"\xd0\xcf\x11\xe0" + content,
+            b"<html>" + content,
+            b"%PDF-1.7\n" + content,
+        ]
+    )
 
 
-SMALL = [truncated, flipped, with_nuls, recoded, spliced, rearranged, with_hard_cells, in_a_workbook_gone_wrong, in_a_zip, deflated]
+SMALL = [
+    truncated,
+    flipped,
+    with_nuls,
+    recoded,
+    spliced,
+    rearranged,
+    with_hard_cells,
+    in_a_workbook_gone_wrong,
+    in_a_zip,
+    deflated,
+]
 LARGE = [with_a_huge_cell, with_a_million_columns]
 ENDINGS = [".csv", ".xlsx", ".xls", ".zip", ".txt", "", ".CSV", ".pdf"]
 
@@ -199,7 +337,9 @@ def gone_wrong(whole, number):
     dice = random.Random(number)
     name = dice.choice(list(whole))
     content, how = whole[name], []
-    steps = dice.choices(SMALL, k=dice.choice([1, 1, 1, 2, 3])) + ([dice.choice(LARGE)] if dice.random() < 0.02 else [])
+    steps = dice.choices(SMALL, k=dice.choice([1, 1, 1, 2, 3])) + (
+        [dice.choice(LARGE)] if dice.random() < 0.02 else []
+    )
     for step in steps:
         content = step(content, dice)
         how.append(step.__name__)
@@ -213,6 +353,7 @@ def gone_wrong(whole, number):
 @contextlib.contextmanager
 def within(seconds):
     """Fail, and say where, when the block takes longer."""
+
     def late(*_):
         raise TimeoutError(f"longer than {seconds} s")
 
@@ -232,15 +373,30 @@ def peak():
 
 def rows_by_hand(sheet) -> list[int]:
     """Numbers of the rows of a sheet that hold anything, cell by cell."""
-    return [number for number, row in zip(sheet.grid.index, sheet.grid.astype("object").to_numpy(), strict=True)
-            if any(cell is not None and str(cell).strip() not in ("", "nan") for cell in row)]
+    return [
+        number
+        for number, row in zip(
+            sheet.grid.index, sheet.grid.astype("object").to_numpy(), strict=True
+        )
+        if any(cell is not None and str(cell).strip() not in ("", "nan") for cell in row)
+    ]
 
 
 def accounted(path: Path, reading: clean.Reading) -> None:
     """Every row that the format yields is kept, a total, aside, a header or above one; no row is two of these."""
     files = reading.files
-    assert len(files) and (files["rows_in"].fillna(0) == files[list(clean.COUNTS[1:])].sum(axis=1)).where(files["table"].notna(), True).all()
-    assert len(reading.aside) == files["rows_aside"].sum() and files.loc[files["table"].isna() & files["sheet"].fillna("").eq(""), "problem"].notna().all()
+    assert (
+        len(files)
+        and (files["rows_in"].fillna(0) == files[list(clean.COUNTS[1:])].sum(axis=1))
+        .where(files["table"].notna(), True)
+        .all()
+    )
+    assert (
+        len(reading.aside) == files["rows_aside"].sum()
+        and files.loc[files["table"].isna() & files["sheet"].fillna("").eq(""), "problem"]
+        .notna()
+        .all()
+    )
     known = recognise.candidates([*reference.systems(), template.system()])
     for sheet in read.open_file(path).sheets:
         name = "/".join(filter(None, [sheet.member, sheet.name]))
@@ -248,19 +404,27 @@ def accounted(path: Path, reading: clean.Reading) -> None:
             continue
         entries, filled = files[files["sheet"].fillna("") == name], set(rows_by_hand(sheet))
         assert len(entries), f"the ledger says nothing of sheet {name!r}"
-        blocks = recognise.tables(sheet.grid, sheet=sheet.name, file=Path(sheet.member).name or path.name, known=known)
+        blocks = recognise.tables(
+            sheet.grid, sheet=sheet.name, file=Path(sheet.member).name or path.name, known=known
+        )
         if blocks and blocks[0].export.layout != "vertical":
             below = [set(block.rows.index) for block in blocks]
             assert set.union(*below) <= filled and sum(map(len, below)) == entries["rows_in"].sum()
             first = min(set.union(*below), default=max(filled))
             others = [number for number in filled - set.union(*below) if number > first]
             assert len(others) <= 2 * (len(blocks) - 1)  # the headers of the tables that follow
-            aside = set(reading.aside.loc[reading.aside["sheet"].fillna("") == name, "row"].astype(int))
+            aside = set(
+                reading.aside.loc[reading.aside["sheet"].fillna("") == name, "row"].astype(int)
+            )
             assert aside <= set.union(*below)
     for table_name, frame in reading.tables.items():
         wrong = schema.validate(frame, table_name)
         # two files of a zip may speak of one row: the store brings them together
-        others = [reason for reason in wrong["reason"] if not reason.startswith("expected one row per") or frame["source_sheet"].nunique() < 2]
+        others = [
+            reason
+            for reason in wrong["reason"]
+            if not reason.startswith("expected one row per") or frame["source_sheet"].nunique() < 2
+        ]
         assert others == [], table_name
 
 
@@ -269,14 +433,22 @@ def test_no_file_gone_wrong_is_a_traceback_or_loses_a_row(part, whole, tmp_path)
     before = peak()
 
     @seed(part)
-    @settings(max_examples=FILES // 4, deadline=None, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=FILES // 4,
+        deadline=None,
+        phases=[Phase.generate],
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.integers(0, 2**32))
     def one(number):
         name, content, how = gone_wrong(whole, number)
         path = tmp_path / name
         path.write_bytes(content)
         with within(SECONDS):
-            reading = clean.read_file(path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY")
+            reading = clean.read_file(
+                path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
+            )
         accounted(path, reading)
         path.unlink()
         seen.update(how)
@@ -303,11 +475,16 @@ def test_a_workspace_of_files_gone_wrong_is_ingested_row_by_row(number, whole):
             (workspace.raw / f"{place} {name}").write_bytes(content)
         with within(SECONDS * IN_ALL):
             files = clean.ingest(workspace)
-        assert set(files["file"]) == {path.relative_to(workspace.raw).as_posix() for path in workspace.raw_files()}
+        assert set(files["file"]) == {
+            path.relative_to(workspace.raw).as_posix() for path in workspace.raw_files()
+        }
         known = files[files["table"].notna()]
         assert (known["rows_in"] == known[list(clean.COUNTS[1:])].sum(axis=1)).all()
         assert len(clean.read_table(workspace, "aside")) == files["rows_aside"].sum()
-        assert not clean.read_table(workspace, "orders").duplicated(["platform", "line_id"]).any() and len(clean.read_table(workspace, "orders")) >= 9
+        assert (
+            not clean.read_table(workspace, "orders").duplicated(["platform", "line_id"]).any()
+            and len(clean.read_table(workspace, "orders")) >= 9
+        )
         assert clean.read_table(workspace, "personal").empty
         pd.testing.assert_frame_equal(clean.ingest(workspace, force=True), files)
 
@@ -319,7 +496,9 @@ def problem(path, content):
     path.write_bytes(content)
     began = time.monotonic()
     with within(SECONDS):
-        reading = clean.read_file(path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY")
+        reading = clean.read_file(
+            path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
+        )
     assert time.monotonic() - began < SECONDS
     return "; ".join(reading.files["problem"].dropna()), reading
 
@@ -336,31 +515,58 @@ def test_two_cells_in_far_corners_do_not_fill_the_memory(tmp_path, whole):
     before, kept, out = peak(), zipfile.ZipFile(io.BytesIO(whole["场次.xlsx"])), io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in kept.namelist():
-            archive.writestr(name, _sheet([(1, "A1"), (1_048_576, "XFD1048576")]) if "sheet1.xml" in name and "rels" not in name else kept.read(name))
+            archive.writestr(
+                name,
+                _sheet([(1, "A1"), (1_048_576, "XFD1048576")])
+                if "sheet1.xml" in name and "rels" not in name
+                else kept.read(name),
+            )
     said, _ = problem(tmp_path / "far.xlsx", out.getvalue())
-    assert "far.xlsx" in said and "1,048,576 rows by 16,384 columns" in said and peak() - before < 300
+    assert (
+        "far.xlsx" in said and "1,048,576 rows by 16,384 columns" in said and peak() - before < 300
+    )
 
 
 @pytest.mark.parametrize("name", ["bomb.zip", "bomb.xlsx"])
 def test_a_bomb_is_refused_by_its_ratio_and_named(tmp_path, name):
     before = peak()
-    inside = [("[Content_Types].xml", "<x/>"), ("xl/worksheets/sheet1.xml", b" " * 80_000_000)] if name.endswith("xlsx") else [("a.csv", b"0" * 80_000_000)]
+    inside = (
+        [("[Content_Types].xml", "<x/>"), ("xl/worksheets/sheet1.xml", b" " * 80_000_000)]
+        if name.endswith("xlsx")
+        else [("a.csv", b"0" * 80_000_000)]
+    )
     said, reading = problem(tmp_path / name, zipped(*inside))
     assert name in said and "zip bomb" in said and reading.tables == {} and peak() - before < 400
 
 
 def test_a_bomb_in_a_zip_is_named_and_the_files_beside_it_are_read(tmp_path, whole):
     bomb = zipped(("[Content_Types].xml", "<x/>"), ("xl/sharedStrings.xml", b" " * 80_000_000))
-    said, reading = problem(tmp_path / "all.zip", zipped(("好.csv", whole["订单gb.csv"]), ("bomb.xlsx", bomb), ("../out.csv", b"a"), ("in.zip", zipped(("a.csv", b"1")))))
+    said, reading = problem(
+        tmp_path / "all.zip",
+        zipped(
+            ("好.csv", whole["订单gb.csv"]),
+            ("bomb.xlsx", bomb),
+            ("../out.csv", b"a"),
+            ("in.zip", zipped(("a.csv", b"1"))),
+        ),
+    )
     assert len(reading.tables["orders"]) == 9
-    assert "bomb.xlsx" in said and "../out.csv: has a path that leads out" in said and "in.zip: is a zip inside a zip" in said
+    assert (
+        "bomb.xlsx" in said
+        and "../out.csv: has a path that leads out" in said
+        and "in.zip: is a zip inside a zip" in said
+    )
 
 
 @pytest.mark.parametrize("path", PATHS[:5])
 def test_no_path_leads_out_of_a_zip(tmp_path, path):
     before = set(tmp_path.parent.rglob("evil*"))
     said, reading = problem(tmp_path / "x.zip", zipped((path, "订单编号\n1\n")))
-    assert "leads out" in said and reading.tables == {} and set(tmp_path.parent.rglob("evil*")) == before
+    assert (
+        "leads out" in said
+        and reading.tables == {}
+        and set(tmp_path.parent.rglob("evil*")) == before
+    )
 
 
 @pytest.mark.parametrize("columns", [3_000, 1_000_000])
@@ -370,10 +576,18 @@ def test_a_row_of_too_many_columns_is_refused(tmp_path, columns):
 
 
 def test_a_huge_cell_is_kept_aside_and_its_neighbours_are_read(tmp_path):
-    rows = ["时间,评论内容", "2026-11-10 20:00:00,好", f"2026-11-10 20:00:01,{'市区路1号' * 2_000_000}", "2026-11-10 20:00:02,多少钱"]
+    rows = [
+        "时间,评论内容",
+        "2026-11-10 20:00:00,好",
+        f"2026-11-10 20:00:01,{'市区路1号' * 2_000_000}",
+        "2026-11-10 20:00:02,多少钱",
+    ]
     _, reading = problem(tmp_path / "comments.csv", "\n".join(rows).encode())
     assert reading.tables["comments"]["text"].tolist() == ["好", "多少钱"]
-    assert reading.aside[["row", "reason"]].values.tolist() == [[3, "too_long"]] and reading.aside["row_json"].str.len().iloc[0] < 3000
+    assert (
+        reading.aside[["row", "reason"]].values.tolist() == [[3, "too_long"]]
+        and reading.aside["row_json"].str.len().iloc[0] < 3000
+    )
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
@@ -399,4 +613,7 @@ def test_two_files_of_one_name_in_a_zip_are_two_files(tmp_path, whole):
     with pytest.warns(UserWarning, match="Duplicate name"):
         content = zipped(("a.csv", whole["comments.csv"]), ("a.csv", whole["淘宝.csv"]))
     _, reading = problem(tmp_path / "x.zip", content)
-    assert reading.files["sheet"].tolist() == ["a.csv", "a.csv (2)"] and set(reading.tables) == {"comments", "orders"}
+    assert reading.files["sheet"].tolist() == ["a.csv", "a.csv (2)"] and set(reading.tables) == {
+        "comments",
+        "orders",
+    }

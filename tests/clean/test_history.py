@@ -14,7 +14,15 @@ from helpers import clean
 from helpers.clean import history, raw_file
 
 ZONE = "Asia/Shanghai"
-CASE = ["售后单号", "订单号", "商品单号", "售后申请时间", "售后类型", "售后状态", "退商品金额（元）"]
+CASE = [
+    "售后单号",
+    "订单号",
+    "商品单号",
+    "售后申请时间",
+    "售后类型",
+    "售后状态",
+    "退商品金额（元）",
+]
 EPOCH = 1_791_000_000  # 2026-10-03
 
 
@@ -39,7 +47,9 @@ def case(number, status="待商家处理", amount="10"):
 def opened(folder):
     workspace = clean.Workspace.open(folder)
     files = clean.ingest(workspace)
-    assert (files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]).all()
+    assert (
+        files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]
+    ).all()
     return workspace
 
 
@@ -68,47 +78,77 @@ def told(rows, moment):
 @settings(deadline=None, max_examples=150)
 def test_at_every_moment_the_state_is_what_the_exports_until_then_said(rows):
     rows = sorted(rows, key=lambda row: row[0])
-    frame = pd.DataFrame(rows, columns=["known_from", "key", "one", "two"]).astype({"one": "float64", "two": "float64", "key": "str"})
-    frame["known_from"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["known_from"], unit="D")
+    frame = pd.DataFrame(rows, columns=["known_from", "key", "one", "two"]).astype(
+        {"one": "float64", "two": "float64", "key": "str"}
+    )
+    frame["known_from"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(
+        frame["known_from"], unit="D"
+    )
     now, earlier = history.versions(frame, ["key"])
     assert not now["key"].duplicated().any()
     for moment in range(-1, 6):
-        then = history.as_known(now, earlier, pd.Timestamp("2026-01-01") + pd.Timedelta(days=moment))
+        then = history.as_known(
+            now, earlier, pd.Timestamp("2026-01-01") + pd.Timedelta(days=moment)
+        )
         assert not then["key"].duplicated().any()
-        found = {row.key: tuple(None if pd.isna(cell) else cell for cell in (row.one, row.two)) for row in then.itertuples()}
+        found = {
+            row.key: tuple(None if pd.isna(cell) else cell for cell in (row.one, row.two))
+            for row in then.itertuples()
+        }
         assert found == told(rows, moment)
     told_twice = earlier.merge(now, on="key", suffixes=("", "_now"))
-    assert (told_twice["known_from"] < told_twice["known_from_now"]).all() and (earlier["known_from"] < earlier["known_to"]).all()
+    assert (told_twice["known_from"] < told_twice["known_from_now"]).all() and (
+        earlier["known_from"] < earlier["known_to"]
+    ).all()
 
 
 # ---- exports of a workspace -----------------------------------------------------------------------------------------
 
 
 def test_the_newest_export_wins_and_what_was_known_before_is_kept(tmp_path):
-    cases(tmp_path, f"{EPOCH + 14 * 86400}_c.csv", [case("1", "同意退款，退款成功", "9"), case("2"), case("3")])
-    cases(tmp_path, f"{EPOCH + 3 * 86400}_a.csv", [case("1"), case("2")], day=99)  # older, though its file is newer on disk
+    cases(
+        tmp_path,
+        f"{EPOCH + 14 * 86400}_c.csv",
+        [case("1", "同意退款，退款成功", "9"), case("2"), case("3")],
+    )
+    cases(
+        tmp_path, f"{EPOCH + 3 * 86400}_a.csv", [case("1"), case("2")], day=99
+    )  # older, though its file is newer on disk
     cases(tmp_path, f"{EPOCH + 7 * 86400}_b.csv", [case("1", "售后关闭"), case("2")])
     workspace = opened(tmp_path)
     assert known(workspace) == {"1": ("succeeded", 9), "2": ("open", 10), "3": ("open", 10)}
     assert known(workspace, at(14)) == known(workspace)
-    assert known(workspace, at(7)) == {"1": ("closed", 10), "2": ("open", 10)} == known(workspace, at(13.9))
+    assert (
+        known(workspace, at(7))
+        == {"1": ("closed", 10), "2": ("open", 10)}
+        == known(workspace, at(13.9))
+    )
     assert known(workspace, at(3)) == {"1": ("open", 10), "2": ("open", 10)}
     assert known(workspace, at(2.9)) == {}
     first = clean.read_table(workspace, "aftersales").set_index("case_id")["known_from"]
-    assert first.to_dict() == {"1": at(14), "2": at(3), "3": at(14)}  # since when it is known as it is
+    assert first.to_dict() == {
+        "1": at(14),
+        "2": at(3),
+        "3": at(14),
+    }  # since when it is known as it is
 
 
 def test_a_file_whose_name_tells_nothing_is_as_old_as_it_is_on_disk(tmp_path):
     cases(tmp_path, "a.csv", [case("1", "售后关闭")], day=5)
     cases(tmp_path, "b.csv", [case("1")], day=3)
     workspace = opened(tmp_path)
-    assert known(workspace) == {"1": ("closed", 10)} and known(workspace, at(4)) == {"1": ("open", 10)}
-    assert clean.read_table(workspace, "files")["as_of"].isna().all()  # what the export does not state is not claimed
+    assert known(workspace) == {"1": ("closed", 10)} and known(workspace, at(4)) == {
+        "1": ("open", 10)
+    }
+    assert (
+        clean.read_table(workspace, "files")["as_of"].isna().all()
+    )  # what the export does not state is not claimed
 
 
 def test_a_column_that_states_the_time_of_the_export_counts_before_name_and_disk(tmp_path):
     (tmp_path / "reference" / "sources").mkdir(parents=True)
-    (tmp_path / "reference" / "sources" / "own.yml").write_text("""
+    (tmp_path / "reference" / "sources" / "own.yml").write_text(
+        """
 system: own
 zh: 自有
 en: Own
@@ -124,10 +164,18 @@ exports:
     constants: {platform: douyin}
     money_line: refunded goods
     columns: {case_id: {from: 单号}, asked_at: {from: 申请}, amount: {from: 金额}, as_of: {from: 更新时间}}
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     (tmp_path / "raw").mkdir()
-    for name, amount, moment in ((f"{EPOCH}_a.csv", 5, at(9)), (f"{EPOCH + 86400}_b.csv", 4, at(8))):
-        (tmp_path / "raw" / name).write_text(f"单号,申请,金额,更新时间\n1,2026-10-02 10:00:00,{amount},{moment:%Y-%m-%d %H:%M:%S}\n", encoding="utf-8")
+    for name, amount, moment in (
+        (f"{EPOCH}_a.csv", 5, at(9)),
+        (f"{EPOCH + 86400}_b.csv", 4, at(8)),
+    ):
+        (tmp_path / "raw" / name).write_text(
+            f"单号,申请,金额,更新时间\n1,2026-10-02 10:00:00,{amount},{moment:%Y-%m-%d %H:%M:%S}\n",
+            encoding="utf-8",
+        )
     workspace = opened(tmp_path)
     assert clean.read_table(workspace, "aftersales")["amount"].tolist() == [5]
     assert clean.read_table(workspace, "aftersales", as_of=at(8.5))["amount"].tolist() == [4]
@@ -144,38 +192,62 @@ def test_a_session_counted_anew_keeps_what_was_counted_first(tmp_path):
     workspace = opened(tmp_path)
     (name,) = clean.sessions(workspace)["session_id"]
     assert clean.read_table(workspace, "sessions", name)["paid_amount"].tolist() == [870]
-    assert clean.read_table(workspace, "sessions", name, as_of=at(2))["paid_amount"].tolist() == [900]
+    assert clean.read_table(workspace, "sessions", name, as_of=at(2))["paid_amount"].tolist() == [
+        900
+    ]
 
 
 def test_the_same_bytes_under_another_name_change_nothing_and_are_not_read(tmp_path, monkeypatch):
     path = cases(tmp_path, "a.csv", [case("1"), case("2", amount="x")], day=3)
     workspace = opened(tmp_path)
-    before = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "clean" / "aftersales").glob("*")}
+    before = {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in (tmp_path / "clean" / "aftersales").glob("*")
+    }
     aside = clean.read_table(workspace, "aside")
     shutil.copy(path, path.with_name("另存为.csv"))
     monkeypatch.setattr(raw_file, "read_file", lambda *args, **options: pytest.fail("read again"))
     files = clean.ingest(workspace).set_index("file")
-    assert {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "clean" / "aftersales").glob("*")} == before
+    assert {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in (tmp_path / "clean" / "aftersales").glob("*")
+    } == before
     pd.testing.assert_frame_equal(clean.read_table(workspace, "aside"), aside)
-    assert files.at["另存为.csv", "rows_in"] == 0 and "the same bytes as a.csv" in files.at["另存为.csv", "problem"]
+    assert (
+        files.at["另存为.csv", "rows_in"] == 0
+        and "the same bytes as a.csv" in files.at["另存为.csv", "problem"]
+    )
     assert files["rows_in"].sum() == 2 and files["table"].notna().all()
 
 
 def test_overlapping_exports_of_a_table_without_key_count_no_row_twice(tmp_path):
     (tmp_path / "raw").mkdir()
-    lines = [f"2026-10-01 20:00:0{second},{words}" for second, words in ((1, "1"), (1, "1"), (2, "多少钱"), (3, "好看"), (4, "1"))]
+    lines = [
+        f"2026-10-01 20:00:0{second},{words}"
+        for second, words in ((1, "1"), (1, "1"), (2, "多少钱"), (3, "好看"), (4, "1"))
+    ]
     for name, part in (("a.csv", lines[:3]), ("b.csv", lines[1:4]), ("c.csv", lines[3:])):
         (tmp_path / "raw" / name).write_text("\n".join(["时间,评论内容", *part]), encoding="utf-8")
     comments = clean.read_table(opened(tmp_path), "comments")
-    assert sorted(f"{row.at:%Y-%m-%d %H:%M:%S},{row.text}" for row in comments.itertuples()) == sorted(lines)
+    assert sorted(
+        f"{row.at:%Y-%m-%d %H:%M:%S},{row.text}" for row in comments.itertuples()
+    ) == sorted(lines)
 
 
 def test_files_of_one_name_in_two_folders_are_two_files(tmp_path):
     cases(tmp_path, "九月/售后.csv", [case("1"), case("2", amount="x")], day=1)
-    cases(tmp_path, "十月/售后.csv", [case("1", "售后关闭"), case("3", amount="x"), case("4")], day=4)
+    cases(
+        tmp_path, "十月/售后.csv", [case("1", "售后关闭"), case("3", amount="x"), case("4")], day=4
+    )
     workspace = opened(tmp_path)
-    assert known(workspace) == {"1": ("closed", 10), "4": ("open", 10)} and known(workspace, at(2)) == {"1": ("open", 10)}
-    assert sorted(clean.read_table(workspace, "files")["file"]) == ["九月/售后.csv", "十月/售后.csv"] == sorted(clean.read_table(workspace, "aside")["file"])
+    assert known(workspace) == {"1": ("closed", 10), "4": ("open", 10)} and known(
+        workspace, at(2)
+    ) == {"1": ("open", 10)}
+    assert (
+        sorted(clean.read_table(workspace, "files")["file"])
+        == ["九月/售后.csv", "十月/售后.csv"]
+        == sorted(clean.read_table(workspace, "aside")["file"])
+    )
 
 
 def test_a_file_taken_away_and_put_back_leaves_everything_as_it_was(tmp_path):
@@ -183,12 +255,19 @@ def test_a_file_taken_away_and_put_back_leaves_everything_as_it_was(tmp_path):
     path = cases(tmp_path, f"{EPOCH + 86400}_b.csv", [case("1", "售后关闭")])
 
     def everything():
-        return {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "clean").rglob("*.parquet") if "readings" not in path.parts}
+        return {
+            path.relative_to(tmp_path): path.read_bytes()
+            for path in (tmp_path / "clean").rglob("*.parquet")
+            if "readings" not in path.parts
+        }
 
     workspace = opened(tmp_path)
     before = everything()
     path.rename(tmp_path / "elsewhere.csv")
-    assert known(opened(tmp_path)) == {"1": ("open", 10)} and not (workspace.clean / "history" / "aftersales.parquet").exists()
+    assert (
+        known(opened(tmp_path)) == {"1": ("open", 10)}
+        and not (workspace.clean / "history" / "aftersales.parquet").exists()
+    )
     (tmp_path / "elsewhere.csv").rename(path)
     opened(tmp_path)
     assert everything() == before

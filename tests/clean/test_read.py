@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from helpers import clean, reference
 from helpers.clean import parse, read
 
-ROWS = st.lists(st.lists(st.text(alphabet='ab"、,;\n 订1', max_size=4), min_size=1, max_size=6), min_size=1, max_size=30)
+ROWS = st.lists(
+    st.lists(st.text(alphabet='ab"、,;\n 订1', max_size=4), min_size=1, max_size=6),
+    min_size=1,
+    max_size=30,
+)
 
 
 def written(rows, *, end="\r\n"):
@@ -24,7 +28,11 @@ def cells(content):
     return read.text_sheet(io.BytesIO(content)).grid.to_numpy(dtype=object).tolist()
 
 
-@given(rows=ROWS, charset=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), end=st.sampled_from(["\n", "\r\n"]))
+@given(
+    rows=ROWS,
+    charset=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_rows_of_any_length_come_back_in_their_places(rows, charset, end):
     text = written(rows, end=end)
@@ -51,24 +59,59 @@ def test_a_file_that_stops_being_gb18030_half_way_says_so(monkeypatch):
     content = "订单编号,金额\n".encode("gb18030") * 200
     with pytest.raises(read.UnreadableError, match="begins as gb18030"):
         cells(content + b"\xff\xff,1\n" * 200)
-    assert cells(content + b"\xff\xff,1\n")[-1][1] == "1"  # a single damaged character does not cost the file
+    assert (
+        cells(content + b"\xff\xff,1\n")[-1][1] == "1"
+    )  # a single damaged character does not cost the file
 
 
-ORDERS = [["主订单编号", "子订单编号", "商品ID", "选购商品", "订单提交时间", "支付完成时间", "订单应付金额", "订单状态", "省", "收件人"]] + [
-    [f"\t69{n:017d}", f"\t{n % 290}", "\t3645", "卫衣", f"2026-09-2{n % 3} 00:00:{n % 60:02d}" if n % 50 else "昨天", "-" if n % 4 else "2026-09-22 00:54:20",
-     "1,234.50" if n % 60 else "很多", "已完成", "浙江" if n % 7 else "福建 13800138000", "##李*"] for n in range(300)
+ORDERS = [
+    [
+        "主订单编号",
+        "子订单编号",
+        "商品ID",
+        "选购商品",
+        "订单提交时间",
+        "支付完成时间",
+        "订单应付金额",
+        "订单状态",
+        "省",
+        "收件人",
+    ]
+] + [
+    [
+        f"\t69{n:017d}",
+        f"\t{n % 290}",
+        "\t3645",
+        "卫衣",
+        f"2026-09-2{n % 3} 00:00:{n % 60:02d}" if n % 50 else "昨天",
+        "-" if n % 4 else "2026-09-22 00:54:20",
+        "1,234.50" if n % 60 else "很多",
+        "已完成",
+        "浙江" if n % 7 else "福建 13800138000",
+        "##李*",
+    ]
+    for n in range(300)
 ]
 
 
 def test_long_columns_are_read_as_short_ones_are(tmp_path, monkeypatch):
     path = tmp_path / "o.csv"
     path.write_bytes(written(ORDERS).encode("gb18030"))
-    options = {"systems": reference.systems(), "timezone": "Asia/Shanghai", "key": b"k" * 32, "currency": "CNY"}
+    options = {
+        "systems": reference.systems(),
+        "timezone": "Asia/Shanghai",
+        "key": b"k" * 32,
+        "currency": "CNY",
+    }
     short = clean.read_file(path, **options)
     monkeypatch.setattr(read, "_LONG", 1)
     assert isinstance(read.open_file(path).sheets[0].grid[2].dtype, pd.CategoricalDtype)
     long = clean.read_file(path, **options)
-    for one, two in zip([*short.tables.values(), short.files, short.aside], [*long.tables.values(), long.files, long.aside], strict=True):
+    for one, two in zip(
+        [*short.tables.values(), short.files, short.aside],
+        [*long.tables.values(), long.files, long.aside],
+        strict=True,
+    ):
         pd.testing.assert_frame_equal(one, two)
     assert {"not_a_date", "not_a_number", "duplicate"} == set(short.aside["reason"])
 
@@ -76,10 +119,17 @@ def test_long_columns_are_read_as_short_ones_are(tmp_path, monkeypatch):
 def test_values_that_only_compare_equal_are_told_apart():
     mixed = pd.Series([1, True, 1.0, "1", True], index=[5, 6, 7, 8, 9], dtype=object)
     values, places = parse.distinct(mixed)
-    assert values.tolist() == [1, True, 1.0, "1"] and [type(value) for value in values] == [int, bool, float, str]
+    assert values.tolist() == [1, True, 1.0, "1"] and [type(value) for value in values] == [
+        int,
+        bool,
+        float,
+        str,
+    ]
     assert places.tolist() == [0, 1, 2, 3, 1]
 
 
 def test_a_note_counts_cells_and_not_values():
     cells = pd.Series(["7w~10w"] * 3 + ["5"], dtype=object)
-    assert parse.numbers(cells, kind="count").notes == ("3 values are ranges (for example 7w~10w): left out",)
+    assert parse.numbers(cells, kind="count").notes == (
+        "3 values are ranges (for example 7w~10w): left out",
+    )

@@ -10,12 +10,17 @@ from helpers.clean import attribution, reconcile
 from helpers.reference import schema
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = [pytest.mark.real, pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} with the real exports is not here")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} with the real exports is not here"),
+]
 
 
 def read(folder, pattern, *, timezone="Asia/Jakarta", currency="IDR"):
     return [
-        clean.read_file(path, systems=reference.systems(), timezone=timezone, key=b"k" * 32, currency=currency)
+        clean.read_file(
+            path, systems=reference.systems(), timezone=timezone, key=b"k" * 32, currency=currency
+        )
         for path in sorted((DATA / folder).glob(pattern))
     ]
 
@@ -40,7 +45,13 @@ def test_tiktok_sessions_and_both_amounts(live):
     assert set(sessions["currency"]) == {"IDR"}  # from the Rp in the cells, not from the workspace
     assert sessions["duration_seconds"].between(3608, 21018).all()
     entry = live.files.iloc[0]
-    assert (entry["system"], entry["export"], entry["grade"], entry["rows_in"], entry["rows_kept"]) == ("tiktok", "live_list", "F", 122, 122)
+    assert (
+        entry["system"],
+        entry["export"],
+        entry["grade"],
+        entry["rows_in"],
+        entry["rows_kept"],
+    ) == ("tiktok", "live_list", "F", 122, 122)
     assert pd.isna(entry["unmapped"]) and pd.isna(entry["problem"]) and live.aside.empty
 
 
@@ -48,13 +59,22 @@ def test_tiktok_rates_are_clicks_by_views_and_orders_by_clicks(live):
     sessions = live.tables["sessions"].set_index("session_id")
     for name, places in (("CTR", 6), ("CTOR (SKU orders)", 6), ("GMV/1K views", 0)):
         rates = live.tables["reported"].query("name == @name").set_index("session_id")
-        mine = sessions[rates["numerator"].iloc[0]] / sessions[rates["denominator"].iloc[0]] * rates["factor"].iloc[0]
+        mine = (
+            sessions[rates["numerator"].iloc[0]]
+            / sessions[rates["denominator"].iloc[0]]
+            * rates["factor"].iloc[0]
+        )
         assert ((mine - rates["value"]).abs() <= 1.01 * 10.0**-places).sum() == 122, name
 
 
 def test_tiktok_ads_without_blank_rows_and_without_broken_ids(ads):
     entry = ads.files.iloc[0]
-    assert (entry["rows_in"], entry["rows_kept"], entry["rows_totals"], entry["rows_aside"]) == (135, 135, 0, 0)
+    assert (entry["rows_in"], entry["rows_kept"], entry["rows_totals"], entry["rows_aside"]) == (
+        135,
+        135,
+        0,
+        0,
+    )
     assert "Campaign ID: 135 ids have lost" in entry["problem"]
     assert ads.tables["ads"]["campaign_id"].isna().all()
     assert (ads.tables["ads"]["cost"] == 0).sum() == 48
@@ -63,24 +83,38 @@ def test_tiktok_ads_without_blank_rows_and_without_broken_ids(ads):
 
 def test_tiktok_launches_meet_sessions_on_the_same_clock(live, ads):
     launches = ads.tables["ads"][["title", "started_at"]].drop_duplicates()
-    pairs = launches.merge(live.tables["sessions"][["title", "started_at"]], on="title", suffixes=("_ads", ""))
+    pairs = launches.merge(
+        live.tables["sessions"][["title", "started_at"]], on="title", suffixes=("_ads", "")
+    )
     near = pairs[(pairs["started_at_ads"] - pairs["started_at"]).dt.total_seconds().abs() < 120]
     assert len(near) == 52
-    attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution())
+    attributed = attribution.attribute(
+        ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution()
+    )
     assert attributed["session_id"].nunique() == 52
 
 
 def test_tiktok_ad_spend_counts_for_sessions_of_the_week_that_the_file_covers(live, ads):
     """28 of the 52 began in the week of the file's name; the 24 before it share 1,317 IDR, the tail of what they cost."""
-    attributed = attribution.attribute(ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution()).dropna(subset=["session_id"])
+    attributed = attribution.attribute(
+        ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution()
+    ).dropna(subset=["session_id"])
     counted = clean.finest_slots(attributed)
     began = live.tables["sessions"].set_index("session_id")["started_at"].dt.strftime("%Y-%m-%d")
     week = began[(began >= "2026-04-06") & (began <= "2026-04-12")]
     assert set(counted["session_id"]) == set(week.index) and len(week) == 28
-    left = attributed[~attributed["session_id"].isin(week.index)].groupby("session_id")["cost"].sum()
+    left = (
+        attributed[~attributed["session_id"].isin(week.index)].groupby("session_id")["cost"].sum()
+    )
     assert len(left) == 24 and left.sum() == 1_317 and left.max() == 599
     assert counted["cost"].sum() == 11_379_111 == attributed["cost"].sum() - left.sum()
-    assert counted.groupby("session_id")[["amount", "cost"]].sum().eval("amount / cost").between(4, 80).all()
+    assert (
+        counted.groupby("session_id")[["amount", "cost"]]
+        .sum()
+        .eval("amount / cost")
+        .between(4, 80)
+        .all()
+    )
 
 
 def test_tmall_orders_whose_paid_column_is_net_already():
@@ -90,7 +124,9 @@ def test_tmall_orders_whose_paid_column_is_net_already():
     assert len(orders) == 28_010 and reading.aside.empty
     assert orders["paid_at"].isna().sum() == 3_923 == orders["paid"].isna().sum()
     assert (orders["refunded"] > 0).sum() == 5_646
-    assert orders["paid"].sum() == pytest.approx(raw.loc[raw["订单付款时间 "].notna(), "总金额"].sum())
+    assert orders["paid"].sum() == pytest.approx(
+        raw.loc[raw["订单付款时间 "].notna(), "总金额"].sum()
+    )
     kept = (orders["paid"] - orders["refunded"]).sum()
     assert kept == pytest.approx(raw.loc[raw["订单付款时间 "].notna(), "买家实际支付金额"].sum())
     assert pd.isna(reading.files["unmapped"].iloc[0])
@@ -102,7 +138,11 @@ def test_workbooks_that_no_library_reads_are_named_and_nothing_is_raised():
     assert len(readings) == 3
     for reading in readings:
         entry = reading.files.iloc[0]
-        assert entry["file"] in entry["problem"] and "cannot be read" in entry["problem"] and "expected an Excel workbook" in entry["problem"]
+        assert (
+            entry["file"] in entry["problem"]
+            and "cannot be read" in entry["problem"]
+            and "expected an Excel workbook" in entry["problem"]
+        )
         assert reading.tables == {} and reading.aside.empty
 
 
@@ -117,16 +157,45 @@ def test_tmall_refunds_by_day_and_province_on_what_was_paid():
     """Refund rates of the real orders by pay day and province, beside sums over the file itself: refunds over what was
     paid before them (总金额 of paid orders), not over what the export calls paid, which has them taken off already."""
     (reading,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
-    lines = aftersales.lines(reading.tables["orders"], schema.empty("aftersales", "Asia/Shanghai"), as_of=pd.Timestamp("2020-03-31", tz="Asia/Shanghai"))
-    raw = pd.read_csv(DATA / "tmall-orders" / "tmall_order_report.csv", dtype={"订单编号": str}, parse_dates=["订单付款时间 "])
-    paid = raw[raw["订单付款时间 "].notna()].assign(back=raw["退款金额"].gt(0), day=raw["订单付款时间 "].dt.strftime("%Y-%m-%d"))
+    lines = aftersales.lines(
+        reading.tables["orders"],
+        schema.empty("aftersales", "Asia/Shanghai"),
+        as_of=pd.Timestamp("2020-03-31", tz="Asia/Shanghai"),
+    )
+    raw = pd.read_csv(
+        DATA / "tmall-orders" / "tmall_order_report.csv",
+        dtype={"订单编号": str},
+        parse_dates=["订单付款时间 "],
+    )
+    paid = raw[raw["订单付款时间 "].notna()].assign(
+        back=raw["退款金额"].gt(0), day=raw["订单付款时间 "].dt.strftime("%Y-%m-%d")
+    )
     whole = aftersales.rates(lines).iloc[0]
     assert (whole["n"], whole["refunded"]) == (24_087, 5_646) == (len(paid), paid["back"].sum())
     assert whole["amount_rate"] == pytest.approx(paid["退款金额"].sum() / paid["总金额"].sum())
-    assert whole["paid_amount"] - whole["refunded_amount"] == pytest.approx(paid["买家实际支付金额"].sum())
-    days = aftersales.rates(lines.assign(day=lines["paid_at"].dt.strftime("%Y-%m-%d")), by="day").set_index("day").sort_index()
-    provinces = aftersales.by_slice(lines, as_of=lines["paid_at"].max(), by=("province",)).set_index("slice").sort_index()
+    assert whole["paid_amount"] - whole["refunded_amount"] == pytest.approx(
+        paid["买家实际支付金额"].sum()
+    )
+    days = (
+        aftersales.rates(lines.assign(day=lines["paid_at"].dt.strftime("%Y-%m-%d")), by="day")
+        .set_index("day")
+        .sort_index()
+    )
+    provinces = (
+        aftersales.by_slice(lines, as_of=lines["paid_at"].max(), by=("province",))
+        .set_index("slice")
+        .sort_index()
+    )
     for made, by_hand in ((days, paid.groupby("day")), (provinces, paid.groupby("收货地址 "))):
-        total, back, amount = by_hand["总金额"].sum(), by_hand["back"].sum(), by_hand["退款金额"].sum()
-        assert made["n"].tolist() == by_hand.size().tolist() and made["refunded"].tolist() == back.tolist()
-        assert made["amount_rate"].fillna(0).to_numpy() == pytest.approx((amount / total.where(total > 0)).fillna(0).to_numpy())
+        total, back, amount = (
+            by_hand["总金额"].sum(),
+            by_hand["back"].sum(),
+            by_hand["退款金额"].sum(),
+        )
+        assert (
+            made["n"].tolist() == by_hand.size().tolist()
+            and made["refunded"].tolist() == back.tolist()
+        )
+        assert made["amount_rate"].fillna(0).to_numpy() == pytest.approx(
+            (amount / total.where(total > 0)).fillna(0).to_numpy()
+        )

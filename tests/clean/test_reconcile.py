@@ -14,7 +14,12 @@ THRESHOLDS = {"reconcile_green": 0.01, "reconcile_amber": 0.05}
 
 
 def session(**values: float) -> pd.Series:
-    row = {"session_id": "s", "platform": "douyin", "started_at": pd.Timestamp("2026-11-10", tz=ZONE), **values}
+    row = {
+        "session_id": "s",
+        "platform": "douyin",
+        "started_at": pd.Timestamp("2026-11-10", tz=ZONE),
+        **values,
+    }
     return schema.conform(pd.DataFrame([row]), "sessions", ZONE).iloc[0]
 
 
@@ -23,163 +28,444 @@ def products(*rows: tuple[str, str | None, float, float, float]) -> pd.DataFrame
     return schema.conform(frame.assign(session_id="s"), "products", ZONE)
 
 
-@pytest.mark.parametrize(("paid", "light"), [(1000, "green"), (1009, "green"), (1040, "amber"), (1100, "red"), (None, "grey")])
+@pytest.mark.parametrize(
+    ("paid", "light"),
+    [(1000, "green"), (1009, "green"), (1040, "amber"), (1100, "red"), (None, "grey")],
+)
 def test_the_light_follows_the_relative_difference(paid, light):
-    checked = reconcile.checks(session(paid_amount=1000.0), {"products": products(("p", None, 1, 1, paid))}, thresholds=THRESHOLDS, definitions=reference.definitions())
+    checked = reconcile.checks(
+        session(paid_amount=1000.0),
+        {"products": products(("p", None, 1, 1, paid))},
+        thresholds=THRESHOLDS,
+        definitions=reference.definitions(),
+    )
     assert checked.set_index("check").loc["products.paid_amount", "light"] == light
 
 
 def test_sku_rows_are_not_counted_on_top_of_their_product():
     rows = products(("p", None, 3, 4, 90), ("p", "red", 1, 1, 30), ("p", "blue", 2, 3, 60))
-    checked = reconcile.checks(session(orders=3.0, units=4.0, paid_amount=90.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check")
-    assert checked.loc[["products.orders", "products.units", "products.paid_amount"], "parts"].tolist() == [3, 4, 90]
+    checked = reconcile.checks(
+        session(orders=3.0, units=4.0, paid_amount=90.0),
+        {"products": rows},
+        thresholds=THRESHOLDS,
+        definitions=reference.definitions(),
+    ).set_index("check")
+    assert checked.loc[
+        ["products.orders", "products.units", "products.paid_amount"], "parts"
+    ].tolist() == [3, 4, 90]
 
 
 def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
-    lines = pd.DataFrame({
-        "platform": "douyin", "order_id": ["1", "1", "2"], "line_id": ["1a", "1b", "2a"], "qty": [1, 2, 5], "paid": [10.0, 20.0, 50.0],
-        "created_at": pd.Timestamp("2026-11-10", tz=ZONE), "paid_at": [pd.Timestamp("2026-11-10", tz=ZONE)] * 2 + [pd.NaT],
-    })
+    lines = pd.DataFrame(
+        {
+            "platform": "douyin",
+            "order_id": ["1", "1", "2"],
+            "line_id": ["1a", "1b", "2a"],
+            "qty": [1, 2, 5],
+            "paid": [10.0, 20.0, 50.0],
+            "created_at": pd.Timestamp("2026-11-10", tz=ZONE),
+            "paid_at": [pd.Timestamp("2026-11-10", tz=ZONE)] * 2 + [pd.NaT],
+        }
+    )
     checked = reconcile.checks(
-        session(orders=1.0, units=3.0, paid_amount=30.0), {"orders": schema.conform(lines, "orders", ZONE)}, thresholds=THRESHOLDS
-    , definitions=reference.definitions()).set_index("check")
-    assert checked.loc[["orders.orders", "orders.units", "orders.paid_amount"], "light"].tolist() == ["green"] * 3
+        session(orders=1.0, units=3.0, paid_amount=30.0),
+        {"orders": schema.conform(lines, "orders", ZONE)},
+        thresholds=THRESHOLDS,
+        definitions=reference.definitions(),
+    ).set_index("check")
+    assert (
+        checked.loc[["orders.orders", "orders.units", "orders.paid_amount"], "light"].tolist()
+        == ["green"] * 3
+    )
 
 
 def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_session_and_names_only_some_files():
-    files = pd.DataFrame({"file": list("abcde"), "rows_in": 0, "rows_kept": 0, "rows_totals": 0, "rows_aside": 0, "problem": "broken", "table": None})
-    attributed = pd.DataFrame({"table": ["orders", "aftersales", "ads"], "share": [0.946, float("nan"), 0.5], "not_live": [30, 0, 0], "no_session": [24, 0, 0]}).assign(no_time=0, several_sessions=0, no_order=0)
+    files = pd.DataFrame(
+        {
+            "file": list("abcde"),
+            "rows_in": 0,
+            "rows_kept": 0,
+            "rows_totals": 0,
+            "rows_aside": 0,
+            "problem": "broken",
+            "table": None,
+        }
+    )
+    attributed = pd.DataFrame(
+        {
+            "table": ["orders", "aftersales", "ads"],
+            "share": [0.946, float("nan"), 0.5],
+            "not_live": [30, 0, 0],
+            "no_session": [24, 0, 0],
+        }
+    ).assign(no_time=0, several_sessions=0, no_order=0)
     row = reconcile.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
-    assert "5.4%" in row["sentence_zh"] and "5.4% of the order lines belong to no session, mostly: not sold live." in row["sentence_en"] and "主要是非直播成交" in row["sentence_zh"] and "50" not in row["sentence_en"]
+    assert (
+        "5.4%" in row["sentence_zh"]
+        and "5.4% of the order lines belong to no session, mostly: not sold live."
+        in row["sentence_en"]
+        and "主要是非直播成交" in row["sentence_zh"]
+        and "50" not in row["sentence_en"]
+    )
     assert "a, b, c and 2 more" in row["sentence_en"] and "a、b、c 等 5 个" in row["sentence_zh"]
 
 
 def test_a_platform_rate_is_held_against_its_own_counts():
-    reported = pd.DataFrame({
-        "session_id": "s", "name": ["CTR", "GPM", "wrong", "unknown"], "value": [0.25, 5.0, 0.5, 1.0],
-        "numerator": ["product_click_times", "paid_amount", "orders", "orders"], "denominator": ["views", "views", "views", "nothing"],
-        "factor": [None, 1000.0, None, None],
-    })
-    found = reconcile.rates(reported, session(product_click_times=50.0, views=200.0, paid_amount=1.0, orders=2.0), tolerance=0.01)
-    assert found.set_index("name")["light"].to_dict() == {"CTR": "green", "GPM": "green", "wrong": "red"}
-    assert found.set_index("name")["unit"].to_dict() == {"CTR": "percent", "GPM": "money", "wrong": "percent"}  # money per thousand views is money
-    hourly = reported.head(1).assign(name="per hour", value=200.0, numerator="viewers", denominator="duration_seconds", factor=3600.0)
-    row = reconcile.rates(hourly, session(viewers=100.0, duration_seconds=1800.0), tolerance=0.01).iloc[0]
-    assert (row["unit"], row["recomputed"], row["formula_zh"]) == ("users", 200, "观看人数 ÷ 直播时长（小时）")
+    reported = pd.DataFrame(
+        {
+            "session_id": "s",
+            "name": ["CTR", "GPM", "wrong", "unknown"],
+            "value": [0.25, 5.0, 0.5, 1.0],
+            "numerator": ["product_click_times", "paid_amount", "orders", "orders"],
+            "denominator": ["views", "views", "views", "nothing"],
+            "factor": [None, 1000.0, None, None],
+        }
+    )
+    found = reconcile.rates(
+        reported,
+        session(product_click_times=50.0, views=200.0, paid_amount=1.0, orders=2.0),
+        tolerance=0.01,
+    )
+    assert found.set_index("name")["light"].to_dict() == {
+        "CTR": "green",
+        "GPM": "green",
+        "wrong": "red",
+    }
+    assert found.set_index("name")["unit"].to_dict() == {
+        "CTR": "percent",
+        "GPM": "money",
+        "wrong": "percent",
+    }  # money per thousand views is money
+    hourly = reported.head(1).assign(
+        name="per hour",
+        value=200.0,
+        numerator="viewers",
+        denominator="duration_seconds",
+        factor=3600.0,
+    )
+    row = reconcile.rates(
+        hourly, session(viewers=100.0, duration_seconds=1800.0), tolerance=0.01
+    ).iloc[0]
+    assert (row["unit"], row["recomputed"], row["formula_zh"]) == (
+        "users",
+        200,
+        "观看人数 ÷ 直播时长（小时）",
+    )
 
 
 def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
-    files = pd.DataFrame({"file": ["a.csv", "b.csv", "c.xlsx"], "table": ["orders", None, "orders"], "problem": [None, "cannot be opened", None],
-                          "rows_in": [10, 0, 5], "rows_kept": [7, 0, 5], "rows_totals": 0, "rows_aside": [3, 0, 0]})
+    files = pd.DataFrame(
+        {
+            "file": ["a.csv", "b.csv", "c.xlsx"],
+            "table": ["orders", None, "orders"],
+            "problem": [None, "cannot be opened", None],
+            "rows_in": [10, 0, 5],
+            "rows_kept": [7, 0, 5],
+            "rows_totals": 0,
+            "rows_aside": [3, 0, 0],
+        }
+    )
     aside = pd.DataFrame({"reason": ["not_a_date", "duplicate", "not_a_date"]})
-    checked = pd.DataFrame({"light": ["green", "amber", "grey"], "label_zh": ["甲", "乙", "丙"], "label_en": ["A", "B", "C"]})
+    checked = pd.DataFrame(
+        {
+            "light": ["green", "amber", "grey"],
+            "label_zh": ["甲", "乙", "丙"],
+            "label_en": ["A", "B", "C"],
+        }
+    )
     flags = pd.DataFrame({"reason": ["above"]})
-    verdict = reconcile.quality(files, checked, pd.DataFrame(), {"orders": True, "comments": False}).iloc[0]
+    verdict = reconcile.quality(
+        files, checked, pd.DataFrame(), {"orders": True, "comments": False}
+    ).iloc[0]
     table = reconcile.overview(verdict, files, aside, checked, flags, partly={"zh": [], "en": []})
     assert table["answer_zh"].tolist() == ["1 个没读成", "3 行搁置", "有差异", "1 处", "缺 1 种"]
-    assert table["because_zh"].tolist() == ["b.csv", "不是日期时间 2；重复行（保留最后一行） 1", "2 项核对里 1 项一致；不一致：乙", "前者不可能大于后者 1", "评论弹幕"]
+    assert table["because_zh"].tolist() == [
+        "b.csv",
+        "不是日期时间 2；重复行（保留最后一行） 1",
+        "2 项核对里 1 项一致；不一致：乙",
+        "前者不可能大于后者 1",
+        "评论弹幕",
+    ]
     assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
     zh, en = (reconcile.verdict_words(verdict, lang) for lang in ("zh", "en"))
-    assert zh.startswith("可以用，但") and "1 个文件没有读成" in zh and "3 行搁置" in zh and "1 files could not be read" in en
+    assert (
+        zh.startswith("可以用，但")
+        and "1 个文件没有读成" in zh
+        and "3 行搁置" in zh
+        and "1 files could not be read" in en
+    )
     clean = pd.Series({**verdict, "light": "green", "unread": 0, "rows_aside": 0})
     assert reconcile.verdict_words(clean, "zh") == "可以用：钱和单对得上。"
-    empty = reconcile.overview(clean, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0], partly={"zh": [], "en": []})
+    empty = reconcile.overview(
+        clean,
+        files.drop(index=1),
+        aside.iloc[:0],
+        checked.head(1),
+        flags.iloc[:0],
+        partly={"zh": [], "en": []},
+    )
     assert empty["answer_en"].tolist()[:4] == ["yes", "none", "Agrees", "none"]
     whole = clean.copy()
     whole["missing"] = ""
-    some = reconcile.overview(whole, files.drop(index=1), aside.iloc[:0], checked.head(1), flags.iloc[:0], partly={"zh": ["2 个指标算不出：甲、乙。", "投放漏斗画不出。"], "en": ["2 metrics cannot be computed."]})
-    assert some[["answer_zh", "because_zh", "answer_en", "because_en"]].values.tolist()[-1] == ["表都有，表里缺几栏", "2 个指标算不出：甲、乙；投放漏斗画不出", "no table, some columns", "2 metrics cannot be computed"]
+    some = reconcile.overview(
+        whole,
+        files.drop(index=1),
+        aside.iloc[:0],
+        checked.head(1),
+        flags.iloc[:0],
+        partly={
+            "zh": ["2 个指标算不出：甲、乙。", "投放漏斗画不出。"],
+            "en": ["2 metrics cannot be computed."],
+        },
+    )
+    assert some[["answer_zh", "because_zh", "answer_en", "because_en"]].values.tolist()[-1] == [
+        "表都有，表里缺几栏",
+        "2 个指标算不出：甲、乙；投放漏斗画不出",
+        "no table, some columns",
+        "2 metrics cannot be computed",
+    ]
 
 
 def test_worst_light_wins_and_grey_means_that_nothing_was_checked():
-    assert [reconcile.worst(pd.Series(lights)) for lights in (["green", "red"], ["grey", "amber", "green"], ["grey", "grey"])] == ["red", "amber", "grey"]
+    assert [
+        reconcile.worst(pd.Series(lights))
+        for lights in (["green", "red"], ["grey", "amber", "green"], ["grey", "grey"])
+    ] == ["red", "amber", "grey"]
 
 
 def test_the_quality_sentence_states_rows_and_what_is_missing():
-    files = pd.DataFrame({"file": ["a", "a", "b"], "rows_in": [10, 5, 1], "rows_kept": [9, 4, 0], "rows_totals": [0, 1, 0],
-                          "rows_aside": [1, 0, 1], "problem": [None, "a note", "broken"], "table": ["sessions", "orders", None]})
+    files = pd.DataFrame(
+        {
+            "file": ["a", "a", "b"],
+            "rows_in": [10, 5, 1],
+            "rows_kept": [9, 4, 0],
+            "rows_totals": [0, 1, 0],
+            "rows_aside": [1, 0, 1],
+            "problem": [None, "a note", "broken"],
+            "table": ["sessions", "orders", None],
+        }
+    )
     checked = pd.DataFrame({"light": ["green"]})
-    row = reconcile.quality(files, checked, pd.DataFrame(), {"orders": False, "products": True}).iloc[0]
-    assert (row["files"], row["unread"], row["rows_in"], row["rows_kept"], row["rows_totals"], row["rows_aside"]) == (2, 1, 16, 13, 1, 2)
-    assert row["missing"] == "orders" and "未能读入：b。" in row["sentence_zh"] and "Not read: b." in row["sentence_en"]
+    row = reconcile.quality(
+        files, checked, pd.DataFrame(), {"orders": False, "products": True}
+    ).iloc[0]
+    assert (
+        row["files"],
+        row["unread"],
+        row["rows_in"],
+        row["rows_kept"],
+        row["rows_totals"],
+        row["rows_aside"],
+    ) == (2, 1, 16, 13, 1, 2)
+    assert (
+        row["missing"] == "orders"
+        and "未能读入：b。" in row["sentence_zh"]
+        and "Not read: b." in row["sentence_en"]
+    )
     assert reference.tables()["orders"].zh in row["sentence_zh"] and "13 kept" in row["sentence_en"]
     clean = reconcile.quality(files.assign(problem=None), checked, pd.DataFrame(), {}).iloc[0]
-    assert "没有读不了的文件" in clean["sentence_zh"] and "Every file could be read." in clean["sentence_en"]
+    assert (
+        "没有读不了的文件" in clean["sentence_zh"]
+        and "Every file could be read." in clean["sentence_en"]
+    )
 
 
 def orders(paid: float) -> pd.DataFrame:
-    line = {"platform": "douyin", "order_id": "1", "line_id": "1a", "qty": 1, "paid": paid,
-            "created_at": pd.Timestamp("2026-11-10", tz=ZONE), "paid_at": pd.Timestamp("2026-11-10", tz=ZONE)}
+    line = {
+        "platform": "douyin",
+        "order_id": "1",
+        "line_id": "1a",
+        "qty": 1,
+        "paid": paid,
+        "created_at": pd.Timestamp("2026-11-10", tz=ZONE),
+        "paid_at": pd.Timestamp("2026-11-10", tz=ZONE),
+    }
     return schema.conform(pd.DataFrame([line]), "orders", ZONE)
 
 
-SAMPLE = {"paid_amount": 61045.3, "user_paid_amount": 59847.17, "net_1h_amount": 50512.9, "refund_1h_amount": 10532.4, "refund_amount": 14603.08}
+SAMPLE = {
+    "paid_amount": 61045.3,
+    "user_paid_amount": 59847.17,
+    "net_1h_amount": 50512.9,
+    "refund_1h_amount": 10532.4,
+    "refund_amount": 14603.08,
+}
 
 
-@pytest.mark.parametrize(("parts", "light", "says"), [
-    (61045.3, "green", None), (59847.17, "amber", "用户支付金额"), (50512.9, "amber", "只扣1小时内退款"), (61045.3 - 14603.08, "amber", "减至今退款"), (30000.0, "red", None),
-])
+@pytest.mark.parametrize(
+    ("parts", "light", "says"),
+    [
+        (61045.3, "green", None),
+        (59847.17, "amber", "用户支付金额"),
+        (50512.9, "amber", "只扣1小时内退款"),
+        (61045.3 - 14603.08, "amber", "减至今退款"),
+        (30000.0, "red", None),
+    ],
+)
 def test_a_definition_that_explains_a_difference_is_named(parts, light, says):
     """The published sample row of the Compass list: each of its own amounts is recognised for what it is."""
-    row = reconcile.checks(session(**SAMPLE), {"orders": orders(parts)}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["orders.paid_amount"]
+    row = (
+        reconcile.checks(
+            session(**SAMPLE),
+            {"orders": orders(parts)},
+            thresholds=THRESHOLDS,
+            definitions=reference.definitions(),
+        )
+        .set_index("check")
+        .loc["orders.paid_amount"]
+    )
     assert row["light"] == light
-    assert pd.isna(row["note_zh"]) if says is None else says in row["note_zh"] and "another definition" in row["note_en"]
+    assert (
+        pd.isna(row["note_zh"])
+        if says is None
+        else says in row["note_zh"] and "another definition" in row["note_en"]
+    )
 
 
 def test_a_session_without_paid_amount_is_held_against_what_users_paid():
     """The whole-session download of 2026 has 用户支付金额 alone, and its products too."""
     rows = products(("p", None, 1, 1, 236552.0))
-    row = reconcile.checks(session(user_paid_amount=236552.0, created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["products.paid_amount"]
+    row = (
+        reconcile.checks(
+            session(user_paid_amount=236552.0, created_amount=300000.0),
+            {"products": rows},
+            thresholds=THRESHOLDS,
+            definitions=reference.definitions(),
+        )
+        .set_index("check")
+        .loc["products.paid_amount"]
+    )
     assert (row["total"], row["light"]) == (236552, "green") and "用户支付金额" in row["note_zh"]
-    unpaid = reconcile.checks(session(created_amount=300000.0), {"products": rows}, thresholds=THRESHOLDS, definitions=reference.definitions()).set_index("check").loc["products.paid_amount"]
+    unpaid = (
+        reconcile.checks(
+            session(created_amount=300000.0),
+            {"products": rows},
+            thresholds=THRESHOLDS,
+            definitions=reference.definitions(),
+        )
+        .set_index("check")
+        .loc["products.paid_amount"]
+    )
     assert unpaid["light"] == "grey", "what was created never stands in for what was paid"
 
 
 def test_every_definition_is_a_sum_of_session_columns_of_the_sample():
     row = session(**SAMPLE)
-    values = [sum(row[name] for name in each.terms) - sum(row[name] for name in each.minus) for each in reference.definitions()["paid_amount"]]
-    assert [round(value, 2) for value in values if pd.notna(value)] == [59847.17, 50512.9, 50512.9, 46442.22]
+    values = [
+        sum(row[name] for name in each.terms) - sum(row[name] for name in each.minus)
+        for each in reference.definitions()["paid_amount"]
+    ]
+    assert [round(value, 2) for value in values if pd.notna(value)] == [
+        59847.17,
+        50512.9,
+        50512.9,
+        46442.22,
+    ]
 
 
-@pytest.mark.parametrize(("older", "hours", "light"), [(1000.0, 40, "green"), (1030.0, 40, "amber"), (500.0, 40, "red"), (500.0, 4, "amber")])
+@pytest.mark.parametrize(
+    ("older", "hours", "light"),
+    [(1000.0, 40, "green"), (1030.0, 40, "amber"), (500.0, 40, "red"), (500.0, 4, "amber")],
+)
 def test_two_exports_of_one_session_are_held_against_each_other(older, hours, light):
     end = pd.Timestamp("2026-11-10 23:00", tz=ZONE)
-    rows = [{"session_id": "s", "platform": "douyin", "started_at": end - pd.Timedelta(hours=3), "ended_at": end, "paid_amount": paid, "as_of": end + pd.Timedelta(hours=late)}
-            for paid, late in ((older, hours), (1000.0, 200))]
-    frame = schema.conform(pd.DataFrame(rows), "sessions", ZONE).assign(source_file=["老.xlsx", "新.xlsx"])
+    rows = [
+        {
+            "session_id": "s",
+            "platform": "douyin",
+            "started_at": end - pd.Timedelta(hours=3),
+            "ended_at": end,
+            "paid_amount": paid,
+            "as_of": end + pd.Timedelta(hours=late),
+        }
+        for paid, late in ((older, hours), (1000.0, 200))
+    ]
+    frame = schema.conform(pd.DataFrame(rows), "sessions", ZONE).assign(
+        source_file=["老.xlsx", "新.xlsx"]
+    )
     (found,) = reconcile.exports(frame, thresholds=THRESHOLDS).to_dict("records")
-    assert (found["check"], found["total"], found["parts"], found["light"]) == ("exports.paid_amount", 1000, older, light)
+    assert (found["check"], found["total"], found["parts"], found["light"]) == (
+        "exports.paid_amount",
+        1000,
+        older,
+        light,
+    )
     assert "老.xlsx" in found["label_zh"] and (found["note_zh"] is not None) == (hours == 4)
     assert reconcile.exports(frame.iloc[1:], thresholds=THRESHOLDS).empty
-    with_session = reconcile.checks(session(paid_amount=1000.0), {}, thresholds=THRESHOLDS, files=frame, definitions=reference.definitions())
-    assert with_session["check"].tolist()[-1] == "exports.paid_amount" and with_session.iloc[-1]["light"] == light
+    with_session = reconcile.checks(
+        session(paid_amount=1000.0),
+        {},
+        thresholds=THRESHOLDS,
+        files=frame,
+        definitions=reference.definitions(),
+    )
+    assert (
+        with_session["check"].tolist()[-1] == "exports.paid_amount"
+        and with_session.iloc[-1]["light"] == light
+    )
 
 
 # ---- values that cannot be ------------------------------------------------------------------------------------------
 
-ABOVE = [(table, low, high) for table, entry in reference.tables().items() for low, highs in entry.never_above.items() for high in highs]
+ABOVE = [
+    (table, low, high)
+    for table, entry in reference.tables().items()
+    for low, highs in entry.never_above.items()
+    for high in highs
+]
 
 
 @pytest.mark.parametrize(("table", "low", "high"), ABOVE)
 def test_every_limit_flags_the_row_that_breaks_it_and_no_other(table, low, high):
     kind = reference.tables()[table].columns[low].kind
-    assert reference.tables()[table].columns[high].kind == kind or {kind, reference.tables()[table].columns[high].kind} <= {"users", "times", "count", "score"}
-    one, two = (pd.Timestamp("2026-11-10", tz=ZONE), pd.Timestamp("2026-11-11", tz=ZONE)) if kind == "datetime" else (1.0, 2.0)
-    frame = pd.DataFrame({low: [one, two, one, two], high: [two, one, one, None], "source_file": "f.xlsx", "source_sheet": "S", "source_row": [2, 3, 4, 5]})
+    assert reference.tables()[table].columns[high].kind == kind or {
+        kind,
+        reference.tables()[table].columns[high].kind,
+    } <= {"users", "times", "count", "score"}
+    one, two = (
+        (pd.Timestamp("2026-11-10", tz=ZONE), pd.Timestamp("2026-11-11", tz=ZONE))
+        if kind == "datetime"
+        else (1.0, 2.0)
+    )
+    frame = pd.DataFrame(
+        {
+            low: [one, two, one, two],
+            high: [two, one, one, None],
+            "source_file": "f.xlsx",
+            "source_sheet": "S",
+            "source_row": [2, 3, 4, 5],
+        }
+    )
     if kind == "datetime":
         frame[high] = pd.to_datetime(frame[high])
     found = reconcile.impossible({table: frame})
-    assert found[["table", "file", "sheet", "row", "column", "reason"]].values.tolist() == [[table, "f.xlsx", "S", 3, f"{low}+{high}", "above"]]
+    assert found[["table", "file", "sheet", "row", "column", "reason"]].values.tolist() == [
+        [table, "f.xlsx", "S", 3, f"{low}+{high}", "above"]
+    ]
     assert len(frame) == 4, "rows are flagged, not dropped"
 
 
 def test_a_minute_with_orders_and_nobody_online_is_a_gap_in_the_recording():
-    frame = pd.DataFrame({"online": [0.0, 0.0, 5.0, None], "orders": [1.0, 0.0, 1.0, 2.0], "product_click_users": [3.0, 0.0, 2.0, 1.0], "product_exposure_users": [0.0, 0.0, 1.0, None],
-                          "source_file": "m.xlsx", "source_sheet": "S", "source_row": [2, 3, 4, 5]})
+    frame = pd.DataFrame(
+        {
+            "online": [0.0, 0.0, 5.0, None],
+            "orders": [1.0, 0.0, 1.0, 2.0],
+            "product_click_users": [3.0, 0.0, 2.0, 1.0],
+            "product_exposure_users": [0.0, 0.0, 1.0, None],
+            "source_file": "m.xlsx",
+            "source_sheet": "S",
+            "source_row": [2, 3, 4, 5],
+        }
+    )
     found = reconcile.impossible({"minutes": frame})
     assert found[["row", "column", "value", "reason"]].values.tolist() == [
-        [2, "product_click_users+product_exposure_users", "3, 0", "without"], [2, "product_click_users+online", "3, 0", "without"], [2, "orders+online", "1, 0", "without"]]
-    assert reconcile.impossible({"minutes": frame[["orders", "product_click_users"]]}).empty, "an export without the column says nothing of it"
+        [2, "product_click_users+product_exposure_users", "3, 0", "without"],
+        [2, "product_click_users+online", "3, 0", "without"],
+        [2, "orders+online", "1, 0", "without"],
+    ]
+    assert reconcile.impossible({"minutes": frame[["orders", "product_click_users"]]}).empty, (
+        "an export without the column says nothing of it"
+    )
 
 
 def test_sums_of_cents_are_not_above_themselves():
@@ -188,9 +474,21 @@ def test_sums_of_cents_are_not_above_themselves():
 
 
 def test_a_rate_of_people_above_one_cannot_be_but_events_per_person_can():
-    reported = pd.DataFrame({"name": ["成交率", "人均评论", "千次"], "value": [1.2, 3.0, 50.0], "numerator": ["pay_users", "comments", "paid_amount"],
-                             "denominator": ["viewers", "viewers", "views"], "factor": [1.0, 1.0, 1000.0], "source_file": "f", "source_sheet": "S", "source_row": 2})
-    assert reconcile.impossible({"reported": reported})[["column", "value", "reason"]].values.tolist() == [["成交率", "1.2", "above_one"]]
+    reported = pd.DataFrame(
+        {
+            "name": ["成交率", "人均评论", "千次"],
+            "value": [1.2, 3.0, 50.0],
+            "numerator": ["pay_users", "comments", "paid_amount"],
+            "denominator": ["viewers", "viewers", "views"],
+            "factor": [1.0, 1.0, 1000.0],
+            "source_file": "f",
+            "source_sheet": "S",
+            "source_row": 2,
+        }
+    )
+    assert reconcile.impossible({"reported": reported})[
+        ["column", "value", "reason"]
+    ].values.tolist() == [["成交率", "1.2", "above_one"]]
 
 
 def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_value(tmp_path):
@@ -200,9 +498,16 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
     sessions = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, bad))).tables["sessions"]
     flags = reconcile.impossible({"sessions": sessions})
     assert flags[["file", "sheet", "row", "column", "value", "reason"]].values.tolist() == [
-        ["x.xlsx", "S", 2, "viewers", "-3", "left_out"], ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"]]
-    assert sessions["paid_amount"].tolist() == [SESSION["直播间成交金额"]], "the rest of the row counts"
-    assert reconcile.impossible({"sessions": sessions.assign(source_flags=None)}).empty and reconcile.impossible({"sessions": sessions.assign(source_flags="")}).empty
+        ["x.xlsx", "S", 2, "viewers", "-3", "left_out"],
+        ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"],
+    ]
+    assert sessions["paid_amount"].tolist() == [SESSION["直播间成交金额"]], (
+        "the rest of the row counts"
+    )
+    assert (
+        reconcile.impossible({"sessions": sessions.assign(source_flags=None)}).empty
+        and reconcile.impossible({"sessions": sessions.assign(source_flags="")}).empty
+    )
     mended = reconcile.impossible({"sessions": sessions.assign(viewers=15093.0)})
     assert mended["column"].tolist() == ["fan_viewer_share"]
 
@@ -214,9 +519,19 @@ def test_the_reasons_of_flags_have_words():
 def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_workspace):
     import json
 
-    pass  
+    pass
     workspace = clean.Workspace.open(demo_workspace)
-    planted = [row for row in json.loads((demo_workspace / "truth.json").read_text(encoding="utf-8"))["dirty_rows"] if row["what"] == "negative_amount"]
-    flags = reconcile.impossible({name: clean.read_table(workspace, name) for name in reference.tables()})
-    assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {(row["file"], row["row"]) for row in planted}
+    planted = [
+        row
+        for row in json.loads((demo_workspace / "truth.json").read_text(encoding="utf-8"))[
+            "dirty_rows"
+        ]
+        if row["what"] == "negative_amount"
+    ]
+    flags = reconcile.impossible(
+        {name: clean.read_table(workspace, name) for name in reference.tables()}
+    )
+    assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {
+        (row["file"], row["row"]) for row in planted
+    }
     assert set(flags["reason"]) == {"left_out"}

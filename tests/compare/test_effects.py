@@ -11,7 +11,7 @@ from helpers.compare import shift
 from helpers.reference import schema
 from tests.benchmarks import comparison
 
-NILE = sm.datasets.nile.load_pandas().data["volume"].to_numpy()   # 1871 to 1970
+NILE = sm.datasets.nile.load_pandas().data["volume"].to_numpy()  # 1871 to 1970
 ZONE = comparison.ZONE
 
 
@@ -27,7 +27,9 @@ def test_the_nile_fell_with_the_dam_of_1899():
     found = shift.level_shift(NILE, inside, np.zeros((100, 0)))
     assert found.method == "local_level" and found.effect == pytest.approx(-247.8, abs=1)
     assert [found.lower, found.upper] == pytest.approx([-303.6, -190.7], abs=5)
-    assert found.effect == pytest.approx(NILE[inside].mean() - NILE[~inside].mean(), rel=0.01)  # the level does not drift
+    assert found.effect == pytest.approx(
+        NILE[inside].mean() - NILE[~inside].mean(), rel=0.01
+    )  # the level does not drift
 
 
 def drifting(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -39,24 +41,41 @@ def test_the_smoother_is_generalised_least_squares_and_so_is_the_placebo():
     y, step, other = drifting(rng, 50), np.arange(50) >= 38, rng.normal(size=(50, 1))
     effects, errors, variances = shift.local_level(y, np.c_[step.astype(float), other])
     order = np.arange(1, 51)
-    inverse = np.linalg.inv(variances[0] * np.eye(50) + variances[1] * np.minimum.outer(order, order))
+    inverse = np.linalg.inv(
+        variances[0] * np.eye(50) + variances[1] * np.minimum.outer(order, order)
+    )
     assert variances[1] > 0
     design = np.c_[step, np.ones(50), other]
     spread = np.linalg.inv(design.T @ inverse @ design)
     by_hand = spread @ design.T @ inverse @ y
-    assert effects[0] == pytest.approx(by_hand[0], rel=1e-3) and errors[0] == pytest.approx(np.sqrt(spread[0, 0]), rel=1e-3)
+    assert effects[0] == pytest.approx(by_hand[0], rel=1e-3) and errors[0] == pytest.approx(
+        np.sqrt(spread[0, 0]), rel=1e-3
+    )
     others = shift.placebo(y, step, other, variances)
     design[:, 0] = (order > 8) & (order <= 20)
     spread = np.linalg.inv(design.T @ inverse @ design)
-    assert others[0] == pytest.approx(abs(spread @ design.T @ inverse @ y)[0] / np.sqrt(spread[0, 0]), rel=1e-3)
+    assert others[0] == pytest.approx(
+        abs(spread @ design.T @ inverse @ y)[0] / np.sqrt(spread[0, 0]), rel=1e-3
+    )
     assert len(others) == 38 - 12 - 8 + 1
 
 
-@pytest.mark.parametrize(("before", "during", "method"), [
-    (20, 5, "local_level"), (20, 2, "prediction"), (9, 4, "regression"), (5, 4, "prediction"), (2, 4, "none"), (20, 0, "none")])
+@pytest.mark.parametrize(
+    ("before", "during", "method"),
+    [
+        (20, 5, "local_level"),
+        (20, 2, "prediction"),
+        (9, 4, "regression"),
+        (5, 4, "prediction"),
+        (2, 4, "none"),
+        (20, 0, "none"),
+    ],
+)
 def test_the_method_follows_the_length_of_the_history(before, during, method):
     y = np.random.default_rng(2).normal(size=before + during)
-    found = shift.level_shift(y, np.arange(before + during) >= before, np.zeros((before + during, 0)))
+    found = shift.level_shift(
+        y, np.arange(before + during) >= before, np.zeros((before + during, 0))
+    )
     assert found.method == method and np.isnan(found.effect) == (method == "none")
     assert not found.effect < found.lower and not found.effect > found.upper
 
@@ -72,7 +91,18 @@ def test_the_prediction_by_hand():
 
 
 def logged(*rows: dict) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["starts_at", "ends_at", "kind", "what", "expected_direction", "metric", "entered_at"])
+    frame = pd.DataFrame(
+        rows,
+        columns=[
+            "starts_at",
+            "ends_at",
+            "kind",
+            "what",
+            "expected_direction",
+            "metric",
+            "entered_at",
+        ],
+    )
     for name in ("starts_at", "ends_at", "entered_at"):
         frame[name] = pd.to_datetime(frame[name]).dt.tz_localize(ZONE)
     return schema.conform(frame, "events", ZONE)
@@ -80,57 +110,122 @@ def logged(*rows: dict) -> pd.DataFrame:
 
 def measured(sessions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     return compare.effects(
-        comparison.scaled(sessions, [*list(comparison.IDS), "paid_amount"]), sessions, events, sessions["session_id"].iloc[-1], registry=comparison.REGISTRY,
-        thresholds=comparison.THRESHOLDS, calendar=comparison.CALENDAR, kinds=reference.event_kinds())
+        comparison.scaled(sessions, [*list(comparison.IDS), "paid_amount"]),
+        sessions,
+        events,
+        sessions["session_id"].iloc[-1],
+        registry=comparison.REGISTRY,
+        thresholds=comparison.THRESHOLDS,
+        calendar=comparison.CALENDAR,
+        kinds=reference.event_kinds(),
+    )
 
 
 def account(count: int = 60, *, since: int, factor: float) -> pd.DataFrame:
     """One session a day from 20 March at 20:00; viewers times `factor` from session `since` on."""
     sessions = comparison.account(np.random.default_rng(3), count)
-    return sessions.assign(viewers=sessions["viewers"].where(np.arange(count) < since, sessions["viewers"] * factor))
+    return sessions.assign(
+        viewers=sessions["viewers"].where(np.arange(count) < since, sessions["viewers"] * factor)
+    )
 
 
-REDESIGN = {"starts_at": "2026-05-09 00:00", "kind": "platform_redesign", "what": "改版", "expected_direction": "down", "metric": "viewers",
-            "entered_at": "2026-05-08 09:00"}
+REDESIGN = {
+    "starts_at": "2026-05-09 00:00",
+    "kind": "platform_redesign",
+    "what": "改版",
+    "expected_direction": "down",
+    "metric": "viewers",
+    "entered_at": "2026-05-08 09:00",
+}
 
 
 def test_a_fall_with_a_logged_event_is_matched_and_said_to_be_no_proof():
     found = measured(account(since=50, factor=0.6), logged(REDESIGN)).iloc[0]
-    assert (found["verdict"], found["n_before"], found["n_during"], bool(found["logged_after"])) == ("moved", 50, 10, False)
+    assert (
+        found["verdict"],
+        found["n_before"],
+        found["n_during"],
+        bool(found["logged_after"]),
+    ) == ("moved", 50, 10, False)
     assert found["lower"] <= 0.6 - 1 <= found["upper"] and found["p_placebo"] <= 0.05
-    (zh, en), = compare.effect_sentences(measured(account(since=50, factor=0.6), logged(REDESIGN)))
+    ((zh, en),) = compare.effect_sentences(
+        measured(account(since=50, factor=0.6), logged(REDESIGN))
+    )
     assert "不等于是它造成的" in zh and "no proof" in en and "改版" in zh and "nan" not in zh + en
 
 
 def test_the_rest_is_counted_without_zeros():
     codes = ["cannot_tell", "cannot_tell", "too_early"]
     assert compare.effect_sentences(pd.DataFrame({"verdict": codes[:2]})) == [
-        ("2 项看不出变化：与平时的起伏分不开。", "In 2 no change can be told: within ordinary variation.")]
-    (zh, en), = compare.effect_sentences(pd.DataFrame({"verdict": codes}))
-    assert zh.startswith("3 项看不出变化：2 项与平时的起伏分不开，1 项") and "2 within ordinary variation, 1 too early" in en and "0 " not in zh + en
+        (
+            "2 项看不出变化：与平时的起伏分不开。",
+            "In 2 no change can be told: within ordinary variation.",
+        )
+    ]
+    ((zh, en),) = compare.effect_sentences(pd.DataFrame({"verdict": codes}))
+    assert (
+        zh.startswith("3 项看不出变化：2 项与平时的起伏分不开，1 项")
+        and "2 within ordinary variation, 1 too early" in en
+        and "0 " not in zh + en
+    )
 
 
 def test_a_rise_where_a_fall_was_expected_and_an_entry_after_the_fact_are_marked():
-    found = measured(account(since=50, factor=1.7), logged({**REDESIGN, "entered_at": "2026-05-12 09:00"})).iloc[0]
+    found = measured(
+        account(since=50, factor=1.7), logged({**REDESIGN, "entered_at": "2026-05-12 09:00"})
+    ).iloc[0]
     assert found["verdict"] == "contrary" and found["logged_after"]
-    assert measured(account(since=50, factor=1.0), logged(REDESIGN)).iloc[0]["verdict"] == "cannot_tell"
+    assert (
+        measured(account(since=50, factor=1.0), logged(REDESIGN)).iloc[0]["verdict"]
+        == "cannot_tell"
+    )
 
 
 def test_too_early_too_few_and_nobody_live():
-    assert measured(account(since=58, factor=0.3), logged({**REDESIGN, "starts_at": "2026-05-17 00:00"})).iloc[0]["verdict"] == "too_early"
-    assert measured(account(since=2, factor=0.3), logged({**REDESIGN, "starts_at": "2026-03-22 00:00"})).iloc[0]["verdict"] == "too_few"
-    outage = {**REDESIGN, "kind": "outage", "starts_at": "2026-05-09 02:00", "ends_at": "2026-05-09 04:00"}
-    assert measured(account(since=50, factor=0.6), logged(outage)).iloc[0]["verdict"] == "no_session"
+    assert (
+        measured(
+            account(since=58, factor=0.3), logged({**REDESIGN, "starts_at": "2026-05-17 00:00"})
+        ).iloc[0]["verdict"]
+        == "too_early"
+    )
+    assert (
+        measured(
+            account(since=2, factor=0.3), logged({**REDESIGN, "starts_at": "2026-03-22 00:00"})
+        ).iloc[0]["verdict"]
+        == "too_few"
+    )
+    outage = {
+        **REDESIGN,
+        "kind": "outage",
+        "starts_at": "2026-05-09 02:00",
+        "ends_at": "2026-05-09 04:00",
+    }
+    assert (
+        measured(account(since=50, factor=0.6), logged(outage)).iloc[0]["verdict"] == "no_session"
+    )
     assert measured(account(since=50, factor=0.6), logged({**REDESIGN, "kind": "promotion"})).empty
     assert measured(account(since=50, factor=0.6), logged()).empty
 
 
 def test_events_of_the_same_days_are_taken_together_and_one_elsewhere_is_not():
     price = {**REDESIGN, "starts_at": "2026-05-10 00:00", "kind": "price", "what": "降价"}
-    earlier = {**REDESIGN, "starts_at": "2026-04-09 00:00", "ends_at": "2026-04-12 00:00", "what": "旧事"}
-    found = measured(account(since=50, factor=0.6), logged(REDESIGN, price, earlier)).set_index("event")
-    assert found.index.tolist() == ["旧事", "改版 ＋ 降价"] and found["joint"].tolist() == [False, True]
-    assert found.loc["改版 ＋ 降价", "n_before"] == 47 and found.loc["改版 ＋ 降价", "verdict"] == "moved"
+    earlier = {
+        **REDESIGN,
+        "starts_at": "2026-04-09 00:00",
+        "ends_at": "2026-04-12 00:00",
+        "what": "旧事",
+    }
+    found = measured(account(since=50, factor=0.6), logged(REDESIGN, price, earlier)).set_index(
+        "event"
+    )
+    assert found.index.tolist() == ["旧事", "改版 ＋ 降价"] and found["joint"].tolist() == [
+        False,
+        True,
+    ]
+    assert (
+        found.loc["改版 ＋ 降价", "n_before"] == 47
+        and found.loc["改版 ＋ 降价", "verdict"] == "moved"
+    )
     assert found.loc["旧事", "verdict"] == "cannot_tell"
 
 
@@ -138,15 +233,26 @@ def test_after_a_pause_the_first_sessions_are_looked_at():
     """Nobody is live during the pause; the seven sessions from its start on are the ones after it."""
     sessions = account(since=100, factor=1.0)
     sessions["started_at"] += pd.to_timedelta(np.where(np.arange(60) >= 50, 20, 0), unit="D")
-    pause = logged({**REDESIGN, "kind": "suspended", "starts_at": "2026-05-09 00:00", "ends_at": "2026-05-28 00:00"}).iloc[0]
+    pause = logged(
+        {
+            **REDESIGN,
+            "kind": "suspended",
+            "starts_at": "2026-05-09 00:00",
+            "ends_at": "2026-05-28 00:00",
+        }
+    ).iloc[0]
     inside = compare.in_force(sessions, pause, reference.event_kinds()["suspended"])
     assert np.flatnonzero(inside).tolist() == list(range(50, 57))
 
 
 def test_every_kind_has_its_lag_and_a_wrong_file_is_named(tmp_path):
     kinds = reference.event_kinds()
-    assert set(kinds) == set(reference.terms()["event_kind"]) and kinds["suspended"].lag_sessions == 7
-    (tmp_path / "events.yml").write_text("price: {days: 3, lag_days: 2, lag_sessions: 4}\n", encoding="utf-8")
+    assert (
+        set(kinds) == set(reference.terms()["event_kind"]) and kinds["suspended"].lag_sessions == 7
+    )
+    (tmp_path / "events.yml").write_text(
+        "price: {days: 3, lag_days: 2, lag_sessions: 4}\n", encoding="utf-8"
+    )
     with pytest.raises(reference.ReferenceDataError, match=r"events\.yml"):
         reference.event_kinds(tmp_path)
 
@@ -154,4 +260,8 @@ def test_every_kind_has_its_lag_and_a_wrong_file_is_named(tmp_path):
 def test_planted_events_are_found_and_made_up_ones_are_not():
     """A few seeds; `bench_events` takes two hundred."""
     table = comparison.planted_events(range(comparison.FIRST_SCORED, comparison.FIRST_SCORED + 8))
-    assert table["found"].mean() >= 0.5 and table["covered"].mean() >= 0.7 and table["null matched"].mean() <= 0.25
+    assert (
+        table["found"].mean() >= 0.5
+        and table["covered"].mean() >= 0.7
+        and table["null matched"].mean() <= 0.25
+    )

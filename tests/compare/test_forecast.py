@@ -22,8 +22,13 @@ def test_with_nothing_shared_it_is_the_t_prediction_interval(monkeypatch):
     monkeypatch.setattr(forecasting, "SHARED", (0.0,))
     monkeypatch.setattr(forecasting, "FORGETTING", 1e9)
     values, near, place = shared(np.random.default_rng(1), 20)
-    found, plain = forecast(values[-1], values[:-1], near, place), stats.prediction_interval(values[:-1], log=False)
-    assert [found.mean, found.lower, found.upper] == pytest.approx([plain.mean, plain.lower, plain.upper])
+    found, plain = (
+        forecast(values[-1], values[:-1], near, place),
+        stats.prediction_interval(values[:-1], log=False),
+    )
+    assert [found.mean, found.lower, found.upper] == pytest.approx(
+        [plain.mean, plain.lower, plain.upper]
+    )
     assert found.p_value == pytest.approx(stats.prediction_p(values[-1], values[:-1], log=False))
 
 
@@ -36,7 +41,11 @@ def test_one_way_of_sharing_is_generalised_least_squares(monkeypatch):
     inverse, ones, with_next = np.linalg.inv(joint[:-1, :-1]), np.ones(25), joint[:-1, -1]
     level = ones @ inverse @ values[:-1] / (ones @ inverse @ ones)
     off = values[:-1] - level
-    unknown = joint[-1, -1] - with_next @ inverse @ with_next + (1 - ones @ inverse @ with_next) ** 2 / (ones @ inverse @ ones)
+    unknown = (
+        joint[-1, -1]
+        - with_next @ inverse @ with_next
+        + (1 - ones @ inverse @ with_next) ** 2 / (ones @ inverse @ ones)
+    )
     found = forecast(values[-1], values[:-1], near, place)
     assert found.mean == pytest.approx(level + with_next @ inverse @ off)
     assert found.error == pytest.approx(np.sqrt(off @ inverse @ off / 24 * unknown))
@@ -44,8 +53,13 @@ def test_one_way_of_sharing_is_generalised_least_squares(monkeypatch):
 
 def test_it_moves_with_the_values_and_says_five_percent_on_its_bound():
     values, near, place = shared(np.random.default_rng(3), 30)
-    found, moved = forecast(values[-1], values[:-1], near, place), forecast(2 * values[-1] + 5, 2 * values[:-1] + 5, near, place)
-    assert [moved.lower, moved.upper, moved.p_value] == pytest.approx([2 * found.lower + 5, 2 * found.upper + 5, found.p_value])
+    found, moved = (
+        forecast(values[-1], values[:-1], near, place),
+        forecast(2 * values[-1] + 5, 2 * values[:-1] + 5, near, place),
+    )
+    assert [moved.lower, moved.upper, moved.p_value] == pytest.approx(
+        [2 * found.lower + 5, 2 * found.upper + 5, found.p_value]
+    )
     assert forecast(found.upper, values[:-1], near, place).p_value == pytest.approx(0.05)
     with pytest.raises(ValueError, match="needs 12 sessions"):
         forecast(1.0, values[:11], near[:12, :12], place[:12, :12])
@@ -59,11 +73,19 @@ def test_a_constant_history_excludes_every_other_value():
 
 def test_near_in_time_and_alike_in_place():
     made = comparison.account(np.random.default_rng(5), 4)
-    start = pd.to_datetime(["2026-09-01 23:30", "2026-09-02 00:30", "2026-09-08 23:30", "2026-09-02 12:00"]).tz_localize("Asia/Shanghai")
+    start = pd.to_datetime(
+        ["2026-09-01 23:30", "2026-09-02 00:30", "2026-09-08 23:30", "2026-09-02 12:00"]
+    ).tz_localize("Asia/Shanghai")
     likeness = forecasting.alike(made.assign(started_at=start, host=["A", None, None, "A"]))
     near, place = likeness
-    assert near.loc["s0", "s2"] == pytest.approx(np.exp(-1)) and np.allclose(near, near.T) and np.allclose(place, place.T)
-    assert place.loc["s1", "s2"] > place.loc["s0", "s1"] > place.loc["s1", "s3"]  # two unknown hosts are the same; the clock is round
+    assert (
+        near.loc["s0", "s2"] == pytest.approx(np.exp(-1))
+        and np.allclose(near, near.T)
+        and np.allclose(place, place.T)
+    )
+    assert (
+        place.loc["s1", "s2"] > place.loc["s0", "s1"] > place.loc["s1", "s3"]
+    )  # two unknown hosts are the same; the clock is round
     assert list(near.index) == ["s0", "s1", "s3", "s2"]
 
 
@@ -74,23 +96,33 @@ def test_what_is_shared_narrows_the_range_and_nothing_shared_widens_it_little(ki
     for _ in range(12):
         sessions = comparison.account(rng, 41, slots=3)
         likeness = forecasting.alike(sessions)
-        level = {"even": 0.0, "slots": 0.5}[kind] * (sessions["started_at"].dt.hour.to_numpy() == 20)
+        level = {"even": 0.0, "slots": 0.5}[kind] * (
+            sessions["started_at"].dt.hour.to_numpy() == 20
+        )
         values = rng.normal(0, 0.15, 41) + level
-        found = forecast(values[-1], values[:-1], likeness.near.to_numpy(), likeness.place.to_numpy())
+        found = forecast(
+            values[-1], values[:-1], likeness.near.to_numpy(), likeness.place.to_numpy()
+        )
         plain = stats.prediction_interval(values[:-1], log=False)
         ratios.append((found.upper - found.lower) / (plain.upper - plain.lower))
     assert (0.95 < np.mean(ratios) < 1.08) if kind == "even" else np.mean(ratios) < 0.85
 
 
 @pytest.mark.real
-def test_a_real_account_predicted_forward_is_covered_and_narrower_than_by_its_last_eight(tiktok_workspace, tmp_path):
+def test_a_real_account_predicted_forward_is_covered_and_narrower_than_by_its_last_eight(
+    tiktok_workspace, tmp_path
+):
     """Every ninth of 122 real sessions from those before it; `bench_compare` takes all of them and prints them by metric."""
     from helpers import compare, reference
 
-    review = open_review("latest", data_dir=tiktok_workspace, reports_dir=tmp_path, notebook="03_compare")
+    review = open_review(
+        "latest", data_dir=tiktok_workspace, reports_dir=tmp_path, notebook="03_compare"
+    )
     values = comparison.scaled(review.sessions, compare.comparable_metrics(comparison.REGISTRY))
     tested = compare.family(values, review.session_id, reference.playbook())
     ids = [name for name in tested if name not in comparison.WITHOUT_ADS]
-    made = comparison.covered(comparison.forward(review.sessions, review.everything("events"), ids, step=9)).loc["all"]
+    made = comparison.covered(
+        comparison.forward(review.sessions, review.everything("events"), ids, step=9)
+    ).loc["all"]
     assert made["sessions"] == 13 and 0.90 <= made["covered"] <= 0.99
     assert made["width"] < 0.95 * made["plain width"]

@@ -13,26 +13,53 @@ from helpers.core import level_regression, stats
 REGISTRY, THRESHOLDS, CALENDAR = reference.registry(), reference.thresholds(), reference.calendar()
 
 
-def account(seed: int = 0, n: int = 80, host: float = 1.0, slot: float = 1.0, afternoon: str | None = None) -> pd.DataFrame:
+def account(
+    seed: int = 0, n: int = 80, host: float = 1.0, slot: float = 1.0, afternoon: str | None = None
+) -> pd.DataFrame:
     """Described sessions: two hosts by turns, evenings and some afternoons, months that drift; B sells `host` times as much."""
     rng = np.random.default_rng(seed)
     days = pd.date_range("2026-02-02 20:00", periods=n, freq="2D", tz="Asia/Shanghai")
     late, who = np.arange(n) % 4 != 3, np.where(rng.random(n) < 0.5, "A", "B")
     who = np.where(~late, afternoon, who) if afternoon else who
     drift = np.repeat(rng.normal(0, 0.3, n // 10 + 1), 10)[:n]
-    noise = np.exp(drift + rng.normal(0, 0.25, n)) * np.where(who == "B", host, 1.0) * np.where(late, slot, 1.0)
-    return pd.DataFrame({
-        "session_id": [f"s{k}" for k in range(n)], "started_at": days, "host": who, "block": np.where(late, "18:00–21:00", "12:00–15:00"), "weekday": days.day_of_week,
-        "day": np.where(days.day_of_week >= 5, "rest", "work"), "month": days.strftime("%Y-%m"), "kind": "daily", "festive": False, "whole": True, "ordinary": True,
-        "uv_value": noise, "room_conversion": 0.02 * noise, "ad_roi": 3 * np.exp(rng.normal(0, 0.3, n)), "roi": 2 * noise, "cost": 100.0, "brought": 200 * noise})
+    noise = (
+        np.exp(drift + rng.normal(0, 0.25, n))
+        * np.where(who == "B", host, 1.0)
+        * np.where(late, slot, 1.0)
+    )
+    return pd.DataFrame(
+        {
+            "session_id": [f"s{k}" for k in range(n)],
+            "started_at": days,
+            "host": who,
+            "block": np.where(late, "18:00–21:00", "12:00–15:00"),
+            "weekday": days.day_of_week,
+            "day": np.where(days.day_of_week >= 5, "rest", "work"),
+            "month": days.strftime("%Y-%m"),
+            "kind": "daily",
+            "festive": False,
+            "whole": True,
+            "ordinary": True,
+            "uv_value": noise,
+            "room_conversion": 0.02 * noise,
+            "ad_roi": 3 * np.exp(rng.normal(0, 0.3, n)),
+            "roi": 2 * noise,
+            "cost": 100.0,
+            "brought": 200 * noise,
+        }
+    )
 
 
 def test_a_host_effect_is_that_of_an_ordinary_regression_by_formula():
     frame = account(3, host=1.3)
-    made = level_regression.compared(frame, value="uv_value", by="host", adjust=("block", "day", "month")).rest.set_index("level")
+    made = level_regression.compared(
+        frame, value="uv_value", by="host", adjust=("block", "day", "month")
+    ).rest.set_index("level")
     other = smf.ols("np.log(uv_value) ~ C(host) + C(block) + C(day) + C(month)", frame).fit()
     low, high = other.conf_int().loc["C(host)[T.B]"]
-    assert np.log(made.loc["B", ["ratio", "lower", "upper"]].astype(float)).tolist() == pytest.approx([other.params["C(host)[T.B]"], low, high])
+    assert np.log(
+        made.loc["B", ["ratio", "lower", "upper"]].astype(float)
+    ).tolist() == pytest.approx([other.params["C(host)[T.B]"], low, high])
     assert made.loc["B", "p_value"] == pytest.approx(other.pvalues["C(host)[T.B]"])
     assert made.loc["A", "ratio"] == pytest.approx(1 / made.loc["B", "ratio"])
     assert made["n"].sum() == len(frame)
@@ -52,11 +79,15 @@ def test_holm_is_that_of_the_library():
     rng = np.random.default_rng(0)
     for size in (1, 2, 7, 30):
         p = np.r_[rng.random(size) ** 3, np.nan]
-        assert stats.holm(p)[:-1] == pytest.approx(multipletests(p[:-1], method="holm")[1]) and np.isnan(stats.holm(p)[-1])
+        assert stats.holm(p)[:-1] == pytest.approx(
+            multipletests(p[:-1], method="holm")[1]
+        ) and np.isnan(stats.holm(p)[-1])
 
 
 def test_a_host_who_never_shares_a_slot_is_not_compared():
-    made = slots.hosts(account(1, host=3.0, afternoon="C"), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS).set_index("level")
+    made = slots.hosts(
+        account(1, host=3.0, afternoon="C"), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS
+    ).set_index("level")
     assert made["verdict"].to_dict() == {"A": "worse", "B": "better", "C": "not_comparable"}
     assert made.loc["A", "others"] == 1 and np.isnan(made.loc["C", "ratio"])
     words = slots.hosts_sentence(made.reset_index(), lang="zh")
@@ -66,7 +97,9 @@ def test_a_host_who_never_shares_a_slot_is_not_compared():
 def test_one_host_no_host_and_too_few_sessions_say_so():
     for frame in (account().assign(host="A"), account().assign(host=np.nan), account(n=8).head(4)):
         made = slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)
-        assert "无从比较" in slots.hosts_sentence(made, lang="zh") and "nothing to compare" in slots.hosts_sentence(made, lang="en")
+        assert "无从比较" in slots.hosts_sentence(
+            made, lang="zh"
+        ) and "nothing to compare" in slots.hosts_sentence(made, lang="en")
         assert not made["verdict"].isin(["better", "worse"]).any()
 
 
@@ -75,22 +108,46 @@ def test_hosts_and_slots_without_a_difference_are_seldom_named():
     hosts, budgets = 0, 0
     for seed in range(40):
         frame = account(seed)
-        hosts += slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)["verdict"].isin(["better", "worse"]).any()
+        hosts += (
+            slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)["verdict"]
+            .isin(["better", "worse"])
+            .any()
+        )
         budgets += slots.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any()
     assert hosts <= 5 and budgets <= 5
 
 
 def test_the_slot_that_is_worth_more_is_named_with_how_sure_that_is():
     made = slots.budget(account(2, slot=1.8), thresholds=THRESHOLDS).set_index("slot")
-    assert made["verdict"].to_dict() == {"18:00–21:00": "better", "12:00–15:00": "worse"} and made["apart"].all()
+    assert (
+        made["verdict"].to_dict() == {"18:00–21:00": "better", "12:00–15:00": "worse"}
+        and made["apart"].all()
+    )
     words = slots.budget_sentence(made.reset_index(), level_regression.NOTHING, lang="zh")
     assert words.startswith("18:00–21:00 更值得加预算") and "p=0.00" in words
-    found = slots.to_findings(slots.hosts(account(2), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS), made.reset_index(), level_regression.NOTHING)
-    assert set(found["verdict"]) <= {"better"} and found["slice"].str.startswith(("slot:", "host:")).all()
-    words = [slots.budget_sentence(made.reset_index(), level_regression.Contrast(1.77, 1.57, 2.0, 0.001), lang=lang) for lang in ("zh", "en")]
-    assert "广告成交多 77%（57% 到 100%）；这只是同时出现" in words[0] and "77% more by ads (57% to 100%); that is an association" in words[1]
+    found = slots.to_findings(
+        slots.hosts(account(2), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS),
+        made.reset_index(),
+        level_regression.NOTHING,
+    )
+    assert (
+        set(found["verdict"]) <= {"better"}
+        and found["slice"].str.startswith(("slot:", "host:")).all()
+    )
+    words = [
+        slots.budget_sentence(
+            made.reset_index(), level_regression.Contrast(1.77, 1.57, 2.0, 0.001), lang=lang
+        )
+        for lang in ("zh", "en")
+    ]
+    assert (
+        "广告成交多 77%（57% 到 100%）；这只是同时出现" in words[0]
+        and "77% more by ads (57% to 100%); that is an association" in words[1]
+    )
     mixed = slots.budget(account(2, slot=1.8, afternoon="C"), thresholds=THRESHOLDS)
-    assert not mixed["apart"].any() and "分不开" in slots.budget_sentence(mixed, level_regression.NOTHING, lang="zh")
+    assert not mixed["apart"].any() and "分不开" in slots.budget_sentence(
+        mixed, level_regression.NOTHING, lang="zh"
+    )
 
 
 def test_what_double_the_spend_brought_is_found_again():
@@ -113,7 +170,11 @@ def test_cells_are_drawn_to_the_account_and_small_ones_stay_blank():
         n = counts.get((row.row, row.weekday), 0)
         assert row.n == n and np.isfinite(row.value) == (n >= slots.FEWEST)
         if n >= slots.FEWEST:
-            own = np.log(frame.loc[(frame["block"] == row.row) & (frame["weekday"] == row.weekday), "uv_value"]).mean()
+            own = np.log(
+                frame.loc[
+                    (frame["block"] == row.row) & (frame["weekday"] == row.weekday), "uv_value"
+                ]
+            ).mean()
             level = np.log(row.value) - np.log(row.relative)
             assert min(own, level) - 1e-9 <= np.log(row.value) <= max(own, level) + 1e-9
             assert row.lower < row.value < row.upper
@@ -123,17 +184,27 @@ def test_cells_are_drawn_to_the_account_and_small_ones_stay_blank():
 
 def test_shrunken_means_are_those_of_a_long_simulation():
     """The hierarchy by rejection: level and spread drawn flat, kept by how well they explain the means."""
-    means, errors, draws = np.array([1.0, 1.4, 0.7, 1.1, 1.9]), np.array([0.2, 0.4, 0.3, 0.2, 0.5]), 200_000
+    means, errors, draws = (
+        np.array([1.0, 1.4, 0.7, 1.1, 1.9]),
+        np.array([0.2, 0.4, 0.3, 0.2, 0.5]),
+        200_000,
+    )
     rng = np.random.default_rng(0)
     tau, level = rng.uniform(0, 3 * means.std(), draws), rng.uniform(-1, 4, draws)
     spread = np.sqrt(tau[:, None] ** 2 + errors**2)
-    likely = np.exp(-0.5 * ((means - level[:, None]) / spread) ** 2).prod(axis=1) / spread.prod(axis=1)
+    likely = np.exp(-0.5 * ((means - level[:, None]) / spread) ** 2).prod(axis=1) / spread.prod(
+        axis=1
+    )
     keep = rng.random(draws) < likely / likely.max()
     inner = 1 / (1 / tau[keep][:, None] ** 2 + 1 / errors**2)
-    draws = inner * (level[keep][:, None] / tau[keep][:, None] ** 2 + means / errors**2) + np.sqrt(inner) * rng.standard_normal((keep.sum(), 5))
+    draws = inner * (level[keep][:, None] / tau[keep][:, None] ** 2 + means / errors**2) + np.sqrt(
+        inner
+    ) * rng.standard_normal((keep.sum(), 5))
     found, spread, common = stats.shrink_means(means, errors)
     assert keep.sum() > 2000
-    assert found == pytest.approx(draws.mean(axis=0), abs=0.03) and spread == pytest.approx(draws.std(axis=0), abs=0.03)
+    assert found == pytest.approx(draws.mean(axis=0), abs=0.03) and spread == pytest.approx(
+        draws.std(axis=0), abs=0.03
+    )
     assert common == pytest.approx(level[keep].mean(), abs=0.03)
 
 
@@ -150,17 +221,48 @@ def test_the_title_names_the_best_cell_only_where_cells_differ():
 
 def test_the_return_of_a_sessions_ads_stands_beside_that_of_the_comparable_ones_by_both_accounts():
     """Recomputed row by row; what has no cost or no amount takes no part, organic sources neither."""
-    spent = pd.DataFrame({"session_id": list("abcde"), "cost": [100.0, 50, 150, 0, np.nan], "brought": [150.0, 100, 200, 10, 5]})
-    traffic = pd.DataFrame({"session_id": ["a", "a", "a", "b", "c"], "is_paid": [True, True, False, True, None], "ad_cost": [60.0, 40, np.nan, 50, 9], "paid_amount": [30.0, 20, 900, 40, 9]})
-    made = slots.ads_return(spent, traffic, session_id="a", base=["b", "c", "d", "e"]).set_index("line")
-    assert made.loc["ads_account", ["value", "baseline", "cost", "usual_cost", "n"]].tolist() == [1.5, 300 / 200, 100, (50 + 150) / 2, 2]
+    spent = pd.DataFrame(
+        {
+            "session_id": list("abcde"),
+            "cost": [100.0, 50, 150, 0, np.nan],
+            "brought": [150.0, 100, 200, 10, 5],
+        }
+    )
+    traffic = pd.DataFrame(
+        {
+            "session_id": ["a", "a", "a", "b", "c"],
+            "is_paid": [True, True, False, True, None],
+            "ad_cost": [60.0, 40, np.nan, 50, 9],
+            "paid_amount": [30.0, 20, 900, 40, 9],
+        }
+    )
+    made = slots.ads_return(spent, traffic, session_id="a", base=["b", "c", "d", "e"]).set_index(
+        "line"
+    )
+    assert made.loc["ads_account", ["value", "baseline", "cost", "usual_cost", "n"]].tolist() == [
+        1.5,
+        300 / 200,
+        100,
+        (50 + 150) / 2,
+        2,
+    ]
     assert made.loc["traffic_sources", ["value", "baseline", "n"]].tolist() == [0.5, 0.8, 1]
-    assert slots.ads_return(spent, traffic, session_id="d", base=["a"]).empty and slots.ads_return(spent, traffic, session_id="e", base=[]).empty
+    assert (
+        slots.ads_return(spent, traffic, session_id="d", base=["a"]).empty
+        and slots.ads_return(spent, traffic, session_id="e", base=[]).empty
+    )
 
 
 def test_ads_of_one_session_are_counted_at_their_finest_slots():
     frame = account(n=8)
-    ads = pd.DataFrame({"session_id": ["s0", "s0", "s0", "s1", None], "slot_seconds": [3600.0, 3600, 86400, np.nan, 3600], "cost": [10.0, 20, 31, 0, 5], "amount": [30.0, 60, 99, 10, 5]})
+    ads = pd.DataFrame(
+        {
+            "session_id": ["s0", "s0", "s0", "s1", None],
+            "slot_seconds": [3600.0, 3600, 86400, np.nan, 3600],
+            "cost": [10.0, 20, 31, 0, 5],
+            "amount": [30.0, 60, 99, 10, 5],
+        }
+    )
     made = slots.with_ads(frame, ads).set_index("session_id")
     assert made.loc["s0", ["cost", "brought", "roi"]].tolist() == [30, 90, 3]
     assert np.isnan(made.loc["s1", "roi"]) and made["roi"].notna().sum() == 1

@@ -6,11 +6,22 @@ import pytest
 
 from helpers.core import findings
 
-GOOD = {"notebook": "03_compare", "dimension": "click", "metric": "product_click_rate", "verdict": "worse", "sentence_zh": "变差", "sentence_en": "worse"}
+GOOD = {
+    "notebook": "03_compare",
+    "dimension": "click",
+    "metric": "product_click_rate",
+    "verdict": "worse",
+    "sentence_zh": "变差",
+    "sentence_en": "worse",
+}
 
 
 def test_the_same_subject_has_the_same_id_and_another_slice_another():
-    one, again, other = findings.make(**GOOD), findings.make(**GOOD, value=0.1), findings.make(**GOOD, slice="千川")
+    one, again, other = (
+        findings.make(**GOOD),
+        findings.make(**GOOD, value=0.1),
+        findings.make(**GOOD, slice="千川"),
+    )
     assert one["id"] == again["id"] != other["id"]
     assert one["id"].startswith("F03-")
 
@@ -19,7 +30,10 @@ def test_diff_is_value_less_baseline():
     assert findings.make(**GOOD, value=0.1, baseline=0.15)["diff"] == pytest.approx(-0.05)
 
 
-@pytest.mark.parametrize(("change", "message"), [({"verdict": "bad"}, "expected one of"), ({"sentence_en": ""}, "both languages")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"verdict": "bad"}, "expected one of"), ({"sentence_en": ""}, "both languages")],
+)
 def test_an_unfinished_finding_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         findings.make(**GOOD | change)

@@ -11,22 +11,62 @@ from helpers.core import stats
 
 # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, without continuity correction).
 NEWCOMBE_ONE = [
-    (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718),
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
 ]
 # Newcombe 1998, Statistics in Medicine 17:873, Table II, method 10 (hybrid score).
 NEWCOMBE_TWO = [
-    (56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (6, 7, 2, 7, 0.0582, 0.8062),
-    (5, 56, 0, 29, -0.0381, 0.1926), (0, 10, 0, 20, -0.1611, 0.2775), (0, 10, 0, 10, -0.2775, 0.2775),
-    (10, 10, 0, 20, 0.6791, 1.0), (10, 10, 0, 10, 0.6075, 1.0),
+    (56, 70, 48, 80, 0.0524, 0.3339),
+    (9, 10, 3, 10, 0.1705, 0.8090),
+    (6, 7, 2, 7, 0.0582, 0.8062),
+    (5, 56, 0, 29, -0.0381, 0.1926),
+    (0, 10, 0, 20, -0.1611, 0.2775),
+    (0, 10, 0, 10, -0.2775, 0.2775),
+    (10, 10, 0, 20, 0.6791, 1.0),
+    (10, 10, 0, 10, 0.6075, 1.0),
 ]
 # Benjamini and Hochberg 1995, section 4.1: fifteen p-values of a myocardial infarction trial.
 BH_1995 = [
-    0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590,
+    0.0001,
+    0.0004,
+    0.0019,
+    0.0095,
+    0.0201,
+    0.0278,
+    0.0298,
+    0.0344,
+    0.0459,
+    0.3240,
+    0.4262,
+    0.5719,
+    0.6528,
+    0.7590,
     1.0,
 ]
 # Efron and Morris 1975: hits in the first 45 at-bats of 18 players, and their averages over the rest of 1970.
 HITS = [18, 17, 16, 15, 14, 14, 13, 12, 11, 11, 10, 10, 10, 10, 10, 9, 8, 7]
-REST = [.346, .298, .276, .222, .273, .270, .263, .210, .269, .230, .264, .256, .303, .264, .226, .286, .316, .200]
+REST = [
+    0.346,
+    0.298,
+    0.276,
+    0.222,
+    0.273,
+    0.270,
+    0.263,
+    0.210,
+    0.269,
+    0.230,
+    0.264,
+    0.256,
+    0.303,
+    0.264,
+    0.226,
+    0.286,
+    0.316,
+    0.200,
+]
 
 
 @pytest.mark.parametrize(("x", "n", "lower", "upper"), NEWCOMBE_ONE)
@@ -88,7 +128,9 @@ def test_a_lent_spread_is_a_weighted_mean_of_variances():
     assert found.sd == pytest.approx(sd)
     assert math.log(found.upper) == pytest.approx(1 + 2.446912 * sd * math.sqrt(4 / 3), rel=1e-6)
     assert stats.prediction_p(found.upper, history, spread=spread) == pytest.approx(0.05)
-    assert stats.prior_spread([1, 2]) is None and stats.prior_spread(np.exp([1.0, 2.0, 3.0])) == pytest.approx((1.0, 2.0))
+    assert stats.prior_spread([1, 2]) is None and stats.prior_spread(
+        np.exp([1.0, 2.0, 3.0])
+    ) == pytest.approx((1.0, 2.0))
 
 
 def test_prediction_needs_two_sessions():
@@ -100,7 +142,10 @@ def test_prediction_needs_two_sessions():
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(1, 1e6), min_size=3, max_size=12), st.floats(1e-3, 1e3))
 def test_prediction_does_not_depend_on_the_currency(history, rate):
-    plain, other = stats.prediction_interval(history), stats.prediction_interval(np.array(history) * rate)
+    plain, other = (
+        stats.prediction_interval(history),
+        stats.prediction_interval(np.array(history) * rate),
+    )
     assert other.lower == pytest.approx(plain.lower * rate, rel=1e-6)
     assert other.upper == pytest.approx(plain.upper * rate, rel=1e-6)
 
@@ -175,7 +220,9 @@ def test_predictive_without_session_noise_nears_the_binomial():
     assert found.lower == pytest.approx(0.05 - 1.96 * math.sqrt(0.05 * 0.95 / 1000), abs=0.003)
 
 
-@pytest.mark.parametrize("predict", [stats.beta_binomial_predictive, stats.negative_binomial_predictive])
+@pytest.mark.parametrize(
+    "predict", [stats.beta_binomial_predictive, stats.negative_binomial_predictive]
+)
 def test_predictive_without_history_or_exposure_is_undefined(predict):
     assert math.isnan(predict(1, 10, [], []).p_value)
     assert math.isnan(predict(1, 0, [1, 2], [10, 10]).p_value)
@@ -189,7 +236,10 @@ def test_bh_is_the_table_of_1995():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), max_size=25), st.sampled_from([0.05, 0.1, 0.3]))
+@given(
+    st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), max_size=25),
+    st.sampled_from([0.05, 0.1, 0.3]),
+)
 def test_bh_rejects_what_the_step_up_rule_rejects(p, rate):
     q = stats.benjamini_hochberg(p)
     known = sorted(v for v in p if not math.isnan(v))
@@ -221,7 +271,13 @@ def test_shrinkage_at_its_ends():
 # ---- counts over exposure
 
 # Garwood 1936, Biometrika 28:437: exact 95 % limits of a Poisson mean.
-GARWOOD = [(0, 0.0, 3.689), (1, 0.0253, 5.572), (5, 1.623, 11.668), (10, 4.795, 18.390), (20, 12.217, 30.888)]
+GARWOOD = [
+    (0, 0.0, 3.689),
+    (1, 0.0253, 5.572),
+    (5, 1.623, 11.668),
+    (10, 4.795, 18.390),
+    (20, 12.217, 30.888),
+]
 
 
 @pytest.mark.parametrize(("x", "lower", "upper"), GARWOOD)
@@ -231,7 +287,10 @@ def test_limits_of_a_count_are_garwoods(x, lower, upper):
 
 
 def test_a_dispersed_count_counts_for_less():
-    narrow, wide = np.array(stats.count_rate(40, 10)), np.array(stats.count_rate(40, 10, dispersion=4))
+    narrow, wide = (
+        np.array(stats.count_rate(40, 10)),
+        np.array(stats.count_rate(40, 10, dispersion=4)),
+    )
     assert wide == pytest.approx(4 * np.array(stats.count_rate(10, 10)))
     assert wide[0] < narrow[0] < 4 < narrow[1] < wide[1]
     assert np.isnan(stats.count_rate(3, 0)).all() and np.isnan(stats.count_rate(np.nan, 5)).all()
@@ -239,7 +298,9 @@ def test_a_dispersed_count_counts_for_less():
 
 def test_dispersion_is_one_for_even_counts_and_pearsons_for_uneven_ones():
     assert stats.dispersion([10, 10, 10], [10, 10, 10]) == 1
-    assert stats.dispersion([0, 20], [10, 10]) == pytest.approx(20)  # (100 + 100) / 10 over one degree of freedom
+    assert stats.dispersion([0, 20], [10, 10]) == pytest.approx(
+        20
+    )  # (100 + 100) / 10 over one degree of freedom
     assert stats.dispersion([0, 20, 7, 7], [10, 10, 7, 7], fitted=2) == pytest.approx(10)
     assert stats.dispersion([0, 0], [0, 0]) == 1 and stats.dispersion([4], [4]) == 1
 

@@ -37,19 +37,30 @@ def test_value(value, unit, lang, currency, shown):
 
 
 def test_a_change_always_carries_its_sign():
-    assert [text.signed(x, "percent", "zh") for x in (0.05, -0.05, math.nan)] == ["+5.0%", "−5.0%", "—"]
+    assert [text.signed(x, "percent", "zh") for x in (0.05, -0.05, math.nan)] == [
+        "+5.0%",
+        "−5.0%",
+        "—",
+    ]
 
 
 def test_a_range_with_a_negative_end_has_no_dash_that_could_be_read_as_its_minus():
     assert text.interval(0.01, 0.02, "percent", "en") == "1.0% – 2.0%"
-    assert text.interval(0.0078, 0.0105, "percent", "zh") == "0.78% – 1.05%" and text.interval(0.004, 0.12, "percent", "zh") == "0.40% – 12.0%" and text.interval(0.0036, 0.0464, "percent", "zh") == "0.36% – 4.6%"
+    assert (
+        text.interval(0.0078, 0.0105, "percent", "zh") == "0.78% – 1.05%"
+        and text.interval(0.004, 0.12, "percent", "zh") == "0.40% – 12.0%"
+        and text.interval(0.0036, 0.0464, "percent", "zh") == "0.36% – 4.6%"
+    )
     assert text.interval(0.0, 0.032, "percent", "zh") == "0.0% – 3.2%"
     assert text.interval(-14_300, 13_500, "money", "zh") == "−¥1.43万 至 ¥1.35万"
     assert text.interval(-0.4, -0.1, "percent", "en") == "−40.0% to −10.0%"
     assert text.interval(-1e-12, 0.1, "percent", "zh") == "0.0% – 10.0%"  # dust is no minus
     for unit in ("money", "percent", "points", "score", "count", "seconds"):
         for lang in ("zh", "en"):
-            assert "-" not in text.interval(-20_000, -3, unit, lang) and text.interval(-20_000, -3, unit, lang).count("−") == 2
+            assert (
+                "-" not in text.interval(-20_000, -3, unit, lang)
+                and text.interval(-20_000, -3, unit, lang).count("−") == 2
+            )
 
 
 @pytest.mark.parametrize(
@@ -72,6 +83,17 @@ def test_a_third_language_is_refused():
         text.choose("fr", "一", "one")
 
 
-@pytest.mark.parametrize("words", [text.percent(-1e-16), text.number(-1e-12, "zh", 2), text.money(-1e-9, "zh"), text.signed(-1e-16, "percent", "zh"), text.signed(1e-16, "percent", "zh"), text.signed(-0.00004, "points", "zh"), text.seconds(-0.2, "zh")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        text.percent(-1e-16),
+        text.number(-1e-12, "zh", 2),
+        text.money(-1e-9, "zh"),
+        text.signed(-1e-16, "percent", "zh"),
+        text.signed(1e-16, "percent", "zh"),
+        text.signed(-0.00004, "points", "zh"),
+        text.seconds(-0.2, "zh"),
+    ],
+)
 def test_what_rounds_to_zero_has_no_sign(words):
     assert words[0] not in "-−+"

@@ -18,9 +18,22 @@ from helpers.plan import plan_file
 
 REGISTRY = reference.registry()
 ROW = {
-    "plan_id": "P-1", "session_id": "20261110-2000-douyin-5435", "dimension": "fans", "problem": "新增粉丝少", "evidence": "转粉率 1.1%，基线 1.2%",
-    "cause": "引导关注太少", "action": "每 10 分钟引导一次", "owner_role": "host", "metric": "follow_rate", "baseline": 0.0121, "least_effect": 0.1,
-    "sessions": 4.0, "money_at_stake": 1800.0, "effort": "low", "status": "open", "note": "",
+    "plan_id": "P-1",
+    "session_id": "20261110-2000-douyin-5435",
+    "dimension": "fans",
+    "problem": "新增粉丝少",
+    "evidence": "转粉率 1.1%，基线 1.2%",
+    "cause": "引导关注太少",
+    "action": "每 10 分钟引导一次",
+    "owner_role": "host",
+    "metric": "follow_rate",
+    "baseline": 0.0121,
+    "least_effect": 0.1,
+    "sessions": 4.0,
+    "money_at_stake": 1800.0,
+    "effort": "low",
+    "status": "open",
+    "note": "",
 }
 
 
@@ -45,7 +58,15 @@ LINE = "P-1,s1,fans,,问题,证据,原因,动作,{owner},,follow_rate,,0.01,0.1,
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    rows = plan({}, {"plan_id": "P-2", "note": "逗号, 引号\" 与\n换行", "money_at_stake": np.nan, "status": "done"})
+    rows = plan(
+        {},
+        {
+            "plan_id": "P-2",
+            "note": '逗号, 引号" 与\n换行',
+            "money_at_stake": np.nan,
+            "status": "done",
+        },
+    )
     path = plan_file.write_csv(rows, tmp_path / "plans" / "s.csv")
     pd.testing.assert_frame_equal(plan_file.read(path, registry=REGISTRY).rows, rows)
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
@@ -53,7 +74,10 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(note=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30), start=st.sampled_from(["", "=", "+", "-", "@", "'", "'="]))
+@given(
+    note=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30),
+    start=st.sampled_from(["", "=", "+", "-", "@", "'", "'="]),
+)
 def test_any_note_survives_and_no_cell_starts_a_formula(tmp_path, note, start):
     written = (start + note).strip()
     path = plan_file.write_csv(plan({"note": written}), tmp_path / "s.csv")
@@ -62,11 +86,21 @@ def test_any_note_survives_and_no_cell_starts_a_formula(tmp_path, note, start):
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
-@pytest.mark.parametrize(("encoding", "delimiter"), [("utf-8-sig", ","), ("utf-8", ";"), ("gb18030", ","), ("gb18030", "\t")])
+@pytest.mark.parametrize(
+    ("encoding", "delimiter"),
+    [("utf-8-sig", ","), ("utf-8", ";"), ("gb18030", ","), ("gb18030", "\t")],
+)
 def test_what_spreadsheet_programs_make_of_it_is_read(tmp_path, encoding, delimiter):
-    content = (header() + LINE.format(owner="host", status="done", sessions=4)).replace(",", delimiter)
+    content = (header() + LINE.format(owner="host", status="done", sessions=4)).replace(
+        ",", delimiter
+    )
     made = plan_file.read(file(tmp_path, content, encoding), registry=REGISTRY).rows.iloc[0]
-    assert (made["problem"], made["owner_role"], made["status"], made["sessions"]) == ("问题", "host", "done", 4)
+    assert (made["problem"], made["owner_role"], made["status"], made["sessions"]) == (
+        "问题",
+        "host",
+        "done",
+        4,
+    )
 
 
 def test_headers_and_choices_may_be_labels_of_either_language(tmp_path):
@@ -77,7 +111,10 @@ def test_headers_and_choices_may_be_labels_of_either_language(tmp_path):
 
 
 def test_a_row_added_by_hand_needs_only_what_matters(tmp_path):
-    content = header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,动作,host,follow_rate,open\n\n"
+    content = (
+        header("session_id", "problem", "action", "owner_role", "metric", "status")
+        + "s1,问题,动作,host,follow_rate,open\n\n"
+    )
     made = plan_file.read(file(tmp_path, content), registry=REGISTRY).rows
     assert len(made) == 1 and made["plan_id"][0].startswith("H-")
 
@@ -86,41 +123,105 @@ def test_no_file_is_an_empty_plan(tmp_path):
     assert plan_file.read(tmp_path / "none.csv", registry=REGISTRY).rows.empty
 
 
-@pytest.mark.parametrize(("content", "place", "found", "expected"), [
-    (header() + LINE.format(owner="boss", status="done", sessions=4), (2, "owner_role"), "boss", "one of host, assistant_host"),
-    (header() + LINE.format(owner="host", status="ready", sessions=4), (2, "status"), "ready", "one of open, done, dropped"),
-    (header() + LINE.format(owner="host", status="", sessions=4), (2, "status"), "", "a value is needed"),
-    (header() + LINE.format(owner="host", status="done", sessions="four"), (2, "sessions"), "four", "a number"),
-    (header() + LINE.format(owner="host", status="done", sessions=4) * 2, (3, "plan_id"), "P-1", "one line per id"),
-    (header() + LINE.format(owner="host", status="done", sessions=4).strip() + ",more\n", (2, ""), "20", "19 cells"),
-])
-def test_a_broken_cell_is_kept_aside_and_the_good_lines_go_on(tmp_path, content, place, found, expected):
+@pytest.mark.parametrize(
+    ("content", "place", "found", "expected"),
+    [
+        (
+            header() + LINE.format(owner="boss", status="done", sessions=4),
+            (2, "owner_role"),
+            "boss",
+            "one of host, assistant_host",
+        ),
+        (
+            header() + LINE.format(owner="host", status="ready", sessions=4),
+            (2, "status"),
+            "ready",
+            "one of open, done, dropped",
+        ),
+        (
+            header() + LINE.format(owner="host", status="", sessions=4),
+            (2, "status"),
+            "",
+            "a value is needed",
+        ),
+        (
+            header() + LINE.format(owner="host", status="done", sessions="four"),
+            (2, "sessions"),
+            "four",
+            "a number",
+        ),
+        (
+            header() + LINE.format(owner="host", status="done", sessions=4) * 2,
+            (3, "plan_id"),
+            "P-1",
+            "one line per id",
+        ),
+        (
+            header() + LINE.format(owner="host", status="done", sessions=4).strip() + ",more\n",
+            (2, ""),
+            "20",
+            "19 cells",
+        ),
+    ],
+)
+def test_a_broken_cell_is_kept_aside_and_the_good_lines_go_on(
+    tmp_path, content, place, found, expected
+):
     good = LINE.format(owner="planning", status="dropped", sessions=2).replace("P-1", "P-2")
     rows, aside = plan_file.read(file(tmp_path, content + good), registry=REGISTRY)
     assert (aside.loc[0, "row"], aside.loc[0, "column"]) == place and len(aside) == 1
-    assert (aside.loc[0, "file"], aside.loc[0, "found"]) == ("s.csv", found) and expected in aside.loc[0, "expected_en"] and aside.loc[0, "expected_zh"]
-    assert rows.set_index("plan_id").loc["P-2", ["owner_role", "status"]].tolist() == ["planning", "dropped"]
+    assert (
+        (aside.loc[0, "file"], aside.loc[0, "found"]) == ("s.csv", found)
+        and expected in aside.loc[0, "expected_en"]
+        and aside.loc[0, "expected_zh"]
+    )
+    assert rows.set_index("plan_id").loc["P-2", ["owner_role", "status"]].tolist() == [
+        "planning",
+        "dropped",
+    ]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (header("plan_id", "problem"), r"s\.csv: row 1: column session_id, action, owner_role, metric, status is missing"),
-    ("", r"s\.csv: empty"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            header("plan_id", "problem"),
+            r"s\.csv: row 1: column session_id, action, owner_role, metric, status is missing",
+        ),
+        ("", r"s\.csv: empty"),
+    ],
+)
 def test_a_file_that_is_no_plan_is_refused(tmp_path, content, message):
     with pytest.raises(plan_file.PlanFileError, match=message):
         plan_file.read(file(tmp_path, content), registry=REGISTRY)
 
 
 def test_a_line_by_hand_that_lacks_what_it_needs_is_left_out(tmp_path):
-    content = header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,,host,follow_rate,open\ns1,问题,动作,host,转粉率,open\n"
+    content = (
+        header("session_id", "problem", "action", "owner_role", "metric", "status")
+        + "s1,问题,,host,follow_rate,open\ns1,问题,动作,host,转粉率,open\n"
+    )
     rows, aside = plan_file.read(file(tmp_path, content), registry=REGISTRY)
-    assert rows["action"].tolist() == ["动作"] and rows["metric"].tolist() == ["follow_rate"] and aside["row"].tolist() == [2]
+    assert (
+        rows["action"].tolist() == ["动作"]
+        and rows["metric"].tolist() == ["follow_rate"]
+        and aside["row"].tolist() == [2]
+    )
 
 
 def test_empty_cells_behind_a_row_and_unicode_text_are_read(tmp_path):
     line = LINE.format(owner="host", status="done", sessions=4).strip()
-    assert len(plan_file.read(file(tmp_path, header() + line + ",,,\n"), registry=REGISTRY).rows) == 1
-    assert len(plan_file.read(file(tmp_path, header() + line, encoding="utf-16"), registry=REGISTRY).rows) == 1
+    assert (
+        len(plan_file.read(file(tmp_path, header() + line + ",,,\n"), registry=REGISTRY).rows) == 1
+    )
+    assert (
+        len(
+            plan_file.read(
+                file(tmp_path, header() + line, encoding="utf-16"), registry=REGISTRY
+            ).rows
+        )
+        == 1
+    )
 
 
 def test_a_quotation_mark_without_a_partner_is_named(tmp_path):
@@ -138,7 +239,14 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 
 def test_edits_survive_a_new_run():
-    old = plan({"owner_role": "planning", "note": "周五前", "due_session": "20261112-2000-douyin-5435", "effort": "high"})
+    old = plan(
+        {
+            "owner_role": "planning",
+            "note": "周五前",
+            "due_session": "20261112-2000-douyin-5435",
+            "effort": "high",
+        }
+    )
     made = plan_file.merge(plan({"evidence": "新证据", "money_at_stake": 2000.0}), old).iloc[0]
     assert made[list(plan_file.EDITED)].tolist() == old.iloc[0][list(plan_file.EDITED)].tolist()
     assert made["evidence"] == "新证据" and made["money_at_stake"] == 2000
@@ -150,13 +258,27 @@ def test_what_was_done_is_not_rewritten():
 
 
 def test_rows_that_no_run_makes_any_more_stay_only_where_somebody_cared():
-    old = plan({"plan_id": "P-gone"}, {"plan_id": "P-noted", "note": "试过"}, {"plan_id": "P-done", "status": "done"}, {"plan_id": "H-own"})
-    assert plan_file.merge(plan({}), old)["plan_id"].tolist() == ["P-1", "P-noted", "P-done", "H-own"]
+    old = plan(
+        {"plan_id": "P-gone"},
+        {"plan_id": "P-noted", "note": "试过"},
+        {"plan_id": "P-done", "status": "done"},
+        {"plan_id": "H-own"},
+    )
+    assert plan_file.merge(plan({}), old)["plan_id"].tolist() == [
+        "P-1",
+        "P-noted",
+        "P-done",
+        "H-own",
+    ]
 
 
 def test_every_line_that_counts_as_edited_stays():
     old = plan({"plan_id": "P-dated", "due_session": "2026-11-20"}, {"plan_id": "P-gone"})
-    assert set(plan_file.touched(old)["plan_id"]) == {"P-dated"} <= set(plan_file.merge(plan({}), old)["plan_id"])
+    assert (
+        set(plan_file.touched(old)["plan_id"])
+        == {"P-dated"}
+        <= set(plan_file.merge(plan({}), old)["plan_id"])
+    )
 
 
 def test_merging_twice_changes_nothing():
@@ -168,45 +290,92 @@ def test_merging_twice_changes_nothing():
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = plan_file.write_csv(plan({}), tmp_path / "s.csv")
     before = path.read_bytes()
-    monkeypatch.setattr(plan_file.Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    monkeypatch.setattr(
+        plan_file.Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError())
+    )
     with pytest.raises(plan_file.PlanFileError, match="open in a spreadsheet program"):
         plan_file.write_csv(plan({"note": "neu"}), path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["s.csv"]
 
 
 def test_earlier_plans_are_those_of_sessions_before(tmp_path):
-    sessions = pd.DataFrame({"session_id": ["a", "b", "c"], "started_at": pd.date_range("2026-11-01", periods=3, tz="Asia/Shanghai")})
+    sessions = pd.DataFrame(
+        {
+            "session_id": ["a", "b", "c"],
+            "started_at": pd.date_range("2026-11-01", periods=3, tz="Asia/Shanghai"),
+        }
+    )
     for name in "abc":
-        plan_file.write_csv(plan({"plan_id": f"P-{name}", "session_id": name}), tmp_path / f"{name}.csv")
-    assert plan_file.earlier(tmp_path, sessions, "c", registry=REGISTRY).rows["plan_id"].tolist() == ["P-b", "P-a"]
+        plan_file.write_csv(
+            plan({"plan_id": f"P-{name}", "session_id": name}), tmp_path / f"{name}.csv"
+        )
+    assert plan_file.earlier(tmp_path, sessions, "c", registry=REGISTRY).rows[
+        "plan_id"
+    ].tolist() == ["P-b", "P-a"]
 
 
 # --------------------------------------------------------------------------------------------- due on a day or a session
 
 
-SESSIONS = pd.DataFrame({"session_id": ["s1", "s2", "s3"], "started_at": pd.to_datetime(["2026-11-10 20:00", "2026-11-12 20:00", "2026-11-14 20:00"]).tz_localize("Asia/Shanghai")})
+SESSIONS = pd.DataFrame(
+    {
+        "session_id": ["s1", "s2", "s3"],
+        "started_at": pd.to_datetime(
+            ["2026-11-10 20:00", "2026-11-12 20:00", "2026-11-14 20:00"]
+        ).tz_localize("Asia/Shanghai"),
+    }
+)
 
 
-@pytest.mark.parametrize(("written", "kept", "expected"), [
-    ("s2", "s2", None), ("2026-11-13", "2026-11-13", None), ("2026/11/13 0:00", "2026-11-13", None), ("2026年11月13日", "2026-11-13", None), ("2027-01-01", "2027-01-01", None),
-    ("s9", "", "the id of a later session"), ("46339", "", "a date such as 2026-11-20"), ("11/13/2026", "", "a date such as"), ("2026-13-13", "", "a date such as"),
-    ("s1", "", "a session after s1"), ("2026-11-09", "", "not before 2026-11-10"),
-])
+@pytest.mark.parametrize(
+    ("written", "kept", "expected"),
+    [
+        ("s2", "s2", None),
+        ("2026-11-13", "2026-11-13", None),
+        ("2026/11/13 0:00", "2026-11-13", None),
+        ("2026年11月13日", "2026-11-13", None),
+        ("2027-01-01", "2027-01-01", None),
+        ("s9", "", "the id of a later session"),
+        ("46339", "", "a date such as 2026-11-20"),
+        ("11/13/2026", "", "a date such as"),
+        ("2026-13-13", "", "a date such as"),
+        ("s1", "", "a session after s1"),
+        ("2026-11-09", "", "not before 2026-11-10"),
+    ],
+)
 def test_a_due_session_is_a_later_one_or_a_day(tmp_path, written, kept, expected):
-    line = LINE.format(owner="host", status="done", sessions=4).replace("host,,follow_rate", f"host,{written},follow_rate")
+    line = LINE.format(owner="host", status="done", sessions=4).replace(
+        "host,,follow_rate", f"host,{written},follow_rate"
+    )
     rows, aside = plan_file.read(file(tmp_path, header() + line), SESSIONS, registry=REGISTRY)
     assert rows.loc[0, "due_session"] == kept and len(aside) == (expected is not None)
-    assert expected is None or (expected in aside.loc[0, "expected_en"] and aside.loc[0, "found"] == written)
+    assert expected is None or (
+        expected in aside.loc[0, "expected_en"] and aside.loc[0, "found"] == written
+    )
 
 
 def test_a_day_means_the_first_session_from_then_on(tmp_path):
-    plan_file.write_csv(plan({"session_id": "s1", "due_session": "2026-11-11"}, {"plan_id": "P-2", "session_id": "s1", "due_session": "2026-12-01"}), tmp_path / "s1.csv")
-    assert plan_file.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows["due_session"].tolist() == ["s2", "2026-12-01"]
+    plan_file.write_csv(
+        plan(
+            {"session_id": "s1", "due_session": "2026-11-11"},
+            {"plan_id": "P-2", "session_id": "s1", "due_session": "2026-12-01"},
+        ),
+        tmp_path / "s1.csv",
+    )
+    assert plan_file.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows[
+        "due_session"
+    ].tolist() == ["s2", "2026-12-01"]
 
 
 def test_a_line_by_hand_is_judged_by_the_usual_figures(tmp_path):
-    (tmp_path / "s1.csv").write_text(header("session_id", "problem", "action", "owner_role", "metric", "status") + "s1,问题,动作,host,follow_rate,done\n", encoding="utf-8")
-    assert plan_file.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows.loc[0, ["least_effect", "sessions"]].tolist() == [0.10, 3]
+    (tmp_path / "s1.csv").write_text(
+        header("session_id", "problem", "action", "owner_role", "metric", "status")
+        + "s1,问题,动作,host,follow_rate,done\n",
+        encoding="utf-8",
+    )
+    assert plan_file.earlier(tmp_path, SESSIONS, "s3", registry=REGISTRY).rows.loc[
+        0, ["least_effect", "sessions"]
+    ].tolist() == [0.10, 3]
 
 
 # ------------------------------------------------------------------------------------------------- edits made in Excel
@@ -237,15 +406,29 @@ def moved(path, seconds):
     os.utime(path, (stamp, stamp))
 
 
-@pytest.mark.parametrize(("lang", "role", "status"), [("zh", "策划", "已执行"), ("en", "Planning", "Done")])
+@pytest.mark.parametrize(
+    ("lang", "role", "status"), [("zh", "策划", "已执行"), ("en", "Planning", "Done")]
+)
 def test_what_is_edited_in_excel_is_read(tmp_path, lang, role, status):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"}, lang=lang)
     before = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert before.aside.empty and before.rows["status"].tolist() == ["open", "open"]
-    in_excel(path, (2, "owner_role", role), (2, "status", status), (3, "note", "=1+1 不是公式"), (2, "due_session", dt.datetime(2026, 11, 12)))
+    in_excel(
+        path,
+        (2, "owner_role", role),
+        (2, "status", status),
+        (3, "note", "=1+1 不是公式"),
+        (2, "due_session", dt.datetime(2026, 11, 12)),
+    )
     rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert aside.empty and rows["plan_id"].tolist() == ["P-1", "P-2"]
-    assert rows.loc[0, ["owner_role", "status", "due_session", "metric", "baseline"]].tolist() == ["planning", "done", "2026-11-12", "follow_rate", 0.0121]
+    assert rows.loc[0, ["owner_role", "status", "due_session", "metric", "baseline"]].tolist() == [
+        "planning",
+        "done",
+        "2026-11-12",
+        "follow_rate",
+        0.0121,
+    ]
 
 
 def test_an_excel_alone_is_a_plan(tmp_path):
@@ -253,8 +436,13 @@ def test_an_excel_alone_is_a_plan(tmp_path):
     (tmp_path / "s1.csv").unlink()
     in_excel(path, (2, "status", "已执行"), (3, "owner_role", "老板"))
     rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
-    assert rows["status"].tolist() == ["done", "open"] and rows["owner_role"].tolist() == ["host", "host"]
-    assert aside[["file", "row", "column", "found"]].to_numpy().tolist() == [["s1.xlsx", 3, "owner_role", "老板"]]
+    assert rows["status"].tolist() == ["done", "open"] and rows["owner_role"].tolist() == [
+        "host",
+        "host",
+    ]
+    assert aside[["file", "row", "column", "found"]].to_numpy().tolist() == [
+        ["s1.xlsx", 3, "owner_role", "老板"]
+    ]
 
 
 @pytest.mark.parametrize("later", [True, False])
@@ -266,20 +454,36 @@ def test_edits_in_both_files_are_both_kept_and_the_last_saved_wins_where_they_me
     in_excel(path, (3, "note", "写在 Excel"), (4, "note", "Excel 说"), later=later)
     made, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     assert made["note"].tolist() == ["写在 CSV", "写在 Excel", "Excel 说" if later else "CSV 说"]
-    assert aside[["row", "column"]].to_numpy().tolist() == [[4, "note"]] and ("Excel" if later else "CSV") in aside.loc[0, "expected_en"]
+    assert (
+        aside[["row", "column"]].to_numpy().tolist() == [[4, "note"]]
+        and ("Excel" if later else "CSV") in aside.loc[0, "expected_en"]
+    )
 
 
-@pytest.mark.parametrize(("cell", "found", "expected"), [
-    ((2, "owner_role", "老板"), "老板", "one of host"), ((2, "status", "差不多"), "差不多", "one of open, done, dropped"), ((2, "status", None), "", "a value is needed"),
-    ((2, "due_session", 46339), "46339", "a date such as 2026-11-20"), ((2, "due_session", "s1"), "s1", "a session after s1"),
-    ((2, "sessions", "四场"), "四场", "a number"), ((2, "least_effect", 0.5), "0.5", "fixed beforehand"), ((2, "metric", "互动率"), "interaction_rate", "follow_rate (what is fixed"),
-])
+@pytest.mark.parametrize(
+    ("cell", "found", "expected"),
+    [
+        ((2, "owner_role", "老板"), "老板", "one of host"),
+        ((2, "status", "差不多"), "差不多", "one of open, done, dropped"),
+        ((2, "status", None), "", "a value is needed"),
+        ((2, "due_session", 46339), "46339", "a date such as 2026-11-20"),
+        ((2, "due_session", "s1"), "s1", "a session after s1"),
+        ((2, "sessions", "四场"), "四场", "a number"),
+        ((2, "least_effect", 0.5), "0.5", "fixed beforehand"),
+        ((2, "metric", "互动率"), "interaction_rate", "follow_rate (what is fixed"),
+    ],
+)
 def test_a_broken_edit_in_excel_is_named_and_the_rest_counts(tmp_path, cell, found, expected):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"})
     in_excel(path, cell, (2, "note", "照常"), (3, "status", "已放弃"))
     rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
     was = plan({"session_id": "s1", "note": "照常"}).iloc[0]
-    assert rows.iloc[0][["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]].tolist() == was[["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]].tolist()
+    assert (
+        rows.iloc[0][
+            ["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]
+        ].tolist()
+        == was[["owner_role", "due_session", "metric", "least_effect", "sessions", "note"]].tolist()
+    )
     assert rows["status"].tolist() == ["open", "dropped"]
     assert len(aside) == 1 and aside.loc[0, "row"] == 2 and aside.loc[0, "column"] == cell[1]
     assert aside.loc[0, "found"] == found and expected in aside.loc[0, "expected_en"]
@@ -287,26 +491,64 @@ def test_a_broken_edit_in_excel_is_named_and_the_rest_counts(tmp_path, cell, fou
 
 def test_a_line_deleted_or_doubled_in_excel_is_said_and_stays_once(tmp_path):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2", "note": "留着"}, {"plan_id": "P-3"})
-    in_excel(path, drop=3, append=[{"plan_id": "P-1", **{name: ROW[name] for name in plan_file.REQUIRED}, "session_id": "s1"}])
+    in_excel(
+        path,
+        drop=3,
+        append=[
+            {
+                "plan_id": "P-1",
+                **{name: ROW[name] for name in plan_file.REQUIRED},
+                "session_id": "s1",
+            }
+        ],
+    )
     rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
-    assert sorted(rows["plan_id"]) == ["P-1", "P-2", "P-3"] and rows.set_index("plan_id").loc["P-2", "note"] == "留着"
+    assert (
+        sorted(rows["plan_id"]) == ["P-1", "P-2", "P-3"]
+        and rows.set_index("plan_id").loc["P-2", "note"] == "留着"
+    )
     assert aside[["row", "found"]].to_numpy().tolist() == [[4, "P-1"], [3, "P-2"]]
 
 
 def test_a_number_typed_as_text_is_a_number_and_a_line_added_in_excel_is_a_line(tmp_path):
     path = handed_out(tmp_path)
-    in_excel(path, (2, "sessions", "4"), append=[{"session_id": "s1", "problem": "麦克风杂音", "action": "换麦", "owner_role": "助理", "metric": "人均观看时长", "status": "待执行", "sessions": "2"}])
+    in_excel(
+        path,
+        (2, "sessions", "4"),
+        append=[
+            {
+                "session_id": "s1",
+                "problem": "麦克风杂音",
+                "action": "换麦",
+                "owner_role": "助理",
+                "metric": "人均观看时长",
+                "status": "待执行",
+                "sessions": "2",
+            }
+        ],
+    )
     rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
-    assert aside.empty and rows["sessions"].tolist() == [4, 2] and rows.loc[1, ["owner_role", "metric"]].tolist() == ["assistant", "avg_watch_seconds"]
+    assert (
+        aside.empty
+        and rows["sessions"].tolist() == [4, 2]
+        and rows.loc[1, ["owner_role", "metric"]].tolist() == ["assistant", "avg_watch_seconds"]
+    )
 
 
 def test_edits_in_excel_survive_a_new_run_in_the_other_language(tmp_path):
     path = handed_out(tmp_path)
     in_excel(path, (2, "note", "周五前"), (2, "due_session", "2026-11-12"))
-    merged = plan_file.merge(plan({"session_id": "s1", "evidence": "new evidence"}), plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).rows)
+    merged = plan_file.merge(
+        plan({"session_id": "s1", "evidence": "new evidence"}),
+        plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).rows,
+    )
     plan_file.write(merged, tmp_path, "s1", lang="en", sheets={}, registry=REGISTRY)
     again, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
-    assert aside.empty and again.loc[0, ["note", "due_session", "evidence"]].tolist() == ["周五前", "2026-11-12", "new evidence"]
+    assert aside.empty and again.loc[0, ["note", "due_session", "evidence"]].tolist() == [
+        "周五前",
+        "2026-11-12",
+        "new evidence",
+    ]
 
 
 def test_a_workbook_that_is_none_is_refused(tmp_path):
@@ -321,8 +563,13 @@ def test_a_workbook_that_is_none_is_refused(tmp_path):
 def test_a_plan_written_by_a_run_takes_its_place_when_the_page_is_published(tmp_path):
     handed_out(tmp_path / "work")
     plan_file.take_over(tmp_path / "work", tmp_path / "plans", since=0.0, registry=REGISTRY)
-    assert sorted(path.name for path in (tmp_path / "plans").iterdir()) == ["s1.csv", "s1.xlsx"] and not (tmp_path / "work").exists()
-    plan_file.take_over(tmp_path / "work", tmp_path / "plans", since=0.0, registry=REGISTRY)      # a run that made no new plan changes nothing
+    assert (
+        sorted(path.name for path in (tmp_path / "plans").iterdir()) == ["s1.csv", "s1.xlsx"]
+        and not (tmp_path / "work").exists()
+    )
+    plan_file.take_over(
+        tmp_path / "work", tmp_path / "plans", since=0.0, registry=REGISTRY
+    )  # a run that made no new plan changes nothing
     assert len(plan_file.load(tmp_path / "plans", "s1", registry=REGISTRY).rows) == 1
 
 
@@ -337,11 +584,15 @@ def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
     sheet.cell(2, sheet.max_column, "下周再议")
     book.save(path)
     aside = plan_file.load(tmp_path / "plans", "s1", registry=REGISTRY).aside.set_index("column")
-    assert aside.loc["action", "found"] == "换个说法" and "备注" in aside.loc["action", "expected_zh"]
+    assert (
+        aside.loc["action", "found"] == "换个说法" and "备注" in aside.loc["action", "expected_zh"]
+    )
     assert aside.loc["会议结论", "row"] == 1 and "没有读入" in aside.loc["会议结论", "expected_zh"]
     edited = path.read_bytes()
     handed_out(tmp_path / "work")
-    plan_file.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, registry=REGISTRY)
+    plan_file.take_over(
+        tmp_path / "work", tmp_path / "plans", since=time.time() + 60, registry=REGISTRY
+    )
     kept = [one for one in (tmp_path / "plans" / "kept").iterdir() if one.suffix == ".xlsx"]
     assert len(kept) == 1 and kept[0].read_bytes() == edited and path.read_bytes() != edited
     assert plan_file.load(tmp_path / "plans", "s1", registry=REGISTRY).aside.empty
@@ -350,7 +601,13 @@ def test_what_cannot_be_taken_is_named_and_the_file_kept_as_it_was(tmp_path):
 def test_a_due_date_that_only_the_sessions_refuse_is_kept_too(tmp_path):
     in_excel(handed_out(tmp_path / "plans"), (2, "due_session", "下周五"))
     handed_out(tmp_path / "work")
-    plan_file.take_over(tmp_path / "work", tmp_path / "plans", since=time.time() + 60, sessions=SESSIONS, registry=REGISTRY)
+    plan_file.take_over(
+        tmp_path / "work",
+        tmp_path / "plans",
+        since=time.time() + 60,
+        sessions=SESSIONS,
+        registry=REGISTRY,
+    )
     assert len(list((tmp_path / "plans" / "kept").glob("*.xlsx"))) == 1
 
 
@@ -360,7 +617,9 @@ def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
     moved(edited, 60)
     content = edited.read_bytes()
     handed_out(tmp_path / "work", {"note": "neu"})
-    with pytest.raises(plan_file.PlanFileError, match=r"s1\.(csv|xlsx): saved while the review ran"):
+    with pytest.raises(
+        plan_file.PlanFileError, match=r"s1\.(csv|xlsx): saved while the review ran"
+    ):
         plan_file.take_over(tmp_path / "work", tmp_path / "plans", since=began, registry=REGISTRY)
     assert edited.read_bytes() == content
 
@@ -368,26 +627,59 @@ def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
 # --------------------------------------------------------------------------------------------------------------- Excel
 
 
-@pytest.mark.parametrize(("lang", "role", "header_cell"), [("zh", "主播", "编号"), ("en", "Host", "Plan ID")])
+@pytest.mark.parametrize(
+    ("lang", "role", "header_cell"), [("zh", "主播", "编号"), ("en", "Host", "Plan ID")]
+)
 def test_excel_has_drop_downs_a_frozen_header_and_only_text(tmp_path, lang, role, header_cell):
-    rows = plan({"note": "=HYPERLINK(\"http://x\")", "action": "@cmd"})
-    path = plan_file.write_xlsx(rows, tmp_path / "plan.xlsx", lang=lang, sheets={"5W2H 1": pd.DataFrame({"a": ["=1+1"], "b": [np.nan]})}, registry=REGISTRY)
+    rows = plan({"note": '=HYPERLINK("http://x")', "action": "@cmd"})
+    path = plan_file.write_xlsx(
+        rows,
+        tmp_path / "plan.xlsx",
+        lang=lang,
+        sheets={"5W2H 1": pd.DataFrame({"a": ["=1+1"], "b": [np.nan]})},
+        registry=REGISTRY,
+    )
     sheet = openpyxl.load_workbook(path).worksheets[0]
     assert sheet["A1"].value == header_cell and sheet.freeze_panes == "B2"
     assert sheet.cell(2, plan_file.COLUMNS.index("owner_role") + 1).value == role
-    lists = {str(one.sqref).split(":")[0]: one.formula1 for one in sheet.data_validations.dataValidation}
-    assert len(lists) == len(plan_file.CHOICES) and any(role in choices for choices in lists.values())
+    lists = {
+        str(one.sqref).split(":")[0]: one.formula1 for one in sheet.data_validations.dataValidation
+    }
+    assert len(lists) == len(plan_file.CHOICES) and any(
+        role in choices for choices in lists.values()
+    )
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as book:
-        assert not any(b"<f>" in book.read(name) for name in book.namelist() if "worksheets" in name and name.endswith(".xml"))
+        assert not any(
+            b"<f>" in book.read(name)
+            for name in book.namelist()
+            if "worksheets" in name and name.endswith(".xml")
+        )
 
 
 def test_the_same_plan_gives_the_same_bytes(tmp_path):
-    first, second = (plan_file.write_xlsx(plan({}), tmp_path / name, lang="zh", registry=REGISTRY).read_bytes() for name in ("a.xlsx", "b.xlsx"))
+    first, second = (
+        plan_file.write_xlsx(plan({}), tmp_path / name, lang="zh", registry=REGISTRY).read_bytes()
+        for name in ("a.xlsx", "b.xlsx")
+    )
     assert first == second
 
 
 def test_the_next_session_is_laid_out_for_one_page(tmp_path):
-    path = plan_file.write_xlsx(plan({}), tmp_path / "plan.xlsx", lang="en", sheets={"Next session": pd.DataFrame({"step": ["a"], "change": ["b"]}), "5W2H 1": pd.DataFrame({"aspect": ["c"]})}, first="Next session", registry=REGISTRY)
+    path = plan_file.write_xlsx(
+        plan({}),
+        tmp_path / "plan.xlsx",
+        lang="en",
+        sheets={
+            "Next session": pd.DataFrame({"step": ["a"], "change": ["b"]}),
+            "5W2H 1": pd.DataFrame({"aspect": ["c"]}),
+        },
+        first="Next session",
+        registry=REGISTRY,
+    )
     sheet, other = (openpyxl.load_workbook(path)[name] for name in ("Next session", "5W2H 1"))
-    assert sheet.page_setup.orientation == "landscape" and sheet.sheet_properties.pageSetUpPr.fitToPage and (sheet.page_setup.fitToWidth or 1, sheet.page_setup.fitToHeight or 1) == (1, 1)
+    assert (
+        sheet.page_setup.orientation == "landscape"
+        and sheet.sheet_properties.pageSetUpPr.fitToPage
+        and (sheet.page_setup.fitToWidth or 1, sheet.page_setup.fitToHeight or 1) == (1, 1)
+    )
     assert sheet.print_area and sheet["A1"].value == "Stage" and not other.print_area

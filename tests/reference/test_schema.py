@@ -28,7 +28,13 @@ def test_every_key_and_rule_names_a_column_of_its_table(table):
 
 
 def test_conform_localises_naive_clocks_and_keeps_where_a_row_came_from():
-    frame = schema.conform(pd.DataFrame({"at": pd.to_datetime(["2026-11-10 20:00"]), "source_row": [7], "extra": ["x"]}), "minutes", ZONE)
+    frame = schema.conform(
+        pd.DataFrame(
+            {"at": pd.to_datetime(["2026-11-10 20:00"]), "source_row": [7], "extra": ["x"]}
+        ),
+        "minutes",
+        ZONE,
+    )
     assert frame["at"].iloc[0] == pd.Timestamp("2026-11-10 12:00", tz="UTC")
     assert frame["source_row"].tolist() == [7]
     assert "extra" not in frame
@@ -51,8 +57,14 @@ def test_conform_names_the_column_that_does_not_fit():
     ],
 )
 def test_validate_names_row_column_and_reason(column, value, reason):
-    good = {"session_id": "a", "platform": "douyin", "started_at": pd.Timestamp("2026-01-01", tz=ZONE)}
-    frame = schema.conform(pd.DataFrame([good, good | {"session_id": "b", column: value}]), "sessions", ZONE)
+    good = {
+        "session_id": "a",
+        "platform": "douyin",
+        "started_at": pd.Timestamp("2026-01-01", tz=ZONE),
+    }
+    frame = schema.conform(
+        pd.DataFrame([good, good | {"session_id": "b", column: value}]), "sessions", ZONE
+    )
     failures = schema.validate(frame, "sessions")
     assert failures[["row", "column"]].to_numpy().tolist() == [[1, column]]
     assert reason in failures["reason"].iloc[0]
@@ -61,12 +73,25 @@ def test_validate_names_row_column_and_reason(column, value, reason):
 def test_a_session_id_says_when_where_and_in_which_room():
     start = pd.Timestamp("2026-11-10 20:00:59", tz=ZONE)
     one, other = (schema.session_id("douyin", room, start) for room in ("room1", "room2"))
-    assert one.startswith("20261110-2000-douyin-") and other.startswith("20261110-2000-douyin-") and one != other
-    assert schema.session_id("tiktok", None, start) == schema.session_id("tiktok", "", start) == "20261110-2000-tiktok-0000"
+    assert (
+        one.startswith("20261110-2000-douyin-")
+        and other.startswith("20261110-2000-douyin-")
+        and one != other
+    )
+    assert (
+        schema.session_id("tiktok", None, start)
+        == schema.session_id("tiktok", "", start)
+        == "20261110-2000-tiktok-0000"
+    )
 
 
 def test_a_key_that_comes_twice_is_a_failure_of_both_rows():
-    good = {"platform": "douyin", "order_id": "1", "line_id": "a", "created_at": pd.Timestamp("2026-01-01", tz=ZONE)}
+    good = {
+        "platform": "douyin",
+        "order_id": "1",
+        "line_id": "a",
+        "created_at": pd.Timestamp("2026-01-01", tz=ZONE),
+    }
     frame = schema.conform(pd.DataFrame([good, good | {"line_id": "b"}, good]), "orders", ZONE)
     failures = schema.validate(frame, "orders")
     assert set(failures["row"]) == {0, 2} and set(failures["column"]) == {"platform", "line_id"}
@@ -74,13 +99,17 @@ def test_a_key_that_comes_twice_is_a_failure_of_both_rows():
 
 
 def test_rows_that_found_no_session_yet_may_share_the_rest_of_their_key():
-    frame = pd.DataFrame({"at": [pd.Timestamp("2026-01-01", tz=ZONE)] * 2, "session_id": [None, None]})
+    frame = pd.DataFrame(
+        {"at": [pd.Timestamp("2026-01-01", tz=ZONE)] * 2, "session_id": [None, None]}
+    )
     assert schema.validate(schema.conform(frame, "minutes", ZONE), "minutes").empty
-    assert len(schema.validate(schema.conform(frame.assign(session_id="s"), "minutes", ZONE), "minutes"))
+    assert len(
+        schema.validate(schema.conform(frame.assign(session_id="s"), "minutes", ZONE), "minutes")
+    )
 
 
 def test_every_clean_table_of_the_demo_has_its_grain_and_fits_its_schema(demo_workspace):
-    pass  
+    pass
     workspace = clean.Workspace.open(demo_workspace)
     for table in reference.tables():
         frame = clean.read_table(workspace, table)
@@ -89,4 +118,9 @@ def test_every_clean_table_of_the_demo_has_its_grain_and_fits_its_schema(demo_wo
 
 
 def test_every_amount_of_money_says_which_line_it_is():
-    assert [(name, column) for name, table in reference.tables().items() for column, entry in table.columns.items() if (entry.kind == "money") != (entry.line is not None)] == []
+    assert [
+        (name, column)
+        for name, table in reference.tables().items()
+        for column, entry in table.columns.items()
+        if (entry.kind == "money") != (entry.line is not None)
+    ] == []

@@ -20,10 +20,28 @@ LANGS = ("zh", "en")
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    record = {session()["session_id"]: {"status": "published", "summary": {"paid_amount": 5.0, "verdict": "worse", "currency": "CNY"}}}
-    two = pd.DataFrame([session(), session()]).assign(session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"], paid_amount=[227_500.0, 90_000.0], started_at=pd.to_datetime(["2026-11-10 20:00", "2026-11-12 20:00"]).tz_localize("Asia/Shanghai"))
+    record = {
+        session()["session_id"]: {
+            "status": "published",
+            "summary": {"paid_amount": 5.0, "verdict": "worse", "currency": "CNY"},
+        }
+    }
+    two = pd.DataFrame([session(), session()]).assign(
+        session_id=["20261110-2000-douyin-a1b2", "20261112-2000-douyin-a1b2"],
+        paid_amount=[227_500.0, 90_000.0],
+        started_at=pd.to_datetime(["2026-11-10 20:00", "2026-11-12 20:00"]).tz_localize(
+            "Asia/Shanghai"
+        ),
+    )
     contents = {lang: built(lang) for lang in LANGS}
-    contents |= {f"index_{lang}": page.index(index.index_lines(record, two, workspace_reference=None, lang=lang), trend=index.trend(two, workspace_reference=None, lang=lang), lang=lang) for lang in LANGS}
+    contents |= {
+        f"index_{lang}": page.index(
+            index.index_lines(record, two, workspace_reference=None, lang=lang),
+            trend=index.trend(two, workspace_reference=None, lang=lang),
+            lang=lang,
+        )
+        for lang in LANGS
+    }
     for name, content in contents.items():
         (folder / f"{name}.html").write_text(content, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in contents}
@@ -31,7 +49,9 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", [*LANGS, "index_zh", "index_en"])
-def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen(files, opened, name, size):
+def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen(
+    files, opened, name, size
+):
     one = opened(files[name], size)
     assert outside(one, files[name]) == [] and one.complaints == []
     assert one.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -49,7 +69,11 @@ def test_no_serious_barrier_to_anybody(files, opened, name, size):
         one.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         one.click("#code")
     found = Axe().run(one).response["violations"]
-    serious = {violation["id"]: [node["html"][:160] for node in violation["nodes"][:3]] for violation in found if violation["impact"] in ("serious", "critical")}
+    serious = {
+        violation["id"]: [node["html"][:160] for node in violation["nodes"][:3]]
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+    }
     assert serious == {}
 
 
@@ -85,14 +109,19 @@ def test_the_contents_fold_on_a_phone_and_stand_open_on_a_desk(files, opened):
 
 def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
     one = opened(files["zh"], "phone")
-    boxes = one.eval_on_selector_all(".fp-scroll", "all => all.map(b => [b.scrollWidth, b.clientWidth, b.tabIndex])")
+    boxes = one.eval_on_selector_all(
+        ".fp-scroll", "all => all.map(b => [b.scrollWidth, b.clientWidth, b.tabIndex])"
+    )
     assert all(client <= 390 and place == 0 for _, client, place in boxes)
 
 
 def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
     """Charts are drawn for 10 points at their own size: on a phone that must still be some 9 pixels."""
     one = opened(files["zh"], "phone")
-    scales = one.eval_on_selector_all("figure svg", "all => all.map(i => i.getBoundingClientRect().width / i.viewBox.baseVal.width)")
+    scales = one.eval_on_selector_all(
+        "figure svg",
+        "all => all.map(i => i.getBoundingClientRect().width / i.viewBox.baseVal.width)",
+    )
     assert len(scales) == len(chart_frames()) and min(scales) * 10 >= 9
 
 
@@ -100,23 +129,39 @@ def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
 def test_the_words_of_a_chart_stand_where_they_were_drawn(files, opened, lang):
     """Their widths are those of the font that the page carries, not of whatever font this machine has."""
     one = opened(files[lang])
-    letters = "".join(sorted({mark for words in one.eval_on_selector_all("figure text", "all => all.map(t => t.textContent)") for mark in words}))
+    letters = "".join(
+        sorted(
+            {
+                mark
+                for words in one.eval_on_selector_all(
+                    "figure text", "all => all.map(t => t.textContent)"
+                )
+                for mark in words
+            }
+        )
+    )
     charts.use_theme()
     drawn = TextPath((0, 0), letters, size=100).get_extents().x1
-    shown = one.evaluate("""letters => {
+    shown = one.evaluate(
+        """letters => {
       const words = document.createElementNS("http://www.w3.org/2000/svg", "text");
       words.textContent = letters;
       words.setAttribute("font-size", "100");
       document.querySelector("figure svg").append(words);
       return words.getComputedTextLength();
-    }""", letters)
+    }""",
+        letters,
+    )
     assert len(letters) > 30 and shown == pytest.approx(drawn, rel=0.01)
 
 
 def test_an_answer_leads_to_its_evidence(files, opened):
     one = opened(files["zh"], "phone")
     one.click("a[href='#F02-aa11bb']")
-    until(one, "document.querySelector('#F02-aa11bb').getBoundingClientRect().top < window.innerHeight")
+    until(
+        one,
+        "document.querySelector('#F02-aa11bb').getBoundingClientRect().top < window.innerHeight",
+    )
 
 
 @pytest.mark.parametrize("column", [0, 3])
@@ -125,7 +170,9 @@ def test_the_index_sorts(files, opened, column):
     heads = one.locator("thead th")
     heads.nth(column).locator("button").click()
     order = heads.nth(column).get_attribute("aria-sort")
-    keys = one.eval_on_selector_all("tbody tr", f"rows => rows.map(r => r.cells[{column}].dataset.key)")
+    keys = one.eval_on_selector_all(
+        "tbody tr", f"rows => rows.map(r => r.cells[{column}].dataset.key)"
+    )
     values = [float(key) for key in keys] if column == 3 else keys
     assert values == sorted(values, reverse=order == "descending")
 
@@ -142,49 +189,99 @@ def test_the_index_finds_and_filters(files, opened):
 
 
 ASCENDING = [
-    ("9,999", "1.00万"), ("1.20万", "3.00亿"), ("−¥6,485", "¥183"), ("-¥6,485", "−¥5,000"), ("−39.8% 至 65.3%", "1.0% – 2.0%"), ("−3分", "2秒"), ("59秒", "1分2秒"), ("3小时", "3小时41分"), ("8.7%", "15.2%"), ("12m 5s", "1h 2m"), ("2026-10-31", "2026-11-01"),
-    ("<0.001", "0.03"), ("0.83% – 1.3%", "1.2% – 1.4%"), ("甲", "乙"), ("900", "1.20M"), ("+1.2", "+10"), ("—", "−5"),
+    ("9,999", "1.00万"),
+    ("1.20万", "3.00亿"),
+    ("−¥6,485", "¥183"),
+    ("-¥6,485", "−¥5,000"),
+    ("−39.8% 至 65.3%", "1.0% – 2.0%"),
+    ("−3分", "2秒"),
+    ("59秒", "1分2秒"),
+    ("3小时", "3小时41分"),
+    ("8.7%", "15.2%"),
+    ("12m 5s", "1h 2m"),
+    ("2026-10-31", "2026-11-01"),
+    ("<0.001", "0.03"),
+    ("0.83% – 1.3%", "1.2% – 1.4%"),
+    ("甲", "乙"),
+    ("900", "1.20M"),
+    ("+1.2", "+10"),
+    ("—", "−5"),
 ]
 
 
 def test_values_sort_as_people_read_them(files, opened):
     keyed = "words => { const cell = document.createElement('td'); cell.textContent = words; return sortKey(cell); }"
-    found = opened(files["zh"]).evaluate(f"pairs => pairs.map(pair => before(...pair.map({keyed})) < 0)", ASCENDING)
+    found = opened(files["zh"]).evaluate(
+        f"pairs => pairs.map(pair => before(...pair.map({keyed})) < 0)", ASCENDING
+    )
     assert [pair for pair, right in zip(ASCENDING, found, strict=True) if not right] == []
 
 
-def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_first_rows(tmp_path, opened):
-    frame = pd.DataFrame({"name": [f"商品 {place}" for place in range(20)], "paid_amount": np.r_[np.nan, np.geomspace(50, 5e8, 19)], **{f"column with a long name {place}": np.arange(20.0) for place in range(6)}})
+def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_first_rows(
+    tmp_path, opened
+):
+    frame = pd.DataFrame(
+        {
+            "name": [f"商品 {place}" for place in range(20)],
+            "paid_amount": np.r_[np.nan, np.geomspace(50, 5e8, 19)],
+            **{f"column with a long name {place}": np.arange(20.0) for place in range(6)},
+        }
+    )
     path = tmp_path / "long.html"
-    path.write_text(built("zh", {"02_funnel": notebook(result(report.table(frame, lang="zh", caption_zh="很多")))}), encoding="utf-8")
+    path.write_text(
+        built(
+            "zh", {"02_funnel": notebook(result(report.table(frame, lang="zh", caption_zh="很多")))}
+        ),
+        encoding="utf-8",
+    )
     desk, phone = opened(path), opened(path, "phone")
-    names = lambda: desk.eval_on_selector_all(".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)")  # noqa: E731
+    names = lambda: desk.eval_on_selector_all(
+        ".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)"
+    )  # noqa: E731
     for order in (sorted(range(20), reverse=True), sorted(range(20))):
         desk.click(".fp-table thead th:nth-child(2) button")
-        assert [name for name in names() if name != "商品 0"] == [f"商品 {place}" for place in order if place]
+        assert [name for name in names() if name != "商品 0"] == [
+            f"商品 {place}" for place in order if place
+        ]
     desk.fill(".fp-search", "商品 13")
     assert desk.locator(".fp-table tbody tr:visible").count() == 1
     desk.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert desk.locator(".fp-table tbody tr:visible").count() == 20
     assert phone.locator(".fp-table tbody tr:visible").count() == 6
-    widths = phone.eval_on_selector_all(".fp-table tbody tr:first-child td", "all => all.map(c => c.getBoundingClientRect().right)")
-    assert max(widths) <= 390 and phone.evaluate("getComputedStyle(document.querySelector('.fp-table td:nth-child(3)'), '::before').content") == '"column with a long name 0 "'
+    widths = phone.eval_on_selector_all(
+        ".fp-table tbody tr:first-child td", "all => all.map(c => c.getBoundingClientRect().right)"
+    )
+    assert (
+        max(widths) <= 390
+        and phone.evaluate(
+            "getComputedStyle(document.querySelector('.fp-table td:nth-child(3)'), '::before').content"
+        )
+        == '"column with a long name 0 "'
+    )
     phone.click(".fp-all")
     assert phone.locator(".fp-table tbody tr:visible").count() == 20
 
 
 def test_a_section_has_an_address_and_a_table_can_be_taken_along(files, opened):
     one = opened(files["zh"])
-    links = one.eval_on_selector_all(".fp-here", "all => all.map(a => [a.hash, a.parentElement.id || a.parentElement.parentElement.id])")
+    links = one.eval_on_selector_all(
+        ".fp-here",
+        "all => all.map(a => [a.hash, a.parentElement.id || a.parentElement.parentElement.id])",
+    )
     assert len(links) > 3 and all(link == f"#{place}" for link, place in links)
     one.locator(".fp-table").first.hover()
     one.locator(".fp-copy").first.click()
     assert one.locator(".fp-copy").first.inner_text() == "已复制"
-    one.evaluate("document.body.prepend(Object.assign(document.createElement('textarea'), { id: 'sheet' }))")
+    one.evaluate(
+        "document.body.prepend(Object.assign(document.createElement('textarea'), { id: 'sheet' }))"
+    )
     one.focus("#sheet")
     one.keyboard.press("Control+V")
     rows = one.input_value("#sheet").strip().split("\n")
-    table = one.eval_on_selector(".fp-table table", "table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent))")
+    table = one.eval_on_selector(
+        ".fp-table table",
+        "table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent))",
+    )
     assert [row.split("\t")[1:] for row in rows] == [row[1:] for row in table]
 
 
@@ -193,16 +290,25 @@ def test_a_figure_fills_the_screen_and_goes_back(files, opened):
     figure = one.locator(".fp-figure").nth(2)
     small = figure.locator("svg").bounding_box()["width"]
     figure.locator(".fp-enlarge").click()
-    assert one.locator("dialog svg").bounding_box()["width"] > 1.5 * small and one.get_attribute("dialog", "aria-label")
+    assert one.locator("dialog svg").bounding_box()["width"] > 1.5 * small and one.get_attribute(
+        "dialog", "aria-label"
+    )
     one.keyboard.press("Escape")
-    until(one, f"!document.querySelector('dialog').open && document.querySelectorAll('.fp-figure svg').length === {len(chart_frames())}")
+    until(
+        one,
+        f"!document.querySelector('dialog').open && document.querySelectorAll('.fp-figure svg').length === {len(chart_frames())}",
+    )
 
 
 def test_the_contents_follow_the_reading(files, opened):
     one = opened(files["zh"])
     assert one.get_attribute(".contents a[aria-current]", "href") == "#summary"
-    one.evaluate("document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('#p04').scrollIntoView()")
-    until(one, "['#p04', '#p04-1'].includes(document.querySelector('.contents a[aria-current]').hash)")
+    one.evaluate(
+        "document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('#p04').scrollIntoView()"
+    )
+    until(
+        one, "['#p04', '#p04-1'].includes(document.querySelector('.contents a[aria-current]').hash)"
+    )
     assert one.locator(".contents a[aria-current]").count() == 1
 
 
@@ -214,7 +320,9 @@ def test_in_print_everything_is_open_and_nothing_is_cut(files, opened, lang):
     assert one.locator("#p02").is_visible()
     one.set_viewport_size({"width": 688, "height": 1000})  # the width of A4 between its margins
     one.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    assert one.evaluate("[...document.querySelectorAll('table, svg, figure')].every(e => e.getBoundingClientRect().right <= 689)")
+    assert one.evaluate(
+        "[...document.querySelectorAll('table, svg, figure')].every(e => e.getBoundingClientRect().right <= 689)"
+    )
     assert len(one.pdf(format="A4")) > 20_000
 
 
@@ -222,7 +330,11 @@ def test_the_command_prints_the_page_beside_it(files):
     made = chain.print_pdf(files["en"], chromium_path())
     content = made.read_bytes()
     made.unlink()
-    assert made.name == "en.pdf" and content.startswith(b"%PDF") and content.count(b"/MediaBox [0 0 594") + content.count(b"/MediaBox [0 0 595") > 3
+    assert (
+        made.name == "en.pdf"
+        and content.startswith(b"%PDF")
+        and content.count(b"/MediaBox [0 0 594") + content.count(b"/MediaBox [0 0 595") > 3
+    )
     assert not list(made.parent.glob(".*")), "nothing is left beside it"
 
 
@@ -241,10 +353,15 @@ def test_a_machine_without_chinese_fonts_still_shows_every_character(files, open
       const face = [...document.fonts].find(f => f.family.includes("Fupan"));
       await face.load();
     }""")
-    letters = sorted({mark for mark in words_of(files["zh"].read_text(encoding="utf-8")) if "一" <= mark <= "鿿"})
-    widths = one.evaluate("""letters => {
+    letters = sorted(
+        {mark for mark in words_of(files["zh"].read_text(encoding="utf-8")) if "一" <= mark <= "鿿"}
+    )
+    widths = one.evaluate(
+        """letters => {
       const pen = document.createElement("canvas").getContext("2d");
       pen.font = '32px "Fupan Sans SC", "no such font"';
       return letters.map(l => pen.measureText(l).width);
-    }""", letters)
+    }""",
+        letters,
+    )
     assert {round(width) for width in widths} == {32}

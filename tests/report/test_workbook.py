@@ -14,11 +14,23 @@ from helpers.report import gate, page, workbook
 from tests.sample_review import NAN, both, drawn, notebook, result, results, screen
 
 REGISTRY = reference.registry()
-HOSTILE = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "http://example.org/x", "<b>x</b>", "\u202egpj.exe", "x" * 40_000, "a\x07b"]
+HOSTILE = [
+    "=1+1",
+    "@SUM(A1)",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "http://example.org/x",
+    "<b>x</b>",
+    "\u202egpj.exe",
+    "x" * 40_000,
+    "a\x07b",
+]
 
 
 def opened(sheets, lang="zh") -> openpyxl.Workbook:
-    return openpyxl.load_workbook(io.BytesIO(workbook.workbook(sheets, page.definitions(REGISTRY.values(), lang), lang=lang)))
+    return openpyxl.load_workbook(
+        io.BytesIO(workbook.workbook(sheets, page.definitions(REGISTRY.values(), lang), lang=lang))
+    )
 
 
 def sheet(frame: pd.DataFrame, lang: str = "zh", name: str = "verdicts") -> workbook.Sheet:
@@ -29,29 +41,64 @@ def test_numbers_are_unrounded_and_words_are_those_of_the_page():
     book = opened([sheet(results()["verdicts"])])
     head, first, *_ = book["verdicts"].iter_rows(values_only=True)
     named = dict(zip(head, first, strict=True))
-    assert named["数值"] == 227_500 and named["判断"] == "◆ 变差" and named["指标"] == "支付金额" and named["正常范围上限"] == 410_000
+    assert (
+        named["数值"] == 227_500
+        and named["判断"] == "◆ 变差"
+        and named["指标"] == "支付金额"
+        and named["正常范围上限"] == 410_000
+    )
     formats = {cell.number_format for cell in book["verdicts"][3] if isinstance(cell.value, float)}
     assert "#,##0.00" in formats, "a row has the unit of its own metric"
 
 
 def test_contents_definitions_and_names_of_columns_stand_before_the_tables():
-    book = opened([sheet(results()["verdicts"]), sheet(pd.DataFrame({"name": ["x"]}), name="other")], "zh")
+    book = opened(
+        [sheet(results()["verdicts"]), sheet(pd.DataFrame({"name": ["x"]}), name="other")], "zh"
+    )
     assert book.sheetnames == ["目录", "指标口径", "列说明", "verdicts", "other"]
-    assert [row[:2] for row in book["目录"].iter_rows(values_only=True)][1:] == [("verdicts", "为什么？"), ("other", "为什么？")]
+    assert [row[:2] for row in book["目录"].iter_rows(values_only=True)][1:] == [
+        ("verdicts", "为什么？"),
+        ("other", "为什么？"),
+    ]
     assert len(list(book["指标口径"].iter_rows())) == len(REGISTRY) + 1
-    (value,) = [row for row in book["列说明"].iter_rows(values_only=True) if row[0] == "verdicts" and row[2] == "value"]
+    (value,) = [
+        row
+        for row in book["列说明"].iter_rows(values_only=True)
+        if row[0] == "verdicts" and row[2] == "value"
+    ]
     assert value[1] == "数值" and set(value[3].split(", ")) == {"金额", "人"}
 
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_no_text_becomes_a_formula_or_a_link(words):
-    book = opened([sheet(pd.DataFrame({"name": [words], "note": [words], f"c{words[:20]}": [words]}), name="t")])
-    cells = [cell for one in book.worksheets for row in one.iter_rows() for cell in row if cell.value is not None]
+    book = opened(
+        [
+            sheet(
+                pd.DataFrame({"name": [words], "note": [words], f"c{words[:20]}": [words]}),
+                name="t",
+            )
+        ]
+    )
+    cells = [
+        cell
+        for one in book.worksheets
+        for row in one.iter_rows()
+        for cell in row
+        if cell.value is not None
+    ]
     assert all(cell.data_type in ("s", "n") for cell in cells)
-    assert not [cell for cell in book["t"]["A"] if cell.hyperlink] and not any("\u202e" in str(cell.value) for cell in cells)
+    assert not [cell for cell in book["t"]["A"] if cell.hyperlink] and not any(
+        "\u202e" in str(cell.value) for cell in cells
+    )
 
 
-@given(st.lists(st.one_of(st.text(max_size=40), st.floats(), st.none(), st.booleans()), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.one_of(st.text(max_size=40), st.floats(), st.none(), st.booleans()),
+        min_size=1,
+        max_size=5,
+    )
+)
 @settings(max_examples=30, deadline=None)
 def test_any_table_makes_a_workbook(values):
     frame = pd.DataFrame({"a": pd.Series(values, dtype=object), "paid_amount": [NAN] * len(values)})
@@ -61,29 +108,47 @@ def test_any_table_makes_a_workbook(values):
 def test_what_people_type_stands_there_without_personal_data_and_the_gate_would_see_it():
     made = sheet(pd.DataFrame({"note": ["请联系 13800138000"]}))
     assert not list(gate.personal_data(workbook.texts([made])))
-    raw = workbook.Sheet("t", "", [workbook.Column("note", "说明", [("请联系 13800138000", "words")])])
+    raw = workbook.Sheet(
+        "t", "", [workbook.Column("note", "说明", [("请联系 13800138000", "words")])]
+    )
     with pytest.raises(gate.GateError, match=r"phone number .* of results\.xlsx"):
         gate.check("", {}, words={"results.xlsx": workbook.texts([raw])})
 
 
 def test_each_table_is_named_by_the_question_under_which_a_notebook_saves_it():
-    saving = result(report.sentence("甲", "A", lang="zh"), 'review.save("funnel", funnel.steps(x))\nreview.save("sources", y)')
+    saving = result(
+        report.sentence("甲", "A", lang="zh"),
+        'review.save("funnel", funnel.steps(x))\nreview.save("sources", y)',
+    )
     books = {"02_funnel": page.kept(notebook(*both("## 哪一步？", "## Which step?"), saving), "zh")}
     assert workbook.questions(books) == {"funnel": "哪一步？", "sources": "哪一步？"}
 
 
 def test_every_chart_is_a_picture_of_its_own():
     charts = drawn("zh")
-    made = dict(workbook.pictures({"02_funnel": notebook(*charts[:2]), "04_split": notebook(charts[2])}))
+    made = dict(
+        workbook.pictures({"02_funnel": notebook(*charts[:2]), "04_split": notebook(charts[2])})
+    )
     assert list(made) == ["02_funnel-1.png", "02_funnel-2.png", "04_split-1.png"]
-    assert all(content.startswith(b"\x89PNG") for content in made.values()) and len(set(made.values())) == 3
+    assert (
+        all(content.startswith(b"\x89PNG") for content in made.values())
+        and len(set(made.values())) == 3
+    )
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_words_for_a_chat_are_those_of_the_first_screen(lang):
     first = screen(lang)
     said = workbook.chat(first, lang=lang)
-    wanted = [first["title"], *first["facts"], *(goal["words"] for goal in first["goals"]), *(one["words"] for one in [*first["findings"], *first["actions"]]), first["quality"]["light"]]
-    assert all(words in said for words in wanted) and len(said) < 1500 and privacy.hide(said) == said
+    wanted = [
+        first["title"],
+        *first["facts"],
+        *(goal["words"] for goal in first["goals"]),
+        *(one["words"] for one in [*first["findings"], *first["actions"]]),
+        first["quality"]["light"],
+    ]
+    assert (
+        all(words in said for words in wanted) and len(said) < 1500 and privacy.hide(said) == said
+    )
     empty = workbook.chat(screen(lang, {}), lang=lang)
     assert {"zh": "没有需要改的事项", "en": "Nothing that needs to be changed"}[lang] in empty

@@ -23,10 +23,16 @@ OPEN = 'from helpers.core import findings\nfrom helpers.review import open_revie
 
 def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbformat.NotebookNode:
     first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    body = [OPEN.format(name=name), *code, "written = review.add_findings(findings.frame([]))", "review.finish()"]
+    body = [
+        OPEN.format(name=name),
+        *code,
+        "written = review.add_findings(findings.frame([]))",
+        "review.finish()",
+    ]
     title = nbformat.v4.new_markdown_cell(f"# {name}")
     return nbformat.v4.new_notebook(
-        cells=[title, first, *map(nbformat.v4.new_code_cell, body)], metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
+        cells=[title, first, *map(nbformat.v4.new_code_cell, body)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
     )
 
 
@@ -36,8 +42,13 @@ def small_chain(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     for name in chain.ORDER:
-        extra = 'confidence: float = 0.95  # of intervals\nsteps: int = 3  # how many'
-        nbformat.write(small_notebook(name, parameters=f"{PARAMETERS}\n{extra}" if name == "03_compare" else PARAMETERS), folder / f"{name}.ipynb")
+        extra = "confidence: float = 0.95  # of intervals\nsteps: int = 3  # how many"
+        nbformat.write(
+            small_notebook(
+                name, parameters=f"{PARAMETERS}\n{extra}" if name == "03_compare" else PARAMETERS
+            ),
+            folder / f"{name}.ipynb",
+        )
     monkeypatch.setattr(chain, "NOTEBOOKS", folder)
     return folder
 
@@ -48,7 +59,9 @@ def reviewed(own_workspace, small_chain, tmp_path):
     workspace = clean.Workspace.open(own_workspace)
     clean.ingest(workspace)
     name = choose_session(clean.sessions(workspace), "latest")
-    return lambda **options: chain.review_session(workspace, name, reports_dir=tmp_path / "reports", **options)
+    return lambda **options: chain.review_session(
+        workspace, name, reports_dir=tmp_path / "reports", **options
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +80,10 @@ def test_a_parameter_that_no_notebook_declares_is_refused(small_chain, given, me
 
 
 def test_a_parameter_comes_in_the_type_that_the_notebook_declares(small_chain):
-    assert chain.check_parameters({"confidence": "0.9", "steps": "2"}) == {"confidence": 0.9, "steps": 2}
+    assert chain.check_parameters({"confidence": "0.9", "steps": "2"}) == {
+        "confidence": 0.9,
+        "steps": 2,
+    }
 
 
 def test_every_real_notebook_declares_the_places_and_only_scalars():
@@ -81,22 +97,38 @@ def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_works
     first = reviewed()
     assert (first.status, first.path.name) == ("published", "review.html"), first.message
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
-    assert list(record["steps"]) == list(chain.ORDER) == [name for name in record["seconds"] if name != "total"]
-    assert record["rows"]["rows_in"] == record["rows"]["rows_kept"] + record["rows"]["rows_totals"] + record["rows"]["rows_aside"]
+    assert (
+        list(record["steps"])
+        == list(chain.ORDER)
+        == [name for name in record["seconds"] if name != "total"]
+    )
+    assert (
+        record["rows"]["rows_in"]
+        == record["rows"]["rows_kept"]
+        + record["rows"]["rows_totals"]
+        + record["rows"]["rows_aside"]
+    )
     page = first.path.read_bytes()
     stamp = first.path.stat().st_mtime_ns
     again = reviewed()
     assert again.status == "unchanged" and first.path.stat().st_mtime_ns == stamp
     forced = reviewed(force=True)
-    assert forced.status == "published" and first.path.read_bytes() == page, "the same inputs give the same bytes"
-    assert not list((first.path.parents[1] / ".work").glob("*/")), "nothing is left in the work folder"
+    assert forced.status == "published" and first.path.read_bytes() == page, (
+        "the same inputs give the same bytes"
+    )
+    assert not list((first.path.parents[1] / ".work").glob("*/")), (
+        "nothing is left in the work folder"
+    )
 
 
 def test_two_languages_stand_side_by_side_and_lead_to_each_other(reviewed):
     chinese = reviewed()
     alone = chinese.path.read_bytes()
     english = reviewed(lang="en")
-    assert english.path == chinese.path.parents[1] / "en" / chinese.session_id / "review.html" and (english.path.parent / "run.json").exists()
+    assert (
+        english.path == chinese.path.parents[1] / "en" / chinese.session_id / "review.html"
+        and (english.path.parent / "run.json").exists()
+    )
     for page, other in ((chinese.path, english.path), (english.path, chinese.path)):
         (link,) = re.findall(r'<a href="([^"#]+)" hreflang', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == other.resolve()
@@ -107,7 +139,9 @@ def test_two_languages_stand_side_by_side_and_lead_to_each_other(reviewed):
 
 def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
     first = reviewed()
-    (own_workspace / "plans" / "20200101-0000-douyin-0000.csv").write_text("plan_id\n", encoding="utf-8")
+    (own_workspace / "plans" / "20200101-0000-douyin-0000.csv").write_text(
+        "plan_id\n", encoding="utf-8"
+    )
     assert reviewed().status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert [name for name in record["seconds"] if name != "total"] == ["06_plan"]
@@ -124,35 +158,68 @@ def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
     clean.ingest(workspace)
     assert reviewed().status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
-    assert [name for name in record["seconds"] if name != "total"] == ["01_clean", "02_funnel", "03_compare", "05_aftersales", "06_plan"]
+    assert [name for name in record["seconds"] if name != "total"] == [
+        "01_clean",
+        "02_funnel",
+        "03_compare",
+        "05_aftersales",
+        "06_plan",
+    ]
     assert reviewed().status == "unchanged"
 
 
 @pytest.mark.parametrize("name", chain.BEFORE_AFTERSALES)
 def test_the_steps_before_after_sales_read_nothing_of_it(name):
     source = (clean.PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
-    assert not [table for table in clean.AFTER if f'\\"{table}\\"' in source] and "as_of" not in source
+    assert (
+        not [table for table in clean.AFTER if f'\\"{table}\\"' in source] and "as_of" not in source
+    )
 
 
 def test_pending_knows_when_after_sales_need_another_look():
     start = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")
     day = pd.Timedelta(days=1)
-    known = pd.DataFrame({"session_id": list("abcde"), "started_at": [start - 40 * day, start - 20 * day, start - 8 * day, start - 8 * day, start]})
+    known = pd.DataFrame(
+        {
+            "session_id": list("abcde"),
+            "started_at": [
+                start - 40 * day,
+                start - 20 * day,
+                start - 8 * day,
+                start - 8 * day,
+                start,
+            ],
+        }
+    )
 
     def page(seen):
         return {"status": "published", "as_of": seen.isoformat()}
 
     def due(as_of, **changed):
-        done = {"a": page(start), "b": page(start - 18 * day), "c": page(start - 6 * day), "d": page(start)} | changed
+        done = {
+            "a": page(start),
+            "b": page(start - 18 * day),
+            "c": page(start - 6 * day),
+            "d": page(start),
+        } | changed
         return chain.due(known, done, as_of=as_of, recent_days=14, ages=[7, 15, 30])
 
     # b passed day 7 and 15 since its page, c day 7; a was last seen after day 30, d after day 7; e has no page yet
     assert due(start + day) == ["b", "c", "e"]
     assert due(start - 5 * day) == ["b", "e"], "c had not been seven days old by the newest data"
     assert due(start + day, b=page(start + day), c=page(start + day), e=page(start + day)) == []
-    assert due(start + 31 * day, **{name: page(start + day) for name in "abcde"}) == ["b", "c", "d", "e"]
-    assert due(pd.NaT, e=page(start)) == [] and due(start, c={"status": "published"}, b=page(start), e=page(start)) == ["c"]
-    assert due(start, b=page(start), c={**page(start), "failed": {}}, e=page(start)) == ["c"], "a failed run is tried again while it is recent"
+    assert due(start + 31 * day, **{name: page(start + day) for name in "abcde"}) == [
+        "b",
+        "c",
+        "d",
+        "e",
+    ]
+    assert due(pd.NaT, e=page(start)) == [] and due(
+        start, c={"status": "published"}, b=page(start), e=page(start)
+    ) == ["c"]
+    assert due(start, b=page(start), c={**page(start), "failed": {}}, e=page(start)) == ["c"], (
+        "a failed run is tried again while it is recent"
+    )
 
 
 PLAN = """from helpers.plan import plan_file
@@ -164,7 +231,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_them(reviewed, own_workspace, small_chain, monkeypatch):
+def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_them(
+    reviewed, own_workspace, small_chain, monkeypatch
+):
     nbformat.write(small_notebook("06_plan", PLAN), small_chain / "06_plan.ipynb")
     before = contents(own_workspace / "plans")
 
@@ -177,13 +246,24 @@ def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_
     assert contents(own_workspace / "plans") == before
     outcome = reviewed()
     assert outcome.status == "published", outcome.message
-    assert set(contents(own_workspace / "plans")) == {*before, f"{outcome.session_id}.csv", f"{outcome.session_id}.xlsx"}
+    assert set(contents(own_workspace / "plans")) == {
+        *before,
+        f"{outcome.session_id}.csv",
+        f"{outcome.session_id}.xlsx",
+    }
     assert not (outcome.path.parent / "plans").exists() and reviewed().status == "unchanged"
-    plan_file.write_csv(plan_file.read(own_workspace / "plans" / f"{outcome.session_id}.csv", registry=reference.registry()).rows.assign(note="x"), own_workspace / "plans" / f"{outcome.session_id}.csv")
+    plan_file.write_csv(
+        plan_file.read(
+            own_workspace / "plans" / f"{outcome.session_id}.csv", registry=reference.registry()
+        ).rows.assign(note="x"),
+        own_workspace / "plans" / f"{outcome.session_id}.csv",
+    )
     assert reviewed().status == "published"
 
 
-def test_a_plan_saved_while_the_review_runs_is_not_overwritten(reviewed, own_workspace, small_chain):
+def test_a_plan_saved_while_the_review_runs_is_not_overwritten(
+    reviewed, own_workspace, small_chain
+):
     late = 'import os\npath = review.workspace.plans / f"{review.session_id}.csv"\npath.write_text("edited")\nos.utime(path, (path.stat().st_mtime + 60,) * 2)'
     nbformat.write(small_notebook("06_plan", PLAN, late), small_chain / "06_plan.ipynb")
     outcome = reviewed()
@@ -193,8 +273,13 @@ def test_a_plan_saved_while_the_review_runs_is_not_overwritten(reviewed, own_wor
 
 def test_a_notebook_opened_by_hand_writes_into_the_workspace(own_workspace, tmp_path):
     by_hand = open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="06_plan")
-    in_a_run = open_review(data_dir=own_workspace, reports_dir=tmp_path / "reports" / clean.WORK, notebook="06_plan")
-    assert by_hand.plans_out == own_workspace / "plans" and in_a_run.plans_out == in_a_run.out_dir / "plans"
+    in_a_run = open_review(
+        data_dir=own_workspace, reports_dir=tmp_path / "reports" / clean.WORK, notebook="06_plan"
+    )
+    assert (
+        by_hand.plans_out == own_workspace / "plans"
+        and in_a_run.plans_out == in_a_run.out_dir / "plans"
+    )
 
 
 def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):
@@ -208,15 +293,26 @@ def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):
 def test_a_failing_notebook_leaves_the_last_report_and_keeps_its_own(reviewed, small_chain):
     first = reviewed()
     page = first.path.read_bytes()
-    nbformat.write(small_notebook("04_split", "raise ValueError('no such step')"), small_chain / "04_split.ipynb")
+    nbformat.write(
+        small_notebook("04_split", "raise ValueError('no such step')"),
+        small_chain / "04_split.ipynb",
+    )
     failed = reviewed()
     assert failed.status == "failed"
     assert "04_split" in failed.message and "ValueError: no such step" in failed.message
     assert first.path.read_bytes() == page
     kept = nbformat.read(failed.path / "notebooks" / "04_split.ipynb", as_version=4)
-    assert any(output.output_type == "error" for cell in kept.cells if cell.cell_type == "code" for output in cell.outputs)
+    assert any(
+        output.output_type == "error"
+        for cell in kept.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
     assert not (failed.path / "review.html").exists()
-    assert chain.published(first.path.parents[1])[failed.session_id]["failed"]["message"] == failed.message
+    assert (
+        chain.published(first.path.parents[1])[failed.session_id]["failed"]["message"]
+        == failed.message
+    )
     shutil.copy(small_chain / "05_aftersales.ipynb", small_chain / "04_split.ipynb")
     nbformat.write(small_notebook("04_split"), small_chain / "04_split.ipynb")
     assert reviewed().status in ("published", "unchanged") and not failed.path.exists()
@@ -242,8 +338,12 @@ def test_an_error_while_publishing_is_a_failure_not_a_traceback(reviewed, small_
 
     monkeypatch.setattr(chain.report, "publish", broken)
     outcome = reviewed(force=True)
-    assert outcome.status == "failed" and "KeyError" in outcome.message and "\n" not in outcome.message
-    assert first.path.read_bytes() == page and "Traceback" in (outcome.path / "error.txt").read_text(encoding="utf-8")
+    assert (
+        outcome.status == "failed" and "KeyError" in outcome.message and "\n" not in outcome.message
+    )
+    assert first.path.read_bytes() == page and "Traceback" in (
+        outcome.path / "error.txt"
+    ).read_text(encoding="utf-8")
 
 
 def test_a_report_set_aside_by_a_run_that_was_killed_comes_back(reviewed):
@@ -263,24 +363,33 @@ def test_a_notebook_that_never_finishes_its_review_is_not_published(reviewed, sm
 
 def test_one_notebook_does_not_see_the_names_of_another(reviewed, small_chain):
     nbformat.write(small_notebook("01_clean", "leftover = 1"), small_chain / "01_clean.ipynb")
-    nbformat.write(small_notebook("02_funnel", "assert 'leftover' not in dir()"), small_chain / "02_funnel.ipynb")
+    nbformat.write(
+        small_notebook("02_funnel", "assert 'leftover' not in dir()"),
+        small_chain / "02_funnel.ipynb",
+    )
     assert reviewed().status == "published"
 
 
 def test_a_notebook_opened_by_hand_first_runs_those_before_it(own_workspace, small_chain, tmp_path):
     review = open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="04_split")
     chain.bring_up_to_date(review)
-    assert sorted(path.stem for path in (review.out_dir / "findings").iterdir()) == list(chain.ORDER[:3])
+    assert sorted(path.stem for path in (review.out_dir / "findings").iterdir()) == list(
+        chain.ORDER[:3]
+    )
     stamps = [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
     chain.bring_up_to_date(review)
-    assert stamps == [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
+    assert stamps == [
+        path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())
+    ]
 
 
 def test_the_kernel_is_this_environment(monkeypatch, tmp_path):
     """A kernel of the same name on JUPYTER_PATH must not take the place of this one."""
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
-    (spec / "kernel.json").write_text(json.dumps({"argv": ["/bin/false"], "display_name": "other", "language": "python"}))
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": ["/bin/false"], "display_name": "other", "language": "python"})
+    )
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     with chain.kernel() as manager:
         client = manager.blocking_client()
@@ -295,7 +404,10 @@ def test_kernels_that_run_at_once_do_not_share_a_socket():
             client = manager.blocking_client()
             client.start_channels()
             client.wait_for_ready(timeout=60)
-            assert client.execute(f"mine = {number}", reply=True, timeout=60)["content"]["status"] == "ok"
+            assert (
+                client.execute(f"mine = {number}", reply=True, timeout=60)["content"]["status"]
+                == "ok"
+            )
             client.stop_channels()
         folders = {Path(manager.ip).parent for manager in (first, second)}
     assert len(folders) == 2 and not any(folder.exists() for folder in folders)

@@ -38,7 +38,11 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments, says):
 
 def test_an_unknown_session_is_wrong_usage_and_names_real_ones(demo_workspace, tmp_path):
     result = fupan("run", "19990101-0000", "--data", demo_workspace, "--reports", tmp_path)
-    assert result.exit_code == 2 and "not in this workspace" in result.output and "for example 20" in result.output
+    assert (
+        result.exit_code == 2
+        and "not in this workspace" in result.output
+        and "for example 20" in result.output
+    )
 
 
 def test_an_empty_raw_folder_ends_with_1_and_names_it(tmp_path):
@@ -54,7 +58,11 @@ def test_a_workbook_that_cannot_be_read_is_named_and_nothing_is_published(tmp_pa
     checked = fupan("check", "--data", tmp_path)
     assert checked.exit_code == 1 and "坏.xlsx" in checked.output
     result = fupan("run", "--latest", "--data", tmp_path, "--reports", tmp_path / "reports")
-    assert result.exit_code == 1 and "no session found" in result.output and "Traceback" not in result.output
+    assert (
+        result.exit_code == 1
+        and "no session found" in result.output
+        and "Traceback" not in result.output
+    )
     assert not list((tmp_path / "reports").glob("*/review.html"))
 
 
@@ -62,16 +70,32 @@ def test_check_says_what_every_file_is(demo_workspace):
     result = fupan("check", "--data", demo_workspace, "--json")
     files = json.loads(result.output)
     assert {row["grade"] for row in files if row["table"]} <= {"F", "S", "A", "own", "unverified"}
-    assert {"sessions", "orders", "aftersales", "products", "traffic", "minutes", "rundown", "events", "notes"} <= {row["table"] for row in files}
-    assert all(row["rows_in"] == row["rows_kept"] + row["rows_totals"] + row["rows_aside"] for row in files)
+    assert {
+        "sessions",
+        "orders",
+        "aftersales",
+        "products",
+        "traffic",
+        "minutes",
+        "rundown",
+        "events",
+        "notes",
+    } <= {row["table"] for row in files}
+    assert all(
+        row["rows_in"] == row["rows_kept"] + row["rows_totals"] + row["rows_aside"] for row in files
+    )
 
 
 def test_check_says_why_rows_are_kept_aside_and_where_they_are(demo_workspace):
     aside = clean.read_table(clean.Workspace.open(demo_workspace), "aside")
     said = fupan("check", "--data", demo_workspace).output
-    assert len(aside) and said.count(" kept aside, column ") == len(aside.fillna("").groupby(["file", "sheet", "column", "reason"]))
+    assert len(aside) and said.count(" kept aside, column ") == len(
+        aside.fillna("").groupby(["file", "sheet", "column", "reason"])
+    )
     assert "not a date and time" in said and "aside.xlsx" in said
-    assert not [value for value in aside["value"].dropna() if len(value) > 4 and value in said], "values may be personal: they are not printed"
+    assert not [value for value in aside["value"].dropna() if len(value) > 4 and value in said], (
+        "values may be personal: they are not printed"
+    )
 
 
 def test_check_of_the_unreadable_real_workbooks_names_each(tmp_path, tiktok_workspace):
@@ -90,8 +114,12 @@ def test_check_of_the_unreadable_real_workbooks_names_each(tmp_path, tiktok_work
 
 
 def test_sessions_lists_the_newest_first_with_the_state_of_the_report(demo_workspace, tmp_path):
-    rows = json.loads(fupan("sessions", "--data", demo_workspace, "--reports", tmp_path, "--json").output)
-    assert len(rows) == 60 and [row["started_at"] for row in rows] == sorted((row["started_at"] for row in rows), reverse=True)
+    rows = json.loads(
+        fupan("sessions", "--data", demo_workspace, "--reports", tmp_path, "--json").output
+    )
+    assert len(rows) == 60 and [row["started_at"] for row in rows] == sorted(
+        (row["started_at"] for row in rows), reverse=True
+    )
     assert {row["status"] for row in rows} == {"no report"}
 
 
@@ -100,7 +128,9 @@ def test_new_writes_a_template_once(tmp_path):
     assert fupan("new", path).exit_code == 0 and path.exists()
     content = path.read_bytes()
     again = fupan("new", path)
-    assert again.exit_code == 1 and "exists already" in again.output and path.read_bytes() == content
+    assert (
+        again.exit_code == 1 and "exists already" in again.output and path.read_bytes() == content
+    )
 
 
 def test_demo_does_not_write_into_a_folder_that_holds_something(tmp_path):
@@ -115,7 +145,11 @@ def test_pending_is_what_has_no_report_yet(demo_workspace, tmp_path, monkeypatch
     def pretend(workspace, name, *, reports_dir, **options):
         asked.append(name)
         (reports_dir / name).mkdir(parents=True)
-        (reports_dir / name / "run.json").write_text(json.dumps({"session_id": name, "status": "published", "as_of": "2026-11-16T09:30:00+08:00"}))
+        (reports_dir / name / "run.json").write_text(
+            json.dumps(
+                {"session_id": name, "status": "published", "as_of": "2026-11-16T09:30:00+08:00"}
+            )
+        )
         return chain.Outcome(name, "published", reports_dir / name / "review.html", "", 0.0)
 
     monkeypatch.setattr(chain, "review_session", pretend)
@@ -123,7 +157,9 @@ def test_pending_is_what_has_no_report_yet(demo_workspace, tmp_path, monkeypatch
     known = clean.sessions(clean.Workspace.open(demo_workspace))
     days = known["started_at"].max() - known["started_at"]
     assert fupan("run", "--pending", "--data", demo_workspace, "--reports", tmp_path).exit_code == 0
-    assert asked == known.loc[days.dt.days < 14, "session_id"].tolist() or set(asked) >= set(known.loc[days.dt.days < 14, "session_id"])
+    assert asked == known.loc[days.dt.days < 14, "session_id"].tolist() or set(asked) >= set(
+        known.loc[days.dt.days < 14, "session_id"]
+    )
     asked.clear()
     again = fupan("run", "--pending", "--data", demo_workspace, "--reports", tmp_path)
     assert again.exit_code == 0 and not asked and "nothing pending" in again.output
@@ -136,12 +172,20 @@ def test_the_demo_and_the_plan_of_its_earlier_session_can_be_shown(demo_workspac
     assert "follow_rate" in result.output
 
 
-@pytest.mark.parametrize("arguments", [
-    ["run", "--latest", "--data", "{workspace}", "--reports", "{file}"], ["demo", "{file}"], ["demo", "{file}/below"], ["new", "{file}/below.xlsx"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--latest", "--data", "{workspace}", "--reports", "{file}"],
+        ["demo", "{file}"],
+        ["demo", "{file}/below"],
+        ["new", "{file}/below.xlsx"],
+    ],
+)
 def test_trouble_with_the_disk_is_one_line_not_a_traceback(demo_workspace, tmp_path, arguments):
     (tmp_path / "file").write_text("a file where a folder should be")
-    result = fupan(*(word.format(workspace=demo_workspace, file=tmp_path / "file") for word in arguments))
+    result = fupan(
+        *(word.format(workspace=demo_workspace, file=tmp_path / "file") for word in arguments)
+    )
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
     assert result.output.startswith("fupan: ") and result.output.count("\n") == 1
 
@@ -157,10 +201,18 @@ def test_a_list_of_sessions_that_may_not_go_out_ends_with_1(demo_workspace, tmp_
     def refuse(*args, **options):
         raise cli.report.GateError("index not written: …")
 
-    monkeypatch.setattr(chain, "review_session", lambda workspace, name, **options: chain.Outcome(name, "published", tmp_path, "", 0.0))
+    monkeypatch.setattr(
+        chain,
+        "review_session",
+        lambda workspace, name, **options: chain.Outcome(name, "published", tmp_path, "", 0.0),
+    )
     monkeypatch.setattr(cli.report, "write_index", refuse)
     result = fupan("run", "--latest", "--data", demo_workspace, "--reports", tmp_path)
-    assert result.exit_code == 1 and "index not written" in result.output and isinstance(result.exception, SystemExit)
+    assert (
+        result.exit_code == 1
+        and "index not written" in result.output
+        and isinstance(result.exception, SystemExit)
+    )
 
 
 def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
@@ -170,33 +222,62 @@ def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
     (tmp_path / "en" / name).mkdir(parents=True)
     (tmp_path / "en" / name / "review.html").write_text("<p>x</p>", encoding="utf-8")
     monkeypatch.setattr(chain, "browser", lambda: None)
-    nothing = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
-    assert nothing.exit_code == 1 and "CHROMIUM" in nothing.output and "Traceback" not in nothing.output
+    nothing = fupan(
+        "pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en"
+    )
+    assert (
+        nothing.exit_code == 1
+        and "CHROMIUM" in nothing.output
+        and "Traceback" not in nothing.output
+    )
     monkeypatch.setattr(chain, "browser", lambda: "/bin/false")
     failed = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
-    assert failed.exit_code == 1 and "printed nothing" in failed.output and [path.name for path in (tmp_path / "en" / name).iterdir()] == ["review.html"]
+    assert (
+        failed.exit_code == 1
+        and "printed nothing" in failed.output
+        and [path.name for path in (tmp_path / "en" / name).iterdir()] == ["review.html"]
+    )
 
 
 def test_pdf_of_a_page_needs_no_workspace(tmp_path, monkeypatch):
     printed = []
     monkeypatch.setattr(chain, "browser", lambda: "/bin/true")
-    monkeypatch.setattr(chain, "print_pdf", lambda path, chromium: printed.append(path.parent.name) or path.with_suffix(".pdf"))
+    monkeypatch.setattr(
+        chain,
+        "print_pdf",
+        lambda path, chromium: printed.append(path.parent.name) or path.with_suffix(".pdf"),
+    )
     for name in ("20261013-2000-a", "20261014-2000-a", "20261014-2000-b"):
         (tmp_path / "reports" / name).mkdir(parents=True)
         (tmp_path / "reports" / name / "review.html").write_text("<p>x</p>", encoding="utf-8")
     there = ("--data", tmp_path / "nowhere", "--reports", tmp_path / "reports")
-    assert [fupan("pdf", given, *there).exit_code for given in ("20261014-2000-b", "20261013")] == [0, 0]
+    assert [fupan("pdf", given, *there).exit_code for given in ("20261014-2000-b", "20261013")] == [
+        0,
+        0,
+    ]
     assert printed == ["20261014-2000-b", "20261013-2000-a"] and not (tmp_path / "nowhere").exists()
     several, unknown = fupan("pdf", "20261014", *there), fupan("pdf", "2025", *there)
     assert several.exit_code == unknown.exit_code == 1 and len(printed) == 2
     assert "2 reports fit: 20261014-2000-a, 20261014-2000-b" in several.output
-    assert "no report yet" in unknown.output and "fupan run 2025" in unknown.output and "20261014-2000-b" in unknown.output
+    assert (
+        "no report yet" in unknown.output
+        and "fupan run 2025" in unknown.output
+        and "20261014-2000-b" in unknown.output
+    )
     empty = fupan("pdf", "2025", *there, "--lang", "en")
-    assert empty.exit_code == 1 and "reports there" not in empty.output and "fupan run 2025 --lang en" in empty.output
+    assert (
+        empty.exit_code == 1
+        and "reports there" not in empty.output
+        and "fupan run 2025 --lang en" in empty.output
+    )
 
 
 def test_the_latest_of_no_workspace_is_said_to_be_unknown(tmp_path):
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (tmp_path / "data" / "raw" / "x.csv").write_text("a,b\n1,2\n")
     result = fupan("pdf", "latest", "--data", tmp_path / "data", "--reports", tmp_path)
-    assert result.exit_code == 1 and "--data" in result.output and isinstance(result.exception, SystemExit)
+    assert (
+        result.exit_code == 1
+        and "--data" in result.output
+        and isinstance(result.exception, SystemExit)
+    )

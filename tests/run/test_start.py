@@ -43,10 +43,19 @@ def opened(**parameters) -> Review:
 def test_empty_parameters_are_what_was_chosen_and_named_ones_are_not(choose, demo_workspace):
     name = choose(-5, "en")
     review = opened()
-    assert (review.session_id, review.lang, review.workspace.path, review.found) == (name, "en", demo_workspace, "chosen")
+    assert (review.session_id, review.lang, review.workspace.path, review.found) == (
+        name,
+        "en",
+        demo_workspace,
+        "chosen",
+    )
     assert opened(data_dir=demo_workspace).session_id == name, "the same workspace, named"
     named = opened(session_id="latest", lang="zh")
-    assert (named.session_id, named.lang, named.found) == (review.sessions["session_id"].iloc[-1], "zh", "named")
+    assert (named.session_id, named.lang, named.found) == (
+        review.sessions["session_id"].iloc[-1],
+        "zh",
+        "named",
+    )
 
 
 def test_a_choice_holds_in_its_own_workspace_alone(choose, own_workspace):
@@ -69,7 +78,9 @@ def test_a_choice_that_cannot_be_used_is_none(opened_in_lab, kept):
 
 
 @pytest.mark.parametrize("broken", ["raw_empty", "settings", "no_session", "gone"])
-def test_a_chosen_workspace_that_cannot_be_used_gives_way_to_the_demo_and_is_named(opened_in_lab, demo_workspace, tmp_path, monkeypatch, broken):
+def test_a_chosen_workspace_that_cannot_be_used_gives_way_to_the_demo_and_is_named(
+    opened_in_lab, demo_workspace, tmp_path, monkeypatch, broken
+):
     monkeypatch.setattr(workspace_folder, "DEMO", demo_workspace)
     folder = tmp_path / "shop"
     if broken != "gone":
@@ -95,7 +106,11 @@ def test_outside_of_a_notebook_opened_in_lab_nothing_is_chosen(choose, demo_work
     choose(-5, "en")
     monkeypatch.delenv("JPY_SESSION_NAME")
     review = opened(data_dir=demo_workspace)
-    assert (review.session_id, review.lang, review.found) == (review.sessions["session_id"].iloc[-1], "zh", "newest")
+    assert (review.session_id, review.lang, review.found) == (
+        review.sessions["session_id"].iloc[-1],
+        "zh",
+        "newest",
+    )
 
 
 def test_a_run_started_from_a_notebook_is_not_opened_by_hand(opened_in_lab):
@@ -105,7 +120,11 @@ def test_a_run_started_from_a_notebook_is_not_opened_by_hand(opened_in_lab):
         client.start_channels()
         client.wait_for_ready(timeout=60)
         said = []
-        client.execute_interactive("import os; print('JPY_SESSION_NAME' in os.environ)", output_hook=lambda message: said.append(message["content"].get("text")), timeout=60)
+        client.execute_interactive(
+            "import os; print('JPY_SESSION_NAME' in os.environ)",
+            output_hook=lambda message: said.append(message["content"].get("text")),
+            timeout=60,
+        )
         client.stop_channels()
     assert "False\n" in said
 
@@ -114,7 +133,9 @@ def test_a_run_names_every_parameter_that_a_choice_could_fill():
     """With nothing left empty a choice has no place to go: the fields of a choice are among those that a run always gives."""
     assert set(Choice.model_fields) <= set(chain.PLACES)
     for name, declared in chain.parameters().items():
-        assert {field for field in Choice.model_fields if declared[field]["default"] == '""'} == set(Choice.model_fields), name
+        assert {
+            field for field in Choice.model_fields if declared[field]["default"] == '""'
+        } == set(Choice.model_fields), name
 
 
 @pytest.fixture
@@ -127,7 +148,9 @@ def test_a_session_picked_in_the_widget_is_what_notebooks_open(picker):
     names = [name for _, name in picker.session.options]
     assert names[0] == "" and names[1:] == picker.review.sessions["session_id"].tolist()[::-1]
     picker.session.value = names[4]
-    assert (opened().session_id, opened().found) == (names[4], "chosen") and names[4] in picker.said.value
+    assert (opened().session_id, opened().found) == (names[4], "chosen") and names[
+        4
+    ] in picker.said.value
     picker.session.value = ""
     assert (opened().session_id, opened().found) == (names[1], "newest")
 
@@ -135,8 +158,19 @@ def test_a_session_picked_in_the_widget_is_what_notebooks_open(picker):
 def test_the_language_switch_keeps_the_session_and_changes_every_word(picker):
     picker.session.value = chosen = picker.session.options[3][1]
     picker.language.value = "en"
-    assert (opened().session_id, opened().lang) == (chosen, "en") == (picker.session.value, picker.review.lang)
-    own = [picker.language.description, picker.folder.description, picker.search.description, picker.search.placeholder, picker.whole.description, picker.session.options[0][0]]
+    assert (
+        (opened().session_id, opened().lang)
+        == (chosen, "en")
+        == (picker.session.value, picker.review.lang)
+    )
+    own = [
+        picker.language.description,
+        picker.folder.description,
+        picker.search.description,
+        picker.search.placeholder,
+        picker.whole.description,
+        picker.session.options[0][0],
+    ]
     assert not re.search(r"[\u4e00-\u9fff]", " ".join(own)), own
 
 
@@ -144,17 +178,30 @@ def test_searching_narrows_the_list_and_picks_nothing(picker):
     before = kept_choice()
     host = picker.known["host"].dropna().iloc[0]
     picker.search.value = f"{host} 2026"
-    expected = picker.known.loc[picker.known["host"].eq(host) & picker.known["started_at"].dt.year.eq(2026), "session_id"].tolist()
-    assert [name for _, name in picker.session.options][1:] == expected and 0 < len(expected) < len(picker.known)
+    expected = picker.known.loc[
+        picker.known["host"].eq(host) & picker.known["started_at"].dt.year.eq(2026), "session_id"
+    ].tolist()
+    assert [name for _, name in picker.session.options][1:] == expected and 0 < len(expected) < len(
+        picker.known
+    )
     assert kept_choice() == before
 
 
-def test_another_workspace_brings_its_own_sessions_and_a_missing_one_changes_nothing(picker, own_workspace, tmp_path):
+def test_another_workspace_brings_its_own_sessions_and_a_missing_one_changes_nothing(
+    picker, own_workspace, tmp_path
+):
     picker.folder.value = str(own_workspace)
-    assert opened().workspace.path == own_workspace == picker.review.workspace.path and opened().found == "newest"
+    assert (
+        opened().workspace.path == own_workspace == picker.review.workspace.path
+        and opened().found == "newest"
+    )
     picker.folder.value = str(tmp_path / "<b>none")
     assert opened().workspace.path == own_workspace
-    assert "no such folder" in picker.said.value and "&lt;b&gt;none" in picker.said.value and "<b>none" not in picker.said.value
+    assert (
+        "no such folder" in picker.said.value
+        and "&lt;b&gt;none" in picker.said.value
+        and "<b>none" not in picker.said.value
+    )
 
 
 def test_two_open_start_pages_do_not_mix_their_choices(picker, own_workspace, tmp_path):
@@ -167,7 +214,10 @@ def test_two_open_start_pages_do_not_mix_their_choices(picker, own_workspace, tm
     other.language.value = "en"
     assert (kept_choice().data_dir, kept_choice().session_id) == (str(own_workspace), "")
     picker.language.value = "en"
-    assert (kept_choice().data_dir, kept_choice().session_id) == (str(picker.review.workspace.path), mine)
+    assert (kept_choice().data_dir, kept_choice().session_id) == (
+        str(picker.review.workspace.path),
+        mine,
+    )
 
 
 @pytest.mark.parametrize("typed", ["~nosuchuser/x", "a\0b", "x" * 300, "locked"])
@@ -188,15 +238,34 @@ def test_a_folder_that_cannot_be_opened_is_said(picker, monkeypatch, typed):
 def test_the_list_says_what_published_pages_found(choose, demo_workspace):
     name = choose(-3)
     (clean.REPORTS / name).mkdir(parents=True)
-    (clean.REPORTS / name / "run.json").write_text(json.dumps({"status": "published", "summary": {"verdict": "worse"}}))
+    (clean.REPORTS / name / "run.json").write_text(
+        json.dumps({"status": "published", "summary": {"verdict": "worse"}})
+    )
     listed = start.sessions(clean.Workspace.open(demo_workspace)).set_index("session_id")
     assert listed.loc[name, "verdict"] == "worse" and listed["verdict"].notna().sum() == 1
     row = listed.reset_index().iloc[2]
-    assert start.option(row, "CNY", "zh").endswith("变差") and start.option(row, "CNY", "en").endswith("Worse")
+    assert start.option(row, "CNY", "zh").endswith("变差") and start.option(
+        row, "CNY", "en"
+    ).endswith("Worse")
 
 
-@pytest.mark.parametrize("odd", ["[]", "null", "7", "{", '{"summary": []}', '{"summary": {"verdict": ["worse"]}}', '{"status": {}}', '{"as_of": "soon"}',
-                                 '{"summary": {"goals": 3}}', '{"summary": {"returns": {"rate": "much", "final": true}}}', '{"message": 5}', '{"steps": ["01_clean"]}'])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "[]",
+        "null",
+        "7",
+        "{",
+        '{"summary": []}',
+        '{"summary": {"verdict": ["worse"]}}',
+        '{"status": {}}',
+        '{"as_of": "soon"}',
+        '{"summary": {"goals": 3}}',
+        '{"summary": {"returns": {"rate": "much", "final": true}}}',
+        '{"message": 5}',
+        '{"steps": ["01_clean"]}',
+    ],
+)
 @pytest.mark.parametrize("place", ["", "failed"])
 def test_a_run_json_that_no_run_wrote_counts_as_no_record(choose, demo_workspace, odd, place):
     name = choose(-3)
@@ -205,16 +274,29 @@ def test_a_run_json_that_no_run_wrote_counts_as_no_record(choose, demo_workspace
     workspace = clean.Workspace.open(demo_workspace)
     known, done = clean.sessions(workspace), chain.published(clean.REPORTS)
     assert start.sessions(workspace)["verdict"].notna().sum() == 0 and done == {name: {}}
-    assert chain.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7]) == known["session_id"].tolist()
-    kept, fresh = (index.index_lines(given, known, workspace_reference=None, lang="en") for given in (done, {}))
+    assert (
+        chain.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7])
+        == known["session_id"].tolist()
+    )
+    kept, fresh = (
+        index.index_lines(given, known, workspace_reference=None, lang="en") for given in (done, {})
+    )
     assert kept == fresh
 
 
 @pytest.mark.parametrize(
     ("stdout", "stderr", "expected"),
     [
-        ('[{"status": "published", "path": "/x/review.html", "message": ""}]', "", "/x/review.html"),
-        ('[{"status": "failed", "path": "/x/failed", "message": "<i>03</i> stopped"}]', "", "&lt;i&gt;03"),
+        (
+            '[{"status": "published", "path": "/x/review.html", "message": ""}]',
+            "",
+            "/x/review.html",
+        ),
+        (
+            '[{"status": "failed", "path": "/x/failed", "message": "<i>03</i> stopped"}]',
+            "",
+            "&lt;i&gt;03",
+        ),
         ("", "fupan: no session", "fupan: no session"),
     ],
 )
@@ -225,11 +307,25 @@ def test_what_became_of_the_whole_review_is_said(stdout, stderr, expected):
 def test_the_whole_review_is_the_command_for_what_is_chosen(choose, demo_workspace, monkeypatch):
     """The button runs `fupan run` with every parameter named, without the mark of an open notebook."""
     ran = []
-    monkeypatch.setattr(start.subprocess, "run", lambda line, **options: ran.append((line, options)) or subprocess.CompletedProcess(line, 1, "", "stopped"))
+    monkeypatch.setattr(
+        start.subprocess,
+        "run",
+        lambda line, **options: (
+            ran.append((line, options)) or subprocess.CompletedProcess(line, 1, "", "stopped")
+        ),
+    )
     name = choose(-2, "en")
     start.Picker(opened())._run()
     ((line, options),) = ran
-    assert line[2:5] == ["helpers.run.cli", "run", name] and line[line.index("--data") + 1] == str(demo_workspace) and line[line.index("--lang") + 1] == "en"
+    assert (
+        line[2:5] == ["helpers.run.cli", "run", name]
+        and line[line.index("--data") + 1] == str(demo_workspace)
+        and line[line.index("--lang") + 1] == "en"
+    )
     assert "JPY_SESSION_NAME" not in options["env"]
     parsed = cli.run_command.make_context("run", line[4:])
-    assert (parsed.params["session"], parsed.params["lang"], parsed.params["as_json"]) == (name, "en", True)
+    assert (parsed.params["session"], parsed.params["lang"], parsed.params["as_json"]) == (
+        name,
+        "en",
+        True,
+    )

@@ -27,7 +27,20 @@ pytestmark = pytest.mark.browser
 
 def published(data, reports, lang: str):
     """What `fupan run --latest` publishes of a workspace: the folder of its newest session."""
-    done = CliRunner().invoke(cli.main, ["run", "--latest", "--data", str(data), "--reports", str(reports), "--lang", lang, "--json"])
+    done = CliRunner().invoke(
+        cli.main,
+        [
+            "run",
+            "--latest",
+            "--data",
+            str(data),
+            "--reports",
+            str(reports),
+            "--lang",
+            lang,
+            "--json",
+        ],
+    )
     assert done.exit_code == 0, done.output
     (outcome,) = json.loads(done.stdout)
     assert outcome["status"] == "published"
@@ -42,7 +55,11 @@ def demo_review(demo_workspace, tmp_path_factory):
 @pytest.fixture(scope="module")
 def english_review(demo_workspace, tmp_path_factory):
     """The demo's newest session in English, in a workspace of its own: its plan is written in English as well."""
-    return published(shutil.copytree(demo_workspace, tmp_path_factory.mktemp("english") / "shop"), tmp_path_factory.mktemp("reports"), "en")
+    return published(
+        shutil.copytree(demo_workspace, tmp_path_factory.mktemp("english") / "shop"),
+        tmp_path_factory.mktemp("reports"),
+        "en",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,37 +74,66 @@ def folder(request):
 
 def words(content: str) -> str:
     """What the page says, without styles, scripts and markup."""
-    return html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", content)))
+    return html.unescape(
+        re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", content))
+    )
 
 
 def test_beside_the_page_lie_the_plan_the_results_and_the_record(folder):
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert record["status"] == "published" and list(record["steps"]) == list(chain.ORDER) and record["inputs"]
+    assert (
+        record["status"] == "published"
+        and list(record["steps"]) == list(chain.ORDER)
+        and record["inputs"]
+    )
     assert (folder / "plan.xlsx").exists() and (folder.parent / "index.html").exists()
     assert (folder / "review.html").stat().st_size < 1_000_000, "small enough for a chat"
-    assert len(list((folder / "charts").glob("*.png"))) == (folder / "review.html").read_text(encoding="utf-8").count("<svg ") > 3
+    assert (
+        len(list((folder / "charts").glob("*.png")))
+        == (folder / "review.html").read_text(encoding="utf-8").count("<svg ")
+        > 3
+    )
     assert 200 < len((folder / "summary.txt").read_text(encoding="utf-8")) < 3000
     saved = {path.stem for path in (folder / "results").iterdir()}
     assert saved <= set(openpyxl.load_workbook(folder / "results.xlsx", read_only=True).sheetnames)
-    assert {"quality", "checks", "funnel", "verdicts", "formula_split", "profit", "plan", "problems"} <= {path.stem for path in (folder / "results").iterdir()}
+    assert {
+        "quality",
+        "checks",
+        "funnel",
+        "verdicts",
+        "formula_split",
+        "profit",
+        "plan",
+        "problems",
+    } <= {path.stem for path in (folder / "results").iterdir()}
 
 
 def test_every_notebook_ran_to_its_end_without_noise(folder):
     for name in chain.ORDER:
         notebook = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
-        outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-        assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"], name
+        outputs = [
+            output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+        ]
+        assert not [
+            output
+            for output in outputs
+            if output.output_type == "error" or output.get("name") == "stderr"
+        ], name
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_opens_with_nothing_else_and_fits_the_screen(folder, opened, size):
     one = opened(folder / "review.html", size)
     assert one.requests[0].endswith("/review.html")
-    assert not [url for url in one.requests[1:] if not url.startswith("data:")] and not one.complaints
+    assert (
+        not [url for url in one.requests[1:] if not url.startswith("data:")] and not one.complaints
+    )
     assert not outside(one, folder / "review.html")
     assert one.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert one.locator(".code:visible, pre.code:visible, .input:visible").count() == 0
-    assert one.evaluate("document.body.innerText.includes('open_review')") is False, "no code is shown unless asked for"
+    assert one.evaluate("document.body.innerText.includes('open_review')") is False, (
+        "no code is shown unless asked for"
+    )
 
 
 def test_every_character_of_the_page_has_a_glyph_in_the_font_that_it_carries(folder):
@@ -96,7 +142,9 @@ def test_every_character_of_the_page_has_a_glyph_in_the_font_that_it_carries(fol
     assert not {character for character in said if ord(character) not in known}
 
 
-def test_an_english_page_has_no_chinese_but_in_names_of_files_and_cited_texts(tiktok_review, opened):
+def test_an_english_page_has_no_chinese_but_in_names_of_files_and_cited_texts(
+    tiktok_review, opened
+):
     one = opened(tiktok_review / "review.html")
     one.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     said = one.evaluate("document.body.innerText")
@@ -108,7 +156,11 @@ def test_an_english_page_has_no_chinese_but_in_names_of_files_and_cited_texts(ti
 
 def test_without_orders_and_minutes_the_page_says_which_exports_would_fill_them(tiktok_review):
     said = " ".join(words((tiktok_review / "review.html").read_text(encoding="utf-8")).split())
-    assert "No order lines for this session" in said and "No minutes for this session" in said and "fupan new" in said
+    assert (
+        "No order lines for this session" in said
+        and "No minutes for this session" in said
+        and "fupan new" in said
+    )
 
 
 def test_the_planted_source_is_what_the_demo_review_finds_first(demo_review, demo_workspace):
@@ -121,7 +173,8 @@ def test_the_planted_source_is_what_the_demo_review_finds_first(demo_review, dem
 def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_compared(tmp_path):
     (tmp_path / "shop" / "raw").mkdir(parents=True)
     (tmp_path / "shop" / "raw" / "场次.csv").write_text(
-        "平台,直播间账号,开播时间,下播时间,直播时长,观看人数,成交人数,支付金额\n抖音,room1,2026-11-10 20:00:00,2026-11-10 20:10:00,600,800,12,960.5\n", encoding="utf-8"
+        "平台,直播间账号,开播时间,下播时间,直播时长,观看人数,成交人数,支付金额\n抖音,room1,2026-11-10 20:00:00,2026-11-10 20:10:00,600,800,12,960.5\n",
+        encoding="utf-8",
     )
     folder = published(tmp_path / "shop", tmp_path / "reports", "zh")
     said = words((folder / "review.html").read_text(encoding="utf-8"))
@@ -133,11 +186,27 @@ def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_c
 
 
 HOSTILE = (
-    '<img src=x onerror="window.hit=1"><script>window.hit=1</script>', "=HYPERLINK(\"http://example.org\",1)", "\u202egpj.exe\u2066 \u200b", "长" * 3000, "x" * 3000,
-    "</text></svg><svg onload=window.hit=1>", "{{7*7}} ${7*7} $x_1$ `x` **b** [a](javascript:window.hit=1)", "@SUM(A1) +1-2", "\"' onmouseover=window.hit=1 x=", "a|b\\n# heading",
+    '<img src=x onerror="window.hit=1"><script>window.hit=1</script>',
+    '=HYPERLINK("http://example.org",1)',
+    "\u202egpj.exe\u2066 \u200b",
+    "长" * 3000,
+    "x" * 3000,
+    "</text></svg><svg onload=window.hit=1>",
+    "{{7*7}} ${7*7} $x_1$ `x` **b** [a](javascript:window.hit=1)",
+    "@SUM(A1) +1-2",
+    "\"' onmouseover=window.hit=1 x=",
+    "a|b\\n# heading",
 )
 START = pd.Timestamp("2026-11-10 20:00")
-NUMBERS = {"duration_seconds": 3600, "minute": 5, "rating": 3, "viewers": 5000, "paid_amount": 900.0, "target": 1000, "qty": 1}
+NUMBERS = {
+    "duration_seconds": 3600,
+    "minute": 5,
+    "rating": 3,
+    "viewers": 5000,
+    "paid_amount": 900.0,
+    "target": 1000,
+    "qty": 1,
+}
 
 
 def hostile_row(table: str, place: int) -> dict[str, object]:
@@ -151,13 +220,25 @@ def hostile_row(table: str, place: int) -> dict[str, object]:
             labels = list(reference.terms()[column.terms].values())
             row[name] = "抖音" if name == "platform" else labels[place % len(labels)].zh
         elif column.kind in ("text", "choice"):
-            row[name] = {"currency": "CNY", "metric": "paid_amount"}.get(name, HOSTILE[(number + place) % len(HOSTILE)])
+            row[name] = {"currency": "CNY", "metric": "paid_amount"}.get(
+                name, HOSTILE[(number + place) % len(HOSTILE)]
+            )
         elif column.kind == "id":
             row[name] = "room1" if name == "room" else f"{name[0]}<b>{place % 3}"
         elif column.kind == "datetime":
-            row[name] = start + pd.Timedelta(minutes=0 if name.startswith("start") else 60 if name.startswith("end") else 5 + place)
+            row[name] = start + pd.Timedelta(
+                minutes=0
+                if name.startswith("start")
+                else 60
+                if name.startswith("end")
+                else 5 + place
+            )
         else:
-            row[name] = "是" if column.kind == "flag" else NUMBERS.get(name, 0.05 if column.kind == "rate" else 40 + place % 5)
+            row[name] = (
+                "是"
+                if column.kind == "flag"
+                else NUMBERS.get(name, 0.05 if column.kind == "rate" else 40 + place % 5)
+            )
     return row
 
 
@@ -172,11 +253,20 @@ def hostile_workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile") / "shop"
     (folder / "raw").mkdir(parents=True)
     words_alone = {"options": {"strings_to_formulas": False, "strings_to_urls": False}}
-    with pd.ExcelWriter(folder / "raw" / "复盘 =1+1 <img src=x onerror=window.hit=1>.xlsx", engine="xlsxwriter", engine_kwargs=words_alone) as book:
+    with pd.ExcelWriter(
+        folder / "raw" / "复盘 =1+1 <img src=x onerror=window.hit=1>.xlsx",
+        engine="xlsxwriter",
+        engine_kwargs=words_alone,
+    ) as book:
         for name, table in reference.tables().items():
             if name not in ("files", "aside"):
-                rows = [hostile_row(name, place) for place in range(7 if name in ("sessions", "goals", "events") else 21)]
-                pd.DataFrame([*rows, wrong_row(name)]).to_excel(book, sheet_name=table.zh, index=False)
+                rows = [
+                    hostile_row(name, place)
+                    for place in range(7 if name in ("sessions", "goals", "events") else 21)
+                ]
+                pd.DataFrame([*rows, wrong_row(name)]).to_excel(
+                    book, sheet_name=table.zh, index=False
+                )
     return folder
 
 
@@ -190,14 +280,27 @@ def test_a_hostile_workspace_is_words_on_the_page(hostile_review, opened, size):
     one = opened(hostile_review / "review.html", size)
     one.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     one.wait_for_timeout(100)
-    assert one.evaluate("window.hit") is None and one.complaints == [] and not outside(one, hostile_review / "review.html")
+    assert (
+        one.evaluate("window.hit") is None
+        and one.complaints == []
+        and not outside(one, hostile_review / "review.html")
+    )
     assert one.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     said = one.evaluate("document.body.textContent")
-    assert "onerror=" in said and "=HYPERLINK(" in said and "window.hit=1" in said, "the words themselves are there"
-    assert not re.search("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", said) and "长" * 800 not in said
-    assert one.evaluate("[...document.querySelectorAll('*')].every(e => e.getAttributeNames().every(n => !n.startsWith('on')))")
+    assert "onerror=" in said and "=HYPERLINK(" in said and "window.hit=1" in said, (
+        "the words themselves are there"
+    )
+    assert (
+        not re.search("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", said)
+        and "长" * 800 not in said
+    )
+    assert one.evaluate(
+        "[...document.querySelectorAll('*')].every(e => e.getAttributeNames().every(n => !n.startsWith('on')))"
+    )
     listed = opened(hostile_review.parent / "index.html", size)
-    assert listed.evaluate("window.hit") is None and listed.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert listed.evaluate("window.hit") is None and listed.evaluate(
+        "document.documentElement.scrollWidth <= window.innerWidth"
+    )
 
 
 def test_every_table_there_is_took_part_with_hostile_words_and_rows_kept_aside(hostile_workspace):
@@ -209,12 +312,29 @@ def test_every_table_there_is_took_part_with_hostile_words_and_rows_kept_aside(h
 
 
 def test_a_hostile_workspace_is_words_in_its_workbooks(hostile_review, hostile_workspace):
-    texts = [path for path in (hostile_review / "results.xlsx", hostile_review / "plan.xlsx", hostile_workspace / "clean" / "aside.xlsx", *(hostile_workspace / "plans").glob("*.xlsx")) if path.exists()]
+    texts = [
+        path
+        for path in (
+            hostile_review / "results.xlsx",
+            hostile_review / "plan.xlsx",
+            hostile_workspace / "clean" / "aside.xlsx",
+            *(hostile_workspace / "plans").glob("*.xlsx"),
+        )
+        if path.exists()
+    ]
     assert len(texts) == 4
     for path in texts:
-        cells = [cell for sheet in openpyxl.load_workbook(path).worksheets for row in sheet.iter_rows() for cell in row if cell.value is not None]
+        cells = [
+            cell
+            for sheet in openpyxl.load_workbook(path).worksheets
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.value is not None
+        ]
         assert len(cells) > 100 and not [cell.coordinate for cell in cells if cell.data_type == "f"]
-    assert not re.search("[\u202a-\u202e\u2066-\u2069]", (hostile_review / "summary.txt").read_text(encoding="utf-8"))
+    assert not re.search(
+        "[\u202a-\u202e\u2066-\u2069]", (hostile_review / "summary.txt").read_text(encoding="utf-8")
+    )
 
 
 # ---------------------------------------------------- every number of the first screen and the plan is one of the results
@@ -235,26 +355,58 @@ def result(folder, name):
 
 
 def findings_of(folder):
-    return pd.concat([pd.read_parquet(path) for path in sorted((folder / "findings").glob("*.parquet"))], ignore_index=True).set_index("id")
+    return pd.concat(
+        [pd.read_parquet(path) for path in sorted((folder / "findings").glob("*.parquet"))],
+        ignore_index=True,
+    ).set_index("id")
 
 
 def forms(value: float, lang: str):
     """The ways in which a value may be printed."""
     yield from (text.money(value, lang), text.seconds(value, lang), f"{value:,.0f}")
     for decimals in range(4):
-        yield from (text.number(value, lang, decimals), text.money(value, lang, "CNY", decimals), text.percent(value, decimals), text.percent(value - 1, decimals), text.value(value, "points", lang, decimals=decimals))
+        yield from (
+            text.number(value, lang, decimals),
+            text.money(value, lang, "CNY", decimals),
+            text.percent(value, decimals),
+            text.percent(value - 1, decimals),
+            text.value(value, "points", lang, decimals=decimals),
+        )
 
 
 def printed(frames, lang: str) -> set[str]:
     """Every number that columns of numbers could be printed as, to the digits."""
-    values = {float(value) for frame in frames for name in frame.select_dtypes("number") for value in frame[name].dropna() if np.isfinite(value)}
-    return {number for value in values for shown in forms(abs(value), lang) for number in NUMBER.findall(shown)}
+    values = {
+        float(value)
+        for frame in frames
+        for name in frame.select_dtypes("number")
+        for value in frame[name].dropna()
+        if np.isfinite(value)
+    }
+    return {
+        number
+        for value in values
+        for shown in forms(abs(value), lang)
+        for number in NUMBER.findall(shown)
+    }
 
 
 def quoted(folder) -> set[str]:
     """Numbers inside names and instructions that are cited as they are: actions, causes, products, sources."""
     plan, checked = result(folder, "plan"), result(folder, "verification")
-    return set(NUMBER.findall(" ".join([*plan["action"], *plan["cause"], *checked["action"], *findings_of(folder)["slice"].fillna(""), *(metric.zh for metric in reference.registry().values())])))
+    return set(
+        NUMBER.findall(
+            " ".join(
+                [
+                    *plan["action"],
+                    *plan["cause"],
+                    *checked["action"],
+                    *findings_of(folder)["slice"].fillna(""),
+                    *(metric.zh for metric in reference.registry().values()),
+                ]
+            )
+        )
+    )
 
 
 def told(element) -> str:
@@ -269,44 +421,86 @@ def printed_dates(folder) -> set[str]:
     """Numbers of what usual means: days of the comparable sessions, sessions of each host, logged changes, the session before."""
     known, usual = result(folder, "comparable"), result(folder, "usual").iloc[0]
     chosen = known[known["chosen"]]
-    days = [f"{day:%Y-%m-%d}" for day in (chosen["started_at"].min(), chosen["started_at"].max())] + [f"{usual['previous_at']:%m-%d %H:%M}"]
-    return set(NUMBER.findall(" ".join([*days, *chosen["host"].value_counts().astype(str), usual["changes_zh"], usual["previous_festival"], *result(folder, "verification")["meanwhile"]])))
+    days = [
+        f"{day:%Y-%m-%d}" for day in (chosen["started_at"].min(), chosen["started_at"].max())
+    ] + [f"{usual['previous_at']:%m-%d %H:%M}"]
+    return set(
+        NUMBER.findall(
+            " ".join(
+                [
+                    *days,
+                    *chosen["host"].value_counts().astype(str),
+                    usual["changes_zh"],
+                    usual["previous_festival"],
+                    *result(folder, "verification")["meanwhile"],
+                ]
+            )
+        )
+    )
 
 
 def test_every_number_of_the_first_screen_stands_in_the_result_tables(both_languages):
     folder, lang, page = both_languages
     summary = page.select_one("#summary")
-    frames = [*(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")), findings_of(folder)]
+    frames = [
+        *(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")),
+        findings_of(folder),
+    ]
     numbers = NUMBER.findall(told(summary))
     hours = result(folder, "open_cases")["hours_left"]
     counted = {str(int(hours.lt(0).sum())), str(int(hours.ge(0).sum()))}
     usual = printed_dates(folder)
     goals, split = result(folder, "goals"), result(folder, "argument").set_index("part")
-    above = goals.loc[goals["scope"].eq("session") & goals["metric"].eq("paid_amount"), ["target"]] - split.loc["change", "baseline"]    # how much a goal lies above the usual
+    above = (
+        goals.loc[goals["scope"].eq("session") & goals["metric"].eq("paid_amount"), ["target"]]
+        - split.loc["change", "baseline"]
+    )  # how much a goal lies above the usual
     frames.append(above)
-    assert len(numbers) > 20 and set(numbers) <= printed(frames, lang) | quoted(folder) | counted | usual
+    assert (
+        len(numbers) > 20
+        and set(numbers) <= printed(frames, lang) | quoted(folder) | counted | usual
+    )
     assert counted - {"0"} <= set(NUMBER.findall(told(summary.select_one(".waiting"))))
 
 
 def test_a_number_that_no_result_holds_would_be_seen(both_languages):
     folder, lang, _ = both_languages
-    frames = [*(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")), findings_of(folder)]
+    frames = [
+        *(pd.read_parquet(path) for path in (folder / "results").glob("*.parquet")),
+        findings_of(folder),
+    ]
     known = printed(frames, lang)
     wrong = [text.number(number, "en") for number in range(123_000, 124_000)]
-    assert sum(number in known for number in wrong) < 50, "so few of a thousand made-up amounts are in the tables that an error would show"
+    assert sum(number in known for number in wrong) < 50, (
+        "so few of a thousand made-up amounts are in the tables that an error would show"
+    )
 
 
-def test_each_finding_of_the_first_screen_says_the_sentence_and_the_numbers_of_its_own_row(both_languages):
+def test_each_finding_of_the_first_screen_says_the_sentence_and_the_numbers_of_its_own_row(
+    both_languages,
+):
     folder, lang, page = both_languages
     known = findings_of(folder)
-    shown = [item for item in page.select("#summary .told li") if item.select_one(".proof")["title"].startswith("F")]
+    shown = [
+        item
+        for item in page.select("#summary .told li")
+        if item.select_one(".proof")["title"].startswith("F")
+    ]
     assert 1 <= len(shown) <= 3
     for item in shown:
         own = known.loc[item.select_one(".proof")["title"]]
         assert text.plain(own[f"sentence_{lang}"], 300) in " ".join(told(item).split())
-        wanted = printed([pd.DataFrame([own]).infer_objects(), *([result(folder, "verification")] if own["notebook"] == "06_plan" else [])], lang)
+        wanted = printed(
+            [
+                pd.DataFrame([own]).infer_objects(),
+                *([result(folder, "verification")] if own["notebook"] == "06_plan" else []),
+            ],
+            lang,
+        )
         if own["metric"] in reference.registry() and np.isfinite(own["value"]):
-            assert {number for number in NUMBER.findall(told(item)) if "%" in number or "¥" in number} & wanted
+            assert {
+                number for number in NUMBER.findall(told(item)) if "%" in number or "¥" in number
+            } & wanted
 
 
 def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_languages):
@@ -316,26 +510,53 @@ def test_every_goal_on_the_first_screen_has_the_numbers_of_its_own_row(both_lang
     assert shown
     for item in shown:
         own = known.loc[item.select_one(".proof")["title"]]
-        row = goals[(goals["metric"] == own["metric"]) & (goals["target"] == own["baseline"]) & (goals["value"] == own["value"])].iloc[0]
+        row = goals[
+            (goals["metric"] == own["metric"])
+            & (goals["target"] == own["baseline"])
+            & (goals["value"] == own["value"])
+        ].iloc[0]
         unit = reference.registry()[own["metric"]].unit
         running = row["elapsed"] < 1 and reference.registry()[own["metric"]].denominator is None
         expected = [text.value(row["target"], unit, lang), text.value(row["value"], unit, lang)]
-        expected += [] if unit == "percent" else [text.percent(row["completion"], 1 if running else 0)]  # of a share, value and target say it
+        expected += (
+            [] if unit == "percent" else [text.percent(row["completion"], 1 if running else 0)]
+        )  # of a share, value and target say it
         if running:  # a total: time passed, points behind or ahead
-            expected += [text.percent(row["elapsed"]), text.number(abs(100 * (row["completion"] - row["elapsed"])), lang, 1)]
+            expected += [
+                text.percent(row["elapsed"]),
+                text.number(abs(100 * (row["completion"] - row["elapsed"])), lang, 1),
+            ]
         if row["scope"] == "session" and own["metric"] == "paid_amount":
             amount = result(folder, "verdicts").set_index("metric").loc["paid_amount"]
             usual = amount["baseline"] * amount["denominator"]  # for a session of this length
-            short, high, low = row["target"] - row["value"], row["target"] - usual, usual - row["value"]
-            parts = [] if short <= 0 else [short, usual, -low] if low <= 0 else [short, usual] if high <= 0 else [short, high, usual, low]
+            short, high, low = (
+                row["target"] - row["value"],
+                row["target"] - usual,
+                usual - row["value"],
+            )
+            parts = (
+                []
+                if short <= 0
+                else [short, usual, -low]
+                if low <= 0
+                else [short, usual]
+                if high <= 0
+                else [short, high, usual, low]
+            )
             expected += [text.money(part, lang) for part in parts]
-        assert NUMBER.findall(told(item)) == [number for words in expected for number in NUMBER.findall(words)]
+        assert NUMBER.findall(told(item)) == [
+            number for words in expected for number in NUMBER.findall(words)
+        ]
 
 
 def test_every_action_and_plan_line_has_the_numbers_of_its_own_row(both_languages):
     folder, lang, page = both_languages
     plan = result(folder, "plan").set_index("plan_id")
-    table = next(figure for figure in page.select("figure.fp-table") if figure.figcaption and figure.figcaption.get_text() in ("计划", "Plan"))
+    table = next(
+        figure
+        for figure in page.select("figure.fp-table")
+        if figure.figcaption and figure.figcaption.get_text() in ("计划", "Plan")
+    )
     lines = table.select("tbody tr")
     assert [line["id"] for line in lines] == plan.index.tolist()
     for line in lines:
@@ -343,51 +564,98 @@ def test_every_action_and_plan_line_has_the_numbers_of_its_own_row(both_language
         metric = reference.registry()[row["metric"]]
         cells = [cell.get_text() for cell in line.select(".fp-num")]
         said = line.get_text()
-        usual = text.value(row["baseline"], metric.unit, lang, decimals=None if metric.unit == "money" else metric.decimals)
-        assert usual in said and text.percent(row["least_effect"], 0) in said and f"{row['sessions']:.0f}" in NUMBER.findall(said)
+        usual = text.value(
+            row["baseline"],
+            metric.unit,
+            lang,
+            decimals=None if metric.unit == "money" else metric.decimals,
+        )
+        assert (
+            usual in said
+            and text.percent(row["least_effect"], 0) in said
+            and f"{row['sessions']:.0f}" in NUMBER.findall(said)
+        )
         assert [words for words in cells if words] == [text.money(row["money_at_stake"], lang)]
     for item in page.select("#summary .told li"):
         if not item.select_one(".proof")["title"].startswith("P-"):
             continue
         row = plan.loc[item.select_one(".proof")["title"]]
-        assert f"{row['sessions']:.0f}" in NUMBER.findall(told(item.small)) and row["action"] in told(item)
-        assert not np.isfinite(row["money_at_stake"]) or text.money(row["money_at_stake"], lang) in told(item.small)
+        assert f"{row['sessions']:.0f}" in NUMBER.findall(told(item.small)) and row[
+            "action"
+        ] in told(item)
+        assert not np.isfinite(row["money_at_stake"]) or text.money(
+            row["money_at_stake"], lang
+        ) in told(item.small)
 
 
 def test_each_sentence_of_the_first_screen_leads_to_its_proof(both_languages):
     _, _, page = both_languages
     marks = page.select("#summary .goal .proof, #summary .why .proof, #summary .told .proof")
-    assert len(marks) >= 5 and all(mark.name == "a" and page.select_one(mark["href"]) for mark in marks)
-    assert not re.search(r"\b[FP]\d*-[0-9a-f]{6}", page.select_one("#summary").get_text()), "ids are for whoever looks them up, not for whoever reads"
-    assert all(item.select_one(".proof") for item in page.select("#summary .told li, #summary .goal"))
+    assert len(marks) >= 5 and all(
+        mark.name == "a" and page.select_one(mark["href"]) for mark in marks
+    )
+    assert not re.search(r"\b[FP]\d*-[0-9a-f]{6}", page.select_one("#summary").get_text()), (
+        "ids are for whoever looks them up, not for whoever reads"
+    )
+    assert all(
+        item.select_one(".proof") for item in page.select("#summary .told li, #summary .goal")
+    )
 
 
 def test_the_page_alone_says_whether_why_what_who_and_how_we_will_know(both_languages):
     folder, lang, page = both_languages
     said = told(page.select_one("#summary"))
-    verdicts, parts = {"zh": (("达成", "未达成"), ("钱差在哪", "负责：", "用它验证：", "数据质量")), "en": (("reached", "missed"), ("Where the money went", "owner: ", "verified by: ", "Data quality"))}[lang]
+    verdicts, parts = {
+        "zh": (("达成", "未达成"), ("钱差在哪", "负责：", "用它验证：", "数据质量")),
+        "en": (
+            ("reached", "missed"),
+            ("Where the money went", "owner: ", "verified by: ", "Data quality"),
+        ),
+    }[lang]
     assert any(word in said for word in verdicts) and all(part in said for part in parts)
-    titles = {figure.figcaption.get_text() for figure in page.select("figure.fp-table") if figure.figcaption}
-    assert {"zh": {"下一场流程单", "三方面复盘", "目标树"}, "en": {"Next session: run of show", "Three-way review", "Tree of goals"}}[lang] <= titles
-    show = openpyxl.load_workbook(folder / "plan.xlsx")[{"zh": "下一场流程单", "en": "Next session"}[lang]]
+    titles = {
+        figure.figcaption.get_text()
+        for figure in page.select("figure.fp-table")
+        if figure.figcaption
+    }
+    assert {
+        "zh": {"下一场流程单", "三方面复盘", "目标树"},
+        "en": {"Next session: run of show", "Three-way review", "Tree of goals"},
+    }[lang] <= titles
+    show = openpyxl.load_workbook(folder / "plan.xlsx")[
+        {"zh": "下一场流程单", "en": "Next session"}[lang]
+    ]
     stages = [getattr(label, lang) for label in reference.terms()["stage"].values()]
     listed = list(dict.fromkeys(row[0].value for row in show if row[0].value in stages))
-    assert sorted(listed) == sorted(stages) and (listed[0], listed[-1]) == (stages[0], stages[-1])  # in the order of the clock between them
+    assert sorted(listed) == sorted(stages) and (listed[0], listed[-1]) == (
+        stages[0],
+        stages[-1],
+    )  # in the order of the clock between them
 
 
 # --------------------------------------------------------------------------------------------------------------- on paper
 
 
-def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_their_heads(both_languages):
+def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_their_heads(
+    both_languages,
+):
     """Read from the PDF itself: what the browser says of print is not what it prints."""
     folder, _, page = both_languages
-    first, *rest = pdf_pages.sheets(chain.print_pdf(folder / "review.html", chromium_path()).read_bytes())
+    first, *rest = pdf_pages.sheets(
+        chain.print_pdf(folder / "review.html", chromium_path()).read_bytes()
+    )
     told_last = "".join(told(page.select_one("#summary .quality strong")).split())
     assert told_last in first and f"1/{len(rest) + 1}" in first
-    assert all(f"{number}/{len(rest) + 1}" in sheet and "".join(page.title.get_text().split()) in sheet for number, sheet in enumerate(rest, start=2))
+    assert all(
+        f"{number}/{len(rest) + 1}" in sheet and "".join(page.title.get_text().split()) in sheet
+        for number, sheet in enumerate(rest, start=2)
+    )
     titles = ["".join(heading.get_text().split()) for heading in page.select(".part > h2")]
     assert titles[0] in rest[0]
-    whole = [["".join(row.get_text().split()) for row in table.select("tr")] for table in page.select("table")]
+    whole = [
+        ["".join(row.get_text().split()) for row in table.select("tr")]
+        for table in page.select("table")
+    ]
     said = " ".join(row for rows in whole for row in rows)
     broken = 0
     for head, *rows in whole:

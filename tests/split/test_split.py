@@ -17,17 +17,33 @@ positive = st.floats(0.01, 1e4)
 
 # LMDIR, tests/testthat/test_lmdi.R and test_util.R (Heun and Brockway 2019): slices x factors of four years.
 X = [
-    [[1, 10, 2], [4, 5, 3]], [[4, 5, 3], [5, 6, 4]], [[8, 2, 4], [5, 7, 5]], [[10, 1, 5], [6, 8, 6]],
+    [[1, 10, 2], [4, 5, 3]],
+    [[4, 5, 3], [5, 6, 4]],
+    [[8, 2, 4], [5, 7, 5]],
+    [[10, 1, 5], [6, 8, 6]],
 ]
 LMDIR_CHANGES = [
-    [69.79006598, -9.455125793, 39.66505981], [42.96021467, -34.31902656, 50.3588119], [54.01064234, -9.021284671, 54.01064234],
+    [69.79006598, -9.455125793, 39.66505981],
+    [42.96021467, -34.31902656, 50.3588119],
+    [54.01064234, -9.021284671, 54.01064234],
 ]
 # Das Gupta 1993 (US Census P23-186), examples 2.2, 2.3 and 2.4 as printed by DasGuptR.
 DAS_GUPTA = [
-    ([51.78746, 0.45919, 0.52638], [84.90502, 0.75756, 0.51065], [10.4340333, 10.5608476, -0.6670084]),
-    ([25.3, 0.214, 0.279, 0.949], [32.7, 0.290, 0.473, 0.986], [0.6889411, 0.8125381, 1.3829055, 0.1047547]),
-    ([0.58, 0.76, 0.84, 0.66, 16.573], [0.72, 0.97, 0.97, 0.56, 16.158],
-     [1.0909785, 1.2298438, 0.7278399, -0.8398707, -0.1290187]),
+    (
+        [51.78746, 0.45919, 0.52638],
+        [84.90502, 0.75756, 0.51065],
+        [10.4340333, 10.5608476, -0.6670084],
+    ),
+    (
+        [25.3, 0.214, 0.279, 0.949],
+        [32.7, 0.290, 0.473, 0.986],
+        [0.6889411, 0.8125381, 1.3829055, 0.1047547],
+    ),
+    (
+        [0.58, 0.76, 0.84, 0.66, 16.573],
+        [0.72, 0.97, 0.97, 0.56, 16.158],
+        [1.0909785, 1.2298438, 0.7278399, -0.8398707, -0.1290187],
+    ),
 ]
 
 
@@ -36,14 +52,24 @@ DAS_GUPTA = [
 
 def test_lmdi_is_lmdirs_first_step_slice_by_slice():
     effects = split.lmdi(X[0], X[1])
-    assert effects == pytest.approx(np.array([[50.47438029, -25.23719014, 14.76280986], [19.31568569, 15.78206435, 24.90224996]]), abs=1e-8)
-    ratios = np.exp(effects.sum(axis=0) / split.logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0]))))  # the multiplicative form
+    assert effects == pytest.approx(
+        np.array(
+            [[50.47438029, -25.23719014, 14.76280986], [19.31568569, 15.78206435, 24.90224996]]
+        ),
+        abs=1e-8,
+    )
+    ratios = np.exp(
+        effects.sum(axis=0)
+        / split.logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0])))
+    )  # the multiplicative form
     assert ratios == pytest.approx([1.761117821, 0.926191306, 1.379410116], abs=1e-9)
 
 
 @pytest.mark.parametrize("year", range(3))
 def test_lmdi_is_lmdirs_series(year):
-    assert split.lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(LMDIR_CHANGES[year], abs=1e-8)
+    assert split.lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(
+        LMDIR_CHANGES[year], abs=1e-8
+    )
 
 
 def test_lmdi_is_lmdirs_zero_cases():
@@ -66,19 +92,41 @@ def test_shapley_is_das_gupta(before, after, effects):
 
 
 def test_shapley_of_vectors_is_das_gupta_4_3():
-    after = [[488, 452, 338, 156, 63, 22, 3], [.082, .527, .866, .941, .942, .923, .876], [.058, .038, .032, .030, .026, .023, .019]]
-    before = [[393, 407, 369, 274, 184, 90, 16], [.122, .622, .903, .930, .916, .873, .800], [.043, .041, .036, .032, .026, .020, .018]]
-    assert split.shapley(before, after) == pytest.approx([-7.285632, -2.720633, -1.565181], abs=1e-6)
+    after = [
+        [488, 452, 338, 156, 63, 22, 3],
+        [0.082, 0.527, 0.866, 0.941, 0.942, 0.923, 0.876],
+        [0.058, 0.038, 0.032, 0.030, 0.026, 0.023, 0.019],
+    ]
+    before = [
+        [393, 407, 369, 274, 184, 90, 16],
+        [0.122, 0.622, 0.903, 0.930, 0.916, 0.873, 0.800],
+        [0.043, 0.041, 0.036, 0.032, 0.026, 0.020, 0.018],
+    ]
+    assert split.shapley(before, after) == pytest.approx(
+        [-7.285632, -2.720633, -1.565181], abs=1e-6
+    )
 
 
 def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
-    before = [[.200, .163, .146, .154, .168, .169], [.866, .325, .119, .099, .099, .121],
-              [.007, .021, .023, .015, .008, .002], [.454, .326, .195, .107, .051, .015]]
-    after = [[.169, .195, .190, .174, .150, .122], [.931, .563, .311, .216, .199, .191],
-             [.018, .026, .023, .016, .008, .002], [.380, .201, .149, .079, .025, .006]]
+    before = [
+        [0.200, 0.163, 0.146, 0.154, 0.168, 0.169],
+        [0.866, 0.325, 0.119, 0.099, 0.099, 0.121],
+        [0.007, 0.021, 0.023, 0.015, 0.008, 0.002],
+        [0.454, 0.326, 0.195, 0.107, 0.051, 0.015],
+    ]
+    after = [
+        [0.169, 0.195, 0.190, 0.174, 0.150, 0.122],
+        [0.931, 0.563, 0.311, 0.216, 0.199, 0.191],
+        [0.018, 0.026, 0.023, 0.016, 0.008, 0.002],
+        [0.380, 0.201, 0.149, 0.079, 0.025, 0.006],
+    ]
+
     def share(a, b, c, d):
         return (a * b * c).sum() / ((a * b * c).sum() + (a * (1 - b) * d).sum())
-    assert split.shapley(before, after, share) == pytest.approx([-0.00620498, 0.04866154, 0.02705922, 0.02470928], abs=1e-8)
+
+    assert split.shapley(before, after, share) == pytest.approx(
+        [-0.00620498, 0.04866154, 0.02705922, 0.02470928], abs=1e-8
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -93,7 +141,9 @@ def test_lmdi_closes_turns_and_merges(pairs):
         if a == b:
             assert effects[place] == 0
     if len(pairs) > 1:
-        together = split.lmdi([before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]])
+        together = split.lmdi(
+            [before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]]
+        )
         assert together[0] == pytest.approx(effects[0] + effects[1], abs=1e-9 * size)
 
 
@@ -119,7 +169,9 @@ def test_shapley_is_the_mean_of_all_chains(pairs):
     assert split.shapley(before, after) == pytest.approx(np.mean(chains, axis=0), abs=1e-6)
 
 
-@pytest.mark.parametrize(("before", "after"), [([-1, 2], [1, 2]), ([1, np.nan], [1, 2]), ([1, 2], [1, 2, 3])])
+@pytest.mark.parametrize(
+    ("before", "after"), [([-1, 2], [1, 2]), ([1, np.nan], [1, 2]), ([1, 2], [1, 2, 3])]
+)
 def test_lmdi_refuses_what_it_cannot_split(before, after):
     with pytest.raises(ValueError, match="lmdi"):
         split.lmdi(before, after)
@@ -127,7 +179,7 @@ def test_lmdi_refuses_what_it_cannot_split(before, after):
 
 def test_sampling_interval_covers_as_promised():
     """Six factors of a session; the effects are estimated from sampled counts 400 times and the truth lies inside 95 %."""
-    rates0, rates1 = np.array([.62, .185, .21, .83]), np.array([.55, .16, .205, .79])
+    rates0, rates1 = np.array([0.62, 0.185, 0.21, 0.83]), np.array([0.55, 0.16, 0.205, 0.79])
     true = split.lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
     rng, inside = np.random.default_rng(3), np.zeros(6)
     for _ in range(400):
@@ -148,13 +200,33 @@ def test_sampling_interval_covers_as_promised():
 
 # ---------------------------------------------------------------------------------------- the formula of a session
 
-STEPS = ("room_exposure_users", "viewers", "product_exposure_users", "product_click_users", "create_users", "pay_users", "paid_amount")
+STEPS = (
+    "room_exposure_users",
+    "viewers",
+    "product_exposure_users",
+    "product_click_users",
+    "create_users",
+    "pay_users",
+    "paid_amount",
+)
 
 
 def session_of(**changes: float) -> dict:
-    return {"session_id": "s", "duration_seconds": 14_400.0, "room_exposure_users": 100_000.0, "viewers": 12_000.0,
-            "product_exposure_users": 9_600.0, "product_click_users": 2_400.0, "create_users": 600.0, "pay_users": 500.0,
-            "orders": 520.0, "views": 16_000.0, "product_click_times": 4_000.0, "paid_amount": 45_000.0, **changes}
+    return {
+        "session_id": "s",
+        "duration_seconds": 14_400.0,
+        "room_exposure_users": 100_000.0,
+        "viewers": 12_000.0,
+        "product_exposure_users": 9_600.0,
+        "product_click_users": 2_400.0,
+        "create_users": 600.0,
+        "pay_users": 500.0,
+        "orders": 520.0,
+        "views": 16_000.0,
+        "product_click_times": 4_000.0,
+        "paid_amount": 45_000.0,
+        **changes,
+    }
 
 
 def account(count: int, seed: int = 1, sd: float = 0.1) -> pd.DataFrame:
@@ -163,7 +235,15 @@ def account(count: int, seed: int = 1, sd: float = 0.1) -> pd.DataFrame:
     for number in range(count):
         row = session_of(session_id=f"s{number}")
         for place, column in enumerate(STEPS):
-            row.update({later: row[later] * np.exp(vary) for vary in [rng.normal(0, sd)] for later in STEPS[place:]} if column else {})
+            row.update(
+                {
+                    later: row[later] * np.exp(vary)
+                    for vary in [rng.normal(0, sd)]
+                    for later in STEPS[place:]
+                }
+                if column
+                else {}
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -172,9 +252,16 @@ def test_tree_takes_the_longest_way_that_all_sessions_have():
     rows = account(4)
     assert split.tree(rows.iloc[0], rows.iloc[1:]) == STEPS
     rows.loc[2, "create_users"] = np.nan
-    assert "create_users" not in split.tree(rows.iloc[0], rows.iloc[1:]) and "create_users" in split.tree(rows.iloc[2 - 2], rows.iloc[[1, 3]])
+    assert "create_users" not in split.tree(
+        rows.iloc[0], rows.iloc[1:]
+    ) and "create_users" in split.tree(rows.iloc[2 - 2], rows.iloc[[1, 3]])
     events = rows[["views", "product_click_times", "orders", "paid_amount"]]
-    assert split.tree(events.iloc[0], events.iloc[1:]) == ("views", "product_click_times", "orders", "paid_amount")
+    assert split.tree(events.iloc[0], events.iloc[1:]) == (
+        "views",
+        "product_click_times",
+        "orders",
+        "paid_amount",
+    )
     assert split.tree(events[["paid_amount"]].iloc[0], events[["paid_amount"]]) == ("paid_amount",)
 
 
@@ -182,17 +269,27 @@ def test_formula_closes_on_the_change_of_the_amount():
     rows = account(9)
     before, after = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0]
     steps = split.formula(before, after, STEPS, registry=REGISTRY)
-    assert steps["contribution"].sum() == pytest.approx(after["paid_amount"] - rows["paid_amount"].iloc[1:].mean())
+    assert steps["contribution"].sum() == pytest.approx(
+        after["paid_amount"] - rows["paid_amount"].iloc[1:].mean()
+    )
     assert steps["factor"].tolist() == [
-        "room_exposure_users", "exposure_view_rate", "view_exposure_rate", "product_click_rate", "click_create_rate", "create_pay_rate",
-        "customer_price"]
+        "room_exposure_users",
+        "exposure_view_rate",
+        "view_exposure_rate",
+        "product_click_rate",
+        "click_create_rate",
+        "create_pay_rate",
+        "customer_price",
+    ]
     assert (steps["before"] * steps["ratio"]).tolist() == pytest.approx(steps["after"].tolist())
     assert steps["share"].sum() == pytest.approx(1)
 
 
 def test_baseline_session_is_as_long_as_the_session_it_is_held_against():
     rows = pd.DataFrame([session_of(), session_of(duration_seconds=7_200.0, paid_amount=9_000.0)])
-    assert split.baseline_session(rows, ["paid_amount"], 3.0)["paid_amount"] == pytest.approx(54_000 / 6 * 3)
+    assert split.baseline_session(rows, ["paid_amount"], 3.0)["paid_amount"] == pytest.approx(
+        54_000 / 6 * 3
+    )
 
 
 def test_merging_steps_of_a_split_adds_them_and_equals_splitting_the_short_formula():
@@ -202,17 +299,33 @@ def test_merging_steps_of_a_split_adds_them_and_equals_splitting_the_short_formu
     keep = ("viewers", "product_exposure_users", "product_click_users", "pay_users")
     short = split.merged(steps, STEPS, registry=REGISTRY, keep=keep)
     again = split.formula(before, after, (*keep, "paid_amount"), registry=REGISTRY)
-    assert short["factor"].tolist() == again["factor"].tolist() == [
-        "viewers", "view_exposure_rate", "product_click_rate", "click_pay_rate", "customer_price"]
+    assert (
+        short["factor"].tolist()
+        == again["factor"].tolist()
+        == [
+            "viewers",
+            "view_exposure_rate",
+            "product_click_rate",
+            "click_pay_rate",
+            "customer_price",
+        ]
+    )
     assert short["contribution"].tolist() == pytest.approx(again["contribution"].tolist())
 
 
 def test_nobody_clicks_and_the_loss_falls_to_the_click():
     rows = account(5)
-    after = pd.Series(session_of(product_click_users=0.0, create_users=0.0, pay_users=0.0, paid_amount=0.0))
+    after = pd.Series(
+        session_of(product_click_users=0.0, create_users=0.0, pay_users=0.0, paid_amount=0.0)
+    )
     before = split.baseline_session(rows, STEPS, 4.0)
-    steps = split.formula(before, after, STEPS, registry=REGISTRY).set_index("factor")["contribution"]
-    assert steps["product_click_rate"] == pytest.approx(-before["paid_amount"]) and steps.drop("product_click_rate").abs().max() == 0
+    steps = split.formula(before, after, STEPS, registry=REGISTRY).set_index("factor")[
+        "contribution"
+    ]
+    assert (
+        steps["product_click_rate"] == pytest.approx(-before["paid_amount"])
+        and steps.drop("product_click_rate").abs().max() == 0
+    )
 
 
 def test_waterfall_leads_from_the_baseline_to_the_session():
@@ -231,40 +344,149 @@ def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
         rows = account(13, seed=100 + seed)
         before = split.baseline_session(rows.iloc[1:], STEPS, 4.0)
         usual = split.usual_effects(rows.iloc[1:], STEPS, before, rows.iloc[0])
-        steps = split.with_usual(split.formula(before, rows.iloc[0], STEPS, registry=REGISTRY), usual)
+        steps = split.with_usual(
+            split.formula(before, rows.iloc[0], STEPS, registry=REGISTRY), usual
+        )
         outside.append(steps["unusual"].any())
         hurt = rows.iloc[0].copy()
         hurt[list(STEPS[4:])] = hurt[list(STEPS[4:])] * 0.55
         usual = split.usual_effects(rows.iloc[1:], STEPS, before, hurt)
-        steps = split.with_usual(split.formula(before, hurt, STEPS, registry=REGISTRY), usual).set_index("factor")
-        found += steps["contribution"].idxmin() == "click_create_rate" and steps.loc["click_create_rate", "unusual"]
+        steps = split.with_usual(
+            split.formula(before, hurt, STEPS, registry=REGISTRY), usual
+        ).set_index("factor")
+        found += (
+            steps["contribution"].idxmin() == "click_create_rate"
+            and steps.loc["click_create_rate", "unusual"]
+        )
     assert np.mean(outside) <= 0.1
     assert found >= 54
 
 
 def test_usual_effects_need_three_sessions():
     two = account(2)
-    assert split.usual_effects(two, STEPS, split.baseline_session(two, STEPS, 4.0), two.iloc[0])["usual_lower"].isna().all()
+    assert (
+        split.usual_effects(two, STEPS, split.baseline_session(two, STEPS, 4.0), two.iloc[0])[
+            "usual_lower"
+        ]
+        .isna()
+        .all()
+    )
 
 
 # ------------------------------------------------------------------------------------------------ slices: mix and rate
 
 # Das Gupta 1993, examples 5.1 (headship rates 1970 and 1985) and 5.3 (death rates by race and age), as printed by DasGuptR.
 HEADSHIP = {
-    1970: ([12.9, 10.9, 9.5, 8.0, 7.8, 8.4, 8.6, 7.8, 7.0, 5.9, 4.7, 3.6, 4.9],
-           [1.9, 25.8, 45.7, 49.6, 51.2, 51.6, 51.8, 54.9, 58.7, 60.4, 62.8, 66.6, 66.8]),
-    1985: ([10.1, 11.2, 11.6, 10.9, 9.4, 7.7, 6.3, 6.0, 6.3, 5.9, 5.1, 4.0, 5.5],
-           [2.2, 24.3, 45.8, 52.5, 56.1, 55.6, 56.0, 57.4, 57.2, 61.2, 63.9, 68.6, 72.2]),
+    1970: (
+        [12.9, 10.9, 9.5, 8.0, 7.8, 8.4, 8.6, 7.8, 7.0, 5.9, 4.7, 3.6, 4.9],
+        [1.9, 25.8, 45.7, 49.6, 51.2, 51.6, 51.8, 54.9, 58.7, 60.4, 62.8, 66.6, 66.8],
+    ),
+    1985: (
+        [10.1, 11.2, 11.6, 10.9, 9.4, 7.7, 6.3, 6.0, 6.3, 5.9, 5.1, 4.0, 5.5],
+        [2.2, 24.3, 45.8, 52.5, 56.1, 55.6, 56.0, 57.4, 57.2, 61.2, 63.9, 68.6, 72.2],
+    ),
 }
 DEATHS = {
-    1985: ([3041, 11577, 27450, 32711, 35480, 27411, 19555, 19795, 15254, 8022, 2472,
-            707, 2692, 6473, 6841, 6547, 4352, 3034, 2540, 1749, 804, 236],
-           [9.163, 0.462, 0.248, 0.929, 1.084, 1.810, 4.715, 12.187, 27.728, 64.068, 157.570,
-            17.208, 0.738, 0.328, 1.103, 2.045, 3.724, 8.052, 17.812, 34.128, 68.276, 125.161]),
-    1970: ([2968, 11484, 34614, 30992, 21983, 20314, 20928, 16897, 11339, 5720, 1315,
-            535, 2162, 6120, 4781, 3096, 2718, 2363, 1767, 1149, 448, 117],
-           [18.469, 0.751, 0.391, 1.146, 1.287, 2.672, 6.636, 15.691, 34.723, 79.763, 176.837,
-            36.993, 1.352, 0.541, 2.040, 3.523, 6.746, 12.967, 24.471, 45.091, 74.902, 123.205]),
+    1985: (
+        [
+            3041,
+            11577,
+            27450,
+            32711,
+            35480,
+            27411,
+            19555,
+            19795,
+            15254,
+            8022,
+            2472,
+            707,
+            2692,
+            6473,
+            6841,
+            6547,
+            4352,
+            3034,
+            2540,
+            1749,
+            804,
+            236,
+        ],
+        [
+            9.163,
+            0.462,
+            0.248,
+            0.929,
+            1.084,
+            1.810,
+            4.715,
+            12.187,
+            27.728,
+            64.068,
+            157.570,
+            17.208,
+            0.738,
+            0.328,
+            1.103,
+            2.045,
+            3.724,
+            8.052,
+            17.812,
+            34.128,
+            68.276,
+            125.161,
+        ],
+    ),
+    1970: (
+        [
+            2968,
+            11484,
+            34614,
+            30992,
+            21983,
+            20314,
+            20928,
+            16897,
+            11339,
+            5720,
+            1315,
+            535,
+            2162,
+            6120,
+            4781,
+            3096,
+            2718,
+            2363,
+            1767,
+            1149,
+            448,
+            117,
+        ],
+        [
+            18.469,
+            0.751,
+            0.391,
+            1.146,
+            1.287,
+            2.672,
+            6.636,
+            15.691,
+            34.723,
+            79.763,
+            176.837,
+            36.993,
+            1.352,
+            0.541,
+            2.040,
+            3.523,
+            6.746,
+            12.967,
+            24.471,
+            45.091,
+            74.902,
+            123.205,
+        ],
+    ),
 }
 # Bickel, Hammel and O'Connell 1975: applicants and admitted of Berkeley's six largest departments, men and women.
 BERKELEY = {
@@ -274,31 +496,51 @@ BERKELEY = {
 
 
 def rates_table(weight, rate) -> pd.DataFrame:
-    return pd.DataFrame({"slice": range(len(weight)), "n": np.array(weight, float), "x": np.array(weight) * np.array(rate)})
+    return pd.DataFrame(
+        {
+            "slice": range(len(weight)),
+            "n": np.array(weight, float),
+            "x": np.array(weight) * np.array(rate),
+        }
+    )
 
 
-@pytest.mark.parametrize(("data", "before", "after", "mix", "rate"), [
-    (HEADSHIP, 1970, 1985, 1.2269, 1.7403), (DEATHS, 1970, 1985, 1.5415096, -2.2277254),
-])
+@pytest.mark.parametrize(
+    ("data", "before", "after", "mix", "rate"),
+    [
+        (HEADSHIP, 1970, 1985, 1.2269, 1.7403),
+        (DEATHS, 1970, 1985, 1.5415096, -2.2277254),
+    ],
+)
 def test_mix_and_rate_is_das_gupta(data, before, after, mix, rate):
-    found = split.mix_and_rate(rates_table(*data[before]), rates_table(*data[after]), "slice", "n", "x")
+    found = split.mix_and_rate(
+        rates_table(*data[before]), rates_table(*data[after]), "slice", "n", "x"
+    )
     digits = 1e-7 if data is DEATHS else 5e-5
     assert found["mix_effect"].sum() == pytest.approx(mix, abs=digits)
     assert found["rate_effect"].sum() == pytest.approx(rate, abs=digits)
 
 
 def counts_table(trials, successes) -> pd.DataFrame:
-    return pd.DataFrame({"slice": range(len(trials)), "n": np.array(trials, float), "x": np.array(successes, float)})
+    return pd.DataFrame(
+        {"slice": range(len(trials)), "n": np.array(trials, float), "x": np.array(successes, float)}
+    )
 
 
 def test_mix_and_rate_sees_berkeleys_reversal():
-    found = split.mix_and_rate(*[counts_table(*BERKELEY[sex]) for sex in ("men", "women")], "slice", "n", "x")
+    found = split.mix_and_rate(
+        *[counts_table(*BERKELEY[sex]) for sex in ("men", "women")], "slice", "n", "x"
+    )
     assert found["mix_effect"].sum() == pytest.approx(-0.17767, abs=1e-5)
     assert found["rate_effect"].sum() == pytest.approx(0.03603, abs=1e-5)
     assert split.reversal(found)
 
 
-slices = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6)
+slices = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(0, 400), st.floats(0, 1), st.floats(0, 1)),
+    min_size=1,
+    max_size=6,
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -312,9 +554,13 @@ def test_mix_and_rate_closes_and_turns(rows):
         return
     change = (n1 * r1).sum() / n1.sum() - (n0 * r0).sum() / n0.sum()
     assert found["mix_effect"].sum() + found["rate_effect"].sum() == pytest.approx(change, abs=1e-9)
-    back = split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[found["slice"]]
+    back = (
+        split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[found["slice"]]
+    )
     assert back["mix_effect"].to_numpy() == pytest.approx(-found["mix_effect"].to_numpy(), abs=1e-9)
-    assert back["rate_effect"].to_numpy() == pytest.approx(-found["rate_effect"].to_numpy(), abs=1e-9)
+    assert back["rate_effect"].to_numpy() == pytest.approx(
+        -found["rate_effect"].to_numpy(), abs=1e-9
+    )
     one_sided = found[found["state"] != "both"]
     assert (one_sided["rate_effect"] == 0).all()
 
@@ -322,38 +568,76 @@ def test_mix_and_rate_closes_and_turns(rows):
 def test_mix_by_slice_does_not_depend_on_the_level_of_rates_and_halves_of_a_slice_add():
     before, after = rates_table([60, 40], [0.1, 0.3]), rates_table([30, 70], [0.1, 0.2])
     plain = split.mix_and_rate(before, after, "slice", "n", "x")
-    raised = split.mix_and_rate(*[side.assign(x=side["x"] + 0.2 * side["n"]) for side in (before, after)], "slice", "n", "x")
+    raised = split.mix_and_rate(
+        *[side.assign(x=side["x"] + 0.2 * side["n"]) for side in (before, after)], "slice", "n", "x"
+    )
     assert raised["mix_effect"].tolist() == pytest.approx(plain["mix_effect"].tolist())
-    halves = [pd.concat([side, side]).assign(slice=range(4), n=lambda f: f["n"] / 2, x=lambda f: f["x"] / 2) for side in (before, after)]
+    halves = [
+        pd.concat([side, side]).assign(
+            slice=range(4), n=lambda f: f["n"] / 2, x=lambda f: f["x"] / 2
+        )
+        for side in (before, after)
+    ]
     found = split.mix_and_rate(*halves, "slice", "n", "x")
-    assert found[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(plain[["mix_effect", "rate_effect"]].sum().tolist())
+    assert found[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(
+        plain[["mix_effect", "rate_effect"]].sum().tolist()
+    )
     # a growing source with a rate below the average pulls down, whatever its own rate does
     assert plain.set_index("slice").loc[1, "mix_effect"] > 0
 
 
 def products(rows: dict[str, tuple[float, float, float]]) -> pd.DataFrame:
-    return pd.DataFrame([(name, *counts) for name, counts in rows.items()], columns=["product_id", "click_users", "pay_users", "paid_amount"])
+    return pd.DataFrame(
+        [(name, *counts) for name, counts in rows.items()],
+        columns=["product_id", "click_users", "pay_users", "paid_amount"],
+    )
 
 
 def test_slices_that_come_and_go_are_terms_of_their_own():
-    before = products({"a": (100, 20, 2_000), "b": (50, 10, 900), "old": (10, 2, 300), "never": (0, 0, 0)})
-    after = products({"a": (100, 10, 1_000), "b": (60, 12, 1_080), "new": (30, 5, 700), "never": (0, 0, 0)})
+    before = products(
+        {"a": (100, 20, 2_000), "b": (50, 10, 900), "old": (10, 2, 300), "never": (0, 0, 0)}
+    )
+    after = products(
+        {"a": (100, 10, 1_000), "b": (60, 12, 1_080), "new": (30, 5, 700), "never": (0, 0, 0)}
+    )
     table = split.by_slice(before, after, "product_id", ["click_users", "pay_users", "paid_amount"])
     assert table["contribution"].sum() == pytest.approx(2_780 - 3_200)
     by = table.set_index(["product_id", "step"])["contribution"]
     assert by["old", "gone"] == -300 and by["new", "new"] == 700
-    assert by["a", "pay_users"] == pytest.approx(-1_000) and by["b", "click_users"] == pytest.approx(180)
+    assert by["a", "pay_users"] == pytest.approx(-1_000) and by[
+        "b", "click_users"
+    ] == pytest.approx(180)
     totals = split.slice_totals(table, "product_id")
     assert totals["product_id"].tolist() == ["a", "old", "b", "new"]
     assert totals.iloc[0]["step"] == "pay_users" and "never" not in set(totals["product_id"])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(*[st.tuples(st.integers(0, 500), st.floats(0, 1), st.one_of(st.just(0.0), st.floats(0.01, 200)))] * 2), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.tuples(
+            *[
+                st.tuples(
+                    st.integers(0, 500),
+                    st.floats(0, 1),
+                    st.one_of(st.just(0.0), st.floats(0.01, 200)),
+                )
+            ]
+            * 2
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_slices_close_even_with_zeros(rows):
     sides = [
-        pd.DataFrame([(f"p{k}", float(n), round(n * rate), round(n * rate) * price) for k, (n, rate, price) in enumerate(side)],
-                     columns=["product_id", "click_users", "pay_users", "paid_amount"])
+        pd.DataFrame(
+            [
+                (f"p{k}", float(n), round(n * rate), round(n * rate) * price)
+                for k, (n, rate, price) in enumerate(side)
+            ],
+            columns=["product_id", "click_users", "pay_users", "paid_amount"],
+        )
         for side in zip(*rows, strict=True)
     ]
     table = split.by_slice(*sides, "product_id", ["click_users", "pay_users", "paid_amount"])
@@ -362,9 +646,19 @@ def test_slices_close_even_with_zeros(rows):
 
 
 def test_typical_slices_are_sums_over_sessions_of_the_same_length():
-    sessions = pd.DataFrame({"session_id": ["a", "b", "c"], "duration_seconds": [3_600.0, 7_200.0, 9_999.0]})
-    rows = pd.DataFrame({"session_id": ["a", "a", "b", "x"], "source": ["搜索", "关注", "搜索", "搜索"], "viewers": [10.0, 20.0, 50.0, 999.0]})
-    found = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")["viewers"]
+    sessions = pd.DataFrame(
+        {"session_id": ["a", "b", "c"], "duration_seconds": [3_600.0, 7_200.0, 9_999.0]}
+    )
+    rows = pd.DataFrame(
+        {
+            "session_id": ["a", "a", "b", "x"],
+            "source": ["搜索", "关注", "搜索", "搜索"],
+            "viewers": [10.0, 20.0, 50.0, 999.0],
+        }
+    )
+    found = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")[
+        "viewers"
+    ]
     assert found.to_dict() == {"搜索": 120.0, "关注": 40.0}
 
 
@@ -373,7 +667,7 @@ def evenings(rng: np.random.Generator, sessions: int, hurt: str | None = None) -
     rows = []
     for number in range(sessions):
         mood = rng.normal(0, 0.3)
-        for place, rate in enumerate([.02, .03, .04, .02, .03, .05]):
+        for place, rate in enumerate([0.02, 0.03, 0.04, 0.02, 0.03, 0.05]):
             last = number == sessions - 1 and hurt == f"s{place}"
             people = int(4_000 * np.exp(rng.normal(0, 0.2)))
             odds = rate * np.exp(mood + rng.normal(0, 0.1)) * (0.5 if last else 1)
@@ -386,7 +680,9 @@ LIMITS = reference.thresholds()
 
 def told(rows: pd.DataFrame) -> pd.DataFrame:
     ids = list(dict.fromkeys(rows["session_id"]))
-    return split.stands_out(rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS)
+    return split.stands_out(
+        rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS
+    )
 
 
 def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
@@ -400,25 +696,46 @@ def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
 
 
 def test_quiet_sources_seldom_stand_out():
-    any_of_them = [told(evenings(np.random.default_rng(100 + seed), 10))["verdict"].isin(["better", "worse"]).any() for seed in range(40)]
+    any_of_them = [
+        told(evenings(np.random.default_rng(100 + seed), 10))["verdict"]
+        .isin(["better", "worse"])
+        .any()
+        for seed in range(40)
+    ]
     assert np.mean(any_of_them) <= 0.2
 
 
 def test_a_slice_with_little_history_or_few_events_gets_no_verdict():
     rows = evenings(np.random.default_rng(1), 3)
     assert set(told(rows)["verdict"]) == {"not_comparable"}
-    few = evenings(np.random.default_rng(1), 8).assign(pay_users=lambda f: f["pay_users"].where(f["source"] != "s1", 0))
+    few = evenings(np.random.default_rng(1), 8).assign(
+        pay_users=lambda f: f["pay_users"].where(f["source"] != "s1", 0)
+    )
     assert told(few).set_index("source").loc["s1", "verdict"] == "not_comparable"
     assert told(rows[rows["session_id"] != "e2"].assign(session_id="e0")).shape[0] == 6
-    assert split.stands_out(rows, "unknown", ["e0"], "source", "viewers", "pay_users", thresholds=LIMITS).empty
+    assert split.stands_out(
+        rows, "unknown", ["e0"], "source", "viewers", "pay_users", thresholds=LIMITS
+    ).empty
 
 
 def test_expected_is_the_usual_relation_times_the_others_today():
     rows = pd.DataFrame(
-        [(f"e{n}", s, 10_000.0, x) for n, pair in enumerate([(200, 100), (400, 200), (300, 150), (210, 100), (100, 200)]) for s, x in zip("ab", pair, strict=True)],
-        columns=["session_id", "source", "viewers", "pay_users"])
+        [
+            (f"e{n}", s, 10_000.0, x)
+            for n, pair in enumerate([(200, 100), (400, 200), (300, 150), (210, 100), (100, 200)])
+            for s, x in zip("ab", pair, strict=True)
+        ],
+        columns=["session_id", "source", "viewers", "pay_users"],
+    )
     found = told(rows).set_index("source").loc["a"]
-    relation = np.exp(np.mean([np.log((x + .5) / (y + .5)) for x, y in [(200, 100), (400, 200), (300, 150), (210, 100)]]))
+    relation = np.exp(
+        np.mean(
+            [
+                np.log((x + 0.5) / (y + 0.5))
+                for x, y in [(200, 100), (400, 200), (300, 150), (210, 100)]
+            ]
+        )
+    )
     assert found["expected"] == pytest.approx(relation * 0.02) and found["p_value"] < 0.05
     assert found["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
     assert found["gap"] == pytest.approx(found["expected"] - 0.01)
@@ -429,57 +746,159 @@ def test_expected_is_the_usual_relation_times_the_others_today():
 
 def test_findings_of_steps_and_slices_hold_their_numbers():
     rows = account(9, seed=3)
-    before, after, peers = split.baseline_session(rows.iloc[1:], STEPS, 4.0), rows.iloc[0], rows.iloc[1:]
-    steps = split.with_usual(split.formula(before, after, STEPS, registry=REGISTRY), split.usual_effects(peers, STEPS, before, after))
-    rows = evenings(np.random.default_rng(2), 10, "s2").assign(paid_amount=lambda f: f["pay_users"] * 90.0)
+    before, after, peers = (
+        split.baseline_session(rows.iloc[1:], STEPS, 4.0),
+        rows.iloc[0],
+        rows.iloc[1:],
+    )
+    steps = split.with_usual(
+        split.formula(before, after, STEPS, registry=REGISTRY),
+        split.usual_effects(peers, STEPS, before, after),
+    )
+    rows = evenings(np.random.default_rng(2), 10, "s2").assign(
+        paid_amount=lambda f: f["pay_users"] * 90.0
+    )
     ids = list(dict.fromkeys(rows["session_id"]))
     tests = [("source", "viewers", "pay_users", "room_conversion")]
-    standing = split.standings({"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS)
+    standing = split.standings(
+        {"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS
+    )
     told = split.Diagnosis("source", "流量不精准：千川的人群变了。", "Imprecise traffic.")
-    frame = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told, registry=REGISTRY)
-    assert frame.set_index("slice").loc["diagnosis", ["verdict", "sentence_en"]].tolist() == ["worse", "Imprecise traffic."]
-    quiet = split.to_findings(steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told._replace(cause="cannot_tell"), registry=REGISTRY)
-    assert quiet.set_index("slice").loc["diagnosis", "verdict"] == "cannot_tell" and set(quiet["id"]) == set(frame["id"])
+    frame = split.to_findings(
+        steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told, registry=REGISTRY
+    )
+    assert frame.set_index("slice").loc["diagnosis", ["verdict", "sentence_en"]].tolist() == [
+        "worse",
+        "Imprecise traffic.",
+    ]
+    quiet = split.to_findings(
+        steps,
+        standing,
+        {"source": rows[rows["session_id"] == ids[-1]]},
+        told._replace(cause="cannot_tell"),
+        registry=REGISTRY,
+    )
+    assert quiet.set_index("slice").loc["diagnosis", "verdict"] == "cannot_tell" and set(
+        quiet["id"]
+    ) == set(frame["id"])
     hurt = frame.set_index("slice").loc["s2"]
     missing = standing.set_index("key").loc["s2"]
-    assert hurt["verdict"] == "worse" and hurt["money_at_stake"] == pytest.approx(missing["gap"] * missing["weight"] * 90)
+    assert hurt["verdict"] == "worse" and hurt["money_at_stake"] == pytest.approx(
+        missing["gap"] * missing["weight"] * 90
+    )
     assert (frame["slice"] == "formula").sum() == len(STEPS)
-    assert frame["sentence_zh"].str.len().min() > 10 and not frame["sentence_en"].str.contains("nan").any()
+    assert (
+        frame["sentence_zh"].str.len().min() > 10
+        and not frame["sentence_en"].str.contains("nan").any()
+    )
     change = after["paid_amount"] - before["paid_amount"]
-    tree = split.drill(change, ("变化", "change"), split.session_levels(steps, STEPS, {}, standing, {}))
-    answers = split.argument(before, after, STEPS, steps, tree, told, NINE, finer=steps, standing=standing, sides=NO_SIDES).set_index("part")
+    tree = split.drill(
+        change, ("变化", "change"), split.session_levels(steps, STEPS, {}, standing, {})
+    )
+    answers = split.argument(
+        before,
+        after,
+        STEPS,
+        steps,
+        tree,
+        told,
+        NINE,
+        finer=steps,
+        standing=standing,
+        sides=NO_SIDES,
+    ).set_index("part")
     assert answers.index.tolist() == ["change", "step", "place", "judgement", "certainty"]
-    assert answers["sentence_zh"].str.endswith("。").all() and answers["sentence_en"].str.endswith(".").all()
+    assert (
+        answers["sentence_zh"].str.endswith("。").all()
+        and answers["sentence_en"].str.endswith(".").all()
+    )
     assert text.money(abs(change), "zh") in answers.loc["change", "sentence_zh"]
-    assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and ("part by part" in answers.loc["judgement", "sentence_en"]) == (not steps["unusual"].any())
+    assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and (
+        "part by part" in answers.loc["judgement", "sentence_en"]
+    ) == (not steps["unusual"].any())
     lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
-    assert lead["label_en"] in answers.loc["step", "sentence_en"] and "s2" in answers.loc["certainty", "sentence_en"]
-    main = [STEPS[0], *STEPS[2:]]    # the first two steps taken together
-    wide = split.with_usual(split.formula(before, after, main, registry=REGISTRY), split.usual_effects(peers, main, before, after))
-    told_parts = split.argument(before, after, STEPS, wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)), tree, told, NINE, finer=steps, standing=standing, sides=NO_SIDES)
-    assert all(label in told_parts.set_index("part").loc["step", "sentence_en"] for label in steps["label_en"].iloc[1:3])
-    assert ("as a whole are beyond the usual" in answers.loc["step", "sentence_en"]) == bool(steps["unusual"].any())
+    assert (
+        lead["label_en"] in answers.loc["step", "sentence_en"]
+        and "s2" in answers.loc["certainty", "sentence_en"]
+    )
+    main = [STEPS[0], *STEPS[2:]]  # the first two steps taken together
+    wide = split.with_usual(
+        split.formula(before, after, main, registry=REGISTRY),
+        split.usual_effects(peers, main, before, after),
+    )
+    told_parts = split.argument(
+        before,
+        after,
+        STEPS,
+        wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)),
+        tree,
+        told,
+        NINE,
+        finer=steps,
+        standing=standing,
+        sides=NO_SIDES,
+    )
+    assert all(
+        label in told_parts.set_index("part").loc["step", "sentence_en"]
+        for label in steps["label_en"].iloc[1:3]
+    )
+    assert ("as a whole are beyond the usual" in answers.loc["step", "sentence_en"]) == bool(
+        steps["unusual"].any()
+    )
 
 
 def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_largest():
     """Viewers fell most and are ordinary; a product fell at the click: both steps are named, each with its amount."""
-    before, after = pd.Series({"viewers": 1000.0, "product_click_users": 100.0, "paid_amount": 5000.0}), pd.Series({"viewers": 700.0, "product_click_users": 63.0, "paid_amount": 3150.0})
+    before, after = (
+        pd.Series({"viewers": 1000.0, "product_click_users": 100.0, "paid_amount": 5000.0}),
+        pd.Series({"viewers": 700.0, "product_click_users": 63.0, "paid_amount": 3150.0}),
+    )
     columns = ["viewers", "product_click_users", "paid_amount"]
     steps = split.formula(before, after, columns, registry=REGISTRY)
     steps = steps.assign(usual_lower=-9e3, usual_upper=9e3, unusual=False)
-    tree = pd.DataFrame({"node": ["0", "0.1", "0.2", "0.2.1"], "parent": ["", "0", "0", "0.2"], "depth": [0, 1, 1, 2], "label_zh": ["变", *steps["label_zh"].iloc[:2], "甲"],
-                         "label_en": ["change", *steps["label_en"].iloc[:2], "A"], "amount": [-1850.0, *steps["contribution"].iloc[:2], -300.0], "stop": ["", "", "", "evidence"], "kind": "part"})
+    tree = pd.DataFrame(
+        {
+            "node": ["0", "0.1", "0.2", "0.2.1"],
+            "parent": ["", "0", "0", "0.2"],
+            "depth": [0, 1, 1, 2],
+            "label_zh": ["变", *steps["label_zh"].iloc[:2], "甲"],
+            "label_en": ["change", *steps["label_en"].iloc[:2], "A"],
+            "amount": [-1850.0, *steps["contribution"].iloc[:2], -300.0],
+            "stop": ["", "", "", "evidence"],
+            "kind": "part",
+        }
+    )
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
     none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
+
     def told(tree):
-        answers = split.argument(before, after, columns, steps, tree, quiet, NINE, finer=steps, standing=none, sides=NO_SIDES)
+        answers = split.argument(
+            before,
+            after,
+            columns,
+            steps,
+            tree,
+            quiet,
+            NINE,
+            finer=steps,
+            standing=none,
+            sides=NO_SIDES,
+        )
         return answers.set_index("part").loc["step", "sentence_en"]
+
     said = told(tree)
-    assert said.startswith("The step that pulled it down most is Viewers") and "A change of that size is ordinary between comparable sessions" in said
+    assert (
+        said.startswith("The step that pulled it down most is Viewers")
+        and "A change of that size is ordinary between comparable sessions" in said
+    )
     assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in said
     assert "look into" not in told(tree.assign(parent=["", "0", "0", "9"]))
-    inside = told(tree.assign(parent=["", "0", "0", "0.1"]))       # the unusual product lies in the largest step itself: it is not set aside
-    assert "set aside" not in inside and inside.endswith("a source or product in it is out of the ordinary: look into it.")
+    inside = told(
+        tree.assign(parent=["", "0", "0", "0.1"])
+    )  # the unusual product lies in the largest step itself: it is not set aside
+    assert "set aside" not in inside and inside.endswith(
+        "a source or product in it is out of the ordinary: look into it."
+    )
 
 
 NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))
@@ -491,13 +910,29 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
     none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
-    answers = split.argument(alone, account(1).iloc[0], ("paid_amount",), split.no_steps(), pd.DataFrame(), quiet, NINE._replace(n=0), finer=split.no_steps(), standing=none, sides=NO_SIDES)
-    assert answers["part"].tolist() == ["change", "judgement", "certainty"] and "无法拆分" in answers["sentence_zh"].iloc[0]
+    answers = split.argument(
+        alone,
+        account(1).iloc[0],
+        ("paid_amount",),
+        split.no_steps(),
+        pd.DataFrame(),
+        quiet,
+        NINE._replace(n=0),
+        finer=split.no_steps(),
+        standing=none,
+        sides=NO_SIDES,
+    )
+    assert (
+        answers["part"].tolist() == ["change", "judgement", "certainty"]
+        and "无法拆分" in answers["sentence_zh"].iloc[0]
+    )
     assert "没有可比场次" in answers["sentence_zh"].iloc[-1]
 
 
 def test_worth_of_a_slice_without_sales_is_that_of_all():
-    rows = pd.DataFrame({"source": ["a", "b"], "pay_users": [10.0, 0.0], "paid_amount": [900.0, 0.0]})
+    rows = pd.DataFrame(
+        {"source": ["a", "b"], "pay_users": [10.0, 0.0], "paid_amount": [900.0, 0.0]}
+    )
     assert split.worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
 
 
@@ -505,17 +940,24 @@ def test_worth_of_a_slice_without_sales_is_that_of_all():
 
 
 def test_the_three_lines_close_and_two_methods_agree():
-    rows = account(8, seed=6).assign(created_amount=lambda f: f["paid_amount"] * 1.2, refund_amount=lambda f: f["paid_amount"] * np.linspace(.1, .3, 8))
+    rows = account(8, seed=6).assign(
+        created_amount=lambda f: f["paid_amount"] * 1.2,
+        refund_amount=lambda f: f["paid_amount"] * np.linspace(0.1, 0.3, 8),
+    )
     table = split.lines(rows.iloc[0], rows.iloc[1:], 4.0, registry=REGISTRY)
     totals = table.groupby("line")["contribution"].sum()
     mean = rows.iloc[1:][["created_amount", "paid_amount", "refund_amount"]].mean()
     own = rows.iloc[0]
     assert totals["created"] == pytest.approx(own["created_amount"] - mean["created_amount"])
     assert totals["paid"] == pytest.approx(own["paid_amount"] - mean["paid_amount"])
-    assert totals["net"] == pytest.approx(own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"])
+    assert totals["net"] == pytest.approx(
+        own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"]
+    )
     signs = set(np.sign(totals))
     zh, en = split.lines_agree(table)
-    assert zh.startswith("一样" if len(signs) == 1 else "不一样") and en.startswith("Yes" if len(signs) == 1 else "No")
+    assert zh.startswith("一样" if len(signs) == 1 else "不一样") and en.startswith(
+        "Yes" if len(signs) == 1 else "No"
+    )
     size = table.groupby("line")["contribution"].transform(lambda part: part.abs().sum())
     assert ((table["contribution"] - table["shapley"]).abs() < 0.03 * size).all()
     net = table[table["line"] == "net"].set_index("factor")["contribution"]
@@ -535,7 +977,9 @@ def test_lmdi_does_not_depend_on_the_order_and_an_unchanged_step_gives_nothing(p
     random.shuffle(order)
     before, after = (np.array(side) for side in zip(*pairs, strict=True))
     size = max(before.prod(), after.prod())
-    assert split.lmdi(before[order], after[order]) == pytest.approx(split.lmdi(before, after)[order], abs=1e-9 * size)
+    assert split.lmdi(before[order], after[order]) == pytest.approx(
+        split.lmdi(before, after)[order], abs=1e-9 * size
+    )
     assert split.lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
 
 
@@ -545,6 +989,13 @@ def test_chance_alone_is_narrower_than_what_sessions_differ_by():
     chance = split.sampling(before, rows.iloc[0], STEPS, times=9.0, spread=0.6)
     usual = split.usual_effects(rows.iloc[1:], STEPS, before, rows.iloc[0])
     steps = split.formula(before, rows.iloc[0], STEPS, registry=REGISTRY)
-    assert ((chance["sampling_lower"] < steps["contribution"]) & (steps["contribution"] < chance["sampling_upper"])).all()
-    assert (chance["sampling_upper"] - chance["sampling_lower"]).sum() < (usual["usual_upper"] - usual["usual_lower"]).sum()
-    assert np.isnan(split.sampling(before, rows.iloc[0], STEPS, times=9.0)["sampling_lower"].iloc[-1])
+    assert (
+        (chance["sampling_lower"] < steps["contribution"])
+        & (steps["contribution"] < chance["sampling_upper"])
+    ).all()
+    assert (chance["sampling_upper"] - chance["sampling_lower"]).sum() < (
+        usual["usual_upper"] - usual["usual_lower"]
+    ).sum()
+    assert np.isnan(
+        split.sampling(before, rows.iloc[0], STEPS, times=9.0)["sampling_lower"].iloc[-1]
+    )

@@ -34,7 +34,12 @@ def _block_sd(rows: pd.DataFrame, slice: str) -> float:
 
 
 def block_variation(
-    known: pd.DataFrame, plans: pd.DataFrame, *, minutes: pd.DataFrame, products: pd.DataFrame, sessions: pd.DataFrame,
+    known: pd.DataFrame,
+    plans: pd.DataFrame,
+    *,
+    minutes: pd.DataFrame,
+    products: pd.DataFrame,
+    sessions: pd.DataFrame,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
     """How much the metrics that plans name for the whole session vary within sessions, from one block to the next.
@@ -43,24 +48,51 @@ def block_variation(
     session). From the last comparable sessions of `history` that have minutes or products.
     """
     ids = [name for name in plans.loc[plans["slice"] == "", "metric"].unique() if name in registry]
-    recent = known[known["comparable"]].sort_values("started_at", ascending=False)["session_id"].unique()
+    recent = (
+        known[known["comparable"]].sort_values("started_at", ascending=False)["session_id"].unique()
+    )
     made = []
-    for by, slice, rows in (("half_hour", "slot", slot_rows(minutes, sessions)), ("product", "product_id", product_rows(products))):
+    for by, slice, rows in (
+        ("half_hour", "slot", slot_rows(minutes, sessions)),
+        ("product", "product_id", product_rows(products)),
+    ):
         here = set(rows["session_id"])
         own = rows[rows["session_id"].isin([name for name in recent if name in here][:MOST_BEFORE])]
         for name in metrics_of(ids, own, registry) if len(own) else []:
-            values = metrics.evaluate(own, [name], registry=registry, by=["session_id", slice]).dropna(subset=["value"])
+            values = metrics.evaluate(
+                own, [name], registry=registry, by=["session_id", slice]
+            ).dropna(subset=["value"])
             per_session = values.groupby("session_id").size().median() if len(values) else np.nan
-            made.append({"metric": name, "by": by, "sd": _block_sd(values, slice), "per_session": per_session})
-    return pd.DataFrame(made, columns=["metric", "by", "sd", "per_session"]).dropna().reset_index(drop=True)
+            made.append(
+                {
+                    "metric": name,
+                    "by": by,
+                    "sd": _block_sd(values, slice),
+                    "per_session": per_session,
+                }
+            )
+    return (
+        pd.DataFrame(made, columns=["metric", "by", "sd", "per_session"])
+        .dropna()
+        .reset_index(drop=True)
+    )
 
 
-def alternation(row: pd.Series, found: Effect, variation: pd.DataFrame | None, further: float) -> dict[str, object]:
+def alternation(
+    row: pd.Series, found: Effect, variation: pd.DataFrame | None, further: float
+) -> dict[str, object]:
     """The kind of block that proves it soonest, with the number of blocks, where that is sooner than waiting."""
     if variation is None or row["slice"] or not np.isfinite(found.effect):
         return {}
     aim = aim_of(found, row["least_effect"])
-    ways = [(np.ceil(n / way.per_session), n, way.by) for way in variation[variation["metric"] == row["metric"]].itertuples()
-            for n in [blocks_needed(way.sd, aim)]]
+    ways = [
+        (np.ceil(n / way.per_session), n, way.by)
+        for way in variation[variation["metric"] == row["metric"]].itertuples()
+        for n in [blocks_needed(way.sd, aim)]
+    ]
     taken, blocks, by = min(ways, default=(np.inf, np.nan, ""))
-    return {"alternate_by": by, "n_blocks": blocks, "block_sessions": taken} if taken < min(further, MOST_FURTHER + 1) else {}
+    return (
+        {"alternate_by": by, "n_blocks": blocks, "block_sessions": taken}
+        if taken < min(further, MOST_FURTHER + 1)
+        else {}
+    )

@@ -11,8 +11,12 @@ from scipy import stats as distributions
 
 FEWEST_BEFORE = 4
 MOST_FURTHER = 60
-INTERIM_SHARE = 0.2  # of the error allowed, spent on looks before the planned number of sessions is reached
-NO_VARIATION = 1e-12  # values that differ by less are the same: they say nothing of how much they vary
+INTERIM_SHARE = (
+    0.2  # of the error allowed, spent on looks before the planned number of sessions is reached
+)
+NO_VARIATION = (
+    1e-12  # values that differ by less are the same: they say nothing of how much they vary
+)
 FEWEST_BLOCKS = 8
 POWER = 0.80  # with which a real effect is to be found
 
@@ -51,7 +55,11 @@ def _known(values: npt.ArrayLike) -> np.ndarray:
 def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, float]:
     """Mean after less mean before with its bounds, and the spread before; no bounds where nothing varied before."""
     sd, n, gap = float(x0.std(ddof=1)), len(x0), x1.mean() - x0.mean()
-    half = distributions.t.ppf(1 - error / 2, n - 1) * sd * np.sqrt(1 / len(x1) + 1 / n) if sd > NO_VARIATION else np.nan
+    half = (
+        distributions.t.ppf(1 - error / 2, n - 1) * sd * np.sqrt(1 / len(x1) + 1 / n)
+        if sd > NO_VARIATION
+        else np.nan
+    )
     return np.array([gap, gap - half, gap + half]), sd
 
 
@@ -61,7 +69,12 @@ def _good(bounds: np.ndarray, bigger_is_better: bool) -> list[float]:
 
 
 def effect(
-    before: npt.ArrayLike, after: npt.ArrayLike, *, flagged: float = np.nan, bigger_is_better: bool = True, error: float = 0.05,
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    *,
+    flagged: float = np.nan,
+    bigger_is_better: bool = True,
+    error: float = 0.05,
 ) -> Effect:
     """Mean of the sessions after against the mean before: d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before.
 
@@ -82,9 +95,23 @@ def effect(
     bounds, sd = _gap(x0, x1, error)
     value, low, high = _good(np.expm1(bounds) if log else bounds, bigger_is_better)
     n = len(x0)
-    bad = np.nan if not np.isfinite(flagged) or (log and flagged <= 0) else (np.log(flagged) if log else flagged / level)
+    bad = (
+        np.nan
+        if not np.isfinite(flagged) or (log and flagged <= 0)
+        else (np.log(flagged) if log else flagged / level)
+    )
     expected = back((n * x0.mean() + bad) / (n + 1)) if np.isfinite(bad) else back(x0.mean())
-    return Effect(value, low, high, float(back(x0.mean())), float(back(x1.mean())), float(expected), sd, n, len(x1))
+    return Effect(
+        value,
+        low,
+        high,
+        float(back(x0.mean())),
+        float(back(x1.mean())),
+        float(expected),
+        sd,
+        n,
+        len(x1),
+    )
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
@@ -96,8 +123,14 @@ def logs(values: npt.ArrayLike) -> np.ndarray:
 
 
 def against_controls(
-    before: npt.ArrayLike, after: npt.ArrayLike, controls_before: npt.ArrayLike, controls_after: npt.ArrayLike, *,
-    flagged: float = np.nan, bigger_is_better: bool = True, error: float = 0.05,
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    controls_before: npt.ArrayLike,
+    controls_after: npt.ArrayLike,
+    *,
+    flagged: float = np.nan,
+    bigger_is_better: bool = True,
+    error: float = 0.05,
 ) -> Contrast:
     """Difference-in-differences on the log scale: a session's value less the mean of its controls, before and after.
 
@@ -114,15 +147,30 @@ def against_controls(
     usable = np.isfinite(y) & np.isfinite(shock)
     own, moved = (x[:n][usable[:n]] for x in (y, shock)), (x[n:][usable[n:]] for x in (y, shock))
     (y0, shock0), (y1, shock1) = own, moved
-    alone = effect(np.exp(y0), np.exp(y1), flagged=flagged, bigger_is_better=bigger_is_better, error=error)
-    theirs = effect(np.exp(shock0 + levels.mean()), np.exp(shock1 + levels.mean()), bigger_is_better=bigger_is_better, error=error)
+    alone = effect(
+        np.exp(y0), np.exp(y1), flagged=flagged, bigger_is_better=bigger_is_better, error=error
+    )
+    theirs = effect(
+        np.exp(shock0 + levels.mean()),
+        np.exp(shock1 + levels.mean()),
+        bigger_is_better=bigger_is_better,
+        error=error,
+    )
     if not np.isfinite(alone.effect):
         return Contrast(alone, theirs, np.nan)
     bounds, sd = _gap(y0 - shock0, y1 - shock1, error)
     value, low, high = _good(np.expm1(bounds), bigger_is_better)
-    slope = distributions.linregress(np.arange(len(y0)), y0 - shock0).pvalue if sd > NO_VARIATION else np.nan
+    slope = (
+        distributions.linregress(np.arange(len(y0)), y0 - shock0).pvalue
+        if sd > NO_VARIATION
+        else np.nan
+    )
     expected = alone.expected * float(np.exp(shock1.mean() - shock0.mean()))
-    return Contrast(alone._replace(effect=value, lower=low, upper=high, sd=sd, expected=expected), theirs, float(slope))
+    return Contrast(
+        alone._replace(effect=value, lower=low, upper=high, sd=sd, expected=expected),
+        theirs,
+        float(slope),
+    )
 
 
 def verdict(lower: float, value: float, upper: float, least_effect: float) -> str:
@@ -171,7 +219,9 @@ def blocks_needed(sd: float, aim: float) -> int:
     The smallest even number n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2 degrees of freedom;
     `sd` is from block to block on the log scale, the session's level and the block's usual place in it taken out.
     """
-    normal = (distributions.norm.ppf([0.975, POWER]).sum() * 2 * sd / aim) ** 2  # as t needs more, the search starts here
+    normal = (
+        distributions.norm.ppf([0.975, POWER]).sum() * 2 * sd / aim
+    ) ** 2  # as t needs more, the search starts here
     n = max(FEWEST_BLOCKS, int(normal) // 2 * 2)
     while distributions.t.ppf([0.975, POWER], n - 2).sum() * 2 * sd / np.sqrt(n) > aim:
         n += 2
@@ -182,4 +232,6 @@ def error_at_look(n_after: int, planned: int, error: float) -> float:
     """The error that one look may spend: looks before the planned number share a fifth of it, the last has the rest."""
     if planned <= 1:
         return error
-    return (1 - INTERIM_SHARE) * error if n_after >= planned else INTERIM_SHARE * error / (planned - 1)
+    return (
+        (1 - INTERIM_SHARE) * error if n_after >= planned else INTERIM_SHARE * error / (planned - 1)
+    )

@@ -25,16 +25,60 @@ from helpers.plan.verification.words import slice_words
 
 FEWEST_CONTROLS = 2
 NEARLY_ALL = 0.9  # of the sessions looked at, a control must be in so many
-PRICE_BAND = 2.0  # a control product's price is at most so many times the treated one's, or its share of it
+PRICE_BAND = (
+    2.0  # a control product's price is at most so many times the treated one's, or its share of it
+)
 SLOPE_ERROR = 0.05  # a history against the controls that runs up or down with a p-value below this is not parallel
 MOST_NAMED = 6  # controls that a sentence lists
-AXES = {"source": ("来源", "sources"), "product_id": ("商品", "products"), "slot": ("时段", "time slots")}
+AXES = {
+    "source": ("来源", "sources"),
+    "product_id": ("商品", "products"),
+    "slot": ("时段", "time slots"),
+}
 COLUMNS = [
-    "plan_id", "session_id", "metric", "slice", "dimension", "problem", "cause", "action", "owner_role", "status", "verdict", "estimator",
-    "n_before", "n_after", "n_planned", "flagged", "before", "after", "expected", "expected_rebound", "effect", "effect_lower",
-    "effect_upper", "least_effect", "n_controls", "controls_effect", "controls_lower", "controls_upper", "other_effect", "other_lower",
-    "other_upper", "other_verdict", "further_sessions", "alternate_by", "n_blocks", "block_sessions", "final", "controls_zh",
-    "controls_en", "reason_zh", "reason_en", "among_zh", "among_en",
+    "plan_id",
+    "session_id",
+    "metric",
+    "slice",
+    "dimension",
+    "problem",
+    "cause",
+    "action",
+    "owner_role",
+    "status",
+    "verdict",
+    "estimator",
+    "n_before",
+    "n_after",
+    "n_planned",
+    "flagged",
+    "before",
+    "after",
+    "expected",
+    "expected_rebound",
+    "effect",
+    "effect_lower",
+    "effect_upper",
+    "least_effect",
+    "n_controls",
+    "controls_effect",
+    "controls_lower",
+    "controls_upper",
+    "other_effect",
+    "other_lower",
+    "other_upper",
+    "other_verdict",
+    "further_sessions",
+    "alternate_by",
+    "n_blocks",
+    "block_sessions",
+    "final",
+    "controls_zh",
+    "controls_en",
+    "reason_zh",
+    "reason_en",
+    "among_zh",
+    "among_en",
 ]
 
 
@@ -64,17 +108,27 @@ def _starts(row: pd.Series, known: pd.Series) -> pd.Timestamp:
 
 
 def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) -> _Seen:
-    mine = (values["metric"] == row["metric"]) & (values["slice"] == findings.slice_key(row["slice"]))
+    mine = (values["metric"] == row["metric"]) & (
+        values["slice"] == findings.slice_key(row["slice"])
+    )
     own = values[mine].dropna(subset=["value"]).sort_values("started_at")
     flagged_at = known[row["session_id"]]
     later = own[(own["started_at"] > flagged_at) & (own["started_at"] >= _starts(row, known))]
     bad = own.loc[own["session_id"] == row["session_id"], "value"]
-    before, since = own[own["comparable"] & (own["started_at"] < flagged_at)], later[later["comparable"]]
+    before, since = (
+        own[own["comparable"] & (own["started_at"] < flagged_at)],
+        later[later["comparable"]],
+    )
     state = _state(before["festival"], since["festival"], planned)
     alike = since["festival"].eq(state)
     return _Seen(
-        before[before["festival"].eq(state)].tail(MOST_BEFORE), since[alike].head(planned), len(later), float(bad.iloc[0]) if len(bad) else np.nan,
-        state, int((~alike).sum()), bool(set(before["festival"]) | set(since["festival"]) != {state}),
+        before[before["festival"].eq(state)].tail(MOST_BEFORE),
+        since[alike].head(planned),
+        len(later),
+        float(bad.iloc[0]) if len(bad) else np.nan,
+        state,
+        int((~alike).sum()),
+        bool(set(before["festival"]) | set(since["festival"]) != {state}),
     )
 
 
@@ -96,31 +150,54 @@ def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
     """Plan rows that were not dropped: slice (its key), action, and when it began to hold."""
     rows = plans[plans["status"] != "dropped"]
     began = [_starts(row, known) for _, row in rows.iterrows()]
-    return pd.DataFrame({"slice": rows["slice"].map(findings.slice_key), "action": rows["action"], "started_at": began})
+    return pd.DataFrame(
+        {
+            "slice": rows["slice"].map(findings.slice_key),
+            "action": rows["action"],
+            "started_at": began,
+        }
+    )
 
 
 def _touched(others: pd.DataFrame, acted: pd.DataFrame, seen: _Seen) -> set[str]:
     """Slices that an action named, by its slice or in its words, that began between the first and the last session seen."""
     first, last = seen.before["started_at"].min(), seen.after["started_at"].max()
     meanwhile = acted[acted["started_at"].between(first, last)]
-    words, labels = " ".join(meanwhile["action"]), others.drop_duplicates("slice").set_index("slice")["label"]
-    return set(meanwhile["slice"]) | {key for key, label in labels.items() if label and label in words}
+    words, labels = (
+        " ".join(meanwhile["action"]),
+        others.drop_duplicates("slice").set_index("slice")["label"],
+    )
+    return set(meanwhile["slice"]) | {
+        key for key, label in labels.items() if label and label in words
+    }
 
 
 def _in_band(others: pd.DataFrame, price: float) -> set[str]:
     """Slices of a similar price; all where prices are not known."""
     theirs = others.groupby("slice")["price"].median()
-    return set(theirs.index[theirs.isna() | np.isnan(price) | theirs.between(price / PRICE_BAND, price * PRICE_BAND)])
+    return set(
+        theirs.index[
+            theirs.isna() | np.isnan(price) | theirs.between(price / PRICE_BAND, price * PRICE_BAND)
+        ]
+    )
 
 
 def _controls(seen: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
     """The metric of the untouched slices that may serve as controls: sessions seen (before, then after) x slice."""
     own = seen.before.iloc[0]
     ids = [*seen.before["session_id"], *seen.after["session_id"]]
-    same = (values["metric"] == own["metric"]) & (values["axis"] == own["axis"]) & (values["slice"] != own["slice"])
+    same = (
+        (values["metric"] == own["metric"])
+        & (values["axis"] == own["axis"])
+        & (values["slice"] != own["slice"])
+    )
     others = values[same & values["session_id"].isin(ids)]
     allowed = _in_band(others, seen.before["price"].median()) - _touched(others, acted, seen)
-    wide = others[others["slice"].isin(allowed)].pivot(index="session_id", columns="slice", values="value").reindex(ids)
+    wide = (
+        others[others["slice"].isin(allowed)]
+        .pivot(index="session_id", columns="slice", values="value")
+        .reindex(ids)
+    )
     return wide.loc[:, (wide.notna().mean() >= NEARLY_ALL) & (wide >= 0).any()]
 
 
@@ -132,37 +209,88 @@ def _among(seen: _Seen) -> dict[str, str]:
     """Which sessions are set against each other, in words, where some were in a festival and some were not."""
     if not seen.states and not seen.festival:
         return _said("", "", "among")
-    left = (f"；之后另有 {seen.apart} 场大促状态不同，没有算进来", f"; later sessions left out because festival and ordinary days do not compare: {seen.apart}") if seen.apart else ("", "")
+    left = (
+        (
+            f"；之后另有 {seen.apart} 场大促状态不同，没有算进来",
+            f"; later sessions left out because festival and ordinary days do not compare: {seen.apart}",
+        )
+        if seen.apart
+        else ("", "")
+    )
     if not seen.festival:
-        return _said(f"只在非大促场次之间比{left[0]}", f"only sessions outside festivals are compared{left[1]}", "among")
-    return _said(f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
-                 f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so it must be judged again after it", "among")
+        return _said(
+            f"只在非大促场次之间比{left[0]}",
+            f"only sessions outside festivals are compared{left[1]}",
+            "among",
+        )
+    return _said(
+        f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
+        f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so it must be judged again after it",
+        "among",
+    )
 
 
 def _contrast(
-    seen: _Seen, values: pd.DataFrame, acted: pd.DataFrame, *, bigger_is_better: bool, error: float,
+    seen: _Seen,
+    values: pd.DataFrame,
+    acted: pd.DataFrame,
+    *,
+    bigger_is_better: bool,
+    error: float,
 ) -> tuple[Contrast | None, int, dict[str, str]]:
     """The slice against its controls, how many these are, and in words which they are or why there are none."""
     if seen.before.empty or not seen.before["axis"].iloc[0]:
         return None, 0, _said("", "", "controls")
     controls, (kind_zh, kind_en) = _controls(seen, values, acted), AXES[seen.before["axis"].iloc[0]]
     if controls.shape[1] < FEWEST_CONTROLS:
-        return None, controls.shape[1], _said(
-            f"可作对照的未改动{kind_zh}不足 {FEWEST_CONTROLS} 个，只能与自己的过去比",
-            f"fewer than {FEWEST_CONTROLS} untouched {kind_en} could serve as controls, so it is set against its own past", "controls")
+        return (
+            None,
+            controls.shape[1],
+            _said(
+                f"可作对照的未改动{kind_zh}不足 {FEWEST_CONTROLS} 个，只能与自己的过去比",
+                f"fewer than {FEWEST_CONTROLS} untouched {kind_en} could serve as controls, so it is set against its own past",
+                "controls",
+            ),
+        )
     wide, n = controls.to_numpy(), len(seen.before)
     made = against_controls(
-        seen.before["value"], seen.after["value"], wide[:n], wide[n:], flagged=seen.flagged, bigger_is_better=bigger_is_better, error=error)
+        seen.before["value"],
+        seen.after["value"],
+        wide[:n],
+        wide[n:],
+        flagged=seen.flagged,
+        bigger_is_better=bigger_is_better,
+        error=error,
+    )
     labels = values.drop_duplicates("slice").set_index("slice")["label"]
     n_controls = controls.shape[1]
-    zh, en = ([slice_words(labels[key] or key, lang) for key in controls.columns[:MOST_NAMED]] for lang in ("zh", "en"))
-    more_zh, more_en = (f"等 {n_controls} 个", f" and {n_controls - MOST_NAMED} more") if n_controls > MOST_NAMED else ("", "")
-    return made, n_controls, _said(f"对照：{'、'.join(zh)}{more_zh}（未改动的{kind_zh}）", f"controls: {', '.join(en)}{more_en} (untouched {kind_en})", "controls")
+    zh, en = (
+        [slice_words(labels[key] or key, lang) for key in controls.columns[:MOST_NAMED]]
+        for lang in ("zh", "en")
+    )
+    more_zh, more_en = (
+        (f"等 {n_controls} 个", f" and {n_controls - MOST_NAMED} more")
+        if n_controls > MOST_NAMED
+        else ("", "")
+    )
+    return (
+        made,
+        n_controls,
+        _said(
+            f"对照：{'、'.join(zh)}{more_zh}（未改动的{kind_zh}）",
+            f"controls: {', '.join(en)}{more_en} (untouched {kind_en})",
+            "controls",
+        ),
+    )
 
 
 def _stands(contrast: Contrast | None) -> bool:
     """Whether the controls may judge: there are any, with bounds, and the history ran in parallel."""
-    return contrast is not None and bool(np.isfinite(contrast.effect.lower)) and not contrast.slope_p < SLOPE_ERROR
+    return (
+        contrast is not None
+        and bool(np.isfinite(contrast.effect.lower))
+        and not contrast.slope_p < SLOPE_ERROR
+    )
 
 
 def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> dict[str, object]:
@@ -171,15 +299,22 @@ def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> di
         return {}
     other, theirs = alone if _stands(contrast) else contrast.effect, contrast.controls
     return {
-        "controls_effect": theirs.effect, "controls_lower": theirs.lower, "controls_upper": theirs.upper, "other_effect": other.effect,
-        "other_lower": other.lower, "other_upper": other.upper, "other_verdict": verdict(other.lower, other.effect, other.upper, least_effect),
+        "controls_effect": theirs.effect,
+        "controls_lower": theirs.lower,
+        "controls_upper": theirs.upper,
+        "other_effect": other.effect,
+        "other_lower": other.lower,
+        "other_upper": other.upper,
+        "other_verdict": verdict(other.lower, other.effect, other.upper, least_effect),
     }
 
 
 # -------------------------------------------------------------------------------------------------------------- verdicts
 
 
-def _refused(row: pd.Series, known: pd.Series, registry: Mapping[str, reference.Metric]) -> dict[str, object] | None:
+def _refused(
+    row: pd.Series, known: pd.Series, registry: Mapping[str, reference.Metric]
+) -> dict[str, object] | None:
     """The verdict on a row that cannot be judged, whatever the values; None where it can."""
     if row["status"] != "done":
         return {"verdict": "not_done", **_said("该项未标记为已执行", "not marked as done")}
@@ -188,41 +323,88 @@ def _refused(row: pd.Series, known: pd.Series, registry: Mapping[str, reference.
     if row["metric"] not in registry:
         return _said("验证指标不在指标库里", "the verifying metric is not in the registry")
     if registry[row["metric"]].bigger_is_better is None:
-        return {"verdict": "not_comparable", **_said("该指标没有好坏方向", "the metric has no good direction")}
+        return {
+            "verdict": "not_comparable",
+            **_said("该指标没有好坏方向", "the metric has no good direction"),
+        }
     return None
 
 
 def _numbers(found: Effect, seen: _Seen) -> dict[str, object]:
     rebound = found.expected / seen.flagged - 1 if seen.flagged else np.nan
     return {
-        "n_before": found.n_before, "n_after": found.n_after, "flagged": seen.flagged, "before": found.before, "after": found.after,
-        "expected": found.expected, "expected_rebound": rebound, "effect": found.effect, "effect_lower": found.lower, "effect_upper": found.upper,
+        "n_before": found.n_before,
+        "n_after": found.n_after,
+        "flagged": seen.flagged,
+        "before": found.before,
+        "after": found.after,
+        "expected": found.expected,
+        "expected_rebound": rebound,
+        "effect": found.effect,
+        "effect_lower": found.lower,
+        "effect_upper": found.upper,
     }
 
 
 def _judged(
-    row: pd.Series, seen: _Seen, planned: int, values: pd.DataFrame, acted: pd.DataFrame, variation: pd.DataFrame | None, *,
-    bigger_is_better: bool, error: float,
+    row: pd.Series,
+    seen: _Seen,
+    planned: int,
+    values: pd.DataFrame,
+    acted: pd.DataFrame,
+    variation: pd.DataFrame | None,
+    *,
+    bigger_is_better: bool,
+    error: float,
 ) -> dict[str, object]:
     """The verdict on a row with sessions since: by the controls where they may judge, else by its own past."""
-    way = {"bigger_is_better": bigger_is_better, "error": error_at_look(len(seen.after), planned, error)}
+    way = {
+        "bigger_is_better": bigger_is_better,
+        "error": error_at_look(len(seen.after), planned, error),
+    }
     alone = effect(seen.before["value"], seen.after["value"], flagged=seen.flagged, **way)
     contrast, n_controls, controls = _contrast(seen, values, acted, **way)
     found, by = (contrast.effect, "controls") if _stands(contrast) else (alone, "baseline")
     if contrast is not None and contrast.slope_p < SLOPE_ERROR:
-        controls = _said("此前与对照的走势不平行，对照不作数，只与自己的过去比", "its history did not run in parallel with the controls', so it is set against its own past", "controls")
+        controls = _said(
+            "此前与对照的走势不平行，对照不作数，只与自己的过去比",
+            "its history did not run in parallel with the controls', so it is set against its own past",
+            "controls",
+        )
     said = verdict(found.lower, found.effect, found.upper, row["least_effect"])
     made = {
-        **_numbers(found, seen), **controls, **_beside(contrast, alone, row["least_effect"]), "verdict": said, "estimator": by,
-        "n_controls": n_controls if row["slice"] else np.nan, "final": len(seen.after) >= planned, **_among(seen),
+        **_numbers(found, seen),
+        **controls,
+        **_beside(contrast, alone, row["least_effect"]),
+        "verdict": said,
+        "estimator": by,
+        "n_controls": n_controls if row["slice"] else np.nan,
+        "final": len(seen.after) >= planned,
+        **_among(seen),
     }
     if found.n_before < FEWEST_BEFORE and seen.states:
-        return made | {"estimator": "", "verdict": "not_comparable"} | _said(
-            f"之后的场次与此前的大促状态不同，此前同类场次只有 {found.n_before} 场", f"the sessions since differ from those before in their festival state; only {found.n_before} before are alike")
+        return (
+            made
+            | {"estimator": "", "verdict": "not_comparable"}
+            | _said(
+                f"之后的场次与此前的大促状态不同，此前同类场次只有 {found.n_before} 场",
+                f"the sessions since differ from those before in their festival state; only {found.n_before} before are alike",
+            )
+        )
     if found.n_before < FEWEST_BEFORE:
-        return made | {"estimator": ""} | _said(f"此前可比场次只有 {found.n_before} 场", f"only {found.n_before} comparable sessions before")
+        return (
+            made
+            | {"estimator": ""}
+            | _said(
+                f"此前可比场次只有 {found.n_before} 场",
+                f"only {found.n_before} comparable sessions before",
+            )
+        )
     if not np.isfinite(found.lower):
-        return made | _said("此前各场的数值都一样，无从知道它平时波动多大", "all sessions before have the same value, which does not tell how much it varies")
+        return made | _said(
+            "此前各场的数值都一样，无从知道它平时波动多大",
+            "all sessions before have the same value, which does not tell how much it varies",
+        )
     if said == "cannot_tell":
         made["further_sessions"] = further_sessions(found, row["least_effect"], error=error)
         made |= alternation(row, found, variation, made["further_sessions"])
@@ -230,28 +412,58 @@ def _judged(
 
 
 def _verify_row(
-    row: pd.Series, values: pd.DataFrame, known: pd.Series, acted: pd.DataFrame, variation: pd.DataFrame | None,
-    registry: Mapping[str, reference.Metric], error: float,
+    row: pd.Series,
+    values: pd.DataFrame,
+    known: pd.Series,
+    acted: pd.DataFrame,
+    variation: pd.DataFrame | None,
+    registry: Mapping[str, reference.Metric],
+    error: float,
 ) -> dict[str, object]:
     planned = max(int(row["sessions"]), 1) if pd.notna(row["sessions"]) else 1
-    made: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {name: row[name] for name in COLUMNS if name in row.index}
-    words = dict.fromkeys(("estimator", "alternate_by", "other_verdict", "controls_zh", "controls_en", "reason_zh", "reason_en", "among_zh", "among_en"), "")
+    made: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
+        name: row[name] for name in COLUMNS if name in row.index
+    }
+    words = dict.fromkeys(
+        (
+            "estimator",
+            "alternate_by",
+            "other_verdict",
+            "controls_zh",
+            "controls_en",
+            "reason_zh",
+            "reason_en",
+            "among_zh",
+            "among_en",
+        ),
+        "",
+    )
     made |= {"n_planned": planned, "verdict": "cannot_tell", "final": False, **words}
     refused = _refused(row, known, registry)
     if refused is not None:
         return made | refused
     seen = _seen(row, values, known, planned)
     if seen.after.empty and seen.later:
-        return made | {"verdict": "not_comparable", **_said("之后的场次类型不同，不可比", "the sessions since are of another kind")}
+        return made | {
+            "verdict": "not_comparable",
+            **_said("之后的场次类型不同，不可比", "the sessions since are of another kind"),
+        }
     if seen.after.empty:
         return made | _said("执行后还没有该指标的数据", "no value of the metric since the action")
     better = registry[row["metric"]].bigger_is_better
-    return made | _judged(row, seen, planned, values, acted, variation, bigger_is_better=better, error=error)
+    return made | _judged(
+        row, seen, planned, values, acted, variation, bigger_is_better=better, error=error
+    )
 
 
 def verify(
-    plans: pd.DataFrame, values: pd.DataFrame, sessions: pd.DataFrame, *, registry: Mapping[str, reference.Metric],
-    variation: pd.DataFrame | None = None, error: float = 0.05,
+    plans: pd.DataFrame,
+    values: pd.DataFrame,
+    sessions: pd.DataFrame,
+    *,
+    registry: Mapping[str, reference.Metric],
+    variation: pd.DataFrame | None = None,
+    error: float = 0.05,
 ) -> pd.DataFrame:
     """Verdicts on the plan rows of earlier sessions, one row per plan row, columns `COLUMNS`.
 
@@ -267,8 +479,27 @@ def verify(
     """
     known = sessions.set_index("session_id")["started_at"]
     acted = _acted(plans, known)
-    rows = [_verify_row(row, values, known, acted, variation, registry, error) for _, row in plans.iterrows()]
+    rows = [
+        _verify_row(row, values, known, acted, variation, registry, error)
+        for _, row in plans.iterrows()
+    ]
     made = pd.DataFrame(rows, columns=COLUMNS)
-    numbers = [name for name in COLUMNS if name.startswith(("n_", "effect", "expected", "further", "block_")) or name in (
-        "flagged", "before", "after", "least_effect", "controls_effect", "controls_lower", "controls_upper", "other_effect", "other_lower", "other_upper")]
+    numbers = [
+        name
+        for name in COLUMNS
+        if name.startswith(("n_", "effect", "expected", "further", "block_"))
+        or name
+        in (
+            "flagged",
+            "before",
+            "after",
+            "least_effect",
+            "controls_effect",
+            "controls_lower",
+            "controls_upper",
+            "other_effect",
+            "other_lower",
+            "other_upper",
+        )
+    ]
     return made.astype({**dict.fromkeys(numbers, "float64"), "final": "bool"})

@@ -16,11 +16,16 @@ RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 def _by_label(playbook: Mapping[str, reference.Problem]) -> dict[str, reference.Label]:
     """Problems and causes by their name in either language: plan files hold the language of the run that wrote them."""
-    named = [*playbook.values(), *(cause for problem in playbook.values() for cause in problem.causes)]
+    named = [
+        *playbook.values(),
+        *(cause for problem in playbook.values() for cause in problem.causes),
+    ]
     return {name: entry for entry in named for name in (entry.zh, entry.en)}
 
 
-def _kinds(checked: pd.DataFrame, by: str, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+def _kinds(
+    checked: pd.DataFrame, by: str, playbook: Mapping[str, reference.Problem]
+) -> pd.DataFrame:
     """What each row is counted under: key, zh, en."""
     known = {**_by_label(playbook), **reference.terms().get({"owner_role": "role"}.get(by, by), {})}
     labels = [known.get(value) for value in checked[by]]
@@ -38,10 +43,18 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
     judged = done[done["final"] & done["verdict"].isin(COUNTED)]
     lower, upper = stats.wilson((judged["verdict"] == "effective").sum(), len(judged))
     return {
-        "done": len(done), "judged": len(judged), **{name: int((judged["verdict"] == name).sum()) for name in COUNTED},
-        "effective_so_far": int((~done["final"].astype(bool) & done["verdict"].eq("effective")).sum()), "running": len(done) - len(judged), "not_done": len(rows) - len(done),
+        "done": len(done),
+        "judged": len(judged),
+        **{name: int((judged["verdict"] == name).sum()) for name in COUNTED},
+        "effective_so_far": int(
+            (~done["final"].astype(bool) & done["verdict"].eq("effective")).sum()
+        ),
+        "running": len(done) - len(judged),
+        "not_done": len(rows) - len(done),
         "share": (judged["verdict"] == "effective").mean() if len(judged) else np.nan,
-        "lower": float(lower), "upper": float(upper), "median_effect": judged["effect"].median(),
+        "lower": float(lower),
+        "upper": float(upper),
+        "median_effect": judged["effect"].median(),
     }
 
 
@@ -55,20 +68,42 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and
     where fewer than two kinds have as many.
     """
-    rows = [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}] if len(checked) else []
+    rows = (
+        [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}]
+        if len(checked)
+        else []
+    )
     for by in RECORD_BY:
         kinds = _kinds(checked, by, playbook)
-        rows += [{"record_by": by, "zh": zh, "en": en, **_counts(checked.loc[group.index])}
-                 for (zh, en), group in kinds.groupby(["zh", "en"], sort=False) if zh]
+        rows += [
+            {"record_by": by, "zh": zh, "en": en, **_counts(checked.loc[group.index])}
+            for (zh, en), group in kinds.groupby(["zh", "en"], sort=False)
+            if zh
+        ]
     counted = ["done", "judged", *COUNTED, "effective_so_far", "running", "not_done"]
-    made = pd.DataFrame(rows, columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"])
-    made = made.astype(dict.fromkeys(counted, "int64") | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64"))
+    made = pd.DataFrame(
+        rows,
+        columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"],
+    )
+    made = made.astype(
+        dict.fromkeys(counted, "int64")
+        | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64")
+    )
     few = made["judged"] < FEWEST_RANKED
-    made = made.assign(**{name: made[name].mask(few) for name in ("share", "lower", "upper", "median_effect")})
+    made = made.assign(
+        **{name: made[name].mask(few) for name in ("share", "lower", "upper", "median_effect")}
+    )
     enough = made["lower"].groupby(made["record_by"])
-    rank = enough.rank(ascending=False, method="min").where(enough.transform("count") > 1)  # one kind alone is no ranking
+    rank = enough.rank(ascending=False, method="min").where(
+        enough.transform("count") > 1
+    )  # one kind alone is no ranking
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
-    return made.assign(rank=rank, place=made["record_by"].map(order)).sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable").drop(columns="place").reset_index(drop=True)
+    return (
+        made.assign(rank=rank, place=made["record_by"].map(order))
+        .sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable")
+        .drop(columns="place")
+        .reset_index(drop=True)
+    )
 
 
 def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
@@ -76,16 +111,24 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
     whole = record[record["record_by"] == "all"]
     judged, early = int(whole["judged"].sum()), int(whole["effective_so_far"].sum())
     label = reference.terms()["plan_verdict"]["effective_so_far"]
-    waits = text.choose(lang, f"另有 {early} 条{label.zh}。", f" {early} more: {label.en.lower()}.") if early else ""
+    waits = (
+        text.choose(lang, f"另有 {early} 条{label.zh}。", f" {early} more: {label.en.lower()}.")
+        if early
+        else ""
+    )
     if judged < FEWEST_RANKED:
         return text.choose(
-            lang, f"看满约定场次、判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，还说不出哪类办法在这个账号有用。{waits}",
-            f"So far {judged} actions have been judged over their planned sessions, fewer than {FEWEST_RANKED}: which kinds work on this account cannot be said yet.{waits}")
+            lang,
+            f"看满约定场次、判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，还说不出哪类办法在这个账号有用。{waits}",
+            f"So far {judged} actions have been judged over their planned sessions, fewer than {FEWEST_RANKED}: which kinds work on this account cannot be said yet.{waits}",
+        )
     total = whole.iloc[0]
     bounds = text.interval(total["lower"], total["upper"], "percent", lang)
     head = text.choose(
-        lang, f"判过的 {judged} 条行动里，有效 {total['effective']} 条（{text.percent(total['share'])}，区间 {bounds}）。",
-        f"Of {judged} actions judged, {total['effective']} worked ({text.percent(total['share'])}, interval {bounds}).")
+        lang,
+        f"判过的 {judged} 条行动里，有效 {total['effective']} 条（{text.percent(total['share'])}，区间 {bounds}）。",
+        f"Of {judged} actions judged, {total['effective']} worked ({text.percent(total['share'])}, interval {bounds}).",
+    )
     return head + _best_kind(record, lang) + waits
 
 
@@ -96,6 +139,12 @@ def _best_kind(record: pd.DataFrame, lang: str) -> str:
         if len(ranked) and ranked.iloc[0]["effective"]:
             best, name = ranked.iloc[0], text.plain(ranked.iloc[0][lang], 40)
             return text.choose(
-                lang, f"判过至少 {FEWEST_RANKED} 条的各类里，「{name}」有效最多：{best['judged']} 条中 {best['effective']} 条。",
-                f" Among kinds with at least {FEWEST_RANKED}, “{name}” worked most often: {best['effective']} of {best['judged']}.")
-    return text.choose(lang, f"没有哪两类各判过至少 {FEWEST_RANKED} 条、其中还有有效的，不说哪类最好。", f" No two kinds have at least {FEWEST_RANKED} each and one that worked: none is called the best.")
+                lang,
+                f"判过至少 {FEWEST_RANKED} 条的各类里，「{name}」有效最多：{best['judged']} 条中 {best['effective']} 条。",
+                f" Among kinds with at least {FEWEST_RANKED}, “{name}” worked most often: {best['effective']} of {best['judged']}.",
+            )
+    return text.choose(
+        lang,
+        f"没有哪两类各判过至少 {FEWEST_RANKED} 条、其中还有有效的，不说哪类最好。",
+        f" No two kinds have at least {FEWEST_RANKED} each and one that worked: none is called the best.",
+    )

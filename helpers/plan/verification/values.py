@@ -22,7 +22,9 @@ def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for people who paid: a
     minute record has no other.
     """
-    named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(dimensions.slot_name, na_action="ignore")
+    named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(
+        dimensions.slot_name, na_action="ignore"
+    )
     numbers = [name for name in minutes.columns if pd.api.types.is_numeric_dtype(minutes[name])]
     grouped = minutes.assign(slot=named).groupby(["session_id", "slot"])
     sums = grouped[numbers].sum(min_count=1)[grouped.size() >= FEWEST_BLOCK_MINUTES].reset_index()
@@ -32,15 +34,25 @@ def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 def product_rows(products: pd.DataFrame) -> pd.DataFrame:
     """Products (no SKU rows) with the columns that session metrics are made from."""
     rows = split.whole_products(products)
-    return rows.assign(product_exposure_users=rows["exposure_users"], product_click_users=rows["click_users"])
+    return rows.assign(
+        product_exposure_users=rows["exposure_users"], product_click_users=rows["click_users"]
+    )
 
 
-def metrics_of(ids: list[str], rows: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> list[str]:
+def metrics_of(
+    ids: list[str], rows: pd.DataFrame, registry: Mapping[str, reference.Metric]
+) -> list[str]:
     """The metrics whose every term is a column of these rows."""
-    return [name for name in ids if name in registry and set(metrics.terms(registry[name])) <= set(rows.columns)]
+    return [
+        name
+        for name in ids
+        if name in registry and set(metrics.terms(registry[name])) <= set(rows.columns)
+    ]
 
 
-def _by_slice(rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
+def _by_slice(
+    rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Mapping[str, reference.Metric]
+) -> pd.DataFrame:
     """The metrics that plan rows name for slices of this kind, of all slices: the others may serve as controls.
 
     Columns: session_id, metric, value, slice, axis (the kind), label (what people call it), price.
@@ -48,18 +60,34 @@ def _by_slice(rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Ma
     named = wanted[wanted["slice"].map(findings.slice_key).isin(rows[slice])]
     ids = metrics_of(list(named["metric"].unique()), rows, registry)
     if not ids:
-        return pd.DataFrame(columns=["session_id", "metric", "value", "slice", "axis", "label", "price"])
-    made = metrics.evaluate(rows[rows[slice].notna()], ids, registry=registry, by=["session_id", slice])
+        return pd.DataFrame(
+            columns=["session_id", "metric", "value", "slice", "axis", "label", "price"]
+        )
+    made = metrics.evaluate(
+        rows[rows[slice].notna()], ids, registry=registry, by=["session_id", slice]
+    )
     about = rows.drop_duplicates(["session_id", slice]).set_index(["session_id", slice])
     at = pd.MultiIndex.from_frame(made[["session_id", slice]])
-    label, price = (about[name].reindex(at).to_numpy() if name in about else other for name, other in (("name", made[slice]), ("price", np.nan)))
+    label, price = (
+        about[name].reindex(at).to_numpy() if name in about else other
+        for name, other in (("name", made[slice]), ("price", np.nan))
+    )
     shaped = made.rename(columns={slice: "slice"}).assign(axis=slice, label=label, price=price)
     return shaped[["session_id", "metric", "value", "slice", "axis", "label", "price"]]
 
 
 def gather(
-    sessions: pd.DataFrame, lines: pd.DataFrame, *, plans: pd.DataFrame, enquiries: pd.DataFrame, traffic: pd.DataFrame, products: pd.DataFrame,
-    minutes: pd.DataFrame, session_id: str, as_of: pd.Timestamp, registry: dict[str, reference.Metric],
+    sessions: pd.DataFrame,
+    lines: pd.DataFrame,
+    *,
+    plans: pd.DataFrame,
+    enquiries: pd.DataFrame,
+    traffic: pd.DataFrame,
+    products: pd.DataFrame,
+    minutes: pd.DataFrame,
+    session_id: str,
+    as_of: pd.Timestamp,
+    registry: dict[str, reference.Metric],
     reply_seconds: float,
 ) -> pd.DataFrame:
     """Every value that the plan rows may name: one row per session_id x metric x slice (slice "" for the whole).
@@ -74,18 +102,34 @@ def gather(
     own = lines[lines["session_id"] == session_id]
     if len(own):
         age = aftersales.mean_age(own, as_of)
-        same = aftersales.rates_at_age(lines, age_days=age, as_of=as_of).rename(columns={"rate": "value"})
+        same = aftersales.rates_at_age(lines, age_days=age, as_of=as_of).rename(
+            columns={"rate": "value"}
+        )
         # The session itself is only about as old as its own mean age: its rate is the one so far.
         now = pd.DataFrame({"session_id": [session_id], "value": [own["refunded"].mean()]})
-        parts.append(pd.concat([same[same["session_id"] != session_id], now]).assign(metric="refund_rate_orders"))
+        parts.append(
+            pd.concat([same[same["session_id"] != session_id], now]).assign(
+                metric="refund_rate_orders"
+            )
+        )
     of_service = [name for name, metric in registry.items() if metric.table == "service"]
     known = enquiries.dropna(subset=["session_id"])
     if len(known) and of_service:
         timed = service.marked(known, as_of=as_of, seconds=reply_seconds)
         parts.append(metrics.evaluate(timed, of_service, registry=registry, by="session_id"))
-    whole = pd.concat([part[["session_id", "metric", "value"]] for part in parts], ignore_index=True).assign(slice="")
+    whole = pd.concat(
+        [part[["session_id", "metric", "value"]] for part in parts], ignore_index=True
+    ).assign(slice="")
     wanted = plans[plans["slice"] != ""]
-    slices = (("source", traffic), ("product_id", split.whole_products(products)), ("slot", slot_rows(minutes, sessions))) if len(wanted) else ()
+    slices = (
+        (
+            ("source", traffic),
+            ("product_id", split.whole_products(products)),
+            ("slot", slot_rows(minutes, sessions)),
+        )
+        if len(wanted)
+        else ()
+    )
     made = [part for slice, rows in slices if len(part := _by_slice(rows, slice, wanted, registry))]
     return pd.concat([whole, *made], ignore_index=True)
 
@@ -95,12 +139,19 @@ def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFram
     found = pd.Series(False, index=values.index)
     start = values["session_id"].map(sessions.set_index("session_id")["started_at"])
     for event in events.dropna(subset=["metric"]).itertuples():
-        found |= values["metric"].eq(event.metric) & (start >= event.starts_at) & (start <= event.to)
+        found |= (
+            values["metric"].eq(event.metric) & (start >= event.starts_at) & (start <= event.to)
+        )
     return found
 
 
 def history(
-    values: pd.DataFrame, sessions: pd.DataFrame, *, room_of: str, events: pd.DataFrame, calendar: Iterable[reference.Festival] = (),
+    values: pd.DataFrame,
+    sessions: pd.DataFrame,
+    *,
+    room_of: str,
+    events: pd.DataFrame,
+    calendar: Iterable[reference.Festival] = (),
 ) -> pd.DataFrame:
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
@@ -114,10 +165,27 @@ def history(
     started, kind = (values["session_id"].map(known[name]) for name in ("started_at", "kind"))
     same_room = values["session_id"].map(compare.same_room(known, own)).fillna(False).astype(bool)
     ordinary = ~kind.isin(["promotion", "clearance"])
-    made = values.assign(started_at=started, comparable=same_room & ordinary & ~_disturbed(values, sessions, events))
+    made = values.assign(
+        started_at=started, comparable=same_room & ordinary & ~_disturbed(values, sessions, events)
+    )
     for name in ("slice", "axis", "label"):
         made[name] = made[name].astype("str").where(made[name].notna(), "") if name in made else ""
     made["price"] = made["price"].astype(float) if "price" in made else np.nan
     state = compare.described(sessions, calendar).set_index("session_id")["festival"]
-    kept = made[made["started_at"] <= own["started_at"]].assign(festival=lambda rows: rows["session_id"].map(state))
-    return kept[["session_id", "started_at", "metric", "slice", "axis", "label", "price", "value", "comparable", "festival"]].reset_index(drop=True)
+    kept = made[made["started_at"] <= own["started_at"]].assign(
+        festival=lambda rows: rows["session_id"].map(state)
+    )
+    return kept[
+        [
+            "session_id",
+            "started_at",
+            "metric",
+            "slice",
+            "axis",
+            "label",
+            "price",
+            "value",
+            "comparable",
+            "festival",
+        ]
+    ].reset_index(drop=True)

@@ -18,17 +18,35 @@ def _change(row: pd.Series, about: str, lang: str) -> str:
     value, lower, upper = (row[f"{about}_{end}"] for end in ("effect", "lower", "upper"))
     if not np.isfinite(value):
         return text.NOTHING
-    bounds = text.interval(lower, upper, "percent", lang) if np.isfinite(lower) else text.choose(lang, "无区间", "no interval")
-    return text.choose(lang, f"{text.signed(value, 'percent', lang)}（{bounds}）", f"{text.signed(value, 'percent', lang)} ({bounds})")
+    bounds = (
+        text.interval(lower, upper, "percent", lang)
+        if np.isfinite(lower)
+        else text.choose(lang, "无区间", "no interval")
+    )
+    return text.choose(
+        lang,
+        f"{text.signed(value, 'percent', lang)}（{bounds}）",
+        f"{text.signed(value, 'percent', lang)} ({bounds})",
+    )
 
 
 def status(row: Mapping[str, object]) -> str:
     """How a verified action stands, a value of plan_verdict: its verdict, `…_so_far` before its planned sessions are there."""
     early = f"{row['verdict']}_so_far"
-    return early if not row.get("final", True) and early in reference.terms()["plan_verdict"] else str(row["verdict"])
+    return (
+        early
+        if not row.get("final", True) and early in reference.terms()["plan_verdict"]
+        else str(row["verdict"])
+    )
 
 
-def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY") -> pd.DataFrame:
+def for_table(
+    checked: pd.DataFrame,
+    registry: Mapping[str, reference.Metric],
+    *,
+    lang: str,
+    currency: str = "CNY",
+) -> pd.DataFrame:
     """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
 
     Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole interval), n_before,
@@ -39,31 +57,84 @@ def for_table(checked: pd.DataFrame, registry: Mapping[str, reference.Metric], *
     for _, row in checked.iterrows():
         metric = registry.get(row["metric"])
         unit, decimals = (metric.unit, metric.decimals) if metric else ("score", 2)
-        rows.append({
-            "action": row["action"], "verify": row["metric"],
-            "slice": slice_words(findings.slice_name(row["slice"]), lang) if row["slice"] else "",
-            **{name: text.value(row[name], unit, lang, decimals=decimals, currency=currency) for name in ("before", "after", "expected")},
-            "effect": text.signed(row["effect"], "percent", lang),
-            "effect_lower": text.interval(row["effect_lower"], row["effect_upper"], "percent", lang) if np.isfinite(row["effect"]) else text.NOTHING,
-            "n_before": row["n_before"], "n_after": row["n_after"], "estimator": row["estimator"],
-            **{name: _change(row, name, lang) for name in ("controls", "other")}, "plan_verdict": status(row),
-            "next": _next(row, lang),
-        })
-    columns = ["action", "verify", "slice", "before", "after", "expected", "effect", "effect_lower", "n_before", "n_after", "estimator", "controls", "other", "plan_verdict", "next"]
+        rows.append(
+            {
+                "action": row["action"],
+                "verify": row["metric"],
+                "slice": slice_words(findings.slice_name(row["slice"]), lang)
+                if row["slice"]
+                else "",
+                **{
+                    name: text.value(row[name], unit, lang, decimals=decimals, currency=currency)
+                    for name in ("before", "after", "expected")
+                },
+                "effect": text.signed(row["effect"], "percent", lang),
+                "effect_lower": text.interval(
+                    row["effect_lower"], row["effect_upper"], "percent", lang
+                )
+                if np.isfinite(row["effect"])
+                else text.NOTHING,
+                "n_before": row["n_before"],
+                "n_after": row["n_after"],
+                "estimator": row["estimator"],
+                **{name: _change(row, name, lang) for name in ("controls", "other")},
+                "plan_verdict": status(row),
+                "next": _next(row, lang),
+            }
+        )
+    columns = [
+        "action",
+        "verify",
+        "slice",
+        "before",
+        "after",
+        "expected",
+        "effect",
+        "effect_lower",
+        "n_before",
+        "n_after",
+        "estimator",
+        "controls",
+        "other",
+        "plan_verdict",
+        "next",
+    ]
     made = pd.DataFrame(rows, columns=columns)
     # What holds for none of the rows is no column: plans on whole sessions have neither slice nor controls.
-    return made.drop(columns=[name for name in ("slice", "controls", "other") if made[name].isin(["", text.NOTHING]).all()])
+    return made.drop(
+        columns=[
+            name
+            for name in ("slice", "controls", "other")
+            if made[name].isin(["", text.NOTHING]).all()
+        ]
+    )
 
 
-def sentence(row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY") -> str:
+def sentence(
+    row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY"
+) -> str:
     """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
     said = text.label(reference.terms()["plan_verdict"][status(row)], lang)
     metric = registry.get(row["metric"])
-    head = text.choose(lang, f"「{text.plain(row['action'], 40)}」：{said}。", f"“{text.plain(row['action'], 60)}”: {said.lower()}. ")
+    head = text.choose(
+        lang,
+        f"「{text.plain(row['action'], 40)}」：{said}。",
+        f"“{text.plain(row['action'], 60)}”: {said.lower()}. ",
+    )
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
-        return head + (text.choose(lang, f"{reason}。", f"{reason[:1].upper()}{reason[1:]}.") if reason else "")
-    return head + _measured(row, metric, lang, currency) + _alike(row, lang) + _so_far(row, lang) + _against(row, lang) + _further(row["further_sessions"], lang) + _alternate(row, lang)
+        return head + (
+            text.choose(lang, f"{reason}。", f"{reason[:1].upper()}{reason[1:]}.") if reason else ""
+        )
+    return (
+        head
+        + _measured(row, metric, lang, currency)
+        + _alike(row, lang)
+        + _so_far(row, lang)
+        + _against(row, lang)
+        + _further(row["further_sessions"], lang)
+        + _alternate(row, lang)
+    )
 
 
 def slice_words(slice: str, lang: str) -> str:
@@ -77,9 +148,17 @@ def slice_words(slice: str, lang: str) -> str:
 def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str) -> str:
     about = f"{slice_words(findings.slice_name(row['slice']), lang)} " if row["slice"] else ""
     name = about + text.label(metric, lang)
-    show = {key: text.value(row[key], metric.unit, lang, decimals=metric.decimals, currency=currency) for key in ("before", "after", "expected")}
-    change, bounds = text.signed(row["effect"], "percent", lang), text.interval(row["effect_lower"], row["effect_upper"], "percent", lang)
-    than_zh, than_en = ("与对照相比", " against the controls") if row["estimator"] == "controls" else ("", "")
+    show = {
+        key: text.value(row[key], metric.unit, lang, decimals=metric.decimals, currency=currency)
+        for key in ("before", "after", "expected")
+    }
+    change, bounds = (
+        text.signed(row["effect"], "percent", lang),
+        text.interval(row["effect_lower"], row["effect_upper"], "percent", lang),
+    )
+    than_zh, than_en = (
+        ("与对照相比", " against the controls") if row["estimator"] == "controls" else ("", "")
+    )
     return text.choose(
         lang,
         f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
@@ -97,13 +176,21 @@ def _so_far(row: pd.Series, lang: str) -> str:
     """Over how many sessions a verdict that is not final was to be given; nothing afterwards or where none was given."""
     if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
         return ""
-    return text.choose(lang, f"约定看 {row['n_planned']:.0f} 场。", f" {row['n_planned']:.0f} sessions were agreed on.")
+    return text.choose(
+        lang,
+        f"约定看 {row['n_planned']:.0f} 场。",
+        f" {row['n_planned']:.0f} sessions were agreed on.",
+    )
 
 
 def _next(row: pd.Series, lang: str) -> str:
     """What follows from a verdict; nothing is made the standard before its planned sessions are there."""
     if row["verdict"] == "effective" and not row["final"]:
-        return text.choose(lang, "照做；看满约定场次仍有效，再写进标准做法", "Go on; make it the standard way once it holds over the planned sessions")
+        return text.choose(
+            lang,
+            "照做；看满约定场次仍有效，再写进标准做法",
+            "Go on; make it the standard way once it holds over the planned sessions",
+        )
     return text.label(reference.terms()["plan_next"][row["verdict"]], lang)
 
 
@@ -113,23 +200,44 @@ def _against(row: pd.Series, lang: str) -> str:
     if not controls:
         return ""
     if row["estimator"] != "controls":
-        beside = "" if not np.isfinite(row["other_effect"]) else text.choose(
-            lang, f"（与对照比是 {_change(row, 'other', lang)}，仅供参考）", f" (against them {_change(row, 'other', lang)}, for information only)")
-        return text.choose(lang, f"{controls}{beside}。", f" {controls[:1].upper()}{controls[1:]}{beside}.")
+        beside = (
+            ""
+            if not np.isfinite(row["other_effect"])
+            else text.choose(
+                lang,
+                f"（与对照比是 {_change(row, 'other', lang)}，仅供参考）",
+                f" (against them {_change(row, 'other', lang)}, for information only)",
+            )
+        )
+        return text.choose(
+            lang, f"{controls}{beside}。", f" {controls[:1].upper()}{controls[1:]}{beside}."
+        )
     said = text.label(reference.terms()["plan_verdict"][row["other_verdict"]], lang)
-    spill = "" if not row["controls_upper"] < 0 else text.choose(
-        lang, "对照同期变差了，也可能是被它挤占：这里的改善未必全是净增。",
-        " The controls got worse meanwhile, perhaps because it took from them: not all of this need be a net gain.")
+    spill = (
+        ""
+        if not row["controls_upper"] < 0
+        else text.choose(
+            lang,
+            "对照同期变差了，也可能是被它挤占：这里的改善未必全是净增。",
+            " The controls got worse meanwhile, perhaps because it took from them: not all of this need be a net gain.",
+        )
+    )
     return text.choose(
-        lang, f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 {_change(row, 'other', lang)}，{said}。{spill}",
-        f" {controls[:1].upper()}{controls[1:]}; their own change {_change(row, 'controls', lang)}. Against its own past alone {_change(row, 'other', lang)}: {said.lower()}.{spill}")
+        lang,
+        f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 {_change(row, 'other', lang)}，{said}。{spill}",
+        f" {controls[:1].upper()}{controls[1:]}; their own change {_change(row, 'controls', lang)}. Against its own past alone {_change(row, 'other', lang)}: {said.lower()}.{spill}",
+    )
 
 
 def _further(n: float, lang: str) -> str:
     if np.isnan(n):
         return ""
     if np.isinf(n):
-        return text.choose(lang, f"该指标场次间波动太大，再看 {MOST_FURTHER} 场也分不清。", f" It varies too much between sessions: {MOST_FURTHER} more would not settle it.")
+        return text.choose(
+            lang,
+            f"该指标场次间波动太大，再看 {MOST_FURTHER} 场也分不清。",
+            f" It varies too much between sessions: {MOST_FURTHER} more would not settle it.",
+        )
     return text.choose(lang, f"还需 {n:.0f} 场。", f" {n:.0f} more sessions are needed.")
 
 
@@ -137,7 +245,11 @@ def _alternate(row: pd.Series, lang: str) -> str:
     """The quicker proof, where there is one: alternate the old and the new way within sessions."""
     if not row["alternate_by"]:
         return ""
-    unit_zh, unit_en = {"half_hour": ("半小时", "half-hours"), "product": ("商品", "products")}[row["alternate_by"]]
+    unit_zh, unit_en = {"half_hour": ("半小时", "half-hours"), "product": ("商品", "products")}[
+        row["alternate_by"]
+    ]
     return text.choose(
-        lang, f"更快的证法：同一场里按{unit_zh}随机轮换新旧做法，约 {row['n_blocks']:.0f} 个{unit_zh}、{row['block_sessions']:.0f} 场就够。",
-        f" A quicker proof: alternate the old and the new way at random by {unit_en} within sessions; about {row['n_blocks']:.0f} {unit_en} in {row['block_sessions']:.0f} sessions would do.")
+        lang,
+        f"更快的证法：同一场里按{unit_zh}随机轮换新旧做法，约 {row['n_blocks']:.0f} 个{unit_zh}、{row['block_sessions']:.0f} 场就够。",
+        f" A quicker proof: alternate the old and the new way at random by {unit_en} within sessions; about {row['n_blocks']:.0f} {unit_en} in {row['block_sessions']:.0f} sessions would do.",
+    )

@@ -19,10 +19,28 @@ TARGET = Path(__file__).with_name("FupanSansSC-Regular.otf")
 # Latin with its extensions, Greek, Cyrillic, punctuation and symbols, kana, CJK (with 啫 and other characters that the
 # GB 2312 set lacks), compatibility and full-width forms. Hangul and the rare CJK extensions would triple the file.
 RANGES = (
-    (0x20, 0x7E), (0xA0, 0x24F), (0x2B0, 0x2FF), (0x370, 0x4FF), (0x1E00, 0x1EFF), (0x2000, 0x206F), (0x20A0, 0x20CF),
-    (0x2100, 0x214F), (0x2150, 0x218F), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x2460, 0x24FF), (0x2500, 0x257F),
-    (0x25A0, 0x25FF), (0x2600, 0x26FF), (0x2700, 0x27BF), (0x3000, 0x303F), (0x3040, 0x30FF), (0x3200, 0x33FF),
-    (0x4E00, 0x9FFF), (0xFE30, 0xFE4F), (0xFF00, 0xFFEF),
+    (0x20, 0x7E),
+    (0xA0, 0x24F),
+    (0x2B0, 0x2FF),
+    (0x370, 0x4FF),
+    (0x1E00, 0x1EFF),
+    (0x2000, 0x206F),
+    (0x20A0, 0x20CF),
+    (0x2100, 0x214F),
+    (0x2150, 0x218F),
+    (0x2190, 0x21FF),
+    (0x2200, 0x22FF),
+    (0x2460, 0x24FF),
+    (0x2500, 0x257F),
+    (0x25A0, 0x25FF),
+    (0x2600, 0x26FF),
+    (0x2700, 0x27BF),
+    (0x3000, 0x303F),
+    (0x3040, 0x30FF),
+    (0x3200, 0x33FF),
+    (0x4E00, 0x9FFF),
+    (0xFE30, 0xFE4F),
+    (0xFF00, 0xFFEF),
 )
 
 
@@ -40,8 +58,15 @@ def face(collection: Path) -> TTFont:
 
 def cut(font: TTFont) -> TTFont:
     """The face with the characters of `RANGES` alone, without hinting and without layout features but kerning."""
-    options = subset.Options(hinting=False, desubroutinize=False, layout_features=["kern", "mark"], name_IDs=[0, 13, 14],
-                             notdef_outline=True, glyph_names=False, drop_tables=["BASE", "VORG", "vhea", "vmtx"])
+    options = subset.Options(
+        hinting=False,
+        desubroutinize=False,
+        layout_features=["kern", "mark"],
+        name_IDs=[0, 13, 14],
+        notdef_outline=True,
+        glyph_names=False,
+        drop_tables=["BASE", "VORG", "vhea", "vmtx"],
+    )
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes={code for first, last in RANGES for code in range(first, last + 1)})
     subsetter.subset(font)
