@@ -37,10 +37,14 @@ class Missing(str):
 
     def _repr_html_(self) -> str:
         # The inline style is for JupyterLab; a published page has its own.
-        return f'<p class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
+        return (
+            '<p class="fupan-missing" style="border:1px dashed '
+            f'#b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
+        )
 
 
-# How a session was found: by its name, on the start page, as the newest, or as it instead of one that is gone or lies in a workspace that cannot be used.
+# How a session was found: by its name, on the start page, as the newest, or as it instead of one
+# that is gone or lies in a workspace that cannot be used.
 Found = Literal["named", "chosen", "newest", "gone", "unusable"]
 
 
@@ -166,8 +170,8 @@ class Review:
     ) -> pd.DataFrame:
         """What `make(rows, **how)` counts in single sessions of a large table: this one, the sessions `also` and the newest `most` before.
 
-        Columns: session_id, then those of `make`. Each session is counted once: the counts wait in clean/counted until its rows,
-        our code, or `how` change. Sessions without rows are left out.
+        Columns: session_id, then those of `make`. Each session is counted once: the counts wait in
+        clean/counted until its rows, our code, or `how` change. Sessions without rows are left out.
         """
         import ibis
 
@@ -288,7 +292,11 @@ class Review:
             text.choose(
                 self.lang,
                 f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
-                f"No {lacking.en} for this session, so this part cannot be computed. Any of these fills it: {way}.",
+                (
+                    f"No {lacking.en} for this session, so this part cannot be computed. Any of "
+                    "these "
+                    f"fills it: {way}."
+                ),
             )
         )
 
@@ -309,7 +317,8 @@ class Review:
         """Keep this notebook's findings (columns of `findings.COLUMNS`); replaces those of its last run."""
         if list(frame.columns) != list(findings.COLUMNS):
             raise ValueError(
-                f"findings: expected the columns {', '.join(findings.COLUMNS)}, found {', '.join(frame.columns)}"
+                f"findings: expected the columns {', '.join(findings.COLUMNS)}, found "
+                f"{', '.join(frame.columns)}"
             )
         with replacing(self.out_dir / "findings" / f"{self.notebook}.parquet") as path:
             frame.to_parquet(path, index=False)
@@ -347,11 +356,13 @@ def open_review(
 ) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
-    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says, by default, in a notebook
-    opened by hand, what was chosen on the start page; else the newest session of the demo workspace, in Chinese. That is also
-    shown, and said, where nothing is named and the workspace that was chosen cannot be used (any more). Results go to
-    <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml.
-    Raises `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a confidence outside 0 to 1.
+    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says,
+    by default, in a notebook opened by hand, what was chosen on the start page; else the newest
+    session of the demo workspace, in Chinese. That is also shown, and said, where nothing is named
+    and the workspace that was chosen cannot be used (any more). Results go to
+    <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides
+    that of thresholds.yml. Raises `WorkspaceError` for an unknown session, naming the nearest ones,
+    and `ValueError` for a confidence outside 0 to 1.
     """
     choice = choice or kept_choice()
     lang = lang or choice.lang or "zh"
@@ -385,7 +396,8 @@ def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
     known = sessions(workspace)
     if known.empty:
         raise WorkspaceError(
-            f"{workspace.raw}: no session found in the files there; `fupan check` says what each file is"
+            f"{workspace.raw}: no session found in the files there; `fupan check` says what each "
+            "file is"
         )
     return workspace, known
 

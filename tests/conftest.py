@@ -105,7 +105,8 @@ def tiktok_workspace(shared):
     return once(shared / "tiktok-shop", make)
 
 
-# ---- a real browser ----------------------------------------------------------------------------------------------
+# ---- a real browser
+# ----------------------------------------------------------------------------------------------
 
 SIZES = {"desk": (1280, 900), "tablet": (768, 1024), "phone": (390, 844)}
 ARGUMENTS = [
@@ -133,7 +134,8 @@ def browser():
     if path is None and os.environ.get("ALLOW_NO_BROWSER") == "1":
         pytest.skip("no Chromium on this machine, and ALLOW_NO_BROWSER=1")
     assert path, (
-        "no Chromium found: install the package chromium, name it in CHROMIUM, or set ALLOW_NO_BROWSER=1 to skip"
+        "no Chromium found: install the package chromium, name it in CHROMIUM, or set "
+        "ALLOW_NO_BROWSER=1 to skip"
     )
     from playwright.sync_api import sync_playwright
 

@@ -1,7 +1,8 @@
 """Brings notebooks to the normal form in which they are committed, or checks it: notebooks_clean.py [--check] FILES.
 
-No outputs and no execution counts, but for cells tagged `nbval-check-output`: those keep what they printed, as one
-stream, and a count, because nbval compares it. Nothing that differs from machine to machine is kept in the metadata.
+No outputs and no execution counts, but for cells tagged `nbval-check-output`: those keep what they
+printed, as one stream, and a count, because nbval compares it. Nothing that differs from machine to
+machine is kept in the metadata.
 """
 
 import copy
@@ -65,7 +66,8 @@ def main(arguments: list[str]) -> int:
         if "--check" not in arguments:
             path.write_text(normal_text(path), encoding="utf-8")
         print(
-            f"{path}: {'not in normal form; run make notebooks-clean' if '--check' in arguments else 'cleaned'}"
+            f"{path}: "
+            f"{'not in normal form; run make notebooks-clean' if '--check' in arguments else 'cleaned'}"
         )
     return int("--check" in arguments and bool(changed))
 

@@ -210,7 +210,9 @@ def both(zh: str, en: str) -> list[NotebookNode]:
 
 def result(
     shown: object,
-    source: str = f"report.table(frame, lang=lang)  # {'a line far longer than any screen is wide, ' * 6}",
+    source: str = (
+        f"report.table(frame, lang=lang)  # {'a line far longer than any screen is wide, ' * 6}"
+    ),
 ) -> NotebookNode:
     """An executed cell whose result is a displayable."""
     data = {"text/html": shown._repr_html_(), "text/plain": repr(shown)}
@@ -234,7 +236,11 @@ def notebook(
 ) -> NotebookNode:
     first = both(
         f"# {title_zh}\n\n- **读**：sessions\n- **写**：`funnel`\n- **决定**：先改哪一步",
-        f"# {title_en}\n\n- **Reads**: sessions\n- **Writes**: `funnel`\n- **Decides**: what to mend first",
+        (
+            f"# {title_en}\n\n- **Reads**: sessions\n- **Writes**: `funnel`\n- **Decides**: what "
+            "to "
+            "mend first"
+        ),
     )
     return new_notebook(cells=[*first, *cells, finish()])
 

@@ -157,17 +157,25 @@ def page_lines(lang: str) -> list[str]:
 def source_lines(lang: str) -> list[str]:
     """The table of sources: one line an export, with the table that it fills and the grade of the evidence.
 
-    Then those whose layout nobody has seen, with the sheets of the template that take their figures.
+    Then those whose layout nobody has seen, with the sheets of the template that take their
+    figures.
     """
     tables = reference.tables()
     rows = [
-        f"| {getattr(system, lang)} | {getattr(export, lang)} | {getattr(tables[export.table], lang)} | {export.grade} |"
+        (
+            f"| {getattr(system, lang)} | {getattr(export, lang)} | "
+            f"{getattr(tables[export.table], lang)} | {export.grade} |"
+        )
         for system in reference.systems()
         for export in system.exports
     ]
     template, between = {"zh": ("模板：", "、"), "en": ("template: ", ", ")}[lang]
     rows += [
-        f"| {getattr(system, lang)} | {getattr(export, lang)} | {template}{between.join(getattr(tables[name], lang) for name in export.tables)} | unverified |"
+        (
+            f"| {getattr(system, lang)} | {getattr(export, lang)} | "
+            f"{template}{between.join(getattr(tables[name], lang) for name in export.tables)} | "
+            "unverified |"
+        )
         for system in reference.systems()
         for export in system.unverified
     ]

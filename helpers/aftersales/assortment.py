@@ -1,7 +1,8 @@
 """选品汰换: what is to become of each product (keep, change slot, restock, drop), with the evidence that says so.
 
-A product is held against others of its price in the same sessions, over the account's recent sessions: one session has too
-few buyers a product. The rules are data (`assortment.yml`); where the evidence is thin the verdict is "cannot tell".
+A product is held against others of its price in the same sessions, over the account's recent
+sessions: one session has too few buyers a product. The rules are data (`assortment.yml`); where the
+evidence is thin the verdict is "cannot tell".
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ EVIDENCE = ("click", "conversion", "returns", "slot", "margin", "sold_out", "tie
 def places(sessions: pd.DataFrame, *logs: pd.DataFrame) -> pd.DataFrame:
     """Where each product stood in each session: one row per session x product.
 
-    `logs` are tables with session_id, product_id and the time of an explanation (`at` of floor control's beginnings, else
-    `starts_at`), the best known first: a session is taken from the first that has it. Columns: session_id, product_id, slot (the three
-    hours in which the session starts), host, place (early, middle, late: the third of the session in which it was first explained;
-    missing where nobody logged it: only those of `logs` have a row).
+    `logs` are tables with session_id, product_id and the time of an explanation (`at` of floor
+    control's beginnings, else `starts_at`), the best known first: a session is taken from the first
+    that has it. Columns: session_id, product_id, slot (the three hours in which the session
+    starts), host, place (early, middle, late: the third of the session in which it was first
+    explained; missing where nobody logged it: only those of `logs` have a row).
     """
     known = sessions.set_index("session_id")
     parts, seen = [], set()
@@ -75,10 +77,12 @@ def elsewhere(
 ) -> pd.DataFrame:
     """How a product converts in other slots ÷ where it stood in this session, the best first: one row per slot compared.
 
-    Each of its sessions is first set against products of its price in the same session (`against_like`), so that a strong night
-    favours no slot. Columns: kind (slot, host, place), slot (the other one), now (this session's), sessions, ratio, lower, upper: t
-    on the log scale, with the spread between sessions, at a confidence shared out over all slots compared (Bonferroni), so that the
-    best of many is not found by chance. Slots of fewer than `FEWEST_SESSIONS` sessions are not compared.
+    Each of its sessions is first set against products of its price in the same session
+    (`against_like`), so that a strong night favours no slot. Columns: kind (slot, host, place),
+    slot (the other one), now (this session's), sessions, ratio, lower, upper: t on the log scale,
+    with the spread between sessions, at a confidence shared out over all slots compared
+    (Bonferroni), so that the best of many is not found by chance. Slots of fewer than
+    `FEWEST_SESSIONS` sessions are not compared.
     """
     columns = ["kind", "slot", "now", "sessions", "ratio", "lower", "upper"]
     own, due, _ = _own_and_due(recent, product, *STEPS["conversion"])
@@ -179,8 +183,19 @@ def slot_note(table: pd.DataFrame, lang: str) -> str:
     better, none, unknown = (int(count.get(name, 0)) for name in ("better", "none", "unknown"))
     return text.choose(
         lang,
-        f"换时段看的是商品自己在别的开播时段、别的主播、前中后段讲解时的点击-成交率（每场先与同价位比，两边各至少 {FEWEST_SESSIONS} 场）：{better + none} 个商品比得了，其中确实有更好位置的 {better} 个；{unknown} 个场数不够，比不了。",
-        f"Changing the slot rests on a product's own click-to-pay rate at other starting hours, under other hosts and in other thirds of the session (each session first set against its price band, {FEWEST_SESSIONS} sessions at least on both sides): {better + none} products could be compared, for {better} of them another slot is surely better; {unknown} have too few sessions.",
+        (
+            "换时段看的是商品自己在别的开播时段、别的主播、前中后段讲解时的点击-成交率（每场先与同"
+            "价"
+            f"位比，两边各至少 {FEWEST_SESSIONS} 场）：{better + none} 个商品比得了，"
+            f"其中确实有更好位置的 {better} 个；{unknown} 个场数不够，比不了。"
+        ),
+        (
+            "Changing the slot rests on a product's own click-to-pay rate at other starting hours, "
+            "under other hosts and in other thirds of the session (each session first set against "
+            f"its price band, {FEWEST_SESSIONS} sessions at least on both sides): {better + none} "
+            f"products could be compared, for {better} of them another slot is surely better; "
+            f"{unknown} have too few sessions."
+        ),
     )
 
 
@@ -189,9 +204,9 @@ def against_like(
 ) -> stats.Estimate:
     """A product's rate ÷ that of other products of its price in the same sessions (ratio of sums), with its interval.
 
-    `recent` has one row per session x product with the column `band`. Each session is its own comparison, so that a strong
-    night or a long one favours nobody. The interval holds counting noise and the spread between sessions (t, log scale).
-    `nan` under `FEWEST_SESSIONS` sessions.
+    `recent` has one row per session x product with the column `band`. Each session is its own
+    comparison, so that a strong night or a long one favours nobody. The interval holds counting
+    noise and the spread between sessions (t, log scale). `nan` under `FEWEST_SESSIONS` sessions.
     """
     own, due, like = _own_and_due(recent, product, above, below)
     if len(own) < FEWEST_SESSIONS:
@@ -280,12 +295,14 @@ def evidence(
 ) -> pd.DataFrame:
     """What speaks for and against each product of the session: one row per product, those that sold most first.
 
-    `products` are this and earlier sessions' rows, `recent` the sessions over which click and conversion are taken,
-    `finished` those whose returns are all in, `sold_out` as `stakes.sold_out` gives it (None: nothing was logged),
-    `commission` as a fraction, `placed` that of `places`. Columns: product_id, name, tier, orders, paid_amount (this session), sessions (recent ones it
-    was in), click and conversion (÷ those of its like) with _lower and _upper, returns (rate) with bounds, margin (fraction),
-    minutes (sold out), slot_kind, slot, slot_now, slot_ratio with slot_lower, slot_upper (the best other slot ÷ this session's, see
-    `elsewhere`), and a state of each in <name>_state.
+    `products` are this and earlier sessions' rows, `recent` the sessions over which click and
+    conversion are taken, `finished` those whose returns are all in, `sold_out` as `stakes.sold_out`
+    gives it (None: nothing was logged), `commission` as a fraction, `placed` that of `places`.
+    Columns: product_id, name, tier, orders, paid_amount (this session), sessions (recent ones it
+    was in), click and conversion (÷ those of its like) with _lower and _upper, returns (rate) with
+    bounds, margin (fraction), minutes (sold out), slot_kind, slot, slot_now, slot_ratio with
+    slot_lower, slot_upper (the best other slot ÷ this session's, see `elsewhere`), and a state of
+    each in <name>_state.
     """
     rows = products[products["sku_id"].isna()]
     now = rows[rows["session_id"] == session_id].sort_values(
@@ -488,7 +505,11 @@ def _said(row, lang: str) -> str:
         text.choose(
             lang,
             f"近 {row.sessions} 场点击-成交率是同价位的 {level[0]} 倍，区间 {level[1]}",
-            f"click-to-pay {level[0]} times that of its price band over {row.sessions} sessions, interval {level[1]}",
+            (
+                f"click-to-pay {level[0]} times that of its price band over {row.sessions} "
+                "sessions, "
+                f"interval {level[1]}"
+            ),
         )
         if np.isfinite(row.conversion)
         else "",

@@ -1,8 +1,9 @@
 """Customers: who is new, who comes back and when, who is late, who is worth most. By key alone, never by name.
 
-Counted on order lines and what became of them: a line refunded in full is no purchase, an exchange changes nothing, one
-buyer's orders of one shopping day are one purchase, and who has not come back yet counts as not yet. Order lines may
-outgrow memory: they are aggregated on the engine, and only small results become frames. Source: 电商销售团队绩效管理与提升策略.
+Counted on order lines and what became of them: a line refunded in full is no purchase, an exchange
+changes nothing, one buyer's orders of one shopping day are one purchase, and who has not come back
+yet counts as not yet. Order lines may outgrow memory: they are aggregated on the engine, and only
+small results become frames. Source: 电商销售团队绩效管理与提升策略.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from helpers.reference import Customers
 DAY = pd.Timedelta(days=1)
 CURVE_DAYS = 14  # between the points of a curve that is drawn
 MICRO = pd.Timedelta(microseconds=1)
-DUST = 0.001  # amounts are whole cents, and sums of floats are not: without it the order of the lines decides at a bound
+# amounts are whole cents, and sums of floats are not: without it the order of the lines decides at
+# a bound
+DUST = 0.001
 WITHIN = ["days", "rate", "ci_lower", "ci_upper", "n", "watched"]
 BUYER_COLUMNS = ["order_id", "buyer_key", "is_new_buyer"]
 
@@ -40,7 +43,8 @@ class Share(NamedTuple):
 def bought(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid order lines with their buyers and what became of them: one row per line whose buyer is known.
 
-    Columns: those of `lines`, order_id, buyer_key, is_new_buyer (what the export says, often missing).
+    Columns: those of `lines`, order_id, buyer_key, is_new_buyer (what the export says, often
+    missing).
     """
     lines = order_lines.lines(orders, cases, as_of=as_of)
     return lines.merge(
@@ -71,7 +75,7 @@ def today(as_of: pd.Timestamp, rules: Customers) -> int:
     return int((as_of - pd.Timestamp(0, tz="UTC") + _shift(as_of, rules)) // DAY)
 
 
-# ---------------------------------------------------------------------------------------------------------- purchases
+# --------------------------------------------------------------------------------------- purchases
 
 
 def purchases(
@@ -81,10 +85,11 @@ def purchases(
 
     Who asks it more than once has it worked out once: `engine.kept`.
 
-    `lines` are those of `bought`, or a table of the engine with buyer_key, is_new_buyer, paid, paid_at, refunded_amount.
-    Columns: buyer_key, day, amount (net of refunds), number (1 for the first of all; counted one higher where the export
-    knows an older customer), days (to the next purchase, else to `as_of`), happened (whether there is a next one).
-    Lines that cost nothing are no purchase either: gifts come with another line.
+    `lines` are those of `bought`, or a table of the engine with buyer_key, is_new_buyer, paid,
+    paid_at, refunded_amount. Columns: buyer_key, day, amount (net of refunds), number (1 for the
+    first of all; counted one higher where the export knows an older customer), days (to the next
+    purchase, else to `as_of`), happened (whether there is a next one). Lines that cost nothing are
+    no purchase either: gifts come with another line.
     """
     table = _table(lines)
     kept = table.filter(
@@ -114,7 +119,7 @@ def gaps(made: ibis.Table) -> pd.DataFrame:
     return engine.frame(made.group_by("number", "days", "happened").agg(n=made.count()))
 
 
-# ------------------------------------------------------------------------------------------------------- coming back
+# ------------------------------------------------------------------------------------- coming back
 
 
 def _grid(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +135,8 @@ def _kaplan_meier(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Share that has come back by each day, with its interval (Greenwood, on the log of the log: never outside 0 to 1).
 
-    By whole days and from counts: hundreds of sessions and products are asked, and lifelines (same figures) takes a
-    tenth of a second for each.
+    By whole days and from counts: hundreds of sessions and products are asked, and lifelines (same
+    figures) takes a tenth of a second for each.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.cumprod(np.where(followed > 0, 1 - back / followed, 1.0))
@@ -147,8 +152,9 @@ def _kaplan_meier(
 def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     """The share that came back, day by day, by Kaplan-Meier: who has not yet counts as not yet.
 
-    `counts` has days (whole), happened and n (`gaps`). One row per day on which somebody came back, and for day 0: days,
-    rate, ci_lower, ci_upper, watched (customers still followed when the day began).
+    `counts` has days (whole), happened and n (`gaps`). One row per day on which somebody came back,
+    and for day 0: days, rate, ci_lower, ci_upper, watched (customers still followed when the day
+    began).
     """
     if counts.empty:
         return pd.DataFrame(
@@ -171,8 +177,8 @@ def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
 def within(counts: pd.DataFrame, marks: Sequence[int], *, confidence: float = 0.95) -> pd.DataFrame:
     """The share that came back within each mark: one row per mark, days, rate, ci_lower, ci_upper, n (customers), watched.
 
-    watched are those of whom it is known by then: back, or followed for so long. `nan` where that cannot be said
-    (`stats.happened_within`).
+    watched are those of whom it is known by then: back, or followed for so long. `nan` where that
+    cannot be said (`stats.happened_within`).
     """
     made = pd.DataFrame({"days": [*marks], "n": int(counts["n"].sum())})
     if counts.empty:
@@ -196,8 +202,9 @@ def _first_and_later(counts: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def cycle(counts: pd.DataFrame) -> pd.DataFrame:
     """How long until the next purchase, the first gap and the later ones apart: one row each that there are purchases for.
 
-    Columns: gap (first, later), n (purchases), came_back (followed by another), median (days by Kaplan-Meier, `nan` where
-    not even half have come back: then there is none), among_returned (median of those who did; always too short).
+    Columns: gap (first, later), n (purchases), came_back (followed by another), median (days by
+    Kaplan-Meier, `nan` where not even half have come back: then there is none), among_returned
+    (median of those who did; always too short).
     """
     rows = []
     for name, part in _first_and_later(counts):
@@ -221,16 +228,17 @@ def _reached(found: pd.DataFrame, share: float) -> float:
     return float(late["days"].iloc[0]) if len(late) else np.nan
 
 
-# ------------------------------------------------------------------------------------------------- late and won back
+# ------------------------------------------------------------------------------- late and won back
 
 
 def lateness(counts: pd.DataFrame, *, rules: Customers) -> pd.DataFrame:
     """From how many days on a customer is late, by how often he bought: one row per frequency class.
 
-    Columns: frequency (purchases so far, from), overdue_days, basis, n (purchases), came_back. overdue_days is the day by which
-    `overdue_share` had come back, by Kaplan-Meier; where so many never do, of those who come back within the longest
-    time followed (basis "returned" instead of "all"). Where fewer than `fewest` came back, the class below stands in (basis
-    "below"); `nan` where there is none.
+    Columns: frequency (purchases so far, from), overdue_days, basis, n (purchases), came_back.
+    overdue_days is the day by which `overdue_share` had come back, by Kaplan-Meier; where so many
+    never do, of those who come back within the longest time followed (basis "returned" instead of
+    "all"). Where fewer than `fewest` came back, the class below stands in (basis "below"); `nan`
+    where there is none.
     """
     rows = []
     for start, end in zip(
@@ -286,7 +294,7 @@ def won_back(
     return Share(row["rate"], row["ci_lower"], row["ci_upper"], int(row["n"]))
 
 
-# ---------------------------------------------------------------------------------------------------------------- RFM
+# --------------------------------------------------------------------------------------------- RFM
 
 
 def _score(value: ibis.Value, bounds: Sequence[float], *, falling: bool = False) -> ibis.Value:
@@ -302,9 +310,10 @@ def rated(
 ) -> ibis.Table:
     """Every customer with his scores, as an expression: one row per buyer who kept something.
 
-    Columns: buyer_key, days_since, purchases, amount, recency, frequency and spend (scores from 1), segment (a key of
-    `customers.yml`), overdue_days (`nan` where his class has none), overdue. Bounds are fixed and amounts in medians of one
-    purchase, so that equal customers score equally and any currency will do.
+    Columns: buyer_key, days_since, purchases, amount, recency, frequency and spend (scores from 1),
+    segment (a key of `customers.yml`), overdue_days (`nan` where his class has none), overdue.
+    Bounds are fixed and amounts in medians of one purchase, so that equal customers score equally
+    and any currency will do.
     """
     last = made.group_by("buyer_key").agg(
         days_since=today(as_of, rules) - made.day.max(),
@@ -363,7 +372,7 @@ def best(scored: ibis.Table, *, limit: int = 100) -> pd.DataFrame:
     )
 
 
-# ---------------------------------------------------------------------------------------------------- who brings them
+# --------------------------------------------------------------------------------- who brings them
 
 
 MONTH = 28
@@ -381,10 +390,12 @@ def origins(
 ) -> pd.DataFrame:
     """Which sessions or products bring customers who come back: one row per value of `by` in first purchases, most first.
 
-    `made` are the `purchases` of the lines. Columns: `by`, n (new customers whose first purchase holds it), watched (of whom it is known after `origin_days`), rate (back within
-    them, Kaplan-Meier), ci_lower, ci_upper, usual (the same of all new customers of the same four weeks), p_value (log-rank
-    against them), p_adjusted (Benjamini-Hochberg), verdict. A customer stands under each product of his first purchase: rows
-    are not to be added. Under `fewest` customers watched: shown, not judged (not_comparable).
+    `made` are the `purchases` of the lines. Columns: `by`, n (new customers whose first purchase
+    holds it), watched (of whom it is known after `origin_days`), rate (back within them,
+    Kaplan-Meier), ci_lower, ci_upper, usual (the same of all new customers of the same four weeks),
+    p_value (log-rank against them), p_adjusted (Benjamini-Hochberg), verdict. A customer stands
+    under each product of his first purchase: rows are not to be added. Under `fewest` customers
+    watched: shown, not judged (not_comparable).
     """
     table = _table(lines)
     new = made.filter(made.number == 1)
@@ -459,8 +470,9 @@ def logrank(
 ) -> tuple[float, float]:
     """How many more of a part came back than the whole lets one expect, and the variance of that: the log-rank test.
 
-    Both as (came back, followed) by day, the part inside the whole; more² / variance is chi-squared with one degree of
-    freedom, and over several months the sums of both are. lifelines tests one pair without months; there are hundreds.
+    Both as (came back, followed) by day, the part inside the whole; more² / variance is chi-squared
+    with one degree of freedom, and over several months the sums of both are. lifelines tests one
+    pair without months; there are hundreds.
     """
     (own_back, own), (back, followed) = part, whole
     back, followed = back[: len(own)], followed[: len(own)]
@@ -470,7 +482,7 @@ def logrank(
     return float((own_back - share * back).sum()), float((share * (1 - share) * spread).sum())
 
 
-# --------------------------------------------------------------------------------------------------------- one session
+# ------------------------------------------------------------------------------------- one session
 
 
 def new_share(
@@ -483,8 +495,9 @@ def new_share(
 ) -> tuple[Share, Share]:
     """New customers' share of a session's paid amount, and of its buyers: 新客GMV占比 and the people behind it.
 
-    A buyer is new where the export says so, else where no paid line of an earlier shopping day is known. The amount is as
-    paid, with later refunds inside; its interval is the linear approximation over buyers, that of people Wilson's.
+    A buyer is new where the export says so, else where no paid line of an earlier shopping day is
+    known. The amount is as paid, with later refunds inside; its interval is the linear
+    approximation over buyers, that of people Wilson's.
     """
     table = _table(lines)
     paid = table.filter(table.buyer_key.notnull(), table.paid_at <= as_of)
@@ -551,7 +564,8 @@ def unpaid(
 def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
     """老客推荐占比: buyers whom a customer recommended, out of those who paid and of whom it is stated (Wilson).
 
-    A buyer with one recommended line is one. `nan` where nobody fills it in. Source: 电商销售团队绩效管理与提升策略.
+    A buyer with one recommended line is one. `nan` where nobody fills it in. Source:
+    电商销售团队绩效管理与提升策略.
     """
     known = orders[orders["paid_at"].notna()].dropna(subset=["buyer_key", "is_referred"])
     brought = known["is_referred"].astype(bool).groupby(known["buyer_key"]).any()
@@ -561,7 +575,7 @@ def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
     )
 
 
-# ------------------------------------------------------------------------------------------------------ what is shown
+# ----------------------------------------------------------------------------------- what is shown
 
 
 def figures(
@@ -578,9 +592,10 @@ def figures(
 ) -> pd.DataFrame:
     """The figures of the chapter on customers: one row per figure, those of the session first, then the account's.
 
-    Columns: figure, zh, en, scope (session or account), value, ci_lower, ci_upper, unit, n (buyers, orders or customers).
-    `orders` are the session's, `parts` those of `segments`. first_order are new buyers over all viewers, old customers
-    among them, so it is a lower bound. Where a figure cannot be told its row is left out.
+    Columns: figure, zh, en, scope (session or account), value, ci_lower, ci_upper, unit, n (buyers,
+    orders or customers). `orders` are the session's, `parts` those of `segments`. first_order are
+    new buyers over all viewers, old customers among them, so it is a lower bound. Where a figure
+    cannot be told its row is left out.
     """
     options = {"as_of": as_of, "rules": rules, "confidence": confidence}
     money, people = new_share(lines, session_id=session["session_id"], **options)
@@ -686,8 +701,8 @@ def customer_findings(
 ) -> list[dict[str, object]]:
     """Findings on customers: new ones in this session, how many come back and when, who is late, which products bring them.
 
-    `shown` is that of `figures`, `products` that of `origins` with product_name. They state facts: none says better or
-    worse, as no earlier session is compared.
+    `shown` is that of `figures`, `products` that of `origins` with product_name. They state facts:
+    none says better or worse, as no earlier session is compared.
     """
     told = shown.set_index("figure")
     made = [
@@ -733,8 +748,16 @@ def _new_finding(told: pd.DataFrame, notebook: str) -> list[dict[str, object]]:
             ci_lower=money["ci_lower"],
             ci_upper=money["ci_upper"],
             verdict="not_comparable",
-            sentence_zh=f"本场 {words['zh'][2]} 位已知买家中，新客占 {words['zh'][0]}，其支付金额占 {words['zh'][1]}。",
-            sentence_en=f"Of this session's {words['en'][2]} known buyers, {words['en'][0]} are new; they account for {words['en'][1]} of the paid amount.",
+            sentence_zh=(
+                f"本场 {words['zh'][2]} 位已知买家中，新客占 {words['zh'][0]}，"
+                "其支付金额占 "
+                f"{words['zh'][1]}。"
+            ),
+            sentence_en=(
+                f"Of this session's {words['en'][2]} known buyers, {words['en'][0]} are "
+                "new; "
+                f"they account for {words['en'][1]} of the paid amount."
+            ),
         )
     ]
 
@@ -752,7 +775,11 @@ def _back_finding(
     words = {}
     for lang in ("zh", "en"):
         shares = [
-            f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {text.percent(told.loc[f'repurchase_{mark}', 'value'])}{_bounds(told.loc[f'repurchase_{mark}'], lang)}"
+            (
+                f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} "
+                f"{text.percent(told.loc[f'repurchase_{mark}', 'value'])}"
+                f"{_bounds(told.loc[f'repurchase_{mark}'], lang)}"
+            )
             for mark in days
         ]
         head = text.choose(
@@ -764,7 +791,10 @@ def _back_finding(
             text.choose(
                 lang,
                 "首购到第二次没有中位数：还不到一半人回来过。",
-                "There is no median time to the second purchase, as fewer than half have come back.",
+                (
+                    "There is no median time to the second purchase, as fewer than half have come "
+                    "back."
+                ),
             )
             if np.isnan(gap["first"])
             else text.choose(
@@ -815,16 +845,31 @@ def _late_finding(
     for lang in ("zh", "en"):
         head = text.choose(
             lang,
-            f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（{text.percent(late / whole)}）已有流失风险：距上次购买的天数，比 {most} 的同频次回头客当初隔的都长。",
-            f"Of {text.number(whole, lang)} customers {text.number(late, lang)} ({text.percent(late / whole)}) are overdue: they have waited longer than {most} of repeat buyers with the same purchase frequency did.",
+            (
+                f"客户共 {text.number(whole, lang)}，其中 {text.number(late, lang)}（"
+                f"{text.percent(late / whole)}）已有流失风险：距上次购买的天数，比 {most} "
+                "的同频次回头客当初隔的都长。"
+            ),
+            (
+                f"Of {text.number(whole, lang)} customers {text.number(late, lang)} "
+                f"({text.percent(late / whole)}) are overdue: they have waited longer than {most} "
+                "of "
+                "repeat buyers with the same purchase frequency did."
+            ),
         )
         tail = (
             ""
             if back is None
             else text.choose(
                 lang,
-                f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 {text.percent(back['value'])}{_bounds(back, lang)}。",
-                f" Of customers who became overdue in the past, {text.percent(back['value'])}{_bounds(back, lang)} bought again within {rules.winback_days} days.",
+                (
+                    f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 "
+                    f"{text.percent(back['value'])}{_bounds(back, lang)}。"
+                ),
+                (
+                    f" Of customers who became overdue in the past, {text.percent(back['value'])}"
+                    f"{_bounds(back, lang)} bought again within {rules.winback_days} days."
+                ),
             )
         )
         words[f"sentence_{lang}"] = head + tail
@@ -850,8 +895,15 @@ def _origin_finding(row: object, notebook: str, rules: Customers) -> dict[str, o
         more = row.verdict == "better"
         words[f"sentence_{lang}"] = text.choose(
             lang,
-            f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 {share}，{'高' if more else '低'}于同期新客的 {text.percent(row.usual)}。",
-            f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought again within {rules.origin_days} days, {'more' if more else 'fewer'} than the {text.percent(row.usual)} of all new customers of the same weeks.",
+            (
+                f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 {share}，"
+                f"{'高' if more else '低'}于同期新客的 {text.percent(row.usual)}。"
+            ),
+            (
+                f"Of {row.n:.0f} new customers whose first purchase held “{name}”, {share} bought "
+                f"again within {rules.origin_days} days, {'more' if more else 'fewer'} than the "
+                f"{text.percent(row.usual)} of all new customers of the same weeks."
+            ),
         )
     return findings.make(
         notebook=notebook,

@@ -1,7 +1,8 @@
 """What became of those who asked customer service: what kept them, how long until they bought, whether they bought again.
 
-Needs enquiries that say whose they are (buyer keys, hashed as they are read). Who has not bought yet counts as not yet, so
-that a session of yesterday does not look worse than one of last month. Source: 电商销售团队绩效管理与提升策略.
+Needs enquiries that say whose they are (buyer keys, hashed as they are read). Who has not bought
+yet counts as not yet, so that a session of yesterday does not look worse than one of last month.
+Source: 电商销售团队绩效管理与提升策略.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def people(
 ) -> pd.DataFrame:
     """Those who enquired, one row per buyer key, by their first enquiry of the rows given.
 
-    `bought` are the lines of `customers.bought`. Columns: buyer_key, opened_at, closed_at (first payment after it for something
-    not sent back in full), again_days (shopping days from that one to the next purchase, else to `as_of`), came_back.
+    `bought` are the lines of `customers.bought`. Columns: buyer_key, opened_at, closed_at (first
+    payment after it for something not sent back in full), again_days (shopping days from that one
+    to the next purchase, else to `as_of`), came_back.
     """
     first = (
         enquiries.dropna(subset=["buyer_key"])
@@ -84,10 +86,11 @@ def steps(
 ) -> pd.DataFrame:
     """The enquiry funnel UV → 咨询 → 下单 → 复购 in people: one row per step; empty where no enquiry says whose it is.
 
-    `asked` is that of `people`, of one session. Columns: step (viewers, asked, ordered, again), zh, en, users (so far),
-    rate_of_previous with ci_lower, ci_upper (Wilson for the enquiries, Kaplan-Meier after them), days (within which), known
-    (people of whom it is known by then). Ordered counts within `close_days`, or the whole days that all have been followed
-    for; again within the longest of `within_days` that somebody has been followed for, `nan` where nobody has.
+    `asked` is that of `people`, of one session. Columns: step (viewers, asked, ordered, again), zh,
+    en, users (so far), rate_of_previous with ci_lower, ci_upper (Wilson for the enquiries,
+    Kaplan-Meier after them), days (within which), known (people of whom it is known by then).
+    Ordered counts within `close_days`, or the whole days that all have been followed for; again
+    within the longest of `within_days` that somebody has been followed for, `nan` where nobody has.
     """
     columns = ["step", "users", "rate_of_previous", "ci_lower", "ci_upper", "days", "known"]
     if asked.empty:
@@ -149,7 +152,8 @@ def steps(
 def close_time(asked: pd.DataFrame, *, as_of: pd.Timestamp) -> float:
     """成单周期: seconds from the first enquiry to the first payment after it, median by Kaplan-Meier.
 
-    Who has not paid by `as_of` counts as not yet; `inf` where fewer than half have, `nan` without anybody.
+    Who has not paid by `as_of` counts as not yet; `inf` where fewer than half have, `nan` without
+    anybody.
     """
     if asked.empty:
         return np.nan
@@ -175,8 +179,16 @@ def words(
             *content,
             text.choose(
                 lang,
-                "复购没有列：客服咨询表没有填买家标识，看不出谁再买了一次；填上与订单明细相同的标识（读入时加密）就有。",
-                "Repurchase is not in it, as the enquiries do not say whose they are; buyer keys in the sheet of enquiries, the same as on the order lines (hashed as they are read), would give it.",
+                (
+                    "复购没有列：客服咨询表没有填买家标识，看不出谁再买了一次；"
+                    "填上与订单明细相同的标识（读入时加密）就有。"
+                ),
+                (
+                    "Repurchase is not in it, as the enquiries do not say whose they are; buyer "
+                    "keys "
+                    "in the sheet of enquiries, the same as on the order lines (hashed as they are "
+                    "read), would give it."
+                ),
             ),
         ]
     known, row = int(enquiries["buyer_key"].notna().sum()), funnel.set_index("step").loc["again"]
@@ -206,20 +218,37 @@ def words(
     )
     first = text.choose(
         lang,
-        f"{len(enquiries)} 件咨询里 {known} 件知道是谁，共 {len(asked)} 人。成单周期：{half}{paid}。",
-        f"Of {len(enquiries)} enquiries {known} say whose they are: {len(asked)} people. Time to close: {half}{paid}.",
+        (
+            f"{len(enquiries)} 件咨询里 {known} 件知道是谁，共 {len(asked)} 人。成单周期："
+            f"{half}{paid}。"
+        ),
+        (
+            f"Of {len(enquiries)} enquiries {known} say whose they are: {len(asked)} people. Time "
+            "to "
+            f"close: {half}{paid}."
+        ),
     )
     last = (
         text.choose(
             lang,
-            f"复购按 {row['days']:.0f} 天算：已知结果的 {row['known']:.0f} 人，其余的还没满这么久，按还没回来算，不当作不回来。",
-            f"Repurchase is counted within {row['days']:.0f} days: known of {row['known']:.0f} people; the others are not followed for so long and count as not yet back, not as lost.",
+            (
+                f"复购按 {row['days']:.0f} 天算：已知结果的 {row['known']:.0f} 人，"
+                "其余的还没满这么久，按还没回来算，不当作不回来。"
+            ),
+            (
+                f"Repurchase is counted within {row['days']:.0f} days: known of {row['known']:.0f} "
+                "people; the others are not followed for so long and count as not yet back, not as "
+                "lost."
+            ),
         )
         if np.isfinite(row["rate_of_previous"])
         else text.choose(
             lang,
             f"复购还算不出：付款的人都还没满 {row['days']:.0f} 天。",
-            f"Repurchase cannot be told yet: nobody who paid has been followed for {row['days']:.0f} days.",
+            (
+                "Repurchase cannot be told yet: nobody who paid has been followed for "
+                f"{row['days']:.0f} days."
+            ),
         )
     )
     return [first, last, *content]
@@ -236,8 +265,15 @@ def _content(enquiries: pd.DataFrame, registry: Mapping[str, Metric], lang: str)
     return [
         text.choose(
             lang,
-            f"客户满意度：表过态的 {row['denominator']:.0f} 件里满意的占 {share}；没表态的 {len(enquiries) - row['denominator']:.0f} 件不算。",
-            f"Customer satisfaction: {share} of the {row['denominator']:.0f} enquiries whose customer said so; the other {len(enquiries) - row['denominator']:.0f} are left out.",
+            (
+                f"客户满意度：表过态的 {row['denominator']:.0f} 件里满意的占 {share}；没表态的 "
+                f"{len(enquiries) - row['denominator']:.0f} 件不算。"
+            ),
+            (
+                f"Customer satisfaction: {share} of the {row['denominator']:.0f} enquiries whose "
+                f"customer said so; the other {len(enquiries) - row['denominator']:.0f} are left "
+                "out."
+            ),
         )
     ]
 
@@ -247,8 +283,9 @@ def objections(
 ) -> pd.DataFrame:
     """客户异议类型: what kept those who enquired, the most frequent first; one row per objection stated.
 
-    Columns: objection, enquiries, share (of those with an objection) with ci_lower, ci_upper (Wilson), converted (share that
-    ordered all the same; nan where it is not recorded) with lower and upper.
+    Columns: objection, enquiries, share (of those with an objection) with ci_lower, ci_upper
+    (Wilson), converted (share that ordered all the same; nan where it is not recorded) with lower
+    and upper.
     """
     known = enquiries.dropna(subset=["objection"])
     columns = [

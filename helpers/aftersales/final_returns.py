@@ -22,7 +22,8 @@ from helpers.aftersales.lines import (
 )
 from helpers.core import findings, stats, text
 
-SHRINK_ORDERS = 60.0  # weight of the account's own past rate, in order lines (methods: tried on simulated sessions)
+# weight of the account's own past rate, in order lines (methods: tried on simulated sessions)
+SHRINK_ORDERS = 60.0
 KNOWN = [
     "session_id",
     "paid",
@@ -60,9 +61,10 @@ def to_come(
 ) -> Rest:
     """Refunds still to come of `n` lines of which `refunded` have come back: (1 - F) x n x q.
 
-    `share` is F(age) and `seen` the refunds that its curve rests on; q is the session's own level drawn to the account's
-    (`prior`): (refunded + weight x mean) / (n x F + weight), with a vague prior where there is none. The variance is that of
-    the lines still open (binomial), of q, and of F. `nan` where F is unknown.
+    `share` is F(age) and `seen` the refunds that its curve rests on; q is the session's own level
+    drawn to the account's (`prior`): (refunded + weight x mean) / (n x F + weight), with a vague
+    prior where there is none. The variance is that of the lines still open (binomial), of q, and of
+    F. `nan` where F is unknown.
     """
     mean, weight = prior if np.isfinite(prior.mean) else (0.5, 1.0)
     left = n - refunded
@@ -107,9 +109,9 @@ def expected_rate(
 ) -> Expected:
     """Final refund rate of a young session: what has come, refunded / n, and what is to come, (1 - F) x q (`to_come`).
 
-    `share` is F(age), `seen` the refunds it rests on, `prior` the account's final rate and its weight in lines. With
-    F = 0 this is the pooled rate, with F = 1 the session's own; `nan` where F is unknown. The interval is that of the
-    session's final rate, not only of its level.
+    `share` is F(age), `seen` the refunds it rests on, `prior` the account's final rate and its
+    weight in lines. With F = 0 this is the pooled rate, with F = 1 the session's own; `nan` where F
+    is unknown. The interval is that of the session's final rate, not only of its level.
     """
     rest = to_come(refunded, n, share, prior, seen=seen)
     held = (np.nan, np.nan, np.nan) if np.isnan(rest.mean) else _held(refunded, n, rest, confidence)
@@ -181,14 +183,16 @@ def expected_final(
 ) -> pd.DataFrame:
     """What the session's refunds will come to: one row for all, for each channel and for each price band.
 
-    `history` are the lines of earlier sessions. Refunds before shipping come at once and those after it late, so each
-    channel has its own delay curve and rate, and the whole is their sum (tried on simulated sessions: a third less
-    error in the first week than one curve for both). Price
-    bands (thirds of the history's prices; none where `bands` is 1) have their own rates, as dear goods come back more often. Columns: part
-    (all, before_shipping, after_shipping, band_1 …), n, paid_amount, refunded, refunded_amount, maturity, pooled,
-    expected, lower, upper (lines), age_days, final (whether the window is over), printable (whether the maturity of
-    all refunds reaches `min_maturity`; expected is `nan` where it does not), rests_on (refunds behind the part's curve),
-    complete (taken as complete before the window is over: by the curve not even half a refund lies in the interval).
+    `history` are the lines of earlier sessions. Refunds before shipping come at once and those
+    after it late, so each channel has its own delay curve and rate, and the whole is their sum
+    (tried on simulated sessions: a third less error in the first week than one curve for both).
+    Price bands (thirds of the history's prices; none where `bands` is 1) have their own rates, as
+    dear goods come back more often. Columns: part (all, before_shipping, after_shipping, band_1 …),
+    n, paid_amount, refunded, refunded_amount, maturity, pooled, expected, lower, upper (lines),
+    age_days, final (whether the window is over), printable (whether the maturity of all refunds
+    reaches `min_maturity`; expected is `nan` where it does not), rests_on (refunds behind the
+    part's curve), complete (taken as complete before the window is over: by the curve not even half
+    a refund lies in the interval).
     """
     age = mean_age(lines, as_of)
     history = history[NEEDED].astype(
@@ -260,24 +264,35 @@ def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> 
     )
     open_zh = f"；本场还有 {waiting} 单没发货也没退，若有人退，最后会更高" if waiting else ""
     open_en = (
-        f". Orders of this session neither shipped nor refunded yet: {waiting}; if any of them are refunded, the final rate is higher"
+        (
+            f". Orders of this session neither shipped nor refunded yet: {waiting}; if any of them "
+            "are refunded, the final rate is higher"
+        )
         if waiting
         else ""
     )
     return text.choose(
         lang,
-        f"发货前退款按规则视为已来全，不给区间：以往 {behind} 单发货前退款有 {share} 在付款后 {days} 天内到账{open_zh}。",
-        f"Refunds before shipping are taken as complete by rule and have no interval: {share} of {behind} earlier ones came within {days} days of payment{open_en}.",
+        (
+            f"发货前退款按规则视为已来全，不给区间：以往 {behind} 单发货前退款有 {share} 在付款后 "
+            f"{days} 天内到账{open_zh}。"
+        ),
+        (
+            f"Refunds before shipping are taken as complete by rule and have no interval: {share} "
+            "of "
+            f"{behind} earlier ones came within {days} days of payment{open_en}."
+        ),
     )
 
 
 def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
     """Paid, refunded so far, net so far, and the net to be expected: one row per line of the statement.
 
-    Columns: line (paid, refunded, net, expected_refunds, expected_net), amount, lower, upper. Expected refunds are
-    added over the price bands of `expected_final`, each rate times the band's paid amount and the share of a line's
-    price that a refund gives back; never less than what has been refunded already. The interval is that of all lines'
-    rate, in proportion. `nan` where not printable.
+    Columns: line (paid, refunded, net, expected_refunds, expected_net), amount, lower, upper.
+    Expected refunds are added over the price bands of `expected_final`, each rate times the band's
+    paid amount and the share of a line's price that a refund gives back; never less than what has
+    been refunded already. The interval is that of all lines' rate, in proportion. `nan` where not
+    printable.
     """
     paid, refunded = lines["paid"].sum(), lines["refunded_amount"].sum()
     whole = lines.loc[lines["refunded"], "paid"].sum()
@@ -330,8 +345,15 @@ def net_findings(
         )
         head = text.choose(
             lang,
-            f"截至 {as_of:%Y-%m-%d %H:%M}，支付 {show['paid']}，已退 {show['refunded']}，退后 {show['net']}。",
-            f"As of {as_of:%Y-%m-%d %H:%M}: paid {show['paid']}, refunded {show['refunded']}, net {show['net']}.",
+            (
+                f"截至 {as_of:%Y-%m-%d %H:%M}，支付 {show['paid']}，已退 {show['refunded']}，退后 "
+                f"{show['net']}。"
+            ),
+            (
+                f"As of {as_of:%Y-%m-%d %H:%M}: paid {show['paid']}, refunded {show['refunded']}, "
+                "net "
+                f"{show['net']}."
+            ),
         )
         share = text.percent(whole["maturity"], 0)
         if whole["final"]:
@@ -339,14 +361,25 @@ def net_findings(
         elif whole["printable"]:
             tail = text.choose(
                 lang,
-                f"预计的退款目前来了约 {share}，最终退后约 {show['expected_net']}（区间 {bounds}）。",
-                f" About {share} of all expected refunds have come in; in the end about {show['expected_net']} net is expected ({bounds}).",
+                (
+                    f"预计的退款目前来了约 {share}，最终退后约 {show['expected_net']}（区间 "
+                    f"{bounds}）"
+                    "。"
+                ),
+                (
+                    f" About {share} of all expected refunds have come in; in the end about "
+                    f"{show['expected_net']} net is expected ({bounds})."
+                ),
             )
         else:
             tail = text.choose(
                 lang,
                 "场次太新或历史不足，还不能推算最终退款。",
-                " The session is too young, or there is too little history, to estimate the final refunds.",
+                (
+                    " The session is too young, or there is too little history, to estimate the "
+                    "final "
+                    "refunds."
+                ),
             )
         words[f"sentence_{lang}"] = head + tail
     row = amount.loc["expected_net" if whole["printable"] else "net"]
@@ -375,8 +408,9 @@ def recent(
 ) -> pd.DataFrame:
     """The account's newest sessions, what has come back of each and what it will come to: one row per session, newest first.
 
-    Columns: session_id, started (first payment), age_days, n, paid_amount, refunded_amount, net (so far), so_far, expected,
-    lower, upper (final refund rate of lines; `nan` under `min_maturity`), final, as_of.
+    Columns: session_id, started (first payment), age_days, n, paid_amount, refunded_amount, net (so
+    far), so_far, expected, lower, upper (final refund rate of lines; `nan` under `min_maturity`),
+    final, as_of.
     """
     begun = (
         lines[lines["session_id"].notna()]
@@ -428,7 +462,7 @@ def recent(
     )
 
 
-# ---------------------------------------------------------------------------------------------------------- back-test
+# --------------------------------------------------------------------------------------- back-test
 
 
 def back_test(
@@ -443,10 +477,11 @@ def back_test(
 ) -> pd.DataFrame:
     """How the estimates of old sessions came out: each made again with only what was known at that age, one row per session x day.
 
-    `lines` are those of the account; the newest `sessions` whose window is over by `as_of` are taken. For each the lines
-    of the sessions before it, and its own, are set back to `days` after its payments (`aftersales.known_at`). Columns:
-    session_id, started (first payment), day, n, so_far (the naive rate), expected, lower, upper (`nan` under
-    `min_maturity`), final (refund rate within the window). Sessions without earlier ones give no estimate.
+    `lines` are those of the account; the newest `sessions` whose window is over by `as_of` are
+    taken. For each the lines of the sessions before it, and its own, are set back to `days` after
+    its payments (`aftersales.known_at`). Columns: session_id, started (first payment), day, n,
+    so_far (the naive rate), expected, lower, upper (`nan` under `min_maturity`), final (refund rate
+    within the window). Sessions without earlier ones give no estimate.
     """
     slim = lines.loc[
         lines["session_id"].notna() & ~(lines["refunded"] & lines["refunded_at"].isna()), KNOWN
@@ -504,8 +539,9 @@ def back_test(
 def scores(tested: pd.DataFrame) -> pd.DataFrame:
     """How far estimates and naive rates of a back-test lay from what came out: one row per day.
 
-    Columns: day, estimates, not_yet (sessions under the least maturity), rmse, rmse_so_far (fractions), ratio of the two,
-    inside (share of final rates within their interval) with ci_lower and ci_upper (Wilson), width (mean of the interval).
+    Columns: day, estimates, not_yet (sessions under the least maturity), rmse, rmse_so_far
+    (fractions), ratio of the two, inside (share of final rates within their interval) with ci_lower
+    and ci_upper (Wilson), width (mean of the interval).
     """
     rows = []
     for day, all_of in tested.groupby("day"):

@@ -1,7 +1,8 @@
 """What came back after a session: refund rates so far, how refunds arrive over time, and the rates of earlier sessions at the same age.
 
-Everything is counted on order lines: a line with three cases is one refunded line, an exchange is no refund, and
-what buyers asked for is kept apart from what was paid back. Every figure belongs to the moment `as_of`.
+Everything is counted on order lines: a line with three cases is one refunded line, an exchange is
+no refund, and what buyers asked for is kept apart from what was paid back. Every figure belongs to
+the moment `as_of`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Maturity(NamedTuple):
     refunds: int
 
 
-# ------------------------------------------------------------------------------------------------------- order lines
+# ------------------------------------------------------------------------------------- order lines
 
 
 def _line_of_case(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
@@ -115,16 +116,18 @@ def _with_payment_time(orders: pd.DataFrame) -> pd.DataFrame:
 def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid order lines with what became of them: one row per line paid by `as_of`, columns `LINE_COLUMNS`.
 
-    `asked` counts lines with a refund asked for, `refunded` those paid back; `refunded_amount` adds up the cases of a
-    line and never passes what was paid for it. Without cases the order export's own `refunded` amount is used, which
-    knows neither when nor why. An export without payment times is taken at its creation times. `before_shipping` says when the refund was asked for. Raises `ValueError` where a line
-    id occurs twice.
+    `asked` counts lines with a refund asked for, `refunded` those paid back; `refunded_amount` adds
+    up the cases of a line and never passes what was paid for it. Without cases the order export's
+    own `refunded` amount is used, which knows neither when nor why. An export without payment times
+    is taken at its creation times. `before_shipping` says when the refund was asked for. Raises
+    `ValueError` where a line id occurs twice.
     """
     paid = _with_payment_time(orders)
     paid = paid[paid["paid_at"].notna() & (paid["paid_at"] <= as_of)]
     if paid["line_id"].duplicated().any():
         raise ValueError(
-            f"orders: line_id {paid['line_id'][paid['line_id'].duplicated()].iloc[0]!r} occurs more than once"
+            f"orders: line_id {paid['line_id'][paid['line_id'].duplicated()].iloc[0]!r} occurs "
+            "more than once"
         )
     base = paid[
         [
@@ -163,8 +166,9 @@ def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> 
 def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
     """Lines as their refunds stood at an earlier moment: those paid by then, asked for and paid back by then.
 
-    The flags are those of `lines` made from the cases of that day. Amounts are of lines refunded by then; where several
-    cases of one line were paid back at different times, all of them count with the first.
+    The flags are those of `lines` made from the cases of that day. Amounts are of lines refunded by
+    then; where several cases of one line were paid back at different times, all of them count with
+    the first.
     """
     then = lines[lines["paid_at"] <= moment]
     back = then["refunded"] & (then["refunded_at"] <= moment)
@@ -197,9 +201,10 @@ def _ratio_interval(part: pd.Series, whole: pd.Series) -> tuple[float, float]:
 def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
     """Refund rates, one row per group of `by` (one row in all where it is empty), largest paid amount first.
 
-    Columns: by…, n (order lines), paid_amount, asked, refunded, refunded_before, refunded_after (lines), exchanged,
-    refunded_amount, asked_rate, rate with ci_lower and ci_upper (lines, Wilson), rate_before, rate_after,
-    amount_rate with amount_lower and amount_upper (linearised), as fractions. Source: 直播复盘与售后跟踪.
+    Columns: by…, n (order lines), paid_amount, asked, refunded, refunded_before, refunded_after
+    (lines), exchanged, refunded_amount, asked_rate, rate with ci_lower and ci_upper (lines,
+    Wilson), rate_before, rate_after, amount_rate with amount_lower and amount_upper (linearised),
+    as fractions. Source: 直播复盘与售后跟踪.
     """
     names = [by] if isinstance(by, str) else list(by)
     grouped = lines.groupby(names, sort=False, dropna=False) if names else [((), lines)]
@@ -242,8 +247,9 @@ def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
 def session_rates(session: pd.Series) -> pd.DataFrame:
     """Refund rates from the session's own totals, for sessions without order lines: one row per rate.
 
-    Columns: metric (refund_rate_orders, refund_rate_amount), numerator, denominator, value, ci_lower, ci_upper (Wilson,
-    orders only). Rates whose totals the platform does not give are left out, so the frame can be empty.
+    Columns: metric (refund_rate_orders, refund_rate_amount), numerator, denominator, value,
+    ci_lower, ci_upper (Wilson, orders only). Rates whose totals the platform does not give are left
+    out, so the frame can be empty.
     """
     rows = []
     for metric, part, whole in (
@@ -276,9 +282,10 @@ def mean_age(lines: pd.DataFrame, as_of: pd.Timestamp) -> float:
 def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """What has come back so far: one row per rate, from order lines, else from the session's totals (may be empty).
 
-    Columns: rate (asked, refunded, before_shipping, after_shipping, exchanged, amount), zh, en, numerator,
-    denominator, value with ci_lower and ci_upper, as_of, age_days (mean age of the lines, else of the session's end),
-    basis (lines or session). Numerator and denominator of `amount` are money, else order lines or orders.
+    Columns: rate (asked, refunded, before_shipping, after_shipping, exchanged, amount), zh, en,
+    numerator, denominator, value with ci_lower and ci_upper, as_of, age_days (mean age of the
+    lines, else of the session's end), basis (lines or session). Numerator and denominator of
+    `amount` are money, else order lines or orders.
     """
     names = {"refund_rate_orders": "refunded", "refund_rate_amount": "amount"}
     if lines.empty:
@@ -340,7 +347,7 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
     ].astype({"numerator": "float64", "denominator": "float64", "value": "float64"})
 
 
-# ---------------------------------------------------------------------------------------------------- still to come
+# ----------------------------------------------------------------------------------- still to come
 
 
 MINUTE = pd.Timedelta(minutes=1)
@@ -351,7 +358,8 @@ def _minutes_to_refund(
 ) -> pd.DataFrame:
     """Lines by begun minutes from payment to refund, or to `as_of` (at most the window) where not refunded by then.
 
-    Counted on the engine, so that it takes lines beyond memory: one row per minutes x happened, with n.
+    Counted on the engine, so that it takes lines beyond memory: one row per minutes x happened,
+    with n.
     """
     table = (
         engine.table(lines[["paid_at", "refunded", "refunded_at"]])
@@ -375,10 +383,11 @@ def delay_curve(
 ) -> pd.DataFrame:
     """How refunds arrive over time, from older sessions: one row per day 0 … window_days.
 
-    `lines` are a frame, or a table of the engine (`engine.table`) with paid_at, refunded and refunded_at. Columns: day,
-    share (of all refunds within the window, F(day) = (1 - S(day)) / (1 - S(window)) with the Kaplan-Meier S of paid
-    lines, so that younger sessions help as far as they go), refunds (how many it rests on). Empty under 30 refunds with a
-    known time. Lines paid after `as_of` do not belong in `lines`.
+    `lines` are a frame, or a table of the engine (`engine.table`) with paid_at, refunded and
+    refunded_at. Columns: day, share (of all refunds within the window, F(day) = (1 - S(day)) / (1 -
+    S(window)) with the Kaplan-Meier S of paid lines, so that younger sessions help as far as they
+    go), refunds (how many it rests on). Empty under 30 refunds with a known time. Lines paid after
+    `as_of` do not belong in `lines`.
     """
     none = pd.DataFrame({"day": [], "share": [], "refunds": []})
     if isinstance(lines, pd.DataFrame) and lines.empty:
@@ -412,12 +421,14 @@ def maturity(curve: pd.DataFrame, age_days: float) -> Maturity:
 def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -> pd.DataFrame:
     """Each session's refund rate as it stood when its lines were `age_days` old: one row per session old enough by `as_of`.
 
-    Columns: session_id, n, refunded, rate. A young session may only be compared with others at the same age. Sessions
-    whose refunds have no time are left out: how they stood at that age is not known.
+    Columns: session_id, n, refunded, rate. A young session may only be compared with others at the
+    same age. Sessions whose refunds have no time are left out: how they stood at that age is not
+    known.
     """
     old = lines[((as_of - lines["paid_at"]) / DAY >= age_days) & lines["session_id"].notna()]
     back = old["refunded"] & ((old["refunded_at"] - old["paid_at"]) / DAY <= age_days)
-    # Sums over codes: the same as a groupby by session, and many times faster, as back-tests ask for it often.
+    # Sums over codes: the same as a groupby by session, and many times faster, as back-tests ask
+    # for it often.
     codes, ids = pd.factorize(old["session_id"], sort=True)
     n, refunded, untimed = (
         np.bincount(codes, values, len(ids))
@@ -437,10 +448,12 @@ def against_past(
 ) -> pd.DataFrame:
     """The session's refund rate, whole and by slice, against earlier sessions at the same age.
 
-    One row for the whole (return_by "") and per slice of the columns `by` with at least `FEWEST_LINES` lines here and in the
-    past: return_by (the column), slice, name, n, refunded, rate, baseline, lower, upper (beta-binomial prediction with the
-    account's own session variation), p_value, p_adjusted (Benjamini-Hochberg over the rows), verdict, age_days,
-    paid_amount. Empty without history of that age. A young session set against final rates would always look better.
+    One row for the whole (return_by "") and per slice of the columns `by` with at least
+    `FEWEST_LINES` lines here and in the past: return_by (the column), slice, name, n, refunded,
+    rate, baseline, lower, upper (beta-binomial prediction with the account's own session
+    variation), p_value, p_adjusted (Benjamini-Hochberg over the rows), verdict, age_days,
+    paid_amount. Empty without history of that age. A young session set against final rates would
+    always look better.
     """
     age = mean_age(lines, as_of)
     rows = []
@@ -523,7 +536,8 @@ def described(
 ) -> pd.DataFrame:
     """Lines with what a refund rate is looked at by: columns tier (of the product in that session), host, price_band.
 
-    `cuts` are the prices at which a band ends (`price_cuts`); bands are named by the prices they hold.
+    `cuts` are the prices at which a band ends (`price_cuts`); bands are named by the prices they
+    hold.
     """
     tiers = products[products["sku_id"].isna() & products["tier"].notna()].drop_duplicates(
         ["session_id", "product_id"], keep="last"
@@ -593,7 +607,7 @@ def by_slice(
     ]
 
 
-# ----------------------------------------------------------------------------------------------------------- findings
+# ---------------------------------------------------------------------------------------- findings
 
 
 def return_findings(
@@ -601,7 +615,8 @@ def return_findings(
 ) -> list[dict[str, object]]:
     """Findings on the refund rate against earlier sessions of the same age: one per row of `against_past` that says something.
 
-    The whole always gives one; a product only where it differs. Money at stake is the rate's excess x paid amount.
+    The whole always gives one; a product only where it differs. Money at stake is the rate's excess
+    x paid amount.
     """
     made = []
     for row in compared[
@@ -622,8 +637,16 @@ def return_findings(
             told = text.label(reference.terms()["verdict"][row.outcome], lang)
             words[f"sentence_{lang}"] = text.choose(
                 lang,
-                f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 {row.age_days:.1f} 天）；以往场次同龄时 {past}：{told}。",
-                f"{about}: {text.label(registry[metric], lang).lower()} {rate} about {row.age_days:.1f} days after payment; earlier sessions at that age {past}: {told.lower()}.",
+                (
+                    f"{about}{text.label(registry[metric], lang)} {rate}（付款后约 "
+                    f"{row.age_days:.1f} "
+                    f"天）；以往场次同龄时 {past}：{told}。"
+                ),
+                (
+                    f"{about}: {text.label(registry[metric], lang).lower()} {rate} about "
+                    f"{row.age_days:.1f} days after payment; earlier sessions at that age {past}: "
+                    f"{told.lower()}."
+                ),
             )
         made.append(
             findings.make(

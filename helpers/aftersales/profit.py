@@ -87,7 +87,8 @@ def _put_back(lines: pd.DataFrame) -> pd.Series:
 def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
     """Pieces that buyers kept, one row per product: product_id, units.
 
-    Goods of a refund before shipping or of a return are back on the shelf; those refunded without a return are not.
+    Goods of a refund before shipping or of a return are back on the shelf; those refunded without a
+    return are not.
     """
     kept = lines[~_put_back(lines)]
     return kept.groupby("product_id", as_index=False)["qty"].sum().rename(columns={"qty": "units"})
@@ -96,7 +97,8 @@ def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
 def units_sold(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """Pieces that stay sold, one row per product (product_id, units): from lines, else from the product export.
 
-    The product export knows refunded orders but not their pieces: its units are taken down in proportion.
+    The product export knows refunded orders but not their pieces: its units are taken down in
+    proportion.
     """
     if len(lines):
         return units_kept(lines)
@@ -129,11 +131,12 @@ def statement(
 ) -> pd.DataFrame:
     """From paid amount to profit, one row per line of the statement, ready for a waterfall.
 
-    Columns: line, zh, en, amount (deductions negative), kind (start, step, end), measurable, missing_zh, missing_en (what
-    record would fill the line). Profit is measurable when paid amount, refunds and the cost of every product sold are
-    known; a missing commission, ads, coupons, gifts or staff line leaves it incomplete, which its `missing` says.
-    `units` has product_id and units (see `units_kept`); costs of a session replace those that hold for all.
-    Source: 直播复盘与售后跟踪 (净利).
+    Columns: line, zh, en, amount (deductions negative), kind (start, step, end), measurable,
+    missing_zh, missing_en (what record would fill the line). Profit is measurable when paid amount,
+    refunds and the cost of every product sold are known; a missing commission, ads, coupons, gifts
+    or staff line leaves it incomplete, which its `missing` says. `units` has product_id and units
+    (see `units_kept`); costs of a session replace those that hold for all. Source:
+    直播复盘与售后跟踪 (净利).
     """
     own = _costs_of(session, costs)
     amounts = {
@@ -201,8 +204,17 @@ def left_out_note(told: pd.DataFrame, lang: str) -> str:
     return head + (
         text.choose(
             lang,
-            "优惠券按商家在支付金额之外另行承担计算；如果导出的支付金额已是用券后的实付，就是扣了两次，在成本表「优惠券」填 0 即可。",
-            " Coupons count as what the shop pays on top of the paid amount; where the exported paid amount is already after coupons they are taken off twice: enter 0 for coupons in the costs sheet.",
+            (
+                "优惠券按商家在支付金额之外另行承担计算；如果导出的支付金额已是用券后的实付，"
+                "就是扣了两次，在成本表「优惠券」填 0 即可。"
+            ),
+            (
+                " Coupons count as what the shop pays on top of the paid amount; where the "
+                "exported "
+                "paid amount is already after coupons they are taken off twice: enter 0 for "
+                "coupons "
+                "in the costs sheet."
+            ),
         )
         if coupon
         else ""
@@ -212,7 +224,8 @@ def left_out_note(told: pd.DataFrame, lang: str) -> str:
 def goods_back(past: pd.DataFrame, *, age_days: float) -> float:
     """Paid worth of the goods put back on the shelf for each unit of money refunded later than `age_days` after payment.
 
-    `past` are lines of sessions whose return window is over. `nan` where nothing was refunded so late.
+    `past` are lines of sessions whose return window is over. `nan` where nothing was refunded so
+    late.
     """
     late = past[past["refunded"] & ((past["refunded_at"] - past["paid_at"]) / DAY > age_days)]
     refunded = late["refunded_amount"].sum()
@@ -229,11 +242,13 @@ def to_expect(
 ) -> pd.DataFrame:
     """What profit comes to once all refunds are in: one row per line, with its interval.
 
-    Columns: line (profit so far, refunds_to_come, goods_to_come, expected_profit), zh, en, amount, lower, upper. Refunds to
-    come are those that `net` (`final_returns.net_amount`) expects less those known. Of their goods the part `back` (`goods_back`)
-    returns to the shelf, at the cost per paid amount of the goods still kept; none where the session states its cost of
-    goods as one total (`whole_cost`), as the statement takes returned goods off neither. Commission and all other lines
-    stay. Empty where profit is not measurable, nothing is expected yet, or refunds are to come of which `back` is not known.
+    Columns: line (profit so far, refunds_to_come, goods_to_come, expected_profit), zh, en, amount,
+    lower, upper. Refunds to come are those that `net` (`final_returns.net_amount`) expects less
+    those known. Of their goods the part `back` (`goods_back`) returns to the shelf, at the cost per
+    paid amount of the goods still kept; none where the session states its cost of goods as one
+    total (`whole_cost`), as the statement takes returned goods off neither. Commission and all
+    other lines stay. Empty where profit is not measurable, nothing is expected yet, or refunds are
+    to come of which `back` is not known.
     """
     amounts, expected = told.set_index("line")["amount"], net.set_index("line")
     rest = (
@@ -312,7 +327,10 @@ def _said(
     head = text.choose(
         lang,
         f"截至 {as_of:%Y-%m-%d %H:%M} 净利 {amount}（只减了已知的退款{lack}）。",
-        f"Profit as of {as_of:%Y-%m-%d %H:%M}: {amount} (only refunds known so far are taken off{lack}).",
+        (
+            f"Profit as of {as_of:%Y-%m-%d %H:%M}: {amount} (only refunds known so far are taken "
+            f"off{lack})."
+        ),
     )
     if later.empty:
         return head
@@ -323,6 +341,15 @@ def _said(
     )
     return head + text.choose(
         lang,
-        f"等退款都来了，最终净利约 {value}（区间 {bounds}）：假设还会退的货按以往的比例回库、成本照扣回，佣金等其他各项不变。",
-        f" Once all refunds are in, about {value} is expected ({bounds}), if the goods still to be refunded come back in the usual share and at cost, and commission and all other lines stay as they are.",
+        (
+            f"等退款都来了，最终净利约 {value}（区间 {bounds}）：假设还会退的货按以往的比例回库、"
+            "成本照扣回，佣金等其他各项不变。"
+        ),
+        (
+            f" Once all refunds are in, about {value} is expected ({bounds}), if the goods still "
+            "to "
+            "be refunded come back in the usual share and at cost, and commission and all other "
+            "lines "
+            "stay as they are."
+        ),
     )

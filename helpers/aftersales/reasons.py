@@ -24,7 +24,8 @@ def reason_of(text: object, tree: Mapping[str, reference.ReasonGroup]) -> tuple[
         for word in reason.words
         if word.lower() in written
     ]
-    # The longest word decides; among equals the first of the tree, so that the answer never depends on chance.
+    # The longest word decides; among equals the first of the tree, so that the answer never depends
+    # on chance.
     return max(hits, key=lambda hit: hit[0])[1:] if hits else ("other", "unknown")
 
 
@@ -51,8 +52,9 @@ def complaints(
 ) -> pd.DataFrame:
     """What buyers and the public wrote about products: one row each, columns kind (refund, review, incident), product (name), written.
 
-    `lines` are the session's (refunded ones count), `reviews` and `incidents` the account's of the 60 days before `as_of`; an
-    incident names its product in its words only. `names` gives product names by id.
+    `lines` are the session's (refunded ones count), `reviews` and `incidents` the account's of the
+    60 days before `as_of`; an incident names its product in its words only. `names` gives product
+    names by id.
     """
     back = lines[lines["refunded"]] if len(lines) else lines
     lately = {
@@ -78,9 +80,9 @@ def complaints(
 def shares(lines: pd.DataFrame, *, tree: Mapping[str, reference.ReasonGroup]) -> pd.DataFrame:
     """Why lines were refunded: one row per reason, most frequent first.
 
-    Columns: reason, zh, en, role (who can do something about it), count (refunded lines), share with
-    ci_lower and ci_upper (Wilson, of refunded lines), cumulative, amount, n (refunded lines in all), enough (whether
-    there are the 30 refunds that a Pareto needs).
+    Columns: reason, zh, en, role (who can do something about it), count (refunded lines), share
+    with ci_lower and ci_upper (Wilson, of refunded lines), cumulative, amount, n (refunded lines in
+    all), enough (whether there are the 30 refunds that a Pareto needs).
     """
     back = lines[lines["refunded"]]
     found = classified(back["reason"], tree)
@@ -115,9 +117,10 @@ def rises(
 ) -> pd.DataFrame:
     """Which reasons came up more (worse) or less (better) than in earlier sessions at the same age: one row per reason of the session.
 
-    Columns: reason, count (lines refunded for it), rate (of all order lines, as a share of refunds would fall when another
-    reason rises), baseline, lower, upper (beta-binomial prediction), p_value, p_adjusted (Benjamini-Hochberg), verdict,
-    age_days. Empty without refunds or without three earlier sessions of that age.
+    Columns: reason, count (lines refunded for it), rate (of all order lines, as a share of refunds
+    would fall when another reason rises), baseline, lower, upper (beta-binomial prediction),
+    p_value, p_adjusted (Benjamini-Hochberg), verdict, age_days. Empty without refunds or without
+    three earlier sessions of that age.
     """
     columns = ["reason", "count", "rate", "baseline", "lower", "upper", "p_value"]
     age = mean_age(lines, as_of)
@@ -179,9 +182,10 @@ def behind(
 ) -> pd.DataFrame:
     """The product and the script stage behind each reason: one row per reason of the session.
 
-    Columns: reason, count, product_name, product_count, stage, stage_count. A product or stage is named only where it
-    has more of the reason's refunds than its share of all orders leads to expect (binomial, corrected for the number of
-    products or stages); else missing and 0. Names what goes together, not what causes it.
+    Columns: reason, count, product_name, product_count, stage, stage_count. A product or stage is
+    named only where it has more of the reason's refunds than its share of all orders leads to
+    expect (binomial, corrected for the number of products or stages); else missing and 0. Names
+    what goes together, not what causes it.
     """
     found = lines.assign(
         cause=classified(lines["reason"].where(lines["refunded"]), tree)["reason"],
@@ -248,14 +252,29 @@ def _told(row: pd.Series, lang: str, tree: Mapping[str, reference.ReasonGroup]) 
         usual = text.interval(row["lower"], row["upper"], "percent", lang)
         rose = text.choose(
             lang,
-            f"，占订单 {text.percent(row['rate'])}，{'多' if row['verdict'] == 'worse' else '少'}于以往同龄的 {usual}",
-            f", {text.percent(row['rate'])} of orders, {'more' if row['verdict'] == 'worse' else 'less'} than earlier sessions at that age ({usual})",
+            (
+                f"，占订单 {text.percent(row['rate'])}，"
+                f"{'多' if row['verdict'] == 'worse' else '少'}"
+                f"于以往同龄的 {usual}"
+            ),
+            (
+                f", {text.percent(row['rate'])} of orders, "
+                f"{'more' if row['verdict'] == 'worse' else 'less'} than earlier sessions at that "
+                "age "
+                f"({usual})"
+            ),
         )
     asked = text.label(entry.ask, lang) if entry.ask else ""
     head = text.choose(
         lang,
-        f"给{role}：退款原因「{name}」{row['count']} 单，占 {row['n']} 单退款的 {share}（区间 {bounds}）{rose}{_place(row, lang)}。",
-        f"For {role.lower()}: “{name.lower()}” is the reason of {row['count']} of {row['n']} refunds, {share} ({bounds}){rose}{_place(row, lang)}.",
+        (
+            f"给{role}：退款原因「{name}」{row['count']} 单，占 {row['n']} 单退款的 {share}（区间 "
+            f"{bounds}）{rose}{_place(row, lang)}。"
+        ),
+        (
+            f"For {role.lower()}: “{name.lower()}” is the reason of {row['count']} of {row['n']} "
+            f"refunds, {share} ({bounds}){rose}{_place(row, lang)}."
+        ),
     )
     return head + (text.choose(lang, f"建议：{asked}。", f" To do: {asked}.") if asked else "")
 
@@ -270,8 +289,9 @@ def reason_findings(
 ) -> list[dict[str, object]]:
     """What the reasons say to whom: a finding on each reason that rose and, where there are thirty refunds, on the three most frequent.
 
-    Sentences name the role of the reason (reasons.yml) and what it is asked to do. `why` is `shares`, `rose` `rises`,
-    `places` `behind`. Verdicts are left to the refund rate: a reason is no rate of its own.
+    Sentences name the role of the reason (reasons.yml) and what it is asked to do. `why` is
+    `shares`, `rose` `rises`, `places` `behind`. Verdicts are left to the refund rate: a reason is
+    no rate of its own.
     """
     if why.empty:
         return []

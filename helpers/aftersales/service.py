@@ -1,6 +1,7 @@
 """Customer service: first replies and settling, disputes, open cases, shipping as promised, the six tasks, reviews, incidents.
 
-Times run on where something is still open: what is not answered by `as_of` is censored, not left out.
+Times run on where something is still open: what is not answered by `as_of` is censored, not left
+out.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def first_response(
 ) -> Response:
     """Median time to the first reply (or, with step "settled", to the end) by Kaplan-Meier: what is open at `as_of` counts as open.
 
-    A mean over answered cases would reward not answering. `inf` where more than half are still unanswered, `nan`
-    without any case. `opened` is the column of the start (opened_at of enquiries, asked_at of cases).
+    A mean over answered cases would reward not answering. `inf` where more than half are still
+    unanswered, `nan` without any case. `opened` is the column of the start (opened_at of enquiries,
+    asked_at of cases).
     """
     data = _waits(cases, opened, as_of, step)
     if data.empty:
@@ -107,8 +109,15 @@ def sparse_note(
     )
     return text.choose(
         lang,
-        f"{queue}：{ended.n} 件里解决了 {ended.answered} 件（中位数 {median}），只有 {told.answered} 件记了首次回复的时间，所以不谈回复快慢。",
-        f"{queue}: {ended.answered} of {ended.n} are settled (median {median}), but only {told.answered} with a recorded first reply, so nothing is said of how fast replies were.",
+        (
+            f"{queue}：{ended.n} 件里解决了 {ended.answered} 件（中位数 {median}），只有 "
+            f"{told.answered} 件记了首次回复的时间，所以不谈回复快慢。"
+        ),
+        (
+            f"{queue}: {ended.answered} of {ended.n} are settled (median {median}), but only "
+            f"{told.answered} with a recorded first reply, so nothing is said of how fast replies "
+            "were."
+        ),
     )
 
 
@@ -120,9 +129,10 @@ def responses(
 ) -> pd.DataFrame:
     """First replies and settling of several queues: one row per queue x step x mark; a step that nobody records is left out.
 
-    `queues` maps a name to its cases and the column of their start, `marks` (service.yml) to the seconds. Columns: queue,
-    step (first_reply, settled), n, answered (that took the step), median (seconds), seconds (the mark), rate (within it),
-    ci_lower, ci_upper. First replies that most settled cases do not record (`sparse`) are left out too.
+    `queues` maps a name to its cases and the column of their start, `marks` (service.yml) to the
+    seconds. Columns: queue, step (first_reply, settled), n, answered (that took the step), median
+    (seconds), seconds (the mark), rate (within it), ci_lower, ci_upper. First replies that most
+    settled cases do not record (`sparse`) are left out too.
     """
     columns, parts = (
         ["queue", "step", "n", "answered", "median", "seconds", "rate", "ci_lower", "ci_upper"],
@@ -147,13 +157,14 @@ def responses(
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-# ------------------------------------------------------------------------------------------------------- in time or not
+# ---------------------------------------------------------------------------------- in time or not
 
 
 def marked(enquiries: pd.DataFrame, *, as_of: pd.Timestamp, seconds: float) -> pd.DataFrame:
     """Enquiries with `replied_in_time` filled where the record does not state it: the first reply came within `seconds`.
 
-    Missing where the mark is not over yet and nobody has answered, and where first replies are not recorded at all.
+    Missing where the mark is not over yet and nobody has answered, and where first replies are not
+    recorded at all.
     """
     if enquiries.empty or enquiries["first_reply_at"].isna().all():
         return enquiries
@@ -179,8 +190,9 @@ def reply_findings(
 ) -> list[dict[str, object]]:
     """A finding on the share of enquiries answered in time: worse where it is clearly under the target, or under the account's own past.
 
-    The past is that of earlier sessions (beta-binomial prediction, three sessions at least); without it the target alone
-    (service.yml) decides, by the Wilson interval. Better where it is above the past. Nothing where replies are not recorded.
+    The past is that of earlier sessions (beta-binomial prediction, three sessions at least);
+    without it the target alone (service.yml) decides, by the Wilson interval. Better where it is
+    above the past. Nothing where replies are not recorded.
     """
     own = (
         marked(enquiries, as_of=as_of, seconds=rules.reply.seconds)["replied_in_time"]
@@ -272,7 +284,7 @@ def _reply_said(
     )
 
 
-# --------------------------------------------------------------------------------------------------- what waits for us
+# ------------------------------------------------------------------------------- what waits for us
 
 
 def open_cases(
@@ -280,8 +292,9 @@ def open_cases(
 ) -> pd.DataFrame:
     """The work list: cases open at `as_of` that are overdue or have less than `soon_hours` left, the most urgent first.
 
-    Columns: case_id, kind, product_name, asked_at, due_at (as exported, else asked_at plus the limit of the kind), assumed
-    (whether the deadline is ours), hours_left (negative: overdue). Nothing of the buyer. All open cases count in `attrs["open"]`.
+    Columns: case_id, kind, product_name, asked_at, due_at (as exported, else asked_at plus the
+    limit of the kind), assumed (whether the deadline is ours), hours_left (negative: overdue).
+    Nothing of the buyer. All open cases count in `attrs["open"]`.
     """
     known = cases[
         (cases["asked_at"] <= as_of) & cases["status"].eq("open") & ~(cases["closed_at"] <= as_of)
@@ -325,9 +338,9 @@ def _due_lines(orders: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 def shipping(orders: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Shipping as promised against what happened: the whole (product_name missing), then products, most late lines first.
 
-    Columns: product_name, due (paid lines whose promised time has passed), late (shipped after it or not yet), late_rate
-    with ci_lower and ci_upper (Wilson), waiting (late and still not shipped), hours_late (median of the late ones). Empty
-    where no promise is known.
+    Columns: product_name, due (paid lines whose promised time has passed), late (shipped after it
+    or not yet), late_rate with ci_lower and ci_upper (Wilson), waiting (late and still not
+    shipped), hours_late (median of the late ones). Empty where no promise is known.
     """
     due = _due_lines(orders, as_of)
     due = due.assign(
@@ -356,7 +369,7 @@ def shipping(orders: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- the six tasks
+# ----------------------------------------------------------------------------------- the six tasks
 
 
 def _share(flags: pd.Series) -> tuple[float, float]:
@@ -374,9 +387,10 @@ def tasks(
 ) -> pd.DataFrame:
     """The six tasks of customer service, each with its figure: one row per task, in the order of service.yml.
 
-    Columns: task, zh, en, done, n, value with ci_lower and ci_upper (Wilson), lacks_zh, lacks_en (where there is no
-    figure: that nothing is due yet, or the record that would give it). Enquiries answered in time; orders shipped as promised; receipts confirmed of
-    orders shipped `late_days` ago and not refunded; enquirers called back; disputed cases and enquiries that are closed.
+    Columns: task, zh, en, done, n, value with ci_lower and ci_upper (Wilson), lacks_zh, lacks_en
+    (where there is no figure: that nothing is due yet, or the record that would give it). Enquiries
+    answered in time; orders shipped as promised; receipts confirmed of orders shipped `late_days`
+    ago and not refunded; enquirers called back; disputed cases and enquiries that are closed.
     Source: 直播复盘与售后跟踪 (售后客服工作).
     """
     due = _due_lines(orders, as_of)
@@ -454,7 +468,7 @@ def disputes(cases: pd.DataFrame, enquiries: pd.DataFrame, *, as_of: pd.Timestam
     return pd.DataFrame(rows, columns=["queue", "n", "disputed", "value", "ci_lower", "ci_upper"])
 
 
-# ------------------------------------------------------------------------------------------------ reviews and incidents
+# --------------------------------------------------------------------------- reviews and incidents
 
 
 def rated(table: pd.DataFrame, *, rules: reference.ServiceRules) -> pd.DataFrame:
@@ -470,8 +484,8 @@ def reviews(
 ) -> pd.DataFrame:
     """Reviews of the last `REVIEW_DAYS` and of the days before: one row per period (newest first) that has any.
 
-    Columns: period_from, period_to, n, rating (mean), bad (`rated`), bad_rate with ci_lower and ci_upper
-    (Wilson), shop_score (the last stated), reason (the most frequent of bad reviews).
+    Columns: period_from, period_to, n, rating (mean), bad (`rated`), bad_rate with ci_lower and
+    ci_upper (Wilson), shop_score (the last stated), reason (the most frequent of bad reviews).
     """
     rows, judged = [], rated(table, rules=rules)
     for end in (as_of, as_of - REVIEW_DAYS * DAY):

@@ -41,8 +41,8 @@ class Context(NamedTuple):
 class Part(NamedTuple):
     """One block parsed: canonical columns by row number, the platform's own rates, rows kept aside, counts and notes.
 
-    `frame` is not yet conformed: rows whose session is known only from the rest of the file have none yet.
-    `aside` has one row per row kept aside, indexed by row number: column, value, reason.
+    `frame` is not yet conformed: rows whose session is known only from the rest of the file have
+    none yet. `aside` has one row per row kept aside, indexed by row number: column, value, reason.
     """
 
     system: System
@@ -108,7 +108,8 @@ def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
     return frame[~frame.index.isin(rows)] if len(rows) else frame
 
 
-# ---- which rows are rows ----------------------------------------------------------------------------------------
+# ---- which rows are rows
+# ----------------------------------------------------------------------------------------
 
 
 def _totals(block: Block) -> pd.Series:
@@ -214,7 +215,8 @@ class _Cells:
         return found.mask(found == "").where(self.sub)
 
 
-# ---- columns ----------------------------------------------------------------------------------------------------
+# ---- columns
+# ----------------------------------------------------------------------------------------------------
 
 
 def _columns(
@@ -326,7 +328,10 @@ def _question(dated: list[pd.Series], order: parse.DayOrder) -> str:
         if order == "open"
         else "write the dates as year-month-day"
     )
-    return f"{example}: day and month cannot be told apart, is the day or the month first? {why}, so the rows are kept aside; {answer}"
+    return (
+        f"{example}: day and month cannot be told apart, is the day or the month first? "
+        f"{why}, so the rows are kept aside; {answer}"
+    )
 
 
 def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
@@ -495,7 +500,8 @@ def _problems(
     return every[~every.index.duplicated()]
 
 
-# ---- rates as the platform states them --------------------------------------------------------------------------
+# ---- rates as the platform states them
+# --------------------------------------------------------------------------
 
 
 def _reported(block: Block, cells: _Cells) -> pd.DataFrame:
@@ -520,7 +526,8 @@ def _reported(block: Block, cells: _Cells) -> pd.DataFrame:
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=columns)
 
 
-# ---- what a row kept aside shows --------------------------------------------------------------------------------
+# ---- what a row kept aside shows
+# --------------------------------------------------------------------------------
 
 
 def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:
@@ -555,7 +562,8 @@ def row_json(raw: pd.DataFrame) -> pd.Series:
     )
 
 
-# ---- file names -------------------------------------------------------------------------------------------------
+# ---- file names
+# -------------------------------------------------------------------------------------------------
 
 
 def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tuple[str, ...]:
@@ -577,7 +585,8 @@ def _name_disagrees(frame: pd.DataFrame, export: Export, context: Context) -> tu
             and ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all()
         ):
             notes.append(
-                f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says {frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts"
+                f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says "
+                f"{frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts"
             )
     return tuple(notes)
 

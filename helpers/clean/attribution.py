@@ -1,7 +1,7 @@
 """Finds the session of rows that carry none: orders, cases, minutes, comments, ads, goals … by room and time.
 
-Every rule is stated in `tables.yml` (attribute) and `attribution.yml`; a row that fits no session, or several, is left
-unattributed with the reason, never guessed.
+Every rule is stated in `tables.yml` (attribute) and `attribution.yml`; a row that fits no session,
+or several, is left unattributed with the reason, never guessed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def attribute(
 ) -> pd.DataFrame:
     """The frame with `session_id` filled where the table's rule finds one session, and `why_not` where it does not.
 
-    Same rows in the same order. `why_not` is missing for attributed rows, else one of `UNATTRIBUTED`: not_live (the
-    order's channel is not live), no_time, no_session (none was running), several_sessions (the room does not decide),
-    no_order (a case whose order is not in the workspace). `sessions` needs session_id, platform, room_name, title,
-    started_at and ended_at; cases need `orders` already attributed.
+    Same rows in the same order. `why_not` is missing for attributed rows, else one of
+    `UNATTRIBUTED`: not_live (the order's channel is not live), no_time, no_session (none was
+    running), several_sessions (the room does not decide), no_order (a case whose order is not in
+    the workspace). `sessions` needs session_id, platform, room_name, title, started_at and
+    ended_at; cases need `orders` already attributed.
     """
     rule, *columns = reference.tables()[table].attribute.split()
     known = (
@@ -75,7 +76,8 @@ def nothing() -> pd.DataFrame:
 def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
     """How many rows of a table found their session: one row, with table, rule, rows, attributed, share and a column per reason.
 
-    A goal or a cost without a session's start belongs to the whole account: it is not counted as looking for one.
+    A goal or a cost without a session's start belongs to the whole account: it is not counted as
+    looking for one.
     """
     rule = reference.tables()[table].attribute.split()[0]
     looking = attributed[~((attributed["why_not"] == "no_time") & (rule == "start"))]
@@ -108,7 +110,8 @@ def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFra
 def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
     """Per time: the session that holds it (first) and how many do (size); one that is running beats one held by margins only.
 
-    The answer changes only at the ends of windows, so it is worked out once for each end and each gap between two.
+    The answer changes only at the ends of windows, so it is worked out once for each end and each
+    gap between two.
     """
     ends = {
         name: windows[name].astype("int64").to_numpy()

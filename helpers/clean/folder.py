@@ -1,9 +1,11 @@
 """The workspace on disk: a folder of one shop or brand, its settings, the key of its buyers' hashes, and its lock.
 
-raw/       what platforms export, never changed
-clean/     canonical tables: <table>/<YYYY-MM>.parquet, and what earlier exports said: history/<table>.parquet;
-           files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet, attribution.parquet, personal.parquet;
-           pattern.parquet: what the good sessions of each room share, as the newest review found it;
+raw/ what platforms export, never changed clean/ canonical tables: <table>/<YYYY-MM>.parquet, and
+what earlier exports said: history/<table>.parquet;
+           files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet,
+             attribution.parquet, personal.parquet;
+           pattern.parquet: what the good sessions of each room share, as the newest review found
+             it;
            counted/: what reviews counted in the rows of single sessions of large tables
 plans/     one CSV a session, edited by the team
 reference/ the team's own additions to data/reference
@@ -70,7 +72,8 @@ class Workspace:
     def open(cls, data_dir: str | Path = "") -> Workspace:
         """The workspace of a folder; an empty name is the demo workspace, which is made on first use.
 
-        Raises `WorkspaceError` where the folder is missing or closed to this user, or `workspace.yml` does not fit.
+        Raises `WorkspaceError` where the folder is missing or closed to this user, or
+        `workspace.yml` does not fit.
         """
         path = _folder(data_dir) if str(data_dir) else _demo()
         return cls(path, _settings(path / "workspace.yml"))
@@ -90,7 +93,8 @@ class Workspace:
     @property
     def reference(self) -> Path | None:
         own = self.path / "reference"
-        # The shipped data/ is a workspace too: its reference/ is the shipped one, not something laid over it.
+        # The shipped data/ is a workspace too: its reference/ is the shipped one, not something
+        # laid over it.
         return own if own.is_dir() and own.resolve() != reference.SHIPPED else None
 
     def raw_files(self) -> list[Path]:
@@ -112,7 +116,8 @@ class Workspace:
         path = folder / f"{name}.key"
         if path.resolve().is_relative_to(self.path):
             raise WorkspaceError(
-                f"{path}: the key must lie outside the workspace, or who gets the data gets the key; set FUPAN_KEYS elsewhere"
+                f"{path}: the key must lie outside the workspace, or who gets the data gets the "
+                "key; set FUPAN_KEYS elsewhere"
             )
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,7 +155,8 @@ def _folder(data_dir: str | Path) -> Path:
         ValueError,
     ) as error:  # not permitted, no such user's home, no name of a file
         raise WorkspaceError(
-            f"{text.plain(str(data_dir), 200)}: the folder cannot be opened ({getattr(error, 'strerror', None) or error})"
+            f"{text.plain(str(data_dir), 200)}: the folder cannot be opened "
+            f"({getattr(error, 'strerror', None) or error})"
         ) from error
     return path
 
@@ -178,7 +184,8 @@ def _settings(path: Path) -> Settings:
         )
         where = "".join(f"{part}: " for part in detail["loc"])
         raise WorkspaceError(
-            f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, dates, id)"
+            f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, "
+            "dates, id)"
         ) from error
     return settings
 

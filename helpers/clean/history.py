@@ -17,10 +17,11 @@ _ALWAYS_NEW = {
 def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The newest state of each key, and its earlier states.
 
-    `frame` holds the rows of all exports with `known_from` (the time of the export), oldest export first. A state is, column
-    by column, the newest value that is not missing. The first frame has one row per key, `known_from` the export that
-    first said so; the second one row per earlier state, with `known_to`, from when on the next state was known. Without key
-    columns, or where no key comes twice, the frame itself and none.
+    `frame` holds the rows of all exports with `known_from` (the time of the export), oldest export
+    first. A state is, column by column, the newest value that is not missing. The first frame has
+    one row per key, `known_from` the export that first said so; the second one row per earlier
+    state, with `known_to`, from when on the next state was known. Without key columns, or where no
+    key comes twice, the frame itself and none.
     """
     key = [name for name in key if name in frame]
     several = (
@@ -69,8 +70,9 @@ def _changes(states: pd.DataFrame) -> np.ndarray:
 def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Rows of a table without a key, those that overlapping exports repeat counted once.
 
-    A row that stands n times in one sheet and m times in another counts max(n, m) times: two equal comments of one export are
-    two comments, the same export again adds none. Of equal rows the one that was known first stays.
+    A row that stands n times in one sheet and m times in another counts max(n, m) times: two equal
+    comments of one export are two comments, the same export again adds none. Of equal rows the one
+    that was known first stays.
     """
     part = (
         frame.groupby(["source_file", "source_sheet"], dropna=False, sort=False).ngroup()

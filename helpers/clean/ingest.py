@@ -71,13 +71,15 @@ def _sha256(path: Path) -> str:
 def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
     """Read what is new in raw/ and bring clean/ up to date, under a lock; returns the files ledger (`tables.yml`: files).
 
-    A file whose bytes, mappings and settings are unchanged is not read again. Where nothing changed at all, nothing
-    is written. Raises `WorkspaceError` where raw/ is missing or holds no file that could be an export.
+    A file whose bytes, mappings and settings are unchanged is not read again. Where nothing changed
+    at all, nothing is written. Raises `WorkspaceError` where raw/ is missing or holds no file that
+    could be an export.
     """
     paths = workspace.raw_files()
     if not paths:
         raise WorkspaceError(
-            f"{workspace.raw}: no files to read. Put the platforms' exports there (csv, xlsx, xls, zip); "
+            f"{workspace.raw}: no files to read. Put the platforms' exports there (csv, xlsx, "
+            "xls, zip); "
             "`fupan new` writes a template for everything else"
         )
     with workspace.lock():
@@ -158,8 +160,8 @@ def _readings(
 ) -> tuple[dict[Path, _Read], dict[str, str]]:
     """The readings of all files, and which file (by name) is a copy of which: equal bytes are read once.
 
-    The copy whose name tells a date is the one that is read, else the oldest. Where the name of a file gives values, or the
-    bytes say nothing, each name is read by itself.
+    The copy whose name tells a date is the one that is read, else the oldest. Where the name of a
+    file gives values, or the bytes say nothing, each name is read by itself.
     """
     same: dict[str, list[Path]] = {}
     for path in sorted(
@@ -430,8 +432,8 @@ def _write_aside(
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Personal data left in clean tables: one row per cell, with table, column, kind, file, sheet and row; never the value.
 
-    Empty where all is well. What stands here stops every report (`gate.check`). Names have no form and are not found: their
-    columns are dropped on reading.
+    Empty where all is well. What stands here stops every report (`gate.check`). Names have no form
+    and are not found: their columns are dropped on reading.
     """
     parts = [_scanned(name, frame) for name, frame in tables.items() if len(frame)]
     columns = {

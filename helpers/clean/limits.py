@@ -11,14 +11,16 @@ import numpy as np
 
 MAX_MEMBERS = 500  # exports of one download come by the dozen
 MAX_BYTES = 2_000_000_000  # unpacked; one million orders of 75 columns are 230 million
-MAX_RATIO = 250  # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
+# unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
+MAX_RATIO = 250
 RATIO_FROM = (
     20_000_000  # from this unpacked size on the ratio counts: little files of blanks are harmless
 )
 MAX_COLUMNS = (
     2_000  # the widest export that is known has 120; each column costs as much as thousands of rows
 )
-MAX_CELLS = 120_000_000  # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
+# of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
+MAX_CELLS = 120_000_000
 MAX_CELL = 32_767  # characters; Excel's own
 _BLOCK = 1 << 20
 _LONGEST_REFERENCE = 16  # r="XFD1048576" and what stands before it
@@ -41,8 +43,10 @@ def check_members(archive: zipfile.ZipFile) -> None:
             member.compress_size, 1
         ):
             raise LimitError(
-                f"unpacks to {member.file_size // max(member.compress_size, 1):,} times its size ({member.filename[:60]}: "
-                f"{member.file_size:,} bytes); expected at most {MAX_RATIO} times: this looks like a zip bomb"
+                f"unpacks to {member.file_size // max(member.compress_size, 1):,} times its size "
+                f"({member.filename[:60]}: "
+                f"{member.file_size:,} bytes); expected at most {MAX_RATIO} times: this looks "
+                "like a zip bomb"
             )
 
 
@@ -72,7 +76,8 @@ def check_size(rows: int, columns: int) -> None:
 def check_workbook(archive: zipfile.ZipFile) -> None:
     """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`: two cells in far corners are a billion when opened.
 
-    What a part unpacks to is compared with what it says (its checksum): the workbook reader itself would not stop.
+    What a part unpacks to is compared with what it says (its checksum): the workbook reader itself
+    would not stop.
     """
     for member in archive.infolist():
         path = PurePosixPath(member.filename)
@@ -83,7 +88,8 @@ def check_workbook(archive: zipfile.ZipFile) -> None:
                 rows, columns = _span(handle)
             if "worksheets" in path.parts and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
                 raise LimitError(
-                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected at most {MAX_COLUMNS:,} columns and "
+                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected "
+                    f"at most {MAX_COLUMNS:,} columns and "
                     f"{MAX_CELLS:,} cells. Delete the far cells in Excel and save it again"
                 )
 

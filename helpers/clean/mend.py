@@ -1,7 +1,8 @@
 """Rows kept aside as an Excel that a person mends, and the mended cells put back into the rows of their own file.
 
-A row is known by the hash of its file, its sheet and its number. Only cells that differ from what was written count as
-mended; everything else, personal columns above all, comes from the original, which must still be in raw/.
+A row is known by the hash of its file, its sheet and its number. Only cells that differ from what
+was written count as mended; everything else, personal columns above all, comes from the original,
+which must still be in raw/.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Change(NamedTuple):
     mended: str
 
 
-# ---- what a cell shows ------------------------------------------------------------------------------------------
+# ---- what a cell shows
+# ------------------------------------------------------------------------------------------
 
 
 def shown(cells: pd.Series) -> pd.Series:
@@ -60,7 +62,8 @@ def shown(cells: pd.Series) -> pd.Series:
     return parse.masked(found)
 
 
-# ---- mended cells into their rows -------------------------------------------------------------------------------
+# ---- mended cells into their rows
+# -------------------------------------------------------------------------------
 
 
 def is_ours(grid: pd.DataFrame) -> bool:
@@ -132,7 +135,8 @@ def applied(
     return block._replace(rows=rows), sorted(changes)
 
 
-# ---- the workbook -----------------------------------------------------------------------------------------------
+# ---- the workbook
+# -----------------------------------------------------------------------------------------------
 
 
 def write(
@@ -145,9 +149,9 @@ def write(
 ) -> None:
     """Write the workbook of all rows kept aside (`tables.yml`: aside), one sheet per sheet of a file.
 
-    Rows mended before stand in it with what was mended, so that the new workbook can take the place of the old one. All
-    cells are text that no spreadsheet takes for a formula. `hashes` are the files' SHA-256 by name; `systems` say
-    which headers a column has in an export.
+    Rows mended before stand in it with what was mended, so that the new workbook can take the place
+    of the old one. All cells are text that no spreadsheet takes for a formula. `hashes` are the
+    files' SHA-256 by name; `systems` say which headers a column has in an export.
     """
     before = mended.drop_duplicates(["file", "sheet", "row"]).assign(reason="mended", expected=None)
     before = before[
@@ -267,15 +271,25 @@ def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:
         ),
         (
             "改好黄色格子，把本文件另存到 raw/，原文件也要留在 raw/；下一次运行就会读入这些行。",
-            "Mend the yellow cells and save this file into raw/; leave the original there. The next run reads the rows.",
+            (
+                "Mend the yellow cells and save this file into raw/; leave the original there. The "
+                "next run reads the rows."
+            ),
         ),
         (
             "灰色的列用来找回原来的行，不要改动；不想改的行留着不动即可。",
-            "Leave the grey columns as they are: they find the row again. Rows that you leave alone stay aside.",
+            (
+                "Leave the grey columns as they are: they find the row again. Rows that you leave "
+                "alone stay aside."
+            ),
         ),
         (
             "这里没有买家的姓名、电话、地址和账号；它们仍取自原文件。",
-            "Buyers' names, phones, addresses and accounts are not in here: they are taken from the original.",
+            (
+                "Buyers' names, phones, addresses and accounts are not in here: they are taken "
+                "from "
+                "the original."
+            ),
         ),
         (
             "已修正过的行也列在这里，所以新的一份可以替换旧的一份。",
@@ -291,5 +305,8 @@ def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:
         sheet.write_string(
             at,
             0,
-            f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself",
+            (
+                f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / "
+                f"only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself"
+            ),
         )

@@ -1,6 +1,7 @@
 """Turns columns of cells into typed values: one parser a kind, over whole columns, for every notation that was seen.
 
-Each parser returns `Parsed`: the values (missing where there is none), the cells that could not be read, why, and notes.
+Each parser returns `Parsed`: the values (missing where there is none), the cells that could not be
+read, why, and notes.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ _FACTOR = {
     "thousand": 1e3,
 }
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
-_SPAN = r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤][\d.,]+[万亿千wkm%]?|[\d.,]+[万亿千wkm%]?\+"
+_SPAN = (
+    r"[\d.,]+[万亿千wkm%]?(?:[~～-]|至|到)[\d.,]+[万亿千wkm%]?|[<>≥≤][\d.,]+[万亿千"
+    r"wkm%]?|[\d.,]+[万亿千wkm%]?\+"
+)
 _NOTHING = {
     "".join(marks)
     for word in EMPTY | LATER | NO_REFUND | NEVER
@@ -113,7 +117,8 @@ class Parsed(NamedTuple):
     noted: pd.Series | None = None
 
 
-# ---- each value once --------------------------------------------------------------------------------------------
+# ---- each value once
+# --------------------------------------------------------------------------------------------
 
 
 def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
@@ -155,7 +160,8 @@ def _each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
     return whole
 
 
-# ---- cells to text ----------------------------------------------------------------------------------------------
+# ---- cells to text
+# ----------------------------------------------------------------------------------------------
 
 
 def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
@@ -216,10 +222,14 @@ def masked(found: pd.Series) -> pd.Series:
 
 _PERSONAL = re.compile(
     r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # e-mail
-    r"|(?<!\d)\d{6}(?:18|19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"  # identity number
-    r"|(?<!\d)(?:(?:\+|00)\d{1,3}[- ]?)?[1１][3-9３-９]\d[- .]?\d{4}[- .]?\d{4}(?!\d)"  # Chinese mobile
+    # identity number
+    r"|(?<!\d)\d{6}(?:18|19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"
+    # Chinese mobile
+    r"|(?<!\d)(?:(?:\+|00)\d{1,3}[- ]?)?[1１][3-9３-９]\d[- .]?\d{4}[- .]?\d{4}(?!\d)"
     r"|(?<!\d)(?:\+|00)\d{1,3}[- .]?(?:\d[- .]?){6,11}\d(?!\d)"  # international number
-    r"|(?<!\d)0\d{2,3}[- ]?\d{7,8}(?!\d)|(?<!\d)0\d{2,3}[- ]\d{3,4}[- ]\d{3,4}(?!\d)|(?<!\d)08\d{8,11}(?!\d)"  # landline, Indonesian mobile
+    # landline, Indonesian mobile
+    r"|(?<!\d)0\d{2,3}[- ]?\d{7,8}(?!\d)|(?<!\d)0\d{2,3}[- ]\d{3,4}[- "
+    r"]\d{3,4}(?!\d)|(?<!\d)08\d{8,11}(?!\d)"
 )
 
 
@@ -256,7 +266,10 @@ def ids(cells: pd.Series) -> Parsed:
     broken = science | chopped | (long & ~_is_text(cells))  # a number cell holds 15 digits
     if not broken.any():
         return Parsed(found, _none(cells))
-    note = f"ids have lost their last digits in a spreadsheet (for example {found[broken].iloc[0]}): left out, never joined on"
+    note = (
+        "ids have lost their last digits in a spreadsheet (for example "
+        f"{found[broken].iloc[0]}): left out, never joined on"
+    )
     return Parsed(found.mask(broken), _none(cells), "lost_digits", (note,), broken)
 
 
@@ -305,7 +318,8 @@ def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
     return Parsed(values, found.notna() & ~yes & ~no, "not_a_flag")
 
 
-# ---- numbers ----------------------------------------------------------------------------------------------------
+# ---- numbers
+# ----------------------------------------------------------------------------------------------------
 
 
 @_each_once
@@ -397,7 +411,8 @@ def _figures(
     spans = plain.str.fullmatch(_SPAN, na=False)
     group, point = (r"\.", ",") if style == "." else ("[,']", r"\.")
     parts = plain.str.extract(
-        rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)([万亿千wkmb]?)(%?)$"
+        rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)([万"
+        r"亿千wkmb]?)(%?)$"
     )
     digits = parts[1].str.replace(group, "", regex=True).str.replace(",", ".", regex=False)
     figure = pd.to_numeric(digits, errors="coerce").astype("float64")
@@ -428,7 +443,8 @@ def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
 
 
 _ZH = re.compile(
-    r"(?:(\d+)(?:天|日))?(?:(\d+)(?:小时|个小时|时))?(?:(\d+(?:\.\d+)?)(?:分钟|分))?(?:(\d+(?:\.\d+)?)秒)?"
+    r"(?:(\d+)(?:天|日))?(?:(\d+)(?:小时|个小时|时))?(?:(\d+(?:\.\d+)?)(?:分钟|分"
+    r"))?(?:(\d+(?:\.\d+)?)秒)?"
 )
 _EN = re.compile(
     r"(?:(\d+)d(?:ays?)?)?(?:(\d+)h(?:(?:ou)?rs?)?)?(?:(\d+(?:\.\d+)?)m(?:in(?:ute)?s?)?)?(?:(\d+(?:\.\d+)?)s(?:ec(?:ond)?s?)?)?"
@@ -454,15 +470,20 @@ def _clock(cell: dt.datetime | dt.time | dt.timedelta) -> float:
     return cell.hour * 3600 + cell.minute * 60 + cell.second + cell.microsecond / 1e6
 
 
-# ---- times ------------------------------------------------------------------------------------------------------
+# ---- times
+# ------------------------------------------------------------------------------------------------------
 
 _YMD = re.compile(
-    r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
+    r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨"
+    r")?\s*)(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
     r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$",
     re.IGNORECASE,
 )
 _CLOCK = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
-_DMY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
+_DMY = (
+    r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ "
+    r",T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
+)
 _MOMENT = (
     r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
 )
@@ -484,8 +505,8 @@ def first_of(cells: pd.Series) -> pd.Series:
 def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """Whether dates such as 03/04/2026 put the day or the month first, settled by all date columns of a table together.
 
-    `open` where no date decides, `mixed` where they contradict each other, None where no date is of this form. A.m. and p.m.
-    marks settle an open case: only the month-first export writes them.
+    `open` where no date decides, `mixed` where they contradict each other, None where no date is of
+    this form. A.m. and p.m. marks settle an open case: only the month-first export writes them.
     """
     first, second, marked, seen = False, False, False, False
     for cells in columns:
@@ -521,8 +542,8 @@ def slashed(cells: pd.Series) -> str | None:
 def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> Parsed:
     """Dates and times as datetime64[us, timezone]: ISO and Chinese forms, `2025-09-08_00-00-46`, day or month first, Excel serials, epochs.
 
-    Clocks without a zone are the workspace's. An hour that summer time repeats is taken as standard time, one that it skips
-    moves forward.
+    Clocks without a zone are the workspace's. An hour that summer time repeats is taken as standard
+    time, one that it skips moves forward.
     """
     native = _native(cells, dt.date)
     found = words(cells).mask(native)

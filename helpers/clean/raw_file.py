@@ -23,9 +23,10 @@ COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
 class Reading(NamedTuple):
     """What a file holds: canonical tables by name, its ledger (one row per sheet and table), the rows kept aside.
 
-    The tables have their canonical columns and types, and `source_file`, `source_sheet`, `source_row`. `mended` has one row per
-    cell that was mended before reading (file, sheet, table, row, column, value, mended, row_json), `mends` one row per row of
-    another file that this one mends (`mend.COLUMNS`).
+    The tables have their canonical columns and types, and `source_file`, `source_sheet`,
+    `source_row`. `mended` has one row per cell that was mended before reading (file, sheet, table,
+    row, column, value, mended, row_json), `mends` one row per row of another file that this one
+    mends (`mend.COLUMNS`).
     """
 
     tables: dict[str, pd.DataFrame]
@@ -49,11 +50,13 @@ def read_file(
 ) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
-    Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states none; `key` is the secret
-    of the buyer hashes; `dates` (day or month) says which comes first in dates such as 03/04/2026 that a file leaves open;
-    `name` is how the file is called, where not by its own name; `mends` are mended cells by header, by sheet and row;
-    `sha256` is the file's digest where it is known. Never raises for what a file holds: a file or sheet that cannot be read or recognised is a row of `files` whose `problem` says
-    what was found and what was expected.
+    Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states
+    none; `key` is the secret of the buyer hashes; `dates` (day or month) says which comes first in
+    dates such as 03/04/2026 that a file leaves open; `name` is how the file is called, where not by
+    its own name; `mends` are mended cells by header, by sheet and row; `sha256` is the file's
+    digest where it is known. Never raises for what a file holds: a file or sheet that cannot be
+    read or recognised is a row of `files` whose `problem` says what was found and what was
+    expected.
     """
     context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
     systems = list(systems)
@@ -140,7 +143,8 @@ class _Done(NamedTuple):
     rows_kept: int
 
 
-# ---- sessions of a workbook -------------------------------------------------------------------------------------
+# ---- sessions of a workbook
+# -------------------------------------------------------------------------------------
 
 
 def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
@@ -220,7 +224,8 @@ def _named(
     return frame.assign(session_id=ids.astype("str"))
 
 
-# ---- from parts to tables ---------------------------------------------------------------------------------------
+# ---- from parts to tables
+# ---------------------------------------------------------------------------------------
 
 
 def _finished(part: Part, frame: pd.DataFrame, context: Context) -> _Done:
@@ -251,7 +256,8 @@ def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
                     {"column": name, "value": "", "reason": reason}, index=frame.index[empty]
                 )
             )
-    # a session without a start has no id either: say the start, which is what the export should hold
+    # a session without a start has no id either: say the start, which is what the export should
+    # hold
     every = (
         pd.concat(found[::-1] if table == "sessions" else found)
         if found
@@ -310,7 +316,8 @@ def _tables(finished: list[_Done]) -> dict[str, pd.DataFrame]:
     return made
 
 
-# ---- the ledger -------------------------------------------------------------------------------------------------
+# ---- the ledger
+# -------------------------------------------------------------------------------------------------
 
 
 def _entry(raw: RawFile, done: _Done, mended: pd.DataFrame) -> dict[str, object]:
@@ -436,10 +443,16 @@ def _unknown(
     guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
-        guess += f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs {', '.join(lacking) or 'other headers'}"
+        guess += (
+            f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs "
+            f"{', '.join(lacking) or 'other headers'}"
+        )
     return {
         **entry,
-        "problem": f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of data/reference/sources or our template",
+        "problem": (
+            f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of "
+            "data/reference/sources or our template"
+        ),
     }
 
 
@@ -448,7 +461,10 @@ def _undecided(fitting: list[Export], where: str, rows: int) -> str:
         " or ".join(f"{export.zh} ({export.en})" for export in fitting),
         " or ".join(f"{export.id}.csv" for export in fitting),
     )
-    return f"{where}: may be our template's sheet {sheets}, which its headers alone do not decide; {rows} rows left unread. Name the file {names}, or leave out other columns"
+    return (
+        f"{where}: may be our template's sheet {sheets}, which its headers alone do not "
+        f"decide; {rows} rows left unread. Name the file {names}, or leave out other columns"
+    )
 
 
 def _unverified(system: System, export: Unverified, where: str, rows: int) -> dict[str, object]:
@@ -457,8 +473,10 @@ def _unverified(system: System, export: Unverified, where: str, rows: int) -> di
         for table in export.tables
     )
     problem = (
-        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file and no list of its headers was seen, "
-        f"so nothing is guessed and {rows} rows are left unread. Copy the figures into our template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file "
+        "and no list of its headers was seen, "
+        f"so nothing is guessed and {rows} rows are left unread. Copy the figures into our "
+        f"template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
     )
     return {"system": system.system, "export": export.id, "grade": "unverified", "problem": problem}
 

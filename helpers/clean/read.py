@@ -50,8 +50,9 @@ if (
 class Sheet(NamedTuple):
     """One sheet: its name and its cells, index = row number in the file (1-based), columns 0, 1, 2 …
 
-    `member` is the path inside a zip of the file that the sheet is of, and empty outside a zip. `places` are the columns that
-    were asked for (None: all); of the others only the first rows are there, and rows with hardly a cell in those columns.
+    `member` is the path inside a zip of the file that the sheet is of, and empty outside a zip.
+    `places` are the columns that were asked for (None: all); of the others only the first rows are
+    there, and rows with hardly a cell in those columns.
     """
 
     name: str
@@ -107,7 +108,8 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
 def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = None) -> RawFile:
     """The sheets of a file, and a problem for each part that cannot be read; never raises for what the file holds.
 
-    `sha256` is the file's digest where it is known already; `wanted` says which columns of a long text matter (`Sheet.places`).
+    `sha256` is the file's digest where it is known already; `wanted` says which columns of a long
+    text matter (`Sheet.places`).
     """
     path = Path(path)
     try:
@@ -204,7 +206,8 @@ def _joined(pieces: list[pa.Array | tuple]) -> pd.Series:
     return pd.Series(list(itertools.chain.from_iterable(cells)), dtype=object)
 
 
-# ---- zip --------------------------------------------------------------------------------------------------------
+# ---- zip
+# --------------------------------------------------------------------------------------------------------
 
 
 def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tuple[str, str]]]:
@@ -273,13 +276,15 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> byt
         ) from error
 
 
-# ---- text tables ------------------------------------------------------------------------------------------------
+# ---- text tables
+# ------------------------------------------------------------------------------------------------
 
 
 def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) -> Sheet:
     """A CSV as a sheet, its cells text. Rows may differ in length; blank rows stay; missing cells are empty text.
 
-    The file is taken apart and decoded piece by piece; a long column is a category where its values repeat.
+    The file is taken apart and decoded piece by piece; a long column is a category where its values
+    repeat.
     """
     charset = detect_charset(content)
     head = _head(content, _HEAD).decode(charset, errors="ignore").replace("\0", "").lstrip("\ufeff")
@@ -294,7 +299,8 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
             return Sheet("", _grid(text, form, places), places=places)
     except UnicodeError as error:
         raise UnreadableError(
-            f"begins as {charset} text but does not go on as such (cut off while saving?); expected {EXPECTED}"
+            f"begins as {charset} text but does not go on as such (cut off while saving?); "
+            f"expected {EXPECTED}"
         ) from error
     except pa.ArrowInvalid as error:
         raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
@@ -304,8 +310,8 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
 def _separable(content: BinaryIO, charset: str, separator: str) -> Iterator[tuple[BinaryIO, str]]:
     """A text in which no byte of a character passes for a separator, a quotation mark or a line end, and its charset.
 
-    That is the file itself in UTF-8 and, with the usual separators, in GB18030, whose later bytes of a character are digits or
-    beyond `@`; a text of another charset is written anew.
+    That is the file itself in UTF-8 and, with the usual separators, in GB18030, whose later bytes
+    of a character are digits or beyond `@`; a text of another charset is written anew.
     """
     if charset in ("utf-8", "utf-8-sig") or (charset == "gb18030" and separator < "0"):
         yield content, charset.removesuffix("-sig")
@@ -405,7 +411,8 @@ def _taken_apart(
 ) -> tuple[pa.Table, list[tuple[int, int, str]]]:
     """The rows of the usual width, and the others with their numbers in the whole text; piece by piece, else all at once.
 
-    Raises `UnreadableError` where a quotation mark is never closed, `UnicodeError` where too much is no text of the charset.
+    Raises `UnreadableError` where a quotation mark is never closed, `UnicodeError` where too much
+    is no text of the charset.
     """
     for size in (_BLOCK, None):
         tables, odd, rows, damaged = [], [], 0, 0
@@ -444,7 +451,8 @@ def _ahead(
 def _fields(piece: bytes, form: _Form, places: frozenset[int] | None = None) -> _Fields | None:
     """A piece of text taken apart; nothing where its last row does not end, as a quotation mark is not closed.
 
-    Cells of other columns than those of `places` are left empty, unless a row of the piece has hardly a cell in these.
+    Cells of other columns than those of `places` are left empty, unless a row of the piece has
+    hardly a cell in these.
     """
     odd: list[tuple[int, int, str]] = []
     try:

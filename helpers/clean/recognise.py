@@ -163,7 +163,8 @@ def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate])
             starts.append((row, *found))
             position = row + found[0]
     if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
-        # names in a column: a row of them has one name beside its value, and may pass for a row of headers
+        # names in a column: a row of them has one name beside its value, and may pass for a row of
+        # headers
         upright = _upright(grid, sheet=sheet, file=file, known=known)
         if upright and _count_known(upright.headers) > max(
             (_count_known(headers) for *_, headers in starts), default=0
@@ -273,7 +274,8 @@ def _best(
 def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
     """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained.
 
-    That is where neither a name fits, nor most headers are known, nor most of the sheet's columns are there among as many others at most.
+    That is where neither a name fits, nor most headers are known, nor most of the sheet's columns
+    are there among as many others at most.
     """
     filled = [name for name in plain if name]
     explained = sum(
@@ -350,7 +352,8 @@ def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate
     return Block(candidate.system, candidate.export, heads, values)
 
 
-# ---- help for headers that are not known ----------------------------------------------------------------------
+# ---- help for headers that are not known
+# ----------------------------------------------------------------------
 
 
 def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list[str]] | None:
@@ -402,8 +405,9 @@ def unverified(
 def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
     """Which canonical column an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
 
-    Compared with the names that this export knows, then with the labels of its canonical table. A suggestion to be
-    confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is none.
+    Compared with the names that this export knows, then with the labels of its canonical table. A
+    suggestion to be confirmed by a person and written into the mapping file, never applied; below
+    `_CLOSE` there is none.
     """
     labels = {
         name: known

@@ -59,7 +59,8 @@ def files_to_show(
 ) -> pd.DataFrame:
     """The ledger's rows that a reader of one session needs: sheets that gave it rows, and all that had a problem or rows aside.
 
-    Beside the ledger's columns export_zh and export_en: the export's name, or that of the template's table.
+    Beside the ledger's columns export_zh and export_en: the export's name, or that of the
+    template's table.
     """
     ours = pd.MultiIndex.from_frame(parts[["file", "sheet"]].astype("str").fillna(""))
     every = pd.MultiIndex.from_frame(files[["file", "sheet"]].astype("str").fillna(""))
@@ -89,12 +90,14 @@ def checks(
 ) -> pd.DataFrame:
     """Each part table of a session summed and held against the session's own total, then its exports against each other.
 
-    One row per check: check (table.column), metric, label_zh, label_en, total (the session row), parts (the sum), difference
-    (parts − total), relative (of the total), light (green within reconcile_green, amber within reconcile_amber, else red;
-    grey where a side is missing), note_zh and note_en. Where the parts agree with another meaning of the total
-    (`definitions`) the notes name it and the light is amber at worst; where the session has no total of its own, one
-    of the same line of money stands in. `tables` maps products, traffic, minutes, orders to their rows of this session;
-    SKU rows are not counted twice. `files` is the session as each file gives it (see `exports`).
+    One row per check: check (table.column), metric, label_zh, label_en, total (the session row),
+    parts (the sum), difference (parts − total), relative (of the total), light (green within
+    reconcile_green, amber within reconcile_amber, else red; grey where a side is missing), note_zh
+    and note_en. Where the parts agree with another meaning of the total (`definitions`) the notes
+    name it and the light is amber at worst; where the session has no total of its own, one of the
+    same line of money stands in. `tables` maps products, traffic, minutes, orders to their rows of
+    this session; SKU rows are not counted twice. `files` is the session as each file gives it (see
+    `exports`).
     """
     rows = []
     for table, columns in PARTS.items():
@@ -130,9 +133,10 @@ def checks(
 def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame:
     """Two exports of one session against each other: every older file's figures against those of the newest file that has them.
 
-    `rows` is the session as each file gives it, oldest first (columns of sessions, `source_file`, `as_of`). One row per
-    older file x total that both have, in the columns of `checks`: total is the newest file's, parts the older one's. A file
-    that was made before the session's end, or within a day of it, is amber at worst: sales are still being attributed then.
+    `rows` is the session as each file gives it, oldest first (columns of sessions, `source_file`,
+    `as_of`). One row per older file x total that both have, in the columns of `checks`: total is
+    the newest file's, parts the older one's. A file that was made before the session's end, or
+    within a day of it, is amber at worst: sales are still being attributed then.
     """
     found = []
     for column in BETWEEN_EXPORTS:
@@ -145,9 +149,11 @@ def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame
 def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Rows that say what cannot be: one row per flag, with table, file, sheet, row, column (or a+b), value, reason (`terms.yml`).
 
-    Four kinds: cells whose value no export can mean and which were left out on reading; a column above one that it can never
-    exceed (`tables.yml`: never_above); one above 0 where another, without which it cannot be, is 0 (never_without); a rate of the
-    platform above 1 where its people are among those it divides by. The rows themselves are kept. `tables` maps canonical tables to their rows.
+    Four kinds: cells whose value no export can mean and which were left out on reading; a column
+    above one that it can never exceed (`tables.yml`: never_above); one above 0 where another,
+    without which it cannot be, is 0 (never_without); a rate of the platform above 1 where its
+    people are among those it divides by. The rows themselves are kept. `tables` maps canonical
+    tables to their rows.
     """
     parts = [
         part
@@ -261,8 +267,9 @@ def _above_one(reported: pd.DataFrame) -> pd.DataFrame:
 def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd.DataFrame:
     """The platform's own rates against the same rate from its counts: what the platform divides by what.
 
-    One row per rate: name, value (as exported), recomputed, unit (percent, or that of what is counted), formula_zh, formula_en, light (green within the relative
-    tolerance, red otherwise, grey where a count is missing).
+    One row per rate: name, value (as exported), recomputed, unit (percent, or that of what is
+    counted), formula_zh, formula_en, light (green within the relative tolerance, red otherwise,
+    grey where a count is missing).
     """
     rows = []
     columns = reference.tables()["sessions"].columns
@@ -293,8 +300,12 @@ def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd
                 "value": row.value,
                 "recomputed": again,
                 "unit": "percent" if factor == 1 and row.value <= 1 else unit,
-                "formula_zh": f"{columns[row.numerator].zh} ÷ {columns[row.denominator].zh}{per['zh']}",
-                "formula_en": f"{columns[row.numerator].en} ÷ {columns[row.denominator].en}{per['en']}",
+                "formula_zh": (
+                    f"{columns[row.numerator].zh} ÷ {columns[row.denominator].zh}{per['zh']}"
+                ),
+                "formula_en": (
+                    f"{columns[row.numerator].en} ÷ {columns[row.denominator].en}{per['en']}"
+                ),
                 "light": light,
             }
         )
@@ -313,8 +324,9 @@ def quality(
 ) -> pd.DataFrame:
     """The data quality of a review in one row: light, counts of files and rows, missing tables, and a sentence in zh and en.
 
-    `files` is the files ledger, `checked` the frame of `checks`, `attributed` the attribution ledger, `present` says of
-    each canonical table that a review uses whether this session has rows of it.
+    `files` is the files ledger, `checked` the frame of `checks`, `attributed` the attribution
+    ledger, `present` says of each canonical table that a review uses whether this session has rows
+    of it.
     """
     rows = {
         name: int(files[name].sum())
@@ -345,7 +357,8 @@ def quality(
         if share.get(name, 1.0) < 1
     ]
     zh = (
-        f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 {rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
+        f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 "
+        f"{rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
         f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。"
         + (f"未能读入：{_some(unread, 'zh')}。" if unread else "没有读不了的文件。")
         + "".join(
@@ -354,7 +367,8 @@ def quality(
         + (f"缺少：{names['zh']}。" if lacking else "")
     )
     en = (
-        f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: {rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
+        f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: "
+        f"{rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
         f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}."
         + (f" Not read: {_some(unread, 'en')}." if unread else " Every file could be read.")
         + "".join(
@@ -385,7 +399,10 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
         "green": ("可以用：钱和单对得上。", "The data can be used: money and orders reconcile."),
         "amber": (
             "可以用，但钱或单有差异：引用前先看下表写明的是哪一项。",
-            "The data can be used, but money or orders differ: see below in which check before quoting them.",
+            (
+                "The data can be used, but money or orders differ: see below in which check before "
+                "quoting them."
+            ),
         ),
         "red": (
             "先核对再用：钱或单对不上，下表写明是哪一项。",
@@ -393,7 +410,10 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
         ),
         "grey": (
             "没有两份数据可以互相核对：金额只有一个出处，用时说明。",
-            "Nothing could be held against anything: the amounts have one source only; say so when using them.",
+            (
+                "Nothing could be held against anything: the amounts have one source only; say so "
+                "when using them."
+            ),
         ),
     }[verdict["light"]]
     unread, aside = int(verdict["unread"]), int(verdict["rows_aside"])
@@ -429,8 +449,9 @@ def overview(
 ) -> pd.DataFrame:
     """What a reader asks of the data, answered: one row per question, with asked_zh, asked_en, answer_zh, answer_en, because_zh, because_en.
 
-    `verdict` is the row of `quality`, `files` and `aside` the ledgers of the account, `checked` and `flags` those of the session;
-    `partly` says by language what cannot be computed or drawn though its table is there.
+    `verdict` is the row of `quality`, `files` and `aside` the ledgers of the account, `checked` and
+    `flags` those of the session; `partly` says by language what cannot be computed or drawn though
+    its table is there.
     """
     made = {}
     for lang in ("zh", "en"):
@@ -545,8 +566,17 @@ def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
     return [
         text.choose(
             lang,
-            f"本场的投放消耗不计入：投放导出只含 {first:%Y-%m-%d %H:%M} 到 {last:%Y-%m-%d %H:%M} 的消耗（时段见文件名），本场不在这段时间开播，里面只有它的零头。",
-            f"This session's ad spend is not counted: the ads export holds spend from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} only (as its file name says), and the session began outside that time: a remnant of its spend is all there is.",
+            (
+                f"本场的投放消耗不计入：投放导出只含 {first:%Y-%m-%d %H:%M} 到 "
+                f"{last:%Y-%m-%d %H:%M} "
+                "的消耗（时段见文件名），本场不在这段时间开播，里面只有它的零头。"
+            ),
+            (
+                "This session's ad spend is not counted: the ads export holds spend from "
+                f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} only (as its file name says), "
+                "and "
+                "the session began outside that time: a remnant of its spend is all there is."
+            ),
         )
     ]
 
@@ -673,7 +703,9 @@ def _between(
         **_apart(older[column], newest[column]),
         "light": "amber" if early else light,
         "note_zh": "较早的文件导出于下播后一天之内，成交仍在归因" if early else None,
-        "note_en": "the older file was made within a day of the end: sales were still being attributed"
+        "note_en": (
+            "the older file was made within a day of the end: sales were still being attributed"
+        )
         if early
         else None,
     }

@@ -43,9 +43,10 @@ def read_table(
 ) -> pd.DataFrame:
     """A canonical table of the workspace, of one session where it is named; an empty frame of its columns where there is none.
 
-    Rows carry `known_from`, the time of the export that first said what they say: what the export or its name states, else the
-    time of the file on disk. With `as_of` (zone-aware) the table as it was known at that moment: rows of later exports are
-    left out, values that a later export changed are as they were.
+    Rows carry `known_from`, the time of the export that first said what they say: what the export
+    or its name states, else the time of the file on disk. With `as_of` (zone-aware) the table as it
+    was known at that moment: rows of later exports are left out, values that a later export changed
+    are as they were.
     """
     if table in LEDGERS + MODELS:
         path = workspace.clean / f"{table}.parquet"
@@ -72,8 +73,8 @@ def read_table(
 def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Keep what a review found of an account in clean/<name>.parquet and return it; other rooms' rows stay.
 
-    `frame` carries platform, room and until (what it was made of lies before): a model of earlier sessions never replaces
-    one of later ones. Reviews that run side by side wait for each other.
+    `frame` carries platform, room and until (what it was made of lies before): a model of earlier
+    sessions never replaces one of later ones. Reviews that run side by side wait for each other.
     """
     if frame.empty:
         return frame
@@ -108,7 +109,8 @@ def _once(folder: Path, digest: str, make: Callable[[], pd.DataFrame]) -> pd.Dat
 def lazy_table(workspace: Workspace, table: str, session_id: str | None = None) -> ibis.Table:
     """A canonical table of the workspace, of one session where it is named, as a table of the engine: nothing is loaded yet.
 
-    For tables that can outgrow memory. Times come in UTC. A table that is not there has its columns and no row.
+    For tables that can outgrow memory. Times come in UTC. A table that is not there has its columns
+    and no row.
     """
     from helpers.core import engine  # takes a second to import and is needed for few tables only
 
@@ -121,7 +123,8 @@ def lazy_table(workspace: Workspace, table: str, session_id: str | None = None) 
 def sessions(workspace: Workspace) -> pd.DataFrame:
     """The account's sessions, oldest first, with `ad_cost` taken from the ads export where the session has none itself.
 
-    Where the export states the period of its spend, only of sessions that began in it (`finest_slots`).
+    Where the export states the period of its spend, only of sessions that began in it
+    (`finest_slots`).
     """
     frame = read_table(workspace, "sessions").sort_values(
         ["started_at", "session_id"], ignore_index=True
@@ -136,8 +139,8 @@ def sessions(workspace: Workspace) -> pd.DataFrame:
 def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
     """The ads of sessions that count: a launch row, hourly rows and daily rows of one session speak of the same money.
 
-    Rows of a launch outside the period of their export hold but a part of its cost and are left out; of exports whose periods
-    overlap the one that reaches furthest counts.
+    Rows of a launch outside the period of their export hold but a part of its cost and are left
+    out; of exports whose periods overlap the one that reaches furthest counts.
     """
     known = ads[ads["session_id"].notna() & ~outside_period(ads)].assign(
         slot=lambda rows: rows["slot_seconds"].fillna(0)

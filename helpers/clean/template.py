@@ -105,8 +105,8 @@ def _export(name: str, table: Table) -> Export:
 def write_template(path: str | Path, lang: str = "zh") -> Path:
     """Write the Excel template: a page of explanations, then one sheet a table with headers and drop-down lists.
 
-    Headers are the labels of `tables.yml` in `lang` (zh or en); columns that must be filled in are bold. Returns the path.
-    Raises `ValueError` for another language.
+    Headers are the labels of `tables.yml` in `lang` (zh or en); columns that must be filled in are
+    bold. Returns the path. Raises `ValueError` for another language.
     """
     text.choose(lang, "", "")
     path = Path(path)
@@ -175,19 +175,34 @@ def _explanation(book: xlsxwriter.Workbook, lang: str) -> None:
     intro = (
         (
             "只填您有的工作表，其余留空；表头加粗的列必填。",
-            "Fill in the sheets that you have and leave the others empty; columns with bold headers are required.",
+            (
+                "Fill in the sheets that you have and leave the others empty; columns with bold "
+                "headers are required."
+            ),
         ),
         (
             "填好后放进 raw/ 文件夹，可以保留多份；不要改动表头。",
-            "Put the file into the raw/ folder; several files are fine. Leave the headers as they are.",
+            (
+                "Put the file into the raw/ folder; several files are fine. Leave the headers as "
+                "they "
+                "are."
+            ),
         ),
         (
             "流量来源只填最末级渠道，不填合计；开播时间用来找到所属场次。",
-            "Traffic: leaf sources only, no totals. The session's start says which session a row belongs to.",
+            (
+                "Traffic: leaf sources only, no totals. The session's start says which session a "
+                "row "
+                "belongs to."
+            ),
         ),
         (
             "观众行为通常很多行，可直接用 CSV：首行为同样的表头，文件任意命名，放进 raw/。",
-            "Viewer events are many: a CSV with the same headers in its first row does as well, under any name, in raw/.",
+            (
+                "Viewer events are many: a CSV with the same headers in its first row does as "
+                "well, "
+                "under any name, in raw/."
+            ),
         ),
         (
             "不要填写买家姓名、电话和地址；买家与观众的标识读入时即加密。",

@@ -1,8 +1,9 @@
 """Comparison 对比分析: which sessions are comparable, and how far this one is from them, with how sure that is.
 
-同比 sets a session against the same period of last year, 环比 against the previous period, 定基比 against one fixed base
-(the order in which a slide of 直播复盘与售后跟踪 prints them pairs them wrongly). What decides is none of the three but
-the account's own recent average with its prediction interval: two single sessions always differ.
+同比 sets a session against the same period of last year, 环比 against the previous period, 定基比
+against one fixed base (the order in which a slide of 直播复盘与售后跟踪 prints them pairs them
+wrongly). What decides is none of the three but the account's own recent average with its prediction
+interval: two single sessions always differ.
 """
 
 from helpers.compare.baseline import (

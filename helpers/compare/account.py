@@ -1,7 +1,7 @@
 """The account over its sessions: how it moves by week and month, and sessions side by side.
 
-Rates of a period are ratios of sums, money is added up, people are not: who watches twice would be counted twice, so a
-period shows the mean of its sessions.
+Rates of a period are ratios of sums, money is added up, people are not: who watches twice would be
+counted twice, so a period shows the mean of its sessions.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def oddities(
 ) -> list[tuple[str, str]]:
     """What is odd about a session's place among the others, as sentences (Chinese, English).
 
-    After a pause, at the same time as another session, much shorter or longer than the room's sessions, over midnight, and
-    why none is comparable, where that is so.
+    After a pause, at the same time as another session, much shorter or longer than the room's
+    sessions, over midnight, and why none is comparable, where that is so.
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
     ends = schema.session_ends(sessions)
@@ -89,8 +89,17 @@ def _paused(mine: pd.DataFrame, own: pd.Series) -> list[tuple[str, str]]:
     return (
         [
             (
-                f"距上一场（{before:%Y-%m-%d}）已有 {days} 天没有开播：流量和粉丝要重新热起来，与停播前的比较要打折看。",
-                f"No session for {days} days before this one (the last was on {before:%Y-%m-%d}): traffic and fans have to come back first; read comparisons with what was before in that light.",
+                (
+                    f"距上一场（{before:%Y-%m-%d}）已有 {days} 天没有开播：流量和粉丝要重新热起来，"
+                    "与停播前的比较要打折看。"
+                ),
+                (
+                    f"No session for {days} days before this one (the last was on "
+                    f"{before:%Y-%m-%d}): "
+                    "traffic and fans have to come back first; read comparisons with what was "
+                    "before "
+                    "in that light."
+                ),
             )
         ]
         if days >= PAUSE_DAYS
@@ -100,14 +109,25 @@ def _paused(mine: pd.DataFrame, own: pd.Series) -> list[tuple[str, str]]:
 
 def _at_once(also: pd.DataFrame) -> list[tuple[str, str]]:
     names = [
-        f"{row.session_id} {text.plain(row.room_name if isinstance(row.room_name, str) else row.room, 20)}"
+        (
+            f"{row.session_id} "
+            f"{text.plain(row.room_name if isinstance(row.room_name, str) else row.room, 20)}"
+        )
         for row in also.itertuples()
     ]
     return (
         [
             (
-                f"同一时间还有另一场在播（{'、'.join(names)}）：两边会互相分流；各直播间只与自己的历史比，金额和人数不相加。",
-                f"Another session ran at the same time ({', '.join(names)}): they draw viewers from each other; each room is set against its own past, and money and people are not added.",
+                (
+                    f"同一时间还有另一场在播（{'、'.join(names)}）：两边会互相分流；"
+                    "各直播间只与自己的历史比，金额和人数不相加。"
+                ),
+                (
+                    f"Another session ran at the same time ({', '.join(names)}): they draw viewers "
+                    "from each other; each room is set against its own past, and money and people "
+                    "are "
+                    "not added."
+                ),
             )
         ]
         if names
@@ -121,8 +141,16 @@ def _length(mine: pd.DataFrame) -> list[tuple[str, str]]:
     own, usual = hours(mine).iloc[-1] * 3600, hours(mine).median() * 3600
     return [
         (
-            f"本场时长 {text.seconds(own, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，相差三倍以上：比率几个人就能改变，本场不进时段、主播和好场次的统计。",
-            f"This session lasted {text.seconds(own, 'en')}, the account's usually {text.seconds(usual, 'en')}, more than three times apart: a few people change its rates, and it is left out of what is said of slots, hosts and good sessions.",
+            (
+                f"本场时长 {text.seconds(own, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，"
+                "相差三倍以上：比率几个人就能改变，本场不进时段、主播和好场次的统计。"
+            ),
+            (
+                f"This session lasted {text.seconds(own, 'en')}, the account's usually "
+                f"{text.seconds(usual, 'en')}, more than three times apart: a few people change "
+                "its "
+                "rates, and it is left out of what is said of slots, hosts and good sessions."
+            ),
         )
     ]
 
@@ -131,8 +159,16 @@ def _midnight(start: pd.Timestamp, end: pd.Timestamp) -> list[tuple[str, str]]:
     return (
         [
             (
-                f"本场跨零点（{start:%m-%d %H:%M} 到 {end:%m-%d %H:%M}）：整场算在开播那天、那周、那月。",
-                f"This session runs over midnight ({start:%m-%d %H:%M} to {end:%m-%d %H:%M}): all of it counts for the day, week and month in which it began.",
+                (
+                    f"本场跨零点（{start:%m-%d %H:%M} 到 {end:%m-%d %H:%M}）：整场算在开播那天、"
+                    "那周、"
+                    "那月。"
+                ),
+                (
+                    f"This session runs over midnight ({start:%m-%d %H:%M} to {end:%m-%d %H:%M}): "
+                    "all "
+                    "of it counts for the day, week and month in which it began."
+                ),
             )
         ]
         if (end - pd.Timedelta(seconds=1)).date() > start.date()
@@ -158,7 +194,7 @@ def _none_comparable(comparable: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------------- the movement
+# ------------------------------------------------------------------------------------ the movement
 
 
 def _period(times: pd.Series, every: str) -> pd.Series:
@@ -181,9 +217,10 @@ def trend(
 ) -> pd.DataFrame:
     """Metrics of the account by calendar week or month (`every`), from the sessions of `sessions_of`.
 
-    One row per period with sessions x metric that has a value: period (its first moment), metric, label_zh, label_en,
-    unit, value, n (sessions), how (sum, ratio of sums, or mean of the sessions: totals that do not add up), open (bool:
-    refunds of the period are still to come, so what is net of them is too high).
+    One row per period with sessions x metric that has a value: period (its first moment), metric,
+    label_zh, label_en, unit, value, n (sessions), how (sum, ratio of sums, or mean of the sessions:
+    totals that do not add up), open (bool: refunds of the period are still to come, so what is net
+    of them is too high).
     """
     known = [name for name in names if name in registry]
     framed = mine.assign(period=_period(mine["started_at"], every))
@@ -278,9 +315,10 @@ def movement(
 ) -> pd.DataFrame:
     """The last eight weeks against the sixteen before, a week being one observation (t on the log scale, Welch).
 
-    Weeks with a session inside a festival are left out, for totals also the week that is not over yet, and what is net
-    of refunds still to come. One row per metric: metric, label_zh, label_en, unit, recent, earlier (geometric means),
-    n_recent, n_earlier (weeks), ratio, lower, upper, p_value, p_adjusted (Benjamini-Hochberg), verdict.
+    Weeks with a session inside a festival are left out, for totals also the week that is not over
+    yet, and what is net of refunds still to come. One row per metric: metric, label_zh, label_en,
+    unit, recent, earlier (geometric means), n_recent, n_earlier (weeks), ratio, lower, upper,
+    p_value, p_adjusted (Benjamini-Hochberg), verdict.
     """
     festive = described(mine, calendar)["festival"] != ""
     weeks = _period(mine["started_at"], "week")
@@ -357,7 +395,11 @@ def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
         return text.choose(
             lang,
             "历史太短：近 8 周与此前 16 周各要有至少 3 周（非大促）才能看趋势。",
-            "Too short a history for a trend: at least three ordinary weeks are needed among the last 8 and among the 16 before.",
+            (
+                "Too short a history for a trend: at least three ordinary weeks are needed among "
+                "the "
+                "last 8 and among the 16 before."
+            ),
         )
     sure = known[known["verdict"].isin(["better", "worse"])]
     parts = [_moved_words(row, lang) for row in sure.itertuples()]
@@ -386,8 +428,14 @@ def _moved_words(row, lang: str) -> str:
     )
     return text.choose(
         lang,
-        f"{text.short(row.label_zh)}{'上升' if row.ratio > 1 else '下降'} {change}（{low} 到 {high}）",
-        f"{text.short(row.label_en)} {'rose' if row.ratio > 1 else 'fell'} {change} ({low} to {high})",
+        (
+            f"{text.short(row.label_zh)}{'上升' if row.ratio > 1 else '下降'} {change}（{low} 到 "
+            f"{high}）"
+        ),
+        (
+            f"{text.short(row.label_en)} {'rose' if row.ratio > 1 else 'fell'} {change} ({low} to "
+            f"{high})"
+        ),
     )
 
 
@@ -398,8 +446,9 @@ def marked(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a trend is marked with: festivals in which the account was live, and logged events outside of them.
 
-    `events` are those of `event_windows`. Two frames: bands (starts, ends, label: the days from its first to its last session within the festival's window), and
-    marks (number, from, kind_zh, kind_en, what, logged_after), the last `MOST_MARKS`.
+    `events` are those of `event_windows`. Two frames: bands (starts, ends, label: the days from its
+    first to its last session within the festival's window), and marks (number, from, kind_zh,
+    kind_en, what, logged_after), the last `MOST_MARKS`.
     """
     known = described(mine, calendar)
     inside = known[known["festival"] != ""]
@@ -427,7 +476,7 @@ def marked(
     ]
 
 
-# ------------------------------------------------------------------------------------------------------- side by side
+# ------------------------------------------------------------------------------------ side by side
 
 
 def named(
@@ -435,8 +484,8 @@ def named(
 ) -> list[str]:
     """The ids of sessions named in a parameter: ids or the beginning of one, by commas; `last` is the one before in the room.
 
-    Raises `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError` where the session under
-    review is named itself or more than `most` are.
+    Raises `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError`
+    where the session under review is named itself or more than `most` are.
     """
     earlier = sessions_of(sessions, session_id, weeks=10_000)["session_id"].tolist()[:-1]
     found = []
@@ -464,9 +513,10 @@ def beside(
 ) -> pd.DataFrame:
     """Sessions side by side: this one, and for each other its value, the change to this one and a verdict in words.
 
-    `values` and `table` are those of the verdicts (`on_one_scale`, `verdicts`): two single sessions differ by chance as
-    much as the account's sessions do, twice over. One row per metric: metric, label_zh, label_en, value, then value_1,
-    change_1, verdict_1 and so on, in the order of `others`; p-values are corrected over the whole table (Benjamini-Hochberg).
+    `values` and `table` are those of the verdicts (`on_one_scale`, `verdicts`): two single sessions
+    differ by chance as much as the account's sessions do, twice over. One row per metric: metric,
+    label_zh, label_en, value, then value_1, change_1, verdict_1 and so on, in the order of
+    `others`; p-values are corrected over the whole table (Benjamini-Hochberg).
     """
     made = table[["metric", "label_zh", "label_en", "value"]].reset_index(drop=True)
     parts = [
@@ -522,7 +572,10 @@ def beside_heads(sessions: pd.DataFrame, others: list[str]) -> dict[str, tuple[s
     rows, heads = sessions.set_index("session_id"), {}
     for place, other in enumerate(others, start=1):
         row = rows.loc[other]
-        when = f"{row['started_at']:%Y-%m-%d %H:%M} {text.plain(row['host'], 12) if isinstance(row['host'], str) else ''}".strip()
+        when = (
+            f"{row['started_at']:%Y-%m-%d %H:%M} "
+            f"{text.plain(row['host'], 12) if isinstance(row['host'], str) else ''}"
+        ).strip()
         heads |= {
             f"value_{place}": (when, when),
             f"change_{place}": ("本场比它", "This one against it"),

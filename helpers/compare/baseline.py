@@ -80,8 +80,8 @@ def hours(sessions: pd.DataFrame) -> pd.Series:
 def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
     """What decides whether sessions compare: one row per session, as in `sessions`, with hours, slot, day, festival, offset.
 
-    slot is the minute of the day at which it starts, day is work or rest, festival is the festival's name and year or
-    empty, offset its distance in days from the festival's day.
+    slot is the minute of the day at which it starts, day is work or rest, festival is the
+    festival's name and year or empty, offset its distance in days from the festival's day.
     """
     calendar = tuple(calendar)
     found = [
@@ -131,7 +131,8 @@ def _refusals(
 ) -> pd.Series:
     """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can.
 
-    `festival=False` lets sessions of any festival state through, and with them those under a promotion or a holiday.
+    `festival=False` lets sessions of any festival state through, and with them those under a
+    promotion or a holiday.
     """
     windows = windows if festival else windows[~windows["kind"].isin(["promotion", "holiday"])]
     shared = set(events_over(windows, own["started_at"], own["end"]).index)
@@ -169,8 +170,8 @@ def _ladders(
 ) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
     """The ways of choosing a baseline, best first, each as (refusals, rungs); a later one only where those before find too few.
 
-    A promotion night has its like among other promotion nights; an ordinary session inside a festival, where the festival
-    has hardly begun, is held against ordinary days for orientation.
+    A promotion night has its like among other promotion nights; an ordinary session inside a
+    festival, where the festival has hardly begun, is held against ordinary days for orientation.
     """
     everyone = pd.Series(True, index=others.index)
     found = [(_refusals(others, own, windows, weeks), _rungs(others, own))]
@@ -217,12 +218,14 @@ def comparable(
 ) -> pd.DataFrame:
     """Which sessions are the baseline of this one, and why the others are not; the session itself is never among them.
 
-    One row per other session, newest first: session_id, started_at, host, title, hours, day, festival, chosen (bool),
-    rung, reason, reason_zh, reason_en. Tried in this order, within `baseline_weeks` before: same host, time slot and
-    kind of day; same slot; all outside festivals. A session inside a festival is set against the same festival; where
-    that has too few sessions, a promotion against other promotions of a year, an ordinary one against ordinary days.
-    Sessions under a logged event that this one does not share are left out, as are rooms, kinds and lengths that
-    differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not in `sessions`.
+    One row per other session, newest first: session_id, started_at, host, title, hours, day,
+    festival, chosen (bool), rung, reason, reason_zh, reason_en. Tried in this order, within
+    `baseline_weeks` before: same host, time slot and kind of day; same slot; all outside festivals.
+    A session inside a festival is set against the same festival; where that has too few sessions, a
+    promotion against other promotions of a year, an ordinary one against ordinary days. Sessions
+    under a logged event that this one does not share are left out, as are rooms, kinds and lengths
+    that differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not
+    in `sessions`.
     """
     all_of_them = described(sessions, calendar).assign(end=schema.session_ends(sessions))
     own = all_of_them.set_index("session_id", drop=False).loc[session_id]
@@ -302,8 +305,8 @@ def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
 def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
     """Ids of further sessions that tell how much sessions of this account differ, from the frame of `comparable`.
 
-    Those turned away for their age, host, time slot or kind of day only: too unlike to say where this session should be,
-    like enough to say how far sessions stray.
+    Those turned away for their age, host, time slot or kind of day only: too unlike to say where
+    this session should be, like enough to say how far sessions stray.
     """
     states = set(comparable_sessions.loc[comparable_sessions["chosen"], "festival"])
     near = comparable_sessions["reason"].isin(
@@ -317,7 +320,8 @@ def same_date_year_ago(
 ) -> pd.DataFrame:
     """What a comparison by date takes for 同比: the sessions of the same room around the same date a year before; for a festival session only.
 
-    Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of its own (empty).
+    Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of
+    its own (empty).
     """
     known = described(sessions, calendar)
     own = known.set_index("session_id").loc[session_id]
@@ -351,8 +355,9 @@ def year_ago(
 ) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
 
-    A festival session is matched by its offset from the festival's day (a date in the lunar year moves by weeks), any
-    other to ordinary sessions within two weeks of the same date on the same kind of day; the room is the same.
+    A festival session is matched by its offset from the festival's day (a date in the lunar year
+    moves by weeks), any other to ordinary sessions within two weeks of the same date on the same
+    kind of day; the room is the same.
     """
     known = described(sessions, calendar)
     own = known.set_index("session_id").loc[session_id]

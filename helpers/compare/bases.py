@@ -32,7 +32,10 @@ ABSENT = {
     ),
     "fixed": (
         "没有指定定基的场次，所以没有定基比（运行时用 -p base_sessions 场次编号 指定）。",
-        "No fixed base was named, so none is compared with (name sessions by -p base_sessions when running).",
+        (
+            "No fixed base was named, so none is compared with (name sessions by -p base_sessions "
+            "when running)."
+        ),
     ),
 }
 
@@ -48,9 +51,9 @@ def against(
 ) -> pd.DataFrame:
     """This session against other sessions taken together (环比: the previous one; 同比: last year's; 定基比: a fixed base).
 
-    One row per metric: metric, value, reference (ratio of sums), n, change (fraction), index (定基 = 100), and the
-    change that is ordinary between sessions, ordinary_lower and ordinary_upper, from the spread in `table` (the
-    verdicts) where it is given: a change inside it says nothing.
+    One row per metric: metric, value, reference (ratio of sums), n, change (fraction), index (定基
+    = 100), and the change that is ordinary between sessions, ordinary_lower and ordinary_upper,
+    from the spread in `table` (the verdicts) where it is given: a change inside it says nothing.
     """
     wanted = set(ids) - {session_id}
     own = values[(values["session_id"] == session_id) & values["value"].notna()].set_index("metric")
@@ -79,8 +82,9 @@ def periods(
 ) -> pd.DataFrame:
     """环比, 同比 and 定基比 in one table: rows of `against` for each of the bases of `PERIODS` that has sessions.
 
-    One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value, baseline, n, change, index,
-    lower, upper (the change that is ordinary; `nan` where it is unknown).
+    One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value,
+    baseline, n, change, index, lower, upper (the change that is ordinary; `nan` where it is
+    unknown).
     """
     parts = [
         against(values, session_id, ids, registry=registry, table=table).assign(

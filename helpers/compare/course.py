@@ -1,7 +1,7 @@
 """Where the course of the account breaks: change points of its metrics over sessions and over days, and what they touch.
 
-A break is where the level before and after differ by more than the series strays anyway; that an event, a festival, another
-host or time slot lies beside it is coincidence in time, no cause.
+A break is where the level before and after differ by more than the series strays anyway; that an
+event, a festival, another host or time slot lies beside it is coincidence in time, no cause.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ COLUMNS = (
 def breaks(values: npt.ArrayLike) -> list[int]:
     """Positions at which a new level begins: optimal partition by squared error (Pelt, every position tried).
 
-    The variance is taken from neighbouring differences, robustly, so that the breaks themselves do not count, and raised for
-    values that resemble their neighbours.
+    The variance is taken from neighbouring differences, robustly, so that the breaks themselves do
+    not count, and raised for values that resemble their neighbours.
     """
     y = np.asarray(values, dtype=float)
     if y.size < 2 * SHORTEST:
@@ -75,11 +75,12 @@ def course_breaks(
 ) -> pd.DataFrame:
     """Breaks in the account's metrics up to the reviewed session, over sessions and, where several fall on a day, over days; newest first.
 
-    `values` come from `on_one_scale`; the last `LOOKED_BACK` sessions of the same room are looked at. One row per series
-    and break: by (session, day; by_zh, by_en), metric, label_zh, label_en, at (start of the first session of the new
-    level), before, after (geometric means of both levels), change (fraction), n_before, n_after (sessions or days of
-    them), touches_zh, touches_en (logged events within the lag of their kind, festivals that begin or end, another host or
-    time slot; empty where nothing is known).
+    `values` come from `on_one_scale`; the last `LOOKED_BACK` sessions of the same room are looked
+    at. One row per series and break: by (session, day; by_zh, by_en), metric, label_zh, label_en,
+    at (start of the first session of the new level), before, after (geometric means of both
+    levels), change (fraction), n_before, n_after (sessions or days of them), touches_zh, touches_en
+    (logged events within the lag of their kind, festivals that begin or end, another host or time
+    slot; empty where nothing is known).
     """
     own = sessions.set_index("session_id").loc[session_id]
     past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
@@ -258,7 +259,11 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
         filter(
             None,
             [
-                f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, another host or time slot"
+                (
+                    f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, "
+                    "another "
+                    "host or time slot"
+                )
                 if known
                 else "",
                 f"{rest} with nothing known" if rest else "",
@@ -267,5 +272,8 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
     )
     return (
         f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}",
-        f"{len(table)} break{'s' * (len(table) != 1)}: {en}.{' Coincidence is not cause.' if known else ''}",
+        (
+            f"{len(table)} break{'s' * (len(table) != 1)}: "
+            f"{en}.{' Coincidence is not cause.' if known else ''}"
+        ),
     )

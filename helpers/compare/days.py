@@ -19,8 +19,9 @@ def festival_of(
 ) -> tuple[reference.Festival, int] | None:
     """The shopping festival a day lies in and its offset in days from the festival's day, or None.
 
-    Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms; the window begins
-    with the presale where that is known. Where two festivals overlap, the one whose day is nearer is meant.
+    Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms;
+    the window begins with the presale where that is known. Where two festivals overlap, the one
+    whose day is nearer is meant.
     """
     rows = [
         row

@@ -15,8 +15,9 @@ from helpers.reference import schema
 def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]) -> pd.DataFrame:
     """The logged events with the time they are in force: columns of `events` and from, to, stays.
 
-    One row per event. An event without an end stays in force for the days that its kind lingers (a redesign two
-    weeks, an outage a day); stays: its kind leaves a new level behind (bool). `kinds` are the workspace's (`reference.event_kinds`).
+    One row per event. An event without an end stays in force for the days that its kind lingers (a
+    redesign two weeks, an outage a day); stays: its kind leaves a new level behind (bool). `kinds`
+    are the workspace's (`reference.event_kinds`).
     """
     lingers = pd.to_timedelta(
         events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D"
@@ -50,13 +51,21 @@ def since_baseline(
 ) -> list[tuple[str, str]]:
     """Sentences (Chinese, English) on the `lasting` changes: what they changed is in every difference.
 
-    `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`, `session` is the row under review.
+    `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`, `session` is
+    the row under review.
     """
     n = int(comparable["chosen"].sum())
     return [
         (
-            f"{n} 场可比场次里有 {event.before} 场早于「{event.what}」（{event.starts_at:%Y-%m-%d}）：与平时的差别里含着这次变动，不全是本场的事。",
-            f"{event.before} of the {n} comparable sessions lie before “{event.what}” ({event.starts_at:%Y-%m-%d}): what it changed is in every difference from the usual.",
+            (
+                f"{n} 场可比场次里有 {event.before} 场早于「{event.what}」"
+                f"（{event.starts_at:%Y-%m-%d}）：与平时的差别里含着这次变动，不全是本场的事。"
+            ),
+            (
+                f"{event.before} of the {n} comparable sessions lie before “{event.what}” "
+                f"({event.starts_at:%Y-%m-%d}): what it changed is in every difference from the "
+                "usual."
+            ),
         )
         for event in lasting(events, comparable, session).itertuples()
     ]
@@ -71,8 +80,10 @@ def coinciding(
 ) -> pd.DataFrame:
     """What was logged, or stands in the calendar, for the time of this session: it coincides, and proves nothing.
 
-    `events` are those of `event_windows`. One row per event: source (log, calendar; also source_zh, source_en), kind, what,
-    from, to, expected_direction, metric, logged_after (entered only after the session had begun), agrees (the event names a metric and a direction, and that metric did move so).
+    `events` are those of `event_windows`. One row per event: source (log, calendar; also source_zh,
+    source_en), kind, what, from, to, expected_direction, metric, logged_after (entered only after
+    the session had begun), agrees (the event names a metric and a direction, and that metric did
+    move so).
     """
     row = sessions.set_index("session_id").loc[session_id]
     end = schema.session_ends(sessions.set_index("session_id")).loc[session_id]

@@ -1,8 +1,9 @@
 """What the next session should be, from all sessions before it: those near in time and alike in place count for more.
 
-A session's logarithm is a common level, what sessions near in time share, what sessions of a like place share (time slot,
-length, kind of day, host), and its own chance: ordinary kriging (Cressie 1993, section 3.2), which with nothing shared is the
-t prediction interval of `stats.prediction_interval`. How much is shared is chosen for each metric from its own history, by
+A session's logarithm is a common level, what sessions near in time share, what sessions of a like
+place share (time slot, length, kind of day, host), and its own chance: ordinary kriging (Cressie
+1993, section 3.2), which with nothing shared is the t prediction interval of
+`stats.prediction_interval`. How much is shared is chosen for each metric from its own history, by
 restricted likelihood; how far sessions stray is measured on one-step errors, recent ones for more.
 """
 
@@ -26,7 +27,8 @@ FARTHEST = 120  # sessions; those before them say nothing more of the next one
 DAYS = 7.0  # sessions so far apart share the level of the time to 37 %
 LENGTH = 0.5  # sessions whose lengths differ by this much (log) are alike to 61 %
 SHARED = (0.0, 0.25, 1.0, 4.0)  # variance that sessions share, as multiples of their own
-USUAL = 0.5  # what is taken for likely beforehand: off by a factor of e counts as one standard deviation
+# what is taken for likely beforehand: off by a factor of e counts as one standard deviation
+USUAL = 0.5
 FORGETTING = 40  # sessions after which an error counts half
 
 
@@ -105,7 +107,8 @@ def _scale(errors: Floats) -> tuple[float, float]:
 def _try(past: Floats, covariance: Floats) -> _Tried:
     """Ordinary kriging of the last from those before it: everything whitened by the root of their covariance."""
     root = linalg.cholesky(covariance[:-1, :-1], lower=True, check_finite=False)
-    # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small a matrix.
+    # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small
+    # a matrix.
     ones, seen, with_next = (
         linalg.blas.dtrsv(root, column, lower=1)
         for column in (np.ones(past.size), past, covariance[:-1, -1])
@@ -126,9 +129,9 @@ def forecast(
 ) -> Forecast:
     """The next value from the `past` ones, oldest first, on the scale on which they vary evenly (logarithms).
 
-    `near` and `place` are those of `alike`, the session itself last. All ways of sharing in `SHARED` are tried and
-    averaged by their posterior weight, their disagreement included in the error. Raises `ValueError` with fewer than
-    `LONG` values.
+    `near` and `place` are those of `alike`, the session itself last. All ways of sharing in
+    `SHARED` are tried and averaged by their posterior weight, their disagreement included in the
+    error. Raises `ValueError` with fewer than `LONG` values.
     """
     past = np.asarray(past, dtype=float)
     if past.size < LONG:

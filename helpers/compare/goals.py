@@ -31,7 +31,10 @@ GOAL_NOTES = {
     "": ("", ""),
     "unknown_metric": (
         "没有这个指标：请写指标的名称，如“支付金额”或“下单金额（含未支付）”",
-        "no such metric: write the name of one, such as “Paid amount” or “Order amount (unpaid included)”",
+        (
+            "no such metric: write the name of one, such as “Paid amount” or “Order amount (unpaid "
+            "included)”"
+        ),
     ),
     "people_do_not_add": ("人数不能跨场相加", "people cannot be added over sessions"),
 }
@@ -48,14 +51,17 @@ def goal_completion(
 ) -> pd.DataFrame:
     """GMV达成率 and its like: each goal for this session, or for a period it lies in, and how much of it is reached.
 
-    `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session, period),
-    period_from, period_to, metric, target, value, completion (value ÷ target), elapsed (share of the period that has
-    passed by the end of this session), pace (elapsed, of totals alone: a rate does not fill up with time), ahead (completion − pace), reached (bool), state
-    (reached: for good; on_track and off_target: by the figures so far, which can still turn, the latter of rates; running: a total not yet there, in a period that is not over; missed;
-    empty where unknown), note (these two also in words), and its place in the tree of goals (`GOAL_PLACE`). `settled` says that
-    no refund of this session is to come any more: until then what refunds are taken off is on track at best.
-    People cannot be added over sessions: such a goal for a period gets no value, and the note says so. A goal of what is
-    done (a cue kind per hour) has a value where `values` hold it (`meeting.with_behaviours`).
+    `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session,
+    period), period_from, period_to, metric, target, value, completion (value ÷ target), elapsed
+    (share of the period that has passed by the end of this session), pace (elapsed, of totals
+    alone: a rate does not fill up with time), ahead (completion − pace), reached (bool), state
+    (reached: for good; on_track and off_target: by the figures so far, which can still turn, the
+    latter of rates; running: a total not yet there, in a period that is not over; missed; empty
+    where unknown), note (these two also in words), and its place in the tree of goals
+    (`GOAL_PLACE`). `settled` says that no refund of this session is to come any more: until then
+    what refunds are taken off is on track at best. People cannot be added over sessions: such a
+    goal for a period gets no value, and the note says so. A goal of what is done (a cue kind per
+    hour) has a value where `values` hold it (`meeting.with_behaviours`).
     """
     row = sessions.set_index("session_id").loc[session_id]
     start, end = (

@@ -1,9 +1,10 @@
 """What an account's good sessions share: how they were set up and run, against the rest of its ordinary sessions.
 
-Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind of day and month made
-of it taken off. Held against the rest are traits (`traits.yml`): things a team does, not what comes of them. Of many
-traits some differ by chance: names are mixed at random to see how far the farthest of them strays (Westfall and Young's
-maximum statistic), so that in an account without a pattern one in twenty names anything.
+Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind
+of day and month made of it taken off. Held against the rest are traits (`traits.yml`): things a
+team does, not what comes of them. Of many traits some differ by chance: names are mixed at random
+to see how far the farthest of them strays (Westfall and Young's maximum statistic), so that in an
+account without a pattern one in twenty names anything.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ COLUMNS = [
 ]
 
 
-# -------------------------------------------------------------------------------------------------------- the traits
+# -------------------------------------------------------------------------------------- the traits
 
 
 def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -180,7 +181,7 @@ def traits(
     )
 
 
-# ------------------------------------------------------------------------------------------------------- good and rest
+# ----------------------------------------------------------------------------------- good and rest
 
 
 def good_ones(
@@ -188,8 +189,9 @@ def good_ones(
 ) -> pd.Series:
     """Which ordinary sessions before this one are the account's good ones: True or False by session_id, empty where too few.
 
-    `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the highest paid amount per
-    hour, on the log scale and less what slot, kind of day and month explain.
+    `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the
+    highest paid amount per hour, on the log scale and less what slot, kind of day and month
+    explain.
     """
     start = known.loc[known["session_id"] == session_id, "started_at"].iloc[0]
     plain = known[(known["started_at"] < start) & known["ordinary"]]
@@ -226,9 +228,10 @@ def differences(
 ) -> pd.DataFrame:
     """Each trait of the good sessions against the rest: one row per trait that enough of both have.
 
-    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all of them together cover with `confidence`),
-    p_adjusted (family-wise, by mixing which sessions are called good), shared (bool), usual_lower, usual_upper (where one
-    further good session should lie, `stats.prediction_interval`). A trait that does not vary has no p-value.
+    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all of them together
+    cover with `confidence`), p_adjusted (family-wise, by mixing which sessions are called good),
+    shared (bool), usual_lower, usual_upper (where one further good session should lie,
+    `stats.prediction_interval`). A trait that does not vary has no p-value.
     """
     rows = values.reindex(good.index)
     n1, n0 = rows[good].notna().sum(), rows[~good].notna().sum()
@@ -278,9 +281,10 @@ def model(
 ) -> pd.DataFrame:
     """The account's own model of its good sessions, from those before this one: what clean/pattern.parquet keeps.
 
-    One row per trait, the surest first: platform, room, until (start of this session: it is not in its own model), trait,
-    label_zh, label_en, unit, sessions (ordinary ones before), and the columns of `differences`. Empty where the account
-    has too few ordinary sessions, or no trait that enough of them have.
+    One row per trait, the surest first: platform, room, until (start of this session: it is not in
+    its own model), trait, label_zh, label_en, unit, sessions (ordinary ones before), and the
+    columns of `differences`. Empty where the account has too few ordinary sessions, or no trait
+    that enough of them have.
     """
     good = good_ones(known, session_id, thresholds=thresholds)
     if good.empty:
@@ -310,7 +314,7 @@ def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
     return first.drop(columns=["_last", "_inside"]).reset_index(drop=True)
 
 
-# ------------------------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------ what is said
 
 
 def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
@@ -355,14 +359,25 @@ def trait_sentence(row, *, lang: str, currency: str) -> str:
         else text.choose(
             lang,
             f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里",
-            f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' usual range",
+            (
+                f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' "
+                "usual range"
+            ),
         )
     )
     n1, n0 = f"{row.n_good:.0f}", f"{row.n_rest:.0f}"
     return text.choose(
         lang,
-        f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）{'；' if here else ''}{here}。同时出现，不等于原因。",
-        f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; {n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be the cause.",
+        (
+            f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）"
+            f"{'；' if here else ''}{here}。同时出现，不等于原因。"
+        ),
+        (
+            f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; "
+            f"{n1} "
+            f"against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be "
+            "the cause."
+        ),
     )
 
 
@@ -375,15 +390,29 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
     if held_against.empty:
         return text.choose(
             lang,
-            f"大促以外的日常场次不足 {least} 场（或缺少投放、脚本、场控、商品记录），还看不出好场次的共同点。",
-            f"Fewer than {least} ordinary sessions before this one (or no records of how they were run): what good sessions share cannot be seen yet.",
+            (
+                f"大促以外的日常场次不足 {least} 场（或缺少投放、脚本、场控、商品记录），"
+                "还看不出好场次的共同点。"
+            ),
+            (
+                f"Fewer than {least} ordinary sessions before this one (or no records of how they "
+                "were run): what good sessions share cannot be seen yet."
+            ),
         )
     count, sessions = int(held_against["shared"].sum()), float(held_against["sessions"].iloc[0])
     n, good = f"{sessions:.0f}", round(sessions * thresholds["best_share"])
     head = text.choose(
         lang,
-        f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 {share}（{good} 场）与其余相比，检验 {len(held_against)} 项做法，每项只用有这项记录的场次：",
-        f"Of {n} ordinary sessions before this one, the {share} ({good}) with the highest paid amount per hour (time slot, kind of day and month taken off) against the rest, {len(held_against)} ways tested, each over the sessions with a record of it: ",
+        (
+            f"本场之前 {n} 场日常场次里，每小时支付金额（扣除时段、星期类型和月份的影响）最高的 "
+            f"{share}（{good} 场）与其余相比，检验 {len(held_against)} 项做法，"
+            "每项只用有这项记录的场次："
+        ),
+        (
+            f"Of {n} ordinary sessions before this one, the {share} ({good}) with the highest paid "
+            "amount per hour (time slot, kind of day and month taken off) against the rest, "
+            f"{len(held_against)} ways tested, each over the sessions with a record of it: "
+        ),
     )
     if count:
         return head + text.choose(

@@ -1,7 +1,8 @@
 """Special events 特殊事件分析: what moved while a logged event was in force, and whether any other dates would show as much.
 
-Coinciding is no cause. A change is claimed only where its interval leaves out zero after the correction over all events and
-metrics, and where at most one in twenty of the other dates would show as large a one.
+Coinciding is no cause. A change is claimed only where its interval leaves out zero after the
+correction over all events and metrics, and where at most one in twenty of the other dates would
+show as large a one.
 """
 
 from __future__ import annotations
@@ -161,13 +162,14 @@ def effects(
 ) -> pd.DataFrame:
     """What moved with each logged event of the last `days`, as known at the reviewed session: one row per event (or events that overlap) x metric.
 
-    `values` come from `on_one_scale`; sessions after the reviewed one and of other rooms take no part. event (its words;
-    several joined where they cannot be told apart: joint), kind, from, to, logged_after (entered only after the first
-    session in force), expected_direction, metric (the one named, else those of `UNNAMED`), n_before, n_during, effect
-    (fraction) with lower and upper, p_value, p_adjusted (Benjamini-Hochberg
-    over all rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its
-    words; kind_zh, kind_en those of the kind). Promotions are held against their like and not measured here; a metric that can be negative has no logarithm and is
-    left out.
+    `values` come from `on_one_scale`; sessions after the reviewed one and of other rooms take no
+    part. event (its words; several joined where they cannot be told apart: joint), kind, from, to,
+    logged_after (entered only after the first session in force), expected_direction, metric (the
+    one named, else those of `UNNAMED`), n_before, n_during, effect (fraction) with lower and upper,
+    p_value, p_adjusted (Benjamini-Hochberg over all rows), p_placebo (share of `dates` other dates
+    with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its words;
+    kind_zh, kind_en those of the kind). Promotions are held against their like and not measured
+    here; a metric that can be negative has no logarithm and is left out.
     """
     own = sessions.set_index("session_id").loc[session_id]
     past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
@@ -375,11 +377,14 @@ def _sentence(row) -> tuple[str, str]:
         else ("", "")
     )
     zh = (
-        f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
+        f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次"
+        f"{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
         f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
     )
     en = (
-        f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} {'above' if up else 'below'} the others "
-        f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause."
+        f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} "
+        f"{'above' if up else 'below'} the others "
+        f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} "
+        f"{joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause."
     )
     return zh, en

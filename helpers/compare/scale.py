@@ -12,7 +12,8 @@ from helpers.compare.baseline import hours
 from helpers.core import text
 
 OUTCOMES = ("paid_amount",)  # tested beside the playbook's problems: what the session is judged by
-# Maxima and averages do not grow with the hours; refunds grow with age, so a young session has none to compare yet.
+# Maxima and averages do not grow with the hours; refunds grow with age, so a young session has none
+# to compare yet.
 NOT_PER_HOUR = {
     "peak_online",
     "avg_online",
@@ -39,8 +40,9 @@ def _per_hour(metric: reference.Metric) -> bool:
 def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
     """Metrics of sessions that one session can be compared by: not those that grow with age, no total twice.
 
-    Refunds, and what is net of them, keep coming for weeks: a young session would always look better. Totals are
-    compared per hour (`on_one_scale`), so the registry's own hourly metrics would only say the same again.
+    Refunds, and what is net of them, keep coming for weeks: a young session would always look
+    better. Totals are compared per hour (`on_one_scale`), so the registry's own hourly metrics
+    would only say the same again.
     """
     found = []
     for name, metric in registry.items():
@@ -59,8 +61,9 @@ def family(
 ) -> list[str]:
     """The metrics that are tested: of each problem of the playbook the first that this session and others have.
 
-    The family is fixed before the numbers are seen. Testing every metric there is (people and times, a rate and the rates
-    it is made of) would say the same thing often and drown it: the more tests, the fewer survive the correction.
+    The family is fixed before the numbers are seen. Testing every metric there is (people and
+    times, a rate and the rates it is made of) would say the same thing often and drown it: the more
+    tests, the fewer survive the correction.
     """
     known = values.dropna(subset=["value"])
     ours = set(known.loc[known["session_id"] == session_id, "metric"])
@@ -79,7 +82,8 @@ def on_one_scale(
 ) -> pd.DataFrame:
     """The values of `metrics.by_session` made comparable between sessions of different length: totals become per hour.
 
-    One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only `comparable_metrics` stay.
+    One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only
+    `comparable_metrics` stay.
     """
     kept = values[values["metric"].isin(comparable_metrics(registry))]
     hourly = (

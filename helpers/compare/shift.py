@@ -42,9 +42,10 @@ def level_shift(
 ) -> Shift:
     """The level of the sessions `inside` against the others, in the order in which the sessions took place.
 
-    `covariates` is sessions x columns. With 12 others and 3 inside a local level with a step (`UnobservedComponents`,
-    exact diffuse), with 8 a regression with errors robust to autocorrelation, with 3 the t prediction interval of their
-    mean; with fewer, or with nobody inside, all is `nan`. Series are indexed by session, not by day.
+    `covariates` is sessions x columns. With 12 others and 3 inside a local level with a step
+    (`UnobservedComponents`, exact diffuse), with 8 a regression with errors robust to
+    autocorrelation, with 3 the t prediction interval of their mean; with fewer, or with nobody
+    inside, all is `nan`. Series are indexed by session, not by day.
     """
     y, step = np.asarray(values, dtype=float), np.asarray(inside, dtype=bool)
     outside, during = int((~step).sum()), int(step.sum())
@@ -98,7 +99,8 @@ def _fitted(y: Floats, columns: Floats, level: str):
 def local_level(y: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
     """Coefficients, their errors and the variances (session, level) of a level with regressors, by exact diffuse likelihood.
 
-    The level drifts only where a likelihood-ratio test at one in twenty says so: else its errors would be wide for nothing.
+    The level drifts only where a likelihood-ratio test at one in twenty says so: else its errors
+    would be wide for nothing.
     """
     drifting, steady = _fitted(y, columns, "llevel"), _fitted(y, columns, "deterministic constant")
     fitted = drifting if drifting.llf - steady.llf > DRIFT else steady
@@ -132,7 +134,8 @@ def placebo(
 ) -> Floats:
     """|effect| ÷ error of a step as long as the real one at every other date; `y` is the series without the real one.
 
-    Generalised least squares with the variances of the local level: what the smoother gives, for all dates at once.
+    Generalised least squares with the variances of the local level: what the smoother gives, for
+    all dates at once.
     """
     n, length = y.size, int(step.sum())
     starts = [k for k in range(MIDDLE, n - length + 1) if not step[k : k + length].any()]

@@ -1,7 +1,7 @@
 """Time slots and hosts: when the account sells best, who does, and where paid traffic brings the most back.
 
-All of it session by session: a session is one observation, and what sessions differ by anyway is the error. A slot is the
-three-hour block of the clock in which a session starts.
+All of it session by session: a session is one observation, and what sessions differ by anyway is
+the error. A slot is the three-hour block of the clock in which a session starts.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def described(
 ) -> pd.DataFrame:
     """The sessions of `account.sessions_of` with what a slot comparison needs: one row per session.
 
-    Adds block (its three hours as words), weekday (0 Monday), day (work, rest), month, festive (bool), whole (bool: about
-    as long as the others, no test of ten minutes), ordinary (bool: whole, outside festivals, daily or of unknown kind), and
-    a column for each metric.
+    Adds block (its three hours as words), weekday (0 Monday), day (work, rest), month, festive
+    (bool), whole (bool: about as long as the others, no test of ten minutes), ordinary (bool:
+    whole, outside festivals, daily or of unknown kind), and a column for each metric.
     """
     known = described_sessions(mine, calendar)
     values = metrics.by_session(mine, list(names), registry=registry).pivot(
@@ -67,7 +67,7 @@ def described(
     return made.merge(values.reset_index(), on="session_id", how="left")
 
 
-# ------------------------------------------------------------------------------------------------------ the heat maps
+# ----------------------------------------------------------------------------------- the heat maps
 
 
 def cells(
@@ -79,10 +79,11 @@ def cells(
 ) -> pd.DataFrame:
     """Slot by weekday: what a session there typically brings, drawn towards the account's own level where sessions are few.
 
-    Ordinary sessions alone (`described`). One row per metric x slot x
-    weekday: metric, label_zh, label_en, unit, row, weekday, column_zh, column_en, n, value, lower, upper (of the cell's
-    typical session, by a hierarchical mean of logarithms), relative (÷ the account's level), spread_p (of the metric:
-    whether cells differ at all, one-way F). A cell of fewer than `FEWEST` sessions has no value.
+    Ordinary sessions alone (`described`). One row per metric x slot x weekday: metric, label_zh,
+    label_en, unit, row, weekday, column_zh, column_en, n, value, lower, upper (of the cell's
+    typical session, by a hierarchical mean of logarithms), relative (÷ the account's level),
+    spread_p (of the metric: whether cells differ at all, one-way F). A cell of fewer than `FEWEST`
+    sessions has no value.
     """
     plain = known[known["ordinary"]]
     parts = [
@@ -155,8 +156,8 @@ def shrunken(
 ) -> pd.DataFrame:
     """Means of logarithms by cell drawn to their common mean (`stats.shrink_means`), as values: value, lower, upper, relative.
 
-    A cell's error is the sessions' own spread, pooled over cells, over its number of sessions. `nan` where n is 0 or
-    no cell tells a spread.
+    A cell's error is the sessions' own spread, pooled over cells, over its number of sessions.
+    `nan` where n is 0 or no cell tells a spread.
     """
     k = n.to_numpy(float)
     used, free = k > 0, float((k - 1).clip(0).sum())
@@ -187,8 +188,15 @@ def map_sentence(made: pd.DataFrame, *, lang: str, currency: str, confidence: fl
         parts.append(
             text.choose(
                 lang,
-                f"{text.short(best['label_zh'])}{_cell_words(best, lang, currency)}最高、{_cell_words(worst, lang, currency)}最低",
-                f"{text.short(best['label_en'])} is highest {_cell_words(best, lang, currency)}, lowest {_cell_words(worst, lang, currency)}",
+                (
+                    f"{text.short(best['label_zh'])}{_cell_words(best, lang, currency)}最高、"
+                    f"{_cell_words(worst, lang, currency)}最低"
+                ),
+                (
+                    f"{text.short(best['label_en'])} is highest "
+                    f"{_cell_words(best, lang, currency)}, "
+                    f"lowest {_cell_words(worst, lang, currency)}"
+                ),
             )
         )
     rest = [
@@ -217,7 +225,7 @@ def _cell_words(cell: pd.Series, lang: str, currency: str) -> str:
     )
 
 
-# --------------------------------------------------------------------------------------------------------- the hosts
+# --------------------------------------------------------------------------------------- the hosts
 
 
 def hosts(
@@ -229,9 +237,10 @@ def hosts(
 ) -> pd.DataFrame:
     """Each host against the other hosts in the same slot, kind of session, kind of day and month; columns of `level_regression.compared`.
 
-    One row per host x metric: level (host), metric, label_zh, label_en, unit, n, typical, others, ratio, lower, upper,
-    p_value, p_adjusted (Benjamini-Hochberg over the table), verdict (better, worse, cannot_tell; not_comparable for a
-    host who never shares a slot with another). Co-hosts stay as written: 甲/乙 is a pair of its own.
+    One row per host x metric: level (host), metric, label_zh, label_en, unit, n, typical, others,
+    ratio, lower, upper, p_value, p_adjusted (Benjamini-Hochberg over the table), verdict (better,
+    worse, cannot_tell; not_comparable for a host who never shares a slot with another). Co-hosts
+    stay as written: 甲/乙 is a pair of its own.
     """
     parts = [
         level_regression.compared(
@@ -272,7 +281,10 @@ def hosts_sentence(made: pd.DataFrame, *, lang: str) -> str:
         return text.choose(
             lang,
             "不到两位主播各有 3 场以上（或没有填主播），无从比较。",
-            "Fewer than two hosts with three sessions each (or no host is named): nothing to compare.",
+            (
+                "Fewer than two hosts with three sessions each (or no host is named): nothing to "
+                "compare."
+            ),
         )
     sure = made[made["verdict"].isin(["better", "worse"])]
     parts = [_host_words(row, lang) for row in sure.itertuples()]
@@ -285,7 +297,11 @@ def hosts_sentence(made: pd.DataFrame, *, lang: str) -> str:
         text.choose(
             lang,
             f"{'、'.join(alone)}从不与别人同时段开播，主播与时段分不开，不比",
-            f"{', '.join(alone)} never shares a time slot with another host: host and slot cannot be told apart",
+            (
+                f"{', '.join(alone)} never shares a time slot with another host: host and slot "
+                "cannot "
+                "be told apart"
+            ),
         )
         if alone
         else ""
@@ -310,18 +326,26 @@ def _host_words(row, lang: str) -> str:
     who = text.plain(row.level, 20)
     return text.choose(
         lang,
-        f"{who}的{text.short(row.label_zh)}比同时段其他主播{'高' if row.ratio > 1 else '低'}：{change}（{low} 到 {high}，{row.n} 场）",
-        f"{who}: {text.short(row.label_en)} {change} against other hosts in the same slot ({low} to {high}, {row.n} sessions)",
+        (
+            f"{who}的{text.short(row.label_zh)}比同时段其他主播{'高' if row.ratio > 1 else '低'}："
+            f"{change}（{low} 到 {high}，{row.n} 场）"
+        ),
+        (
+            f"{who}: {text.short(row.label_en)} {change} against other hosts in the same slot "
+            f"({low} "
+            f"to {high}, {row.n} sessions)"
+        ),
     )
 
 
-# ------------------------------------------------------------------------------------------------- where a budget pays
+# ----------------------------------------------------------------------------- where a budget pays
 
 
 def with_ads(known: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
     """Sessions with what their ads cost and brought by the ads' own account: cost, brought, roi; finest slots of `ads` count.
 
-    `roi` is the ads' own amount over their cost, of sessions where both are known and something was spent.
+    `roi` is the ads' own amount over their cost, of sessions where both are known and something was
+    spent.
     """
     sums = clean.finest_slots(ads).groupby("session_id")[["cost", "amount"]].sum(min_count=1)
     cost, brought = (
@@ -335,8 +359,9 @@ def ads_return(
 ) -> pd.DataFrame:
     """What came back of this session's ads, as the ads' own account says and as the room's sources do, beside the comparable sessions.
 
-    One row per line (ads_account, traffic_sources) with a cost: value and baseline (amount ÷ cost, all sessions of `base`
-    together), cost, usual_cost (mean a session), n (sessions of `base` with a cost).
+    One row per line (ads_account, traffic_sources) with a cost: value and baseline (amount ÷ cost,
+    all sessions of `base` together), cost, usual_cost (mean a session), n (sessions of `base` with
+    a cost).
     """
     paid = traffic[traffic["is_paid"].fillna(False).astype(bool) & traffic["ad_cost"].gt(0)]
     sums = (
@@ -371,9 +396,10 @@ def ads_return(
 def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFrame:
     """What ads brought back by time slot (`with_ads`), each against the other slots in the same month, kind and host.
 
-    One row per slot with three sessions or more: slot, n, cost, brought, value (brought ÷ cost), others, ratio, lower,
-    upper, p_value, p_adjusted (Holm against each other slot, the worst of them), verdict (better: more came back than
-    in every other slot; worse; cannot_tell; not_comparable), apart (bool: the host could be held equal).
+    One row per slot with three sessions or more: slot, n, cost, brought, value (brought ÷ cost),
+    others, ratio, lower, upper, p_value, p_adjusted (Holm against each other slot, the worst of
+    them), verdict (better: more came back than in every other slot; worse; cannot_tell;
+    not_comparable), apart (bool: the host could be held equal).
     """
     rows = spent[spent["whole"]].dropna(subset=["roi"])
     able = rows["host"].notna().any() and level_regression.separable(
@@ -409,8 +435,8 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
 def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regression.Contrast:
     """By how much what ads bring grows when their cost doubles (1: not at all, 2: in step), from sessions in like circumstances.
 
-    A slope of logarithms within slot, month and kind of session. It comes from budgets as they were set, not from a
-    trial: sessions that were going well may have been given more.
+    A slope of logarithms within slot, month and kind of session. It comes from budgets as they were
+    set, not from a trial: sessions that were going well may have been given more.
     """
     rows = spent[spent["whole"] & (spent["cost"] > 0) & (spent["brought"] > 0)]
     if len(rows) < 4 * level_regression.FEWEST_FREE:
@@ -446,8 +472,15 @@ def budget_sentence(made: pd.DataFrame, grows: level_regression.Contrast, *, lan
         )
         said += text.choose(
             lang,
-            f"以往投放高一倍的场次，广告成交多 {change}（{low} 到 {high}）；这只是同时出现，真加预算带来的可能更少。",
-            f" Sessions with twice the spend sold {change} more by ads ({low} to {high}); that is an association, and adding budget may bring less.",
+            (
+                f"以往投放高一倍的场次，广告成交多 {change}（{low} 到 {high}）；这只是同时出现，"
+                "真加预算带来的可能更少。"
+            ),
+            (
+                f" Sessions with twice the spend sold {change} more by ads ({low} to {high}); "
+                "that is "
+                "an association, and adding budget may bring less."
+            ),
         )
     return said
 
@@ -467,8 +500,14 @@ def _budget_words(made: pd.DataFrame, lang: str) -> str:
         )
         return text.choose(
             lang,
-            f"哪个时段更值得加预算，无法判断：各时段广告自身 ROI（{listed}）的差别没有超出场次之间的波动。",
-            f"Which slot is worth more budget cannot be told: the ads' own return ({listed}) differs by no more than sessions do.",
+            (
+                f"哪个时段更值得加预算，无法判断：各时段广告自身 ROI（{listed}）"
+                "的差别没有超出场次之间的波动。"
+            ),
+            (
+                f"Which slot is worth more budget cannot be told: the ads' own return ({listed}) "
+                "differs by no more than sessions do."
+            ),
         )
     row = best.iloc[0]
     low, high = (
@@ -485,12 +524,21 @@ def _budget_words(made: pd.DataFrame, lang: str) -> str:
     )
     return text.choose(
         lang,
-        f"{row['slot']} 更值得加预算：广告自身 ROI {text.number(row['value'], lang, 2)}，比其他时段 {low} 到 {high}（{row['n']} 场，校正后 p={row['p_adjusted']:.3f}）{mixed}。",
-        f"{row['slot']} is worth more of the budget: the ads' own return is {text.number(row['value'], lang, 2)}, {low} to {high} against other slots ({row['n']} sessions, adjusted p={row['p_adjusted']:.3f}){mixed}.",
+        (
+            f"{row['slot']} 更值得加预算：广告自身 ROI {text.number(row['value'], lang, 2)}，"
+            f"比其他时段 {low} 到 {high}（{row['n']} 场，校正后 p={row['p_adjusted']:.3f}）"
+            f"{mixed}。"
+        ),
+        (
+            f"{row['slot']} is worth more of the budget: the ads' own return is "
+            f"{text.number(row['value'], lang, 2)}, {low} to {high} against other slots "
+            f"({row['n']} "
+            f"sessions, adjusted p={row['p_adjusted']:.3f}){mixed}."
+        ),
     )
 
 
-# ------------------------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------ what is said
 
 
 def to_findings(

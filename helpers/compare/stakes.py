@@ -1,9 +1,10 @@
 """Money at stake in single products and sources: each of their steps brought to its own baseline, as far as can be hoped for.
 
-`compare.money_at_stake` says what the session as a whole lost at a step against comparable sessions. Here that movement of
-the whole is taken as given, and what is sized is how much further a single product or source fell. The two never overlap;
-and lines here are not to be added: steps of one product, and products and sources, share the same people.
-Method: empirical Bayes (Efron and Morris 1975) on beta-binomial counts about each unit's own past rate.
+`compare.money_at_stake` says what the session as a whole lost at a step against comparable
+sessions. Here that movement of the whole is taken as given, and what is sized is how much further a
+single product or source fell. The two never overlap; and lines here are not to be added: steps of
+one product, and products and sources, share the same people. Method: empirical Bayes (Efron and
+Morris 1975) on beta-binomial counts about each unit's own past rate.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ BETWEEN = " × "  # the names of a unit that has two
 class Step(NamedTuple):
     """One step of all units: counts of this session, draws (draw x unit) of the rate, of what it should be, and of whether
 
-    the unit is out of the ordinary (odd), and whence: baseline is the past rate, expected the same as this session went; own
-    says whose past it is, past how many sessions.
+    the unit is out of the ordinary (odd), and whence: baseline is the past rate, expected the same
+    as this session went; own says whose past it is, past how many sessions.
     """
 
     x: stats.Floats
@@ -70,7 +71,7 @@ class Step(NamedTuple):
     past: np.ndarray
 
 
-# ------------------------------------------------------------------------------------------------------- one step
+# ---------------------------------------------------------------------------------------- one step
 
 
 def closable(rate: stats.Floats, target: stats.Floats, cap: stats.Floats) -> stats.Floats:
@@ -102,8 +103,9 @@ def _own(
 ) -> tuple[stats.Floats, stats.Floats]:
     """Past rate of each unit (ratio of sums) and its relative variance: sessions differ, and counts are finite.
 
-    `level`, where given, is taken out of the rate: the sessions are not those that it is compared with. Out of the variance
-    it is taken in any case: what all units did in common is the session's, and comes back as its shift.
+    `level`, where given, is taken out of the rate: the sessions are not those that it is compared
+    with. Out of the variance it is taken in any case: what all units did in common is the
+    session's, and comes back as its shift.
     """
     due = n if level is None else n.mul(level, axis=0)
     total = due.sum().to_numpy(float)
@@ -142,10 +144,11 @@ def _alike(
 def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
     """For cells of two names without a past of their own: what the first and the second together lead one to expect.
 
-    A logistic model of main effects on this session's cells, each effect drawn to none with the weight of half a case (a ridge,
-    which keeps names without any case off the edge): its rate, the relative variance of that, and the weight in trials with
-    which cells keep to it. Newton's method; as no cell's log odds move by more than 1 at a time, each move is downhill (Bach
-    2010, self-concordance). `nan` where it has not arrived.
+    A logistic model of main effects on this session's cells, each effect drawn to none with the
+    weight of half a case (a ridge, which keeps names without any case off the edge): its rate, the
+    relative variance of that, and the weight in trials with which cells keep to it. Newton's
+    method; as no cell's log odds move by more than 1 at a time, each move is downhill (Bach 2010,
+    self-concordance). `nan` where it has not arrived.
     """
     first, second = (pd.factorize(n.index.get_level_values(level))[0] for level in (0, 1))
     cases, trials = np.nan_to_num(x.to_numpy(float)), np.nan_to_num(n.to_numpy(float))
@@ -190,8 +193,9 @@ def _base(
 ) -> _Base:
     """The past of each unit where it has `OWN_SESSIONS` sessions, else that of its like; without any past, this session's.
 
-    Cells of two names have no like: without a past, they are held against what both names lead one to expect in this session.
-    Its comparable sessions (`alike`) count; where they are too few, all of its sessions, brought to the level of those.
+    Cells of two names have no like: without a past, they are held against what both names lead one
+    to expect in this session. Its comparable sessions (`alike`) count; where they are too few, all
+    of its sessions, brought to the level of those.
     """
     known = past[pair[1]].notna() & (past[pair[0]] > 0) & (past[pair[1]] <= past[pair[0]])
     x, n = (past[name].where(known) for name in (pair[1], pair[0]))
@@ -269,7 +273,7 @@ def _step(
     )
 
 
-# ------------------------------------------------------------------------------------------------------- all lines
+# --------------------------------------------------------------------------------------- all lines
 
 
 def lines(
@@ -287,17 +291,21 @@ def lines(
 ) -> pd.DataFrame:
     """Money at stake of each step of each unit (product, source, or both) of one session: one row per unit x step.
 
-    `current` has one row per unit of this session, `past` those of earlier sessions (with session_id), of which `chosen` are
-    the comparable ones; `key` names the unit. The baseline is the unit's own past rate where it has `OWN_SESSIONS` sessions
-    (comparable ones, else the newest `MOST_SESSIONS` of all, brought to their level), else the shrunken mean of its like
-    (`groups`, by unit; a unit of two names: what both lead one to expect), moved down by as much as the whole session fell. money = people at the step x closable gap x
-    rates of the later steps x what a buyer pays x (1 - returns); sold_out (share of the clicks made while nothing was
-    left) is taken off the people who could order; `groups`, `returns` and `sold_out` go by unit, or by its first name. Columns: unit, below, above (columns of the step), people,
-    rate (shrunken), raw_rate, baseline, expected, basis (own, alike), sessions, money (mean), lower, upper (`LEVEL`
-    interval), chance (that there is a gap at all), odd (that there is one beyond ordinary ups and downs), odd_money (the
-    money of that alone), raw_money (what the bare rates would claim), rank (by odd_money: large units go up and down for
-    large amounts, a smaller one that broke comes before them). Units with fewer than `min_people` at a step, or whose counts
-    grow along the way, have no line. Empty without paid amounts.
+    `current` has one row per unit of this session, `past` those of earlier sessions (with
+    session_id), of which `chosen` are the comparable ones; `key` names the unit. The baseline is
+    the unit's own past rate where it has `OWN_SESSIONS` sessions (comparable ones, else the newest
+    `MOST_SESSIONS` of all, brought to their level), else the shrunken mean of its like (`groups`,
+    by unit; a unit of two names: what both lead one to expect), moved down by as much as the whole
+    session fell. money = people at the step x closable gap x rates of the later steps x what a
+    buyer pays x (1 - returns); sold_out (share of the clicks made while nothing was left) is taken
+    off the people who could order; `groups`, `returns` and `sold_out` go by unit, or by its first
+    name. Columns: unit, below, above (columns of the step), people, rate (shrunken), raw_rate,
+    baseline, expected, basis (own, alike), sessions, money (mean), lower, upper (`LEVEL` interval),
+    chance (that there is a gap at all), odd (that there is one beyond ordinary ups and downs),
+    odd_money (the money of that alone), raw_money (what the bare rates would claim), rank (by
+    odd_money: large units go up and down for large amounts, a smaller one that broke comes before
+    them). Units with fewer than `min_people` at a step, or whose counts grow along the way, have no
+    line. Empty without paid amounts.
     """
     columns = [
         step.column
@@ -471,14 +479,14 @@ def _frame(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return made.assign(rank=np.arange(1.0, len(made) + 1))[COLUMNS]
 
 
-# ------------------------------------------------------------------------------------------- what the lines rest on
+# -------------------------------------------------------------------------- what the lines rest on
 
 
 def return_rates(products: pd.DataFrame, old: Iterable[str]) -> pd.Series:
     """Share of paid orders of each product that came back, by product_id, and of all of them under "".
 
-    From the refunds of the sessions `old`, whose return window is over; a product of few orders is drawn to the others.
-    Empty where no export gives refunds.
+    From the refunds of the sessions `old`, whose return window is over; a product of few orders is
+    drawn to the others. Empty where no export gives refunds.
     """
     rows = products[products["session_id"].isin(set(old)) & products["sku_id"].isna()].dropna(
         subset=["refund_orders", "orders"]
@@ -503,9 +511,10 @@ def sold_out(
 ) -> pd.DataFrame:
     """When products could not be bought: one row per product that ran out, with minutes and share (of its buyers' clicks).
 
-    From floor control's stock changes (0 left, until the next count above 0 or the end). Clicks crowd where a product is
-    explained (`spans`: product_id, start_minute, end_minute); how much, is taken from the order lines `sales` of the products
-    that did not run out, which are made at other times for the same reason.
+    From floor control's stock changes (0 left, until the next count above 0 or the end). Clicks
+    crowd where a product is explained (`spans`: product_id, start_minute, end_minute); how much, is
+    taken from the order lines `sales` of the products that did not run out, which are made at other
+    times for the same reason.
     """
     length, empty = (
         (ended_at - started_at) / pd.Timedelta("1min"),
@@ -606,9 +615,10 @@ def by_kind(
 ) -> pd.DataFrame:
     """The lines of products, of sources and of both, by rank: columns of `lines` and kind, name, metric, label_zh, label_en.
 
-    `tables` holds for each canonical table this session's rows and earlier ones (of actions: as `priced` makes them), `chosen`
-    the comparable sessions. name is the product's name or the source, or both; label_zh and label_en name the step (metric:
-    its id where the registry has one). Rank counts within a kind: money of all kinds is the same money, seen several times.
+    `tables` holds for each canonical table this session's rows and earlier ones (of actions: as
+    `priced` makes them), `chosen` the comparable sessions. name is the product's name or the
+    source, or both; label_zh and label_en name the step (metric: its id where the registry has
+    one). Rank counts within a kind: money of all kinds is the same money, seen several times.
     """
     wanted, made = list(chosen), []
     goods = tables["products"][0]
@@ -661,7 +671,8 @@ def _names(units: pd.Series, goods: pd.DataFrame) -> list[str]:
 def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """Counts by product and source (`viewer_events.cells`) with paid_amount, which viewer events do not have.
 
-    Its buyers x what a buyer of the product pays: ratio of sums over the rows `products` of the same sessions.
+    Its buyers x what a buyer of the product pays: ratio of sums over the rows `products` of the
+    same sessions.
     """
     of_these = products["sku_id"].isna() & products["session_id"].isin(cells["session_id"])
     known = products[of_these].dropna(subset=["paid_amount", "pay_users"])
@@ -709,7 +720,11 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
     if rows.empty:
         return (
             "观众行为记录里，没有一种商品与来源的组合同时有足够的人和支付金额：不估算。",
-            "No pair of product and source in the viewer events has people enough and an amount paid: nothing is sized.",
+            (
+                "No pair of product and source in the viewer events has people enough and an "
+                "amount "
+                "paid: nothing is sized."
+            ),
         )
     earlier, own, every = (
         cells.loc[cells["session_id"] != session_id, "session_id"].nunique(),
@@ -727,7 +742,10 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
     )
     due = (
         f"{own} 行与自身以往比，{every - own} 行按该商品和该来源本场的水平推算",
-        f"{own} lines are held against their own past, {every - own} against what product and source lead one to expect",
+        (
+            f"{own} lines are held against their own past, {every - own} against what product and "
+            "source lead one to expect"
+        ),
     )
     told = (
         (
@@ -741,8 +759,15 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
         )
     )
     return (
-        f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} 种商品与来源的组合像是比应有的低，{told[0]}。",
-        f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of product and source look lower than due, {told[1]}.",
+        (
+            f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} "
+            "种商品与来源的组合像是比应"
+            f"有的低，{told[0]}。"
+        ),
+        (
+            f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of "
+            f"product and source look lower than due, {told[1]}."
+        ),
     )
 
 
@@ -751,8 +776,9 @@ def to_findings(
 ) -> pd.DataFrame:
     """The first lines whose interval leaves zero as findings, at most `FINDINGS`; `net`: whether returns are taken off.
 
-    They size and do not judge (`not_comparable`): whether a source or product fell is tested elsewhere. ci_* bound the money.
-    A product of one source is told only where it is as good as sure, and neither the product nor the source is at that step.
+    They size and do not judge (`not_comparable`): whether a source or product fell is tested
+    elsewhere. ci_* bound the money. A product of one source is told only where it is as good as
+    sure, and neither the product nor the source is at that step.
     """
     sure = leading(table, most=len(table))
     sure = sure[
@@ -816,7 +842,10 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
             else "对照同类平均的"
         )
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
-        return f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 {money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
+        return (
+            f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 "
+            f"{money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
+        )
     whose = (
         f"in its own {row.sessions} earlier sessions together"
         if row.basis == "own"
@@ -826,6 +855,7 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
     )
     moved = f" ({due} as this session went)" if due != base else ""
     return (
-        f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically about {money} could be won back "
+        f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically "
+        f"about {money} could be won back "
         f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'})."
     )

@@ -38,9 +38,10 @@ def usual(
 ) -> pd.DataFrame:
     """What the comparable sessions are, and the change against the session before in the same room: one row.
 
-    Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the logged changes that
-    came after most of them and stay (both in words), previous_at and previous_festival of the session before, festival of this
-    one (both may be empty), previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
+    Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the
+    logged changes that came after most of them and stay (both in words), previous_at and
+    previous_festival of the session before, festival of this one (both may be empty),
+    previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
     `event_windows`, `comparable` that of `comparable`.
     """
     known = described(sessions, calendar).set_index("session_id")
@@ -133,5 +134,9 @@ def _before(row: Mapping[str, Any], lang: str) -> str:
     return text.choose(
         lang,
         f"与上一场（{row['previous_at']:%m-%d %H:%M}，{state}）比，每小时支付金额 {change}。",
-        f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount per hour {change}.",
+        (
+            f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount "
+            "per "
+            f"hour {change}."
+        ),
     )

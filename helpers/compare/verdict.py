@@ -196,17 +196,20 @@ def verdicts(
 ) -> pd.DataFrame:
     """Each metric of this session against the baseline sessions, with the range that the account leads one to expect.
 
-    `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids` comes from `spread_pool`:
-    with `LONG` sessions in all, the range is the forecast from all of them (`forecast`); in a shorter history that of the
-    baseline sessions, its spread steadied by the others. One row per metric that this session has: metric, label_zh,
-    label_en, group, unit, per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
-    n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the value), sd (on the log
-    scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted (Benjamini-Hochberg over all metrics
-    here), unusual (bool), verdict, outcome (as it is read: the verdict, but normal for a value inside a range that excludes
-    something, so that cannot_tell is left to what the data do not decide), weak (bool).
-    A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
-    `false_discovery_rate`; better or worse also needs a metric that says which way is good, and that expectation and
-    baseline lie on the same side. Raises `KeyError` where a session is not in `sessions`.
+    `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids`
+    comes from `spread_pool`: with `LONG` sessions in all, the range is the forecast from all of
+    them (`forecast`); in a shorter history that of the baseline sessions, its spread steadied by
+    the others. One row per metric that this session has: metric, label_zh, label_en, group, unit,
+    per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
+    n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the
+    value), sd (on the log scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value,
+    p_adjusted (Benjamini-Hochberg over all metrics here), unusual (bool), verdict, outcome (as it
+    is read: the verdict, but normal for a value inside a range that excludes something, so that
+    cannot_tell is left to what the data do not decide), weak (bool). A verdict needs
+    `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
+    `false_discovery_rate`; better or worse also needs a metric that says which way is good, and
+    that expectation and baseline lie on the same side. Raises `KeyError` where a session is not in
+    `sessions`.
     """
     chosen = set(chosen_ids) - {session_id}
     pool = set(pool_ids) - chosen - {session_id}
@@ -284,7 +287,8 @@ def _judged(
     )
 
 
-# Columns that lie on the way from being shown the room to having paid, in people, in events, and in orders.
+# Columns that lie on the way from being shown the room to having paid, in people, in events, and in
+# orders.
 PATH = {
     "room_exposure_users",
     "viewers",
@@ -308,9 +312,10 @@ def money_at_stake(
 ) -> pd.Series:
     """What closing the gap to the baseline would have brought in this session, by row of `verdicts`, in its currency.
 
-    For a rate on the way to the sale: gap x people who came to the step x what each of those who took it paid in the
-    end. Only where the value is on the bad side of the baseline and the numerator leads to payment; else `nan`.
-    Each line changes one step and keeps the others: the lines are not to be added.
+    For a rate on the way to the sale: gap x people who came to the step x what each of those who
+    took it paid in the end. Only where the value is on the bad side of the baseline and the
+    numerator leads to payment; else `nan`. Each line changes one step and keeps the others: the
+    lines are not to be added.
     """
     stake = []
     for row in table.itertuples():

@@ -55,7 +55,8 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
     """What the calendar does not know of this session's year and the one before it, in both languages; empty where all is known.
 
-    Only Chinese platforms follow the make-up days that the State Council announces each November for the next year.
+    Only Chinese platforms follow the make-up days that the State Council announces each November
+    for the next year.
     """
     years = [
         year
@@ -64,9 +65,14 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
     ]
     return [
         (
-            f"{year} 年的调休安排不在假日库里：工作日与休息日只按周末和法定节假日区分，补班的周末会算作休息日；大促与农历春节的日期不受影响。",
-            f"The make-up days of {year} are not in the holiday library: working days are told by weekends and statutory holidays alone, "
-            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival are not affected.",
+            (
+                f"{year} 年的调休安排不在假日库里：工作日与休息日只按周末和法定节假日区分，"
+                "补班的周末会算作休息日；大促与农历春节的日期不受影响。"
+            ),
+            f"The make-up days of {year} are not in the holiday library: working days are told by "
+            "weekends and statutory holidays alone, "
+            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival "
+            "are not affected.",
         )
         for year in years
     ]
@@ -94,7 +100,10 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
         return f"{head}，{against_what}，{side}；历史波动太大，正常范围说明不了什么，无法判断。"
     if _torn(row):
         beyond = "高" if row.value >= row.upper else "低"
-        return f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，两者不一致，无法判断。"
+        return (
+            f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，"
+            "两者不一致，无法判断。"
+        )
     weak = "（场次少，区间偏弱）" if row.weak else ""
     outside = (
         f"超出正常范围 {said['range']}"
@@ -118,10 +127,16 @@ def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
     if row.verdict == "not_comparable":
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
     if _says_nothing(row):
-        return f"{head}; {against_what}, this one is {side}. The history varies too much for a normal range to say anything."
+        return (
+            f"{head}; {against_what}, this one is {side}. The history varies too much for a "
+            "normal range to say anything."
+        )
     if _torn(row):
         beyond = "above" if row.value >= row.upper else "below"
-        return f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} that the recent course leads one to expect: the two disagree, so no verdict."
+        return (
+            f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} "
+            "that the recent course leads one to expect: the two disagree, so no verdict."
+        )
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = (
         f"outside the normal range {said['range']}"
@@ -145,7 +160,8 @@ def to_findings(
 ) -> pd.DataFrame:
     """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
 
-    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a metric called worse only.
+    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a
+    metric called worse only.
     """
     made = []
     for row in table.itertuples():
@@ -192,6 +208,16 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
         else ("", "")
     )
     return (
-        f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} 个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} 个在正常波动内{open_zh}。",
-        f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were tested: {count['worse']} worse, {count['better']} better, {count['normal']} within normal range{open_en}.",
+        (
+            f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} "
+            "个指标："
+            f"{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
+            f"个在正常波动内{open_zh}。"
+        ),
+        (
+            f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were "
+            "tested: "
+            f"{count['worse']} worse, {count['better']} better, {count['normal']} within normal "
+            f"range{open_en}."
+        ),
     )

@@ -1,7 +1,8 @@
 """The engine for tables that can outgrow memory: ibis expressions, run by DuckDB inside the process.
 
-What fits goes through pandas. Viewer events, and order lines over years, stay in Parquet and are aggregated where they
-lie; only the small result becomes a frame. The expressions know no engine, so that another one can run them.
+What fits goes through pandas. Viewer events, and order lines over years, stay in Parquet and are
+aggregated where they lie; only the small result becomes a frame. The expressions know no engine, so
+that another one can run them.
 """
 
 from __future__ import annotations

@@ -50,8 +50,9 @@ def make(
 ) -> dict[str, object]:
     """One finding as a row of `COLUMNS`; its id is made from what it is about, so that a new run gives the same id.
 
-    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one (the notebook says
-    which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty sentence.
+    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one
+    (the notebook says which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty
+    sentence.
     """
     if verdict not in VERDICTS:
         raise ValueError(

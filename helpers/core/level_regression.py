@@ -1,8 +1,9 @@
 """What one level of something (a host, a time slot) is worth beside the others, all else equal.
 
-A session is one observation: the logarithm of its value is regressed on the levels and on what else differs (the kind of
-session, the month …), so that the error is how much sessions differ, not how many people were counted. Where a level never
-meets another under the same circumstances, the two cannot be told from what sets them apart, and nothing is estimated.
+A session is one observation: the logarithm of its value is regressed on the levels and on what else
+differs (the kind of session, the month …), so that the error is how much sessions differ, not how
+many people were counted. Where a level never meets another under the same circumstances, the two
+cannot be told from what sets them apart, and nothing is estimated.
 """
 
 from __future__ import annotations
@@ -157,10 +158,11 @@ def compared(
 ) -> Compared:
     """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
 
-    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than `FEWEST` sessions left out.
-    rest has one row per level: level, n (sessions), typical (geometric mean, as it is), others (how many levels it is held
-    against), ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances, or the
-    sessions are too few. each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
+    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than
+    `FEWEST` sessions left out. rest has one row per level: level, n (sessions), typical (geometric
+    mean, as it is), others (how many levels it is held against), ratio, lower, upper, p_value;
+    `nan` where it meets no other level under the same circumstances, or the sessions are too few.
+    each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
     p_value, p_adjusted (Holm over the pairs).
     """
     known = _known(frame, value, by, adjust)

@@ -1,7 +1,8 @@
 """Personal data in text: phone numbers, identity numbers, e-mail and postal addresses, found by their form and hidden.
 
-The rules are exact rather than wide, as a finding stops a report: an identity number needs its check digit, a postal
-address a place, a road and a number. Names and nicknames have no form; they are dropped with their columns on reading.
+The rules are exact rather than wide, as a finding stops a report: an identity number needs its
+check digit, a postal address a place, a road and a number. Names and nicknames have no form; they
+are dropped with their columns on reading.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ _WIDE = {ord("０") + digit: str(digit) for digit in range(10)} | {
     ord("－"): "-",
 }
 _MOBILE = re.compile(
-    r"(?<![\d¥$])(?<!\d\.)(?:\+?86[ -]?|\(\+?86\)[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d|,\d{3}(?!\d)|\.\d)"
+    r"(?<![\d¥$])(?<!\d\.)(?:\+?86[ -]?|\(\+?86\)[ -]?)?(1[3-9]\d[ -]?\d{4}[ "
+    r"-]?\d{4})(?!\d|,\d{3}(?!\d)|\.\d)"
 )
 _LANDLINE = re.compile(
     r"(?<![\w-])(?:\(0\d{2,3}\) ?|0(?:10|2\d|[3-9]\d{2})[ -])\d{3,4}[ -]?\d{4}(?![\d-])"
 )
-_CODES = "852|853|886|62|66|84|60|63|65|44|49|33|34|39|81|82|61|971|966|55|52|1"  # countries that the shops sell to
+# countries that the shops sell to
+_CODES = "852|853|886|62|66|84|60|63|65|44|49|33|34|39|81|82|61|971|966|55|52|1"
 _ABROAD = re.compile(
     rf"(?<![\w+])\(?\+(?:{_CODES})\)?[ -]?\(?\d(?:[ -]?\)?[ -]?\d){{6,11}}(?![\d,*]|\.\d)"
 )
 _INDONESIA = re.compile(
-    r"(?<![\w.-])08(?:1[1-9]|2[1-3]|3[1238]|5[1235-9]|7[78]|8[1-9]|9[5-9])(?:[ -]?\d){7,9}(?![\d*]|\.\d)"
+    r"(?<![\w.-])08(?:1[1-9]|2[1-3]|3[1238]|5[1235-9]|7[78]|8[1-9]|9[5-9])(?:[ "
+    r"-]?\d){7,9}(?![\d*]|\.\d)"
 )
 _IDENTITY = re.compile(
     r"(?<!\d)((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91)\d{4}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx])(?![\dXx])"
@@ -41,7 +45,12 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 
-_PROVINCES = "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+_PROVINCES = (
+    "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖"
+    "北"
+    "|湖"
+    "南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+)
 _HAN = "[\u4e00-\u9fff]"
 _PLACE = re.compile(
     rf"(?:{_PROVINCES})(?:省|市|自治区)?|{_HAN}{{1,4}}(?:省|(?<![城都超门上夜股])市|自治州|盟)"
@@ -50,11 +59,13 @@ _DISTRICT = re.compile(
     rf"{_HAN}{{1,4}}(?:(?<![城都超门上夜股])市|(?<![小社专地景分校片市])区|县|旗|镇|乡|街道)"
 )
 _ROAD = re.compile(
-    rf"{_HAN}(?:路|街|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)[^，。；;、|\"\n{{}}\[\]]{{0,8}}$"
+    rf"{_HAN}(?:路|街|道|巷|弄|胡同|村|里|小区|花园|家园|公寓|苑|大厦|广场)[^，。；;、"
+    rf"|\"\n{{}}\[\]]{{0,8}}$"
 )
 _ESTATE = re.compile(rf"{_HAN}{{2,6}}(?:小区|花园|家园|公寓|苑|大厦).{{0,4}}$")
 _HOUSE = re.compile(
-    r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![色链款品主机麦码班])"
+    r"[\dA-Za-z一二三四五六七八九十-]{1,6} ?(?:号楼|号院|号|弄|栋|幢|座|单元|室|组)(?![色链款品主"
+    r"机麦码班])"
 )
 _DOOR = re.compile(r".{0,6}?\d{1,5} ?(?:号楼|栋|幢|座|单元|室|号)")
 _ENDS = re.compile(r"[，。；;、|\"\n{}\[\]]")
@@ -64,7 +75,8 @@ _STREET = re.compile(
 )
 
 LIKELY = re.compile(
-    r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄同村里区园寓苑厦场]|Jl|Jalan|RW"
+    r"[0-9０-９][^\n]{0,3}[0-9０-９][^\n]{0,3}[0-9０-９]|[@＠]|[路街道巷弄同村里区园寓苑厦场"
+    r"]|Jl|Jalan|RW"
 )  # nothing else is looked at
 _IN_IDS = r"[@＠路街同村园寓苑厦场]|Jl|Jalan|RW"
 NOT_HASHED = "id that is not hashed"
@@ -162,8 +174,9 @@ def in_frame(
 ) -> pd.DataFrame:
     """Cells of text columns that hold personal data: one row per cell, with row (position, from 0), column and kind; no values.
 
-    Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of `keys` everything that is no
-    keyed hash (16 hex digits) is a find. Each different text is looked at once.
+    Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of
+    `keys` everything that is no keyed hash (16 hex digits) is a find. Each different text is looked
+    at once.
     """
     found = [
         _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)

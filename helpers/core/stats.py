@@ -1,7 +1,7 @@
 """Pure statistics: intervals of rates, prediction intervals for a new session, false discoveries, shrinkage.
 
-Arrays and scalars in, arrays, scalars or named tuples out; nothing here knows of sessions or metrics. `nan` stands
-for undefined (0/0, too short a history) and is returned on purpose.
+Arrays and scalars in, arrays, scalars or named tuples out; nothing here knows of sessions or
+metrics. `nan` stands for undefined (0/0, too short a history) and is returned on purpose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 Floats = npt.NDArray[np.float64]
 
-# Session-to-session coefficient of variation that a short history is shrunk towards, and what that guess weighs.
+# Session-to-session coefficient of variation that a short history is shrunk towards, and what that
+# guess weighs.
 PRIOR_CV = 0.15
 PRIOR_CV_WEIGHT = 4.0
 
@@ -32,7 +33,8 @@ class Estimate(NamedTuple):
 class Prediction(NamedTuple):
     """What the next value should be, from n earlier ones: centre, prediction interval, n, standard deviation.
 
-    With `log=True` the centre is the geometric mean and `sd` is on the log scale (0.12 is about 12 %).
+    With `log=True` the centre is the geometric mean and `sd` is on the log scale (0.12 is about 12
+    %).
     """
 
     mean: float
@@ -64,8 +66,9 @@ class Shrunk(NamedTuple):
 class Around(NamedTuple):
     """How rates of one occasion lie about those expected of them, fitted to all units together.
 
-    shift: what all moved by in common, in log odds, with its standard error; weight: of the expectation, in trials, for an
-    ordinary unit; wide: the same for one out of the ordinary; odd: the chance that a unit is such a one.
+    shift: what all moved by in common, in log odds, with its standard error; weight: of the
+    expectation, in trials, for an ordinary unit; wide: the same for one out of the ordinary; odd:
+    the chance that a unit is such a one.
     """
 
     shift: float
@@ -79,7 +82,7 @@ def _floats(values: npt.ArrayLike) -> Floats:
     return np.asarray(values, dtype=float)
 
 
-# ---------------------------------------------------------------------------------------------------- one rate, two
+# ----------------------------------------------------------------------------------- one rate, two
 
 
 def wilson(
@@ -87,8 +90,8 @@ def wilson(
 ) -> tuple[Floats, Floats]:
     """Wilson score interval of each proportion successes / trials (Newcombe 1998, method 3).
 
-    Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and where successes
-    exceed trials: such a ratio is no proportion and has no such interval.
+    Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and
+    where successes exceed trials: such a ratio is no proportion and has no such interval.
     """
     x, n = np.broadcast_arrays(_floats(successes), _floats(trials))
     usable = (n > 0) & (x >= 0) & (x <= n)
@@ -116,8 +119,9 @@ def _two_rates(
 def difference(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
     """Difference x1/n1 - x2/n2 with Newcombe's hybrid score interval (Newcombe 1998, method 10).
 
-    Only for two rates of one session: between sessions it ignores that sessions differ, see `prediction_interval`.
-    (statsmodels' `method="score"` solves a wrong cubic up to 0.15.0, so it is not offered.)
+    Only for two rates of one session: between sessions it ignores that sessions differ, see
+    `prediction_interval`. (statsmodels' `method="score"` solves a wrong cubic up to 0.15.0, so it
+    is not offered.)
     """
     return _two_rates(x1, n1, x2, n2, confidence, "diff", "newcomb")
 
@@ -127,14 +131,14 @@ def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.9
     return _two_rates(x1, n1, x2, n2, confidence, "ratio", "log-adjusted")
 
 
-# ---------------------------------------------------------------------------------------------- counts over exposure
+# ---------------------------------------------------------------------------- counts over exposure
 
 
 def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 1) -> float:
     """How many times more counts vary about their means than Poisson counts would: Pearson's chi-square over n - fitted.
 
-    `expected` are the means, made from the counts themselves with `fitted` rates. At least 1; 1 where fewer counts with
-    a positive mean are known than there are rates.
+    `expected` are the means, made from the counts themselves with `fitted` rates. At least 1; 1
+    where fewer counts with a positive mean are known than there are rates.
     """
     x, mean = _known(events, expected)
     free = x.size - fitted
@@ -150,8 +154,8 @@ def count_rate(
 ) -> tuple[Floats, Floats]:
     """Interval of each rate events / exposure: Garwood's (1936) exact Poisson limits, widened by the dispersion.
 
-    With a dispersion d the events count as events / d independent ones (quasi-Poisson). `nan` where exposure is 0 or
-    missing.
+    With a dispersion d the events count as events / d independent ones (quasi-Poisson). `nan` where
+    exposure is 0 or missing.
     """
     x, n = np.broadcast_arrays(_floats(events), _floats(exposure))
     usable, tail = (n > 0) & (x >= 0), (1 - confidence) / 2
@@ -176,8 +180,8 @@ def log_odds(
 ) -> tuple[Floats, Floats]:
     """Log-odds of each word in one corpus against another with a Dirichlet prior, and their z (Monroe, Colaresi, Quinn 2008).
 
-    `target` and `other` are counts of the same words in the two corpora, `prior` the pseudo-counts that both get. Swapping
-    the corpora changes the signs and nothing else.
+    `target` and `other` are counts of the same words in the two corpora, `prior` the pseudo-counts
+    that both get. Swapping the corpora changes the signs and nothing else.
     """
     y1, y2, alpha = (_floats(values) for values in np.broadcast_arrays(target, other, prior))
     odds = [np.log((y + alpha) / ((y + alpha).sum() - y - alpha)) for y in (y1, y2)]
@@ -185,7 +189,7 @@ def log_odds(
     return delta, delta / np.sqrt(1 / (y1 + alpha) + 1 / (y2 + alpha))
 
 
-# ------------------------------------------------------------------------------------- a new value among earlier ones
+# ------------------------------------------------------------------ a new value among earlier ones
 
 
 def smoothed_rate(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
@@ -235,9 +239,10 @@ def prediction_interval(
 ) -> Prediction:
     """Where one further value should lie: mean +- t s sqrt(1 + 1/n), of logarithms when `log`.
 
-    A session is one value, so the interval holds the session-to-session variation that binomial intervals leave out.
-    Three sessions say little of their own spread; `spread` lends them that of other sessions. Values that are missing
-    (or not positive when `log`) are left out; fewer than two give `nan` bounds.
+    A session is one value, so the interval holds the session-to-session variation that binomial
+    intervals leave out. Three sessions say little of their own spread; `spread` lends them that of
+    other sessions. Values that are missing (or not positive when `log`) are left out; fewer than
+    two give `nan` bounds.
     """
     mean, own_sd, n = _centre(history, log)
     sd, free = _steadied(own_sd, n, spread)
@@ -251,8 +256,8 @@ def prediction_p(
 ) -> float:
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
-    `nan` with fewer than two earlier values, and where `log` and the value is not positive; a history without any
-    variation gives 1 for the same value and 0 for another.
+    `nan` with fewer than two earlier values, and where `log` and the value is not positive; a
+    history without any variation gives 1 for the same value and 0 for another.
     """
     mean, own_sd, n = _centre(history, log)
     if n < 2 or not np.isfinite(value) or (log and value <= 0):
@@ -273,8 +278,9 @@ def session_cv(
 ) -> float:
     """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to `prior_cv`.
 
-    Method of moments on the squared deviations of events / exposure from the pooled rate; the prior guess weighs as
-    much as four further sessions, because three or four sessions say little about their own spread.
+    Method of moments on the squared deviations of events / exposure from the pooled rate; the prior
+    guess weighs as much as four further sessions, because three or four sessions say little about
+    their own spread.
     """
     x, n = _floats(events), _floats(exposure)
     pooled = x.sum() / n.sum()
@@ -334,9 +340,10 @@ def beta_binomial_predictive(
 ) -> Predictive:
     """Predicts a small proportion from earlier sessions, with their overdispersion; the p-value is a two-sided mid-p.
 
-    For proportions of few events (under about 50), where the logarithm of a rate is too coarse. The new rate is Beta
-    with the pooled rate as mean and, as variance, session variation (`session_cv`) plus that of the pooled rate; the
-    count is then beta-binomial. `nan` where there is no history or no trial.
+    For proportions of few events (under about 50), where the logarithm of a rate is too coarse. The
+    new rate is Beta with the pooled rate as mean and, as variance, session variation (`session_cv`)
+    plus that of the pooled rate; the count is then beta-binomial. `nan` where there is no history
+    or no trial.
     """
     x, n = _known(past_successes, past_trials)
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
@@ -358,7 +365,8 @@ def negative_binomial_predictive(
 ) -> Predictive:
     """Predicts a small count per unit of exposure (orders per hour) as `beta_binomial_predictive` does a proportion.
 
-    The new rate is Gamma, the count negative binomial; interval and centre are per unit of exposure.
+    The new rate is Gamma, the count negative binomial; interval and centre are per unit of
+    exposure.
     """
     x, n = _known(past_events, past_exposure)
     if not x.size or not exposure > 0 or not events >= 0:
@@ -373,7 +381,7 @@ def negative_binomial_predictive(
     return Predictive(float(mean), float(lower), float(upper), _mid_p(dist, round(events)))
 
 
-# ------------------------------------------------------------------------------------------- many tests, many rates
+# -------------------------------------------------------------------------- many tests, many rates
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
@@ -392,7 +400,8 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
 def holm(p_values: npt.ArrayLike) -> Floats:
     """Adjusted p-values of Holm (1979); rejecting where one is at most 5 % errs anywhere in the family in 5 % at most.
 
-    A missing p-value stays `nan` and does not count as a test. (statsmodels' own collects the process's garbage on each call.)
+    A missing p-value stays `nan` and does not count as a test. (statsmodels' own collects the
+    process's garbage on each call.)
     """
     p = _floats(p_values)
     adjusted, order = np.full(p.shape, np.nan), np.argsort(p)[: int(np.isfinite(p).sum())]
@@ -405,8 +414,8 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
 
-    Sought over logit(mean) and log(weight); the weight is held under 1e6, which is what rates without any
-    overdispersion run off to.
+    Sought over logit(mean) and log(weight); the weight is held under 1e6, which is what rates
+    without any overdispersion run off to.
     """
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
@@ -437,9 +446,9 @@ def shrink_rates(
 ) -> Shrunk:
     """Rates of like units drawn to their common mean by a beta-binomial prior fitted to them (empirical Bayes).
 
-    Arrays as long as the input; a unit without trials gets the prior itself. `prior` is (alpha, beta), for groups too
-    small to fit one (under six units, say); a single unit without a given prior keeps a vague Beta(1/2, 1/2).
-    Raises ValueError where successes exceed trials.
+    Arrays as long as the input; a unit without trials gets the prior itself. `prior` is (alpha,
+    beta), for groups too small to fit one (under six units, say); a single unit without a given
+    prior keeps a vague Beta(1/2, 1/2). Raises ValueError where successes exceed trials.
     """
     x, n = _floats(successes), np.nan_to_num(_floats(trials))
     x = np.where(n > 0, x, 0.0)
@@ -465,9 +474,10 @@ ODD, ODD_CV = (
 def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayLike) -> Around:
     """Empirical Bayes about expectations of the units' own: expected odds x a common shift, beta-binomial about that.
 
-    The prior of each unit has two parts, an ordinary one whose spread is fitted (held near `PRIOR_CV` with the weight of
-    `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for a unit that broke, so that one broken unit neither
-    widens the others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are positive.
+    The prior of each unit has two parts, an ordinary one whose spread is fitted (held near
+    `PRIOR_CV` with the weight of `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for
+    a unit that broke, so that one broken unit neither widens the others' prior nor is drawn to
+    them. `expected` lies strictly between 0 and 1, trials are positive.
     """
     x, n, centre = (
         np.round(_floats(successes)),
@@ -508,7 +518,7 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
     )
 
 
-# ------------------------------------------------------------------------------------------------ times until something
+# --------------------------------------------------------------------------- times until something
 
 
 def survival(
@@ -538,9 +548,9 @@ def happened_within(
 ) -> tuple[Floats, Floats, Floats]:
     """The share that happens within each mark, 1 - Kaplan-Meier, with its log-log interval: value, lower, upper.
 
-    What has not happened and is younger than a mark counts as unknown from its age on. A share of exactly 0 or 1 has the
-    Wilson interval of those of whom it is known. `nan` where nothing was looked at until the mark, unless the last one
-    looked at had happened.
+    What has not happened and is younger than a mark counts as unknown from its age on. A share of
+    exactly 0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was
+    looked at until the mark, unless the last one looked at had happened.
     """
     durations, happened, marks = (
         _floats(durations),
@@ -566,9 +576,10 @@ def happened_within(
 def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:
     """Means of like units drawn to their common mean: posterior means and standard deviations, and the common mean.
 
-    A normal hierarchy with known standard errors and a flat prior on how much units differ, averaged over that (Gelman
-    et al., Bayesian Data Analysis, section 5.4): a point estimate of it would often be zero, and then all units would be
-    one and too sure. A single unit, or units without any error, are as they are.
+    A normal hierarchy with known standard errors and a flat prior on how much units differ,
+    averaged over that (Gelman et al., Bayesian Data Analysis, section 5.4): a point estimate of it
+    would often be zero, and then all units would be one and too sure. A single unit, or units
+    without any error, are as they are.
     """
     m, e = _floats(means), _floats(errors)
     if m.size < 3 or not (e > 0).all():

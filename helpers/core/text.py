@@ -24,7 +24,8 @@ WIDEST = (
     1000.0  # an interval whose upper end is so many times its lower one says nothing in numbers
 )
 _BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-# Pictographs (🔥) have a glyph in colour fonts only, which neither charts nor every reader's machine have.
+# Pictographs (🔥) have a glyph in colour fonts only, which neither charts nor every reader's
+# machine have.
 _PICTOGRAPHS = re.compile("[\U0001f000-\U0001faff\ufe0e\ufe0f]")
 
 

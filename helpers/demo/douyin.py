@@ -15,7 +15,8 @@ from helpers.demo.simulate import Simulation
 
 WORKBOOKS = 36  # sessions that have a whole-session workbook
 OVERLAP_DAYS = 4  # by which each list export begins before the last one ended
-EARLY_EXPORT = "2026-11-15 00:10:00"  # of the orders, when the platform has not yet said where the day's orders came from
+# of the orders, when the platform has not yet said where the day's orders came from
+EARLY_EXPORT = "2026-11-15 00:10:00"
 STALE_EXPORT = "2026-11-08 22:00:00"  # of the session list: refunds as they stood then
 SKU_SHARE = {"单件装": 0.7, "两件装": 0.3}
 SLASHES, DASHES = "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"
@@ -39,7 +40,8 @@ def write(simulation: Simulation, raw: Path) -> Dirty:
     return dirty
 
 
-# ---- 罗盘: session list -------------------------------------------------------------------------------------------
+# ---- 罗盘: session list
+# -------------------------------------------------------------------------------------------
 
 
 def _list_columns(sessions: pd.DataFrame) -> dict[str, pd.Series]:
@@ -168,7 +170,8 @@ def _refunds_at(sessions: pd.DataFrame, cases: pd.DataFrame, at: pd.Timestamp) -
     )
 
 
-# ---- 罗盘: whole-session workbook ---------------------------------------------------------------------------------
+# ---- 罗盘: whole-session workbook
+# ---------------------------------------------------------------------------------
 
 
 def _whole_session(
@@ -180,9 +183,9 @@ def _whole_session(
         for name in ("traffic", "products", "videos")
     }
     ended = session["ended_at"].strftime("%Y-%m-%d_%H-%M-%S")
-    path = (
-        raw
-        / f"直播间详情页_整场数据下载_{exported:%Y-%m-%d_%H-%M-%S}({shop()['room_name']}_{ended}).xlsx"
+    path = raw / (
+        f"直播间详情页_整场数据下载_{exported:%Y-%m-%d_%H-%M-%S}({shop()['room_name']}_"
+        f"{ended}).xlsx"
     )
     cells.workbook(
         path,
@@ -374,7 +377,8 @@ def _skus(row: pd.Series) -> list[list[Any]]:
     ]
 
 
-# ---- 抖店: orders and after-sales ---------------------------------------------------------------------------------
+# ---- 抖店: orders and after-sales
+# ---------------------------------------------------------------------------------
 
 
 def _cipher(values: pd.Series, mark: str) -> pd.Series:
@@ -663,7 +667,8 @@ def _dirty_cases(columns: dict[str, pd.Series], name: str) -> tuple[dict[str, pd
     ]
 
 
-# ---- 千川 and 百应 ------------------------------------------------------------------------------------------------
+# ---- 千川 and 百应
+# ------------------------------------------------------------------------------------------------
 
 
 def _thousands(value: float) -> str:

@@ -108,8 +108,9 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
 def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) -> None:
     """The shop's own list of who bought: paid order lines with the member's number, as a CSV of the template's sheet of orders.
 
-    The platform's order export names no buyer, so the team exports both together; the lines meet by their ids. The name
-    stands before the platform's: of two exports of one moment the last in order counts as the newer, and that is the platform's.
+    The platform's order export names no buyer, so the team exports both together; the lines meet by
+    their ids. The name stands before the platform's: of two exports of one moment the last in order
+    counts as the newer, and that is the platform's.
     """
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}

@@ -17,8 +17,9 @@ AGAIN = 0.04  # further orders per paying person and cell
 NEW_BUYERS = 0.62
 EARLIER_BUYERS = 6_000  # people who had bought before the first session of the data
 CARD_ORDERS_A_DAY = 8
-# Delay in days from payment to the request: shift + gamma(shape, scale), at most `longest`; its median is 7 days. A
-# share `late` comes even after the 30 days. Cancellations before shipping come within hours.
+# Delay in days from payment to the request: shift + gamma(shape, scale), at most `longest`; its
+# median is 7 days. A share `late` comes even after the 30 days. Cancellations before shipping come
+# within hours.
 RETURNS = {
     "shift": 1.5,
     "shape": 2.0,
@@ -302,7 +303,8 @@ def _card(world: World, rng: np.random.Generator) -> Lines:
 def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndarray:
     """The number of the person behind each line: new people get new numbers, others are people who bought before.
 
-    Groups in the order of time: the lines sold outside of the room before a session, then the session's.
+    Groups in the order of time: the lines sold outside of the room before a session, then the
+    session's.
     """
     begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
     outside = lines.session < 0

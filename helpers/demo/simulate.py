@@ -1,7 +1,8 @@
 """A simulated Douyin shop with planted truths: canonical tables, the source x product cells behind them, and the truth.
 
-Severity is fixed here, so that no test can choose an easy one: see the constants. Everything comes from one seed; each
-part draws from a generator of its own, so that asking for fewer tables changes none of the others.
+Severity is fixed here, so that no test can choose an easy one: see the constants. Everything comes
+from one seed; each part draws from a generator of its own, so that asking for fewer tables changes
+none of the others.
 """
 
 from __future__ import annotations
@@ -64,10 +65,11 @@ def simulate(
 ) -> Simulation:
     """The simulated shop: canonical tables, cells and truth; the last session is the one that carries the fault.
 
-    `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds halved); demo (the
-    whole story). `tables` names the tables wanted (None: all); sessions, traffic, products and cells are always
-    there. Cells: session_id, source, product_id, product_exposure_users, product_click_users, create_users, pay_users,
-    orders, units, paid_amount. Raises `ValueError` for an unknown fault or fewer than one session.
+    `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds
+    halved); demo (the whole story). `tables` names the tables wanted (None: all); sessions,
+    traffic, products and cells are always there. Cells: session_id, source, product_id,
+    product_exposure_users, product_click_users, create_users, pay_users, orders, units,
+    paid_amount. Raises `ValueError` for an unknown fault or fewer than one session.
     """
     if fault not in FAULTS:
         raise ValueError(f"fault: expected one of {', '.join(FAULTS)}, found {fault!r}")

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 TRIED = (
     34,
     23,
-)  # so many sessions before the newest the log was tried out for a while, and held what follows a click only
+    # so many sessions before the newest the log was tried out for a while, and held what follows a
+    # click only
+)
 AFTER_CLICK = ("click", "cart", "create", "pay")
 CARTS = 1.4  # people with a cart per person who orders, as the products export counts them
 TWICE = 0.03  # of clicks come twice in the log
-CURIOUS = 1.5  # people who click at all, per click: so that about three clicks of four are a person's first
+# people who click at all, per click: so that about three clicks of four are a person's first
+CURIOUS = 1.5
 HEADERS = {
     "at": "时间",
     "user_key": "观众标识（加密）",

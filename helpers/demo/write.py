@@ -41,10 +41,11 @@ PLAN_COLUMNS = [
 def write(simulation: Simulation, folder: str | Path) -> Path:
     """Write the workspace of a simulated shop (all tables, fault "demo") and return its folder.
 
-    raw/ holds exports as the platforms name and format them, with overlaps, a stale copy and dirty rows (listed in
-    truth.json under dirty_rows: file, row, column, value, what); plans/ the plan that the last sessions carried out.
-    The same simulation gives the same bytes. An earlier demo in the folder is replaced. Raises `FileExistsError` where
-    the folder holds something else and `ValueError` where the simulation lacks tables.
+    raw/ holds exports as the platforms name and format them, with overlaps, a stale copy and dirty
+    rows (listed in truth.json under dirty_rows: file, row, column, value, what); plans/ the plan
+    that the last sessions carried out. The same simulation gives the same bytes. An earlier demo in
+    the folder is replaced. Raises `FileExistsError` where the folder holds something else and
+    `ValueError` where the simulation lacks tables.
     """
     folder = Path(folder)
     lacking = sorted(

@@ -1,7 +1,8 @@
 """Buyer portrait 用户画像: who bought against who watched, and where no export says who watched, against who bought before.
 
-The index of a group is its share of buyers over its share of viewers, times 100. Viewers are many and buyers few, so the
-interval is that of the buyers' share. Groups of one dimension add up to everybody; dimensions never add up to each other.
+The index of a group is its share of buyers over its share of viewers, times 100. Viewers are many
+and buyers few, so the interval is that of the buyers' share. Groups of one dimension add up to
+everybody; dimensions never add up to each other.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
 def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
     """Viewers against buyers: one row per dimension x group, groups in the order of the export.
 
-    `limits` are those of `limits`. Columns: `COLUMNS`; index, lower and upper are missing where fewer than
-    `FEWEST_BUYERS` buyers could be expected (standing too_few); rate is the group's conversion, standing sets it against that
-    of all other groups of the dimension (see `against_others`). basis is audience.
+    `limits` are those of `limits`. Columns: `COLUMNS`; index, lower and upper are missing where
+    fewer than `FEWEST_BUYERS` buyers could be expected (standing too_few); rate is the group's
+    conversion, standing sets it against that of all other groups of the dimension (see
+    `against_others`). basis is audience.
     """
     parts = [
         _dimension(rows, limits)
@@ -114,10 +116,11 @@ def of_orders(
 ) -> pd.DataFrame:
     """This session's buyers against the buyers of earlier sessions, as order lines know them (province, new or returning).
 
-    One row per dimension x group; columns `COLUMNS`, with the earlier buyers' counts and shares in viewers and viewer_share; no
-    conversion and no standing, as nobody knows who watched. A buyer counts once a dimension (an order
-    instead, where the export does not say whose it is). Groups of fewer than
-    `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected, have no index. basis is orders.
+    One row per dimension x group; columns `COLUMNS`, with the earlier buyers' counts and shares in
+    viewers and viewer_share; no conversion and no standing, as nobody knows who watched. A buyer
+    counts once a dimension (an order instead, where the export does not say whose it is). Groups of
+    fewer than `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected,
+    have no index. basis is orders.
     """
     parts = []
     for dimension, column in BOUGHT.items():
@@ -205,8 +208,15 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
     )
     return text.choose(
         lang,
-        f"粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事：粉丝也可能第一次买{known}。",
-        f"Fans are those who already followed the account when watching, which is not the same as having bought before: a fan can buy for the first time{known}.",
+        (
+            "粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事："
+            f"粉丝也可能第一次买{known}。"
+        ),
+        (
+            "Fans are those who already followed the account when watching, which is not the same "
+            "as "
+            f"having bought before: a fan can buy for the first time{known}."
+        ),
     )
 
 
@@ -245,6 +255,16 @@ def _finding(row, metric: Metric) -> dict[str, object]:
         value=row.rate,
         baseline=row.others_rate,
         p_adjusted=row.p_adjusted,
-        sentence_zh=f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、占买家 {shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。",
-        sentence_en=f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers and {shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} {rate}, all other groups {others}.",
+        sentence_zh=(
+            f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、"
+            "占买家 "
+            f"{shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 "
+            f"{others}。"
+        ),
+        sentence_en=(
+            f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers "
+            "and "
+            f"{shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} "
+            f"{rate}, all other groups {others}."
+        ),
     )

@@ -1,8 +1,9 @@
 """What viewers wrote: what they asked, which words were new, and what was chanted or advertised.
 
-People are counted, not messages: somebody who writes a thing fifty times is one person. Nothing is deleted; chants and
-advertising are told apart, and engagement is given with and without them. The texts are strangers' words: they are
-shown shortened and escaped, and numbers that could be a phone are masked when they are read.
+People are counted, not messages: somebody who writes a thing fifty times is one person. Nothing is
+deleted; chants and advertising are told apart, and engagement is given with and without them. The
+texts are strangers' words: they are shown shortened and escaped, and numbers that could be a phone
+are masked when they are read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ NOTEBOOK = "02_funnel"
 FEWEST_ASKING = 5  # people, under which a question is not judged
 MOST_TOLD = 3  # words, and questions, that are stated
 HISTORY = 8  # sessions that a word is set against
-FREQUENT = 20_000  # how often the dictionary says a word of the lexicon occurs: more often than its parts together
+# how often the dictionary says a word of the lexicon occurs: more often than its parts together
+FREQUENT = 20_000
 PRIOR = 500.0  # pseudo-counts of the prior: what the history's own frequencies weigh
 PROMPTS = ("activity", "lucky_bag", "coupon", "follow_prompt", "purchase_prompt")
 KINDS = ("question", "talk", "prompted_chant", "chant", "spam")
@@ -38,14 +40,16 @@ _PICTURES = re.compile(
 )
 _NUMERALS = {mark: str(number) for number, mark in enumerate("一二三四五六七八九十", start=1)}
 _LINK = re.compile(
-    r"(?:链接|link|item|no\.|#) ?#?(\d{1,3})(?!\d)|(?<![\d月])(\d{1,3}) ?号? ?(?:小)?链接|(?<![\d月.])(\d{1,3}) ?号(?=有|还|多|什|怎|没|是|宝贝|商品|款|品|$)"
+    r"(?:链接|link|item|no\.|#) ?#?(\d{1,3})(?!\d)|(?<![\d月])(\d{1,3}) ?号? "
+    r"?(?:小)?链接|(?<![\d月.])(\d{1,3}) ?号(?=有|还|多|什|怎|没|是|宝贝|商品|款|品|$)"
 )
 _LINKED = re.compile(r"\d{1,3}号链接|扣\d")
 _EITHER = re.compile(r"([\u4e00-\u9fff])不\1")  # 辣不辣, 好不好
 _TOKEN = re.compile(r"[a-z][a-z']+|[\u4e00-\u9fff]+")
 
 
-# ---- one form, words -----------------------------------------------------------------------------------------------
+# ---- one form, words
+# -----------------------------------------------------------------------------------------------
 
 
 def normalised(words: object) -> str:
@@ -94,7 +98,8 @@ def _pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
-# ---- what one comment is -------------------------------------------------------------------------------------------
+# ---- what one comment is
+# -------------------------------------------------------------------------------------------
 
 
 def question_type(plain: str, talk: Talk) -> str | None:
@@ -145,7 +150,8 @@ def asked(plain: str, talk: Talk) -> tuple[str, str | None]:
     return ("question" if kind else "talk"), kind
 
 
-# ---- the comments of a session -------------------------------------------------------------------------------------
+# ---- the comments of a session
+# -------------------------------------------------------------------------------------
 
 
 def latest(comments: pd.DataFrame, session_id: str) -> pd.DataFrame:
@@ -166,11 +172,13 @@ def read(
 ) -> pd.DataFrame:
     """The comments of one session or several, each with what it is: one row per comment, in order of time.
 
-    Columns: session_id, at, user (the viewer's key; a comment without one counts as a person of its own), text, plain
-    (its one form), team (written by the team), kind (KINDS: question, talk, prompted_chant, chant, spam), question (its
-    type, `comments.yml`). A chant within `prompt_seconds` after a cue that asks for it is prompted. Spam are words of
-    advertising, and long texts that `spam_users` people wrote within two seconds or that one person wrote REPEATED times.
-    `names` are products: a question's type is read off what stands beside their names (a 玻尿酸面膜 is no question of ingredients).
+    Columns: session_id, at, user (the viewer's key; a comment without one counts as a person of its
+    own), text, plain (its one form), team (written by the team), kind (KINDS: question, talk,
+    prompted_chant, chant, spam), question (its type, `comments.yml`). A chant within
+    `prompt_seconds` after a cue that asks for it is prompted. Spam are words of advertising, and
+    long texts that `spam_users` people wrote within two seconds or that one person wrote REPEATED
+    times. `names` are products: a question's type is read off what stands beside their names (a
+    玻尿酸面膜 is no question of ingredients).
     """
     marks = _marks_of(names or {})
     rows = comments.sort_values("at", kind="stable").reset_index(drop=True)
@@ -245,7 +253,8 @@ def _clock(times: pd.Series) -> np.ndarray:
 def kinds(rows: pd.DataFrame) -> pd.DataFrame:
     """How much of what viewers wrote is what: one row per kind that occurs, in the order of KINDS.
 
-    Columns: comment_kind, comments, share (of viewers' comments), users (people who wrote such; one can write several kinds).
+    Columns: comment_kind, comments, share (of viewers' comments), users (people who wrote such; one
+    can write several kinds).
     """
     written = rows[~rows["team"]]
     made = (
@@ -262,8 +271,8 @@ def kinds(rows: pd.DataFrame) -> pd.DataFrame:
 def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
     """Engagement with and without what was asked for or advertised: one row per count.
 
-    Columns: counted (all; own: without prompted chants and spam), comments, users, per_viewer (comments ÷ viewers: a count
-    over people, no proportion), users_share (of the viewers).
+    Columns: counted (all; own: without prompted chants and spam), comments, users, per_viewer
+    (comments ÷ viewers: a count over people, no proportion), users_share (of the viewers).
     """
     written = rows[~rows["team"]]
     own = written[~written["kind"].isin(["prompted_chant", "spam"])]
@@ -281,7 +290,8 @@ def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
 def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang: str) -> str:
     """Which count of people is which: the platform's, those of the comments at hand, and those that hot words are shares of.
 
-    `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the session's own column.
+    `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the
+    session's own column.
     """
     team, (every, own) = rows["team"].sum(), engagement(rows, np.nan)["users"]
     shown = {
@@ -306,16 +316,29 @@ def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang
     )
     return platform + text.choose(
         lang,
-        f"弹幕文件有 {shown['rows']} 条，其中 {shown['team']} 条是团队自己的回复，其余来自 {shown['every']} 名观众"
+        (
+            f"弹幕文件有 {shown['rows']} 条，其中 {shown['team']} 条是团队自己的回复，其余来自 "
+            f"{shown['every']} 名观众"
+        )
         + ("，两者口径不同，不必相等" if known else "")
-        + f"；去掉应活动刷的口令和广告是 {shown['own']} 人；热词的占比除以说过实词的 {shown['words']} 人。",
-        f"the file of comments holds {shown['rows']}, of which {shown['team']} are the team's replies and the rest come from {shown['every']} viewers"
+        + (
+            f"；去掉应活动刷的口令和广告是 {shown['own']} 人；热词的占比除以说过实词的 "
+            f"{shown['words']} 人。"
+        ),
+        (
+            f"the file of comments holds {shown['rows']}, of which {shown['team']} are the team's "
+            f"replies and the rest come from {shown['every']} viewers"
+        )
         + (", a count of its own that need not be equal" if known else "")
-        + f". Without chants that were asked for and advertising there are {shown['own']} people; hot words are shares of the {shown['words']} who wrote some word.",
+        + (
+            f". Without chants that were asked for and advertising there are {shown['own']} "
+            f"people; hot words are shares of the {shown['words']} who wrote some word."
+        ),
     )
 
 
-# ---- hot words -----------------------------------------------------------------------------------------------------
+# ---- hot words
+# -----------------------------------------------------------------------------------------------------
 
 
 def word_users(
@@ -323,7 +346,8 @@ def word_users(
 ) -> pd.DataFrame:
     """Who used which word: one row per session, person and word of what viewers asked or said, with an example of theirs.
 
-    Columns: session_id, user, word, text. Words of one letter or character and stop words are left out.
+    Columns: session_id, user, word, text. Words of one letter or character and stop words are left
+    out.
     """
     said = rows[~rows["team"] & rows["kind"].isin(["question", "talk"])]
     left = set(stop)
@@ -348,11 +372,12 @@ def hot_words(
 ) -> pd.DataFrame:
     """Words that more people wrote in this session than the account's earlier sessions let one expect, the hottest first.
 
-    `used` is `word_users` of the session and of earlier ones. One row per word of `min_users` people at least with z above
-    `min_z`: word, users, users_before, sessions_before (earlier sessions in which somebody wrote it), users_share (of those
-    who wrote anything), share_before, log_odds, z (against the history, `stats.log_odds`; people, not messages), p_adjusted
-    (beta-binomial prediction from the earlier sessions, which holds how much sessions differ; Benjamini-Hochberg over all
-    words of so many people), example. Empty without earlier sessions.
+    `used` is `word_users` of the session and of earlier ones. One row per word of `min_users`
+    people at least with z above `min_z`: word, users, users_before, sessions_before (earlier
+    sessions in which somebody wrote it), users_share (of those who wrote anything), share_before,
+    log_odds, z (against the history, `stats.log_odds`; people, not messages), p_adjusted
+    (beta-binomial prediction from the earlier sessions, which holds how much sessions differ;
+    Benjamini-Hochberg over all words of so many people), example. Empty without earlier sessions.
     """
     table = used.pivot_table(
         index="word", columns="session_id", values="user", aggfunc="size", fill_value=0
@@ -408,7 +433,8 @@ HOT = [
 ]
 
 
-# ---- questions -----------------------------------------------------------------------------------------------------
+# ---- questions
+# -----------------------------------------------------------------------------------------------------
 
 
 def about(
@@ -421,9 +447,10 @@ def about(
 ) -> pd.DataFrame:
     """The product that each comment is about: by a name in it, else by the explanation running, else by its link number alone.
 
-    Columns (index of `rows`): product_id (nan where none is known), product (name, else the link number), about_basis
-    (named, link, explained, none). A link number stands for itself: no export says which product has which number. Who asks for
-    stock while a product that was never out of it is explained, and another was (`sold_out`), asks about no product known.
+    Columns (index of `rows`): product_id (nan where none is known), product (name, else the link
+    number), about_basis (named, link, explained, none). A link number stands for itself: no export
+    says which product has which number. Who asks for stock while a product that was never out of it
+    is explained, and another was (`sold_out`), asks about no product known.
     """
     marks = _marks_of(names)
     link = rows["plain"].str.extract(r"(\d{1,3}号链接)")[0]
@@ -507,11 +534,12 @@ def questions(
 ) -> pd.DataFrame:
     """What was asked about which product, by people: one row per type and product, the most asked first.
 
-    `products` is `about`, `replied` is `answered`. Columns: question, question_zh, question_en, product_id, product,
-    about_basis (as most were placed), users, comments, share (of the questions about the product, each counted once a person),
-    unanswered (comments; nan where no reply can be known),
-    unanswered_share, others_share (the same share among the questions about the other products), p_adjusted (Fisher's exact
-    test, one-sided: more of this type than about the others), standing (above, cannot_tell, too_few), example.
+    `products` is `about`, `replied` is `answered`. Columns: question, question_zh, question_en,
+    product_id, product, about_basis (as most were placed), users, comments, share (of the questions
+    about the product, each counted once a person), unanswered (comments; nan where no reply can be
+    known), unanswered_share, others_share (the same share among the questions about the other
+    products), p_adjusted (Fisher's exact test, one-sided: more of this type than about the others),
+    standing (above, cannot_tell, too_few), example.
     """
     asked_now = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
     each = asked_now.join(products).assign(open=1 - replied[asked_now.index].astype("float64"))
@@ -584,7 +612,8 @@ def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[fl
     return {"share": own, "others_share": shares, "p_value": chances}
 
 
-# ---- findings ------------------------------------------------------------------------------------------------------
+# ---- findings
+# ------------------------------------------------------------------------------------------------------
 
 
 def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, object]]:
@@ -610,8 +639,16 @@ def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, ob
             verdict="not_comparable",
             value=own.comments,
             baseline=every.comments,
-            sentence_zh=f"弹幕 {zh[0]} 条、{zh[1]} 人；去掉应活动刷的口令和广告刷屏（{left}），还有 {zh[2]} 条、{zh[3]} 人。",
-            sentence_en=f"{en[0]} comments by {en[1]} people; without chants that were asked for and advertising ({left}), {en[2]} by {en[3]}.",
+            sentence_zh=(
+                f"弹幕 {zh[0]} 条、{zh[1]} 人；去掉应活动刷的口令和广告刷屏（{left}），"
+                "还有 "
+                f"{zh[2]} 条、{zh[3]} 人。"
+            ),
+            sentence_en=(
+                f"{en[0]} comments by {en[1]} people; without chants that were asked for "
+                "and "
+                f"advertising ({left}), {en[2]} by {en[3]}."
+            ),
         )
     ]
 
@@ -643,8 +680,13 @@ def _word_fact(row: object) -> dict[str, object]:
         verdict="not_comparable",
         value=row.users,
         p_adjusted=row.p_adjusted,
-        sentence_zh=f"弹幕热词「{word}」：{zh} 人写过，占说话观众的 {share}，{before['zh']}。例：「{row.example}」",
-        sentence_en=f"Hot word “{word}”: {en} people wrote it, {share} of those who said something, {before['en']}. "
+        sentence_zh=(
+            f"弹幕热词「{word}」：{zh} 人写过，占说话观众的 {share}，{before['zh']}。例："
+            f"「{row.example}」"
+        ),
+        sentence_en=f"Hot word “{word}”: {en} people wrote it, {share} of those who said "
+        "something, "
+        f"{before['en']}. "
         f"For example: “{row.example}”",
     )
 
@@ -681,14 +723,22 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
         row.about_basis == "explained"
     )  # nobody named the product: it was the one being explained
     who_zh = (
-        f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），占归到这次讲解的提问的"
+        (
+            f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），"
+            "占归到这次讲解的提问的"
+        )
         if by_clock
         else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
     )
     who_en = (
-        f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about another product), {share} of the questions placed there"
+        (
+            f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about "
+            f"another product), {share} of the questions placed there"
+        )
         if by_clock
-        else f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it"
+        else (
+            f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it"
+        )
     )
     return findings.make(
         notebook=NOTEBOOK,
@@ -699,5 +749,7 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
         value=row.users,
         p_adjusted=row.p_adjusted,
         sentence_zh=f"{who_zh} {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",
-        sentence_en=f"{who_en}, against {others} for other products. {open_en} For example: “{row.example}”",
+        sentence_en=(
+            f"{who_en}, against {others} for other products. {open_en} For example: “{row.example}”"
+        ),
     )

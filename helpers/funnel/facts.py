@@ -20,7 +20,8 @@ def step_findings(
 ) -> list[dict[str, object]]:
     """One fact per known step of the room funnel whose rate has a name in the registry, and one for entering to paying.
 
-    No verdict (`not_comparable`): whether a rate is low for this account is said against its history, elsewhere.
+    No verdict (`not_comparable`): whether a rate is low for this account is said against its
+    history, elsewhere.
     """
     known = table[table["users"].notna()].set_index("column")
     pairs = [
@@ -73,8 +74,14 @@ def _event_fact(
         metric=name,
         verdict="not_comparable",
         value=rate,
-        sentence_zh=f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} {text.percent(rate)}。按次数计，没有区间。",
-        sentence_en=f"{before['label_en']}: {en[0]}, {after['label_en'].lower()}: {en[1]}. {metric.en} {text.percent(rate)}; counted in events, so without interval.",
+        sentence_zh=(
+            f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} "
+            f"{text.percent(rate)}。按次数计，没有区间。"
+        ),
+        sentence_en=(
+            f"{before['label_en']}: {en[0]}, {after['label_en'].lower()}: {en[1]}. "
+            f"{metric.en} {text.percent(rate)}; counted in events, so without interval."
+        ),
     )
 
 
@@ -103,8 +110,14 @@ def _step_fact(
         value=rate,
         ci_lower=lower,
         ci_upper=upper,
-        sentence_zh=f"{before['label_zh']} {zh[0]} 人，其中{after['label_zh']} {zh[1]} 人：{metric.zh} {zh[2]}{zh[3]}。",
-        sentence_en=f"{before['label_en']}: {en[0]} people, of whom {after['label_en'].lower()}: {en[1]}. {metric.en} {en[2]}{en[3]}.",
+        sentence_zh=(
+            f"{before['label_zh']} {zh[0]} 人，其中{after['label_zh']} {zh[1]} 人："
+            f"{metric.zh} {zh[2]}{zh[3]}。"
+        ),
+        sentence_en=(
+            f"{before['label_en']}: {en[0]} people, of whom {after['label_en'].lower()}: "
+            f"{en[1]}. {metric.en} {en[2]}{en[3]}."
+        ),
     )
 
 
@@ -159,8 +172,14 @@ def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, objec
             slice="is_paid=paid",
             verdict="not_comparable",
             value=paid["ad_roi"],
-            sentence_zh=f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，带来支付 {zh[0]}，自身ROI {own}。",
-            sentence_en=f"Paid sources are {visits} of source visits and {amount} of paid amount: {en[1]} spent, {en[0]} paid, a return of their own of {own}.",
+            sentence_zh=(
+                f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，"
+                f"带来支付 {zh[0]}，自身ROI {own}。"
+            ),
+            sentence_en=(
+                f"Paid sources are {visits} of source visits and {amount} of paid amount: "
+                f"{en[1]} spent, {en[0]} paid, a return of their own of {own}."
+            ),
         )
     ]
 
@@ -230,16 +249,25 @@ def _slice_fact(
         ci_lower=lower,
         ci_upper=upper,
         p_adjusted=p_adjusted,
-        sentence_zh=f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 {text.percent(others)}。",
-        sentence_en=f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} {others_words[1]} ({text.percent(others)}).",
+        sentence_zh=(
+            f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，"
+            f"{side_zh}{others_words[0]}的"
+            " "
+            f"{text.percent(others)}。"
+        ),
+        sentence_en=(
+            f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} "
+            f"{others_words[1]} ({text.percent(others)})."
+        ),
     )
 
 
 def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
     """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `EACH` of a topic).
 
-    First come the whole session's conversion and what a test or the minutes' own unevenness tells apart, the surest of every
-    topic before the second of any; the others keep their order. Columns: those of the facts, topic_zh, topic_en.
+    First come the whole session's conversion and what a test or the minutes' own unevenness tells
+    apart, the surest of every topic before the second of any; the others keep their order. Columns:
+    those of the facts, topic_zh, topic_en.
     """
     topics = reference.terms()["fact_topic"]
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")

@@ -21,9 +21,10 @@ def key_figures(
 ) -> pd.DataFrame:
     """Every metric of one session, in the textbook's groups (直播复盘与售后跟踪: 流量、粉丝、互动、点击、转化, then sales).
 
-    `session` is the session's row of `sessions`. One row per metric, in the registry's order; columns: group, metric,
-    label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh, formula_en, description_zh, description_en; value
-    is nan where the session's exports do not carry a term. Raises `MetricError` for more than one row.
+    `session` is the session's row of `sessions`. One row per metric, in the registry's order;
+    columns: group, metric, label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh,
+    formula_en, description_zh, description_en; value is nan where the session's exports do not
+    carry a term. Raises `MetricError` for more than one row.
     """
     ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
@@ -89,7 +90,8 @@ def partly_missing(
 ) -> list[str]:
     """What the exports of a session do not let one compute or draw though their tables are there: key figures, two funnels; in sentences.
 
-    `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels read.
+    `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels
+    read.
     """
     counts = {
         name: counted(tables, funnels[name])
@@ -106,8 +108,9 @@ def partly_missing(
 def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
     """The counts of a funnel whose steps stand in tables of many rows (enquiries, ads), as the row that `steps` reads.
 
-    `tables` holds one session's rows by table. Ids are counted once each, flags where they are true, events and orders are
-    added up; people are taken from a table of one row and never added up. A step whose table is empty is missing.
+    `tables` holds one session's rows by table. Ids are counted once each, flags where they are
+    true, events and orders are added up; people are taken from a table of one row and never added
+    up. A step whose table is empty is missing.
     """
     return pd.Series(
         {
@@ -128,7 +131,10 @@ def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
     return text.choose(
         lang,
         f"{entry.zh}画不出：本场的数据里没有{'、'.join(f'「{name}」' for name in lost)}。",
-        f"{entry.en}: there is none, as this session's data lack {', '.join(f'“{name.lower()}”' for name in lost)}.",
+        (
+            f"{entry.en}: there is none, as this session's data lack "
+            f"{', '.join(f'“{name.lower()}”' for name in lost)}."
+        ),
     )
 
 

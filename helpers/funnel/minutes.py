@@ -1,7 +1,7 @@
 """The session minute by minute: its curve, its explanations as spans of minutes, what floor control did, what stands out.
 
-Minutes of one session share their people, so nobody is added up over minutes: rates are over people online and the
-minutes they were there.
+Minutes of one session share their people, so nobody is added up over minutes: rates are over people
+online and the minutes they were there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ MARKS = ("coupon", "lucky_bag", "activity", "stock_change", "violation", "banned
 BESIDE = 10  # minutes before and after an explanation that it is held against
 MOST_POINTS = 120  # of a curve drawn
 
-# ---- the curve and its spans --------------------------------------------------------------------------------------
+# ---- the curve and its spans
+# --------------------------------------------------------------------------------------
 
 
 def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
@@ -44,11 +45,13 @@ def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
 
-    Rows within one minute are taken together: people online averaged, everything else added up. A 0 that cannot be (nobody
-    online in a minute with an order, `tables.yml`: never_without) is a gap in the recording: missing here, not drawn as 0.
+    Rows within one minute are taken together: people online averaged, everything else added up. A 0
+    that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is a gap
+    in the recording: missing here, not drawn as 0.
 
-    Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷ people online: the
-    minute curve's own definition, which is not the session's click rate), net_inflow (entered − left).
+    Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷
+    people online: the minute curve's own definition, which is not the session's click rate),
+    net_inflow (entered − left).
     """
     rows = (
         minutes.sort_values("at", kind="stable")
@@ -88,8 +91,9 @@ def bands(
 ) -> pd.DataFrame:
     """Spans of minutes in which a product was explained: as floor control logged, else as exported, else as planned.
 
-    One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute), label_zh, label_en,
-    product_id, stage, basis (cues, explanations, rundown). `names` gives product names by id; `exported` is the table of explanations.
+    One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute),
+    label_zh, label_en, product_id, stage, basis (cues, explanations, rundown). `names` gives
+    product names by id; `exported` is the table of explanations.
     """
     logged = _explanations(cues, ended_at)
     known = logged if len(logged) or exported is None else _exported(exported, ended_at)
@@ -206,7 +210,8 @@ def marks(
 ) -> pd.DataFrame:
     """What floor control did beside explaining, of the kinds asked for: one row per cue.
 
-    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and many viewers notice.
+    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and
+    many viewers notice.
     """
     words = reference.terms()["cue_kind"]
     rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
@@ -233,7 +238,11 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
         return text.choose(
             lang,
             "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
-            "Floor control logged no violation and no banned word; no known export has them, so notices that came should be put into its log.",
+            (
+                "Floor control logged no violation and no banned word; no known export has them, "
+                "so "
+                "notices that came should be put into its log."
+            ),
         )
     listed = [
         text.choose(
@@ -274,12 +283,14 @@ def band_table(
 ) -> pd.DataFrame:
     """What happened in each span of the session: orders and money by the people who were online and for how long.
 
-    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
-    (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
-    person-minutes) with ci_lower, ci_upper, session_orders_per_1000 and session_paid_per_1000 (all minutes recorded),
-    p_adjusted and standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The interval
-    is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is measured on them.
-    Orders can come minutes after the words that caused them, so neighbours share each other's credit.
+    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean),
+    product_click_rate (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and
+    orders_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper,
+    session_orders_per_1000 and session_paid_per_1000 (all minutes recorded), p_adjusted and
+    standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The
+    interval is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is
+    measured on them. Orders can come minutes after the words that caused them, so neighbours share
+    each other's credit.
     """
     parts = [
         curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)]
@@ -351,7 +362,8 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
     }
 
 
-# ---- a product before, during and after its explanation -------------------------------------------------------------
+# ---- a product before, during and after its explanation
+# -------------------------------------------------------------
 
 
 def phases(
@@ -364,11 +376,13 @@ def phases(
 ) -> pd.DataFrame:
     """Each explained product before, during and after its explanation: one row per span and phase.
 
-    `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute, end_minute (of the span),
-    phase (before, during, after; the first and last are `BESIDE` minutes), minutes, online and net_inflow (people a minute,
-    means), click_rate (clicks ÷ online, of all products), own_orders (orders of this product paid in the phase; nan
-    without order lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
-    Minutes of neighbouring explanations count before and after; what was sold then is the product's own.
+    `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute,
+    end_minute (of the span), phase (before, during, after; the first and last are `BESIDE`
+    minutes), minutes, online and net_inflow (people a minute, means), click_rate (clicks ÷ online,
+    of all products), own_orders (orders of this product paid in the phase; nan without order
+    lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
+    Minutes of neighbouring explanations count before and after; what was sold then is the product's
+    own.
     """
     sold = _sold(orders, started_at)
     rows = [
@@ -495,7 +509,8 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-# ---- findings ----------------------------------------------------------------------------------------------------
+# ---- findings
+# ----------------------------------------------------------------------------------------------------
 
 
 def band_findings(
@@ -545,7 +560,13 @@ def _band_fact(
         p_adjusted=row["p_adjusted"],
         minute_from=first,
         minute_to=last,
-        sentence_zh=f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} 单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；这一段全直播间支付 {zh[2]}。",
-        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 online person-minutes{en[3]}, the {words[1]} of all spans; "
+        sentence_zh=(
+            f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 "
+            f"{zh[0]} "
+            f"单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；"
+            f"这一段全直播间支付 {zh[2]}。"
+        ),
+        sentence_en=f"Minutes {first:.0f}–{last:.0f} ({row['label_en']}): {en[0]} orders per 1000 "
+        f"online person-minutes{en[3]}, the {words[1]} of all spans; "
         f"whole session {en[1]} (orders of any product). Paid in the room in this span: {en[2]}.",
     )

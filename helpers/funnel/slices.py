@@ -1,8 +1,8 @@
 """The session by source and by product: each against the other slices of the same session.
 
-Nothing here is a judgement against the account's history (that is `compare`). Every rate travels with its interval.
-People are de-duplicated within one row of a table, so slices are never added up to people; where "the others together"
-are needed, people count once in every slice.
+Nothing here is a judgement against the account's history (that is `compare`). Every rate travels
+with its interval. People are de-duplicated within one row of a table, so slices are never added up
+to people; where "the others together" are needed, people count once in every slice.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ def heat(
 ) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
 
-    `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of
-    steps that grow (no rates). shade is by how much the rate is off that of the other slices together, in doublings (0.26 is a fifth
-    more), so that each step has a scale of its own; of rates without counts the median is what they are off. A slice's step has a
-    colour where `against_others` says above or below, as in the tables of sources and products: what is not told apart has none (0).
-    With `only_apart` slices of which no cell has one are left out.
+    `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left
+    out, and so are ratios of steps that grow (no rates). shade is by how much the rate is off that
+    of the other slices together, in doublings (0.26 is a fifth more), so that each step has a scale
+    of its own; of rates without counts the median is what they are off. A slice's step has a colour
+    where `against_others` says above or below, as in the tables of sources and products: what is
+    not told apart has none (0). With `only_apart` slices of which no cell has one are left out.
     """
     known = each.assign(
         value=each["rate_of_previous"].where(~each["grows"])
@@ -90,7 +91,8 @@ def heat(
 def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
     """Each cell's rate over that of the other slices at the step, 1 where the two are not told apart; aligned to the rows.
 
-    Rows without an interval (the sums of paid and organic sources) are no slices: they are neither judged nor among the others.
+    Rows without an interval (the sums of paid and organic sources) are no slices: they are neither
+    judged nor among the others.
     """
     parts = [
         against_others(rows, numerator="users", denominator="before", **bounds)
@@ -141,11 +143,12 @@ def against_others(
 ) -> pd.DataFrame:
     """Each row's rate against that of all other rows together, people counting once in each row.
 
-    One row per row of `frame`, same index. Columns: people (the denominator), rate, ci_lower, ci_upper (Wilson),
-    others_rate, ratio (rate ÷ others_rate), ratio_lower, ratio_upper, p_value (Fisher's exact test), p_adjusted
-    (Benjamini-Hochberg over the rows tested), standing: above, below (p_adjusted within the false discovery rate and
-    the rate off by at least `least_effect`), cannot_tell, too_few (fewer than `min_people`: shown, not judged).
-    For slices of one session only; between sessions a rate varies more than this test knows.
+    One row per row of `frame`, same index. Columns: people (the denominator), rate, ci_lower,
+    ci_upper (Wilson), others_rate, ratio (rate ÷ others_rate), ratio_lower, ratio_upper, p_value
+    (Fisher's exact test), p_adjusted (Benjamini-Hochberg over the rows tested), standing: above,
+    below (p_adjusted within the false discovery rate and the rate off by at least `least_effect`),
+    cannot_tell, too_few (fewer than `min_people`: shown, not judged). For slices of one session
+    only; between sessions a rate varies more than this test knows.
     """
     x, n = frame[numerator].astype(float), frame[denominator].astype(float)
     usable = x.notna() & (n > 0) & (x <= n)
@@ -211,10 +214,11 @@ def by_source(
 ) -> pd.DataFrame:
     """The session's leaf sources side by side, the largest first: structure, rates, and conversion against the others.
 
-    One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of the sum over
-    sources; a viewer who came through two of them counts in both), paid_amount, ad_cost, the values of
-    SOURCE_METRICS, and of the room conversion ci_lower, ci_upper, others_rate, ratio, ratio_lower, ratio_upper,
-    p_adjusted, standing (see against_others; `unknown` where the export has no paying users by source).
+    One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of
+    the sum over sources; a viewer who came through two of them counts in both), paid_amount,
+    ad_cost, the values of SOURCE_METRICS, and of the room conversion ci_lower, ci_upper,
+    others_rate, ratio, ratio_lower, ratio_upper, p_adjusted, standing (see against_others;
+    `unknown` where the export has no paying users by source).
     """
     order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
     rows = traffic.iloc[order].reset_index(drop=True)
@@ -238,7 +242,8 @@ def by_source(
 def source_rates(table: pd.DataFrame) -> pd.DataFrame:
     """Conversion of each source as the rates chart takes it: label, metric, rate, ci_lower, ci_upper, n.
 
-    Room conversion with its interval; orders per view, without, where the export has no paying users by source.
+    Room conversion with its interval; orders per view, without, where the export has no paying
+    users by source.
     """
     of_people = table["room_conversion"].notna().any()
     metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
@@ -258,8 +263,9 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
     """Paid against organic sources: one row per kind (付费 / 自然 / not said), people counting once in every source.
 
-    Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources), visit_share,
-    paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a term is missing; no intervals).
+    Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources),
+    visit_share, paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a
+    term is missing; no intervals).
     """
     kind = (
         traffic["is_paid"]
@@ -307,10 +313,11 @@ def by_product(
 ) -> pd.DataFrame:
     """The session's products, the best-selling first, with their rates, and a rank only where enough people saw them.
 
-    SKU rows are left out. One row per product. Columns: product_id, name, tier, price, exposure_users, click_users,
-    pay_users, orders, paid_amount, paid_share, the values of PRODUCT_METRICS, click_lower, click_upper,
-    click_standing, click_p_adjusted, pay_lower, pay_upper, pay_standing, pay_p_adjusted (click rate and click-to-pay
-    rate against the other products, see against_others), and rank by paid amount per person exposed (nan under
+    SKU rows are left out. One row per product. Columns: product_id, name, tier, price,
+    exposure_users, click_users, pay_users, orders, paid_amount, paid_share, the values of
+    PRODUCT_METRICS, click_lower, click_upper, click_standing, click_p_adjusted, pay_lower,
+    pay_upper, pay_standing, pay_p_adjusted (click rate and click-to-pay rate against the other
+    products, see against_others), and rank by paid amount per person exposed (nan under
     `min_people` exposed people: a few people's luck would be ranked).
     """
     rows = products[products["sku_id"].isna()].sort_values(
@@ -352,8 +359,9 @@ def by_product(
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     """Ranked products over people exposed and the share of them who paid: number (by paid amount), label, quadrant, x, y, size (paid amount).
 
-    The lines stand at the median of people exposed and at the rate of all products together, in x_middle and y_middle. Much
-    shown and seldom bought is exposure wasted; seldom shown and often bought has room.
+    The lines stand at the median of people exposed and at the rate of all products together, in
+    x_middle and y_middle. Much shown and seldom bought is exposure wasted; seldom shown and often
+    bought has room.
     """
     known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
         "paid_amount", ascending=False, kind="stable"

@@ -20,11 +20,12 @@ def steps(
 ) -> pd.DataFrame:
     """The steps of one funnel for one row (a session, a source, a product), each against the step before and the first.
 
-    One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events where the funnel's
-    unit is times; nan where the export lacks it), previous (the last known step before), rate_of_previous, ci_lower,
-    ci_upper, rate_of_first, first_lower, first_upper, grows. Wilson intervals for funnels of people only. `grows` marks
-    a step larger than the one before: no funnel, so its numbers come from different definitions or have gaps.
-    Raises `MetricError` for a frame of several rows (by_rows does those one by one).
+    One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events
+    where the funnel's unit is times; nan where the export lacks it), previous (the last known step
+    before), rate_of_previous, ci_lower, ci_upper, rate_of_first, first_lower, first_upper, grows.
+    Wilson intervals for funnels of people only. `grows` marks a step larger than the one before: no
+    funnel, so its numbers come from different definitions or have gaps. Raises `MetricError` for a
+    frame of several rows (by_rows does those one by one).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
     table = pd.DataFrame(
@@ -77,7 +78,8 @@ def with_paid(
 ) -> pd.DataFrame:
     """`by_rows` of the sources with those of paid and of organic sources taken together below them, where sources are marked.
 
-    People who came through several sources count once in each, so the rows taken together have no interval.
+    People who came through several sources count once in each, so the rows taken together have no
+    interval.
     """
     made, words = (
         by_rows(traffic, entry, "source", confidence=confidence),
@@ -129,10 +131,11 @@ def several(
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
     """The rates of a funnel's steps over the sessions of each group (host, time slot): one row per group x step.
 
-    Ratio of sums over sessions that know every step that any of them knows; each session is a scope of its own, so the people
-    of several are a denominator and never a count. Columns: `by`, sessions, step, column, label_zh, label_en,
-    rate_of_previous, rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than
-    `FEWEST_SESSIONS` sessions are left out.
+    Ratio of sums over sessions that know every step that any of them knows; each session is a scope
+    of its own, so the people of several are a denominator and never a count. Columns: `by`,
+    sessions, step, column, label_zh, label_en, rate_of_previous, rate_of_first. No intervals:
+    sessions differ by more than counting. Groups of fewer than `FEWEST_SESSIONS` sessions are left
+    out.
     """
     known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
     grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
@@ -173,8 +176,9 @@ def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.DataFrame:
     """The steps that are larger than the one before, with what that most likely means: one row per step (and slice).
 
-    `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice. Columns: slice (empty for the
-    whole session), before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
+    `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice.
+    Columns: slice (empty for the whole session), before_zh, before_en, label_zh, label_en, before,
+    users, reason_zh, reason_en (empty where funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},
@@ -230,8 +234,18 @@ def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[
         made.append(
             text.choose(
                 lang,
-                f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} 对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。{why}",
-                f"“{row['label_en']}”{which} is larger than the step before, “{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted differently or have gaps, and their ratio is no conversion rate.{why}",
+                (
+                    f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} "
+                    "对 "
+                    f"{counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。"
+                    f"{why}"
+                ),
+                (
+                    f"“{row['label_en']}”{which} is larger than the step before, "
+                    f"“{row['before_en']}” "
+                    f"({counts[0]} against {counts[1]}): the two are counted differently or have "
+                    f"gaps, and their ratio is no conversion rate.{why}"
+                ),
             )
         )
     return made
@@ -264,6 +278,7 @@ def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) != 1:
         raise MetricError(
-            f"expected the one row of a session, found {len(frame)}: people of several are not added up"
+            f"expected the one row of a session, found {len(frame)}: people of several are not "
+            "added up"
         )
     return frame

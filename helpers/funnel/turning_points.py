@@ -1,6 +1,7 @@
 """Where the minutes of a session turn: the level of a rate changes, or people leave; and what happened at that time.
 
-Both are told only where they are beyond the minutes' own unevenness; what happened at the same time only coincides.
+Both are told only where they are beyond the minutes' own unevenness; what happened at the same time
+only coincides.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from helpers.funnel import minutes
 from helpers.funnel.figures import NOTEBOOK
 from helpers.funnel.steps import pooled_rate
 
-# What is looked at minute by minute, per thousand of its denominator: people leaving, then the textbook's five groups.
+# What is looked at minute by minute, per thousand of its denominator: people leaving, then the
+# textbook's five groups.
 RATES = {
     "leaving": ("left", "online"),
     "fans": ("new_fans", "online"),
@@ -27,7 +29,8 @@ RATES = {
     "sales": ("orders", "online"),
 }
 SHORTEST = 5  # minutes of a stretch between two change points
-PENALTY = 5.0  # of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
+# of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
+PENALTY = 5.0
 PARTS = 10  # of a session, for its usual course
 FEWEST_SESSIONS = 5  # fewer earlier sessions with minutes: no usual course is known
 LAST_SESSIONS = 20  # that it is taken from
@@ -73,14 +76,16 @@ METRICS = {
     "sales": "orders",
 }
 
-# ---- change points and exit points ----------------------------------------------------------------------------------
+# ---- change points and exit points
+# ----------------------------------------------------------------------------------
 
 
 def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
     """Places at which the level of a rate changes (PELT on squared error, every place a candidate); none in a curve without noise.
 
-    The counts are brought to one variance, 2√(count ÷ exposure · mean exposure + 3/8). The noise is that of neighbours'
-    differences, cut at four deviations so that the changes themselves do not count, times what an AR(1) adds to a mean.
+    The counts are brought to one variance, 2√(count ÷ exposure · mean exposure + 3/8). The noise is
+    that of neighbours' differences, cut at four deviations so that the changes themselves do not
+    count, times what an AR(1) adds to a mean.
     """
     y = 2 * np.sqrt(counts / exposure * exposure.mean() + 3 / 8)
     steps = np.diff(y)
@@ -103,9 +108,10 @@ def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
 def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """The account's usual course within a session: each rate in each tenth of it ÷ the rate of the whole session.
 
-    `minutes_` are those of earlier sessions, `sessions` their rows; the last LAST_SESSIONS that have them are taken. One row per rate
-    and tenth: rate_of, part (0 to PARTS - 1), factor (ratio of sums: events ÷ those that the session's own rate leads to expect,
-    steadied towards 1 where there are few), sessions. Rates that fewer than FEWEST_SESSIONS sessions hold are left out.
+    `minutes_` are those of earlier sessions, `sessions` their rows; the last LAST_SESSIONS that
+    have them are taken. One row per rate and tenth: rate_of, part (0 to PARTS - 1), factor (ratio
+    of sums: events ÷ those that the session's own rate leads to expect, steadied towards 1 where
+    there are few), sessions. Rates that fewer than FEWEST_SESSIONS sessions hold are left out.
     """
     begun = sessions.set_index("session_id")["started_at"]
     last = begun[begun.index.isin(minutes_["session_id"])].sort_values().index[-LAST_SESSIONS:]
@@ -158,14 +164,29 @@ def course_words(known: pd.DataFrame, lang: str) -> str:
     if known.empty:
         return text.choose(
             lang,
-            f"此前有分钟数据的场次不足 {FEWEST_SESSIONS} 场，没有减去平常的走势：开场冷、收尾淡也会算作变点。",
-            f"Fewer than {FEWEST_SESSIONS} earlier sessions have minutes, so no usual course is taken off: a slow opening or a fading end counts as a change too.",
+            (
+                f"此前有分钟数据的场次不足 {FEWEST_SESSIONS} 场，没有减去平常的走势：开场冷、"
+                "收尾淡也会算作变点。"
+            ),
+            (
+                f"Fewer than {FEWEST_SESSIONS} earlier sessions have minutes, so no usual course "
+                "is "
+                "taken off: a slow opening or a fading end counts as a change too."
+            ),
         )
     number = int(known["sessions"].max())
     return text.choose(
         lang,
-        f"找变点前已减去本账号此前 {number} 场的平常走势（每场分十段），开场冷、收尾淡这类每场都有的起伏不算变点。",
-        f"The usual course of the last {number} sessions (in tenths of a session) is taken off before change points are looked for: what every session does, such as a slow opening or a fading end, is none.",
+        (
+            f"找变点前已减去本账号此前 {number} 场的平常走势（每场分十段），开场冷、"
+            "收尾淡这类每场都有的起伏不算变点。"
+        ),
+        (
+            f"The usual course of the last {number} sessions (in tenths of a session) is taken off "
+            "before change points are looked for: what every session does, such as a slow opening "
+            "or "
+            "a fading end, is none."
+        ),
     )
 
 
@@ -174,11 +195,13 @@ def stretches(
 ) -> pd.DataFrame:
     """The rates of RATES between their change points: one row per rate and stretch; one stretch where nothing changes.
 
-    `usual` is the account's `course`: change points are those of a rate beside it. Columns: rate_of (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events per 1000 of
-    the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper (quasi-Poisson, the dispersion
-    measured within the stretches), session_per_1000, usual_per_1000 (what the session's own level and the usual course lead to
-    expect there; without a course the session's), apart (how far off that, in standard deviations).
-    Rates that the minutes do not hold, or for too few minutes, are left out.
+    `usual` is the account's `course`: change points are those of a rate beside it. Columns: rate_of
+    (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events
+    per 1000 of the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper
+    (quasi-Poisson, the dispersion measured within the stretches), session_per_1000, usual_per_1000
+    (what the session's own level and the usual course lead to expect there; without a course the
+    session's), apart (how far off that, in standard deviations). Rates that the minutes do not
+    hold, or for too few minutes, are left out.
     """
     parts = [_stretches_of(curve, name, usual, confidence) for name in RATES]
     known = [part for part in parts if len(part)]
@@ -283,9 +306,10 @@ def _bar(length: int, memory: float) -> float:
 def exits(curve: pd.DataFrame) -> pd.DataFrame:
     """Exit points 流失节点: up to five minutes in which more of those online left than in the minutes around, the clearest first.
 
-    One row per exit point, at most `MOST_EXITS`: start_minute, end_minute (past its last minute), left_per_minute, leave_rate
-    (left ÷ online over it), around_rate (the same over AROUND minutes before and after), apart (deviations). The bar is
-    set so that EXIT_ALARM of the sessions without one show one. Empty where the minutes have no leavers.
+    One row per exit point, at most `MOST_EXITS`: start_minute, end_minute (past its last minute),
+    left_per_minute, leave_rate (left ÷ online over it), around_rate (the same over AROUND minutes
+    before and after), apart (deviations). The bar is set so that EXIT_ALARM of the sessions without
+    one show one. Empty where the minutes have no leavers.
     """
     known = _enough(curve, "left", "online")
     columns = [
@@ -327,7 +351,8 @@ def _exit(known: pd.DataFrame, apart: float, first: int, last: int) -> list[floa
     return [own["minute"].iloc[0], own["minute"].iloc[-1] + 1, own["left"].mean(), *rates, apart]
 
 
-# ---- what happened then ---------------------------------------------------------------------------------------------
+# ---- what happened then
+# ---------------------------------------------------------------------------------------------
 
 
 def happened(
@@ -340,8 +365,8 @@ def happened(
 ) -> pd.DataFrame:
     """All that a change can go with: one row per thing, in order; minute, until (nan for a moment), label_zh, label_en, weight.
 
-    Explanations, floor control's cues, stages of the script, logged events of the session; the smaller the weight the more
-    telling.
+    Explanations, floor control's cues, stages of the script, logged events of the session; the
+    smaller the weight the more telling.
     """
     during = events[
         (events["starts_at"] <= ended_at)
@@ -436,7 +461,8 @@ def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame
     return pd.concat([part for part in (shown, turns) if len(part)] or [shown], ignore_index=True)
 
 
-# ---- findings -------------------------------------------------------------------------------------------------------
+# ---- findings
+# -------------------------------------------------------------------------------------------------------
 
 
 def exit_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
@@ -462,9 +488,16 @@ def _exit_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         baseline=row.around_rate,
         minute_from=first,
         minute_to=last,
-        sentence_zh=f"流失节点：{when['zh']}每分钟离开约 {left} 人次，每百个在线的人 {own} 次，前后一刻钟是 {around} 次"
+        sentence_zh=(
+            f"流失节点：{when['zh']}每分钟离开约 {left} 人次，每百个在线的人 {own} 次，"
+            f"前后一刻钟是 {around} 次"
+        )
         + (f"；同时：{went['zh']}。" if went["zh"] else "。"),
-        sentence_en=f"Exit point: in {when['en'].lower()} people left about {left} times a minute, {own} per hundred online, against {around} in the quarter hours around"
+        sentence_en=(
+            f"Exit point: in {when['en'].lower()} people left about {left} times a "
+            "minute, "
+            f"{own} per hundred online, against {around} in the quarter hours around"
+        )
         + (f"; at that time: {went['en']}." if went["en"] else "."),
     )
 
@@ -486,7 +519,10 @@ def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
         return text.choose(
             lang,
             f"人走得明显多的：{listed}（流失节点）。",
-            f"People left clearly more than around in: {listed[0].lower()}{listed[1:]} (exit points).",
+            (
+                f"People left clearly more than around in: {listed[0].lower()}{listed[1:]} (exit "
+                "points)."
+            ),
         )
     known = _enough(curve, "left", "online")
     if len(known) < LONGEST_EXIT:
@@ -503,8 +539,16 @@ def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
     when = _when(known["minute"].iloc[last - LONGEST_EXIT + 1], known["minute"].iloc[last])
     return text.choose(
         lang,
-        f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {own} 人次，全场 {whole}），但没有超出分钟之间平常的起伏，不能定为流失节点：人是陆续走的。",
-        f"By the people online, most left in {when['en'].lower()} ({own} leavings a minute for every hundred online, {whole} in the whole session), which is within the minutes' usual unevenness: no exit point is sure, people left little by little.",
+        (
+            f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {own} 人次，全场 "
+            f"{whole}），但没有超出分钟之间平常的起伏，不能定为流失节点：人是陆续走的。"
+        ),
+        (
+            f"By the people online, most left in {when['en'].lower()} ({own} leavings a minute for "
+            f"every hundred online, {whole} in the whole session), which is within the minutes' "
+            "usual "
+            "unevenness: no exit point is sure, people left little by little."
+        ),
     )
 
 
@@ -536,8 +580,9 @@ def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
 def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
     """流量、粉丝、互动、点击、转化、带货 at a glance: one row per group with its leading figure and what its minutes do.
 
-    `figures` are those of `key_figures`. Columns: group, metric, value, ci_lower, ci_upper, minutes_zh, minutes_en (the most
-    unusual stretch, else that none is sure, else that the minutes do not hold it).
+    `figures` are those of `key_figures`. Columns: group, metric, value, ci_lower, ci_upper,
+    minutes_zh, minutes_en (the most unusual stretch, else that none is sure, else that the minutes
+    do not hold it).
     """
     known, unusual = (
         figures[figures["value"].notna()].set_index("metric"),
@@ -583,7 +628,10 @@ def _group_words(
         return text.choose(
             lang,
             f"{when}{'高' if high else '低'}：{label} {own}，平常这时 {usual}",
-            f"{when}, {'high' if high else 'low'}: {label.lower()} {own}, usual at that point {usual}",
+            (
+                f"{when}, {'high' if high else 'low'}: {label.lower()} {own}, usual at that point "
+                f"{usual}"
+            ),
         )
     quiet = text.choose(lang, f"{label}：没有可以确定的变点", f"{label}: no sure change")
     if name != "leaving" or leaving.empty:
@@ -619,7 +667,10 @@ def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         "zh": f"全场 {session}" if plain else f"按本场水平，平常这时是 {usual}（全场 {session}）",
         "en": f"the session's {session}"
         if plain
-        else f"the {usual} that is usual at that point of a session of this level (whole session {session})",
+        else (
+            f"the {usual} that is usual at that point of a session of this level (whole "
+            f"session {session})"
+        ),
     }
     return findings.make(
         notebook=NOTEBOOK,
@@ -635,6 +686,9 @@ def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         minute_to=last,
         sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{own}，{beside['zh']}"
         + (f"；从这里开始：{went['zh']}。" if went["zh"] else "。"),
-        sentence_en=f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} {beside['en']}"
+        sentence_en=(
+            f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} "
+            f"{beside['en']}"
+        )
         + (f"; at its beginning: {went['en']}." if went["en"] else "."),
     )

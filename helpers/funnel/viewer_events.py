@@ -1,7 +1,8 @@
 """The funnel from viewer events (table `actions`): who did what after what, how fast, and which carts stay unpaid.
 
-Everything is an expression of the engine until it is small: only counts and times by group become a frame. Rows without a
-time, a person, or a value of the columns grouped by belong to no group and are left out.
+Everything is an expression of the engine until it is small: only counts and times by group become a
+frame. Rows without a time, a person, or a value of the columns grouped by belong to no group and
+are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ EPOCH = ibis.timestamp("1970-01-01 00:00:00")
 SECOND = 1_000_000  # in microseconds
 KEY = ["group", "person"]
 CELL = ["product_id", "source"]
-COLUMNS = {  # what the exports call the people of an event: with it a rate finds its name in the registry
+# what the exports call the people of an event: with it a rate finds its name in the registry
+COLUMNS = {
     "enter": "viewers",
     "expose": "product_exposure_users",
     "click": "product_click_users",
@@ -51,7 +53,8 @@ COLUMNS = {  # what the exports call the people of an event: with it a rate find
 }
 
 
-# ---- the ordered funnel ------------------------------------------------------------------------------------------
+# ---- the ordered funnel
+# ------------------------------------------------------------------------------------------
 
 
 def people(
@@ -59,15 +62,18 @@ def people(
 ) -> pd.DataFrame:
     """How many people of each group reached each step of a funnel of events, and how long they took.
 
-    One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct people, never to be added
-    up over groups), seconds_q25, seconds_median, seconds_q75 (from first reaching the step before to first reaching this
-    one). `who` names the person, or what is counted instead (visit_id).
+    One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct
+    people, never to be added up over groups), seconds_q25, seconds_median, seconds_q75 (from first
+    reaching the step before to first reaching this one). `who` names the person, or what is counted
+    instead (visit_id).
 
-    The first step is reached by each of its events. A later one is reached by an event that comes at or after, and at most
-    `within_minutes` after, an event by which the same person, in the same group, reached the step before. So events of the
-    same moment count as in order, events the wrong way round do not, any attempt may succeed and not the first alone, and
-    repeated events or the sequence of the rows change nothing. Times run from the first attempt and may be longer than the
-    window. With `ordered: false` a step is reached by whoever has events of it and of all before it; then no times.
+    The first step is reached by each of its events. A later one is reached by an event that comes
+    at or after, and at most `within_minutes` after, an event by which the same person, in the same
+    group, reached the step before. So events of the same moment count as in order, events the wrong
+    way round do not, any attempt may succeed and not the first alone, and repeated events or the
+    sequence of the rows change nothing. Times run from the first attempt and may be longer than the
+    window. With `ordered: false` a step is reached by whoever has events of it and of all before
+    it; then no times.
     """
     rows, groups = _of_steps(events, spec, list(by), who)
     parts = [
@@ -101,9 +107,9 @@ def _events(events: ibis.Table) -> set[str]:
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     """How many people of each product and source reached each step, by the names that the products export has for them.
 
-    One row per product_id x source, a column a step (exposure_users, click_users …: distinct people, never to be added up); a
-    step of which the log has no event with a product and a source is missing, one that nobody of a product and source
-    reached is 0.
+    One row per product_id x source, a column a step (exposure_users, click_users …: distinct
+    people, never to be added up); a step of which the log has no event with a product and a source
+    is missing, one that nobody of a product and source reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
     known = _events(whole)
@@ -156,7 +162,8 @@ def _of_steps(
 ) -> tuple[ibis.Table, pd.DataFrame]:
     """The events of the funnel's steps without texts (group, person, step, at), and the groups.
 
-    People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a third of the time of texts.
+    People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a
+    third of the time of texts.
     """
     known = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
     known = known.filter(known["event"].isin([step.column for step in spec.steps]))
@@ -189,7 +196,8 @@ def _counted(reached: ibis.Table) -> pd.DataFrame:
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
     """Step by step who reached it: one row per group and person, with `seconds` since the step before was first reached.
 
-    The hits of a step wait in the engine for the next one: in one query DuckDB would hold or make them several times.
+    The hits of a step wait in the engine for the next one: in one query DuckDB would hold or make
+    them several times.
     """
     hits = rows.filter(rows["step"] == 1).drop("step")
     done = engine.kept(hits.group_by(KEY).agg(at=_["at"].min()))
@@ -235,8 +243,9 @@ def against_others(
 ) -> pd.DataFrame:
     """Each group's rate at each step against that of all other groups together: one row per group x step after the first.
 
-    `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh, label_en, then those of
-    `against_others` (people, rate, its interval, others_rate, ratio …, standing); steps are corrected one by one.
+    `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh,
+    label_en, then those of `against_others` (people, rate, its interval, others_rate, ratio …,
+    standing); steps are corrected one by one.
     """
     limits = {
         "min_people": min_people,
@@ -259,7 +268,8 @@ def against_others(
 def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
     """The rates of one step as the rates chart takes them, and the rate of all people (`walked`: `steps` of nothing but them).
 
-    One row per group of `against_others` with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
+    One row per group of `against_others` with people enough, the highest first: label, rate,
+    ci_lower, ci_upper, n (people before).
     """
     rows = told[
         (told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])
@@ -275,17 +285,27 @@ def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.Da
 def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
     """What the rates of `of_step` look like, for who cannot see them: the highest and the lowest with their intervals, and all."""
     ends = [
-        f"{text.plain(row.label, 30)} {text.percent(row.rate)}{interval_words(row.ci_lower, row.ci_upper, lang, confidence)}"
+        (
+            f"{text.plain(row.label, 30)} {text.percent(row.rate)}"
+            f"{interval_words(row.ci_lower, row.ci_upper, lang, confidence)}"
+        )
         for row in (drawn.iloc[0], drawn.iloc[-1])
     ]
     return text.choose(
         lang,
-        f"{len(drawn)} 个来源：最高的是{ends[0]}，最低的是{ends[1]}；全部合起来 {text.percent(whole)}。",
-        f"{len(drawn)} sources: highest {ends[0]}, lowest {ends[1]}; all together {text.percent(whole)}.",
+        (
+            f"{len(drawn)} 个来源：最高的是{ends[0]}，最低的是{ends[1]}；全部合起来 "
+            f"{text.percent(whole)}。"
+        ),
+        (
+            f"{len(drawn)} sources: highest {ends[0]}, lowest {ends[1]}; all together "
+            f"{text.percent(whole)}."
+        ),
     )
 
 
-# ---- carts that stay unpaid --------------------------------------------------------------------------------------
+# ---- carts that stay unpaid
+# --------------------------------------------------------------------------------------
 
 
 def carts(
@@ -298,11 +318,13 @@ def carts(
 ) -> pd.DataFrame:
     """What was put into carts and not paid within so many minutes (加购后30分钟未支付占比).
 
-    One row per group of `by` (a column of the cart event). A cart is a person's first adding of a product, paid by the first
-    payment of that person and product at or after it. Columns: by…, carts (begun by `until`), paid (within the minutes, by
-    `until`), unknown (younger than that at `until` and not paid), rate (unpaid: Kaplan-Meier at the minutes, whole
-    seconds), ci_lower, ci_upper (log-log). A young cart is unknown, not unpaid: it counts as far as it has been seen. `nan`
-    where no cart has been seen for so long. Source: methods, right-censored times (first response, cart to pay).
+    One row per group of `by` (a column of the cart event). A cart is a person's first adding of a
+    product, paid by the first payment of that person and product at or after it. Columns: by…,
+    carts (begun by `until`), paid (within the minutes, by `until`), unknown (younger than that at
+    `until` and not paid), rate (unpaid: Kaplan-Meier at the minutes, whole seconds), ci_lower,
+    ci_upper (log-log). A young cart is unknown, not unpaid: it counts as far as it has been seen.
+    `nan` where no cart has been seen for so long. Source: methods, right-censored times (first
+    response, cart to pay).
     """
     waits = _waits(events, by, until, minutes * 60)
     columns = [*by, "carts", "paid", "unknown", "rate", "ci_lower", "ci_upper"]
@@ -339,7 +361,8 @@ def carts_by(
 ) -> pd.DataFrame:
     """The carts of all groups together and of each with enough of them, the most carts first; the log says until when.
 
-    Columns: that column (missing in the first row, which is of all), then those of `carts`. No row for a log without events.
+    Columns: that column (missing in the first row, which is of all), then those of `carts`. No row
+    for a log without events.
     """
     until = engine.frame(events.agg(until=events["at"].max()))["until"].item()
     if pd.isna(until):
@@ -387,7 +410,8 @@ def _waits(
     return engine.frame(both.group_by([*by, "paid", "seconds"]).agg(n=both.count()))
 
 
-# ---- findings ----------------------------------------------------------------------------------------------------
+# ---- findings
+# ----------------------------------------------------------------------------------------------------
 
 
 def leak_findings(
@@ -432,8 +456,14 @@ def _leak(
         ci_lower=row["ci_lower"],
         ci_upper=row["ci_upper"],
         p_adjusted=row["p_adjusted"],
-        sentence_zh=f"观众行为记录里，「{shown}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，低于其余合计的 {others}。",
-        sentence_en=f"Viewer events, “{shown}”: from {before.en.lower()} to {after.en.lower()} {rate}{en} of its people, below {others} of all others.",
+        sentence_zh=(
+            f"观众行为记录里，「{shown}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，"
+            f"低于其余合计的 {others}。"
+        ),
+        sentence_en=(
+            f"Viewer events, “{shown}”: from {before.en.lower()} to {after.en.lower()} "
+            f"{rate}{en} of its people, below {others} of all others."
+        ),
     )
 
 
@@ -471,7 +501,13 @@ def cart_findings(
             value=1 - row["rate"],
             ci_lower=1 - row["ci_upper"],
             ci_upper=1 - row["ci_lower"],
-            sentence_zh=f"加购 {counts['zh'][0]} 次，{minutes:.0f} 分钟内支付的占 {paid}{zh}，未支付的占 {left}{young['zh']}。",
-            sentence_en=f"Of {counts['en'][0]} carts, {paid}{en} were paid within {minutes:.0f} minutes, {left} were not.{young['en']}",
+            sentence_zh=(
+                f"加购 {counts['zh'][0]} 次，{minutes:.0f} 分钟内支付的占 {paid}{zh}，"
+                f"未支付的占 {left}{young['zh']}。"
+            ),
+            sentence_en=(
+                f"Of {counts['en'][0]} carts, {paid}{en} were paid within {minutes:.0f} "
+                f"minutes, {left} were not.{young['en']}"
+            ),
         )
     ]

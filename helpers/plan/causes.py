@@ -1,7 +1,7 @@
 """Evidence for the causes of a problem: each rule of `rules.yml` measures one number in the session's records.
 
-A cause is supported or not supported by its rule's bound, or not measurable because a record is missing. None of
-this proves a cause: it says what the records speak for.
+A cause is supported or not supported by its rule's bound, or not measurable because a record is
+missing. None of this proves a cause: it says what the records speak for.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # of what a rule measure
 class Facts:
     """What the rules read: the session's row, its canonical tables, results that notebooks saved, refunded lines.
 
-    `tables` and `results` map names to frames (absent or empty: not there); `earlier` are the account's earlier
-    sessions; `lines` are `aftersales.lines` of the session; times of cues are within the session. What they are called
-    and how reasons are told apart stands in data/reference and, laid over it, in `workspace_reference`.
+    `tables` and `results` map names to frames (absent or empty: not there); `earlier` are the
+    account's earlier sessions; `lines` are `aftersales.lines` of the session; times of cues are
+    within the session. What they are called and how reasons are told apart stands in data/reference
+    and, laid over it, in `workspace_reference`.
     """
 
     session: pd.Series
@@ -137,7 +138,7 @@ class Facts:
 Measure = Callable[[Facts, reference.Evidence], float]
 
 
-# ------------------------------------------------------------------------------------------------ the floor-control log
+# --------------------------------------------------------------------------- the floor-control log
 
 
 def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
@@ -209,7 +210,7 @@ def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
     )
 
 
-# -------------------------------------------------------------------------------------------- rundown, products, traffic
+# ---------------------------------------------------------------------- rundown, products, traffic
 
 
 def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -252,7 +253,8 @@ def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
 def paid_traffic_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of entries by source that come from paid sources: views where all sources have them, else viewers.
 
-    People counted once per source may be counted in several, so this is a share of visits, not of people.
+    People counted once per source may be counted in several, so this is a share of visits, not of
+    people.
     """
     traffic = facts.tables["traffic"]
     column = "views" if traffic["views"].notna().all() else "viewers"
@@ -267,7 +269,7 @@ def traffic_videos(facts: Facts, evidence: reference.Evidence) -> float:
     return float(facts.tables["videos"]["title"].nunique())
 
 
-# ----------------------------------------------------------------------------------------------------- saved splits
+# ------------------------------------------------------------------------------------ saved splits
 
 
 def _share_of_falls(falls: pd.Series, part: float) -> float:
@@ -279,7 +281,8 @@ def _share_of_falls(falls: pd.Series, part: float) -> float:
 def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Of all that drew room conversion down (the mix of sources, each source's own rate), the share of the mix.
 
-    Falls are set against falls, so that the share says something when other sources rose at the same time.
+    Falls are set against falls, so that the share says something when other sources rose at the
+    same time.
     """
     split = facts.results["source_split"]
     mix = float(split["mix_effect"].sum())
@@ -358,13 +361,15 @@ def asked_about(facts: Facts, evidence: reference.Evidence) -> float:
     return float(found["users"].max()) if len(found) else 0.0
 
 
-UNANSWERED = 0.9  # share of a product's questions of one type without a written reply, from which on nobody answered
+# share of a product's questions of one type without a written reply, from which on nobody answered
+UNANSWERED = 0.9
 
 
 def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     """What was asked about products and (almost) never answered in writing, of products that sell less than the session's others by those who click.
 
-    Rows of `questions`, most people first; how products sell beside each other is that of notebook 02's table (pay_standing).
+    Rows of `questions`, most people first; how products sell beside each other is that of notebook
+    02's table (pay_standing).
     """
     asked, goods = facts.table("questions"), facts.table("products_beside")
     if asked is None or goods is None:
@@ -395,7 +400,7 @@ def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
     )
 
 
-# --------------------------------------------------------------------------------------- events, hosts, after-sales
+# ---------------------------------------------------------------------- events, hosts, after-sales
 
 
 def event_count(facts: Facts, evidence: reference.Evidence) -> float:
@@ -440,8 +445,8 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """Kaplan-Meier median minutes to the first reply, of cases or enquiries; `nan` where no reply times are recorded.
 
-    A case that ended without a reply time was answered at a time that nobody logged: it is left out, and where such
-    cases are half or more nothing can be said.
+    A case that ended without a reply time was answered at a time that nobody logged: it is left
+    out, and where such cases are half or more nothing can be said.
     """
     cases = facts.table(str(evidence.table))
     if cases is None or cases["first_reply_at"].isna().all():
@@ -496,7 +501,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-# ------------------------------------------------------------------------------------------------------- the verdict
+# ------------------------------------------------------------------------------------- the verdict
 
 
 def stocked_out(facts: Facts) -> list[str]:
@@ -610,8 +615,16 @@ def _unanswered_shown(row: pd.Series, lang: str) -> str:
     asked = text.choose(lang, row["question_zh"], str(row["question_en"]).lower())
     return text.choose(
         lang,
-        f"「{name}」有 {counts[0]} 人问{asked}（例：「{row['example']}」），{counts[1]} 条里 {counts[2]} 条没有文字答复；点击后成交低于本场其他商品",
-        f"{name}: {counts[0]} people asked about {asked} (for example “{row['example']}”), {counts[2]} of {counts[1]} comments got no written answer; of those who click fewer buy than of the session's other products",
+        (
+            f"「{name}」有 {counts[0]} 人问{asked}（例：「{row['example']}」），{counts[1]} 条里 "
+            f"{counts[2]} 条没有文字答复；点击后成交低于本场其他商品"
+        ),
+        (
+            f"{name}: {counts[0]} people asked about {asked} (for example “{row['example']}”), "
+            f"{counts[2]} of {counts[1]} comments got no written answer; of those who click fewer "
+            "buy "
+            "than of the session's other products"
+        ),
     )
 
 
@@ -747,7 +760,11 @@ def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         return text.choose(lang, "可比的历史场次不够", "too few comparable sessions")
     return text.choose(
         lang,
-        f"{text.label(tables[table], lang)}里的「{text.label(tables[table].columns[column], lang)}」",
+        (
+            f"{text.label(tables[table], lang)}里的「"
+            f"{text.label(tables[table].columns[column], lang)}"
+            "」"
+        ),
         f"{text.label(tables[table].columns[column], lang)} in {text.label(tables[table], lang)}",
     )
 
@@ -780,7 +797,8 @@ def stage_of(problem: reference.Problem, cause: reference.Cause | None = None) -
 def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> dict[str, object]:
     """What the records say to one rule: verdict, measured, bound, and in both languages the measurement or the record that is missing.
 
-    Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about (what the rule found, by name).
+    Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about (what
+    the rule found, by name).
     """
     measured = measure(evidence, facts, rule)
     known, names = not np.isnan(measured), _found(measured, evidence, facts)
@@ -807,9 +825,10 @@ def judge(
 ) -> pd.DataFrame:
     """The likely causes of one problem and what the records say: one row per cause, supported ones first.
 
-    Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and evidence_en (what was
-    measured), missing_zh and missing_en (which record would make it measurable), role, action_zh, action_en, about
-    (the sources or products that the rule found, by name), stage (when the action is done, `run_stage` of terms.yml), rule (that measured it).
+    Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and
+    evidence_en (what was measured), missing_zh and missing_en (which record would make it
+    measurable), role, action_zh, action_en, about (the sources or products that the rule found, by
+    name), stage (when the action is done, `run_stage` of terms.yml), rule (that measured it).
     """
     rows = []
     for cause in problem.causes:

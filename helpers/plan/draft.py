@@ -1,7 +1,8 @@
 """Problems become plan lines: their causes, actions, evidence, who answers for what, and 5W2H.
 
-Problems are found in the data (objective) and noted by the team (subjective); both are set side by side. What, when,
-where and how much come from evidence; who, why and how are proposals and marked so. Source: 直播复盘与售后跟踪.
+Problems are found in the data (objective) and noted by the team (subjective); both are set side by
+side. What, when, where and how much come from evidence; who, why and how are proposals and marked
+so. Source: 直播复盘与售后跟踪.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from helpers.core import findings, text
 from helpers.plan import causes, plan_file, verification
 
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
-MIX = "source_mix_share"  # the rule on the shares of the sources: what acts on it moves the session, not one source
+# the rule on the shares of the sources: what acts on it moves the session, not one source
+MIX = "source_mix_share"
 MIXED = "room_conversion"  # and by what that rule weighs them
 RESTATES = "worse_products"  # the rule that says which product sold worse, not why
 MOST_ACTIONS = (
@@ -62,8 +64,9 @@ OF_PARTS = (
 def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """The judged causes, of which evidence about other sources or products supports none of a problem that was found on one.
 
-    `seen` is `problems`, `found` are the findings. Where all findings of a problem are about single sources or products,
-    a cause whose evidence names others is not supported there; nor is a changed mix of sources, which no source has within itself.
+    `seen` is `problems`, `found` are the findings. Where all findings of a problem are about single
+    sources or products, a cause whose evidence names others is not supported there; nor is a
+    changed mix of sources, which no source has within itself.
     """
     parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
     away = pd.Series(
@@ -170,8 +173,9 @@ UNKNOWN_CAUSE = {
 def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
     """The causes of each problem that become actions: supported ones, each with the first problem that has it.
 
-    A problem without one gets an action whose cause is still to be found, but a suspected problem none, unless nothing
-    else were planned: then the first stands, so that the next review has something to verify.
+    A problem without one gets an action whose cause is still to be found, but a suspected problem
+    none, unless nothing else were planned: then the first stands, so that the next review has
+    something to verify.
     """
     chosen: dict[str, list[dict[str, object]]] = {}
     for problem in found.itertuples():
@@ -230,7 +234,8 @@ def _verified_by(
 ) -> dict[str, object]:
     """The metric, slice, baseline and money that will tell: of the source or product that the action is about, else the playbook's.
 
-    Moving people between sources shows in what the session as a whole converts, not in any one source.
+    Moving people between sources shows in what the session as a whole converts, not in any one
+    source.
     """
     if cause["rule"] == MIX:
         return {
@@ -289,11 +294,14 @@ def draft(
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `plan_file.COLUMNS` with the texts as _zh and _en.
 
-    Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported, the playbook's
-    general action stands with the cause still to be found (a suspected problem: no action, unless all are such). An action about a source or product is verified by
-    that one's own worse finding among `told`, and carries its money; an amount stands on its first line only. What only says which product
-    sold worse comes last where a record says why. `baseline` is that of the verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried
-    says how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not work or did harm is replaced.
+    Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported,
+    the playbook's general action stands with the cause still to be found (a suspected problem: no
+    action, unless all are such). An action about a source or product is verified by that one's own
+    worse finding among `told`, and carries its money; an amount stands on its first line only. What
+    only says which product sold worse comes last where a record says why. `baseline` is that of the
+    verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried says
+    how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not
+    work or did harm is replaced.
     """
     tried = _tried(checked)
     bases = (
@@ -473,7 +481,11 @@ def _why(judged: pd.DataFrame, lang: str) -> str:
     supported = judged[judged["verdict"] == "supported"]
     if len(supported):
         return text.choose(lang, "；", "; ").join(
-            f"{row[lang]}{text.choose(lang, '（依据：', ' (evidence: ')}{row[f'evidence_{lang}']}{text.choose(lang, '）', ')')}"
+            (
+                f"{row[lang]}{text.choose(lang, '（依据：', ' (evidence: ')}"
+                f"{row[f'evidence_{lang}']}"
+                f"{text.choose(lang, '）', ')')}"
+            )
             for _, row in supported.iterrows()
         )
     open_ones = judged.loc[judged["verdict"] == "not_measurable", lang].head(3)
@@ -513,8 +525,9 @@ def five_w_two_h(
 ) -> pd.DataFrame:
     """5W2H of one problem: seven rows, columns aspect, content, origin (evidence or proposed).
 
-    What, when, where and how much are filled from the findings; who, why and how are proposals for the team.
-    `judged` is `judge_causes`, `drafted` is `draft`, `found` are the findings. Source: 直播复盘与售后跟踪 (5W2H).
+    What, when, where and how much are filled from the findings; who, why and how are proposals for
+    the team. `judged` is `judge_causes`, `drafted` is `draft`, `found` are the findings. Source:
+    直播复盘与售后跟踪 (5W2H).
     """
     own, entry = judged[judged["problem"] == problem["problem"]], playbook.get(problem["problem"])
     lines = drafted[drafted[f"problem_{lang}"] == problem[lang]]
@@ -574,8 +587,8 @@ def verification_findings(
 ) -> pd.DataFrame:
     """Findings of the verdicts on earlier plans (`verification.verify`): one row per verdict on something that was done.
 
-    effective and effective_but_small are better, harmful is worse, the rest cannot be told. `sentences` maps plan_id to
-    its (zh, en) sentence, `plans` gives the dimension.
+    effective and effective_but_small are better, harmful is worse, the rest cannot be told.
+    `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
     """
     told = {
         "effective": "better",

@@ -1,7 +1,8 @@
 """What the review meeting ends with: the next session's run of show, checklists, the tree of goals, the three-way review.
 
-Everything is made from the plan and from what the records say; what they cannot say is left to be checked by hand.
-Sources: 电商直播销售流程规范 (the six stages), 直播复盘与售后跟踪 (team work), 电商销售团队绩效管理与提升策略 (goals, three-way review).
+Everything is made from the plan and from what the records say; what they cannot say is left to be
+checked by hand. Sources: 电商直播销售流程规范 (the six stages), 直播复盘与售后跟踪 (team work),
+电商销售团队绩效管理与提升策略 (goals, three-way review).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ NO_FINDINGS, NO_STAGES = (
 POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 
 
-# ---------------------------------------------------------------------------------------------------- the next session
+# -------------------------------------------------------------------------------- the next session
 
 
 def next_session(
@@ -81,9 +82,11 @@ def next_session(
 ) -> pd.DataFrame:
     """The run of show of the next session: before the start, the six stages by the time at which they began, after the end.
 
-    One row per stage x thing to do (one row "as last time" where there is none): step, timing (of the session under
-    review, from its rundown and log), change, who, verified_by, line (id of the plan line). Where nothing changes, who are the people of the stage's team work. `lines` is the plan, of
-    which open lines count; `checked` (`verification.verify`) are judged lines of `earlier`: what worked is kept.
+    One row per stage x thing to do (one row "as last time" where there is none): step, timing (of
+    the session under review, from its rundown and log), change, who, verified_by, line (id of the
+    plan line). Where nothing changes, who are the people of the stage's team work. `lines` is the
+    plan, of which open lines count; `checked` (`verification.verify`) are judged lines of
+    `earlier`: what worked is kept.
     """
     usual = {
         metric: causes.stage_of(problem)
@@ -242,8 +245,9 @@ def plan_table(
 ) -> pd.DataFrame:
     """The plan as the page shows it, one row per line.
 
-    Columns action, cause, owner_role, verified_by (in words, with the least useful effect), money_at_stake, won_back (in words,
-    of lines with money; `judged` are the causes, `sized` is `opportunity`; left out where nothing is known), plan_id.
+    Columns action, cause, owner_role, verified_by (in words, with the least useful effect),
+    money_at_stake, won_back (in words, of lines with money; `judged` are the causes, `sized` is
+    `opportunity`; left out where nothing is known), plan_id.
     """
 
     def back(row: Mapping[str, Any]) -> str:
@@ -345,7 +349,7 @@ def _done(log: pd.DataFrame, session: pd.Series, lang: str) -> str:
     return text.choose(lang, f"实际 {len(log)} 次{apart}", f"done {len(log)} times{apart}")
 
 
-# ----------------------------------------------------------------------------------------------------------- checklists
+# -------------------------------------------------------------------------------------- checklists
 
 
 def _first_stage(problem: reference.Problem) -> str:
@@ -372,9 +376,10 @@ def stage_checklist(
 ) -> pd.DataFrame:
     """What to check in the six content stages, pre-filled: one row per problem of the playbook, at the first of its stages.
 
-    Columns: stage, stages_zh, stages_en (all of them, in words), problem, zh, en, check_state (found, suspected, not_seen, by_hand where no metric of the problem could
-    be compared), work_zh, work_en (team work to check), people (roles, comma-separated). `verdicts` is that of notebook 03, `told`
-    are the findings: a metric counts as compared in either.
+    Columns: stage, stages_zh, stages_en (all of them, in words), problem, zh, en, check_state
+    (found, suspected, not_seen, by_hand where no metric of the problem could be compared), work_zh,
+    work_en (team work to check), people (roles, comma-separated). `verdicts` is that of notebook
+    03, `told` are the findings: a metric counts as compared in either.
     """
     certainty = dict(zip(found["problem"], found["certainty"], strict=True))
     compared = {
@@ -429,9 +434,10 @@ def role_checklist(
 ) -> pd.DataFrame:
     """The team work to check of each role with its typical faults, pre-filled by the records: one row per role x fault.
 
-    Columns: role, zh, en, check_state (raised, not_seen, by_hand), evidence_zh, evidence_en (what was measured, or the
-    record that would say). A fault that shares the verdict of a problem has that of `stages` (`stage_checklist`), with the sentence
-    of its finding in `told`. Source of the faults: 直播复盘与售后跟踪.
+    Columns: role, zh, en, check_state (raised, not_seen, by_hand), evidence_zh, evidence_en (what
+    was measured, or the record that would say). A fault that shares the verdict of a problem has
+    that of `stages` (`stage_checklist`), with the sentence of its finding in `told`. Source of the
+    faults: 直播复盘与售后跟踪.
     """
     shared = stages.set_index("problem")["check_state"].replace(
         {"found": "raised", "suspected": "raised"}
@@ -530,7 +536,7 @@ def sheet_of(checks: pd.DataFrame, *, lang: str) -> pd.DataFrame:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- goals
+# ------------------------------------------------------------------------------------------- goals
 
 
 def with_behaviours(
@@ -538,8 +544,8 @@ def with_behaviours(
 ) -> pd.DataFrame:
     """Values of `metrics.by_session`, and how often each thing that floor control logs was done per hour.
 
-    Of those one row per session x cue kind: session_id, metric (the cue kind), numerator (times), denominator (hours),
-    value. Sessions without a log are left out.
+    Of those one row per session x cue kind: session_id, metric (the cue kind), numerator (times),
+    denominator (hours), value. Sessions without a log are left out.
     """
     hours = (sessions.set_index("session_id")["duration_seconds"] / 3600).rename("denominator")
     logged = cues.dropna(subset=["session_id"])
@@ -581,8 +587,9 @@ GOAL_KINDS = {
 def goal_tree(goals: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> pd.DataFrame:
     """The goals as a tree, strategy → tactics → execution: one row per goal, each after the goal that it names as its parent.
 
-    `goals` is `compare.goal_completion`. Columns `TREE_COLUMNS`: completion is target ÷ value where less is better, `nan` of a share. A
-    goal without a level has the level of its metric: amounts and customers strategy, what is logged execution.
+    `goals` is `compare.goal_completion`. Columns `TREE_COLUMNS`: completion is target ÷ value where
+    less is better, `nan` of a share. A goal without a level has the level of its metric: amounts
+    and customers strategy, what is logged execution.
     """
     rows = [_tree_row(goal, registry) for goal in goals.to_dict("records")]
     ordered: list[dict[str, object]] = []
@@ -738,7 +745,8 @@ def goal_findings(
 ) -> pd.DataFrame:
     """A finding for each goal with a value, in the order of `goals` (`compare.goal_completion`): what was aimed at, what came out.
 
-    They are statements, not comparisons, so their verdict is not_comparable; slices tell goals of one metric apart.
+    They are statements, not comparisons, so their verdict is not_comparable; slices tell goals of
+    one metric apart.
     """
     scope = reference.terms()["scope"]
     rows = []
@@ -784,8 +792,9 @@ def goal_slice(goal: Mapping[str, object]) -> str:
 def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     """How far each level of the goals is reached: one row per level that has goals.
 
-    Columns: level, goals, measured (with a value) and, of those, how many are in each of `COUNTED_STATES`. Completions are
-    not averaged: goals of a session, of a running period and of different metrics have no mean that says anything.
+    Columns: level, goals, measured (with a value) and, of those, how many are in each of
+    `COUNTED_STATES`. Completions are not averaged: goals of a session, of a running period and of
+    different metrics have no mean that says anything.
     """
     rows = []
     for level in LEVELS:
@@ -803,7 +812,7 @@ def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     return made[made["goals"] > 0].reset_index(drop=True)
 
 
-# ------------------------------------------------------------------------------------------------- the three-way review
+# ---------------------------------------------------------------------------- the three-way review
 
 
 def three_way(
@@ -820,8 +829,8 @@ def three_way(
 ) -> pd.DataFrame:
     """The closing page: data (what came out), behaviour (what was done), mechanism (what lets it happen again).
 
-    One row per point: aspect, sentence_zh, sentence_en; every number is counted from the results given. Source:
-    电商销售团队绩效管理与提升策略 (数据、行为、机制三方面复盘).
+    One row per point: aspect, sentence_zh, sentence_en; every number is counted from the results
+    given. Source: 电商销售团队绩效管理与提升策略 (数据、行为、机制三方面复盘).
     """
     points = {
         "data": [_goals_said(levels), _metrics_said(verdicts), _problems_said(problems)],
@@ -889,8 +898,16 @@ def _metrics_said(verdicts: pd.DataFrame) -> Said:
     count = verdicts["outcome"].value_counts()
     n = {name: int(count.get(name, 0)) for name in ("better", "worse", "normal", "cannot_tell")}
     return (
-        f"与可比场次相比：变好 {n['better']} 项，变差 {n['worse']} 项，正常波动内 {n['normal']} 项，无法判断 {n['cannot_tell']} 项。",
-        f"Metrics against comparable sessions: better {n['better']}, worse {n['worse']}, within normal range {n['normal']}, cannot be told {n['cannot_tell']}.",
+        (
+            f"与可比场次相比：变好 {n['better']} 项，变差 {n['worse']} 项，正常波动内 "
+            f"{n['normal']} "
+            f"项，无法判断 {n['cannot_tell']} 项。"
+        ),
+        (
+            f"Metrics against comparable sessions: better {n['better']}, worse {n['worse']}, "
+            "within "
+            f"normal range {n['normal']}, cannot be told {n['cannot_tell']}."
+        ),
     )
 
 
@@ -899,8 +916,14 @@ def _problems_said(problems: pd.DataFrame) -> Said:
         return "没有查到问题。", "No problem was found."
     certain = int(problems["certainty"].eq("found").sum())
     return (
-        f"查到问题 {certain} 个，疑似 {len(problems) - certain} 个；最要紧的是「{problems['zh'].iloc[0]}」。",
-        f"Problems found: {certain}, suspected: {len(problems) - certain}; foremost: {problems['en'].iloc[0]}.",
+        (
+            f"查到问题 {certain} 个，疑似 {len(problems) - certain} 个；"
+            f"最要紧的是「{problems['zh'].iloc[0]}」。"
+        ),
+        (
+            f"Problems found: {certain}, suspected: {len(problems) - certain}; foremost: "
+            f"{problems['en'].iloc[0]}."
+        ),
     )
 
 
@@ -914,7 +937,10 @@ def _done_said(earlier: pd.DataFrame) -> Said:
     done, left, dropped = (int(n.get(name, 0)) for name in ("done", "open", "dropped"))
     return (
         f"以往计划 {len(earlier)} 条：已执行 {done}，待执行 {left}，已放弃 {dropped}。",
-        f"Earlier plan lines: {len(earlier)}, of which done {done}, open {left}, dropped {dropped}.",
+        (
+            f"Earlier plan lines: {len(earlier)}, of which done {done}, open {left}, dropped "
+            f"{dropped}."
+        ),
     )
 
 
@@ -966,8 +992,16 @@ def _notes_said(problems: pd.DataFrame, notes: pd.DataFrame) -> Said:
         int(notes["verdict"].eq("borne_out").sum()),
     )
     return (
-        f"上面 {len(problems)} 个问题里，团队自己提到过 {seen} 个；团队的 {len(notes)} 条记录里，数据支持 {borne} 条。",
-        f"The team itself noted {seen} of the {len(problems)} problems; the data bear out {borne} of its {len(notes)} notes.",
+        (
+            f"上面 {len(problems)} 个问题里，团队自己提到过 {seen} 个；团队的 {len(notes)} "
+            "条记录里，"
+            f"数据支持 {borne} 条。"
+        ),
+        (
+            f"The team itself noted {seen} of the {len(problems)} problems; the data bear out "
+            f"{borne} "
+            f"of its {len(notes)} notes."
+        ),
     )
 
 
@@ -977,8 +1011,16 @@ def _again_said(problems: pd.DataFrame, earlier: pd.DataFrame) -> Said:
     if again.empty:
         return None
     return (
-        f"反复出现：「{'」「'.join(again['zh'])}」所在的维度以往改过一次，这次又出现：要写进流程，不能只靠一场。",
-        f"Again: {', '.join(again['en'])}; an earlier action was about the same dimension. Make it a rule, not a matter of one session.",
+        (
+            f"反复出现：「{'」「'.join(again['zh'])}」所在的维度以往改过一次，这次又出现："
+            "要写进流程，"
+            "不能只靠一场。"
+        ),
+        (
+            f"Again: {', '.join(again['en'])}; an earlier action was about the same dimension. "
+            "Make "
+            "it a rule, not a matter of one session."
+        ),
     )
 
 
@@ -1006,7 +1048,11 @@ def _records_said(judged: pd.DataFrame, problems: pd.DataFrame) -> Said:
     zh, en = (unknown[f"missing_{lang}"].value_counts().index[0] for lang in ("zh", "en"))
     return (
         f"{len(unknown)} 个可能原因没有记录可查，最常缺的是：{zh}。指定一个岗位每场留存。",
-        f"Likely causes without a record to check them with: {len(unknown)}, most often lacking: {en}. Name a role that keeps it every session.",
+        (
+            f"Likely causes without a record to check them with: {len(unknown)}, most often "
+            "lacking: "
+            f"{en}. Name a role that keeps it every session."
+        ),
     )
 
 
@@ -1022,5 +1068,8 @@ def _owners_said(lines: pd.DataFrame) -> Said:
     }
     return (
         f"计划 {len(lines)} 条都有负责岗位（{roles['zh']}）；{undated} 条还没写执行场次。",
-        f"Plan lines: {len(lines)}, each with an owner role ({roles['en']}); without a due session: {undated}.",
+        (
+            f"Plan lines: {len(lines)}, each with an owner role ({roles['en']}); without a due "
+            f"session: {undated}."
+        ),
     )

@@ -80,7 +80,8 @@ def _complaint_verdict(
 ) -> tuple[str, dict[str, str]] | None:
     """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
 
-    Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot be told, as goods may not have arrived.
+    Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot
+    be told, as goods may not have arrived.
     """
     group, reason = reasons.reason_of(note, tree)
     if reason == "unknown" or not own or complaints.empty:
@@ -106,7 +107,9 @@ def _complaint_verdict(
             for kind, (zh, en) in MENTIONED.items()
         )
         told[lang] = (
-            f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}{counts}"
+            f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}"
+            f"{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}"
+            f"{counts}"
         )
     return verdict, told
 
@@ -227,13 +230,16 @@ def check_notes(
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
-    Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause), evidence_zh, evidence_en.
-    A note that names a cause of the playbook by its words is checked by that cause's evidence (`judged`, the causes of
-    all problems): supported is borne_out, not_supported not_borne_out. Any other by the metrics of its dimension and
-    stage: borne_out where a problem was found, hinted where one is suspected, not_borne_out where a metric is better, else
-    not_measurable: that the dimension is as usual says nothing of what the note means. A note on clicks or sales that names one of `products`
-    is checked by that product's own `standing` (notebook 04), unless the cause that it names was found of that product. One on after-sales
-    that names a product and a reason of `tree` is checked by `complaints` (`reasons.complaints`) where no cause can be measured.
+    Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause),
+    evidence_zh, evidence_en. A note that names a cause of the playbook by its words is checked by
+    that cause's evidence (`judged`, the causes of all problems): supported is borne_out,
+    not_supported not_borne_out. Any other by the metrics of its dimension and stage: borne_out
+    where a problem was found, hinted where one is suspected, not_borne_out where a metric is
+    better, else not_measurable: that the dimension is as usual says nothing of what the note means.
+    A note on clicks or sales that names one of `products` is checked by that product's own
+    `standing` (notebook 04), unless the cause that it names was found of that product. One on
+    after-sales that names a product and a reason of `tree` is checked by `complaints`
+    (`reasons.complaints`) where no cause can be measured.
     """
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []

@@ -1,7 +1,8 @@
 """The plan as a file that people edit: a CSV and an Excel of the same lines in the workspace.
 
-A row that the team has touched is never overwritten: who does it, by when, how it went and what they noted survive
-every new run. What cannot be read is kept aside with file, row and column, what was found and what was expected.
+A row that the team has touched is never overwritten: who does it, by when, how it went and what
+they noted survive every new run. What cannot be read is kept aside with file, row and column, what
+was found and what was expected.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ SHEET_WIDTHS = {
     "evidence": 50,
     "role": 16,
 }
-# A cell that begins so is a formula to Excel; a leading apostrophe makes it text again and is taken off when read.
+# A cell that begins so is a formula to Excel; a leading apostrophe makes it text again and is taken
+# off when read.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -149,7 +151,7 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     return made.assign(**words, **{name: made[name].astype("float64") for name in NUMBERS})
 
 
-# ------------------------------------------------------------------------------------------------------------- reading
+# ----------------------------------------------------------------------------------------- reading
 
 
 class Reading(NamedTuple):
@@ -222,7 +224,8 @@ def _sheets(path: Path) -> dict[str, list[list[str]]]:
         }
     except python_calamine.CalamineError as error:
         raise PlanFileError(
-            f"{path.name}: cannot be read as an Excel workbook ({error}); save the plan as .xlsx or CSV"
+            f"{path.name}: cannot be read as an Excel workbook ({error}); save the plan as .xlsx "
+            "or CSV"
         ) from error
 
 
@@ -235,7 +238,8 @@ def _header(file: str, found: list[str]) -> list[str]:
     lacking = [column for column in COLUMNS if column not in names and column in REQUIRED]
     if lacking:
         raise PlanFileError(
-            f"{file}: row 1: column {', '.join(lacking)} is missing; found {', '.join(filter(None, found))}"
+            f"{file}: row 1: column {', '.join(lacking)} is missing; found "
+            f"{', '.join(filter(None, found))}"
         )
     return names
 
@@ -412,10 +416,10 @@ def read(
 ) -> Reading:
     """A plan file, .csv or .xlsx, as it is read; nothing where there is no such file.
 
-    Headers and choices may be ids or labels in either language. A CSV may be UTF-8 or GB18030, with a comma, semicolon
-    or tab: what spreadsheet programs make of it. Rows added by hand without a plan_id get one. Due sessions are checked
-    against `sessions` where they are given. What cannot be used is kept aside; raises `PlanFileError`, naming the file,
-    only where it is no plan at all.
+    Headers and choices may be ids or labels in either language. A CSV may be UTF-8 or GB18030, with
+    a comma, semicolon or tab: what spreadsheet programs make of it. Rows added by hand without a
+    plan_id get one. Due sessions are checked against `sessions` where they are given. What cannot
+    be used is kept aside; raises `PlanFileError`, naming the file, only where it is no plan at all.
     """
     if not path.exists():
         return _reading(frame([]), [])
@@ -454,8 +458,9 @@ def load(
 ) -> Reading:
     """The plan of a session as the team left it in <session>.csv and <session>.xlsx, either of which may be missing.
 
-    An edit is a cell that differs from what the workbook held when it was handed out. Where both files changed the same
-    cell, the file saved last wins, and `aside` says so. Raises `PlanFileError` for a file that is no plan.
+    An edit is a cell that differs from what the workbook held when it was handed out. Where both
+    files changed the same cell, the file saved last wins, and `aside` says so. Raises
+    `PlanFileError` for a file that is no plan.
     """
     text_file, book_file = (folder / f"{session_id}{kind}" for kind in (".csv", ".xlsx"))
     if not book_file.exists() or not text_file.exists():
@@ -602,8 +607,9 @@ def earlier(
 ) -> Reading:
     """The plans of all sessions of `sessions` that started before the one named, newest session first.
 
-    An action due on a day is due in the first session on or after it. A line by hand that does not say how it is to be
-    judged has the least effect and the number of sessions that the playbook takes where it says nothing.
+    An action due on a day is due in the first session on or after it. A line by hand that does not
+    say how it is to be judged has the least effect and the number of sessions that the playbook
+    takes where it says nothing.
     """
     known = _starts(sessions)
     before = known[known < known[session_id]].sort_values(ascending=False).index
@@ -643,7 +649,7 @@ def _first_on(due: str, starts: pd.Series) -> str:
     return later[0] if later else due
 
 
-# ------------------------------------------------------------------------------------------------------------- merging
+# ----------------------------------------------------------------------------------------- merging
 
 
 def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
@@ -659,8 +665,8 @@ def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
 def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     """New plan rows with the team's edits of the old ones: one row per action, new rows first.
 
-    Of a row in both, the columns `EDITED` are the old one's where it has a value. An old row that the run no longer
-    makes stays where the team edited it (`touched`) or wrote it themselves.
+    Of a row in both, the columns `EDITED` are the old one's where it has a value. An old row that
+    the run no longer makes stays where the team edited it (`touched`) or wrote it themselves.
     """
     known = old.set_index("plan_id", drop=False)
     generated = set(new["plan_id"])
@@ -672,7 +678,7 @@ def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- writing
+# ----------------------------------------------------------------------------------------- writing
 
 
 def safe(value: object) -> str:
@@ -730,9 +736,9 @@ def write_xlsx(
 ) -> Path:
     """Write the plan as Excel in one language: frozen header, drop-downs for choices, every text a text; returns the path.
 
-    `sheets` are further tables by sheet name (for example 5W2H), written as text; the one named `first` is laid out to
-    be printed on one page. A hidden sheet keeps what was handed out, so that `load` can tell what was edited. Same
-    input, same bytes.
+    `sheets` are further tables by sheet name (for example 5W2H), written as text; the one named
+    `first` is laid out to be printed on one page. A hidden sheet keeps what was handed out, so that
+    `load` can tell what was edited. Same input, same bytes.
     """
     held = io.BytesIO()
     book = xlsxwriter.Workbook(
@@ -812,11 +818,11 @@ def take_over(
 ) -> None:
     """Move plan files that a run wrote beside its page into the workspace's plans.
 
-    A file there that held something that could not be taken (`load`, with the `sessions` known) is kept as it was, under
-    plans/kept.
+    A file there that held something that could not be taken (`load`, with the `sessions` known) is
+    kept as it was, under plans/kept.
 
-    Raises `PlanFileError` where one of them was saved there after `since` (seconds of the epoch): an edit made while the
-    review ran would be lost.
+    Raises `PlanFileError` where one of them was saved there after `since` (seconds of the epoch):
+    an edit made while the review ran would be lost.
     """
     found = sorted(written.iterdir()) if written.is_dir() else []
     for path in found:

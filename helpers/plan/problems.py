@@ -11,7 +11,8 @@ from helpers import compare, reference
 from helpers.core import findings, text
 from helpers.plan import causes
 
-OUTCOME = "sales"  # amounts at the end of the chain: what the other problems lead to, so it ranks after them
+# amounts at the end of the chain: what the other problems lead to, so it ranks after them
+OUTCOME = "sales"
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 PROBLEM_COLUMNS = [
@@ -83,9 +84,10 @@ def suspicions(
 ) -> pd.DataFrame:
     """Metrics on the bad side of their baseline that the history cannot tell from chance, where money hangs on them.
 
-    One row per such problem shaped as a finding (id ""), by money at stake times (1 - p), largest first; only where
-    half or more of ordinary sessions lie nearer to the baseline (p at most 0.5), and not for outcomes (sales). They are no findings: they say where
-    to look, and become actions only where the records support a cause. `verdicts` is that of notebook 03.
+    One row per such problem shaped as a finding (id ""), by money at stake times (1 - p), largest
+    first; only where half or more of ordinary sessions lie nearer to the baseline (p at most 0.5),
+    and not for outcomes (sales). They are no findings: they say where to look, and become actions
+    only where the records support a cause. `verdicts` is that of notebook 03.
     """
     if verdicts.empty:
         return findings.frame([])
@@ -119,7 +121,8 @@ def raised(
 ) -> pd.DataFrame:
     """Problems that no metric shows and the records raise (`raised_by`): one row per problem, shaped as `suspicions`, `named` its id.
 
-    They stand on the product that the rule names, with its verifying metric beside its own usual where notebook 04 has it.
+    They stand on the product that the rule names, with its verifying metric beside its own usual
+    where notebook 04 has it.
     """
     rows = []
     for name, problem in playbook.items():
@@ -193,11 +196,14 @@ def problems(
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per playbook problem that a worse finding points to.
 
-    After them up to `MOST_SUSPECTED` of `suspected` (`raised`, `suspicions`), certainty "suspected" instead of "found". Of several findings on one problem the session-wide and surest one gives the numbers. Ranked by money at stake times
-    certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others lead to them: the
-    amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a
-    problem `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say whether a team note mentions it.
-    A problem found on a source or product is named by it. A suspected one carries no money: it lies within the expected.
+    After them up to `MOST_SUSPECTED` of `suspected` (`raised`, `suspicions`), certainty "suspected"
+    instead of "found". Of several findings on one problem the session-wide and surest one gives the
+    numbers. Ranked by money at stake times certainty (1 - p_adjusted), then by p; problems of the
+    outcome (sales) come last, as the others lead to them: the amounts overlap and are never to be
+    added. Columns `PROBLEM_COLUMNS`; a rate that the playbook does not know is a problem
+    `metric:<id>` of its own, a total that it does not know is none. noted and noted_by (roles) say
+    whether a team note mentions it. A problem found on a source or product is named by it. A
+    suspected one carries no money: it lies within the expected.
     """
     worse = found[(found["verdict"] == "worse") & (found["slice"] != findings.JUDGEMENT)]
     alone = np.array(

@@ -21,11 +21,11 @@ def scorecard(
 ) -> pd.DataFrame:
     """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
 
-    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict, shared (how many roles
-    carry this figure), addition (ours, not the source's), note_zh, note_en. `extra` are further frames shaped as
-    `verdicts` (metric, value, baseline, lower, upper, verdict), for figures that notebook 03 does not compare. The verdict is as it is
-    read there: normal for a value inside its range.
-    A shared figure says nothing about one person alone.
+    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict,
+    shared (how many roles carry this figure), addition (ours, not the source's), note_zh, note_en.
+    `extra` are further frames shaped as `verdicts` (metric, value, baseline, lower, upper,
+    verdict), for figures that notebook 03 does not compare. The verdict is as it is read there:
+    normal for a value inside its range. A shared figure says nothing about one person alone.
     """
     wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
     parts = [
@@ -109,8 +109,9 @@ def other_scores(
 ) -> pd.DataFrame:
     """Metrics that notebook 03 does not compare (those of enquiries) as rows for `scorecard`.
 
-    `known` is `verification.history`. One row per metric that the session has: metric, value, baseline (mean of the
-    last comparable sessions), lower, upper (their t prediction interval, nan under four), verdict.
+    `known` is `verification.history`. One row per metric that the session has: metric, value,
+    baseline (mean of the last comparable sessions), lower, upper (their t prediction interval, nan
+    under four), verdict.
     """
     rows = []
     for name in ids:

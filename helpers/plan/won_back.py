@@ -20,7 +20,8 @@ SOLD_OUT = "stock_out_minutes"
 def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`); empty where none is known.
 
-    A cause that only says again which source or product fell is none. One of a single source or product must name it.
+    A cause that only says again which source or product fell is none. One of a single source or
+    product must name it.
     """
     if not {"problem", "findings"} <= set(problems.columns) or not {
         "problem",
@@ -98,7 +99,8 @@ def won_back(
 ) -> pd.Series | None:
     """The line of `opportunity` for the source or product and step of a finding or plan line; None where there is none.
 
-    Where the metric spans several steps it is the foremost one inside it: lines are not to be added up.
+    Where the metric spans several steps it is the foremost one inside it: lines are not to be added
+    up.
     """
     if (
         not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns)
@@ -145,7 +147,8 @@ def won_back_words(
 ) -> str:
     """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known.
 
-    `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are not in its line.
+    `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are
+    not in its line.
     """
     line = won_back(row, sized, registry)
     if line is None or not line["money"] > 0:
@@ -178,8 +181,8 @@ def with_meanwhile(
 ) -> pd.DataFrame:
     """`verification.verify` with the column meanwhile: festivals and logged events since each action's plan, as words; may be empty.
 
-    A festival counts with any of its days between the plan's session and this one (`session_id`), a logged event
-    (`compare.event_windows`) where it came into force then.
+    A festival counts with any of its days between the plan's session and this one (`session_id`), a
+    logged event (`compare.event_windows`) where it came into force then.
     """
     starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
     platform = sessions.set_index("session_id").loc[session_id, "platform"]

@@ -1,8 +1,8 @@
 """Loads and validates the knowledge in `data/reference`: tables, metrics, sources, funnels, playbook, roles, calendar.
 
-Every file is checked against a model when it is loaded: an unknown key, a missing label or a wrong type ends in a
-`ReferenceDataError` that names the file and the key. A workspace may hold a `reference/` folder of its own, whose
-entries replace those of the same key.
+Every file is checked against a model when it is loaded: an unknown key, a missing label or a wrong
+type ends in a `ReferenceDataError` that names the file and the key. A workspace may hold a
+`reference/` folder of its own, whose entries replace those of the same key.
 """
 
 from __future__ import annotations
@@ -179,7 +179,8 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
                 )
             if column.kind != funnel.unit and funnel.mixed_units is None:
                 raise ReferenceDataError(
-                    f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel {funnel.unit}"
+                    f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel "
+                    f"{funnel.unit}"
                 )
     return found
 
@@ -278,7 +279,8 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
         for value in filter(None, given):
             if value not in terms()[group]:
                 raise ReferenceDataError(
-                    f"{where}: {value!r} is no {group} of terms.yml, which has {', '.join(terms()[group])}"
+                    f"{where}: {value!r} is no {group} of terms.yml, which has "
+                    f"{', '.join(terms()[group])}"
                 )
     if evidence.table and evidence.table not in tables():
         raise ReferenceDataError(f"{where}: {evidence.table!r} is no table of tables.yml")
@@ -307,7 +309,8 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
             )
         if not problem.metrics and problem.raised_by is None:
             raise ReferenceDataError(
-                f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever show it"
+                f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever "
+                "show it"
             )
         for what, evidence in [
             ("raised_by", problem.raised_by),
@@ -345,7 +348,8 @@ def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
                 )
             if fault.problem and fault.problem not in playbook(workspace_reference):
                 raise ReferenceDataError(
-                    f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of playbook.yml"
+                    f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of "
+                    "playbook.yml"
                 )
     return found
 
@@ -446,7 +450,8 @@ def service(workspace_reference: Path | None = None) -> ServiceRules:
     found = _validate(ServiceRules, _load("service.yml", workspace_reference), "service.yml")
     if set(found.limits) != set(terms()["aftersales_kind"]):
         raise ReferenceDataError(
-            f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found {', '.join(found.limits)}"
+            f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found "
+            f"{', '.join(found.limits)}"
         )
     return found
 

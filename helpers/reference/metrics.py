@@ -1,8 +1,9 @@
 """Evaluates the metric registry: ratios of sums, with their intervals, over any grouping of a canonical table.
 
-A ratio is always sum over sum, never a mean of ratios. Counts of people are de-duplicated within one row only, so
-they are never added up: a total of people over several rows is refused, and so is a ratio that would add the people of
-several slices of one session. Over sessions a ratio of sums stands: each session is a scope of its own.
+A ratio is always sum over sum, never a mean of ratios. Counts of people are de-duplicated within
+one row only, so they are never added up: a total of people over several rows is refused, and so is
+a ratio that would add the people of several slices of one session. Over sessions a ratio of sums
+stands: each session is a scope of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class MetricError(ValueError):
     """A metric was asked for that does not exist, or for rows over which it has no meaning: the message says why."""
 
 
-# ---------------------------------------------------------------------------------------------------- the registry
+# ------------------------------------------------------------------------------------ the registry
 
 
 def terms(metric: Metric) -> list[str]:
@@ -63,7 +64,8 @@ def check(name: str, metric: Metric) -> None:
     of_rows = found[metric.numerator] == "flag" and found[metric.denominator] == "id"
     if metric.proportion and not (of_one_kind or of_rows):
         raise MetricError(
-            f"{name}: a proportion needs people of people, orders of orders or marked rows, found {found}"
+            f"{name}: a proportion needs people of people, orders of orders or marked rows, found "
+            f"{found}"
         )
 
 
@@ -118,7 +120,8 @@ def source(metric: Metric | Measure, lang: str) -> str:
 def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -> pd.DataFrame:
     """The registry as a table: one row per metric, all of it or the ids given, in that order.
 
-    Columns: metric, group, label_zh, label_en, formula_zh, formula_en, description_zh, description_en, unit, source.
+    Columns: metric, group, label_zh, label_en, formula_zh, formula_en, description_zh,
+    description_en, unit, source.
     """
     wanted = list(registry) if ids is None else list(ids)
     _refuse_unknown(wanted, registry)
@@ -140,7 +143,7 @@ def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -
     return pd.DataFrame(rows)
 
 
-# ------------------------------------------------------------------------------------------------------ evaluation
+# -------------------------------------------------------------------------------------- evaluation
 
 
 def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
@@ -167,15 +170,17 @@ def evaluate(
 ) -> pd.DataFrame:
     """Evaluates metrics over the rows of each group: sum of numerators over sum of denominators, times the factor.
 
-    One row per group x metric, groups in order of appearance. Columns: those of `by`, metric, numerator, denominator
-    (nan for a total), value, ci_lower, ci_upper (Wilson, where the registry says proportion; nan elsewhere).
-    `frame` is any table that carries the metrics' columns (those of `sessions` also by source); a column it lacks
-    counts as missing. A ratio leaves out the rows that lack one of its terms; a total with a missing row is missing;
-    0/0 and x/0 are nan. `count_per_slice=True` lets people be counted once in every slice they were in (say, over the
+    One row per group x metric, groups in order of appearance. Columns: those of `by`, metric,
+    numerator, denominator (nan for a total), value, ci_lower, ci_upper (Wilson, where the registry
+    says proportion; nan elsewhere). `frame` is any table that carries the metrics' columns (those
+    of `sessions` also by source); a column it lacks counts as missing. A ratio leaves out the rows
+    that lack one of its terms; a total with a missing row is missing; 0/0 and x/0 are nan.
+    `count_per_slice=True` lets people be counted once in every slice they were in (say, over the
     paid sources of a session); such a ratio is no proportion and gets no interval.
 
-    Raises `MetricError` for an unknown id, a grouping column that is not there, none of the metrics' columns present,
-    people or averages added over rows, product rows mixed with their SKU rows, and money of several currencies.
+    Raises `MetricError` for an unknown id, a grouping column that is not there, none of the
+    metrics' columns present, people or averages added over rows, product rows mixed with their SKU
+    rows, and money of several currencies.
     """
     wanted, keys = list(ids), [by] if isinstance(by, str) else list(by)
     _refuse_unknown(wanted, registry)
@@ -191,7 +196,8 @@ def evaluate(
     ]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
-    # The parts' index is the number of the group: sorting by it brings the metrics of one group together.
+    # The parts' index is the number of the group: sorting by it brings the metrics of one group
+    # together.
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)[[*keys, *VALUES]]
 
 
@@ -308,7 +314,7 @@ def price_bands(products: pd.DataFrame) -> pd.Series:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- refusals
+# ---------------------------------------------------------------------------------------- refusals
 
 
 def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
@@ -326,7 +332,8 @@ def _refuse_frame(
     asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
     if asked and not asked & set(frame.columns):
         raise MetricError(
-            f"the frame has none of the columns these metrics are made from: {', '.join(sorted(asked))}"
+            "the frame has none of the columns these metrics are made from: "
+            f"{', '.join(sorted(asked))}"
         )
     if (
         "sku_id" in frame
@@ -358,7 +365,8 @@ def _refuse_sums(
             else "an average or a maximum"
         )
         raise MetricError(
-            f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be added up"
+            f"{name}: {metric.numerator} is {what}; {sizes.max()} rows in one group cannot be "
+            "added up"
         )
     if (
         metric.denominator is None
@@ -369,6 +377,7 @@ def _refuse_sums(
         return
     if pd.DataFrame({"group": group, "session": data["session_id"]}).duplicated().any():
         raise MetricError(
-            f"{name}: several rows of one session in a group would add its people up, who are in more than one of them; "
+            f"{name}: several rows of one session in a group would add its people up, who are in "
+            "more than one of them; "
             "group by the slice, or say count_per_slice"
         )

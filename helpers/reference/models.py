@@ -86,8 +86,9 @@ class Column(_Entry):
 class Table(_Entry):
     """One canonical table: grain, key, how a row finds its session, columns.
 
-    `never_above` says which column can never exceed which others in the same row (people who pay and people who watch),
-    `never_without` which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal rows of one file are all rows.
+    `never_above` says which column can never exceed which others in the same row (people who pay
+    and people who watch), `never_without` which cannot be above 0 where another is 0 (orders with
+    nobody online); with `repeats` equal rows of one file are all rows.
     """
 
     zh: str
@@ -119,8 +120,9 @@ ROWS = "rows"  # the term of a metric that counts the rows of its table
 class Metric(_Entry):
     """One metric of the registry.
 
-    A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped together; a total
-    has no denominator. Terms are column names of the table, or `rows` (how many there are); `a - b` has b in `minus`.
+    A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped
+    together; a total has no denominator. Terms are column names of the table, or `rows` (how many
+    there are); `a - b` has b in `minus`.
     """
 
     zh: str
@@ -162,11 +164,12 @@ class Measure(_Entry):
 class SourceColumn(_Entry):
     """How one canonical column is read from an export.
 
-    `from` lists header names; where a file has several of them, the first that has a value counts. `plus` headers are
-    added to the amount, `with` headers are joined to the id. `part` takes one end of a range of times, or the first of two
-    amounts (`¥11.19 / ¥500`); `when` keeps the value only where another canonical column has one, `file` takes it from a
-    named group of the export's `file_name` or `title`. `name#2` is the second header of that name.
-    `map` goes from the export's words (`*` and `?` as wildcards, first fit wins) to ours.
+    `from` lists header names; where a file has several of them, the first that has a value counts.
+    `plus` headers are added to the amount, `with` headers are joined to the id. `part` takes one
+    end of a range of times, or the first of two amounts (`¥11.19 / ¥500`); `when` keeps the value
+    only where another canonical column has one, `file` takes it from a named group of the export's
+    `file_name` or `title`. `name#2` is the second header of that name. `map` goes from the export's
+    words (`*` and `?` as wildcards, first fit wins) to ours.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -197,12 +200,13 @@ class SubRows(_Entry):
 class Export(_Entry):
     """One table of one export of one system.
 
-    An export is recognised where all of `headers` are there (`a | b`: either name); the one that explains most of the
-    headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the time of the export) only help.
-    A column `as_of` may be mapped in every export: the time at which it was made, which counts before the name's.
-    `title` is one for the rows above the headers (a period, say).
-    `totals` names headers and the values that mark a total row (`""`: no value); `description_row` is a text in the row
-    of explanations below the headers. `personal` columns are never read, `ignore` ones are known and not needed.
+    An export is recognised where all of `headers` are there (`a | b`: either name); the one that
+    explains most of the headers wins. `sheet` and `file_name` (a regular expression; its group
+    `as_of` is the time of the export) only help. A column `as_of` may be mapped in every export:
+    the time at which it was made, which counts before the name's. `title` is one for the rows above
+    the headers (a period, say). `totals` names headers and the values that mark a total row (`""`:
+    no value); `description_row` is a text in the row of explanations below the headers. `personal`
+    columns are never read, `ignore` ones are known and not needed.
     """
 
     id: str
@@ -230,7 +234,8 @@ class Export(_Entry):
 class Unverified(_Entry):
     """One export whose layout nobody has seen: it is not guessed at, its figures go into sheets of our template.
 
-    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets for what it holds.
+    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets for
+    what it holds.
     """
 
     id: str
@@ -267,8 +272,8 @@ class FunnelStep(_Entry):
 class Funnel(_Entry):
     """One funnel: an ordered list of columns of one table, all of one unit unless `mixed_units` says why not.
 
-    A funnel of `actions` has viewer events instead of columns; a step counts within so many minutes of the one before, and
-    with `ordered: false` in any order.
+    A funnel of `actions` has viewer events instead of columns; a step counts within so many minutes
+    of the one before, and with `ordered: false` in any order.
     """
 
     zh: str
@@ -284,7 +289,8 @@ class Funnel(_Entry):
         windows = [step.within_minutes for step in self.steps]
         if any(windows) and (self.table != "actions" or not self.ordered or windows[0]):
             raise ValueError(
-                "within_minutes: only a later step of an ordered funnel of actions follows another one in time"
+                "within_minutes: only a later step of an ordered funnel of actions follows "
+                "another one in time"
             )
         if self.table == "actions" and (
             self.unit != "users" or len({step.column for step in self.steps}) < len(self.steps)
@@ -374,9 +380,10 @@ class Trait(_Entry):
 class Cause(_Entry):
     """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
 
-    `stage` is when the action is done: a content stage, before the start or after the end.
-    `words` are what a team note that means this cause says (断货, 发券): the note is then checked by its evidence;
-    `unless` are words of a note that this record says nothing of (停留, where the evidence is what people buy).
+    `stage` is when the action is done: a content stage, before the start or after the end. `words`
+    are what a team note that means this cause says (断货, 发券): the note is then checked by its
+    evidence; `unless` are words of a note that this record says nothing of (停留, where the
+    evidence is what people buy).
     """
 
     id: str
@@ -453,7 +460,8 @@ class ScoreLine(_Entry):
 class Fault(_Entry):
     """One typical fault of a role's work; with evidence where a record can speak for it.
 
-    `problem` names the line of the playbook whose verdict it shares, so that one thing is not judged twice.
+    `problem` names the line of the playbook whose verdict it shares, so that one thing is not
+    judged twice.
     """
 
     zh: str
@@ -555,7 +563,8 @@ class Scores(_Entry):
     def _in_order(self) -> Scores:
         if self.recency_days != sorted(self.recency_days, reverse=True):
             raise ValueError(
-                f"recency_days: fewer days are better, expected falling bounds, found {self.recency_days}"
+                "recency_days: fewer days are better, expected falling bounds, found "
+                f"{self.recency_days}"
             )
         for name in ("purchases", "amount"):
             if getattr(self, name) != sorted(getattr(self, name)):
@@ -592,7 +601,8 @@ class Customers(_Entry):
         wanted = {f"{number:03b}" for number in range(8)}
         if set(self.segments) != wanted:
             raise ValueError(
-                f"segments: expected {', '.join(sorted(wanted))}, found {', '.join(sorted(self.segments))}"
+                f"segments: expected {', '.join(sorted(wanted))}, found "
+                f"{', '.join(sorted(self.segments))}"
             )
         if self.frequency_classes[:1] != [1] or self.frequency_classes != sorted(
             set(self.frequency_classes)
@@ -649,7 +659,8 @@ class Assortment(_Entry):
         for rule in self.rules:
             if rule.verdict not in self.verdicts or not rule.when.model_fields_set:
                 raise ValueError(
-                    f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at least one condition"
+                    f"rule {rule.verdict!r}: expected one of {', '.join(self.verdicts)} and at "
+                    "least one condition"
                 )
         if "cannot_tell" not in self.verdicts:
             raise ValueError("verdicts: cannot_tell is needed, for products that no rule speaks of")

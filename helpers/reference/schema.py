@@ -40,8 +40,9 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     """The frame with exactly the table's columns, in its order and dtypes; columns it lacks are missing values.
 
-    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where a row came from and
-    which of its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value does not fit.
+    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where
+    a row came from and which of its cells were left out. Raises `KeyError` for an unknown table and
+    `ValueError` where a value does not fit.
     """
     if table not in tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
@@ -125,7 +126,8 @@ def session_ends(sessions: pd.DataFrame) -> pd.Series:
 def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:
     """The key of a session: start to the minute in local time, platform, and four hex digits of the room account.
 
-    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an unknown room is "0000".
+    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an
+    unknown room is "0000".
     """
     known = isinstance(room, str) and room != ""
     mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if known else "0000"

@@ -1,8 +1,9 @@
 """Charts: tidy frames in, Axes out; nothing is computed here but positions.
 
-One theme for all: the committed font alone, colours that a colour-blind reader and a grey print keep apart (and shapes
-beside the colours), labels at the marks instead of legends, units on the axes, zero lines and intervals drawn. A chart
-is as wide as a phone can show without making its words unreadable; its title stands beside it, in the page.
+One theme for all: the committed font alone, colours that a colour-blind reader and a grey print
+keep apart (and shapes beside the colours), labels at the marks instead of legends, units on the
+axes, zero lines and intervals drawn. A chart is as wide as a phone can show without making its
+words unreadable; its title stands beside it, in the page.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ SHAPES = {"better": "o", "worse": "D", "normal": "s", "cannot_tell": "h", "not_c
 # Currency signs that the font lacks, and what is drawn in their place.
 SPELLED = {"฿": "THB ", "₱": "PHP ", "₽": "RUB "}
 MISSING = "□"
-# What a label may be broken between: a bracket with its words, a number with its unit, a Latin word (to its hyphen), any other character.
+# What a label may be broken between: a bracket with its words, a number with its unit, a Latin word
+# (to its hyphen), any other character.
 PIECE = re.compile(
     r"[（(][^）)]{0,8}[）)]|\d[\d.,]*[一-鿿]|[（(]?-?[\w.+%]+[-）)]?[ ]?|.", re.ASCII | re.DOTALL
 )
@@ -64,8 +66,8 @@ def _characters() -> frozenset[int]:
 def use_theme() -> None:
     """Set the one look of all charts: seaborn's ticks style with the committed font, small sizes and plain text.
 
-    `$` is not mathematics here (product titles hold it). The words of a drawing stay words: the page that holds it carries
-    the font.
+    `$` is not mathematics here (product titles hold it). The words of a drawing stay words: the
+    page that holds it carries the font.
     """
     if FAMILY not in font_manager.get_font_names():
         font_manager.fontManager.addfont(FONT)
@@ -120,8 +122,8 @@ def columns_wide(words: str) -> int:
 def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
     """A label broken to at most `lines` lines of `width` half-width columns.
 
-    Breaks stand at spaces, before an opening bracket, else between Chinese characters; a number keeps its unit. What
-    is longer than a line by itself is broken anywhere.
+    Breaks stand at spaces, before an opening bracket, else between Chinese characters; a number
+    keeps its unit. What is longer than a line by itself is broken anywhere.
     """
     made = [""]
     for piece in PIECE.findall(shown(value)):
@@ -211,8 +213,8 @@ def empty(*, lang: str) -> Axes:
 def funnel(frame: pd.DataFrame, *, lang: str) -> Axes:
     """Steps of a funnel as bars from one zero line, with the rate from the step before and its interval between them.
 
-    One row per step, in order: label, users, rate_of_previous, ci_lower, ci_upper (fractions), grows: a step larger than the one
-    before is hollow and has no rate.
+    One row per step, in order: label, users, rate_of_previous, ci_lower, ci_upper (fractions),
+    grows: a step larger than the one before is hollow and has no rate.
     """
     if frame.empty:
         return empty(lang=lang)
@@ -279,7 +281,8 @@ def _with_interval(
 def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
     """Each metric as value ÷ baseline, over the range expected from the account's own sessions, coloured by verdict.
 
-    One row per metric: label, ratio, ratio_lower, ratio_upper (of the expected range, around 1), verdict (or outcome: normal).
+    One row per metric: label, ratio, ratio_lower, ratio_upper (of the expected range, around 1),
+    verdict (or outcome: normal).
     """
     if frame.empty:
         return empty(lang=lang)
@@ -308,7 +311,8 @@ def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
 def effects(frame: pd.DataFrame, *, lang: str) -> Axes:
     """How far a metric stood off while each event was in force, with its interval; filled where a change is matched.
 
-    One row per event and metric: label, effect, lower, upper (fractions), verdict (moved, contrary or another).
+    One row per event and metric: label, effect, lower, upper (fractions), verdict (moved, contrary
+    or another).
     """
     known = frame.dropna(subset=["effect", "lower", "upper"])
     if known.empty:
@@ -436,8 +440,8 @@ def waterfall(
 ) -> Axes:
     """How steps lead from a start to an end, top to bottom: each step hangs on the one before, from one zero line.
 
-    One row per bar, in order: label, amount, kind (start, step, whole, end). A whole is hollow: the steps after it are its
-    parts and carry the line on.
+    One row per bar, in order: label, amount, kind (start, step, whole, end). A whole is hollow: the
+    steps after it are its parts and carry the line on.
     """
     if frame.empty:
         return empty(lang=lang)
@@ -484,7 +488,8 @@ def waterfall(
 def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
     """What a change owes, slice by slice, to the slice's weight (mix, hollow) and to its own rate (filled).
 
-    One row per slice: label, mix_effect, rate_effect in `unit`; changes of a rate (`percent`) are in percentage points.
+    One row per slice: label, mix_effect, rate_effect in `unit`; changes of a rate (`percent`) are
+    in percentage points.
     """
     if frame.empty:
         return empty(lang=lang)
@@ -573,9 +578,10 @@ def minutes(
 ) -> Axes:
     """The session minute by minute: a panel for each curve there is, marked bands behind, a lane for each kind of mark and stage.
 
-    One row per minute: minute (since the start) and any of CURVES, and left beside entered. bands: start_minute, end_minute,
-    mark (the letter drawn on it; a table beside says what it is). marks: minute, label; marks of one label share a lane.
-    stages: start_minute, end_minute, label. With `started_at` the clock stands under the minutes. Returns the topmost axes.
+    One row per minute: minute (since the start) and any of CURVES, and left beside entered. bands:
+    start_minute, end_minute, mark (the letter drawn on it; a table beside says what it is). marks:
+    minute, label; marks of one label share a lane. stages: start_minute, end_minute, label. With
+    `started_at` the clock stands under the minutes. Returns the topmost axes.
     """
     present = [column for column in CURVES if column in frame and frame[column].notna().any()]
     if frame.empty or not present:
@@ -710,7 +716,8 @@ def history(
 ) -> Axes:
     """The metric of each session over time, the range expected for this one as a band, this one set off.
 
-    One row per session: started_at, value. `current` is the start of the session reviewed, as in `started_at`.
+    One row per session: started_at, value. `current` is the start of the session reviewed, as in
+    `started_at`.
     """
     known = frame.dropna(subset=["value"]).sort_values("started_at", kind="stable")
     if known.empty:
@@ -795,7 +802,10 @@ def rates(
         named = reference_label or text.choose(lang, "参考值", "reference")
         _note(
             axes,
-            f"{text.choose(lang, '虚线：', 'dashed: ')}{named} {text.value(reference, unit, lang, currency=currency)}",
+            (
+                f"{text.choose(lang, '虚线：', 'dashed: ')}{named} "
+                f"{text.value(reference, unit, lang, currency=currency)}"
+            ),
         )
     _ticks(axes.xaxis, unit, lang, currency, bins=4)
     axes.xaxis.set_major_locator(
@@ -895,9 +905,10 @@ def quadrant(
 ) -> Axes:
     """Products (or sources) over two rates, the mark as large as the third number, lines through the middle.
 
-    One row per mark: label, x, y, size, and number, which stands in the mark; x_middle and y_middle, where the lines stand (else at the
-    medians). The largest `named` marks carry their names where there is room. `corners` names the four fields: high_high,
-    low_high, high_low, low_low (x before y).
+    One row per mark: label, x, y, size, and number, which stands in the mark; x_middle and
+    y_middle, where the lines stand (else at the medians). The largest `named` marks carry their
+    names where there is room. `corners` names the four fields: high_high, low_high, high_low,
+    low_low (x before y).
     """
     known = frame.dropna(subset=["x", "y"])
     if known.empty:
@@ -1021,8 +1032,8 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
     """A value for each row and column as a cell with its number, coloured by how far it is off: above with ▲, below with ▼.
 
-    One row per cell: row, column, value, shade (from -1 to 1 and beyond, 0 without colour). Rows and columns keep the order in
-    which they first come. The marks say in grey what the colours say.
+    One row per cell: row, column, value, shade (from -1 to 1 and beyond, 0 without colour). Rows
+    and columns keep the order in which they first come. The marks say in grey what the colours say.
     """
     if frame.empty or frame["value"].notna().sum() == 0:
         return empty(lang=lang)
@@ -1108,8 +1119,9 @@ def trend(
 ) -> Axes:
     """Metrics of an account week by week, a small panel each: festivals as named bands, events as numbers at the top.
 
-    One row per week x metric: period, label, unit, value, open (not final yet: dashed). bands: starts, ends, label; marks: number,
-    from. A week without sessions is a gap in the line. Returns the topmost axes.
+    One row per week x metric: period, label, unit, value, open (not final yet: dashed). bands:
+    starts, ends, label; marks: number, from. A week without sessions is a gap in the line. Returns
+    the topmost axes.
     """
     if frame.empty:
         return empty(lang=lang)
@@ -1205,8 +1217,8 @@ def _mark_times(panel: Axes, bands: pd.DataFrame | None, marks: pd.DataFrame | N
 def cells(frame: pd.DataFrame, *, lang: str, currency: str = "CNY") -> Axes:
     """Values by row and column, a panel for each metric; the colour says how far from the account's own level.
 
-    One row per metric x row x column: label, unit, row, column, value, n, relative (÷ the account's level). A cell
-    without a value says how many sessions it rests on, or stays empty without any.
+    One row per metric x row x column: label, unit, row, column, value, n, relative (÷ the account's
+    level). A cell without a value says how many sessions it rests on, or stays empty without any.
     """
     if frame.empty or frame["value"].notna().sum() == 0:
         return empty(lang=lang)

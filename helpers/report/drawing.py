@@ -1,6 +1,7 @@
 """A drawn figure as SVG that lives inside a page: its words are text in the page's own font, its looks attributes.
 
-A page's policy refuses styles inside elements, and glyphs drawn as paths were two thirds of every page.
+A page's policy refuses styles inside elements, and glyphs drawn as paths were two thirds of every
+page.
 """
 
 from __future__ import annotations
@@ -45,13 +46,16 @@ ID = re.compile(r'(?<= href="#)\w+|(?<="url\(#)\w+|(?<= id=")\w+')
 def lean(svg: bytes, *, ink: str) -> str:
     """Matplotlib's SVG (with `svg.fonttype` none) as an element for a page: half a pixel's tenth is kept, what cannot be seen is not.
 
-    Texts without a colour of their own have `ink`. Ids are short and belong to this figure alone; `numbered` makes them
-    differ within a page.
+    Texts without a colour of their own have `ink`. Ids are short and belong to this figure alone;
+    `numbered` makes them differ within a page.
     """
     root = ElementTree.fromstring(svg)
     box = [float(side) for side in root.get("viewBox", "").split()]
     children = "".join(_element(child, ink) for child in root)
-    made = f'<svg viewBox="{" ".join(_short(side) for side in box)}" role="img" fill="{ink}" stroke-linejoin="round">{children}</svg>'
+    made = (
+        f'<svg viewBox="{" ".join(_short(side) for side in box)}" role="img" fill="{ink}" '
+        f'stroke-linejoin="round">{children}</svg>'
+    )
     names = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(ID.findall(made)))}
     return ID.sub(lambda match: names[match.group()], made)
 
@@ -117,8 +121,8 @@ def _worth(name: str, value: str, defined: bool) -> str | None:
 def path(commands: str, decimals: int) -> str:
     """A path in steps from point to point, in whole tenths or hundredths: absolute places would be twice as long.
 
-    Reads M, L, C, Q and Z with absolute places, all that matplotlib writes. A step starts from where the rounded one before
-    it ended, so that errors never add up.
+    Reads M, L, C, Q and Z with absolute places, all that matplotlib writes. A step starts from
+    where the rounded one before it ended, so that errors never add up.
     """
     factor, at, said = 10**decimals, (0, 0), []
     start = at

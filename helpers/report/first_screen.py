@@ -51,8 +51,9 @@ def make(
 ) -> dict[str, Any]:
     """The first screen: title and facts of the session, goals, cards, findings, actions, data quality, all as words.
 
-    `results` holds verdicts, findings, plan, quality, profit, net, goals, ads_return and open_cases, each of which may be
-    missing or empty: what they would say is then said to be unknown, or not said.
+    `results` holds verdicts, findings, plan, quality, profit, net, goals, ads_return and
+    open_cases, each of which may be missing or empty: what they would say is then said to be
+    unknown, or not said.
     """
     values = _values(session, results, registry)
     told = beside(
@@ -456,7 +457,9 @@ def goals(
 ) -> list[dict[str, str]]:
     """The foremost goals, a line each: how much is reached, of the session or of a period still running; the finding that says it.
 
-    A missed goal of the session's paid amount says how much of the gap is a goal above the usual, how much a session below it (`verdicts`). Goals of strategy come before those of tactics and execution, which the plan's part lists in full.
+    A missed goal of the session's paid amount says how much of the gap is a goal above the usual,
+    how much a session below it (`verdicts`). Goals of strategy come before those of tactics and
+    execution, which the plan's part lists in full.
     """
     if not {"metric", "target"} <= set(frame.columns):
         return []
@@ -516,18 +519,29 @@ def _gap(row: Mapping[str, Any], usual: float, lang: str, currency: str) -> str:
         return text.choose(
             lang,
             f"；少 {short}，是目标定得高于平时：同样时长平时 {level}，本场还多 {low}",
-            f". Short by {short}, because the goal is higher than a usual session of this length ({level}); this session sold {low} more than that",
+            (
+                f". Short by {short}, because the goal is higher than a usual session of this "
+                "length "
+                f"({level}); this session sold {low} more than that"
+            ),
         )
     if target <= usual:
         return text.choose(
             lang,
             f"；少 {short}，是本场低于平时：同样时长平时 {level}，本就够得着目标",
-            f". Short by {short}, because this session sold less than usual: a usual session of this length ({level}) would have reached the goal",
+            (
+                f". Short by {short}, because this session sold less than usual: a usual session "
+                "of "
+                f"this length ({level}) would have reached the goal"
+            ),
         )
     return text.choose(
         lang,
         f"；少 {short}：其中 {high} 是目标高于平时（同样时长平时 {level}），{low} 是本场低于平时",
-        f". Short by {short}: {high} because the goal is higher than a usual session of this length ({level}), {low} because this session sold less than usual",
+        (
+            f". Short by {short}: {high} because the goal is higher than a usual session of this "
+            f"length ({level}), {low} because this session sold less than usual"
+        ),
     )
 
 
@@ -566,8 +580,8 @@ def top_findings(
 ) -> list[dict[str, str]]:
     """The findings that matter most: the worse first, then by the money at stake; only where something was found.
 
-    One of each source or product: what else is said of it is mostly the same money. The one that sums up others is said
-    where the money went (`why`).
+    One of each source or product: what else is said of it is mostly the same money. The one that
+    sums up others is said where the money went (`why`).
     """
     if frame.empty:
         return []
@@ -649,7 +663,10 @@ def amounts_note(told: list[dict[str, str]], lang: str) -> str:
         text.choose(
             lang,
             "“约少”是照平时相对水平应有的与实际之差；“补得回”只算其中现实能追回的，已扣预计退货。",
-            "“Less” is the gap to what its usual standing implies; “won back” is what can realistically be regained, expected returns taken off. ",
+            (
+                "“Less” is the gap to what its usual standing implies; “won back” is what can "
+                "realistically be regained, expected returns taken off. "
+            ),
         )
         if any(one["won_back"] for one in told)
         else ""
@@ -689,8 +706,8 @@ def why(
 ) -> list[dict[str, str]]:
     """The split analysis in a few sentences, each with its finding: what changed, through which step, who came or how it was sold.
 
-    Of the last only the judgement itself; its figures stand in the part on the split. Where a cause is `known` from the
-    records, it does not say that causes cannot be told apart.
+    Of the last only the judgement itself; its figures stand in the part on the split. Where a cause
+    is `known` from the records, it does not say that causes cannot be told apart.
     """
     told = (
         frame[frame["part"].isin(WHY)]

@@ -251,7 +251,8 @@ def stored_failures(found: pd.DataFrame) -> Iterator[str]:
             else f"row {first['row']:.0f}"
         )
         yield (
-            f"clean/{table}, column {column}: a {kind} ({len(rows)} rows, the first from {privacy.hide(origin)}); name the column under "
+            f"clean/{table}, column {column}: a {kind} ({len(rows)} rows, the first from "
+            f"{privacy.hide(origin)}); name the column under "
             "`personal` in the export's mapping, or take the value out of the raw file"
         )
 
@@ -268,7 +269,10 @@ def page_failures(
         for match in OUTSIDE_STYLE.finditer(style)
     )
     if seen.outputs != expected_outputs:
-        yield f"the notebooks hold {expected_outputs} outputs, the page shows {seen.outputs} ({seen.empty_outputs} empty)"
+        yield (
+            f"the notebooks hold {expected_outputs} outputs, the page shows {seen.outputs} "
+            f"({seen.empty_outputs} empty)"
+        )
     yield from (
         f"a raw frame of results below “{privacy.hide(heading)}”: show it with report.table"
         for heading in seen.raw
@@ -310,8 +314,8 @@ def check(
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks; else return.
 
-    `stored` is what the scan of the clean store found, `results` the tables that are published beside the page, `words` the
-    texts of other files there, by file.
+    `stored` is what the scan of the clean store found, `results` the tables that are published
+    beside the page, `words` the texts of other files there, by file.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [
@@ -342,4 +346,7 @@ def result_failures(
         for row in privacy.in_frame(
             plain, ids=frozenset(column for column in frame if str(column).endswith("id"))
         ).itertuples():
-            yield f"personal data: a {row.kind} in the result {name}, column {row.column}, row {row.row + 1}"
+            yield (
+                f"personal data: a {row.kind} in the result {name}, column {row.column}, row "
+                f"{row.row + 1}"
+            )

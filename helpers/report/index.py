@@ -27,9 +27,9 @@ def write_index(
 ) -> Path:
     """`index.html` of all sessions: one row each, the newest first, with its report where there is one.
 
-    `published` is run.json by session id (with the `index_row` as `summary`; `failed` where a later run failed);
-    `sessions` the sessions table; `workspace_reference` the folder that its workspace lays over data/reference; `others`
-    where the lists in other languages are, from here.
+    `published` is run.json by session id (with the `index_row` as `summary`; `failed` where a later
+    run failed); `sessions` the sessions table; `workspace_reference` the folder that its workspace
+    lays over data/reference; `others` where the lists in other languages are, from here.
     """
     links = {other: (folder / "index.html").as_posix() for other, folder in (others or {}).items()}
     lines = index_lines(published, sessions, workspace_reference=workspace_reference, lang=lang)
@@ -187,8 +187,9 @@ def trend(
 ) -> list[dict[str, Any]]:
     """How the account moves, for the index: of each figure the median of the last ten sessions beside that of the ten before.
 
-    One entry a figure: name, value, change, points (of a line 220 by 44, the newest right, from zero) and the words that
-    say the line. A figure with fewer than two sessions, and a currency that is not the newest session's, are left out.
+    One entry a figure: name, value, change, points (of a line 220 by 44, the newest right, from
+    zero) and the words that say the line. A figure with fewer than two sessions, and a currency
+    that is not the newest session's, are left out.
     """
     known = sessions.sort_values("started_at", kind="stable")
     if known.empty:
@@ -251,7 +252,13 @@ def _line(
         ),
         "line": text.choose(
             lang,
-            f"{name}：最近 {len(drawn)} 场，从 0 到 {text.value(most, unit, lang, currency=currency, decimals=decimals)}",
-            f"{name}: the last {len(drawn)} sessions, from 0 to {text.value(most, unit, lang, currency=currency, decimals=decimals)}",
+            (
+                f"{name}：最近 {len(drawn)} 场，从 0 到 "
+                f"{text.value(most, unit, lang, currency=currency, decimals=decimals)}"
+            ),
+            (
+                f"{name}: the last {len(drawn)} sessions, from 0 to "
+                f"{text.value(most, unit, lang, currency=currency, decimals=decimals)}"
+            ),
         ),
     }

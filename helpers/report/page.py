@@ -93,12 +93,14 @@ ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
     "ol": {"start"},
 } | {tag: set(drawing.LOOKS | drawing.PLACES) for tag in drawing.TAGS}
-# Classes of ours, of a plain pandas frame and of highlighted code (one to three characters); no other comes through.
+# Classes of ours, of a plain pandas frame and of highlighted code (one to three characters); no
+# other comes through.
 CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-z][a-z0-9]{0,2}")
 IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 DRAWN = re.compile(r"c\d+")  # an id of a drawing, before `drawing.numbered`
 PICTURE = re.compile(r'<img alt="([^"]*)"[^>]*>')
-# Classes of highlighted code that the style colours; names and texts, too, would be a third of the page.
+# Classes of highlighted code that the style colours; names and texts, too, would be a third of the
+# page.
 COLOURED = "k|kn|kc|ow|c1"
 PLAIN_CODE = re.compile(
     rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>'
@@ -136,8 +138,8 @@ def build(
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method. Same input, same bytes.
 
-    `first` comes from `first_screen.make`; `notebooks` are in order, but the part about the data comes last. What the page must not hold is found by
-    `gate.check`, not here.
+    `first` comes from `first_screen.make`; `notebooks` are in order, but the part about the data
+    comes last. What the page must not hold is found by `gate.check`, not here.
     """
     parts = [
         part(name, notebook, lang)
@@ -173,7 +175,10 @@ def build(
 def linked(made: str, href: str, lang: str) -> str:
     """A finished page with a link to the same review in another language."""
     named = text.choose(lang, "中文", "English")
-    other = f'<p class="other"><a href="{html.escape(href)}" hreflang="{lang}" lang="{lang}">{named}</a></p>'
+    other = (
+        f'<p class="other"><a href="{html.escape(href)}" hreflang="{lang}" '
+        f'lang="{lang}">{named}</a></p>'
+    )
     return made.replace(OTHER_LANGUAGE, other)
 
 
@@ -241,7 +246,10 @@ def _foot(title: str) -> str:
     spelled = "".join(
         mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title
     )
-    return f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt "{LATIN}", "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
+    return (
+        f'@media print {{ @page {{ @bottom-left {{ content: "{spelled}"; font: 7.5pt '
+        f'"{LATIN}", "{charts.FAMILY}", sans-serif; color: #55616d; }} }} }}\n'
+    )
 
 
 @functools.cache
@@ -266,7 +274,7 @@ def unbroken(words: str) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------------------- one notebook
+# ------------------------------------------------------------------------------------ one notebook
 
 
 def part(name: str, notebook: NotebookNode, lang: str) -> Part:
@@ -402,7 +410,7 @@ def _anchored(bodies: list[str]) -> list[str]:
     return [FINDING.sub(named, body) for body in bodies]
 
 
-# ------------------------------------------------------------------------------------------------- glossary and font
+# ------------------------------------------------------------------------------- glossary and font
 
 
 def glossary(
@@ -473,14 +481,18 @@ def _font_face(letters: frozenset[int]) -> str:
 
 
 def _embedded(family: str, font: bytes) -> str:
-    return f'@font-face{{font-family:"{family}";src:url(data:font/woff2;base64,{base64.b64encode(font).decode()}) format("woff2")}}\n'
+    return (
+        f'@font-face{{font-family:"{family}";src:url(data:font/woff2;base64,'
+        f'{base64.b64encode(font).decode()}) format("woff2")}}\n'
+    )
 
 
 @functools.cache
 def _latin_face() -> str:
     """A style rule that embeds the marks which Chinese fonts draw as wide as a character, cut to the width of their ink.
 
-    First in every list of families, so that an English page has them narrow whatever fonts its reader has.
+    First in every list of families, so that an English page has them narrow whatever fonts its
+    reader has.
     """
     with TTFont(charts.FONT, lazy=True) as font:
         glyphs, names, upright = (

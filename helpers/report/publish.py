@@ -41,9 +41,9 @@ def publish(
 ) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder, behind the gate.
 
-    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), the charts as pictures (`charts/`).
-    Raises `GateError` and leaves all that was there as it is where the gate finds anything wrong. The same input gives
-    the same bytes.
+    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), the charts
+    as pictures (`charts/`). Raises `GateError` and leaves all that was there as it is where the
+    gate finds anything wrong. The same input gives the same bytes.
     """
     lang, registry = review.lang, review.registry
     read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}

@@ -46,7 +46,8 @@ KINDS = {
     "seconds": "seconds",
     "score": "score",
 }
-# Units of the columns that analyses add to those of the canonical tables; where a row names its metric, its unit wins.
+# Units of the columns that analyses add to those of the canonical tables; where a row names its
+# metric, its unit wins.
 UNITS = {
     "rate_of_previous": "percent",
     "rate_of_first": "percent",
@@ -134,7 +135,8 @@ class Shown(NamedTuple):
 def setup(review: Review) -> Shown | None:
     """Make a notebook ready for the review: the charts' theme, and frames printed in full width.
 
-    In a notebook that somebody runs by hand: which session it reviews, of which workspace, and how that was chosen.
+    In a notebook that somebody runs by hand: which session it reviews, of which workspace, and how
+    that was chosen.
     """
     charts.use_theme()
     pd.set_option("display.width", 160, "display.max_columns", 30)
@@ -159,11 +161,18 @@ FOUND: dict[str, tuple[str, str]] = {
     "newest": ("复盘的是最新的一场", "Under review is the newest session"),
     "gone": (
         "起始页选定的场次已不在这个工作区，改为最新的一场",
-        "The session chosen on the start page is no longer in this workspace; under review is the newest",
+        (
+            "The session chosen on the start page is no longer in this workspace; under review is "
+            "the "
+            "newest"
+        ),
     ),
     "unusable": (
         "起始页选定的工作区现在用不了，改为演示工作区最新的一场",
-        "The workspace chosen on the start page cannot be used; under review is the newest session of the demo",
+        (
+            "The workspace chosen on the start page cannot be used; under review is the newest "
+            "session of the demo"
+        ),
     ),
 }
 
@@ -179,9 +188,9 @@ def figure(
 ) -> Shown:
     """A chart as an image with its title above and its alternative text, else the title, inside; the figure is closed.
 
-    A notebook shows a picture of points, which needs no font; the page holds the drawing, up to some two thousand marks.
-    The same chart gives the same bytes. Raises `UserWarning` where a character has no glyph in the font: a box in a
-    customer's report is an error.
+    A notebook shows a picture of points, which needs no font; the page holds the drawing, up to
+    some two thousand marks. The same chart gives the same bytes. Raises `UserWarning` where a
+    character has no glyph in the font: a box in a customer's report is an error.
     """
     drawn = axes.get_figure(root=True)
     title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
@@ -199,7 +208,10 @@ def figure(
         )
     width, height = (round(side * 96) for side in drawn.get_size_inches())
     plt.close(drawn)
-    image = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{base64.b64encode(points).decode()}">'
+    image = (
+        f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'src="data:image/png;base64,{base64.b64encode(points).decode()}">'
+    )
     shown = (
         f'<figure class="fp-figure"><figcaption>{html.escape(title)}</figcaption>{image}</figure>'
     )
@@ -244,7 +256,11 @@ def sentence(
     named = f' data-finding="{html.escape(finding)}"' if finding else ""
     lead = f'<span class="fp-sign" aria-hidden="true">{sign}</span> ' if sign else ""
     return Shown(
-        f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid {colour};padding:.4em .8em;margin:.6em 0">{lead}{page.unbroken(words)}</p>',
+        (
+            f'<p class="fp-say fp-{level}"{named} style="border-left:3px solid '
+            f"{colour};padding:.4em "
+            f'.8em;margin:.6em 0">{lead}{page.unbroken(words)}</p>'
+        ),
         f"{sign} {words}".strip(),
     )
 
@@ -257,8 +273,8 @@ def findings(
 ) -> Shown:
     """The sentences of findings (`findings.COLUMNS`) one under another, each with its id and coloured by its verdict.
 
-    `limit` shows the first alone; with `folded` the rest stands behind them until it is opened. Where a row has `topic_zh`
-    and `topic_en`, the first of each topic comes under its name.
+    `limit` shows the first alone; with `folded` the rest stands behind them until it is opened.
+    Where a row has `topic_zh` and `topic_en`, the first of each topic comes under its name.
     """
     if frame.empty:
         return sentence("本节没有可说的结论。", "Nothing to state here.", lang=lang)
@@ -281,7 +297,10 @@ def findings(
         title = text.choose(lang, f"其余 {len(more)} 句", f"{len(more)} more")
         said.append(
             Shown(
-                f'<details class="fp-folded"><summary>{title}</summary>{"".join(one.html for one in more)}</details>',
+                (
+                    f'<details class="fp-folded"><summary>{title}</summary>'
+                    f"{''.join(one.html for one in more)}</details>"
+                ),
                 "\n".join([title, *(one.plain for one in more)]),
             )
         )
@@ -321,7 +340,10 @@ def notes(sentences: Sequence[str], *, lang: str) -> Shown:
         )
     items = "".join(f"<li>{html.escape(words)}</li>" for words in words)
     return Shown(
-        f'<ul class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em .8em .4em 2em;margin:.6em 0">{items}</ul>',
+        (
+            '<ul class="fupan-missing" style="border:1px dashed #b5bec6;color:#55616d;padding:.4em '
+            f'.8em .4em 2em;margin:.6em 0">{items}</ul>'
+        ),
         "\n".join(f"- {line}" for line in words),
     )
 
@@ -350,11 +372,12 @@ def table(
 ) -> Shown:
     """A frame as a table to be read: names for columns and codes, values in their units, bounds joined to intervals.
 
-    Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in that metric's unit.
-    Names come from `labels`, else from the registry, the canonical tables and the terms; units from `units` likewise
-    (+money, +points: a change with its sign).
-    A column without a single value is left out. `anchor` names the column of ids to which the page may point. `limit` shows the first rows and says of how many; `folded` shows the caption alone until it is opened, for tables
-    that back up what was said. All data are escaped.
+    Of a pair x_zh, x_en the language's is shown. A row that names its `metric` has its values in
+    that metric's unit. Names come from `labels`, else from the registry, the canonical tables and
+    the terms; units from `units` likewise (+money, +points: a change with its sign). A column
+    without a single value is left out. `anchor` names the column of ids to which the page may
+    point. `limit` shows the first rows and says of how many; `folded` shows the caption alone until
+    it is opened, for tables that back up what was said. All data are escaped.
     """
     caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
     shown = _in_language(frame if limit is None else frame.head(limit), lang)
@@ -387,7 +410,10 @@ def table(
     )
     if folded:
         count = text.choose(lang, f"{len(frame)} 行", f"{len(frame)} rows")
-        body = f'<details class="fp-folded"><summary>{html.escape(caption)} ({count})</summary>{body}</details>'
+        body = (
+            f'<details class="fp-folded"><summary>{html.escape(caption)} '
+            f"({count})</summary>{body}</details>"
+        )
     return Shown(body, "\n".join(filter(None, [caption, words.to_string(index=False), note])))
 
 
@@ -588,7 +614,8 @@ def _words(value: object, name: str, lang: str, registry: Mapping[str, reference
         else ("", "")
     )
     shown = text.plain(value, LONGEST if name in ("sentence", "content") else 200)
-    # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are ids.
+    # Words that people type (a note in the plan, a file's name) may hold a phone number; ids are
+    # ids.
     said = (
         text.label(term, lang)
         if term
@@ -633,14 +660,19 @@ def _table_html(
         lines.append(f"<tr{named}>{''.join(cells)}</tr>")
     if not rows:
         lines = [
-            f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}</td></tr>'
+            (
+                f'<tr><td colspan="{max(len(names), 1)}">{text.choose(lang, "没有数据", "no rows")}'
+                "</td></tr>"
+            )
         ]
     label = html.escape(caption or text.choose(lang, "表格", "table"))
     title = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     tail = f'<p class="fp-more">{html.escape(note)}</p>' if note else ""
     return (
-        f'<figure class="fp-table" style="margin:1em 0">{title}<div class="fp-scroll" role="group" tabindex="0" aria-label="{label}">'
-        f"<table{_fitted(names, rows)}><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{tail}</figure>"
+        f'<figure class="fp-table" style="margin:1em 0">{title}<div class="fp-scroll" '
+        f'role="group" tabindex="0" aria-label="{label}">'
+        f"<table{_fitted(names, rows)}><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}"
+        f"</tbody></table></div>{tail}</figure>"
     )
 
 

@@ -70,8 +70,8 @@ def workbook(
 ) -> bytes:
     """All result tables as an Excel workbook: contents, definitions of the metrics, names of the columns, a sheet a table.
 
-    `definitions` have name, formula, description and source. Texts are texts, whatever they begin with; numbers are unrounded and formatted by
-    their units. The same input gives the same bytes.
+    `definitions` have name, formula, description and source. Texts are texts, whatever they begin
+    with; numbers are unrounded and formatted by their units. The same input gives the same bytes.
     """
     held = io.BytesIO()
     book = xlsxwriter.Workbook(held, OPTIONS)
@@ -270,7 +270,10 @@ def chat(first: Mapping[str, Any], *, lang: str) -> str:
         if card["style"] != "unknown"
     ]
     found = [
-        f"{place}. {' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause'], one['meanwhile']]))}"
+        (
+            f"{place}. "
+            f"{' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause'], one['meanwhile']]))}"
+        )
         for place, one in enumerate(first["findings"], start=1)
     ]
     to_do = [

@@ -1,8 +1,9 @@
 """Runs the notebooks of a session in order by papermill, reuses what is unchanged, and publishes behind the gate.
 
-A run works in reports/.work/<session>; only a run that passed the gate takes the place of reports/<session>, in one
-move. A run that failed leaves reports/failed/<session> with the notebook that failed, and the last good report stands.
-Reports in English live in reports/en/, side by side with those in Chinese; where both exist, their pages are linked.
+A run works in reports/.work/<session>; only a run that passed the gate takes the place of
+reports/<session>, in one move. A run that failed leaves reports/failed/<session> with the notebook
+that failed, and the last good report stands. Reports in English live in reports/en/, side by side
+with those in Chinese; where both exist, their pages are linked.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def parameters() -> dict[str, dict[str, dict[str, Any]]]:
 def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
     """The given values in the types that the notebooks declare. Raises `ParameterError` for an unknown name or a wrong type.
 
-    Papermill itself only warns of an unknown name and takes any type; a misspelt option would be silently without effect.
+    Papermill itself only warns of an unknown name and takes any type; a misspelt option would be
+    silently without effect.
     """
     declared = {
         name: spec
@@ -137,8 +139,8 @@ def review_session(
 ) -> Outcome:
     """Run 01–06 for one session and publish its report in the home of its language; raw files must have been read (`clean.ingest`).
 
-    A step whose notebook, code, inputs and parameters are those of the last published run is not run again; where no
-    step had to run, nothing is written and the status is `unchanged`.
+    A step whose notebook, code, inputs and parameters are those of the last published run is not
+    run again; where no step had to run, nothing is written and the status is `unchanged`.
     """
     started = time.monotonic()
     final, work, failed = (
@@ -196,7 +198,8 @@ def review_session(
             (work / "run.json").write_text(
                 json.dumps(record, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
             )
-        except Exception as error:  # whatever it is, the other sessions of this run go on, and this one's last page stands
+        # whatever it is, the other sessions of this run go on, and this one's last page stands
+        except Exception as error:
             said = str(error)
             if not isinstance(error, NotebookFailed | report.GateError | plan_file.PlanFileError):
                 (work / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
@@ -219,8 +222,8 @@ def _keys(
 ) -> dict[str, str]:
     """One digest a step over all that its outcome depends on; each step's includes those before it.
 
-    Steps in `BEFORE_AFTERSALES` do not depend on what only comes in after a session (`clean.AFTER`): a newer export of
-    cases leaves them as they are.
+    Steps in `BEFORE_AFTERSALES` do not depend on what only comes in after a session
+    (`clean.AFTER`): a newer export of cases leaves them as they are.
     """
     common = f"{clean.code_version()}|{session_id}|{lang}" + json.dumps(
         {name: importlib.metadata.version(name) for name in LIBRARIES}
@@ -378,7 +381,8 @@ papermill.engines.papermill_engines.register("fupan", _OneKernel)
 @contextlib.contextmanager
 def kernel() -> Iterator[jupyter_client.KernelManager]:
     """A running IPython kernel of this very environment, stopped at the end."""
-    # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's under the same name.
+    # Kernels are looked for in this environment alone: JUPYTER_PATH could bring in another one's
+    # under the same name.
     inherited = {
         name: value for name, value in os.environ.items() if name != "JPY_SESSION_NAME"
     }  # a run is not a notebook opened by hand
@@ -386,7 +390,8 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
         "PYTHONHASHSEED": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
-    # Sockets of its own: by default they would all be called kernel-ipc-N in the working folder, shared by every run.
+    # Sockets of its own: by default they would all be called kernel-ipc-N in the working folder,
+    # shared by every run.
     with tempfile.TemporaryDirectory(prefix="fupan-") as sockets:
         local = (
             {"transport": "ipc", "ip": str(Path(sockets) / "kernel")}
@@ -581,9 +586,9 @@ def due(
 ) -> list[str]:
     """Sessions that `--pending` takes, oldest first: recent ones without a good page, and those whose after-sales need another look.
 
-    `known` are the sessions, `done` is `published`. A page needs another look where the session has passed one of `ages`
-    (days, service.yml) by the newest data, `as_of`, and had not by the data that its page was made from. Without newer
-    data, or after the last age, it is left alone.
+    `known` are the sessions, `done` is `published`. A page needs another look where the session has
+    passed one of `ages` (days, service.yml) by the newest data, `as_of`, and had not by the data
+    that its page was made from. Without newer data, or after the last age, it is left alone.
     """
     newest = known["started_at"].max() - pd.Timedelta(days=recent_days)
     names = []

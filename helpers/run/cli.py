@@ -128,7 +128,9 @@ def check(data_dir: Path, as_json: bool) -> None:
 @click.option(
     "--pending",
     is_flag=True,
-    help="Sessions of the last days without a report, and those whose after-sales need another look.",
+    help=(
+        "Sessions of the last days without a report, and those whose after-sales need another look."
+    ),
 )
 @click.option("--all", "every", is_flag=True, help="Every session of the workspace.")
 @data_option
@@ -175,11 +177,13 @@ def run_command(
     if not names:
         if pending and not clean.sessions(workspace).empty:
             console.print(
-                "nothing pending: every recent session has its report, and no after-sales need another look"
+                "nothing pending: every recent session has its report, and no after-sales need "
+                "another look"
             )
             return
         _fail(
-            f"{workspace.raw}: no session found in the files there; `fupan check --data {data_dir}` says what each file is"
+            f"{workspace.raw}: no session found in the files there; `fupan check --data "
+            f"{data_dir}` says what each file is"
         )
     outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
     listed = _index(reports_dir, workspace, lang)
@@ -272,7 +276,10 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         console.print(str(path), soft_wrap=True)
     for row in aside.itertuples():
         problems.print(
-            f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}",
+            (
+                f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected "
+                f"{row.expected_en}"
+            ),
             soft_wrap=True,
         )
 
@@ -291,7 +298,8 @@ def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> N
     chromium = chain.browser()
     if chromium is None:
         _fail(
-            f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} in a browser and print it from there"
+            f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} "
+            "in a browser and print it from there"
         )
     try:
         console.print(str(chain.print_pdf(path, chromium)), soft_wrap=True)
@@ -307,7 +315,8 @@ def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
         known = clean.sessions(workspace)
         if known.empty:
             _fail(
-                f"{workspace.raw}: no session found in the files there, so none is the latest; name the session, or its workspace with --data"
+                f"{workspace.raw}: no session found in the files there, so none is the latest; "
+                "name the session, or its workspace with --data"
             )
         session = choose_session(known, session)
     pages = {path.parent.name: path for path in sorted(home.glob("*/review.html"))}
@@ -320,11 +329,13 @@ def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
         return pages[near[0]]
     if near:
         _fail(
-            f"session {session!r}: {len(near)} reports fit: {', '.join(near[:3])}{' …' * (len(near) > 3)}; name one of them"
+            f"session {session!r}: {len(near)} reports fit: "
+            f"{', '.join(near[:3])}{' …' * (len(near) > 3)}; name one of them"
         )
     there = f"; reports there: {', '.join([*pages][-3:])}" if pages else ""
     _fail(
-        f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang {lang}` makes one"
+        f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang "
+        f"{lang}` makes one"
     )
 
 
@@ -508,7 +519,10 @@ def _proposal(found: dict) -> str:
     header = text.plain(found["header"])
     if found["column"] is None:
         return f"column not mapped: {header} (like no column that is known)"
-    return f"column not mapped: {header} (closest: {found['column']}, by its name {found['alias']}, {found['score']:.0f} of 100)"
+    return (
+        f"column not mapped: {header} (closest: {found['column']}, by its name "
+        f"{found['alias']}, {found['score']:.0f} of 100)"
+    )
 
 
 def _check_records(files) -> list[dict]:
@@ -538,12 +552,19 @@ def _print_aside(workspace: clean.Workspace) -> None:
         more = f" and {found['size'] - 1:.0f} more" if found["size"] > 1 else ""
         why = words[reason].en if reason in words else text.plain(reason, 200)
         console.print(
-            f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column {text.plain(column) or '?'}: {why}",
+            (
+                f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column "
+                f"{text.plain(column) or '?'}: {why}"
+            ),
             soft_wrap=True,
         )
     if len(rows):
         console.print(
-            f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into raw/ then",
+            (
+                f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into "
+                "raw/ "
+                "then"
+            ),
             soft_wrap=True,
         )
 

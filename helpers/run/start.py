@@ -1,7 +1,7 @@
 """The start page: widgets that choose the session, workspace and language of the notebooks opened by hand.
 
-What is chosen is kept by `keep_choice` and stands for the parameters that such a notebook leaves empty. Runs name all
-of their parameters, so that no choice ever reaches them.
+What is chosen is kept by `keep_choice` and stands for the parameters that such a notebook leaves
+empty. Runs name all of their parameters, so that no choice ever reaches them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ LANGUAGES = (("中文", "zh"), ("English", "en"))
 def sessions(workspace: clean.Workspace) -> pd.DataFrame:
     """The sessions to choose from, newest first: one row per session, columns `COLUMNS` and verdict.
 
-    `verdict` is what the published page of the session says of its paid amount; missing where it has no page.
+    `verdict` is what the published page of the session says of its paid amount; missing where it
+    has no page.
     """
     known = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
     done = chain.published_in_any(clean.REPORTS)
@@ -58,7 +59,11 @@ def picker(review: Review) -> ipywidgets.VBox | report.Shown:
         return Picker(review).box
     return report.sentence(
         "控件只在 JupyterLab 里有；别处把场次编号写进各笔记第一个代码格的 session_id。",
-        "The widgets work in JupyterLab only; elsewhere write the session's id into session_id in the first code cell of a notebook.",
+        (
+            "The widgets work in JupyterLab only; elsewhere write the session's id into "
+            "session_id in "
+            "the first code cell of a notebook."
+        ),
         lang=review.lang,
     )
 
@@ -110,7 +115,10 @@ def outcome(done: subprocess.CompletedProcess[str], lang: str) -> report.Shown:
     if made["status"] == "failed":
         return report.sentence(
             f"没有成功：{made['message']} 出错的笔记在 {made['path']}",
-            f"It did not succeed: {made['message']} The notebook with the error is in {made['path']}",
+            (
+                f"It did not succeed: {made['message']} The notebook with the error is in "
+                f"{made['path']}"
+            ),
             lang=lang,
             level="bad",
         )

@@ -1,9 +1,10 @@
 """Split analysis 拆分分析: a change split along its formula, then along sources and products; the parts sum to the whole.
 
-Steps of a product are split by the additive LMDI-I (Ang 2005), which has no remainder, does not depend on the order of the
-steps and lets steps be merged by adding their effects; shares and rates of slices by the centred Kitagawa / Das Gupta
-split, because a structure effect by LMDI cannot be read slice by slice (Roux and Plank 2022). A split is accounting: it
-says through which step and where a change came, not why.
+Steps of a product are split by the additive LMDI-I (Ang 2005), which has no remainder, does not
+depend on the order of the steps and lets steps be merged by adding their effects; shares and rates
+of slices by the centred Kitagawa / Das Gupta split, because a structure effect by LMDI cannot be
+read slice by slice (Roux and Plank 2022). A split is accounting: it says through which step and
+where a change came, not why.
 """
 
 from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions

@@ -86,8 +86,8 @@ def by_dimension(
 ) -> pd.DataFrame:
     """The rate of this session split over each further dimension, where both it and a comparable session have rows.
 
-    One row per dimension x slice: dimension, n (comparable sessions), and the columns of `mix_and_rate`, with reversal
-    (whether the whole went against its parts).
+    One row per dimension x slice: dimension, n (comparable sessions), and the columns of
+    `mix_and_rate`, with reversal (whether the whole went against its parts).
     """
     wanted, made = list(chosen), []
     for dimension, frame in rows.items():
@@ -159,8 +159,9 @@ def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     """`named_dimensions` taken together, those of the same rate one under another: one row per dimension.
 
-    Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer by audience), dimension_zh,
-    dimension_en, n, rate_before, rate_after, mix_effect, rate_effect, reversal.
+    Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer
+    by audience), dimension_zh, dimension_en, n, rate_before, rate_after, mix_effect, rate_effect,
+    reversal.
     """
     people = table["dimension"].str.startswith("audience:")
     made = table.assign(

@@ -41,10 +41,11 @@ def along(
 ) -> pd.DataFrame:
     """Every step of a way over the slices of one dimension: who came, how they did, and which slice fell.
 
-    `rows` have one row per session and slice, `columns` are the way in order. One row per step: previous, step,
-    rate_before (all chosen sessions), rate_after, mix_effect, rate_effect, reversal (the whole against its parts), slice
-    (fallen furthest beside the others), slice_before, slice_after, p_value (with the search over slices inside), p_adjusted
-    (Benjamini-Hochberg over the steps). Steps that nobody took are left out.
+    `rows` have one row per session and slice, `columns` are the way in order. One row per step:
+    previous, step, rate_before (all chosen sessions), rate_after, mix_effect, rate_effect, reversal
+    (the whole against its parts), slice (fallen furthest beside the others), slice_before,
+    slice_after, p_value (with the search over slices inside), p_adjusted (Benjamini-Hochberg over
+    the steps). Steps that nobody took are left out.
     """
     wanted, made = list(chosen), []
     sides = rows[rows["session_id"].isin(wanted)], rows[rows["session_id"] == session_id]
@@ -87,7 +88,8 @@ def along_sentence(
 ) -> tuple[str, str]:
     """What `along` found, as one sentence in each language, beside the way of the whole from its first to its last step.
 
-    `names` gives the steps' names by column. Where the whole rises while a slice collapses, that is said first.
+    `names` gives the steps' names by column. Where the whole rises while a slice collapses, that is
+    said first.
     """
     whole = [text.percent(rate) for rate in (rate_before, rate_after)]
     told = table[table["p_adjusted"] <= level].sort_values("p_value", kind="stable")
@@ -115,7 +117,7 @@ def along_sentence(
     return zh + warn[0], en[:1].upper() + en[1:] + warn[1]
 
 
-# ------------------------------------------------------------------------------------------------------------ the tree
+# ---------------------------------------------------------------------------------------- the tree
 
 NODE = [
     "node",
@@ -136,12 +138,14 @@ Level = Callable[[Sequence[Any]], pd.DataFrame]
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change: at each level its largest branch is split again, until nothing speaks for going on.
 
-    Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en, amount, p_value (how
-    likely such a branch is by chance; missing: unknown). It goes on from the largest branch in the direction of the change
-    whose p_value is at most .05, and stops where there is none, where the branch is under 3 % of the change, or at
-    `DEPTH`. One row per node, parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
-    (root, part, rest), sure (whether its p_value is at most .05), stop (why the split ends at this node: evidence, small, data, depth; empty elsewhere). Children sum
-    to their parent exactly: what is not shown, and what the tables do not explain, is the rest.
+    Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en,
+    amount, p_value (how likely such a branch is by chance; missing: unknown). It goes on from the
+    largest branch in the direction of the change whose p_value is at most .05, and stops where
+    there is none, where the branch is under 3 % of the change, or at `DEPTH`. One row per node,
+    parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
+    (root, part, rest), sure (whether its p_value is at most .05), stop (why the split ends at this
+    node: evidence, small, data, depth; empty elsewhere). Children sum to their parent exactly: what
+    is not shown, and what the tables do not explain, is the rest.
     """
     rows, path, parent, amount, stop = (
         [("0", "", 0, *label, change, "root", False)],
@@ -223,7 +227,10 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
         return text.choose(
             lang,
             "没有哪一步超出平常，也没有哪个来源、商品明显变差，不再往下拆。",
-            "No step left what is usual and no source or product clearly fell short: the split goes no further.",
+            (
+                "No step left what is usual and no source or product clearly fell short: the split "
+                "goes no further."
+            ),
         )
     line = tree[
         [end["node"] == node or end["node"].startswith(node + ".") for node in tree["node"]]
@@ -269,7 +276,8 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
     """The tree as a waterfall from the baseline to this session: label, amount, kind (start, step, whole, end).
 
-    What was split further is a whole, its parts below it are marked by their depth; the steps alone lead from start to end.
+    What was split further is a whole, its parts below it are marked by their depth; the steps alone
+    lead from start to end.
     """
     rows = _in_order(tree[(tree["depth"] > 0) | (len(tree) == 1)])
     rows = rows[rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0)]
@@ -307,10 +315,12 @@ def session_levels(
 ) -> list[Level]:
     """The levels of one session's tree: the steps of the formula, the slices at a step, then what was sold where and when.
 
-    `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that
-    of `standings`. A step has a small p-value where its contribution is unusual or a slice left its usual standing at
-    it; which dimension a step is split over is decided by the surest slice. `sold` (before, after: frames of
-    `sold_lines`) lets a source go on to its products, a product to its sources, and both to minutes; see `short_of`.
+    `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must
+    hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that of
+    `standings`. A step has a small p-value where its contribution is unusual or a slice left its
+    usual standing at it; which dimension a step is split over is decided by the surest slice.
+    `sold` (before, after: frames of `sold_lines`) lets a source go on to its products, a product to
+    its sources, and both to minutes; see `short_of`.
     """
     before = dict(zip(columns, ["", *columns], strict=False))
 
@@ -378,7 +388,7 @@ def session_levels(
     return [first, second, deeper, deeper]
 
 
-# ------------------------------------------------------------------------------------------- what was sold, where and when
+# ------------------------------------------------------------------- what was sold, where and when
 
 FEW_SOLD = 5  # fewer expected orders are not divided further
 SINCE = (0, 5, 10, 20)  # minutes since the explanation of the product began
@@ -389,9 +399,9 @@ def sold_lines(
 ) -> pd.DataFrame:
     """Paid order lines with where and when each was ordered: session_id, source, product_id, moment, slot.
 
-    moment: minutes since the explanation of the product last began (before, 0, 5, 10, 20: the first minute of each span),
-    from floor control's log, for sessions without one from the rundown; missing where neither says. slot: the half hour
-    since the session began.
+    moment: minutes since the explanation of the product last began (before, 0, 5, 10, 20: the first
+    minute of each span), from floor control's log, for sessions without one from the rundown;
+    missing where neither says. slot: the half hour since the session began.
     """
     paid = orders[orders["paid_at"].notna() & orders["session_id"].notna()].sort_values(
         "created_at", kind="stable"
@@ -437,9 +447,9 @@ def sold_lines(
 def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) -> pd.DataFrame:
     """Where the orders that are short of `expected` are missing: this session's lines against the usual profile.
 
-    One row per value of `by`: key, now, usual (expected x its share among the lines of `then`), gap (now - usual; the gaps
-    sum to len(now) - expected), p_value (quasi-Poisson with the variation between the sessions of `then` and the error of
-    the share, times the values searched).
+    One row per value of `by`: key, now, usual (expected x its share among the lines of `then`), gap
+    (now - usual; the gaps sum to len(now) - expected), p_value (quasi-Poisson with the variation
+    between the sessions of `then` and the error of the share, times the values searched).
     """
     held = then.dropna(subset=[by])
     counts = held.groupby(["session_id", by]).size().unstack(fill_value=0)

@@ -12,7 +12,8 @@ from helpers import reference
 from helpers.core import stats
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
-# The way to the sale, in people and, where an export has none, in events; the amount stands at the end.
+# The way to the sale, in people and, where an export has none, in events; the amount stands at the
+# end.
 PEOPLE = (
     "room_exposure_users",
     "viewers",
@@ -40,9 +41,9 @@ LEAST_NET = (
 def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tuple[str, ...]:
     """The longest way to an amount that this session and all of the baseline can be followed along.
 
-    Columns of `sessions` from the first step to the amount, in people where the export has them, else in events. A
-    column that is missing anywhere is left out and its neighbours meet; without any, the amount alone. The way to the
-    created amount ends in those who ordered, paid or not.
+    Columns of `sessions` from the first step to the amount, in people where the export has them,
+    else in events. A column that is missing anywhere is left out and its neighbours meet; without
+    any, the amount alone. The way to the created amount ends in those who ordered, paid or not.
     """
 
     def known(columns: Sequence[str]) -> list[str]:
@@ -63,7 +64,8 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
 def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
     """The session that the comparable ones lead one to expect: their sums, scaled to the same number of hours.
 
-    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made the same way.
+    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made
+    the same way.
     """
     length = sessions["duration_seconds"].sum() / 3600
     return sessions[list(columns)].sum(min_count=1) / length * hours
@@ -125,9 +127,9 @@ def formula(
 ) -> pd.DataFrame:
     """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
 
-    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit, numerator, denominator,
-    before, after (the step's own value), ratio, contribution (money), share (of the change). Contributions sum to the
-    change exactly.
+    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit,
+    numerator, denominator, before, after (the step's own value), ratio, contribution (money), share
+    (of the change). Contributions sum to the change exactly.
     """
     x0, x1 = factors(before, columns), factors(after, columns)
     effects = lmdi(*undefined_as_unchanged(x0, x1))
@@ -184,10 +186,11 @@ def usual_effects(
 ) -> pd.DataFrame:
     """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
 
-    Each step's own value has a t prediction interval from the comparable sessions (totals per hour, on the log scale),
-    widened so that all steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1, V0) ln(bound /
-    baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where
-    there is no sale on one side.
+    Each step's own value has a t prediction interval from the comparable sessions (totals per hour,
+    on the log scale), widened so that all steps together hold the confidence (Bonferroni); a step
+    at such a bound would contribute L(V1, V0) ln(bound / baseline). One row per step in order:
+    usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where there is no sale on
+    one side.
     """
     past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(
         len(sessions), len(columns)
@@ -212,8 +215,9 @@ def pairs_beyond(
 ) -> pd.DataFrame:
     """How often two ordinary sessions differ by as much at a step as this one does from its baseline.
 
-    Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One row per step in order:
-    pairs (pairs with sales on both sides), beyond (those whose contribution is at least as large, whichever way).
+    Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One
+    row per step in order: pairs (pairs with sales on both sides), beyond (those whose contribution
+    is at least as large, whichever way).
     """
     size = hours * 3600 / sessions["duration_seconds"].to_numpy(float)
     rows = [
@@ -257,8 +261,8 @@ def merged(
 ) -> pd.DataFrame:
     """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
 
-    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
-    label_zh, label_en, contribution, share.
+    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One
+    row per step: factor, label_zh, label_en, contribution, share.
     """
     stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
     ends = [columns.index(name) for name in stay]
@@ -294,9 +298,10 @@ def lines(
 ) -> pd.DataFrame:
     """The three money lines split along their formulas, as far as the tables hold them: created, paid, net of refunds.
 
-    One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same by Shapley; for net,
-    which is paid minus refunds and no product, there is nothing else), share. Net takes refunds as of each session's own
-    `as_of`: the older sessions have had more time to return. Contributions sum to the change of their line to 1e-9 of it.
+    One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same
+    by Shapley; for net, which is paid minus refunds and no product, there is nothing else), share.
+    Net takes refunds as of each session's own `as_of`: the older sessions have had more time to
+    return. Contributions sum to the change of their line to 1e-9 of it.
     """
     made = []
     for line, amount in LINES.items():
@@ -370,9 +375,9 @@ def sampling(
 ) -> pd.DataFrame:
     """What chance alone does to each step's contribution (delta method): sampling_lower, sampling_upper, a row a step.
 
-    Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount spread^2 / n; `times` is how
-    many such sessions the baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
-    step gets no interval).
+    Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount
+    spread^2 / n; `times` is how many such sessions the baseline holds, `spread` the coefficient of
+    variation of what one buyer paid (unknown: the last step gets no interval).
     """
 
     def variances(row: pd.Series, size: float) -> Floats:

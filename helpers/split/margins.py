@@ -1,9 +1,10 @@
 """Imprecise traffic or a weak pitch, asked of one session: its sources and its products against the comparable sessions.
 
-Exports hold sources and products, but not which source bought which product. The two margins answer nearly as well: the
-quasi-binomial model logit(rate) = slice + session is fitted to the comparable sessions, which says what each source and
-product does beside the others and how much further sessions stray; this session is then held against it. Where cells of
-source x product exist, the same model has both factors.
+Exports hold sources and products, but not which source bought which product. The two margins answer
+nearly as well: the quasi-binomial model logit(rate) = slice + session is fitted to the comparable
+sessions, which says what each source and product does beside the others and how much further
+sessions stray; this session is then held against it. Where cells of source x product exist, the
+same model has both factors.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from helpers.core import text
 from helpers.split.product import Floats
 from helpers.split.slices import mix_and_rate
 
-# The chance of each false alarm; together a session like the others is called otherwise one time in ten at most. A changed
-# mix and a broken source are plain where they occur and lose nothing by a strict level; single products sell in dozens.
+# The chance of each false alarm; together a session like the others is called otherwise one time in
+# ten at most. A changed mix and a broken source are plain where they occur and lose nothing by a
+# strict level; single products sell in dozens.
 LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.065, "product_click": 0.003, "overall": 0.03}
 SINGLE = 5  # one slice in five at most may have fallen for it to be a matter of single ones
 FALLS = (
@@ -45,7 +47,10 @@ CAUSES = {
     "mix": ("流量结构变化：来的人变了", "the mix of traffic changed: other people came"),
     "source": (
         "问题在流量：个别来源变差（定向、人群还是素材，这里分不开）",
-        "single sources of traffic did worse (targeting, audience and material cannot be told apart here)",
+        (
+            "single sources of traffic did worse (targeting, audience and material cannot be told "
+            "apart here)"
+        ),
     ),
     "product": (f"问题在商品：个别商品变差（{OPEN[0]}）", f"single products did worse ({OPEN[1]})"),
     "both": (
@@ -71,9 +76,9 @@ class Diagnosis(NamedTuple):
 class Step(NamedTuple):
     """One step of one margin: this session's slices beside what the comparable sessions lead one to expect.
 
-    `slices` has one row per slice: slice, trials, successes, expected (given how the session did as a whole), rate_usual,
-    seen (events in the history); level is the session's own log odds ratio, past those of the other sessions by id;
-    variance that of the log odds of a cell beyond sampling.
+    `slices` has one row per slice: slice, trials, successes, expected (given how the session did as
+    a whole), rate_usual, seen (events in the history); level is the session's own log odds ratio,
+    past those of the other sessions by id; variance that of the log odds of a cell beyond sampling.
     """
 
     slices: pd.DataFrame
@@ -99,8 +104,9 @@ class Fit(NamedTuple):
 def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
     """logit(rate) = sum of the effects of `names`, by Newton's steps for one factor after the other.
 
-    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982), by halving the interval
-    of the variance. Accounts have hundreds of sessions: a design matrix with a column for each would be slow.
+    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982),
+    by halving the interval of the variance. Accounts have hundreds of sessions: a design matrix
+    with a column for each would be slow.
     """
     codes = [pd.factorize(rows[name]) for name in names]
     trials, successes = rows["trials"].to_numpy(float), rows["successes"].to_numpy(float)
@@ -175,8 +181,10 @@ def step_of(
 ) -> Step | None:
     """One step of this session beside the `chosen` ones; None where either lacks it.
 
-    `rows` are rows by session and slice, or cells with the two `factors`; `pool` are further sessions, too unlike to say
-    where this one should be as a whole, like enough to say how slices stand to each other and how far sessions stray. Slices without a past are left out: nothing can be expected of them.
+    `rows` are rows by session and slice, or cells with the two `factors`; `pool` are further
+    sessions, too unlike to say where this one should be as a whole, like enough to say how slices
+    stand to each other and how far sessions stray. Slices without a past are left out: nothing can
+    be expected of them.
     """
     wanted, factors = list(chosen), list(factors) or [slice]
     held = rows[
@@ -230,7 +238,8 @@ def step_of(
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
     """The up to `most` slices whose having fallen is likeliest (log likelihood ratio), as places, the furthest fallen first.
 
-    Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted prefixes are enough.
+    Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted
+    prefixes are enough.
     """
     total = counts.sum()
     share = expected / expected.sum() * total
@@ -247,8 +256,9 @@ def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
 def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
     """For each row of counts how much likelier it is that one slice or two fell than that none did (logarithm).
 
-    The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known which slices fell and
-    how far, the average finds more than the best set does (Neyman and Pearson), at the same rate of false alarms.
+    The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known
+    which slices fell and how far, the average finds more than the best set does (Neyman and
+    Pearson), at the same rate of false alarms.
     """
     top = np.argsort(-expected, kind="stable")[:SEARCHED]
     share, total, sizes = expected / expected.sum(), counts.sum(axis=-1, keepdims=True), []
@@ -263,8 +273,9 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
 def fallen(step: Step) -> Fallen:
     """Whether single slices did worse beside the others than they usually do, and the set of up to a fifth that fits best.
 
-    The p-value counts how often a session without any such fault shows as clear a fall: its slices drawn from the model,
-    with the variance beyond sampling and the uncertainty of the history, and searched in the same way.
+    The p-value counts how often a session without any such fault shows as clear a fall: its slices
+    drawn from the model, with the variance beyond sampling and the uncertainty of the history, and
+    searched in the same way.
     """
     rows = step.slices
     trials, expected, seen = (
@@ -300,8 +311,8 @@ def _one_sided(value: float, past: pd.Series) -> float:
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
     """The chance that a session like the others sells so little to those who click, given how many clicked.
 
-    Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted from those of clicking
-    (straight line over all sessions known, the level by the chosen ones).
+    Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
+    from those of clicking (straight line over all sessions known, the level by the chosen ones).
     """
     wanted = pay.past.index.isin(list(chosen))
     group = np.where(wanted, "chosen", "pool")
@@ -333,8 +344,8 @@ def mix_of(
 ) -> Mix | None:
     """The mix effect of this session over its sources, and how far it lies from that of ordinary sessions.
 
-    Every session's shares are given the usual rates of the sources; the logarithm of what comes out has a t prediction
-    interval from the chosen sessions.
+    Every session's shares are given the usual rates of the sources; the logarithm of what comes out
+    has a t prediction interval from the chosen sessions.
     """
     wanted = list(chosen)
     held = traffic[traffic["session_id"].isin([session_id, *wanted])]
@@ -379,7 +390,7 @@ def mix_of(
     )
 
 
-# ------------------------------------------------------------------------------------------------------ the decision
+# ------------------------------------------------------------------------------------ the decision
 
 
 def sold(*tables: pd.DataFrame) -> str:
@@ -451,9 +462,10 @@ def diagnose_session(
 ) -> Diagnosis:
     """流量不精准 or 话术不足? What one session's fall speaks for, from its two margins or, where there are any, its cells.
 
-    cause: mix (other people came), source (single sources), product (single products), both (traffic and products),
-    overall (all alike), cannot_tell. Only falls are looked for. The levels of the tests are such that a quiet session is
-    called quiet nine times in ten; what that finds is measured by `tests/benchmarks/bench_causes.py`.
+    cause: mix (other people came), source (single sources), product (single products), both
+    (traffic and products), overall (all alike), cannot_tell. Only falls are looked for. The levels
+    of the tests are such that a quiet session is called quiet nine times in ten; what that finds is
+    measured by `tests/benchmarks/bench_causes.py`.
     """
     wanted = list(chosen)
     found = gathered(traffic, products, session_id, wanted, pool=pool, cells=cells)
@@ -494,7 +506,10 @@ def diagnose_session(
         return Diagnosis(
             "cannot_tell",
             "无法判断：没有来源表或商品表，或可比场次不足三场。",
-            "Cannot tell: no table of sources or products, or fewer than three comparable sessions.",
+            (
+                "Cannot tell: no table of sources or products, or fewer than three comparable "
+                "sessions."
+            ),
         )
     said = _reasons(found, told, p_mix, p_overall, names or {})
     words = [
@@ -526,8 +541,17 @@ def _reasons(
         source = text.plain(mix.source, 30)
         made.append(
             (
-                f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 {points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}",
-                f"room conversion changed by {points[0]} percentage points, of which the mix of sources {points[1]} and the sources themselves {points[2]}; the mix was pulled down most by {source}, whose share went from {shares[0]} to {shares[1]}",
+                (
+                    f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 "
+                    f"{points[2]}，结构上拖累最多的「{source}」占比从 {shares[0]} 到 {shares[1]}"
+                ),
+                (
+                    f"room conversion changed by {points[0]} percentage points, of which the mix "
+                    "of "
+                    f"sources {points[1]} and the sources themselves {points[2]}; the mix was "
+                    "pulled "
+                    f"down most by {source}, whose share went from {shares[0]} to {shares[1]}"
+                ),
             )
         )
     steps = {"click": ("曝光到点击", "exposure to click"), "pay": ("点击到下单", "click to order")}
@@ -553,8 +577,15 @@ def _reasons(
                 ]
                 made.append(
                     (
-                        f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）",
-                        f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} (below what {en} of this session imply)",
+                        (
+                            f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}"
+                            "（低"
+                            f"于照同场{zh}推算的水平）"
+                        ),
+                        (
+                            f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} "
+                            f"(below what {en} of this session imply)"
+                        ),
                     )
                 )
     if p_overall <= LEVELS["overall"] and found.product_pay:
@@ -567,6 +598,10 @@ def _reasons(
         )
     quiet = (
         "来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内",
-        "the mix, single sources, single products and the whole are all within the normal range between comparable sessions",
+        (
+            "the mix, single sources, single products and the whole are all within the normal "
+            "range "
+            "between comparable sessions"
+        ),
     )
     return made or [quiet]

@@ -25,7 +25,8 @@ def logarithmic_mean(a: float, b: float) -> float:
     """(a - b) / ln(a / b), which is a where both are equal (libraries that say 0 there report no effect at all)."""
     if a == b:
         return a
-    # Near equality the quotient loses its digits; the series of the mean around the middle keeps them.
+    # Near equality the quotient loses its digits; the series of the mean around the middle keeps
+    # them.
     if abs(a - b) < 1e-6 * max(a, b):
         return (a + b) / 2 - (a - b) ** 2 / (12 * (a + b) / 2)
     return (a - b) / math.log(a / b)
@@ -38,7 +39,8 @@ def _lmdi_row(before: Floats, after: Floats) -> Floats:
         return logarithmic_mean(end, start) * np.log(after / before)
     if start == end:
         return np.zeros_like(before)
-    # A product that rises from 0 (falls to 0) owes it to the factor that was (became) 0; to several, in equal parts.
+    # A product that rises from 0 (falls to 0) owes it to the factor that was (became) 0; to
+    # several, in equal parts.
     zero = (before == 0) if start == 0 else (after == 0)
     return np.where(zero, (end - start) / zero.sum(), 0.0)
 
@@ -46,8 +48,9 @@ def _lmdi_row(before: Floats, after: Floats) -> Floats:
 def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
     """Additive LMDI-I: what each factor adds to the change of their product, or of the sum of products over slices.
 
-    `before` and `after` are factors, or slices x factors; the effects have that shape and sum to the change exactly.
-    Raises `ValueError` for negative or missing factors: use `shapley` for what is no product of positive numbers.
+    `before` and `after` are factors, or slices x factors; the effects have that shape and sum to
+    the change exactly. Raises `ValueError` for negative or missing factors: use `shapley` for what
+    is no product of positive numbers.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if x0.shape != x1.shape:
@@ -68,8 +71,9 @@ def shapley(
 ) -> Floats:
     """Shapley effects (Das Gupta 1993): the change of `function` of the factors, averaged over all orders of change.
 
-    Factors may be scalars or arrays; `function` takes them as arguments and defaults to their product, summed. It works
-    for what is no product (profit = amount - cost) and through zeros, but merging two steps does not add their effects.
+    Factors may be scalars or arrays; `function` takes them as arguments and defaults to their
+    product, summed. It works for what is no product (profit = amount - cost) and through zeros, but
+    merging two steps does not add their effects.
     """
     value = function or (
         lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0)))
@@ -103,8 +107,9 @@ def sampling_interval(
 ) -> Interval:
     """Delta-method bounds of the LMDI effects of one product, from the variances of the factors' logarithms.
 
-    For a rate x/n that variance is (1 - p) / x, for a mean amount (s / mean)^2 / n. This is sampling noise alone, always
-    narrower than what sessions differ by anyway (`usual_effects`). `nan` where a product is 0.
+    For a rate x/n that variance is (1 - p) / x, for a mean amount (s / mean)^2 / n. This is
+    sampling noise alone, always narrower than what sessions differ by anyway (`usual_effects`).
+    `nan` where a product is 0.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     v0, v1 = np.asarray(variance_before, dtype=float), np.asarray(variance_after, dtype=float)

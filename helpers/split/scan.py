@@ -1,9 +1,10 @@
 """The slice finder: over all combinations of dimensions, where a rate left its baseline more than the rest did.
 
-A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves vary more than counting
-noise allows, and more so within what went wrong; a plain Poisson scan then takes the largest leaf for the cause. Here a
-leaf counts only as much as its variance allows: v(1 - p) + (dispersion + (1 - p) / (past events)) v^2 for v expected events,
-with the dispersion estimated from what the best slice leaves unexplained.
+A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves
+vary more than counting noise allows, and more so within what went wrong; a plain Poisson scan then
+takes the largest leaf for the cause. Here a leaf counts only as much as its variance allows: v(1 -
+p) + (dispersion + (1 - p) / (past events)) v^2 for v expected events, with the dispersion estimated
+from what the best slice leaves unexplained.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from scipy import sparse
 
 from helpers.split.product import Floats
 
-# On 73 labelled cases the F1 of the first answer stays within 0.70 and 0.78 for 2 to 16 prior events, 1 to 5 least
-# expected ones and half to twice the price of a dimension: round numbers from that range (0.755), not the optimum.
+# On 73 labelled cases the F1 of the first answer stays within 0.70 and 0.78 for 2 to 16 prior
+# events, 1 to 5 least expected ones and half to twice the price of a dimension: round numbers from
+# that range (0.755), not the optimum.
 PRIOR_EVENTS = (
     4.0  # a leaf's baseline is drawn to the whole account's rate as if by this many events
 )
@@ -65,7 +67,7 @@ class _Scan(NamedTuple):
     dispersion: Floats
 
 
-# ----------------------------------------------------------------------------------------------------------- leaves
+# ------------------------------------------------------------------------------------------ leaves
 
 
 def _checked(
@@ -127,7 +129,7 @@ def _leaves(
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- slices
+# ------------------------------------------------------------------------------------------ slices
 
 
 def _one_cuboid(
@@ -166,7 +168,8 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
         )
     columns, rows = np.concatenate(leaf), np.concatenate(number)
     members = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(start, size))
-    # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of leaves.
+    # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of
+    # leaves.
     tags = np.random.default_rng(0).integers(1, EXACT // max(size, 1), size).astype(float)
     _, first = np.unique(members @ tags, return_index=True)
     kept = np.sort(first)
@@ -174,7 +177,7 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     return _Slices(members[kept], np.concatenate(values)[kept])
 
 
-# ------------------------------------------------------------------------------------------------------------- scan
+# -------------------------------------------------------------------------------------------- scan
 
 
 def _log_ratio(
@@ -304,7 +307,7 @@ def _without(
     return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
 
 
-# ---------------------------------------------------------------------------------------------------------- answers
+# ----------------------------------------------------------------------------------------- answers
 
 
 def _p_values(scores: Floats, null: Floats) -> Floats:
@@ -409,17 +412,20 @@ def find_slices(
 ) -> pd.DataFrame:
     """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
 
-    `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight` (exposures); rows are summed to
-    leaves. One row per slice of up to `depth` dimensions, best first: the dimensions (NaN where free), score
-    (log-likelihood ratio less the price of further dimensions), observed and expected events (at the baseline's rate),
-    p_value: how often the best of `draws` overdispersed data sets without any cause scores as high, so the search is paid
-    for. It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small) with fewer than eight leaves.
+    `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight`
+    (exposures); rows are summed to leaves. One row per slice of up to `depth` dimensions, best
+    first: the dimensions (NaN where free), score (log-likelihood ratio less the price of further
+    dimensions), observed and expected events (at the baseline's rate), p_value: how often the best
+    of `draws` overdispersed data sets without any cause scores as high, so the search is paid for.
+    It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small) with fewer than
+    eight leaves.
 
-    The first row is the answer; the next are other readings of it and, by the score it has once the leaves of the first
-    are taken out, the second cause (its row counts what is left). Of descriptions of the same leaves the simplest
-    stands. Dimensions with one value are ignored, missing values belong to no slice, and a change that is the same
-    everywhere is no slice. Says where, not why. Raises `ValueError` for missing columns, numbers that are missing or
-    negative, an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
+    The first row is the answer; the next are other readings of it and, by the score it has once the
+    leaves of the first are taken out, the second cause (its row counts what is left). Of
+    descriptions of the same leaves the simplest stands. Dimensions with one value are ignored,
+    missing values belong to no slice, and a change that is the same everywhere is no slice. Says
+    where, not why. Raises `ValueError` for missing columns, numbers that are missing or negative,
+    an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth
@@ -449,8 +455,8 @@ def find_causes(
 ) -> pd.DataFrame:
     """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
 
-    One row per cause, in the order found, with the columns of `find_slices`; none where even the first has a p_value
-    above `level`. At most `most` rows. Arguments and errors as there.
+    One row per cause, in the order found, with the columns of `find_slices`; none where even the
+    first has a p_value above `level`. At most `most` rows. Arguments and errors as there.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth

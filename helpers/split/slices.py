@@ -20,8 +20,9 @@ def typical_slices(
 ) -> pd.DataFrame:
     """The baseline's sources or products: sums over the comparable sessions, scaled to `hours`.
 
-    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic, products), `sessions` the
-    comparable sessions that have such rows; a slice that one of them lacks counts as zero there.
+    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic,
+    products), `sessions` the comparable sessions that have such rows; a slice that one of them
+    lacks counts as zero there.
     """
     held = rows[rows["session_id"].isin(sessions["session_id"])]
     present = sessions[sessions["session_id"].isin(held["session_id"])]
@@ -52,10 +53,11 @@ def mix_and_rate(
 ) -> pd.DataFrame:
     """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
 
-    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's mean rate), rate =
-    mean share x change of rate; both sum over slices to the change exactly and swap sign when the periods are swapped.
-    One row per slice: the slice column, state (both, new, gone), weight_before, weight_after, share_before, share_after,
-    rate_before, rate_after, mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
+    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's
+    mean rate), rate = mean share x change of rate; both sum over slices to the change exactly and
+    swap sign when the periods are swapped. One row per slice: the slice column, state (both, new,
+    gone), weight_before, weight_after, share_before, share_after, rate_before, rate_after,
+    mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
     counts as mix entirely. Empty where either side has no weight at all.
     """
     then, now = _aligned(before, after, slice, [weight, value])
@@ -107,10 +109,11 @@ def by_slice(
 ) -> pd.DataFrame:
     """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
 
-    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step (the column reached,
-    or `new` and `gone` for a slice that exists on one side only, which has no steps to compare), previous (the column it
-    is reached from; empty for the first), contribution, ratio (the step after / before; missing where there is none). The
-    contributions sum to the change of the whole exactly.
+    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step
+    (the column reached, or `new` and `gone` for a slice that exists on one side only, which has no
+    steps to compare), previous (the column it is reached from; empty for the first), contribution,
+    ratio (the step after / before; missing where there is none). The contributions sum to the
+    change of the whole exactly.
     """
     then, now = _aligned(before, after, slice, columns)
     # A step that an export does not have is left out, and its neighbours meet.
@@ -128,7 +131,8 @@ def by_slice(
                 factors(then.loc[name], columns), factors(now.loc[name], columns)
             )
             effects = lmdi(x0, x1)
-            # Sales without a single person at the first step (unattributed ones) cannot be followed step by step.
+            # Sales without a single person at the first step (unattributed ones) cannot be followed
+            # step by step.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
             ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
             parts = (
@@ -255,13 +259,14 @@ def stands_out(
 ) -> pd.DataFrame:
     """Which sources or products did better or worse than they usually do beside the others of the same session.
 
-    A good or bad evening moves all slices alike, so each is first set against the others of its own session, and that
-    relation against the comparable sessions (difference in differences on the log scale, t prediction interval). The
-    surest slice that leaves its range is then kept out of the others, who would else look better for it, and so on.
-    One row per slice of this session: the slice, weight, value, rate, expected (its usual relation times the others' rate
-    today), lower, upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices),
-    gap (expected - rate), verdict. Fewer than five expected events, or too few sessions, give no verdict; of two slices it
-    cannot be told which one moved.
+    A good or bad evening moves all slices alike, so each is first set against the others of its own
+    session, and that relation against the comparable sessions (difference in differences on the log
+    scale, t prediction interval). The surest slice that leaves its range is then kept out of the
+    others, who would else look better for it, and so on. One row per slice of this session: the
+    slice, weight, value, rate, expected (its usual relation times the others' rate today), lower,
+    upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the
+    slices), gap (expected - rate), verdict. Fewer than five expected events, or too few sessions,
+    give no verdict; of two slices it cannot be told which one moved.
     """
     rows = rows[rows["session_id"].isin({session_id, *chosen})]
     columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]

@@ -180,16 +180,22 @@ def ground(
         for lang in ("zh", "en")
     }
     return (
-        f"基准场由{basis.zh}的 {basis.n} 场折算{'（场次偏少）' if few else ''}：支付金额 {amounts['zh'][0]}，本场 {amounts['zh'][1]}。",
-        f"The base session comes from {basis.n} sessions ({basis.en}{'; few' if few else ''}): paid amount {amounts['en'][0]}, this session {amounts['en'][1]}.",
+        (
+            f"基准场由{basis.zh}的 {basis.n} 场折算{'（场次偏少）' if few else ''}：支付金额 "
+            f"{amounts['zh'][0]}，本场 {amounts['zh'][1]}。"
+        ),
+        (
+            f"The base session comes from {basis.n} sessions ({basis.en}{'; few' if few else ''}): "
+            f"paid amount {amounts['en'][0]}, this session {amounts['en'][1]}."
+        ),
     )
 
 
 def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.DataFrame:
     """The steps as they are read, each value in its own unit, one row per step.
 
-    Columns label, was, now, ratio, contribution, share, lower, upper, unusual; chance, what sampling alone leaves open, where
-    `sampling` was added, and pairs, where `pairs_beyond` was.
+    Columns label, was, now, ratio, contribution, share, lower, upper, unusual; chance, what
+    sampling alone leaves open, where `sampling` was added, and pairs, where `pairs_beyond` was.
     """
     return pd.DataFrame(
         {
@@ -263,7 +269,8 @@ def reversals(table: pd.DataFrame) -> tuple[str, str]:
             f"{part['dimension_zh'].iloc[0]}（结构 {mix['zh']}，各部分自身 {own['zh']} 个百分点）"
         )
         said["en"].append(
-            f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} percentage points)"
+            f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} "
+            "percentage points)"
         )
     return (
         f"{'、'.join(said['zh'])}：总数与各部分方向相反，只看总数会看错。",
@@ -337,8 +344,15 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
         else ("", "")
     )
     return (
-        f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 {parts['zh'][2]}。{warn[0]}",
-        f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} percentage points: mix {parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}",
+        (
+            f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 "
+            f"{parts['zh'][2]}。"
+            f"{warn[0]}"
+        ),
+        (
+            f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} percentage points: mix "
+            f"{parts['en'][1]}, own rates {parts['en'][2]}.{warn[1]}"
+        ),
     )
 
 
@@ -353,9 +367,10 @@ def standings(
 ) -> pd.DataFrame:
     """`stands_out` for several rates at once, in one table: one row per rate x source or product of this session.
 
-    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column. Columns: dimension (the slice
-    column), key, slice (its name), metric, weight_column, value_column, and those of `stands_out`, whose rate is here
-    called value and whose expected rate baseline.
+    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
+    Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
+    value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
+    baseline.
     """
     wanted, parts = list(chosen), []
     for slice, weight, value, metric in tests:
@@ -387,7 +402,8 @@ def step_findings(
 ) -> list[dict[str, object]]:
     """One finding per step of the formula: what it added to, or took from, the amount, and whether that is unusual.
 
-    The verdict is better or worse only where the contribution leaves the range usual between comparable sessions.
+    The verdict is better or worse only where the contribution leaves the range usual between
+    comparable sessions.
     """
     made = []
     for row in steps.itertuples():
@@ -426,8 +442,15 @@ def step_findings(
                 value=row.after,
                 baseline=row.before,
                 money_at_stake=-row.contribution if verdict == "worse" else np.nan,
-                sentence_zh=f"{row.label_zh}由 {zh['was']} 到 {zh['now']}，使支付金额 {zh['money']}{usual_zh}。",
-                sentence_en=f"{row.label_en} went from {en['was']} to {en['now']} and moved the paid amount by {en['money']}{usual_en}.",
+                sentence_zh=(
+                    f"{row.label_zh}由 {zh['was']} 到 {zh['now']}，使支付金额 "
+                    f"{zh['money']}{usual_zh}。"
+                ),
+                sentence_en=(
+                    f"{row.label_en} went from {en['was']} to {en['now']} and moved the "
+                    "paid "
+                    f"amount by {en['money']}{usual_en}."
+                ),
             )
         )
     return made
@@ -442,8 +465,8 @@ def standing_findings(
 ) -> list[dict[str, object]]:
     """One finding per source or product of `standings` that did better or worse than beside the others it usually does.
 
-    The money at stake is the gap times the people who came to the step times what one event of that slice brought today;
-    `rows` are this session's rows by slice column.
+    The money at stake is the gap times the people who came to the step times what one event of that
+    slice brought today; `rows` are this session's rows by slice column.
     """
     made = []
     for row in standing[standing["verdict"].isin(["better", "worse"])].to_dict("records"):
@@ -460,7 +483,11 @@ def standing_findings(
             if not np.isfinite(stake)
             else (
                 f"；按它平时的相对水平，今天约少 {text.money(stake, 'zh', currency)}",
-                f", about {text.money(stake, 'en', currency)} less than its usual standing would have brought today",
+                (
+                    f", about {text.money(stake, 'en', currency)} less than its usual standing "
+                    "would "
+                    "have brought today"
+                ),
             )
         )
         made.append(
@@ -476,8 +503,16 @@ def standing_findings(
                 ci_upper=row["upper"],
                 p_adjusted=row["p_adjusted"],
                 money_at_stake=stake,
-                sentence_zh=f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，仍比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。",
-                sentence_en=f"{name}: {entry.en} {value}, relative to the rest of the session {told[1]} than usual (usually {expected}, normal range {bounds}, {row['n']} comparable sessions){lost[1]}.",
+                sentence_zh=(
+                    f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，"
+                    f"仍比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} "
+                    f"场可比场次）{lost[0]}。"
+                ),
+                sentence_en=(
+                    f"{name}: {entry.en} {value}, relative to the rest of the session "
+                    f"{told[1]} than usual (usually {expected}, normal range {bounds}, "
+                    f"{row['n']} comparable sessions){lost[1]}."
+                ),
             )
         )
     return made
@@ -548,10 +583,11 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
-    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and the amounts
-    that change and step name: baseline, value. `steps` has the usual effects (`with_usual`) of the steps that
-    the `tree` of `drill` begins with, `finer` is the same change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that
-    of `compare.basis`.
+    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh,
+    sentence_en, and the amounts that change and step name: baseline, value. `steps` has the usual
+    effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `finer` is the same
+    change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`,
+    `basis` that of `compare.basis`.
     """
     start, end = float(before[columns[-1]]), float(after[columns[-1]])
     said, amounts = (
@@ -593,8 +629,14 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
     share = f"（{text.signed(after / before - 1, 'percent', 'zh')}）" if before > 0 else ""
     up = after >= before
     return (
-        f"同样时长下，支付金额从基准场的 {zh[0]} {'升' if up else '降'}到 {zh[1]}，{'多' if up else '少'}了 {zh[2]}{share}。",
-        f"At equal length the paid amount went from {en[0]} in the base session to {en[1]}: {'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}.",
+        (
+            f"同样时长下，支付金额从基准场的 {zh[0]} {'升' if up else '降'}到 {zh[1]}，"
+            f"{'多' if up else '少'}了 {zh[2]}{share}。"
+        ),
+        (
+            f"At equal length the paid amount went from {en[0]} in the base session to {en[1]}: "
+            f"{'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}."
+        ),
     )
 
 
@@ -649,7 +691,10 @@ def _main_step(
         return (
             zh + "它这么大的变化在可比场次之间平常就有，但里面有来源或商品反常，就从这一步查。",
             en
-            + " A change of that size is ordinary between comparable sessions, but a source or product in it is out of the ordinary: look into it.",
+            + (
+                " A change of that size is ordinary between comparable sessions, but a source "
+                "or product in it is out of the ordinary: look into it."
+            ),
         )
     aside = (
         "它这么大的变化在可比场次之间平常就有，先放下。",
@@ -680,7 +725,10 @@ def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str
     moved = [text.signed(row["amount"], "money", lang, currency=currency) for lang in ("zh", "en")]
     return (
         f"按大小往下，第一个有来源或商品反常的是{row['label_zh']}（{moved[0]}），从这一步查。",
-        f" Next in size, the first with a source or product out of the ordinary is {row['label_en']} ({moved[1]}): look into that one.",
+        (
+            " Next in size, the first with a source or product out of the ordinary is "
+            f"{row['label_en']} ({moved[1]}): look into that one."
+        ),
     )
 
 
@@ -690,7 +738,10 @@ def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
         return diagnosis.zh, diagnosis.en
     return (
         f"整场属平常起伏，但分开看：{diagnosis.zh}",
-        f"The session as a whole is within its normal range, but part by part: {diagnosis.en[:1].lower()}{diagnosis.en[1:]}",
+        (
+            "The session as a whole is within its normal range, but part by part: "
+            f"{diagnosis.en[:1].lower()}{diagnosis.en[1:]}"
+        ),
     )
 
 
@@ -715,7 +766,10 @@ def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
     )
     return (
         f"分时段看，订单 ÷ 点击人数被拉低最多的是开播后 {zh}，结构与转化两项合计，只是算账。",
-        f" By time, orders ÷ clicking people were pulled down most in {en}, mix and own rate together: an account only.",
+        (
+            f" By time, orders ÷ clicking people were pulled down most in {en}, mix and own rate "
+            "together: an account only."
+        ),
     )
 
 

@@ -69,7 +69,7 @@ def counted(days, happened):
     )
 
 
-# ------------------------------------------------------------------------------------------------- published figures
+# ------------------------------------------------------------------------------- published figures
 
 
 def leukemia():
@@ -149,7 +149,7 @@ def test_curve_and_logrank_are_those_of_lifelines(pairs):
         )
 
 
-# ---------------------------------------------------------------------------------------------------------- purchases
+# --------------------------------------------------------------------------------------- purchases
 
 
 def test_a_purchase_is_a_buyers_shopping_day_and_midnight_does_not_end_it():
@@ -269,7 +269,7 @@ def test_purchases_are_those_of_a_plain_loop(rows):
     )
 
 
-# ------------------------------------------------------------------------------------------------- coming back, late
+# ------------------------------------------------------------------------------- coming back, late
 
 
 def test_within_is_silent_where_nobody_was_followed_so_long():
@@ -307,7 +307,7 @@ def test_won_back_counts_from_the_day_of_becoming_late():
     )  # after 10, 40 and 120 days; one never
 
 
-# ---------------------------------------------------------------------------------------------------------------- RFM
+# --------------------------------------------------------------------------------------------- RFM
 
 
 def scored(rows, as_of=AS_OF):
@@ -370,7 +370,7 @@ def test_parquet_and_frame_score_alike(tmp_path):
     pd.testing.assert_frame_equal(*frames)
 
 
-# ---------------------------------------------------------------------------------------------------- who brings them
+# --------------------------------------------------------------------------------- who brings them
 
 
 def origins(lines):
@@ -419,7 +419,7 @@ def test_small_origins_are_shown_and_not_judged():
     )
 
 
-# --------------------------------------------------------------------------------------------------------- one session
+# ------------------------------------------------------------------------------------- one session
 
 
 def test_new_share_goes_by_the_export_then_by_the_archive():
@@ -497,7 +497,7 @@ def test_orders_unpaid_after_half_an_hour_leave_out_the_youngest():
     assert np.isnan(customers.unpaid(orders.assign(paid_at=pd.NaT), as_of=AS_OF, rules=RULES).value)
 
 
-# ------------------------------------------------------------------------------------------------------ what is shown
+# ----------------------------------------------------------------------------------- what is shown
 
 
 def everything(rows, session="s300", as_of=AS_OF):

@@ -75,7 +75,8 @@ def test_buying_again_is_a_purchase_of_a_later_shopping_day():
     assert next_week["came_back"].item() and next_week["again_days"].item() == 7
 
 
-# Ten people ask, all at the start. By hand: a b c d pay at 1, 2, 3 and 200 hours (8.3 days); a buys again after 20 days.
+# Ten people ask, all at the start. By hand: a b c d pay at 1, 2, 3 and 200 hours (8.3 days); a buys
+# again after 20 days.
 TEN = asked(*((name, 0) for name in "abcdefghij"))
 LINES = bought(("a", 1), ("b", 2), ("c", 3), ("d", 200), ("a", 20 * 24 + 1))
 

@@ -10,7 +10,7 @@ from helpers.aftersales.lines import _ratio_interval
 from helpers.core import engine
 from tests.sold_lines import DAY, START, ZONE, account, cases, of, orders, simulated
 
-# ---------------------------------------------------------------------------------------------------------- order lines
+# ------------------------------------------------------------------------------------- order lines
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_cases_without_an_order_are_counted_as_unmatched():
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- rates
+# ------------------------------------------------------------------------------------------- rates
 
 
 def test_rates_by_hand():
@@ -209,7 +209,7 @@ def test_session_totals_are_used_where_they_exist():
     assert aftersales.session_rates(pd.Series({"orders": 10.0})).empty
 
 
-# ------------------------------------------------------------------------------------------------------- as they arrive
+# ---------------------------------------------------------------------------------- as they arrive
 
 
 def test_delay_curve_is_the_share_of_refunds_seen_when_all_sessions_are_old():
@@ -266,7 +266,7 @@ def test_rates_at_age_count_what_was_known_then():
     assert aftersales.rates_at_age(of(rows), age_days=31, as_of=START + 30 * DAY).empty
 
 
-# ------------------------------------------------------------------------------------------------------------- findings
+# ---------------------------------------------------------------------------------------- findings
 
 
 def test_a_rate_beyond_what_the_same_age_led_to_expect_is_worse_and_says_so():

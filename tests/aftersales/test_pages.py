@@ -100,7 +100,7 @@ def test_without_orders_the_session_s_own_totals_are_shown_and_cases_are_not_mix
     assert made["duties"].set_index("task").loc["shipped", "n"] == 0
 
 
-# ------------------------------------------------------------------- odd cases: the notebook's figures from its functions
+# -------------------------------------------- odd cases: the notebook's figures from its functions
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ def test_quiet_accounts_name_nothing_and_planted_effects_are_found():
         for name, planted in PLANTED.items()
     }
     print(
-        f"\nshare of {SEEDS} accounts of {accounts.SESSIONS} sessions and {accounts.TRAITS} traits ({SEEDS // 4} of each planted effect) in which is named:"
+        f"\nshare of {SEEDS} accounts of {accounts.SESSIONS} sessions and {accounts.TRAITS} "
+        f"traits ({SEEDS // 4} of each planted effect) in which is named:"
     )
     print(pd.DataFrame({"nothing planted": quiet, **found}).T.round(3).to_string())
     assert (quiet[["slot", "any trait"]] <= 0.075).all() and quiet["host"] <= 0.075

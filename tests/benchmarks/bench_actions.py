@@ -1,7 +1,8 @@
 """The ordered funnel of ten million viewer events, by product and source: on the engine and in pandas, from the same files.
 
-Each side is a process of its own with its own peak memory, timed after its imports, which are printed beside it. Both must
-count the same people and the same times. `FUPAN_BENCH_EVENTS` sets how many events, `FUPAN_BENCH_RUNS` how often.
+Each side is a process of its own with its own peak memory, timed after its imports, which are
+printed beside it. Both must count the same people and the same times. `FUPAN_BENCH_EVENTS` sets how
+many events, `FUPAN_BENCH_RUNS` how often.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ funnel = reference.funnels()["viewer_product"]
 made = actions.people(engine.table(sorted(Path(sys.argv[1]).glob("*.parquet"))), funnel, by=["product_id", "source"])
 """
 
-# As one would write it with care: four columns and the funnel's rows alone are read, the keys of a person become one number,
-# times become numbers, each step works on the rows of people who went on, sorted once, and windows are found by a running maximum.
+# As one would write it with care: four columns and the funnel's rows alone are read, the keys of a
+# person become one number, times become numbers, each step works on the rows of people who went on,
+# sorted once, and windows are found by a running maximum.
 PANDAS = """
 steps, windows = ["expose", "click", "create", "pay"], [None, None, 1800, 1800]
 by, who = ["product_id", "source"], "user_key"
@@ -196,7 +198,8 @@ def test_the_ordered_funnel_on_the_engine_against_pandas(tmp_path):
         *(pd.read_parquet(tmp_path / f"{name}.parquet") for name in sides), check_dtype=False
     )
     print(
-        f"\nordered funnel of {rows:,} viewer events by {PRODUCTS} products x {SOURCES} sources, medians of {RUNS}"
+        f"\nordered funnel of {rows:,} viewer events by {PRODUCTS} products x {SOURCES} sources, "
+        f"medians of {RUNS}"
     )
     medians = {
         name: Run(*(statistics.median(values) for values in zip(*runs, strict=True)))
@@ -204,7 +207,8 @@ def test_the_ordered_funnel_on_the_engine_against_pandas(tmp_path):
     }
     for name, one in medians.items():
         print(
-            f"  {name:<8}{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB, after {one.imports:.1f} s of imports"
+            f"  {name:<8}{one.seconds:8.1f} s{one.processor_seconds:8.1f} "
+            f"CPU-s{one.peak_megabytes:8.0f} MB, after {one.imports:.1f} s of imports"
         )
     ratio = medians["pandas"].seconds / medians["engine"].seconds
     print(f"  the engine is {ratio:.1f} times as fast")

@@ -24,7 +24,8 @@ def test_estimates_come_out_closer_than_the_rate_so_far_and_their_intervals_hold
         pd.concat([back_tested(seed) for seed in range(FIRST, FIRST + SEEDS)], ignore_index=True)
     ).set_index("day")
     print(
-        f"\n{SEEDS} accounts, 90 sessions each: errors of the final refund rate by the day of the estimate\n{made.to_string(float_format='{:.4f}'.format)}"
+        f"\n{SEEDS} accounts, 90 sessions each: errors of the final refund rate by the day of the "
+        f"estimate\n{made.to_string(float_format='{:.4f}'.format)}"
     )
     assert made.loc[5, "ratio"] <= 0.25
     assert (made["ci_lower"] <= 0.98).all() and (

@@ -6,7 +6,8 @@ from tests.benchmarks import causes
 def test_each_planted_cause_is_named_and_a_quiet_session_left_alone():
     table = causes.confusion(range(causes.FIRST_SCORED, causes.FIRST_SCORED + 200))
     print(
-        f"\nplanted cause (rows) and what was said (columns), shares of 200 seeds each\n{table.to_string(float_format='{:.3f}'.format)}"
+        "\nplanted cause (rows) and what was said (columns), shares of 200 seeds "
+        f"each\n{table.to_string(float_format='{:.3f}'.format)}"
     )
     diagonal = causes.right(table)
     assert diagonal["none"] >= 0.90

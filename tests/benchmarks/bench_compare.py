@@ -29,7 +29,10 @@ def show(title: str, table: object) -> None:
 def test_quiet_sessions_are_flagged_one_time_in_twenty_and_hardly_called_after_the_correction(kind):
     table = pd.DataFrame({n: comparison.quiet(scored(SEEDS), n, **ACCOUNTS[kind]) for n in SIZES}).T
     show(
-        f"nothing happened, {kind}: share of {len(comparison.IDS)} metrics of {SEEDS} accounts outside their range, by comparable sessions",
+        (
+            f"nothing happened, {kind}: share of {len(comparison.IDS)} metrics of {SEEDS} accounts "
+            "outside their range, by comparable sessions"
+        ),
         table,
     )
     assert table["flagged"].between(0.03, 0.07).all()
@@ -71,7 +74,10 @@ def test_a_real_account_is_covered_and_narrower_than_by_its_last_eight(tiktok_wo
         comparison.forward(review.sessions, review.everything("events"), ids)
     )
     show(
-        "122 real sessions, each from those before it (width: log of upper ÷ lower; plain: t interval of the last eight)",
+        (
+            "122 real sessions, each from those before it (width: log of upper ÷ lower; plain: t "
+            "interval of the last eight)"
+        ),
         table,
     )
     assert table["covered"].between(0.92, 0.98).all()

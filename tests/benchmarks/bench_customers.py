@@ -1,6 +1,7 @@
 """Scoring customers, repurchase and the delay curve over ten million order lines: on the engine, and in pandas beside it.
 
-Each side is a process of its own over the same Parquet file. `FUPAN_BENCH_RUNS` says how often; the best run of a side counts.
+Each side is a process of its own over the same Parquet file. `FUPAN_BENCH_RUNS` says how often; the
+best run of a side counts.
 """
 
 import os
@@ -50,7 +51,10 @@ def test_customers_and_delay_curve_over_ten_million_lines(tmp_path, monkeypatch)
     best = {side: min(run[side] for run in runs) for side in customers.SIDES}
     for side, found in best.items():
         print(
-            f"\n  {side:<8}{found.seconds:8.1f} s  {found.processor_seconds:8.1f} CPU-s  {found.megabytes:8.0f} MB",
+            (
+                f"\n  {side:<8}{found.seconds:8.1f} s  {found.processor_seconds:8.1f} CPU-s  "
+                f"{found.megabytes:8.0f} MB"
+            ),
             end="",
         )
     print(f"\n  the engine is {best['pandas'].seconds / best['engine'].seconds:.1f} times as fast")

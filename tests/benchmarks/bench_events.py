@@ -14,7 +14,8 @@ def planted():
 
 def test_the_planted_event_is_found_and_its_size_lies_inside_the_interval(planted):
     print(
-        f"\nthe demo's redesign (x 0.7 over six sessions), {len(planted)} seeds\n{planted.drop(columns='seed').mean().to_string(float_format='{:.3f}'.format)}"
+        f"\nthe demo's redesign (x 0.7 over six sessions), {len(planted)} "
+        f"seeds\n{planted.drop(columns='seed').mean().to_string(float_format='{:.3f}'.format)}"
     )
     assert planted["found"].mean() >= 0.80 and 0.90 <= planted["covered"].mean() <= 0.98
     assert planted["null matched"].mean() <= 0.05
@@ -23,6 +24,7 @@ def test_the_planted_event_is_found_and_its_size_lies_inside_the_interval(plante
 def test_with_no_true_event_a_match_is_seldom_claimed():
     quiet = comparison.planted_events(SEEDS, fault="none")
     print(
-        f"\nthe same log on accounts on which nothing happened, {len(quiet)} seeds\n{quiet.drop(columns='seed').mean().to_string(float_format='{:.3f}'.format)}"
+        f"\nthe same log on accounts on which nothing happened, {len(quiet)} "
+        f"seeds\n{quiet.drop(columns='seed').mean().to_string(float_format='{:.3f}'.format)}"
     )
     assert quiet["any matched"].mean() <= 0.05 and 0.90 <= quiet["covered"].mean() <= 0.98

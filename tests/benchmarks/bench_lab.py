@@ -22,7 +22,10 @@ STATE = f"""(() => {{
   const outputs = code.flatMap(c => [...Array(c.model.outputs.length).keys()].map(i => c.model.outputs.get(i)));
   return {{ran: code.every(c => c.model.executionCount), idle: {CURRENT}.sessionContext.session?.kernel?.status === 'idle', errors: outputs.filter(o => o.type === 'error').length}};
 }})()"""
-OUTPUTS = f"{CELLS}.flatMap(c => c.model.outputs ? c.model.outputs.toJSON() : []).map(o => JSON.stringify(o)).join('')"
+OUTPUTS = (
+    f"{CELLS}.flatMap(c => c.model.outputs ? c.model.outputs.toJSON() : []).map(o => "
+    "JSON.stringify(o)).join('')"
+)
 
 
 @pytest.fixture
@@ -46,7 +49,10 @@ def lab(project):
         name: str(project / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
-    options = f"--no-browser --port={port} --ServerApp.ip=127.0.0.1 --IdentityProvider.token= --allow-root --LabApp.expose_app_in_browser=True"
+    options = (
+        f"--no-browser --port={port} --ServerApp.ip=127.0.0.1 --IdentityProvider.token= "
+        "--allow-root --LabApp.expose_app_in_browser=True"
+    )
     server = subprocess.Popen(
         ["make", "--old-file=.venv/.ready", "lab", f"LAB={options}"],
         cwd=project,
@@ -99,7 +105,11 @@ def do(page, command: str, **options) -> None:
 def wait_until_open(page, name: str) -> None:
     wait_for(
         page,
-        f"window.jupyterapp && {CURRENT}?.context?.path === '{name}.ipynb' && {CURRENT}.context.isReady && {CURRENT}.sessionContext.session?.kernel?.status === 'idle'",
+        (
+            f"window.jupyterapp && {CURRENT}?.context?.path === '{name}.ipynb' && "
+            f"{CURRENT}.context.isReady && {CURRENT}.sessionContext.session?.kernel?.status === "
+            "'idle'"
+        ),
     )
 
 
@@ -117,7 +127,8 @@ def run_all(page, name: str) -> str:
 def show(page, cell: int) -> None:
     """Make a cell the active one and bring it into view."""
     page.evaluate(
-        f"{CURRENT}.content.activeCellIndex = {cell}; {CURRENT}.content.scrollToItem({cell}, 'start').then(() => null)"
+        f"{CURRENT}.content.activeCellIndex = {cell}; {CURRENT}.content.scrollToItem({cell}, "
+        "'start').then(() => null)"
     )
 
 
@@ -201,7 +212,8 @@ def test_contents_tags_and_shift_tab_tell_what_a_reader_needs(page, project):
     )
     show(page, last)
     page.evaluate(
-        f"{CURRENT}.content.mode = 'edit'; {CURRENT}.content.activeCell.editor.focus(); {CURRENT}.content.activeCell.editor.setCursorPosition({{line: 0, column: 9}})"
+        f"{CURRENT}.content.mode = 'edit'; {CURRENT}.content.activeCell.editor.focus(); "
+        f"{CURRENT}.content.activeCell.editor.setCursorPosition({{line: 0, column: 9}})"
     )
     page.keyboard.press("Shift+Tab")
     page.locator(".jp-Tooltip", has_text="The widgets of the start page").wait_for()

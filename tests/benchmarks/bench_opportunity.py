@@ -1,9 +1,11 @@
 """Money at stake on 200 simulated tables each: is the planted leak first, does the interval hold the truth, is the sum right?
 
-Not every leak can be found. A session of 24,000 viewers sells its largest product some thirty times, most pairs of product and
-source hardly ever: even an oracle that knows all but the place of the leak (see `opportunity`) puts that of a product first in
-84 to 89 tables of a hundred there, that of a pair in 43 to 75 whatever the size. The bounds of `first` are what is there to be
-seen, and how far we may stay behind the oracle: we have to estimate what it knows, which costs pairs the most.
+Not every leak can be found. A session of 24,000 viewers sells its largest product some thirty
+times, most pairs of product and source hardly ever: even an oracle that knows all but the place of
+the leak (see `opportunity`) puts that of a product first in 84 to 89 tables of a hundred there,
+that of a pair in 43 to 75 whatever the size. The bounds of `first` are what is there to be seen,
+and how far we may stay behind the oracle: we have to estimate what it knows, which costs pairs the
+most.
 """
 
 import pandas as pd
@@ -36,7 +38,8 @@ def test_the_planted_leak_is_first_and_the_money_is_what_is_claimed(kind, where)
         {f"{viewers:,}": opportunity.score(seeds, kind, viewers, where) for viewers in VIEWERS}
     )
     print(
-        f"\nleak in the {where} {kind}, {TABLES} tables for each number of viewers\n{table.to_string(float_format='{:.3f}'.format)}"
+        f"\nleak in the {where} {kind}, {TABLES} tables for each number of "
+        f"viewers\n{table.to_string(float_format='{:.3f}'.format)}"
     )
     assert table.loc["covered"].between(0.72, 0.88).all()
     assert table.loc["claimed"].between(0.85, 1.15).all()

@@ -1,7 +1,8 @@
 """How large a finished page is and how long it takes to open, on a desk and on a phone; and that it comes out the same elsewhere.
 
-Not part of `make test`: the times depend on the machine. A phone is Chromium at 390 pixels with a processor four times slower.
-`FUPAN_PAGES` names finished pages (separated by colons) to measure instead of reviewing anew.
+Not part of `make test`: the times depend on the machine. A phone is Chromium at 390 pixels with a
+processor four times slower. `FUPAN_PAGES` names finished pages (separated by colons) to measure
+instead of reviewing anew.
 """
 
 import os
@@ -42,7 +43,8 @@ def show(browser, name: str, path: Path) -> None:
         rounds = [opening(browser, path, width=width, slower=slower) for _ in range(ROUNDS)]
         first, scripts, whole = (statistics.median(times) for times in zip(*rounds, strict=True))
         print(
-            f"  {name:<24}{size:6.2f} MB  {place:<6} first words {first:6.0f} ms  scripts {scripts:6.0f} ms  fonts and images {whole:6.0f} ms"
+            f"  {name:<24}{size:6.2f} MB  {place:<6} first words {first:6.0f} ms  scripts "
+            f"{scripts:6.0f} ms  fonts and images {whole:6.0f} ms"
         )
 
 

@@ -6,7 +6,8 @@ from tests.benchmarks import plans
 
 ACCOUNTS, RUNS, SEEDS = 500, 2000, 200
 FIRST_SCORED = 20_000
-POWER = {  # of an earlier, independent run of both estimators: eight sessions before, one after, by multiplier
+# of an earlier, independent run of both estimators: eight sessions before, one after, by multiplier
+POWER = {
     "own past": {1.5: 0.34, 2.0: 0.75},
     "controls": {1.5: 0.42, 2.0: 0.88},
 }
@@ -20,7 +21,10 @@ def show(title: str, table: object) -> None:
 def test_with_nothing_done_the_worst_slice_is_seldom_called_effective(axis):
     table = plans.false_alarms(range(FIRST_SCORED, FIRST_SCORED + ACCOUNTS), axis)
     show(
-        f"nothing done, worst {axis} of {ACCOUNTS} simulated accounts, {plans.WATCHED[axis]}, {plans.AFTER} looks",
+        (
+            f"nothing done, worst {axis} of {ACCOUNTS} simulated accounts, {plans.WATCHED[axis]}, "
+            f"{plans.AFTER} looks"
+        ),
         table.T,
     )
     assert (table[["at_the_end", "at_any_look"]] <= 0.05).all(axis=None)

@@ -1,6 +1,7 @@
 """How long a review takes and how much memory it needs, as a user meets it: one process a command, on a new workspace.
 
-Not part of `make test`: the numbers depend on the machine. `make bench` prints them; only their order is asserted.
+Not part of `make test`: the numbers depend on the machine. `make bench` prints them; only their
+order is asserted.
 """
 
 import os
@@ -38,7 +39,8 @@ def show(title: str, rows: list[Measured]) -> None:
     print(f"\n{title}")
     for row in rows:
         print(
-            f"  {row.what:<28}{row.seconds:8.1f} s  {row.processor_seconds:8.1f} CPU-s  {row.peak_megabytes:8.0f} MB"
+            f"  {row.what:<28}{row.seconds:8.1f} s  {row.processor_seconds:8.1f} CPU-s  "
+            f"{row.peak_megabytes:8.0f} MB"
         )
 
 

@@ -1,7 +1,7 @@
 """How fast exports become a clean store and in how much memory, against a bare pandas reading of the same file.
 
-Each reading is a process of its own, the two sides in turn. Not part of `make test`: `make bench` prints times and
-memory; only what was read is asserted.
+Each reading is a process of its own, the two sides in turn. Not part of `make test`: `make bench`
+prints times and memory; only what was read is asserted.
 """
 
 import csv
@@ -61,7 +61,10 @@ unit = 2**20 if sys.platform == "darwin" else 2**10
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps([time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, rows]))
 """
-STORE = "from helpers import clean\nrows = int(clean.ingest(clean.Workspace.open(sys.argv[1]), force=True)['rows_in'].sum())"
+STORE = (
+    "from helpers import clean\nrows = int(clean.ingest(clean.Workspace.open(sys.argv[1]), "
+    "force=True)['rows_in'].sum())"
+)
 BARE = {
     "csv": "import pandas\nrows = len(pandas.read_csv(sys.argv[1], encoding='gb18030'))",
     "xlsx": "import pandas\nrows = len(pandas.read_excel(sys.argv[1], engine='calamine'))",
@@ -77,7 +80,8 @@ class Expected(NamedTuple):
     cents: int
 
 
-# ---- files as the platforms write them ---------------------------------------------------------------------------
+# ---- files as the platforms write them
+# ---------------------------------------------------------------------------
 
 
 def doudian(path: Path, rows: int) -> Expected:
@@ -199,7 +203,8 @@ def tmall(path: Path, rows: int) -> Expected:
 FILES = {"csv": ("1791213782_orders.csv", doudian), "xlsx": ("ExportOrderList.xlsx", tmall)}
 
 
-# ---- both sides ---------------------------------------------------------------------------------------------------
+# ---- both sides
+# ---------------------------------------------------------------------------------------------------
 
 
 class Run(NamedTuple):
@@ -231,7 +236,8 @@ def show(what: str, path: Path, sides: dict[str, Run]) -> None:
     print(f"\n{what}: {path.stat().st_size / 1e6:.0f} MB, medians of {RUNS}")
     for name, one in sides.items():
         print(
-            f"  {name:<14}{one.rows / one.seconds:10,.0f} rows/s{one.seconds:8.1f} s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB"
+            f"  {name:<14}{one.rows / one.seconds:10,.0f} rows/s{one.seconds:8.1f} "
+            f"s{one.processor_seconds:8.1f} CPU-s{one.peak_megabytes:8.0f} MB"
         )
     bare, store = sides.values()
     ratio = [mine / theirs for mine, theirs in zip(store[:3], bare[:3], strict=True)]

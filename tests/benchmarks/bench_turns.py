@@ -13,7 +13,8 @@ def test_flat_sessions_are_left_alone():
     change = np.mean([changed(flat(seed)) for seed in SEEDS])
     leave = np.mean([len(turning_points.exits(flat(seed))) > 0 for seed in SEEDS])
     print(
-        f"\n{len(SEEDS)} flat sessions of 180 minutes: any change point in six rates {change:.3f}, an exit point {leave:.3f}"
+        f"\n{len(SEEDS)} flat sessions of 180 minutes: any change point in six rates "
+        f"{change:.3f}, an exit point {leave:.3f}"
     )
     assert change <= 0.05 and leave <= 0.05
 
@@ -33,7 +34,8 @@ def test_sessions_that_go_as_every_session_does_are_left_alone():
         )
     )
     print(
-        f"{len(SEEDS)} sessions that rise threefold: any change point {bare:.3f} as they are, {taken:.3f} beside the usual course; flat sessions beside a flat course {none:.3f}"
+        f"{len(SEEDS)} sessions that rise threefold: any change point {bare:.3f} as they are, "
+        f"{taken:.3f} beside the usual course; flat sessions beside a flat course {none:.3f}"
     )
     assert taken <= 0.08 and none <= 0.06
 
@@ -49,7 +51,8 @@ def test_planted_turns_are_found():
             for table in tables
         ]
         print(
-            f"clicks times {factor} for 30 minutes: beginning found within 3 minutes {np.mean([len(one) > 0 for one in own]):.3f}"
+            f"clicks times {factor} for 30 minutes: beginning found within 3 minutes "
+            f"{np.mean([len(one) > 0 for one in own]):.3f}"
         )
     for factor in (1.5, 2.0, 2.5, 3.0):
         found = [

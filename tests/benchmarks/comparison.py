@@ -1,7 +1,7 @@
 """Whether the expected range of a session holds: quiet simulated accounts, planted changes, and a real account predicted forward.
 
-`bench_compare` reads it with many seeds, the tests with few. Development used the seeds 0 to 9 999; scores are taken from
-20 000 on.
+`bench_compare` reads it with many seeds, the tests with few. Development used the seeds 0 to 9 999;
+scores are taken from 20 000 on.
 """
 
 import numpy as np
@@ -95,7 +95,8 @@ def last_judged(sessions: pd.DataFrame, n: int, *, factor: float = 1.0) -> pd.Da
 def quiet(seeds: range, n: int, *, further: int = 0, **options) -> pd.Series:
     """On accounts on which nothing happens: how often a metric lies below and above its range, and how often any is called.
 
-    below, above, flagged: shares of all metrics before the correction. called: share of all metrics with a verdict after it.
+    below, above, flagged: shares of all metrics before the correction. called: share of all metrics
+    with a verdict after it.
     """
     tables = [
         last_judged(account(np.random.default_rng(seed), n + further + 1, **options), n)
@@ -103,7 +104,8 @@ def quiet(seeds: range, n: int, *, further: int = 0, **options) -> pd.Series:
     ]
     made = pd.concat(tables)
     below, above = made["value"] < made["lower"], made["value"] > made["upper"]
-    # Where nothing is true every call is a false discovery: the false discovery rate is the share of reports with any.
+    # Where nothing is true every call is a false discovery: the false discovery rate is the share
+    # of reports with any.
     return pd.Series(
         {
             "below": below.mean(),
@@ -189,8 +191,9 @@ def covered(made: pd.DataFrame) -> pd.DataFrame:
 def planted_events(seeds: range, *, fault: str = "demo", sessions: int = 120) -> pd.DataFrame:
     """The demo's redesign (entries times 0.7 over six sessions) and its tag change, which does nothing; without the fault neither does anything.
 
-    One row per seed: found (the redesign is matched with a change), covered (its interval holds the planted factor, or
-    one), null matched (the tag change is matched), any matched, p of both and whether they are below one in twenty.
+    One row per seed: found (the redesign is matched with a change), covered (its interval holds the
+    planted factor, or one), null matched (the tag change is matched), any matched, p of both and
+    whether they are below one in twenty.
     """
     rows, log = (
         [],

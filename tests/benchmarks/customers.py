@@ -1,7 +1,7 @@
 """Ten million order lines made, and read by one side alone: `python -m tests.benchmarks.customers engine|pandas|make FOLDER`.
 
-Each side does the whole work in a process of its own over the same Parquet and writes three small tables into the folder:
-the delay curve, the gaps between purchases, the customers by segment.
+Each side does the whole work in a process of its own over the same Parquet and writes three small
+tables into the folder: the delay curve, the gaps between purchases, the customers by segment.
 """
 
 import sys
@@ -27,7 +27,8 @@ COLUMNS = [
     "refunded_at",
     "refunded_amount",
 ]
-# A line's numbers are hashes of its place: the same lines on every machine, without a generator's state.
+# A line's numbers are hashes of its place: the same lines on every machine, without a generator's
+# state.
 MADE = """
 COPY (
   SELECT i::VARCHAR AS line_id, printf('%016x', hash((b * b * {buyers})::BIGINT)) AS buyer_key, NULL::BOOLEAN AS is_new_buyer,

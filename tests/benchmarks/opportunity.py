@@ -1,15 +1,17 @@
 """How good money at stake is: simulated tables with one planted leak, whose true rates and true money are known.
 
-The sources, products, rates and severities are the demo's (nothing is made easier here): sessions differ by `SD_LOG` in each
-step, each cell of source x product strays by `OVERDISPERSION`, a leak halves the odds (`ODDS_RATIO`) of one step. It sits in
-the product, the source, or the cell of both that sells most, or in any product of every session and any
-source of 12 % or more. The true money is what
-`opportunity` promises to estimate: people x closable part of the true gap x true later rates x true price less returns.
+The sources, products, rates and severities are the demo's (nothing is made easier here): sessions
+differ by `SD_LOG` in each step, each cell of source x product strays by `OVERDISPERSION`, a leak
+halves the odds (`ODDS_RATIO`) of one step. It sits in the product, the source, or the cell of both
+that sells most, or in any product of every session and any source of 12 % or more. The true money
+is what `opportunity` promises to estimate: people x closable part of the true gap x true later
+rates x true price less returns.
 
-An oracle is asked the same: it sees the counts that we see, and knows the true usual rates, the true spread of sessions and
-units, that there is one leak, and how deep it is, all of which we have to estimate. What it misses cannot be found in
-the counts. It comes in two ways: the likeliest place, every line being equally likely beforehand (`oracle`), and the place
-with the most expected money (`oracle_money`), which is nearer to our question and favours large units as we do. Where the
+An oracle is asked the same: it sees the counts that we see, and knows the true usual rates, the
+true spread of sessions and units, that there is one leak, and how deep it is, all of which we have
+to estimate. What it misses cannot be found in the counts. It comes in two ways: the likeliest
+place, every line being equally likely beforehand (`oracle`), and the place with the most expected
+money (`oracle_money`), which is nearer to our question and favours large units as we do. Where the
 leak is always in the largest unit, both know nothing of that.
 """
 
@@ -60,7 +62,8 @@ class Made(NamedTuple):
 class Table(NamedTuple):
     """What a table shows (one row a session x unit, the last session is the one reviewed), and the truth by step and unit.
 
-    usual and spread are mean and standard deviation of a unit's log odds over very many sessions, each less its session's shock.
+    usual and spread are mean and standard deviation of a unit's log odds over very many sessions,
+    each less its session's shock.
     """
 
     rows: pd.DataFrame
@@ -271,9 +274,9 @@ def _likelihood(x: np.ndarray, n: np.ndarray, odds: np.ndarray, spread: np.ndarr
 def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest") -> pd.Series:
     """Over tables: shares first (the leak's line is ranked first), covered (of the lines with true money), covered_all;
 
-    first were the lines ranked by their amount alone, or by that of the bare rates, and by the oracle in both its ways;
-    claimed and bare ÷ true money over all lines, of the first line of each table too; possible: tables whose leak truly is
-    the largest line; lines: how many a table has.
+    first were the lines ranked by their amount alone, or by that of the bare rates, and by the
+    oracle in both its ways; claimed and bare ÷ true money over all lines, of the first line of each
+    table too; possible: tables whose leak truly is the largest line; lines: how many a table has.
     """
     tables = [table(seed, kind, viewers, where) for seed in seeds]
     found = [sized(one) for one in tables]

@@ -1,7 +1,8 @@
 """How often the verdict on a plan is right: simulated accounts with nothing done, planted effects, the demo's own plan.
 
-Accounts come from the demo's simulator (fault "none"); for coverage and power, where thousands of repetitions are
-needed, from a light one: log-normal slices with a shock that all slices of a session share and one of their own.
+Accounts come from the demo's simulator (fault "none"); for coverage and power, where thousands of
+repetitions are needed, from a light one: log-normal slices with a shock that all slices of a
+session share and one of their own.
 """
 
 import tempfile
@@ -22,9 +23,10 @@ WATCHED = {"product_id": "item_click_pay_rate", "source": "room_conversion"}
 SESSIONS, AFTER, LEAST, ERROR = 40, 4, 0.1, 0.05
 GOOD = ("effective", "effective_but_small")
 MULTIPLIERS = (1.0, 1.15, 1.3, 1.5, 2.0)
-# Sessions before and after, slices, and the spread of the shared and of the own shock. In the first setting a slice
-# has a spread of 0.21 alone and 0.18 against the eleven others, which gives the power of an earlier, independent run; the
-# second is the demo's, without the counting noise of few buyers.
+# Sessions before and after, slices, and the spread of the shared and of the own shock. In the first
+# setting a slice has a spread of 0.21 alone and 0.18 against the eleven others, which gives the
+# power of an earlier, independent run; the second is the demo's, without the counting noise of few
+# buyers.
 SETTINGS = {
     "8 before, 1 after": {"before": 8, "after": 1, "slices": 12, "shared": 0.12, "own": 0.175},
     "15 before, 4 after": {
@@ -69,7 +71,7 @@ def ordinary(simulation: demo.Simulation) -> list[str]:
     return sessions.loc[~sessions["kind"].isin(["promotion", "clearance"]), "session_id"].tolist()
 
 
-# ------------------------------------------------------------------------------------------------------- nothing done
+# ------------------------------------------------------------------------------------ nothing done
 
 
 def line(session_id: str, metric: str, slice: str) -> pd.DataFrame:
@@ -142,8 +144,9 @@ def said_by(looks: pd.DataFrame) -> pd.DataFrame:
 def false_alarms(seeds: Iterable[int], axis: str) -> pd.DataFrame:
     """Shares of quiet accounts whose worst slice is called effective: one row per estimator.
 
-    Columns: at_the_end (the planned number of sessions), at_any_look, naive (the first session since is better than the
-    flagged one), by_controls (how often the controls judged at the end), rebound and expected_rebound (medians).
+    Columns: at_the_end (the planned number of sessions), at_any_look, naive (the first session
+    since is better than the flagged one), by_controls (how often the controls judged at the end),
+    rebound and expected_rebound (medians).
     """
     accounts = [nothing_done(seed, axis) for seed in seeds]
     called = [said_by(looks).isin(GOOD) for looks in accounts]
@@ -160,7 +163,7 @@ def false_alarms(seeds: Iterable[int], axis: str) -> pd.DataFrame:
     )
 
 
-# --------------------------------------------------------------------------------------------------- coverage and power
+# ------------------------------------------------------------------------------ coverage and power
 
 
 def slices(
@@ -215,7 +218,7 @@ def coverage_and_power(
     return made.groupby(["multiplier", "estimator"]).mean()
 
 
-# ------------------------------------------------------------------------------------------------------- the demo's plan
+# --------------------------------------------------------------------------------- the demo's plan
 
 
 def demo_plan(seed: int) -> pd.Series:

@@ -1,7 +1,8 @@
 """Score of the slice finder on labelled cases: `python -m tests.benchmarks.rootcause FOLDER`.
 
-FOLDER holds `anomaly.yaml` (data, timestamp, cause: a mapping of dimension to value, or a list of them) and one CSV per
-case (min, value, cnt and dimensions). Each case is the anomalous minute against all minutes before it, leaves summed.
+FOLDER holds `anomaly.yaml` (data, timestamp, cause: a mapping of dimension to value, or a list of
+them) and one CSV per case (min, value, cnt and dimensions). Each case is the anomalous minute
+against all minutes before it, leaves summed.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """The scores in one line."""
     seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
     return (
-        f"F1@1 {f1_first(outcomes):.3f} hit@3 {hit_rate(outcomes, 3):.3f} hit@5 {hit_rate(outcomes, 5):.3f} "
+        f"F1@1 {f1_first(outcomes):.3f} hit@3 {hit_rate(outcomes, 3):.3f} hit@5 "
+        f"{hit_rate(outcomes, 5):.3f} "
         f"seconds/case {seconds:.3f}"
     )
 

@@ -1,7 +1,8 @@
 """The cleaning checklist: every format that was seen in a file or a schema, as one table of what is written and what it means.
 
-Each line is a file of one export, one column of it and the values that must come out; what cannot be read is kept aside
-with its reason. Then the kinds of files: charsets, old and new workbooks, zips.
+Each line is a file of one export, one column of it and the values that must come out; what cannot
+be read is kept aside with its reason. Then the kinds of files: charsets, old and new workbooks,
+zips.
 """
 
 import datetime as dt
@@ -398,7 +399,10 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (
         pd.isna(asked)
         if dates
-        else "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month first?"
+        else (
+            "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month "
+            "first?"
+        )
         in asked
         and "dates: day" in asked
     )
@@ -409,7 +413,8 @@ def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
     assert load(path, dates="month").tables["orders"]["created_at"].dt.month.tolist() == [4, 6]
 
 
-# ---- kinds of files -------------------------------------------------------------------------------------------------
+# ---- kinds of files
+# -------------------------------------------------------------------------------------------------
 
 LIST = named(
     ["主播抖音号", "主播昵称", "直播开始时间", "直播间观看人数"],

@@ -39,7 +39,8 @@ MEGABYTES = 1500  # more than before the first file, at the worst moment
 seen: Counter[str] = Counter()
 
 
-# ---- whole files ------------------------------------------------------------------------------------------------
+# ---- whole files
+# ------------------------------------------------------------------------------------------------
 
 
 def _orders(count):
@@ -99,7 +100,8 @@ def whole(tmp_path_factory):
     return _whole(tmp_path_factory.mktemp("whole"))
 
 
-# ---- what can go wrong with them --------------------------------------------------------------------------------
+# ---- what can go wrong with them
+# --------------------------------------------------------------------------------
 
 
 def truncated(content, dice):
@@ -233,7 +235,11 @@ def _sheet(rows):
         f'<row r="{row}"><c r="{name}" t="inlineStr"><is><t>订单编号</t></is></c></row>'
         for row, name in rows
     )
-    return f'<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1"/><sheetData>{cells}</sheetData></worksheet>'
+    return (
+        '<?xml version="1.0"?><worksheet '
+        'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension '
+        f'ref="A1"/><sheetData>{cells}</sheetData></worksheet>'
+    )
 
 
 def in_a_workbook_gone_wrong(content, dice):
@@ -347,7 +353,8 @@ def gone_wrong(whole, number):
     return f"{stem}{dice.choice(ENDINGS) if dice.random() < 0.3 else '.' + ending}", content, how
 
 
-# ---- what must hold ---------------------------------------------------------------------------------------------
+# ---- what must hold
+# ---------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -489,7 +496,8 @@ def test_a_workspace_of_files_gone_wrong_is_ingested_row_by_row(number, whole):
         pd.testing.assert_frame_equal(clean.ingest(workspace, force=True), files)
 
 
-# ---- the worst ones, by themselves ------------------------------------------------------------------------------
+# ---- the worst ones, by themselves
+# ------------------------------------------------------------------------------
 
 
 def problem(path, content):

@@ -58,7 +58,8 @@ def known(workspace, as_of=None):
     return {row.case_id: (row.status, row.amount) for row in frame.itertuples()}
 
 
-# ---- versions, against a second and dumber way ----------------------------------------------------------------------
+# ---- versions, against a second and dumber way
+# ----------------------------------------------------------------------
 
 cells = st.one_of(st.none(), st.integers(0, 2))
 exports = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("ab"), cells, cells), max_size=12)
@@ -102,7 +103,8 @@ def test_at_every_moment_the_state_is_what_the_exports_until_then_said(rows):
     ).all()
 
 
-# ---- exports of a workspace -----------------------------------------------------------------------------------------
+# ---- exports of a workspace
+# -----------------------------------------------------------------------------------------
 
 
 def test_the_newest_export_wins_and_what_was_known_before_is_kept(tmp_path):

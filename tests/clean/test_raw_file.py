@@ -24,7 +24,8 @@ from tests.made_files import (
     workbook,
 )
 
-# ---- every mapping file ---------------------------------------------------------------------------------------------
+# ---- every mapping file
+# ---------------------------------------------------------------------------------------------
 
 EXPORTS = [(system.system, each.id) for system in reference.systems() for each in system.exports]
 
@@ -63,7 +64,8 @@ def test_an_export_states_its_money_and_never_counts_a_column_twice(system, name
     assert not used & set(known)
 
 
-# ---- 罗盘 -----------------------------------------------------------------------------------------------------------
+# ---- 罗盘
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_session_list_of_compass(tmp_path):
@@ -261,7 +263,8 @@ def test_two_workbooks_of_one_folder_of_a_zip_stay_two_sessions(tmp_path):
     assert reading.tables["traffic"].groupby("session_id").size().tolist() == [2, 2]
 
 
-# ---- 抖店 -----------------------------------------------------------------------------------------------------------
+# ---- 抖店
+# -----------------------------------------------------------------------------------------------------------
 
 ORDER = {
     "主订单编号": "\t6917926768823643751",
@@ -393,7 +396,8 @@ def test_aftersales_cases_join_orders_by_line(tmp_path):
     assert "138" not in cases["reason"].iloc[0] and cases["closed_at"].notna().all()
 
 
-# ---- 千川, 百应 -------------------------------------------------------------------------------------------------------
+# ---- 千川, 百应
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_qianchuan_by_day_without_its_total_and_by_hour(tmp_path):
@@ -475,7 +479,8 @@ def test_the_minute_trend_of_buyin(tmp_path):
     assert minutes["at"].dt.minute.tolist() == [0, 1]
 
 
-# ---- 淘宝, TikTok ----------------------------------------------------------------------------------------------------
+# ---- 淘宝, TikTok
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_taobao_paid_column_is_net_of_refunds_already(tmp_path):
@@ -641,7 +646,8 @@ def test_the_newer_live_list_of_tiktok(tmp_path):
     assert reading.files["as_of"].iloc[0] == pd.Timestamp("2026-07-01 09:30", tz="Asia/Jakarta")
 
 
-# ---- files ----------------------------------------------------------------------------------------------------------
+# ---- files
+# ----------------------------------------------------------------------------------------------------------
 
 BROKEN = {
     "empty.csv": b"",

@@ -405,7 +405,8 @@ def test_two_exports_of_one_session_are_held_against_each_other(older, hours, li
     )
 
 
-# ---- values that cannot be ------------------------------------------------------------------------------------------
+# ---- values that cannot be
+# ------------------------------------------------------------------------------------------
 
 ABOVE = [
     (table, low, high)

@@ -12,7 +12,8 @@ from helpers.core import text
 
 CHINA = "Asia/Shanghai"
 START = dt.datetime(2026, 11, 10, 20, 0)
-# One filled-in row a table, by canonical column; choices as codes, written in the template's language.
+# One filled-in row a table, by canonical column; choices as codes, written in the template's
+# language.
 FILLED = {
     "sessions": {
         "platform": "douyin",

@@ -150,7 +150,8 @@ def test_single_sessions_of_a_large_table_are_counted_once_until_their_rows_chan
     assert len(asked) == 8
 
 
-# ---- the clickstream with planted incidents ----------------------------------------------------------------------
+# ---- the clickstream with planted incidents
+# ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

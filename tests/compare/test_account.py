@@ -211,7 +211,7 @@ def test_festivals_with_sessions_and_events_outside_them_are_marked():
     ].tolist() == [True]
 
 
-# ------------------------------------------------------------------------------------------------------- side by side
+# ------------------------------------------------------------------------------------ side by side
 
 
 def test_sessions_are_named_by_id_beginning_or_last_and_nothing_else():

@@ -74,7 +74,7 @@ def reason_of(table: pd.DataFrame, session_id: str) -> str:
     return table.set_index("session_id").loc[session_id, "reason"]
 
 
-# ---------------------------------------------------------------------------------------------------- the calendar
+# ------------------------------------------------------------------------------------ the calendar
 
 
 def test_calendar_days_are_the_lunar_and_fixed_dates_they_claim():
@@ -148,7 +148,7 @@ def test_a_year_without_announced_make_up_days_is_said():
     )
 
 
-# ------------------------------------------------------------------------------------------ the comparable sessions
+# ------------------------------------------------------------------------- the comparable sessions
 
 
 def evenings(days: int, start: str = "2026-08-24", **fields) -> list[dict]:
@@ -297,7 +297,7 @@ def test_year_ago_is_by_festival_offset_not_by_date():
     assert compare.year_ago(plain, "s0", calendar=CALENDAR).empty
 
 
-# ------------------------------------------------------------------------------------------------------- the values
+# -------------------------------------------------------------------------------------- the values
 
 
 def scaled(sessions: pd.DataFrame, ids: list[str] | None = None) -> pd.DataFrame:
@@ -459,7 +459,8 @@ def test_the_session_is_never_in_its_own_baseline():
 def test_a_quiet_session_is_seldom_flagged(n):
     """Nothing happened; before the false-discovery screen a metric is flagged about one time in twenty, after it hardly ever.
 
-    Each of 40 sessions against the n before it (they overlap, so the bounds are wide; `bench_compare` has the sharp ones).
+    Each of 40 sessions against the n before it (they overlap, so the bounds are wide;
+    `bench_compare` has the sharp ones).
     """
     ids = [
         "viewers",
@@ -611,7 +612,7 @@ def test_several_reference_sessions_are_taken_as_a_ratio_of_sums():
     )
 
 
-# ------------------------------------------------------------------------------------------------- goals and events
+# -------------------------------------------------------------------------------- goals and events
 
 
 def goals_of(*rows: dict) -> pd.DataFrame:
@@ -761,7 +762,7 @@ def test_session_named_wrongly_is_a_key_error():
     assert (alone.rung, alone.n, alone.strength) == ("none", 0, "none")
 
 
-# ----------------------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------ what is said
 
 
 def test_the_family_is_one_metric_a_problem_that_the_session_has():
@@ -841,9 +842,10 @@ def test_a_range_over_many_powers_of_ten_is_not_printed_as_if_it_said_something(
     assert "1.76" not in words._sentence_en(row, said, ground)
 
 
-# ---------------------------------------------------------------------------------- the same festival of another year
+# --------------------------------------------------------------- the same festival of another year
 
-# Days of the festivals: 618 and 双11 carry theirs in their name; Spring Festival by the published calendars of the State Council.
+# Days of the festivals: 618 and 双11 carry theirs in their name; Spring Festival by the published
+# calendars of the State Council.
 FESTIVAL_DAYS = {
     "618": {year: f"{year}-06-18" for year in range(2024, 2028)},
     "双11": {year: f"{year}-11-11" for year in range(2024, 2028)},

@@ -51,11 +51,18 @@ def test_the_nile_breaks_between_1898_and_1899_and_by_default_the_library_would_
     [
         (
             ["促销", ""],
-            "2 breaks: 1 coincides with a logged event, a festival, another host or time slot; 1 with nothing known. Coincidence is not cause.",
+            (
+                "2 breaks: 1 coincides with a logged event, a festival, another host or time "
+                "slot; 1 "
+                "with nothing known. Coincidence is not cause."
+            ),
         ),
         (
             ["促销", "促销"],
-            "2 breaks: 2 coincide with a logged event, a festival, another host or time slot. Coincidence is not cause.",
+            (
+                "2 breaks: 2 coincide with a logged event, a festival, another host or time slot. "
+                "Coincidence is not cause."
+            ),
         ),
         ([""], "1 break: 1 with nothing known."),
     ],

@@ -87,7 +87,7 @@ def test_the_prediction_by_hand():
     assert [found.effect, found.lower, found.upper] == pytest.approx([5, 5 - half, 5 + half])
 
 
-# ------------------------------------------------------------------------------------------------------- the event log
+# ----------------------------------------------------------------------------------- the event log
 
 
 def logged(*rows: dict) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def model(frame, found, session="last", mixes=300):
     )
 
 
-# -------------------------------------------------------------------------------------------------------- the traits
+# -------------------------------------------------------------------------------------- the traits
 
 
 def test_traits_of_a_simulated_shop_are_those_of_a_loop_over_its_rows():
@@ -145,7 +145,7 @@ def test_a_trait_that_does_not_say_what_it_measures_is_refused():
     assert set(good_sessions.MEASURES) == {trait.measure for trait in TRAITS.values()}
 
 
-# ------------------------------------------------------------------------------------------------------- good and rest
+# ----------------------------------------------------------------------------------- good and rest
 
 
 def test_the_session_under_review_and_those_after_it_are_not_in_its_model():
@@ -253,7 +253,7 @@ def test_accounts_without_a_pattern_name_a_trait_one_in_twenty_times_and_a_plant
     assert hits >= 8
 
 
-# ------------------------------------------------------------------------------------------------------- the model
+# --------------------------------------------------------------------------------------- the model
 
 
 def test_a_session_is_held_against_the_good_ones_range():

@@ -159,7 +159,7 @@ def test_what_double_the_spend_brought_is_found_again():
     assert np.isnan(slots.marginal(frame.head(20)).ratio)
 
 
-# ------------------------------------------------------------------------------------------------------ the heat maps
+# ----------------------------------------------------------------------------------- the heat maps
 
 
 def test_cells_are_drawn_to_the_account_and_small_ones_stay_blank():

@@ -63,7 +63,8 @@ def test_with_ample_counts_the_money_is_people_times_gap_times_what_follows():
         "create_users",
         "own",
     )
-    # 100,000 clicks x (10 % - 5 %) x 80 % paid x 100 each, a quarter comes back; the others' movement (one in eight) is the session's.
+    # 100,000 clicks x (10 % - 5 %) x 80 % paid x 100 each, a quarter comes back; the others'
+    # movement (one in eight) is the session's.
     assert first["money"] == pytest.approx(MANY / 10 * 0.05 * 0.8 * 100 * 0.75, rel=0.12)
     assert first["lower"] < first["money"] < first["upper"] and first["chance"] > 0.99
     others = found[(found["unit"] != "p0") | (found["above"] != "create_users")]
@@ -391,9 +392,9 @@ def test_what_is_said_of_cells_counts_them_and_a_cell_is_told_only_where_its_pro
     zh, en = stakes.of_cells(found, cells, "NOW")
     every, own = (found["kind"] == "cell").sum(), (found["basis"] == "own").sum()
     assert (
-        f"Earlier sessions with viewer events: 8; {own} lines are held against their own past, {every - own} against"
-        in en
-    )
+        f"Earlier sessions with viewer events: 8; {own} lines are held against their own past, "
+        f"{every - own} against"
+    ) in en
     assert f"此前有观众行为记录的 8 场：{own} 行" in zh and "其中 1 行" in zh
     few = stakes.of_cells(
         joint(crossed("NOW"), crossed("S0")), pd.concat([crossed("NOW"), crossed("S0")]), "NOW"

@@ -180,7 +180,8 @@ def test_a_frame_says_row_column_and_kind_but_never_the_value():
     ) == ["row", "column", "kind"]
 
 
-# ---- the clean store, and a report --------------------------------------------------------------------------------
+# ---- the clean store, and a report
+# --------------------------------------------------------------------------------
 
 ORDERS = {
     "platform": "douyin",
@@ -221,7 +222,10 @@ def test_what_is_planted_in_the_clean_store_stops_the_report_and_is_named_by_tab
 
 @pytest.mark.parametrize(("words", "kind"), [(every[1], kind) for kind, every in SOMEBODYS.items()])
 def test_what_is_planted_in_a_report_is_named_by_its_place_only(words, kind):
-    page = f"<h2>分小节 13900139000</h2><table><tr><th>商品</th><th>说明</th></tr><tr><td>卫衣</td><td>好</td></tr><tr><td>帽子</td><td>{words}</td></tr></table>"
+    page = (
+        "<h2>分小节 13900139000</h2><table><tr><th>商品</th><th>说明</th></tr><tr><td>卫衣"
+        f"</td><td>好</td></tr><tr><td>帽子</td><td>{words}</td></tr></table>"
+    )
     failures = [said for said in gate.page_failures(page, expected_outputs=0) if "row" in said]
     assert failures == [f"personal data: a {kind} below “分小节 ***”, row 2, column 说明"]
     results = {"plan": pd.DataFrame({"plan_id": ["13800138000"] * 2, "note": ["好", words]})}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from helpers.core import stats
 
-# Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, without continuity correction).
+# Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, without continuity
+# correction).
 NEWCOMBE_ONE = [
     (81, 263, 0.2553, 0.3662),
     (15, 148, 0.0624, 0.1605),
@@ -45,7 +46,8 @@ BH_1995 = [
     0.7590,
     1.0,
 ]
-# Efron and Morris 1975: hits in the first 45 at-bats of 18 players, and their averages over the rest of 1970.
+# Efron and Morris 1975: hits in the first 45 at-bats of 18 players, and their averages over the
+# rest of 1970.
 HITS = [18, 17, 16, 15, 14, 14, 13, 12, 11, 11, 10, 10, 10, 10, 10, 9, 8, 7]
 REST = [
     0.346,
@@ -160,7 +162,8 @@ def _simulated(rng, n, orders, sd):
 def test_quiet_sessions_are_flagged_about_one_time_in_twenty(n):
     """Null calibration: nothing happened, sessions vary by 12 % and by sampling; 2000 sessions of 240 orders.
 
-    The bounds are those of the acceptance table (.03 to .07); the Monte-Carlo error is half a point.
+    The bounds are those of the acceptance table (.03 to .07); the Monte-Carlo error is half a
+    point.
     """
     rng = np.random.default_rng(20261110 + n)
     flags = 0

@@ -51,7 +51,8 @@ def odds(successes, trials):
     return successes / (trials - successes)
 
 
-# ---- the same for a seed ----------------------------------------------------------------------------------------
+# ---- the same for a seed
+# ----------------------------------------------------------------------------------------
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -117,7 +118,8 @@ def test_writing_needs_all_tables(tmp_path):
         demo.write(demo.simulate(1, sessions=2, tables=()), tmp_path / "shop")
 
 
-# ---- it adds up -------------------------------------------------------------------------------------------------
+# ---- it adds up
+# -------------------------------------------------------------------------------------------------
 
 
 def test_every_table_fits_its_schema(whole):
@@ -240,7 +242,8 @@ def test_people_overlap_between_sources_and_products(whole):
         assert (whole.tables[table].groupby("session_id")[column].sum() > sessions[total]).all()
 
 
-# ---- severity ---------------------------------------------------------------------------------------------------
+# ---- severity
+# ---------------------------------------------------------------------------------------------------
 
 
 def ordinary(simulation):
@@ -395,7 +398,8 @@ def test_the_story_works_on_the_metrics_it_names():
     assert np.mean(redesign) == pytest.approx(one.truth["event"]["log_effect"], abs=0.08)
 
 
-# ---- planted truths ---------------------------------------------------------------------------------------------
+# ---- planted truths
+# ---------------------------------------------------------------------------------------------
 
 
 def test_the_timetable():
@@ -488,7 +492,8 @@ def test_customers_come_back(whole):
     ].any()
 
 
-# ---- the files --------------------------------------------------------------------------------------------------
+# ---- the files
+# --------------------------------------------------------------------------------------------------
 
 
 def lines_of(path):

@@ -383,7 +383,8 @@ def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stan
         "12 人问成分与配料" in said["sentence_zh"][0]
         and "cannot be known" in said["sentence_en"][0]
     )
-    # Nobody named the product: it was being explained, and the sentence says that they may have meant another.
+    # Nobody named the product: it was being explained, and the sentence says that they may have
+    # meant another.
     assert (
         first["about_basis"] == "explained"
         and "时有 12 人问" in said["sentence_zh"][0]

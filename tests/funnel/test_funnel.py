@@ -109,7 +109,8 @@ def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared(
 def test_every_step_after_the_first_that_is_counted_says_why_it_could_grow():
     for name, entry in FUNNELS.items():
         lacking = [step.column for step in entry.steps[1:] if step.grows is None]
-        # a later event of a person follows his own earlier one, marked enquiries are among the enquiries: these cannot grow
+        # a later event of a person follows his own earlier one, marked enquiries are among the
+        # enquiries: these cannot grow
         assert entry.table == "actions" or lacking == (
             ["converted"] if name == "enquiry" else []
         ), name
@@ -274,7 +275,8 @@ def sources() -> pd.DataFrame:
 
 def test_a_slice_is_tested_exactly_against_the_others_together():
     table = funnel.against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
-    # Fisher's two-sided p of the search row, summed term by term from the hypergeometric distribution.
+    # Fisher's two-sided p of the search row, summed term by term from the hypergeometric
+    # distribution.
     chances = hypergeom(10000, 202, 980).pmf(np.arange(203))
     assert table["p_value"][2] == pytest.approx(chances[chances <= chances[49] * (1 + 1e-7)].sum())
     assert table["others_rate"][2] == pytest.approx(153 / 9020)

@@ -52,7 +52,8 @@ def counted(events: pd.DataFrame, funnel: Funnel, *by: str, **how) -> pd.DataFra
     return viewer_events.people(engine.table(events), funnel, by=by, **how)
 
 
-# ---- the dumb way ------------------------------------------------------------------------------------------------
+# ---- the dumb way
+# ------------------------------------------------------------------------------------------------
 
 
 def loop(
@@ -124,7 +125,8 @@ def test_the_funnel_is_that_of_a_loop_over_every_pair_of_events(
     same(counted(log(*rows), funnel, *by), loop(rows, funnel, places), by)
 
 
-# ---- by hand -----------------------------------------------------------------------------------------------------
+# ---- by hand
+# -----------------------------------------------------------------------------------------------------
 
 
 def users(events: pd.DataFrame, funnel: Funnel, **how) -> list[float]:
@@ -201,7 +203,8 @@ def test_visits_can_be_counted_instead_of_people():
     assert users(rows, spec())[:2] == [1, 1]
 
 
-# ---- the funnels of the reference file ---------------------------------------------------------------------------
+# ---- the funnels of the reference file
+# ---------------------------------------------------------------------------
 
 
 def test_funnels_of_events_are_checked():
@@ -219,14 +222,18 @@ def test_funnels_of_events_are_checked():
 
 def test_an_unknown_event_is_refused_by_name(tmp_path):
     (tmp_path / "funnels.yml").write_text(
-        "mine: {zh: 我, en: Mine, table: actions, unit: users, steps: [{column: click, zh: 点, en: C}, {column: teleport, zh: 传, en: T}]}",
+        (
+            "mine: {zh: 我, en: Mine, table: actions, unit: users, steps: [{column: click, zh: 点, "
+            "en: C}, {column: teleport, zh: 传, en: T}]}"
+        ),
         encoding="utf-8",
     )
     with pytest.raises(reference.ReferenceDataError, match="teleport"):
         reference.funnels(tmp_path)
 
 
-# ---- carts -------------------------------------------------------------------------------------------------------
+# ---- carts
+# -------------------------------------------------------------------------------------------------------
 
 
 def unpaid(waits: list[tuple[float, bool]], mark: float) -> float:
@@ -304,7 +311,8 @@ def test_no_cart_no_row():
     assert viewer_events.carts(engine.table(log((0, "a", "click", "p", "s"))), until=START).empty
 
 
-# ---- one group against the others --------------------------------------------------------------------------------
+# ---- one group against the others
+# --------------------------------------------------------------------------------
 
 
 def test_a_leak_of_one_source_stands_out_at_its_step_alone():
@@ -377,7 +385,8 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
     )
 
 
-# ---- counts by product and source --------------------------------------------------------------------------------
+# ---- counts by product and source
+# --------------------------------------------------------------------------------
 
 
 def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reached():
@@ -491,7 +500,8 @@ def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_mone
         )
 
 
-# ---- the demo's log ----------------------------------------------------------------------------------------------
+# ---- the demo's log
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -333,7 +333,10 @@ def test_what_was_asked_and_not_answered_is_said_with_its_numbers():
     )
     assert (
         made["evidence_zh"]
-        == "「精华」有 20 人问成分（例：「有酒精吗」），23 条里 23 条没有文字答复；点击后成交低于本场其他商品"
+        == (
+            "「精华」有 20 人问成分（例：「有酒精吗」），23 条里 23 条没有文字答复；"
+            "点击后成交低于本场其他商品"
+        )
         and made["about"] == "精华"
     )
     assert (
@@ -529,7 +532,7 @@ def test_evidence_names_what_it_found():
     )
 
 
-# ------------------------------------------------------------------------------------- every line of the playbook is reached
+# ----------------------------------------------------------- every line of the playbook is reached
 
 
 PLAYBOOK = reference.playbook()

@@ -64,7 +64,7 @@ def show(lines, checked=NOTHING, earlier=None, rundown=(), cues=(), lang="zh"):
     )
 
 
-# ---------------------------------------------------------------------------------------------------- the next session
+# -------------------------------------------------------------------------------- the next session
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -160,7 +160,7 @@ def test_what_was_verified_is_carried_on(verdict, begins):
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- checklists
+# -------------------------------------------------------------------------------------- checklists
 
 
 def test_each_stage_is_checked_and_pre_filled_where_the_data_speak():
@@ -344,7 +344,7 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
     assert states == ["raised", "by_hand"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- goals
+# ------------------------------------------------------------------------------------------- goals
 
 
 def goals_completed():
@@ -628,7 +628,7 @@ def test_what_verifies_a_product_s_line_names_the_product_once():
     )
 
 
-# ------------------------------------------------------------------------------------------------- the three-way review
+# ---------------------------------------------------------------------------- the three-way review
 
 
 def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_tables():
@@ -721,7 +721,7 @@ def test_a_first_review_closes_too():
     assert (made["sentence_zh"] != "").all() and "没有登记目标" in made.loc[0, "sentence_zh"]
 
 
-# ------------------------------------------------------------------------------------------------------- the closed loop
+# --------------------------------------------------------------------------------- the closed loop
 
 
 def account(change):
@@ -827,7 +827,8 @@ def test_the_closed_loop_of_three_sessions(tmp_path, change, verdict, carried, s
     planned, checked, _ = reviewed(sessions.head(16), "s15", tmp_path)
     assert len(planned) and checked.empty and planned["status"].eq("open").all()
     done_in_excel(tmp_path / "s15.xlsx", "2026-10-17")
-    # the very next session reads the plan and what the team wrote; the last of the four planned ones settles it
+    # the very next session reads the plan and what the team wrote; the last of the four planned
+    # ones settles it
     second, early, _ = reviewed(sessions.head(17), "s16", tmp_path)
     assert (
         early["status"].eq("done").all()

@@ -98,7 +98,7 @@ def judged(**verdicts):
     return pd.DataFrame(rows, columns=causes.COLUMNS)
 
 
-# ------------------------------------------------------------------------------------------------------------ the files
+# --------------------------------------------------------------------------------------- the files
 
 
 def test_every_dimension_and_role_of_the_textbook_is_there():
@@ -140,22 +140,35 @@ def test_a_problem_is_verified_by_a_metric_of_its_own():
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: guess, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "guess, "
+                "at_least: 1}}]}"
+            ),
             r"'guess' is no rule",
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, kind: coupon}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "cue_count, kind: coupon}}]}"
+            ),
             r"exactly one of at_least and at_most",
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "cue_count, at_least: 1}}]}"
+            ),
             r"cue_count takes kind, found nothing",
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: reason_share, reason: whim, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "reason_share, reason: whim, at_least: 1}}]}"
+            ),
             r"'whim' is no reason",
         ),
         ("playbook.yml", "pay_low: {verify: no_such}", r"'no_such' is no metric"),
@@ -175,17 +188,26 @@ def test_a_problem_is_verified_by_a_metric_of_its_own():
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: cue_count, kind: juggling, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "cue_count, kind: juggling, at_least: 1}}]}"
+            ),
             r"pay_low.a: 'juggling' is no cue_kind of terms.yml",
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: event_count, kind: coupon, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "event_count, kind: coupon, at_least: 1}}]}"
+            ),
             r"pay_low.a: 'coupon' is no event_kind",
         ),
         (
             "playbook.yml",
-            "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: first_reply_minutes, table: letters, at_least: 1}}]}",
+            (
+                "pay_low: {causes: [{id: a, zh: b, en: c, measurable: true, evidence: {rule: "
+                "first_reply_minutes, table: letters, at_least: 1}}]}"
+            ),
             r"pay_low.a: 'letters' is no table",
         ),
         (
@@ -230,7 +252,7 @@ def test_a_wrong_reference_file_is_refused_by_file_and_key(tmp_path, file, conte
         }[file](tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------------------- problems
+# ---------------------------------------------------------------------------------------- problems
 
 
 def test_only_worse_findings_are_problems_and_the_costliest_comes_first():
@@ -311,7 +333,8 @@ def test_suspicions_are_bad_steps_with_money_and_stand_after_what_was_found():
         create_pay_rate=(0.6, 0.7, 0.8),
     )
     made = plan.suspicions(rows, SESSION, PLAYBOOK, registry=REGISTRY)
-    # click-to-pay: 0.05 x 200 clickers x 100 each; exposure: 0.02 x 9000 x 2; conversion is on the good side, uv_value an outcome, the last too likely
+    # click-to-pay: 0.05 x 200 clickers x 100 each; exposure: 0.02 x 9000 x 2; conversion is on the
+    # good side, uv_value an outcome, the last too likely
     assert made["metric"].tolist() == ["click_pay_rate", "exposure_view_rate"]
     assert made["money_at_stake"].tolist() == pytest.approx([1000, 360])
     both = problems(finding("follow_rate"), finding("exposure_view_rate", money=5), suspected=made)
@@ -373,7 +396,7 @@ def test_a_problem_of_a_source_is_named_by_it():
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------- notes
+# ------------------------------------------------------------------------------------------- notes
 
 
 @pytest.mark.parametrize(
@@ -500,9 +523,9 @@ def test_a_note_on_after_sales_is_set_against_what_was_written_of_its_product(
         name: int(verdict != "cannot_tell" and name == kind)
         for name in ("refund", "review", "incident")
     }
-    assert (
-        made["evidence_zh"]
-        == f"补水面膜 5片，破损：本场退款 {hits['refund']}、近 60 天评价 {hits['review']}、近 60 天公关事件 {hits['incident']}"
+    assert made["evidence_zh"] == (
+        f"补水面膜 5片，破损：本场退款 {hits['refund']}、近 60 天评价 {hits['review']}、"
+        f"近 60 天公关事件 {hits['incident']}"
     )
     assert f"incidents in 60 days {hits['incident']}" in made["evidence_en"]
 
@@ -544,7 +567,7 @@ def test_a_problem_says_who_noted_it():
     )
 
 
-# ----------------------------------------------------------------------------------------------------------------- plan
+# -------------------------------------------------------------------------------------------- plan
 
 
 NOTHING_TRIED = pd.DataFrame({"action": [], "verdict": []}, dtype="str")
@@ -881,7 +904,7 @@ def test_ids_do_not_depend_on_the_language_and_rows_fit_the_file():
     assert zh["action"].tolist() != en["action"].tolist()
 
 
-# -------------------------------------------------------------------------------------------------------- 5W2H, roles
+# ------------------------------------------------------------------------------------- 5W2H, roles
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

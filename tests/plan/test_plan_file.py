@@ -51,10 +51,13 @@ def header(*columns):
     return ",".join(columns or plan_file.COLUMNS) + "\n"
 
 
-LINE = "P-1,s1,fans,,问题,证据,原因,动作,{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注\n"
+LINE = (
+    "P-1,s1,fans,,问题,证据,原因,动作"
+    ",{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注\n"
+)
 
 
-# ------------------------------------------------------------------------------------------------------ there and back
+# ---------------------------------------------------------------------------------- there and back
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -235,7 +238,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         plan_file.read(tmp_path / "s.csv", registry=REGISTRY)
 
 
-# --------------------------------------------------------------------------------------------------------------- edits
+# ------------------------------------------------------------------------------------------- edits
 
 
 def test_edits_survive_a_new_run():
@@ -314,7 +317,7 @@ def test_earlier_plans_are_those_of_sessions_before(tmp_path):
     ].tolist() == ["P-b", "P-a"]
 
 
-# --------------------------------------------------------------------------------------------- due on a day or a session
+# ----------------------------------------------------------------------- due on a day or a session
 
 
 SESSIONS = pd.DataFrame(
@@ -378,7 +381,7 @@ def test_a_line_by_hand_is_judged_by_the_usual_figures(tmp_path):
     ].tolist() == [0.10, 3]
 
 
-# ------------------------------------------------------------------------------------------------- edits made in Excel
+# ----------------------------------------------------------------------------- edits made in Excel
 
 
 def handed_out(tmp_path, *changes, lang="zh"):
@@ -557,7 +560,7 @@ def test_a_workbook_that_is_none_is_refused(tmp_path):
         plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
 
 
-# ------------------------------------------------------------------------------------------------------ taken over
+# -------------------------------------------------------------------------------------- taken over
 
 
 def test_a_plan_written_by_a_run_takes_its_place_when_the_page_is_published(tmp_path):
@@ -624,7 +627,7 @@ def test_an_edit_saved_while_the_review_ran_stops_it(tmp_path):
     assert edited.read_bytes() == content
 
 
-# --------------------------------------------------------------------------------------------------------------- Excel
+# ------------------------------------------------------------------------------------------- Excel
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Verdicts on plans: formulas by hand, the error rates that the method promises, and the demo's planted actions.
 
-The error rates over hundreds of accounts are those of `benchmarks/bench_plan.py`; here are a few seconds of each.
+The error rates over hundreds of accounts are those of `benchmarks/bench_plan.py`; here are a few
+seconds of each.
 """
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_looks_share_the_error():
     assert verification.error_at_look(1, 1, 0.05) == 0.05
 
 
-# ---------------------------------------------------------------------------- the error rates that the method promises
+# -------------------------------------------------------- the error rates that the method promises
 
 
 def null_account(rng, slices=12, sessions=8, after=4, sd=0.15):
@@ -157,7 +158,7 @@ def test_a_metric_that_varies_too_much_is_said_to_be_hopeless():
     assert verification.further_sessions(noisy, 0.1) == np.inf
 
 
-# --------------------------------------------------------------------------------------------------------- plan rows
+# --------------------------------------------------------------------------------------- plan rows
 
 
 START = pd.Timestamp("2026-10-01 20:00", tz=ZONE)
@@ -506,7 +507,7 @@ def test_a_metric_that_the_slice_does_not_have_is_no_error():
     assert (made["slice"] == "").all()
 
 
-# ------------------------------------------------------------------------------------------------------------ controls
+# ---------------------------------------------------------------------------------------- controls
 
 
 def test_a_slice_against_its_controls_by_hand():
@@ -780,7 +781,7 @@ def test_the_demo_plan_over_a_few_seeds():
     assert table.loc["failed"].reindex(simulated.GOOD).sum() <= 1 / 8
 
 
-# --------------------------------------------------------------------------------------------------------- alternation
+# ------------------------------------------------------------------------------------- alternation
 
 
 @pytest.mark.parametrize(("sd", "aim"), [(0.15, 0.25), (0.3, 0.2)])
@@ -894,7 +895,7 @@ def test_alternation_is_suggested_where_it_is_quicker(sd, offered):
         ) and made["block_sessions"] == np.ceil(made["n_blocks"] / 8)
 
 
-# -------------------------------------------------------------------------------------------------------- track record
+# ------------------------------------------------------------------------------------ track record
 
 
 def verdicts(*rows):

@@ -70,9 +70,9 @@ def test_of_the_whole_session_any_measured_cause_counts_and_each_rule_once():
         problems(),
         pd.concat([judged(**late), judged(**late), judged()], ignore_index=True),
     )
-    assert (
-        won_back.cause_words(found, "en")
-        == "Borne out by the records: Coupons came late (average delay behind plan in minutes 4.7), sold out for 40 minutes."
+    assert won_back.cause_words(found, "en") == (
+        "Borne out by the records: Coupons came late (average delay behind plan in "
+        "minutes 4.7), sold out for 40 minutes."
     )
 
 
@@ -191,7 +191,7 @@ def test_the_first_screen_does_not_deny_a_cause_that_it_knows(lang):
     assert told["amounts"].startswith({"zh": "“约少”", "en": "“Less”"}[lang])
 
 
-# ------------------------------------------------------------------------------------------------ what usual means
+# -------------------------------------------------------------------------------- what usual means
 
 
 def usual_of(**changed):
@@ -233,7 +233,11 @@ def test_usual_is_said_with_its_sessions_hosts_and_what_changed_since():
     row = usual_of()
     assert row["n"] == 3 and row["previous_change"] == pytest.approx(100 / 400 - 1)
     assert compare.usual_words(row.to_dict(), "zh") == [
-        "“平时”是 2026-09-01 至 09-05 的 3 场可比场次（甲 2、乙 1）；此后登记的「改版」（09-06）都含在与平时的差别里。",
+        (
+            "“平时”是 2026-09-01 至 09-05 的 3 场可比场次（甲 2、乙 1）；此后登记的「改版」"
+            "（09-06）"
+            "都含在与平时的差别里。"
+        ),
         "与上一场（09-08 20:00，同为非大促）比，每小时支付金额 −75%。",
     ]
     assert (
@@ -255,7 +259,7 @@ def test_without_comparable_or_earlier_sessions_nothing_is_said_of_usual():
     )
 
 
-# ------------------------------------------------------------------------------------------------- money in the end
+# -------------------------------------------------------------------------------- money in the end
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -300,7 +304,10 @@ def test_cards_of_money_say_what_it_comes_to_and_what_profit_lacks(lang):
     )
     assert {
         "zh": "未计入运费、包装、退货运费险；优惠券算商家另付",
-        "en": "not included: freight, packaging, return-freight insurance; coupons count as paid on top by the shop",
+        "en": (
+            "not included: freight, packaging, return-freight insurance; coupons count as "
+            "paid on top by the shop"
+        ),
     }[lang] in earned["range"]
     bare = told[~told["line"].isin(["coupon", "staff"])]
     assert profit.left_out(bare, lang).endswith({"zh": "工资", "en": "wages"}[lang]) and {
@@ -310,7 +317,7 @@ def test_cards_of_money_say_what_it_comes_to_and_what_profit_lacks(lang):
     assert {"zh": "扣了两次", "en": "taken off twice"}[lang] in profit.left_out_note(told, lang)
 
 
-# ------------------------------------------------------------------------------------------------- verified actions
+# -------------------------------------------------------------------------------- verified actions
 
 
 @pytest.mark.parametrize(

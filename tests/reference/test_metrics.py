@@ -69,7 +69,8 @@ SESSION = {
     "goods_cost": 4000.0,
     "staff_count": 5.0,
 }
-# value of each session metric of SESSION, worked out by hand from the formulas of domain texts, not from the registry
+# value of each session metric of SESSION, worked out by hand from the formulas of domain texts, not
+# from the registry
 BY_HAND = {
     "room_exposure_users": 10000,
     "room_exposure_times": 24000,
@@ -306,8 +307,9 @@ def test_every_metric_of_the_registry_has_a_value_by_hand():
     }
 
 
-# ---- every formula of the trade's list (流量, 粉丝, 互动, 点击, 转化, 带货, 售后, 客户), in its own words, and where it stands:
-# the id of a metric (its value by hand is above), or of a measure and the test that works it out by hand.
+# ---- every formula of the trade's list (流量, 粉丝, 互动, 点击, 转化, 带货, 售后, 客户), in its
+# own words, and where it stands: the id of a metric (its value by hand is above), or of a measure
+# and the test that works it out by hand.
 TRADE = {
     "直播间曝光人数/次数": ["room_exposure_users", "room_exposure_times"],
     "观看人数 UV": ["viewers"],

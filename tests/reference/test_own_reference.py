@@ -22,8 +22,15 @@ OWN = {
 own_rate:
   {zh: 自家成交指数, en: Own pay index, table: sessions, group: conversion, numerator: pay_users, denominator: viewers, unit: percent, additive: false,
    bigger_is_better: true, decimals: 2, description: {zh: 店里自己的, en: The shop's own}, source: own}""",
-    "comments.yml": "questions:\n  own_question: {zh: 自家问题类型, en: Own kind of question, words: [自家]}",
-    "reasons.yml": "own_group: {zh: 自家原因组, en: Own group, reasons: {own_reason: {zh: 自家原因, en: Own reason, role: service, words: 自家原因}}}",
+    "comments.yml": (
+        "questions:\n  own_question: {zh: 自家问题类型, en: Own kind of question, words: [自家]}"
+    ),
+    "reasons.yml": (
+        "own_group: {zh: 自家原因组, en: Own group, reasons: {own_reason: {zh: "
+        "自家原因, "
+        "en: "
+        "Own reason, role: service, words: 自家原因}}}"
+    ),
     "playbook.yml": """
 own_line:
   zh: 自家问题
@@ -42,8 +49,14 @@ own_line:
   action: {zh: 自家行动, en: Own action}
   verify: own_rate
   source: own""",
-    "roles.yml": "operations: {metrics: [{metric: own_rate}], faults: [{zh: 自家毛病, en: Own fault, evidence: {rule: worse_sources, metric: own_rate, at_least: 1}}]}",
-    "definitions.yml": "paid_amount: [{terms: [ad_cost], zh: 自家口径, en: the shop's own meaning}]",
+    "roles.yml": (
+        "operations: {metrics: [{metric: own_rate}], faults: [{zh: 自家毛病, en: Own "
+        "fault, "
+        "evidence: {rule: worse_sources, metric: own_rate, at_least: 1}}]}"
+    ),
+    "definitions.yml": (
+        "paid_amount: [{terms: [ad_cost], zh: 自家口径, en: the shop's own meaning}]"
+    ),
 }
 
 

@@ -210,7 +210,10 @@ ASCENDING = [
 
 
 def test_values_sort_as_people_read_them(files, opened):
-    keyed = "words => { const cell = document.createElement('td'); cell.textContent = words; return sortKey(cell); }"
+    keyed = (
+        "words => { const cell = document.createElement('td'); cell.textContent = words; "
+        "return sortKey(cell); }"
+    )
     found = opened(files["zh"]).evaluate(
         f"pairs => pairs.map(pair => before(...pair.map({keyed})) < 0)", ASCENDING
     )
@@ -254,7 +257,8 @@ def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_firs
     assert (
         max(widths) <= 390
         and phone.evaluate(
-            "getComputedStyle(document.querySelector('.fp-table td:nth-child(3)'), '::before').content"
+            "getComputedStyle(document.querySelector('.fp-table td:nth-child(3)'), "
+            "'::before').content"
         )
         == '"column with a long name 0 "'
     )
@@ -296,7 +300,10 @@ def test_a_figure_fills_the_screen_and_goes_back(files, opened):
     one.keyboard.press("Escape")
     until(
         one,
-        f"!document.querySelector('dialog').open && document.querySelectorAll('.fp-figure svg').length === {len(chart_frames())}",
+        (
+            "!document.querySelector('dialog').open && document.querySelectorAll('.fp-figure "
+            f"svg').length === {len(chart_frames())}"
+        ),
     )
 
 
@@ -304,7 +311,8 @@ def test_the_contents_follow_the_reading(files, opened):
     one = opened(files["zh"])
     assert one.get_attribute(".contents a[aria-current]", "href") == "#summary"
     one.evaluate(
-        "document.documentElement.style.scrollBehavior = 'auto'; document.querySelector('#p04').scrollIntoView()"
+        "document.documentElement.style.scrollBehavior = 'auto'; "
+        "document.querySelector('#p04').scrollIntoView()"
     )
     until(
         one, "['#p04', '#p04-1'].includes(document.querySelector('.contents a[aria-current]').hash)"
@@ -321,7 +329,8 @@ def test_in_print_everything_is_open_and_nothing_is_cut(files, opened, lang):
     one.set_viewport_size({"width": 688, "height": 1000})  # the width of A4 between its margins
     one.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert one.evaluate(
-        "[...document.querySelectorAll('table, svg, figure')].every(e => e.getBoundingClientRect().right <= 689)"
+        "[...document.querySelectorAll('table, svg, figure')].every(e => "
+        "e.getBoundingClientRect().right <= 689)"
     )
     assert len(one.pdf(format="A4")) > 20_000
 

@@ -83,20 +83,26 @@ def test_a_chart_keeps_its_words_and_marks_and_no_style(name):
 
 def test_what_cannot_be_seen_is_left_out_and_words_stay_harmless():
     svg = (
-        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><metadata>x</metadata><g id="a"><g id="b"/><path d="M 0 0 L 1 1" style="fill: none"/>'
-        b'<text style="font-size: 9px; fill: #1c2630; text-anchor: start" x="1.000" y="2" transform="rotate(-0 1 2)">&lt;b&gt; &amp; "x"</text></g></svg>'
+        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><metadata>x</metadata><g '
+        b'id="a"><g id="b"/><path d="M 0 0 L 1 1" style="fill: none"/>'
+        b'<text style="font-size: 9px; fill: #1c2630; text-anchor: start" x="1.000" y="2" '
+        b'transform="rotate(-0 1 2)">&lt;b&gt; &amp; "x"</text></g></svg>'
     )
     assert drawing.lean(svg, ink=INK) == (
-        f'<svg viewBox="0 0 10 10" role="img" fill="{INK}" stroke-linejoin="round"><text x="1" y="2" font-size="9">&lt;b&gt; &amp; &quot;x&quot;</text></svg>'
+        f'<svg viewBox="0 0 10 10" role="img" fill="{INK}" stroke-linejoin="round"><text x="1" '
+        'y="2" font-size="9">&lt;b&gt; &amp; &quot;x&quot;</text></svg>'
     )
 
 
 def test_ids_of_two_drawings_in_a_page_differ_and_colours_stay():
-    one = '<svg role="img"><path id="c0" d="m0 0" fill="#c0ffee"></path><use href="#c0" clip-path="url(#c1)"></use></svg>'
+    one = (
+        '<svg role="img"><path id="c0" d="m0 0" fill="#c0ffee"></path><use href="#c0" '
+        'clip-path="url(#c1)"></use></svg>'
+    )
     first, second = drawing.numbered(one + '<p id="c0"></p>' + one, "p02g").split('<p id="c0"></p>')
-    assert (
-        first
-        == '<svg role="img"><path id="p02g1c0" d="m0 0" fill="#c0ffee"/><use href="#p02g1c0" clip-path="url(#p02g1c1)"/></svg>'
+    assert first == (
+        '<svg role="img"><path id="p02g1c0" d="m0 0" fill="#c0ffee"/><use href="#p02g1c0" '
+        'clip-path="url(#p02g1c1)"/></svg>'
     )
     assert second == first.replace("p02g1", "p02g2")
 

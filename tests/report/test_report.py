@@ -62,7 +62,7 @@ def check(page_html: str, books, lang: str = "zh", **more) -> None:
     gate.check(page_html, books, dropped_tags=page.dropped_tags(lang), **more)
 
 
-# ---------------------------------------------------------------------------------------------------------- tables
+# ------------------------------------------------------------------------------------------ tables
 
 
 def test_columns_are_named_and_values_stand_in_their_units():
@@ -228,7 +228,7 @@ def test_a_sentence_carries_its_finding_and_its_level():
     assert 'data-finding="F02-ab12cd"' in html and "fp-bad" in html and html.endswith("worse</p>")
 
 
-# ------------------------------------------------------------------------------------------------------------ page
+# -------------------------------------------------------------------------------------------- page
 
 
 @LANGS
@@ -313,7 +313,10 @@ def test_hostile_names_are_words_in_the_page(pages):
         '<svg><animate onbegin="alert(1)"/></svg>',
         '<svg><foreignObject><form action="/x"></form></foreignObject></svg>',
         '<svg><a href="javascript:alert(1)"><text>x</text></a></svg>',
-        '<svg><style>@import "https://example.org"</style><image href="https://example.org/a.png"/></svg>',
+        (
+            '<svg><style>@import "https://example.org"</style><image '
+            'href="https://example.org/a.png"/></svg>'
+        ),
     ],
 )
 def test_markup_in_an_output_or_in_words_is_made_harmless(hostile):
@@ -434,7 +437,7 @@ def test_the_glossary_holds_the_metrics_of_the_page_and_no_other():
     assert metrics.formula(REGISTRY["net_amount"], "zh") == "支付金额 − 退款金额"
 
 
-# ------------------------------------------------------------------------------------------------------------ gate
+# -------------------------------------------------------------------------------------------- gate
 
 
 def with_output(output) -> dict[str, nbformat.NotebookNode]:
@@ -628,7 +631,7 @@ def test_all_failures_are_named_at_once():
         check(built("zh", books), books)
 
 
-# --------------------------------------------------------------------------------------------------- first screen
+# ------------------------------------------------------------------------------------ first screen
 
 
 def test_cards_say_value_change_range_and_verdict():
@@ -805,7 +808,7 @@ def test_a_session_over_midnight_names_both_days():
     ]
 
 
-# ---------------------------------------------------------------------------------------------- publishing, index
+# ------------------------------------------------------------------------------- publishing, index
 
 
 def review_in(folder, lang="zh"):

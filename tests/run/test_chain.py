@@ -17,8 +17,18 @@ from helpers.report import gate
 from helpers.review import choose_session, open_review
 from helpers.run import chain
 
-PARAMETERS = 'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str = ""  # out\nlang: str = "zh"  # language'
-OPEN = 'from helpers.core import findings\nfrom helpers.review import open_review\nreview = open_review(session_id, data_dir=data_dir, reports_dir=reports_dir, lang=lang, notebook="{name}")'
+PARAMETERS = (
+    'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str '
+    "= "
+    '"" '
+    " "
+    '# out\nlang: str = "zh"  # language'
+)
+OPEN = (
+    "from helpers.core import findings\nfrom helpers.review import open_review\nreview = "
+    "open_review(session_id, data_dir=data_dir, reports_dir=reports_dir, lang=lang, "
+    'notebook="{name}")'
+)
 
 
 def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbformat.NotebookNode:
@@ -204,7 +214,8 @@ def test_pending_knows_when_after_sales_need_another_look():
         } | changed
         return chain.due(known, done, as_of=as_of, recent_days=14, ages=[7, 15, 30])
 
-    # b passed day 7 and 15 since its page, c day 7; a was last seen after day 30, d after day 7; e has no page yet
+    # b passed day 7 and 15 since its page, c day 7; a was last seen after day 30, d after day 7; e
+    # has no page yet
     assert due(start + day) == ["b", "c", "e"]
     assert due(start - 5 * day) == ["b", "e"], "c had not been seven days old by the newest data"
     assert due(start + day, b=page(start + day), c=page(start + day), e=page(start + day)) == []
@@ -264,7 +275,11 @@ def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_
 def test_a_plan_saved_while_the_review_runs_is_not_overwritten(
     reviewed, own_workspace, small_chain
 ):
-    late = 'import os\npath = review.workspace.plans / f"{review.session_id}.csv"\npath.write_text("edited")\nos.utime(path, (path.stat().st_mtime + 60,) * 2)'
+    late = (
+        "import os\npath = review.workspace.plans / "
+        'f"{review.session_id}.csv"\npath.write_text("edited")\nos.utime(path, '
+        "(path.stat().st_mtime + 60,) * 2)"
+    )
     nbformat.write(small_notebook("06_plan", PLAN, late), small_chain / "06_plan.ipynb")
     outcome = reviewed()
     assert outcome.status == "failed" and "saved while the review ran" in outcome.message

@@ -173,7 +173,10 @@ def test_the_planted_source_is_what_the_demo_review_finds_first(demo_review, dem
 def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_compared(tmp_path):
     (tmp_path / "shop" / "raw").mkdir(parents=True)
     (tmp_path / "shop" / "raw" / "场次.csv").write_text(
-        "平台,直播间账号,开播时间,下播时间,直播时长,观看人数,成交人数,支付金额\n抖音,room1,2026-11-10 20:00:00,2026-11-10 20:10:00,600,800,12,960.5\n",
+        (
+            "平台,直播间账号,开播时间,下播时间,直播时长,观看人数,成交人数,支付金额\n抖音"
+            ",room1,2026-11-10 20:00:00,2026-11-10 20:10:00,600,800,12,960.5\n"
+        ),
         encoding="utf-8",
     )
     folder = published(tmp_path / "shop", tmp_path / "reports", "zh")
@@ -182,7 +185,7 @@ def test_a_session_alone_in_its_workspace_gets_a_page_that_says_what_cannot_be_c
     assert "好还是差无从判断" in said and "没有指标超出正常范围" not in said
 
 
-# ------------------------------------------------------------------------------------ what people type is never more than words
+# ------------------------------------------------------- what people type is never more than words
 
 
 HOSTILE = (
@@ -295,7 +298,8 @@ def test_a_hostile_workspace_is_words_on_the_page(hostile_review, opened, size):
         and "长" * 800 not in said
     )
     assert one.evaluate(
-        "[...document.querySelectorAll('*')].every(e => e.getAttributeNames().every(n => !n.startsWith('on')))"
+        "[...document.querySelectorAll('*')].every(e => e.getAttributeNames().every(n => "
+        "!n.startsWith('on')))"
     )
     listed = opened(hostile_review.parent / "index.html", size)
     assert listed.evaluate("window.hit") is None and listed.evaluate(
@@ -337,7 +341,7 @@ def test_a_hostile_workspace_is_words_in_its_workbooks(hostile_review, hostile_w
     )
 
 
-# ---------------------------------------------------- every number of the first screen and the plan is one of the results
+# ----------------------------- every number of the first screen and the plan is one of the results
 
 
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:万|亿|M|B)?%?")
@@ -633,7 +637,7 @@ def test_the_page_alone_says_whether_why_what_who_and_how_we_will_know(both_lang
     )  # in the order of the clock between them
 
 
-# --------------------------------------------------------------------------------------------------------------- on paper
+# ---------------------------------------------------------------------------------------- on paper
 
 
 def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_their_heads(

@@ -15,7 +15,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data"
 WAY = ["product_view", "cart", "shipping_details", "payment_details", "purchase"]
 
 
-# ----------------------------------------------------------------------------------------------- traffic or pitch
+# -------------------------------------------------------------------------------- traffic or pitch
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_without_history_or_tables_nothing_is_claimed(story):
     assert found.cause == "cannot_tell" and "没有来源表" in found.zh
 
 
-# ------------------------------------------------------------------------------------------------------- the tree
+# ---------------------------------------------------------------------------------------- the tree
 
 amounts = st.lists(st.floats(-1e5, 1e5, allow_subnormal=False), min_size=1, max_size=8)
 
@@ -155,7 +155,7 @@ def test_the_tree_stops_where_nothing_is_sure_or_little_is_at_stake():
     assert deep.loc[deep["depth"] == 2, "amount"].tolist() == [-50.0, -40.0]
 
 
-# ----------------------------------------------------------------------------- an incident hidden by a good total
+# -------------------------------------------------------------- an incident hidden by a good total
 
 
 @pytest.mark.real
@@ -208,7 +208,7 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
     )
 
 
-# ------------------------------------------------------------------------------------- slots, stages and audience
+# ---------------------------------------------------------------------- slots, stages and audience
 
 
 def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes():
@@ -297,7 +297,7 @@ def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():
     assert split.by_dimension({}, "b", ["a"]).empty
 
 
-# ------------------------------------------------------------------------- what was sold, by source, product and minute
+# ---------------------------------------------------- what was sold, by source, product and minute
 
 
 START = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")

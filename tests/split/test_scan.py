@@ -117,7 +117,8 @@ def test_without_a_cause_p_values_are_about_uniform(setting):
             )["p_value"].iloc[0]
         )
     p = np.array(p)
-    # Of 60 uniform p-values, 12 or more under 0.1 are seen once in 50 times; the mean lies within 0.11 of a half.
+    # Of 60 uniform p-values, 12 or more under 0.1 are seen once in 50 times; the mean lies within
+    # 0.11 of a half.
     assert (p <= 0.1).sum() <= 12 and 0.35 < p.mean() < 0.65
     assert min(p) >= 1 / 50
 
@@ -347,7 +348,7 @@ def test_dispersion_solves_pearsons_equation_and_comes_back_from_data():
             assert found == pytest.approx(exact, rel=1e-3, abs=2e-5)
 
 
-# -------------------------------------------------------------------------------------------------- the labelled cases
+# ------------------------------------------------------------------------------ the labelled cases
 
 
 def outcome(causes, answers) -> rootcause.Outcome:

@@ -15,7 +15,8 @@ from helpers.core import text
 REGISTRY = reference.registry()
 positive = st.floats(0.01, 1e4)
 
-# LMDIR, tests/testthat/test_lmdi.R and test_util.R (Heun and Brockway 2019): slices x factors of four years.
+# LMDIR, tests/testthat/test_lmdi.R and test_util.R (Heun and Brockway 2019): slices x factors of
+# four years.
 X = [
     [[1, 10, 2], [4, 5, 3]],
     [[4, 5, 3], [5, 6, 4]],
@@ -47,7 +48,7 @@ DAS_GUPTA = [
 ]
 
 
-# --------------------------------------------------------------------------------------------- splitting a product
+# ----------------------------------------------------------------------------- splitting a product
 
 
 def test_lmdi_is_lmdirs_first_step_slice_by_slice():
@@ -198,7 +199,7 @@ def test_sampling_interval_covers_as_promised():
     assert (np.abs(inside / 400 - 0.95) < 0.035).all()
 
 
-# ---------------------------------------------------------------------------------------- the formula of a session
+# ------------------------------------------------------------------------ the formula of a session
 
 STEPS = (
     "room_exposure_users",
@@ -373,9 +374,10 @@ def test_usual_effects_need_three_sessions():
     )
 
 
-# ------------------------------------------------------------------------------------------------ slices: mix and rate
+# ---------------------------------------------------------------------------- slices: mix and rate
 
-# Das Gupta 1993, examples 5.1 (headship rates 1970 and 1985) and 5.3 (death rates by race and age), as printed by DasGuptR.
+# Das Gupta 1993, examples 5.1 (headship rates 1970 and 1985) and 5.3 (death rates by race and age),
+# as printed by DasGuptR.
 HEADSHIP = {
     1970: (
         [12.9, 10.9, 9.5, 8.0, 7.8, 8.4, 8.6, 7.8, 7.0, 5.9, 4.7, 3.6, 4.9],
@@ -488,7 +490,8 @@ DEATHS = {
         ],
     ),
 }
-# Bickel, Hammel and O'Connell 1975: applicants and admitted of Berkeley's six largest departments, men and women.
+# Bickel, Hammel and O'Connell 1975: applicants and admitted of Berkeley's six largest departments,
+# men and women.
 BERKELEY = {
     "men": ([825, 560, 325, 417, 191, 373], [512, 353, 120, 138, 53, 22]),
     "women": ([108, 25, 593, 375, 393, 341], [89, 17, 202, 131, 94, 24]),
@@ -741,7 +744,7 @@ def test_expected_is_the_usual_relation_times_the_others_today():
     assert found["gap"] == pytest.approx(found["expected"] - 0.01)
 
 
-# ------------------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------ what is said
 
 
 def test_findings_of_steps_and_slices_hold_their_numbers():
@@ -936,7 +939,7 @@ def test_worth_of_a_slice_without_sales_is_that_of_all():
     assert split.worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
 
 
-# -------------------------------------------------------------------------------------------- three lines of money
+# ---------------------------------------------------------------------------- three lines of money
 
 
 def test_the_three_lines_close_and_two_methods_agree():

@@ -44,8 +44,9 @@ def block_variation(
 ) -> pd.DataFrame:
     """How much the metrics that plans name for the whole session vary within sessions, from one block to the next.
 
-    One row per metric x kind of block: metric, by (half_hour, product), sd (log scale), per_session (blocks in a
-    session). From the last comparable sessions of `history` that have minutes or products.
+    One row per metric x kind of block: metric, by (half_hour, product), sd (log scale), per_session
+    (blocks in a session). From the last comparable sessions of `history` that have minutes or
+    products.
     """
     ids = [name for name in plans.loc[plans["slice"] == "", "metric"].unique() if name in registry]
     recent = (

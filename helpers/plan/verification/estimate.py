@@ -24,8 +24,8 @@ POWER = 0.80  # with which a real effect is to be found
 class Effect(NamedTuple):
     """An action's effect on its metric in the good direction (0.1: 10 % better), with its interval.
 
-    `before` and `after` are (geometric) means; `sd` is from session to session on the scale compared; `expected` is
-    what the next session would have shown without any action.
+    `before` and `after` are (geometric) means; `sd` is from session to session on the scale
+    compared; `expected` is what the next session would have shown without any action.
     """
 
     effect: float
@@ -78,11 +78,12 @@ def effect(
 ) -> Effect:
     """Mean of the sessions after against the mean before: d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before.
 
-    On the log scale where all values are positive, else relative to the mean before. `flagged` is the value of the
-    session that the plan came from: it is no part of the baseline, but of what to expect without action,
-    (n mean + flagged) / (n + 1). `nan` bounds with fewer than `FEWEST_BEFORE` sessions before, none after, or where
-    the sessions before are all the same. Effects are in the good direction: for a metric that should fall, a fall by
-    10 % is an effect of +0.1.
+    On the log scale where all values are positive, else relative to the mean before. `flagged` is
+    the value of the session that the plan came from: it is no part of the baseline, but of what to
+    expect without action, (n mean + flagged) / (n + 1). `nan` bounds with fewer than
+    `FEWEST_BEFORE` sessions before, none after, or where the sessions before are all the same.
+    Effects are in the good direction: for a metric that should fall, a fall by 10 % is an effect of
+    +0.1.
     """
     y0, y1 = _known(before), _known(after)
     if len(y0) < FEWEST_BEFORE or len(y1) == 0:
@@ -134,11 +135,12 @@ def against_controls(
 ) -> Contrast:
     """Difference-in-differences on the log scale: a session's value less the mean of its controls, before and after.
 
-    `controls_before` and `controls_after` are sessions x controls, nan where a control was not in the session; each
-    control counts by its distance from its own mean before, so that a missing one shifts nothing. The interval is that
-    of `effect` with the spread of the difference, so what moves all slices of a session alike is not in it.
-    `expected` is that of `effect` moved along with the controls. `slope_p` is of the regression of the difference on
-    the order of the sessions before: small where slice and controls did not run in parallel.
+    `controls_before` and `controls_after` are sessions x controls, nan where a control was not in
+    the session; each control counts by its distance from its own mean before, so that a missing one
+    shifts nothing. The interval is that of `effect` with the spread of the difference, so what
+    moves all slices of a session alike is not in it. `expected` is that of `effect` moved along
+    with the controls. `slope_p` is of the regression of the difference on the order of the sessions
+    before: small where slice and controls did not run in parallel.
     """
     n, y = len(np.asarray(before)), logs(np.r_[before, after])
     wide = pd.DataFrame(np.apply_along_axis(logs, 0, np.vstack([controls_before, controls_after])))
@@ -176,8 +178,9 @@ def against_controls(
 def verdict(lower: float, value: float, upper: float, least_effect: float) -> str:
     """harmful, effective_but_small, effective, not_effective or cannot_tell, in this order.
 
-    Interval below 0: harmful. Above 0 but all of it under the least useful effect: effective but small. Above 0 and the
-    point at least that effect: effective. All of it under that effect: not effective. Else it cannot be told.
+    Interval below 0: harmful. Above 0 but all of it under the least useful effect: effective but
+    small. Above 0 and the point at least that effect: effective. All of it under that effect: not
+    effective. Else it cannot be told.
     """
     if not np.isfinite([lower, value, upper]).all():
         return "cannot_tell"
@@ -200,8 +203,9 @@ def aim_of(found: Effect, least_effect: float) -> float:
 def further_sessions(found: Effect, least_effect: float, *, error: float = 0.05) -> float:
     """How many more sessions are needed to see the effect (the least useful one, or the larger one seen so far).
 
-    With the variation of the baseline and a power of `POWER`; `inf` where `MOST_FURTHER` would not do: then the metric
-    varies too much from session to session for this plan, and `nan` where there is no effect to reckon with.
+    With the variation of the baseline and a power of `POWER`; `inf` where `MOST_FURTHER` would not
+    do: then the metric varies too much from session to session for this plan, and `nan` where there
+    is no effect to reckon with.
     """
     if not np.isfinite(found.effect) or not np.isfinite(found.sd):
         return np.nan
@@ -216,8 +220,9 @@ def further_sessions(found: Effect, least_effect: float, *, error: float = 0.05)
 def blocks_needed(sd: float, aim: float) -> int:
     """How many blocks, half of them drawn at random for the new way, show a difference of `aim` on the log scale.
 
-    The smallest even number n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2 degrees of freedom;
-    `sd` is from block to block on the log scale, the session's level and the block's usual place in it taken out.
+    The smallest even number n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2
+    degrees of freedom; `sd` is from block to block on the log scale, the session's level and the
+    block's usual place in it taken out.
     """
     normal = (
         distributions.norm.ppf([0.975, POWER]).sum() * 2 * sd / aim

@@ -28,7 +28,8 @@ NEARLY_ALL = 0.9  # of the sessions looked at, a control must be in so many
 PRICE_BAND = (
     2.0  # a control product's price is at most so many times the treated one's, or its share of it
 )
-SLOPE_ERROR = 0.05  # a history against the controls that runs up or down with a p-value below this is not parallel
+# a history against the controls that runs up or down with a p-value below this is not parallel
+SLOPE_ERROR = 0.05
 MOST_NAMED = 6  # controls that a sentence lists
 AXES = {
     "source": ("来源", "sources"),
@@ -82,14 +83,15 @@ COLUMNS = [
 ]
 
 
-# --------------------------------------------------------------------------------------------------- a plan row's values
+# ----------------------------------------------------------------------------- a plan row's values
 
 
 class _Seen(NamedTuple):
     """The values that one plan row is judged by: before the flagged session, since the action, and on the day itself.
 
-    All are of one festival state (`festival`: a festival's name and year, or none); `later` counts all sessions since,
-    `apart` those since that compare but for their festival state, `states` says whether sessions are of several.
+    All are of one festival state (`festival`: a festival's name and year, or none); `later` counts
+    all sessions since, `apart` those since that compare but for their festival state, `states` says
+    whether sessions are of several.
     """
 
     before: pd.DataFrame
@@ -135,7 +137,8 @@ def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) 
 def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
     """The festival state in which sessions since are judged: the one with most of those planned, of states with enough sessions before.
 
-    Ordinary days before a festival where both have as many. Where no state has enough before, that of most sessions since.
+    Ordinary days before a festival where both have as many. Where no state has enough before, that
+    of most sessions since.
     """
     known, held = since.value_counts().clip(upper=planned), before.value_counts()
     enough = known[[held.get(state, 0) >= FEWEST_BEFORE for state in known.index]]
@@ -143,7 +146,7 @@ def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
     return max(sorted(ranked.index), key=lambda state: ranked[state]) if len(ranked) else ""
 
 
-# -------------------------------------------------------------------------------------------------------------- controls
+# ---------------------------------------------------------------------------------------- controls
 
 
 def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
@@ -212,7 +215,10 @@ def _among(seen: _Seen) -> dict[str, str]:
     left = (
         (
             f"；之后另有 {seen.apart} 场大促状态不同，没有算进来",
-            f"; later sessions left out because festival and ordinary days do not compare: {seen.apart}",
+            (
+                "; later sessions left out because festival and ordinary days do not compare: "
+                f"{seen.apart}"
+            ),
         )
         if seen.apart
         else ("", "")
@@ -225,7 +231,11 @@ def _among(seen: _Seen) -> dict[str, str]:
         )
     return _said(
         f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
-        f"only sessions within {seen.festival} are compared{left[1]}; days of a festival differ too, so it must be judged again after it",
+        (
+            f"only sessions within {seen.festival} are compared{left[1]}; days of a festival "
+            "differ "
+            "too, so it must be judged again after it"
+        ),
         "among",
     )
 
@@ -248,7 +258,11 @@ def _contrast(
             controls.shape[1],
             _said(
                 f"可作对照的未改动{kind_zh}不足 {FEWEST_CONTROLS} 个，只能与自己的过去比",
-                f"fewer than {FEWEST_CONTROLS} untouched {kind_en} could serve as controls, so it is set against its own past",
+                (
+                    f"fewer than {FEWEST_CONTROLS} untouched {kind_en} could serve as controls, "
+                    "so it "
+                    "is set against its own past"
+                ),
                 "controls",
             ),
         )
@@ -309,7 +323,7 @@ def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> di
     }
 
 
-# -------------------------------------------------------------------------------------------------------------- verdicts
+# ---------------------------------------------------------------------------------------- verdicts
 
 
 def _refused(
@@ -368,7 +382,11 @@ def _judged(
     if contrast is not None and contrast.slope_p < SLOPE_ERROR:
         controls = _said(
             "此前与对照的走势不平行，对照不作数，只与自己的过去比",
-            "its history did not run in parallel with the controls', so it is set against its own past",
+            (
+                "its history did not run in parallel with the controls', so it is set against its "
+                "own "
+                "past"
+            ),
             "controls",
         )
     said = verdict(found.lower, found.effect, found.upper, row["least_effect"])
@@ -388,7 +406,10 @@ def _judged(
             | {"estimator": "", "verdict": "not_comparable"}
             | _said(
                 f"之后的场次与此前的大促状态不同，此前同类场次只有 {found.n_before} 场",
-                f"the sessions since differ from those before in their festival state; only {found.n_before} before are alike",
+                (
+                    "the sessions since differ from those before in their festival state; only "
+                    f"{found.n_before} before are alike"
+                ),
             )
         )
     if found.n_before < FEWEST_BEFORE:
@@ -467,15 +488,17 @@ def verify(
 ) -> pd.DataFrame:
     """Verdicts on the plan rows of earlier sessions, one row per plan row, columns `COLUMNS`.
 
-    `plans` are plan rows (helpers.planfile.COLUMNS), `values` is `history` up to the session under review, `variation`
-    is `block_variation`. The baseline are the comparable sessions before the flagged session, the outcome the first
-    `sessions` comparable ones from the due session on. before, after, flagged and expected are in the metric's unit;
-    effects are relative and in the good direction. `estimator` says who judged: controls (untouched slices of the same
-    kind, for rows that name a slice; `controls_*` is their own change, `other_*` what the slice's own past says) or
-    baseline. `further_sessions` says how many more would do (`inf`: more than 60), `alternate_by`, `n_blocks` and
-    `block_sessions` where alternating within sessions would do in fewer; `final` whether the planned number of sessions
-    is reached, before which a fifth of the error is spent on all looks together. Sessions before and since are of one
-    festival state, as in notebook 03: a festival is never set against ordinary days (`among_*` says so in words).
+    `plans` are plan rows (helpers.planfile.COLUMNS), `values` is `history` up to the session under
+    review, `variation` is `block_variation`. The baseline are the comparable sessions before the
+    flagged session, the outcome the first `sessions` comparable ones from the due session on.
+    before, after, flagged and expected are in the metric's unit; effects are relative and in the
+    good direction. `estimator` says who judged: controls (untouched slices of the same kind, for
+    rows that name a slice; `controls_*` is their own change, `other_*` what the slice's own past
+    says) or baseline. `further_sessions` says how many more would do (`inf`: more than 60),
+    `alternate_by`, `n_blocks` and `block_sessions` where alternating within sessions would do in
+    fewer; `final` whether the planned number of sessions is reached, before which a fifth of the
+    error is spent on all looks together. Sessions before and since are of one festival state, as in
+    notebook 03: a festival is never set against ordinary days (`among_*` says so in words).
     """
     known = sessions.set_index("session_id")["started_at"]
     acted = _acted(plans, known)

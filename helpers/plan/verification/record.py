@@ -10,7 +10,8 @@ import pandas as pd
 from helpers import reference
 from helpers.core import stats, text
 
-FEWEST_RANKED = 5  # judged actions of a kind below which it is not ranked, and of all below which nothing is said
+# judged actions of a kind below which it is not ranked, and of all below which nothing is said
+FEWEST_RANKED = 5
 RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 
@@ -61,12 +62,13 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
 def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
     """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per record_by x kind.
 
-    record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged + running (too few sessions
-    yet, of which effective_so_far, or not comparable); judged by verdict; share is effective of judged, those that could not be told included,
-    with its Wilson interval (lower, upper); median_effect is over all judged, relative and in the good direction; all
-    four are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing.
-    rank orders the kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and
-    where fewer than two kinds have as many.
+    record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged +
+    running (too few sessions yet, of which effective_so_far, or not comparable); judged by verdict;
+    share is effective of judged, those that could not be told included, with its Wilson interval
+    (lower, upper); median_effect is over all judged, relative and in the good direction; all four
+    are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing. rank orders the
+    kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and where
+    fewer than two kinds have as many.
     """
     rows = (
         [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}]
@@ -119,15 +121,28 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
     if judged < FEWEST_RANKED:
         return text.choose(
             lang,
-            f"看满约定场次、判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，还说不出哪类办法在这个账号有用。{waits}",
-            f"So far {judged} actions have been judged over their planned sessions, fewer than {FEWEST_RANKED}: which kinds work on this account cannot be said yet.{waits}",
+            (
+                f"看满约定场次、判过的行动有 {judged} 条，不到 {FEWEST_RANKED} 条，"
+                f"还说不出哪类办法在这个账号有用。{waits}"
+            ),
+            (
+                f"So far {judged} actions have been judged over their planned sessions, fewer than "
+                f"{FEWEST_RANKED}: which kinds work on this account cannot be said yet.{waits}"
+            ),
         )
     total = whole.iloc[0]
     bounds = text.interval(total["lower"], total["upper"], "percent", lang)
     head = text.choose(
         lang,
-        f"判过的 {judged} 条行动里，有效 {total['effective']} 条（{text.percent(total['share'])}，区间 {bounds}）。",
-        f"Of {judged} actions judged, {total['effective']} worked ({text.percent(total['share'])}, interval {bounds}).",
+        (
+            f"判过的 {judged} 条行动里，有效 {total['effective']} "
+            f"条（{text.percent(total['share'])}，"
+            f"区间 {bounds}）。"
+        ),
+        (
+            f"Of {judged} actions judged, {total['effective']} worked "
+            f"({text.percent(total['share'])}, interval {bounds})."
+        ),
     )
     return head + _best_kind(record, lang) + waits
 
@@ -140,11 +155,21 @@ def _best_kind(record: pd.DataFrame, lang: str) -> str:
             best, name = ranked.iloc[0], text.plain(ranked.iloc[0][lang], 40)
             return text.choose(
                 lang,
-                f"判过至少 {FEWEST_RANKED} 条的各类里，「{name}」有效最多：{best['judged']} 条中 {best['effective']} 条。",
-                f" Among kinds with at least {FEWEST_RANKED}, “{name}” worked most often: {best['effective']} of {best['judged']}.",
+                (
+                    f"判过至少 {FEWEST_RANKED} 条的各类里，「{name}」有效最多：{best['judged']} "
+                    "条中 "
+                    f"{best['effective']} 条。"
+                ),
+                (
+                    f" Among kinds with at least {FEWEST_RANKED}, “{name}” worked most often: "
+                    f"{best['effective']} of {best['judged']}."
+                ),
             )
     return text.choose(
         lang,
         f"没有哪两类各判过至少 {FEWEST_RANKED} 条、其中还有有效的，不说哪类最好。",
-        f" No two kinds have at least {FEWEST_RANKED} each and one that worked: none is called the best.",
+        (
+            f" No two kinds have at least {FEWEST_RANKED} each and one that worked: none is called "
+            "the best."
+        ),
     )

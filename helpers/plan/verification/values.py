@@ -19,8 +19,8 @@ FEWEST_BLOCK_MINUTES = 20
 def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Minutes as half hours since each session's start, those with at least 20 minutes: one row per session_id x slot.
 
-    Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for people who paid: a
-    minute record has no other.
+    Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for
+    people who paid: a minute record has no other.
     """
     named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(
         dimensions.slot_name, na_action="ignore"
@@ -92,10 +92,11 @@ def gather(
 ) -> pd.DataFrame:
     """Every value that the plan rows may name: one row per session_id x metric x slice (slice "" for the whole).
 
-    Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at the age of the
-    session under review (a younger session always looks better), the metrics of enquiries; and the metrics that plan
-    rows name for a source, a product or a half hour (as 000-030), of all sources, products or half hours, with axis
-    (source, product_id, slot), label and price. A first reply to an enquiry is in time within `reply_seconds` (service.yml).
+    Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at
+    the age of the session under review (a younger session always looks better), the metrics of
+    enquiries; and the metrics that plan rows name for a source, a product or a half hour (as
+    000-030), of all sources, products or half hours, with axis (source, product_id, slot), label
+    and price. A first reply to an enquiry is in time within `reply_seconds` (service.yml).
     """
     values = metrics.by_session(sessions, compare.comparable_metrics(registry), registry=registry)
     parts = [compare.on_one_scale(values, sessions, registry)]
@@ -155,10 +156,12 @@ def history(
 ) -> pd.DataFrame:
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
-    `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any: `gather`), `room_of`
-    is the session under review, `events` are those of `compare.event_windows`. Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether the session is of the same platform and
-    room, no promotion or clearance, and not under a logged event that names the metric; festival: the festival and year
-    of `calendar` in which the session lies, or empty. Sessions after the one under review are left out.
+    `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any:
+    `gather`), `room_of` is the session under review, `events` are those of `compare.event_windows`.
+    Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether
+    the session is of the same platform and room, no promotion or clearance, and not under a logged
+    event that names the metric; festival: the festival and year of `calendar` in which the session
+    lies, or empty. Sessions after the one under review are left out.
     """
     known = sessions.set_index("session_id")
     own = known.loc[room_of]

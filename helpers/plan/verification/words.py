@@ -49,9 +49,9 @@ def for_table(
 ) -> pd.DataFrame:
     """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
 
-    Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole interval), n_before,
-    n_after, estimator, controls (their own change), other (what the other estimator gives), plan_verdict, next (what
-    follows from it).
+    Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole
+    interval), n_before, n_after, estimator, controls (their own change), other (what the other
+    estimator gives), plan_verdict, next (what follows from it).
     """
     rows = []
     for _, row in checked.iterrows():
@@ -100,7 +100,8 @@ def for_table(
         "next",
     ]
     made = pd.DataFrame(rows, columns=columns)
-    # What holds for none of the rows is no column: plans on whole sessions have neither slice nor controls.
+    # What holds for none of the rows is no column: plans on whole sessions have neither slice nor
+    # controls.
     return made.drop(
         columns=[
             name
@@ -161,8 +162,17 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
     )
     return text.choose(
         lang,
-        f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 {show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 {show['expected']}。",
-        f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} over {row['n_after']:.0f} since, change{than_en} {change}, plus being better (interval {bounds}); without any action {show['expected']} was to be expected.",
+        (
+            f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 "
+            f"{show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 "
+            f"{show['expected']}。"
+        ),
+        (
+            f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} "
+            f"over {row['n_after']:.0f} since, change{than_en} {change}, plus being better "
+            "(interval "
+            f"{bounds}); without any action {show['expected']} was to be expected."
+        ),
     )
 
 
@@ -219,13 +229,23 @@ def _against(row: pd.Series, lang: str) -> str:
         else text.choose(
             lang,
             "对照同期变差了，也可能是被它挤占：这里的改善未必全是净增。",
-            " The controls got worse meanwhile, perhaps because it took from them: not all of this need be a net gain.",
+            (
+                " The controls got worse meanwhile, perhaps because it took from them: not all of "
+                "this need be a net gain."
+            ),
         )
     )
     return text.choose(
         lang,
-        f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 {_change(row, 'other', lang)}，{said}。{spill}",
-        f" {controls[:1].upper()}{controls[1:]}; their own change {_change(row, 'controls', lang)}. Against its own past alone {_change(row, 'other', lang)}: {said.lower()}.{spill}",
+        (
+            f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 "
+            f"{_change(row, 'other', lang)}，{said}。{spill}"
+        ),
+        (
+            f" {controls[:1].upper()}{controls[1:]}; their own change "
+            f"{_change(row, 'controls', lang)}. Against its own past alone "
+            f"{_change(row, 'other', lang)}: {said.lower()}.{spill}"
+        ),
     )
 
 
@@ -250,6 +270,15 @@ def _alternate(row: pd.Series, lang: str) -> str:
     ]
     return text.choose(
         lang,
-        f"更快的证法：同一场里按{unit_zh}随机轮换新旧做法，约 {row['n_blocks']:.0f} 个{unit_zh}、{row['block_sessions']:.0f} 场就够。",
-        f" A quicker proof: alternate the old and the new way at random by {unit_en} within sessions; about {row['n_blocks']:.0f} {unit_en} in {row['block_sessions']:.0f} sessions would do.",
+        (
+            f"更快的证法：同一场里按{unit_zh}随机轮换新旧做法，约 {row['n_blocks']:.0f} "
+            f"个{unit_zh}、"
+            f"{row['block_sessions']:.0f} 场就够。"
+        ),
+        (
+            f" A quicker proof: alternate the old and the new way at random by {unit_en} within "
+            f"sessions; about {row['n_blocks']:.0f} {unit_en} in {row['block_sessions']:.0f} "
+            "sessions "
+            "would do."
+        ),
     )

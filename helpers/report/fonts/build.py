@@ -1,8 +1,9 @@
 """Builds the committed font from Noto Sans CJK: `python helpers/report/fonts/build.py NotoSansCJK-Regular.ttc`.
 
-Takes the Simplified Chinese face of the collection, keeps the characters that a report can hold, drops what neither
-the charts nor the page use (vertical forms, alternates, hinting) and gives the family a name of its own, so that a
-machine's own fonts are never picked up in its place. Same input, same bytes.
+Takes the Simplified Chinese face of the collection, keeps the characters that a report can hold,
+drops what neither the charts nor the page use (vertical forms, alternates, hinting) and gives the
+family a name of its own, so that a machine's own fonts are never picked up in its place. Same
+input, same bytes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from fontTools.ttLib import TTFont
 FACE = "Noto Sans CJK SC"
 FAMILY = "Fupan Sans SC"
 TARGET = Path(__file__).with_name("FupanSansSC-Regular.otf")
-# Latin with its extensions, Greek, Cyrillic, punctuation and symbols, kana, CJK (with 啫 and other characters that the
-# GB 2312 set lacks), compatibility and full-width forms. Hangul and the rare CJK extensions would triple the file.
+# Latin with its extensions, Greek, Cyrillic, punctuation and symbols, kana, CJK (with 啫 and other
+# characters that the GB 2312 set lacks), compatibility and full-width forms. Hangul and the rare
+# CJK extensions would triple the file.
 RANGES = (
     (0x20, 0x7E),
     (0xA0, 0x24F),
