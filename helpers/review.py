@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ibis
 from helpers import clean
 from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
-from helpers.clean.ingest import _state, code_version, ingest
+from helpers.clean.ingestion import _state, code_version, ingest
 from helpers.clean.tables import _once, data_as_of, lazy_table, read_table, sessions
 
 SENTINEL = "application/vnd.fupan.section+json"

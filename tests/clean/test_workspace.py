@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import history, ingest, raw_file, reconcile, tables
+from helpers.clean import history, ingestion, raw_file, reconcile, tables
 from helpers.compare import slots
 from helpers.review import choose_session, open_review
 
@@ -75,14 +75,14 @@ def test_a_reading_that_breaks_off_is_done_anew(own_workspace, monkeypatch):
     workspace = clean.Workspace.open(own_workspace)
     want = clean.read_table(workspace, "sessions")
     (workspace.raw / "新.csv").write_text("a\n1\n", encoding="utf-8")
-    real = ingest._write_partitions
+    real = ingestion._write_partitions
 
     def stop_in_the_middle(workspace, table, frame):
         if table == "products":
             raise KeyboardInterrupt
         real(workspace, table, frame)
 
-    monkeypatch.setattr(ingest, "_write_partitions", stop_in_the_middle)
+    monkeypatch.setattr(ingestion, "_write_partitions", stop_in_the_middle)
     with pytest.raises(KeyboardInterrupt):
         clean.ingest(workspace)
     monkeypatch.undo()
