@@ -13,7 +13,8 @@ Ignored, because it varies though nothing that is said has changed:
 - how long steps took (run.json);
 - markup, styles and scripts of a page, and the code of the notebooks that it can unfold; executed
   notebooks, as the page shows what they say;
-- formats and widths of cells in the workbooks.
+- formats and widths of cells in the workbooks;
+- numbers that agree to eleven digits: the engine adds up on several threads, in no fixed order.
 Paths and hashing keys need no exception: both sides work in the same folder, one after the other,
 with the same keys. Raw files keep their dates, as an export may be as old as its file.
 
@@ -30,6 +31,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -56,6 +58,8 @@ RUN = HOME / "run"  # where both sides work, one after the other
 MOST = 40  # lines that are printed of one file
 WIDTH = 160  # characters that are printed of one value or line
 DIGEST = re.compile(r"\bcode [0-9a-f]{16}\b")
+FLOAT = re.compile(r"-?\d+(\.\d+(e[-+]\d+)?|e[-+]\d+)")
+CLOSE = 1e-11  # sums of the engine differ by some 1e-13 from run to run
 INLINE = {"a", "abbr", "b", "code", "em", "i", "mark", "small", "span", "strong", "sub", "sup"}
 CHECK = """
 from jupyter_client.manager import run_kernel
@@ -431,11 +435,18 @@ def sheets(path: Path) -> dict[str, Grid]:
     made = {}
     for sheet in book.worksheets:
         width = sheet.max_column
-        rows = [tuple("" if cell is None else repr(cell) for cell in row) for row in sheet.values]
+        rows = [tuple(map(cell_text, row)) for row in sheet.values]
         names = [get_column_letter(place + 1) for place in range(width)]
         made[sheet.title] = Grid(names, [""] * width, rows)
     book.close()
     return made
+
+
+def cell_text(value: object) -> str:
+    """A cell of a sheet as text; Excel knows no whole numbers apart from others."""
+    if value is None:
+        return ""
+    return repr(float(value) if type(value) is int else value)
 
 
 def of_grids(base: Grid, working: Grid) -> list[str]:
@@ -463,18 +474,24 @@ def of_names(what: str, base: list[str], working: list[str]) -> list[str]:
 
 def of_rows(names: list[str], base: Rows, working: Rows) -> list[str]:
     """Cells that differ; where rows were added, left out or moved, the rows."""
-    if base == working:
-        return []
-    if sorted(base) == sorted(working):
-        return [f"the same {len(base)} rows in another order"]
     if len(base) == len(working):
-        return [
+        cells = [
             f"row {number}, column {name}: {' → '.join(map(cut, around(old, new)))}"
             for number, rows in enumerate(zip(base, working, strict=True), 1)
-            for name, old, new in zip(names, *rows, strict=True) if old != new
+            for name, old, new in zip(names, *rows, strict=True)
+            if not alike(old, new)
         ]
+        moved = cells and sorted(base) == sorted(working)
+        return [f"the same {len(base)} rows in another order"] if moved else cells
     lines = [[Line("", " | ".join(row)) for row in rows] for rows in (base, working)]
     return [f"{len(base)} rows → {len(working)} rows", *of_lines(*lines)]
+
+
+def alike(old: str, new: str) -> bool:
+    """Whether two values are the same, or numbers that differ in their last digits alone."""
+    if old == new or not (FLOAT.fullmatch(old) and FLOAT.fullmatch(new)):
+        return old == new
+    return math.isclose(float(old), float(new), rel_tol=CLOSE)
 
 
 def of_pictures(base: Path, working: Path) -> list[str]:

@@ -181,6 +181,23 @@ def test_nan_equals_nan_in_files_of_other_bytes(sides):
     assert differing(sides) == {}
 
 
+def test_the_last_digits_of_a_sum_are_no_difference(sides):
+    report = sides[1] / REPORT
+    near = funnel().assign(rate=[0.08700000000000002, None, 0.009])
+    near.to_parquet(report / "results" / "funnel.parquet")
+    rows = [["步骤", "比率"], ["进房", 0.0870000000000002]]
+    workbook(report / "results.xlsx", {**SHEETS, "漏斗": rows})
+    assert differing(sides) == {}
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("0.1", "0.1000000001"), ("1", "1.0"), ("F02-1e1234", "F02-2e1234"), ("12e-99999", "x"),
+    ("'0.1'", "'0.10'"), ("nan", "0.0"), ("0.0", "1e-17"),
+])
+def test_other_values_are_not_alike(old, new):
+    assert not same.alike(old, new)
+
+
 def test_a_file_of_one_side_alone_is_named(sides):
     funnel().to_parquet(sides[1] / REPORT / "results" / "extra.parquet")
     (sides[1] / REPORT / "plan.xlsx").unlink()
