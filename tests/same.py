@@ -152,7 +152,7 @@ def python_of(tree: Path) -> str:
     print(f"{lock} differs: setting up the commit's own environment", flush=True)
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     if subprocess.run(["make", ".venv/.ready"], cwd=tree, env=ours).returncode:
-        raise Stopped(f"{tree.relative_to(ROOT)}: `make .venv/.ready` failed")
+        raise Stopped(f"{tree}: `make .venv/.ready` failed")
     return str(tree / ".venv" / "bin" / "python")
 
 

@@ -297,6 +297,34 @@ def test_notebooks_import_the_tree_s_own_package(tmp_path):
         same.check_kernel(side)
 
 
+def test_a_commit_with_other_packages_gets_an_environment_of_its_own(tmp_path):
+    (tmp_path / "requirements.lock").write_bytes((same.ROOT / "requirements.lock").read_bytes())
+    assert same.python_of(tmp_path) == sys.executable
+    (tmp_path / "requirements.lock").write_text("pandas==2.0\n", encoding="utf-8")
+    (tmp_path / "Makefile").write_text(".venv/.ready:\n\tmkdir .venv && touch $@\n")
+    assert same.python_of(tmp_path) == str(tmp_path / ".venv" / "bin" / "python")
+    assert (tmp_path / ".venv" / ".ready").exists()
+    (tmp_path / "Makefile").unlink()
+    with pytest.raises(same.Stopped, match="make"):
+        same.python_of(tmp_path)
+
+
+def test_the_files_of_a_commit_are_written_in_one_piece(tmp_path, monkeypatch):
+    def git(*words):
+        named = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "a.txt").write_text("1", encoding="utf-8")
+    git("add", "a.txt")
+    git("commit", "-m", "one")
+    (tmp_path / "a.txt").write_text("2", encoding="utf-8")
+    monkeypatch.setattr(same, "ROOT", tmp_path)
+    same.check_out(same.resolved("HEAD"), tmp_path / "build" / "tree")
+    assert (tmp_path / "build" / "tree" / "a.txt").read_text(encoding="utf-8") == "1"
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["tree"]
+
+
 def test_a_command_that_fails_stops_and_says_so(tmp_path):
     side = tree_of(tmp_path / "tree", "def main():\n    raise SystemExit('no session found')\n")
     with pytest.raises(same.Stopped, match=r"(?s)1234567: exit code 1 of run.*no session found"):
