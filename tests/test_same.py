@@ -304,7 +304,7 @@ def test_a_commit_with_other_packages_gets_an_environment_of_its_own(tmp_path):
     (tmp_path / "Makefile").write_text(".venv/.ready:\n\tmkdir .venv && touch $@\n")
     assert same.python_of(tmp_path) == str(tmp_path / ".venv" / "bin" / "python")
     assert (tmp_path / ".venv" / ".ready").exists()
-    (tmp_path / "Makefile").unlink()
+    (tmp_path / "Makefile").write_text(".venv/.ready: no-such-file\n")
     with pytest.raises(same.Stopped, match="make"):
         same.python_of(tmp_path)
 
