@@ -53,6 +53,10 @@ lab: $(READY)  ## JupyterLab in notebooks/, on its start page (LAB=options for J
 bench: $(READY)  ## measure time and memory on this machine (slow)
 	@$(BIN)/python -m pytest -ra -s -o python_files='bench_*.py' tests/benchmarks </dev/null
 
+.PHONY: same
+same: $(READY)  ## review with a commit and with the working tree, and name what differs (BASE=commit, else the last one)
+	@$(BIN)/python tests/same.py "$(or $(BASE),HEAD)" </dev/null
+
 .PHONY: lint
 lint: $(READY)  ## style of the code, and normal form of the notebooks
 	@$(BIN)/ruff check .
