@@ -533,21 +533,60 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
 # --------------------------------------------------------------------------- times until something
 
 
-def survival(
+class Course(NamedTuple):
+    """The share that has happened by each time, with its limits (Kaplan-Meier).
+
+    times: 0 and every time that occurs, rising; happened: cases at that time; followed: cases that
+    were still open just before it.
+    """
+
+    times: Floats
+    share: Floats
+    lower: Floats
+    upper: Floats
+    happened: Floats
+    followed: Floats
+
+    def by(self, moments: npt.ArrayLike) -> Floats:
+        """The share that has happened by each moment; after the last time it stays as it is."""
+        return self.share[np.searchsorted(self.times, moments, side="right") - 1]
+
+    def reached(self, share: float) -> float:
+        """The first time by which so large a share has happened; `inf` where it never does."""
+        late = self.times[self.share >= share - 1e-12]
+        return float(late[0]) if late.size else np.inf
+
+
+def course(
     durations: npt.ArrayLike,
     happened: npt.ArrayLike,
     counts: npt.ArrayLike | None = None,
     *,
     confidence: float = 0.95,
-):
-    """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at.
+) -> Course:
+    """The Kaplan-Meier estimate of how what happens is spread over time.
 
-    `counts` says how many cases each row stands for (one, where it is not given).
+    `durations` are times until it happened; where it has not, until the case was last looked at.
+    `counts` says how many cases each row stands for (one, where it is missing). The limits are
+    Greenwood's on the log of the log, so that they never leave 0 to 1; at a share of 0 or 1 they
+    are that share. Raises ValueError where a duration is missing. (statsmodels' SurvfuncRight has
+    Tsiatis' error for counted rows, which is a smaller one.)
     """
-    # lifelines takes a second to import and is needed by few notebooks only.
-    from lifelines import KaplanMeierFitter
-
-    return KaplanMeierFitter(alpha=1 - confidence).fit(durations, happened, weights=counts)
+    durations = _floats(durations)
+    if not np.isfinite(durations).all():
+        raise ValueError("course: a duration is missing or infinite")
+    counts = np.ones_like(durations) if counts is None else _floats(counts)
+    times = np.union1d(0.0, durations)
+    place = np.searchsorted(times, durations)
+    events = np.bincount(place, counts * np.asarray(happened, dtype=bool), len(times))
+    followed = np.bincount(place, counts, len(times))[::-1].cumsum()[::-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.cumprod(np.where(followed > 0, 1 - events / followed, 1.0))
+        steps = np.where(events > 0, events / (followed * (followed - events)), 0.0)
+        error = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(np.cumsum(steps))
+        widening = np.exp(error / -np.log(left))
+    widening = np.where((left > 0) & (left < 1), widening, 1.0)
+    return Course(times, 1 - left, 1 - left ** (1 / widening), 1 - left**widening, events, followed)
 
 
 def happened_within(
@@ -558,31 +597,26 @@ def happened_within(
     weights: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> tuple[Floats, Floats, Floats]:
-    """The share that happens within each mark, 1 - Kaplan-Meier, with its log-log interval: value, lower, upper.
+    """The share that happens within each mark, by `course`: value, lower, upper.
 
     What has not happened and is younger than a mark counts as unknown from its age on. A share of
     exactly 0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was
     looked at until the mark, unless the last one looked at had happened.
     """
-    durations, happened, marks = (
-        _floats(durations),
-        np.asarray(happened, dtype=bool),
-        _floats(marks),
-    )
+    durations, marks = _floats(durations), _floats(marks)
+    happened = np.asarray(happened, dtype=bool)
     weights = np.ones_like(durations) if weights is None else _floats(weights)
-    fitted = survival(durations, happened, weights, confidence=confidence)
-    bounds = fitted.confidence_interval_survival_function_
-    place = np.searchsorted(bounds.index.to_numpy(), marks, side="right") - 1
-    value = 1 - fitted.survival_function_at_times(marks).to_numpy()
-    known = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
-    sure = np.isin(value, (0, 1))
-    exact = wilson(value * known, known, confidence=confidence)
-    lower, upper = (
-        np.where(sure, edge, 1 - bounds.iloc[place, side].to_numpy())
-        for edge, side in zip(exact, (1, 0), strict=True)
+    whole = course(durations, happened, weights, confidence=confidence)
+    place = np.searchsorted(whole.times, marks, side="right") - 1
+    value = whole.share[place]
+    decided = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
+    exact = wilson(value * decided, decided, confidence=confidence)
+    limits = (
+        np.where(np.isin(value, (0, 1)), edge, limit[place])
+        for edge, limit in zip(exact, (whole.lower, whole.upper), strict=True)
     )
-    seen = (marks <= durations.max()) | (value == 1)
-    return tuple(np.where(seen, each, np.nan) for each in (value, lower, upper))
+    sayable = (marks <= durations.max()) | (value == 1)
+    return tuple(np.where(sayable, share, np.nan) for share in (value, *limits))
 
 
 def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:
