@@ -889,6 +889,7 @@ def _origin_finding(row: object, notebook: str, rules: Customers) -> dict[str, o
         dimension="aftersales",
         metric="repurchase_rate",
         slice=f"{row.product_name} ({row.product_id})",
+        slice_id=row.product_id,
         value=row.rate,
         baseline=row.usual,
         ci_lower=row.ci_lower,

@@ -649,6 +649,7 @@ def return_findings(
                 dimension="aftersales",
                 metric=metric,
                 slice=f"{row.name} ({row.slice})" if row.slice else "",
+                slice_id=row.slice,
                 value=row.rate,
                 baseline=row.baseline,
                 ci_lower=row.lower,

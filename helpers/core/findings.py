@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 import pandas as pd
@@ -39,6 +40,7 @@ def make(
     sentence_zh: str,
     sentence_en: str,
     slice: str = "",
+    slice_id: str = "",
     value: float = float("nan"),
     baseline: float = float("nan"),
     ci_lower: float = float("nan"),
@@ -48,8 +50,10 @@ def make(
     minute_from: float = float("nan"),
     minute_to: float = float("nan"),
 ) -> dict[str, object]:
-    """One finding as a row of `COLUMNS`; its id is made from what it is about, so that a new run gives the same id.
+    """One finding as a row of `COLUMNS`; a new run gives the same subject the same id.
 
+    `slice_id` is what the slice is recognised by where `slice` holds its name: names may change, or
+    be cut, and the id of the finding does not depend on them.
     `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one
     (the notebook says which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty
     sentence.
@@ -60,11 +64,11 @@ def make(
         )
     if not sentence_zh or not sentence_en:
         raise ValueError(f"finding {metric} {slice}: a sentence is needed in both languages")
-    mark = hashlib.blake2s(
-        f"{notebook}|{dimension}|{metric}|{slice}".encode(), digest_size=3
-    ).hexdigest()
+    subject = f"{notebook}|{dimension}|{metric}|{slice_id or slice}"
+    # 64 bits never meet by chance, and base 32 has no runs of digits that look like a phone number
+    mark = base64.b32encode(hashlib.blake2s(subject.encode(), digest_size=8).digest())
     return {
-        "id": f"F{notebook[:2]}-{mark}",
+        "id": f"F{notebook[:2]}-{mark.decode().rstrip('=').lower()}",
         "notebook": notebook,
         "dimension": dimension,
         "metric": metric,
