@@ -16,6 +16,13 @@ import yaml
 from helpers.demo.schedule import shop
 
 MADE = dt.datetime(2026, 11, 16, 9, 30)
+SLASHES, DASHES = "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"
+Dirty = list[dict[str, Any]]
+
+
+def dirty(path: Path, row: int, column: str, value: str, what: str) -> dict[str, Any]:
+    """A planted dirty row as truth.json lists it; rows count from 1, headers included."""
+    return {"file": path.name, "row": row, "column": column, "value": value, "what": what}
 
 
 @functools.cache

@@ -73,7 +73,7 @@ DETAILED = 36  # sessions for which products and traffic are filled in
 START = "开播时间"
 
 
-def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
+def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
     """Write the hand-filled workbooks into `raw`; returns the dirty rows planted in them."""
     sessions = tables["sessions"]
     month = sessions["started_at"].dt.strftime("%Y-%m")
@@ -99,7 +99,7 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
         table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])
     }
     path = raw / "复盘手工表_账号.xlsx"
-    dirty = _dirty_cost(account["costs"], path.name)
+    dirty = _dirty_cost(account["costs"], path)
     cells.workbook(path, {reference.tables()[table].zh: rows for table, rows in account.items()})
     cells.stamp(path, exported)
     return dirty
@@ -116,7 +116,7 @@ def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) 
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
     filled |= {
         columns["platform"].zh: reference.terms()["platform"]["douyin"].zh,
-        columns["created_at"].zh: cells.clock(paid["created_at"], "%Y-%m-%d %H:%M:%S"),
+        columns["created_at"].zh: cells.clock(paid["created_at"], cells.DASHES),
         **{
             columns[name].zh: paid[name].map({True: "是", False: "否"})
             for name in ("is_new_buyer", "is_referred")
@@ -155,18 +155,10 @@ def _values(values: pd.Series, column: reference.Column) -> list[Any]:
     return [cells.plain(value) for value in values]
 
 
-def _dirty_cost(rows: list[list[Any]], name: str) -> list[dict[str, Any]]:
+def _dirty_cost(rows: list[list[Any]], path: Path) -> cells.Dirty:
     """Adds a cost line whose amount is words."""
     header = reference.tables()["costs"].columns["amount"].zh
     bad: list[Any] = [None] * len(rows[0])
     bad[0], bad[rows[0].index(header)] = "人工", "待定"
     rows.append(bad)
-    return [
-        {
-            "file": name,
-            "row": len(rows),
-            "column": header,
-            "value": "待定",
-            "what": "text_for_number",
-        }
-    ]
+    return [cells.dirty(path, len(rows), header, "待定", "text_for_number")]

@@ -177,7 +177,7 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> None:
     full = log["session_id"].isin(log.loc[log["event"] == "enter", "session_id"])
     for name, rows in log.groupby(log["session_id"].str[:8].where(full, "点击以后")):
         shown = rows.assign(
-            at=cells.clock(rows["at"], "%Y-%m-%d %H:%M:%S"), event=rows["event"].map(WORDS)
+            at=cells.clock(rows["at"], cells.DASHES), event=rows["event"].map(WORDS)
         )
         path = raw / f"观众行为_{name}.csv"
         shown[list(HEADERS)].rename(columns=HEADERS).to_csv(
