@@ -1,4 +1,7 @@
-"""Findings: what the review asserts, each with its evidence, its verdict and its sentence in both languages."""
+"""Findings: what the review asserts.
+
+Each has its evidence, its verdict and its sentence in both languages.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,10 @@ def make(
 
 
 def outcome(verdict: pd.Series, value: pd.Series, lower: pd.Series, upper: pd.Series) -> pd.Series:
-    """Verdicts as they are read: normal for a value inside its range, so that cannot_tell is left to what the data do not decide."""
+    """Verdicts as they are read: normal for a value inside its range.
+
+    So cannot_tell is left to what the data do not decide.
+    """
     return verdict.mask(verdict.eq("cannot_tell") & value.between(lower, upper), "normal")
 
 

@@ -23,7 +23,11 @@ FEWEST_FREE = 8  # degrees of freedom below which the spread itself is guesswork
 
 
 class Fit(NamedTuple):
-    """A least-squares fit: names of the levels, coefficients, their unscaled covariance, what is estimable, spread, freedom."""
+    """A least-squares fit.
+
+    names: of the levels; beta: coefficients; covariance: theirs, unscaled; estimable: what can be
+    estimated; sd: the spread; free: degrees of freedom.
+    """
 
     names: list[str]
     beta: np.ndarray
@@ -34,7 +38,10 @@ class Fit(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """One level over others as a ratio (1: the same) with its interval and p-value; `nan` where it cannot be estimated."""
+    """One level over others as a ratio (1: the same) with its interval and p-value.
+
+    `nan` where it cannot be estimated.
+    """
 
     ratio: float
     lower: float
@@ -51,7 +58,10 @@ def logs(values: npt.ArrayLike) -> np.ndarray:
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Columns of 0 and 1 for every value of the factors but the first one of each; missing is a value of its own."""
+    """Columns of 0 and 1 for every value of the factors but the first of each.
+
+    A missing value is a value of its own.
+    """
     words = [frame[name].astype("str").fillna("?") for name in factors]
     made = [
         pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:]
@@ -68,7 +78,10 @@ def inverted(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
-    """Least squares of y on a column for each level and on the other columns; all have one row per session, none missing."""
+    """Least squares of y on a column for each level and on the other columns.
+
+    All have one row per session, none of them missing.
+    """
     own = pd.get_dummies(levels.astype("str"), dtype=float)
     x, y = np.column_stack([own, others]), np.asarray(y, dtype=float)
     inverse, rank = inverted(x)
@@ -104,7 +117,10 @@ class Compared(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """The sessions that count, the names of their levels, and the fit where there is something to compare."""
+    """The sessions that count, the names of their levels, and their fit.
+
+    There is no fit where there is nothing to compare.
+    """
 
     rows: pd.DataFrame
     names: list[str]
@@ -152,14 +168,14 @@ def compared(
     adjust: Sequence[str] = (),
     confidence: float = 0.95,
 ) -> Compared:
-    """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
+    """Each level of `by` against the mean of the others that it meets, and against each of them.
 
-    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than
-    `FEWEST` sessions left out. rest has one row per level: level, n (sessions), typical (geometric
-    mean, as it is), others (how many levels it is held against), ratio, lower, upper, p_value;
-    `nan` where it meets no other level under the same circumstances, or the sessions are too few.
-    each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
-    p_value, p_adjusted (Holm over the pairs).
+    One fit gives both. `frame` has one row per session; the columns of `adjust` are held equal,
+    levels of fewer than `FEWEST` sessions left out. rest has one row per level: level, n
+    (sessions), typical (geometric mean, as it is), others (how many levels it is held against),
+    ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances,
+    or the sessions are too few. each has one row per ordered pair that can be estimated: level,
+    other, ratio, lower, upper, p_value, p_adjusted (Holm over the pairs).
     """
     known = _known(frame, value, by, adjust)
     each, made = _pairs(known, confidence), []
@@ -176,7 +192,10 @@ def compared(
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
-    """Whether all levels of `by` can be told apart from the columns of `adjust`: none of them stands for the other."""
+    """Whether all levels of `by` can be told apart from the columns of `adjust`.
+
+    They cannot where one stands for the other.
+    """
     rows = frame.dropna(subset=[by])
     levels = sorted(rows[by].astype("str").unique())
     if len(levels) < 2:

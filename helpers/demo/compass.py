@@ -16,7 +16,10 @@ SKU_SHARE = {"单件装": 0.7, "两件装": 0.3}
 
 
 def _list_columns(sessions: pd.DataFrame) -> dict[str, pd.Series]:
-    """The columns of the list that have values, by header; unrounded numbers, rates as fractions."""
+    """The columns of the list that have values, by header.
+
+    Numbers are not rounded, rates are fractions.
+    """
     s, hours = sessions, sessions["duration_seconds"] / 3600
 
     def rate(part: str, whole: str) -> pd.Series:
@@ -101,7 +104,10 @@ def _list_file(
 
 
 def write_lists(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """A list for each quarter, each beginning some days before the last one ended, and a stale one of the last weeks."""
+    """A list for each quarter, and a stale one of the last weeks.
+
+    Each quarter begins some days before the last one ended.
+    """
     sessions = tables["sessions"]
     quarter = sessions["started_at"].dt.tz_localize(None).dt.to_period("Q")
     dirty: cells.Dirty = []
@@ -287,7 +293,10 @@ def _traffic_videos(videos: pd.DataFrame) -> list[list[Any]]:
 
 
 def _goods(products: pd.DataFrame) -> list[list[Any]]:
-    """Products, each followed by its SKUs: their first cell begins with a dash, and they must not be added to the products."""
+    """Products, each followed by its SKUs.
+
+    An SKU's first cell begins with a dash; it must not be added to the products.
+    """
     headers = [
         "商品ID",
         "商品名称",

@@ -42,7 +42,10 @@ OBJECTIONS = {
 
 
 class Part(NamedTuple):
-    """What the makers of the tables below share: the world, the tables and counts already made, the order lines."""
+    """What the makers of the tables below share.
+
+    The world, the tables and counts already made, the order lines.
+    """
 
     world: World
     sessions: pd.DataFrame
@@ -75,7 +78,10 @@ def tables(
     wanted: tuple[str, ...] | None,
     generator: Callable[[int], np.random.Generator],
 ) -> dict[str, pd.DataFrame]:
-    """The tables beside sessions, traffic and products that are wanted (None: all), before they are conformed."""
+    """The tables beside sessions, traffic and products that are wanted (None: all).
+
+    They are not yet conformed.
+    """
     makers = {
         "minutes": floor.minutes,
         "rundown": floor.rundown,
@@ -122,7 +128,10 @@ def _audience(part: Part) -> pd.DataFrame:
 
 
 def _audience_of(part: Part, i: int) -> pd.DataFrame:
-    """Viewers, buyers and money by group; the groups of each dimension sum to the session's totals."""
+    """Viewers, buyers and money by group.
+
+    The groups of each dimension sum to the session's totals.
+    """
     session, rng = part.sessions.iloc[i], part.rng
     fans = float(session["fan_viewer_share"])
     province = {name: [share / 100, 1.0] for name, share in shop()["provinces"].items()}
@@ -155,7 +164,10 @@ def _audience_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def _service(part: Part) -> pd.DataFrame:
-    """Enquiries during the session: first reply after minutes, some never answered, some turned into orders or disputes."""
+    """Enquiries during the session.
+
+    First reply after minutes, some never answered, some turned into orders or disputes.
+    """
     made = []
     for i in part.recent("service"):
         session, rng = part.sessions.iloc[i], part.rng
@@ -191,7 +203,10 @@ def _service(part: Part) -> pd.DataFrame:
 def _whose(
     enquiries: pd.DataFrame, sold: pd.DataFrame | None, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Whose most enquiries are, what kept them and whether they were content: those who ordered are buyers of that session."""
+    """Whose most enquiries are, what kept them and whether they were content.
+
+    Those who ordered are buyers of that session.
+    """
     n = len(enquiries)
     objects = rng.random(n) < np.where(enquiries["converted"], 0.3, 0.7)
     kinds = rng.choice(list(OBJECTIONS), n, p=list(OBJECTIONS.values()))
@@ -220,7 +235,10 @@ def _whose(
 
 
 def _recommended(sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Whether an older customer recommended the shop to the buyer: asked of those whose order is paid, mostly of new ones."""
+    """Whether an older customer recommended the shop to the buyer.
+
+    Asked of those whose order is paid, mostly of new ones.
+    """
     by_buyer = rng.random(len(sold)) < np.where(sold["is_new_buyer"], 0.14, 0.02)
     return sold.assign(
         is_referred=pd.Series(by_buyer, index=sold.index).groupby(sold["order_id"]).transform("max")
@@ -249,7 +267,10 @@ def _videos(part: Part) -> pd.DataFrame:
 
 
 def _ads(part: Part) -> pd.DataFrame:
-    """Ad spend by day, as the ads system reports it: the amount it claims is what its own sources sold, and a little more."""
+    """Ad spend by day, as the ads system reports it.
+
+    The amount it claims is what its own sources sold, and a little more.
+    """
     sessions, rng = part.sessions, part.rng
     n = len(sessions)
     amount = np.round(sessions["paid_amount"] * rng.uniform(0.16, 0.24, n), 2)
@@ -271,7 +292,10 @@ def _ads(part: Part) -> pd.DataFrame:
 
 
 def _goals(part: Part) -> pd.DataFrame:
-    """A paid-amount goal for each of the last sessions and for each month, and under the last month's what it takes to reach it."""
+    """A paid-amount goal for each of the last sessions and for each month.
+
+    Under the last month's stands what it takes to reach it.
+    """
     usual = float(part.sessions.loc[part.sessions["kind"] == "daily", "paid_amount"].median())
     recent = part.sessions.iloc[part.recent("goals")]
     target = [round(usual * shop()["kind"][kind]["goal"], -2) for kind in recent["kind"]]

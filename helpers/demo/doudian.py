@@ -36,7 +36,10 @@ def _cipher(values: pd.Series, mark: str) -> pd.Series:
 
 
 def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd.Series]:
-    """The columns of an order export that have values, as quoted text by header; later than the export is not known yet."""
+    """The columns of an order export that have values, as quoted text by header.
+
+    What is later than the export is not known yet.
+    """
     o = orders
 
     def known(name: str) -> pd.Series:
@@ -137,7 +140,11 @@ def _order_file(
 
 
 def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """Orders by quarter, the first in GB18030; of the last one an export made just after the last session, and one of the last week made later."""
+    """Orders by quarter, the first in GB18030.
+
+    Of the last one there is an export made just after the last session, and one of its last week
+    made later.
+    """
     made = orders["created_at"].dt.tz_localize(None)
     quarter = made.dt.to_period("Q")
     early = pd.Timestamp(EARLY_EXPORT)
@@ -160,7 +167,10 @@ def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cel
 
 
 def _dirty_orders(path: Path) -> cells.Dirty:
-    """Plants a row twice, one at an impossible time, one with a negative amount; both of the latter with ids of their own."""
+    """Plants a row twice, one at an impossible time, one with a negative amount.
+
+    Both of the latter have ids of their own.
+    """
     head, *rows = path.read_bytes().decode("utf-8-sig").split("\r\n")
     headers, stamp = head.split(","), path.stat()
     rows = rows[:-1]
@@ -224,7 +234,10 @@ def _case_columns(cases: pd.DataFrame, paid: pd.Series) -> dict[str, pd.Series]:
 
 
 def write_cases(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """After-sales cases by half year; in the last file a case of an unknown order and one whose amount is a remark."""
+    """After-sales cases by half year.
+
+    In the last file a case is of an unknown order, and the amount of one is a remark.
+    """
     cases = tables["aftersales"].reset_index(drop=True)
     if cases.empty:
         return []

@@ -37,7 +37,10 @@ def _profile(part: Part, i: int, n: int) -> np.ndarray:
 
 
 def _online(session: pd.Series, n: int, rng: np.random.Generator) -> np.ndarray:
-    """A curve of the session's average and peak: a quick rise, a plateau with waves, a slow fall; never an empty room."""
+    """A curve of the people online that has the session's average and peak.
+
+    A quick rise, a plateau with waves, a slow fall; never an empty room.
+    """
     x = np.linspace(0, 1, n)
     wave = np.cumsum(rng.normal(0, 0.03, n))
     shape = (
@@ -56,7 +59,10 @@ def minutes(part: Part) -> pd.DataFrame:
 
 
 def _minutes_of(part: Part, i: int) -> pd.DataFrame:
-    """One session's minutes; orders and money are those of its paid lines, the other sums the session's own totals."""
+    """One session's minutes.
+
+    Orders and money are those of its paid lines, the other sums the session's own totals.
+    """
     session, rng = part.sessions.iloc[i], part.rng
     clock = _minute_clock(session)
     n = len(clock)
@@ -120,7 +126,10 @@ def rundown(part: Part) -> pd.DataFrame:
 
 
 def _rundown_of(part: Part, i: int) -> pd.DataFrame:
-    """The script: pre-heat, then each product's introduction and purchase prompt with a follow prompt or activity, closing."""
+    """The script of a session: pre-heat, its products, closing.
+
+    Each product has introduction and purchase prompt, then a follow prompt or an activity.
+    """
     session, explained = part.sessions.iloc[i], blocks(part, i)
     names = shop()["products"]
     begin, end = session["started_at"].floor("min"), session["ended_at"].floor("min")
@@ -165,7 +174,10 @@ def every(session: pd.Series, first: int, gap: int) -> list[pd.Timestamp]:
 
 
 def _cues_of(part: Part, i: int) -> pd.DataFrame:
-    """The floor's log: planned and real time of what was listed, explained, prompted and handed out."""
+    """The log of the floor: planned and real time of each cue.
+
+    Cues say what was listed, explained, prompted and handed out.
+    """
     session, explained, rng = part.sessions.iloc[i], blocks(part, i), part.rng
     rows: list[tuple[Any, ...]] = []
     for block in explained.itertuples(index=False):

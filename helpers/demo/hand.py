@@ -1,4 +1,7 @@
-"""What the demo's team fills in by hand: the template's sheets, one workbook a month and one for the account."""
+"""What the demo's team fills in by hand: the sheets of the template.
+
+One workbook a month and one for the account.
+"""
 
 from __future__ import annotations
 
@@ -106,11 +109,11 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
 
 
 def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) -> None:
-    """The shop's own list of who bought: paid order lines with the member's number, as a CSV of the template's sheet of orders.
+    """The shop's own list of who bought, as a CSV of the template's sheet of orders.
 
-    The platform's order export names no buyer, so the team exports both together; the lines meet by
-    their ids. The name stands before the platform's: of two exports of one moment the last in order
-    counts as the newer, and that is the platform's.
+    Paid order lines with the member's number. The platform's order export names no buyer, so the
+    team exports both together; the lines meet by their ids. The name stands before the platform's:
+    of two exports of one moment the last in order counts as the newer, and that is the platform's.
     """
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
@@ -134,7 +137,10 @@ def _of(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
 
 
 def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list[Any]]:
-    """A sheet of the template: Chinese headers, choices by their Chinese labels, columns that hold nothing left out."""
+    """A sheet of the template with Chinese headers.
+
+    Choices stand by their Chinese labels, columns that hold nothing are left out.
+    """
     columns = reference.tables()[table].columns
     asked = ASKED.get(table) or [
         name for name in columns if name != "session_id" and frame[name].notna().any()

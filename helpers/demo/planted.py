@@ -66,7 +66,10 @@ def planted_in(world: World, rng: np.random.Generator) -> Planted:
 
 
 def _plant_story(world: World, made: Planted) -> None:
-    """Writes the demo's story into fresh arrays: an imprecise source, a weak pitch, a stock-out, an event, an action."""
+    """Writes the demo's story into fresh arrays.
+
+    An imprecise source, a weak pitch, a stock-out, an event, an action.
+    """
     story = shop()["story"]
     source, last = world.sources.index(story["source"]), story["source_sessions"]
     made.share[-last:, source] = story["source_growth"]
@@ -95,7 +98,10 @@ def _plant_story(world: World, made: Planted) -> None:
 
 
 def comparable_before(plan: pd.DataFrame) -> pd.DataFrame:
-    """The daily evening sessions before the action's first session, outside the redesign: the last 15 of them."""
+    """The last 15 daily evening sessions before the action's first session.
+
+    Those during the redesign are left out.
+    """
     story = shop()["story"]
     days = plan["started_at"].dt.date
     quiet = (days < story["redesign"]["from"]) | (days > story["redesign"]["to"])

@@ -17,7 +17,10 @@ def _thousands(value: float) -> str:
 
 
 def write(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> None:
-    """The live report by day up to the last session's eve, below a row of totals, and the last session's day by hour."""
+    """The live report by day, and the last session's day by hour.
+
+    The days end on the last session's eve and stand below a row of totals.
+    """
     ads = tables["ads"]
     before, last = ads.iloc[:-1], ads.iloc[-1]
     if len(before):
@@ -57,7 +60,10 @@ def _ads_row(day: str, row: pd.Series) -> list[Any]:
 
 
 def _hours(row: pd.Series, minutes: pd.DataFrame, day: str) -> list[list[Any]]:
-    """The day's spend and sales shared over the hours by the people online; the hours sum to the day."""
+    """The day's spend and sales shared over the hours by the people online.
+
+    The hours sum to the day.
+    """
     mine = minutes[minutes["session_id"] == row["session_id"]]
     weight = mine.groupby(mine["at"].dt.strftime("%Y-%m-%d %H:00"))["online"].sum()
     weight = weight[weight.index.str.startswith(day)]

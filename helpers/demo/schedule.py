@@ -45,7 +45,10 @@ def _host(slot: str, day: dt.date) -> str:
 
 
 def timetable(sessions: int) -> pd.DataFrame:
-    """The last `sessions` sessions of the shop: one row each, with started_at (naive local), hours, kind, slot, host."""
+    """The last `sessions` sessions of the shop, one row each.
+
+    Columns: started_at (naive local), hours, kind, slot, host.
+    """
     rows: list[dict[str, Any]] = []
     day = shop()["last_day"]
     while len(rows) < sessions:

@@ -1,8 +1,8 @@
-"""A simulated Douyin shop with planted truths: canonical tables, the source x product cells behind them, and the truth.
+"""A simulated Douyin shop with planted truths.
 
-Severity is fixed here, so that no test can choose an easy one: see the constants. Everything comes
-from one seed; each part draws from a generator of its own, so that asking for fewer tables changes
-none of the others.
+Canonical tables, the source x product cells behind them, and the truth. Severity is fixed here, so
+that no test can choose an easy one: see the constants. Everything comes from one seed; each part
+draws from a generator of its own, so that asking for fewer tables changes none of the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ DISTINCT_CLICK, DISTINCT_ORDER = 0.74, 0.95
 
 
 class Simulation(NamedTuple):
-    """Canonical tables by name, the cells (one row per session x source x product), and what was planted."""
+    """Canonical tables by name, the cells, and what was planted.
+
+    Cells have one row per session x source x product.
+    """
 
     tables: dict[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -37,7 +40,10 @@ class Simulation(NamedTuple):
 
 
 class World(NamedTuple):
-    """What the parts share: the timetable, the names on the axes of the arrays, and per-session arrays."""
+    """What the parts share.
+
+    The timetable, the names on the axes of the arrays, and arrays by session.
+    """
 
     seed: int
     fault: str
@@ -61,13 +67,14 @@ def generator(seed: int, part: int) -> np.random.Generator:
 def simulate(
     seed: int, *, sessions: int = 200, fault: str = "demo", tables: tuple[str, ...] | None = None
 ) -> Simulation:
-    """The simulated shop: canonical tables, cells and truth; the last session is the one that carries the fault.
+    """The simulated shop: canonical tables, cells and truth.
 
-    `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds
-    halved); demo (the whole story). `tables` names the tables wanted (None: all); sessions,
-    traffic, products and cells are always there. Cells: session_id, source, product_id,
-    product_exposure_users, product_click_users, create_users, pay_users, orders, units,
-    paid_amount. Raises `ValueError` for an unknown fault or fewer than one session.
+    The last session is the one that carries the fault. `fault`: none; mix (more viewers from a
+    low-converting source); source, product (two), all (odds halved); demo (the whole story).
+    `tables` names the tables wanted (None: all); sessions, traffic, products and cells are always
+    there. Cells: session_id, source, product_id, product_exposure_users, product_click_users,
+    create_users, pay_users, orders, units, paid_amount. Raises `ValueError` for an unknown fault or
+    fewer than one session.
     """
     if fault not in FAULTS:
         raise ValueError(f"fault: expected one of {', '.join(FAULTS)}, found {fault!r}")
@@ -113,7 +120,10 @@ def simulate(
 
 
 def _correlated(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well: two steps of a funnel and the whole of it."""
+    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well.
+
+    They are of two steps of a funnel, the sum of the whole of it.
+    """
     first, second = rng.standard_normal((2, n)) * SD_LOG
     return first, -0.5 * first + np.sqrt(0.75) * second
 
@@ -162,7 +172,10 @@ def _world(seed: int, sessions: int, fault: str) -> World:
 
 
 def _mid_session(places: np.ndarray, product: int) -> np.ndarray:
-    """The order of explanation with one product moved to the middle (it changes places with the one there)."""
+    """The order of explanation with one product moved to the middle.
+
+    It changes places with the one there.
+    """
     middle = int(np.flatnonzero(places == LISTED // 2)[0])
     moved = places.copy()
     moved[[product, middle]] = places[[middle, product]]
@@ -261,7 +274,10 @@ def _effects(facts: Any, name: str) -> np.ndarray:
 def _cells(
     world: World, planted: Planted, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source x product at each step: exposure, click, create, pay; and the expected click → pay."""
+    """People by session x source x product at each step, and the expected click → pay.
+
+    Steps: exposure, click, create, pay.
+    """
     rng = generator(world.seed, 5)
     sources, goods = shop()["sources"].values(), shop()["products"].values()
     weight = _effects(goods, "weight")[None, :] * world.listed
@@ -298,7 +314,10 @@ def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> 
 def _funnel_users(
     exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Distinct people at each step for sessions (axis 1, 2) or session x source (axis 2), never growing along the way."""
+    """Distinct people at each step, never growing along the way.
+
+    For sessions (axis 1, 2) or session x source (axis 2).
+    """
     pay, create, click = (counts[name].sum(axis=axis) for name in ("pay", "create", "click"))
     pay, create = _users(pay, DISTINCT_ORDER), _users(create, DISTINCT_ORDER)
     click = _users(click, DISTINCT_CLICK, create)

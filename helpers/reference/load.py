@@ -1,8 +1,9 @@
-"""Loads and validates the knowledge in `data/reference`: tables, metrics, sources, funnels, playbook, roles, calendar.
+"""Loads the knowledge in `data/reference` and checks that it agrees with itself.
 
-Every file is checked against a model when it is loaded: an unknown key, a missing label or a wrong
-type ends in a `ReferenceDataError` that names the file and the key. A workspace may hold a
-`reference/` folder of its own, whose entries replace those of the same key.
+Tables, metrics, sources, funnels, playbook, roles, calendar. Every file is checked against a model
+when it is loaded: an unknown key, a missing label or a wrong type ends in a `ReferenceDataError`
+that names the file and the key. A workspace may hold a `reference/` folder of its own, whose
+entries replace those of the same key.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def _merge(shipped: Any, own: Any) -> Any:
 
 
 def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
-    """The shipped file's mapping, with the workspace's own file of the same name laid over it key by key."""
+    """The shipped file's mapping, with the workspace's own laid over it key by key.
+
+    The workspace's file has the same name.
+    """
     merged: dict[str, Any] = {}
     for folder in (SHIPPED, workspace_reference):
         path = folder / name if folder else None
@@ -99,7 +103,10 @@ def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dic
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """Canonical tables by name (`tables.yml`); a workspace cannot change them. Limits name columns of their table."""
+    """Canonical tables by name (`tables.yml`); a workspace cannot change them.
+
+    Limits name columns of their table.
+    """
     found = _entries("tables.yml", Table, None)
     for name, table in found.items():
         for rule, limits in (
@@ -116,7 +123,10 @@ def tables() -> dict[str, Table]:
 
 @functools.cache
 def terms() -> dict[str, dict[str, Label]]:
-    """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`; a workspace cannot change them."""
+    """Labels of closed choices by group and value (`terms.yml`).
+
+    `terms()["stage"]["preheat"].zh`, say; a workspace cannot change them.
+    """
     content = _load("terms.yml", None)
     return {
         group: {
@@ -129,7 +139,10 @@ def terms() -> dict[str, dict[str, Label]]:
 
 @functools.cache
 def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
-    """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure."""
+    """The metric registry by id (`metrics.yml`).
+
+    Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure.
+    """
     registry = _entries("metrics.yml", Metric, workspace_reference)
     if twice := set(registry) & set(measures()):
         raise ReferenceDataError(
@@ -157,13 +170,19 @@ def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
 @functools.cache
 def measures() -> dict[str, Measure]:
-    """The figures that are no ratio of sums, by id (`measures.yml`): what the code computes, so that a workspace cannot change them."""
+    """The figures that are no ratio of sums, by id (`measures.yml`).
+
+    The code computes them, so that a workspace cannot change them.
+    """
     return _entries("measures.yml", Measure, None)
 
 
 @functools.cache
 def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
-    """Funnels by id (`funnels.yml`); every step is a viewer event, else a column of the funnel's table and, unless said, of its unit."""
+    """Funnels by id (`funnels.yml`).
+
+    Every step is a viewer event, else a column of the funnel's table and, unless said, of its unit.
+    """
     found = _entries("funnels.yml", Funnel, workspace_reference)
     for name, funnel in found.items():
         for step in funnel.steps:
@@ -188,7 +207,10 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
 
 
 def _check_export(where: str, export: Export) -> None:
-    """Columns and constants are those of the table, or say which session a row belongs to; rates name session columns."""
+    """Refuses columns and constants of an export that its table does not have.
+
+    They may also say which session a row belongs to; rates name columns of the table.
+    """
     table = tables().get(export.table)
     if table is None:
         raise ReferenceDataError(f"{where}.table: {export.table!r} is no canonical table")
@@ -300,7 +322,10 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
 
 @functools.cache
 def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
-    """Problems by id (`playbook.yml`): metrics are in the registry, evidence follows `rules.yml`, cause ids differ."""
+    """Problems by id (`playbook.yml`).
+
+    Metrics are in the registry, evidence follows `rules.yml`, cause ids differ.
+    """
     found = _entries("playbook.yml", Problem, workspace_reference)
     known = registry(workspace_reference)
     for name, problem in found.items():
@@ -331,7 +356,10 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
 
 @functools.cache
 def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
-    """Role cards by role (`roles.yml`): roles of `terms.yml`, metrics of the registry, evidence that follows `rules.yml`."""
+    """Role cards by role (`roles.yml`).
+
+    Roles are those of `terms.yml`, metrics of the registry; evidence follows `rules.yml`.
+    """
     found = _entries("roles.yml", RoleCard, workspace_reference)
     for name, card in found.items():
         if name not in terms()["role"]:
@@ -368,7 +396,10 @@ def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
 
 @functools.cache
 def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]:
-    """How long each kind of special event is in force and lingers (`events.yml`); the kinds are those of `terms.yml`."""
+    """How long each kind of special event is in force and lingers (`events.yml`).
+
+    The kinds are those of `terms.yml`.
+    """
     found = _entries("events.yml", EventKind, workspace_reference)
     if unlike := set(found) ^ set(terms()["event_kind"]):
         raise ReferenceDataError(
@@ -379,7 +410,10 @@ def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]
 
 @functools.cache
 def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
-    """Shopping festivals and holidays by platform and year (`calendar.csv`; the workspace's rows come after)."""
+    """Shopping festivals and holidays by platform and year (`calendar.csv`).
+
+    The workspace's rows come after the shipped ones.
+    """
     found = []
     for folder in (SHIPPED, workspace_reference):
         path = folder / "calendar.csv" if folder else None
@@ -400,7 +434,10 @@ def attribution(workspace_reference: Path | None = None) -> Attribution:
 
 @functools.cache
 def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
-    """Other meanings of a session's totals by column (`definitions.yml`); all terms are columns of the sessions."""
+    """Other meanings of a session's totals by column (`definitions.yml`).
+
+    All terms are columns of the sessions.
+    """
     content = _load("definitions.yml", workspace_reference)
     found = {
         name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries]
@@ -423,7 +460,10 @@ def talk(workspace_reference: Path | None = None) -> Talk:
 
 @functools.cache
 def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
-    """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line): the shipped ones, then the workspace's own."""
+    """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line).
+
+    The shipped ones come first, then the workspace's own.
+    """
     paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
     lines = [
         line.strip()
@@ -448,7 +488,10 @@ def customers(workspace_reference: Path | None = None) -> Customers:
 
 @functools.cache
 def service(workspace_reference: Path | None = None) -> ServiceRules:
-    """The rules of customer service (`service.yml`); a limit for every kind of case of terms.yml."""
+    """The rules of customer service (`service.yml`).
+
+    They have a limit for every kind of case of `terms.yml`.
+    """
     found = _validate(ServiceRules, _load("service.yml", workspace_reference), "service.yml")
     if set(found.limits) != set(terms()["aftersales_kind"]):
         raise ReferenceDataError(

@@ -28,7 +28,10 @@ Many = Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) 
 
 
 class ReferenceDataError(ValueError):
-    """A file of `data/reference` does not fit its model: the message names the file, the key and what was expected."""
+    """A file of `data/reference` that does not fit its model.
+
+    The message names the file, the key and what was expected.
+    """
 
 
 class Entry(BaseModel):
@@ -120,7 +123,7 @@ class Metric(Entry):
 
 
 class Measure(Entry):
-    """One figure that is no ratio of sums (a median time, a share of persons followed): the function `by` works it out.
+    """One figure that is no ratio of sums: a median time, say, or a share of persons followed.
 
     `by` is module.function under helpers; `formula` says it in words, `needs` which data it wants.
     """
@@ -165,7 +168,10 @@ class SourceColumn(Entry):
 
 
 class SubRows(Entry):
-    """Rows below their parent row: the mark that their first cell starts with, and where their own id stands."""
+    """Rows below their parent row.
+
+    starts: the mark that their first cell starts with; header, id: where their own id stands.
+    """
 
     starts: str
     header: str | None = None
@@ -207,10 +213,10 @@ class Export(Entry):
 
 
 class Unverified(Entry):
-    """One export whose layout nobody has seen: it is not guessed at, its figures go into sheets of our template.
+    """One export whose layout nobody has seen, so that it is not guessed at.
 
-    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets for
-    what it holds.
+    Its figures go into sheets of our template. `words` name it in a file name, a sheet name or a
+    title; `tables` are the template's sheets for what it holds.
     """
 
     id: str
@@ -234,7 +240,10 @@ class System(Entry):
 
 
 class FunnelStep(Entry):
-    """One step: a column of the funnel's table, or of the table `of`; `grows` says why it can exceed the step before."""
+    """One step: a column of the funnel's table, or of the table `of`.
+
+    `grows` says why it can exceed the step before.
+    """
 
     column: str
     of: str | None = None
@@ -245,10 +254,11 @@ class FunnelStep(Entry):
 
 
 class Funnel(Entry):
-    """One funnel: an ordered list of columns of one table, all of one unit unless `mixed_units` says why not.
+    """One funnel: an ordered list of columns of one table.
 
-    A funnel of `actions` has viewer events instead of columns; a step counts within so many minutes
-    of the one before, and with `ordered: false` in any order.
+    All are of one unit unless `mixed_units` says why not. A funnel of `actions` has viewer events
+    instead of columns; a step counts within so many minutes of the one before, and with `ordered:
+    false` in any order.
     """
 
     zh: str

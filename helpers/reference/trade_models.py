@@ -1,4 +1,7 @@
-"""Models of what the trade knows: causes and actions, reasons, roles, events, customers, service."""
+"""Models of what the trade knows.
+
+Causes and actions, reasons, roles, events, customers, service.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ Standing = Literal["low", "usual", "high", "unclear", "unknown"]
 
 
 class Evidence(Entry):
-    """What would speak for a cause: a rule of `rules.yml`, what it looks at, and the bound that decides."""
+    """What would speak for a cause.
+
+    A rule of `rules.yml`, what it looks at, and the bound that decides.
+    """
 
     rule: str
     kind: Many = Field([])
@@ -74,7 +80,10 @@ class Evidence(Entry):
 
 
 class Rule(Entry):
-    """One evidence rule: the tables that it reads (each a canonical table or a saved result), its parameters, and a measurement in words (`{value}`)."""
+    """One evidence rule: the tables that it reads, its parameters, and a measurement in words.
+
+    A table is a canonical one or a saved result; the words hold `{value}`.
+    """
 
     zh: str
     en: str
@@ -85,7 +94,10 @@ class Rule(Entry):
 
 
 class Trait(Entry):
-    """Something that sessions are set up with or that is done in them: the table it is read from and one measure of it."""
+    """Something that sessions are set up with or that is done in them.
+
+    The table it is read from and one measure of it.
+    """
 
     zh: str
     en: str
@@ -117,12 +129,13 @@ class Trait(Entry):
 
 
 class Cause(Entry):
-    """One likely cause of a problem: its evidence or the export that would show it, who is answerable, what to do.
+    """One likely cause of a problem.
 
-    `stage` is when the action is done: a content stage, before the start or after the end. `words`
-    are what a team note that means this cause says (断货, 发券): the note is then checked by its
-    evidence; `unless` are words of a note that this record says nothing of (停留, where the
-    evidence is what people buy).
+    Its evidence or the export that would show it, who is answerable, what to do. `stage` is when
+    the action is done: a content stage, before the start or after the end. `words` are what a team
+    note that means this cause says (断货, 发券): the note is then checked by its evidence; `unless`
+    are words of a note that this record says nothing of (停留, where the evidence is what people
+    buy).
     """
 
     id: str
@@ -149,9 +162,10 @@ class Cause(Entry):
 
 
 class Problem(Entry):
-    """One line of the playbook: problem, content stages, team work, people, causes, action, verifying metric.
+    """One line of the playbook.
 
-    Its metrics show it; a problem that no metric shows is raised by a rule of evidence instead.
+    Problem, content stages, team work, people, causes, action, verifying metric. Its metrics show
+    it; a problem that no metric shows is raised by a rule of evidence instead.
     """
 
     zh: str
@@ -173,7 +187,10 @@ class Problem(Entry):
 
 
 class Reason(Entry):
-    """One reason for a refund: the words that platforms and buyers use for it, who can do something about it, and what."""
+    """One reason for a refund.
+
+    The words that platforms and buyers use for it, who can do something about it, and what.
+    """
 
     zh: str
     en: str
@@ -219,7 +236,10 @@ class RoleCard(Entry):
 
 
 class Festival(Entry):
-    """One shopping festival or holiday window of one year on one platform (`all` for every platform)."""
+    """One shopping festival or holiday window of one year on one platform.
+
+    The platform `all` is every platform.
+    """
 
     festival: str
     platform: str
@@ -231,7 +251,10 @@ class Festival(Entry):
 
 
 class EventKind(Entry):
-    """How long a kind of special event is in force without an end, and where a change that goes with it is looked for."""
+    """How long a kind of special event is in force without an end.
+
+    Lags say where a change that goes with it is looked for.
+    """
 
     days: float
     lag_days: float | None = None
@@ -252,7 +275,10 @@ class Channels(Entry):
 
 
 class Attribution(Entry):
-    """How rows without a session find theirs: which order channels are live, and how far times may be off."""
+    """How rows without a session find theirs.
+
+    Which order channels are live, and how far times may be off.
+    """
 
     channels: Channels
     start_tolerance_minutes: float
@@ -269,7 +295,11 @@ class Question(Entry):
 
 
 class Talk(Entry):
-    """What comments say: words that ask (anywhere, first, last, with a type's word), that do not, types, chants, spam, stop words."""
+    """What comments say.
+
+    Words that ask (anywhere, first, last, with a type's word), that do not, types, chants, spam,
+    stop words.
+    """
 
     ask: tuple[str, ...]
     ask_first: tuple[str, ...]
@@ -353,7 +383,10 @@ class AssortmentLimits(Entry):
 
 
 class AssortmentConditions(Entry):
-    """What a rule asks of the evidence on a product: the states that let it hold; what is not named may be anything."""
+    """What a rule asks of the evidence on a product: the states that let it hold.
+
+    What is not named may be anything.
+    """
 
     click: list[Standing] = Field([])
     conversion: list[Standing] = Field([])
@@ -374,7 +407,10 @@ class AssortmentRule(Entry):
 
 
 class Assortment(Entry):
-    """选品汰换: limits of the evidence, verdicts, and the rules in their order; the first that holds decides."""
+    """选品汰换: limits of the evidence, verdicts, and the rules in their order.
+
+    The first rule that holds decides.
+    """
 
     limits: AssortmentLimits
     verdicts: dict[str, Label]
@@ -406,7 +442,10 @@ class Marks(Entry):
 
 
 class Reply(Entry):
-    """When a first reply is in time, and the share of enquiries that should be; whether that is ours and no published rule."""
+    """When a first reply is in time, and the share of enquiries that should be.
+
+    `assumption` says that this is ours and no published rule.
+    """
 
     seconds: float
     target: float
@@ -414,7 +453,11 @@ class Reply(Entry):
 
 
 class ServiceTask(Entry):
-    """One task of customer service: the record that would give its figure where it is not there, and what is said where nothing is due."""
+    """One task of customer service.
+
+    lacks: the record that would give its figure where it is not there; none: what is said where
+    nothing is due.
+    """
 
     zh: str
     en: str
@@ -423,7 +466,10 @@ class ServiceTask(Entry):
 
 
 class ServiceRules(Entry):
-    """What customer service is measured by: marks, the reply that is wanted, deadlines, the six tasks."""
+    """What customer service is measured by.
+
+    Marks, the reply that is wanted, deadlines, the six tasks.
+    """
 
     marks: dict[str, Marks]
     reply: Reply
