@@ -24,9 +24,11 @@ def backend() -> ibis.BaseBackend:
 
     DuckDB in memory, with a bound on what it may hold.
     """
-    made = ibis.duckdb.connect(memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False)
-    made.raw_sql("SET TimeZone = 'UTC'")
-    return made
+    connection = ibis.duckdb.connect(
+        memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False
+    )
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    return connection
 
 
 def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:

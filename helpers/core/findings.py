@@ -104,11 +104,11 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 
     Raises `ValueError` where two findings carry one id: they speak of the same thing.
     """
-    made = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    twice = made.loc[made["id"].duplicated(), ["metric", "slice"]]
-    if len(twice):
-        raise ValueError(f"findings that speak of the same thing: {twice.to_dict('records')}")
-    return made
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    repeated = table.loc[table["id"].duplicated(), ["metric", "slice"]]
+    if len(repeated):
+        raise ValueError(f"findings that speak of the same thing: {repeated.to_dict('records')}")
+    return table
 
 
 def together(*parts: pd.DataFrame) -> pd.DataFrame:

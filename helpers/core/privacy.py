@@ -178,11 +178,11 @@ def find(words: str) -> list[Hit]:
 
 def hide(words: str) -> str:
     """The text with all that `find` finds in it replaced by `***`."""
-    kept, end = [], 0
+    parts, end = [], 0
     for hit in find(words):
-        kept += [words[end : hit.start], "***"] if hit.start >= end else []
+        parts += [words[end : hit.start], "***"] if hit.start >= end else []
         end = max(end, hit.end)
-    return "".join([*kept, words[end:]])
+    return "".join([*parts, words[end:]])
 
 
 def in_frame(
@@ -194,12 +194,12 @@ def in_frame(
     not looked at, as any digits may be an id; in those of `keys` everything that is no keyed hash
     (16 hex digits) is a find. Each different text is looked at once.
     """
-    found = [
+    hits = [
         _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)
         for name in frame.select_dtypes(["str", "object"])
     ]
     return pd.concat(
-        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found],
+        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *hits],
         ignore_index=True,
     )
 

@@ -150,7 +150,7 @@ def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 
     with `fitted` rates. At least 1; 1 where fewer counts with a positive mean are known than there
     are rates.
     """
-    x, mean = _known(events, expected)
+    x, mean = _with_trials(events, expected)
     free = x.size - fitted
     return float(max(1.0, ((x - mean) ** 2 / mean).sum() / free)) if free > 0 else 1.0
 
@@ -169,9 +169,9 @@ def count_rate(
     """
     x, n = np.broadcast_arrays(_floats(events), _floats(exposure))
     usable, tail = (n > 0) & (x >= 0), (1 - confidence) / 2
-    own, over = np.where(usable, x, np.nan) / dispersion, np.where(usable, n, np.nan)
-    lower = np.where(own > 0, stats.gamma.ppf(tail, np.where(own > 0, own, 1)), own)
-    return dispersion * lower / over, dispersion * stats.gamma.ppf(1 - tail, own + 1) / over
+    x, scale = np.where(usable, x, np.nan) / dispersion, dispersion / np.where(usable, n, np.nan)
+    lower = np.where(x > 0, stats.gamma.ppf(tail, np.where(x > 0, x, 1)), x)
+    return lower * scale, stats.gamma.ppf(1 - tail, x + 1) * scale
 
 
 def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float = 1.0) -> Floats:
@@ -327,9 +327,9 @@ def session_cv(
     free = x.size - 1
     if pooled <= 0 or free < 1:
         return prior_cv
-    found = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
+    square = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
     return float(
-        np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free))
+        np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(square, 0)) / (PRIOR_CV_WEIGHT + free))
     )
 
 
@@ -338,7 +338,7 @@ def _mid_p(dist, value: float) -> float:
     return float(min(1.0, 2 * min(below, 1 - below)))
 
 
-def _known(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _with_trials(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floats]:
     x, n = _floats(events).ravel(), _floats(exposure).ravel()
     usable = np.isfinite(x) & np.isfinite(n) & (n > 0)
     return x[usable], n[usable]
@@ -362,7 +362,7 @@ def session_prior(
     Its mean is the pooled rate, its variance session variation (`session_cv`) and that of the
     pooled rate. `nan` without any history.
     """
-    x, n = _known(past_successes, past_trials)
+    x, n = _with_trials(past_successes, past_trials)
     if not x.size:
         return Prior(np.nan, np.nan)
     mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
@@ -388,7 +388,7 @@ def beta_binomial_predictive(
     variance, session variation (`session_cv`) plus that of the pooled rate; the count is then
     beta-binomial. `nan` where there is no history or no trial.
     """
-    x, n = _known(past_successes, past_trials)
+    x, n = _with_trials(past_successes, past_trials)
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean, weight = session_prior(x, n, prior_cv=prior_cv)
@@ -411,7 +411,7 @@ def negative_binomial_predictive(
     As `beta_binomial_predictive` does a proportion. The new rate is Gamma, the count negative
     binomial; interval and centre are per unit of exposure.
     """
-    x, n = _known(past_events, past_exposure)
+    x, n = _with_trials(past_events, past_exposure)
     if not x.size or not exposure > 0 or not events >= 0:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean = (x.sum() + 0.5) / n.sum()
@@ -435,9 +435,9 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
     """
     p = _floats(p_values)
     adjusted = np.full(p.shape, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="fdr_bh")[1]
+    tests = np.isfinite(p)
+    if tests.any():
+        adjusted[tests] = multipletests(p[tests], method="fdr_bh")[1]
     return adjusted
 
 

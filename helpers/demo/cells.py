@@ -97,8 +97,8 @@ def plain(value: Any) -> Any:
 
 
 def or_dash(value: Any, dash: str = "-") -> Any:
-    found = plain(value)
-    return dash if found is None else found
+    cell = plain(value)
+    return dash if cell is None else cell
 
 
 def clock(values: pd.Series, form: str) -> pd.Series:

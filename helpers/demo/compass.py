@@ -129,13 +129,13 @@ def write_lists(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timesta
 
 def _refunds_at(sessions: pd.DataFrame, cases: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
     """Sessions with the refunds that had been made by a time."""
-    made = cases[
+    amounts = cases[
         (cases["refunded_at"] <= at) & cases["session_id"].isin(sessions["session_id"])
     ].groupby("session_id")["amount"]
     ids = sessions["session_id"]
-    count = ids.map(made.size()).fillna(0)
+    count = ids.map(amounts.size()).fillna(0)
     return sessions.assign(
-        refund_amount=ids.map(made.sum()).fillna(0.0), refund_orders=count, refund_users=count
+        refund_amount=ids.map(amounts.sum()).fillna(0.0), refund_orders=count, refund_users=count
     )
 
 

@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 def tables(
     world: World,
-    made: dict[str, pd.DataFrame],
+    coarse: dict[str, pd.DataFrame],
     counts: dict[str, np.ndarray],
     lines: orders.Lines,
     truth: dict[str, Any],
@@ -99,28 +99,28 @@ def tables(
         "incidents": _incidents,
         "actions": viewers.actions,
     }
-    found: dict[str, pd.DataFrame] = {}
+    by_name: dict[str, pd.DataFrame] = {}
     if wanted is None or {"orders", "aftersales"} & set(wanted):
-        found |= orders.frames(world, lines, generator(10))
+        by_name |= orders.frames(world, lines, generator(10))
     for number, (name, make) in enumerate(makers.items(), start=20):
         if wanted is None or name in wanted:
-            found[name] = make(
+            by_name[name] = make(
                 Part(
                     world,
-                    made["sessions"],
-                    made["products"],
-                    made["traffic"],
+                    coarse["sessions"],
+                    coarse["products"],
+                    coarse["traffic"],
                     counts,
                     lines,
                     truth,
                     generator(number),
                 )
             )
-    if "service" in found:
-        found["service"] = _whose(found["service"], found.get("orders"), generator(60))
-    if "orders" in found:
-        found["orders"] = _recommended(found["orders"], generator(61))
-    return found
+    if "service" in by_name:
+        by_name["service"] = _whose(by_name["service"], by_name.get("orders"), generator(60))
+    if "orders" in by_name:
+        by_name["orders"] = _recommended(by_name["orders"], generator(61))
+    return by_name
 
 
 def _audience(part: Part) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def _audience_of(part: Part, i: int) -> pd.DataFrame:
         "fan": {"老粉": [fans, 2.2], "新客": [1 - fans, 0.6]},
         "province": province,
     }
-    made = []
+    parts = []
     for dimension, table in groups.items():
         share, pays = (np.array([pair[j] for pair in table.values()], float) for j in (0, 1))
         viewers = np.round(share * session["viewers"])
@@ -147,7 +147,7 @@ def _audience_of(part: Part, i: int) -> pd.DataFrame:
         buyers = rng.multinomial(int(session["pay_users"]), share * pays / (share * pays).sum())
         cents = np.floor(buyers / max(buyers.sum(), 1) * round(session["paid_amount"] * 100))
         cents[-1] += round(session["paid_amount"] * 100) - cents.sum()
-        made.append(
+        parts.append(
             pd.DataFrame(
                 {
                     "dimension": dimension,
@@ -158,7 +158,7 @@ def _audience_of(part: Part, i: int) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(made, ignore_index=True).assign(
+    return pd.concat(parts, ignore_index=True).assign(
         session_id=session["session_id"], session_started_at=session["started_at"].floor("min")
     )
 
@@ -168,7 +168,7 @@ def _service(part: Part) -> pd.DataFrame:
 
     First reply after minutes, some never answered, some turned into orders or disputes.
     """
-    made = []
+    parts = []
     for i in part.recent("service"):
         session, rng = part.sessions.iloc[i], part.rng
         n = int(rng.poisson(60))
@@ -183,7 +183,7 @@ def _service(part: Part) -> pd.DataFrame:
             reply + pd.to_timedelta(rng.exponential(500, n).astype(int) + 60, unit="s")
         ).where(rng.random(n) < 0.9)
         numbers = [f"ZX{session['started_at']:%Y%m%d%H}{k:04d}" for k in range(n)]
-        made.append(
+        parts.append(
             pd.DataFrame(
                 {
                     "session_id": session["session_id"],
@@ -197,7 +197,7 @@ def _service(part: Part) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(made, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _whose(
@@ -217,9 +217,9 @@ def _whose(
             sold["paid_at"].notna() & sold["session_id"].isin(enquiries["session_id"])
         ].groupby("session_id")
         for session_id, rows in enquiries[enquiries["converted"]].groupby("session_id"):
-            own = paid.get_group(session_id)
+            lines = paid.get_group(session_id)
             for place, at in rows["opened_at"].items():
-                after = own.loc[own["created_at"] > at, "buyer_key"]
+                after = lines.loc[lines["created_at"] > at, "buyer_key"]
                 keys[place] = (
                     after.iloc[min(int(rng.exponential(6)), len(after) - 1)]
                     if len(after)
@@ -246,12 +246,12 @@ def _recommended(sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _videos(part: Part) -> pd.DataFrame:
-    made = []
+    parts = []
     for i in part.recent("videos"):
         session, rng = part.sessions.iloc[i], part.rng
         titles = rng.permutation(shop()["videos"])[:3]
         exposures = rng.integers(4_000, 30_000, 3)
-        made.append(
+        parts.append(
             pd.DataFrame(
                 {
                     "session_id": session["session_id"],
@@ -263,7 +263,7 @@ def _videos(part: Part) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(made, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _ads(part: Part) -> pd.DataFrame:

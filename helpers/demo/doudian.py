@@ -28,11 +28,11 @@ CASE_STATUS = {
 
 def _cipher(values: pd.Series, mark: str) -> pd.Series:
     """Masked contact fields: the same person has the same text."""
-    known = {
+    masked = {
         value: mark + hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
         for value in values.unique()
     }
-    return values.map(known)
+    return values.map(masked)
 
 
 def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd.Series]:
@@ -42,7 +42,7 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
     """
     o = orders
 
-    def known(name: str) -> pd.Series:
+    def by_then(name: str) -> pd.Series:
         return cells.clock(o[name].mask(o[name] > exported), cells.DASHES)
 
     status = o["status"].mask(o["shipped_at"] > exported, "待发货")
@@ -65,11 +65,11 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
         "商品ID": cells.quoted(o["product_id"]),
         "商品数量": o["qty"].astype(int).astype(str),
         "商品金额": cells.money((o["payable"] + o["discount"]) / o["qty"]),
-        "订单提交时间": known("created_at"),
-        "支付完成时间": known("paid_at"),
-        "订单完成时间": known("finished_at"),
+        "订单提交时间": by_then("created_at"),
+        "支付完成时间": by_then("paid_at"),
+        "订单完成时间": by_then("finished_at"),
         "承诺发货时间": cells.clock(o["promised_at"], cells.DASHES),
-        "发货时间": known("shipped_at"),
+        "发货时间": by_then("shipped_at"),
         "APP渠道": pd.Series("抖音", index=o.index),
         "订单状态": status,
         "取消原因": pd.Series("-", index=o.index).where(o["paid"].notna(), "超时未支付"),
@@ -145,8 +145,8 @@ def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cel
     Of the last one there is an export made just after the last session, and one of its last week
     made later.
     """
-    made = orders["created_at"].dt.tz_localize(None)
-    quarter = made.dt.to_period("Q")
+    created = orders["created_at"].dt.tz_localize(None)
+    quarter = created.dt.to_period("Q")
     early = pd.Timestamp(EARLY_EXPORT)
     periods = sorted(quarter.unique())
     for number, period in enumerate(periods[:-1]):
@@ -159,9 +159,9 @@ def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cel
             encoding=encoding,
         )
     last = quarter == periods[-1]
-    dirty = _dirty_orders(_order_file(orders[last & (made < early)], raw, early, "early"))
+    dirty = _dirty_orders(_order_file(orders[last & (created < early)], raw, early, "early"))
     _order_file(
-        orders[last & (made >= early.floor("D") - pd.Timedelta(days=7))], raw, exported, "late"
+        orders[last & (created >= early.floor("D") - pd.Timedelta(days=7))], raw, exported, "late"
     )
     return dirty
 

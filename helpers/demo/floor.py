@@ -78,7 +78,7 @@ def _minutes_of(part: Part, i: int) -> pd.DataFrame:
     prompts[(np.arange(n) % FOLLOW_PROMPT_MINUTES[int(part.after_action(i))]) < 3] = 3.0
     mine = (part.lines.session == i) & part.lines.paid
     minute = (part.lines.paid_at[mine] - int(clock[0].value // 10**9)) // 60
-    made = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "session_id": session["session_id"],
             "at": clock,
@@ -101,9 +101,9 @@ def _minutes_of(part: Part, i: int) -> pd.DataFrame:
             "paid_amount": np.bincount(minute, part.lines.payable[mine], n).round() / 100,
         }
     )
-    return made.assign(
+    return frame.assign(
         product_exposure_users=np.maximum(
-            made["product_exposure_users"], made["product_click_users"]
+            frame["product_exposure_users"], frame["product_click_users"]
         )
     )  # nobody clicks what he does not see
 
@@ -146,10 +146,10 @@ def _rundown_of(part: Part, i: int) -> pd.DataFrame:
             if number % 2 == 0
             else ("activity", "互动问答或福袋")
         )
-        said = names[block[0]]["name"]
+        name = names[block[0]]["name"]
         stages = [
-            ("introduction", block[0], f"讲解 {said}"),
-            ("purchase_prompt", block[0], f"逼单 {said}"),
+            ("introduction", block[0], f"讲解 {name}"),
+            ("purchase_prompt", block[0], f"逼单 {name}"),
             (third[0], None, third[1]),
         ]
         rows += [(cuts[j], cuts[j + 1], *stages[j]) for j in range(3)]
@@ -159,8 +159,8 @@ def _rundown_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def cues(part: Part) -> pd.DataFrame:
-    found = pd.concat([_cues_of(part, i) for i in part.recent("cues")], ignore_index=True)
-    return found.sort_values(["at", "kind"], ignore_index=True, kind="stable")
+    log = pd.concat([_cues_of(part, i) for i in part.recent("cues")], ignore_index=True)
+    return log.sort_values(["at", "kind"], ignore_index=True, kind="stable")
 
 
 def every(session: pd.Series, first: int, gap: int) -> list[pd.Timestamp]:

@@ -142,14 +142,14 @@ def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list
     Choices stand by their Chinese labels, columns that hold nothing are left out.
     """
     columns = reference.tables()[table].columns
-    asked = ASKED.get(table) or [
+    names = ASKED.get(table) or [
         name for name in columns if name != "session_id" and frame[name].notna().any()
     ]
-    made = {columns[name].zh: _values(frame[name], columns[name]) for name in asked}
+    cells_by_header = {columns[name].zh: _values(frame[name], columns[name]) for name in names}
     if reference.tables()[table].attribute == "session" and table != "sessions":
         starts = frame["session_id"].map(sessions.set_index("session_id")["started_at"])
-        made = {START: [cells.plain(value) for value in starts], **made}
-    return [list(made), *map(list, zip(*made.values(), strict=True))]
+        cells_by_header = {START: [cells.plain(value) for value in starts], **cells_by_header}
+    return [list(cells_by_header), *map(list, zip(*cells_by_header.values(), strict=True))]
 
 
 def _values(values: pd.Series, column: reference.Column) -> list[Any]:

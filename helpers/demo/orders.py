@@ -189,8 +189,8 @@ def _buyers(
     buyer = np.where(rank < people[session], rank, again)
     # an unpaid line mostly belongs to somebody who did not buy
     buyer = np.where(~paid & (rng.random(len(session)) < 0.7), lines[session] + rank, buyer)
-    known = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
-    return buyer, ~known[session, buyer]
+    bought_before = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
+    return buyer, ~bought_before[session, buyer]
 
 
 def per_cell(lines: Lines, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -418,15 +418,15 @@ def _orders(
 
 def _reasons(every: Lines, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kinds = [item["kind"] for item in shop()["products"].values()]
-    found = np.empty(len(which), dtype=object)
+    reasons = np.empty(len(which), dtype=object)
     for group, table in shop()["reasons"].items():
         if group == "before":
             mask = every.kind[which] == 1
         else:
             mask = (every.kind[which] != 1) & (np.array(kinds)[every.product[which]] == group)
         weight = np.array(list(table.values()), float)
-        found[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
-    return found
+        reasons[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
+    return reasons
 
 
 def _aftersales(every: Lines, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

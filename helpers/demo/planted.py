@@ -32,7 +32,7 @@ class Planted(NamedTuple):
 
 def planted_in(world: World, rng: np.random.Generator) -> Planted:
     n, k, p = len(world.sessions), len(world.sources), len(world.products)
-    made = Planted(
+    planted = Planted(
         np.ones(n),
         np.ones(n),
         np.ones((n, k)),
@@ -47,37 +47,39 @@ def planted_in(world: World, rng: np.random.Generator) -> Planted:
     source, pair = int(rng.choice(big)), sorted(rng.choice(core, 2, replace=False).tolist())
     if world.fault == "mix":
         share = shop()["sources"][world.sources[low]]["share"]
-        made.share[-1, low] = MIX_SHARE / share * (1 - share) / (1 - MIX_SHARE)
-        made.what.update(
+        planted.share[-1, low] = MIX_SHARE / share * (1 - share) / (1 - MIX_SHARE)
+        planted.what.update(
             source=world.sources[low], steps=["share"], share_before=share, share_after=MIX_SHARE
         )
     elif world.fault == "source":
-        made.click[-1, source] = made.pay[-1, source] = ODDS_RATIO
-        made.what.update(source=world.sources[source], steps=["exposure_to_click", "click_to_pay"])
+        planted.click[-1, source] = planted.pay[-1, source] = ODDS_RATIO
+        planted.what.update(
+            source=world.sources[source], steps=["exposure_to_click", "click_to_pay"]
+        )
     elif world.fault == "product":
-        made.pay[-1, :, pair] = ODDS_RATIO
-        made.what.update(products=[world.products[i] for i in pair], steps=["click_to_pay"])
+        planted.pay[-1, :, pair] = ODDS_RATIO
+        planted.what.update(products=[world.products[i] for i in pair], steps=["click_to_pay"])
     elif world.fault == "all":
-        made.pay[-1] = ODDS_RATIO
-        made.what.update(steps=["click_to_pay"])
+        planted.pay[-1] = ODDS_RATIO
+        planted.what.update(steps=["click_to_pay"])
     elif world.fault == "demo":
-        _plant_story(world, made)
-    return made
+        _plant_story(world, planted)
+    return planted
 
 
-def _plant_story(world: World, made: Planted) -> None:
+def _plant_story(world: World, planted: Planted) -> None:
     """Writes the demo's story into fresh arrays.
 
     An imprecise source, a weak pitch, a stock-out, an event, an action.
     """
     story = shop()["story"]
     source, last = world.sources.index(story["source"]), story["source_sessions"]
-    made.share[-last:, source] = story["source_growth"]
-    made.click[-last:, source] = made.pay[-last:, source] = ODDS_RATIO
-    made.pay[-1, :, world.products.index(story["pitch_product"])] *= ODDS_RATIO
+    planted.share[-last:, source] = story["source_growth"]
+    planted.click[-last:, source] = planted.pay[-last:, source] = ODDS_RATIO
+    planted.pay[-1, :, world.products.index(story["pitch_product"])] *= ODDS_RATIO
     begin, end = world.stock_out
     stock = world.products.index(story["stock_product"])
-    made.lost[-1, stock] = orders.time_share(
+    planted.lost[-1, stock] = orders.time_share(
         begin,
         end,
         start=world.start[-1, stock],
@@ -86,11 +88,10 @@ def _plant_story(world: World, made: Planted) -> None:
     )
     days = world.sessions["started_at"].dt.date
     redesign = story["redesign"]
-    made.enter[((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()] = redesign[
-        "factor"
-    ]
-    made.follow[-story["after_sessions"] :] = ACTION_MULTIPLIER
-    made.what.update(
+    redesigned = ((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()
+    planted.enter[redesigned] = redesign["factor"]
+    planted.follow[-story["after_sessions"] :] = ACTION_MULTIPLIER
+    planted.what.update(
         source=story["source"],
         products=[story["pitch_product"]],
         steps=["share", "exposure_to_click", "click_to_pay"],

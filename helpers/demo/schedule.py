@@ -52,9 +52,9 @@ def timetable(sessions: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     day = shop()["last_day"]
     while len(rows) < sessions:
-        found = _kind_and_slot(day)
-        if found:
-            kind, slot = found
+        kind_and_slot = _kind_and_slot(day)
+        if kind_and_slot:
+            kind, slot = kind_and_slot
             hours = shop()["specials"].get(day, {}).get("hours", 4 if slot == "evening" else 3)
             rows.append(
                 {

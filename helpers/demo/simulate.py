@@ -87,15 +87,15 @@ def simulate(
     counts = _cells(world, planted, totals, viewers)
     lines = orders.core(world, counts, generator(seed, 4))
     counts = counts | orders.per_cell(lines, counts["pay"].shape)
-    made = {
+    frames = {
         "sessions": _sessions(world, totals, viewers, counts, lines),
         "traffic": _traffic(world, totals, viewers, counts),
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts)
-    made |= details.tables(
+    frames |= details.tables(
         world,
-        made,
+        frames,
         counts,
         lines,
         truth,
@@ -103,11 +103,11 @@ def simulate(
         generator=lambda part: generator(seed, part),
     )
     wanted = (
-        made
+        frames
         if tables is None
         else {
-            name: made[name]
-            for name in made
+            name: frames[name]
+            for name in frames
             if name in {*tables, "sessions", "traffic", "products"}
         }
     )

@@ -77,23 +77,23 @@ def _with_replies(
 
     A reply comes some seconds later.
     """
-    found = []
+    rows = []
     for row in frame.itertuples():
-        said = next((reply for word, reply in shop()["replies"].items() if word in row.text), None)
-        if said is not None and rng.random() < 0.5:
+        reply = next((reply for word, reply in shop()["replies"].items() if word in row.text), None)
+        if reply is not None and rng.random() < 0.5:
             at = min(row.at + pd.Timedelta(seconds=int(rng.integers(8, 90))), session["ended_at"])
-            found.append(
+            rows.append(
                 {
                     "session_id": session["session_id"],
                     "at": at,
-                    "text": said,
+                    "text": reply,
                     "user_key": np.nan,
                     "speaker": "team",
                 }
             )
-    made = pd.DataFrame(found, columns=["session_id", "at", "text", "user_key", "speaker"])
+    replies = pd.DataFrame(rows, columns=["session_id", "at", "text", "user_key", "speaker"])
     return pd.concat(
-        [frame, made.astype({"at": frame["at"].dtype})], ignore_index=True
+        [frame, replies.astype({"at": frame["at"].dtype})], ignore_index=True
     ).sort_values("at", kind="stable", ignore_index=True)
 
 

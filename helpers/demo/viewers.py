@@ -65,8 +65,8 @@ def actions(part: Part) -> pd.DataFrame:
     Of some sessions a while before there is what follows a click.
     """
     recent = [_of_session(part, i) for i in part.recent("actions")]
-    n, own = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
-    before = [_of_session(own, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
+    n, tried = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
+    before = [_of_session(tried, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
     return pd.concat(
         [*(rows[rows["event"].isin(AFTER_CLICK)] for rows in before), *recent], ignore_index=True
     )
@@ -83,12 +83,12 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
         traffic[name].to_numpy().astype(int) for name in ("viewers", "product_exposure_users")
     )
     first = np.concatenate([[0], np.cumsum(viewers)])
-    made = [
+    of_cells = [
         _of_cell(part, i, k, p, first[k], seen[k])
         for k in range(len(world.sources))
         for p in np.flatnonzero(world.listed[i])
     ]
-    steps = Steps(*(np.concatenate(values) for values in zip(*made, strict=True)))
+    steps = Steps(*(np.concatenate(values) for values in zip(*of_cells, strict=True)))
     entered = _entered(first[-1], steps, int(world.sessions["duration_seconds"].iloc[i]), rng)
     every = Steps(*(np.concatenate(pair) for pair in zip(entered, steps, strict=True)))
     order = np.lexsort((every.person, every.second))

@@ -57,21 +57,21 @@ def check(name: str, metric: Metric) -> None:
 
     One that mixes people and events unsaid, or calls a proportion what is none.
     """
-    found = kinds(metric)
-    if {"users", "times"} <= set(found.values()) and metric.mixed_units is None:
+    kind_of = kinds(metric)
+    if {"users", "times"} <= set(kind_of.values()) and metric.mixed_units is None:
         raise MetricError(
-            f"{name}: mixes people and events ({found}) and mixed_units does not say why"
+            f"{name}: mixes people and events ({kind_of}) and mixed_units does not say why"
         )
     if metric.denominator is None:
         return
-    of_one_kind = found[metric.numerator] == found[metric.denominator] and found[
+    of_one_kind = kind_of[metric.numerator] == kind_of[metric.denominator] and kind_of[
         metric.numerator
     ] in ("users", "count")
-    of_rows = found[metric.numerator] == "flag" and found[metric.denominator] == "id"
+    of_rows = kind_of[metric.numerator] == "flag" and kind_of[metric.denominator] == "id"
     if metric.proportion and not (of_one_kind or of_rows):
         raise MetricError(
             f"{name}: a proportion needs people of people, orders of orders or marked rows, found "
-            f"{found}"
+            f"{kind_of}"
         )
 
 
@@ -117,13 +117,13 @@ def source(metric: Metric | Measure, lang: str) -> str:
 
     The group is metric_source; titles stay as they are.
     """
-    found = metric.source
+    words = metric.source
     for word, label in load.terms()["metric_source"].items():
-        found = found.replace(word, text.label(label, lang))
+        words = words.replace(word, text.label(label, lang))
     return text.choose(
         lang,
-        found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"),
-        found,
+        words.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"),
+        words,
     )
 
 
@@ -164,12 +164,12 @@ def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
     if not {"viewers", "fan_viewer_share"} <= set(sessions.columns):
         return sessions
     implied = (sessions["viewers"] * sessions["fan_viewer_share"]).round()
-    given = (
+    exported = (
         sessions["fan_viewers"]
         if "fan_viewers" in sessions
         else pd.Series(np.nan, index=sessions.index)
     )
-    return sessions.assign(fan_viewers=given.astype(float).fillna(implied))
+    return sessions.assign(fan_viewers=exported.astype(float).fillna(implied))
 
 
 def evaluate(
@@ -196,17 +196,17 @@ def evaluate(
     metrics' columns present, people or averages added over rows, product rows mixed with their SKU
     rows, and money of several currencies.
     """
-    wanted, keys = list(ids), [by] if isinstance(by, str) else list(by)
-    _refuse_unknown(wanted, registry)
+    names_of_metrics, keys = list(ids), [by] if isinstance(by, str) else list(by)
+    _refuse_unknown(names_of_metrics, registry)
     data = with_derived(frame).reset_index(drop=True)
-    _refuse_frame(data, wanted, registry, keys)
+    _refuse_frame(data, names_of_metrics, registry, keys)
     group, names = _groups(data, keys)
     parts = [
         names.assign(
             metric=name,
             **_one(data, name, registry[name], group, len(names), count_per_slice, confidence),
         )
-        for name in wanted
+        for name in names_of_metrics
     ]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
@@ -257,12 +257,14 @@ def _one(
     above = _side(data, metric, group, metric.numerator, metric.minus)
     if metric.denominator is None:
         total = above.groupby(group).sum().mask(above.isna().groupby(group).any())
-        found = {"numerator": total, "denominator": np.nan, "value": total * metric.factor}
-        return {**found, "ci_lower": np.nan, "ci_upper": np.nan}
+        interval = {"ci_lower": np.nan, "ci_upper": np.nan}
+        value = total * metric.factor
+        return {"numerator": total, "denominator": np.nan, "value": value, **interval}
     below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
-    known = above.notna() & below.notna()
+    complete = above.notna() & below.notna()
     x, n = (
-        side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below)
+        side[complete].groupby(group[complete]).sum().reindex(range(n_groups))
+        for side in (above, below)
     )
     lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
     return {
@@ -358,11 +360,11 @@ def _refuse_frame(
     absent = [key for key in keys if key not in frame]
     if absent:
         raise MetricError(f"by: the frame has no column {', '.join(absent)}")
-    asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
-    if asked and not asked & set(frame.columns):
+    needed = {term for name in ids for term in terms(registry[name])} - {ROWS}
+    if needed and not needed & set(frame.columns):
         raise MetricError(
             "the frame has none of the columns these metrics are made from: "
-            f"{', '.join(sorted(asked))}"
+            f"{', '.join(sorted(needed))}"
         )
     if (
         "sku_id" in frame
@@ -379,10 +381,10 @@ def _refuse_sums(
     data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool
 ) -> None:
     """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
-    found = kinds(metric)
+    kind_of = kinds(metric)
     sizes = group.value_counts()
     if (
-        "money" in found.values()
+        "money" in kind_of.values()
         and "currency" in data
         and (data["currency"].groupby(group).nunique() > 1).any()
     ):
@@ -390,7 +392,7 @@ def _refuse_sums(
     if metric.denominator is None and not metric.additive and (sizes > 1).any():
         what = (
             "people, de-duplicated within a row"
-            if found[metric.numerator] == "users"
+            if kind_of[metric.numerator] == "users"
             else "an average or a maximum"
         )
         raise MetricError(
@@ -399,7 +401,7 @@ def _refuse_sums(
         )
     if (
         metric.denominator is None
-        or "users" not in found.values()
+        or "users" not in kind_of.values()
         or count_per_slice
         or "session_id" not in data
     ):

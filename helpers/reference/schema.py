@@ -55,20 +55,20 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     if table not in tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
     columns = tables()[table].columns
-    made = {}
+    values_by_name = {}
     for name, column in columns.items():
-        wanted = dtype(column.kind, timezone)
-        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=wanted)
+        expected = dtype(column.kind, timezone)
+        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=expected)
         if column.kind == "datetime" and not isinstance(values.dtype, pd.DatetimeTZDtype):
             values = pd.to_datetime(values)
             values = values.dt.tz_localize(timezone) if values.dt.tz is None else values
         try:
-            made[name] = values.astype(wanted)
+            values_by_name[name] = values.astype(expected)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
     trace = [name for name in TRACE if name in frame]
     return pd.DataFrame(
-        {**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
+        {**values_by_name, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
     )
 
 
@@ -148,6 +148,6 @@ def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str
     `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an
     unknown room is "0000".
     """
-    known = isinstance(room, str) and room != ""
-    mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if known else "0000"
+    named = isinstance(room, str) and room != ""
+    mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if named else "0000"
     return f"{started_at:%Y%m%d-%H%M}-{platform}-{mark}"
