@@ -496,6 +496,7 @@ def standing_findings(
                 dimension=entry.group,
                 metric=row["metric"],
                 slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
+                slice_id=f"{row['dimension']}={row['key']}",
                 verdict=row["verdict"],
                 value=row["value"],
                 baseline=row["baseline"],
