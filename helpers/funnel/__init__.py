@@ -29,7 +29,7 @@ from helpers.funnel.slices import (
     source_rates,
     source_words,
 )
-from helpers.funnel.steps import (
+from helpers.funnel.step_rates import (
     by_rows,
     grown,
     grown_words,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import text
-from helpers.funnel.steps import _number, _one_row
+from helpers.funnel.step_rates import _number, _one_row
 from helpers.reference import Funnel, Metric, metrics
 
 NOTEBOOK = "02_funnel"

@@ -15,7 +15,7 @@ from helpers import reference
 from helpers.core import findings, stats, text
 from helpers.funnel.facts import interval_words
 from helpers.funnel.figures import NOTEBOOK
-from helpers.funnel.steps import pooled_rate
+from helpers.funnel.step_rates import pooled_rate
 
 CURVES = [
     "online",

@@ -15,7 +15,7 @@ from scipy.stats import fisher_exact
 
 from helpers import reference
 from helpers.core import stats, text
-from helpers.funnel.steps import pooled_rate
+from helpers.funnel.step_rates import pooled_rate
 from helpers.reference import Metric, metrics
 
 SOURCE_METRICS = [

@@ -16,7 +16,7 @@ from helpers import reference
 from helpers.core import findings, stats, text
 from helpers.funnel import minutes
 from helpers.funnel.figures import NOTEBOOK
-from helpers.funnel.steps import pooled_rate
+from helpers.funnel.step_rates import pooled_rate
 
 # What is looked at minute by minute, per thousand of its denominator: people leaving, then the
 # textbook's five groups.

@@ -15,8 +15,7 @@ from ibis import _
 
 from helpers import reference
 from helpers.core import engine, findings, stats, text
-from helpers.funnel import slices
-from helpers.funnel import steps as funnel_steps
+from helpers.funnel import slices, step_rates
 from helpers.funnel.facts import interval_words
 from helpers.funnel.figures import NOTEBOOK
 from helpers.reference import Funnel, Metric, metrics
@@ -142,7 +141,7 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
         users = dict.fromkeys((step.column for step in spec.steps), 0) | {
             spec.steps[row.step - 1].column: row.users for row in rows.itertuples()
         }
-        table = funnel_steps.steps(pd.Series(users), spec, confidence=confidence)
+        table = step_rates.steps(pd.Series(users), spec, confidence=confidence)
         parts.append(
             table.merge(rows[["step", *QUANTILES]], on="step", how="left").assign(
                 **dict(zip(by, group, strict=True))
@@ -150,7 +149,7 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
         )
     if not parts:
         return (
-            funnel_steps.steps(pd.Series(dtype=float), spec)
+            step_rates.steps(pd.Series(dtype=float), spec)
             .iloc[:0]
             .assign(**{name: counts[name] for name in [*by, *QUANTILES]})[[*by, *FRAME]]
         )
