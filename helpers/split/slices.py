@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from helpers.core import stats
-from helpers.split.formula import factors, undefined_as_unchanged
+from helpers.split.amount_steps import factors, undefined_as_unchanged
 from helpers.split.product import lmdi
 
 FEW_ORDERS = 5  # with fewer paid orders on either side a split is arithmetic about nothing
@@ -295,3 +295,44 @@ def stands_out(
     return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[
         columns
     ].sort_values("p_value", kind="stable", na_position="last", ignore_index=True)
+
+
+def standings(
+    rows: Mapping[str, pd.DataFrame],
+    tests: Sequence[tuple[str, str, str, str]],
+    session_id: str,
+    chosen: Iterable[str],
+    *,
+    names: Mapping[str, str],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """`stands_out` for several rates at once, in one table: one row per rate x source or product of this session.
+
+    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
+    Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
+    value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
+    baseline.
+    """
+    wanted, parts = list(chosen), []
+    for slice, weight, value, metric in tests:
+        found = stands_out(
+            rows[slice], session_id, wanted, slice, weight, value, thresholds=thresholds
+        )
+        found = found.rename(
+            columns={slice: "key", "value": "events", "rate": "value", "expected": "baseline"}
+        )
+        named = found["key"].map(
+            lambda key, slice=slice: names.get(key, key) if slice == "product_id" else key
+        )
+        parts.append(
+            found.assign(
+                dimension=slice,
+                slice=named.astype("str"),
+                metric=metric,
+                weight_column=weight,
+                value_column=value,
+            )
+        )
+    first = ["dimension", "key", "slice", "metric", "weight_column", "value_column"]
+    made = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return made[[*first, *(name for name in made.columns if name not in first)]]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helpers import reference
 from helpers.core import findings, stats
 from helpers.funnel import comments
+from helpers.funnel.comments import product_questions, reading, vocabulary, volume, wording
 
 TALK, LEXICON = reference.talk(), reference.lexicon()
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -79,14 +80,14 @@ def read(*rows: Said, after: pd.DataFrame | None = None, **options: float) -> pd
     ("said", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
 )
 def test_golden_sentences(said, form, whole, kind, question):
-    plain = comments.normalised(said)
+    plain = wording.normalised(said)
     assert plain == (form or said.lower())
-    assert set(filter(None, whole.split("|"))) <= set(comments.words(plain, LEXICON))
-    assert comments.asked(plain, TALK) == (kind, question or None)
+    assert set(filter(None, whole.split("|"))) <= set(wording.words(plain, LEXICON))
+    assert reading.asked(plain, TALK) == (kind, question or None)
 
 
 def test_without_the_lexicon_the_golden_words_break():
-    assert "运费险" not in comments.words("有运费险吗", ()) and "敏感肌" not in comments.words(
+    assert "运费险" not in wording.words("有运费险吗", ()) and "敏感肌" not in wording.words(
         "敏感肌能用吗", ()
     )
 
@@ -94,7 +95,7 @@ def test_without_the_lexicon_the_golden_words_break():
 def test_a_workspace_adds_its_own_words(tmp_path):
     (tmp_path / "lexicon.txt").write_text("# shades\n落日橘调\n", encoding="utf-8")
     own = reference.lexicon(tmp_path)
-    assert set(LEXICON) < set(own) and "落日橘调" in comments.words("有落日橘调吗", own)
+    assert set(LEXICON) < set(own) and "落日橘调" in wording.words("有落日橘调吗", own)
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "lexicon.txt").write_text("two words\n", encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match="two words"):
@@ -104,10 +105,10 @@ def test_a_workspace_adds_its_own_words(tmp_path):
 @given(st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_any_text_has_one_form_and_stays_in_it(said):
-    once = comments.normalised(said)
-    assert comments.normalised(once + " ") in (once, comments.normalised(once))
-    assert comments.asked(once, TALK)[0] in ("spam", "chant", "question", "talk")
-    assert all(word in once for word in comments.words(once, LEXICON))
+    once = wording.normalised(said)
+    assert wording.normalised(once + " ") in (once, wording.normalised(once))
+    assert reading.asked(once, TALK)[0] in ("spam", "chant", "question", "talk")
+    assert all(word in once for word in wording.words(once, LEXICON))
 
 
 def scores(found: list[bool], true: list[bool]) -> tuple[float, float, float]:
@@ -119,7 +120,7 @@ def scores(found: list[bool], true: list[bool]) -> tuple[float, float, float]:
 def test_the_rules_beat_the_question_mark_on_sentences_they_were_not_made_from():
     rows = lines("comments_heldout.tsv", 3)
     true = [kind == "question" for _, kind, _ in rows]
-    kinds = [comments.asked(comments.normalised(said), TALK)[0] for said, _, _ in rows]
+    kinds = [reading.asked(wording.normalised(said), TALK)[0] for said, _, _ in rows]
     precision, recall, f1 = scores([kind == "question" for kind in kinds], true)
     baseline = scores([any(mark in said for mark in "吗?？") for said, _, _ in rows], true)
     assert precision > 0.85 and recall > 0.85 and f1 > baseline[2] + 0.3
@@ -227,7 +228,7 @@ def test_quiet_sessions_have_hardly_a_word_that_is_sure():
 
 def test_without_earlier_sessions_no_word_is_hot():
     rows = usual(np.random.default_rng(3), 1, 30, WORDS)
-    assert hot(rows, "s0").empty and list(hot(rows, "s0").columns) == comments.HOT
+    assert hot(rows, "s0").empty and list(hot(rows, "s0").columns) == vocabulary.HOT
 
 
 def test_comments_without_a_user_count_one_by_one():
@@ -285,14 +286,14 @@ def test_nothing_is_deleted_and_engagement_stands_with_and_without():
     assert (
         len(rows) == 5 and table["comments"].sum() == 4 and table["share"].sum() == pytest.approx(1)
     )
-    both = comments.engagement(rows, 100).set_index("counted")
+    both = volume.engagement(rows, 100).set_index("counted")
     assert both.loc["all"].tolist() == [4, 3, 0.04, 0.03] and both.loc["own"].tolist() == [
         1,
         1,
         0.01,
         0.01,
     ]
-    assert comments.engagement(rows, np.nan)["per_viewer"].isna().all()
+    assert volume.engagement(rows, np.nan)["per_viewer"].isna().all()
 
 
 # ---- questions
@@ -445,7 +446,7 @@ def test_no_comments_give_empty_tables():
     none = read()
     placed = comments.about(none, pd.Series(dtype=float), SPANS, NAMES)
     table = comments.questions(none, placed, comments.answered(none, TALK), TALK)
-    assert table.empty and list(table.columns) == comments.ASKED
+    assert table.empty and list(table.columns) == product_questions.ASKED
     assert comments.kinds(none).empty and comments.word_users(none, LEXICON).empty
     assert (
         comments.question_findings(table)

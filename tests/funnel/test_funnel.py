@@ -9,6 +9,8 @@ from scipy.stats import hypergeom
 
 from helpers import funnel, reference
 from helpers.core import findings, stats
+from helpers.funnel.figures import GROUPS, missing_columns
+from helpers.funnel.slices import against_others
 from helpers.reference import schema
 from helpers.reference.metrics import MetricError
 
@@ -274,7 +276,7 @@ def sources() -> pd.DataFrame:
 
 
 def test_a_slice_is_tested_exactly_against_the_others_together():
-    table = funnel.against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
+    table = against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
     # Fisher's two-sided p of the search row, summed term by term from the hypergeometric
     # distribution.
     chances = hypergeom(10000, 202, 980).pmf(np.arange(203))
@@ -286,7 +288,7 @@ def test_a_slice_is_tested_exactly_against_the_others_together():
 
 def test_a_small_but_certain_difference_does_not_stand_out():
     frame = pd.DataFrame({"x": [50_500.0, 49_500.0], "n": [1e6, 1e6]})
-    table = funnel.against_others(frame, numerator="x", denominator="n", **LIMITS)
+    table = against_others(frame, numerator="x", denominator="n", **LIMITS)
     assert (table["p_adjusted"] < 0.01).all() and (table["standing"] == "cannot_tell").all()
 
 
@@ -295,7 +297,7 @@ def test_equal_slices_are_rarely_called_different():
     random = np.random.default_rng(20261110)
     people = np.array([5000, 3000, 800, 400, 200], dtype=float)
     stands = [
-        funnel.against_others(
+        against_others(
             pd.DataFrame(
                 {"x": random.binomial(people.astype(int), 0.03).astype(float), "n": people}
             ),
@@ -312,7 +314,7 @@ def test_equal_slices_are_rarely_called_different():
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_one_slice_or_none_has_no_others(rows):
-    table = funnel.against_others(
+    table = against_others(
         sources().head(rows), numerator="pay_users", denominator="viewers", **LIMITS
     )
     assert len(table) == rows and not table["standing"].isin(["above", "below"]).any()
@@ -518,13 +520,13 @@ def test_the_sentence_of_what_is_not_known_names_every_metric_and_column():
         and zh.startswith(f"{len(lost)} 个指标算不出：")
         and all(name in zh for name in lost["label_zh"])
     )
-    assert all(name in zh for name in funnel.missing_columns(row, figures, REGISTRY, "zh"))
+    assert all(name in zh for name in missing_columns(row, figures, REGISTRY, "zh"))
     assert funnel.unknown_words(row, figures[figures["value"].notna()], REGISTRY, "en") == ""
 
 
 def test_key_figures_come_group_by_group_and_say_what_is_missing():
     figures = funnel.key_figures(session_row(paid_amount=8000.0), REGISTRY)
-    assert figures["group"].drop_duplicates().tolist() == list(funnel.GROUPS)
+    assert figures["group"].drop_duplicates().tolist() == list(GROUPS)
     wide = figures.set_index("metric")
     assert wide.loc["uv_value", "value"] == 4 and np.isnan(wide.loc["ad_roi", "value"])
     assert wide.loc["uv_value", "formula_en"] == "Paid amount ÷ Viewers"
@@ -534,7 +536,7 @@ def test_key_figures_come_group_by_group_and_say_what_is_missing():
 
 def test_columns_that_are_missing_are_named_once_and_derived_ones_are_not():
     row = session_row(fan_viewer_share=0.3, new_fans=5.0)
-    names = funnel.missing_columns(row, funnel.key_figures(row, REGISTRY), REGISTRY, "en")
+    names = missing_columns(row, funnel.key_figures(row, REGISTRY), REGISTRY, "en")
     assert "Paid amount" in names and "Views" in names and len(names) == len(set(names))
     assert not {"Viewers", "Viewers who are fans", "New fans"} & set(names)
 

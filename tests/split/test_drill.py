@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import compare, demo, reference, split
+from helpers.split.levels import short_of
+from helpers.split.way import along, along_sentence
 from tests.benchmarks import causes
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -189,7 +191,7 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
         .rename(columns={"period": "session_id"})
     )
     chosen = [name for name in rows["session_id"].unique() if name != "incident"]
-    table = split.along(rows, "incident", chosen, "platform", ["visits", *WAY])
+    table = along(rows, "incident", chosen, "platform", ["visits", *WAY])
     before, after = rows[rows["session_id"] != "incident"], rows[rows["session_id"] == "incident"]
     rates = [side["purchase"].sum() / side["visits"].sum() for side in (before, after)]
     assert rates[1] > rates[0]
@@ -200,7 +202,7 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
     assert told["slice_after"].item() == pytest.approx(22 / 60) and told[
         "slice_before"
     ].item() == pytest.approx(43 / 52)
-    zh, en = split.along_sentence(table, *rates, {})
+    zh, en = along_sentence(table, *rates, {})
     assert "mobile" in zh and "「mobile」从shipping_details到payment_details" in zh and "掩盖" in zh
     assert (
         "mobile fell from 82.7% to 36.7% between shipping_details and payment_details" in en
@@ -370,7 +372,7 @@ def test_orders_that_are_missing_add_up_over_any_dimension(now, then, expected):
         )
         for session, rows in (("x", now), ("y", then))
     ]
-    table = split.short_of(*frames, "source", expected)
+    table = short_of(*frames, "source", expected)
     assert table["gap"].sum() == pytest.approx(sum(n for _, n in now) - expected) and table[
         "usual"
     ].sum() == pytest.approx(expected)

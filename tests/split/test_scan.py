@@ -12,7 +12,6 @@ import pytest
 from scipy import optimize
 from scipy import stats as distributions
 
-from helpers import split
 from helpers.split import scan
 from tests.benchmarks import rootcause
 
@@ -77,7 +76,7 @@ def test_a_planted_slice_is_found_with_its_factor(wanted, factor):
     right = []
     for seed in range(8):
         frame, before = session(seed, {wanted: factor}, dispersion=0.005)
-        best = split.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
+        best = scan.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
         right.append(named(best) == planted)
         if right[-1]:
             assert (
@@ -89,7 +88,7 @@ def test_a_planted_slice_is_found_with_its_factor(wanted, factor):
 
 def test_a_row_is_what_a_query_of_the_frames_gives():
     frame, before = session(4, {("*", "t", "k"): 3.0})
-    best = split.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
+    best = scan.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
     inside = frame[(frame["source"] == "t") & (frame["product"] == "k")]
     past = before.loc[inside.index]
     assert best["observed"] == inside["failed"].sum() and np.isnan(best["host"])
@@ -112,7 +111,7 @@ def test_without_a_cause_p_values_are_about_uniform(setting):
     for seed in range(60):
         frame, before = session(seed, **setting)
         p.append(
-            split.find_slices(
+            scan.find_slices(
                 frame, baseline=before, draws=49, direction=("up", "down")[seed % 2], **OPTIONS
             )["p_value"].iloc[0]
         )
@@ -135,13 +134,13 @@ def test_a_change_that_is_the_same_everywhere_is_no_slice():
             )
             .astype(float)
         )
-        p.append(split.find_slices(risen, baseline=before, **OPTIONS)["p_value"].iloc[0])
+        p.append(scan.find_slices(risen, baseline=before, **OPTIONS)["p_value"].iloc[0])
     assert np.median(p) > 0.1
 
 
 def test_names_order_of_rows_and_split_rows_do_not_matter():
     frame, before = session(3, {("*", "t", "k"): 2.0}, dispersion=0.02)
-    plain = split.find_slices(frame, baseline=before, **OPTIONS)
+    plain = scan.find_slices(frame, baseline=before, **OPTIONS)
     labels = {
         "t": "短视频",
         "s": "广告",
@@ -168,7 +167,7 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
         changed[DIMENSIONS] = changed[DIMENSIONS].map(lambda value: labels.get(value, value))
         return changed.rename(columns=told).sample(frac=1, random_state=1)
 
-    found = split.find_slices(
+    found = scan.find_slices(
         renamed(frame),
         baseline=renamed(pd.concat(halves)),
         **{**OPTIONS, "dimensions": list(told.values())},
@@ -188,8 +187,8 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
 
 def test_a_dimension_with_one_value_changes_nothing_but_its_own_column():
     frame, before = session(5, {("b", "*", "*"): 2.0})
-    plain = split.find_slices(frame, baseline=before, **OPTIONS)
-    wider = split.find_slices(
+    plain = scan.find_slices(frame, baseline=before, **OPTIONS)
+    wider = scan.find_slices(
         frame.assign(room=1),
         baseline=before.assign(room=1),
         **{**OPTIONS, "dimensions": ["room", *DIMENSIONS]},
@@ -200,10 +199,10 @@ def test_a_dimension_with_one_value_changes_nothing_but_its_own_column():
 
 def test_down_finds_a_drop_and_up_does_not_take_it_for_a_rise():
     frame, before = session(6, {("*", "u", "*"): 0.4}, dispersion=0.005)
-    down = split.find_slices(frame, baseline=before, direction="down", **OPTIONS).iloc[0]
+    down = scan.find_slices(frame, baseline=before, direction="down", **OPTIONS).iloc[0]
     assert named(down) == {"source": "u"} and down["p_value"] <= 0.02
     assert down["observed"] / down["expected"] == pytest.approx(0.4, rel=0.25)
-    up = split.find_slices(frame, baseline=before, **OPTIONS)
+    up = scan.find_slices(frame, baseline=before, **OPTIONS)
     assert not any(named(row) == {"source": "u"} for _, row in up.iterrows())
 
 
@@ -214,11 +213,11 @@ def test_two_causes_are_both_found_and_told_apart():
             seed, {("a", "s", "*"): 4.0, ("*", "*", "k"): 2.0}, dispersion=0.005
         )
         causes = [
-            named(row) for _, row in split.find_causes(frame, baseline=before, **OPTIONS).iterrows()
+            named(row) for _, row in scan.find_causes(frame, baseline=before, **OPTIONS).iterrows()
         ]
         both += {"host": "a", "source": "s"} in causes and {"product": "k"} in causes
         answers = [
-            named(row) for _, row in split.find_slices(frame, baseline=before, **OPTIONS).iterrows()
+            named(row) for _, row in scan.find_slices(frame, baseline=before, **OPTIONS).iterrows()
         ]
         assert {"product": "k"} in answers or {"host": "a", "source": "s"} in answers
     assert both >= 5
@@ -226,7 +225,7 @@ def test_two_causes_are_both_found_and_told_apart():
 
 def test_no_cause_is_named_where_there_is_none():
     found = [
-        len(split.find_causes(*session(seed)[:1], baseline=session(seed)[1], **OPTIONS))
+        len(scan.find_causes(*session(seed)[:1], baseline=session(seed)[1], **OPTIONS))
         for seed in range(20)
     ]
     assert sum(count > 0 for count in found) <= 4
@@ -236,7 +235,7 @@ def test_of_descriptions_of_the_same_leaves_the_simplest_stands():
     frame, before = session(7, {("b", "*", "*"): 3.0})
     shop = {"a": "one", "b": "two", "c": "one"}
     wide = [table.assign(shop=table["host"].map(shop)) for table in (frame, before)]
-    found = split.find_slices(
+    found = scan.find_slices(
         wide[0], baseline=wide[1], **{**OPTIONS, "dimensions": [*DIMENSIONS, "shop"]}
     )
     assert found.iloc[0][[*DIMENSIONS, "shop"]].notna().sum() == 1
@@ -251,7 +250,7 @@ def test_missing_values_belong_to_no_slice_and_new_leaves_are_expected_at_the_us
     new = pd.DataFrame(
         {"host": ["n"], "source": ["s"], "product": ["i"], "exposed": [400.0], "failed": [44.0]}
     )
-    found = split.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
+    found = scan.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
     assert named(found.iloc[0]) == {"host": "b"}
     usual = before["failed"].sum() / before["exposed"].sum()
     assert found.loc[found["host"].eq("n"), "expected"].tolist() == pytest.approx(
@@ -267,7 +266,7 @@ def test_nothing_to_find_is_an_empty_table_with_its_columns():
         frame.head(1),
         frame.assign(host="a", source="s", product="i"),
     ):
-        for search in (split.find_slices, split.find_causes):
+        for search in (scan.find_slices, scan.find_causes):
             found = search(quiet, baseline=before, **OPTIONS)
             assert found.empty and list(found.columns) == columns
 
@@ -291,7 +290,7 @@ def test_what_cannot_be_searched_is_named(change, words):
         **{key: value for key, value in change.items() if key in ("direction", "dimensions")},
     }
     with pytest.raises(ValueError, match=words):
-        split.find_slices(
+        scan.find_slices(
             frame, baseline=before.head(0) if change.get("baseline") else before, **options
         )
 
@@ -299,7 +298,7 @@ def test_what_cannot_be_searched_is_named(change, words):
 def test_nothing_is_changed_in_the_frames_and_the_same_call_gives_the_same_table():
     frame, before = session(2, {("a", "*", "*"): 2.0})
     kept = frame.copy(), before.copy()
-    first, second = (split.find_slices(frame, baseline=before, **OPTIONS) for _ in range(2))
+    first, second = (scan.find_slices(frame, baseline=before, **OPTIONS) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
     pd.testing.assert_frame_equal(frame, kept[0])
     pd.testing.assert_frame_equal(before, kept[1])

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from helpers import compare, reference, split
 from helpers.core import text
+from helpers.split.facts import worth_of
+from helpers.split.product import lmdi, logarithmic_mean, sampling_interval, shapley
+from helpers.split.slices import stands_out
 
 REGISTRY = reference.registry()
 positive = st.floats(0.01, 1e4)
@@ -52,7 +55,7 @@ DAS_GUPTA = [
 
 
 def test_lmdi_is_lmdirs_first_step_slice_by_slice():
-    effects = split.lmdi(X[0], X[1])
+    effects = lmdi(X[0], X[1])
     assert effects == pytest.approx(
         np.array(
             [[50.47438029, -25.23719014, 14.76280986], [19.31568569, 15.78206435, 24.90224996]]
@@ -61,35 +64,33 @@ def test_lmdi_is_lmdirs_first_step_slice_by_slice():
     )
     ratios = np.exp(
         effects.sum(axis=0)
-        / split.logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0])))
+        / logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0])))
     )  # the multiplicative form
     assert ratios == pytest.approx([1.761117821, 0.926191306, 1.379410116], abs=1e-9)
 
 
 @pytest.mark.parametrize("year", range(3))
 def test_lmdi_is_lmdirs_series(year):
-    assert split.lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(
-        LMDIR_CHANGES[year], abs=1e-8
-    )
+    assert lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(LMDIR_CHANGES[year], abs=1e-8)
 
 
 def test_lmdi_is_lmdirs_zero_cases():
     from_zero = np.array(X[0], dtype=float)
     from_zero[0, 0] = 0
-    assert split.lmdi(from_zero, X[1])[0].tolist() == [60, 0, 0]
+    assert lmdi(from_zero, X[1])[0].tolist() == [60, 0, 0]
     to_zero = np.array(X[1], dtype=float)
     to_zero[1, 2] = 0
-    assert split.lmdi(X[0], to_zero)[1].tolist() == [0, 0, -60]
+    assert lmdi(X[0], to_zero)[1].tolist() == [0, 0, -60]
 
 
 def test_several_zeros_share_equally_and_nothing_stays_nothing():
-    assert split.lmdi([0, 0, 2], [3, 4, 2]).tolist() == [12, 12, 0]
-    assert split.lmdi([0, 5, 2], [0, 4, 2]).tolist() == [0, 0, 0]
+    assert lmdi([0, 0, 2], [3, 4, 2]).tolist() == [12, 12, 0]
+    assert lmdi([0, 5, 2], [0, 4, 2]).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("before", "after", "effects"), DAS_GUPTA)
 def test_shapley_is_das_gupta(before, after, effects):
-    assert split.shapley(before, after) == pytest.approx(effects, abs=1e-6)
+    assert shapley(before, after) == pytest.approx(effects, abs=1e-6)
 
 
 def test_shapley_of_vectors_is_das_gupta_4_3():
@@ -103,9 +104,7 @@ def test_shapley_of_vectors_is_das_gupta_4_3():
         [0.122, 0.622, 0.903, 0.930, 0.916, 0.873, 0.800],
         [0.043, 0.041, 0.036, 0.032, 0.026, 0.020, 0.018],
     ]
-    assert split.shapley(before, after) == pytest.approx(
-        [-7.285632, -2.720633, -1.565181], abs=1e-6
-    )
+    assert shapley(before, after) == pytest.approx([-7.285632, -2.720633, -1.565181], abs=1e-6)
 
 
 def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
@@ -125,7 +124,7 @@ def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
     def share(a, b, c, d):
         return (a * b * c).sum() / ((a * b * c).sum() + (a * (1 - b) * d).sum())
 
-    assert split.shapley(before, after, share) == pytest.approx(
+    assert shapley(before, after, share) == pytest.approx(
         [-0.00620498, 0.04866154, 0.02705922, 0.02470928], abs=1e-8
     )
 
@@ -134,25 +133,23 @@ def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
 @given(st.lists(st.tuples(positive, positive), min_size=1, max_size=6))
 def test_lmdi_closes_turns_and_merges(pairs):
     before, after = (np.array(side) for side in zip(*pairs, strict=True))
-    effects = split.lmdi(before, after)
+    effects = lmdi(before, after)
     size = max(before.prod(), after.prod())
     assert effects.sum() == pytest.approx(after.prod() - before.prod(), abs=1e-9 * size)
-    assert split.lmdi(after, before) == pytest.approx(-effects, abs=1e-9 * size)
+    assert lmdi(after, before) == pytest.approx(-effects, abs=1e-9 * size)
     for place, (a, b) in enumerate(pairs):
         if a == b:
             assert effects[place] == 0
     if len(pairs) > 1:
-        together = split.lmdi(
-            [before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]]
-        )
+        together = lmdi([before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]])
         assert together[0] == pytest.approx(effects[0] + effects[1], abs=1e-9 * size)
 
 
 def test_steps_that_cancel_are_not_lost():
     """Price doubled, volume halved: the amount is the same, the effects are not zero (some libraries say they are)."""
-    assert split.lmdi([100, 5], [50, 10]) == pytest.approx([-500 * math.log(2), 500 * math.log(2)])
-    assert split.logarithmic_mean(3.0, 3.0) == 3.0
-    assert split.logarithmic_mean(3.0, 3.0 + 1e-9) == pytest.approx(3.0 + 0.5e-9, abs=1e-15)
+    assert lmdi([100, 5], [50, 10]) == pytest.approx([-500 * math.log(2), 500 * math.log(2)])
+    assert logarithmic_mean(3.0, 3.0) == 3.0
+    assert logarithmic_mean(3.0, 3.0 + 1e-9) == pytest.approx(3.0 + 0.5e-9, abs=1e-15)
 
 
 @settings(max_examples=25, deadline=None)
@@ -167,7 +164,7 @@ def test_shapley_is_the_mean_of_all_chains(pairs):
             now[place] = after[place]
             effects[place] = math.prod(now) - was
         chains.append(effects)
-    assert split.shapley(before, after) == pytest.approx(np.mean(chains, axis=0), abs=1e-6)
+    assert shapley(before, after) == pytest.approx(np.mean(chains, axis=0), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +172,13 @@ def test_shapley_is_the_mean_of_all_chains(pairs):
 )
 def test_lmdi_refuses_what_it_cannot_split(before, after):
     with pytest.raises(ValueError, match="lmdi"):
-        split.lmdi(before, after)
+        lmdi(before, after)
 
 
 def test_sampling_interval_covers_as_promised():
     """Six factors of a session; the effects are estimated from sampled counts 400 times and the truth lies inside 95 %."""
     rates0, rates1 = np.array([0.62, 0.185, 0.21, 0.83]), np.array([0.55, 0.16, 0.205, 0.79])
-    true = split.lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
+    true = lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
     rng, inside = np.random.default_rng(3), np.zeros(6)
     for _ in range(400):
         sides = []
@@ -194,7 +191,7 @@ def test_sampling_interval_covers_as_promised():
             variance = [1 / counts[0], *((1 - found) / np.array(counts[1:])), 0.36 / counts[-1]]
             sides.append(([counts[0], *found, mean], variance))
         (x0, v0), (x1, v1) = sides
-        bounds = split.sampling_interval(x0, x1, v0, v1)
+        bounds = sampling_interval(x0, x1, v0, v1)
         inside += (bounds.lower <= true) & (true <= bounds.upper)
     assert (np.abs(inside / 400 - 0.95) < 0.035).all()
 
@@ -683,9 +680,7 @@ LIMITS = reference.thresholds()
 
 def told(rows: pd.DataFrame) -> pd.DataFrame:
     ids = list(dict.fromkeys(rows["session_id"]))
-    return split.stands_out(
-        rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS
-    )
+    return stands_out(rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS)
 
 
 def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
@@ -716,7 +711,7 @@ def test_a_slice_with_little_history_or_few_events_gets_no_verdict():
     )
     assert told(few).set_index("source").loc["s1", "verdict"] == "not_comparable"
     assert told(rows[rows["session_id"] != "e2"].assign(session_id="e0")).shape[0] == 6
-    assert split.stands_out(
+    assert stands_out(
         rows, "unknown", ["e0"], "source", "viewers", "pay_users", thresholds=LIMITS
     ).empty
 
@@ -936,7 +931,7 @@ def test_worth_of_a_slice_without_sales_is_that_of_all():
     rows = pd.DataFrame(
         {"source": ["a", "b"], "pay_users": [10.0, 0.0], "paid_amount": [900.0, 0.0]}
     )
-    assert split.worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
+    assert worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
 
 
 # ---------------------------------------------------------------------------- three lines of money
@@ -980,10 +975,10 @@ def test_lmdi_does_not_depend_on_the_order_and_an_unchanged_step_gives_nothing(p
     random.shuffle(order)
     before, after = (np.array(side) for side in zip(*pairs, strict=True))
     size = max(before.prod(), after.prod())
-    assert split.lmdi(before[order], after[order]) == pytest.approx(
-        split.lmdi(before, after)[order], abs=1e-9 * size
+    assert lmdi(before[order], after[order]) == pytest.approx(
+        lmdi(before, after)[order], abs=1e-9 * size
     )
-    assert split.lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
+    assert lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
 
 
 def test_chance_alone_is_narrower_than_what_sessions_differ_by():

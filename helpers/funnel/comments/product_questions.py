@@ -1,0 +1,236 @@
+"""What viewers asked about which product, and whether the team answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import fisher_exact
+
+from helpers.core import findings, stats, text
+from helpers.funnel.comments.reading import clock
+from helpers.funnel.comments.vocabulary import MOST_STATED
+from helpers.funnel.comments.wording import (
+    marks_of,
+    pattern,
+)
+from helpers.funnel.figures import NOTEBOOK
+from helpers.reference import Talk
+
+FEWEST_ASKING = 5  # people, under which a question is not judged
+ASKED = [
+    "question",
+    "question_zh",
+    "question_en",
+    "product_id",
+    "product",
+    "about_basis",
+    "users",
+    "comments",
+    "share",
+    "unanswered",
+    "unanswered_share",
+    "others_share",
+    "p_adjusted",
+    "standing",
+    "example",
+]
+
+
+def about(
+    rows: pd.DataFrame,
+    minute: pd.Series,
+    spans: pd.DataFrame,
+    names: Mapping[str, str],
+    *,
+    sold_out: Iterable[str] = (),
+) -> pd.DataFrame:
+    """The product that each comment is about: by a name in it, else by the explanation running, else by its link number alone.
+
+    Columns (index of `rows`): product_id (nan where none is known), product (name, else the link
+    number), about_basis (named, link, explained, none). A link number stands for itself: no export
+    says which product has which number. Who asks for stock while a product that was never out of it
+    is explained, and another was (`sold_out`), asks about no product known.
+    """
+    marks = marks_of(names)
+    link = rows["plain"].str.extract(r"(\d{1,3}号链接)")[0]
+    named = rows["plain"].map({plain: _named(plain, marks) for plain in rows["plain"].unique()})
+    running = pd.Series(np.nan, index=rows.index, dtype="object")
+    for span in spans[spans["product_id"].notna()].itertuples():
+        running = running.mask(
+            (minute >= span.start_minute) & (minute < span.end_minute), span.product_id
+        )
+    gone = set(sold_out)
+    running = running.mask(
+        link.notna() | (rows["question"].eq("stock") & ~running.isin(gone) & bool(gone))
+    )
+    product = named.where(named.notna(), running)
+    basis = np.select(
+        [named.notna(), link.notna(), running.notna()], ["named", "link", "explained"], "none"
+    )
+    shown = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(
+        product.notna(), link
+    )
+    return pd.DataFrame(
+        {"product_id": product.astype("str"), "product": shown.astype("str"), "about_basis": basis},
+        index=rows.index,
+    )
+
+
+def _named(plain: str, marks: Mapping[str, str]) -> object:
+    return next((key for word, key in marks.items() if word in plain), np.nan)
+
+
+def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> pd.Series:
+    """Whether the team wrote about the same within `reply_seconds`; missing for all where the team's own words are not in the data."""
+    asked_now = rows["question"].notna() & ~rows["team"]
+    replies = rows[rows["team"]]
+    found = pd.Series(pd.NA, index=rows.index, dtype="boolean")
+    if replies.empty:
+        return found
+    found[asked_now] = False
+    said = replies["plain"].map(
+        lambda plain: {
+            name for name, one in talk.questions.items() if pattern(one.words).search(plain)
+        }
+    )
+    for name in rows.loc[asked_now, "question"].unique():
+        own = asked_now & rows["question"].eq(name)
+        times = clock(replies.loc[[name in types for types in said], "at"])
+        at = clock(rows.loc[own, "at"])
+        found[own] = np.append(times, np.inf)[np.searchsorted(times, at)] - at <= reply_seconds
+    return found
+
+
+def questions(
+    rows: pd.DataFrame,
+    products: pd.DataFrame,
+    replied: pd.Series,
+    talk: Talk,
+    *,
+    false_discovery_rate: float = 0.10,
+) -> pd.DataFrame:
+    """What was asked about which product, by people: one row per type and product, the most asked first.
+
+    `products` is `about`, `replied` is `answered`. Columns: question, question_zh, question_en,
+    product_id, product, about_basis (as most were placed), users, comments, share (of the questions
+    about the product, each counted once a person), unanswered (comments; nan where no reply can be
+    known), unanswered_share, others_share (the same share among the questions about the other
+    products), p_adjusted (Fisher's exact test, one-sided: more of this type than about the others),
+    standing (above, cannot_tell, too_few), example.
+    """
+    asked_now = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
+    each = asked_now.join(products).assign(open=1 - replied[asked_now.index].astype("float64"))
+    each = each.assign(product=each["product"].fillna(""), product_id=each["product_id"].fillna(""))
+    made = (
+        each.groupby(["question", "product_id", "product"])
+        .agg(
+            users=("user", "nunique"),
+            comments=("at", "size"),
+            unanswered=("open", lambda column: column.sum(min_count=1)),
+            about_basis=("about_basis", lambda column: column.mode().iloc[0]),
+            example=("text", "first"),
+        )
+        .reset_index()
+    )
+    asks = each.drop_duplicates(["user", "question", "product"])
+    made = made.assign(
+        unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks)
+    )
+    judged = made["users"].ge(FEWEST_ASKING) & made["product"].ne("")
+    p = stats.benjamini_hochberg(made["p_value"].where(judged).to_numpy(dtype=float))
+    standing = np.select([~judged, p <= false_discovery_rate], ["too_few", "above"], "cannot_tell")
+    labels = {name: (one.zh, one.en) for name, one in talk.questions.items()} | {
+        "other": ("其他问题", "Other questions")
+    }
+    made = made.assign(
+        p_adjusted=p,
+        standing=standing,
+        question_zh=made["question"].map(lambda name: labels[name][0]).astype("str"),
+        question_en=made["question"].map(lambda name: labels[name][1]).astype("str"),
+        example=made["example"].map(lambda said: text.plain(said, 30)).astype("str"),
+    )
+    return made.sort_values(["users", "comments"], ascending=False, kind="stable")[
+        ASKED
+    ].reset_index(drop=True)
+
+
+def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
+    """Of each cell the share of its type among the other products' questions, and the chance of so many more about this one."""
+    by_type, by_product = asks["question"].value_counts(), asks["product"].value_counts()
+    own, shares, chances = made["users"] / made["product"].map(by_product).astype(float), [], []
+    for row in made.itertuples():
+        others, others_all = by_type[row.question] - row.users, len(asks) - by_product[row.product]
+        shares.append(others / others_all if others_all else np.nan)
+        cells = [[row.users, by_product[row.product] - row.users], [others, others_all - others]]
+        chances.append(
+            float(fisher_exact(cells, alternative="greater").pvalue)
+            if others_all and min(map(min, cells)) >= 0
+            else np.nan
+        )
+    return {"share": own, "others_share": shares, "p_value": chances}
+
+
+def question_findings(
+    table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10
+) -> list[dict[str, object]]:
+    """Facts of at most `MOST_STATED` types of question that many people asked about one product, and more often than about others."""
+    told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(MOST_STATED)
+    return [_question_fact(row, reply_seconds) for row in told.itertuples()]
+
+
+def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
+    product, share, others = (
+        text.plain(row.product, 30),
+        text.percent(row.share, 0),
+        text.percent(row.others_share, 0),
+    )
+    zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
+    known, wait = np.isfinite(row.unanswered_share), text.number(reply_seconds, "en")
+    left, counted = (text.number(count, "en") for count in (row.unanswered, row.comments))
+    open_zh = (
+        f"{counted} 条提问里 {left} 条在 {wait} 秒内没有文字回复。"
+        if known
+        else "有没有得到回复，数据里看不出。"
+    )
+    open_en = (
+        f"{left} of {counted} comments had no written reply within {wait} seconds."
+        if known
+        else "Whether they were answered cannot be known from the data."
+    )
+    asked = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
+    by_clock = (
+        row.about_basis == "explained"
+    )  # nobody named the product: it was the one being explained
+    who_zh = (
+        (
+            f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），"
+            "占归到这次讲解的提问的"
+        )
+        if by_clock
+        else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
+    )
+    who_en = (
+        (
+            f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about "
+            f"another product), {share} of the questions placed there"
+        )
+        if by_clock
+        else (
+            f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it"
+        )
+    )
+    return findings.make(
+        notebook=NOTEBOOK,
+        dimension="conversion",
+        metric="commenters",
+        slice=f"question={row.question}|product={row.product_id or row.product}",
+        verdict="not_comparable",
+        value=row.users,
+        p_adjusted=row.p_adjusted,
+        sentence_zh=f"{who_zh} {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",
+        sentence_en=(
+            f"{who_en}, against {others} for other products. {open_en} For example: “{row.example}”"
+        ),
+    )
