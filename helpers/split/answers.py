@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers.core import text
 from helpers.split.amount_steps import possible
-from helpers.split.change_tree import path_sentence
+from helpers.split.change_tree import is_large, path_sentence
 from helpers.split.margins import Diagnosis
 from helpers.split.slices import reversal
 from helpers.split.tables import LINE_NAMES
@@ -200,16 +200,16 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
         [text.money(abs(value), lang, currency) for value in (before, after, after - before)]
         for lang in ("zh", "en")
     )
-    share = f"（{text.signed(after / before - 1, 'percent', 'zh')}）" if before > 0 else ""
+    share = text.signed(after / before - 1, "percent", "zh") if before > 0 else ""
     up = after >= before
     return (
         (
             f"同样时长下，支付金额从基准场的 {zh[0]} {'升' if up else '降'}到 {zh[1]}，"
-            f"{'多' if up else '少'}了 {zh[2]}{share}。"
+            f"{'多' if up else '少'}了 {zh[2]}{f'（{share}）' if share else ''}。"
         ),
         (
             f"At equal length the paid amount went from {en[0]} in the base session to {en[1]}: "
-            f"{'up' if up else 'down'} {en[2]}{share.replace('（', ' (').replace('）', ')')}."
+            f"{'up' if up else 'down'} {en[2]}{f' ({share})' if share else ''}."
         ),
     )
 
@@ -261,7 +261,7 @@ def _main_step(
             + f" Steps that as a whole are beyond the usual: {', '.join(unusual['label_en'])}."
             + hidden[1],
         )
-    if hidden[0] and _goes_down(steps, tree)["label_zh"] == lead["label_zh"]:
+    if hidden[0] and _goes_down(steps, tree)["numerator"] == lead["numerator"]:
         return (
             zh + "它这么大的变化在可比场次之间平常就有，但里面有来源或商品反常，就从这一步查。",
             en
@@ -285,10 +285,16 @@ def _main_step(
 
 
 def _goes_down(steps: pd.DataFrame, tree: pd.DataFrame) -> pd.Series | None:
-    """The first step at which the tree goes down although it is ordinary as a whole; None where there is none."""
-    top = tree[(tree["depth"] == 1) & tree["node"].isin(tree["parent"])]
-    top = top[~top["label_zh"].isin(steps.loc[steps["unusual"], "label_zh"])]
-    return None if top.empty else top.iloc[0]
+    """The first step at which the tree goes down although it is ordinary as a whole, if any.
+
+    The first level of the tree has the large steps in their order.
+    """
+    nodes = tree.loc[(tree["depth"] == 1) & (tree["kind"] == "part"), "node"]
+    if nodes.empty:
+        return None
+    large = steps[is_large(steps["contribution"], tree.loc[tree["depth"] == 0, "amount"].item())]
+    ordinary = large[nodes.isin(tree["parent"]).to_numpy() & ~large["unusual"]]
+    return None if ordinary.empty else ordinary.iloc[0]
 
 
 def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str, str]:
@@ -296,7 +302,9 @@ def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str
     row = _goes_down(steps, tree)
     if row is None:
         return "", ""
-    moved = [text.signed(row["amount"], "money", lang, currency=currency) for lang in ("zh", "en")]
+    moved = [
+        text.signed(row["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")
+    ]
     return (
         f"按大小往下，第一个有来源或商品反常的是{row['label_zh']}（{moved[0]}），从这一步查。",
         (
@@ -349,11 +357,10 @@ def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
 
 def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis: Basis) -> tuple[str, str]:
     """What the answers rest on: the comparable sessions, what left the usual, and that a split is no cause."""
-    off = list(
-        dict.fromkeys(
-            text.plain(name, 30) for name in standing.loc[standing["verdict"] == "worse", "slice"]
-        )
-    )
+    worse = standing[standing["verdict"] == "worse"].drop_duplicates(["dimension", "key"])
+    names = worse["slice"].map(lambda name: text.plain(name, 30))
+    alike = names.duplicated(keep=False)  # once shortened: their ids tell them apart
+    off = names.where(~alike, names + " (" + worse["key"] + ")").tolist()
     firm = bool(steps["unusual"].any()) if len(steps) else False
     zh = f"依据是{basis.zh}的 {basis.n} 场可比场次" if basis.n else "没有可比场次"
     en = (

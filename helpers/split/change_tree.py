@@ -30,6 +30,11 @@ NODE = [
 Level = Callable[[Sequence[Any]], pd.DataFrame]
 
 
+def is_large(amounts: pd.Series, change: float) -> pd.Series:
+    """Whether each branch is so large a part of the whole change that it is a node of its own."""
+    return amounts.abs() >= LEAST_SHARE * abs(change)
+
+
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change: at each level its largest branch is split again, until nothing speaks for going on.
 
@@ -54,7 +59,7 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.
         if branches.empty or amount == 0:
             stop = "data"
             break
-        kept = branches[branches["amount"].abs() >= LEAST_SHARE * abs(change)]
+        kept = branches[is_large(branches["amount"], change)]
         if place > 1:  # the steps of the formula stand in their order, all of them
             kept = kept.sort_values(
                 "amount", key=lambda amounts: -amounts.abs(), kind="stable"

@@ -75,6 +75,7 @@ def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
     ]
 
 
+AUDIENCE = "audience:"  # before the name of a dimension of the audience
 DIMENSIONS = {
     "slot": ("时段（开播后分钟）", "Time slot (minutes in)"),
     "stage": ("话术阶段", "Script stage"),
@@ -125,7 +126,7 @@ def further(
     if len(usable) and len(rundown):
         made["stage"] = stages(usable, rundown)
     return made | {
-        f"audience:{name}": groups(audience, name)
+        f"{AUDIENCE}{name}": groups(audience, name)
         for name in audience["dimension"].dropna().unique()
     }
 
@@ -139,20 +140,27 @@ def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
         named[f"dimension_{lang}"] = [
             DIMENSIONS[name][place]
             if name in DIMENSIONS
-            else f"{('人群', 'Audience')[place]} · {_term(name.split(':')[1], of_audience, lang)}"
+            else f"{('人群', 'Audience')[place]} · {_term(name.removeprefix(AUDIENCE), of_audience, lang)}"
             for name in table["dimension"]
         ]
         named[f"label_{lang}"] = [
-            _term(value, terms["stage" if dimension == "stage" else "audience_group"], lang)
+            slot_words(value, lang)
+            if dimension == "slot"
+            else _term(value, terms["stage" if dimension == "stage" else "audience_group"], lang)
             for dimension, value in zip(table["dimension"], table["slice"], strict=True)
         ]
     return named
 
 
-def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
-    """A slice in words: a half hour by its minutes, a code by its name; what no term names stays as the export writes it."""
-    if slot := slot_minutes(value):
+def slot_words(name: str, lang: str) -> str:
+    """A half hour by its minutes; any other name stays as it is."""
+    if slot := slot_minutes(name):
         return f"{slot[0]}–{slot[1]}{text.choose(lang, ' 分钟', ' min')}"
+    return text.plain(name, 30)
+
+
+def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
+    """A code by its name; what no term names stays as the export writes it."""
     return text.label(words[value], lang) if value in words else text.plain(value, 30)
 
 
@@ -163,7 +171,7 @@ def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     by audience), dimension_zh, dimension_en, n, rate_before, rate_after, mix_effect, rate_effect,
     reversal.
     """
-    people = table["dimension"].str.startswith("audience:")
+    people = table["dimension"].str.startswith(AUDIENCE)
     made = table.assign(
         of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击人数"),
         of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicking people"),

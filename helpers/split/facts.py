@@ -113,7 +113,7 @@ def standing_findings(
                 notebook=NOTEBOOK,
                 dimension=entry.group,
                 metric=row["metric"],
-                slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
+                slice=row["key"] if row["key"] == row["slice"] else f"{name} ({row['key']})",
                 verdict=row["verdict"],
                 value=row["value"],
                 baseline=row["baseline"],

@@ -261,8 +261,15 @@ def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes(
 def test_groups_are_named_by_their_own_words_and_fans_are_no_old_customers():
     table = pd.DataFrame(
         {
-            "dimension": ["audience:fan", "audience:fan", "audience:city", "stage", "slot"],
-            "slice": ["老粉", "新客", "follow", "closing", "030-060"],
+            "dimension": [
+                "audience:fan",
+                "audience:fan",
+                "audience:city",
+                "stage",
+                "slot",
+                "audience:price:paid",
+            ],
+            "slice": ["老粉", "新客", "follow", "closing", "030-060", "100-300"],
         }
     )
     named = split.named_dimensions(table)
@@ -277,7 +284,9 @@ def test_groups_are_named_by_their_own_words_and_fans_are_no_old_customers():
         "follow",
         reference.terms()["stage"]["closing"].en,
         "30–60 min",
-    ]  # follow is no viewer's act here
+        "100-300",
+    ]  # follow is no viewer's act here, and a span of prices no half hour
+    assert named["dimension_en"].iloc[-1] == "Audience · price:paid"
 
 
 def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():

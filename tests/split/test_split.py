@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import compare, reference, split
-from helpers.core import text
-from helpers.split.facts import worth_of
+from helpers.core import findings, text
+from helpers.split.facts import standing_findings, worth_of
 from helpers.split.product import lmdi, logarithmic_mean, sampling_interval, shapley
 from helpers.split.slices import stands_out
 
@@ -811,6 +811,9 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         and answers["sentence_en"].str.endswith(".").all()
     )
     assert text.money(abs(change), "zh") in answers.loc["change", "sentence_zh"]
+    share = text.signed(change / before["paid_amount"], "percent", "zh")
+    assert answers.loc["change", "sentence_zh"].endswith(f"（{share}）。")
+    assert answers.loc["change", "sentence_en"].endswith(f" ({share}).")
     assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and (
         "part by part" in answers.loc["judgement", "sentence_en"]
     ) == (not steps["unusual"].any())
@@ -824,12 +827,13 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         split.formula(before, after, main, registry=REGISTRY),
         split.usual_effects(peers, main, before, after),
     )
+    wide = wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0))
     told_parts = split.argument(
         before,
         after,
         STEPS,
-        wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)),
-        tree,
+        wide,
+        split.drill(change, ("变化", "change"), split.session_levels(wide, main, {}, standing, {})),
         told,
         NINE,
         finer=steps,
@@ -867,9 +871,8 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
         }
     )
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
-    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
 
-    def told(tree):
+    def told(tree, steps=steps):
         answers = split.argument(
             before,
             after,
@@ -879,7 +882,7 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
             quiet,
             NINE,
             finer=steps,
-            standing=none,
+            standing=NO_STANDING,
             sides=NO_SIDES,
         )
         return answers.set_index("part").loc["step", "sentence_en"]
@@ -897,8 +900,11 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
     assert "set aside" not in inside and inside.endswith(
         "a source or product in it is out of the ordinary: look into it."
     )
+    alike = told(tree, steps.assign(label_zh="步", label_en="Step"))
+    assert "out of the ordinary is Step" in alike, "two steps of one name stay two"
 
 
+NO_STANDING = pd.DataFrame(columns=["dimension", "key", "slice", "verdict"], dtype="str")
 NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))
 NINE = compare.Basis("slot", 9, "strong", "同时段", "same slot")
 
@@ -907,7 +913,6 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
     alone = split.baseline_session(account(1).iloc[:0], ("paid_amount",), 4.0)
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
-    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
     answers = split.argument(
         alone,
         account(1).iloc[0],
@@ -917,7 +922,7 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
         quiet,
         NINE._replace(n=0),
         finer=split.no_steps(),
-        standing=none,
+        standing=NO_STANDING,
         sides=NO_SIDES,
     )
     assert (
@@ -925,6 +930,60 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
         and "无法拆分" in answers["sentence_zh"].iloc[0]
     )
     assert "没有可比场次" in answers["sentence_zh"].iloc[-1]
+
+
+LONG = "直播专享 玻尿酸面膜 补水保湿 敏感肌可用 官方旗舰店正品 夏季新款 组合装 "  # 40 characters
+
+
+def test_two_products_whose_titles_differ_only_at_the_end_stay_two():
+    session = account(1).iloc[0]
+    standing = pd.DataFrame(
+        {
+            "dimension": "product_id",
+            "key": ["p1", "p1", "p2"],
+            "slice": [f"{LONG}十片", f"{LONG}十片", f"{LONG}廿片"],
+            "verdict": "worse",
+        }
+    )
+    answers = split.argument(
+        session,
+        session,
+        ("paid_amount",),
+        split.no_steps(),
+        pd.DataFrame(),
+        split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"]),
+        NINE,
+        finer=split.no_steps(),
+        standing=standing,
+        sides=NO_SIDES,
+    )
+    words = answers.set_index("part").loc["certainty", "sentence_zh"]
+    assert words.count("玻尿酸") == 2 and "(p1)」、" in words and "(p2)」比平时差" in words
+
+
+def test_two_sources_whose_names_differ_only_at_the_end_have_findings_of_their_own():
+    names = [f"{LONG}{end}" for end in ("甲", "乙")]
+    standing = pd.DataFrame(
+        {
+            "dimension": "source",
+            "key": names,
+            "slice": names,
+            "metric": "room_conversion",
+            "value_column": "pay_users",
+            "verdict": "worse",
+            "value": 0.01,
+            "baseline": 0.02,
+            "lower": 0.015,
+            "upper": 0.03,
+            "weight": 1000.0,
+            "gap": 0.01,
+            "p_adjusted": 0.001,
+            "n": 9,
+        }
+    )
+    rows = pd.DataFrame({"source": names, "pay_users": [10.0, 10.0], "paid_amount": [900.0, 900.0]})
+    found = findings.frame(standing_findings(standing, {"source": rows}, registry=REGISTRY))
+    assert found["slice"].tolist() == names and found["id"].is_unique
 
 
 def test_worth_of_a_slice_without_sales_is_that_of_all():
