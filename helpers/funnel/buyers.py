@@ -45,6 +45,7 @@ BOUGHT = {
     "province": "province",
     "buyer": "is_new_buyer",
 }  # what order lines know of a buyer, by dimension
+GROUPS = {True: "新客", False: "老客"}  # of the dimension buyer, as platforms call them
 NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", "bought before")}
 
 
@@ -124,7 +125,7 @@ def of_orders(
     """
     parts = []
     for dimension, column in BOUGHT.items():
-        now, before = (_buyers(rows, column) for rows in (orders, earlier))
+        now, before = (_counts(_buyers(rows, column)) for rows in (orders, earlier))
         if now.empty or before.empty:
             continue
         rows = (
@@ -158,18 +159,21 @@ def of_orders(
     )
 
 
+def _counts(values: pd.Series) -> pd.Series:
+    """How many buyers each group has."""
+    groups = values.map(GROUPS) if values.name == "is_new_buyer" else values
+    return groups.astype("str").value_counts().astype(float)
+
+
 def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
-    """Distinct buyers who paid, by what their first line says of them; orders, where the export does not say whose they are."""
+    """What the first paid line of each buyer says of the buyer.
+
+    Of each order, where the export does not say whose it is.
+    """
     paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values(
         "created_at", kind="stable"
     )
-    first = paid[~paid["buyer_key"].fillna(paid["order_id"]).duplicated()]
-    groups = (
-        first[column].map({True: "新客", False: "老客"})
-        if column == "is_new_buyer"
-        else first[column]
-    )
-    return groups.astype("str").value_counts().astype(float)
+    return paid.loc[~paid["buyer_key"].fillna(paid["order_id"]).duplicated(), column]
 
 
 def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
@@ -196,7 +200,7 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
     if not (table["dimension"] == "fan").any():
         return ""
     bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
-    share = text.percent(bought.get("新客", 0.0) / bought.sum()) if len(bought) else ""
+    share = text.percent(bought.astype(bool).mean()) if len(bought) else ""
     known = (
         text.choose(
             lang,

@@ -213,14 +213,13 @@ def product_findings(
 
 
 def _product(row: pd.Series, table: pd.DataFrame) -> str:
-    """A product's name, with its id where another product has the same name or it has none."""
+    """A product's name, its id where it has none, both where another product is shown by the same."""
     if not isinstance(row["name"], str):
         return str(row["product_id"])
-    return (
-        row["name"]
-        if (table["name"] == row["name"]).sum() == 1
-        else f"{text.plain(row['name'], 30)} ({row['product_id']})"
-    )
+    shown = table["name"].map(text.plain)
+    if (shown == text.plain(row["name"])).sum() == 1:
+        return row["name"]
+    return f"{text.plain(row['name'], 30)} ({row['product_id']})"
 
 
 def _slice_fact(

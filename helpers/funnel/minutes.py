@@ -491,22 +491,18 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     keys = ["label_zh", "label_en", "start_minute", "end_minute"]
+    # A number of its own: labels are cut, and two spans may bear the same.
+    span = (table["phase"] == "before").cumsum().rename("span")
     columns = [
         f"{name}_{phase}"
         for name in ("online", "own_per_1000")
         for phase in ("before", "during", "after")
     ]
-    wide = table.set_index([*keys, "phase"])[["online", "own_per_1000"]].unstack("phase")
+    wide = table.set_index([span, "phase"])[["online", "own_per_1000"]].unstack("phase")
     wide.columns = [f"{name}_{phase}" for name, phase in wide.columns]
-    during = table[table["phase"] == "during"].set_index(keys)[
-        ["ci_lower", "ci_upper", "net_inflow"]
-    ]
-    return (
-        wide.reindex(columns=columns)
-        .join(during)
-        .reset_index()
-        .sort_values("start_minute", ignore_index=True)
-    )
+    during = table.set_index(span)[lambda rows: rows["phase"] == "during"]
+    joined = during[keys].join(wide[columns]).join(during[["ci_lower", "ci_upper", "net_inflow"]])
+    return joined.sort_values("start_minute", kind="stable", ignore_index=True)
 
 
 # ---- findings

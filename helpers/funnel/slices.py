@@ -42,6 +42,7 @@ def heat(
     key: str,
     lang: str,
     *,
+    label: str | None = None,
     min_people: float = 0,
     confidence: float = 0.95,
     false_discovery_rate: float = 0.10,
@@ -78,7 +79,7 @@ def heat(
     shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(known["value"].isna())
     made = pd.DataFrame(
         {
-            "row": known[key],
+            "row": _told_apart(known[label], known[key]) if label else known[key],
             "column": known[f"label_{lang}"],
             "value": known["value"],
             "shade": shade,
@@ -86,6 +87,11 @@ def heat(
     )
     unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
     return made[unlike | (not only_apart)].reset_index(drop=True)
+
+
+def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
+    """The names, with the id behind those that several ids bear."""
+    return names.where(ids.groupby(names).transform("nunique") == 1, names + " (" + ids + ")")
 
 
 def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:

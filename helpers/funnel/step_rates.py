@@ -173,19 +173,22 @@ def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     )
 
 
-def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.DataFrame:
+def grown(
+    table: pd.DataFrame, entry: Funnel, *, of: str | None = None, label: str | None = None
+) -> pd.DataFrame:
     """The steps that are larger than the one before, with what that most likely means: one row per step (and slice).
 
-    `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice.
-    Columns: slice (empty for the whole session), before_zh, before_en, label_zh, label_en, before,
-    users, reason_zh, reason_en (empty where funnels.yml has none).
+    `table` is that of `steps`, `several` or `by_rows`, `of` the column of the slice and `label` that
+    of its name, where it has one of its own. Columns: slice (its name; empty for the whole session),
+    previous, column, before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en
+    (empty where funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},
         {step.column: step.grows for step in entry.steps},
     )
-    known = table[table["users"].notna()].assign(slice=table[of] if of else "")
-    before = known.groupby("slice", sort=False)["users"].shift()
+    known = table[table["users"].notna()].assign(slice=table[label or of] if of else "")
+    before = known.groupby(of or "slice", sort=False)["users"].shift()
     rows = known.assign(before=before)[known["grows"]]
     words = {
         **{
@@ -201,6 +204,8 @@ def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.Da
     }
     columns = [
         "slice",
+        "previous",
+        "column",
         "before_zh",
         "before_en",
         "label_zh",
@@ -215,7 +220,7 @@ def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.Da
 
 def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
     """A sentence per step that grows: the two counts, that their ratio is no conversion, and the likely clash of definitions."""
-    told, made = found.groupby(["before_zh", "label_zh"], sort=False), []
+    told, made = found.groupby(["previous", "column"], sort=False), []
     for _, rows in told:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
         which = (

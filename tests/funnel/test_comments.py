@@ -399,6 +399,19 @@ def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stan
     assert "可能" not in named["sentence_zh"][0] and "questions about it" in named["sentence_en"][0]
 
 
+def test_two_products_of_one_name_are_asked_about_one_by_one():
+    rows = read(*(Said(5.0 * n, f"u{n % 6}", "有酒精吗") for n in range(12)))
+    placed = pd.DataFrame(
+        {"product_id": ["p1"] * 6 + ["p2"] * 6, "product": "面膜", "about_basis": "named"},
+        index=rows.index,
+    )
+    table = comments.questions(rows, placed, comments.answered(rows, TALK), TALK)
+    assert table[["product_id", "users", "share", "others_share"]].to_numpy().tolist() == [
+        ["p1", 6, 1.0, 1.0],
+        ["p2", 6, 1.0, 1.0],
+    ]
+
+
 def test_each_count_of_people_is_named_for_what_it_is():
     rows = read(
         *(Said(10 * n, f"u{n % 4}", "面膜含酒精吗") for n in range(6)),

@@ -108,6 +108,19 @@ def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared(
     assert "（video）" in funnel.grown_words(found, "zh")[0]
 
 
+def test_two_products_of_one_name_stay_two_in_the_steps_and_in_the_heat():
+    frame = pd.DataFrame([DOUYIN / 100, DOUYIN.replace(1600.0, 2400.0)]).assign(
+        product_id=["p1", "p2"]
+    )
+    entry = FUNNELS["source_people"]
+    table = funnel.by_rows(frame, entry, "product_id").assign(product="面膜")
+    grown = funnel.grown(table, entry, of="product_id", label="product")
+    assert grown[["slice", "before", "users"]].to_numpy().tolist() == [["面膜", 2000, 2400]]
+    cells = funnel.heat(table, "product_id", "zh", label="product")
+    assert set(cells["row"]) == {"面膜 (p1)", "面膜 (p2)"}
+    assert not cells.duplicated(["row", "column"]).any()
+
+
 def test_every_step_after_the_first_that_is_counted_says_why_it_could_grow():
     for name, entry in FUNNELS.items():
         lacking = [step.column for step in entry.steps[1:] if step.grows is None]

@@ -123,8 +123,9 @@ def questions(
     asked_now = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
     each = asked_now.join(products).assign(open=1 - replied[asked_now.index].astype("float64"))
     each = each.assign(product=each["product"].fillna(""), product_id=each["product_id"].fillna(""))
+    each = each.assign(subject=each["product_id"].where(each["product_id"] != "", each["product"]))
     made = (
-        each.groupby(["question", "product_id", "product"])
+        each.groupby(["question", "product_id", "product", "subject"])
         .agg(
             users=("user", "nunique"),
             comments=("at", "size"),
@@ -134,7 +135,7 @@ def questions(
         )
         .reset_index()
     )
-    asks = each.drop_duplicates(["user", "question", "product"])
+    asks = each.drop_duplicates(["user", "question", "subject"])
     made = made.assign(
         unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks)
     )
@@ -158,12 +159,12 @@ def questions(
 
 def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
     """Of each cell the share of its type among the other products' questions, and the chance of so many more about this one."""
-    by_type, by_product = asks["question"].value_counts(), asks["product"].value_counts()
-    own, shares, chances = made["users"] / made["product"].map(by_product).astype(float), [], []
+    by_type, by_product = asks["question"].value_counts(), asks["subject"].value_counts()
+    own, shares, chances = made["users"] / made["subject"].map(by_product).astype(float), [], []
     for row in made.itertuples():
-        others, others_all = by_type[row.question] - row.users, len(asks) - by_product[row.product]
+        others, others_all = by_type[row.question] - row.users, len(asks) - by_product[row.subject]
         shares.append(others / others_all if others_all else np.nan)
-        cells = [[row.users, by_product[row.product] - row.users], [others, others_all - others]]
+        cells = [[row.users, by_product[row.subject] - row.users], [others, others_all - others]]
         chances.append(
             float(fisher_exact(cells, alternative="greater").pvalue)
             if others_all and min(map(min, cells)) >= 0
