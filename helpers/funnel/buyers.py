@@ -1,8 +1,9 @@
-"""Buyer portrait 用户画像: who bought against who watched, and where no export says who watched, against who bought before.
+"""The buyer portrait 用户画像: who bought against who watched, or against who bought before.
 
-The index of a group is its share of buyers over its share of viewers, times 100. Viewers are many
-and buyers few, so the interval is that of the buyers' share. Groups of one dimension add up to
-everybody; dimensions never add up to each other.
+Earlier buyers stand in where no export says who watched. The index of a group is its share of
+buyers over its share of viewers, times 100. Viewers are many and buyers few, so the interval is
+that of the buyers' share. Groups of one dimension add up to everybody; dimensions never add up to
+each other.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", 
 
 
 def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
-    """The groups of one dimension: shares, index with its interval, and the group's conversion against all other groups."""
+    """The groups of one dimension with their shares, index and conversion.
+
+    The index has its interval; the conversion is set against that of all other groups.
+    """
     buyers, viewers = rows["pay_users"].sum(), rows["viewers"].sum()
     share = rows["viewers"] / viewers if viewers > 0 else rows["viewers"] * np.nan
     lower, upper = stats.wilson(
@@ -94,7 +98,10 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Dimensions and groups with the words they are read under; what no term names stays as the export writes it."""
+    """Dimensions and groups with the words they are read under.
+
+    What no term names stays as the export writes it.
+    """
     terms = reference.terms()
     dimensions = terms["audience_dimension"] | terms["portrait_dimension"]
     made = {}
@@ -115,13 +122,14 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 def of_orders(
     orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float, min_people: float
 ) -> pd.DataFrame:
-    """This session's buyers against the buyers of earlier sessions, as order lines know them (province, new or returning).
+    """This session's buyers against the buyers of earlier sessions, as order lines know them.
 
-    One row per dimension x group; columns `COLUMNS`, with the earlier buyers' counts and shares in
-    viewers and viewer_share; no conversion and no standing, as nobody knows who watched. A buyer
-    counts once a dimension (an order instead, where the export does not say whose it is). Groups of
-    fewer than `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected,
-    have no index. basis is orders.
+    They know the province, and whether a purchase is the buyer's first. One row per dimension x
+    group; columns `COLUMNS`, with the earlier buyers' counts and shares in viewers and
+    viewer_share; no conversion and no standing, as nobody knows who watched. A buyer counts once a
+    dimension (an order instead, where the export does not say whose it is). Groups of fewer than
+    `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected, have no
+    index. basis is orders.
     """
     parts = []
     for dimension, column in BOUGHT.items():
@@ -177,7 +185,10 @@ def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
 
 
 def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The groups whose interval leaves 100 behind, those furthest off, as the rates chart takes them: label, rate, ci_lower, ci_upper, n (buyers)."""
+    """The groups furthest from 100 whose interval leaves it out, as the rates chart takes them.
+
+    Columns: label, rate, ci_lower, ci_upper, n (buyers).
+    """
     known = table[(table["lower"] > 100) | (table["upper"] < 100)]
     far = (
         known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
@@ -196,7 +207,10 @@ def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 
 
 def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
-    """That fans and first purchases are two things, with the share of first purchases; nothing where the table has no fans."""
+    """A sentence on fans and first purchases being two things; nothing where the table has no fans.
+
+    It gives the share of first purchases, where orders say it.
+    """
     if not (table["dimension"] == "fan").any():
         return ""
     bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
@@ -225,7 +239,7 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
 
 
 def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
-    """Facts on the groups whose conversion stands apart from the other groups of their dimension, the surest first."""
+    """Facts on the groups whose conversion stands apart in their dimension, the surest first."""
     pair = (
         table.groupby("dimension")["group"].transform("size") == 2
     )  # of two groups one says it all

@@ -1,4 +1,4 @@
-"""What the funnel, the sources and the products of a session say, as findings, and which of them come first."""
+"""Findings of the funnel, the sources and the products of a session, and which come first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EACH = 2  # facts of a topic among the foremost
 def step_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per known step of the room funnel whose rate has a name in the registry, and one for entering to paying.
+    """One fact per known step of the room funnel, and one for entering to paying.
 
-    No verdict (`not_comparable`): whether a rate is low for this account is said against its
-    history, elsewhere.
+    Only rates that have a name in the registry. No verdict (`not_comparable`): whether a rate is
+    low for this account is said against its history, elsewhere.
     """
     known = table[table["users"].notna()].set_index("column")
     pairs = [
@@ -42,7 +42,10 @@ def step_findings(
 
 
 def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
-    """One fact per known ratio of the funnels of events (table of `several`): a value without interval or verdict."""
+    """One fact per known ratio of the funnels of events (table of `several`).
+
+    Each is a value without interval or verdict.
+    """
     made = []
     for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
         known = steps_of_one.set_index("column")
@@ -134,7 +137,7 @@ def interval_words(
 def source_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per source whose room conversion stands above or below that of the other sources together."""
+    """One fact per source whose room conversion stands apart from that of the others together."""
     told = table[table["standing"].isin(["above", "below"])]
     return [
         _slice_fact(
@@ -153,7 +156,10 @@ def source_findings(
 
 
 def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, object]]:
-    """One fact of paid traffic, where sources are marked as paid: its share of visits and of paid amount, and its own return."""
+    """One fact on paid traffic, where sources are marked as paid.
+
+    Its share of visits and of paid amount, and its own return.
+    """
     kinds = table.set_index("is_paid")
     if "paid" not in kinds.index or not np.isfinite(kinds.loc["paid", "visit_share"]):
         return []
@@ -187,7 +193,10 @@ def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, objec
 def product_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6
 ) -> list[dict[str, object]]:
-    """Facts of at most `most` products (best-selling first) whose click or click-to-pay rate stands apart from the others."""
+    """Facts on products whose click or click-to-pay rate stands apart from the others.
+
+    At most `most`, best-selling first.
+    """
     told = []
     for name, rate, people, paying in (
         ("click", "item_click_rate", "exposure_users", "click_users"),
@@ -213,7 +222,7 @@ def product_findings(
 
 
 def _product(row: pd.Series, table: pd.DataFrame) -> str:
-    """A product's name, its id where it has none, both where another product is shown by the same."""
+    """A product's name; its id where it has none; both where another product looks the same."""
     if not isinstance(row["name"], str):
         return str(row["product_id"])
     shown = table["name"].map(text.plain)
@@ -262,7 +271,9 @@ def _slice_fact(
 
 
 def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
-    """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `EACH` of a topic).
+    """The facts with the few that matter first, and how many those are.
+
+    They go topic by topic: `most` at most, `EACH` of a topic.
 
     First come the whole session's conversion and what a test or the minutes' own unevenness tells
     apart, the surest of every topic before the second of any; the others keep their order. Columns:
@@ -292,7 +303,7 @@ def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]
 
 
 def _topic(fact) -> str:
-    """What a fact of the funnel is about, by its slice; nothing where it describes and tells nothing apart."""
+    """The topic of a fact, by its slice; nothing where it describes and tells nothing apart."""
     kind = fact.slice.split("=")[0]
     if not fact.slice:
         return "whole" if fact.metric == "room_conversion" else ""

@@ -1,4 +1,4 @@
-"""The session minute by minute: its curve, its explanations as spans of minutes, what floor control did, what stands out.
+"""The session minute by minute: its curve, its explanations as spans, and what stands out.
 
 Minutes of one session share their people, so nobody is added up over minutes: rates are over people
 online and the minutes they were there.
@@ -34,7 +34,6 @@ BESIDE = 10  # minutes before and after an explanation that it is held against
 MOST_POINTS = 120  # of a curve drawn
 
 # ---- the curve and its spans
-# --------------------------------------------------------------------------------------
 
 
 def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
@@ -43,7 +42,9 @@ def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
 
 
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
+    """The minute curve, one row per minute recorded, in order.
+
+    Minutes that the export leaves out stay out.
 
     Rows within one minute are taken together: people online averaged, everything else added up. A 0
     that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is a gap
@@ -69,7 +70,7 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve with every 0 missing beside which something was counted that cannot be without it."""
+    """The curve without zeros that cannot be, as something was counted beside them."""
     for column, others in reference.tables()["minutes"].never_without.items():
         curve = curve.assign(
             **{
@@ -89,7 +90,9 @@ def bands(
     ended_at: pd.Timestamp,
     exported: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Spans of minutes in which a product was explained: as floor control logged, else as exported, else as planned.
+    """Spans of minutes in which a product was explained.
+
+    As floor control logged, else as exported, else as planned.
 
     One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute),
     label_zh, label_en, product_id, stage, basis (cues, explanations, rundown). `names` gives
@@ -117,9 +120,11 @@ def bands(
 
 
 def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Logged explanations: each lasts to the end logged for its product, else to the next explanation, else to the end.
+    """Explanations as floor control logged them.
 
-    An end logged after the same product was begun again belongs to that later explanation.
+    Each lasts to the end logged for its product, else to the next explanation, else to the end of
+    the session. An end logged after the same product was begun again belongs to that later
+    explanation.
     """
     starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
     ends = cues[cues["kind"] == "explain_end"]
@@ -147,7 +152,10 @@ def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Explanations that the platform recorded, each to its end, else to the next one, else to the end of the session."""
+    """Explanations as the platform recorded them.
+
+    Each lasts to its end, else to the next one, else to the end of the session.
+    """
     rows = explanations.sort_values("starts_at", kind="stable")
     end = rows["ends_at"].fillna(rows["starts_at"].shift(-1)).fillna(ended_at)
     product = rows["product_id"].fillna(rows["name"])
@@ -163,7 +171,10 @@ def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFram
 
 
 def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The stages of the script as planned: one row per line with a stage, in order; start_minute, end_minute, stage, label_zh, label_en."""
+    """The stages of the script as planned, one row per line with a stage, in order.
+
+    Columns: start_minute, end_minute, stage, label_zh, label_en.
+    """
     lines = _planned(rundown[rundown["stage"].notna()], ended_at)
     known, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
     return pd.DataFrame(
@@ -187,7 +198,10 @@ def _same(products: pd.Series, product: object) -> pd.Series:
 
 
 def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The rundown's lines, each to its end, else to the next line, else to the end of the session."""
+    """The rundown's lines.
+
+    Each lasts to its end, else to the next line, else to the end of the session.
+    """
     lines = rundown.sort_values("starts_at", kind="stable")
     end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
     return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[
@@ -230,7 +244,10 @@ def marks(
 
 
 def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> str:
-    """When the platform spoke of a violation or a banned word, or that floor control logged none; nothing without a log."""
+    """A sentence on violations and banned words, or that none was logged; nothing without a log.
+
+    Floor control logs when the platform spoke of one.
+    """
     if cues.empty:
         return ""
     shown = marks(cues, started_at, kinds=("violation", "banned_word"))
@@ -260,12 +277,12 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
 
 
 def step(curve: pd.DataFrame) -> int:
-    """Of how many minutes a point of the curve drawn is the mean, so that there are MOST_POINTS at most."""
+    """How many minutes a drawn point is the mean of, so that there are MOST_POINTS at most."""
     return max(-(-len(curve) // MOST_POINTS), 1)
 
 
 def thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve in MOST_POINTS points at most, to be drawn: means over `step` minutes each."""
+    """The curve to be drawn, in MOST_POINTS points at most: means over `step` minutes each."""
     return (
         curve.drop(columns="at")
         .groupby(np.arange(len(curve)) // step(curve))
@@ -281,7 +298,7 @@ def band_table(
     confidence: float = 0.95,
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
-    """What happened in each span of the session: orders and money by the people who were online and for how long.
+    """Orders and money of each span of the session, by the people online and for how long.
 
     One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean),
     product_click_rate (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and
@@ -334,7 +351,10 @@ def band_table(
 
 
 def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
-    """Dispersion of the orders of minutes about the rate of their own span; minutes outside all spans have one rate."""
+    """The dispersion of the orders of minutes about the rate of their own span.
+
+    Minutes outside all spans have one rate.
+    """
     span = pd.Series(-1, index=curve.index)
     for place, row in enumerate(table.itertuples()):
         span = span.mask(
@@ -363,7 +383,6 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
 
 
 # ---- a product before, during and after its explanation
-# -------------------------------------------------------------
 
 
 def phases(
@@ -428,7 +447,10 @@ def phases(
 
 
 def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None:
-    """The paid orders of each product (order_id, product_id, minute), an order of several SKUs once; None without order lines."""
+    """The paid orders of each product, one of several SKUs once; None without order lines.
+
+    Columns: order_id, product_id, minute.
+    """
     paid = orders[orders["paid_at"].notna()] if len(orders) else orders
     if paid.empty:
         return None
@@ -437,7 +459,10 @@ def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None
 
 
 def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.Series:
-    """Orders of each span's own product paid within the span, by order lines; nan without a product or without order lines."""
+    """Orders of each span's own product that were paid within the span.
+
+    By order lines; nan without a product or without order lines.
+    """
     sold = _sold(orders, started_at)
     found = [
         np.nan
@@ -453,12 +478,15 @@ def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timesta
 
 
 def inclusive(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of spans as it is shown: `end_minute` is its last minute, as in the sentences, not the one past it."""
+    """A table of spans as it is shown: `end_minute` is its last minute, not the one past it."""
     return table.assign(end_minute=table["end_minute"] - 1)
 
 
 def clocked(table: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """A table of spans with the time of day (hh:mm) in the place of their first and their last minute; unknown minutes stay unknown."""
+    """A table of spans with the time of day (hh:mm) of their first and their last minute.
+
+    Unknown minutes stay unknown.
+    """
     begun = started_at.floor("min")
     return table.assign(
         **{
@@ -487,7 +515,10 @@ def _phase(
 
 
 def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
-    """`phases` with a row per span: its own orders and people online before, during and after, the interval that of during."""
+    """`phases` with a row per span: its own orders and people online in each phase.
+
+    The interval is that of during.
+    """
     if table.empty:
         return table
     keys = ["label_zh", "label_en", "start_minute", "end_minute"]
@@ -506,13 +537,15 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
 
 
 # ---- findings
-# ----------------------------------------------------------------------------------------------------
 
 
 def band_findings(
     table: pd.DataFrame, *, currency: str, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """Facts of the best and the weakest span by orders per 1000 online person-minutes, of those that stand apart."""
+    """Facts on the best and the weakest span, of those that stand apart.
+
+    By orders per 1000 online person-minutes.
+    """
     told = [
         (
             table[table["standing"] == standing]

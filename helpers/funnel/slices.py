@@ -49,7 +49,9 @@ def heat(
     least_effect: float = 0.10,
     only_apart: bool = False,
 ) -> pd.DataFrame:
-    """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
+    """Rates of the steps of every slice as the heat chart takes them.
+
+    Columns: row (the slice), column (the step), value, shade.
 
     `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left
     out, and so are ratios of steps that grow (no rates). shade is by how much the rate is off that
@@ -95,10 +97,10 @@ def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
 
 
 def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
-    """Each cell's rate over that of the other slices at the step, 1 where the two are not told apart; aligned to the rows.
+    """Each cell's rate over that of the other slices at the step; aligned to the rows.
 
-    Rows without an interval (the sums of paid and organic sources) are no slices: they are neither
-    judged nor among the others.
+    It is 1 where the two are not told apart. Rows without an interval (the sums of paid and organic
+    sources) are no slices: they are neither judged nor among the others.
     """
     parts = [
         against_others(rows, numerator="users", denominator="before", **bounds)
@@ -117,7 +119,10 @@ def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
 
 
 def _before(known: pd.DataFrame, key: str) -> pd.Series:
-    """How many were at the step before, of each slice; aligned to the rows, missing where the step's rate is none."""
+    """How many were at the step before, of each slice; aligned to the rows.
+
+    Missing where the step's rate is none.
+    """
     return (
         known[known["users"].notna()]
         .groupby(key)["users"]
@@ -218,7 +223,9 @@ def by_source(
     false_discovery_rate: float = 0.10,
     least_effect: float = 0.10,
 ) -> pd.DataFrame:
-    """The session's leaf sources side by side, the largest first: structure, rates, and conversion against the others.
+    """The session's leaf sources side by side, the largest first.
+
+    They have structure, rates, and conversion against the others.
 
     One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of
     the sum over sources; a viewer who came through two of them counts in both), paid_amount,
@@ -246,10 +253,10 @@ def by_source(
 
 
 def source_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Conversion of each source as the rates chart takes it: label, metric, rate, ci_lower, ci_upper, n.
+    """The conversion of each source as the rates chart takes it.
 
-    Room conversion with its interval; orders per view, without, where the export has no paying
-    users by source.
+    Columns: label, metric, rate, ci_lower, ci_upper, n. Room conversion with its interval; orders
+    per view, without, where the export has no paying users by source.
     """
     of_people = table["room_conversion"].notna().any()
     metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
@@ -267,7 +274,9 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
-    """Paid against organic sources: one row per kind (付费 / 自然 / not said), people counting once in every source.
+    """Paid against organic sources, one row per kind (付费 / 自然 / not said).
+
+    People count once in every source.
 
     Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources),
     visit_share, paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a
@@ -317,7 +326,9 @@ def by_product(
     false_discovery_rate: float = 0.10,
     least_effect: float = 0.10,
 ) -> pd.DataFrame:
-    """The session's products, the best-selling first, with their rates, and a rank only where enough people saw them.
+    """The session's products with their rates, the best-selling first.
+
+    A rank stands only where enough people saw a product.
 
     SKU rows are left out. One row per product. Columns: product_id, name, tier, price,
     exposure_users, click_users, pay_users, orders, paid_amount, paid_share, the values of
@@ -363,11 +374,11 @@ def by_product(
 
 
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
-    """Ranked products over people exposed and the share of them who paid: number (by paid amount), label, quadrant, x, y, size (paid amount).
+    """Ranked products over people exposed and the share of them who paid.
 
-    The lines stand at the median of people exposed and at the rate of all products together, in
-    x_middle and y_middle. Much shown and seldom bought is exposure wasted; seldom shown and often
-    bought has room.
+    Columns: number (by paid amount), label, quadrant, x, y, size (paid amount). The lines stand at
+    the median of people exposed and at the rate of all products together, in x_middle and y_middle.
+    Much shown and seldom bought is exposure wasted; seldom shown and often bought has room.
     """
     known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
         "paid_amount", ascending=False, kind="stable"
@@ -395,7 +406,10 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def source_words(sources: Iterable[str], lang: str) -> str:
-    """What the platforms' own names of these sources mean, each known one once; nothing in Chinese, where they are plain words."""
+    """The platforms' own names of these sources explained, each once; nothing in Chinese.
+
+    There they are plain words.
+    """
     known = reference.terms()["source_gloss"]
     told = [f"{name}: {known[name].en}" for name in dict.fromkeys(sources) if name in known]
     return (

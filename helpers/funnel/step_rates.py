@@ -1,4 +1,7 @@
-"""The funnel of a session step by step, with an interval for each rate, and the same over several sessions."""
+"""The funnel of a session step by step, and the same over several sessions.
+
+Each rate of people has an interval.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ FEWEST_SESSIONS = 3  # of a group whose rates are shown over sessions
 def steps(
     row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of one funnel for one row (a session, a source, a product), each against the step before and the first.
+    """The steps of one funnel for one row, each against the step before and the first.
+
+    The row is a session, a source or a product.
 
     One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events
     where the funnel's unit is times; nan where the export lacks it), previous (the last known step
@@ -60,7 +65,7 @@ def steps(
 def by_rows(
     frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of every row of a frame, with its `key` before them: one row per key value x step."""
+    """The steps of every row of a frame, one row per value of its `key` and step."""
     parts = [
         steps(row, funnel, confidence=confidence).assign(**{key: row[key]})
         for _, row in frame.iterrows()
@@ -76,7 +81,9 @@ def by_rows(
 def with_paid(
     traffic: pd.DataFrame, entry: Funnel, lang: str, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """`by_rows` of the sources with those of paid and of organic sources taken together below them, where sources are marked.
+    """`by_rows` of the sources, with paid and organic ones taken together below them.
+
+    Only where sources are marked as paid or not.
 
     People who came through several sources count once in each, so the rows taken together have no
     interval.
@@ -112,7 +119,9 @@ def with_paid(
 def several(
     row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of several funnels of one row, those of which two steps are known at least: one row per funnel x step.
+    """The steps of several funnels of one row, one row per funnel and step.
+
+    Funnels of which fewer than two steps are known are left out.
 
     Columns: funnel (its id), funnel_zh, funnel_en, then those of `steps`.
     """
@@ -129,7 +138,9 @@ def several(
 
 
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
-    """The rates of a funnel's steps over the sessions of each group (host, time slot): one row per group x step.
+    """The rates of a funnel's steps over the sessions of each group (host, time slot).
+
+    One row per group and step.
 
     Ratio of sums over sessions that know every step that any of them knows; each session is a scope
     of its own, so the people of several are a denominator and never a count. Columns: `by`,
@@ -165,7 +176,7 @@ def time_slot(started_at: pd.Series) -> pd.Series:
 
 
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The steps that have a number, with `label` in the language asked for, as the funnel chart takes them."""
+    """The steps that have a number, with `label` in the language wanted, for the funnel chart."""
     return (
         table[table["users"].notna()]
         .assign(label=lambda t: t[f"label_{lang}"])
@@ -176,12 +187,14 @@ def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 def grown(
     table: pd.DataFrame, entry: Funnel, *, of: str | None = None, label: str | None = None
 ) -> pd.DataFrame:
-    """The steps that are larger than the one before, with what that most likely means: one row per step (and slice).
+    """The steps that are larger than the one before, with what that most likely means.
 
-    `table` is that of `steps`, `several` or `by_rows`, `of` the column of the slice and `label` that
-    of its name, where it has one of its own. Columns: slice (its name; empty for the whole session),
-    previous, column, before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en
-    (empty where funnels.yml has none).
+    One row per step (and slice).
+
+    `table` is that of `steps`, `several` or `by_rows`, `of` the column of the slice and `label`
+    that of its name, where it has one of its own. Columns: slice (its name; empty for the whole
+    session), previous, column, before_zh, before_en, label_zh, label_en, before, users, reason_zh,
+    reason_en (empty where funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},
@@ -219,7 +232,10 @@ def grown(
 
 
 def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
-    """A sentence per step that grows: the two counts, that their ratio is no conversion, and the likely clash of definitions."""
+    """A sentence per step that grows.
+
+    The two counts, that their ratio is no conversion, and the likely clash of definitions.
+    """
     told, made = found.groupby(["previous", "column"], sort=False), []
     for _, rows in told:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
@@ -275,7 +291,10 @@ def _bounds(
 
 
 def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
-    """Sum over sum over the rows that have both terms, people counting once in each; nan over nobody."""
+    """Sum over sum over the rows that have both terms; nan over nobody.
+
+    People count once in each row.
+    """
     known = frame[[numerator, denominator]].dropna().sum()
     return float(known[numerator] / known[denominator]) if known[denominator] > 0 else np.nan
 

@@ -1,4 +1,6 @@
-"""Where the minutes of a session turn: the level of a rate changes, or people leave; and what happened at that time.
+"""Where the minutes of a session turn, and what happened at that time.
+
+The level of a rate changes, or people leave.
 
 Both are told only where they are beyond the minutes' own unevenness; what happened at the same time
 only coincides.
@@ -77,15 +79,14 @@ METRICS = {
 }
 
 # ---- change points and exit points
-# ----------------------------------------------------------------------------------
 
 
 def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
-    """Places at which the level of a rate changes (PELT on squared error, every place a candidate); none in a curve without noise.
+    """Places at which the level of a rate changes; none in a curve without noise.
 
-    The counts are brought to one variance, 2√(count ÷ exposure · mean exposure + 3/8). The noise is
-    that of neighbours' differences, cut at four deviations so that the changes themselves do not
-    count, times what an AR(1) adds to a mean.
+    PELT on squared error, every place a candidate. The counts are brought to one variance, 2√(count
+    ÷ exposure · mean exposure + 3/8). The noise is that of neighbours' differences, cut at four
+    deviations so that the changes themselves do not count, times what an AR(1) adds to a mean.
     """
     y = 2 * np.sqrt(counts / exposure * exposure.mean() + 3 / 8)
     steps = np.diff(y)
@@ -106,7 +107,7 @@ def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
 
 
 def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """The account's usual course within a session: each rate in each tenth of it ÷ the rate of the whole session.
+    """The account's usual course: each rate in each tenth of a session ÷ that of the whole session.
 
     `minutes_` are those of earlier sessions, `sessions` their rows; the last LAST_SESSIONS that
     have them are taken. One row per rate and tenth: rate_of, part (0 to PARTS - 1), factor (ratio
@@ -133,7 +134,7 @@ def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
-    """Events of each rate in each tenth of one session, and how many its own rate leads to expect."""
+    """Events of each rate in each tenth of one session, and how many its own rate makes expect."""
     found = []
     for name, (above, below) in RATES.items():
         known = _enough(curve, above, below)
@@ -151,7 +152,10 @@ def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
 def _usual(
     curve: pd.DataFrame, minute: pd.Series, name: str, known: pd.DataFrame | None
 ) -> np.ndarray:
-    """The usual course of a rate at the minutes given, between the middles of the tenths in straight lines; 1 where it is not known."""
+    """The usual course of a rate at these minutes; 1 where it is not known.
+
+    Straight lines lead from the middle of a tenth to that of the next.
+    """
     own = known[known["rate_of"] == name].sort_values("part") if known is not None else []
     if len(own) < PARTS:
         return np.ones(len(minute))
@@ -160,7 +164,10 @@ def _usual(
 
 
 def course_words(known: pd.DataFrame, lang: str) -> str:
-    """Whether the usual course of a session was taken off before change points were looked for, and from how many sessions."""
+    """A sentence on whether change points are those beside a usual course, and from what.
+
+    It names the number of sessions that the course is of.
+    """
     if known.empty:
         return text.choose(
             lang,
@@ -193,7 +200,9 @@ def course_words(known: pd.DataFrame, lang: str) -> str:
 def stretches(
     curve: pd.DataFrame, *, usual: pd.DataFrame | None = None, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The rates of RATES between their change points: one row per rate and stretch; one stretch where nothing changes.
+    """The rates of RATES between their change points, one row per rate and stretch.
+
+    There is one stretch where nothing changes.
 
     `usual` is the account's `course`: change points are those of a rate beside it. Columns: rate_of
     (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events
@@ -213,7 +222,10 @@ def stretches(
 
 
 def _enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
-    """The minutes that know both terms of a rate, without those of a handful of people: a tenth of the usual number."""
+    """The minutes that know both terms of a rate, without those of a handful of people.
+
+    A handful is a tenth of the usual number.
+    """
     known = curve[curve[above].notna() & (curve[below] > 0)]
     return known[known[below] >= known[below].median() / 10].reset_index(drop=True)
 
@@ -265,7 +277,10 @@ def _stretches_of(
 
 
 def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """How far windows of one to LONGEST_EXIT minutes lie above the running median, in deviations: by length, a row a curve; and the memory of each."""
+    """How far windows lie above the running median, in deviations, and the memory of each curve.
+
+    Windows are of one to LONGEST_EXIT minutes: by length, a row a curve.
+    """
     padded = np.pad(rows, ((0, 0), (AROUND, AROUND)), mode="reflect")
     rest = rows - np.median(
         np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1, axis=1), axis=2
@@ -290,7 +305,10 @@ def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
 
 @functools.cache
 def _bar(length: int, memory: float) -> float:
-    """What the furthest window of a curve of AR(1) noise passes with the chance EXIT_ALARM: 200 curves of a fixed seed."""
+    """What the furthest window of a curve of AR(1) noise passes with the chance EXIT_ALARM.
+
+    By 200 curves of a fixed seed.
+    """
     steps = np.random.default_rng(0).standard_normal((200, length + 20))
     noise = np.zeros_like(steps)
     for place in range(1, length + 20):
@@ -304,7 +322,9 @@ def _bar(length: int, memory: float) -> float:
 
 
 def exits(curve: pd.DataFrame) -> pd.DataFrame:
-    """Exit points 流失节点: up to five minutes in which more of those online left than in the minutes around, the clearest first.
+    """Exit points 流失节点, in which more of those online left than around, the clearest first.
+
+    Each is of up to five minutes.
 
     One row per exit point, at most `MOST_EXITS`: start_minute, end_minute (past its last minute),
     left_per_minute, leave_rate (left ÷ online over it), around_rate (the same over AROUND minutes
@@ -352,7 +372,6 @@ def _exit(known: pd.DataFrame, apart: float, first: int, last: int) -> list[floa
 
 
 # ---- what happened then
-# ---------------------------------------------------------------------------------------------
 
 
 def happened(
@@ -363,7 +382,9 @@ def happened(
     started_at: pd.Timestamp,
     ended_at: pd.Timestamp,
 ) -> pd.DataFrame:
-    """All that a change can go with: one row per thing, in order; minute, until (nan for a moment), label_zh, label_en, weight.
+    """All that a change can go with, one row per thing, in order.
+
+    Columns: minute, until (nan for a moment), label_zh, label_en, weight.
 
     Explanations, floor control's cues, stages of the script, logged events of the session; the
     smaller the weight the more telling.
@@ -430,7 +451,10 @@ def _event(kind: object, what: object) -> tuple[str, str]:
 def touching(
     minute: float, things: pd.DataFrame, lang: str, *, until: float | None = None, most: int = 2
 ) -> str:
-    """What began within NEAR minutes of a minute (or before `until`), the most telling first; else what was running; else nothing."""
+    """What began near a minute, the most telling first; else what was running; else nothing.
+
+    Near is within NEAR minutes of it, or before `until`.
+    """
     last = minute if until is None else until - 1
     near = things[(things["minute"] >= minute - NEAR) & (things["minute"] <= last + NEAR)]
     running = things[(things["minute"] <= minute) & (things["until"] > minute)]
@@ -444,7 +468,10 @@ def touching(
 
 
 def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:
-    """`marks` with the exit points and change points of the session; change points of several rates at one minute once."""
+    """`marks` with the exit points and change points of the session.
+
+    Change points of several rates at one minute stand once.
+    """
     begins = stretches[stretches.groupby("rate_of").cumcount() > 0][
         "start_minute"
     ].drop_duplicates()
@@ -462,11 +489,13 @@ def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame
 
 
 # ---- findings
-# -------------------------------------------------------------------------------------------------------
 
 
 def exit_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
-    """One fact per exit point: how many left a minute, of how many, against the minutes around, and what went with it."""
+    """One fact per exit point, with what went with it.
+
+    How many left a minute, of how many, against the minutes around.
+    """
     return [_exit_fact(row, things) for row in found.itertuples()]
 
 
@@ -510,7 +539,10 @@ def _when(first: float, last: float) -> dict[str, str]:
 
 
 def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
-    """When people left: the exit points, else the five minutes with most leavers per person online and that they are not sure."""
+    """A sentence on when people left: the exit points, else the five minutes with most leavers.
+
+    Those are per person online, and said not to be sure.
+    """
     if len(found):
         listed = text.choose(lang, "、", ", ").join(
             _when(row.start_minute, row.end_minute - 1)[lang]
@@ -553,7 +585,7 @@ def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
 
 
 def quiet_words(stretches: pd.DataFrame, lang: str) -> str:
-    """The rates without a change point that is sure, in a sentence; nothing where all have one or there are no minutes."""
+    """A sentence on the rates without a sure change point; nothing where there is none."""
     labels, several = reference.terms()["rate_of"], stretches["rate_of"].duplicated(keep=False)
     still = [text.label(labels[name], lang) for name in stretches.loc[~several, "rate_of"]]
     listed = text.choose(lang, "、", "; ").join(still)
@@ -567,7 +599,10 @@ def quiet_words(stretches: pd.DataFrame, lang: str) -> str:
 
 
 def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
-    """The stretches of the rates whose level changes, with what went with the beginning of each: began_zh, began_en."""
+    """The stretches of the rates whose level changes, with what went with their beginning.
+
+    Columns added: began_zh, began_en.
+    """
     several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.assign(
         **{
@@ -578,7 +613,9 @@ def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
-    """流量、粉丝、互动、点击、转化、带货 at a glance: one row per group with its leading figure and what its minutes do.
+    """The six groups 流量、粉丝、互动、点击、转化、带货 at a glance, one row each.
+
+    A row has the group's leading figure and what its minutes do.
 
     `figures` are those of `key_figures`. Columns: group, metric, value, ci_lower, ci_upper,
     minutes_zh, minutes_en (the most unusual stretch, else that none is sure, else that the minutes
@@ -642,7 +679,10 @@ def _group_words(
 
 
 def standing_out(found: pd.DataFrame) -> pd.DataFrame:
-    """Of each rate that changes the stretch that is furthest from the session's: one row per rate, in the order of RATES."""
+    """Of each rate that changes the stretch that is furthest from the session's.
+
+    One row per rate, in the order of RATES.
+    """
     several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.loc[
         several["apart"].abs().groupby(several["rate_of"], sort=False).idxmax()
@@ -650,7 +690,7 @@ def standing_out(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def change_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
-    """One fact per rate whose level changes: its most unusual stretch, and what went with its beginning."""
+    """One fact per rate whose level changes: its most unusual stretch, and what came with it."""
     return [_change_fact(row, things) for row in standing_out(found).itertuples()]
 
 

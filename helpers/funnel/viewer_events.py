@@ -1,4 +1,4 @@
-"""The funnel from viewer events (table `actions`): who did what after what, how fast, and which carts stay unpaid.
+"""The funnel from viewer events (table `actions`): who did what after what, and unpaid carts.
 
 Everything is an expression of the engine until it is small: only counts and times by group become a
 frame. Rows without a time, a person, or a value of the columns grouped by belong to no group and
@@ -53,13 +53,12 @@ COLUMNS = {
 
 
 # ---- the ordered funnel
-# ------------------------------------------------------------------------------------------
 
 
 def people(
     events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str = "user_key"
 ) -> pd.DataFrame:
-    """How many people of each group reached each step of a funnel of events, and how long they took.
+    """How many people of each group reached each step of a funnel of events, and how fast.
 
     One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct
     people, never to be added up over groups), seconds_q25, seconds_median, seconds_q75 (from first
@@ -87,7 +86,10 @@ def people(
 
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
-    """The funnel as far as a log can show it: without steps that it never has while it has later ones, as nobody would get past them."""
+    """The funnel as far as a log can show it.
+
+    A step that the log never has while it has later ones is left out, as nobody would get past it.
+    """
     return _shown(_events(events), spec)
 
 
@@ -104,7 +106,9 @@ def _events(events: ibis.Table) -> set[str]:
 
 
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
-    """How many people of each product and source reached each step, by the names that the products export has for them.
+    """How many people of each product and source reached each step.
+
+    Steps have the names that the products export has for them.
 
     One row per product_id x source, a column a step (exposure_users, click_users …: distinct
     people, never to be added up); a step of which the log has no event with a product and a source
@@ -131,7 +135,9 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
 
 
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
-    """What `people` counted as a funnel: the columns of `steps` (both percent bases, Wilson intervals), then its times.
+    """The counts of `people` as a funnel, with the columns of `steps`, then its times.
+
+    It has both percent bases and Wilson intervals.
 
     One row per group x step, the columns grouped by first; a step that nobody reached has 0 people.
     """
@@ -182,7 +188,7 @@ def _of_steps(
 
 
 def _counted(reached: ibis.Table) -> pd.DataFrame:
-    """The people of one step and their times: one row per group."""
+    """The people of one step and their times, one row per group."""
     times = (
         {name: reached["seconds"].quantile(share) for name, share in QUANTILES.items()}
         if "seconds" in reached.columns
@@ -193,7 +199,9 @@ def _counted(reached: ibis.Table) -> pd.DataFrame:
 
 
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
-    """Step by step who reached it: one row per group and person, with `seconds` since the step before was first reached.
+    """The people who reached each step in turn, one row per group and person.
+
+    `seconds` run since the step before was first reached.
 
     The hits of a step wait in the engine for the next one: in one query DuckDB would hold or make
     them several times.
@@ -217,7 +225,10 @@ def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
 
 
 def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibis.Table:
-    """The events `here` that reach their step: not before the first of `hits` (its time is `before`), and near one of them."""
+    """The events `here` that reach their step.
+
+    They come not before the first of `hits` (its time is `before`), and near one of them.
+    """
     after = here.filter(here["at"] >= here["before"]).select(*KEY, "at")
     if minutes is None:
         return after
@@ -240,7 +251,9 @@ def against_others(
     false_discovery_rate: float = 0.10,
     least_effect: float = 0.10,
 ) -> pd.DataFrame:
-    """Each group's rate at each step against that of all other groups together: one row per group x step after the first.
+    """Each group's rate at each step against that of all other groups together.
+
+    One row per group and step after the first.
 
     `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh,
     label_en, then those of `against_others` (people, rate, its interval, others_rate, ratio …,
@@ -265,7 +278,9 @@ def against_others(
 
 
 def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
-    """The rates of one step as the rates chart takes them, and the rate of all people (`walked`: `steps` of nothing but them).
+    """The rates of one step as the rates chart takes them, and the rate of all people.
+
+    The latter is of `walked`: `steps` of all people together.
 
     One row per group of `against_others` with people enough, the highest first: label, rate,
     ci_lower, ci_upper, n (people before).
@@ -282,7 +297,10 @@ def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.Da
 
 
 def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
-    """What the rates of `of_step` look like, for who cannot see them: the highest and the lowest with their intervals, and all."""
+    """A sentence on the rates of `of_step` for those who cannot see the chart.
+
+    It names the highest and the lowest with their intervals, and the rate of all.
+    """
     ends = [
         (
             f"{text.plain(row.label, 30)} {text.percent(row.rate)}"
@@ -304,7 +322,6 @@ def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: floa
 
 
 # ---- carts that stay unpaid
-# --------------------------------------------------------------------------------------
 
 
 def carts(
@@ -358,7 +375,9 @@ def carts_by(
     minutes: float = 30.0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """The carts of all groups together and of each with enough of them, the most carts first; the log says until when.
+    """The carts of all groups together and of each with enough of them, the most carts first.
+
+    They are seen until the end of the log.
 
     Columns: that column (missing in the first row, which is of all), then those of `carts`. No row
     for a log without events.
@@ -376,7 +395,10 @@ def carts_by(
 def _waits(
     events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: float
 ) -> pd.DataFrame:
-    """How long carts waited, to payment, `until` or `longest`: rows by…, seconds, paid, with n, how many."""
+    """How long carts waited, to payment, `until` or `longest`.
+
+    Columns: by…, seconds, paid, n (how many).
+    """
     key = ["user_key", "product"]
     end = until.value // 1000
     rows = events.filter(
@@ -410,13 +432,15 @@ def _waits(
 
 
 # ---- findings
-# ----------------------------------------------------------------------------------------------------
 
 
 def leak_findings(
     told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per group and step (table of `against_others`) whose rate stands below that of the others together."""
+    """One fact per group and step whose rate stands below that of the others together.
+
+    From the table of `against_others`.
+    """
     below = told[
         (told["standing"] == "below")
         & told["previous"].isin(COLUMNS)
@@ -469,7 +493,10 @@ def _leak(
 def cart_findings(
     table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact of all carts (first row of `carts_by`): how many were paid in time, how many not; none for too few carts."""
+    """One fact on all carts: how many were paid in time; none for too few carts.
+
+    From the first row of `carts_by`.
+    """
     if table.empty or not table.iloc[0]["carts"] >= min_carts or pd.isna(table.iloc[0]["rate"]):
         return []
     row = table.iloc[0]

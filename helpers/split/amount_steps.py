@@ -62,7 +62,9 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
 
 
 def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
-    """The session that the comparable ones lead one to expect: their sums, scaled to the same number of hours.
+    """The session that the comparable ones lead one to expect.
+
+    It is their sums, scaled to the same number of hours.
 
     A Series by column. Its ratios are ratios of sums, so that its sources and products can be made
     the same way.
@@ -72,7 +74,10 @@ def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: floa
 
 
 def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
-    """The first column, then each column per one of the column before; `nan` after a step that nobody reached."""
+    """The first column, then each column per one of the column before.
+
+    `nan` after a step that nobody reached.
+    """
     values = row[list(columns)].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
@@ -80,8 +85,11 @@ def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
 
 
 def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
-    """A rate that does not exist on one side (nobody came to its step) is set to the other side's: the loss then falls
-    to the first step that is zero, where it belongs."""
+    """Both sides' factors, a rate that is missing on one side set to that of the other.
+
+    It is missing where nobody came to its step; the loss then falls to the first step that is zero,
+    where it belongs.
+    """
     known0, known1 = np.where(np.isnan(x0), x1, x0), np.where(np.isnan(x1), x0, x1)
     return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
 
@@ -89,7 +97,7 @@ def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
 def _step_metric(
     columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]
 ) -> str:
-    """The registry's metric of a step: the first column itself, or a column per the one before it."""
+    """The registry's metric of a step: the first column, or a column per the one before it."""
     above, below = columns[place], columns[place - 1] if place else None
     for name, metric in registry.items():
         plain = (
@@ -125,7 +133,9 @@ def formula(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
+    """The change of the amount split along its steps (LMDI-I).
+
+    The baseline is a session of the same length.
 
     One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit,
     numerator, denominator, before, after (the step's own value), ratio, contribution (money), share
@@ -167,7 +177,10 @@ def formula(
 
 
 def _shares(effects: Sequence[float], total: float) -> Floats:
-    """Each effect as a share of the change; `nan` where the effects mostly cancel and a share of the rest says nothing."""
+    """Each effect as a share of the change.
+
+    `nan` where the effects mostly cancel and a share of the rest says nothing.
+    """
     parts = np.asarray(effects, dtype=float)
     return (
         parts / total
@@ -184,7 +197,9 @@ def usual_effects(
     *,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
+    """How large each step's contribution would be in an ordinary session.
+
+    A contribution must leave that range to mean anything.
 
     Each step's own value has a t prediction interval from the comparable sessions (totals per hour,
     on the log scale), widened so that all steps together hold the confidence (Bonferroni); a step
@@ -213,7 +228,7 @@ def usual_effects(
 def pairs_beyond(
     sessions: pd.DataFrame, columns: Sequence[str], steps: pd.DataFrame, hours: float
 ) -> pd.DataFrame:
-    """How often two ordinary sessions differ by as much at a step as this one does from its baseline.
+    """How often two ordinary sessions differ by as much at a step as this one from its baseline.
 
     Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One
     row per step in order: pairs (pairs with sales on both sides), beyond (those whose contribution
@@ -241,7 +256,10 @@ def pairs_beyond(
 
 
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
-    """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
+    """The steps of `formula` with the usual range of each and whether it is left.
+
+    Columns added: usual_lower, usual_upper, unusual.
+    """
     assert len(steps) == len(usual)
     joined = steps.assign(
         usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy()
@@ -259,7 +277,9 @@ def merged(
     registry: Mapping[str, reference.Metric],
     keep: Iterable[str] = MAIN_STEPS,
 ) -> pd.DataFrame:
-    """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
+    """The same split with steps taken together.
+
+    Contributions add, which is a property of LMDI and not of Shapley.
 
     `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One
     row per step: factor, label_zh, label_en, contribution, share.
@@ -296,7 +316,9 @@ def lines(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The three money lines split along their formulas, as far as the tables hold them: created, paid, net of refunds.
+    """The money lines split along their formulas, as far as the tables hold them.
+
+    They are created, paid, and net of refunds.
 
     One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same
     by Shapley; for net, which is paid minus refunds and no product, there is nothing else), share.
@@ -359,7 +381,7 @@ def times(sessions: pd.DataFrame, hours: float) -> float:
 
 
 def spread_of(orders: pd.DataFrame) -> float:
-    """The coefficient of variation of what one buyer paid, from order lines; `nan` where there are none."""
+    """The coefficient of variation of what one buyer paid; `nan` without order lines."""
     paid = orders[orders["paid_at"].notna() & orders["paid"].gt(0)]
     amounts = paid.groupby(paid["buyer_key"].fillna(paid["order_id"]))["paid"].sum()
     return float(amounts.std(ddof=1) / amounts.mean()) if len(amounts) > 1 else np.nan
@@ -373,7 +395,9 @@ def sampling(
     times: float,
     spread: float = np.nan,
 ) -> pd.DataFrame:
-    """What chance alone does to each step's contribution (delta method): sampling_lower, sampling_upper, a row a step.
+    """What chance alone does to each step's contribution (delta method), a row a step.
+
+    Columns: sampling_lower, sampling_upper.
 
     Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount
     spread^2 / n; `times` is how many such sessions the baseline holds, `spread` the coefficient of
@@ -415,7 +439,10 @@ def sampling(
 def waterfall(
     steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str
 ) -> pd.DataFrame:
-    """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
+    """The rows of a waterfall chart of the steps, which lead exactly from start to end.
+
+    Columns: label, amount, kind (start, step, end).
+    """
     return bars(
         steps[f"label_{lang}"], steps["contribution"], before[columns[-1]], after[columns[-1]], lang
     )
@@ -424,7 +451,10 @@ def waterfall(
 def bars(
     labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str
 ) -> pd.DataFrame:
-    """Steps between a baseline and this session as the rows of a waterfall: label, amount, kind (start, step, end)."""
+    """Steps between a baseline and this session as the rows of a waterfall.
+
+    Columns: label, amount, kind (start, step, end).
+    """
     ends = {"zh": ("基准场", "本场"), "en": ("Base session", "This session")}[lang]
     rows = [
         (ends[0], before, "start"),
@@ -456,7 +486,7 @@ def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> boo
 
 
 def no_steps() -> pd.DataFrame:
-    """The frame of `formula` with `with_usual`, without rows: where there is nothing to compare with."""
+    """The frame of `formula` with `with_usual` without rows, for nothing to compare with."""
     text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
     numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
     return pd.DataFrame(

@@ -37,7 +37,10 @@ class Basis(Protocol):
 def ground(
     before: pd.Series, after: pd.Series, columns: Sequence[str], basis: Basis, currency: str = "CNY"
 ) -> tuple[str, str]:
-    """What the split compares, as one sentence in each language; `basis` is that of `compare.basis`."""
+    """What the split compares, as one sentence in each language.
+
+    `basis` is that of `compare.basis`.
+    """
     if not possible(before, after, columns):
         return (
             "没有可比场次，或支付金额未知，无法拆分。",
@@ -61,7 +64,10 @@ def ground(
 
 
 def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
-    """The two-way split of a rate as one sentence in each language, with a warning where aggregate and parts disagree."""
+    """The two-way split of a rate as one sentence in each language.
+
+    It warns where aggregate and parts disagree.
+    """
     mix, own = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
     total, parts = mix + own, {}
     for lang in ("zh", "en"):
@@ -155,7 +161,9 @@ def argument(
     sides: pd.DataFrame,
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
+    """The whole split as questions and answers.
+
+    How much, through which step, where, who came or how it was sold, how sure.
 
     One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh,
     sentence_en, and the amounts that change and step name: baseline, value. `steps` has the usual
@@ -220,7 +228,7 @@ def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
 
 
 def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> str:
-    """The finer steps that a step takes together, with what each did; nothing where it is one of them itself."""
+    """The finer steps that a step takes together, in words; nothing where it is one itself."""
     ends = finer["numerator"].tolist()
     rows = finer.iloc[
         ends.index(lead["denominator"]) + 1 if lead["denominator"] in ends else 0 : ends.index(
@@ -242,7 +250,10 @@ def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> st
 def _main_step(
     steps: pd.DataFrame, finer: pd.DataFrame, tree: pd.DataFrame, change: float, currency: str
 ) -> tuple[str, str]:
-    """The step that moved the amount most the way it went and its parts; the largest one that contains an unusual source or product."""
+    """The step that moved the amount most the way it went, and its parts.
+
+    Beside it the largest one that contains an unusual source or product.
+    """
     lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
     moved = [
@@ -298,7 +309,10 @@ def _goes_down(steps: pd.DataFrame, tree: pd.DataFrame) -> pd.Series | None:
 
 
 def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str, str]:
-    """The step at which the tree goes down although it is ordinary as a whole: a source or product in it is not; else nothing."""
+    """A sentence on an ordinary step in which a source or product is unusual; else nothing.
+
+    It is the one at which the tree goes down.
+    """
     row = _goes_down(steps, tree)
     if row is None:
         return "", ""
@@ -315,7 +329,10 @@ def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str
 
 
 def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
-    """The diagnosis, beside what the steps of the whole say: a session within the usual may hide a source that is not."""
+    """The diagnosis, beside what the steps of the whole say.
+
+    A session within the usual may hide a source that is not.
+    """
     if diagnosis.cause == "cannot_tell" or not len(steps) or steps["unusual"].any():
         return diagnosis.zh, diagnosis.en
     return (
@@ -328,7 +345,7 @@ def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
 
 
 def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
-    """The time slots that pulled the rate down most, in words; nothing where no minutes were kept."""
+    """A sentence on the time slots that pulled the rate down most; nothing without minutes."""
     slots = sides[sides["dimension"] == "slot"]
     moved = (slots["mix_effect"] + slots["rate_effect"]).astype(float)
     worst = slots.loc[moved[moved < 0].nsmallest(2).index]
@@ -356,7 +373,7 @@ def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
 
 
 def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis: Basis) -> tuple[str, str]:
-    """What the answers rest on: the comparable sessions, what left the usual, and that a split is no cause."""
+    """A sentence on what the answers rest on, what left the usual, and that a split is no cause."""
     worse = standing[standing["verdict"] == "worse"].drop_duplicates(["dimension", "key"])
     names = worse["slice"].map(lambda name: text.plain(name, 30))
     alike = names.duplicated(keep=False)  # once shortened: their ids tell them apart

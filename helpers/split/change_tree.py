@@ -1,4 +1,4 @@
-"""The tree of a change, in which every level sums to its parent: its branches, words and waterfall."""
+"""The tree of a change, in which every level sums to its parent, and what it says."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def is_large(amounts: pd.Series, change: float) -> pd.Series:
 
 
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
-    """The tree of a change: at each level its largest branch is split again, until nothing speaks for going on.
+    """The tree of a change, whose largest branch is split again at each level.
+
+    It ends where nothing speaks for going on.
 
     Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en,
     amount, p_value (how likely such a branch is by chance; missing: unknown). It goes on from the
@@ -121,7 +123,7 @@ STOPS = {
 
 
 def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
-    """The tree's main line in words, from the whole change down to the node where it stops, and why it stops there."""
+    """The tree's main line in words, from the whole change to the node where it stops, and why."""
     end = tree.loc[tree["stop"] != ""].iloc[0]
     if end["kind"] == "root" and end["stop"] == "evidence":
         return text.choose(
@@ -148,14 +150,17 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
 
 
 def _in_order(tree: pd.DataFrame) -> pd.DataFrame:
-    """The nodes as one reads them: each followed by what lies below it."""
+    """The nodes in the order of reading: each followed by what lies below it."""
     return tree.sort_values(
         "node", key=lambda nodes: nodes.map(lambda node: [int(part) for part in node.split(".")])
     )
 
 
 def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The tree as it is read, children under their parent: label (indented), amount, share, evidence; a rest of nothing is not shown."""
+    """The tree as it is read, children under their parent.
+
+    Columns: label (indented), amount, share, evidence. A rest of nothing is not shown.
+    """
     tree = tree[(tree["kind"] != "rest") | (tree["amount"].abs() >= 0.005)]
     rows, yes = _in_order(tree), text.choose(lang, "是", "yes")
     # Cells of a table have their white space folded, so the depth is drawn.
@@ -174,7 +179,9 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
 
 
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
-    """The tree as a waterfall from the baseline to this session: label, amount, kind (start, step, whole, end).
+    """The tree as a waterfall from the baseline to this session.
+
+    Columns: label, amount, kind (start, step, whole, end).
 
     What was split further is a whole, its parts below it are marked by their depth; the steps alone
     lead from start to end.

@@ -1,4 +1,4 @@
-"""Time slots, script stages and audience groups as slices: what share of the clicks was theirs and how they bought."""
+"""Time slots, script stages and audience groups as slices, with weight and value."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ SLOT_MINUTES = 30
 
 
 def half_hours(at: pd.Series, session_id: pd.Series, sessions: pd.DataFrame) -> pd.Series:
-    """In which half hour of its session each moment lies, as the minute at which that begins (what is earlier: 0); missing where
-    the session's start is unknown."""
+    """The half hour of its session in which each moment lies, as the minute at which that begins.
+
+    What is earlier is in that of minute 0; missing where the session's start is unknown.
+    """
     passed = at - session_id.map(sessions.set_index("session_id")["started_at"])
     return (passed.dt.total_seconds() // (60 * SLOT_MINUTES) * SLOT_MINUTES).clip(lower=0)
 
 
 def slot_name(begin: float) -> str:
-    """What the half hour that begins at a minute is called: 000-030."""
+    """The name of the half hour that begins at a minute, such as 000-030."""
     return f"{begin:03.0f}-{begin + SLOT_MINUTES:03.0f}"
 
 
@@ -34,7 +36,10 @@ def slot_minutes(name: str) -> tuple[int, int] | None:
 
 
 def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """Half hours since each session's start: session_id, slice (as 000-030), weight (clicks by minute), value (orders)."""
+    """Half hours since each session's start.
+
+    Columns: session_id, slice (as 000-030), weight (clicks by minute), value (orders).
+    """
     named = minutes.assign(
         slice=half_hours(minutes["at"], minutes["session_id"], sessions).map(
             slot_name, na_action="ignore"
@@ -46,7 +51,10 @@ def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
-    """Script stages: the minutes of each, as `slots`; minutes that no script line covers are left out."""
+    """Script stages with the minutes of each, as `slots`.
+
+    Minutes that no script line covers are left out.
+    """
     script = rundown.dropna(subset=["starts_at", "stage"])[
         ["session_id", "starts_at", "ends_at", "stage"]
     ].sort_values("starts_at")
@@ -64,7 +72,10 @@ def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
-    """The groups of one dimension of the audience, as `slots`: weight viewers, value people who paid."""
+    """The groups of one dimension of the audience, as `slots`.
+
+    weight: viewers; value: people who paid.
+    """
     held = audience[
         (audience["dimension"] == dimension)
         & audience["viewers"].gt(0)
@@ -85,7 +96,9 @@ DIMENSIONS = {
 def by_dimension(
     rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iterable[str]
 ) -> pd.DataFrame:
-    """The rate of this session split over each further dimension, where both it and a comparable session have rows.
+    """The rate of this session split over each further dimension.
+
+    Only where both it and a comparable session have rows.
 
     One row per dimension x slice: dimension, n (comparable sessions), and the columns of
     `mix_and_rate`, with reversal (whether the whole went against its parts).
@@ -120,7 +133,7 @@ def by_dimension(
 def further(
     minutes: pd.DataFrame, rundown: pd.DataFrame, audience: pd.DataFrame, sessions: pd.DataFrame
 ) -> dict[str, pd.DataFrame]:
-    """Every further dimension that the tables allow, by name: slot, stage, audience:<dimension>."""
+    """The further dimensions that the tables allow, by name: slot, stage, audience:<dimension>."""
     usable = minutes[minutes["product_click_users"].notna() & minutes["orders"].notna()]
     made = {"slot": slots(usable, sessions)} if len(usable) else {}
     if len(usable) and len(rundown):
@@ -132,15 +145,19 @@ def further(
 
 
 def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
-    """`by_dimension` in words: dimension_zh, dimension_en, label_zh, label_en beside its columns."""
+    """`by_dimension` with its dimensions and slices in words.
+
+    Columns added: dimension_zh, dimension_en, label_zh, label_en.
+    """
     terms = reference.terms()
     of_audience = terms["audience_dimension"] | terms["portrait_dimension"]
     named = table.copy()
-    for place, lang in enumerate(("zh", "en")):
+    for lang in ("zh", "en"):
+        people = text.choose(lang, "人群", "Audience")
         named[f"dimension_{lang}"] = [
-            DIMENSIONS[name][place]
+            text.choose(lang, *DIMENSIONS[name])
             if name in DIMENSIONS
-            else f"{('人群', 'Audience')[place]} · {_term(name.removeprefix(AUDIENCE), of_audience, lang)}"
+            else f"{people} · {_term(name.removeprefix(AUDIENCE), of_audience, lang)}"
             for name in table["dimension"]
         ]
         named[f"label_{lang}"] = [
@@ -165,7 +182,9 @@ def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
 
 
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
-    """`named_dimensions` taken together, those of the same rate one under another: one row per dimension.
+    """`named_dimensions` summed to one row per dimension.
+
+    Those of the same rate stand one under another.
 
     Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer
     by audience), dimension_zh, dimension_en, n, rate_before, rate_after, mix_effect, rate_effect,

@@ -18,7 +18,9 @@ NOTEBOOK = "04_split"
 def step_findings(
     steps: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str = "CNY"
 ) -> list[dict[str, object]]:
-    """One finding per step of the formula: what it added to, or took from, the amount, and whether that is unusual.
+    """One finding per step of the formula: what it added to, or took from, the amount.
+
+    It says whether that is unusual.
 
     The verdict is better or worse only where the contribution leaves the range usual between
     comparable sessions.
@@ -81,7 +83,9 @@ def standing_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> list[dict[str, object]]:
-    """One finding per source or product of `standings` that did better or worse than beside the others it usually does.
+    """One finding per source or product of `standings` that did better or worse than usual.
+
+    That is beside the others.
 
     The money at stake is the gap times the people who came to the step times what one event of that
     slice brought today; `rows` are this session's rows by slice column.
@@ -158,7 +162,10 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The split's findings: the diagnosis, one row per step of the formula and per source or product off its usual standing."""
+    """The split's findings: the diagnosis, then steps, then sources and products.
+
+    Of these those off their usual standing.
+    """
     return findings.frame(
         [
             diagnosis_finding(diagnosis),
@@ -169,7 +176,10 @@ def to_findings(
 
 
 def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
-    """What one event of each slice brought: paid amount per `value`, by slice; where a slice has none, that of all."""
+    """The amount paid per `value` of each slice, by slice.
+
+    Where a slice has none, that of all.
+    """
     sums = rows.groupby(slice)[[value, AMOUNT]].sum()
     whole = sums[AMOUNT].sum() / sums[value].sum() if sums[value].sum() > 0 else np.nan
     return (sums[AMOUNT] / sums[value].where(sums[value] > 0)).fillna(whole).to_dict()

@@ -1,4 +1,4 @@
-"""The levels of a session's tree: steps, sources or products at a step, what was sold where and when."""
+"""The levels of a session's tree: steps, sources or products, then what was sold where and when."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def session_levels(
     names: Names,
     sold: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> list[Level]:
-    """The levels of one session's tree: the steps of the formula, the slices at a step, then what was sold where and when.
+    """The levels of one session's tree: the steps of the formula, then the slices at a step.
+
+    Below a slice come the order lines: what was sold where and when.
 
     `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must
     hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that of
@@ -41,7 +43,7 @@ def session_levels(
     before = dict(zip(columns, ["", *columns], strict=False))
 
     def alike(frame: pd.DataFrame, key: str) -> pd.DataFrame:
-        """The rows of the very step: reached from the same column, in the names of either table."""
+        """The rows of the very step, reached from the same column, in the names of either table."""
         ends = [
             (before[key], key),
             (OF_PRODUCTS.get(before[key], before[key]), OF_PRODUCTS.get(key, key)),
@@ -111,7 +113,9 @@ SINCE = (0, 5, 10, 20)  # minutes since the explanation of the product began
 def sold_lines(
     orders: pd.DataFrame, cues: pd.DataFrame, rundown: pd.DataFrame, sessions: pd.DataFrame
 ) -> pd.DataFrame:
-    """Paid order lines with where and when each was ordered: session_id, source, product_id, moment, slot.
+    """Paid order lines with where and when each was ordered.
+
+    Columns: session_id, source, product_id, moment, slot.
 
     moment: minutes since the explanation of the product last began (before, 0, 5, 10, 20: the first
     minute of each span), from floor control's log, for sessions without one from the rundown;
@@ -159,7 +163,9 @@ def sold_lines(
 
 
 def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) -> pd.DataFrame:
-    """Where the orders that are short of `expected` are missing: this session's lines against the usual profile.
+    """The places where orders that are short of `expected` are missing.
+
+    This session's lines stand against the usual profile.
 
     One row per value of `by`: key, now, usual (expected x its share among the lines of `then`), gap
     (now - usual; the gaps sum to len(now) - expected), p_value (quasi-Poisson with the variation
@@ -197,7 +203,10 @@ def _within(
     path: Sequence[tuple[str, str]],
     names: Names,
 ) -> pd.DataFrame:
-    """The branches below a slice whose step stood at `ratio` of the usual: its money spread as its orders are short."""
+    """The branches below a slice whose step stood at `ratio` of the usual.
+
+    Its money is spread as its orders are short.
+    """
     expected = len(now) / ratio
     for dimension, key in path[1:]:
         table = short_of(now, then, dimension, expected).set_index("key")
@@ -229,7 +238,7 @@ def _within(
 
 
 def _told(then: pd.DataFrame, now: pd.DataFrame, name: str) -> bool:
-    """Whether (nearly) every line of both sides says it, and there is more than one value to choose from."""
+    """Whether (nearly) every line of both sides has a value, and there are several."""
     return (
         all(len(side) and side[name].notna().mean() > 0.9 for side in (then, now))
         and then[name].nunique() > 1

@@ -1,4 +1,4 @@
-"""Imprecise traffic or a weak pitch, asked of one session: its sources and its products against the comparable sessions.
+"""Imprecise traffic or a weak pitch: the sources and products of a session against the usual.
 
 Exports hold sources and products, but not which source bought which product. The two margins answer
 nearly as well: the quasi-binomial model logit(rate) = slice + session is fitted to the comparable
@@ -74,7 +74,7 @@ class Diagnosis(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of one margin: this session's slices beside what the comparable sessions lead one to expect.
+    """One step of one margin: this session's slices beside what comparable sessions make expect.
 
     `slices` has one row per slice: slice, trials, successes, expected (given how the session did as
     a whole), rate_usual, seen (events in the history); level is the session's own log odds ratio,
@@ -88,21 +88,24 @@ class Step(NamedTuple):
 
 
 class Fallen(NamedTuple):
-    """The slices whose fall beside the others is the least likely by chance, and how likely that is."""
+    """The slices whose fall beside the others is the least likely by chance, and how likely."""
 
     names: list[str]
     p_value: float
 
 
 class Fit(NamedTuple):
-    """The model of the history: the log odds of each level of each factor, and the variance of a cell beyond sampling."""
+    """The model of the history: the log odds of each level, and the variance of a cell.
+
+    The levels are by factor, the variance is that beyond sampling.
+    """
 
     effects: dict[str, pd.Series]
     variance: float
 
 
 def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
-    """logit(rate) = sum of the effects of `names`, by Newton's steps for one factor after the other.
+    """The fit of logit(rate) = sum of the effects of `names`, by Newton's steps factor by factor.
 
     Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982),
     by halving the interval of the variance. Accounts have hundreds of sessions: a design matrix
@@ -150,7 +153,10 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
 
 
 def _levels(rows: pd.DataFrame) -> pd.Series:
-    """By how much the log odds of each session as a whole differ from `logit` (maximum likelihood, Newton's steps)."""
+    """By how much the log odds of each session as a whole differ from `logit`.
+
+    Maximum likelihood, by Newton's steps.
+    """
     level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
     for _ in range(25):
         p = 1 / (1 + np.exp(-(rows["logit"] + rows["session_id"].map(level))))
@@ -236,7 +242,9 @@ def step_of(
 
 
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
-    """The up to `most` slices whose having fallen is likeliest (log likelihood ratio), as places, the furthest fallen first.
+    """The places of up to `most` slices whose having fallen is likeliest, furthest fallen first.
+
+    By the log likelihood ratio.
 
     Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted
     prefixes are enough.
@@ -254,7 +262,7 @@ def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
 
 
 def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
-    """For each row of counts how much likelier it is that one slice or two fell than that none did (logarithm).
+    """How much likelier it is that one slice or two fell than none (logarithm), by row of counts.
 
     The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known
     which slices fell and how far, the average finds more than the best set does (Neyman and
@@ -271,7 +279,7 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
 
 
 def fallen(step: Step) -> Fallen:
-    """Whether single slices did worse beside the others than they usually do, and the set of up to a fifth that fits best.
+    """The set of up to a fifth of the slices that fell beside the others, and its p-value.
 
     The p-value counts how often a session without any such fault shows as clear a fall: its slices
     drawn from the model, with the variance beyond sampling and the uncertainty of the history, and
@@ -298,7 +306,10 @@ def fallen(step: Step) -> Fallen:
 
 
 def _one_sided(value: float, past: pd.Series) -> float:
-    """The chance of so low a value in one more session: t prediction from those before, whose mean is zero by making."""
+    """The chance of so low a value in one more session.
+
+    t prediction from those before, whose mean is zero by making.
+    """
     if len(past) < LEAST_SESSIONS or past.std(ddof=1) == 0:
         return np.nan
     return float(
@@ -309,7 +320,9 @@ def _one_sided(value: float, past: pd.Series) -> float:
 
 
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
-    """The chance that a session like the others sells so little to those who click, given how many clicked.
+    """The chance that a session like the others sells so little to those who click.
+
+    It is that given how many clicked.
 
     Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
     from those of clicking (straight line over all sessions known, the level by the chosen ones).
@@ -327,7 +340,7 @@ def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
 
 
 class Mix(NamedTuple):
-    """What the shares of the sources did to the room conversion: in points, the range usual between sessions, its p."""
+    """The effect of the sources' shares on the room conversion, in points, with its usual range."""
 
     effect: float
     lower: float
@@ -342,7 +355,7 @@ class Mix(NamedTuple):
 def mix_of(
     traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, confidence: float = 0.95
 ) -> Mix | None:
-    """The mix effect of this session over its sources, and how far it lies from that of ordinary sessions.
+    """The mix effect of this session over its sources, and how far it lies from the ordinary.
 
     Every session's shares are given the usual rates of the sources; the logarithm of what comes out
     has a t prediction interval from the chosen sessions.
@@ -390,11 +403,14 @@ def mix_of(
     )
 
 
-# ------------------------------------------------------------------------------------ the decision
+# ---- the decision
 
 
 def sold(*tables: pd.DataFrame) -> str:
-    """The column that counts those who bought: people who ordered where every row has them, else those who paid."""
+    """The name of the column that counts those who bought.
+
+    People who ordered where every row has them, else those who paid.
+    """
     return (
         "create_users"
         if all("create_users" in table and table["create_users"].notna().all() for table in tables)
@@ -421,7 +437,10 @@ def gathered(
     pool: Iterable[str] = (),
     cells: pd.DataFrame | None = None,
 ) -> Evidence:
-    """The tests' material: the margins, or where there are `cells` (session_id, source, product_id, exposed, clicked, sold) those."""
+    """The material of the tests: the margins, or the `cells` where there are any.
+
+    Columns of cells: session_id, source, product_id, exposed, clicked, sold.
+    """
     wanted, pool = list(chosen), list(pool)
     if cells is not None and len(cells):
         factors = ["source", "product_id"]
@@ -460,7 +479,9 @@ def diagnose_session(
     cells: pd.DataFrame | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Diagnosis:
-    """流量不精准 or 话术不足? What one session's fall speaks for, from its two margins or, where there are any, its cells.
+    """The cause that one session's fall speaks for: 流量不精准 or 话术不足.
+
+    It is read off the two margins or, where there are any, the cells.
 
     cause: mix (other people came), source (single sources), product (single products), both
     (traffic and products), overall (all alike), cannot_tell. Only falls are looked for. The levels
@@ -529,7 +550,7 @@ def _reasons(
     p_overall: float,
     names: Mapping[str, str],
 ) -> list[tuple[str, str]]:
-    """The evidence in words, one pair (Chinese, English) per test that says something; else that none does."""
+    """The evidence in words, a pair (Chinese, English) per test; else that none says anything."""
     made = []
     if p_mix <= LEVELS["mix"]:
         mix = found.mix

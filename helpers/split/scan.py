@@ -1,4 +1,4 @@
-"""The slice finder: over all combinations of dimensions, where a rate left its baseline more than the rest did.
+"""The slice finder: where a rate left its baseline more than the rest, over all dimensions.
 
 A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves
 vary more than counting noise allows, and more so within what went wrong; a plain Poisson scan then
@@ -36,7 +36,10 @@ EXACT = 2**53  # whole numbers up to here add up exactly in floating point
 
 
 class _Leaves(NamedTuple):
-    """Leaves of the frame: codes (leaf x dimension, -1 unknown), events, exposures, expected events, past events."""
+    """Leaves of the frame, with their events and what the baseline makes expect.
+
+    codes: leaf x dimension, -1 unknown.
+    """
 
     codes: npt.NDArray[np.intp]
     levels: list[pd.Index]
@@ -48,7 +51,10 @@ class _Leaves(NamedTuple):
 
 
 class _Slices(NamedTuple):
-    """Candidate slices: which leaves they hold (slice x leaf), and their values by dimension (-1 where free)."""
+    """Candidate slices: their leaves (slice x leaf), and their values by dimension.
+
+    -1 where a dimension is free.
+    """
 
     members: sparse.csr_array
     values: npt.NDArray[np.intp]
@@ -59,7 +65,10 @@ class _Slices(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """A finished scan: score and log-likelihood ratio (slice x draw), expected events without a cause (leaf x draw)."""
+    """A finished scan: score and log-likelihood ratio (slice x draw), expected events.
+
+    Those are without a cause (leaf x draw).
+    """
 
     score: Floats
     ratio: Floats
@@ -67,7 +76,7 @@ class _Scan(NamedTuple):
     dispersion: Floats
 
 
-# ------------------------------------------------------------------------------------------ leaves
+# ---- leaves
 
 
 def _checked(
@@ -92,7 +101,10 @@ def _totals(groups: npt.NDArray[np.intp], numbers: Floats, size: int) -> Floats:
 def _leaves(
     frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str
 ) -> _Leaves:
-    """Both frames summed to the leaves that the frame has, in an order that does not depend on names or rows."""
+    """Both frames summed to the leaves that the frame has.
+
+    Their order does not depend on names or rows.
+    """
     coded = [
         pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True))
         for name in dimensions
@@ -129,7 +141,7 @@ def _leaves(
     )
 
 
-# ------------------------------------------------------------------------------------------ slices
+# ---- slices
 
 
 def _one_cuboid(
@@ -151,7 +163,9 @@ def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDAr
 
 
 def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
-    """All slices of up to `depth` dimensions with enough expected events, simplest first, each set of leaves once.
+    """All slices of up to `depth` dimensions with enough expected events, simplest first.
+
+    Each set of leaves stands once.
 
     Two descriptions of the very same leaves have the same numbers: only the simplest is kept.
     """
@@ -177,13 +191,16 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     return _Slices(members[kept], np.concatenate(values)[kept])
 
 
-# -------------------------------------------------------------------------------------------- scan
+# ---- scan
 
 
 def _log_ratio(
     events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int
 ) -> Floats:
-    """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw; 0 where it moved the other way."""
+    """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw.
+
+    0 where it moved the other way.
+    """
     rest, rest_expected = (
         np.maximum(all_events - events, 0),
         np.maximum(all_expected - expected, 1e-12),
@@ -201,8 +218,11 @@ def _log_ratio(
 def _scores(
     events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int
 ) -> tuple[Floats, Floats]:
-    """Score and log-likelihood ratio, slice x draw: each further dimension must earn half the log of the events that
-    count (the price of a parameter in the BIC)."""
+    """Score and log-likelihood ratio, slice x draw.
+
+    Each further dimension must earn half the log of the events that count (the price of a parameter
+    in the BIC).
+    """
     counted, expected = events * weight, leaves.expected[:, None] * weight
     total = counted.sum(axis=0)
     ratio = _log_ratio(
@@ -212,8 +232,11 @@ def _scores(
 
 
 def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
-    """Squared coefficient of variation of the leaves about their means, per draw, where Pearson's statistic meets its
-    degrees of freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
+    """Squared coefficient of variation of the leaves about their means, per draw.
+
+    It is where Pearson's statistic meets its degrees of freedom (Paule and Mandel 1982); 0 where
+    counting noise is enough.
+    """
     square, freedom = (events - mean) ** 2, max(len(events) - 2, 1)
     low, high = (
         np.full(events.shape[1], np.log(LEAST_DISPERSION)),
@@ -227,20 +250,26 @@ def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
 
 
 def _shares(leaves: _Leaves, mean: Floats) -> Floats:
-    """The part of Poisson variance that a count of at most all exposures keeps: 1 - rate; leaf x draw."""
+    """The part of Poisson variance that a bounded count keeps: 1 - rate; leaf x draw.
+
+    The count is of at most all exposures.
+    """
     left = 1 - mean / leaves.exposures[:, None] if leaves.binomial else np.ones_like(mean)
     return np.maximum(left, LEAST_NOISE)
 
 
 def _learned(leaves: _Leaves) -> Floats:
-    """Squared coefficient of variation that a leaf's expected events have because its baseline is finite."""
+    """Squared coefficient of variation of a leaf's expected events, as its baseline is finite."""
     return _shares(leaves, leaves.expected[:, None]) / (leaves.past + PRIOR_EVENTS)[:, None]
 
 
 def _fitted(
     events: Floats, leaves: _Leaves, inside: Floats, weight: Floats
 ) -> tuple[Floats, Floats]:
-    """Expected events, leaf x draw, with one cause (its own factor) and without (the factor of all other leaves)."""
+    """Expected events, leaf x draw, with one cause and without.
+
+    The cause has its own factor; without it all have that of the other leaves.
+    """
     expected = leaves.expected[:, None]
     own, rest = (
         (events * weight * part).sum(axis=0)
@@ -254,7 +283,10 @@ def _fitted(
 def _scan(
     events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int
 ) -> _Scan:
-    """Scan, estimate the dispersion about the fit of the best slice, and scan again with it; all draws at once."""
+    """The scan, made again with the dispersion about the fit of its best slice.
+
+    All draws at once.
+    """
     share, learned = _shares(leaves, leaves.expected[:, None]), _learned(leaves)
     for step in range(passes):
         weight = 1 / (share + (dispersion + learned) * leaves.expected[:, None])
@@ -281,7 +313,10 @@ def _drawn(leaves: _Leaves, scan: _Scan, draws: int, rng: np.random.Generator) -
 def _null_scores(
     leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator
 ) -> Floats:
-    """The best score of each data set without a cause: search and estimate of the dispersion are inside the test."""
+    """The best score of each data set without a cause.
+
+    Search and estimate of the dispersion are inside the test.
+    """
     block = max(1, BLOCK // len(slices.values))
     best = [np.zeros(0)]
     for start in range(0, draws, block):
@@ -293,7 +328,10 @@ def _null_scores(
 def _without(
     leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]
 ) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
-    """Leaves and slices after the leaves of a cause are taken out, with the row numbers of the slices that remain."""
+    """Leaves and slices after the leaves of a cause are taken out.
+
+    With the row numbers of the slices that remain.
+    """
     stay = np.flatnonzero(~gone)
     left = leaves._replace(
         codes=leaves.codes[stay],
@@ -307,11 +345,14 @@ def _without(
     return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
 
 
-# ----------------------------------------------------------------------------------------- answers
+# ---- answers
 
 
 def _p_values(scores: Floats, null: Floats) -> Floats:
-    """Share of data sets without a cause whose best score is as high, the one at hand counted among them."""
+    """The share of data sets without a cause whose best score is as high.
+
+    The one at hand is counted among them.
+    """
     if not len(null):
         return np.full(scores.shape, np.nan)
     return (1 + (null[None, :] >= scores[:, None]).sum(axis=1)) / (1 + len(null))
@@ -320,7 +361,10 @@ def _p_values(scores: Floats, null: Floats) -> Floats:
 def _answers(
     leaves: _Leaves, slices: _Slices, sign: int, draws: int, top: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """The best slices of one scan (row, score, observed, expected, p_value) and the leaves of the first."""
+    """The best slices of one scan and the leaves of the first.
+
+    Columns: row, score, observed, expected, p_value.
+    """
     columns = ["row", "score", "observed", "expected", "p_value"]
     if not len(slices.values):
         return pd.DataFrame(columns=columns, dtype=float), np.zeros(len(leaves.events), dtype=bool)
@@ -363,7 +407,10 @@ def _named(
     used: Sequence[str],
     dimensions: Sequence[str],
 ) -> pd.DataFrame:
-    """The rows found with the values of their dimensions, in the type they came in; NaN where any value will do."""
+    """The rows found with the values of their dimensions, in the type they came in.
+
+    NaN where any value will do.
+    """
     values = slices.values[found["row"].to_numpy(int)]
     named = {name: pd.Series([np.nan] * len(found), dtype=object) for name in dimensions}
     for place, name in enumerate(used):
@@ -410,7 +457,9 @@ def find_slices(
     draws: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
+    """The slices whose rate value / weight moved most against a baseline, beside all other leaves.
+
+    It rose (`up`) or fell (`down`).
 
     `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight`
     (exposures); rows are summed to leaves. One row per slice of up to `depth` dimensions, best
@@ -453,7 +502,9 @@ def find_causes(
     draws: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
+    """The separate causes of a change: the best slice, then the best of what it leaves.
+
+    It ends where one is no surprise.
 
     One row per cause, in the order found, with the columns of `find_slices`; none where even the
     first has a p_value above `level`. At most `most` rows. Arguments and errors as there.

@@ -1,4 +1,4 @@
-"""A change over sources and products: who came and how they did, which came and went, which left their usual place."""
+"""A change over sources and products, and which of them left their usual place."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def _state(then: pd.Series, now: pd.Series) -> npt.NDArray[np.str_]:
 def mix_and_rate(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str
 ) -> pd.DataFrame:
-    """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
+    """The change of a rate split over slices into who came (mix) and how they did (rate).
+
+    The rate is sum(value) / sum(weight).
 
     Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's
     mean rate), rate = mean share x change of rate; both sum over slices to the change exactly and
@@ -99,7 +101,10 @@ def mix_and_rate(
 
 
 def reversal(table: pd.DataFrame) -> bool:
-    """Simpson's paradox: the whole moved one way while the slices' own rates, taken together, moved the other."""
+    """Whether the whole moved one way while its parts moved the other (Simpson's paradox).
+
+    The parts are the slices' own rates, taken together.
+    """
     change, own = table["mix_effect"].sum() + table["rate_effect"].sum(), table["rate_effect"].sum()
     return bool(change * own < 0)
 
@@ -107,7 +112,9 @@ def reversal(table: pd.DataFrame) -> bool:
 def by_slice(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
+    """The change of the last column split over slices and over the steps within each (LMDI-I).
+
+    The steps are those between the columns.
 
     One row per slice x step, slices in order of their change: slice, state (both, new, gone), step
     (the column reached, or `new` and `gone` for a slice that exists on one side only, which has no
@@ -156,7 +163,9 @@ def by_slice(
 
 
 def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
-    """Each slice's whole contribution and the step that made most of it: one row per slice, most negative first.
+    """Each slice's whole contribution and the step that made most of it.
+
+    One row per slice, most negative first.
 
     Columns: the slice, state, contribution, step, previous, step_contribution.
     """
@@ -189,7 +198,9 @@ STANDS_OUT = [
 def _relative(
     rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]
 ) -> pd.DataFrame:
-    """Each slice's rate over that of the other slices of its session (logarithm, smoothed), by session and slice.
+    """Each slice's rate over that of the other slices of its session (logarithm, smoothed).
+
+    By session and slice.
 
     Slices `apart` are compared with the others but are not among the others of anyone else.
     """
@@ -213,7 +224,10 @@ def _one_round(
     apart: Iterable[str],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Every slice of the session tested once, with the slices already found kept out of the others."""
+    """One test of every slice of the session.
+
+    Slices already found are kept out of the others.
+    """
     table = _relative(rows, slice, weight, value, apart)
     names = table.index.get_level_values(slice)
     made = []
@@ -257,7 +271,7 @@ def stands_out(
     *,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Which sources or products did better or worse than they usually do beside the others of the same session.
+    """The sources or products with how they did beside the others, against what is usual for them.
 
     A good or bad evening moves all slices alike, so each is first set against the others of its own
     session, and that relation against the comparable sessions (difference in differences on the log
@@ -306,7 +320,9 @@ def standings(
     names: Mapping[str, str],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """`stands_out` for several rates at once, in one table: one row per rate x source or product of this session.
+    """`stands_out` for several rates at once.
+
+    One row per rate x source or product of this session.
 
     `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
     Columns: dimension (the slice column), key, slice (its name), metric, weight_column,

@@ -1,4 +1,4 @@
-"""The tables of the split as they are read: names of columns, units, and values in words."""
+"""The tables of the split as they are read: names of columns, units, values in words."""
 
 from __future__ import annotations
 
@@ -208,7 +208,10 @@ def named_lines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def named_states(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its state in words where it is worth saying (new, gone): state_zh, state_en."""
+    """The table with its state in words where it is worth saying (new, gone).
+
+    Columns added: state_zh, state_en.
+    """
     return table.assign(
         state_zh=[STATES[state][0] for state in table["state"]],
         state_en=[STATES[state][1] for state in table["state"]],
@@ -218,7 +221,10 @@ def named_states(table: pd.DataFrame) -> pd.DataFrame:
 def named_slices(
     totals: pd.DataFrame, slice: str, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """`slice_totals` in words: label_zh, label_en, state_zh, state_en, step_zh, step_en beside its columns."""
+    """`slice_totals` with slices, states and steps in words.
+
+    Columns added: label_zh, label_en, state_zh, state_en, step_zh, step_en.
+    """
     columns = {**reference.tables()["products"].columns, **reference.tables()["sessions"].columns}
     steps = {name: (column.zh, column.en) for name, column in columns.items()} | {
         "new": ("新上", "new"),

@@ -1,4 +1,4 @@
-"""Every step of a way over the slices of one dimension: who came, how they did, which slice fell."""
+"""Every step of a way over the slices of one dimension, and which slice fell there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ ALONG = [
 def along(
     rows: pd.DataFrame, session_id: str, chosen: Iterable[str], slice: str, columns: Sequence[str]
 ) -> pd.DataFrame:
-    """Every step of a way over the slices of one dimension: who came, how they did, and which slice fell.
+    """Every step of a way over the slices of one dimension, and which slice fell.
+
+    Each has who came and how they did.
 
     `rows` have one row per session and slice, `columns` are the way in order. One row per step:
     previous, step, rate_before (all chosen sessions), rate_after, mix_effect, rate_effect, reversal
@@ -78,7 +80,9 @@ def along_sentence(
     *,
     level: float = LEVEL,
 ) -> tuple[str, str]:
-    """What `along` found, as one sentence in each language, beside the way of the whole from its first to its last step.
+    """What `along` found, as one sentence in each language.
+
+    It stands beside the way of the whole from its first to its last step.
 
     `names` gives the steps' names by column. Where the whole rises while a slice collapses, that is
     said first.

@@ -1,4 +1,4 @@
-"""Who buys against who watches: indices by hand, small groups guarded, and what order lines alone can say."""
+"""Who buys against who watches: indices by hand, small groups, and order lines alone."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Comments: one form, words, questions, chants and spam, hot words; against sentences of our own and published numbers."""
+"""Comments: wording, questions, chants, spam and hot words, against published numbers."""
 
 import dataclasses
 from collections import Counter

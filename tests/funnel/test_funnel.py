@@ -306,7 +306,7 @@ def test_a_small_but_certain_difference_does_not_stand_out():
 
 
 def test_equal_slices_are_rarely_called_different():
-    """Of sessions whose sources truly convert alike, at most about one in ten shows any source that stands out."""
+    """Of sessions whose sources truly convert alike, about one in ten shows one that stands out."""
     random = np.random.default_rng(20261110)
     people = np.array([5000, 3000, 800, 400, 200], dtype=float)
     stands = [
@@ -644,7 +644,10 @@ def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
 
 
 def test_the_cells_of_equal_slices_are_hardly_coloured():
-    """40 sessions of eight sources that are all alike: at most five have any coloured cell (one cell in 20 would be four in five)."""
+    """Of 40 sessions of eight sources that are all alike at most five have any coloured cell.
+
+    One cell in 20 would be four in five.
+    """
     rng, coloured = np.random.default_rng(2), 0
     for _ in range(40):
         viewers = rng.binomial(20000, 0.2, 8)

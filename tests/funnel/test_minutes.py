@@ -1,4 +1,4 @@
-"""The minutes of one session: curve, spans, marks and what stands out, against numbers worked out by hand."""
+"""The minutes of one session: curve, spans and marks against numbers worked out by hand."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Change points and exit points of the minutes: quiet where nothing happens, found where it does."""
+"""Change points and exit points: quiet where nothing happens, found where it does."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,10 @@ def ar(rng: np.random.Generator, minutes_: int, memory: float, sd: float) -> np.
 
 
 def flat(seed: int, *, length: int = 180, **factors: np.ndarray) -> pd.DataFrame:
-    """A session in which every rate stays as it is but for AR(1) noise of memory 0.5, times the factors given."""
+    """A session in which every rate stays as it is but for AR(1) noise of memory 0.5.
+
+    The factors given multiply the rates.
+    """
     rng = np.random.default_rng([seed, length])
     online = np.round(120 * np.exp(ar(rng, length, 0.95, 0.2)))
     made = pd.DataFrame({"minute": np.arange(length, dtype=float), "online": online})

@@ -1,4 +1,4 @@
-"""Viewer events against loops: the ordered funnel with its windows, ties and duplicates, and carts that stay unpaid."""
+"""Viewer events against loops: the ordered funnel with its windows, and unpaid carts."""
 
 import numpy as np
 import pandas as pd
@@ -53,13 +53,15 @@ def counted(events: pd.DataFrame, funnel: Funnel, *by: str, **how) -> pd.DataFra
 
 
 # ---- the dumb way
-# ------------------------------------------------------------------------------------------------
 
 
 def loop(
     rows: list[tuple], funnel: Funnel, places: tuple[int, ...]
 ) -> dict[tuple, tuple[int, list[float]]]:
-    """By (group, step): how many people reached it, and their seconds, found by trying every pair of events."""
+    """By (group, step) the number of people who reached it, and their seconds.
+
+    By trying every pair of events.
+    """
     people: dict[tuple, dict[tuple, list[float]]] = {}
     for row in rows:
         key = tuple(row[place] for place in (*places, 1))
@@ -118,7 +120,10 @@ windows = st.tuples(st.none(), *[st.sampled_from([None, 0.25, 0.5, 1.0])] * 3)
 def test_the_funnel_is_that_of_a_loop_over_every_pair_of_events(
     rows, minutes, by, ordered, doubled
 ):
-    """Times of ten seconds make ties, the rows come in any order, and half of the logs hold every event twice; a source is a log of its own."""
+    """Times of ten seconds make ties, rows come in any order, and half of the logs are doubled.
+
+    A source is a log of its own.
+    """
     rows = rows * (2 if doubled else 1)
     funnel = spec(minutes if ordered else (None,) * 4, ordered=ordered)
     places = tuple({"product_id": 3, "source": 4}[name] for name in by)
@@ -126,7 +131,6 @@ def test_the_funnel_is_that_of_a_loop_over_every_pair_of_events(
 
 
 # ---- by hand
-# -----------------------------------------------------------------------------------------------------
 
 
 def users(events: pd.DataFrame, funnel: Funnel, **how) -> list[float]:
@@ -204,7 +208,6 @@ def test_visits_can_be_counted_instead_of_people():
 
 
 # ---- the funnels of the reference file
-# ---------------------------------------------------------------------------
 
 
 def test_funnels_of_events_are_checked():
@@ -233,7 +236,6 @@ def test_an_unknown_event_is_refused_by_name(tmp_path):
 
 
 # ---- carts
-# -------------------------------------------------------------------------------------------------------
 
 
 def unpaid(waits: list[tuple[float, bool]], mark: float) -> float:
@@ -312,7 +314,6 @@ def test_no_cart_no_row():
 
 
 # ---- one group against the others
-# --------------------------------------------------------------------------------
 
 
 def test_a_leak_of_one_source_stands_out_at_its_step_alone():
@@ -343,7 +344,7 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
 
 
 def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
-    """Of 400 who clicked in each source a few order; the fourth source has too few people to be drawn."""
+    """Of 400 who clicked in each source a few order; the fourth has too few people to be drawn."""
     orders = {"a": 160, "b": 60, "c": 100}
     rows = [(0, f"{source}{n}", "click", "p", source) for source in orders for n in range(400)] + [
         (0, f"d{n}", "click", "p", "d") for n in range(5)
@@ -386,7 +387,6 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
 
 
 # ---- counts by product and source
-# --------------------------------------------------------------------------------
 
 
 def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reached():
@@ -408,7 +408,10 @@ def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reache
 
 
 def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
-    """The log of one session of the demo, and its clicks alone: sets of people by hand (each event of the demo comes in its order)."""
+    """The log of one session of the demo, and its clicks alone, as sets of people by hand.
+
+    Each event of the demo comes in its order.
+    """
     every = simulated.tables["actions"]
     every = every[every["session_id"] == simulated.truth["target_session"]]
     product = reference.funnels()["viewer_product"]
@@ -458,7 +461,10 @@ def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
     ],
 )
 def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_money(change, missing):
-    """Seven earlier sessions have every step, the eighth log lacks one, or the names at it: nobody knows who left there."""
+    """Seven earlier sessions have every step, the eighth log lacks one, or the names at it.
+
+    Nobody knows who left there.
+    """
     people = (("expose", 300), ("click", 180), ("create", 90), ("pay", 80))
     whole = log(
         *(
@@ -501,7 +507,6 @@ def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_mone
 
 
 # ---- the demo's log
-# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

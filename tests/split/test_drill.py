@@ -1,4 +1,4 @@
-"""Further down: planted causes told apart, the tree that sums at every level, and an incident in a real-shaped clickstream."""
+"""Planted causes, the tree that sums at every level, and an incident in a clickstream."""
 
 from pathlib import Path
 
@@ -24,7 +24,10 @@ WAY = ["product_view", "cart", "shipping_details", "payment_details", "purchase"
     ("fault", "least"), [("none", 5), ("mix", 5), ("source", 5), ("product", 2), ("all", 3)]
 )
 def test_planted_causes_are_told_apart_from_margins_alone(fault, least):
-    """Six accounts each, a bound far below the benchmark's shares; `make bench` has the figures of 200."""
+    """Six accounts each have a bound far below the benchmark's shares.
+
+    `make bench` has the figures of 200.
+    """
     found = [causes.said(seed, fault, sessions=60) for seed in range(500, 506)]
     assert found.count(causes.CAUSES[fault]) >= least, found
 
@@ -162,7 +165,7 @@ def test_the_tree_stops_where_nothing_is_sure_or_little_is_at_stake():
 
 @pytest.mark.real
 def test_the_incident_of_one_platform_is_found_though_the_total_rises():
-    """Weeks before the incident are the sessions it is held against; nothing says which platform or step to look at."""
+    """The incident is held against the weeks before; nothing says which platform or step it is."""
     path = REAL / "retent-ecom" / "ecom.csv.gz"
     if not path.exists():
         pytest.skip("shared/data/retent-ecom is not there")
@@ -315,7 +318,10 @@ START = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")
 
 
 def lines_of(session, counts):
-    """Order lines of one session: (source, product, minute since its explanation, how many), the explanation at minute 60."""
+    """Order lines of one session, the explanation at minute 60.
+
+    Each part: (source, product, minute since its explanation, how many).
+    """
     rows = [
         (session, source, product, START + pd.Timedelta(minutes=60 + minute))
         for source, product, minute, n in counts
@@ -394,7 +400,7 @@ def test_orders_that_are_missing_add_up_over_any_dimension(now, then, expected):
 
 
 def test_the_tree_goes_from_a_step_to_a_source_a_product_and_the_minutes_of_its_explanation():
-    """A source whose buyers stay away from one product after the fifth minute: planted, and followed to the minute."""
+    """A source whose buyers leave one product after the fifth minute is followed to the minute."""
     usual = [
         (source, product, minute, 8)
         for source in "st"

@@ -1,4 +1,4 @@
-"""The slice finder: planted slices, p-values without a cause, invariances, second causes, and the labelled cases."""
+"""The slice finder: planted slices, p-values, invariances, second and labelled causes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def session(
     dispersion=0.0,
     sizes=(3, 3, 3),
 ):
-    """A frame and its baseline over host x source x product; `factors` multiply the rate by (host, source, product),
-    `*` for any value. Leaves differ by themselves, and by `dispersion` from one night to the next."""
+    """A frame and its baseline over host x source x product.
+
+    `factors` multiply the rate by (host, source, product), `*` for any value. Leaves differ by
+    themselves, and by `dispersion` from one night to the next.
+    """
     rng = np.random.default_rng(seed)
     values = ["abcdefgh"[: sizes[0]], "stuvwxyz"[: sizes[1]], "ijklmnop"[: sizes[2]]]
     rows = pd.DataFrame(list(itertools.product(*values)), columns=DIMENSIONS)

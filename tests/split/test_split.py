@@ -146,7 +146,10 @@ def test_lmdi_closes_turns_and_merges(pairs):
 
 
 def test_steps_that_cancel_are_not_lost():
-    """Price doubled, volume halved: the amount is the same, the effects are not zero (some libraries say they are)."""
+    """Price doubled, volume halved: the amount is the same, the effects are not zero.
+
+    Some libraries say they are.
+    """
     assert lmdi([100, 5], [50, 10]) == pytest.approx([-500 * math.log(2), 500 * math.log(2)])
     assert logarithmic_mean(3.0, 3.0) == 3.0
     assert logarithmic_mean(3.0, 3.0 + 1e-9) == pytest.approx(3.0 + 0.5e-9, abs=1e-15)
@@ -176,7 +179,10 @@ def test_lmdi_refuses_what_it_cannot_split(before, after):
 
 
 def test_sampling_interval_covers_as_promised():
-    """Six factors of a session; the effects are estimated from sampled counts 400 times and the truth lies inside 95 %."""
+    """Effects are estimated from sampled counts 400 times and the truth lies inside 95 %.
+
+    They are of six factors of a session.
+    """
     rates0, rates1 = np.array([0.62, 0.185, 0.21, 0.83]), np.array([0.55, 0.16, 0.205, 0.79])
     true = lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
     rng, inside = np.random.default_rng(3), np.zeros(6)
@@ -336,7 +342,10 @@ def test_waterfall_leads_from_the_baseline_to_the_session():
 
 
 def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
-    """Of 60 quiet sessions at most one in ten has any step outside the usual range; a broken step leaves it and is the largest."""
+    """Of 60 quiet sessions at most one in ten has any step outside the usual range.
+
+    A broken step leaves it and is the largest.
+    """
     outside, found = [], 0
     for seed in range(60):
         rows = account(13, seed=100 + seed)
@@ -663,7 +672,10 @@ def test_typical_slices_are_sums_over_sessions_of_the_same_length():
 
 
 def evenings(rng: np.random.Generator, sessions: int, hurt: str | None = None) -> pd.DataFrame:
-    """Six sources over some sessions: good and bad evenings (sd .3 for all alike), sources differ by .1; the last may be hurt."""
+    """Six sources over good and bad evenings (sd .3 for all alike); the last may be hurt.
+
+    Sources differ by .1.
+    """
     rows = []
     for number in range(sessions):
         mood = rng.normal(0, 0.3)
@@ -684,7 +696,10 @@ def told(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
-    """Twenty evenings that differ by 30 %: the halved source is named nearly every time, others hardly ever."""
+    """On twenty evenings that differ by 30 % the halved source is named nearly every time.
+
+    Others are hardly ever.
+    """
     named, others = 0, 0
     for seed in range(20):
         found = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")["verdict"]
@@ -850,7 +865,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
 
 
 def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_largest():
-    """Viewers fell most and are ordinary; a product fell at the click: both steps are named, each with its amount."""
+    """Viewers fell most and are ordinary, a product fell at the click: both steps are named."""
     before, after = (
         pd.Series({"viewers": 1000.0, "product_click_users": 100.0, "paid_amount": 5000.0}),
         pd.Series({"viewers": 700.0, "product_click_users": 63.0, "paid_amount": 3150.0}),

@@ -46,12 +46,13 @@ def about(
     *,
     sold_out: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """The product that each comment is about: by a name in it, else by the explanation running, else by its link number alone.
+    """The product that each comment is about.
 
-    Columns (index of `rows`): product_id (nan where none is known), product (name, else the link
-    number), about_basis (named, link, explained, none). A link number stands for itself: no export
-    says which product has which number. Who asks for stock while a product that was never out of it
-    is explained, and another was (`sold_out`), asks about no product known.
+    By a name in it, else by the explanation running, else by its link number alone. Columns (index
+    of `rows`): product_id (nan where none is known), product (name, else the link number),
+    about_basis (named, link, explained, none). A link number stands for itself: no export says
+    which product has which number. Who asks for stock while a product that was never out of it is
+    explained, and another was (`sold_out`), asks about no product known.
     """
     marks = marks_of(names)
     link = rows["plain"].str.extract(r"(\d{1,3}号链接)")[0]
@@ -83,7 +84,10 @@ def _named(plain: str, marks: Mapping[str, str]) -> object:
 
 
 def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> pd.Series:
-    """Whether the team wrote about the same within `reply_seconds`; missing for all where the team's own words are not in the data."""
+    """Whether the team wrote about the same subject within `reply_seconds`.
+
+    Missing for all where the team's own words are not in the data.
+    """
     asked_now = rows["question"].notna() & ~rows["team"]
     replies = rows[rows["team"]]
     found = pd.Series(pd.NA, index=rows.index, dtype="boolean")
@@ -111,7 +115,7 @@ def questions(
     *,
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
-    """What was asked about which product, by people: one row per type and product, the most asked first.
+    """The questions by type and product, counted in people, the most asked first.
 
     `products` is `about`, `replied` is `answered`. Columns: question, question_zh, question_en,
     product_id, product, about_basis (as most were placed), users, comments, share (of the questions
@@ -158,7 +162,10 @@ def questions(
 
 
 def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
-    """Of each cell the share of its type among the other products' questions, and the chance of so many more about this one."""
+    """The share of each type among the questions about the other products, and a chance beside it.
+
+    The chance is that of so many more questions of the type about this product.
+    """
     by_type, by_product = asks["question"].value_counts(), asks["subject"].value_counts()
     own, shares, chances = made["users"] / made["subject"].map(by_product).astype(float), [], []
     for row in made.itertuples():
@@ -176,7 +183,10 @@ def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[fl
 def question_findings(
     table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10
 ) -> list[dict[str, object]]:
-    """Facts of at most `MOST_STATED` types of question that many people asked about one product, and more often than about others."""
+    """Facts of at most `MOST_STATED` types of question that stand out at one product.
+
+    Many people asked them, and more often than about other products.
+    """
     told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(MOST_STATED)
     return [_question_fact(row, reply_seconds) for row in told.itertuples()]
 

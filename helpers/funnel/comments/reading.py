@@ -28,7 +28,10 @@ _EITHER = re.compile(r"([\u4e00-\u9fff])不\1")  # 辣不辣, 好不好
 
 
 def question_type(plain: str, talk: Talk) -> str | None:
-    """The type of question whose word in the comment is longest, the earlier type of two; None where no type has a word in it."""
+    """The type of question whose word in the comment is longest, the earlier type of two.
+
+    None where no type has a word in it.
+    """
     bare = LINKED.sub(" ", plain)
     longest = {
         name: max((len(found) for found in pattern(one.words).findall(bare)), default=0)
@@ -39,7 +42,10 @@ def question_type(plain: str, talk: Talk) -> str | None:
 
 
 def question(plain: str, talk: Talk) -> str | None:
-    """The type of question that a comment asks, "other" where it asks something else, None where it asks nothing."""
+    """The type of question that a comment asks; None where it asks nothing.
+
+    It is "other" where the comment asks something that is of no type.
+    """
     bare = plain.rstrip("。.!~… ")
     if pattern(talk.not_ask).search(bare) and "?" not in bare:
         return None
@@ -66,7 +72,10 @@ def _is_chant(plain: str, talk: Talk) -> bool:
 
 
 def asked(plain: str, talk: Talk) -> tuple[str, str | None]:
-    """What a comment is by its words alone (spam, chant, question or talk) and the type of question it asks."""
+    """What a comment is by its words alone, and the type of question it asks.
+
+    It is spam, chant, question or talk.
+    """
     if pattern(talk.spam).search(plain):
         return "spam", None
     if not plain or _is_chant(plain, talk):
@@ -91,7 +100,9 @@ def read(
     prompt_seconds: float = 120,
     spam_users: float = 3,
 ) -> pd.DataFrame:
-    """The comments of one session or several, each with what it is: one row per comment, in order of time.
+    """The comments of one session or several, each with what it is.
+
+    One row per comment, in order of time.
 
     Columns: session_id, at, user (the viewer's key; a comment without one counts as a person of its
     own), text, plain (its one form), team (written by the team), kind (KINDS: question, talk,
@@ -128,7 +139,7 @@ def read(
 
 
 def _skeleton(rows: pd.DataFrame) -> pd.Series:
-    """What near-duplicates have in common: the text without signs and figures; nothing for short ones."""
+    """The text without signs and figures, which near-duplicates share; nothing for short ones."""
     bare = rows["plain"].str.replace(r"[\W\d_]+", "", regex=True)
     return bare.where(bare.str.len() >= LONG_ENOUGH)
 

@@ -11,7 +11,7 @@ from helpers.funnel.figures import NOTEBOOK
 
 
 def kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """How much of what viewers wrote is what: one row per kind that occurs, in the order of KINDS.
+    """The comments by kind, of which there are five: one row per kind that occurs, in their order.
 
     Columns: comment_kind, comments, share (of viewers' comments), users (people who wrote such; one
     can write several kinds).
@@ -48,10 +48,11 @@ def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
 
 
 def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang: str) -> str:
-    """Which count of people is which: the platform's, those of the comments at hand, and those that hot words are shares of.
+    """A sentence on which count of people is which.
 
-    `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the
-    session's own column.
+    The platform's, those of the comments at hand, and those that hot words are shares of. `rows` is
+    the session's part of `read`, `used` its part of `word_users`, `commenters` the session's own
+    column.
     """
     team, (every, own) = rows["team"].sum(), engagement(rows, np.nan)["users"]
     shown = {
@@ -98,7 +99,10 @@ def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang
 
 
 def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, object]]:
-    """One fact: comments and people with and without chants that were asked for and advertising; none without comments."""
+    """One fact on comments and people with and without chants and advertising.
+
+    None without comments.
+    """
     if rows.empty:
         return []
     every, own = (row for row in engagement(rows, viewers).itertuples())

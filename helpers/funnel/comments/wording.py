@@ -24,7 +24,10 @@ _TOKEN = re.compile(r"[a-z][a-z']+|[\u4e00-\u9fff]+")
 
 
 def normalised(words: object) -> str:
-    """A comment in one form: half width, lower case, no pictures, repeats folded, link numbers as "3号链接", 11111 as "扣1"."""
+    """A comment in its one form, in which equal meanings are equal texts.
+
+    Half width, lower case, no pictures, repeats folded, link numbers as "3号链接", 11111 as "扣1".
+    """
     plain = " ".join(_PICTURES.sub(" ", unicodedata.normalize("NFKC", str(words)).lower()).split())
     plain = re.sub("([一二三四五六七八九十])(?=号链接)", lambda found: _NUMERALS[found[1]], plain)
     plain = _LINK.sub(lambda found: f"{next(filter(None, found.groups()))}号链接", plain)
@@ -43,7 +46,10 @@ def _segmenter(lexicon: tuple[str, ...]) -> rjieba.Jieba:
 
 
 def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
-    """The words of a comment in its one form: Chinese as rjieba and the lexicon cut it, Latin words, link numbers whole."""
+    """The words of a comment in its one form.
+
+    Chinese as rjieba and the lexicon cut it, Latin words, link numbers whole.
+    """
     found: list[str] = []
     end = 0
     for whole in [*LINKED.finditer(plain), None]:
@@ -57,7 +63,10 @@ def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
 
 @functools.cache
 def pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the words: Latin ones as whole words, Chinese ones anywhere; the longest first."""
+    """The pattern of any of the words, the longest first.
+
+    Latin words stand whole, Chinese ones anywhere.
+    """
     ordered = sorted(listed, key=len, reverse=True)
     return re.compile(
         "|".join(
@@ -70,7 +79,7 @@ def pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def marks_of(names: Mapping[str, str]) -> dict[str, str]:
-    """Words that name one product: its first word, where no other product begins so."""
+    """The words that name one product: its first word, where no other product begins so."""
     first = {
         key: normalised(name).split(" ")[0]
         for key, name in names.items()
