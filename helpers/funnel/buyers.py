@@ -93,8 +93,8 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
     ]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    made = pd.concat(parts, ignore_index=True)
-    return _named(made).assign(basis="audience")[COLUMNS]
+    groups = pd.concat(parts, ignore_index=True)
+    return _named(groups).assign(basis="audience")[COLUMNS]
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -104,19 +104,19 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """
     terms = reference.terms()
     dimensions = terms["audience_dimension"] | terms["portrait_dimension"]
-    made = {}
+    columns = {}
     for lang in ("zh", "en"):
         bought = {name: text.choose(lang, *words) for name, words in NEW.items()}
         groups = {name: text.label(term, lang) for name, term in terms["audience_group"].items()}
-        made[f"dimension_{lang}"] = [
+        columns[f"dimension_{lang}"] = [
             text.label(dimensions[name], lang) if name in dimensions else name
             for name in rows["dimension"]
         ]
-        made[f"group_{lang}"] = [
+        columns[f"group_{lang}"] = [
             (bought if dimension == "buyer" else groups).get(group, group)
             for dimension, group in zip(rows["dimension"], rows["group"].astype("str"), strict=True)
         ]
-    return rows.assign(**made)
+    return rows.assign(**columns)
 
 
 def of_orders(
@@ -149,7 +149,7 @@ def of_orders(
             rows["pay_users"], rows["pay_users"].sum(), confidence=confidence
         )
         bought = rows["pay_users"] / rows["pay_users"].sum()
-        made = rows.assign(
+        groups = rows.assign(
             dimension=dimension,
             viewer_share=share,
             buyer_share=bought,
@@ -159,7 +159,7 @@ def of_orders(
             basis="orders",
             standing="unknown",
         )
-        parts.append(made.rename_axis("group").reset_index())
+        parts.append(groups.rename_axis("group").reset_index())
     return (
         _named(pd.concat(parts, ignore_index=True)).reindex(columns=COLUMNS)
         if parts
@@ -189,9 +189,9 @@ def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 
     Columns: label, rate, ci_lower, ci_upper, n (buyers).
     """
-    known = table[(table["lower"] > 100) | (table["upper"] < 100)]
+    unlike = table[(table["lower"] > 100) | (table["upper"] < 100)]
     far = (
-        known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
+        unlike.iloc[(-np.log(unlike["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
         .head(MOST_DRAWN)
         .sort_values("index", ascending=False)
     )
@@ -215,7 +215,7 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
         return ""
     bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
     share = text.percent(bought.astype(bool).mean()) if len(bought) else ""
-    known = (
+    first_purchases = (
         text.choose(
             lang,
             f"，按订单本场买家里首次购买的占 {share}",
@@ -228,12 +228,11 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
         lang,
         (
             "粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事："
-            f"粉丝也可能第一次买{known}。"
+            f"粉丝也可能第一次买{first_purchases}。"
         ),
         (
             "Fans are those who already followed the account when watching, which is not the same "
-            "as "
-            f"having bought before: a fan can buy for the first time{known}."
+            f"as having bought before: a fan can buy for the first time{first_purchases}."
         ),
     )
 
@@ -243,14 +242,14 @@ def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dic
     pair = (
         table.groupby("dimension")["group"].transform("size") == 2
     )  # of two groups one says it all
-    told = (
+    apart = (
         table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)]
         .sort_values("p_adjusted", kind="stable")
         .head(MOST_TOLD)
     )
     return [
         _finding(row, registry["room_conversion"])
-        for row in told.rename(columns={"index": "score"}).itertuples()
+        for row in apart.rename(columns={"index": "score"}).itertuples()
     ]
 
 
@@ -274,14 +273,11 @@ def _finding(row, metric: Metric) -> dict[str, object]:
         baseline=row.others_rate,
         p_adjusted=row.p_adjusted,
         sentence_zh=(
-            f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、"
-            "占买家 "
-            f"{shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 "
-            f"{others}。"
+            f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、占买家 "
+            f"{shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。"
         ),
         sentence_en=(
-            f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers "
-            "and "
+            f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers and "
             f"{shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} "
             f"{rate}, all other groups {others}."
         ),

@@ -103,11 +103,11 @@ def partly_missing(
         for name in ("enquiry", "ads_times")
         if len(tables[funnels[name].table])
     }
-    said = [
+    sentences = [
         unknown_words(session, key_figures(session, registry), registry, lang),
         *(lacking_words(row, funnels[name], lang) for name, row in counts.items()),
     ]
-    return [words for words in said if words]
+    return [words for words in sentences if words]
 
 
 def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:

@@ -60,12 +60,12 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
         .groupby("minute")
     )
     flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
-    made = _gaps_open(
+    curve = _gaps_open(
         flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
     )
-    clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
-    return made[["minute", "at", *CURVES]].assign(
-        click_rate=clicked, net_inflow=made["entered"] - made["left"]
+    clicked = curve["product_click_users"] / curve["online"].where(curve["online"] > 0)
+    return curve[["minute", "at", *CURVES]].assign(
+        click_rate=clicked, net_inflow=curve["entered"] - curve["left"]
     )
 
 
@@ -99,12 +99,12 @@ def bands(
     product names by id; `exported` is the table of explanations.
     """
     logged = _explanations(cues, ended_at)
-    known = logged if len(logged) or exported is None else _exported(exported, ended_at)
-    spans = known if len(known) else _planned(rundown, ended_at)
+    recorded = logged if len(logged) or exported is None else _exported(exported, ended_at)
+    spans = recorded if len(recorded) else _planned(rundown, ended_at)
     start = elapsed(spans["start"], started_at)
     labels = [_band_label(row.product_id, row.stage, names) for row in spans.itertuples()]
     marks = [chr(ord("A") + place % 26) * (place // 26 + 1) for place in range(len(spans))]
-    made = pd.DataFrame(
+    named = pd.DataFrame(
         {
             "mark": pd.Series(marks, index=spans.index, dtype="str"),
             "start_minute": start,
@@ -116,7 +116,7 @@ def bands(
             "basis": spans["basis"],
         }
     )
-    return made.reset_index(drop=True)
+    return named.reset_index(drop=True)
 
 
 def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
@@ -128,18 +128,18 @@ def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
     """
     starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
     ends = cues[cues["kind"] == "explain_end"]
-    found = []
+    ends_at = []
     for row in starts.itertuples():
         later = starts.loc[starts["at"] > row.at]
         again = later.loc[_same(later["product_id"], row.product_id), "at"].min()
-        own = ends.loc[
+        logged_end = ends.loc[
             _same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"
         ].min()
-        ended = own if pd.isna(again) or own <= again else pd.NaT
-        found.append(
+        ended = logged_end if pd.isna(again) or logged_end <= again else pd.NaT
+        ends_at.append(
             next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT)
         )
-    end = pd.Series(found, index=starts.index, dtype=cues["at"].dtype)
+    end = pd.Series(ends_at, index=starts.index, dtype=cues["at"].dtype)
     return pd.DataFrame(
         {
             "start": starts["at"],
@@ -176,17 +176,17 @@ def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timesta
     Columns: start_minute, end_minute, stage, label_zh, label_en.
     """
     lines = _planned(rundown[rundown["stage"].notna()], ended_at)
-    known, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
+    terms, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
     return pd.DataFrame(
         {
             "start_minute": start,
             "end_minute": np.fmax(elapsed(lines["end"], started_at), start + 1),
             "stage": lines["stage"].astype("str"),
             "label_zh": lines["stage"]
-            .map(lambda name: known[name].zh if name in known else text.plain(name))
+            .map(lambda name: terms[name].zh if name in terms else text.plain(name))
             .astype("str"),
             "label_en": lines["stage"]
-            .map(lambda name: known[name].en if name in known else text.plain(name))
+            .map(lambda name: terms[name].en if name in terms else text.plain(name))
             .astype("str"),
         }
     ).reset_index(drop=True)
@@ -213,10 +213,10 @@ def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> 
     """Name of the product explained, else its id, else the stage of the rundown."""
     if isinstance(product_id, str):
         name = names.get(product_id)
-        shown = text.plain(name if isinstance(name, str) else product_id, 24)
-        return shown, shown
-    known = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
-    return (known.zh, known.en) if known else ("讲解", "Explanation")
+        label = text.plain(name if isinstance(name, str) else product_id, 24)
+        return label, label
+    term = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
+    return (term.zh, term.en) if term else ("讲解", "Explanation")
 
 
 def marks(
@@ -250,15 +250,14 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
     """
     if cues.empty:
         return ""
-    shown = marks(cues, started_at, kinds=("violation", "banned_word"))
-    if shown.empty:
+    rows = marks(cues, started_at, kinds=("violation", "banned_word"))
+    if rows.empty:
         return text.choose(
             lang,
             "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
             (
                 "Floor control logged no violation and no banned word; no known export has them, "
-                "so "
-                "notices that came should be put into its log."
+                "so notices that came should be put into its log."
             ),
         )
     listed = [
@@ -267,7 +266,7 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
             f"第 {row.minute:.0f} 分钟{row.label_zh}",
             f"minute {row.minute:.0f} ({row.label_en.lower()})",
         )
-        for row in shown.itertuples()
+        for row in rows.itertuples()
     ]
     return text.choose(
         lang,
@@ -360,12 +359,12 @@ def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
         span = span.mask(
             (curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place
         )
-    known = curve[curve["orders"].notna() & (curve["online"] > 0)]
-    sums = known.groupby(span)[["orders", "online"]].transform("sum")
+    counted = curve[curve["orders"].notna() & (curve["online"] > 0)]
+    sums = counted.groupby(span)[["orders", "online"]].transform("sum")
     return stats.dispersion(
-        known["orders"],
-        known["online"] * sums["orders"] / sums["online"],
-        fitted=span[known.index].nunique(),
+        counted["orders"],
+        counted["online"] * sums["orders"] / sums["online"],
+        fitted=span[counted.index].nunique(),
     )
 
 
@@ -464,7 +463,7 @@ def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timesta
     By order lines; nan without a product or without order lines.
     """
     sold = _sold(orders, started_at)
-    found = [
+    counts = [
         np.nan
         if sold is None or pd.isna(row.product_id)
         else float(
@@ -474,7 +473,7 @@ def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timesta
         )
         for row in spans.itertuples()
     ]
-    return pd.Series(found, index=spans.index, dtype="float64")
+    return pd.Series(counts, index=spans.index, dtype="float64")
 
 
 def inclusive(table: pd.DataFrame) -> pd.DataFrame:
@@ -503,13 +502,13 @@ def _phase(
     curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None
 ) -> dict[str, float]:
     part = curve[(curve["minute"] >= first) & (curve["minute"] < last)]
-    own = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())
+    orders = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())
     return {
         "minutes": float(len(part)),
         "online": part["online"].mean(),
         "net_inflow": part["net_inflow"].mean(),
         "click_rate": pooled_rate(part, "product_click_users", "online"),
-        "own_orders": own if len(part) else np.nan,
+        "own_orders": orders if len(part) else np.nan,
         "exposure": part["online"].sum(),
     }
 
@@ -546,7 +545,7 @@ def band_findings(
 
     By orders per 1000 online person-minutes.
     """
-    told = [
+    extremes = [
         (
             table[table["standing"] == standing]
             .sort_values("orders_per_1000", ascending=ascending, kind="stable")
@@ -559,7 +558,9 @@ def band_findings(
         )
     ]
     return [
-        _band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)
+        _band_fact(rows.iloc[0], words, currency, confidence)
+        for rows, words in extremes
+        if len(rows)
     ]
 
 
@@ -590,8 +591,7 @@ def _band_fact(
         minute_from=first,
         minute_to=last,
         sentence_zh=(
-            f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 "
-            f"{zh[0]} "
+            f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} "
             f"单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；"
             f"这一段全直播间支付 {zh[2]}。"
         ),

@@ -38,7 +38,7 @@ PRODUCT_METRICS = [
 
 
 def heat(
-    each: pd.DataFrame,
+    steps: pd.DataFrame,
     key: str,
     lang: str,
     *,
@@ -60,13 +60,13 @@ def heat(
     where `against_others` says above or below, as in the tables of sources and products: what is
     not told apart has none (0). With `only_apart` slices of which no cell has one are left out.
     """
-    known = each.assign(
-        value=each["rate_of_previous"].where(~each["grows"])
-        if "grows" in each
-        else each["rate_of_previous"]
+    cells = steps.assign(
+        value=steps["rate_of_previous"].where(~steps["grows"])
+        if "grows" in steps
+        else steps["rate_of_previous"]
     )
-    known = known.assign(before=_before(known, key)) if "users" in known else known
-    known = known[known.groupby("step")["value"].transform("count") > 0]
+    cells = cells.assign(before=_before(cells, key)) if "users" in cells else cells
+    cells = cells[cells.groupby("step")["value"].transform("count") > 0]
     bounds = {
         "min_people": min_people,
         "confidence": confidence,
@@ -74,21 +74,21 @@ def heat(
         "least_effect": least_effect,
     }
     off = (
-        _off_others(known, bounds)
-        if "users" in known
-        else known["value"] / known.groupby("step")["value"].transform("median")
+        _off_others(cells, bounds)
+        if "users" in cells
+        else cells["value"] / cells.groupby("step")["value"].transform("median")
     )
-    shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(known["value"].isna())
-    made = pd.DataFrame(
+    shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(cells["value"].isna())
+    drawn = pd.DataFrame(
         {
-            "row": _told_apart(known[label], known[key]) if label else known[key],
-            "column": known[f"label_{lang}"],
-            "value": known["value"],
+            "row": _told_apart(cells[label], cells[key]) if label else cells[key],
+            "column": cells[f"label_{lang}"],
+            "value": cells["value"],
             "shade": shade,
         }
     )
-    unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
-    return made[unlike | (not only_apart)].reset_index(drop=True)
+    unlike = drawn["shade"].fillna(0).ne(0).groupby(drawn["row"]).transform("any")
+    return drawn[unlike | (not only_apart)].reset_index(drop=True)
 
 
 def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
@@ -96,7 +96,7 @@ def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
     return names.where(ids.groupby(names).transform("nunique") == 1, names + " (" + ids + ")")
 
 
-def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
+def _off_others(cells: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
     """Each cell's rate over that of the other slices at the step; aligned to the rows.
 
     It is 1 where the two are not told apart. Rows without an interval (the sums of paid and organic
@@ -104,12 +104,12 @@ def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
     """
     parts = [
         against_others(rows, numerator="users", denominator="before", **bounds)
-        for _, rows in known[known["ci_lower"].notna()].groupby("step")
+        for _, rows in cells[cells["ci_lower"].notna()].groupby("step")
     ]
     stands = (
-        pd.concat(parts).reindex(known.index)
+        pd.concat(parts).reindex(cells.index)
         if parts
-        else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=known.index)
+        else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=cells.index)
     )
     return (
         (stands["rate"] / stands["others_rate"])
@@ -118,17 +118,17 @@ def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
     )
 
 
-def _before(known: pd.DataFrame, key: str) -> pd.Series:
+def _before(cells: pd.DataFrame, key: str) -> pd.Series:
     """How many were at the step before, of each slice; aligned to the rows.
 
     Missing where the step's rate is none.
     """
     return (
-        known[known["users"].notna()]
+        cells[cells["users"].notna()]
         .groupby(key)["users"]
         .shift()
-        .reindex(known.index)
-        .where(known["value"].notna())
+        .reindex(cells.index)
+        .where(cells["value"].notna())
     )
 
 
@@ -244,8 +244,8 @@ def by_source(
         false_discovery_rate=false_discovery_rate,
         least_effect=least_effect,
     )
-    kept = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
-    table = kept.assign(
+    counts = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
+    table = counts.assign(
         viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"])
     )
     table = table.join(_wide(rows, SOURCE_METRICS, registry, "source"), on="source")
@@ -354,7 +354,7 @@ def by_product(
         "standing": "standing",
         "p_adjusted": "p_adjusted",
     }
-    kept = [
+    columns = [
         "product_id",
         "name",
         "tier",
@@ -365,7 +365,7 @@ def by_product(
         "orders",
         "paid_amount",
     ]
-    table = rows[kept].assign(paid_share=_share(rows["paid_amount"]))
+    table = rows[columns].assign(paid_share=_share(rows["paid_amount"]))
     table = table.join(_wide(rows, PRODUCT_METRICS, registry, "product_id"), on="product_id")
     for name, compared in (("click", click), ("pay", pay)):
         table = table.join(compared[list(renamed)].rename(columns=renamed).add_prefix(f"{name}_"))
@@ -380,10 +380,10 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     the median of people exposed and at the rate of all products together, in x_middle and y_middle.
     Much shown and seldom bought is exposure wasted; seldom shown and often bought has room.
     """
-    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
+    ranked = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
         "paid_amount", ascending=False, kind="stable"
     )
-    x, y = known["exposure_users"], known["item_exposure_pay_rate"]
+    x, y = ranked["exposure_users"], ranked["item_exposure_pay_rate"]
     x_middle, y_middle = (
         table["exposure_users"].median(),
         pooled_rate(table, "pay_users", "exposure_users"),
@@ -393,12 +393,12 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     ]
     return pd.DataFrame(
         {
-            "number": np.arange(1.0, len(known) + 1),
-            "label": known["name"].fillna(known["product_id"]),
+            "number": np.arange(1.0, len(ranked) + 1),
+            "label": ranked["name"].fillna(ranked["product_id"]),
             "quadrant": [f"{across}_{up}" for across, up in zip(*sides, strict=True)],
             "x": x,
             "y": y,
-            "size": known["paid_amount"],
+            "size": ranked["paid_amount"],
             "x_middle": x_middle,
             "y_middle": y_middle,
         }
@@ -410,10 +410,12 @@ def source_words(sources: Iterable[str], lang: str) -> str:
 
     There they are plain words.
     """
-    known = reference.terms()["source_gloss"]
-    told = [f"{name}: {known[name].en}" for name in dict.fromkeys(sources) if name in known]
+    glosses = reference.terms()["source_gloss"]
+    explained = [
+        f"{name}: {glosses[name].en}" for name in dict.fromkeys(sources) if name in glosses
+    ]
     return (
-        text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(told)}.")
-        if told
+        text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(explained)}.")
+        if explained
         else ""
     )

@@ -42,23 +42,23 @@ def steps(
             "users": [_number(row, step.column) for step in funnel.steps],
         }
     )
-    known = table["users"].dropna()
-    before, first = known.shift(), known.iloc[0] if len(known) else np.nan
+    users = table["users"].dropna()
+    before, first = users.shift(), users.iloc[0] if len(users) else np.nan
     of_people = funnel.unit == "users" and funnel.mixed_units is None
-    lower, upper = _bounds(known, before, of_people, confidence)
-    base = (known * 0 + first).where(
-        known.index != known.index.min()
+    lower, upper = _bounds(users, before, of_people, confidence)
+    base = (users * 0 + first).where(
+        users.index != users.index.min()
     )  # the first step is all of itself, without doubt
-    first_lower, first_upper = _bounds(known, base, of_people, confidence)
+    first_lower, first_upper = _bounds(users, base, of_people, confidence)
     return table.assign(
-        previous=table["column"].loc[known.index].shift().reindex(table.index),
-        rate_of_previous=_rate(known, before),
+        previous=table["column"].loc[users.index].shift().reindex(table.index),
+        rate_of_previous=_rate(users, before),
         ci_lower=lower,
         ci_upper=upper,
-        rate_of_first=_rate(known, known * 0 + first),
+        rate_of_first=_rate(users, users * 0 + first),
         first_lower=first_lower,
         first_upper=first_upper,
-        grows=(known > before).reindex(table.index, fill_value=False),
+        grows=(users > before).reindex(table.index, fill_value=False),
     )
 
 
@@ -74,8 +74,8 @@ def by_rows(
         return (
             steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
         )
-    made = pd.concat(parts, ignore_index=True)
-    return made[[key, *made.columns.drop(key)]]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[key, *table.columns.drop(key)]]
 
 
 def with_paid(
@@ -88,7 +88,7 @@ def with_paid(
     People who came through several sources count once in each, so the rows taken together have no
     interval.
     """
-    made, words = (
+    table, words = (
         by_rows(traffic, entry, "source", confidence=confidence),
         reference.terms()["is_paid"],
     )
@@ -101,9 +101,9 @@ def with_paid(
             whole = steps(
                 rows[[step.column for step in entry.steps]].sum(min_count=1), entry
             ).assign(source=label)
-            made = pd.concat(
+            table = pd.concat(
                 [
-                    made,
+                    table,
                     whole.assign(
                         **{
                             bound: np.nan
@@ -113,7 +113,7 @@ def with_paid(
                 ],
                 ignore_index=True,
             )
-    return made
+    return table
 
 
 def several(
@@ -131,10 +131,10 @@ def several(
         )
         for name, entry in funnels.items()
     ]
-    made = pd.concat(parts, ignore_index=True)
-    known = made.groupby("funnel")["users"].transform("count") > 1
+    table = pd.concat(parts, ignore_index=True)
+    usable = table.groupby("funnel")["users"].transform("count") > 1
     names = ["funnel", "funnel_zh", "funnel_en"]
-    return made.loc[known, [*names, *made.columns.drop(names)]].reset_index(drop=True)
+    return table.loc[usable, [*names, *table.columns.drop(names)]].reset_index(drop=True)
 
 
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
@@ -148,10 +148,10 @@ def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFram
     sessions differ by more than counting. Groups of fewer than `FEWEST_SESSIONS` sessions are left
     out.
     """
-    known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
-    grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
+    columns_counted = [step.column for step in entry.steps if sessions[step.column].notna().any()]
+    grouped = sessions.dropna(subset=[*columns_counted, by]).groupby(by, sort=True)
     parts = [
-        steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows))
+        steps(rows[columns_counted].sum(), entry).assign(**{by: name}, sessions=len(rows))
         for name, rows in grouped
         if len(rows) >= FEWEST_SESSIONS
     ]
@@ -165,8 +165,8 @@ def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFram
         "rate_of_previous",
         "rate_of_first",
     ]
-    made = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return made.astype({"rate_of_previous": float, "rate_of_first": float})
+    table = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return table.astype({"rate_of_previous": float, "rate_of_first": float})
 
 
 def time_slot(started_at: pd.Series) -> pd.Series:
@@ -200,9 +200,9 @@ def grown(
         {step.column: step for step in entry.steps},
         {step.column: step.grows for step in entry.steps},
     )
-    known = table[table["users"].notna()].assign(slice=table[label or of] if of else "")
-    before = known.groupby(of or "slice", sort=False)["users"].shift()
-    rows = known.assign(before=before)[known["grows"]]
+    counted = table[table["users"].notna()].assign(slice=table[label or of] if of else "")
+    before = counted.groupby(of or "slice", sort=False)["users"].shift()
+    rows = counted.assign(before=before)[counted["grows"]]
     words = {
         **{
             f"before_{lang}": [text.label(labels[name], lang) for name in rows["previous"]]
@@ -231,13 +231,13 @@ def grown(
     return rows.assign(**words)[columns].reset_index(drop=True)
 
 
-def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
+def grown_words(grown: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
     """A sentence per step that grows.
 
     The two counts, that their ratio is no conversion, and the likely clash of definitions.
     """
-    told, made = found.groupby(["previous", "column"], sort=False), []
-    for _, rows in told:
+    pairs, sentences = grown.groupby(["previous", "column"], sort=False), []
+    for _, rows in pairs:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
         which = (
             text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
@@ -252,24 +252,22 @@ def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[
             if row[f"reason_{lang}"]
             else ""
         )
-        made.append(
+        sentences.append(
             text.choose(
                 lang,
                 (
                     f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} "
-                    "对 "
-                    f"{counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。"
+                    f"对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。"
                     f"{why}"
                 ),
                 (
                     f"“{row['label_en']}”{which} is larger than the step before, "
-                    f"“{row['before_en']}” "
-                    f"({counts[0]} against {counts[1]}): the two are counted differently or have "
-                    f"gaps, and their ratio is no conversion rate.{why}"
+                    f"“{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted "
+                    f"differently or have gaps, and their ratio is no conversion rate.{why}"
                 ),
             )
         )
-    return made
+    return sentences
 
 
 def _number(row: pd.Series, column: str) -> float:
@@ -282,9 +280,9 @@ def _rate(above: pd.Series, below: pd.Series) -> pd.Series:
 
 
 def _bounds(
-    above: pd.Series, below: pd.Series, wanted: bool, confidence: float
+    above: pd.Series, below: pd.Series, of_people: bool, confidence: float
 ) -> tuple[pd.Series, pd.Series]:
-    if not wanted:
+    if not of_people:
         return above * np.nan, above * np.nan
     lower, upper = stats.wilson(above, below, confidence=confidence)
     return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
@@ -295,8 +293,8 @@ def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
 
     People count once in each row.
     """
-    known = frame[[numerator, denominator]].dropna().sum()
-    return float(known[numerator] / known[denominator]) if known[denominator] > 0 else np.nan
+    sums = frame[[numerator, denominator]].dropna().sum()
+    return float(sums[numerator] / sums[denominator]) if sums[denominator] > 0 else np.nan
 
 
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:

@@ -98,12 +98,12 @@ def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
         return []
     memory = float(np.clip(1 + 2 * np.corrcoef(steps[:-1], steps[1:])[0, 1], 0, 0.8))
     noise = steps.var() / (2 * (1 - memory)) * (1 + memory) / (1 - memory)
-    found = (
+    places = (
         ruptures.KernelCPD(kernel="linear", min_size=SHORTEST)
         .fit(y.reshape(-1, 1))
         .predict(pen=PENALTY * np.log(len(y)) * noise)
     )
-    return [int(place) for place in found[:-1]]
+    return [int(place) for place in places[:-1]]
 
 
 def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -135,40 +135,40 @@ def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
     """Events of each rate in each tenth of one session, and how many its own rate makes expect."""
-    found = []
+    parts = []
     for name, (above, below) in RATES.items():
-        known = _enough(curve, above, below)
-        if len(known) and known[above].sum() > 0:
-            part = (known["minute"] * PARTS // (curve["minute"].max() + 1)).astype(int)
-            sums = known.groupby(part)[[above, below]].sum()
-            rate = known[above].sum() / known[below].sum()
-            found += [
+        counted = _enough(curve, above, below)
+        if len(counted) and counted[above].sum() > 0:
+            part = (counted["minute"] * PARTS // (curve["minute"].max() + 1)).astype(int)
+            sums = counted.groupby(part)[[above, below]].sum()
+            rate = counted[above].sum() / counted[below].sum()
+            parts += [
                 (name, int(place), float(row[above]), float(rate * row[below]))
                 for place, row in sums.iterrows()
             ]
-    return found
+    return parts
 
 
 def _usual(
-    curve: pd.DataFrame, minute: pd.Series, name: str, known: pd.DataFrame | None
+    curve: pd.DataFrame, minute: pd.Series, name: str, courses: pd.DataFrame | None
 ) -> np.ndarray:
     """The usual course of a rate at these minutes; 1 where it is not known.
 
     Straight lines lead from the middle of a tenth to that of the next.
     """
-    own = known[known["rate_of"] == name].sort_values("part") if known is not None else []
-    if len(own) < PARTS:
+    tenths = courses[courses["rate_of"] == name].sort_values("part") if courses is not None else []
+    if len(tenths) < PARTS:
         return np.ones(len(minute))
     length = curve["minute"].max() + 1
-    return np.interp((minute + 0.5) / length, (own["part"] + 0.5) / PARTS, own["factor"])
+    return np.interp((minute + 0.5) / length, (tenths["part"] + 0.5) / PARTS, tenths["factor"])
 
 
-def course_words(known: pd.DataFrame, lang: str) -> str:
+def course_words(courses: pd.DataFrame, lang: str) -> str:
     """A sentence on whether change points are those beside a usual course, and from what.
 
     It names the number of sessions that the course is of.
     """
-    if known.empty:
+    if courses.empty:
         return text.choose(
             lang,
             (
@@ -177,11 +177,10 @@ def course_words(known: pd.DataFrame, lang: str) -> str:
             ),
             (
                 f"Fewer than {FEWEST_SESSIONS} earlier sessions have minutes, so no usual course "
-                "is "
-                "taken off: a slow opening or a fading end counts as a change too."
+                "is taken off: a slow opening or a fading end counts as a change too."
             ),
         )
-    number = int(known["sessions"].max())
+    number = int(courses["sessions"].max())
     return text.choose(
         lang,
         (
@@ -191,8 +190,7 @@ def course_words(known: pd.DataFrame, lang: str) -> str:
         (
             f"The usual course of the last {number} sessions (in tenths of a session) is taken off "
             "before change points are looked for: what every session does, such as a slow opening "
-            "or "
-            "a fading end, is none."
+            "or a fading end, is none."
         ),
     )
 
@@ -213,10 +211,10 @@ def stretches(
     hold, or for too few minutes, are left out.
     """
     parts = [_stretches_of(curve, name, usual, confidence) for name in RATES]
-    known = [part for part in parts if len(part)]
+    with_minutes = [part for part in parts if len(part)]
     return (
-        pd.concat(known, ignore_index=True)
-        if known
+        pd.concat(with_minutes, ignore_index=True)
+        if with_minutes
         else _stretches_of(curve.iloc[:0], "sales", None, confidence)
     )
 
@@ -226,16 +224,16 @@ def _enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
 
     A handful is a tenth of the usual number.
     """
-    known = curve[curve[above].notna() & (curve[below] > 0)]
-    return known[known[below] >= known[below].median() / 10].reset_index(drop=True)
+    counted = curve[curve[above].notna() & (curve[below] > 0)]
+    return counted[counted[below] >= counted[below].median() / 10].reset_index(drop=True)
 
 
 def _stretches_of(
     curve: pd.DataFrame, name: str, usual: pd.DataFrame | None, confidence: float
 ) -> pd.DataFrame:
     above, below = RATES[name]
-    known = _enough(curve, above, below)
-    rows = known if len(known) > 3 * SHORTEST and known[above].sum() > 0 else known.iloc[:0]
+    counted = _enough(curve, above, below)
+    rows = counted if len(counted) > 3 * SHORTEST and counted[above].sum() > 0 else counted.iloc[:0]
     x, n = (rows[column].to_numpy(dtype=float) for column in (above, below))
     due = n * _usual(curve, rows["minute"], name, usual)
     cuts = breaks(x, due) if len(rows) else []
@@ -282,25 +280,25 @@ def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
     Windows are of one to LONGEST_EXIT minutes: by length, a row a curve.
     """
     padded = np.pad(rows, ((0, 0), (AROUND, AROUND)), mode="reflect")
-    rest = rows - np.median(
+    residual = rows - np.median(
         np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1, axis=1), axis=2
     )
-    spread = 1.4826 * np.median(np.abs(rest), axis=1, keepdims=True)
-    unit = np.clip(rest / np.where(spread > 0, spread, np.inf), -3, 3)
+    spread = 1.4826 * np.median(np.abs(residual), axis=1, keepdims=True)
+    unit = np.clip(residual / np.where(spread > 0, spread, np.inf), -3, 3)
     square = (unit**2).mean(axis=1)
     memory = np.clip(
         (unit[:, 1:] * unit[:, :-1]).mean(axis=1) / np.where(square > 0, square, 1), 0, 0.8
     )
-    sums = np.cumsum(np.pad(rest, ((0, 0), (1, 0))), axis=1)
-    found = {}
+    sums = np.cumsum(np.pad(residual, ((0, 0), (1, 0))), axis=1)
+    windows = {}
     for length in range(1, LONGEST_EXIT + 1):
         extra = sum(
             ((length - lag) * memory**lag for lag in range(1, length)), np.zeros_like(memory)
         )
-        found[length] = (sums[:, length:] - sums[:, :-length]) / (
+        windows[length] = (sums[:, length:] - sums[:, :-length]) / (
             np.where(spread > 0, spread, np.inf) * np.sqrt(length + 2 * extra)[:, None]
         )
-    return found, memory
+    return windows, memory
 
 
 @functools.cache
@@ -313,10 +311,10 @@ def _bar(length: int, memory: float) -> float:
     noise = np.zeros_like(steps)
     for place in range(1, length + 20):
         noise[:, place] = memory * noise[:, place - 1] + np.sqrt(1 - memory**2) * steps[:, place]
-    found, _ = _off(noise[:, 20:])
+    off, _ = _off(noise[:, 20:])
     return float(
         np.quantile(
-            np.max([windows.max(axis=1) for windows in found.values()], axis=0), 1 - EXIT_ALARM
+            np.max([windows.max(axis=1) for windows in off.values()], axis=0), 1 - EXIT_ALARM
         )
     )
 
@@ -331,7 +329,7 @@ def exits(curve: pd.DataFrame) -> pd.DataFrame:
     before and after), apart (deviations). The bar is set so that EXIT_ALARM of the sessions without
     one show one. Empty where the minutes have no leavers.
     """
-    known = _enough(curve, "left", "online")
+    counted = _enough(curve, "left", "online")
     columns = [
         "start_minute",
         "end_minute",
@@ -340,35 +338,43 @@ def exits(curve: pd.DataFrame) -> pd.DataFrame:
         "around_rate",
         "apart",
     ]
-    if len(known) <= 2 * AROUND:
+    if len(counted) <= 2 * AROUND:
         return pd.DataFrame(columns=columns, dtype=float)
-    found, memory = _off(
-        np.log((known["left"] + 0.5) / known["online"]).to_numpy(dtype=float)[None]
+    off, memory = _off(
+        np.log((counted["left"] + 0.5) / counted["online"]).to_numpy(dtype=float)[None]
     )
-    bar = _bar(len(known), min(round(1.1 * float(memory[0]) + 0.05, 1), 0.9))
+    bar = _bar(len(counted), min(round(1.1 * float(memory[0]) + 0.05, 1), 0.9))
     over = sorted(
         (
             (float(apart), place, place + length)
-            for length, windows in found.items()
+            for length, windows in off.items()
             for place, apart in enumerate(windows[0])
             if apart > bar
         ),
         reverse=True,
     )
-    kept: list[tuple[float, int, int]] = []
+    clearest: list[tuple[float, int, int]] = []
     for apart, first, last in over:
-        if all(last + AROUND // 3 <= other[1] or first >= other[2] + AROUND // 3 for other in kept):
-            kept.append((apart, first, last))
+        if all(
+            last + AROUND // 3 <= other[1] or first >= other[2] + AROUND // 3 for other in clearest
+        ):
+            clearest.append((apart, first, last))
     return pd.DataFrame(
-        [_exit(known, *one) for one in kept[:MOST_EXITS]], columns=columns, dtype=float
+        [_exit(counted, *window) for window in clearest[:MOST_EXITS]], columns=columns, dtype=float
     )
 
 
-def _exit(known: pd.DataFrame, apart: float, first: int, last: int) -> list[float]:
-    own = known.iloc[first:last]
-    near = known.iloc[max(first - AROUND, 0) : last + AROUND].drop(own.index)
-    rates = [pooled_rate(part, "left", "online") for part in (own, near)]
-    return [own["minute"].iloc[0], own["minute"].iloc[-1] + 1, own["left"].mean(), *rates, apart]
+def _exit(counted: pd.DataFrame, apart: float, first: int, last: int) -> list[float]:
+    inside = counted.iloc[first:last]
+    near = counted.iloc[max(first - AROUND, 0) : last + AROUND].drop(inside.index)
+    rates = [pooled_rate(part, "left", "online") for part in (inside, near)]
+    return [
+        inside["minute"].iloc[0],
+        inside["minute"].iloc[-1] + 1,
+        inside["left"].mean(),
+        *rates,
+        apart,
+    ]
 
 
 # ---- what happened then
@@ -429,22 +435,22 @@ def happened(
             for row in script.itertuples()
         ),
     ]
-    made = pd.DataFrame(rows, columns=["minute", "until", "label_zh", "label_en", "weight"])
-    return made.astype({"minute": "float64", "until": "float64"}).sort_values(
+    things = pd.DataFrame(rows, columns=["minute", "until", "label_zh", "label_en", "weight"])
+    return things.astype({"minute": "float64", "until": "float64"}).sort_values(
         ["minute", "weight"], kind="stable", ignore_index=True
     )
 
 
 def _event(kind: object, what: object) -> tuple[str, str]:
     """A logged event in words: its kind and what was written."""
-    known, said = (
+    term, note = (
         reference.terms()["event_kind"].get(kind) if isinstance(kind, str) else None,
         text.plain(what, 20),
     )
     return (
-        (f"{known.zh}「{said}」", f"{known.en.lower()} “{said}”")
-        if known
-        else (f"事件「{said}」", f"event “{said}”")
+        (f"{term.zh}「{note}」", f"{term.en.lower()} “{note}”")
+        if term
+        else (f"事件「{note}」", f"event “{note}”")
     )
 
 
@@ -458,16 +464,16 @@ def touching(
     last = minute if until is None else until - 1
     near = things[(things["minute"] >= minute - NEAR) & (things["minute"] <= last + NEAR)]
     running = things[(things["minute"] <= minute) & (things["until"] > minute)]
-    shown = (
+    labels = (
         (near if len(near) else running)
         .sort_values("weight", kind="stable")[f"label_{lang}"]
         .drop_duplicates()
         .head(most)
     )
-    return text.choose(lang, "、", ", ").join(shown)
+    return text.choose(lang, "、", ", ").join(labels)
 
 
-def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:
+def with_turns(marks: pd.DataFrame, leaving: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:
     """`marks` with the exit points and change points of the session.
 
     Change points of several rates at one minute stand once.
@@ -476,34 +482,34 @@ def with_turns(shown: pd.DataFrame, found: pd.DataFrame, stretches: pd.DataFrame
         "start_minute"
     ].drop_duplicates()
     words = reference.terms()["turn"]
-    kind = ["exit"] * len(found) + ["change"] * len(begins)
+    kind = ["exit"] * len(leaving) + ["change"] * len(begins)
     turns = pd.DataFrame(
         {
-            "minute": [*found["start_minute"], *begins],
+            "minute": [*leaving["start_minute"], *begins],
             "kind": kind,
             "label_zh": [words[name].zh for name in kind],
             "label_en": [words[name].en for name in kind],
         }
     )
-    return pd.concat([part for part in (shown, turns) if len(part)] or [shown], ignore_index=True)
+    return pd.concat([part for part in (marks, turns) if len(part)] or [marks], ignore_index=True)
 
 
 # ---- findings
 
 
-def exit_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
+def exit_findings(leaving: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
     """One fact per exit point, with what went with it.
 
     How many left a minute, of how many, against the minutes around.
     """
-    return [_exit_fact(row, things) for row in found.itertuples()]
+    return [_exit_fact(row, things) for row in leaving.itertuples()]
 
 
 def _exit_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
     first, last = row.start_minute, row.end_minute - 1
     when = _when(first, last)
     went = {lang: touching(first, things, lang, until=row.end_minute) for lang in ("zh", "en")}
-    left, own, around = (
+    left, inside, around = (
         text.number(value, "en")
         for value in (row.left_per_minute, 100 * row.leave_rate, 100 * row.around_rate)
     )
@@ -518,14 +524,13 @@ def _exit_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         minute_from=first,
         minute_to=last,
         sentence_zh=(
-            f"流失节点：{when['zh']}每分钟离开约 {left} 人次，每百个在线的人 {own} 次，"
+            f"流失节点：{when['zh']}每分钟离开约 {left} 人次，每百个在线的人 {inside} 次，"
             f"前后一刻钟是 {around} 次"
         )
         + (f"；同时：{went['zh']}。" if went["zh"] else "。"),
         sentence_en=(
-            f"Exit point: in {when['en'].lower()} people left about {left} times a "
-            "minute, "
-            f"{own} per hundred online, against {around} in the quarter hours around"
+            f"Exit point: in {when['en'].lower()} people left about {left} times a minute, "
+            f"{inside} per hundred online, against {around} in the quarter hours around"
         )
         + (f"; at that time: {went['en']}." if went["en"] else "."),
     )
@@ -538,15 +543,15 @@ def _when(first: float, last: float) -> dict[str, str]:
     return {"zh": f"第 {first:.0f}–{last:.0f} 分钟", "en": f"Minutes {first:.0f}–{last:.0f}"}
 
 
-def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
+def leaving_words(curve: pd.DataFrame, leaving: pd.DataFrame, lang: str) -> str:
     """A sentence on when people left: the exit points, else the five minutes with most leavers.
 
     Those are per person online, and said not to be sure.
     """
-    if len(found):
+    if len(leaving):
         listed = text.choose(lang, "、", ", ").join(
             _when(row.start_minute, row.end_minute - 1)[lang]
-            for row in found.sort_values("start_minute").itertuples()
+            for row in leaving.sort_values("start_minute").itertuples()
         )
         return text.choose(
             lang,
@@ -556,30 +561,29 @@ def leaving_words(curve: pd.DataFrame, found: pd.DataFrame, lang: str) -> str:
                 "points)."
             ),
         )
-    known = _enough(curve, "left", "online")
-    if len(known) < LONGEST_EXIT:
+    counted = _enough(curve, "left", "online")
+    if len(counted) < LONGEST_EXIT:
         return ""
-    sums = known[["left", "online"]].rolling(LONGEST_EXIT).sum()
+    sums = counted[["left", "online"]].rolling(LONGEST_EXIT).sum()
     last = int((sums["left"] / sums["online"]).argmax())
-    own, whole = (
+    most, whole = (
         text.number(100 * share, "en", 1)
         for share in (
             sums["left"].iloc[last] / sums["online"].iloc[last],
-            pooled_rate(known, "left", "online"),
+            pooled_rate(counted, "left", "online"),
         )
     )
-    when = _when(known["minute"].iloc[last - LONGEST_EXIT + 1], known["minute"].iloc[last])
+    when = _when(counted["minute"].iloc[last - LONGEST_EXIT + 1], counted["minute"].iloc[last])
     return text.choose(
         lang,
         (
-            f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {own} 人次，全场 "
+            f"按在线人数算，走得最多的是{when['zh']}（每百个在线的人每分钟走 {most} 人次，全场 "
             f"{whole}），但没有超出分钟之间平常的起伏，不能定为流失节点：人是陆续走的。"
         ),
         (
-            f"By the people online, most left in {when['en'].lower()} ({own} leavings a minute for "
-            f"every hundred online, {whole} in the whole session), which is within the minutes' "
-            "usual "
-            "unevenness: no exit point is sure, people left little by little."
+            f"By the people online, most left in {when['en'].lower()} ({most} leavings a minute "
+            f"for every hundred online, {whole} in the whole session), which is within the "
+            "minutes' usual unevenness: no exit point is sure, people left little by little."
         ),
     )
 
@@ -598,12 +602,12 @@ def quiet_words(stretches: pd.DataFrame, lang: str) -> str:
     )
 
 
-def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
+def changing(parts: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
     """The stretches of the rates whose level changes, with what went with their beginning.
 
     Columns added: began_zh, began_en.
     """
-    several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
+    several = parts[parts.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.assign(
         **{
             f"began_{lang}": [touching(minute, things, lang) for minute in several["start_minute"]]
@@ -612,7 +616,7 @@ def changing(found: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
+def groups(figures: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
     """The six groups 流量、粉丝、互动、点击、转化、带货 at a glance, one row each.
 
     A row has the group's leading figure and what its minutes do.
@@ -621,24 +625,24 @@ def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) ->
     minutes_zh, minutes_en (the most unusual stretch, else that none is sure, else that the minutes
     do not hold it).
     """
-    known, unusual = (
+    valued, unusual = (
         figures[figures["value"].notna()].set_index("metric"),
-        standing_out(found).set_index("rate_of"),
+        standing_out(parts).set_index("rate_of"),
     )
     rows = []
-    for name, wanted in LEADING.items():
-        metric = next((one for one in wanted if one in known.index), None)
-        words = {lang: _group_words(name, unusual, found, leaving, lang) for lang in ("zh", "en")}
-        if metric is not None or len(found):
+    for name, names in LEADING.items():
+        metric = next((name_of for name_of in names if name_of in valued.index), None)
+        words = {lang: _group_words(name, unusual, parts, leaving, lang) for lang in ("zh", "en")}
+        if metric is not None or len(parts):
             rows.append(
                 {
                     "group": DIMENSIONS[name],
                     "metric": metric,
                     **{
-                        column: known.loc[metric, column] if metric else np.nan
+                        column: valued.loc[metric, column] if metric else np.nan
                         for column in ("value", "ci_lower", "ci_upper")
                     },
-                    **{f"minutes_{lang}": said for lang, said in words.items()},
+                    **{f"minutes_{lang}": sentence for lang, sentence in words.items()},
                 }
             )
     return pd.DataFrame(
@@ -648,15 +652,15 @@ def groups(figures: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame) ->
 
 
 def _group_words(
-    name: str, unusual: pd.DataFrame, found: pd.DataFrame, leaving: pd.DataFrame, lang: str
+    name: str, unusual: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame, lang: str
 ) -> str:
     """What the minutes of one group do, in a few words."""
-    if name not in set(found["rate_of"]):
+    if name not in set(parts["rate_of"]):
         return text.choose(lang, "分钟数据里没有", "not in the minutes")
     label = text.label(reference.terms()["rate_of"][name], lang)
     if name in unusual.index:
         row = unusual.loc[name]
-        when, own, usual = (
+        when, level, usual = (
             _when(row["start_minute"], row["end_minute"] - 1)[lang],
             text.number(row["per_1000"], "en", 1),
             text.number(row["usual_per_1000"], "en", 1),
@@ -664,9 +668,9 @@ def _group_words(
         high = row["per_1000"] > row["usual_per_1000"]
         return text.choose(
             lang,
-            f"{when}{'高' if high else '低'}：{label} {own}，平常这时 {usual}",
+            f"{when}{'高' if high else '低'}：{label} {level}，平常这时 {usual}",
             (
-                f"{when}, {'high' if high else 'low'}: {label.lower()} {own}, usual at that point "
+                f"{when}, {'high' if high else 'low'}: {label.lower()} {level}, usual at that point "
                 f"{usual}"
             ),
         )
@@ -678,27 +682,27 @@ def _group_words(
     )
 
 
-def standing_out(found: pd.DataFrame) -> pd.DataFrame:
+def standing_out(parts: pd.DataFrame) -> pd.DataFrame:
     """Of each rate that changes the stretch that is furthest from the session's.
 
     One row per rate, in the order of RATES.
     """
-    several = found[found.groupby("rate_of")["rate_of"].transform("size") > 1]
+    several = parts[parts.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.loc[
         several["apart"].abs().groupby(several["rate_of"], sort=False).idxmax()
     ].reset_index(drop=True)
 
 
-def change_findings(found: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
+def change_findings(parts: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
     """One fact per rate whose level changes: its most unusual stretch, and what came with it."""
-    return [_change_fact(row, things) for row in standing_out(found).itertuples()]
+    return [_change_fact(row, things) for row in standing_out(parts).itertuples()]
 
 
 def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
     first, last = row.start_minute, row.end_minute - 1
     named, when = reference.terms()["rate_of"][row.rate_of], _when(first, last)
     went = {lang: touching(first, things, lang) for lang in ("zh", "en")}
-    own, session, usual = (
+    level, session, usual = (
         text.number(value, "en", 1)
         for value in (row.per_1000, row.session_per_1000, row.usual_per_1000)
     )
@@ -724,10 +728,10 @@ def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         ci_upper=row.ci_upper,
         minute_from=first,
         minute_to=last,
-        sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{own}，{beside['zh']}"
+        sentence_zh=f"{named.zh}在{when['zh']}{'高' if above else '低'}：{level}，{beside['zh']}"
         + (f"；从这里开始：{went['zh']}。" if went["zh"] else "。"),
         sentence_en=(
-            f"{named.en}, {when['en'].lower()}: {own}, {'above' if above else 'below'} "
+            f"{named.en}, {when['en'].lower()}: {level}, {'above' if above else 'below'} "
             f"{beside['en']}"
         )
         + (f"; at its beginning: {went['en']}." if went["en"] else "."),

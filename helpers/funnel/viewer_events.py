@@ -78,9 +78,9 @@ def people(
         _counted(reached).assign(step=number)
         for number, reached in enumerate(_reached(engine.kept(rows), spec), 1)
     ]
-    made = pd.concat(parts, ignore_index=True).merge(groups, on="group", validate="many_to_one")
-    made = made.sort_values([*by, "step"], kind="stable", ignore_index=True)
-    return made[[*by, "step", "users", *QUANTILES]].astype(
+    table = pd.concat(parts, ignore_index=True).merge(groups, on="group", validate="many_to_one")
+    table = table.sort_values([*by, "step"], kind="stable", ignore_index=True)
+    return table[[*by, "step", "users", *QUANTILES]].astype(
         dict.fromkeys(["users", *QUANTILES], "float64")
     )
 
@@ -93,11 +93,19 @@ def logged(events: ibis.Table, spec: Funnel) -> Funnel:
     return _shown(_events(events), spec)
 
 
-def _shown(known: set[str], spec: Funnel) -> Funnel:
-    last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
-    kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
+def _shown(logged_events: set[str], spec: Funnel) -> Funnel:
+    last = max(
+        (place for place, step in enumerate(spec.steps) if step.column in logged_events), default=-1
+    )
+    steps_shown = [
+        step
+        for place, step in enumerate(spec.steps)
+        if step.column in logged_events or place > last
+    ]
     return spec.model_copy(
-        update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]}
+        update={
+            "steps": [steps_shown[0].model_copy(update={"within_minutes": None}), *steps_shown[1:]]
+        }
     )
 
 
@@ -115,18 +123,18 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     is missing, one that nobody of a product and source reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
-    known = _events(whole)
-    seen = _shown(known, spec)
-    counts = people(whole, seen, by=CELL)
-    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(
-        index=CELL, columns="step", values="users"
-    )
-    found = wide.reindex(
-        columns=[step.column for step in spec.steps if step.column in known]
+    whole_events = _events(whole)
+    funnel_shown = _shown(whole_events, spec)
+    counts = people(whole, funnel_shown, by=CELL)
+    wide = counts.assign(
+        step=[funnel_shown.steps[step - 1].column for step in counts["step"]]
+    ).pivot(index=CELL, columns="step", values="users")
+    counts_by_step = wide.reindex(
+        columns=[step.column for step in spec.steps if step.column in whole_events]
     ).fillna(0.0)
     names = {step.column: COLUMNS[step.column].removeprefix("product_") for step in spec.steps}
     return (
-        found.reindex(columns=list(names))
+        counts_by_step.reindex(columns=list(names))
         .astype("float64")
         .rename(columns=names)
         .rename_axis(columns=None)
@@ -170,12 +178,12 @@ def _of_steps(
     People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a
     third of the time of texts.
     """
-    known = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
-    known = known.filter(known["event"].isin([step.column for step in spec.steps]))
-    step = known["event"].cases(
+    usable = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
+    usable = usable.filter(usable["event"].isin([step.column for step in spec.steps]))
+    step = usable["event"].cases(
         *((step.column, number) for number, step in enumerate(spec.steps, 1))
     )
-    rows = known.select(*by, "at", person=known[who].hash(), step=step)
+    rows = usable.select(*by, "at", person=usable[who].hash(), step=step)
     if not by:
         return rows.mutate(group=0), pd.DataFrame({"group": [0]})
     groups = (
@@ -194,8 +202,8 @@ def _counted(reached: ibis.Table) -> pd.DataFrame:
         if "seconds" in reached.columns
         else {}
     )
-    made = engine.frame(reached.group_by("group").agg(users=reached.count(), **times))
-    return made.reindex(columns=["group", "users", *QUANTILES])
+    counts = engine.frame(reached.group_by("group").agg(users=reached.count(), **times))
+    return counts.reindex(columns=["group", "users", *QUANTILES])
 
 
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
@@ -277,7 +285,7 @@ def against_others(
     return pd.concat(parts, ignore_index=True)
 
 
-def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
+def of_step(compared: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
     """The rates of one step as the rates chart takes them, and the rate of all people.
 
     The latter is of `walked`: `steps` of all people together.
@@ -285,10 +293,10 @@ def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.Da
     One row per group of `against_others` with people enough, the highest first: label, rate,
     ci_lower, ci_upper, n (people before).
     """
-    rows = told[
-        (told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])
+    rows = compared[
+        (compared["column"] == event) & ~compared["standing"].isin(["too_few", "unknown"])
     ].sort_values("rate", ascending=False, kind="stable")
-    drawn = rows.rename(columns={told.columns[0]: "label", "people": "n"})[
+    drawn = rows.rename(columns={compared.columns[0]: "label", "people": "n"})[
         ["label", "rate", "ci_lower", "ci_upper", "n"]
     ]
     return drawn.reset_index(drop=True), float(
@@ -386,10 +394,14 @@ def carts_by(
     if pd.isna(until):
         return pd.DataFrame(columns=[column, "carts", "rate"])
     how = {"until": until, "minutes": minutes, "confidence": confidence}
-    each = carts(events, by=[column], **how)
-    each = each[each["carts"] >= min_carts].sort_values(["carts", column], ascending=[False, True])
-    whole = carts(events, **how).assign(**{column: pd.Series([None], dtype="str")})[each.columns]
-    return pd.concat([whole, each], ignore_index=True)
+    by_group = carts(events, by=[column], **how)
+    by_group = by_group[by_group["carts"] >= min_carts].sort_values(
+        ["carts", column], ascending=[False, True]
+    )
+    whole = carts(events, **how).assign(**{column: pd.Series([None], dtype="str")})[
+        by_group.columns
+    ]
+    return pd.concat([whole, by_group], ignore_index=True)
 
 
 def _waits(
@@ -435,30 +447,32 @@ def _waits(
 
 
 def leak_findings(
-    told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
+    compared: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
     """One fact per group and step whose rate stands below that of the others together.
 
     From the table of `against_others`.
     """
-    below = told[
-        (told["standing"] == "below")
-        & told["previous"].isin(COLUMNS)
-        & told["column"].isin(COLUMNS)
+    below = compared[
+        (compared["standing"] == "below")
+        & compared["previous"].isin(COLUMNS)
+        & compared["column"].isin(COLUMNS)
     ]
     named = [
         (row, metrics.named(COLUMNS[row["previous"]], COLUMNS[row["column"]], registry=registry))
         for _, row in below.iterrows()
     ]
     return [
-        _leak(row, told.columns[0], name, registry[name], confidence) for row, name in named if name
+        _leak(row, compared.columns[0], name, registry[name], confidence)
+        for row, name in named
+        if name
     ]
 
 
 def _leak(
     row: pd.Series, column: str, name: str, metric: Metric, confidence: float
 ) -> dict[str, object]:
-    shown, rate, others = (
+    group, rate, others = (
         text.plain(row[column]),
         text.percent(row["rate"]),
         text.percent(row["others_rate"]),
@@ -480,11 +494,11 @@ def _leak(
         ci_upper=row["ci_upper"],
         p_adjusted=row["p_adjusted"],
         sentence_zh=(
-            f"观众行为记录里，「{shown}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，"
+            f"观众行为记录里，「{group}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，"
             f"低于其余合计的 {others}。"
         ),
         sentence_en=(
-            f"Viewer events, “{shown}”: from {before.en.lower()} to {after.en.lower()} "
+            f"Viewer events, “{group}”: from {before.en.lower()} to {after.en.lower()} "
             f"{rate}{en} of its people, below {others} of all others."
         ),
     )

@@ -325,7 +325,7 @@ def lines(
     Net takes refunds as of each session's own `as_of`: the older sessions have had more time to
     return. Contributions sum to the change of their line to 1e-9 of it.
     """
-    made = []
+    splits = []
     for line, amount in LINES.items():
         needed = [amount, *(["refund_amount"] if line == "net" else [])]
         if (
@@ -370,9 +370,11 @@ def lines(
             assert residual <= 1e-9 * max(abs(change), before[amount], session[amount]), (
                 f"split of the {line} amount leaves {residual}"
             )
-        made.append(table.assign(line=line, share=_shares(table["contribution"], change)))
+        splits.append(table.assign(line=line, share=_shares(table["contribution"], change)))
     columns = ["line", "factor", "label_zh", "label_en", "contribution", "shapley", "share"]
-    return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(splits, ignore_index=True)[columns] if splits else pd.DataFrame(columns=columns)
+    )
 
 
 def times(sessions: pd.DataFrame, hours: float) -> float:
@@ -427,11 +429,11 @@ def sampling(
             variances(before, times),
             variances(after, 1.0),
         )
-    known = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
+    has_interval = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
     return pd.DataFrame(
         {
-            "sampling_lower": np.where(known, bounds.lower, np.nan),
-            "sampling_upper": np.where(known, bounds.upper, np.nan),
+            "sampling_lower": np.where(has_interval, bounds.lower, np.nan),
+            "sampling_upper": np.where(has_interval, bounds.upper, np.nan),
         }
     )
 
@@ -461,9 +463,11 @@ def bars(
         *zip(labels, amounts, ["step"] * len(amounts), strict=True),
         (ends[1], after, "end"),
     ]
-    made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
-    assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
-    return made
+    drawn = pd.DataFrame(rows, columns=["label", "amount", "kind"])
+    assert np.isclose(
+        drawn.loc[drawn["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6
+    )
+    return drawn
 
 
 def hours(session: pd.Series) -> float:

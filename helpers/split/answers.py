@@ -68,10 +68,10 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
 
     It warns where aggregate and parts disagree.
     """
-    mix, own = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
-    total, parts = mix + own, {}
+    mix, rates = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
+    total, parts = mix + rates, {}
     for lang in ("zh", "en"):
-        parts[lang] = [text.signed(value, "points", lang) for value in (total, mix, own)]
+        parts[lang] = [text.signed(value, "points", lang) for value in (total, mix, rates)]
     warn = (
         (
             "总数与各部分方向相反：只看总数会看错。",
@@ -83,8 +83,7 @@ def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
     return (
         (
             f"{zh}共变化 {parts['zh'][0]} 个百分点，其中结构 {parts['zh'][1]}，自身 "
-            f"{parts['zh'][2]}。"
-            f"{warn[0]}"
+            f"{parts['zh'][2]}。{warn[0]}"
         ),
         (
             f"{en[:1].upper()}{en[1:]} changed by {parts['en'][0]} percentage points: mix "
@@ -101,24 +100,24 @@ def reversals(table: pd.DataFrame) -> tuple[str, str]:
             "各维度上，整体与各部分方向一致。",
             "On every dimension the whole moved with its parts.",
         )
-    said = {"zh": [], "en": []}
+    listed = {"zh": [], "en": []}
     for _, part in table[table["dimension"].isin(against["dimension"])].groupby(
         "dimension", sort=False
     ):
-        mix, own = (
-            {lang: text.signed(part[name].sum(), "points", lang) for lang in said}
+        mix, rates = (
+            {lang: text.signed(part[name].sum(), "points", lang) for lang in listed}
             for name in ("mix_effect", "rate_effect")
         )
-        said["zh"].append(
-            f"{part['dimension_zh'].iloc[0]}（结构 {mix['zh']}，各部分自身 {own['zh']} 个百分点）"
+        listed["zh"].append(
+            f"{part['dimension_zh'].iloc[0]}（结构 {mix['zh']}，各部分自身 {rates['zh']} 个百分点）"
         )
-        said["en"].append(
-            f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {own['en']} "
+        listed["en"].append(
+            f"{part['dimension_en'].iloc[0]} (mix {mix['en']}, the parts themselves {rates['en']} "
             "percentage points)"
         )
     return (
-        f"{'、'.join(said['zh'])}：总数与各部分方向相反，只看总数会看错。",
-        f"{', '.join(said['en'])}: the total and its parts disagree; the total alone misleads.",
+        f"{'、'.join(listed['zh'])}：总数与各部分方向相反，只看总数会看错。",
+        f"{', '.join(listed['en'])}: the total and its parts disagree; the total alone misleads.",
     )
 
 
@@ -172,13 +171,13 @@ def argument(
     `basis` that of `compare.basis`.
     """
     start, end = float(before[columns[-1]]), float(after[columns[-1]])
-    said, amounts = (
+    sentences, amounts = (
         {"change": ground(before, after, columns, basis, currency)},
         {"change": {"baseline": start, "value": end}},
     )
     if len(steps):
         amounts["step"] = {"value": float(_lead(steps, end - start)["contribution"])}
-        said = {
+        sentences = {
             "change": _change(start, end, currency),
             "step": _main_step(steps, finer, tree, end - start, currency),
             "place": tuple(
@@ -186,17 +185,17 @@ def argument(
                 for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True)
             ),
         }
-    said |= {
+    sentences |= {
         "judgement": _judgement(steps, diagnosis),
         "certainty": _certainty(steps, standing, basis),
     }
-    rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
-    made = pd.DataFrame(
+    rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in sentences.items()]
+    answers = pd.DataFrame(
         rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"]
     )
-    return made.join(
+    return answers.join(
         pd.DataFrame(
-            [amounts.get(part, {}) for part in made["part"]],
+            [amounts.get(part, {}) for part in answers["part"]],
             columns=["baseline", "value"],
             dtype="float64",
         )
@@ -236,13 +235,13 @@ def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> st
         )
         + 1
     ]
-    said = [
+    effects = [
         f"{name} {text.signed(value, 'money', lang, currency=currency)}"
         for name, value in zip(rows[f"label_{lang}"], rows["contribution"], strict=True)
     ]
     return (
-        text.choose(lang, "，其中", ", of which ") + text.choose(lang, "、", " and ").join(said)
-        if len(said) > 1
+        text.choose(lang, "，其中", ", of which ") + text.choose(lang, "、", " and ").join(effects)
+        if len(effects) > 1
         else ""
     )
 
@@ -260,7 +259,7 @@ def _main_step(
         text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")
     ]
     parts = [_parts(lead, finer, lang, currency) for lang in ("zh", "en")]
-    known = np.isfinite(lead["usual_lower"])
+    has_range = np.isfinite(lead["usual_lower"])
     way = ("拉高", "up") if change >= 0 else ("拉低", "down")
     zh = f"{way[0]}最多的一步是{lead['label_zh']}（{moved[0]}{parts[0]}）。"
     en = f"The step that pulled it {way[1]} most is {lead['label_en']} ({moved[1]}{parts[1]})."
@@ -290,7 +289,7 @@ def _main_step(
             zh + aside[0] + (hidden[0] or "其余各步也都在平常的起伏之内。"),
             en + aside[1] + (hidden[1] or " So are the other steps."),
         )
-        if known
+        if has_range
         else (zh, en)
     )
 

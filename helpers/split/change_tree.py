@@ -61,15 +61,15 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.
         if branches.empty or amount == 0:
             stop = "data"
             break
-        kept = branches[is_large(branches["amount"], change)]
+        shown = branches[is_large(branches["amount"], change)]
         if place > 1:  # the steps of the formula stand in their order, all of them
-            kept = kept.sort_values(
+            shown = shown.sort_values(
                 "amount", key=lambda amounts: -amounts.abs(), kind="stable"
             ).head(SHOWN)
-        if kept.empty:
+        if shown.empty:
             stop = "small"
             break
-        nodes = [f"{parent}.{number}" for number in range(1, len(kept) + 2)]
+        nodes = [f"{parent}.{number}" for number in range(1, len(shown) + 2)]
         rows += [
             (
                 node,
@@ -81,37 +81,37 @@ def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.
                 "part",
                 row.p_value <= LEVEL,
             )
-            for node, row in zip(nodes, kept.itertuples(), strict=False)
+            for node, row in zip(nodes, shown.itertuples(), strict=False)
         ]
-        rest = amount - kept["amount"].sum()
-        rows.append((nodes[-1], parent, place, "其他", "rest", rest, "rest", False))
-        toward = kept["amount"] * np.sign(change)
-        sure = kept["p_value"].le(LEVEL) & (toward > 0)
+        remainder = amount - shown["amount"].sum()
+        rows.append((nodes[-1], parent, place, "其他", "rest", remainder, "rest", False))
+        toward = shown["amount"] * np.sign(change)
+        sure = shown["p_value"].le(LEVEL) & (toward > 0)
         if not sure.any():
             stop = "evidence"
             break
         lead = int(np.nanargmax(toward.where(sure).to_numpy()))
         parent, amount, path = (
             nodes[lead],
-            float(kept["amount"].iloc[lead]),
-            [*path, kept["key"].iloc[lead]],
+            float(shown["amount"].iloc[lead]),
+            [*path, shown["key"].iloc[lead]],
         )
-    made = pd.DataFrame(rows, columns=[name for name in NODE if name not in ("share", "stop")])
+    tree = pd.DataFrame(rows, columns=[name for name in NODE if name not in ("share", "stop")])
     # Where the first level mostly cancels, a share of what is left says nothing.
     clear = (
-        abs(change) >= LEAST_NET * made.loc[made["depth"] == 1, "amount"].abs().sum()
+        abs(change) >= LEAST_NET * tree.loc[tree["depth"] == 1, "amount"].abs().sum()
         and change != 0
     )
-    made = made.assign(
-        share=made["amount"] / change if clear else np.nan,
-        stop=np.where(made["node"] == parent, stop, ""),
+    tree = tree.assign(
+        share=tree["amount"] / change if clear else np.nan,
+        stop=np.where(tree["node"] == parent, stop, ""),
     )[NODE]
-    for node, children in made[made["parent"] != ""].groupby("parent"):
-        whole = made.loc[made["node"] == node, "amount"].iloc[0]
+    for node, children in tree[tree["parent"] != ""].groupby("parent"):
+        whole = tree.loc[tree["node"] == node, "amount"].iloc[0]
         assert abs(children["amount"].sum() - whole) <= 1e-9 * max(abs(change), abs(whole), 1.0), (
             f"the branches of {node} do not sum to it"
         )
-    return made
+    return tree
 
 
 STOPS = {
@@ -137,12 +137,12 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
     line = tree[
         [end["node"] == node or end["node"].startswith(node + ".") for node in tree["node"]]
     ].sort_values("depth")
-    told = [
+    nodes = [
         f"{text.plain(name, 40)} {text.signed(amount, 'money', lang, currency=currency)}"
         for name, amount in zip(line[f"label_{lang}"], line["amount"], strict=True)
     ]
     why = STOPS[end["stop"]][lang != "zh"]
-    return " → ".join(told) + (
+    return " → ".join(nodes) + (
         f"。{why}，停在这里。金额都是与基准场之差。"
         if lang == "zh"
         else f". It stops here: {why}. All amounts are against the base session."
@@ -189,10 +189,10 @@ def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd
     rows = _in_order(tree[(tree["depth"] > 0) | (len(tree) == 1)])
     rows = rows[rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0)]
     split = rows["node"].isin(rows["parent"])
-    made = bars(
+    drawn = bars(
         [
-            "└" * (depth - 1) + " " * (depth > 1) + text.plain(own, 40)
-            for depth, own in zip(rows["depth"], rows[f"label_{lang}"], strict=True)
+            "└" * (depth - 1) + " " * (depth > 1) + text.plain(label, 40)
+            for depth, label in zip(rows["depth"], rows[f"label_{lang}"], strict=True)
         ],
         rows["amount"].where(~split, 0.0),
         before,
@@ -200,8 +200,8 @@ def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd
         lang,
     )
     inner = np.flatnonzero(split) + 1
-    made.loc[inner, "amount"], made.loc[inner, "kind"] = (
+    drawn.loc[inner, "amount"], drawn.loc[inner, "kind"] = (
         rows["amount"].to_numpy()[inner - 1],
         "whole",
     )
-    return made
+    return drawn

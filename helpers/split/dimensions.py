@@ -31,8 +31,8 @@ def slot_name(begin: float) -> str:
 
 def slot_minutes(name: str) -> tuple[int, int] | None:
     """The minutes at which a half hour of this name begins and ends; None for any other name."""
-    found = re.fullmatch(r"(\d{3})-(\d{3})", name)
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.fullmatch(r"(\d{3})-(\d{3})", name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +65,10 @@ def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
     held = joined[
         joined["stage"].notna() & (joined["ends_at"].isna() | (joined["at"] < joined["ends_at"]))
     ]
-    made = held.groupby(["session_id", "stage"], as_index=False).agg(
+    sums = held.groupby(["session_id", "stage"], as_index=False).agg(
         weight=("product_click_users", "sum"), value=("orders", "sum")
     )
-    return made.rename(columns={"stage": "slice"})
+    return sums.rename(columns={"stage": "slice"})
 
 
 def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
@@ -103,12 +103,12 @@ def by_dimension(
     One row per dimension x slice: dimension, n (comparable sessions), and the columns of
     `mix_and_rate`, with reversal (whether the whole went against its parts).
     """
-    wanted, made = list(chosen), []
+    past_ids, tables = list(chosen), []
     for dimension, frame in rows.items():
-        sides = frame[frame["session_id"].isin(wanted)], frame[frame["session_id"] == session_id]
+        sides = frame[frame["session_id"].isin(past_ids)], frame[frame["session_id"] == session_id]
         table = mix_and_rate(*sides, "slice", "weight", "value")
         if len(table):
-            made.append(
+            tables.append(
                 table.assign(
                     dimension=dimension,
                     n=float(sides[0]["session_id"].nunique()),
@@ -127,7 +127,7 @@ def by_dimension(
         ).columns,
         "reversal",
     ]
-    return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=empty)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty)
 
 
 def further(
@@ -135,10 +135,10 @@ def further(
 ) -> dict[str, pd.DataFrame]:
     """The further dimensions that the tables allow, by name: slot, stage, audience:<dimension>."""
     usable = minutes[minutes["product_click_users"].notna() & minutes["orders"].notna()]
-    made = {"slot": slots(usable, sessions)} if len(usable) else {}
+    frames = {"slot": slots(usable, sessions)} if len(usable) else {}
     if len(usable) and len(rundown):
-        made["stage"] = stages(usable, rundown)
-    return made | {
+        frames["stage"] = stages(usable, rundown)
+    return frames | {
         f"{AUDIENCE}{name}": groups(audience, name)
         for name in audience["dimension"].dropna().unique()
     }
@@ -191,14 +191,14 @@ def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     reversal.
     """
     people = table["dimension"].str.startswith(AUDIENCE)
-    made = table.assign(
+    rows = table.assign(
         of_zh=np.where(people, "支付 ÷ 观看", "订单 ÷ 点击人数"),
         of_en=np.where(people, "payers ÷ viewers", "orders ÷ clicking people"),
         rate_before=(table["rate_before"] * table["share_before"]).fillna(0.0),
         rate_after=(table["rate_after"] * table["share_after"]).fillna(0.0),
     )
     keys = ["of_zh", "of_en", "dimension", "dimension_zh", "dimension_en"]
-    sums = made.groupby(keys, sort=False, as_index=False).agg(
+    sums = rows.groupby(keys, sort=False, as_index=False).agg(
         n=("n", "first"),
         **{
             name: (name, "sum")

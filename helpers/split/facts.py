@@ -25,10 +25,10 @@ def step_findings(
     The verdict is better or worse only where the contribution leaves the range usual between
     comparable sessions.
     """
-    made = []
+    rows = []
     for row in steps.itertuples():
-        known = row.unusual and np.isfinite(row.usual_lower)
-        verdict = ("better" if row.contribution > 0 else "worse") if known else "cannot_tell"
+        decided = row.unusual and np.isfinite(row.usual_lower)
+        verdict = ("better" if row.contribution > 0 else "worse") if decided else "cannot_tell"
         verdict = verdict if np.isfinite(row.usual_lower) else "not_comparable"
         unit = registry[row.factor].unit if row.factor in registry else row.unit
         group = registry[row.factor].group if row.factor in registry else "sales"
@@ -52,7 +52,7 @@ def step_findings(
             if np.isfinite(row.usual_lower)
             else ""
         )
-        made.append(
+        rows.append(
             findings.make(
                 notebook=NOTEBOOK,
                 dimension=group,
@@ -67,13 +67,12 @@ def step_findings(
                     f"{zh['money']}{usual_zh}。"
                 ),
                 sentence_en=(
-                    f"{row.label_en} went from {en['was']} to {en['now']} and moved the "
-                    "paid "
+                    f"{row.label_en} went from {en['was']} to {en['now']} and moved the paid "
                     f"amount by {en['money']}{usual_en}."
                 ),
             )
         )
-    return made
+    return rows
 
 
 def standing_findings(
@@ -90,7 +89,7 @@ def standing_findings(
     The money at stake is the gap times the people who came to the step times what one event of that
     slice brought today; `rows` are this session's rows by slice column.
     """
-    made = []
+    found_rows = []
     for row in standing[standing["verdict"].isin(["better", "worse"])].to_dict("records"):
         entry, name = registry[row["metric"]], text.plain(row["slice"], 40)
         worth = worth_of(rows[row["dimension"]], row["dimension"], row["value_column"]).get(
@@ -99,7 +98,7 @@ def standing_findings(
         stake = row["gap"] * row["weight"] * worth if row["verdict"] == "worse" else np.nan
         value, expected = (text.percent(row[key]) for key in ("value", "baseline"))
         bounds = text.interval(row["lower"], row["upper"], "percent", "zh")
-        told = ("好", "better") if row["verdict"] == "better" else ("差", "worse")
+        way = ("好", "better") if row["verdict"] == "better" else ("差", "worse")
         lost = (
             ("", "")
             if not np.isfinite(stake)
@@ -107,12 +106,11 @@ def standing_findings(
                 f"；按它平时的相对水平，今天约少 {text.money(stake, 'zh', currency)}",
                 (
                     f", about {text.money(stake, 'en', currency)} less than its usual standing "
-                    "would "
-                    "have brought today"
+                    "would have brought today"
                 ),
             )
         )
-        made.append(
+        found_rows.append(
             findings.make(
                 notebook=NOTEBOOK,
                 dimension=entry.group,
@@ -126,18 +124,17 @@ def standing_findings(
                 p_adjusted=row["p_adjusted"],
                 money_at_stake=stake,
                 sentence_zh=(
-                    f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，"
-                    f"仍比它平时{told[0]}（平时 {expected}，正常范围 {bounds}，{row['n']} "
-                    f"场可比场次）{lost[0]}。"
+                    f"「{name}」的{entry.zh}为 {value}，扣除全场涨落后，仍比它平时{way[0]}（平时 "
+                    f"{expected}，正常范围 {bounds}，{row['n']} 场可比场次）{lost[0]}。"
                 ),
                 sentence_en=(
                     f"{name}: {entry.en} {value}, relative to the rest of the session "
-                    f"{told[1]} than usual (usually {expected}, normal range {bounds}, "
+                    f"{way[1]} than usual (usually {expected}, normal range {bounds}, "
                     f"{row['n']} comparable sessions){lost[1]}."
                 ),
             )
         )
-    return made
+    return found_rows
 
 
 def diagnosis_finding(diagnosis: Diagnosis) -> dict[str, object]:

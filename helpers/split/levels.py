@@ -77,12 +77,12 @@ def session_levels(
         )
 
     def second(path: Sequence[Any]) -> pd.DataFrame:
-        own = at(path[0])
-        for dimension in dict.fromkeys([*own["dimension"], *splits]):
+        worse = at(path[0])
+        for dimension in dict.fromkeys([*worse["dimension"], *splits]):
             table = splits.get(dimension, pd.DataFrame())
             here = alike(table, path[0]) if len(table) else table
             if len(here):
-                p = own[own["dimension"] == dimension].set_index("key")["p_value"]
+                p = worse[worse["dimension"] == dimension].set_index("key")["p_value"]
                 slices = here[dimension]
                 return _branches(dimension, slices, names).assign(
                     amount=here["contribution"].to_numpy(),
@@ -92,13 +92,13 @@ def session_levels(
 
     def deeper(path: Sequence[Any]) -> pd.DataFrame:
         step, (dimension, key) = path[0], path[1]
-        own = alike(splits[dimension], step).set_index(dimension).loc[key]
-        if sold is None or not own["ratio"] > 0:
+        lead = alike(splits[dimension], step).set_index(dimension).loc[key]
+        if sold is None or not lead["ratio"] > 0:
             return pd.DataFrame(columns=BRANCH)
         return _within(
             *(side[side[dimension] == key] for side in sold),
-            own["contribution"],
-            own["ratio"],
+            lead["contribution"],
+            lead["ratio"],
             path[1:],
             names,
         )
@@ -144,7 +144,7 @@ def sold_lines(
         by=["session_id", "product_id"],
     )
     passed = ((since["created_at"] - since["starts_at"]).dt.total_seconds() / 60).to_numpy()
-    known = pd.MultiIndex.from_frame(paid[["session_id", "product_id"]]).isin(
+    explained = pd.MultiIndex.from_frame(paid[["session_id", "product_id"]]).isin(
         pd.MultiIndex.from_frame(starts[["session_id", "product_id"]])
     )
     span = pd.Series(
@@ -156,7 +156,7 @@ def sold_lines(
             "session_id": paid["session_id"],
             "source": paid["source"],
             "product_id": paid["product_id"],
-            "moment": span.where(~np.isnan(passed), "before").where(known),
+            "moment": span.where(~np.isnan(passed), "before").where(explained),
             "slot": slot.map("{:.0f}".format),
         }
     )
@@ -175,7 +175,7 @@ def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) ->
     counts = held.groupby(["session_id", by]).size().unstack(fill_value=0)
     share, drawn = held[by].value_counts(normalize=True), now[by].value_counts()
     keys = pd.Index(sorted({*share.index, *drawn.index}))
-    share, drawn, seen = (
+    share, drawn, past_counts = (
         part.reindex(keys).fillna(0.0) for part in (share, drawn, held[by].value_counts())
     )
     means = np.outer(counts.sum(axis=1), share.reindex(counts.columns))
@@ -183,8 +183,8 @@ def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) ->
         counts.to_numpy().ravel(), means.ravel(), fitted=len(counts.columns) + len(counts) - 1
     )
     usual = share * expected
-    p = stats.count_p(drawn, usual, dispersion=spread * (1 + usual / seen.clip(lower=1.0)))
-    found = pd.DataFrame(
+    p = stats.count_p(drawn, usual, dispersion=spread * (1 + usual / past_counts.clip(lower=1.0)))
+    table = pd.DataFrame(
         {
             "now": drawn,
             "usual": usual,
@@ -192,7 +192,7 @@ def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) ->
             "p_value": np.minimum(p * len(keys), 1.0),
         }
     )
-    return found.rename_axis("key").reset_index()
+    return table.rename_axis("key").reset_index()
 
 
 def _within(
@@ -217,14 +217,14 @@ def _within(
         then, now = (side[side[dimension] == key] for side in (then, now))
     used = {dimension for dimension, _ in path}
     clock = "moment" if "product_id" in used and _told(then, now, "moment") else "slot"
-    known = [
+    splittable = [
         name
         for name in ("product_id", "source", clock)
         if name not in used and not used & {"moment", "slot"} and _told(then, now, name)
     ]
-    if expected < FEW_SOLD or not known or len(now) == expected:
+    if expected < FEW_SOLD or not splittable or len(now) == expected:
         return pd.DataFrame(columns=BRANCH)
-    tables = {name: short_of(now, then, name, expected) for name in known}
+    tables = {name: short_of(now, then, name, expected) for name in splittable}
     surest = min(
         tables,
         key=lambda name: (
@@ -247,10 +247,10 @@ def _told(then: pd.DataFrame, now: pd.DataFrame, name: str) -> bool:
 
 def _branches(dimension: str, keys: pd.Series, names: Names) -> pd.DataFrame:
     """key (dimension, value), label_zh, label_en of each slice."""
-    said = [_label(dimension, key, names) for key in keys]
+    labels = [_label(dimension, key, names) for key in keys]
     pairs = pd.Series([(dimension, key) for key in keys], dtype=object)
     return pd.DataFrame(
-        {"key": pairs, "label_zh": [zh for zh, _ in said], "label_en": [en for _, en in said]}
+        {"key": pairs, "label_zh": [zh for zh, _ in labels], "label_en": [en for _, en in labels]}
     )
 
 

@@ -192,9 +192,9 @@ def step_of(
     stand to each other and how far sessions stray. Slices without a past are left out: nothing can
     be expected of them.
     """
-    wanted, factors = list(chosen), list(factors) or [slice]
+    past_ids, factors = list(chosen), list(factors) or [slice]
     held = rows[
-        rows["session_id"].isin([session_id, *wanted, *pool])
+        rows["session_id"].isin([session_id, *past_ids, *pool])
         & rows[trials].gt(0)
         & rows[successes].notna()
     ]
@@ -209,35 +209,35 @@ def step_of(
         or (past["successes"] == past["trials"]).all()
     ):
         return None
-    known = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
-    held = held[known]
+    with_past = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
+    held = held[with_past]
     if held.loc[held["session_id"] == session_id, slice].nunique() < 2:
         return None
     fit = _quasi_binomial(past, [*factors, "session_id"])
     held = held.assign(logit=sum(held[name].map(fit.effects[name]) for name in factors))
     levels = _levels(held)
-    usual = float(levels[levels.index.isin(wanted)].mean())
-    own = held[held["session_id"] == session_id]
-    p = 1 / (1 + np.exp(-(own["logit"] + levels[session_id])))
-    ordinary = 1 / (1 + np.exp(-(own["logit"] + usual)))
-    made = (
+    usual = float(levels[levels.index.isin(past_ids)].mean())
+    this_session = held[held["session_id"] == session_id]
+    p = 1 / (1 + np.exp(-(this_session["logit"] + levels[session_id])))
+    ordinary = 1 / (1 + np.exp(-(this_session["logit"] + usual)))
+    table = (
         pd.DataFrame(
             {
-                "slice": own[slice],
-                "trials": own["trials"],
-                "successes": own["successes"],
-                "expected": own["trials"] * p,
-                "ordinary": own["trials"] * ordinary,
+                "slice": this_session[slice],
+                "trials": this_session["trials"],
+                "successes": this_session["successes"],
+                "expected": this_session["trials"] * p,
+                "ordinary": this_session["trials"] * ordinary,
                 "cells": 1.0,
             }
         )
         .groupby("slice", as_index=False)
         .sum()
     )
-    seen = past.groupby(slice)["successes"].sum().reindex(made["slice"]).to_numpy() + 0.5
-    made = made.assign(rate_usual=made["ordinary"] / made["trials"], seen=seen)
+    past_successes = past.groupby(slice)["successes"].sum().reindex(table["slice"]).to_numpy() + 0.5
+    table = table.assign(rate_usual=table["ordinary"] / table["trials"], seen=past_successes)
     return Step(
-        made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance
+        table, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance
     )
 
 
@@ -253,10 +253,10 @@ def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
     share = expected / expected.sum() * total
     order = np.argsort(counts / share)
     inside, hoped = (values[order].cumsum()[:most] for values in (counts, share))
-    rest, rest_hoped = total - inside, total - hoped
+    outside, outside_hoped = total - inside, total - hoped
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(
-            rest > 0, rest * np.log(rest / rest_hoped), 0.0
+            outside > 0, outside * np.log(outside / outside_hoped), 0.0
         )
     return order[: int(np.where(inside < hoped, ratio, 0.0).argmax()) + 1]
 
@@ -286,7 +286,7 @@ def fallen(step: Step) -> Fallen:
     searched in the same way.
     """
     rows = step.slices
-    trials, expected, seen = (
+    trials, expected, observed = (
         rows[name].to_numpy(float) for name in ("trials", "expected", "successes")
     )
     most = max(1, len(rows) // SINGLE)
@@ -298,9 +298,9 @@ def fallen(step: Step) -> Fallen:
     drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(
         float
     )
-    as_clear = _evidence(drawn, expected, most) >= _evidence(seen[None], expected, most)
+    as_clear = _evidence(drawn, expected, most) >= _evidence(observed[None], expected, most)
     return Fallen(
-        rows["slice"].iloc[_best_set(seen, expected, most)].tolist(),
+        rows["slice"].iloc[_best_set(observed, expected, most)].tolist(),
         float((1 + as_clear.sum()) / (DRAWS + 1)),
     )
 
@@ -327,14 +327,14 @@ def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
     Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
     from those of clicking (straight line over all sessions known, the level by the chosen ones).
     """
-    wanted = pay.past.index.isin(list(chosen))
-    group = np.where(wanted, "chosen", "pool")
+    is_chosen = pay.past.index.isin(list(chosen))
+    group = np.where(is_chosen, "chosen", "pool")
     if click is None or len(pay.past) < 8 or not pay.past.index.equals(click.past.index):
-        return _one_sided(pay.level, pay.past[wanted])
+        return _one_sided(pay.level, pay.past[is_chosen])
     x, y = (side.past - side.past.groupby(group).transform("mean") for side in (click, pay))
     slope = float((x * y).sum() / (x**2).sum()) if (x**2).sum() > 0 else 0.0
     free = len(x) - 1 - len(set(group))
-    sd, n = math.sqrt(((y - slope * x) ** 2).sum() / free), int(wanted.sum())
+    sd, n = math.sqrt(((y - slope * x) ** 2).sum() / free), int(is_chosen.sum())
     error = sd * math.sqrt(1 + 1 / n + click.level**2 / (x**2).sum())
     return float(distributions.t.cdf((pay.level - slope * click.level) / error, free))
 
@@ -360,8 +360,8 @@ def mix_of(
     Every session's shares are given the usual rates of the sources; the logarithm of what comes out
     has a t prediction interval from the chosen sessions.
     """
-    wanted = list(chosen)
-    held = traffic[traffic["session_id"].isin([session_id, *wanted])]
+    past_ids = list(chosen)
+    held = traffic[traffic["session_id"].isin([session_id, *past_ids])]
     people = held.pivot_table(
         index="session_id", columns="source", values="viewers", aggfunc="sum", fill_value=0.0
     )
@@ -441,32 +441,32 @@ def gathered(
 
     Columns of cells: session_id, source, product_id, exposed, clicked, sold.
     """
-    wanted, pool = list(chosen), list(pool)
+    past_ids, pool = list(chosen), list(pool)
     if cells is not None and len(cells):
         factors = ["source", "product_id"]
-        made = [
-            step_of(cells, session_id, wanted, slice, *step, pool=pool, factors=factors)
+        margins = [
+            step_of(cells, session_id, past_ids, slice, *step, pool=pool, factors=factors)
             for slice in factors
             for step in (("exposed", "clicked"), ("clicked", "sold"))
         ]
     else:
-        made = [
-            step_of(table, session_id, wanted, slice, *step, pool=pool)
-            for table, slice, seen, clicked in (
+        margins = [
+            step_of(table, session_id, past_ids, slice, *step, pool=pool)
+            for table, slice, exposed, clicked in (
                 (traffic, "source", "product_exposure_users", "product_click_users"),
                 (products, "product_id", "exposure_users", "click_users"),
             )
-            for step in ((seen, clicked), (clicked, sold(table)))
+            for step in ((exposed, clicked), (clicked, sold(table)))
         ]
-    return Evidence(mix_of(traffic, session_id, wanted), *made)
+    return Evidence(mix_of(traffic, session_id, past_ids), *margins)
 
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _p(found: Fallen | None) -> float:
-    return found.p_value if found else np.nan
+def _p(test: Fallen | None) -> float:
+    return test.p_value if test else np.nan
 
 
 def diagnose_session(
@@ -488,24 +488,26 @@ def diagnose_session(
     of the tests are such that a quiet session is called quiet nine times in ten; what that finds is
     measured by `tests/benchmarks/bench_causes.py`.
     """
-    wanted = list(chosen)
-    found = gathered(traffic, products, session_id, wanted, pool=pool, cells=cells)
-    told = {
-        name: fallen(step) if (step := getattr(found, name)) else None
+    past_ids = list(chosen)
+    evidence = gathered(traffic, products, session_id, past_ids, pool=pool, cells=cells)
+    falls = {
+        name: fallen(step) if (step := getattr(evidence, name)) else None
         for name in Evidence._fields[1:]
     }
-    p_mix = found.mix.p_value if found.mix else np.nan
-    p_source = float(np.nanmin([_p(told["source_click"]), _p(told["source_pay"]), 0.5])) * 2
+    p_mix = evidence.mix.p_value if evidence.mix else np.nan
+    p_source = float(np.nanmin([_p(falls["source_click"]), _p(falls["source_pay"]), 0.5])) * 2
     p_overall = (
-        overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
+        overall(evidence.product_pay, evidence.product_click, past_ids)
+        if evidence.product_pay
+        else np.nan
     )
     traffic_says = [name for name, p in (("mix", p_mix), ("source", p_source)) if p <= LEVELS[name]]
     product_says = (
-        _p(told["product_pay"]) <= LEVELS["product"]
-        or _p(told["product_click"]) <= LEVELS["product_click"]
+        _p(falls["product_pay"]) <= LEVELS["product"]
+        or _p(falls["product_click"]) <= LEVELS["product_click"]
     )
     # Where all fell alike some product always fell furthest: the surer of the two is named.
-    p_product = np.nan_to_num(_p(told["product_pay"]), nan=1.0)
+    p_product = np.nan_to_num(_p(falls["product_pay"]), nan=1.0)
     alike = (
         p_overall <= LEVELS["overall"]
         and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
@@ -523,7 +525,7 @@ def diagnose_session(
             else "cannot_tell"
         )
     )
-    if found.mix is None and not any(told.values()):
+    if evidence.mix is None and not any(falls.values()):
         return Diagnosis(
             "cannot_tell",
             "无法判断：没有来源表或商品表，或可比场次不足三场。",
@@ -532,11 +534,15 @@ def diagnose_session(
                 "sessions."
             ),
         )
-    said = _reasons(found, told, p_mix, p_overall, names or {})
+    reasons = _reasons(evidence, falls, p_mix, p_overall, names or {})
     words = [
         stop.join(
-            _capital(one)
-            for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")
+            _capital(part_words)
+            for part_words in (
+                CAUSES[cause][place],
+                between.join(part[place] for part in reasons),
+                "",
+            )
         ).rstrip()
         for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))
     ]
@@ -544,23 +550,23 @@ def diagnose_session(
 
 
 def _reasons(
-    found: Evidence,
-    told: Mapping[str, Fallen | None],
+    evidence: Evidence,
+    falls: Mapping[str, Fallen | None],
     p_mix: float,
     p_overall: float,
     names: Mapping[str, str],
 ) -> list[tuple[str, str]]:
     """The evidence in words, a pair (Chinese, English) per test; else that none says anything."""
-    made = []
+    reasons = []
     if p_mix <= LEVELS["mix"]:
-        mix = found.mix
+        mix = evidence.mix
         shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
         points = [
             text.signed(value, "points", "en")
             for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)
         ]
         source = text.plain(mix.source, 30)
-        made.append(
+        reasons.append(
             (
                 (
                     f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 "
@@ -568,10 +574,9 @@ def _reasons(
                 ),
                 (
                     f"room conversion changed by {points[0]} percentage points, of which the mix "
-                    "of "
-                    f"sources {points[1]} and the sources themselves {points[2]}; the mix was "
-                    "pulled "
-                    f"down most by {source}, whose share went from {shares[0]} to {shares[1]}"
+                    f"of sources {points[1]} and the sources themselves {points[2]}; the mix was "
+                    f"pulled down most by {source}, whose share went from {shares[0]} to "
+                    f"{shares[1]}"
                 ),
             )
         )
@@ -587,8 +592,8 @@ def _reasons(
                 if dimension == "source"
                 else LEVELS["product" if step == "pay" else "product_click"]
             )
-            if _p(told[key]) <= level:
-                rows = getattr(found, key).slices.set_index("slice").loc[told[key].names]
+            if _p(falls[key]) <= level:
+                rows = getattr(evidence, key).slices.set_index("slice").loc[falls[key].names]
                 listed = [
                     (
                         text.plain(names.get(name, name), 30),
@@ -596,12 +601,10 @@ def _reasons(
                     )
                     for name, row in rows.iterrows()
                 ]
-                made.append(
+                reasons.append(
                     (
                         (
-                            f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}"
-                            "（低"
-                            f"于照同场{zh}推算的水平）"
+                            f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）"
                         ),
                         (
                             f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} "
@@ -609,9 +612,9 @@ def _reasons(
                         ),
                     )
                 )
-    if p_overall <= LEVELS["overall"] and found.product_pay:
-        ratio = text.percent(math.exp(found.product_pay.level))
-        made.append(
+    if p_overall <= LEVELS["overall"] and evidence.product_pay:
+        ratio = text.percent(math.exp(evidence.product_pay.level))
+        reasons.append(
             (
                 f"所有商品从点击到下单的胜算一起降到平时的 {ratio}",
                 f"the odds from click to order fell to {ratio} of the usual for all products alike",
@@ -621,8 +624,7 @@ def _reasons(
         "来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内",
         (
             "the mix, single sources, single products and the whole are all within the normal "
-            "range "
-            "between comparable sessions"
+            "range between comparable sessions"
         ),
     )
-    return made or [quiet]
+    return reasons or [quiet]

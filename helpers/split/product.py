@@ -132,9 +132,9 @@ def sampling_interval(
     small = abs(change) < 1e-6
     toward_end = end / 2 if small else (end - mean) / change
     toward_start = start / 2 if small else (mean - start) / change
-    own = np.eye(len(x0)) * mean
-    variance = (np.outer(gain, np.full(len(x0), toward_end)) + own) ** 2 @ v1
-    variance += (np.outer(gain, np.full(len(x0), toward_start)) - own) ** 2 @ v0
+    diagonal = np.eye(len(x0)) * mean
+    variance = (np.outer(gain, np.full(len(x0), toward_end)) + diagonal) ** 2 @ v1
+    variance += (np.outer(gain, np.full(len(x0), toward_start)) - diagonal) ** 2 @ v0
     half = distributions.norm.ppf(0.5 + confidence / 2) * np.sqrt(variance)
     effects = lmdi(x0, x1)
     return Interval(effects - half, effects + half)

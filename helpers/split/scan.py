@@ -148,11 +148,11 @@ def _one_cuboid(
     codes: npt.NDArray[np.intp], names: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.intp], ...]:
     """Slices of one combination of dimensions: leaf, slice number, and the values of each slice."""
-    known = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
-    found, number = np.unique(codes[np.ix_(known, list(names))], axis=0, return_inverse=True)
-    values = np.full((len(found), codes.shape[1]), -1, dtype=np.intp)
-    values[:, list(names)] = found
-    return known, number.ravel(), values
+    complete = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
+    values, number = np.unique(codes[np.ix_(complete, list(names))], axis=0, return_inverse=True)
+    wide = np.full((len(values), codes.shape[1]), -1, dtype=np.intp)
+    wide[:, list(names)] = values
+    return complete, number.ravel(), wide
 
 
 def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
@@ -170,11 +170,11 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     Two descriptions of the very same leaves have the same numbers: only the simplest is kept.
     """
     leaf, number, values, start = [], [], [], 0
-    for inside, local, found in _cuboids(leaves.codes, depth):
+    for inside, local, new_values in _cuboids(leaves.codes, depth):
         leaf.append(inside)
         number.append(local + start)
-        values.append(found)
-        start += len(found)
+        values.append(new_values)
+        start += len(new_values)
     size = len(leaves.events)
     if not start:
         return _Slices(
@@ -186,9 +186,9 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     # leaves.
     tags = np.random.default_rng(0).integers(1, EXACT // max(size, 1), size).astype(float)
     _, first = np.unique(members @ tags, return_index=True)
-    kept = np.sort(first)
-    kept = kept[(members @ leaves.expected)[kept] >= least]
-    return _Slices(members[kept], np.concatenate(values)[kept])
+    rows_kept = np.sort(first)
+    rows_kept = rows_kept[(members @ leaves.expected)[rows_kept] >= least]
+    return _Slices(members[rows_kept], np.concatenate(values)[rows_kept])
 
 
 # ---- scan
@@ -201,18 +201,18 @@ def _log_ratio(
 
     0 where it moved the other way.
     """
-    rest, rest_expected = (
+    others, others_expected = (
         np.maximum(all_events - events, 0),
         np.maximum(all_expected - expected, 1e-12),
     )
-    inside, outside = events / expected, rest / rest_expected
+    inside, outside = events / expected, others / others_expected
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(events > 0, events * np.log(inside), 0.0) + np.where(
-            rest > 1e-9, rest * np.log(outside), 0.0
+        separate = np.where(events > 0, events * np.log(inside), 0.0) + np.where(
+            others > 1e-9, others * np.log(outside), 0.0
         )
         whole = np.where(all_events > 0, all_events * np.log(all_events / all_expected), 0.0)
     right_way = (sign * (inside - outside) > 0) & (all_expected - expected > 1e-9 * all_expected)
-    return np.where(right_way, np.maximum(own - whole, 0), 0.0)
+    return np.where(right_way, np.maximum(separate - whole, 0), 0.0)
 
 
 def _scores(
@@ -271,13 +271,15 @@ def _fitted(
     The cause has its own factor; without it all have that of the other leaves.
     """
     expected = leaves.expected[:, None]
-    own, rest = (
+    factor_inside, factor_outside = (
         (events * weight * part).sum(axis=0)
         / np.maximum((expected * weight * part).sum(axis=0), 1e-12)
         for part in (inside, 1 - inside)
     )
-    rest = np.where(rest > 0, rest, 1.0)
-    return np.maximum(expected * np.where(inside > 0, own, rest), 1e-9), expected * rest
+    factor_outside = np.where(factor_outside > 0, factor_outside, 1.0)
+    return np.maximum(
+        expected * np.where(inside > 0, factor_inside, factor_outside), 1e-9
+    ), expected * factor_outside
 
 
 def _scan(
@@ -373,7 +375,7 @@ def _answers(
     order = order[scan.ratio[order, 0] > 0][:top]
     null = _null_scores(leaves, slices, scan, sign, draws if len(order) else 0, rng)
     members, score = slices.members[order], scan.score[order, 0]
-    found = pd.DataFrame(
+    answers = pd.DataFrame(
         dict(
             zip(
                 columns,
@@ -391,17 +393,24 @@ def _answers(
     first = (
         members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
     )
-    return found, first
+    return answers, first
 
 
-def _with_second(found: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
+def _with_second(first_answers: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
     """The answers with the second cause among the other readings of the first, by score."""
-    others = pd.concat([found[1:], second]).sort_values("score", ascending=False, kind="stable")
-    return pd.concat([found[:1], others]).drop_duplicates("row").head(top).reset_index(drop=True)
+    others = pd.concat([first_answers[1:], second]).sort_values(
+        "score", ascending=False, kind="stable"
+    )
+    return (
+        pd.concat([first_answers[:1], others])
+        .drop_duplicates("row")
+        .head(top)
+        .reset_index(drop=True)
+    )
 
 
 def _named(
-    found: pd.DataFrame,
+    answers: pd.DataFrame,
     slices: _Slices,
     leaves: _Leaves,
     used: Sequence[str],
@@ -411,8 +420,8 @@ def _named(
 
     NaN where any value will do.
     """
-    values = slices.values[found["row"].to_numpy(int)]
-    named = {name: pd.Series([np.nan] * len(found), dtype=object) for name in dimensions}
+    values = slices.values[answers["row"].to_numpy(int)]
+    named = {name: pd.Series([np.nan] * len(answers), dtype=object) for name in dimensions}
     for place, name in enumerate(used):
         levels = leaves.levels[place].astype(object)
         named[name] = pd.Series(
@@ -420,7 +429,7 @@ def _named(
         )
     return pd.DataFrame(named).assign(
         **{
-            name: found[name].to_numpy(float)
+            name: answers[name].to_numpy(float)
             for name in ("score", "observed", "expected", "p_value")
         }
     )
@@ -480,12 +489,12 @@ def find_slices(
         frame, baseline, dimensions, value, weight, direction, depth
     )
     rng = np.random.default_rng(seed)
-    found, first = _answers(leaves, slices, sign, draws, top, rng)
+    answers, first = _answers(leaves, slices, sign, draws, top, rng)
     if first.any():
         left, remaining, rows = _without(leaves, slices, first)
         second, _ = _answers(left, remaining, sign, draws, 1, rng)
-        found = _with_second(found, second.assign(row=rows[second["row"].to_numpy(int)]), top)
-    return _named(found, slices, leaves, used, dimensions)
+        answers = _with_second(answers, second.assign(row=rows[second["row"].to_numpy(int)]), top)
+    return _named(answers, slices, leaves, used, dimensions)
 
 
 def find_causes(
@@ -515,12 +524,12 @@ def find_causes(
     rng, rows, causes = np.random.default_rng(seed), np.arange(len(slices.values)), []
     left, remaining = leaves, slices
     while len(causes) < most:
-        found, inside = _answers(left, remaining, sign, draws, 1, rng)
-        if found.empty or not found["p_value"].iloc[0] <= level:
+        answer, inside = _answers(left, remaining, sign, draws, 1, rng)
+        if answer.empty or not answer["p_value"].iloc[0] <= level:
             break
-        causes.append(found.assign(row=rows[found["row"].to_numpy(int)]))
-        left, remaining, kept = _without(left, remaining, inside)
-        rows = rows[kept]
+        causes.append(answer.assign(row=rows[answer["row"].to_numpy(int)]))
+        left, remaining, rows_left = _without(left, remaining, inside)
+        rows = rows[rows_left]
     empty = pd.DataFrame(columns=["row", "score", "observed", "expected", "p_value"], dtype=float)
     table = pd.concat(causes, ignore_index=True) if causes else empty
     return _named(table, slices, leaves, used, dimensions)

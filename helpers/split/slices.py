@@ -84,7 +84,7 @@ def mix_and_rate(
         now[value] / now[weight].where(now[weight] > 0),
     )
     known0, known1 = r0.fillna(r1).fillna(0.0), r1.fillna(r0).fillna(0.0)
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "state": _state(then[weight], now[weight]),
             "weight_before": then[weight],
@@ -97,7 +97,7 @@ def mix_and_rate(
             "rate_effect": (s0 + s1) / 2 * (known1 - known0),
         }
     )
-    return made[made["state"] != "absent"].rename_axis(slice).reset_index()[columns]
+    return table[table["state"] != "absent"].rename_axis(slice).reset_index()[columns]
 
 
 def reversal(table: pd.DataFrame) -> bool:
@@ -105,8 +105,11 @@ def reversal(table: pd.DataFrame) -> bool:
 
     The parts are the slices' own rates, taken together.
     """
-    change, own = table["mix_effect"].sum() + table["rate_effect"].sum(), table["rate_effect"].sum()
-    return bool(change * own < 0)
+    change, rates = (
+        table["mix_effect"].sum() + table["rate_effect"].sum(),
+        table["rate_effect"].sum(),
+    )
+    return bool(change * rates < 0)
 
 
 def by_slice(
@@ -150,12 +153,12 @@ def by_slice(
             rows += [(name, kind, *part) for part in parts]
         elif kind != "absent":
             rows.append((name, kind, kind, "", total, np.nan))
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         rows, columns=[slice, "state", "step", "previous", "contribution", "ratio"]
     ).astype({"contribution": float, "ratio": float})
-    order = made.groupby(slice)["contribution"].transform("sum")
+    order = table.groupby(slice)["contribution"].transform("sum")
     return (
-        made.assign(_order=order)
+        table.assign(_order=order)
         .sort_values("_order", kind="stable")
         .drop(columns="_order")
         .reset_index(drop=True)
@@ -207,12 +210,12 @@ def _relative(
     held = rows.groupby(["session_id", slice])[[weight, value]].sum()
     ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
     others = ordinary.groupby("session_id").transform("sum") - ordinary
-    own, rest = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
-    known = (held[weight] > 0) & (others[weight] > 0)
+    rate, others_rate = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
+    comparable = (held[weight] > 0) & (others[weight] > 0)
     return held.assign(
         others_rate=others[value] / others[weight].where(others[weight] > 0),
-        relative=np.log(own / rest),
-    ).where(known)
+        relative=np.log(rate / others_rate),
+    ).where(comparable)
 
 
 def _one_round(
@@ -230,35 +233,35 @@ def _one_round(
     """
     table = _relative(rows, slice, weight, value, apart)
     names = table.index.get_level_values(slice)
-    made = []
-    for name, own in (
+    tests = []
+    for name, today in (
         table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows()
     ):
         past = table.loc[
             (names == name) & (table.index.get_level_values("session_id") != session_id), "relative"
         ].dropna()
         bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
-        expected, lower, upper = (float(np.exp(edge) * own["others_rate"]) for edge in bounds[:3])
+        expected, lower, upper = (float(np.exp(edge) * today["others_rate"]) for edge in bounds[:3])
         few = (
             len(past) < thresholds["min_sessions_for_verdict"]
-            or not expected * own[weight] >= FEW_ORDERS
+            or not expected * today[weight] >= FEW_ORDERS
         )
-        p = np.nan if few else stats.prediction_p(own["relative"], past, log=False)
-        made.append(
+        p = np.nan if few else stats.prediction_p(today["relative"], past, log=False)
+        tests.append(
             (
                 name,
-                own[weight],
-                own[value],
-                own[value] / own[weight],
+                today[weight],
+                today[value],
+                today[value] / today[weight],
                 expected,
                 lower,
                 upper,
-                own["others_rate"],
+                today["others_rate"],
                 len(past),
                 p,
             )
         )
-    return pd.DataFrame(made, columns=[slice, *STANDS_OUT])
+    return pd.DataFrame(tests, columns=[slice, *STANDS_OUT])
 
 
 def stands_out(
@@ -286,27 +289,31 @@ def stands_out(
     columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]
     if not (rows["session_id"] == session_id).any():
         return pd.DataFrame(columns=columns)
-    told: dict[str, float] = {}
+    p_of_unusual: dict[str, float] = {}
     while True:
-        found = _one_round(rows, session_id, slice, weight, value, told, thresholds)
-        found = found.assign(
-            p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told))
+        tested = _one_round(rows, session_id, slice, weight, value, p_of_unusual, thresholds)
+        tested = tested.assign(
+            p_value=tested["p_value"].where(
+                ~tested[slice].isin(p_of_unusual), tested[slice].map(p_of_unusual)
+            )
         )
-        found = found.assign(p_adjusted=stats.benjamini_hochberg(found["p_value"].astype(float)))
-        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (
-            found["p_adjusted"] <= thresholds["false_discovery_rate"]
+        tested = tested.assign(p_adjusted=stats.benjamini_hochberg(tested["p_value"].astype(float)))
+        unusual = (tested["p_value"] <= 1 - thresholds["confidence"]) & (
+            tested["p_adjusted"] <= thresholds["false_discovery_rate"]
         )
-        left = found[unusual & ~found[slice].isin(told)].sort_values("p_value", kind="stable")
-        if left.empty or len(told) + 2 >= len(found):
+        left = tested[unusual & ~tested[slice].isin(p_of_unusual)].sort_values(
+            "p_value", kind="stable"
+        )
+        if left.empty or len(p_of_unusual) + 2 >= len(tested):
             break
-        told[left[slice].iloc[0]] = left["p_value"].iloc[0]
-    side = np.where(found["rate"] < found["expected"], "worse", "better")
+        p_of_unusual[left[slice].iloc[0]] = left["p_value"].iloc[0]
+    side = np.where(tested["rate"] < tested["expected"], "worse", "better")
     verdict = np.where(
-        found["p_value"].isna(),
+        tested["p_value"].isna(),
         "not_comparable",
-        np.where(found[slice].isin(told), side, "cannot_tell"),
+        np.where(tested[slice].isin(p_of_unusual), side, "cannot_tell"),
     )
-    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[
+    return tested.assign(gap=tested["expected"] - tested["rate"], verdict=verdict)[
         columns
     ].sort_values("p_value", kind="stable", na_position="last", ignore_index=True)
 
@@ -329,19 +336,19 @@ def standings(
     value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
     baseline.
     """
-    wanted, parts = list(chosen), []
+    past_ids, parts = list(chosen), []
     for slice, weight, value, metric in tests:
-        found = stands_out(
-            rows[slice], session_id, wanted, slice, weight, value, thresholds=thresholds
+        tested = stands_out(
+            rows[slice], session_id, past_ids, slice, weight, value, thresholds=thresholds
         )
-        found = found.rename(
+        tested = tested.rename(
             columns={slice: "key", "value": "events", "rate": "value", "expected": "baseline"}
         )
-        named = found["key"].map(
+        named = tested["key"].map(
             lambda key, slice=slice: names.get(key, key) if slice == "product_id" else key
         )
         parts.append(
-            found.assign(
+            tested.assign(
                 dimension=slice,
                 slice=named.astype("str"),
                 metric=metric,
@@ -350,5 +357,5 @@ def standings(
             )
         )
     first = ["dimension", "key", "slice", "metric", "weight_column", "value_column"]
-    made = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return made[[*first, *(name for name in made.columns if name not in first)]]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return table[[*first, *(name for name in table.columns if name not in first)]]

@@ -231,7 +231,7 @@ def named_slices(
         "gone": ("本场没上", "not this time"),
     }
     label = totals[slice].map(lambda value: (names or {}).get(value, value))
-    said = [
+    step_words = [
         [
             " → ".join(steps[end][place] for end in (start, step) if end)
             for start, step in zip(totals["previous"], totals["step"], strict=True)
@@ -239,7 +239,7 @@ def named_slices(
         for place in (0, 1)
     ]
     return named_states(totals).assign(
-        label_zh=label, label_en=label, step_zh=said[0], step_en=said[1]
+        label_zh=label, label_en=label, step_zh=step_words[0], step_en=step_words[1]
     )
 
 

@@ -41,19 +41,19 @@ def along(
     slice_after, p_value (with the search over slices inside), p_adjusted (Benjamini-Hochberg over
     the steps). Steps that nobody took are left out.
     """
-    wanted, made = list(chosen), []
-    sides = rows[rows["session_id"].isin(wanted)], rows[rows["session_id"] == session_id]
+    past_ids, steps = list(chosen), []
+    sides = rows[rows["session_id"].isin(past_ids)], rows[rows["session_id"] == session_id]
     for previous, step in itertools.pairwise(columns):
         table = mix_and_rate(*sides, slice, previous, step)
-        part = step_of(rows, session_id, wanted, slice, previous, step)
+        part = step_of(rows, session_id, past_ids, slice, previous, step)
         if table.empty or part is None:
             continue
-        found, by = fallen(part), table.set_index(slice)
-        name = found.names[0]
+        fall, by = fallen(part), table.set_index(slice)
+        name = fall.names[0]
         before, after = (
             (table[f"rate_{when}"] * table[f"share_{when}"]).sum() for when in ("before", "after")
         )
-        made.append(
+        steps.append(
             (
                 previous,
                 step,
@@ -65,10 +65,10 @@ def along(
                 name,
                 by.loc[name, "rate_before"],
                 by.loc[name, "rate_after"],
-                found.p_value,
+                fall.p_value,
             )
         )
-    frame = pd.DataFrame(made, columns=ALONG[:-1])
+    frame = pd.DataFrame(steps, columns=ALONG[:-1])
     return frame.assign(p_adjusted=stats.benjamini_hochberg(frame["p_value"].astype(float)))
 
 
@@ -88,18 +88,18 @@ def along_sentence(
     said first.
     """
     whole = [text.percent(rate) for rate in (rate_before, rate_after)]
-    told = table[table["p_adjusted"] <= level].sort_values("p_value", kind="stable")
+    falls = table[table["p_adjusted"] <= level].sort_values("p_value", kind="stable")
     zh, en = (
         f"整体转化率由 {whole[0]} 到 {whole[1]}",
         f"the whole converted {whole[0]} before and {whole[1]} now",
     )
-    if told.empty:
+    if falls.empty:
         return (
             f"{zh}；没有一步、一部分明显变差。",
             f"{en[:1].upper()}{en[1:]}; no part clearly did worse at any step.",
         )
     hidden = rate_after >= rate_before
-    for row in told.itertuples():
+    for row in falls.itertuples():
         rates = [text.percent(rate) for rate in (row.slice_before, row.slice_after)]
         ends = [names.get(column, (column, column)) for column in (row.previous, row.step)]
         name = text.plain(row.slice, 30)

@@ -79,9 +79,9 @@ def read(*rows: Said, after: pd.DataFrame | None = None, **options: float) -> pd
 @pytest.mark.parametrize(
     ("said", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
 )
-def test_golden_sentences(said, form, whole, kind, question):
-    plain = wording.normalised(said)
-    assert plain == (form or said.lower())
+def test_golden_sentences(sentence, form, whole, kind, question):
+    plain = wording.normalised(sentence)
+    assert plain == (form or sentence.lower())
     assert set(filter(None, whole.split("|"))) <= set(wording.words(plain, LEXICON))
     assert reading.asked(plain, TALK) == (kind, question or None)
 
@@ -94,8 +94,8 @@ def test_without_the_lexicon_the_golden_words_break():
 
 def test_a_workspace_adds_its_own_words(tmp_path):
     (tmp_path / "lexicon.txt").write_text("# shades\n落日橘调\n", encoding="utf-8")
-    own = reference.lexicon(tmp_path)
-    assert set(LEXICON) < set(own) and "落日橘调" in wording.words("有落日橘调吗", own)
+    lexicon = reference.lexicon(tmp_path)
+    assert set(LEXICON) < set(lexicon) and "落日橘调" in wording.words("有落日橘调吗", lexicon)
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "lexicon.txt").write_text("two words\n", encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match="two words"):
@@ -104,25 +104,25 @@ def test_a_workspace_adds_its_own_words(tmp_path):
 
 @given(st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_any_text_has_one_form_and_stays_in_it(said):
-    once = wording.normalised(said)
+def test_any_text_has_one_form_and_stays_in_it(sentence):
+    once = wording.normalised(sentence)
     assert wording.normalised(once + " ") in (once, wording.normalised(once))
     assert reading.asked(once, TALK)[0] in ("spam", "chant", "question", "talk")
     assert all(word in once for word in wording.words(once, LEXICON))
 
 
-def scores(found: list[bool], true: list[bool]) -> tuple[float, float, float]:
-    hits = sum(a and b for a, b in zip(found, true, strict=True))
-    precision, recall = hits / max(sum(found), 1), hits / max(sum(true), 1)
+def scores(kinds: list[bool], true: list[bool]) -> tuple[float, float, float]:
+    hits = sum(a and b for a, b in zip(kinds, true, strict=True))
+    precision, recall = hits / max(sum(kinds), 1), hits / max(sum(true), 1)
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
 def test_the_rules_beat_the_question_mark_on_sentences_they_were_not_made_from():
     rows = lines("comments_heldout.tsv", 3)
     true = [kind == "question" for _, kind, _ in rows]
-    kinds = [reading.asked(wording.normalised(said), TALK)[0] for said, _, _ in rows]
+    kinds = [reading.asked(wording.normalised(sentence), TALK)[0] for sentence, _, _ in rows]
     precision, recall, f1 = scores([kind == "question" for kind in kinds], true)
-    baseline = scores([any(mark in said for mark in "吗?？") for said, _, _ in rows], true)
+    baseline = scores([any(mark in sentence for mark in "吗?？") for sentence, _, _ in rows], true)
     assert precision > 0.85 and recall > 0.85 and f1 > baseline[2] + 0.3
     for name in ("chant", "spam"):
         assert scores([kind == name for kind in kinds], [row[1] == name for row in rows])[2] > 0.75
@@ -351,21 +351,21 @@ def test_who_asks_for_stock_asks_for_what_was_sold_out_and_not_for_what_is_being
 
 
 def test_the_name_of_a_product_is_no_question_about_its_contents():
-    said = Said(60, "a", "玻尿酸面膜到手价多少"), Said(70, "b", "玻尿酸面膜含酒精吗")
-    assert comments.read(frame(*said), cues(), TALK, names=NAMES)["question"].tolist() == [
+    sentences = Said(60, "a", "玻尿酸面膜到手价多少"), Said(70, "b", "玻尿酸面膜含酒精吗")
+    assert comments.read(frame(*sentences), cues(), TALK, names=NAMES)["question"].tolist() == [
         "price",
         "ingredients",
     ]
 
 
 def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stands_out():
-    asked = [Said(5.0 * n, f"u{n}", "有酒精吗") for n in range(12)] + [
+    about_one = [Said(5.0 * n, f"u{n}", "有酒精吗") for n in range(12)] + [
         Said(30.0, "u0", "有酒精吗")
     ] * 5
     other = [Said(610.0 + 5 * n, f"u{n}", "几天到货") for n in range(10)] + [
         Said(20.0 * n, f"v{n}", "包邮吗") for n in range(4)
     ]
-    table = questions(*asked, *other)
+    table = questions(*about_one, *other)
     first = table.iloc[0]
     assert (first["question"], first["product_id"], first["users"], first["comments"]) == (
         "ingredients",
@@ -379,21 +379,21 @@ def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stan
         and first["others_share"] == 0
     )
     assert table["unanswered"].isna().all()
-    said = findings.frame(comments.question_findings(table))
+    facts = findings.frame(comments.question_findings(table))
     assert (
-        "12 人问成分与配料" in said["sentence_zh"][0]
-        and "cannot be known" in said["sentence_en"][0]
+        "12 人问成分与配料" in facts["sentence_zh"][0]
+        and "cannot be known" in facts["sentence_en"][0]
     )
     # Nobody named the product: it was being explained, and the sentence says that they may have
     # meant another.
     assert (
         first["about_basis"] == "explained"
-        and "时有 12 人问" in said["sentence_zh"][0]
-        and "也可能问的是别的商品" in said["sentence_zh"][0]
+        and "时有 12 人问" in facts["sentence_zh"][0]
+        and "也可能问的是别的商品" in facts["sentence_zh"][0]
     )
     assert (
-        said["sentence_en"][0].startswith("While “")
-        and "perhaps about another product" in said["sentence_en"][0]
+        facts["sentence_en"][0].startswith("While “")
+        and "perhaps about another product" in facts["sentence_en"][0]
     )
     named = findings.frame(comments.question_findings(table.assign(about_basis="named")))
     assert "可能" not in named["sentence_zh"][0] and "questions about it" in named["sentence_en"][0]

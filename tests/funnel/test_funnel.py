@@ -79,11 +79,11 @@ def test_a_step_that_grows_is_flagged_and_has_no_interval():
 
 def test_a_step_that_grows_is_told_with_the_likely_clash_of_definitions():
     table = funnel.steps(DOUYIN.replace(1600.0, 2400.0), ROOM)
-    found = funnel.grown(table, ROOM)
-    assert found[["before", "users"]].to_numpy().tolist() == [[2000, 2400]] and found[
+    grown = funnel.grown(table, ROOM)
+    assert grown[["before", "users"]].to_numpy().tolist() == [[2000, 2400]] and grown[
         "slice"
     ].tolist() == [""]
-    (zh,), (en,) = (funnel.grown_words(found, lang) for lang in ("zh", "en"))
+    (zh,), (en,) = (funnel.grown_words(grown, lang) for lang in ("zh", "en"))
     assert (
         "2,400 对 2,000" in zh
         and "各商品的人数加在了一起" in zh
@@ -97,15 +97,15 @@ def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared(
     frame = pd.DataFrame([DOUYIN / 100, DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(
         source=["tiny", "feed", "video"]
     )
-    found = funnel.grown(
+    grown = funnel.grown(
         funnel.by_rows(frame, FUNNELS["source_people"], "source"),
         FUNNELS["source_people"],
         of="source",
     )
-    assert found["slice"].tolist() == [
+    assert grown["slice"].tolist() == [
         "video"
     ]  # the next source's first step is larger than this one's last, and no growth
-    assert "（video）" in funnel.grown_words(found, "zh")[0]
+    assert "（video）" in funnel.grown_words(grown, "zh")[0]
 
 
 def test_two_products_of_one_name_stay_two_in_the_steps_and_in_the_heat():
@@ -434,12 +434,12 @@ def test_the_quadrant_shows_ranked_products_only():
 
 def test_names_of_sources_are_explained_in_english_alone_each_once():
     named = ["千川PC版", "Live feed", "搜索", "千川PC版"]
-    said = funnel.source_words(named, "en")
+    sentence = funnel.source_words(named, "en")
     assert (
-        said.count("千川PC版: Qianchuan") == 1
-        and "搜索: search" in said
-        and "Live feed" not in said
-        and "关注" not in said
+        sentence.count("千川PC版: Qianchuan") == 1
+        and "搜索: search" in sentence
+        and "Live feed" not in sentence
+        and "关注" not in sentence
     )
     assert funnel.source_words(named, "zh") == funnel.source_words(["Live feed"], "en") == ""
 
@@ -449,18 +449,18 @@ def test_names_of_sources_are_explained_in_english_alone_each_once():
 
 def test_no_tables_give_empty_frames_not_errors():
     none = {name: schema.empty(name, "Asia/Shanghai") for name in ("traffic", "products")}
-    made = funnel.by_source(none["traffic"], REGISTRY, **LIMITS)
+    by_source = funnel.by_source(none["traffic"], REGISTRY, **LIMITS)
     listed = funnel.by_product(none["products"], REGISTRY, **LIMITS)
     each = funnel.by_rows(none["traffic"], FUNNELS["source_people"], "source")
     empty = [
-        made,
+        by_source,
         listed,
         funnel.quadrant(listed),
-        funnel.source_rates(made),
+        funnel.source_rates(by_source),
         funnel.heat(each, "source", "zh"),
         funnel.paid_and_organic(none["traffic"], REGISTRY),
         funnel.all_findings(
-            funnel.source_findings(made, REGISTRY), funnel.product_findings(listed, REGISTRY)
+            funnel.source_findings(by_source, REGISTRY), funnel.product_findings(listed, REGISTRY)
         ),
     ]
     assert [len(frame) for frame in empty] == [0] * len(empty)
@@ -602,7 +602,7 @@ def test_each_step_of_the_heat_has_its_own_scale_and_colours_only_what_is_told_a
 
 def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
     """The table of products and the chart below it: one test, one correction, one standing."""
-    rng, told = np.random.default_rng(8), 0
+    rng, apart = np.random.default_rng(8), 0
     for _ in range(25):
         seen = rng.integers(60, 3000, 9)
         clicked = rng.binomial(seen, rng.uniform(0.08, 0.14, 9))
@@ -639,8 +639,8 @@ def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
                 table[standing].where(table[standing].isin(["above", "below"]), "").to_dict()
                 == colours.to_dict()
             )
-            told += int((colours != "").sum())
-    assert told > 20
+            apart += int((colours != "").sum())
+    assert apart > 20
 
 
 def test_the_cells_of_equal_slices_are_hardly_coloured():
@@ -733,8 +733,8 @@ def test_a_step_that_grows_has_no_cell_in_the_heat():
 
 def test_paid_and_organic_stand_below_their_sources_without_interval():
     frame = pd.concat([sources(), sources().iloc[:1].assign(source="shop")], ignore_index=True)
-    made = funnel.with_paid(frame, FUNNELS["source_people"], "en").set_index(["source", "column"])
-    assert made.index.get_level_values(0).unique().tolist() == [
+    table = funnel.with_paid(frame, FUNNELS["source_people"], "en").set_index(["source", "column"])
+    assert table.index.get_level_values(0).unique().tolist() == [
         "feed",
         "video",
         "search",
@@ -742,7 +742,7 @@ def test_paid_and_organic_stand_below_their_sources_without_interval():
         "shop",
         "Organic (together)",
     ]  # one paid source needs no sum
-    organic = made.loc["Organic (together)"]
+    organic = table.loc["Organic (together)"]
     assert organic.loc["viewers", "users"] == 6000 + 980 + 6000 and organic["ci_lower"].isna().all()
     assert organic.loc["viewers", "rate_of_previous"] == pytest.approx(
         (6000 + 980 + 6000) / (50000 + 4000 + 50000)
@@ -776,11 +776,11 @@ def test_slice_findings_name_only_what_stands_apart():
     rows = funnel.all_findings(funnel.source_findings(table, REGISTRY))
     assert rows["slice"].tolist() == ["source=video", "source=search"]
     assert "低于" in rows["sentence_zh"][0] and "above the other sources" in rows["sentence_en"][1]
-    found = funnel.all_findings(
+    facts = funnel.all_findings(
         funnel.product_findings(funnel.by_product(products(), REGISTRY, **LIMITS), REGISTRY)
     )
-    assert set(found["metric"]) == {"item_click_rate", "item_click_pay_rate"}
-    assert found.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx(
+    assert set(facts["metric"]) == {"item_click_rate", "item_click_pay_rate"}
+    assert facts.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx(
         [410 / 4012, 310 / 1012]
     )
 

@@ -39,10 +39,10 @@ def spec(minutes=(None, None, None, None), *, ordered=True, events=EVENTS) -> Fu
 
 def log(*rows: tuple) -> pd.DataFrame:
     """Events as (seconds after the start, person, event, product, source)."""
-    made = pd.DataFrame(rows, columns=["at", "user_key", "event", "product_id", "source"])
-    texts = {name: "str" for name in made.columns.drop("at")}
-    return made.astype(texts).assign(
-        at=(START + pd.to_timedelta(made["at"].astype(float), unit="s")).astype(
+    events = pd.DataFrame(rows, columns=["at", "user_key", "event", "product_id", "source"])
+    texts = {name: "str" for name in events.columns.drop("at")}
+    return events.astype(texts).assign(
+        at=(START + pd.to_timedelta(events["at"].astype(float), unit="s")).astype(
             pd.DatetimeTZDtype("us", ZONE)
         )
     )
@@ -67,7 +67,7 @@ def loop(
         key = tuple(row[place] for place in (*places, 1))
         if None not in key:
             people.setdefault(key, {}).setdefault(row[2], []).append(row[0])
-    found: dict[tuple, tuple[int, list[float]]] = {}
+    reached: dict[tuple, tuple[int, list[float]]] = {}
     for key, events in people.items():
         hits, first = None, None
         for number, step in enumerate(funnel.steps, 1):
@@ -77,19 +77,19 @@ def loop(
                 here = [t for t in here if any(0 <= t - before <= limit for before in hits)]
             if not here:
                 break
-            count, seconds = found.setdefault((key[:-1], number), (0, []))
-            found[key[:-1], number] = (
+            count, seconds = reached.setdefault((key[:-1], number), (0, []))
+            reached[key[:-1], number] = (
                 count + 1,
                 [*seconds, *([] if first is None or not funnel.ordered else [min(here) - first])],
             )
             hits, first = here, min(here)
-    return found
+    return reached
 
 
-def same(made: pd.DataFrame, expected: dict, by: tuple[str, ...]) -> None:
+def same(table: pd.DataFrame, expected: dict, by: tuple[str, ...]) -> None:
     got = {
         (tuple(row[name] for name in by), int(row["step"])): row
-        for _, row in made[made["users"] > 0].iterrows()
+        for _, row in table[table["users"] > 0].iterrows()
     }
     assert got.keys() == expected.keys()
     for key, (users, seconds) in expected.items():
@@ -187,10 +187,10 @@ def test_the_frame_is_that_of_a_funnel_from_counts():
         for second, event in enumerate(EVENTS)
         for person in "abcdefgh"[: 8 - 2 * second]
     ]
-    made = viewer_events.steps(counted(log(*rows), spec()), spec())
+    table = viewer_events.steps(counted(log(*rows), spec()), spec())
     plain = funnel.steps(pd.Series({"expose": 8, "click": 6, "create": 4, "pay": 2}), spec())
-    pd.testing.assert_frame_equal(made[plain.columns], plain)
-    assert made["seconds_median"].tolist()[1:] == [1, 1, 1]
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert table["seconds_median"].tolist()[1:] == [1, 1, 1]
 
 
 def test_an_empty_log_has_no_group_and_a_funnel_of_zeros():
@@ -274,15 +274,15 @@ def test_unpaid_carts_are_those_of_a_loop_with_kaplan_meier_by_hand(rows):
             ]
             took = min([*paid, end - min(begun)])
             waits.setdefault(source, []).append((min(took, mark), bool(paid) and min(paid) <= mark))
-    made = viewer_events.carts(
+    table = viewer_events.carts(
         engine.table(log(*rows)), by=["source"], until=START + pd.Timedelta(seconds=end)
     ).set_index("source")
-    assert set(made.index) == set(waits)
+    assert set(table.index) == set(waits)
     for source, each in waits.items():
         left = unpaid(each, mark)
-        known = max(seconds for seconds, _ in each) >= mark or left == 0
-        assert made.loc[source, "rate"] == pytest.approx(left if known else np.nan, nan_ok=True)
-        assert made.loc[source, ["carts", "paid", "unknown"]].tolist() == [
+        waited = max(seconds for seconds, _ in each) >= mark or left == 0
+        assert table.loc[source, "rate"] == pytest.approx(left if waited else np.nan, nan_ok=True)
+        assert table.loc[source, ["carts", "paid", "unknown"]].tolist() == [
             len(each),
             sum(paid for _, paid in each),
             sum(not paid and seconds < mark for seconds, paid in each),
@@ -330,8 +330,8 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
     ]
     funnel = spec((None, 30, 30), events=("click", "create", "pay"))
     table = viewer_events.steps(counted(log(*rows), funnel, "source"), funnel)
-    told = viewer_events.against_others(table, min_people=30)
-    assert told.set_index(["source", "column"])["standing"].to_dict() == {
+    compared = viewer_events.against_others(table, min_people=30)
+    assert compared.set_index(["source", "column"])["standing"].to_dict() == {
         ("a", "create"): "above",
         ("b", "create"): "below",
         ("c", "create"): "above",
@@ -339,7 +339,7 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
         ("b", "pay"): "cannot_tell",
         ("c", "pay"): "cannot_tell",
     }
-    leak = told.set_index(["source", "column"]).loc[("b", "create")]
+    leak = compared.set_index(["source", "column"]).loc[("b", "create")]
     assert leak["rate"] == 60 / 400 and leak["others_rate"] == 320 / 800 and leak["people"] == 400
 
 
@@ -355,11 +355,11 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
         for n in range(many)
     ]
     funnel = spec((None, 30, 30), events=("click", "create", "pay"))
-    told = viewer_events.against_others(
+    compared = viewer_events.against_others(
         viewer_events.steps(counted(log(*rows), funnel, "source"), funnel), min_people=30
     )
     drawn, whole = viewer_events.of_step(
-        told, viewer_events.steps(counted(log(*rows), funnel), funnel), "create"
+        compared, viewer_events.steps(counted(log(*rows), funnel), funnel), "create"
     )
     assert (
         drawn["label"].tolist() == ["a", "c", "b"]
@@ -378,11 +378,11 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
         tuple(stats.wilson(many, 400)) for many in (160, 100, 60)
     ]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "c", "b"]
-    said = viewer_events.step_words(drawn, whole, "en")
+    sentence = viewer_events.step_words(drawn, whole, "en")
     assert (
-        said.startswith("3 sources: highest a 40.0% (95% interval")
-        and "lowest b 15.0%" in said
-        and said.endswith("all together 26.6%.")
+        sentence.startswith("3 sources: highest a 40.0% (95% interval")
+        and "lowest b 15.0%" in sentence
+        and sentence.endswith("all together 26.6%.")
     )
 
 
@@ -419,27 +419,27 @@ def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
         key: {event: set(rows.loc[rows["event"] == event, "user_key"]) for event in EVENTS}
         for key, rows in every.groupby(["product_id", "source"])
     }
-    made = viewer_events.cells(engine.table(every), product).set_index(["product_id", "source"])
-    assert list(made.columns) == [
+    table = viewer_events.cells(engine.table(every), product).set_index(["product_id", "source"])
+    assert list(table.columns) == [
         "exposure_users",
         "click_users",
         "create_users",
         "pay_users",
-    ] and set(made.index) == set(by_hand)
+    ] and set(table.index) == set(by_hand)
     for key, people in by_hand.items():
-        assert made.loc[key].tolist()[:2] == [
+        assert table.loc[key].tolist()[:2] == [
             len(people["expose"]),
             len(people["expose"] & people["click"]),
         ]
-        assert made.loc[key, "create_users"] <= len(people["create"])
+        assert table.loc[key, "create_users"] <= len(people["create"])
     alone = viewer_events.cells(engine.table(every[every["event"] != "expose"]), product).set_index(
         ["product_id", "source"]
     )
     assert (
         alone["exposure_users"].isna().all()
-        and (alone["click_users"] == made["click_users"].reindex(alone.index)).all()
+        and (alone["click_users"] == table["click_users"].reindex(alone.index)).all()
     )
-    assert alone["create_users"].sum() == made["create_users"].sum() > 100
+    assert alone["create_users"].sum() == table["create_users"].sum() > 100
 
 
 @pytest.mark.parametrize(
@@ -561,15 +561,17 @@ def test_the_planted_source_leaks_between_click_and_order(simulated):
     log, truth = simulated.tables["actions"], simulated.truth
     log = log[log["session_id"] == truth["target_session"]]
     room = reference.funnels()["viewer_room"]
-    told = viewer_events.against_others(
+    compared = viewer_events.against_others(
         viewer_events.steps(counted(log, room, "source"), room), min_people=30
     )
-    leak = told.set_index(["source", "column"]).loc[(truth["imprecise_source"]["source"], "create")]
+    leak = compared.set_index(["source", "column"]).loc[
+        (truth["imprecise_source"]["source"], "create")
+    ]
     assert leak["standing"] == "below" and leak["ratio_upper"] < 1
-    said = viewer_events.leak_findings(told, reference.registry())
+    sentence = viewer_events.leak_findings(compared, reference.registry())
     assert any(
         one["slice"] == f"source={truth['source']}" and one["metric"] == "click_create_rate"
-        for one in said
+        for one in sentence
     )
 
 

@@ -28,23 +28,23 @@ def test_planted_causes_are_told_apart_from_margins_alone(fault, least):
 
     `make bench` has the figures of 200.
     """
-    found = [causes.said(seed, fault, sessions=60) for seed in range(500, 506)]
-    assert found.count(causes.CAUSES[fault]) >= least, found
+    answers = [causes.said(seed, fault, sessions=60) for seed in range(500, 506)]
+    assert answers.count(causes.CAUSES[fault]) >= least, answers
 
 
 @pytest.fixture(scope="module")
 def story():
-    made = demo.simulate(demo.SEED, tables=("sessions", "events"))
-    events = compare.event_windows(made.tables["events"], reference.event_kinds())
+    account = demo.simulate(demo.SEED, tables=("sessions", "events"))
+    events = compare.event_windows(account.tables["events"], reference.event_kinds())
     comparable = compare.comparable(
-        made.tables["sessions"],
-        made.truth["target_session"],
+        account.tables["sessions"],
+        account.truth["target_session"],
         events=events,
         calendar=reference.calendar(),
         thresholds=reference.thresholds(),
     )
     return (
-        made,
+        account,
         comparable.loc[comparable["chosen"], "session_id"].tolist(),
         compare.spread_pool(comparable),
     )
@@ -52,44 +52,44 @@ def story():
 
 @pytest.mark.parametrize("with_cells", [False, True])
 def test_the_planted_story_is_told_in_words_with_and_without_cells(story, with_cells):
-    made, chosen, pool = story
-    cells = made.cells.rename(
+    account, chosen, pool = story
+    cells = account.cells.rename(
         columns={
             "product_exposure_users": "exposed",
             "product_click_users": "clicked",
             "create_users": "sold",
         }
     )
-    names = split.product_names(made.tables["products"])
-    found = split.diagnose_session(
-        made.tables["traffic"],
-        made.tables["products"],
-        made.truth["target_session"],
+    names = split.product_names(account.tables["products"])
+    diagnosis = split.diagnose_session(
+        account.tables["traffic"],
+        account.tables["products"],
+        account.truth["target_session"],
         chosen,
         pool=pool,
         cells=cells if with_cells else None,
         names=names,
     )
-    assert found.cause == "both"
-    for said in (found.zh, found.en):
+    assert diagnosis.cause == "both"
+    for sentence in (diagnosis.zh, diagnosis.en):
         assert (
-            made.truth["source"] in said
-            and names[made.truth["weak_pitch"]["product_id"]] in said
-            and "nan" not in said
+            account.truth["source"] in sentence
+            and names[account.truth["weak_pitch"]["product_id"]] in sentence
+            and "nan" not in sentence
         )
 
 
 def test_without_history_or_tables_nothing_is_claimed(story):
-    made, chosen, _ = story
-    tables, session = made.tables, made.truth["target_session"]
+    account, chosen, _ = story
+    tables, session = account.tables, account.truth["target_session"]
     assert (
         split.diagnose_session(tables["traffic"], tables["products"], session, chosen[:2]).cause
         == "cannot_tell"
     )
-    found = split.diagnose_session(
+    diagnosis = split.diagnose_session(
         tables["traffic"].iloc[:0], tables["products"].iloc[:0], session, chosen
     )
-    assert found.cause == "cannot_tell" and "没有来源表" in found.zh
+    assert diagnosis.cause == "cannot_tell" and "没有来源表" in diagnosis.zh
 
 
 # ---------------------------------------------------------------------------------------- the tree
@@ -119,9 +119,9 @@ def test_every_level_of_the_tree_sums_to_its_parent(change, first, second, third
     scale = max(abs(change), 3e5)
     for node in tree["parent"].unique():
         if node:
-            own = tree.loc[tree["node"] == node, "amount"].item()
+            children = tree.loc[tree["node"] == node, "amount"].item()
             assert tree.loc[tree["parent"] == node, "amount"].sum() == pytest.approx(
-                own, abs=1e-9 * scale
+                children, abs=1e-9 * scale
             )
     assert tree["depth"].max() <= 3 and tree["node"].is_unique
     bars = split.drill_bars(tree, 2e6, 2e6 + change, "zh")
@@ -198,11 +198,11 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
     before, after = rows[rows["session_id"] != "incident"], rows[rows["session_id"] == "incident"]
     rates = [side["purchase"].sum() / side["visits"].sum() for side in (before, after)]
     assert rates[1] > rates[0]
-    told = table[table["p_adjusted"] <= 0.05]
-    assert told[["previous", "step", "slice"]].to_numpy().tolist() == [
+    falls = table[table["p_adjusted"] <= 0.05]
+    assert falls[["previous", "step", "slice"]].to_numpy().tolist() == [
         ["shipping_details", "payment_details", "mobile"]
     ]
-    assert told["slice_after"].item() == pytest.approx(22 / 60) and told[
+    assert falls["slice_after"].item() == pytest.approx(22 / 60) and falls[
         "slice_before"
     ].item() == pytest.approx(43 / 52)
     zh, en = along_sentence(table, *rates, {})
@@ -217,26 +217,28 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
 
 
 def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes():
-    made = demo.simulate(demo.SEED, tables=("sessions", "minutes", "rundown", "audience"))
-    tables, session = made.tables, made.truth["target_session"]
+    account = demo.simulate(demo.SEED, tables=("sessions", "minutes", "rundown", "audience"))
+    tables, session = account.tables, account.truth["target_session"]
     rows = split.further(
         tables["minutes"], tables["rundown"], tables["audience"], tables["sessions"]
     )
-    own = tables["minutes"][tables["minutes"]["session_id"] == session]
+    table_part = tables["minutes"][tables["minutes"]["session_id"] == session]
     slots = rows["slot"][rows["slot"]["session_id"] == session]
     assert slots[["weight", "value"]].sum().tolist() == pytest.approx(
-        own[["product_click_users", "orders"]].sum().tolist()
+        table_part[["product_click_users", "orders"]].sum().tolist()
     )
     started = tables["sessions"].set_index("session_id").loc[session, "started_at"]
-    second = own[
-        (own["at"] >= started + pd.Timedelta(minutes=30))
-        & (own["at"] < started + pd.Timedelta(minutes=60))
+    second = table_part[
+        (table_part["at"] >= started + pd.Timedelta(minutes=30))
+        & (table_part["at"] < started + pd.Timedelta(minutes=60))
     ]
     assert slots.set_index("slice").loc["030-060", "value"] == second["orders"].sum()
     script = tables["rundown"][tables["rundown"]["session_id"] == session]
     prompts = script[script["stage"] == "purchase_prompt"]
     inside = sum(
-        own.loc[(own["at"] >= row.starts_at) & (own["at"] < row.ends_at), "orders"].sum()
+        table_part.loc[
+            (table_part["at"] >= row.starts_at) & (table_part["at"] < row.ends_at), "orders"
+        ].sum()
         for row in prompts.itertuples()
     )
     stages = rows["stage"][rows["stage"]["session_id"] == session].set_index("slice")
@@ -359,10 +361,10 @@ def test_order_lines_know_the_minute_of_the_explanation_from_the_log_or_the_rund
     )
     sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": START})
     sold = split.sold_lines(pd.concat([orders, unpaid]), cues, rundown, sessions)
-    told = sold.sort_values(["session_id", "product_id"], kind="stable")[
+    lines = sold.sort_values(["session_id", "product_id"], kind="stable")[
         ["session_id", "product_id", "moment", "slot"]
     ].astype(object)
-    assert told.where(told.notna(), None).to_numpy().tolist() == [
+    assert lines.where(lines.notna(), None).to_numpy().tolist() == [
         ["a", "p", "before", "30"],
         ["a", "p", "0", "60"],
         ["a", "p", "5", "60"],
@@ -482,15 +484,15 @@ def test_pairs_of_ordinary_sessions_say_how_rare_a_step_is():
     today = pd.Series({"viewers": 1000.0, "pay_users": 20.0, "paid_amount": 1000.0})
     before = split.baseline_session(sessions[:3], columns, 2.0)
     steps = split.formula(before, today * 2, columns, registry=reference.registry())
-    made = split.pairs_beyond(sessions, columns, steps, 2.0)
-    assert made["pairs"].tolist() == [3.0] * 3 and made["beyond"].iloc[1] == 0
+    effects = split.pairs_beyond(sessions, columns, steps, 2.0)
+    assert effects["pairs"].tolist() == [3.0] * 3 and effects["beyond"].iloc[1] == 0
     for place in range(3):  # the same, one pair after the other
-        found = 0
+        pairs = 0
         for one, other in ((0, 1), (0, 2), (1, 2)):
             rows = [sessions.loc[k, columns] * 2 for k in (one, other)]
-            found += abs(
+            pairs += abs(
                 split.formula(*rows, columns, registry=reference.registry())["contribution"].iloc[
                     place
                 ]
             ) >= abs(steps["contribution"].iloc[place])
-        assert made["beyond"].iloc[place] == found
+        assert effects["beyond"].iloc[place] == pairs

@@ -155,7 +155,7 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
         "b": "y",
         "c": "x",
     }
-    told = {"host": "主播", "source": "来源", "product": "商品"}
+    answers = {"host": "主播", "source": "来源", "product": "商品"}
     halves = [
         part.assign(failed=part["failed"] - kept, exposed=part["exposed"] / 2)
         if side
@@ -168,24 +168,24 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
     def renamed(table):
         changed = table.astype({name: object for name in DIMENSIONS})
         changed[DIMENSIONS] = changed[DIMENSIONS].map(lambda value: labels.get(value, value))
-        return changed.rename(columns=told).sample(frac=1, random_state=1)
+        return changed.rename(columns=answers).sample(frac=1, random_state=1)
 
-    found = scan.find_slices(
+    shuffled = scan.find_slices(
         renamed(frame),
         baseline=renamed(pd.concat(halves)),
-        **{**OPTIONS, "dimensions": list(told.values())},
+        **{**OPTIONS, "dimensions": list(answers.values())},
     )
     pd.testing.assert_frame_equal(
-        found[["score", "observed", "expected", "p_value"]],
+        shuffled[["score", "observed", "expected", "p_value"]],
         plain[["score", "observed", "expected", "p_value"]],
     )
-    back = found[list(told.values())].map(
+    back = shuffled[list(answers.values())].map(
         lambda value: {v: k for k, v in labels.items()}.get(value, value)
     )
     pd.testing.assert_frame_equal(
         back.set_axis(DIMENSIONS, axis=1), plain[DIMENSIONS], check_dtype=False
     )
-    assert {type(value) for value in found["商品"].dropna()} == {int}, "values keep their type"
+    assert {type(value) for value in shuffled["商品"].dropna()} == {int}, "values keep their type"
 
 
 def test_a_dimension_with_one_value_changes_nothing_but_its_own_column():
@@ -227,22 +227,22 @@ def test_two_causes_are_both_found_and_told_apart():
 
 
 def test_no_cause_is_named_where_there_is_none():
-    found = [
+    causes = [
         len(scan.find_causes(*session(seed)[:1], baseline=session(seed)[1], **OPTIONS))
         for seed in range(20)
     ]
-    assert sum(count > 0 for count in found) <= 4
+    assert sum(count > 0 for count in causes) <= 4
 
 
 def test_of_descriptions_of_the_same_leaves_the_simplest_stands():
     frame, before = session(7, {("b", "*", "*"): 3.0})
     shop = {"a": "one", "b": "two", "c": "one"}
     wide = [table.assign(shop=table["host"].map(shop)) for table in (frame, before)]
-    found = scan.find_slices(
+    answers = scan.find_slices(
         wide[0], baseline=wide[1], **{**OPTIONS, "dimensions": [*DIMENSIONS, "shop"]}
     )
-    assert found.iloc[0][[*DIMENSIONS, "shop"]].notna().sum() == 1
-    assert not (found["host"].eq("b") & found["shop"].eq("two")).any()
+    assert answers.iloc[0][[*DIMENSIONS, "shop"]].notna().sum() == 1
+    assert not (answers["host"].eq("b") & answers["shop"].eq("two")).any()
 
 
 def test_missing_values_belong_to_no_slice_and_new_leaves_are_expected_at_the_usual_rate():
@@ -253,11 +253,11 @@ def test_missing_values_belong_to_no_slice_and_new_leaves_are_expected_at_the_us
     new = pd.DataFrame(
         {"host": ["n"], "source": ["s"], "product": ["i"], "exposed": [400.0], "failed": [44.0]}
     )
-    found = scan.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
-    assert named(found.iloc[0]) == {"host": "b"}
+    answers = scan.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
+    assert named(answers.iloc[0]) == {"host": "b"}
     usual = before["failed"].sum() / before["exposed"].sum()
-    assert found.loc[found["host"].eq("n"), "expected"].tolist() == pytest.approx(
-        [400 * usual] * len(found[found["host"].eq("n")]), rel=0.01
+    assert answers.loc[answers["host"].eq("n"), "expected"].tolist() == pytest.approx(
+        [400 * usual] * len(answers[answers["host"].eq("n")]), rel=0.01
     )
 
 
@@ -270,8 +270,8 @@ def test_nothing_to_find_is_an_empty_table_with_its_columns():
         frame.assign(host="a", source="s", product="i"),
     ):
         for search in (scan.find_slices, scan.find_causes):
-            found = search(quiet, baseline=before, **OPTIONS)
-            assert found.empty and list(found.columns) == columns
+            table = search(quiet, baseline=before, **OPTIONS)
+            assert table.empty and list(table.columns) == columns
 
 
 @pytest.mark.parametrize(
@@ -339,15 +339,15 @@ def test_dispersion_solves_pearsons_equation_and_comes_back_from_data():
         events = rng.poisson(mean * (rng.gamma(1 / true, true, mean.shape) if true else 1)).astype(
             float
         )
-        found = scan._dispersion(events, mean, mean)[0]
-        assert found == pytest.approx(true, rel=0.25, abs=0.002)
-        if found > 0:
+        dispersion = scan._dispersion(events, mean, mean)[0]
+        assert dispersion == pytest.approx(true, rel=0.25, abs=0.002)
+        if dispersion > 0:
             exact = optimize.brentq(
                 lambda k, events=events: ((events - mean) ** 2 / (mean + k * mean**2)).sum() - 398,
                 0,
                 10,
             )
-            assert found == pytest.approx(exact, rel=1e-3, abs=2e-5)
+            assert dispersion == pytest.approx(exact, rel=1e-3, abs=2e-5)
 
 
 # ------------------------------------------------------------------------------ the labelled cases
@@ -371,7 +371,7 @@ def test_scores_of_the_benchmark_by_hand():
 
 
 def test_the_benchmark_reads_a_folder_and_ends_with_one_line_of_scores(tmp_path, capsys):
-    made = []
+    folder = []
     for name, wanted in (("one night", ("b", "*", "*")), ("two+nights", ("*", "t", "k"))):
         frame, before = session(11, {wanted: 3.0})
         table = pd.concat([before.assign(min=60), frame.assign(min=120), before.assign(min=180)])
@@ -379,8 +379,8 @@ def test_the_benchmark_reads_a_folder_and_ends_with_one_line_of_scores(tmp_path,
             tmp_path / f"{name}.csv", index=False
         )
         cause = {key: value for key, value in zip(DIMENSIONS, wanted, strict=True) if value != "*"}
-        made.append({"data": name, "timestamp": 120, "cause": cause if len(made) else [cause]})
-    (tmp_path / "anomaly.yaml").write_text(rootcause.yaml.safe_dump(made), encoding="utf-8")
+        folder.append({"data": name, "timestamp": 120, "cause": cause if len(folder) else [cause]})
+    (tmp_path / "anomaly.yaml").write_text(rootcause.yaml.safe_dump(folder), encoding="utf-8")
     rootcause.main([str(tmp_path)])
     last = capsys.readouterr().out.splitlines()[-1]
     assert re.fullmatch(

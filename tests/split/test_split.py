@@ -193,9 +193,9 @@ def test_sampling_interval_covers_as_promised():
             for rate in rates:
                 counts.append(rng.binomial(counts[-1], rate))
             mean = rng.normal(price, 0.6 * price / math.sqrt(counts[-1]))
-            found = np.array(counts[1:]) / counts[:-1]
-            variance = [1 / counts[0], *((1 - found) / np.array(counts[1:])), 0.36 / counts[-1]]
-            sides.append(([counts[0], *found, mean], variance))
+            covered = np.array(counts[1:]) / counts[:-1]
+            variance = [1 / counts[0], *((1 - covered) / np.array(counts[1:])), 0.36 / counts[-1]]
+            sides.append(([counts[0], *covered, mean], variance))
         (x0, v0), (x1, v1) = sides
         bounds = sampling_interval(x0, x1, v0, v1)
         inside += (bounds.lower <= true) & (true <= bounds.upper)
@@ -346,7 +346,7 @@ def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
 
     A broken step leaves it and is the largest.
     """
-    outside, found = [], 0
+    outside, unusual_sessions = [], 0
     for seed in range(60):
         rows = account(13, seed=100 + seed)
         before = split.baseline_session(rows.iloc[1:], STEPS, 4.0)
@@ -361,12 +361,12 @@ def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
         steps = split.with_usual(
             split.formula(before, hurt, STEPS, registry=REGISTRY), usual
         ).set_index("factor")
-        found += (
+        unusual_sessions += (
             steps["contribution"].idxmin() == "click_create_rate"
             and steps.loc["click_create_rate", "unusual"]
         )
     assert np.mean(outside) <= 0.1
-    assert found >= 54
+    assert unusual_sessions >= 54
 
 
 def test_usual_effects_need_three_sessions():
@@ -522,12 +522,12 @@ def rates_table(weight, rate) -> pd.DataFrame:
     ],
 )
 def test_mix_and_rate_is_das_gupta(data, before, after, mix, rate):
-    found = split.mix_and_rate(
+    table = split.mix_and_rate(
         rates_table(*data[before]), rates_table(*data[after]), "slice", "n", "x"
     )
     digits = 1e-7 if data is DEATHS else 5e-5
-    assert found["mix_effect"].sum() == pytest.approx(mix, abs=digits)
-    assert found["rate_effect"].sum() == pytest.approx(rate, abs=digits)
+    assert table["mix_effect"].sum() == pytest.approx(mix, abs=digits)
+    assert table["rate_effect"].sum() == pytest.approx(rate, abs=digits)
 
 
 def counts_table(trials, successes) -> pd.DataFrame:
@@ -537,12 +537,12 @@ def counts_table(trials, successes) -> pd.DataFrame:
 
 
 def test_mix_and_rate_sees_berkeleys_reversal():
-    found = split.mix_and_rate(
+    table = split.mix_and_rate(
         *[counts_table(*BERKELEY[sex]) for sex in ("men", "women")], "slice", "n", "x"
     )
-    assert found["mix_effect"].sum() == pytest.approx(-0.17767, abs=1e-5)
-    assert found["rate_effect"].sum() == pytest.approx(0.03603, abs=1e-5)
-    assert split.reversal(found)
+    assert table["mix_effect"].sum() == pytest.approx(-0.17767, abs=1e-5)
+    assert table["rate_effect"].sum() == pytest.approx(0.03603, abs=1e-5)
+    assert split.reversal(table)
 
 
 slices = st.lists(
@@ -557,20 +557,20 @@ slices = st.lists(
 def test_mix_and_rate_closes_and_turns(rows):
     n0, n1, r0, r1 = (np.array(side, float) for side in zip(*rows, strict=True))
     before, after = rates_table(n0, r0), rates_table(n1, r1)
-    found = split.mix_and_rate(before, after, "slice", "n", "x")
+    table = split.mix_and_rate(before, after, "slice", "n", "x")
     if n0.sum() == 0 or n1.sum() == 0:
-        assert found.empty
+        assert table.empty
         return
     change = (n1 * r1).sum() / n1.sum() - (n0 * r0).sum() / n0.sum()
-    assert found["mix_effect"].sum() + found["rate_effect"].sum() == pytest.approx(change, abs=1e-9)
+    assert table["mix_effect"].sum() + table["rate_effect"].sum() == pytest.approx(change, abs=1e-9)
     back = (
-        split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[found["slice"]]
+        split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[table["slice"]]
     )
-    assert back["mix_effect"].to_numpy() == pytest.approx(-found["mix_effect"].to_numpy(), abs=1e-9)
+    assert back["mix_effect"].to_numpy() == pytest.approx(-table["mix_effect"].to_numpy(), abs=1e-9)
     assert back["rate_effect"].to_numpy() == pytest.approx(
-        -found["rate_effect"].to_numpy(), abs=1e-9
+        -table["rate_effect"].to_numpy(), abs=1e-9
     )
-    one_sided = found[found["state"] != "both"]
+    one_sided = table[table["state"] != "both"]
     assert (one_sided["rate_effect"] == 0).all()
 
 
@@ -587,8 +587,8 @@ def test_mix_by_slice_does_not_depend_on_the_level_of_rates_and_halves_of_a_slic
         )
         for side in (before, after)
     ]
-    found = split.mix_and_rate(*halves, "slice", "n", "x")
-    assert found[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(
+    table = split.mix_and_rate(*halves, "slice", "n", "x")
+    assert table[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(
         plain[["mix_effect", "rate_effect"]].sum().tolist()
     )
     # a growing source with a rate below the average pulls down, whatever its own rate does
@@ -665,10 +665,10 @@ def test_typical_slices_are_sums_over_sessions_of_the_same_length():
             "viewers": [10.0, 20.0, 50.0, 999.0],
         }
     )
-    found = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")[
+    table = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")[
         "viewers"
     ]
-    assert found.to_dict() == {"搜索": 120.0, "关注": 40.0}
+    assert table.to_dict() == {"搜索": 120.0, "关注": 40.0}
 
 
 def evenings(rng: np.random.Generator, sessions: int, hurt: str | None = None) -> pd.DataFrame:
@@ -702,9 +702,11 @@ def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
     """
     named, others = 0, 0
     for seed in range(20):
-        found = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")["verdict"]
-        named += found["s2"] == "worse"
-        others += found.drop("s2").isin(["better", "worse"]).sum()
+        verdicts = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")[
+            "verdict"
+        ]
+        named += verdicts["s2"] == "worse"
+        others += verdicts.drop("s2").isin(["better", "worse"]).sum()
     assert named >= 18 and others <= 5
 
 
@@ -740,7 +742,7 @@ def test_expected_is_the_usual_relation_times_the_others_today():
         ],
         columns=["session_id", "source", "viewers", "pay_users"],
     )
-    found = told(rows).set_index("source").loc["a"]
+    table = told(rows).set_index("source").loc["a"]
     relation = np.exp(
         np.mean(
             [
@@ -749,9 +751,9 @@ def test_expected_is_the_usual_relation_times_the_others_today():
             ]
         )
     )
-    assert found["expected"] == pytest.approx(relation * 0.02) and found["p_value"] < 0.05
-    assert found["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
-    assert found["gap"] == pytest.approx(found["expected"] - 0.01)
+    assert table["expected"] == pytest.approx(relation * 0.02) and table["p_value"] < 0.05
+    assert table["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
+    assert table["gap"] == pytest.approx(table["expected"] - 0.01)
 
 
 # ------------------------------------------------------------------------------------ what is said
@@ -776,9 +778,13 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     standing = split.standings(
         {"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS
     )
-    told = split.Diagnosis("source", "流量不精准：千川的人群变了。", "Imprecise traffic.")
+    diagnosis = split.Diagnosis("source", "流量不精准：千川的人群变了。", "Imprecise traffic.")
     frame = split.to_findings(
-        steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told, registry=REGISTRY
+        steps,
+        standing,
+        {"source": rows[rows["session_id"] == ids[-1]]},
+        diagnosis,
+        registry=REGISTRY,
     )
     assert frame.set_index("slice").loc["diagnosis", ["verdict", "sentence_en"]].tolist() == [
         "worse",
@@ -788,7 +794,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         steps,
         standing,
         {"source": rows[rows["session_id"] == ids[-1]]},
-        told._replace(cause="cannot_tell"),
+        diagnosis._replace(cause="cannot_tell"),
         registry=REGISTRY,
     )
     assert quiet.set_index("slice").loc["diagnosis", "verdict"] == "cannot_tell" and set(
@@ -814,7 +820,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         STEPS,
         steps,
         tree,
-        told,
+        diagnosis,
         NINE,
         finer=steps,
         standing=standing,
@@ -829,7 +835,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     share = text.signed(change / before["paid_amount"], "percent", "zh")
     assert answers.loc["change", "sentence_zh"].endswith(f"（{share}）。")
     assert answers.loc["change", "sentence_en"].endswith(f" ({share}).")
-    assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and (
+    assert answers.loc["judgement", "sentence_en"].lower().endswith(diagnosis.en.lower()) and (
         "part by part" in answers.loc["judgement", "sentence_en"]
     ) == (not steps["unusual"].any())
     lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
@@ -849,7 +855,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         STEPS,
         wide,
         split.drill(change, ("变化", "change"), split.session_levels(wide, main, {}, standing, {})),
-        told,
+        diagnosis,
         NINE,
         finer=steps,
         standing=standing,
@@ -902,12 +908,12 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
         )
         return answers.set_index("part").loc["step", "sentence_en"]
 
-    said = told(tree)
+    sentence = told(tree)
     assert (
-        said.startswith("The step that pulled it down most is Viewers")
-        and "A change of that size is ordinary between comparable sessions" in said
+        sentence.startswith("The step that pulled it down most is Viewers")
+        and "A change of that size is ordinary between comparable sessions" in sentence
     )
-    assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in said
+    assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in sentence
     assert "look into" not in told(tree.assign(parent=["", "0", "0", "9"]))
     inside = told(
         tree.assign(parent=["", "0", "0", "0.1"])
@@ -997,8 +1003,8 @@ def test_two_sources_whose_names_differ_only_at_the_end_have_findings_of_their_o
         }
     )
     rows = pd.DataFrame({"source": names, "pay_users": [10.0, 10.0], "paid_amount": [900.0, 900.0]})
-    found = findings.frame(standing_findings(standing, {"source": rows}, registry=REGISTRY))
-    assert found["slice"].tolist() == names and found["id"].is_unique
+    facts = findings.frame(standing_findings(standing, {"source": rows}, registry=REGISTRY))
+    assert facts["slice"].tolist() == names and facts["id"].is_unique
 
 
 def test_worth_of_a_slice_without_sales_is_that_of_all():
@@ -1019,11 +1025,14 @@ def test_the_three_lines_close_and_two_methods_agree():
     table = split.lines(rows.iloc[0], rows.iloc[1:], 4.0, registry=REGISTRY)
     totals = table.groupby("line")["contribution"].sum()
     mean = rows.iloc[1:][["created_amount", "paid_amount", "refund_amount"]].mean()
-    own = rows.iloc[0]
-    assert totals["created"] == pytest.approx(own["created_amount"] - mean["created_amount"])
-    assert totals["paid"] == pytest.approx(own["paid_amount"] - mean["paid_amount"])
+    line_rows = rows.iloc[0]
+    assert totals["created"] == pytest.approx(line_rows["created_amount"] - mean["created_amount"])
+    assert totals["paid"] == pytest.approx(line_rows["paid_amount"] - mean["paid_amount"])
     assert totals["net"] == pytest.approx(
-        own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"]
+        line_rows["paid_amount"]
+        - line_rows["refund_amount"]
+        - mean["paid_amount"]
+        + mean["refund_amount"]
     )
     signs = set(np.sign(totals))
     zh, en = split.lines_agree(table)
@@ -1033,7 +1042,7 @@ def test_the_three_lines_close_and_two_methods_agree():
     size = table.groupby("line")["contribution"].transform(lambda part: part.abs().sum())
     assert ((table["contribution"] - table["shapley"]).abs() < 0.03 * size).all()
     net = table[table["line"] == "net"].set_index("factor")["contribution"]
-    assert net["refund_amount"] == pytest.approx(mean["refund_amount"] - own["refund_amount"])
+    assert net["refund_amount"] == pytest.approx(mean["refund_amount"] - line_rows["refund_amount"])
 
 
 def test_a_line_that_the_tables_do_not_hold_is_left_out():

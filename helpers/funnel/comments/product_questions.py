@@ -70,11 +70,11 @@ def about(
     basis = np.select(
         [named.notna(), link.notna(), running.notna()], ["named", "link", "explained"], "none"
     )
-    shown = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(
+    label = product.map(lambda key: names.get(key, key) if isinstance(key, str) else np.nan).where(
         product.notna(), link
     )
     return pd.DataFrame(
-        {"product_id": product.astype("str"), "product": shown.astype("str"), "about_basis": basis},
+        {"product_id": product.astype("str"), "product": label.astype("str"), "about_basis": basis},
         index=rows.index,
     )
 
@@ -88,23 +88,25 @@ def answered(rows: pd.DataFrame, talk: Talk, *, reply_seconds: float = 120) -> p
 
     Missing for all where the team's own words are not in the data.
     """
-    asked_now = rows["question"].notna() & ~rows["team"]
+    asking = rows["question"].notna() & ~rows["team"]
     replies = rows[rows["team"]]
-    found = pd.Series(pd.NA, index=rows.index, dtype="boolean")
+    replied = pd.Series(pd.NA, index=rows.index, dtype="boolean")
     if replies.empty:
-        return found
-    found[asked_now] = False
-    said = replies["plain"].map(
+        return replied
+    replied[asking] = False
+    reply_types = replies["plain"].map(
         lambda plain: {
-            name for name, one in talk.questions.items() if pattern(one.words).search(plain)
+            name for name, entry in talk.questions.items() if pattern(entry.words).search(plain)
         }
     )
-    for name in rows.loc[asked_now, "question"].unique():
-        own = asked_now & rows["question"].eq(name)
-        times = clock(replies.loc[[name in types for types in said], "at"])
-        at = clock(rows.loc[own, "at"])
-        found[own] = np.append(times, np.inf)[np.searchsorted(times, at)] - at <= reply_seconds
-    return found
+    for name in rows.loc[asking, "question"].unique():
+        of_type = asking & rows["question"].eq(name)
+        times = clock(replies.loc[[name in types for types in reply_types], "at"])
+        at = clock(rows.loc[of_type, "at"])
+        replied[of_type] = (
+            np.append(times, np.inf)[np.searchsorted(times, at)] - at <= reply_seconds
+        )
+    return replied
 
 
 def questions(
@@ -124,12 +126,18 @@ def questions(
     products), p_adjusted (Fisher's exact test, one-sided: more of this type than about the others),
     standing (above, cannot_tell, too_few), example.
     """
-    asked_now = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
-    each = asked_now.join(products).assign(open=1 - replied[asked_now.index].astype("float64"))
-    each = each.assign(product=each["product"].fillna(""), product_id=each["product_id"].fillna(""))
-    each = each.assign(subject=each["product_id"].where(each["product_id"] != "", each["product"]))
-    made = (
-        each.groupby(["question", "product_id", "product", "subject"])
+    asking = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
+    rows_asking = asking.join(products).assign(open=1 - replied[asking.index].astype("float64"))
+    rows_asking = rows_asking.assign(
+        product=rows_asking["product"].fillna(""), product_id=rows_asking["product_id"].fillna("")
+    )
+    rows_asking = rows_asking.assign(
+        subject=rows_asking["product_id"].where(
+            rows_asking["product_id"] != "", rows_asking["product"]
+        )
+    )
+    table = (
+        rows_asking.groupby(["question", "product_id", "product", "subject"])
         .agg(
             users=("user", "nunique"),
             comments=("at", "size"),
@@ -139,36 +147,40 @@ def questions(
         )
         .reset_index()
     )
-    asks = each.drop_duplicates(["user", "question", "subject"])
-    made = made.assign(
-        unanswered_share=made["unanswered"] / made["comments"], **_over_asked(made, asks)
+    asks = rows_asking.drop_duplicates(["user", "question", "subject"])
+    table = table.assign(
+        unanswered_share=table["unanswered"] / table["comments"], **_over_asked(table, asks)
     )
-    judged = made["users"].ge(FEWEST_ASKING) & made["product"].ne("")
-    p = stats.benjamini_hochberg(made["p_value"].where(judged).to_numpy(dtype=float))
+    judged = table["users"].ge(FEWEST_ASKING) & table["product"].ne("")
+    p = stats.benjamini_hochberg(table["p_value"].where(judged).to_numpy(dtype=float))
     standing = np.select([~judged, p <= false_discovery_rate], ["too_few", "above"], "cannot_tell")
-    labels = {name: (one.zh, one.en) for name, one in talk.questions.items()} | {
+    labels = {name: (entry.zh, entry.en) for name, entry in talk.questions.items()} | {
         "other": ("其他问题", "Other questions")
     }
-    made = made.assign(
+    table = table.assign(
         p_adjusted=p,
         standing=standing,
-        question_zh=made["question"].map(lambda name: labels[name][0]).astype("str"),
-        question_en=made["question"].map(lambda name: labels[name][1]).astype("str"),
-        example=made["example"].map(lambda said: text.plain(said, 30)).astype("str"),
+        question_zh=table["question"].map(lambda name: labels[name][0]).astype("str"),
+        question_en=table["question"].map(lambda name: labels[name][1]).astype("str"),
+        example=table["example"].map(lambda example: text.plain(example, 30)).astype("str"),
     )
-    return made.sort_values(["users", "comments"], ascending=False, kind="stable")[
+    return table.sort_values(["users", "comments"], ascending=False, kind="stable")[
         ASKED
     ].reset_index(drop=True)
 
 
-def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
+def _over_asked(table: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
     """The share of each type among the questions about the other products, and a chance beside it.
 
     The chance is that of so many more questions of the type about this product.
     """
     by_type, by_product = asks["question"].value_counts(), asks["subject"].value_counts()
-    own, shares, chances = made["users"] / made["subject"].map(by_product).astype(float), [], []
-    for row in made.itertuples():
+    shares_own, shares, chances = (
+        table["users"] / table["subject"].map(by_product).astype(float),
+        [],
+        [],
+    )
+    for row in table.itertuples():
         others, others_all = by_type[row.question] - row.users, len(asks) - by_product[row.subject]
         shares.append(others / others_all if others_all else np.nan)
         cells = [[row.users, by_product[row.subject] - row.users], [others, others_all - others]]
@@ -177,7 +189,7 @@ def _over_asked(made: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[fl
             if others_all and min(map(min, cells)) >= 0
             else np.nan
         )
-    return {"share": own, "others_share": shares, "p_value": chances}
+    return {"share": shares_own, "others_share": shares, "p_value": chances}
 
 
 def question_findings(
@@ -187,8 +199,10 @@ def question_findings(
 
     Many people asked them, and more often than about other products.
     """
-    told = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(MOST_STATED)
-    return [_question_fact(row, reply_seconds) for row in told.itertuples()]
+    above = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(
+        MOST_STATED
+    )
+    return [_question_fact(row, reply_seconds) for row in above.itertuples()]
 
 
 def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
@@ -198,38 +212,38 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
         text.percent(row.others_share, 0),
     )
     zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
-    known, wait = np.isfinite(row.unanswered_share), text.number(reply_seconds, "en")
+    replies_known, wait = np.isfinite(row.unanswered_share), text.number(reply_seconds, "en")
     left, counted = (text.number(count, "en") for count in (row.unanswered, row.comments))
     open_zh = (
         f"{counted} 条提问里 {left} 条在 {wait} 秒内没有文字回复。"
-        if known
+        if replies_known
         else "有没有得到回复，数据里看不出。"
     )
     open_en = (
         f"{left} of {counted} comments had no written reply within {wait} seconds."
-        if known
+        if replies_known
         else "Whether they were answered cannot be known from the data."
     )
-    asked = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
+    type_words = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
     by_clock = (
         row.about_basis == "explained"
     )  # nobody named the product: it was the one being explained
     who_zh = (
         (
-            f"讲解「{product}」时有 {zh} 人问{asked['zh']}（也可能问的是别的商品），"
+            f"讲解「{product}」时有 {zh} 人问{type_words['zh']}（也可能问的是别的商品），"
             "占归到这次讲解的提问的"
         )
         if by_clock
-        else f"「{product}」有 {zh} 人问{asked['zh']}，占关于它的提问的"
+        else f"「{product}」有 {zh} 人问{type_words['zh']}，占关于它的提问的"
     )
     who_en = (
         (
-            f"While “{product}” was explained {en} people asked about {asked['en']} (perhaps about "
+            f"While “{product}” was explained {en} people asked about {type_words['en']} (perhaps about "
             f"another product), {share} of the questions placed there"
         )
         if by_clock
         else (
-            f"“{product}”: {en} people asked about {asked['en']}, {share} of the questions about it"
+            f"“{product}”: {en} people asked about {type_words['en']}, {share} of the questions about it"
         )
     )
     return findings.make(

@@ -34,8 +34,8 @@ def question_type(plain: str, talk: Talk) -> str | None:
     """
     bare = LINKED.sub(" ", plain)
     longest = {
-        name: max((len(found) for found in pattern(one.words).findall(bare)), default=0)
-        for name, one in talk.questions.items()
+        name: max((len(hit) for hit in pattern(entry.words).findall(bare)), default=0)
+        for name, entry in talk.questions.items()
     }
     best = max(longest, key=longest.__getitem__)
     return best if longest[best] else None
@@ -60,7 +60,7 @@ def question(plain: str, talk: Talk) -> str | None:
     if asks:
         return kind or "other"
     wished = pattern(talk.wish).search(bare) or any(
-        bare == word for one in talk.questions.values() for word in one.words
+        bare == word for entry in talk.questions.values() for word in entry.words
     )
     return kind if wished else None
 
@@ -115,9 +115,11 @@ def read(
     marks = marks_of(names or {})
     rows = comments.sort_values("at", kind="stable").reset_index(drop=True)
     texts = {words: normalised(words) for words in rows["text"].unique()}
-    known = {plain: asked(without_names(plain, marks), talk) for plain in set(texts.values())}
+    kinds_by_text = {
+        plain: asked(without_names(plain, marks), talk) for plain in set(texts.values())
+    }
     plain = rows["text"].map(texts).astype("str")
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "session_id": rows["session_id"],
             "at": rows["at"],
@@ -127,15 +129,15 @@ def read(
                 rows["user_key"].notna(), "row " + rows.index.astype("str")
             ),
             "team": rows["speaker"].eq("team").fillna(False).astype(bool),
-            "kind": plain.map(lambda words: known[words][0]).astype("str"),
-            "question": plain.map(lambda words: known[words][1]).astype("str"),
+            "kind": plain.map(lambda words: kinds_by_text[words][0]).astype("str"),
+            "question": plain.map(lambda words: kinds_by_text[words][1]).astype("str"),
         }
     )
-    prompted = _prompted(made, cues, prompt_seconds)
-    together = made["kind"].eq("talk") & _together(made, spam_users) & ~prompted
-    kind = made["kind"].mask(together | (made["kind"].eq("talk") & _repeated(made)), "spam")
+    prompted = _prompted(table, cues, prompt_seconds)
+    together = table["kind"].eq("talk") & _together(table, spam_users) & ~prompted
+    kind = table["kind"].mask(together | (table["kind"].eq("talk") & _repeated(table)), "spam")
     kind = kind.mask(kind.eq("chant") & prompted, "prompted_chant")
-    return made.assign(kind=kind)
+    return table.assign(kind=kind)
 
 
 def _skeleton(rows: pd.DataFrame) -> pd.Series:
@@ -146,14 +148,14 @@ def _skeleton(rows: pd.DataFrame) -> pd.Series:
 
 def _together(rows: pd.DataFrame, users: float) -> pd.Series:
     """Long texts that so many different people wrote within two seconds."""
-    found = (
+    texts = (
         rows.assign(same=_skeleton(rows))
         .dropna(subset=["same"])
         .drop_duplicates(["session_id", "same", "user"])
     )
     hit: list[int] = []
     n = int(users)
-    for _, group in found.groupby(["session_id", "same"]):
+    for _, group in texts.groupby(["session_id", "same"]):
         late = group["at"].shift(1 - n) - group["at"]  # how long until there are so many
         for place in np.flatnonzero((late <= pd.Timedelta("2s")).to_numpy()):
             hit += list(group.index[place : place + n])

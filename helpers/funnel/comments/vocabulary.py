@@ -37,15 +37,15 @@ def word_users(
     They are those of what viewers asked or said, with an example of theirs. Columns: session_id,
     user, word, text. Words of one letter or character and stop words are left out.
     """
-    said = rows[~rows["team"] & rows["kind"].isin(["question", "talk"])]
+    written = rows[~rows["team"] & rows["kind"].isin(["question", "talk"])]
     left = set(stop)
     cut = {
         plain: sorted(
             {word for word in words(plain, lexicon) if len(word) > 1 and word not in left}
         )
-        for plain in said["plain"].unique()
+        for plain in written["plain"].unique()
     }
-    every = said.assign(word=said["plain"].map(cut)).explode("word").dropna(subset=["word"])
+    every = written.assign(word=written["plain"].map(cut)).explode("word").dropna(subset=["word"])
     return every.drop_duplicates(["session_id", "user", "word"])[
         ["session_id", "user", "word", "text"]
     ].reset_index(drop=True)
@@ -81,7 +81,7 @@ def hot_words(
     delta, z = stats.log_odds(now, past, PRIOR * both / both.sum())
     people = used.groupby("session_id")["user"].nunique()
     writers = people.drop(session_id)
-    found = pd.DataFrame(
+    words_now = pd.DataFrame(
         {
             "word": table.index,
             "users": now,
@@ -93,19 +93,19 @@ def hot_words(
             "z": z,
         }
     )
-    found = found[found["users"] >= min_users]
+    words_now = words_now[words_now["users"] >= min_users]
     p = [
         stats.beta_binomial_predictive(
             row.users, people[session_id], before.loc[row.word], writers[before.columns]
         ).p_value
-        for row in found.itertuples()
+        for row in words_now.itertuples()
     ]
-    found = found.assign(p_adjusted=stats.benjamini_hochberg(np.array(p, dtype=float)))
+    words_now = words_now.assign(p_adjusted=stats.benjamini_hochberg(np.array(p, dtype=float)))
     examples = used[used["session_id"] == session_id].groupby("word")["text"].first()
-    hot = found[found["z"] > min_z].sort_values("z", ascending=False, kind="stable")
-    return hot.assign(example=hot["word"].map(examples).map(lambda said: text.plain(said, 30)))[
-        HOT
-    ].reset_index(drop=True)
+    hot = words_now[words_now["z"] > min_z].sort_values("z", ascending=False, kind="stable")
+    return hot.assign(
+        example=hot["word"].map(examples).map(lambda example: text.plain(example, 30))
+    )[HOT].reset_index(drop=True)
 
 
 def word_findings(
@@ -115,8 +115,8 @@ def word_findings(
 
     More people wrote them than the earlier sessions, with all their differences, let one expect.
     """
-    told = hot[hot["p_adjusted"] <= false_discovery_rate].head(MOST_STATED)
-    return [_word_fact(row) for row in told.itertuples()]
+    surest = hot[hot["p_adjusted"] <= false_discovery_rate].head(MOST_STATED)
+    return [_word_fact(row) for row in surest.itertuples()]
 
 
 def _word_fact(row: object) -> dict[str, object]:

@@ -29,8 +29,8 @@ def normalised(words: object) -> str:
     Half width, lower case, no pictures, repeats folded, link numbers as "3号链接", 11111 as "扣1".
     """
     plain = " ".join(_PICTURES.sub(" ", unicodedata.normalize("NFKC", str(words)).lower()).split())
-    plain = re.sub("([一二三四五六七八九十])(?=号链接)", lambda found: _NUMERALS[found[1]], plain)
-    plain = _LINK.sub(lambda found: f"{next(filter(None, found.groups()))}号链接", plain)
+    plain = re.sub("([一二三四五六七八九十])(?=号链接)", lambda match: _NUMERALS[match[1]], plain)
+    plain = _LINK.sub(lambda match: f"{next(filter(None, match.groups()))}号链接", plain)
     if once := re.fullmatch(r"(?:[扣打敲刷发] ?)?(\d)(?: ?\1)*[!。.~]*", plain):
         return f"扣{once[1]}" if once[0] != "666" else plain
     plain = re.sub(r"(\D)\1{2,}", r"\1\1", plain)
@@ -39,10 +39,10 @@ def normalised(words: object) -> str:
 
 @functools.cache
 def _segmenter(lexicon: tuple[str, ...]) -> rjieba.Jieba:
-    made = rjieba.Jieba()
+    segmenter = rjieba.Jieba()
     for word in lexicon:
-        made.add_word(word, FREQUENT, None)
-    return made
+        segmenter.add_word(word, FREQUENT, None)
+    return segmenter
 
 
 def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
@@ -50,15 +50,15 @@ def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
 
     Chinese as rjieba and the lexicon cut it, Latin words, link numbers whole.
     """
-    found: list[str] = []
+    cut: list[str] = []
     end = 0
     for whole in [*LINKED.finditer(plain), None]:
         between = plain[end : whole.start() if whole else None]
         for run in _TOKEN.findall(between):
-            found += _segmenter(lexicon).cut(run) if run[0] > "z" else [run.removesuffix("'s")]
-        found += [whole[0]] if whole else []
+            cut += _segmenter(lexicon).cut(run) if run[0] > "z" else [run.removesuffix("'s")]
+        cut += [whole[0]] if whole else []
         end = whole.end() if whole else end
-    return found
+    return cut
 
 
 @functools.cache
