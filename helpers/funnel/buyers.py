@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import findings, stats, text
+from helpers.core import stats, text
+from helpers.funnel.facts import fact
 from helpers.funnel.slices import against_others
 from helpers.reference import Metric
 
-NOTEBOOK = "02_funnel"
 MOST_DRAWN = 8  # groups of the chart
 MOST_TOLD = 4  # findings
 FEWEST_BUYERS = 5  # expected in a group: under that its index is luck
@@ -263,12 +263,10 @@ def _finding(row, metric: Metric) -> dict[str, object]:
         text.number(row.score, "en"),
         f"{text.number(row.lower, 'en')} – {text.number(row.upper, 'en')}",
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="conversion",
         metric="room_conversion",
         slice=f"{row.dimension}={row.group}",
-        verdict="not_comparable",
         value=row.rate,
         baseline=row.others_rate,
         p_adjusted=row.p_adjusted,

@@ -9,10 +9,15 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings, stats, text
-from helpers.funnel.figures import NOTEBOOK
 from helpers.reference import Metric, metrics
 
+NOTEBOOK = "02_funnel"
 EACH = 2  # facts of a topic among the foremost
+
+
+def fact(**columns: object) -> dict[str, object]:
+    """One finding of this notebook without a verdict; the columns are those of `findings.make`."""
+    return findings.make(notebook=NOTEBOOK, verdict="not_comparable", **columns)
 
 
 def step_findings(
@@ -73,11 +78,9 @@ def _event_fact(
         for lang in ("zh", "en")
     )
     rate = after["users"] / before["users"] if before["users"] else np.nan
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
-        verdict="not_comparable",
         value=rate,
         sentence_zh=(
             f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} "
@@ -107,11 +110,9 @@ def _step_fact(
         ]
         for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
-        verdict="not_comparable",
         value=rate,
         ci_lower=lower,
         ci_upper=upper,
@@ -173,12 +174,10 @@ def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, objec
         text.number(paid["ad_roi"], "en", 2),
     )
     return [
-        findings.make(
-            notebook=NOTEBOOK,
+        fact(
             dimension="traffic",
             metric="ad_roi",
             slice="is_paid=paid",
-            verdict="not_comparable",
             value=paid["ad_roi"],
             sentence_zh=(
                 f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，"
@@ -248,12 +247,10 @@ def _slice_fact(
     name_shown = text.plain(label)
     zh, en = (interval_words(lower, upper, lang, confidence) for lang in ("zh", "en"))
     side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
         slice=f"{key}={which}",
-        verdict="not_comparable",
         value=rate,
         baseline=others,
         ci_lower=lower,

@@ -12,7 +12,6 @@ from helpers.core import text
 from helpers.funnel.step_rates import _number, _one_row
 from helpers.reference import Funnel, Metric, metrics
 
-NOTEBOOK = "02_funnel"
 GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
 
 

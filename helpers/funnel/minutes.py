@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import findings, stats, text
-from helpers.funnel.facts import interval_words
-from helpers.funnel.figures import NOTEBOOK
+from helpers.core import stats, text
+from helpers.funnel.facts import fact, interval_words
 from helpers.funnel.step_rates import pooled_rate
 
 CURVES = [
@@ -176,20 +175,28 @@ def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timesta
     Columns: start_minute, end_minute, stage, label_zh, label_en.
     """
     lines = _planned(rundown[rundown["stage"].notna()], ended_at)
-    terms, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
+    start = elapsed(lines["start"], started_at)
     return pd.DataFrame(
         {
             "start_minute": start,
             "end_minute": np.fmax(elapsed(lines["end"], started_at), start + 1),
             "stage": lines["stage"].astype("str"),
-            "label_zh": lines["stage"]
-            .map(lambda name: terms[name].zh if name in terms else text.plain(name))
-            .astype("str"),
-            "label_en": lines["stage"]
-            .map(lambda name: terms[name].en if name in terms else text.plain(name))
-            .astype("str"),
+            **_labels(lines["stage"], "stage"),
         }
     ).reset_index(drop=True)
+
+
+def _labels(names: pd.Series, terms: str) -> dict[str, pd.Series]:
+    """label_zh and label_en of each name; what no term names stays as it was written."""
+    words = reference.terms()[terms]
+    return {
+        f"label_{lang}": names.map(
+            lambda name, lang=lang: (
+                text.label(words[name], lang) if name in words else text.plain(name)
+            )
+        ).astype("str")
+        for lang in ("zh", "en")
+    }
 
 
 def _same(products: pd.Series, product: object) -> pd.Series:
@@ -227,18 +234,12 @@ def marks(
     Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and
     many viewers notice.
     """
-    words = reference.terms()["cue_kind"]
     rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
     return pd.DataFrame(
         {
             "minute": elapsed(rows["at"], started_at),
             "kind": rows["kind"],
-            "label_zh": [
-                words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]
-            ],
-            "label_en": [
-                words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]
-            ],
+            **_labels(rows["kind"], "cue_kind"),
         }
     ).reset_index(drop=True)
 
@@ -577,12 +578,10 @@ def _band_fact(
         ]
         for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="sales",
         metric="orders",
         slice=f"span={words[1]}",
-        verdict="not_comparable",
         value=row["orders_per_1000"],
         baseline=row["session_orders_per_1000"],
         ci_lower=row["ci_lower"],

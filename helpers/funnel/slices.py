@@ -43,11 +43,8 @@ def heat(
     lang: str,
     *,
     label: str | None = None,
-    min_people: float = 0,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
     only_apart: bool = False,
+    **limits: float,
 ) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them.
 
@@ -67,14 +64,8 @@ def heat(
     )
     cells = cells.assign(before=_before(cells, key)) if "users" in cells else cells
     cells = cells[cells.groupby("step")["value"].transform("count") > 0]
-    bounds = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
     off = (
-        _off_others(cells, bounds)
+        _off_others(cells, {"min_people": 0, **limits})
         if "users" in cells
         else cells["value"] / cells.groupby("step")["value"].transform("median")
     )
@@ -96,14 +87,14 @@ def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
     return names.where(ids.groupby(names).transform("nunique") == 1, names + " (" + ids + ")")
 
 
-def _off_others(cells: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
+def _off_others(cells: pd.DataFrame, limits: Mapping[str, float]) -> pd.Series:
     """Each cell's rate over that of the other slices at the step; aligned to the rows.
 
     It is 1 where the two are not told apart. Rows without an interval (the sums of paid and organic
     sources) are no slices: they are neither judged nor among the others.
     """
     parts = [
-        against_others(rows, numerator="users", denominator="before", **bounds)
+        against_others(rows, numerator="users", denominator="before", **limits)
         for _, rows in cells[cells["ci_lower"].notna()].groupby("step")
     ]
     stands = (
@@ -215,13 +206,7 @@ def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
 
 
 def by_source(
-    traffic: pd.DataFrame,
-    registry: Mapping[str, Metric],
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
+    traffic: pd.DataFrame, registry: Mapping[str, Metric], **limits: float
 ) -> pd.DataFrame:
     """The session's leaf sources side by side, the largest first.
 
@@ -239,10 +224,7 @@ def by_source(
         rows,
         numerator="pay_users",
         denominator="viewers",
-        min_people=min_people,
-        confidence=confidence,
-        false_discovery_rate=false_discovery_rate,
-        least_effect=least_effect,
+        **limits,
     )
     counts = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
     table = counts.assign(
@@ -318,13 +300,7 @@ def _wide(
 
 
 def by_product(
-    products: pd.DataFrame,
-    registry: Mapping[str, Metric],
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
+    products: pd.DataFrame, registry: Mapping[str, Metric], **limits: float
 ) -> pd.DataFrame:
     """The session's products with their rates, the best-selling first.
 
@@ -340,14 +316,8 @@ def by_product(
     rows = products[products["sku_id"].isna()].sort_values(
         "paid_amount", ascending=False, kind="stable", ignore_index=True
     )
-    options = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
-    click = against_others(rows, numerator="click_users", denominator="exposure_users", **options)
-    pay = against_others(rows, numerator="pay_users", denominator="click_users", **options)
+    click = against_others(rows, numerator="click_users", denominator="exposure_users", **limits)
+    pay = against_others(rows, numerator="pay_users", denominator="click_users", **limits)
     renamed = {
         "ci_lower": "lower",
         "ci_upper": "upper",
@@ -369,7 +339,7 @@ def by_product(
     table = table.join(_wide(rows, PRODUCT_METRICS, registry, "product_id"), on="product_id")
     for name, compared in (("click", click), ("pay", pay)):
         table = table.join(compared[list(renamed)].rename(columns=renamed).add_prefix(f"{name}_"))
-    enough = table["item_exposure_value"].where(table["exposure_users"] >= min_people)
+    enough = table["item_exposure_value"].where(table["exposure_users"] >= limits["min_people"])
     return table.assign(rank=enough.rank(ascending=False, method="min"))
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 import ruptures
 
 from helpers import reference
-from helpers.core import findings, stats, text
+from helpers.core import stats, text
 from helpers.funnel import minutes
-from helpers.funnel.figures import NOTEBOOK
+from helpers.funnel.facts import fact
 from helpers.funnel.step_rates import pooled_rate
 
 # What is looked at minute by minute, per thousand of its denominator: people leaving, then the
@@ -513,12 +513,10 @@ def _exit_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
         text.number(value, "en")
         for value in (row.left_per_minute, 100 * row.leave_rate, 100 * row.around_rate)
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="traffic",
         metric="avg_online",
         slice=f"exit={first:.0f}",
-        verdict="not_comparable",
         value=row.leave_rate,
         baseline=row.around_rate,
         minute_from=first,
@@ -716,12 +714,10 @@ def _change_fact(row: object, things: pd.DataFrame) -> dict[str, object]:
             f"session {session})"
         ),
     }
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=DIMENSIONS[row.rate_of],
         metric=METRICS[row.rate_of],
         slice=f"stretch={row.rate_of}",
-        verdict="not_comparable",
         value=row.per_1000,
         baseline=row.usual_per_1000,
         ci_lower=row.ci_lower,

@@ -14,10 +14,9 @@ import pandas as pd
 from ibis import _
 
 from helpers import reference
-from helpers.core import engine, findings, stats, text
+from helpers.core import engine, stats, text
 from helpers.funnel import slices, step_rates
-from helpers.funnel.facts import interval_words
-from helpers.funnel.figures import NOTEBOOK
+from helpers.funnel.facts import fact, interval_words
 from helpers.reference import Funnel, Metric, metrics
 
 QUANTILES = {"seconds_q25": 0.25, "seconds_median": 0.5, "seconds_q75": 0.75}
@@ -251,14 +250,7 @@ def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibi
     ).select(*KEY, "at")
 
 
-def against_others(
-    table: pd.DataFrame,
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
-) -> pd.DataFrame:
+def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
     """Each group's rate at each step against that of all other groups together.
 
     One row per group and step after the first.
@@ -267,12 +259,6 @@ def against_others(
     label_en, then those of `against_others` (people, rate, its interval, others_rate, ratio …,
     standing); steps are corrected one by one.
     """
-    limits = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
     pairs = table.assign(before=table.groupby(table.columns[0])["users"].shift())
     names = [table.columns[0], "column", "previous", "label_zh", "label_en"]
     later = [rows for _, rows in pairs[pairs["step"] > 1].groupby("step")] or [pairs]
@@ -482,12 +468,10 @@ def _leak(
     zh, en = (
         interval_words(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
         slice=f"{column}={row[column]}",
-        verdict="not_comparable",
         value=row["rate"],
         baseline=row["others_rate"],
         ci_lower=row["ci_lower"],
@@ -532,12 +516,10 @@ def cart_findings(
         else "",
     }
     return [
-        findings.make(
-            notebook=NOTEBOOK,
+        fact(
             dimension="conversion",
             metric="cart_pay_rate",
             slice=f"minutes={minutes:.0f}",
-            verdict="not_comparable",
             value=1 - row["rate"],
             ci_lower=1 - row["ci_upper"],
             ci_upper=1 - row["ci_lower"],

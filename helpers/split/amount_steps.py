@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import stats
+from helpers.core import stats, text
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the
@@ -111,19 +111,26 @@ def _step_metric(
     return ""
 
 
-def _step_label(
-    columns: Sequence[str],
-    place: int,
-    metric: str,
-    registry: Mapping[str, reference.Metric],
-    lang: str,
-) -> str:
-    if metric:
-        return getattr(registry[metric], lang)
-    names = reference.tables()["sessions"].columns
-    return " ÷ ".join(
-        getattr(names[column], lang) for column in (columns[place], columns[place - 1])
-    )
+def _step_names(
+    columns: Sequence[str], metrics: Sequence[str], registry: Mapping[str, reference.Metric]
+) -> dict[str, list[str]]:
+    """factor, label_zh and label_en of each step: its metric, or its column per the one before."""
+    words = reference.tables()["sessions"].columns
+
+    def label(place: int, lang: str) -> str:
+        if metrics[place]:
+            return text.label(registry[metrics[place]], lang)
+        return " ÷ ".join(
+            text.label(words[column], lang) for column in (columns[place], columns[place - 1])
+        )
+
+    return {
+        "factor": [name or column for name, column in zip(metrics, columns, strict=True)],
+        **{
+            f"label_{lang}": [label(place, lang) for place in range(len(columns))]
+            for lang in ("zh", "en")
+        },
+    }
 
 
 def formula(
@@ -154,13 +161,7 @@ def formula(
         ratio = np.where(x0 > 0, x1 / x0, np.nan)
     return pd.DataFrame(
         {
-            "factor": [name or column for name, column in zip(names, columns, strict=True)],
-            "label_zh": [
-                _step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)
-            ],
-            "label_en": [
-                _step_label(columns, k, name, registry, "en") for k, name in enumerate(names)
-            ],
+            **_step_names(columns, names, registry),
             "unit": [
                 registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind
                 for k, name in enumerate(names)
@@ -293,13 +294,7 @@ def merged(
     ]
     return pd.DataFrame(
         {
-            "factor": [name or column for name, column in zip(names, stay, strict=True)],
-            "label_zh": [
-                _step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)
-            ],
-            "label_en": [
-                _step_label(stay, k, name, registry, "en") for k, name in enumerate(names)
-            ],
+            **_step_names(stay, names, registry),
             "contribution": parts,
             "share": _shares(parts, sum(parts)),
         }

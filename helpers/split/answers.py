@@ -221,6 +221,10 @@ def _change(before: float, after: float, currency: str) -> tuple[str, str]:
     )
 
 
+def _signed(amount: float, currency: str) -> list[str]:
+    return [text.signed(amount, "money", lang, currency=currency) for lang in ("zh", "en")]
+
+
 def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
     """The step with the largest effect in the direction of the change."""
     return steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
@@ -255,9 +259,7 @@ def _main_step(
     """
     lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
-    moved = [
-        text.signed(lead["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")
-    ]
+    moved = _signed(lead["contribution"], currency)
     parts = [_parts(lead, finer, lang, currency) for lang in ("zh", "en")]
     has_range = np.isfinite(lead["usual_lower"])
     way = ("拉高", "up") if change >= 0 else ("拉低", "down")
@@ -315,9 +317,7 @@ def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str
     row = _goes_down(steps, tree)
     if row is None:
         return "", ""
-    moved = [
-        text.signed(row["contribution"], "money", lang, currency=currency) for lang in ("zh", "en")
-    ]
+    moved = _signed(row["contribution"], currency)
     return (
         f"按大小往下，第一个有来源或商品反常的是{row['label_zh']}（{moved[0]}），从这一步查。",
         (

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact
 
-from helpers.core import findings, stats, text
+from helpers.core import stats, text
 from helpers.funnel.comments.reading import clock
 from helpers.funnel.comments.vocabulary import MOST_STATED
 from helpers.funnel.comments.wording import (
     marks_of,
     pattern,
 )
-from helpers.funnel.figures import NOTEBOOK
+from helpers.funnel.facts import fact
 from helpers.reference import Talk
 
 FEWEST_ASKING = 5  # people, under which a question is not judged
@@ -246,12 +246,10 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
             f"“{product}”: {en} people asked about {type_words['en']}, {share} of the questions about it"
         )
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="conversion",
         metric="commenters",
         slice=f"question={row.question}|product={row.product_id or row.product}",
-        verdict="not_comparable",
         value=row.users,
         p_adjusted=row.p_adjusted,
         sentence_zh=f"{who_zh} {share}，其他商品是 {others}；{open_zh}例：「{row.example}」",

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from helpers.core import findings, stats, text
+from helpers.core import stats, text
 from helpers.funnel.comments.wording import (
     words,
 )
-from helpers.funnel.figures import NOTEBOOK
+from helpers.funnel.facts import fact
 
 MOST_STATED = 3  # words, and questions, that are stated
 PRIOR = 500.0  # pseudo-counts of the prior: what the history's own frequencies weigh
@@ -130,12 +130,10 @@ def _word_fact(row: object) -> dict[str, object]:
         else {"zh": "此前几场没有人写过", "en": "nobody in the sessions before"}
     )
     zh, en = (text.value(row.users, "users", lang) for lang in ("zh", "en"))
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="interaction",
         metric="commenters",
         slice=f"word={row.word}",
-        verdict="not_comparable",
         value=row.users,
         p_adjusted=row.p_adjusted,
         sentence_zh=(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from helpers.core import findings, text
+from helpers.core import text
 from helpers.funnel.comments.reading import KINDS
-from helpers.funnel.figures import NOTEBOOK
+from helpers.funnel.facts import fact
 
 
 def kinds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,12 +116,10 @@ def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, ob
     )
     left = text.percent(1 - unprompted.comments / every.comments, 0)
     return [
-        findings.make(
-            notebook=NOTEBOOK,
+        fact(
             dimension="interaction",
             metric="comments",
             slice="own",
-            verdict="not_comparable",
             value=unprompted.comments,
             baseline=every.comments,
             sentence_zh=(
