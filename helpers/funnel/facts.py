@@ -270,11 +270,10 @@ def _slice_fact(
 def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
     """The facts with the few that matter first, and how many those are.
 
-    They go topic by topic: `most` at most, `EACH` of a topic.
-
-    First come the whole session's conversion and what a test or the minutes' own unevenness tells
-    apart, the surest of every topic before the second of any; the others keep their order. Columns:
-    those of the facts, topic_zh, topic_en.
+    They go topic by topic: `most` at most, `EACH` of a topic. First come the whole session's
+    conversion and what a test or the minutes' own unevenness tells apart, the surest of every topic
+    before the second of any; the others keep their order. Columns: those of the facts, topic_zh,
+    topic_en.
     """
     topics = reference.terms()["fact_topic"]
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")

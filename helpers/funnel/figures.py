@@ -20,12 +20,11 @@ def key_figures(
 ) -> pd.DataFrame:
     """Every metric of one session, in the groups of the textbook 直播复盘与售后跟踪.
 
-    The groups are 流量、粉丝、互动、点击、转化, then sales.
-
-    `session` is the session's row of `sessions`. One row per metric, in the registry's order;
-    columns: group, metric, label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh,
-    formula_en, description_zh, description_en; value is nan where the session's exports do not
-    carry a term. Raises `MetricError` for more than one row.
+    The groups are 流量、粉丝、互动、点击、转化, then sales. `session` is the session's row of
+    `sessions`. One row per metric, in the registry's order; columns: group, metric, label_zh,
+    label_en, unit, value, ci_lower, ci_upper, formula_zh, formula_en, description_zh,
+    description_en; value is nan where the session's exports do not carry a term. Raises
+    `MetricError` for more than one row.
     """
     ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)

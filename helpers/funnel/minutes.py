@@ -43,11 +43,9 @@ def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """The minute curve, one row per minute recorded, in order.
 
-    Minutes that the export leaves out stay out.
-
-    Rows within one minute are taken together: people online averaged, everything else added up. A 0
-    that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is a gap
-    in the recording: missing here, not drawn as 0.
+    Minutes that the export leaves out stay out. Rows within one minute are taken together: people
+    online averaged, everything else added up. A 0 that cannot be (nobody online in a minute with an
+    order, `tables.yml`: never_without) is a gap in the recording: missing here, not drawn as 0.
 
     Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷
     people online: the minute curve's own definition, which is not the session's click rate),
@@ -91,11 +89,10 @@ def bands(
 ) -> pd.DataFrame:
     """Spans of minutes in which a product was explained.
 
-    As floor control logged, else as exported, else as planned.
-
-    One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute),
-    label_zh, label_en, product_id, stage, basis (cues, explanations, rundown). `names` gives
-    product names by id; `exported` is the table of explanations.
+    As floor control logged, else as exported, else as planned. One row per span: mark (A, B, … in
+    order), start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage,
+    basis (cues, explanations, rundown). `names` gives product names by id; `exported` is the table
+    of explanations.
     """
     logged = _explanations(cues, ended_at)
     recorded = logged if len(logged) or exported is None else _exported(exported, ended_at)
@@ -313,20 +310,12 @@ def band_table(
         curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)]
         for row in spans.itertuples()
     ]
-    columns = [
-        "minutes",
-        "online",
-        "product_click_rate",
-        "orders",
-        "paid_amount",
-        "paid_per_1000",
-        "orders_per_1000",
-    ]
+    whole = _sums(curve)
     table = spans.reset_index(drop=True).join(
-        pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float)
+        pd.DataFrame([_sums(part) for part in parts], columns=list(whole), dtype=float)
     )
     exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
-    spread, whole = _unevenness(curve, table), _sums(curve)
+    spread = _unevenness(curve, table)
     lower, upper = stats.count_rate(
         table["orders"], exposure, dispersion=spread, confidence=confidence
     )

@@ -48,14 +48,13 @@ def heat(
 ) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them.
 
-    Columns: row (the slice), column (the step), value, shade.
-
-    `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left
-    out, and so are ratios of steps that grow (no rates). shade is by how much the rate is off that
-    of the other slices together, in doublings (0.26 is a fifth more), so that each step has a scale
-    of its own; of rates without counts the median is what they are off. A slice's step has a colour
-    where `against_others` says above or below, as in the tables of sources and products: what is
-    not told apart has none (0). With `only_apart` slices of which no cell has one are left out.
+    Columns: row (the slice), column (the step), value, shade. `each` is the table of by_rows or
+    over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of steps
+    that grow (no rates). shade is by how much the rate is off that of the other slices together, in
+    doublings (0.26 is a fifth more), so that each step has a scale of its own; of rates without
+    counts the median is what they are off. A slice's step has a colour where `against_others` says
+    above or below, as in the tables of sources and products: what is not told apart has none (0).
+    With `only_apart` slices of which no cell has one are left out.
     """
     cells = steps.assign(
         value=steps["rate_of_previous"].where(~steps["grows"])
@@ -210,13 +209,12 @@ def by_source(
 ) -> pd.DataFrame:
     """The session's leaf sources side by side, the largest first.
 
-    They have structure, rates, and conversion against the others.
-
-    One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of
-    the sum over sources; a viewer who came through two of them counts in both), paid_amount,
-    ad_cost, the values of SOURCE_METRICS, and of the room conversion ci_lower, ci_upper,
-    others_rate, ratio, ratio_lower, ratio_upper, p_adjusted, standing (see against_others;
-    `unknown` where the export has no paying users by source).
+    They have structure, rates, and conversion against the others. One row per source. Columns:
+    source, is_paid, viewers, views, viewer_share and paid_share (of the sum over sources; a viewer
+    who came through two of them counts in both), paid_amount, ad_cost, the values of
+    SOURCE_METRICS, and of the room conversion ci_lower, ci_upper, others_rate, ratio, ratio_lower,
+    ratio_upper, p_adjusted, standing (see against_others; `unknown` where the export has no paying
+    users by source).
     """
     order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
     rows = traffic.iloc[order].reset_index(drop=True)
@@ -258,11 +256,9 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
     """Paid against organic sources, one row per kind (付费 / 自然 / not said).
 
-    People count once in every source.
-
-    Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources),
-    visit_share, paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a
-    term is missing; no intervals).
+    People count once in every source. Columns: is_paid ("paid", "organic", "unknown"), sources,
+    visits (people summed over sources), visit_share, paid_amount, paid_share, ad_cost,
+    room_conversion, uv_value, ad_roi (nan where a term is missing; no intervals).
     """
     kind = (
         traffic["is_paid"]
@@ -304,14 +300,12 @@ def by_product(
 ) -> pd.DataFrame:
     """The session's products with their rates, the best-selling first.
 
-    A rank stands only where enough people saw a product.
-
-    SKU rows are left out. One row per product. Columns: product_id, name, tier, price,
-    exposure_users, click_users, pay_users, orders, paid_amount, paid_share, the values of
-    PRODUCT_METRICS, click_lower, click_upper, click_standing, click_p_adjusted, pay_lower,
-    pay_upper, pay_standing, pay_p_adjusted (click rate and click-to-pay rate against the other
-    products, see against_others), and rank by paid amount per person exposed (nan under
-    `min_people` exposed people: a few people's luck would be ranked).
+    A rank stands only where enough people saw a product. SKU rows are left out. One row per
+    product. Columns: product_id, name, tier, price, exposure_users, click_users, pay_users, orders,
+    paid_amount, paid_share, the values of PRODUCT_METRICS, click_lower, click_upper,
+    click_standing, click_p_adjusted, pay_lower, pay_upper, pay_standing, pay_p_adjusted (click rate
+    and click-to-pay rate against the other products, see against_others), and rank by paid amount
+    per person exposed (nan under `min_people` exposed people: a few people's luck would be ranked).
     """
     rows = products[products["sku_id"].isna()].sort_values(
         "paid_amount", ascending=False, kind="stable", ignore_index=True

@@ -23,14 +23,13 @@ def steps(
 ) -> pd.DataFrame:
     """The steps of one funnel for one row, each against the step before and the first.
 
-    The row is a session, a source or a product.
-
-    One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events
-    where the funnel's unit is times; nan where the export lacks it), previous (the last known step
-    before), rate_of_previous, ci_lower, ci_upper, rate_of_first, first_lower, first_upper, grows.
-    Wilson intervals for funnels of people only. `grows` marks a step larger than the one before: no
-    funnel, so its numbers come from different definitions or have gaps. Raises `MetricError` for a
-    frame of several rows (by_rows does those one by one).
+    The row is a session, a source or a product. One row per step. Columns: step (from 1), column,
+    label_zh, label_en, users (people, or events where the funnel's unit is times; nan where the
+    export lacks it), previous (the last known step before), rate_of_previous, ci_lower, ci_upper,
+    rate_of_first, first_lower, first_upper, grows. Wilson intervals for funnels of people only.
+    `grows` marks a step larger than the one before: no funnel, so its numbers come from different
+    definitions or have gaps. Raises `MetricError` for a frame of several rows (by_rows does those
+    one by one).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
     table = pd.DataFrame(
@@ -83,37 +82,21 @@ def with_paid(
 ) -> pd.DataFrame:
     """`by_rows` of the sources, with paid and organic ones taken together below them.
 
-    Only where sources are marked as paid or not.
-
-    People who came through several sources count once in each, so the rows taken together have no
-    interval.
+    Only where sources are marked as paid or not. People who came through several sources count once
+    in each, so the rows taken together have no interval.
     """
-    table, words = (
-        by_rows(traffic, entry, "source", confidence=confidence),
-        reference.terms()["is_paid"],
-    )
+    parts = [by_rows(traffic, entry, "source", confidence=confidence)]
+    words = reference.terms()["is_paid"]
     for name, rows in (
         ("paid", traffic[traffic["is_paid"].fillna(False)]),
         ("organic", traffic[~traffic["is_paid"].fillna(True)]),
     ):
         if len(rows) > 1:
             label = f"{text.label(words[name], lang)}{text.choose(lang, '（合计）', ' (together)')}"
-            whole = steps(
-                rows[[step.column for step in entry.steps]].sum(min_count=1), entry
-            ).assign(source=label)
-            table = pd.concat(
-                [
-                    table,
-                    whole.assign(
-                        **{
-                            bound: np.nan
-                            for bound in ("ci_lower", "ci_upper", "first_lower", "first_upper")
-                        }
-                    ),
-                ],
-                ignore_index=True,
-            )
-    return table
+            sums = rows[[step.column for step in entry.steps]].sum(min_count=1)
+            bounds = dict.fromkeys(("ci_lower", "ci_upper", "first_lower", "first_upper"), np.nan)
+            parts.append(steps(sums, entry).assign(source=label, **bounds))
+    return pd.concat(parts, ignore_index=True)
 
 
 def several(
@@ -121,9 +104,8 @@ def several(
 ) -> pd.DataFrame:
     """The steps of several funnels of one row, one row per funnel and step.
 
-    Funnels of which fewer than two steps are known are left out.
-
-    Columns: funnel (its id), funnel_zh, funnel_en, then those of `steps`.
+    Funnels of which fewer than two steps are known are left out. Columns: funnel (its id),
+    funnel_zh, funnel_en, then those of `steps`.
     """
     parts = [
         steps(row, entry, confidence=confidence).assign(
@@ -140,13 +122,11 @@ def several(
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
     """The rates of a funnel's steps over the sessions of each group (host, time slot).
 
-    One row per group and step.
-
-    Ratio of sums over sessions that know every step that any of them knows; each session is a scope
-    of its own, so the people of several are a denominator and never a count. Columns: `by`,
-    sessions, step, column, label_zh, label_en, rate_of_previous, rate_of_first. No intervals:
-    sessions differ by more than counting. Groups of fewer than `FEWEST_SESSIONS` sessions are left
-    out.
+    One row per group and step. Ratio of sums over sessions that know every step that any of them
+    knows; each session is a scope of its own, so the people of several are a denominator and never
+    a count. Columns: `by`, sessions, step, column, label_zh, label_en, rate_of_previous,
+    rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than
+    `FEWEST_SESSIONS` sessions are left out.
     """
     columns_counted = [step.column for step in entry.steps if sessions[step.column].notna().any()]
     grouped = sessions.dropna(subset=[*columns_counted, by]).groupby(by, sort=True)
@@ -189,12 +169,10 @@ def grown(
 ) -> pd.DataFrame:
     """The steps that are larger than the one before, with what that most likely means.
 
-    One row per step (and slice).
-
-    `table` is that of `steps`, `several` or `by_rows`, `of` the column of the slice and `label`
-    that of its name, where it has one of its own. Columns: slice (its name; empty for the whole
-    session), previous, column, before_zh, before_en, label_zh, label_en, before, users, reason_zh,
-    reason_en (empty where funnels.yml has none).
+    One row per step (and slice). `table` is that of `steps`, `several` or `by_rows`, `of` the
+    column of the slice and `label` that of its name, where it has one of its own. Columns: slice
+    (its name; empty for the whole session), previous, column, before_zh, before_en, label_zh,
+    label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},

@@ -1,9 +1,7 @@
 """Where the minutes of a session turn, and what happened at that time.
 
-The level of a rate changes, or people leave.
-
-Both are told only where they are beyond the minutes' own unevenness; what happened at the same time
-only coincides.
+The level of a rate changes, or people leave. Both are told only where they are beyond the minutes'
+own unevenness; what happened at the same time only coincides.
 """
 
 from __future__ import annotations
@@ -53,14 +51,7 @@ TELLING = {
     "stock_change": 1,
 }  # cues that explain more than an explanation; others explain less
 NEAR = 2  # minutes within which something that happened goes with a change
-DIMENSIONS = {
-    "leaving": "traffic",
-    "fans": "fans",
-    "interaction": "interaction",
-    "click": "click",
-    "conversion": "conversion",
-    "sales": "sales",
-}
+DIMENSIONS = {name: name for name in RATES} | {"leaving": "traffic"}
 LEADING = {  # the figure that speaks for each of the groups; the first that the session has
     "leaving": ("exposure_view_rate",),
     "fans": ("follow_rate",),
@@ -200,15 +191,13 @@ def stretches(
 ) -> pd.DataFrame:
     """The rates of RATES between their change points, one row per rate and stretch.
 
-    There is one stretch where nothing changes.
-
-    `usual` is the account's `course`: change points are those of a rate beside it. Columns: rate_of
-    (a name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events
-    per 1000 of the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper
-    (quasi-Poisson, the dispersion measured within the stretches), session_per_1000, usual_per_1000
-    (what the session's own level and the usual course lead to expect there; without a course the
-    session's), apart (how far off that, in standard deviations). Rates that the minutes do not
-    hold, or for too few minutes, are left out.
+    There is one stretch where nothing changes. `usual` is the account's `course`: change points are
+    those of a rate beside it. Columns: rate_of (a name of RATES), start_minute, end_minute (past
+    its last minute), minutes, per_1000 (events per 1000 of the denominator: online person-minutes,
+    for conversion clicks), ci_lower, ci_upper (quasi-Poisson, the dispersion measured within the
+    stretches), session_per_1000, usual_per_1000 (what the session's own level and the usual course
+    lead to expect there; without a course the session's), apart (how far off that, in standard
+    deviations). Rates that the minutes do not hold, or for too few minutes, are left out.
     """
     parts = [_stretches_of(curve, name, usual, confidence) for name in RATES]
     with_minutes = [part for part in parts if len(part)]
@@ -322,12 +311,11 @@ def _bar(length: int, memory: float) -> float:
 def exits(curve: pd.DataFrame) -> pd.DataFrame:
     """Exit points 流失节点, in which more of those online left than around, the clearest first.
 
-    Each is of up to five minutes.
-
-    One row per exit point, at most `MOST_EXITS`: start_minute, end_minute (past its last minute),
-    left_per_minute, leave_rate (left ÷ online over it), around_rate (the same over AROUND minutes
-    before and after), apart (deviations). The bar is set so that EXIT_ALARM of the sessions without
-    one show one. Empty where the minutes have no leavers.
+    Each is of up to five minutes. One row per exit point, at most `MOST_EXITS`: start_minute,
+    end_minute (past its last minute), left_per_minute, leave_rate (left ÷ online over it),
+    around_rate (the same over AROUND minutes before and after), apart (deviations). The bar is set
+    so that EXIT_ALARM of the sessions without one show one. Empty where the minutes have no
+    leavers.
     """
     counted = _enough(curve, "left", "online")
     columns = [
@@ -390,10 +378,9 @@ def happened(
 ) -> pd.DataFrame:
     """All that a change can go with, one row per thing, in order.
 
-    Columns: minute, until (nan for a moment), label_zh, label_en, weight.
-
-    Explanations, floor control's cues, stages of the script, logged events of the session; the
-    smaller the weight the more telling.
+    Columns: minute, until (nan for a moment), label_zh, label_en, weight. Explanations, floor
+    control's cues, stages of the script, logged events of the session; the smaller the weight the
+    more telling.
     """
     during = events[
         (events["starts_at"] <= ended_at)
@@ -617,11 +604,9 @@ def changing(parts: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
 def groups(figures: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
     """The six groups 流量、粉丝、互动、点击、转化、带货 at a glance, one row each.
 
-    A row has the group's leading figure and what its minutes do.
-
-    `figures` are those of `key_figures`. Columns: group, metric, value, ci_lower, ci_upper,
-    minutes_zh, minutes_en (the most unusual stretch, else that none is sure, else that the minutes
-    do not hold it).
+    A row has the group's leading figure and what its minutes do. `figures` are those of
+    `key_figures`. Columns: group, metric, value, ci_lower, ci_upper, minutes_zh, minutes_en (the
+    most unusual stretch, else that none is sure, else that the minutes do not hold it).
     """
     valued, unusual = (
         figures[figures["value"].notna()].set_index("metric"),
@@ -668,8 +653,8 @@ def _group_words(
             lang,
             f"{when}{'高' if high else '低'}：{label} {level}，平常这时 {usual}",
             (
-                f"{when}, {'high' if high else 'low'}: {label.lower()} {level}, usual at that point "
-                f"{usual}"
+                f"{when}, {'high' if high else 'low'}: {label.lower()} {level}, usual at that "
+                f"point {usual}"
             ),
         )
     quiet = text.choose(lang, f"{label}：没有可以确定的变点", f"{label}: no sure change")

@@ -20,22 +20,6 @@ from helpers.funnel.facts import fact, interval_words
 from helpers.reference import Funnel, Metric, metrics
 
 QUANTILES = {"seconds_q25": 0.25, "seconds_median": 0.5, "seconds_q75": 0.75}
-FRAME = (
-    "step",
-    "column",
-    "label_zh",
-    "label_en",
-    "users",
-    "previous",
-    "rate_of_previous",
-    "ci_lower",
-    "ci_upper",
-    "rate_of_first",
-    "first_lower",
-    "first_upper",
-    "grows",
-    *QUANTILES,
-)
 EPOCH = ibis.timestamp("1970-01-01 00:00:00")
 SECOND = 1_000_000  # in microseconds
 KEY = ["group", "person"]
@@ -115,11 +99,10 @@ def _events(events: ibis.Table) -> set[str]:
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     """How many people of each product and source reached each step.
 
-    Steps have the names that the products export has for them.
-
-    One row per product_id x source, a column a step (exposure_users, click_users …: distinct
-    people, never to be added up); a step of which the log has no event with a product and a source
-    is missing, one that nobody of a product and source reached is 0.
+    Steps have the names that the products export has for them. One row per product_id x source, a
+    column a step (exposure_users, click_users …: distinct people, never to be added up); a step of
+    which the log has no event with a product and a source is missing, one that nobody of a product
+    and source reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
     whole_events = _events(whole)
@@ -144,9 +127,8 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
     """The counts of `people` as a funnel, with the columns of `steps`, then its times.
 
-    It has both percent bases and Wilson intervals.
-
-    One row per group x step, the columns grouped by first; a step that nobody reached has 0 people.
+    It has both percent bases and Wilson intervals. One row per group x step, the columns grouped by
+    first; a step that nobody reached has 0 people.
     """
     by = list(counts.columns[: list(counts.columns).index("step")])
     parts = []
@@ -154,19 +136,14 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
         users = dict.fromkeys((step.column for step in spec.steps), 0) | {
             spec.steps[row.step - 1].column: row.users for row in rows.itertuples()
         }
-        table = step_rates.steps(pd.Series(users), spec, confidence=confidence)
-        parts.append(
-            table.merge(rows[["step", *QUANTILES]], on="step", how="left").assign(
-                **dict(zip(by, group, strict=True))
-            )
-        )
+        walked = step_rates.steps(pd.Series(users), spec, confidence=confidence)
+        timed = walked.merge(rows[["step", *QUANTILES]], on="step", how="left")
+        parts.append(timed.assign(**dict(zip(by, group, strict=True))))
     if not parts:
-        return (
-            step_rates.steps(pd.Series(dtype=float), spec)
-            .iloc[:0]
-            .assign(**{name: counts[name] for name in [*by, *QUANTILES]})[[*by, *FRAME]]
-        )
-    return pd.concat(parts, ignore_index=True)[[*by, *FRAME]]
+        empty = step_rates.steps(pd.Series(dtype=float), spec).iloc[:0]
+        parts = [empty.assign(**{name: counts[name] for name in [*QUANTILES, *by]})]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*by, *table.columns.drop(by)]]
 
 
 def _of_steps(
@@ -208,10 +185,8 @@ def _counted(reached: ibis.Table) -> pd.DataFrame:
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
     """The people who reached each step in turn, one row per group and person.
 
-    `seconds` run since the step before was first reached.
-
-    The hits of a step wait in the engine for the next one: in one query DuckDB would hold or make
-    them several times.
+    `seconds` run since the step before was first reached. The hits of a step wait in the engine for
+    the next one: in one query DuckDB would hold or make them several times.
     """
     hits = rows.filter(rows["step"] == 1).drop("step")
     done = engine.kept(hits.group_by(KEY).agg(at=_["at"].min()))
@@ -253,11 +228,9 @@ def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibi
 def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
     """Each group's rate at each step against that of all other groups together.
 
-    One row per group and step after the first.
-
-    `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh,
-    label_en, then those of `against_others` (people, rate, its interval, others_rate, ratio …,
-    standing); steps are corrected one by one.
+    One row per group and step after the first. `table` is that of `steps` by one column. Columns:
+    that column, column, previous, label_zh, label_en, then those of `against_others` (people, rate,
+    its interval, others_rate, ratio …, standing); steps are corrected one by one.
     """
     pairs = table.assign(before=table.groupby(table.columns[0])["users"].shift())
     names = [table.columns[0], "column", "previous", "label_zh", "label_en"]
@@ -274,10 +247,8 @@ def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
 def of_step(compared: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
     """The rates of one step as the rates chart takes them, and the rate of all people.
 
-    The latter is of `walked`: `steps` of all people together.
-
-    One row per group of `against_others` with people enough, the highest first: label, rate,
-    ci_lower, ci_upper, n (people before).
+    The latter is of `walked`: `steps` of all people together. One row per group of `against_others`
+    with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
     """
     rows = compared[
         (compared["column"] == event) & ~compared["standing"].isin(["too_few", "unknown"])
@@ -371,10 +342,8 @@ def carts_by(
 ) -> pd.DataFrame:
     """The carts of all groups together and of each with enough of them, the most carts first.
 
-    They are seen until the end of the log.
-
-    Columns: that column (missing in the first row, which is of all), then those of `carts`. No row
-    for a log without events.
+    They are seen until the end of the log. Columns: that column (missing in the first row, which is
+    of all), then those of `carts`. No row for a log without events.
     """
     until = engine.frame(events.agg(until=events["at"].max()))["until"].item()
     if pd.isna(until):

@@ -64,10 +64,8 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
 def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
     """The session that the comparable ones lead one to expect.
 
-    It is their sums, scaled to the same number of hours.
-
-    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made
-    the same way.
+    It is their sums, scaled to the same number of hours. A Series by column. Its ratios are ratios
+    of sums, so that its sources and products can be made the same way.
     """
     length = sessions["duration_seconds"].sum() / 3600
     return sessions[list(columns)].sum(min_count=1) / length * hours
@@ -142,11 +140,10 @@ def formula(
 ) -> pd.DataFrame:
     """The change of the amount split along its steps (LMDI-I).
 
-    The baseline is a session of the same length.
-
-    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit,
-    numerator, denominator, before, after (the step's own value), ratio, contribution (money), share
-    (of the change). Contributions sum to the change exactly.
+    The baseline is a session of the same length. One row per step: factor (metric of the registry,
+    or the column), label_zh, label_en, unit, numerator, denominator, before, after (the step's own
+    value), ratio, contribution (money), share (of the change). Contributions sum to the change
+    exactly.
     """
     x0, x1 = factors(before, columns), factors(after, columns)
     effects = lmdi(*undefined_as_unchanged(x0, x1))
@@ -200,13 +197,11 @@ def usual_effects(
 ) -> pd.DataFrame:
     """How large each step's contribution would be in an ordinary session.
 
-    A contribution must leave that range to mean anything.
-
-    Each step's own value has a t prediction interval from the comparable sessions (totals per hour,
-    on the log scale), widened so that all steps together hold the confidence (Bonferroni); a step
-    at such a bound would contribute L(V1, V0) ln(bound / baseline). One row per step in order:
-    usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where there is no sale on
-    one side.
+    A contribution must leave that range to mean anything. Each step's own value has a t prediction
+    interval from the comparable sessions (totals per hour, on the log scale), widened so that all
+    steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1,
+    V0) ln(bound / baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with
+    fewer than three sessions, and where there is no sale on one side.
     """
     past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(
         len(sessions), len(columns)
@@ -280,10 +275,9 @@ def merged(
 ) -> pd.DataFrame:
     """The same split with steps taken together.
 
-    Contributions add, which is a property of LMDI and not of Shapley.
-
-    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One
-    row per step: factor, label_zh, label_en, contribution, share.
+    Contributions add, which is a property of LMDI and not of Shapley. `keep` are the columns that
+    stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
+    label_zh, label_en, contribution, share.
     """
     stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
     ends = [columns.index(name) for name in stay]
@@ -313,12 +307,11 @@ def lines(
 ) -> pd.DataFrame:
     """The money lines split along their formulas, as far as the tables hold them.
 
-    They are created, paid, and net of refunds.
-
-    One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same
-    by Shapley; for net, which is paid minus refunds and no product, there is nothing else), share.
-    Net takes refunds as of each session's own `as_of`: the older sessions have had more time to
-    return. Contributions sum to the change of their line to 1e-9 of it.
+    They are created, paid, and net of refunds. One row per line and factor: line, factor, label_zh,
+    label_en, contribution, shapley (the same by Shapley; for net, which is paid minus refunds and
+    no product, there is nothing else), share. Net takes refunds as of each session's own `as_of`:
+    the older sessions have had more time to return. Contributions sum to the change of their line
+    to 1e-9 of it.
     """
     splits = []
     for line, amount in LINES.items():
@@ -394,11 +387,10 @@ def sampling(
 ) -> pd.DataFrame:
     """What chance alone does to each step's contribution (delta method), a row a step.
 
-    Columns: sampling_lower, sampling_upper.
-
-    Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount
-    spread^2 / n; `times` is how many such sessions the baseline holds, `spread` the coefficient of
-    variation of what one buyer paid (unknown: the last step gets no interval).
+    Columns: sampling_lower, sampling_upper. Variance of a rate's logarithm (1 - p) / x, of the
+    first count 1 / x, of the mean amount spread^2 / n; `times` is how many such sessions the
+    baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
+    step gets no interval).
     """
 
     def variances(row: pd.Series, size: float) -> Floats:
@@ -407,15 +399,9 @@ def sampling(
             max(1 - now / was, 0.0) / now if now > 0 else np.nan
             for was, now in itertools.pairwise(counts)
         ]
-        return np.array(
-            [
-                *(
-                    [1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]]
-                    if len(counts)
-                    else [0.0]
-                )
-            ]
-        )
+        if not len(counts):
+            return np.zeros(1)
+        return np.array([1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]])
 
     with np.errstate(divide="ignore", invalid="ignore"):
         bounds = sampling_interval(

@@ -162,13 +162,12 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers.
 
-    How much, through which step, where, who came or how it was sold, how sure.
-
-    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh,
-    sentence_en, and the amounts that change and step name: baseline, value. `steps` has the usual
-    effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `finer` is the same
-    change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`,
-    `basis` that of `compare.basis`.
+    How much, through which step, where, who came or how it was sold, how sure. One row per answer:
+    part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and the
+    amounts that change and step name: baseline, value. `steps` has the usual effects (`with_usual`)
+    of the steps that the `tree` of `drill` begins with, `finer` is the same change in all its
+    steps, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that of
+    `compare.basis`.
     """
     start, end = float(before[columns[-1]]), float(after[columns[-1]])
     sentences, amounts = (

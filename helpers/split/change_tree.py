@@ -38,16 +38,15 @@ def is_large(amounts: pd.Series, change: float) -> pd.Series:
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change, whose largest branch is split again at each level.
 
-    It ends where nothing speaks for going on.
-
-    Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en,
-    amount, p_value (how likely such a branch is by chance; missing: unknown). It goes on from the
-    largest branch in the direction of the change whose p_value is at most .05, and stops where
-    there is none, where the branch is under 3 % of the change, or at `DEPTH`. One row per node,
-    parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
-    (root, part, rest), sure (whether its p_value is at most .05), stop (why the split ends at this
-    node: evidence, small, data, depth; empty elsewhere). Children sum to their parent exactly: what
-    is not shown, and what the tables do not explain, is the rest.
+    It ends where nothing speaks for going on. Each of `levels` takes the path of keys so far and
+    gives the branches: key, label_zh, label_en, amount, p_value (how likely such a branch is by
+    chance; missing: unknown). It goes on from the largest branch in the direction of the change
+    whose p_value is at most .05, and stops where there is none, where the branch is under 3 % of
+    the change, or at `DEPTH`. One row per node, parents first: node, parent, depth, label_zh,
+    label_en, amount, share (of the change), kind (root, part, rest), sure (whether its p_value is
+    at most .05), stop (why the split ends at this node: evidence, small, data, depth; empty
+    elsewhere). Children sum to their parent exactly: what is not shown, and what the tables do not
+    explain, is the rest.
     """
     rows, path, parent, amount, stop = (
         [("0", "", 0, *label, change, "root", False)],
@@ -181,10 +180,8 @@ def indented(tree: pd.DataFrame, lang: str) -> pd.DataFrame:
 def drill_bars(tree: pd.DataFrame, before: float, after: float, lang: str) -> pd.DataFrame:
     """The tree as a waterfall from the baseline to this session.
 
-    Columns: label, amount, kind (start, step, whole, end).
-
-    What was split further is a whole, its parts below it are marked by their depth; the steps alone
-    lead from start to end.
+    Columns: label, amount, kind (start, step, whole, end). What was split further is a whole, its
+    parts below it are marked by their depth; the steps alone lead from start to end.
     """
     rows = _in_order(tree[(tree["depth"] > 0) | (len(tree) == 1)])
     rows = rows[rows["amount"].abs() > 1e-9 * max(abs(before), abs(after), 1.0)]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import text
-from helpers.split.slices import mix_and_rate, reversal
+from helpers.split.slices import MIX, mix_and_rate, reversal
 
 SLOT_MINUTES = 30
 
@@ -98,10 +98,9 @@ def by_dimension(
 ) -> pd.DataFrame:
     """The rate of this session split over each further dimension.
 
-    Only where both it and a comparable session have rows.
-
-    One row per dimension x slice: dimension, n (comparable sessions), and the columns of
-    `mix_and_rate`, with reversal (whether the whole went against its parts).
+    Only where both it and a comparable session have rows. One row per dimension x slice: dimension,
+    n (comparable sessions), and the columns of `mix_and_rate`, with reversal (whether the whole
+    went against its parts).
     """
     past_ids, tables = list(chosen), []
     for dimension, frame in rows.items():
@@ -115,18 +114,7 @@ def by_dimension(
                     reversal=reversal(table),
                 )
             )
-    empty = [
-        "dimension",
-        "n",
-        *mix_and_rate(
-            pd.DataFrame(columns=["slice", "w", "v"]),
-            pd.DataFrame(columns=["slice", "w", "v"]),
-            "slice",
-            "w",
-            "v",
-        ).columns,
-        "reversal",
-    ]
+    empty = ["dimension", "n", "slice", *MIX, "reversal"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty)
 
 
@@ -184,11 +172,9 @@ def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
     """`named_dimensions` summed to one row per dimension.
 
-    Those of the same rate stand one under another.
-
-    Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer
-    by audience), dimension_zh, dimension_en, n, rate_before, rate_after, mix_effect, rate_effect,
-    reversal.
+    Those of the same rate stand one under another. Columns: of_zh, of_en (the rate: orders per
+    clicking person by slot and stage, payers per viewer by audience), dimension_zh, dimension_en,
+    n, rate_before, rate_after, mix_effect, rate_effect, reversal.
     """
     people = table["dimension"].str.startswith(AUDIENCE)
     rows = table.assign(

@@ -20,16 +20,15 @@ def step_findings(
 ) -> list[dict[str, object]]:
     """One finding per step of the formula: what it added to, or took from, the amount.
 
-    It says whether that is unusual.
-
-    The verdict is better or worse only where the contribution leaves the range usual between
-    comparable sessions.
+    The verdict is better or worse only where the contribution
+    leaves the range usual between comparable sessions.
     """
     rows = []
     for row in steps.itertuples():
-        decided = row.unusual and np.isfinite(row.usual_lower)
-        verdict = ("better" if row.contribution > 0 else "worse") if decided else "cannot_tell"
-        verdict = verdict if np.isfinite(row.usual_lower) else "not_comparable"
+        comparable = np.isfinite(row.usual_lower)
+        verdict = "cannot_tell" if comparable else "not_comparable"
+        if comparable and row.unusual:
+            verdict = "better" if row.contribution > 0 else "worse"
         unit = registry[row.factor].unit if row.factor in registry else row.unit
         group = registry[row.factor].group if row.factor in registry else "sales"
         words = {}
@@ -44,13 +43,9 @@ def step_findings(
             }
         zh, en = words["zh"], words["en"]
         outside = ("超出", "outside") if row.unusual else ("未超出", "within")
-        usual_zh = (
-            f"，{outside[0]}场次间平常的影响 {zh['usual']}" if np.isfinite(row.usual_lower) else ""
-        )
+        usual_zh = f"，{outside[0]}场次间平常的影响 {zh['usual']}" if comparable else ""
         usual_en = (
-            f", {outside[1]} what is usual between sessions ({en['usual']})"
-            if np.isfinite(row.usual_lower)
-            else ""
+            f", {outside[1]} what is usual between sessions ({en['usual']})" if comparable else ""
         )
         rows.append(
             findings.make(
@@ -84,10 +79,9 @@ def standing_findings(
 ) -> list[dict[str, object]]:
     """One finding per source or product of `standings` that did better or worse than usual.
 
-    That is beside the others.
-
-    The money at stake is the gap times the people who came to the step times what one event of that
-    slice brought today; `rows` are this session's rows by slice column.
+    The money at stake is the gap times the people who came to the step
+    times what one event of that slice brought today; `rows` are this session's rows by slice
+    column.
     """
     found_rows = []
     for row in standing[standing["verdict"].isin(["better", "worse"])].to_dict("records"):

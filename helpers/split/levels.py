@@ -31,14 +31,13 @@ def session_levels(
 ) -> list[Level]:
     """The levels of one session's tree: the steps of the formula, then the slices at a step.
 
-    Below a slice come the order lines: what was sold where and when.
-
-    `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must
-    hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that of
-    `standings`. A step has a small p-value where its contribution is unusual or a slice left its
-    usual standing at it; which dimension a step is split over is decided by the surest slice.
-    `sold` (before, after: frames of `sold_lines`) lets a source go on to its products, a product to
-    its sources, and both to minutes; see `short_of`.
+    Below a slice come the order lines: what was sold where and when. `steps` is the frame of
+    `formula` with `with_usual` for `columns`, which the other tables must hold too to go on,
+    `splits` the frames of `by_slice` by slice column, `standing` that of `standings`. A step has a
+    small p-value where its contribution is unusual or a slice left its usual standing at it; which
+    dimension a step is split over is decided by the surest slice. `sold` (before, after: frames of
+    `sold_lines`) lets a source go on to its products, a product to its sources, and both to
+    minutes; see `short_of`.
     """
     before = dict(zip(columns, ["", *columns], strict=False))
 
@@ -115,11 +114,10 @@ def sold_lines(
 ) -> pd.DataFrame:
     """Paid order lines with where and when each was ordered.
 
-    Columns: session_id, source, product_id, moment, slot.
-
-    moment: minutes since the explanation of the product last began (before, 0, 5, 10, 20: the first
-    minute of each span), from floor control's log, for sessions without one from the rundown;
-    missing where neither says. slot: the half hour since the session began.
+    Columns: session_id, source, product_id, moment, slot. moment: minutes since the explanation of
+    the product last began (before, 0, 5, 10, 20: the first minute of each span), from floor
+    control's log, for sessions without one from the rundown; missing where neither says. slot: the
+    half hour since the session began.
     """
     paid = orders[orders["paid_at"].notna() & orders["session_id"].notna()].sort_values(
         "created_at", kind="stable"
@@ -165,11 +163,10 @@ def sold_lines(
 def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) -> pd.DataFrame:
     """The places where orders that are short of `expected` are missing.
 
-    This session's lines stand against the usual profile.
-
-    One row per value of `by`: key, now, usual (expected x its share among the lines of `then`), gap
-    (now - usual; the gaps sum to len(now) - expected), p_value (quasi-Poisson with the variation
-    between the sessions of `then` and the error of the share, times the values searched).
+    This session's lines stand against the usual profile. One row per value of `by`: key, now, usual
+    (expected x its share among the lines of `then`), gap (now - usual; the gaps sum to len(now) -
+    expected), p_value (quasi-Poisson with the variation between the sessions of `then` and the
+    error of the share, times the values searched).
     """
     held = then.dropna(subset=[by])
     counts = held.groupby(["session_id", by]).size().unstack(fill_value=0)

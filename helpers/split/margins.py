@@ -104,6 +104,10 @@ class Fit(NamedTuple):
     variance: float
 
 
+def _rate(log_odds: Floats | pd.Series) -> Floats | pd.Series:
+    return 1 / (1 + np.exp(-log_odds))
+
+
 def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
     """The fit of logit(rate) = sum of the effects of `names`, by Newton's steps factor by factor.
 
@@ -118,9 +122,7 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
     free = max(len(rows) - sum(len(levels) - 1 for _, levels in codes) - 1, 1)
 
     def fitted() -> Floats:
-        return 1 / (
-            1 + np.exp(-sum(value[place] for value, (place, _) in zip(values, codes, strict=True)))
-        )
+        return _rate(sum(value[place] for value, (place, _) in zip(values, codes, strict=True)))
 
     def sweep(variance: float, times: int) -> float:
         for _ in range(times):
@@ -159,7 +161,7 @@ def _levels(rows: pd.DataFrame) -> pd.Series:
     """
     level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
     for _ in range(25):
-        p = 1 / (1 + np.exp(-(rows["logit"] + rows["session_id"].map(level))))
+        p = _rate(rows["logit"] + rows["session_id"].map(level))
         sums = (
             pd.DataFrame(
                 {
@@ -218,8 +220,7 @@ def step_of(
     levels = _levels(held)
     usual = float(levels[levels.index.isin(past_ids)].mean())
     this_session = held[held["session_id"] == session_id]
-    p = 1 / (1 + np.exp(-(this_session["logit"] + levels[session_id])))
-    ordinary = 1 / (1 + np.exp(-(this_session["logit"] + usual)))
+    p, ordinary = (_rate(this_session["logit"] + level) for level in (levels[session_id], usual))
     table = (
         pd.DataFrame(
             {
@@ -244,10 +245,8 @@ def step_of(
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
     """The places of up to `most` slices whose having fallen is likeliest, furthest fallen first.
 
-    By the log likelihood ratio.
-
-    Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted
-    prefixes are enough.
+    By the log likelihood ratio. Only the slices that fell furthest can be the best set of their
+    size (Neill 2012), so sorted prefixes are enough.
     """
     total = counts.sum()
     share = expected / expected.sum() * total
@@ -322,10 +321,9 @@ def _one_sided(value: float, past: pd.Series) -> float:
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
     """The chance that a session like the others sells so little to those who click.
 
-    It is that given how many clicked.
-
-    Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
-    from those of clicking (straight line over all sessions known, the level by the chosen ones).
+    It is that given how many clicked. Evenings with many idle clicks sell to fewer of them, so the
+    log odds of paying are predicted from those of clicking (straight line over all sessions known,
+    the level by the chosen ones).
     """
     is_chosen = pay.past.index.isin(list(chosen))
     group = np.where(is_chosen, "chosen", "pool")
@@ -481,12 +479,11 @@ def diagnose_session(
 ) -> Diagnosis:
     """The cause that one session's fall speaks for: 流量不精准 or 话术不足.
 
-    It is read off the two margins or, where there are any, the cells.
-
-    cause: mix (other people came), source (single sources), product (single products), both
-    (traffic and products), overall (all alike), cannot_tell. Only falls are looked for. The levels
-    of the tests are such that a quiet session is called quiet nine times in ten; what that finds is
-    measured by `tests/benchmarks/bench_causes.py`.
+    It is read off the two margins or, where there are any, the cells. cause: mix (other people
+    came), source (single sources), product (single products), both (traffic and products), overall
+    (all alike), cannot_tell. Only falls are looked for. The levels of the tests are such that a
+    quiet session is called quiet nine times in ten; what that finds is measured by
+    `tests/benchmarks/bench_causes.py`.
     """
     past_ids = list(chosen)
     evidence = gathered(traffic, products, session_id, past_ids, pool=pool, cells=cells)
@@ -512,19 +509,12 @@ def diagnose_session(
         p_overall <= LEVELS["overall"]
         and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
     )
-    cause = (
-        "both"
-        if traffic_says and product_says
-        else (
-            min(traffic_says, key={"mix": p_mix, "source": p_source}.get)
-            if traffic_says
-            else "overall"
-            if alike
-            else "product"
-            if product_says
-            else "cannot_tell"
-        )
-    )
+    if traffic_says and product_says:
+        cause = "both"
+    elif traffic_says:
+        cause = min(traffic_says, key={"mix": p_mix, "source": p_source}.get)
+    else:
+        cause = "overall" if alike else "product" if product_says else "cannot_tell"
     if evidence.mix is None and not any(falls.values()):
         return Diagnosis(
             "cannot_tell",
@@ -535,17 +525,10 @@ def diagnose_session(
             ),
         )
     reasons = _reasons(evidence, falls, p_mix, p_overall, names or {})
-    words = [
-        stop.join(
-            _capital(part_words)
-            for part_words in (
-                CAUSES[cause][place],
-                between.join(part[place] for part in reasons),
-                "",
-            )
-        ).rstrip()
-        for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))
-    ]
+    words = []
+    for place, (stop, between) in enumerate((("。", "；"), (". ", "; "))):
+        parts = CAUSES[cause][place], between.join(reason[place] for reason in reasons), ""
+        words.append(stop.join(map(_capital, parts)).rstrip())
     return Diagnosis(cause, *words)
 
 
@@ -601,15 +584,12 @@ def _reasons(
                     )
                     for name, row in rows.iterrows()
                 ]
+                falls_zh = "、".join(f"「{name}」{step_zh} {rate}" for name, rate in listed)
+                falls_en = ", ".join(f"{name}: {step_en} {rate}" for name, rate in listed)
                 reasons.append(
                     (
-                        (
-                            f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}（低于照同场{zh}推算的水平）"
-                        ),
-                        (
-                            f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} "
-                            f"(below what {en} of this session imply)"
-                        ),
+                        f"{falls_zh}（低于照同场{zh}推算的水平）",
+                        f"{falls_en} (below what {en} of this session imply)",
                     )
                 )
     if p_overall <= LEVELS["overall"] and evidence.product_pay:

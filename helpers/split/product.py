@@ -54,11 +54,9 @@ def _lmdi_row(before: Floats, after: Floats) -> Floats:
 def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
     """The additive LMDI-I effects: what each factor adds to the change of their product.
 
-    Or to that of the sum of products over slices.
-
-    `before` and `after` are factors, or slices x factors; the effects have that shape and sum to
-    the change exactly. Raises `ValueError` for negative or missing factors: use `shapley` for what
-    is no product of positive numbers.
+    Or to that of the sum of products over slices. `before` and `after` are factors, or slices x
+    factors; the effects have that shape and sum to the change exactly. Raises `ValueError` for
+    negative or missing factors: use `shapley` for what is no product of positive numbers.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if x0.shape != x1.shape:
@@ -79,11 +77,10 @@ def shapley(
 ) -> Floats:
     """The Shapley effects (Das Gupta 1993) of the factors of a function.
 
-    Each is the change of `function`, averaged over all orders of change.
-
-    Factors may be scalars or arrays; `function` takes them as arguments and defaults to their
-    product, summed. It works for what is no product (profit = amount - cost) and through zeros, but
-    merging two steps does not add their effects.
+    Each is the change of `function`, averaged over all orders of change. Factors may be scalars or
+    arrays; `function` takes them as arguments and defaults to their product, summed. It works for
+    what is no product (profit = amount - cost) and through zeros, but merging two steps does not
+    add their effects.
     """
     value = function or (
         lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0)))
@@ -117,11 +114,9 @@ def sampling_interval(
 ) -> Interval:
     """Delta-method bounds of the LMDI effects of one product.
 
-    They come from the variances of the factors' logarithms.
-
-    For a rate x/n that variance is (1 - p) / x, for a mean amount (s / mean)^2 / n. This is
-    sampling noise alone, always narrower than what sessions differ by anyway (`usual_effects`).
-    `nan` where a product is 0.
+    They come from the variances of the factors' logarithms. For a rate x/n that variance is (1 - p)
+    / x, for a mean amount (s / mean)^2 / n. This is sampling noise alone, always narrower than what
+    sessions differ by anyway (`usual_effects`). `nan` where a product is 0.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     v0, v1 = np.asarray(variance_before, dtype=float), np.asarray(variance_after, dtype=float)

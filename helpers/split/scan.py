@@ -165,9 +165,8 @@ def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDAr
 def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     """All slices of up to `depth` dimensions with enough expected events, simplest first.
 
-    Each set of leaves stands once.
-
-    Two descriptions of the very same leaves have the same numbers: only the simplest is kept.
+    Each set of leaves stands once. Two descriptions of the very same leaves have the same numbers:
+    only the simplest is kept.
     """
     leaf, number, values, start = [], [], [], 0
     for inside, local, new_values in _cuboids(leaves.codes, depth):
@@ -468,15 +467,13 @@ def find_slices(
 ) -> pd.DataFrame:
     """The slices whose rate value / weight moved most against a baseline, beside all other leaves.
 
-    It rose (`up`) or fell (`down`).
-
-    `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight`
-    (exposures); rows are summed to leaves. One row per slice of up to `depth` dimensions, best
-    first: the dimensions (NaN where free), score (log-likelihood ratio less the price of further
-    dimensions), observed and expected events (at the baseline's rate), p_value: how often the best
-    of `draws` overdispersed data sets without any cause scores as high, so the search is paid for.
-    It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small) with fewer than
-    eight leaves.
+    It rose (`up`) or fell (`down`). `frame` and `baseline` have the dimensions, `value` (a count of
+    events) and `weight` (exposures); rows are summed to leaves. One row per slice of up to `depth`
+    dimensions, best first: the dimensions (NaN where free), score (log-likelihood ratio less the
+    price of further dimensions), observed and expected events (at the baseline's rate), p_value:
+    how often the best of `draws` overdispersed data sets without any cause scores as high, so the
+    search is paid for. It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small)
+    with fewer than eight leaves.
 
     The first row is the answer; the next are other readings of it and, by the score it has once the
     leaves of the first are taken out, the second cause (its row counts what is left). Of
@@ -513,10 +510,9 @@ def find_causes(
 ) -> pd.DataFrame:
     """The separate causes of a change: the best slice, then the best of what it leaves.
 
-    It ends where one is no surprise.
-
-    One row per cause, in the order found, with the columns of `find_slices`; none where even the
-    first has a p_value above `level`. At most `most` rows. Arguments and errors as there.
+    It ends where one is no surprise. One row per cause, in the order found, with the columns of
+    `find_slices`; none where even the first has a p_value above `level`. At most `most` rows.
+    Arguments and errors as there.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth

@@ -12,6 +12,8 @@ from helpers.core import stats
 from helpers.split.amount_steps import factors, undefined_as_unchanged
 from helpers.split.product import lmdi
 
+EFFECTS = ["share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
+MIX = ["state", "weight_before", "weight_after", *EFFECTS]
 FEW_ORDERS = 5  # with fewer paid orders on either side a split is arithmetic about nothing
 
 
@@ -53,30 +55,17 @@ def mix_and_rate(
 ) -> pd.DataFrame:
     """The change of a rate split over slices into who came (mix) and how they did (rate).
 
-    The rate is sum(value) / sum(weight).
-
-    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's
-    mean rate), rate = mean share x change of rate; both sum over slices to the change exactly and
-    swap sign when the periods are swapped. One row per slice: the slice column, state (both, new,
-    gone), weight_before, weight_after, share_before, share_after, rate_before, rate_after,
-    mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
-    counts as mix entirely. Empty where either side has no weight at all.
+    The rate is sum(value) / sum(weight). Centred Kitagawa (Das Gupta 1993): mix = change of share x
+    (the slice's mean rate - the whole's mean rate), rate = mean share x change of rate; both sum
+    over slices to the change exactly and swap sign when the periods are swapped. One row per slice:
+    the slice column, state (both, new, gone), weight_before, weight_after, share_before,
+    share_after, rate_before, rate_after, mix_effect, rate_effect. A slice that exists on one side
+    only has no rate on the other: it counts as mix entirely. Empty where either side has no weight
+    at all.
     """
     then, now = _aligned(before, after, slice, [weight, value])
-    columns = [
-        slice,
-        "state",
-        "weight_before",
-        "weight_after",
-        "share_before",
-        "share_after",
-        "rate_before",
-        "rate_after",
-        "mix_effect",
-        "rate_effect",
-    ]
     if not (then[weight].sum() > 0 and now[weight].sum() > 0):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[slice, *MIX])
     whole = (then[value].sum() / then[weight].sum() + now[value].sum() / now[weight].sum()) / 2
     s0, s1 = then[weight] / then[weight].sum(), now[weight] / now[weight].sum()
     r0, r1 = (
@@ -97,7 +86,7 @@ def mix_and_rate(
             "rate_effect": (s0 + s1) / 2 * (known1 - known0),
         }
     )
-    return table[table["state"] != "absent"].rename_axis(slice).reset_index()[columns]
+    return table[table["state"] != "absent"].rename_axis(slice).reset_index()[[slice, *MIX]]
 
 
 def reversal(table: pd.DataFrame) -> bool:
@@ -117,13 +106,11 @@ def by_slice(
 ) -> pd.DataFrame:
     """The change of the last column split over slices and over the steps within each (LMDI-I).
 
-    The steps are those between the columns.
-
-    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step
-    (the column reached, or `new` and `gone` for a slice that exists on one side only, which has no
-    steps to compare), previous (the column it is reached from; empty for the first), contribution,
-    ratio (the step after / before; missing where there is none). The contributions sum to the
-    change of the whole exactly.
+    The steps are those between the columns. One row per slice x step, slices in order of their
+    change: slice, state (both, new, gone), step (the column reached, or `new` and `gone` for a
+    slice that exists on one side only, which has no steps to compare), previous (the column it is
+    reached from; empty for the first), contribution, ratio (the step after / before; missing where
+    there is none). The contributions sum to the change of the whole exactly.
     """
     then, now = _aligned(before, after, slice, columns)
     # A step that an export does not have is left out, and its neighbours meet.
@@ -168,9 +155,8 @@ def by_slice(
 def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
     """Each slice's whole contribution and the step that made most of it.
 
-    One row per slice, most negative first.
-
-    Columns: the slice, state, contribution, step, previous, step_contribution.
+    One row per slice, most negative first. Columns: the slice, state, contribution, step, previous,
+    step_contribution.
     """
     total = table.groupby(slice, sort=False).agg(
         state=("state", "first"), contribution=("contribution", "sum")
@@ -203,9 +189,8 @@ def _relative(
 ) -> pd.DataFrame:
     """Each slice's rate over that of the other slices of its session (logarithm, smoothed).
 
-    By session and slice.
-
-    Slices `apart` are compared with the others but are not among the others of anyone else.
+    By session and slice. Slices `apart` are compared with the others but are not among the others
+    of anyone else.
     """
     held = rows.groupby(["session_id", slice])[[weight, value]].sum()
     ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
@@ -329,12 +314,10 @@ def standings(
 ) -> pd.DataFrame:
     """`stands_out` for several rates at once.
 
-    One row per rate x source or product of this session.
-
-    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
-    Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
-    value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
-    baseline.
+    One row per rate x source or product of this session. `tests` are (slice column, weight, value,
+    metric), `rows` the frame of each slice column. Columns: dimension (the slice column), key,
+    slice (its name), metric, weight_column, value_column, and those of `stands_out`, whose rate is
+    here called value and whose expected rate baseline.
     """
     past_ids, parts = list(chosen), []
     for slice, weight, value, metric in tests:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import text
+from helpers.split.slices import EFFECTS
 
 STATES = {"both": (None, None), "new": ("新上", "new"), "gone": ("本场没上", "not this time")}
 STEP_WORDS = {
@@ -83,25 +84,14 @@ SUM_WORDS = {
         "n": ("可比场次", "Comparable sessions"),
         "reversal": ("整体与各部分方向相反", "Whole goes against its parts"),
     },
-    "units": {
-        "mix_effect": "+points",
-        "rate_effect": "+points",
-        "n": "count",
-        "rate_before": "percent",
-        "rate_after": "percent",
-    },
+    "units": MIX_WORDS["units"] | {"n": "count"},
 }
 DIMENSION_COLUMNS = [
     "dimension_zh",
     "dimension_en",
     "label_zh",
     "label_en",
-    "share_before",
-    "share_after",
-    "rate_before",
-    "rate_after",
-    "mix_effect",
-    "rate_effect",
+    *EFFECTS,
 ]
 SLICE_COLUMNS = [
     "label_zh",
@@ -226,10 +216,7 @@ def named_slices(
     Columns added: label_zh, label_en, state_zh, state_en, step_zh, step_en.
     """
     columns = {**reference.tables()["products"].columns, **reference.tables()["sessions"].columns}
-    steps = {name: (column.zh, column.en) for name, column in columns.items()} | {
-        "new": ("新上", "new"),
-        "gone": ("本场没上", "not this time"),
-    }
+    steps = {name: (column.zh, column.en) for name, column in columns.items()} | STATES
     label = totals[slice].map(lambda value: (names or {}).get(value, value))
     step_words = [
         [

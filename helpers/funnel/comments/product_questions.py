@@ -224,28 +224,21 @@ def _question_fact(row: object, reply_seconds: float) -> dict[str, object]:
         if replies_known
         else "Whether they were answered cannot be known from the data."
     )
-    type_words = {"zh": row.question_zh, "en": f"{row.question_en[0].lower()}{row.question_en[1:]}"}
-    by_clock = (
-        row.about_basis == "explained"
-    )  # nobody named the product: it was the one being explained
-    who_zh = (
-        (
-            f"讲解「{product}」时有 {zh} 人问{type_words['zh']}（也可能问的是别的商品），"
+    subject_zh, subject_en = row.question_zh, row.question_en[0].lower() + row.question_en[1:]
+    if row.about_basis == "explained":  # nobody named the product: it was being explained
+        who_zh = (
+            f"讲解「{product}」时有 {zh} 人问{subject_zh}（也可能问的是别的商品），"
             "占归到这次讲解的提问的"
         )
-        if by_clock
-        else f"「{product}」有 {zh} 人问{type_words['zh']}，占关于它的提问的"
-    )
-    who_en = (
-        (
-            f"While “{product}” was explained {en} people asked about {type_words['en']} (perhaps about "
+        who_en = (
+            f"While “{product}” was explained {en} people asked about {subject_en} (perhaps about "
             f"another product), {share} of the questions placed there"
         )
-        if by_clock
-        else (
-            f"“{product}”: {en} people asked about {type_words['en']}, {share} of the questions about it"
+    else:
+        who_zh = f"「{product}」有 {zh} 人问{subject_zh}，占关于它的提问的"
+        who_en = (
+            f"“{product}”: {en} people asked about {subject_en}, {share} of the questions about it"
         )
-    )
     return fact(
         dimension="conversion",
         metric="commenters",

@@ -102,15 +102,13 @@ def read(
 ) -> pd.DataFrame:
     """The comments of one session or several, each with what it is.
 
-    One row per comment, in order of time.
-
-    Columns: session_id, at, user (the viewer's key; a comment without one counts as a person of its
-    own), text, plain (its one form), team (written by the team), kind (KINDS: question, talk,
-    prompted_chant, chant, spam), question (its type, `comments.yml`). A chant within
-    `prompt_seconds` after a cue that asks for it is prompted. Spam are words of advertising, and
-    long texts that `spam_users` people wrote within two seconds or that one person wrote REPEATED
-    times. `names` are products: a question's type is read off what stands beside their names (a
-    玻尿酸面膜 is no question of ingredients).
+    One row per comment, in order of time. Columns: session_id, at, user (the viewer's key; a
+    comment without one counts as a person of its own), text, plain (its one form), team (written by
+    the team), kind (KINDS: question, talk, prompted_chant, chant, spam), question (its type,
+    `comments.yml`). A chant within `prompt_seconds` after a cue that asks for it is prompted. Spam
+    are words of advertising, and long texts that `spam_users` people wrote within two seconds or
+    that one person wrote REPEATED times. `names` are products: a question's type is read off what
+    stands beside their names (a 玻尿酸面膜 is no question of ingredients).
     """
     marks = marks_of(names or {})
     rows = comments.sort_values("at", kind="stable").reset_index(drop=True)

@@ -87,8 +87,8 @@ def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang
             f"{counts['words']} 人。"
         ),
         (
-            f"the file of comments holds {counts['rows']}, of which {counts['team']} are the team's "
-            f"replies and the rest come from {counts['every']} viewers"
+            f"the file of comments holds {counts['rows']}, of which {counts['team']} are the "
+            f"team's replies and the rest come from {counts['every']} viewers"
         )
         + (", a count of its own that need not be equal" if reported else "")
         + (
