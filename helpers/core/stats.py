@@ -109,35 +109,19 @@ def wilson(
     return np.clip(lower, 0, 1), np.clip(upper, 0, 1)
 
 
-def _two_rates(
-    x1: float, n1: float, x2: float, n2: float, confidence: float, compare: str, method: str
-) -> Estimate:
-    if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
-        return Estimate(np.nan, np.nan, np.nan)
-    lower, upper = confint_proportions_2indep(
-        x1, n1, x2, n2, alpha=1 - confidence, compare=compare, method=method
-    )
-    first, second = x1 / n1, x2 / n2
-    value = first - second if compare == "diff" else (first / second if second > 0 else np.nan)
-    return Estimate(float(value), float(lower), float(upper))
-
-
-def difference(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
-    """Difference x1/n1 - x2/n2 with Newcombe's hybrid score interval (Newcombe 1998, method 10).
-
-    Only for two rates of one session: between sessions it ignores that sessions differ, see
-    `prediction_interval`. (statsmodels' `method="score"` solves a wrong cubic up to 0.15.0, so it
-    is not offered.)
-    """
-    return _two_rates(x1, n1, x2, n2, confidence, "diff", "newcomb")
-
-
 def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
     """Ratio (x1/n1) / (x2/n2) with the log interval adjusted by one half.
 
-    The value is `nan` where the second rate is 0.
+    The value is `nan` where the second rate is 0. Only for two rates of one session: between
+    sessions it ignores that sessions differ, see `prediction_interval`.
     """
-    return _two_rates(x1, n1, x2, n2, confidence, "ratio", "log-adjusted")
+    if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
+        return Estimate(np.nan, np.nan, np.nan)
+    lower, upper = confint_proportions_2indep(
+        x1, n1, x2, n2, alpha=1 - confidence, compare="ratio", method="log-adjusted"
+    )
+    value = x1 / n1 / (x2 / n2) if x2 > 0 else np.nan
+    return Estimate(float(value), float(lower), float(upper))
 
 
 # ---------------------------------------------------------------------------- counts over exposure
@@ -464,22 +448,20 @@ def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
-    def loss(point: Floats) -> float:
-        mean, weight = (
-            1 / (1 + np.exp(-point[0])),
-            np.exp(np.clip(point[1], np.log(0.1), np.log(1e6))),
-        )
-        return -float(stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight).sum())
+    def shape(point: Floats) -> tuple[float, float]:
+        mean = 1 / (1 + np.exp(-point[0]))
+        weight = np.exp(np.clip(point[1], np.log(0.1), np.log(1e6)))
+        return float(mean * weight), float((1 - mean) * weight)
 
     start = np.array([np.log(pooled / (1 - pooled)), np.log(50.0)])
-    best = optimize.minimize(
-        loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000}
+    return shape(
+        optimize.minimize(
+            lambda point: -stats.betabinom.logpmf(x, n, *shape(point)).sum(),
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000},
+        ).x
     )
-    mean, weight = (
-        1 / (1 + np.exp(-best.x[0])),
-        np.exp(np.clip(best.x[1], np.log(0.1), np.log(1e6))),
-    )
-    return float(mean * weight), float((1 - mean) * weight)
 
 
 def shrink_rates(
@@ -511,10 +493,8 @@ def shrink_rates(
     )
 
 
-ODD, ODD_CV = (
-    0.1,
-    0.6,
-)  # of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+# of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+ODD, ODD_CV = 0.1, 0.6
 
 
 def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayLike) -> Around:
@@ -526,19 +506,14 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
     broken unit neither widens the others' prior nor is drawn to them. `expected` lies strictly
     between 0 and 1, trials are positive.
     """
-    x, n, centre = (
-        np.round(_floats(successes)),
-        np.round(_floats(trials)),
-        special.logit(_floats(expected)),
-    )
+    x, n = np.round(_floats(successes)), np.round(_floats(trials))
+    centre = special.logit(_floats(expected))
 
     def parts(point: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         mean = special.expit(centre + point[0])
         scale = (1 - mean) / mean
-        weights = (
-            np.maximum(scale / np.exp(2 * point[1]) - 1, 0.1),
-            np.maximum(scale / ODD_CV**2 - 1, 0.1),
-        )
+        spreads = (np.exp(2 * point[1]), ODD_CV**2)
+        weights = [np.maximum(scale / spread - 1, 0.1) for spread in spreads]
         usual, odd = (
             stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight) for weight in weights
         )

@@ -34,8 +34,10 @@ def layout(name: str) -> list[str]:
     return yaml.safe_load((Path(__file__).parent / "layouts.yml").read_text(encoding="utf-8"))[name]
 
 
-def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
-    """Write rows of cells to the sheets of a workbook.
+def workbook(
+    path: Path, sheets: dict[str, Sequence[Sequence[Any]]], exported: pd.Timestamp
+) -> None:
+    """Write rows of cells to the sheets of a workbook, stamped with the time of its export.
 
     Text stays text, whatever it begins with; None is an empty cell.
     """
@@ -57,6 +59,7 @@ def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
                 elif value is not None:
                     sheet.write(at, place, value)
     book.close()
+    stamp(path, exported)
 
 
 def text_table(

@@ -98,8 +98,7 @@ def _list_file(
         bad[rows[0].index("直播开始时间")] = impossible
         rows.insert(3, bad)
         dirty = [cells.dirty(path, 4, "直播开始时间", impossible, "impossible_time")]
-    cells.workbook(path, {"直播间列表": rows})
-    cells.stamp(path, exported)
+    cells.workbook(path, {"直播间列表": rows}, exported)
     return dirty
 
 
@@ -162,8 +161,8 @@ def write_session(
             "流量分析-短视频引流": _traffic_videos(mine["videos"]),
             "商品分析-商品明细": _goods(mine["products"]),
         },
+        exported,
     )
-    cells.stamp(path, exported)
 
 
 def _two_rows(values: dict[str, Any]) -> list[list[Any]]:

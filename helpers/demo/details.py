@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo import floor, orders, talk, viewers
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of, shop
 
 if TYPE_CHECKING:
     from helpers.demo.simulate import World
@@ -60,6 +60,10 @@ class Part(NamedTuple):
         """Positions of the sessions that have this table."""
         n = len(self.sessions)
         return list(range(max(0, n - RECENT[table]), n))
+
+    def of_recent(self, table: str, make: Callable[[Part, int], pd.DataFrame]) -> pd.DataFrame:
+        """The table of these sessions, one after the other."""
+        return pd.concat([make(self, i) for i in self.recent(table)], ignore_index=True)
 
     def after_action(self, i: int) -> bool:
         return (
@@ -124,7 +128,7 @@ def tables(
 
 
 def _audience(part: Part) -> pd.DataFrame:
-    return pd.concat([_audience_of(part, i) for i in part.recent("audience")], ignore_index=True)
+    return part.of_recent("audience", _audience_of)
 
 
 def _audience_of(part: Part, i: int) -> pd.DataFrame:
@@ -377,7 +381,7 @@ def _events(part: Part) -> pd.DataFrame:
 
 
 def _reviews(part: Part) -> pd.DataFrame:
-    rng, end = part.rng, pd.Timestamp(shop()["as_of"])
+    rng, end = part.rng, as_of()
     n = 60
     at = end.floor("s") - pd.to_timedelta(
         np.sort(rng.integers(3600, 60 * 86400, n))[::-1], unit="s"

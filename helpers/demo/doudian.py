@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
     What is later than the export is not known yet.
     """
     o = orders
+    every = functools.partial(pd.Series, index=o.index)
 
     def by_then(name: str) -> pd.Series:
         return cells.clock(o[name].mask(o[name] > exported), cells.DASHES)
@@ -48,7 +50,7 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
     status = o["status"].mask(o["shipped_at"] > exported, "待发货")
     refunded = o["refunded"].notna()
     after = (
-        pd.Series("-", index=o.index)
+        every("-")
         .mask(refunded, "退款成功")
         .mask(refunded & (o["refunded"] == o["paid"]), "已全额退款")
     )
@@ -60,7 +62,7 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
     return {
         "主订单编号": cells.quoted(o["order_id"]),
         "子订单编号": cells.quoted(o["line_id"]),
-        "支付方式": pd.Series("支付宝", index=o.index).where(o["paid"].notna(), "-"),
+        "支付方式": every("支付宝").where(o["paid"].notna(), "-"),
         "选购商品": cells.quoted(o["product_name"]),
         "商品ID": cells.quoted(o["product_id"]),
         "商品数量": o["qty"].astype(int).astype(str),
@@ -70,13 +72,13 @@ def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd
         "订单完成时间": by_then("finished_at"),
         "承诺发货时间": cells.clock(o["promised_at"], cells.DASHES),
         "发货时间": by_then("shipped_at"),
-        "APP渠道": pd.Series("抖音", index=o.index),
+        "APP渠道": every("抖音"),
         "订单状态": status,
-        "取消原因": pd.Series("-", index=o.index).where(o["paid"].notna(), "超时未支付"),
+        "取消原因": every("-").where(o["paid"].notna(), "超时未支付"),
         "售后状态": after,
-        "订单类型": pd.Series("普通订单", index=o.index),
+        "订单类型": every("普通订单"),
         "订单应付金额": cells.money(o["payable"]),
-        "运费": pd.Series("0.00", index=o.index),
+        "运费": every("0.00"),
         "优惠总金额": cells.money(o["discount"]),
         "商家优惠": cells.money(o["discount"]),
         "收件人": cells.quoted(_cipher(o["buyer_key"], "##")),
@@ -203,6 +205,7 @@ def _dirty_orders(path: Path) -> cells.Dirty:
 
 def _case_columns(cases: pd.DataFrame, paid: pd.Series) -> dict[str, pd.Series]:
     c = cases
+    every = functools.partial(pd.Series, index=c.index)
     return {
         "售后单号": cells.quoted(c["case_id"]),
         "订单号": cells.quoted(c["order_id"]),
@@ -210,16 +213,14 @@ def _case_columns(cases: pd.DataFrame, paid: pd.Series) -> dict[str, pd.Series]:
         "商品名称": cells.quoted(c["product_name"]),
         "商品ID": cells.quoted(c["product_id"]),
         "应付金额（元）": cells.money(paid),
-        "商品运费（元）": pd.Series("0.00", index=c.index),
-        "商品发货状态": pd.Series("已发货", index=c.index).mask(
-            c["before_shipping"].fillna(False), "未发货"
-        ),
+        "商品运费（元）": every("0.00"),
+        "商品发货状态": every("已发货").mask(c["before_shipping"].fillna(False), "未发货"),
         "售后类型": c["kind"].map(CASE_KINDS),
         "退商品金额（元）": cells.money(c["amount"]),
-        "退运费金额（元）": pd.Series("0.00", index=c.index),
+        "退运费金额（元）": every("0.00"),
         "售后状态": c["status"].map(CASE_STATUS),
         "售后申请时间": cells.clock(c["asked_at"], cells.DASHES),
-        "退款方式": pd.Series("原路退款", index=c.index),
+        "退款方式": every("原路退款"),
         "售后原因": c["reason"],
         "自动处理截止时间": cells.clock(c["due_at"], cells.DASHES),
         "同意售后申请时间": cells.clock(c["first_reply_at"], cells.DASHES),
@@ -227,9 +228,9 @@ def _case_columns(cases: pd.DataFrame, paid: pd.Series) -> dict[str, pd.Series]:
         "用户到账时间": cells.clock(c["refunded_at"], cells.DASHES),
         "售后关闭时间": cells.clock(c["closed_at"].where(c["status"] == "closed"), cells.DASHES),
         "售后完结时间": cells.clock(c["closed_at"], cells.DASHES),
-        "仲裁状态": pd.Series("-", index=c.index).mask(c["disputed"].fillna(False), "仲裁中"),
-        "是否极速退款": pd.Series("否", index=c.index),
-        "门店名称": pd.Series(shop()["name"], index=c.index),
+        "仲裁状态": every("-").mask(c["disputed"].fillna(False), "仲裁中"),
+        "是否极速退款": every("否"),
+        "门店名称": every(shop()["name"]),
     }
 
 

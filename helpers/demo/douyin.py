@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.demo import cells, compass, doudian, qianchuan
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of
 from helpers.demo.simulate import Simulation
 
 WORKBOOKS = 36  # sessions that have a whole-session workbook
@@ -20,7 +20,7 @@ def write(simulation: Simulation, raw: Path) -> cells.Dirty:
     copy.
     """
     tables = simulation.tables
-    exported = pd.Timestamp(shop()["as_of"])
+    exported = as_of()
     dirty = [
         *compass.write_lists(tables, raw, exported),
         *doudian.write_orders(tables["orders"], raw, exported),
@@ -44,5 +44,4 @@ def _buyin(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -
         )
     ]
     path = raw / f"流量综合趋势分析下载_数据更新日期{exported:%Y%m%d}.xlsx"
-    cells.workbook(path, {"Sheet1": [cells.layout("buyin_trend"), *rows]})
-    cells.stamp(path, exported)
+    cells.workbook(path, {"Sheet1": [cells.layout("buyin_trend"), *rows]}, exported)

@@ -55,7 +55,7 @@ def _online(session: pd.Series, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def minutes(part: Part) -> pd.DataFrame:
-    return pd.concat([_minutes_of(part, i) for i in part.recent("minutes")], ignore_index=True)
+    return part.of_recent("minutes", _minutes_of)
 
 
 def _minutes_of(part: Part, i: int) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def blocks(part: Part, i: int) -> pd.DataFrame:
 
 
 def rundown(part: Part) -> pd.DataFrame:
-    return pd.concat([_rundown_of(part, i) for i in part.recent("rundown")], ignore_index=True)
+    return part.of_recent("rundown", _rundown_of)
 
 
 def _rundown_of(part: Part, i: int) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def _rundown_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def cues(part: Part) -> pd.DataFrame:
-    log = pd.concat([_cues_of(part, i) for i in part.recent("cues")], ignore_index=True)
+    log = part.of_recent("cues", _cues_of)
     return log.sort_values(["at", "kind"], ignore_index=True, kind="stable")
 
 

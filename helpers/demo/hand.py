@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.demo import cells
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of
 
 MONTHLY = (
     "sessions",
@@ -80,7 +80,7 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
     """Write the hand-filled workbooks into `raw`; returns the dirty rows planted in them."""
     sessions = tables["sessions"]
     month = sessions["started_at"].dt.strftime("%Y-%m")
-    exported = pd.Timestamp(shop()["as_of"])
+    exported = as_of()
     detailed = set(sessions["session_id"].tail(DETAILED))
     for name in sorted(month.unique()):
         ids = set(sessions.loc[month == name, "session_id"])
@@ -89,22 +89,20 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
             for table in MONTHLY
         }
         path = raw / f"复盘手工表_{name}.xlsx"
-        cells.workbook(
-            path,
-            {
-                reference.tables()[table].zh: _sheet(table, rows, sessions)
-                for table, rows in sheets.items()
-                if len(rows)
-            },
-        )
-        cells.stamp(path, exported)
+        names = reference.tables()
+        filled = {
+            names[table].zh: _sheet(table, rows, sessions)
+            for table, rows in sheets.items()
+            if len(rows)
+        }
+        cells.workbook(path, filled, exported)
     account = {
         table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])
     }
     path = raw / "复盘手工表_账号.xlsx"
     dirty = _dirty_cost(account["costs"], path)
-    cells.workbook(path, {reference.tables()[table].zh: rows for table, rows in account.items()})
-    cells.stamp(path, exported)
+    named = {reference.tables()[table].zh: rows for table, rows in account.items()}
+    cells.workbook(path, named, exported)
     return dirty
 
 

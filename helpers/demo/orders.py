@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of, facts, shop
 
 if TYPE_CHECKING:
     from helpers.demo.simulate import World
@@ -65,6 +65,11 @@ def time_share(begin: int, end: int, *, start: int, block: int, duration: int) -
     return IN_BLOCK * overlap(start, start + block) + (1 - IN_BLOCK) * overlap(300, duration - 180)
 
 
+def _seconds(world: World, name: str) -> np.ndarray:
+    """Start or end of each session in seconds since 1970, on the local clock."""
+    return world.sessions[name].to_numpy().astype("datetime64[s]").astype(int)
+
+
 def _offsets(
     world: World, session: np.ndarray, product: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
@@ -108,7 +113,7 @@ def _cases(
 ) -> dict[str, np.ndarray]:
     """The after-sales case of each paid line (kind 0: none, also for unpaid lines)."""
     n = len(product)
-    rate = np.array([item["returns"] for item in shop()["products"].values()])[product]
+    rate = facts("products", "returns")[product]
     before = rng.random(n) < RETURNS["before_shipping"]
     back = rng.random(n) < rate
     later = rng.choice([2, 3, 4], n, p=[0.8, 0.14, 0.06])
@@ -150,7 +155,7 @@ def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) 
     session, source, product = np.unravel_index(cell, counts["pay"].shape)
     qty, payable, discount = _basket(world.price[session, product], rng)
     offset = _offsets(world, session, product, rng)
-    begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
+    begins = _seconds(world, "started_at")
     created = begins[session] + offset
     wait = np.minimum(3 + rng.exponential(40, len(cell)).astype(int), 170)
     paid_at = np.where(paid, created + wait, 0)
@@ -233,9 +238,7 @@ def per_session(lines: Lines, n: int, *, as_of: pd.Timestamp) -> dict[str, np.nd
 
     back = _refunded(lines, as_of)
     hour = back & (lines.resolved - lines.paid_at <= 3600)
-    cost = np.round(np.array([item["cost"] for item in shop()["products"].values()]) * 100)[
-        lines.product
-    ]
+    cost = np.round(facts("products", "cost") * 100)[lines.product]
     paid = add(lines.paid, lines.payable)
     within_hour = add(hour, lines.amount)
     return {
@@ -277,21 +280,16 @@ def per_product(
 def _card(world: World, rng: np.random.Generator) -> Lines:
     """Lines sold outside of the room (product card, videos), any day, until the export."""
     begin = int(world.sessions["started_at"].iloc[0].value // 10**9)
-    end = int(pd.Timestamp(shop()["as_of"]).value // 10**9) - 7200
+    end = int(as_of().value // 10**9) - 7200
     n = int(rng.poisson(CARD_ORDERS_A_DAY * (end - begin) / 86400))
     created = np.sort(rng.integers(begin, end, n))
-    weight = np.array([item["weight"] for item in shop()["products"].values()])
+    weight = facts("products", "weight")
     product = rng.choice(len(weight), n, p=weight / weight.sum())
-    price = np.round(
-        np.array([item["price"] for item in shop()["products"].values()]) * 100
-    ).astype(int)[product]
+    price = np.round(facts("products", "price") * 100).astype(int)[product]
     qty, payable, discount = _basket(price, rng)
     paid = rng.random(n) < 0.9
     paid_at = np.where(paid, created + rng.integers(5, 900, n), 0)
-    begins, ends = (
-        world.sessions[name].to_numpy().astype("datetime64[s]").astype(int)
-        for name in ("started_at", "ended_at")
-    )
+    begins, ends = (_seconds(world, name) for name in ("started_at", "ended_at"))
     during = np.searchsorted(begins, created, side="right") > np.searchsorted(
         ends, created, side="right"
     )
@@ -321,7 +319,7 @@ def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndar
     New people get new numbers, others are people who bought before. Groups in the order of time:
     the lines sold outside of the room before a session, then the session's.
     """
-    begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
+    begins = _seconds(world, "started_at")
     outside = lines.session < 0
     group = np.where(
         outside, 2 * np.searchsorted(begins, lines.created, side="right"), 2 * lines.session + 1
@@ -369,13 +367,13 @@ def _clock(seconds: np.ndarray, present: np.ndarray) -> pd.Series:
 def _orders(
     world: World, every: Lines, person: np.ndarray, number: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    now, n = int(pd.Timestamp(shop()["as_of"]).value // 10**9), len(person)
+    now, n = int(as_of().value // 10**9), len(person)
     live, items = every.session >= 0, list(shop()["products"].values())
     shipped = every.paid_at + rng.integers(4 * 3600, 50 * 3600, n)
     has_shipped = every.paid & (every.kind != 1) & (shipped <= now)
     finished = shipped + rng.integers(5 * 86400, 12 * 86400, n)
     has_finished = has_shipped & (finished <= now) & (every.kind == 0)
-    back = _refunded(every, pd.Timestamp(shop()["as_of"]))
+    back = _refunded(every, as_of())
     status = np.select(
         [~every.paid, back & (every.amount == every.payable), has_finished, has_shipped],
         ["已关闭", "已关闭", "已完成", "已发货"],
@@ -430,7 +428,7 @@ def _reasons(every: Lines, which: np.ndarray, rng: np.random.Generator) -> np.nd
 
 
 def _aftersales(every: Lines, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    now = int(pd.Timestamp(shop()["as_of"]).value // 10**9)
+    now = int(as_of().value // 10**9)
     which = np.flatnonzero((every.kind > 0) & (every.asked <= now))
     kind, resolved = every.kind[which], every.resolved[which]
     over = resolved <= now

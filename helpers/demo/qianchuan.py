@@ -30,14 +30,11 @@ def write(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) ->
             *(_ads_row(day, row) for day, (_, row) in zip(days, before.iterrows(), strict=True)),
         ]
         path = raw / f"全域数据_直播分析_{days.iloc[0]} 00_00_00-{days.iloc[-1]} 23_59_59.xlsx"
-        cells.workbook(path, {"直播分析": [cells.layout("qianchuan_live"), *rows]})
-        cells.stamp(path, exported)
+        cells.workbook(path, {"直播分析": [cells.layout("qianchuan_live"), *rows]}, exported)
     day = last["started_at"].strftime("%Y-%m-%d")
     path = raw / f"全域数据_分小时_{day} 00_00_00-{day} 23_59_59.xlsx"
-    cells.workbook(
-        path, {"分小时": [cells.layout("qianchuan_hours"), *_hours(last, tables["minutes"], day)]}
-    )
-    cells.stamp(path, exported)
+    rows = [cells.layout("qianchuan_hours"), *_hours(last, tables["minutes"], day)]
+    cells.workbook(path, {"分小时": rows}, exported)
 
 
 def _ads_row(day: str, row: pd.Series) -> list[Any]:

@@ -7,6 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -18,6 +19,16 @@ AFTERNOON_DAY = 6
 def shop() -> dict[str, Any]:
     """The settings of `shop.yml`."""
     return yaml.safe_load((Path(__file__).parent / "shop.yml").read_text(encoding="utf-8"))
+
+
+def as_of() -> pd.Timestamp:
+    """When the platforms' files are exported, on the local clock."""
+    return pd.Timestamp(shop()["as_of"])
+
+
+def facts(group: str, name: str) -> np.ndarray:
+    """One fact of all products, or of all sources, in the order of `shop.yml`."""
+    return np.array([item[name] for item in shop()[group].values()])
 
 
 def _kind_and_slot(day: dt.date) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from helpers.demo import details, orders
 from helpers.demo.planted import ODDS_RATIO, Planted, planted_in, story_truth
-from helpers.demo.schedule import shop, timetable
+from helpers.demo.schedule import as_of, facts, shop, timetable
 from helpers.reference import schema
 
 SD_LOG = 0.25  # session to session, of the log of viewers and of every rate
@@ -134,7 +134,7 @@ def _world(seed: int, sessions: int, fault: str) -> World:
     rng = generator(seed, 0)
     duration = np.round(plan["hours"].to_numpy() * 3600 - 900 + rng.normal(0, 120, n)).astype(int)
     started = plan["started_at"] + pd.to_timedelta(rng.integers(3, 50, n), unit="s")
-    core = np.array([item["core"] for item in goods.values()])
+    core = facts("products", "core")
     keys = rng.random((n, len(goods))) - 10 * core
     listed = keys.argsort(axis=1).argsort(axis=1) < LISTED
     block = (duration - 1200) // LISTED
@@ -143,12 +143,7 @@ def _world(seed: int, sessions: int, fault: str) -> World:
         place[-1] = _mid_session(place[-1], list(goods).index(shop()["story"]["stock_product"]))
     start = 660 + place * block[:, None]
     discount = plan["kind"].map(lambda kind: shop()["kind"][kind]["price"]).to_numpy()
-    price = (
-        np.round(
-            np.array([item["price"] for item in goods.values()])[None, :] * discount[:, None], 1
-        )
-        * 100
-    )
+    price = np.round(facts("products", "price")[None, :] * discount[:, None], 1) * 100
     stock = _stock_out(start, block) if fault == "demo" else None
     ids = [schema.session_id("douyin", shop()["room"], at) for at in started]
     plan = plan.assign(
@@ -245,13 +240,12 @@ def _viewers(
 ) -> dict[str, np.ndarray]:
     """People by session x source: room exposure, viewers, those who saw a product."""
     rng = generator(world.seed, 3)
-    facts = shop()["sources"].values()
-    share = np.array([item["share"] for item in facts])[None, :] * planted.share
+    share = facts("sources", "share")[None, :] * planted.share
     share = share * np.exp(rng.standard_normal(share.shape) * OVERDISPERSION)
     share = share / share.sum(axis=1, keepdims=True)
     total = rng.poisson(totals["exposure"] * totals["enter"] * OVERLAP)
     viewers = rng.multinomial(total, share)
-    enter = np.array([item["enter"] for item in facts])[None, :] * np.ones_like(share)
+    enter = facts("sources", "enter")[None, :] * np.ones_like(share)
     exposure = (
         share
         / enter
@@ -267,10 +261,6 @@ def _viewers(
     }
 
 
-def _effects(facts: Any, name: str) -> np.ndarray:
-    return np.array([item[name] for item in facts])
-
-
 def _cells(
     world: World, planted: Planted, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -279,15 +269,14 @@ def _cells(
     Steps: exposure, click, create, pay.
     """
     rng = generator(world.seed, 5)
-    sources, goods = shop()["sources"].values(), shop()["products"].values()
-    weight = _effects(goods, "weight")[None, :] * world.listed
+    weight = facts("products", "weight")[None, :] * world.listed
     weight = weight * np.exp(rng.standard_normal(weight.shape) * OVERDISPERSION)
     weight = weight / weight.sum(axis=1, keepdims=True)
     exposure = rng.poisson(viewers["seen"][:, :, None] * np.minimum(SEEN * weight, 0.9)[:, None, :])
     exposure = np.minimum(exposure, viewers["seen"][:, :, None])
     step = {}
     for name, rate in (("click", CLICK_RATE), ("pay", PAY_RATE)):
-        effect = _effects(sources, name)[:, None] + _effects(goods, name)[None, :]
+        effect = facts("sources", name)[:, None] + facts("products", name)[None, :]
         usual = 1 / (1 + np.exp(-(_logit(np.array(rate)) + effect)))
         expected = np.minimum(usual[None] * totals[name][:, None, None], 0.6)
         noise = np.exp(rng.standard_normal(exposure.shape) * OVERDISPERSION)
@@ -357,8 +346,8 @@ def _sessions(
     follow = 0.012 * np.exp(totals["follow"]) * totals["follow_factor"]
     new_fans = rng.binomial(people, np.minimum(follow, 0.5))
     create_extra = rng.uniform(1.05, 1.12, n)
-    cost = (viewers["viewers"] * _effects(shop()["sources"].values(), "cost")[None, :]).sum(axis=1)
-    amounts = orders.per_session(lines, n, as_of=pd.Timestamp(shop()["as_of"]))
+    cost = (viewers["viewers"] * facts("sources", "cost")[None, :]).sum(axis=1)
+    amounts = orders.per_session(lines, n, as_of=as_of())
     return pd.DataFrame(
         {
             "session_id": plan["session_id"],
@@ -404,7 +393,7 @@ def _sessions(
             "ad_cost": np.round(cost, 2),
             "gift_cost": 60.0 + 40 * (plan["hours"].to_numpy() - 3),
             "staff_count": 6.0,
-            "as_of": pd.Timestamp(shop()["as_of"]),
+            "as_of": as_of(),
         }
     )
 
@@ -430,11 +419,10 @@ def _traffic(
 ) -> pd.DataFrame:
     rng = generator(world.seed, 7)
     n, k = viewers["viewers"].shape
-    facts = shop()["sources"].values()
     watch = (
         66
         * np.exp(totals["watch"])[:, None]
-        * _effects(facts, "watch")[None, :]
+        * facts("sources", "watch")[None, :]
         * np.exp(rng.normal(0, 0.05, (n, k)))
     )
     columns = {
@@ -445,10 +433,10 @@ def _traffic(
         **_funnel_users(viewers["seen"], counts, (2,)),
         "orders": counts["orders"].sum(axis=2),
         "paid_amount": counts["paid_cents"].sum(axis=2) / 100,
-        "ad_cost": np.round(viewers["viewers"] * _effects(facts, "cost")[None, :], 2),
+        "ad_cost": np.round(viewers["viewers"] * facts("sources", "cost")[None, :], 2),
     }
     frame = pd.DataFrame({name: np.asarray(values).ravel() for name, values in columns.items()})
-    paid = np.tile(_effects(facts, "paid"), n)
+    paid = np.tile(facts("sources", "paid"), n)
     return frame.assign(
         session_id=np.repeat(world.sessions["session_id"].to_numpy(), k),
         source=np.tile(world.sources, n),
@@ -460,7 +448,7 @@ def _traffic(
 def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) -> pd.DataFrame:
     goods = list(shop()["products"].values())
     at, item = np.nonzero(world.listed)
-    refunds = orders.per_product(lines, world.listed.shape, as_of=pd.Timestamp(shop()["as_of"]))
+    refunds = orders.per_product(lines, world.listed.shape, as_of=as_of())
     sums = {
         name: counts[name].sum(axis=1)[at, item]
         for name in ("exposure", "click", "create", "pay", "orders", "units", "paid_cents")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def comments(part: Part) -> pd.DataFrame:
-    return pd.concat([_comments_of(part, i) for i in part.recent("comments")], ignore_index=True)
+    return part.of_recent("comments", _comments_of)
 
 
 def _comments_of(part: Part, i: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo import cells
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,4 +201,4 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> None:
         shown[list(HEADERS)].rename(columns=HEADERS).to_csv(
             path, index=False, lineterminator="\r\n", encoding="utf-8-sig"
         )
-        cells.stamp(path, pd.Timestamp(shop()["as_of"]))
+        cells.stamp(path, as_of())

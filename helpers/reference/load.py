@@ -240,7 +240,7 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
 
 @functools.cache
 def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
-    """Evidence rules by id (`rules.yml`); `helpers.causes` holds the measurement of each."""
+    """Evidence rules by id (`rules.yml`); `plan/causes.py` holds the measurement of each."""
     return _entries("rules.yml", Rule, workspace_reference)
 
 

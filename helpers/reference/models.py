@@ -41,27 +41,22 @@ class Entry(BaseModel):
 
 
 class Label(Entry):
-    """One name in both languages."""
+    """One name in both languages; models of what has a name add to it."""
 
     zh: str
     en: str
 
-    def get(self, lang: str) -> str:
-        return self.zh if lang == "zh" else self.en
 
-
-class Column(Entry):
+class Column(Label):
     """One column of a canonical table."""
 
     kind: Kind
-    zh: str
-    en: str
     required: bool = False
     terms: str | None = None
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
 
 
-class Table(Entry):
+class Table(Label):
     """One canonical table: grain, key, how a row finds its session, columns.
 
     `never_above` says which column can never exceed which others in the same row (people who pay
@@ -69,8 +64,6 @@ class Table(Entry):
     nobody online); with `repeats` equal rows of one file are all rows.
     """
 
-    zh: str
-    en: str
     grain: str
     key: list[str]
     attribute: str
@@ -95,7 +88,7 @@ Unit = Literal["users", "times", "count", "money", "percent", "ratio", "seconds"
 ROWS = "rows"  # the term of a metric that counts the rows of its table
 
 
-class Metric(Entry):
+class Metric(Label):
     """One metric of the registry.
 
     A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped
@@ -103,8 +96,6 @@ class Metric(Entry):
     there are); `a - b` has b in `minus`.
     """
 
-    zh: str
-    en: str
     table: str
     group: Group
     numerator: str
@@ -122,14 +113,12 @@ class Metric(Entry):
     source: str
 
 
-class Measure(Entry):
+class Measure(Label):
     """One figure that is no ratio of sums: a median time, say, or a share of persons followed.
 
     `by` is module.function under helpers; `formula` says it in words, `needs` which data it wants.
     """
 
-    zh: str
-    en: str
     group: Group
     unit: Unit
     by: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$")
@@ -178,7 +167,7 @@ class SubRows(Entry):
     id: str
 
 
-class Export(Entry):
+class Export(Label):
     """One table of one export of one system.
 
     An export is recognised where all of `headers` are there (`a | b`: either name); the one that
@@ -191,8 +180,6 @@ class Export(Entry):
     """
 
     id: str
-    zh: str
-    en: str
     grade: Literal["F", "S", "A", "unverified", "own"]
     table: str
     layout: Literal["rows", "vertical", "first_row"] = "rows"
@@ -212,7 +199,7 @@ class Export(Entry):
     note: Label | None = None
 
 
-class Unverified(Entry):
+class Unverified(Label):
     """One export whose layout nobody has seen, so that it is not guessed at.
 
     Its figures go into sheets of our template. `words` name it in a file name, a sheet name or a
@@ -220,26 +207,22 @@ class Unverified(Entry):
     """
 
     id: str
-    zh: str
-    en: str
     words: Many
     tables: Many
     note: Label | None = None
 
 
-class System(Entry):
+class System(Label):
     """One source system: the exports that are read, and those whose layout is not verified."""
 
     system: str
-    zh: str
-    en: str
     platform: str | None
     exports: list[Export] = []
     unverified: list[Unverified] = []
     where: Label
 
 
-class FunnelStep(Entry):
+class FunnelStep(Label):
     """One step: a column of the funnel's table, or of the table `of`.
 
     `grows` says why it can exceed the step before.
@@ -247,13 +230,11 @@ class FunnelStep(Entry):
 
     column: str
     of: str | None = None
-    zh: str
-    en: str
     within_minutes: float | None = Field(None, gt=0)
     grows: Label | None = None
 
 
-class Funnel(Entry):
+class Funnel(Label):
     """One funnel: an ordered list of columns of one table.
 
     All are of one unit unless `mixed_units` says why not. A funnel of `actions` has viewer events
@@ -261,8 +242,6 @@ class Funnel(Entry):
     false` in any order.
     """
 
-    zh: str
-    en: str
     table: str
     unit: Literal["users", "times"]
     mixed_units: Label | None = None
@@ -284,10 +263,8 @@ class Funnel(Entry):
         return self
 
 
-class Definition(Entry):
+class Definition(Label):
     """One other meaning of a session's total: a sum of its columns, less others."""
 
     terms: Many
     minus: Many = []
-    zh: str
-    en: str

@@ -79,28 +79,24 @@ class Evidence(Entry):
         }
 
 
-class Rule(Entry):
+class Rule(Label):
     """One evidence rule: the tables that it reads, its parameters, and a measurement in words.
 
     A table is a canonical one or a saved result; the words hold `{value}`.
     """
 
-    zh: str
-    en: str
     said: Label | None = None
     unit: Literal["count", "percent", "score"]
     needs: list[str]
     takes: list[str] = Field([])
 
 
-class Trait(Entry):
+class Trait(Label):
     """Something that sessions are set up with or that is done in them.
 
     The table it is read from and one measure of it.
     """
 
-    zh: str
-    en: str
     unit: Literal["count", "percent", "score", "money", "seconds"]
     table: Literal["sessions", "traffic", "videos", "cues", "rundown", "products"]
     measure: Literal[
@@ -128,7 +124,7 @@ class Trait(Entry):
         return self
 
 
-class Cause(Entry):
+class Cause(Label):
     """One likely cause of a problem.
 
     Its evidence or the export that would show it, who is answerable, what to do. `stage` is when
@@ -139,8 +135,6 @@ class Cause(Entry):
     """
 
     id: str
-    zh: str
-    en: str
     evidence: Evidence | None = None
     measurable: bool
     export: str | None = None
@@ -161,15 +155,13 @@ class Cause(Entry):
         return self
 
 
-class Problem(Entry):
+class Problem(Label):
     """One line of the playbook.
 
     Problem, content stages, team work, people, causes, action, verifying metric. Its metrics show
     it; a problem that no metric shows is raised by a rule of evidence instead.
     """
 
-    zh: str
-    en: str
     dimension: Dimension
     metrics: Many
     raised_by: Evidence | None = None
@@ -186,24 +178,20 @@ class Problem(Entry):
     source: str
 
 
-class Reason(Entry):
+class Reason(Label):
     """One reason for a refund.
 
     The words that platforms and buyers use for it, who can do something about it, and what.
     """
 
-    zh: str
-    en: str
     role: Role
     ask: Label | None = None
     words: Many
 
 
-class ReasonGroup(Entry):
+class ReasonGroup(Label):
     """One branch of the tree of refund reasons."""
 
-    zh: str
-    en: str
     reasons: dict[str, Reason]
 
 
@@ -213,24 +201,20 @@ class ScoreLine(Entry):
     addition: bool = False
 
 
-class Fault(Entry):
+class Fault(Label):
     """One typical fault of a role's work; with evidence where a record can speak for it.
 
     `problem` names the line of the playbook whose verdict it shares, so that one thing is not
     judged twice.
     """
 
-    zh: str
-    en: str
     evidence: Evidence | None = None
     problem: str | None = None
 
 
-class RoleCard(Entry):
+class RoleCard(Label):
     """One role: its scorecard, the team work to check and its typical faults."""
 
-    zh: str
-    en: str
     metrics: list[ScoreLine]
     faults: list[Fault]
 
@@ -286,11 +270,9 @@ class Attribution(Entry):
     early_minutes: float
 
 
-class Question(Entry):
+class Question(Label):
     """One type of question: the words of which a question of the type has at least one."""
 
-    zh: str
-    en: str
     words: tuple[str, ...]
 
 
@@ -397,13 +379,11 @@ class AssortmentConditions(Entry):
     tier: list[Literal["traffic", "profit", "image", "unknown"]] = Field([])
 
 
-class AssortmentRule(Entry):
+class AssortmentRule(Label):
     """One rule: its verdict where all conditions hold, and why, in both languages."""
 
     verdict: str
     when: AssortmentConditions
-    zh: str
-    en: str
 
 
 class Assortment(Entry):
@@ -452,15 +432,13 @@ class Reply(Entry):
     assumption: bool = False
 
 
-class ServiceTask(Entry):
+class ServiceTask(Label):
     """One task of customer service.
 
     lacks: the record that would give its figure where it is not there; none: what is said where
     nothing is due.
     """
 
-    zh: str
-    en: str
     lacks: Label
     none: Label
 

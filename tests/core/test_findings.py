@@ -1,4 +1,7 @@
-"""A finding has an id of its own, a verdict of the closed list, and a sentence in both languages."""
+"""A finding has an id of its own, a verdict of the closed list, and two sentences.
+
+One in each language.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Intervals, predictions, false discoveries and shrinkage against published tables and a second way of counting."""
+"""Statistics against published tables and a second way of counting.
+
+Intervals, predictions, false discoveries, shrinkage, times until something.
+"""
 
 import math
 
@@ -19,17 +22,6 @@ NEWCOMBE_ONE = [
     (15, 148, 0.0624, 0.1605),
     (0, 20, 0.0, 0.1611),
     (1, 29, 0.0061, 0.1718),
-]
-# Newcombe 1998, Statistics in Medicine 17:873, Table II, method 10 (hybrid score).
-NEWCOMBE_TWO = [
-    (56, 70, 48, 80, 0.0524, 0.3339),
-    (9, 10, 3, 10, 0.1705, 0.8090),
-    (6, 7, 2, 7, 0.0582, 0.8062),
-    (5, 56, 0, 29, -0.0381, 0.1926),
-    (0, 10, 0, 20, -0.1611, 0.2775),
-    (0, 10, 0, 10, -0.2775, 0.2775),
-    (10, 10, 0, 20, 0.6791, 1.0),
-    (10, 10, 0, 10, 0.6075, 1.0),
 ]
 # Benjamini and Hochberg 1995, section 4.1: fifteen p-values of a myocardial infarction trial.
 BH_1995 = [
@@ -79,13 +71,6 @@ def test_wilson_is_newcombes_table_one(x, n, lower, upper):
     assert np.round(stats.wilson(x, n), 4) == pytest.approx([lower, upper], abs=1e-9)
 
 
-@pytest.mark.parametrize(("x1", "n1", "x2", "n2", "lower", "upper"), NEWCOMBE_TWO)
-def test_difference_is_newcombes_table_two(x1, n1, x2, n2, lower, upper):
-    found = stats.difference(x1, n1, x2, n2)
-    assert found.value == pytest.approx(x1 / n1 - x2 / n2)
-    assert np.round([found.lower, found.upper], 4) == pytest.approx([lower, upper], abs=1e-9)
-
-
 def test_wilson_is_undefined_where_there_is_no_proportion():
     lower, upper = stats.wilson([0, 3, np.nan, 2], [0, 2, 10, 4])
     assert np.isnan(lower).tolist() == np.isnan(upper).tolist() == [True, True, True, False]
@@ -104,9 +89,18 @@ def test_wilson_solves_the_score_equation(n, data):
 
 
 def test_two_rates_of_nothing_are_undefined():
-    assert all(math.isnan(v) for v in stats.difference(0, 0, 1, 2))
+    assert all(math.isnan(v) for v in stats.ratio(0, 0, 1, 2))
     assert math.isnan(stats.ratio(3, 10, 0, 10).value)
-    assert stats.ratio(30, 100, 20, 100).value == pytest.approx(1.5)
+
+
+def test_ratio_by_hand():
+    """The log of the ratio with one half added to each count, and its error by the delta method."""
+    found = stats.ratio(30, 100, 20, 100)
+    centre, error = math.log(30.5 / 20.5), math.sqrt(1 / 30.5 + 1 / 20.5 - 2 / 100.5)
+    assert found.value == pytest.approx(1.5)
+    assert np.log(found[1:]) == pytest.approx(
+        [centre - 1.959964 * error, centre + 1.959964 * error]
+    )
 
 
 def test_prediction_interval_by_hand():
@@ -163,10 +157,10 @@ def _simulated(rng, n, orders, sd):
 
 @pytest.mark.parametrize("n", [3, 5, 8, 15])
 def test_quiet_sessions_are_flagged_about_one_time_in_twenty(n):
-    """Null calibration: nothing happened, sessions vary by 12 % and by sampling; 2000 sessions of 240 orders.
+    """Null calibration: nothing happened, sessions vary by 12 % and by sampling.
 
-    The bounds are those of the acceptance table (.03 to .07); the Monte-Carlo error is half a
-    point.
+    2000 sessions of 240 orders. The bounds are those of the acceptance table (.03 to .07); the
+    Monte-Carlo error is half a point.
     """
     rng = np.random.default_rng(20261110 + n)
     flags = 0
@@ -178,7 +172,10 @@ def test_quiet_sessions_are_flagged_about_one_time_in_twenty(n):
 
 
 def test_a_lent_spread_keeps_quiet_sessions_quiet_and_sees_more():
-    """Three sessions and the spread of twenty others: false alarms stay in bounds, a fall to 60 % is seen far more often."""
+    """Three sessions and the spread of twenty others.
+
+    False alarms stay in bounds, a fall to 60 % is seen far more often.
+    """
     rng, flags, seen = np.random.default_rng(11), np.zeros(2), np.zeros(2)
     for _ in range(1500):
         values, pool = np.exp(rng.normal(0, 0.12, 4)), np.exp(rng.normal(0.1, 0.12, 20))
@@ -203,7 +200,10 @@ def test_small_counts_are_flagged_no_more_often_than_promised(n, orders):
 
 
 def test_small_counts_still_notice_a_collapse():
-    """A rate that falls to a third is seen with 30 orders a session, where log-t at n = 4 is nearly blind."""
+    """A rate that falls to a third is seen with 30 orders a session.
+
+    Log-t at n = 4 is nearly blind there.
+    """
     rng = np.random.default_rng(7)
     seen = np.zeros(2)
     for _ in range(300):
@@ -218,7 +218,10 @@ def test_small_counts_still_notice_a_collapse():
 
 
 def test_predictive_without_session_noise_nears_the_binomial():
-    """With ample history and no extra variation asked for, the interval is that of the plain binomial."""
+    """With ample history the interval is that of the plain binomial.
+
+    No extra variation is asked for.
+    """
     n = np.full(200, 1000.0)
     x = np.round(n * 0.05)
     found = stats.beta_binomial_predictive(50, 1000, x, n)
@@ -255,7 +258,10 @@ def test_bh_rejects_what_the_step_up_rule_rejects(p, rate):
 
 
 def test_shrinkage_is_efron_and_morris():
-    """Total squared error falls from .0755 (raw) to .0229, near James and Stein's .0214 (published .077 and .022)."""
+    """Total squared error falls from .0755 (raw) to .0229, near James and Stein's .0214.
+
+    Published are .077 and .022.
+    """
     raw = np.array(HITS) / 45
     shrunk = stats.shrink_rates(HITS, [45] * 18)
     assert ((raw - REST) ** 2).sum() == pytest.approx(0.0755, abs=5e-5)
@@ -324,7 +330,10 @@ def test_p_of_a_count_is_twice_the_smaller_tail_summed_term_by_term(x, mean):
 
 
 def test_rates_about_their_expectations_find_the_common_shift_and_the_broken_unit():
-    """Forty units about rates from 2 to 20 %, all odds x 0.8, one of them halved: shift, spread and the one are found."""
+    """Forty units about rates from 2 to 20 %, all odds x 0.8, one of them halved.
+
+    Shift, spread and the one are found.
+    """
     rng = np.random.default_rng(5)
     expected = np.linspace(0.02, 0.20, 40)
     odds = expected / (1 - expected) * 0.8 * np.exp(rng.normal(0, 0.1, 40))
