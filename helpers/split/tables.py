@@ -145,7 +145,7 @@ def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.Data
     Columns label, was, now, ratio, contribution, share, lower, upper, unusual; chance, what
     sampling alone leaves open, where `sampling` was added, and pairs, where `pairs_beyond` was.
     """
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "label": steps[f"label_{lang}"],
             **{
@@ -161,32 +161,21 @@ def step_table(steps: pd.DataFrame, lang: str, currency: str = "CNY") -> pd.Data
             "lower": steps["usual_lower"],
             "upper": steps["usual_upper"],
             "unusual": steps["unusual"],
-            **(
-                {
-                    "chance": [
-                        text.interval(*edges, "money", lang, currency=currency)
-                        if np.isfinite(edges[0])
-                        else "—"
-                        for edges in zip(
-                            steps["sampling_lower"], steps["sampling_upper"], strict=True
-                        )
-                    ]
-                }
-                if "sampling_lower" in steps
-                else {}
-            ),
-            **(
-                {
-                    "pairs": [
-                        f"{beyond:.0f} / {pairs:.0f}" if pairs else "—"
-                        for beyond, pairs in zip(steps["beyond"], steps["pairs"], strict=True)
-                    ]
-                }
-                if "pairs" in steps
-                else {}
-            ),
         }
     )
+    if "sampling_lower" in steps:
+        table["chance"] = [
+            text.interval(*edges, "money", lang, currency=currency)
+            if np.isfinite(edges[0])
+            else "—"
+            for edges in zip(steps["sampling_lower"], steps["sampling_upper"], strict=True)
+        ]
+    if "pairs" in steps:
+        table["pairs"] = [
+            f"{beyond:.0f} / {pairs:.0f}" if pairs else "—"
+            for beyond, pairs in zip(steps["beyond"], steps["pairs"], strict=True)
+        ]
+    return table
 
 
 def named_lines(table: pd.DataFrame) -> pd.DataFrame:

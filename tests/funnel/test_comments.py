@@ -77,7 +77,7 @@ def read(*rows: Said, after: pd.DataFrame | None = None, **options: float) -> pd
 
 
 @pytest.mark.parametrize(
-    ("said", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
+    ("sentence", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
 )
 def test_golden_sentences(sentence, form, whole, kind, question):
     plain = wording.normalised(sentence)

@@ -7,6 +7,7 @@ import ruptures
 import statsmodels.api as sm
 
 from helpers.funnel import minutes, turning_points
+from helpers.funnel.turning_points.points import STEADYING, breaks
 from helpers.reference import schema
 from tests.room_clock import RUNDOWN, START, cues, minute
 
@@ -95,7 +96,7 @@ def test_the_usual_course_is_the_rate_of_each_tenth_over_that_of_the_session():
             expected[part] += rate * tenth["online"].sum()
     np.testing.assert_allclose(
         courses["factor"],
-        (events + turning_points.STEADYING) / (expected + turning_points.STEADYING),
+        (events + STEADYING) / (expected + STEADYING),
     )
     assert (
         (courses["sessions"] == 6).all()
@@ -388,4 +389,4 @@ def test_each_group_has_its_leading_figure_and_what_its_minutes_do():
 def test_a_single_event_is_no_change_wherever_it_stands(minute):
     counts = np.zeros(60)
     counts[minute] = 1
-    assert turning_points.breaks(counts, 100 + np.arange(60) % 7.0) == []
+    assert breaks(counts, 100 + np.arange(60) % 7.0) == []

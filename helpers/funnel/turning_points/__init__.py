@@ -1,0 +1,32 @@
+"""Where the minutes of a session turn, and what happened at that time.
+
+The level of a rate changes, or people leave. Both are told only where they are beyond the minutes'
+own unevenness; what happened at the same time only coincides.
+"""
+
+from helpers.funnel.turning_points.circumstances import changing, happened, touching, with_turns
+from helpers.funnel.turning_points.points import course, exits, stretches
+from helpers.funnel.turning_points.turn_facts import (
+    change_findings,
+    course_words,
+    exit_findings,
+    groups,
+    leaving_words,
+    quiet_words,
+)
+
+__all__ = [
+    "change_findings",
+    "changing",
+    "course",
+    "course_words",
+    "exit_findings",
+    "exits",
+    "groups",
+    "happened",
+    "leaving_words",
+    "quiet_words",
+    "stretches",
+    "touching",
+    "with_turns",
+]
