@@ -9,17 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats as special
 
-from helpers.aftersales.lines import (
-    DAY,
-    FEWEST_FOR_CURVE,
-    Maturity,
-    delay_curve,
-    known_at,
-    maturity,
-    mean_age,
-    price_cuts,
-    rates_at_age,
-)
+from helpers.aftersales.order_lines import DAY, known_at, mean_age, price_cuts
+from helpers.aftersales.refund_delay import FEWEST_FOR_CURVE, Maturity, delay_curve, maturity
+from helpers.aftersales.refund_rates import rates_at_age
 from helpers.core import findings, stats, text
 
 # weight of the account's own past rate, in order lines (methods: tried on simulated sessions)

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats as special
 
 from helpers import reference
-from helpers.aftersales.lines import judged, mean_age, rates_at_age
+from helpers.aftersales.order_lines import mean_age
+from helpers.aftersales.refund_rates import judged, rates_at_age
 from helpers.core import findings, stats, text
 
 FEWEST_FOR_PARETO = 30

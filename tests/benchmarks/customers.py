@@ -106,9 +106,8 @@ def _segments(made: pd.DataFrame, late: pd.DataFrame) -> pd.DataFrame:
     bounds, high = RULES.scores, RULES.high_from
     recency = 1 + sum((each["days_since"] <= bound).astype(int) for bound in bounds.recency_days)
     frequency = 1 + np.searchsorted(bounds.purchases, each["purchases"], side="right")
-    spend = 1 + np.searchsorted(
-        bounds.amount, (each["amount"] + customers.DUST) / made["amount"].median(), side="right"
-    )
+    cents, usual = (each["amount"] * 100).round(), (made["amount"] * 100).round().median()
+    spend = 1 + np.searchsorted(bounds.amount, cents / usual, side="right")
     segment = (
         100 * (recency >= high.recency)
         + 10 * (frequency >= high.frequency)
