@@ -47,7 +47,7 @@ def _line_of_case(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
 
 
 def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Cases that existed at `as_of`, with `is_refund`, `paid_back` and the time of paying back."""
+    """Cases that existed at `as_of`, with is_exchange, paid_back and paid_back_at as of then."""
     asked = cases[cases["asked_at"] <= as_of]
     is_exchange = asked["kind"].eq("exchange") | asked["status"].eq("exchanged")
     paid_back_at = asked["refunded_at"].fillna(asked["closed_at"]).fillna(asked["asked_at"])
@@ -55,7 +55,6 @@ def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     early = asked["before_shipping"].astype("boolean")
     return asked.assign(
         is_exchange=is_exchange,
-        is_refund=~is_exchange,
         paid_back=paid_back,
         paid_back_at=paid_back_at.where(paid_back),
         amount=asked["amount"].where(paid_back),
@@ -70,7 +69,7 @@ def _by_line(cases: pd.DataFrame) -> pd.DataFrame:
     The reason is that of the case that was paid back, else of the first asked.
     """
     ordered = cases.sort_values(["paid_back", "asked_at"], ascending=[False, True], kind="stable")
-    refunds = ordered[ordered["is_refund"]].groupby("line_id", sort=False)
+    refunds = ordered[~ordered["is_exchange"]].groupby("line_id", sort=False)
     table = pd.DataFrame(
         {
             "asked_at": refunds["asked_at"].min(),
@@ -132,8 +131,16 @@ def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> 
     return table.assign(refunded_amount=amount)[LINE_COLUMNS].reset_index(drop=True)
 
 
+def product_keys(lines: pd.DataFrame) -> pd.Series:
+    """What tells products of order lines apart: the id, the name where the export has no id.
+
+    Missing where a product has no name. Two products may bear one name.
+    """
+    return lines["product_id"].fillna(lines["product_name"]).where(lines["product_name"].notna())
+
+
 def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
-    """Lines as their refunds stood at an earlier moment: those paid by then, asked for and paid back by then.
+    """Lines paid by an earlier moment, with their refunds as they stood then.
 
     The flags are those of `lines` made from the cases of that day. Amounts are of lines refunded by
     then; where several cases of one line were paid back at different times, all of them count with

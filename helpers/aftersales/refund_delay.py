@@ -1,4 +1,4 @@
-"""How refunds arrive over time: the delay curve of earlier sessions, and what share is in at an age."""
+"""How refunds arrive over time, from earlier sessions, and what share is in at an age."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def delay_curve(
 
 
 def maturity(curve: pd.DataFrame, age_days: float) -> Maturity:
-    """F(age) of a delay curve, linear between days; `nan` where the curve is empty, 1 after its window."""
+    """F(age) of a delay curve, linear between days; `nan` without a curve, 1 after its window."""
     if curve.empty:
         return Maturity(np.nan, 0)
     share = np.interp(age_days, curve["day"], curve["share"])

@@ -12,18 +12,10 @@ from helpers.aftersales.order_lines import DAY, ages, mean_age
 from helpers.core import findings, stats, text
 
 FEWEST_LINES = 20  # of a slice that is set against earlier sessions
-RATES = {
-    "asked": ("申请退款率（订单）", "Refunds asked for (orders)"),
-    "refunded": ("退款率（订单）", "Refund rate (orders)"),
-    "before_shipping": ("发货前退款率", "Refunded before shipping"),
-    "after_shipping": ("发货后退款率", "Refunded after shipping"),
-    "exchanged": ("换货率", "Exchanges"),
-    "amount": ("退款率（金额）", "Refund rate (amount)"),
-}
 DIMENSIONS = ("product_id", "tier", "source", "province", "price_band")
 
 
-def _ratio_interval(part: pd.Series, whole: pd.Series) -> tuple[float, float]:
+def ratio_interval(part: pd.Series, whole: pd.Series) -> tuple[float, float]:
     """95 % interval of sum(part) / sum(whole) over lines by linearisation.
 
     Amounts are no proportion, so it is not Wilson's.
@@ -37,7 +29,7 @@ def _ratio_interval(part: pd.Series, whole: pd.Series) -> tuple[float, float]:
 
 
 def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
-    """Refund rates, one row per group of `by` (one row in all where it is empty), largest paid amount first.
+    """Refund rates: one row per group of `by`, largest paid amount first; without `by` one in all.
 
     Columns: by…, n (order lines), paid_amount, asked, refunded, refunded_before, refunded_after
     (lines), exchanged, refunded_amount, asked_rate, rate with ci_lower and ci_upper (lines,
@@ -49,7 +41,7 @@ def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
     rows = []
     for key, part in grouped:
         back = part["refunded"]
-        lower, upper = _ratio_interval(part["refunded_amount"], part["paid"].fillna(0))
+        lower, upper = ratio_interval(part["refunded_amount"], part["paid"].fillna(0))
         rows.append(
             {
                 **dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)),
@@ -83,11 +75,11 @@ def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
 
 
 def session_rates(session: pd.Series) -> pd.DataFrame:
-    """Refund rates from the session's own totals, for sessions without order lines: one row per rate.
+    """Refund rates from the session's own totals: one row per rate.
 
-    Columns: metric (refund_rate_orders, refund_rate_amount), numerator, denominator, value,
-    ci_lower, ci_upper (Wilson, orders only). Rates whose totals the platform does not give are left
-    out, so the frame can be empty.
+    For sessions without order lines. Columns: metric (refund_rate_orders, refund_rate_amount),
+    numerator, denominator, value, ci_lower, ci_upper (Wilson, orders only). Rates whose totals the
+    platform does not give are left out, so the frame can be empty.
     """
     columns = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
     rows = []
@@ -103,13 +95,14 @@ def session_rates(session: pd.Series) -> pd.DataFrame:
 
 
 def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    """What has come back so far: one row per rate, from order lines, else from the session's totals.
+    """What has come back so far, from order lines, else from the session's totals: a row per rate.
 
     Columns: rate (asked, refunded, before_shipping, after_shipping, exchanged, amount), zh, en,
     numerator, denominator, value with ci_lower and ci_upper, as_of, age_days (mean age of the
     lines, else of the session's end), basis (lines or session). Numerator and denominator of
     `amount` are money, else order lines or orders. Without lines and totals it is empty.
     """
+    labels = reference.terms()["refund_rate"]
     if lines.empty:
         table = session_rates(session)
         names = {"refund_rate_orders": "refunded", "refund_rate_amount": "amount"}
@@ -121,7 +114,7 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
         lower, upper = stats.wilson(counts, row["n"])
         table = pd.DataFrame(
             {
-                "rate": list(RATES),
+                "rate": list(labels),
                 "numerator": [*counts, row["refunded_amount"]],
                 "denominator": [*[row["n"]] * len(counts), row["paid_amount"]],
                 "ci_lower": [*lower, row["amount_lower"]],
@@ -133,8 +126,8 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
         table = table.assign(value=table["numerator"] / denominator)
         age = mean_age(lines, as_of)
     table = table.assign(
-        zh=table["rate"].map(lambda name: RATES[name][0]),
-        en=table["rate"].map(lambda name: RATES[name][1]),
+        zh=table["rate"].map(lambda name: labels[name].zh),
+        en=table["rate"].map(lambda name: labels[name].en),
         as_of=as_of,
         age_days=age,
     )
@@ -256,9 +249,9 @@ def return_findings(
         metric = "item_refund_rate_orders" if row.slice else "refund_rate_orders"
         rate, age, words = text.percent(row.rate), f"{row.age_days:.1f}", {}
         for lang in ("zh", "en"):
-            about = (
-                text.plain(row.name, 30) if row.slice else text.choose(lang, "本场", "This session")
-            )
+            about = text.choose(lang, "本场", "This session")
+            if row.slice:
+                about = text.plain(row.name, 30)
             label = text.label(registry[metric], lang)
             past = text.interval(row.lower, row.upper, "percent", lang)
             outcome = text.label(reference.terms()["verdict"][row.outcome], lang)

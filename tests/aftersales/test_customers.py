@@ -1,4 +1,4 @@
-"""Customers against sums done by hand, published tables, lifelines, and accounts whose buyers are known."""
+"""Customers against sums by hand, published tables, lifelines and simulated accounts."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def leukemia():
 
 
 def test_freireich_6mp_table_and_interval():
-    """S = .857 … .448 and the log-log interval at week 6, .620 to .952: Freireich et al. 1963, as printed in many textbooks."""
+    """S = .857 … .448 and the log-log interval at week 6, .620 to .952: Freireich et al. 1963."""
     found = curve(leukemia()[0]).set_index("days")
     left = 1 - found["rate"]
     assert left[[6, 7, 10, 13, 16, 22, 23]].to_numpy() == pytest.approx(
@@ -112,8 +112,11 @@ def test_waltons_logrank_is_that_of_lifelines_documentation():
 
 
 def test_cdnow_repurchase():
-    """CDNOW sample (2,357 customers, Fader and Hardie): the median of those who came back says 55 days, but only 45.6 % had
-    come back by day 365, so there is no median; later gaps have one, 52 days, and 29 among those who came back."""
+    """The CDNOW sample of 2,357 customers (Fader and Hardie).
+
+    The median of those who came back says 55 days, but only 45.6 % had come back by day 365, so
+    there is no median; later gaps have one, 52 days, and 29 among those who came back.
+    """
     counts = pd.read_csv(
         Path(__file__).parents[1] / "fixtures" / "cdnow_gaps.csv", comment="#"
     ).astype({"happened": bool})
@@ -317,7 +320,7 @@ def scored(rows, as_of=AS_OF):
 @settings(max_examples=5, deadline=None)
 @given(buying, st.randoms())
 def test_equal_customers_score_equally_whatever_their_key_and_order(rows, chance):
-    """The usual cure for ties, rank(method="first"), gives twins different scores; here each customer has a twin."""
+    """Each customer has a twin: rank(method="first") would give the two different scores."""
     rows = [(buyer, day, paid, paid * part) for buyer, day, paid, part in rows]
     both = [*rows, *((buyer + "'", *rest) for buyer, *rest in rows)]
     chance.shuffle(both)
@@ -399,7 +402,7 @@ def origins(lines):
 
 
 def account(rng, *, better=0.0, buyers=1500):
-    """First purchases of ten products over a year; one of them brings customers who come back more often."""
+    """First purchases of ten products over a year, one of which brings back more customers."""
     rows = []
     for buyer in range(buyers):
         product, day = int(rng.integers(10)), float(rng.integers(0, 300))
@@ -475,7 +478,7 @@ def test_basket_by_hand():
 
 
 def test_first_orders_and_recommended_buyers_by_hand():
-    """Forty buyers, 30 of them new, of 2,000 viewers: 1.5 %. Of three who say whether a customer sent them, one was sent."""
+    """Forty buyers, 30 of them new, of 2,000 viewers: 1.5 %; one of three was recommended."""
     assert customers.first_orders(Share(0.75, 0, 1, 40), 2000).value == 30 / 2000
     assert np.isnan(customers.first_orders(Share(0.75, 0, 1, 40), np.nan).value)
     assert np.isnan(
@@ -547,7 +550,10 @@ def everything(rows, session="s300", as_of=AS_OF):
 
 
 def regulars():
-    """Sixty customers: half come back after 20 days, a third of these again after 40; three buy in the session of day 300."""
+    """Sixty customers: half come back after 20 days, a third of these again after 40.
+
+    Three buy in the session of day 300.
+    """
     rows = (
         [(f"b{i}", i, 50.0, 0.0) for i in range(60)]
         + [(f"b{i}", i + 20, 50.0, 0.0) for i in range(30)]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import aftersales
+from helpers.aftersales import order_lines
 from tests.sold_lines import DAY, START, ZONE, cases, of, orders, simulated
 
 
@@ -64,7 +65,7 @@ def test_lines_as_known_on_an_earlier_day_are_those_made_from_that_day_s_cases()
     bought, sent_back = simulated(rng, "s", lines=300, early=0.1)
     whole = aftersales.lines(bought, sent_back, as_of=START + 40 * DAY)
     for day in (0.05, 3, 8, 20):
-        then, set_back = START + day * DAY, aftersales.known_at(whole, START + day * DAY)
+        then, set_back = START + day * DAY, order_lines.known_at(whole, START + day * DAY)
         fresh = aftersales.lines(bought, sent_back, as_of=then)
         names = ["line_id", "refunded", "refunded_at", "refunded_amount"]
         assert set_back[names].reset_index(drop=True).equals(fresh[names])
@@ -104,9 +105,9 @@ def test_cases_without_an_order_are_counted_as_unmatched():
 def test_price_bands_have_like_numbers_and_keep_lines_without_a_price_apart():
     prices = pd.Series([float(i) for i in range(1, 91)] + [np.nan])
     cuts = aftersales.price_cuts(prices)
-    bands = aftersales.price_bands(prices, cuts)
+    bands = order_lines.price_bands(prices, cuts)
     assert bands.value_counts().between(29, 31).all() and bands.isna().sum() == 1
     assert (
-        aftersales.price_bands(prices.head(3), []).tolist() == ["–"] * 3
+        order_lines.price_bands(prices.head(3), []).tolist() == ["–"] * 3
         and aftersales.price_cuts(prices.tail(1)) == []
     )

@@ -6,6 +6,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 
 from helpers import aftersales
+from helpers.aftersales import refund_delay
 from helpers.core import engine
 from tests.sold_lines import DAY, START, account, of, simulated
 
@@ -20,7 +21,7 @@ def test_delay_curve_is_the_share_of_refunds_seen_when_all_sessions_are_old():
 
 
 def test_delay_curve_counted_by_minutes_is_that_of_every_single_line(tmp_path):
-    """Young sessions inside, from a frame and from Parquet: Kaplan-Meier over the lines themselves says the same."""
+    """Kaplan-Meier over the lines themselves says the same, from a frame and from Parquet."""
     young = [
         simulated(np.random.default_rng(i), f"young{i}", started=START - i * DAY) for i in (2, 5, 9)
     ]
@@ -50,5 +51,5 @@ def test_delay_curve_needs_thirty_refunds():
         of([{"line_id": f"l{i}"} for i in range(9)]), as_of=START + 30 * DAY
     ).empty
     assert np.isnan(
-        aftersales.maturity(pd.DataFrame({"day": [], "share": [], "refunds": []}), 3).share
+        refund_delay.maturity(pd.DataFrame({"day": [], "share": [], "refunds": []}), 3).share
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import aftersales, reference
-from helpers.aftersales.refund_rates import _ratio_interval
+from helpers.aftersales import refund_rates
 from tests.sold_lines import DAY, START, account, of, simulated
 
 
@@ -43,7 +43,7 @@ def test_groups_add_up_to_the_whole():
 
 
 def test_every_dimension_adds_up_to_the_whole_and_says_as_of_when():
-    """Tier of the product in its session, host of the session, bands of the price: counted once each, as sums by hand say."""
+    """Tier of the product in its session, host, band of the price: counted once each."""
     lines = of(
         [{"line_id": f"l{i}"} for i in (0, 3, 5)],
         product_id=["a", "b"] * 5,
@@ -82,7 +82,7 @@ def test_interval_of_the_amount_rate_covers():
     for _ in range(300):
         price = rng.lognormal(4, 0.7, 400)
         back = rng.random(400) < 0.25
-        lower, upper = _ratio_interval(pd.Series(price * back), pd.Series(price))
+        lower, upper = refund_rates.ratio_interval(pd.Series(price * back), pd.Series(price))
         hits += lower <= 0.25 <= upper
     assert 0.91 < hits / 300 < 0.99
 
@@ -91,11 +91,11 @@ def test_session_totals_are_used_where_they_exist():
     session = pd.Series(
         {"refund_orders": 15.0, "orders": 148.0, "refund_amount": np.nan, "paid_amount": 10.0}
     )
-    made = aftersales.session_rates(session)
+    made = refund_rates.session_rates(session)
     assert made["metric"].tolist() == ["refund_rate_orders"] and made["ci_upper"][
         0
     ] == pytest.approx(0.1605, abs=5e-5)
-    assert aftersales.session_rates(pd.Series({"orders": 10.0})).empty
+    assert refund_rates.session_rates(pd.Series({"orders": 10.0})).empty
 
 
 def test_rates_at_age_count_what_was_known_then():
@@ -151,7 +151,7 @@ def test_so_far_says_as_of_when():
 
 
 def test_a_slice_that_stands_out_is_told_from_those_that_do_not():
-    """One source whose buyers send back far more than its own past: named; the other sources are left alone."""
+    """A source whose buyers send back far more than before is named; the other is left alone."""
     rng = np.random.default_rng(8)
     history = aftersales.lines(*account(rng), as_of=START)
     history = history.assign(source=np.where(np.arange(len(history)) % 2 == 0, "甲", "乙"))

@@ -26,7 +26,7 @@ Daily = tuple[np.ndarray, np.ndarray]  # who came back and who was followed, by 
 
 def origins(
     lines: pd.DataFrame | ibis.Table,
-    made: ibis.Table,
+    purchases: ibis.Table,
     *,
     by: str,
     as_of: pd.Timestamp,
@@ -36,14 +36,14 @@ def origins(
 ) -> pd.DataFrame:
     """Which sessions or products bring customers who come back: one row per value of `by`.
 
-    Values are those of first purchases, most first. `made` are the `purchases` of the lines.
+    Values are those of first purchases, most first. `purchases` are those of the lines.
     Columns: `by`, n (new customers whose first purchase holds it), watched (of whom it is known
     after `origin_days`), rate (back within them, Kaplan-Meier), ci_lower, ci_upper, usual (the same
     of all new customers of the same four weeks), p_value (log-rank against them), p_adjusted
     (Benjamini-Hochberg), verdict. A customer stands under each product of his first purchase: rows
     are not to be added. Under `fewest` customers watched: shown, not judged (not_comparable).
     """
-    new = made.filter(made.number == 1)
+    new = purchases.filter(purchases.number == 1)
     first = new.select("buyer_key", "day", "days", "happened", month=new.day // MONTH)
     kept_lines = not_sent_back(on_engine(lines), as_of)
     kept_lines = kept_lines.filter(kept_lines[by].notnull())
@@ -109,11 +109,11 @@ def _origin(
 
 
 def logrank(part: Daily, whole: Daily) -> tuple[float, float]:
-    """The log-rank test: how many more of a part came back than the whole lets one expect, and the variance of that.
+    """The log-rank test: how many more of a part came back than expected, and the variance of that.
 
-    The part is inside the whole; more² / variance is chi-squared with one degree of freedom, and
-    over several months the sums of both are. lifelines tests one pair without months; there are
-    hundreds.
+    The whole lets one expect it, and the part is inside the whole; more² / variance is chi-squared
+    with one degree of freedom, and over several months the sums of both are. lifelines tests one
+    pair without months; there are hundreds.
     """
     (part_back, part_followed), (back, followed) = part, whole
     back, followed = back[: len(part_followed)], followed[: len(part_followed)]

@@ -1,4 +1,4 @@
-"""Who waits longer than most came back in, and how many such customers bought again all the same."""
+"""Who has waited longer than most who came back, and how many such customers bought again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from helpers.reference import Customers
 
 
 def lateness(counts: pd.DataFrame, *, rules: Customers) -> pd.DataFrame:
-    """From how many days on a customer is late, by how often he bought: one row per frequency class.
+    """From how many days on a customer is late, by how often he bought.
 
-    Columns: frequency (purchases so far, from), overdue_days, basis, n (purchases), came_back.
-    overdue_days is the day by which `overdue_share` had come back, by Kaplan-Meier; where so many
-    never do, of those who come back within the longest time followed (basis "returned" instead of
-    "all"). Where fewer than `fewest` came back, the class below stands in (basis "below"); `nan`
-    where there is none.
+    One row per frequency class. Columns: frequency (purchases so far, from), overdue_days, basis, n
+    (purchases), came_back. overdue_days is the day by which `overdue_share` had come back, by
+    Kaplan-Meier; where so many never do, of those who come back within the longest time followed
+    (basis "returned" instead of "all"). Where fewer than `fewest` came back, the class below stands
+    in (basis "below"); `nan` where there is none.
     """
     rows = []
     ends = [*rules.frequency_classes[1:], np.inf]

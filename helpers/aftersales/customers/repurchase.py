@@ -48,7 +48,7 @@ def _shift(as_of: pd.Timestamp, rules: Customers) -> pd.Timedelta:
 
 
 def shopping_day(at: ibis.Value, as_of: pd.Timestamp, rules: Customers) -> ibis.Value:
-    """The number of a time's shopping day, which ends in the morning at the hour when nobody buys."""
+    """The number of a time's shopping day, which ends in the morning when nobody buys."""
     local = engine.epoch_us(at) + int(_shift(as_of, rules) / MICRO)
     return (local // int(DAY / MICRO)).cast("int32")
 
@@ -75,7 +75,7 @@ def exact_sum(amounts: ibis.Value) -> ibis.Value:
 
 
 def not_sent_back(lines: ibis.Table, as_of: pd.Timestamp) -> ibis.Table:
-    """Lines paid by `as_of` of which something was kept; those that cost nothing are not among them."""
+    """Lines paid by `as_of` of which something was kept; without those that cost nothing."""
     return lines.filter(lines.paid_at <= as_of, lines.refunded_amount.fill_null(0) < lines.paid)
 
 
@@ -112,9 +112,9 @@ def purchases(
     )
 
 
-def gaps(made: ibis.Table) -> pd.DataFrame:
+def gaps(purchases: ibis.Table) -> pd.DataFrame:
     """How long customers took: n by number (of the purchase before), days and happened."""
-    return engine.frame(made.group_by("number", "days", "happened").agg(n=made.count()))
+    return engine.frame(purchases.group_by("number", "days", "happened").agg(n=purchases.count()))
 
 
 # ------------------------------------------------------------------------------------- coming back
@@ -213,7 +213,7 @@ def cycle(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def day_reached(daily: pd.DataFrame, share: float) -> float:
-    """The first day of a `curve` on which so large a share has come back; `nan` where it never does."""
+    """The first day of a `curve` on which such a share has come back; `nan` where it never does."""
     late = daily.loc[daily["rate"] >= share - 1e-12, "days"]
     return float(late.iloc[0]) if len(late) else np.nan
 

@@ -25,7 +25,7 @@ def _score(value: ibis.Value, bounds: Sequence[float], *, falling: bool = False)
 
 
 def rated(
-    made: ibis.Table, late: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers
+    purchases: ibis.Table, late: pd.DataFrame, *, as_of: pd.Timestamp, rules: Customers
 ) -> ibis.Table:
     """Every customer with his scores, as an expression: one row per buyer who kept something.
 
@@ -34,12 +34,12 @@ def rated(
     Bounds are fixed and amounts in medians of one purchase, so that equal customers score equally
     and any currency will do.
     """
-    customers = made.group_by("buyer_key").agg(
-        days_since=today(as_of, rules) - made.day.max(),
-        purchases=made.number.max(),
-        amount=exact_sum(made.amount),
+    customers = purchases.group_by("buyer_key").agg(
+        days_since=today(as_of, rules) - purchases.day.max(),
+        purchases=purchases.number.max(),
+        amount=exact_sum(purchases.amount),
     )
-    table = customers.cross_join(made.aggregate(usual=cents(made.amount).quantile(0.5)))
+    table = customers.cross_join(purchases.aggregate(usual=cents(purchases.amount).quantile(0.5)))
     high, bounds = rules.high_from, rules.scores
     scored = table.mutate(
         recency=_score(table.days_since, bounds.recency_days, falling=True),
@@ -82,11 +82,11 @@ def segments(scored: ibis.Table, *, rules: Customers) -> pd.DataFrame:
 
 
 def best(scored: ibis.Table, *, limit: int = 100) -> pd.DataFrame:
-    """The customers of the largest net amounts, by key alone: the columns of `rated`, largest first."""
+    """The customers of the largest net amounts, largest first: the columns of `rated`."""
     largest = engine.frame(scored.order_by(ibis.desc("amount"), "buyer_key").limit(limit))
     return largest.sort_values(["amount", "buyer_key"], ascending=[False, True], ignore_index=True)
 
 
 def shortened(keys: pd.Series) -> pd.Series:
-    """Keys as the page shows them: enough to find a customer in the result table, of no use elsewhere."""
+    """Keys as the page shows them: enough to find a customer in the result table, no more."""
     return keys.str[:6] + "…"

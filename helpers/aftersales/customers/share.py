@@ -10,7 +10,7 @@ from helpers.core import stats
 
 
 class Share(NamedTuple):
-    """A share with its interval, what it is of (money, people, orders) and how many cases it rests on."""
+    """A share (of money, people, orders) with its interval, and how many cases it rests on."""
 
     value: float
     lower: float
@@ -19,6 +19,6 @@ class Share(NamedTuple):
 
 
 def counted(hits: float, n: int, confidence: float) -> Share:
-    """The share of `n` cases that are hits, with Wilson's interval; `nan` where there is no case."""
+    """The share of hits among `n` cases, with Wilson's interval; `nan` without a case."""
     lower, upper = stats.wilson(hits, n, confidence=confidence)
     return Share(float(hits / n) if n else np.nan, float(lower), float(upper), int(n))

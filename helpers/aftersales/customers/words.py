@@ -96,7 +96,7 @@ def customer_findings(
     notebook: str,
     rules: Customers,
 ) -> list[dict[str, object]]:
-    """Findings on customers: new ones in this session, who comes back, who is late, what brings them.
+    """Findings on customers: new ones in this session, who comes back, who is late.
 
     `shown` is that of `figures`, `products` that of `origins` with product_name. They state facts:
     none says better or worse, as no earlier session is compared.
@@ -111,7 +111,7 @@ def customer_findings(
     ]
 
 
-def _share(row: pd.Series, lang: str) -> str:
+def share_words(row: pd.Series, lang: str) -> str:
     """A share with its interval in brackets."""
     bounds = text.interval(row["ci_lower"], row["ci_upper"], "percent", lang)
     return text.percent(row["value"]) + text.choose(lang, f"（{bounds}）", f" ({bounds})")
@@ -126,18 +126,16 @@ def _new_finding(table: pd.DataFrame, notebook: str) -> list[dict[str, object]]:
             notebook=notebook,
             dimension="conversion",
             metric="new_customer_share",
-            value=money["value"],
-            ci_lower=money["ci_lower"],
-            ci_upper=money["ci_upper"],
+            **money[["value", "ci_lower", "ci_upper"]],
             verdict="not_comparable",
             sentence_zh=(
                 f"本场 {text.number(people['n'], 'zh')} 位已知买家中，新客占 "
-                f"{_share(people, 'zh')}，其支付金额占 {_share(money, 'zh')}。"
+                f"{share_words(people, 'zh')}，其支付金额占 {share_words(money, 'zh')}。"
             ),
             sentence_en=(
                 f"Of this session's {text.number(people['n'], 'en')} known buyers, "
-                f"{_share(people, 'en')} are new; they account for {_share(money, 'en')} of the "
-                "paid amount."
+                f"{share_words(people, 'en')} are new; they account for "
+                f"{share_words(money, 'en')} of the paid amount."
             ),
         )
     ]
@@ -159,7 +157,7 @@ def _back_finding(
     words = {}
     for lang in ("zh", "en"):
         shares = [
-            f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {_share(row, lang)}"
+            f"{text.choose(lang, f'{mark} 天内', f'within {mark} days')} {share_words(row, lang)}"
             for mark, row in rates.items()
         ]
         sentences = [
@@ -199,9 +197,7 @@ def _back_finding(
             notebook=notebook,
             dimension="aftersales",
             metric="repurchase_rate",
-            value=lead["value"],
-            ci_lower=lead["ci_lower"],
-            ci_upper=lead["ci_upper"],
+            **lead[["value", "ci_lower", "ci_upper"]],
             verdict="not_comparable",
             **words,
         )
@@ -230,7 +226,7 @@ def _late_finding(
             ),
         )
         if "won_back" in table.index:
-            back = _share(table.loc["won_back"], lang)
+            back = share_words(table.loc["won_back"], lang)
             sentence += text.choose(
                 lang,
                 f"以往进入流失预警的客户，此后 {rules.winback_days} 天内又买的占 {back}。",
@@ -272,11 +268,11 @@ def _origin_finding(row: tuple, notebook: str, rules: Customers) -> dict[str, ob
         verdict="not_comparable",
         sentence_zh=(
             f"首购买「{name}」的 {row.n:.0f} 位新客，{rules.origin_days} 天内复购 "
-            f"{_share(rate, 'zh')}，{'高' if more else '低'}于同期新客的 {usual}。"
+            f"{share_words(rate, 'zh')}，{'高' if more else '低'}于同期新客的 {usual}。"
         ),
         sentence_en=(
             f"Of {row.n:.0f} new customers whose first purchase held “{name}”, "
-            f"{_share(rate, 'en')} bought again within {rules.origin_days} days, "
+            f"{share_words(rate, 'en')} bought again within {rules.origin_days} days, "
             f"{'more' if more else 'fewer'} than the {usual} of all new customers of the same "
             "weeks."
         ),
