@@ -8,6 +8,7 @@ import sys
 import openpyxl
 import pandas as pd
 import pytest
+
 from tests import same
 
 REPORT = "demo-zh/reports/20261114-2000"

@@ -10,7 +10,14 @@ from helpers.clean.folder import (
     WorkspaceError,
     replacing,
 )
-from helpers.clean.ingestion import AFTER, code_version, content_version, ingest, scan, tables_version
+from helpers.clean.ingestion import (
+    AFTER,
+    code_version,
+    content_version,
+    ingest,
+    scan,
+    tables_version,
+)
 from helpers.clean.raw_file import COUNTS, Reading, export, read_file, template
 from helpers.clean.recognise import proposals
 from helpers.clean.tables import (

@@ -1,7 +1,7 @@
-"""Scoring customers, repurchase and the delay curve over ten million order lines.
+"""Customers and the delay curve over ten million order lines: on the engine and in pandas.
 
-On the engine, and in pandas beside it. Each side is a process of its own over the same Parquet
-file. `FUPAN_BENCH_RUNS` says how often; the best run of a side counts.
+Each side is a process of its own over the same Parquet file. `FUPAN_BENCH_RUNS` says how often; the
+best run of a side counts.
 """
 
 import os

@@ -4,10 +4,10 @@ And how often planted ones are found.
 """
 
 import numpy as np
-from tests.funnel.test_comments import WORDS, hot, usual
-from tests.funnel.test_turning_points import RISE, before, changed, flat, history, times
 
 from helpers.funnel import comments, turning_points
+from tests.funnel.test_comments import WORDS, hot, usual
+from tests.funnel.test_turning_points import RISE, before, changed, flat, history, times
 
 SEEDS = range(10_000, 10_500)
 

@@ -24,11 +24,11 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from tests.clean.test_raw_file import ORDER, doudian
 
 from helpers import clean, reference
 from helpers.clean import read, recognise, template
 from helpers.reference import schema
+from tests.clean.test_raw_file import ORDER, doudian
 from tests.made_files import KEY, SESSION, headers_of, named, table, whole_session, workbook
 from tests.made_files import export as mapping
 

@@ -8,11 +8,11 @@ import shutil
 import openpyxl
 import pandas as pd
 import pytest
-from tests.clean.test_raw_file import ORDER, doudian
 
 from helpers import clean, demo, reference
 from helpers.clean import mend
 from helpers.review import open_review
+from tests.clean.test_raw_file import ORDER, doudian
 from tests.made_files import export, headers_of, named, table, whole_session, workbook
 
 GOOD = {**ORDER, "子订单编号": "\t6917926768823643001"}

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import ruptures
 import statsmodels.api as sm
-from tests.compare.test_effects import NILE, account, logged
 
 from helpers import compare, reference
 from helpers.review import open_review
 from tests.benchmarks import comparison
+from tests.compare.test_effects import NILE, account, logged
 
 REDESIGN = {
     "starts_at": "2026-05-07 00:00",
