@@ -427,4 +427,4 @@ def built(lang: str, books: dict[str, NotebookNode] | None = None) -> str:
 
 def words_of(html: str) -> str:
     """All that a reader of a page meets as words."""
-    return " ".join(gate.read(html).texts)
+    return " ".join(gate.Seen(html).texts)

@@ -125,6 +125,20 @@ def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
     assert len(scales) == len(chart_frames()) and min(scales) * 10 >= 9
 
 
+def test_quotation_marks_of_an_english_page_are_narrow_in_charts_and_on_paper(files, opened):
+    """The page's own font draws them as wide as a character."""
+    widths = opened(files["en"]).evaluate(
+        """async marks => {
+            await document.fonts.load('100px "Fupan Latin"', marks);
+            const pen = document.createElement('canvas').getContext('2d');
+            pen.font = '100px "Fupan Latin", "Fupan Sans SC", sans-serif';
+            return [...marks].map(mark => pen.measureText(mark).width);
+        }""",
+        "·‘’“”",
+    )
+    assert max(widths) < 60
+
+
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_words_of_a_chart_stand_where_they_were_drawn(files, opened, lang):
     """Their widths are those of the font that the page carries, not of whatever font this machine has."""
@@ -238,9 +252,12 @@ def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_firs
         encoding="utf-8",
     )
     desk, phone = opened(path), opened(path, "phone")
-    names = lambda: desk.eval_on_selector_all(
-        ".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)"
-    )  # noqa: E731
+
+    def names() -> list[str]:
+        return desk.eval_on_selector_all(
+            ".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)"
+        )
+
     for order in (sorted(range(20), reverse=True), sorted(range(20))):
         desk.click(".fp-table thead th:nth-child(2) button")
         assert [name for name in names() if name != "商品 0"] == [
