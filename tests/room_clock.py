@@ -1,4 +1,4 @@
-"""A room's clock for tests of minutes: when it opens, what floor control logged, what the script planned."""
+"""A room's clock for tests of minutes: its start, what floor control logged, what was planned."""
 
 import numpy as np
 import pandas as pd

@@ -115,8 +115,9 @@ def _worth(name: str, value: str, defined: bool) -> str | None:
 def path(commands: str, decimals: int) -> str:
     """A path in steps from point to point, in whole tenths or hundredths.
 
-    Absolute places would be twice as long. Reads M, L, C, Q and Z with absolute places, all that matplotlib writes. A step starts from
-    where the rounded one before it ended, so that errors never add up.
+    Absolute places would be twice as long. Reads M, L, C, Q and Z with absolute places, all that
+    matplotlib writes. A step starts from where the rounded one before it ended, so that errors
+    never add up.
     """
     factor, at, written = 10**decimals, (0, 0), []
     start = at

@@ -260,7 +260,7 @@ def _table_html(
     lang: str,
     marks: list[str],
 ) -> str:
-    """The table in a box that scrolls sideways; inline styles for JupyterLab, classes for the page."""
+    """The table in a box that scrolls sideways: styles for JupyterLab, classes for the page."""
     numeric = [any(row[place].number for row in rows) for place in range(len(names))]
     right = ' class="fp-num" style="text-align:right;font-variant-numeric:tabular-nums"'
     left = ' style="text-align:left"'

@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing asked of the network, nothing beside the screen, usable by all."""
+"""The page in a real browser asks nothing of the network, fits the screen and is usable by all."""
 
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
 
 
 def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
-    """Charts are drawn for 10 points at their own size: on a phone that must still be some 9 pixels."""
+    """Charts are drawn for 10 points at their own size: some 9 pixels on a phone."""
     one = opened(files["zh"], "phone")
     scales = one.eval_on_selector_all(
         "figure svg",
@@ -141,7 +141,7 @@ def test_quotation_marks_of_an_english_page_are_narrow_in_charts_and_on_paper(fi
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_words_of_a_chart_stand_where_they_were_drawn(files, opened, lang):
-    """Their widths are those of the font that the page carries, not of whatever font this machine has."""
+    """Their widths are those of the font that the page carries, not of one of this machine."""
     one = opened(files[lang])
     letters = "".join(
         sorted(
@@ -373,7 +373,7 @@ def test_without_scripts_everything_but_the_code_can_be_read(files, browser):
 
 
 def test_a_machine_without_chinese_fonts_still_shows_every_character(files, opened):
-    """The embedded font alone must hold every Chinese character of the page: none falls through to a box."""
+    """The embedded font alone must hold every Chinese character of the page."""
     one = opened(files["zh"])
     one.evaluate("""async () => {
       const face = [...document.fonts].find(f => f.family.includes("Fupan"));

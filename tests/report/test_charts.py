@@ -1,4 +1,4 @@
-"""What is drawn is what was given: the data behind the artists, the theme, hostile text, missing glyphs."""
+"""What is drawn is what was given: data, theme, hostile text, missing glyphs."""
 
 import inspect
 import itertools

@@ -1,4 +1,4 @@
-"""Tables, sentences and the page: what is shown is escaped and complete, and the gate refuses what may not go out."""
+"""What is shown is escaped and complete, and the gate refuses what may not go out."""
 
 import base64
 import copy
@@ -581,7 +581,7 @@ def test_an_output_that_vanished_is_refused(pages):
 
 
 def test_a_template_that_forgets_results_is_caught(monkeypatch, tmp_path, pages):
-    """nbconvert's base template shows nothing for an execute_result: with ours without that block every table would go."""
+    """nbconvert's base template shows no execute_result: without our block every table would go."""
     source = (parts.TEMPLATES / "fupan" / "index.html.j2").read_text(encoding="utf-8")
     broken = re.sub(
         r"(?s)\{%- block execute_result -%\}.*?\{%- endblock execute_result -%\}", "", source

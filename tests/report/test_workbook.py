@@ -1,4 +1,4 @@
-"""The review as a workbook, as pictures, as words: complete, inert, and with nothing of anybody in it."""
+"""The review as a workbook, as pictures, as words: complete, inert, without personal data."""
 
 import io
 

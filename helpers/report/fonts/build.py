@@ -62,7 +62,7 @@ def face(collection: Path) -> TTFont:
 
 
 def cut(font: TTFont) -> TTFont:
-    """The face with the characters of `RANGES` alone, without hinting; of layout kerning is kept."""
+    """The face with the characters of `RANGES` alone; of hinting and layout only kerning stays."""
     options = subset.Options(
         hinting=False,
         desubroutinize=False,
