@@ -23,7 +23,7 @@ ADS_WORDS = {
     "ads_account": ("投放平台自己归因", "as the ads platform credits itself"),
     "traffic_sources": ("按付费来源进房的人", "by those who came through paid sources"),
 }
-Results = Mapping[str, pd.DataFrame]
+Results = Mapping[str, pd.DataFrame]  # by name; one that is missing is an empty frame
 
 
 def cards(
@@ -53,7 +53,7 @@ def _figures(session: pd.Series, results: Results, registry: Registry) -> dict[s
 
 def _amounts(results: Results, name: str) -> pd.Series | None:
     """The amounts of a statement by its lines; none where the statement has not been made."""
-    statement = results.get(name, pd.DataFrame())
+    statement = results[name]
     if not {"line", "amount"} <= set(statement.columns):
         return None
     return statement.drop_duplicates("line").set_index("line")["amount"]
@@ -90,7 +90,7 @@ def _card(
     waiting = _joined(
         lang, _still_to_come(name, results, lang, currency), _not_in(name, results, lang)
     )
-    verdicts = results.get("verdicts", pd.DataFrame())
+    verdicts = results["verdicts"]
     rows = verdicts[verdicts["metric"] == name] if "metric" in verdicts else verdicts
     if rows.empty or not math.isfinite(rows.iloc[0]["ratio"]):
         alone = text.choose(lang, "没有可比场次", "no comparable session")
@@ -125,8 +125,10 @@ def _final(name: str, results: Results, lang: str, currency: str) -> str:
 
     Empty where that is not known, or nothing is to come.
     """
-    table, line = FINAL.get(name, ("", ""))
-    expected = results.get(table, pd.DataFrame())
+    if name not in FINAL:
+        return ""
+    table, line = FINAL[name]
+    expected = results[table]
     if not {"line", "amount", "lower", "upper"} <= set(expected.columns):
         return ""
     rows = expected[expected["line"] == line]
@@ -142,7 +144,7 @@ def _final(name: str, results: Results, lang: str, currency: str) -> str:
 
 def _not_in(name: str, results: Results, lang: str) -> str:
     """Which usual costs profit lacks, and that coupons count as paid on top where there are any."""
-    statement = results.get("profit", pd.DataFrame())
+    statement = results["profit"]
     if name != "profit" or not {"line", "measurable", "amount"} <= set(statement.columns):
         return ""
     left_out = profit.left_out(statement, lang)
@@ -154,7 +156,7 @@ def _not_in(name: str, results: Results, lang: str) -> str:
 
 
 def _lacking(name: str, results: Results, lang: str) -> str:
-    statement = results.get("profit", pd.DataFrame())
+    statement = results["profit"]
     if name != "profit" or f"missing_{lang}" not in statement or statement.empty:
         return ""
     missing = text.plain(statement.iloc[-1][f"missing_{lang}"], 60)

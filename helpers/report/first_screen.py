@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from helpers import compare, plan, reference, split
+from helpers import compare, plan, split
 from helpers.core import findings, text
 from helpers.plan import meeting, won_back
 from helpers.report.cards import ads_cards, cards
 from helpers.report.goal_lines import goal_line, usual_amount
 from helpers.report.heading import facts, title
-from helpers.report.signs import SEVERITY, SIGNS
-from helpers.report.signs import term as _term
+from helpers.report.signs import SEVERITY, SIGNS, term
+from helpers.report.units import Registry
 
 
 def make(
@@ -24,7 +25,7 @@ def make(
     results: Mapping[str, pd.DataFrame],
     *,
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     currency: str,
 ) -> dict[str, Any]:
     """The first screen is made of results, all as words.
@@ -34,56 +35,34 @@ def make(
     open_cases, each of which may be missing or empty: what they would say is then said to be
     unknown, or not said.
     """
-    told = beside(
-        top_findings(results.get("findings", pd.DataFrame()), lang=lang, currency=currency),
-        results,
-        lang=lang,
-        registry=registry,
-        currency=currency,
-    )
+    saved = defaultdict(pd.DataFrame, results)
+    words = {"lang": lang, "registry": registry, "currency": currency}
+    foremost = top_findings(saved["findings"], lang=lang, currency=currency)
+    lines = beside(foremost, saved, **words)
     return {
         "title": title(session, lang),
         "session_id": session["session_id"],
         "facts": facts(session, lang),
-        "goals": goals(
-            results.get("goals", pd.DataFrame()),
-            results.get("findings", pd.DataFrame()),
-            results.get("verdicts", pd.DataFrame()),
-            lang=lang,
-            registry=registry,
-            currency=currency,
-        ),
-        "cards": cards(session, results, lang=lang, registry=registry, currency=currency)
-        + ads_cards(
-            results.get("ads_return", pd.DataFrame()),
-            lang=lang,
-            registry=registry,
-            currency=currency,
-        ),
+        "goals": goals(saved["goals"], saved["findings"], saved["verdicts"], **words),
+        "cards": cards(session, saved, **words) + ads_cards(saved["ads_return"], **words),
         "usual": [
             sentence
-            for row in results.get("usual", pd.DataFrame()).to_dict("records")
+            for row in saved["usual"].to_dict("records")
             for sentence in compare.usual_words(row, lang)
         ],
-        "findings": told,
-        "amounts": amounts_note(told, lang),
-        "compared": _compared(results.get("verdicts", pd.DataFrame())),
-        "actions": actions(
-            results.get("plan", pd.DataFrame()),
-            results,
-            lang=lang,
-            registry=registry,
-            currency=currency,
-        ),
+        "findings": lines,
+        "amounts": amounts_note(lines, lang),
+        "compared": _compared(saved["verdicts"]),
+        "actions": actions(saved["plan"], saved, **words),
         "why": why(
-            results.get("argument", pd.DataFrame()),
-            results.get("findings", pd.DataFrame()),
+            saved["argument"],
+            saved["findings"],
             registry,
             lang,
-            known=any(one["cause"] for one in told),
+            known=any(line["cause"] for line in lines),
         ),
-        "quality": quality(results.get("quality", pd.DataFrame()), lang),
-        "waiting": waiting(results.get("open_cases", pd.DataFrame()), lang),
+        "quality": quality(saved["quality"], lang),
+        "waiting": waiting(saved["open_cases"], lang),
     }
 
 
@@ -112,7 +91,7 @@ def goals(
     verdicts: pd.DataFrame,
     *,
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     currency: str,
 ) -> list[dict[str, str]]:
     """The foremost goals, a line each: how much is reached, and the finding that says it.
@@ -172,7 +151,7 @@ def top_findings(
                 "words": text.plain(sentence, 500),
                 "sign": sign,
                 "style": style,
-                "verdict": _term("verdict", row["verdict"], lang),
+                "verdict": term("verdict", row["verdict"], lang),
                 "money": _unsaid(_stake(row["money_at_stake"], lang, currency), sentence),
             }
         )
@@ -184,7 +163,7 @@ def beside(
     results: Mapping[str, pd.DataFrame],
     *,
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     currency: str,
 ) -> list[dict[str, str]]:
     """The findings with the cause that the records bear out; each addition may be empty.
@@ -192,7 +171,7 @@ def beside(
     Also with what of their gap can be won back, and with what else happened meanwhile.
     """
     rows = results["findings"].set_index("id", drop=False).to_dict("index") if lines else {}
-    verified = results.get("verification", pd.DataFrame())
+    verified = results["verification"]
     return [
         line
         | _bridge(rows[line["id"]], results, lang, registry, currency)
@@ -205,15 +184,15 @@ def _bridge(
     row: Mapping[str, Any],
     results: Mapping[str, pd.DataFrame],
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     currency: str,
 ) -> dict[str, str]:
     """What the records say of one finding or plan line: cause and won_back, in words."""
     if row.get("verdict", "worse") != "worse":
         return {"cause": "", "won_back": ""}
-    judged = results.get("causes", pd.DataFrame())
-    cause = won_back.borne_out(row, results.get("problems", pd.DataFrame()), judged)
-    sized = results.get("opportunity", pd.DataFrame())
+    judged = results["causes"]
+    cause = won_back.borne_out(row, results["problems"], judged)
+    sized = results["opportunity"]
     back = won_back.won_back_words(
         row, sized, judged, registry=registry, lang=lang, currency=currency
     )
@@ -257,15 +236,16 @@ WHY = ("change", "step", "judgement")  # of the split's answers those that the f
 def why(
     frame: pd.DataFrame,
     found: pd.DataFrame,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     lang: str,
     *,
     known: bool = False,
 ) -> list[dict[str, str]]:
-    """The split analysis in a few sentences, each with its finding: what changed, through which step, who came or how it was sold.
+    """The split analysis in a few sentences, each with its finding.
 
-    Of the last only the judgement itself; its figures stand in the part on the split. Where a cause
-    is `known` from the records, it does not say that causes cannot be told apart.
+    They say what changed, through which step, who came or how it was sold. Of the last only the
+    judgement itself; its figures stand in the part on the split. Where a cause is `known` from the
+    records, it does not say that causes cannot be told apart.
     """
     told = (
         frame[frame["part"].isin(WHY)]
@@ -297,10 +277,11 @@ def _head(words: str) -> str:
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
 
-def _split_proof(
-    part: str, words: str, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str
-) -> str:
-    """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis; else the part itself."""
+def _split_proof(part: str, words: str, found: pd.DataFrame, registry: Registry, lang: str) -> str:
+    """The finding behind a sentence of the split, else the part itself.
+
+    It is of the amount, of the step that the sentence names, or of the diagnosis.
+    """
     if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
         return ""
     own = found[
@@ -323,11 +304,14 @@ def actions(
     results: Mapping[str, pd.DataFrame],
     *,
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
     currency: str,
     most: int = 3,
 ) -> list[dict[str, str]]:
-    """The first lines of the plan: what is done, by whom, what will verify it, what is at stake and what of it can be won back."""
+    """The first lines of the plan: what is done, by whom, and what will verify it.
+
+    Also what is at stake, and what of it can be won back.
+    """
     found = []
     sized, judged = (results.get(name, pd.DataFrame()) for name in ("opportunity", "causes"))
     for row in frame.head(most).to_dict("records"):
@@ -355,7 +339,7 @@ def actions(
                 "words": text.plain(action, 200),
                 "stage": text.plain(_first(row, "stage") or "", 60),
                 "problem": text.plain(problem, 120),
-                "owner": _term("role", owner, lang),
+                "owner": term("role", owner, lang),
                 "verify": meeting.verified_by(row, registry[verify], lang, currency)
                 if verify in registry
                 else "",
@@ -378,6 +362,6 @@ def quality(frame: pd.DataFrame, lang: str) -> dict[str, str]:
     return {
         "sign": sign,
         "style": style,
-        "light": _term("light", row["light"], lang) if checked else unchecked,
+        "light": term("light", row["light"], lang) if checked else unchecked,
         "words": text.plain(row.get(f"sentence_{lang}", ""), 400),
     }
