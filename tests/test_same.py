@@ -16,7 +16,8 @@ PAGE = """<html><head><title>复盘</title><style>p {{color: {colour}}}</style><
 <h1>今晚</h1><p>支付金额 <b>¥1.41万</b></p>
 <section><h2>漏斗</h2><p class="{colour}">人在<a href="#x">哪一步</a>走掉</p>
 <table><tr><th>步骤</th><th>比率</th></tr><tr><td>进房</td><td>8.7%</td></tr></table>
-<svg aria-label="漏斗图"><text>进房</text></svg><div class="fp-code"><pre>{code}</pre></div></section>
+<svg aria-label="漏斗图"><text>进房</text></svg>
+<div class="fp-code"><pre>{code}</pre></div></section>
 <section><h2>方法</h2><p>code {digest} · python 3.11</p></section></body></html>"""
 
 

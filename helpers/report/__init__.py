@@ -3,7 +3,8 @@
 from helpers.report.gate import GateError
 from helpers.report.index import write_index
 from helpers.report.publish import index_row, publish, sheet
-from helpers.report.show import Shown, figure, findings, notes, sentence, setup, table
+from helpers.report.show import Shown, figure, findings, notes, sentence, setup
+from helpers.report.tables import table
 
 __all__ = [
     "GateError",
