@@ -16,6 +16,7 @@ import pandas as pd
 from helpers import aftersales, reference, split
 from helpers.aftersales import reasons, service
 from helpers.core import text
+from helpers.plan import parts
 
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
@@ -34,6 +35,7 @@ COLUMNS = [
     "action_zh",
     "action_en",
     "about",
+    "parts",
     "stage",
     "rule",
 ]
@@ -321,10 +323,16 @@ def _standing(facts: Facts, evidence: reference.Evidence, dimension: str) -> pd.
     return standing[(standing["dimension"] == dimension) & standing["metric"].isin(evidence.metric)]
 
 
-def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> list[str]:
-    """The slices that do worse than usual, by name."""
+def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> dict[str, str]:
+    """The slices that do worse than usual: names by id."""
     rows = _standing(facts, evidence, dimension)
-    return list(rows.loc[rows["verdict"] == "worse", "slice"].drop_duplicates())
+    return _names_by_id(rows[rows["verdict"] == "worse"], "key", "slice")
+
+
+def _names_by_id(rows: pd.DataFrame, id: str, name: str) -> dict[str, str]:
+    """Names by id in the order of the rows; what has no id goes by its name."""
+    known = zip(rows[id].fillna(""), rows[name], strict=True)
+    return {str(key or named): str(named) for key, named in known}
 
 
 def _count_below(facts: Facts, evidence: reference.Evidence, dimension: str) -> float:
@@ -373,7 +381,7 @@ def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     """
     asked, goods = facts.table("questions"), facts.table("products_beside")
     if asked is None or goods is None:
-        return pd.DataFrame({"users": [], "product": []})
+        return pd.DataFrame({"users": [], "product_id": [], "product": []})
     weak = goods.loc[goods["pay_standing"].eq("below"), "product_id"]
     found = asked[
         asked["question"].isin(evidence.question)
@@ -504,38 +512,38 @@ MEASURES: dict[str, Measure] = {
 # ------------------------------------------------------------------------------------- the verdict
 
 
-def stocked_out(facts: Facts) -> list[str]:
-    """Names (else ids) of the products whose stock was logged as 0."""
+def stocked_out(facts: Facts) -> dict[str, str]:
+    """The products whose stock was logged as 0: names (else ids) by id."""
     names = (
         _product_rows(facts).drop_duplicates("product_id").set_index("product_id")["name"].dropna()
     )
     cues = facts.tables["cues"]
-    return [
-        str(names.get(product, product))
-        for product in cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()
-    ]
+    gone = cues.loc[cues["stock_after"].eq(0), "product_id"].dropna().unique()
+    return {str(product): str(names.get(product, product)) for product in gone}
 
 
-def _grown_and_poorer(facts: Facts) -> list[str]:
+def _grown_and_poorer(facts: Facts) -> dict[str, str]:
     """Sources that take a larger share than at the baseline and draw conversion down by it, the worst first."""
     split = facts.results["source_split"]
     grown = split[(split["share_after"] > split["share_before"]) & (split["mix_effect"] < 0)]
-    return [str(name) for name in grown.sort_values("mix_effect")["source"].head(2)]
+    return _names_by_id(grown.sort_values("mix_effect").head(2), "source", "source")
 
 
-# What a rule found, by name, beside its number.
-FOUND: dict[str, Callable[[Facts, reference.Evidence], list[str]]] = {
+# What a rule found, names by id, beside its number.
+FOUND: dict[str, Callable[[Facts, reference.Evidence], dict[str, str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),
     "stock_out_minutes": lambda facts, evidence: stocked_out(facts),
-    "unanswered_about": lambda facts, evidence: list(
-        unanswered(facts, evidence)["product"].drop_duplicates().head(1)
+    "unanswered_about": lambda facts, evidence: _names_by_id(
+        unanswered(facts, evidence).head(1), "product_id", "product"
     ),
-    "asked_about": lambda facts, evidence: list(
-        _asked(facts, evidence)["product"].drop_duplicates()
+    "asked_about": lambda facts, evidence: _names_by_id(
+        _asked(facts, evidence), "product_id", "product"
     ),
     "source_mix_share": lambda facts, evidence: _grown_and_poorer(facts),
-    "organic_fall_share": lambda facts, evidence: list(_organic_falls(facts)["source"].head(1)),
+    "organic_fall_share": lambda facts, evidence: _names_by_id(
+        _organic_falls(facts).head(1), "source", "source"
+    ),
 }
 
 
@@ -594,7 +602,8 @@ def _standing_shown(evidence: reference.Evidence, facts: Facts, lang: str) -> st
             f"no {en} is clearly worse than its own usual standing ({looked})",
         )
     parts = []
-    for name, group in list(worse.groupby("slice", sort=False))[:3]:
+    for _, group in list(worse.groupby("key", sort=False))[:3]:
+        name = group["slice"].iloc[0]
         by = joined.join(text.label(labels[metric], lang) for metric in group["metric"])
         parts.append(
             text.choose(
@@ -628,13 +637,12 @@ def _unanswered_shown(row: pd.Series, lang: str) -> str:
     )
 
 
-def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> list[str]:
-    """What the rule found by name, at most three; nothing where it found nothing."""
-    return (
-        [text.plain(name, 30) for name in FOUND[evidence.rule](facts, evidence)[:3]]
-        if evidence.rule in FOUND and measured > 0
-        else []
-    )
+def _found(measured: float, evidence: reference.Evidence, facts: Facts) -> dict[str, str]:
+    """What the rule found, at most three: names by id, cut to be shown; nothing where it found nothing."""
+    if evidence.rule not in FOUND or not measured > 0:
+        return {}
+    names = list(FOUND[evidence.rule](facts, evidence).items())[:3]
+    return {key: text.plain(name, 30) for key, name in names}
 
 
 def _shown(
@@ -797,16 +805,18 @@ def stage_of(problem: reference.Problem, cause: reference.Cause | None = None) -
 def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> dict[str, object]:
     """What the records say to one rule: verdict, measured, bound, and in both languages the measurement or the record that is missing.
 
-    Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about (what
-    the rule found, by name).
+    Keys: verdict, measured, bound, evidence_zh, evidence_en, missing_zh, missing_en, about and
+    parts (what the rule found: in words, and as `parts.packed`).
     """
     measured = measure(evidence, facts, rule)
-    known, names = not np.isnan(measured), _found(measured, evidence, facts)
+    known, found = not np.isnan(measured), _found(measured, evidence, facts)
+    names = list(found.values())
     made: dict[str, object] = {
         "verdict": verdict(measured, evidence),
         "measured": measured,
         "bound": evidence.bound,
         "about": "、".join(names),
+        "parts": parts.packed(found),
     }
     for lang in ("zh", "en"):
         made[f"evidence_{lang}"] = (
@@ -827,8 +837,8 @@ def judge(
 
     Columns `COLUMNS`: problem and cause (ids), zh, en, verdict, measured, bound, evidence_zh and
     evidence_en (what was measured), missing_zh and missing_en (which record would make it
-    measurable), role, action_zh, action_en, about (the sources or products that the rule found, by
-    name), stage (when the action is done, `run_stage` of terms.yml), rule (that measured it).
+    measurable), role, action_zh, action_en, about and parts (the sources or products that the rule
+    found: in words, and as `parts.packed`), stage (when the action is done, `run_stage` of terms.yml), rule (that measured it).
     """
     rows = []
     for cause in problem.causes:
@@ -849,6 +859,7 @@ def judge(
             "missing_zh": "",
             "missing_en": "",
             "about": "",
+            "parts": "",
             "stage": stage_of(problem, cause),
             "rule": cause.evidence.rule if cause.evidence else "",
         }

@@ -14,7 +14,7 @@ import pandas as pd
 
 from helpers import compare, reference
 from helpers.core import findings, text
-from helpers.plan import causes, plan_file, verification
+from helpers.plan import causes, parts, plan_file, verification
 
 FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
 # the rule on the shares of the sources: what acts on it moves the session, not one source
@@ -68,9 +68,9 @@ def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) ->
     sources or products, a cause whose evidence names others is not supported there; nor is a
     changed mix of sources, which no source has within itself.
     """
-    parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
+    found_on = {problem.problem: _found_on(problem, found) for problem in seen.itertuples()}
     away = pd.Series(
-        [_elsewhere(row, row.rule, parts.get(row.problem, set())) for row in judged.itertuples()],
+        [_elsewhere(row, found_on.get(row.problem, set())) for row in judged.itertuples()],
         index=judged.index,
         dtype=bool,
     )
@@ -95,6 +95,7 @@ def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) ->
         **told,
         verdict=judged["verdict"].mask(away, "not_supported"),
         about=judged["about"].mask(away, ""),
+        parts=judged["parts"].mask(away, ""),
     )
     order = dict(zip(judged["problem"].unique(), range(judged["problem"].nunique()), strict=True))
     return made.sort_values(
@@ -105,18 +106,18 @@ def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) ->
     )
 
 
-def _parts_of(problem: tuple, found: pd.DataFrame) -> set[str]:
-    """The sources or products on which a problem was found, by name; none where any of its findings is about the whole session."""
+def _found_on(problem: tuple, found: pd.DataFrame) -> set[str]:
+    """The sources or products on which a problem was found (`parts.of_slices`); none where any of its findings is about the whole session."""
     own = found[found["id"].isin(str(problem.findings).split(","))]["slice"].fillna("")
     whole = own.empty or own.isin(["", *findings.WHOLE]).any()
-    return set() if whole else {text.plain(findings.slice_name(name), 30) for name in own}
+    return set() if whole else parts.of_slices(own)
 
 
-def _elsewhere(row: tuple, rule: str, parts: set[str]) -> bool:
+def _elsewhere(row: tuple, found_on: set[str]) -> bool:
     """Whether supporting evidence speaks of other sources or products than the problem does."""
-    if row.verdict != "supported" or not parts or rule not in OF_PARTS:
+    if row.verdict != "supported" or not found_on or row.rule not in OF_PARTS:
         return False
-    return rule == MIX or parts.isdisjoint(_about(row.about))
+    return row.rule == MIX or found_on.isdisjoint(parts.ids(row.parts))
 
 
 def _evidence(
@@ -157,7 +158,7 @@ def _evidence(
 
 
 UNKNOWN_CAUSE = {
-    "about": "",
+    "parts": "",
     "cause": "",
     "stage": "",
     "zh": "原因待查",
@@ -195,29 +196,22 @@ def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[
     return chosen
 
 
-def _about(names: object) -> set[str]:
-    """The sources or products that a cause is about, by name."""
-    return set(names.split("、")) - {""} if isinstance(names, str) else set()
-
-
 def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
     """The causes with `waits`: one that only says which product sold worse, where a record says why of the same product."""
     again = judged["rule"].eq(RESTATES).to_numpy(dtype=bool)
     explained = set().union(
-        *judged.loc[~again & (judged["verdict"] == "supported"), "about"].map(_about)
+        *judged.loc[~again & (judged["verdict"] == "supported"), "parts"].map(parts.ids)
     )
-    return judged.assign(
-        waits=again
-        & np.array([bool(_about(names) & explained) for names in judged["about"]], dtype=bool)
-    )
+    same = [bool(parts.ids(cell) & explained) for cell in judged["parts"]]
+    return judged.assign(waits=again & np.array(same, dtype=bool))
 
 
 def _own_finding(
-    about: object, problem: pd.Series, entry: reference.Problem, told: pd.DataFrame
+    about: set[str], problem: pd.Series, entry: reference.Problem, told: pd.DataFrame
 ) -> pd.Series | None:
     """The worse finding on a source or product that a cause is about: on the problem's metrics where there is one, else the surest."""
-    names = told["slice"].fillna("").map(lambda slice: text.plain(findings.slice_name(slice), 30))
-    own = told[told["verdict"].eq("worse") & names.isin(_about(about))]
+    on_them = told["slice"].map(lambda slice: bool(parts.of_slices([slice]) & about)).astype(bool)
+    own = told[told["verdict"].eq("worse") & on_them]
     near = own["metric"].map(
         lambda metric: 0 if metric == problem["metric"] else 1 if metric in entry.metrics else 2
     )
@@ -244,7 +238,7 @@ def _verified_by(
             "baseline": bases.get(MIXED, np.nan),
             "money_at_stake": np.nan,
         }
-    lead = _own_finding(cause["about"], problem, entry, told)
+    lead = _own_finding(parts.ids(cause["parts"]), problem, entry, told)
     lead = problem if lead is None and problem["slice"] else lead
     if lead is not None:
         return {name: lead[name] for name in ("metric", "slice", "baseline", "money_at_stake")}
@@ -260,15 +254,14 @@ def _verified_by(
 def _each_amount_once(lines: pd.DataFrame) -> pd.DataFrame:
     """Plan lines with each amount on its first line alone: of a problem, or of the source or product that verifies it."""
     own = lines["metric"] + "|" + lines["slice"]
-    again = own.duplicated().where(lines["slice"] != "", lines["problem_zh"].duplicated())
+    again = own.duplicated().where(lines["slice"] != "", lines["problem_id"].duplicated())
     return lines.assign(
         money_at_stake=lines["money_at_stake"].astype(float).mask(again.astype(bool))
     )
 
 
-def _aimed(action: str, about: str, lang: str) -> str:
+def _aimed(action: str, names: list[str], lang: str) -> str:
     """An action with the sources or products that it is about before it."""
-    names = [name for name in about.split("、") if name]
     return (
         action
         if not names
@@ -303,7 +296,7 @@ def draft(
     how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not
     work or did harm is replaced.
     """
-    tried = _tried(checked)
+    tried, action_ids = _tried(checked), action_ids_of(playbook)
     bases = (
         verdicts.drop_duplicates("metric").set_index("metric")["baseline"]
         if len(verdicts)
@@ -314,6 +307,7 @@ def draft(
     for _, problem in known.iterrows():
         entry = playbook[problem["problem"]]
         for cause in chosen[problem["problem"]]:
+            about = parts.names(cause["parts"])
             row = {
                 "plan_id": plan_file.plan_id(session_id, problem["problem"], str(cause["cause"])),
                 "session_id": session_id,
@@ -327,6 +321,11 @@ def draft(
                 "effort": entry.effort,
                 "status": "open",
                 "note": "",
+                "certainty": problem["certainty"],
+                "problem_id": problem["problem"],
+                "cause_id": cause["cause"],
+                "action_id": action_ids[problem["problem"], str(cause["cause"])],
+                "parts": parts.packed(about),
             }
             for lang in ("zh", "en"):
                 measured = [
@@ -339,14 +338,14 @@ def draft(
                     f"evidence_{lang}": text.choose(lang, "；", "; ").join(filter(None, measured)),
                     f"action_{lang}": _aimed(
                         str(cause.get(f"action_{lang}") or text.label(entry.action, lang)),
-                        str(cause["about"]),
+                        list(about.values()),
                         lang,
                     ),
                     f"stage_{lang}": _names(
                         str(cause["stage"]) or causes.stage_of(entry), "run_stage", lang
                     ),
                 }
-            rows.append(_refined(row, entry, tried))
+            rows.append(_refined(row, entry, tried, action_ids[problem["problem"], ""]))
     shared = [name for name in plan_file.COLUMNS if name not in BOTH]
     made = pd.DataFrame(
         rows,
@@ -357,48 +356,69 @@ def draft(
     )
 
 
-def _tried(checked: pd.DataFrame) -> dict[str, str]:
-    """How each action stands by what was said of it last (`verification.status`), newest plan first in `checked`; not done only where nothing else was said."""
-    checked = (
-        checked.assign(verdict=[verification.status(row) for row in checked.to_dict("records")])
-        if len(checked)
-        else checked
-    )
-    order = (
-        checked.iloc[::-1].sort_values(
-            "verdict", key=lambda said: said.ne("not_done"), kind="stable"
-        )
-        if len(checked)
-        else checked
-    )
-    return dict(zip(order.get("action", []), order.get("verdict", []), strict=True))
+def action_ids_of(playbook: Mapping[str, reference.Problem]) -> dict[tuple[str, str], str]:
+    """The id of what is done, by problem and cause ("" where none is known): that of the first entry with the same action."""
+    first: dict[tuple[str, str], str] = {}
+    ids = {}
+    for name, problem in playbook.items():
+        for cause, action in [
+            ("", problem.action),
+            *((one.id, one.action) for one in problem.causes),
+        ]:
+            own = action or problem.action
+            place = f"{name}.{cause}" if action and cause else name
+            ids[name, cause] = first.setdefault((own.zh, own.en), place)
+    return ids
+
+
+def _action_of(row: Mapping[str, object]) -> object:
+    """What tells a plan line's action from others: its id and whom it is about; of a line without an id its sentence."""
+    action = row.get("action_id")
+    if isinstance(action, str) and action:
+        return action, frozenset(parts.ids(row["parts"]))
+    return row["action"]
+
+
+def _tried(checked: pd.DataFrame) -> dict[object, str]:
+    """How each action (`_action_of`) stands by what was said of it last, newest plan first in `checked`; not done only where nothing else was said."""
+    latest: dict[object, str] = {}
+    for row in reversed(checked.to_dict("records")):
+        status, action = verification.status(row), _action_of(row)
+        if status != "not_done" or action not in latest:
+            latest[action] = status
+    return latest
 
 
 def _refined(
-    row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]
+    row: dict[str, object],
+    entry: reference.Problem,
+    tried: Mapping[object, str],
+    general_id: str,
 ) -> dict[str, object]:
     """A drafted line that knows whether its action was tried before, and is another one where that failed."""
-    said = tried.get(str(row["action_zh"]), tried.get(str(row["action_en"]), ""))
-    if not said:
+    names = (_action_of(row), row["action_zh"], row["action_en"])
+    status = next((tried[name] for name in names if name in tried), "")
+    if not status:
         return row
-    term, made = reference.terms()["plan_verdict"][said], dict(row)
+    term, line = reference.terms()["plan_verdict"][status], dict(row)
     for lang in ("zh", "en"):
         before = text.choose(
             lang, f"；同样的办法上次：{term.zh}", f"; the same was tried before: {term.en.lower()}"
         )
-        made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
-        other = text.label(entry.action, lang)
-        if _failed(said):
-            made[f"action_{lang}"] = (
-                other
-                if other != row[f"action_{lang}"] and not _failed(tried.get(other, ""))
-                else text.choose(
-                    lang,
-                    f"换一个办法（原办法{term.zh}）：由负责岗位提出",
-                    f"Another way, which the owner proposes (the last one: {term.en.lower()})",
-                )
-            )
-    return made
+        line[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
+    if not _failed(status):
+        return line
+    general = {"action_id": general_id, "parts": ""}
+    words = {f"action_{lang}": text.label(entry.action, lang) for lang in ("zh", "en")}
+    names = (_action_of(general), *words.values())
+    if names[0] != _action_of(row) and not any(_failed(tried.get(name, "")) for name in names):
+        return line | general | words
+    return line | {
+        "action_id": "",
+        "parts": "",
+        "action_zh": f"换一个办法（原办法{term.zh}）：由负责岗位提出",
+        "action_en": f"Another way, which the owner proposes (the last one: {term.en.lower()})",
+    }
 
 
 def _failed(said: str) -> bool:
@@ -408,7 +428,7 @@ def _failed(said: str) -> bool:
 def merged(found: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) -> pd.DataFrame:
     """Problems that have no plan line of their own, as another problem's line acts on the same cause: zh, en, lines (ids)."""
     rows = []
-    for _, problem in found[~found["zh"].isin(drafted["problem_zh"])].iterrows():
+    for _, problem in found[~found["problem"].isin(drafted["problem_id"])].iterrows():
         shared = judged.loc[
             (judged["problem"] == problem["problem"]) & (judged["verdict"] == "supported"), "cause"
         ]
@@ -530,7 +550,7 @@ def five_w_two_h(
     直播复盘与售后跟踪 (5W2H).
     """
     own, entry = judged[judged["problem"] == problem["problem"]], playbook.get(problem["problem"])
-    lines = drafted[drafted[f"problem_{lang}"] == problem[lang]]
+    lines = drafted[drafted["problem_id"] == problem["problem"]]
     owners = list(dict.fromkeys(lines["owner_role"])) or (entry.people[:1] if entry else [])
     money = text.value(problem["money_at_stake"], "money", lang, currency=currency)
     stake = (

@@ -16,7 +16,7 @@ import pandas as pd
 
 from helpers import compare, reference
 from helpers.core import findings, text
-from helpers.plan import causes, verification, won_back
+from helpers.plan import causes, parts, verification, won_back
 
 ON_AIR, STEPS = get_args(reference.Stage), get_args(reference.RunStage)
 LOGGED = {  # what floor control logs in a stage
@@ -504,11 +504,10 @@ def _out_of_stock(
     evidence: reference.Evidence, facts: causes.Facts, said: dict[str, object]
 ) -> dict[str, object]:
     """What was weighed of products that sold worse; left to be checked by hand where each of them was out of stock, which explains it."""
-    worse = set(str(said["about"]).split("、")) - {""}
     if (
         evidence.rule != "worse_products"
         or said["verdict"] != "supported"
-        or not worse <= {text.plain(name, 30) for name in causes.stocked_out(facts)}
+        or not parts.ids(said["parts"]) <= set(causes.stocked_out(facts))
     ):
         return said
     short = {

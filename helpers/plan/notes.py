@@ -12,8 +12,7 @@ import pandas as pd
 from helpers import reference
 from helpers.aftersales import reasons
 from helpers.core import text
-from helpers.plan import causes
-from helpers.plan.draft import _about
+from helpers.plan import causes, parts
 from helpers.plan.problems import OF_PRODUCTS, _stages_overlap
 
 TIMED = re.compile(
@@ -25,7 +24,9 @@ OF_TIME = (
     "first_reply_minutes",
     "max_gap_minutes",
 )  # rules that measure when
-NO_STANDING = pd.DataFrame({"dimension": [], "slice": [], "metric": [], "verdict": []}, dtype="str")
+NO_STANDING = pd.DataFrame(
+    {"dimension": [], "key": [], "slice": [], "metric": [], "verdict": []}, dtype="str"
+)
 NO_COMPLAINTS = pd.DataFrame({"kind": [], "product": [], "written": []}, dtype="str")
 
 
@@ -76,7 +77,10 @@ MENTIONED = {
 
 
 def _complaint_verdict(
-    note: str, own: set[str], complaints: pd.DataFrame, tree: Mapping[str, reference.ReasonGroup]
+    note: str,
+    own: Mapping[str, str],
+    complaints: pd.DataFrame,
+    tree: Mapping[str, reference.ReasonGroup],
 ) -> tuple[str, dict[str, str]] | None:
     """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
 
@@ -86,8 +90,9 @@ def _complaint_verdict(
     group, reason = reasons.reason_of(note, tree)
     if reason == "unknown" or not own or complaints.empty:
         return None
+    names = set(own.values())
     about = [
-        row.product in own
+        row.product in names
         or (row.kind == "incident" and bool(_products_meant(str(row.written), own)))
         for row in complaints.itertuples()
     ]
@@ -107,7 +112,7 @@ def _complaint_verdict(
             for kind, (zh, en) in MENTIONED.items()
         )
         told[lang] = (
-            f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}"
+            f"{text.plain(min(names), 30)}{text.choose(lang, '，', ', ')}"
             f"{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}"
             f"{counts}"
         )
@@ -157,26 +162,26 @@ def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
     )
 
 
-def _products_meant(note: str, names: Iterable[str]) -> set[str]:
-    """The products that a note names: those whose name's last letters before a space or number stand in it, the longest match."""
+def _products_meant(note: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The products (names by id) that a note names: those whose name's last letters before a space or number stand in it, the longest match."""
     hits: dict[str, int] = {}
-    for name in names:
+    for product, name in names.items():
         head = re.split(r"[\s\d（(]", name)[0].casefold()
         fewest = 4 if head.isascii() else 2
-        hits[name] = next(
+        hits[product] = next(
             (size for size in range(len(head), fewest - 1, -1) if head[-size:] in note.casefold()),
             0,
         )
     longest = max(hits.values(), default=0)
-    return {name for name, size in hits.items() if size == longest and size}
+    return {product: names[product] for product, size in hits.items() if size == longest and size}
 
 
 def _product_verdict(
-    meant: set[str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
+    meant: Mapping[str, str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> tuple[str, dict[str, str]]:
     """What the products' own figures say: (verdict, evidence by language)."""
     own = (
-        standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)]
+        standing[standing["dimension"].eq("product_id") & standing["key"].isin(list(meant))]
         if len(standing)
         else pd.DataFrame({"verdict": []})
     )
@@ -223,7 +228,7 @@ def check_notes(
     judged: pd.DataFrame,
     *,
     registry: Mapping[str, reference.Metric],
-    products: Iterable[str] = (),
+    products: Mapping[str, str] = types.MappingProxyType({}),
     standing: pd.DataFrame = NO_STANDING,
     complaints: pd.DataFrame = NO_COMPLAINTS,
     tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
@@ -236,7 +241,7 @@ def check_notes(
     not_supported not_borne_out. Any other by the metrics of its dimension and stage: borne_out
     where a problem was found, hinted where one is suspected, not_borne_out where a metric is
     better, else not_measurable: that the dimension is as usual says nothing of what the note means.
-    A note on clicks or sales that names one of `products` is checked by that product's own
+    A note on clicks or sales that names one of `products` (names by id) is checked by that product's own
     `standing` (notebook 04), unless the cause that it names was found of that product. One on
     after-sales that names a product and a reason of `tree` is checked by `complaints`
     (`reasons.complaints`) where no cause can be measured.
@@ -267,8 +272,8 @@ def check_notes(
             )
             for lang in ("zh", "en")
         }
-        own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
-        about = _about(cause["about"]) if cause is not None else set()
+        own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else {}
+        about = parts.ids(cause["parts"]) if cause is not None else set()
         if (
             cause is None
             and not own
@@ -288,7 +293,7 @@ def check_notes(
         if (
             cause is not None
             and cause["verdict"] != "not_measurable"
-            and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own))
+            and not (own and about and about.isdisjoint(own))
         ):
             verdict, matched = (
                 ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"),

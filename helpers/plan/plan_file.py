@@ -67,7 +67,9 @@ LABELS: dict[str, tuple[str, str]] = {
     "status": ("状态", "Status"),
     "note": ("备注", "Note"),
 }
-COLUMNS = list(LABELS)
+# What the next review tells lines and problems apart by: in the file, hidden from who fills it in.
+HIDDEN = ("certainty", "problem_id", "cause_id", "action_id", "parts")
+COLUMNS = [*LABELS, *HIDDEN]
 WORDS = {word for labels in LABELS.items() for word in (labels[0], *labels[1])}
 CHOICES = {
     "owner_role": "role",
@@ -231,7 +233,7 @@ def _sheets(path: Path) -> dict[str, list[list[str]]]:
 
 def _header(file: str, found: list[str]) -> list[str]:
     """Column names of a header in either language or as ids."""
-    known = {
+    known = {name: name for name in HIDDEN} | {
         name.casefold(): column for column, labels in LABELS.items() for name in (column, *labels)
     }
     names = [known.get(cell.strip().casefold(), "") for cell in found]
@@ -658,7 +660,7 @@ def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
         return row.to_dict()
     before = old.loc[row["plan_id"]]
     if before["status"] in ("done", "dropped"):
-        return before.to_dict()
+        return {**before.to_dict(), **{name: before[name] or row[name] for name in HIDDEN}}
     return {**row.to_dict(), **{name: before[name] for name in EDITED if before[name]}}
 
 
@@ -872,10 +874,11 @@ def _plan_sheet(
     formats,
 ) -> None:
     sheet.freeze_panes(1, 1)
-    sheet.autofilter(0, 0, max(len(plan), 1), len(COLUMNS) - 1)
+    sheet.autofilter(0, 0, max(len(plan), 1), len(LABELS) - 1)
     for place, column in enumerate(COLUMNS):
-        sheet.set_column(place, place, WIDTHS.get(column, 13))
-        sheet.write_string(0, place, text.choose(lang, *LABELS[column]), head)
+        sheet.set_column(place, place, WIDTHS.get(column, 13), None, {"hidden": column in HIDDEN})
+        name = text.choose(lang, *LABELS[column]) if column in LABELS else column
+        sheet.write_string(0, place, name, head)
         for number, value in enumerate(plan[column], start=1):
             if column in NUMBERS:
                 _ = (

@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import compare, reference
 from helpers.compare import stakes
 from helpers.core import findings, text
-from helpers.plan import causes
+from helpers.plan import causes, parts
 
 MOST_CAUSES = 2
 SOLD_OUT = "stock_out_minutes"
@@ -27,24 +27,15 @@ def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFra
         "problem",
         "verdict",
         "rule",
-        "about",
+        "parts",
     } <= set(judged.columns):
         return pd.DataFrame()
     own = problems.loc[
         problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool),
         "problem",
     ]
-    name = (
-        text.plain(findings.slice_name(row["slice"]), 30)
-        if isinstance(row.get("slice"), str)
-        else ""
-    )
-    named = (
-        judged["about"]
-        .fillna("")
-        .map(lambda about: not name or name in about.split("、"))
-        .astype(bool)
-    )
+    part = parts.of_slices([row.get("slice")])
+    named = judged["parts"].map(lambda cell: not part or bool(part & parts.ids(cell))).astype(bool)
     found = judged[
         judged["problem"].isin(own)
         & judged["verdict"].eq("supported")
@@ -84,14 +75,11 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
 
 def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
     """Whether the product of a finding or plan line was sold out, by the causes judged: `opportunity` then leaves those minutes out."""
-    if not {"verdict", "rule", "about"} <= set(judged.columns) or not isinstance(
-        row.get("slice"), str
-    ):
+    if not {"verdict", "rule", "parts"} <= set(judged.columns):
         return False
-    gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "about"]
-    return text.plain(findings.slice_name(row["slice"]), 30) in {
-        name for about in gone for name in about.split("、")
-    }
+    gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "parts"]
+    sold_out = {key for cell in gone for key in parts.ids(cell)}
+    return not parts.of_slices([row.get("slice")]).isdisjoint(sold_out)
 
 
 def won_back(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare, plan, reference, split
+from helpers import compare, reference, split
 from helpers.aftersales import profit
 from helpers.core import findings, text
 from helpers.plan import meeting, won_back
@@ -104,7 +104,6 @@ def make(
         "why": why(
             results.get("argument", pd.DataFrame()),
             results.get("findings", pd.DataFrame()),
-            registry,
             lang,
             known=any(one["cause"] for one in told),
         ),
@@ -699,7 +698,6 @@ WHY = ("change", "step", "judgement")  # of the split's answers those that the f
 def why(
     frame: pd.DataFrame,
     found: pd.DataFrame,
-    registry: Mapping[str, reference.Metric],
     lang: str,
     *,
     known: bool = False,
@@ -709,21 +707,14 @@ def why(
     Of the last only the judgement itself; its figures stand in the part on the split. Where a cause
     is `known` from the records, it does not say that causes cannot be told apart.
     """
-    told = (
-        frame[frame["part"].isin(WHY)]
-        if "part" in frame
-        else pd.DataFrame(columns=["part", f"sentence_{lang}"])
-    )
-    return [
-        {
-            "words": text.plain(
-                _head(_settled(words, lang) if known else words) if part == "judgement" else words,
-                400,
-            ),
-            "id": _split_proof(part, words, found, registry, lang),
-        }
-        for part, words in zip(told["part"], told[f"sentence_{lang}"], strict=True)
-    ]
+    answers = frame[frame["part"].isin(WHY)] if "part" in frame else frame
+    lines = []
+    for row in answers.to_dict("records"):
+        words = row[f"sentence_{lang}"]
+        if row["part"] == "judgement":
+            words = _head(_settled(words, lang) if known else words)
+        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, found)})
+    return lines
 
 
 def _settled(words: str, lang: str) -> str:
@@ -739,25 +730,12 @@ def _head(words: str) -> str:
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
 
-def _split_proof(
-    part: str, words: str, found: pd.DataFrame, registry: Mapping[str, reference.Metric], lang: str
-) -> str:
-    """The finding behind a sentence of the split: of the amount, of the step that it names, of the diagnosis; else the part itself."""
-    if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
-        return ""
-    own = found[
-        found["slice"]
-        .fillna("")
-        .eq({"change": "", "step": "formula", "judgement": "diagnosis"}[part])
-    ]
-    if part == "change":
-        own = own[own["metric"].eq("paid_amount")]
-    if part == "step":
-        named = [
-            name in registry and text.label(registry[name], lang) in words for name in own["metric"]
-        ]
-        own = own[named]
-    return own["id"].iloc[0] if len(own) else "p04"
+SPLIT_SLICES = {"change": "", "step": "formula", "judgement": findings.JUDGEMENT}
+
+
+def _split_proof(answer: Mapping[str, Any], found: pd.DataFrame) -> str:
+    """The finding behind an answer of the split (`split.argument`); else the part of the page itself."""
+    return _proof(found, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
 
 
 def actions(
@@ -787,7 +765,7 @@ def actions(
         )
         doubt = (
             text.choose(lang, "问题只是疑似，先试", "only suspected: a trial")
-            if problem.endswith(plan.SUSPECTED[lang])
+            if row.get("certainty") == "suspected"
             else ""
         )
         found.append(

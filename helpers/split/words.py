@@ -495,7 +495,7 @@ def standing_findings(
                 notebook=NOTEBOOK,
                 dimension=entry.group,
                 metric=row["metric"],
-                slice=name if row["key"] == row["slice"] else f"{name} ({row['key']})",
+                slice=name if name == row["key"] else f"{name} ({row['key']})",
                 verdict=row["verdict"],
                 value=row["value"],
                 baseline=row["baseline"],
@@ -518,12 +518,15 @@ def standing_findings(
     return made
 
 
+DIAGNOSED = "room_conversion"  # the metric of the finding that sums up the split
+
+
 def diagnosis_finding(diagnosis: Diagnosis) -> dict[str, object]:
     """The answer of `diagnose_session` as one finding about the whole session."""
     return findings.make(
         notebook=NOTEBOOK,
         dimension="conversion",
-        metric="room_conversion",
+        metric=DIAGNOSED,
         slice=findings.JUDGEMENT,
         verdict="cannot_tell" if diagnosis.cause == "cannot_tell" else "worse",
         sentence_zh=diagnosis.zh,
@@ -583,8 +586,8 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers: how much, through which step, where, who came or how it was sold, how sure.
 
-    One row per answer: part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh,
-    sentence_en, and the amounts that change and step name: baseline, value. `steps` has the usual
+    One row per answer: part (the keys of `QUESTIONS`), proof (the metric whose finding proves it),
+    question_zh, question_en, sentence_zh, sentence_en, and the amounts that change and step name: baseline, value. `steps` has the usual
     effects (`with_usual`) of the steps that the `tree` of `drill` begins with, `finer` is the same
     change in all its steps, `standing` is that of `standings`, `sides` that of `named_dimensions`,
     `basis` that of `compare.basis`.
@@ -604,13 +607,18 @@ def argument(
                 for lang, slots in zip(("zh", "en"), _worst_slots(sides), strict=True)
             ),
         }
+    proofs = {"change": columns[-1], "judgement": DIAGNOSED}
+    if len(steps):
+        proofs["step"] = _lead(steps, end - start)["factor"]
     said |= {
         "judgement": _judgement(steps, diagnosis),
         "certainty": _certainty(steps, standing, basis),
     }
-    rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()]
+    rows = [
+        (part, proofs.get(part, ""), *QUESTIONS[part], zh, en) for part, (zh, en) in said.items()
+    ]
     made = pd.DataFrame(
-        rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"]
+        rows, columns=["part", "proof", "question_zh", "question_en", "sentence_zh", "sentence_en"]
     )
     return made.join(
         pd.DataFrame(

@@ -110,6 +110,7 @@ STEPS = pd.DataFrame(
 STANDING = pd.DataFrame(
     {
         "dimension": ["source", "source", "source", "product_id"],
+        "key": ["千川", "千川", "搜索", "1"],
         "slice": ["千川", "千川", "搜索", "面膜"],
         "verdict": ["worse", "worse", "cannot_tell", "better"],
         "metric": ["room_conversion", "click_pay_rate", "room_conversion", "item_click_pay_rate"],
@@ -128,6 +129,7 @@ SAID = [{"session_id": "s", "at": minute(1), "text": "有酒精吗"}]
 ASKED = pd.DataFrame(
     {
         "question": ["ingredients", "ingredients", "size"],
+        "product_id": ["a", "b", "b"],
         "product": ["精华", "面膜", "面膜"],
         "users": [20, 30, 40],
         "standing": ["above", "cannot_tell", "too_few"],
@@ -603,6 +605,7 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
             "standing": pd.DataFrame(
                 {
                     "dimension": "source",
+                    "key": ["千川"],
                     "slice": ["千川"],
                     "verdict": "worse",
                     "metric": e.metric[:1],
@@ -615,6 +618,7 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
             "standing": pd.DataFrame(
                 {
                     "dimension": "product_id",
+                    "key": ["1"],
                     "slice": ["面膜"],
                     "verdict": "worse",
                     "metric": e.metric[:1],

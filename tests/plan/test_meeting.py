@@ -319,6 +319,7 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
     standing = pd.DataFrame(
         {
             "dimension": "product_id",
+            "key": ["1"],
             "slice": ["洗脸巾"],
             "verdict": "worse",
             "metric": "item_click_rate",

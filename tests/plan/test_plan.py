@@ -6,7 +6,7 @@ import pytest
 
 from helpers import plan, reference
 from helpers.core import findings
-from helpers.plan import causes, plan_file
+from helpers.plan import causes, parts, plan_file
 from helpers.plan.draft import _evidence
 from helpers.reference import schema
 
@@ -96,6 +96,15 @@ def judged(**verdicts):
         for cause in problem.causes
     ]
     return pd.DataFrame(rows, columns=causes.COLUMNS)
+
+
+def about(evidence, **products):
+    """The causes with the sources or products that those named are about: an id, or (id, name)."""
+    cells = {
+        cause: parts.packed(dict([one if isinstance(one, tuple) else (one, one)]))
+        for cause, one in products.items()
+    }
+    return evidence.assign(parts=evidence["cause"].map(cells).fillna(""))
 
 
 # --------------------------------------------------------------------------------------- the files
@@ -362,7 +371,7 @@ def test_what_is_only_suspected_lies_within_the_expected_and_carries_no_money():
 
 
 @pytest.mark.parametrize(
-    ("slice", "about", "counts"),
+    ("slice", "named", "counts"),
     [
         ("千川", {"one_source": "千川"}, True),
         ("千川", {"one_source": "搜索"}, False),
@@ -372,15 +381,15 @@ def test_what_is_only_suspected_lies_within_the_expected_and_carries_no_money():
         ("", {"source_mix": "千川"}, True),
     ],
 )
-def test_evidence_about_another_source_or_product_supports_no_cause(slice, about, counts):
+def test_evidence_about_another_source_or_product_supports_no_cause(slice, named, counts):
     found = findings.frame([finding("room_conversion", slice=slice)])
     seen = plan.problems(found, PLAYBOOK, NO_NOTES, suspected=findings.frame([]), registry=REGISTRY)
-    evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in about})
-    evidence["about"] = evidence["cause"].map(about).fillna("")
+    evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in named})
+    evidence = about(evidence, **named)
     made = plan.concerning(evidence, seen, found)
-    own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(about)].iloc[0]
+    own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(named)].iloc[0]
     assert (own["verdict"] == "supported") == counts and (
-        (plan.BETWEEN if "source_mix" in about else plan.ELSEWHERE)["en"] in own["evidence_en"]
+        (plan.BETWEEN if "source_mix" in named else plan.ELSEWHERE)["en"] in own["evidence_en"]
     ) == (not counts)
     assert (
         len(made) == len(evidence)
@@ -443,6 +452,7 @@ def test_notes_are_set_against_the_data(row, verdict):
 OWN = pd.DataFrame(
     {
         "dimension": "product_id",
+        "key": ["1", "2"],
         "slice": ["焕亮精华液 30ml", "加厚棉柔洗脸巾 6包"],
         "metric": "item_click_pay_rate",
         "value": [0.05, 0.04],
@@ -469,8 +479,8 @@ OWN = pd.DataFrame(
 )
 def test_a_note_that_names_a_product_is_set_against_that_product(written, verdict, evidence):
     found, told = problems(finding("room_conversion")), judged(pay_low__stock_out="supported")
-    told["about"] = told["cause"].map({"stock_out": "加厚棉柔洗脸巾 6包"}).fillna("")
-    names = [*OWN["slice"], "补水面膜 5片"]
+    told = about(told, stock_out=("2", "加厚棉柔洗脸巾 6包"))
+    names = {**dict(zip(OWN["key"], OWN["slice"], strict=True)), "3": "补水面膜 5片"}
     made = plan.check_notes(
         notes(note("conversion", written)),
         found,
@@ -514,7 +524,7 @@ def test_a_note_on_after_sales_is_set_against_what_was_written_of_its_product(
         pd.DataFrame(),
         judged(),
         registry=REGISTRY,
-        products=["补水面膜 5片", "焕亮精华液 30ml"],
+        products={"3": "补水面膜 5片", "1": "焕亮精华液 30ml"},
         complaints=said,
         tree=reference.reasons(),
     ).iloc[0]
@@ -594,8 +604,7 @@ def test_what_moves_people_between_sources_is_verified_by_the_whole_session_and_
 ):
     """A smaller budget for a source changes how many come from it, not how those convert."""
     told = findings.frame([finding("product_click_rate", slice="千川", money=70)])
-    evidence = judged(**{f"{problem}__source_mix": "supported"})
-    evidence["about"] = evidence["cause"].map({"source_mix": "千川"}).fillna("")
+    evidence = about(judged(**{f"{problem}__source_mix": "supported"}), source_mix="千川")
     bases = pd.DataFrame(
         {"metric": ["room_conversion", "exposure_view_rate"], "baseline": [0.009, 0.13]}
     )
@@ -844,9 +853,7 @@ def test_an_action_on_a_source_or_product_is_verified_there_and_carries_its_mone
         click_pay_low__stock_out="supported",
         click_pay_low__one_source="supported",
     )
-    evidence["about"] = (
-        evidence["cause"].map({"one_source": "千川", "stock_out": "洗脸巾"}).fillna("")
-    )
+    evidence = about(evidence, one_source="千川", stock_out=("371", "洗脸巾"))
     made = plan.draft(
         problems(*told),
         evidence,
@@ -872,9 +879,7 @@ def test_a_recorded_reason_comes_before_naming_the_product_that_sold_worse(produ
     evidence = judged(
         room_conversion_low__one_product="supported", click_pay_low__stock_out="supported"
     )
-    evidence["about"] = (
-        evidence["cause"].map({"one_product": product, "stock_out": "洗脸巾"}).fillna("")
-    )
+    evidence = about(evidence, one_product=product, stock_out="洗脸巾")
     made = draft(found, evidence)
     assert len(made) == 2 and made.loc[0, "cause_en"].startswith(
         "A lead product was out of stock" if first == "stock" else "It lies in single products"

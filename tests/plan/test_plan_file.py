@@ -48,7 +48,7 @@ def file(tmp_path, content, encoding="utf-8-sig", name="s.csv"):
 
 
 def header(*columns):
-    return ",".join(columns or plan_file.COLUMNS) + "\n"
+    return ",".join(columns or plan_file.LABELS) + "\n"
 
 
 LINE = (
@@ -107,7 +107,7 @@ def test_what_spreadsheet_programs_make_of_it_is_read(tmp_path, encoding, delimi
 
 
 def test_headers_and_choices_may_be_labels_of_either_language(tmp_path):
-    zh = [plan_file.LABELS[column][0] for column in plan_file.COLUMNS]
+    zh = [plan_file.LABELS[column][0] for column in plan_file.LABELS]
     content = header(*zh) + LINE.format(owner="主播", status="Done", sessions=4)
     made = plan_file.read(file(tmp_path, content), registry=REGISTRY).rows.iloc[0]
     assert (made["owner_role"], made["status"]) == ("host", "done")

@@ -5,7 +5,7 @@ import pytest
 
 from helpers import compare, reference, split
 from helpers.aftersales import profit
-from helpers.plan import meeting, verification, won_back
+from helpers.plan import meeting, parts, verification, won_back
 from helpers.report import first_screen
 from tests.sample_review import results, screen
 
@@ -29,7 +29,7 @@ def judged(**own):
         "problem": "click_pay_low",
         "verdict": "supported",
         "rule": "stock_out_minutes",
-        "about": "乙、甲",
+        "parts": parts.packed({"2": "乙", "1": "甲"}),
         "measured": 40.0,
         "zh": "主推商品断货",
         "en": "Sold out",
@@ -41,12 +41,12 @@ def judged(**own):
     ("own", "said"),
     [
         ({}, "记录支持的原因：断货 40 分钟。"),
-        ({"about": "乙"}, ""),
+        ({"parts": parts.packed({"2": "乙"})}, ""),
         ({"verdict": "not_supported"}, ""),
         ({"problem": "pay_low"}, ""),
         ({"rule": "worse_products"}, ""),  # which product fell is what the finding says already
         (
-            {"rule": "cue_delay_minutes", "about": ""},
+            {"rule": "cue_delay_minutes", "parts": ""},
             "",
         ),  # of the whole session: nothing about this product
     ],
@@ -60,7 +60,7 @@ def test_a_finding_says_the_cause_that_the_records_bear_out(own, said):
 def test_of_the_whole_session_any_measured_cause_counts_and_each_rule_once():
     late = {
         "rule": "cue_delay_minutes",
-        "about": "",
+        "parts": "",
         "measured": 4.66,
         "zh": "优惠券发放不及时",
         "en": "Coupons came late",

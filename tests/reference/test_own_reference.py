@@ -112,7 +112,13 @@ def facts(own):
         pd.DataFrame({"order_id": ["1"]}),
     )
     asked = pd.DataFrame(
-        {"question": ["own_question"], "product": ["大碗"], "users": [3], "standing": ["above"]}
+        {
+            "question": ["own_question"],
+            "product_id": ["1"],
+            "product": ["大碗"],
+            "users": [3],
+            "standing": ["above"],
+        }
     )
     lines = pd.DataFrame({"refunded": [True] * 40, "reason": ["自家原因"] * 40})
     session = pd.Series(
@@ -196,7 +202,7 @@ def test_a_note_is_held_against_the_own_metric_by_name(own, facts, note, says):
         pd.DataFrame({"metric": ["own_rate"], "verdict": ["better"]}),
         judged(own, facts).reset_index().iloc[:0],
         registry=reference.registry(own),
-        products=["大碗"],
+        products={"大碗": "大碗"},
         standing=facts.results["standing"],
     ).iloc[0]
     assert checked["verdict"] == "not_borne_out" and says in checked["evidence_zh"]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings
+from helpers.plan import parts
 from helpers.plan.verification.alternation import MOST_BEFORE, alternation
 from helpers.plan.verification.estimate import (
     FEWEST_BEFORE,
@@ -46,6 +47,10 @@ COLUMNS = [
     "cause",
     "action",
     "owner_role",
+    "problem_id",
+    "cause_id",
+    "action_id",
+    "parts",
     "status",
     "verdict",
     "estimator",
@@ -150,12 +155,13 @@ def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
 
 
 def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
-    """Plan rows that were not dropped: slice (its key), action, and when it began to hold."""
+    """Plan rows that were not dropped: slice (its key), parts (ids), action, and when it began to hold."""
     rows = plans[plans["status"] != "dropped"]
     began = [_starts(row, known) for _, row in rows.iterrows()]
     return pd.DataFrame(
         {
             "slice": rows["slice"].map(findings.slice_key),
+            "parts": rows["parts"].map(parts.ids),
             "action": rows["action"],
             "started_at": began,
         }
@@ -163,16 +169,13 @@ def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
 
 
 def _touched(others: pd.DataFrame, acted: pd.DataFrame, seen: _Seen) -> set[str]:
-    """Slices that an action named, by its slice or in its words, that began between the first and the last session seen."""
+    """Slices that an action was about, or a line without ids named, that began between the first and the last session seen."""
     first, last = seen.before["started_at"].min(), seen.after["started_at"].max()
     meanwhile = acted[acted["started_at"].between(first, last)]
-    words, labels = (
-        " ".join(meanwhile["action"]),
-        others.drop_duplicates("slice").set_index("slice")["label"],
-    )
-    return set(meanwhile["slice"]) | {
-        key for key, label in labels.items() if label and label in words
-    }
+    words = " ".join(meanwhile.loc[meanwhile["parts"].eq(set()), "action"])
+    labels = others.drop_duplicates("slice").set_index("slice")["label"]
+    named = {key for key, label in labels.items() if label and label in words}
+    return named.union(meanwhile["slice"], *meanwhile["parts"])
 
 
 def _in_band(others: pd.DataFrame, price: float) -> set[str]:
@@ -488,7 +491,7 @@ def verify(
 ) -> pd.DataFrame:
     """Verdicts on the plan rows of earlier sessions, one row per plan row, columns `COLUMNS`.
 
-    `plans` are plan rows (helpers.planfile.COLUMNS), `values` is `history` up to the session under
+    `plans` are plan rows (plan_file.COLUMNS), `values` is `history` up to the session under
     review, `variation` is `block_variation`. The baseline are the comparable sessions before the
     flagged session, the outcome the first `sessions` comparable ones from the due session on.
     before, after, flagged and expected are in the metric's unit; effects are relative and in the

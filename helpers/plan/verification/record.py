@@ -15,24 +15,29 @@ FEWEST_RANKED = 5
 RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 
-def _by_label(playbook: Mapping[str, reference.Problem]) -> dict[str, reference.Label]:
-    """Problems and causes by their name in either language: plan files hold the language of the run that wrote them."""
-    named = [
-        *playbook.values(),
-        *(cause for problem in playbook.values() for cause in problem.causes),
-    ]
-    return {name: entry for entry in named for name in (entry.zh, entry.en)}
+def _labels(by: str, playbook: Mapping[str, reference.Problem]) -> dict[object, reference.Label]:
+    """Names by id; of problems and causes also by their name in either language, which is all that a line without ids has."""
+    if by not in ("problem", "cause"):
+        return reference.terms()[{"owner_role": "role"}.get(by, by)]
+    entries = (
+        dict(playbook)
+        if by == "problem"
+        else {(name, one.id): one for name, problem in playbook.items() for one in problem.causes}
+    )
+    return {name: entry for entry in entries.values() for name in (entry.zh, entry.en)} | entries
 
 
 def _kinds(
     checked: pd.DataFrame, by: str, playbook: Mapping[str, reference.Problem]
 ) -> pd.DataFrame:
-    """What each row is counted under: key, zh, en."""
-    known = {**_by_label(playbook), **reference.terms().get({"owner_role": "role"}.get(by, by), {})}
-    labels = [known.get(value) for value in checked[by]]
-    zh = [label.zh if label else value for label, value in zip(labels, checked[by], strict=True)]
-    en = [label.en if label else value for label, value in zip(labels, checked[by], strict=True)]
-    return pd.DataFrame({"zh": zh, "en": en}, index=checked.index)
+    """What each row is counted under: zh, en."""
+    labels, kinds = _labels(by, playbook), []
+    for row in checked.to_dict("records"):
+        problem, word = row.get("problem_id"), row[by]
+        id = (problem, row.get("cause_id")) if by == "cause" else problem
+        label = labels.get(id if by in ("problem", "cause") else word, labels.get(word))
+        kinds.append((label.zh, label.en) if label else (word, word))
+    return pd.DataFrame(kinds, columns=["zh", "en"], index=checked.index)
 
 
 COUNTED = ("effective", "effective_but_small", "not_effective", "harmful", "cannot_tell")
