@@ -13,14 +13,13 @@ from helpers.plan.draft import (
     verification_findings,
 )
 from helpers.plan.notes import check_notes, with_notes
-from helpers.plan.problems import SUSPECTED, problems, raised, suspicions
+from helpers.plan.problems import problems, raised, suspicions
 from helpers.plan.scorecard import aftersales_scores, other_scores, scorecard
 
 __all__ = [
     "BETWEEN",
     "ELSEWHERE",
     "NO_5W2H",
-    "SUSPECTED",
     "aftersales_scores",
     "check_notes",
     "concerning",
