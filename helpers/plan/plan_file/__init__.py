@@ -1,4 +1,4 @@
-"""The plan as a file that people edit: an Excel in the workspace, and a CSV beside it that is a copy to read."""
+"""The plan as a file: an Excel that people edit, and a CSV beside it that is a copy to read."""
 
 from helpers.plan.plan_file.columns import (
     CHOICES,
@@ -11,15 +11,14 @@ from helpers.plan.plan_file.columns import (
     frame,
     plan_id,
 )
+from helpers.plan.plan_file.copies import safe, write_csv
 from helpers.plan.plan_file.edits import earlier, load, merge, read, together, touched
 from helpers.plan.plan_file.write import (
     NUMBER_FORMATS,
     SHEET_WORDS,
     refresh,
-    safe,
     take_over,
     write,
-    write_csv,
     write_xlsx,
 )
 

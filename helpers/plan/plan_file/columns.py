@@ -1,11 +1,9 @@
-"""The columns of the plan's file: their names in both languages, what may stand in them, and who writes them."""
+"""The columns of the plan's file: their names, what may stand in them, and who writes them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -54,7 +52,7 @@ HANDED_OUT = "as handed out"  # the hidden sheet: what cells held before somebod
 
 
 class PlanFileError(ValueError):
-    """A plan file cannot be used: the message names file, row and column, what was found and what is expected."""
+    """A plan file cannot be used; the message names file, row, column and what is expected."""
 
 
 def label(column: str, lang: str) -> str:
@@ -63,19 +61,18 @@ def label(column: str, lang: str) -> str:
 
 
 def plan_id(*about: str, prefix: str = "P") -> str:
-    """The id of a plan row, made from what it is about, so that a new run finds it again; prefix H for rows by hand."""
+    """The id of a plan row, made from what it is about: a new run finds it again.
+
+    The prefix is H for rows by hand.
+    """
     return f"{prefix}-{hashlib.blake2s('|'.join(about).encode(), digest_size=4).hexdigest()}"
 
 
-def copy_mark(rows: Iterable[Mapping[str, object]]) -> str:
-    """The last header of a CSV copy: what it is, and a digest of what people edit, by which a copy that nobody edited is known."""
-    edited = [[str(row.get(name, "")) for name in ("plan_id", *EDITED)] for row in rows]
-    digest = hashlib.blake2s(json.dumps(edited).encode(), digest_size=4).hexdigest()
-    return f"a copy to read: edit the Excel ({digest})"
-
-
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Plan rows as a frame: one row per action, columns `COLUMNS`; numbers float64, the rest str with "" for none."""
+    """Plan rows as a frame: one row per action, columns `COLUMNS`.
+
+    Numbers are float64, the rest is str with "" for none.
+    """
     lines = pd.DataFrame(rows, columns=COLUMNS)
     words = {name: lines[name].astype("str").fillna("") for name in COLUMNS if name not in NUMBERS}
     return lines.assign(**words, **{name: lines[name].astype("float64") for name in NUMBERS})

@@ -19,10 +19,9 @@ from helpers.plan.plan_file.columns import (
     FIXED,
     HIDDEN,
     WRITTEN,
-    PlanFileError,
-    copy_mark,
     frame,
 )
+from helpers.plan.plan_file.copies import is_as_written
 from helpers.plan.plan_file.read import (
     Reading,
     Sheet,
@@ -34,9 +33,9 @@ from helpers.plan.plan_file.read import (
 )
 
 Lines = list[dict[str, object]]
-IN_COPY = (
-    "在 Excel 里改：这份 CSV 是副本，只供阅读（没有采用，改过的文件另存在 kept）",
-    "an edit in the Excel: this CSV is a copy to read (not taken; the file as it was is in kept)",
+EDITED_COPY = (
+    "在 Excel 里改：这份 CSV 是副本，只供阅读（改过的没有采用，原样另存在 kept）",
+    "edits in the Excel: this CSV is a copy to read (not taken; it is in kept as it was)",
 )
 
 
@@ -49,16 +48,18 @@ def load(
 ) -> Reading:
     """The plan of a session as the team left it in <session>.xlsx; in <session>.csv where there is no Excel.
 
-    An edit is a cell that differs from what the workbook held when it was handed out. What somebody
-    typed into the copy is named aside and not taken. Raises `PlanFileError` for a file that is no
+    An edit is a cell that differs from what the workbook held when it was handed out. An edited copy
+    beside an Excel is named aside and not taken. Raises `PlanFileError` for a file that is no
     plan.
     """
     book, copy = (folder / f"{session_id}{kind}" for kind in (".xlsx", ".csv"))
-    if not book.exists() or not copy.exists():
-        return read(book if book.exists() else copy, sessions, registry=registry)
-    now, handed_out = workbook(book, starts_of(sessions), registry)
-    rows, notes = _edited(book.name, now, handed_out)
-    return reading(rows, [*notes, *_typed_into_copy(copy, (now, handed_out), registry)])
+    if not book.exists():
+        return read(copy, sessions, registry=registry)
+    plan = read(book, sessions, registry=registry)
+    if copy.exists() and not is_as_written(copy):
+        note = aside(copy.name, 1, "", copy.name, *EDITED_COPY)
+        return together(plan, reading([], [note]))
+    return plan
 
 
 def read(
@@ -75,7 +76,7 @@ def read(
         return reading([], [])
     if path.suffix.lower() == ".xlsx":
         return reading(*_edited(path.name, *workbook(path, starts_of(sessions), registry)))
-    sheet, _ = csv_sheet(path, starts_of(sessions), registry)
+    sheet = csv_sheet(path, starts_of(sessions), registry)
     return reading(list(sheet.rows.values()), sheet.aside)
 
 
@@ -116,33 +117,6 @@ def _rewritten(file: str, line: Mapping[str, object], before: Mapping[str, objec
             zh = f"{before[column]}（验证标准事先定好，不改）"
             en = f"{before[column]} (what is fixed beforehand stays)"
         notes.append(aside(file, line["line"], column, line[column], zh, en))
-    return notes
-
-
-def _typed_into_copy(
-    path: Path, book: tuple[Sheet, Sheet], registry: Mapping[str, reference.Metric]
-) -> Lines:
-    """A note for each cell or line of the CSV that somebody typed there; none where it is as a run wrote it."""
-    try:
-        copy, last_header = csv_sheet(path, starts_of(None), registry)
-    except PlanFileError:
-        return [aside(path.name, 1, "", path.name, *IN_COPY)]
-    if last_header == copy_mark(copy.rows.values()):
-        return []
-    notes = [
-        aside(path.name, cell["row"], cell["column"], cell["found"], *IN_COPY)
-        for cell in copy.aside
-    ]
-    for id, line in copy.rows.items():
-        known = [sheet.rows[id] for sheet in book if id in sheet.rows]
-        typed = [
-            name
-            for name in EDITED
-            if (id, name) not in copy.broken
-            and line.get(name, "") not in [held.get(name, "") for held in known]
-        ]
-        for name in typed if known else ["action"]:
-            notes.append(aside(path.name, line["line"], name, line.get(name, ""), *IN_COPY))
     return notes
 
 

@@ -272,12 +272,9 @@ def _add_row(
 # ----------------------------------------------------------------------------------------- files
 
 
-def csv_sheet(
-    path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]
-) -> tuple[Sheet, str]:
-    """The plan of a CSV, and the header of its last column, which marks an untouched copy (`copy_mark`)."""
-    table = _csv_cells(path)
-    return _parsed(path.name, table, starts, registry), table[0][-1] if table[0] else ""
+def csv_sheet(path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]) -> Sheet:
+    """The plan of a CSV."""
+    return _parsed(path.name, _csv_cells(path), starts, registry)
 
 
 def workbook(

@@ -1,11 +1,9 @@
-"""The plan as the Excel that the team edits, and the CSV beside it that is a copy to read; how a run's files take their place."""
+"""The plan as the Excel that the team edits, and how the files of a run take their place."""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,11 +23,10 @@ from helpers.plan.plan_file.columns import (
     LABELS,
     NUMBERS,
     PlanFileError,
-    copy_mark,
     label,
 )
+from helpers.plan.plan_file.copies import csv_of, replace, write_csv
 from helpers.plan.plan_file.edits import before, load
-from helpers.plan.plan_file.read import runs
 
 WIDTHS = {
     "problem": 26,
@@ -94,51 +91,6 @@ SPARE_ROWS = 200  # below the plan, in which a line added by hand has drop-downs
 # ------------------------------------------------------------------------------------------- files
 
 
-def safe(value: object) -> str:
-    """Text as a CSV cell that no spreadsheet program runs as a formula."""
-    written = "" if value is None or (isinstance(value, float) and np.isnan(value)) else str(value)
-    return f"'{written}" if runs(written) else written
-
-
-def _number(value: float) -> str:
-    if not np.isfinite(value):
-        return ""
-    return f"{value:.6g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    """Write the whole file beside its place, then move it there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except PermissionError as error:
-        raise PlanFileError(
-            f"{path}: cannot be replaced; is it open in a spreadsheet program?"
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
-
-
-def _csv(plan: pd.DataFrame) -> bytes:
-    """Plan rows as CSV (UTF-8 with BOM, so that Excel reads it), marked as a copy."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([*COLUMNS, copy_mark(plan.to_dict("records"))])
-    for row in plan.to_dict("records"):
-        writer.writerow(
-            [_number(row[name]) if name in NUMBERS else safe(row[name]) for name in COLUMNS]
-        )
-    return out.getvalue().encode("utf-8-sig")
-
-
-def write_csv(plan: pd.DataFrame, path: Path) -> Path:
-    """Write plan rows as a CSV to read, whole or not at all; returns the path."""
-    return _replace(path, _csv(plan))
-
-
 def write(
     plan: pd.DataFrame,
     folder: Path,
@@ -186,7 +138,7 @@ def refresh(
         plan = load(plans, name, sessions, registry=registry).rows
         if not book.exists():
             write(plan, out, name, lang=lang, registry=registry, sheets={}, sessions=sessions)
-        elif not copy.exists() or copy.read_bytes() != _csv(plan):
+        elif not copy.exists() or copy.read_bytes() != csv_of(plan):
             _keep(out, name, sessions, registry)
             write_csv(plan, out / copy.name)
 
@@ -204,7 +156,7 @@ def _keep(
     for path in (plans / f"{session_id}{kind}" for kind in (".xlsx", ".csv")):
         if path.exists():
             saved = dt.datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y%m%d-%H%M%S")
-            _replace(plans / "kept" / f"{path.stem} {saved}{path.suffix}", path.read_bytes())
+            replace(plans / "kept" / f"{path.stem} {saved}{path.suffix}", path.read_bytes())
 
 
 def take_over(
@@ -233,7 +185,7 @@ def take_over(
     for session_id in {path.stem for path in paths}:
         _keep(plans, session_id, sessions, registry)
     for path in paths:
-        _replace(plans / path.name, path.read_bytes())
+        replace(plans / path.name, path.read_bytes())
         path.unlink()
     if written.is_dir():
         written.rmdir()
@@ -282,7 +234,7 @@ def write_xlsx(
     _plan_sheet(hidden, plan, lang, registry, formats)
     hidden.very_hidden()
     book.close()
-    return _replace(path, held.getvalue())
+    return replace(path, held.getvalue())
 
 
 def _number_format(column: str, metric: object, registry: Mapping[str, reference.Metric]) -> str:

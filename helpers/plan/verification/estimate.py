@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
+from helpers.core import stats
+
 FEWEST_BEFORE = 4
 MOST_FURTHER = 60
 INTERIM_SHARE = (
@@ -116,11 +118,8 @@ def effect(
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
-    """Logarithms; a zero counts as half of the smallest value seen, a negative value has none."""
-    y = np.asarray(values, dtype=float)
-    seen = y[y > 0]
-    least = seen.min() / 2 if seen.size else np.nan
-    return np.log(np.where(y == 0, least, np.where(y > 0, y, np.nan)))
+    """Logarithms of values as `stats.positive` gives them."""
+    return np.log(stats.positive(values))
 
 
 def against_controls(
