@@ -13,7 +13,7 @@ from helpers import reference
 from helpers.aftersales import reasons
 from helpers.core import text
 from helpers.plan import causes, parts
-from helpers.plan.problems import OF_PRODUCTS, _stages_overlap
+from helpers.plan.problems import OF_PRODUCTS, stages_overlap
 
 TIMED = re.compile(
     r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE
@@ -252,7 +252,7 @@ def check_notes(
         meant = [
             name
             for name, problem in playbook.items()
-            if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)
+            if problem.dimension == note.dimension and stages_overlap(problem, note.stage)
         ]
         cause = _cause_meant(
             note.problem,

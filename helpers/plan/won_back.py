@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import compare, reference
 from helpers.compare import stakes
 from helpers.core import findings, text
-from helpers.plan import causes, parts
+from helpers.plan import parts, rule_words
 
 MOST_CAUSES = 2
 SOLD_OUT = "stock_out_minutes"
@@ -39,7 +39,7 @@ def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFra
     found = judged[
         judged["problem"].isin(own)
         & judged["verdict"].eq("supported")
-        & ~judged["rule"].isin(causes.STANDING)
+        & ~judged["rule"].isin(rule_words.STANDING)
         & named
     ]
     return found.drop_duplicates("rule").head(MOST_CAUSES)
@@ -61,7 +61,9 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
     name = text.plain(row[lang], 60)
     if rule is None or not math.isfinite(row["measured"]):
         return name
-    shown = text.value(row["measured"], rule.unit, lang, decimals=causes.RULE_DECIMALS[rule.unit])
+    shown = text.value(
+        row["measured"], rule.unit, lang, decimals=rule_words.RULE_DECIMALS[rule.unit]
+    )
     return (
         text.label(rule.said, lang).format(value=shown)
         if rule.said

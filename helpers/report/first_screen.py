@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare, reference, split
+from helpers import compare, plan, reference, split
 from helpers.aftersales import profit
 from helpers.core import findings, text
-from helpers.plan import meeting, won_back
+from helpers.plan import won_back
 from helpers.reference import metrics
 
 # A sign and a colour class for each verdict and light: never the colour alone.
@@ -467,7 +467,7 @@ def goals(
     usual = _usual_amount(verdicts)
     told = [
         _goal(row, usual, lang, registry, currency)
-        | {"id": _proof(found, row["metric"], meeting.goal_slice(row))}
+        | {"id": _proof(found, row["metric"], plan.goal_slice(row))}
         for row in frame.assign(_later=later)
         .sort_values("_later", kind="stable")
         .to_dict("records")
@@ -561,7 +561,7 @@ def _goal(
         if row.get("scope") == "period"
         else ("本场目标", "Goal of this session"),
     )
-    words = meeting.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(
+    words = plan.goal_words(row, lang=lang, registry=registry, currency=currency) + _gap(
         row, usual, lang, currency
     )
     if row.get("note") == "unknown_metric":
@@ -776,7 +776,7 @@ def actions(
                 "stage": text.plain(_first(row, "stage") or "", 60),
                 "problem": text.plain(problem, 120),
                 "owner": _term("role", owner, lang),
-                "verify": meeting.verified_by(row, registry[verify], lang, currency)
+                "verify": plan.verified_by(row, registry[verify], lang, currency)
                 if verify in registry
                 else "",
                 "money": text.choose(lang, "，", "; ").join(filter(None, [at_stake, back])),
@@ -819,7 +819,7 @@ def row(
         if {"metric", read} <= set(verdicts.columns)
         else pd.Series(dtype=str)
     )
-    plan, lights, goals = (
+    lines, lights, goals = (
         results.get(name, pd.DataFrame()) for name in ("plan", "quality", "goals")
     )
     reached = (
@@ -835,8 +835,8 @@ def row(
         "light": lights.iloc[0]["light"] if "light" in lights and len(lights) else "grey",
         "goals": [int(reached.astype(bool).sum()), len(reached)],
         "returns": _returns(results.get("expected_returns", pd.DataFrame())),
-        "plan_lines": len(plan),
-        "plan_open": int(plan["status"].eq("open").sum()) if "status" in plan else len(plan),
+        "plan_lines": len(lines),
+        "plan_open": int(lines["status"].eq("open").sum()) if "status" in lines else len(lines),
     }
 
 

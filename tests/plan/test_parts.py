@@ -8,8 +8,8 @@ import pytest
 
 from helpers import plan, reference
 from helpers.core import findings
-from helpers.plan import causes, meeting, notes, parts, plan_file, verification, won_back
-from helpers.plan.draft import action_ids_of
+from helpers.plan import causes, notes, parts, plan_file, verification, won_back
+from helpers.plan.tried import action_ids
 from helpers.report import first_screen
 from tests.plan.test_causes import START, facts
 from tests.plan.test_plan import (
@@ -137,7 +137,7 @@ def test_a_product_is_excused_by_its_own_stock_alone(key, state):
     ]
     gone = [{"at": START, "kind": "stock_change", "product_id": key, "stock_after": 0}]
     made = dataclasses.replace(facts(cues=gone, products=goods), results={"standing": standing})
-    checks = meeting.role_checklist(reference.roles(), made, rules=reference.rules())
+    checks = plan.role_checklist(reference.roles(), made, rules=reference.rules())
     assert checks.set_index("en").loc["Products do not suit the audience", "check_state"] == state
 
 
@@ -235,7 +235,7 @@ def test_a_replacement_carries_the_id_of_what_is_done_now():
 def test_one_action_in_two_lines_of_the_playbook_is_one_action():
     entry = PLAYBOOK["fans_few"]
     twice = {"fans_few": entry, "again": entry.model_copy(update={"zh": "别的"})}
-    ids = action_ids_of(twice)
+    ids = action_ids(twice)
     assert (
         ids["again", "rare_prompts"] == ids["fans_few", "rare_prompts"] == "fans_few.rare_prompts"
     )

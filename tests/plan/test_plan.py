@@ -6,8 +6,8 @@ import pytest
 
 from helpers import plan, reference
 from helpers.core import findings
-from helpers.plan import causes, parts, plan_file
-from helpers.plan.draft import _evidence
+from helpers.plan import causes, parts, plan_file, verification
+from helpers.plan.problems import problem_figures
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
@@ -389,7 +389,7 @@ def test_evidence_about_another_source_or_product_supports_no_cause(slice, named
     made = plan.concerning(evidence, seen, found)
     own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(named)].iloc[0]
     assert (own["verdict"] == "supported") == counts and (
-        (plan.BETWEEN if "source_mix" in named else plan.ELSEWHERE)["en"] in own["evidence_en"]
+        (causes.BETWEEN if "source_mix" in named else causes.ELSEWHERE)["en"] in own["evidence_en"]
     ) == (not counts)
     assert (
         len(made) == len(evidence)
@@ -715,7 +715,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         "standing": standing,
         "products_beside": pd.DataFrame({"product_id": ["p1"], "pay_standing": ["below"]}),
     }
-    facts = causes.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
+    facts = plan.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
     own = plan.raised(PLAYBOOK, facts, rules=reference.rules())
     assert own[["named", "metric", "slice", "value", "baseline"]].values.tolist() == [
         ["questions_open", "item_click_pay_rate", "精华 (p1)", 0.02, 0.05]
@@ -741,7 +741,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         and "23 条里 23 条没有文字答复" in line["evidence_zh"]
         and "usually 5.0%" in line["evidence_en"]
     )
-    quiet = causes.Facts(
+    quiet = plan.Facts(
         SESSION,
         tables,
         {**results, "questions": asked.assign(users=9)},
@@ -751,7 +751,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         None,
     )
     assert plan.raised(PLAYBOOK, quiet, rules=reference.rules()).empty
-    assert "usually" not in _evidence(
+    assert "usually" not in problem_figures(
         pd.Series({**seen.iloc[1], "baseline": np.nan}), REGISTRY, "en", "CNY"
     )
 
@@ -967,7 +967,7 @@ def test_verified_actions_become_findings():
         }
     )
     rows = plan_file.frame([{"plan_id": name, "dimension": "fans"} for name in "abc"])
-    made = plan.verification_findings(
+    made = verification.findings_of(
         checked, dict.fromkeys("abc", ("句", "said")), rows, notebook="06_plan"
     )
     assert made["verdict"].tolist() == ["better", "worse"]

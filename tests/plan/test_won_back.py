@@ -5,7 +5,7 @@ import pytest
 
 from helpers import compare, reference, split
 from helpers.aftersales import profit
-from helpers.plan import meeting, parts, verification, won_back
+from helpers.plan import closing, parts, verification, won_back
 from helpers.report import first_screen
 from tests.sample_review import results, screen
 
@@ -356,7 +356,7 @@ def test_the_closing_page_the_record_and_the_next_session_count_one_action_alike
     assert verification.record_sentence(verification.track_record(checked, {}), lang="zh").endswith(
         "另有 1 条目前有效，未看满。"
     )
-    assert meeting._verdicts_said(checked) == (
+    assert closing.on_verdicts(checked) == (
         "执行了的：目前有效，未看满 1；无法判断 1。",
         "Of those done: effective so far, not final 1; cannot tell 1.",
     )

@@ -11,7 +11,7 @@ import yaml
 from helpers import clean, compare, plan, reference, report
 from helpers.clean import reconcile
 from helpers.core import findings
-from helpers.plan import causes, meeting, plan_file
+from helpers.plan import plan_file
 from helpers.reference import metrics, schema
 from helpers.report import index
 
@@ -135,7 +135,7 @@ def facts(own):
         "source_split": pd.DataFrame(),
         "questions": asked,
     }
-    return causes.Facts(
+    return plan.Facts(
         session, tables, results, pd.DataFrame(), lines, START + pd.Timedelta(days=3), own
     )
 
@@ -166,7 +166,7 @@ def test_evidence_names_what_is_the_workspace_s_own(own, facts, cause, zh, en):
 
 
 def test_a_fault_of_a_role_is_checked_by_the_own_metric(own, facts):
-    checks = meeting.role_checklist(
+    checks = plan.role_checklist(
         {"operations": reference.roles(own)["operations"]}, facts, rules=reference.rules(own)
     )
     assert (

@@ -282,3 +282,41 @@ def _alternate(row: pd.Series, lang: str) -> str:
             "would do."
         ),
     )
+
+
+def findings_of(
+    checked: pd.DataFrame,
+    sentences: Mapping[str, tuple[str, str]],
+    plans: pd.DataFrame,
+    *,
+    notebook: str,
+) -> pd.DataFrame:
+    """Findings of the verdicts on earlier plans (`verification.verify`): one row per verdict on something that was done.
+
+    effective and effective_but_small are better, harmful is worse, the rest cannot be told.
+    `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
+    """
+    told = {
+        "effective": "better",
+        "effective_but_small": "better",
+        "harmful": "worse",
+        "not_comparable": "not_comparable",
+    }
+    dimension = plans.drop_duplicates("plan_id").set_index("plan_id")["dimension"]
+    return findings.frame(
+        [
+            findings.make(
+                notebook=notebook,
+                dimension=dimension[row.plan_id],
+                metric=row.metric,
+                slice=row.plan_id,
+                value=row.after,
+                baseline=row.before,
+                verdict=told.get(row.verdict, "cannot_tell"),
+                sentence_zh=sentences[row.plan_id][0],
+                sentence_en=sentences[row.plan_id][1],
+            )
+            for row in checked.itertuples()
+            if row.verdict != "not_done"
+        ]
+    )
