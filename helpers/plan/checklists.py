@@ -34,7 +34,7 @@ STAGE_COLUMNS = [
     "people",
 ]
 ROLE_COLUMNS = ["role", "zh", "en", "check_state", "evidence_zh", "evidence_en"]
-# The state of a fault, by the verdict on its evidence or by the state of the problem that it shares.
+# The state of a fault, by the verdict on its evidence or the state of the problem it shares.
 STATES = {
     "supported": "raised",
     "not_supported": "not_seen",

@@ -1,4 +1,4 @@
-"""The three-way review that closes the meeting: data, behaviour, mechanism; every number is counted.
+"""The three-way review that closes the meeting: data, behaviour, mechanism.
 
 Source: 电商销售团队绩效管理与提升策略 (数据、行为、机制三方面复盘).
 """
@@ -59,11 +59,11 @@ def _joined(words: list[str], lang: str) -> str:
     return text.choose(lang, "；", "; ").join(words)
 
 
-# ---------------------------------------------------------------------------------------------- data
+# --------------------------------------------------------------------------------------------- data
 
 
 def on_goals(levels: pd.DataFrame) -> Sentence:
-    """How many goals of each level are in which state; that none was entered where there is none."""
+    """How many goals of each level are in which state, or that none was entered."""
     if levels.empty:
         return (
             "没有登记目标：下一场先定目标，再谈达成。",
@@ -109,7 +109,7 @@ def _on_problems(problems: pd.DataFrame) -> Sentence:
     )
 
 
-# ----------------------------------------------------------------------------------------- behaviour
+# ---------------------------------------------------------------------------------------- behaviour
 
 
 def _on_earlier_plans(earlier: pd.DataFrame) -> Sentence:
@@ -179,7 +179,7 @@ def _on_notes(problems: pd.DataFrame, notes: pd.DataFrame) -> Sentence:
     )
 
 
-# ----------------------------------------------------------------------------------------- mechanism
+# ---------------------------------------------------------------------------------------- mechanism
 
 
 def _on_what_comes_again(problems: pd.DataFrame, earlier: pd.DataFrame) -> Sentence:
@@ -239,5 +239,8 @@ def _on_owners(lines: pd.DataFrame) -> Sentence:
     )
     return (
         f"计划 {len(lines)} 条都有负责岗位（{zh}）；{undated} 条还没写执行场次。",
-        f"Plan lines: {len(lines)}, each with an owner role ({en}); without a due session: {undated}.",
+        (
+            f"Plan lines: {len(lines)}, each with an owner role ({en}); without a due session: "
+            f"{undated}."
+        ),
     )

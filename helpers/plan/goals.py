@@ -1,4 +1,4 @@
-"""The goals of a shop as a tree, in words and as findings, and how far each level of them is reached.
+"""The goals of a shop as a tree, in words and as findings; how far each level is reached.
 
 Source: 电商销售团队绩效管理与提升策略 (strategy, tactics, execution).
 """
@@ -65,11 +65,11 @@ def with_behaviours(
     return pd.concat([values, rows.assign(value=per_hour)], ignore_index=True)
 
 
-# ------------------------------------------------------------------------------------------ the tree
+# ----------------------------------------------------------------------------------------- the tree
 
 
 def _level(metric: str, registry: Mapping[str, reference.Metric]) -> str:
-    """The level of a goal that names none: what is done is execution, `STRATEGIC` groups strategy."""
+    """The level of a goal that names none, by its metric."""
     if metric in reference.terms()["cue_kind"]:
         return "execution"
     strategic = metric in registry and registry[metric].group in STRATEGIC
@@ -143,7 +143,7 @@ def _tree_row(
     }
 
 
-# ------------------------------------------------------------------------------------------ in words
+# ----------------------------------------------------------------------------------------- in words
 
 
 def goal_words(

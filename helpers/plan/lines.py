@@ -14,7 +14,7 @@ from helpers.plan import won_back
 
 
 def term_names(codes: str, group: str, lang: str) -> str:
-    """Comma-separated codes of a group of terms.yml by name; codes that it does not have are left out."""
+    """Comma-separated codes of a group of terms.yml by name; unknown ones are left out."""
     terms = reference.terms()[group]
     names = (text.label(terms[code], lang) for code in codes.split(",") if code in terms)
     return text.choose(lang, "、", ", ").join(names)

@@ -1,4 +1,4 @@
-"""The numbers that rules of evidence measure in a session's records (`rules.yml`), and what they find.
+"""The numbers that rules of evidence (`rules.yml`) measure in a session's records.
 
 A measure is `nan` where the records do not say; that is no evidence either way.
 """
@@ -21,7 +21,7 @@ UNANSWERED = 0.9
 Measure = Callable[[Facts, reference.Evidence], float]
 
 
-# --------------------------------------------------------------------------- the floor-control log
+# ---------------------------------------------------------------------------- the floor-control log
 
 
 def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def cue_delay_minutes(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
-    """Comments per person online in the minutes after cues of the kinds, over those of the others."""
+    """Comments per person online in the minutes after cues of the kinds, over all other minutes."""
     minutes = facts.tables["minutes"]
     minutes = minutes[minutes["comments"].notna() & (minutes["online"] > 0)]
     at, after = minutes["at"], pd.Series(False, index=minutes.index)
@@ -85,7 +85,7 @@ def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
     return float(inside["comments"] / inside["online"] * outside["online"] / outside["comments"])
 
 
-# ---------------------------------------------------------------------- rundown, products, traffic
+# ----------------------------------------------------------------------- rundown, products, traffic
 
 
 def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
@@ -143,7 +143,7 @@ def traffic_videos(facts: Facts, evidence: reference.Evidence) -> float:
     return float(facts.tables["videos"]["title"].nunique())
 
 
-# ------------------------------------------------------------------------------------ saved splits
+# ------------------------------------------------------------------------------------- saved splits
 
 
 def _share_of_falls(falls: pd.Series, part: float) -> float:
@@ -155,8 +155,8 @@ def _share_of_falls(falls: pd.Series, part: float) -> float:
 def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Of all that drew room conversion down, the share of the mix of sources.
 
-    The rest is each source's own rate. Falls are set against falls, so that the share says something when other sources rose at the
-    same time.
+    The rest is each source's own rate. Falls are set against falls, so that the share says
+    something when other sources rose at the same time.
     """
     split = facts.results["source_split"]
     mix = float(split["mix_effect"].sum())
@@ -277,7 +277,7 @@ def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
     return float(asked["unanswered"].sum() / asked["comments"].sum())
 
 
-# ---------------------------------------------------------------------- events, hosts, after-sales
+# ----------------------------------------------------------------------- events, hosts, after-sales
 
 
 def event_count(facts: Facts, evidence: reference.Evidence) -> float:
@@ -314,7 +314,7 @@ def host_sessions(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of refunded lines with one of the reasons or groups of reasons; `nan` under 30 lines."""
+    """Share of refunded lines with one of the reasons or their groups; `nan` under 30 lines."""
     back = facts.lines[facts.lines["refunded"]]
     if len(back) < reasons.FEWEST_FOR_PARETO:
         return np.nan
@@ -325,8 +325,9 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """Kaplan-Meier median minutes to the first reply, of cases or enquiries.
 
-    `nan` where no reply times are recorded. A case that ended without a reply time was answered at a time that nobody logged: it is left
-    out, and where such cases are half or more nothing can be said.
+    `nan` where no reply times are recorded. A case that ended without a reply time was answered at
+    a time that nobody logged: it is left out, and where such cases are half or more nothing can be
+    said.
     """
     cases = facts.table(str(evidence.table))
     if cases is None or cases["first_reply_at"].isna().all():
@@ -346,7 +347,7 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
     return float(due["late_rate"].iloc[0]) if len(due) else np.nan
 
 
-# -------------------------------------------------------------------------- what is asked of them
+# ---------------------------------------------------------------------------- what is asked of them
 
 
 MEASURES: dict[str, Measure] = {
@@ -396,7 +397,7 @@ def stocked_out(facts: Facts) -> dict[str, str]:
 
 
 def _grown_and_poorer(facts: Facts) -> dict[str, str]:
-    """Two sources that take a larger share than usual and draw conversion down by it, worst first."""
+    """Two sources that take a larger share than usual and draw conversion down by it."""
     split = facts.results["source_split"]
     grown = split[(split["share_after"] > split["share_before"]) & (split["mix_effect"] < 0)]
     return _names_by_id(grown.sort_values("mix_effect").head(2), "source", "source")
@@ -421,7 +422,7 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], dict[str, str]]] = {
 
 
 def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> float:
-    """The number that a rule measures; `nan` where a table it needs is absent or says nothing of it."""
+    """The number that a rule measures; `nan` where a table it needs is absent or silent."""
     if lacking(rule.needs, facts):
         return np.nan
     return float(MEASURES[evidence.rule](facts, evidence))

@@ -50,7 +50,10 @@ def _cause_meant(
 
 
 def _answers(note: str, cause: reference.Cause) -> bool:
-    """Whether a cause's record can speak to a note: how many there were says nothing of one that says late or early, sales nothing of staying."""
+    """Whether a cause's record can speak to a note.
+
+    How many there were says nothing of late or early, sales say nothing of staying.
+    """
     if _names_any(note, cause.unless):
         return False
     return cause.evidence is None or cause.evidence.rule in OF_TIME or not TIMED.search(note)
@@ -82,7 +85,9 @@ def _complaint_verdict(
     complaints: pd.DataFrame,
     tree: Mapping[str, reference.ReasonGroup],
 ) -> tuple[str, dict[str, str]] | None:
-    """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
+    """What refunds, reviews and incidents of the products that a note names say of its reason.
+
+    None where it names no reason.
 
     Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot
     be told, as goods may not have arrived.
@@ -163,7 +168,10 @@ def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
 
 
 def _products_meant(note: str, names: Mapping[str, str]) -> dict[str, str]:
-    """The products (names by id) that a note names: those whose name's last letters before a space or number stand in it, the longest match."""
+    """The products (names by id) that a note names.
+
+    The last letters of their names before a space or number stand in it, the longest match.
+    """
     hits: dict[str, int] = {}
     for product, name in names.items():
         head = re.split(r"[\s\d（(]", name)[0].casefold()
@@ -241,10 +249,10 @@ def check_notes(
     not_supported not_borne_out. Any other by the metrics of its dimension and stage: borne_out
     where a problem was found, hinted where one is suspected, not_borne_out where a metric is
     better, else not_measurable: that the dimension is as usual says nothing of what the note means.
-    A note on clicks or sales that names one of `products` (names by id) is checked by that product's own
-    `standing` (notebook 04), unless the cause that it names was found of that product. One on
-    after-sales that names a product and a reason of `tree` is checked by `complaints`
-    (`reasons.complaints`) where no cause can be measured.
+    A note on clicks or sales that names one of `products` (names by id) is checked by that
+    product's own `standing` (notebook 04), unless the cause that it names was found of that
+    product. One on after-sales that names a product and a reason of `tree` is checked by
+    `complaints` (`reasons.complaints`) where no cause can be measured.
     """
     said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
     rows = []
@@ -338,7 +346,7 @@ def check_notes(
 
 
 def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """The problems with what the team noted: also a note that names a supported cause of the problem mentions it.
+    """The problems with what the team noted, of them or of one of their supported causes.
 
     `notes` is `check_notes`; columns as `problems`, noted and noted_by completed.
     """

@@ -31,6 +31,9 @@ def ids(cell: object) -> set[str]:
 
 
 def of_slices(slices: Iterable[object]) -> set[str]:
-    """All that findings' slices may be matched by: "name (id)" by its id, a source by itself, brackets in its name or not."""
+    """All that findings' slices may be matched by.
+
+    "name (id)" by its id, a source by itself, with brackets in its name or not.
+    """
     texts = [slice for slice in slices if isinstance(slice, str) and slice]
     return {*texts, *map(findings.slice_key, texts)}

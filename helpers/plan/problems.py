@@ -1,4 +1,4 @@
-"""Findings become problems: what was measured to be worse, what is suspected, what the team noted."""
+"""Findings become problems: what was measured to be worse, and what is suspected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
 
 
 def _with_problem(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """Findings with `named`, the problem that each speaks of: as it says, else that of its metric."""
+    """Findings with `named`, the problem that each speaks of: as stated, else by its metric."""
     of_metric = frame["metric"].map(lambda metric: _problem_of(metric, playbook)).astype("str")
     stated = frame.get("named", of_metric)
     return frame.assign(named=stated.where(stated.notna(), of_metric))

@@ -19,7 +19,7 @@ def scorecard(
     registry: Mapping[str, reference.Metric],
     extra: Iterable[pd.DataFrame] = (),
 ) -> pd.DataFrame:
-    """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
+    """Each role's own figures: one row per role x metric of `roles.yml` that has a value.
 
     Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict,
     shared (how many roles carry this figure), addition (ours, not the source's), note_zh, note_en.
@@ -91,7 +91,7 @@ def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
 
 
 def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:
-    """The session's refund rate against the same age (a finding of notebook 05) as a row for `scorecard`."""
+    """The session's refund rate at its age (a finding of notebook 05) as a row for `scorecard`."""
     own = found[(found["metric"] == "refund_rate_orders") & (found["slice"].fillna("") == "")]
     renamed = own.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
     return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(

@@ -1,4 +1,4 @@
-"""What stands beside the figures of the first screen: the cause that the records bear out, what can be won back, what usual means."""
+"""What stands beside a finding: its cause, what can be won back, what else happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOLD_OUT = "stock_out_minutes"
 
 
 def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`); empty where none is known.
+    """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`).
 
     A cause that only says again which source or product fell is none. One of a single source or
     product must name it.
@@ -56,7 +56,7 @@ def cause_words(found: pd.DataFrame, lang: str) -> str:
 
 
 def _measured(row: Mapping[str, Any], lang: str) -> str:
-    """A cause as it was measured: sold out for 40 minutes; where its rule has no such words, its name and the figure."""
+    """A cause as it was measured: sold out for 40 minutes; else its name and the figure."""
     rule = reference.rules().get(row["rule"])
     name = text.plain(row[lang], 60)
     if rule is None or not math.isfinite(row["measured"]):
@@ -76,7 +76,7 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
 
 
 def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
-    """Whether the product of a finding or plan line was sold out, by the causes judged: `opportunity` then leaves those minutes out."""
+    """Whether the product of a finding or plan line was sold out, by the causes judged."""
     if not {"verdict", "rule", "parts"} <= set(judged.columns):
         return False
     gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "parts"]
@@ -87,7 +87,7 @@ def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
 def won_back(
     row: Mapping[str, Any], table: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.Series | None:
-    """The line of `opportunity` for the source or product and step of a finding or plan line; None where there is none.
+    """The line of `opportunity` for the part and step of a finding or plan line, or None.
 
     Where the metric spans several steps it is the foremost one inside it: lines are not to be added
     up.
@@ -135,7 +135,7 @@ def won_back_words(
     lang: str,
     currency: str,
 ) -> str:
-    """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known.
+    """How much of a gap can be won back, and at which step; empty where not known.
 
     `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are
     not in its line.
@@ -169,7 +169,7 @@ def with_meanwhile(
     *,
     calendar: Iterable[reference.Festival],
 ) -> pd.DataFrame:
-    """`verification.verify` with the column meanwhile: festivals and logged events since each action's plan, as words; may be empty.
+    """`verification.verify` with meanwhile: festivals and logged events since each plan, in words.
 
     A festival counts with any of its days between the plan's session and this one (`session_id`), a
     logged event (`compare.event_windows`) where it came into force then.
@@ -208,7 +208,7 @@ def _meanwhile(
 
 
 def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) -> str:
-    """Of a finding on a verified action, what else happened meanwhile: the change need not be the action's alone; empty without."""
+    """What else happened since the plan of a verified action; empty without."""
     if not {"plan_id", "meanwhile"} <= set(checked.columns):
         return ""
     own = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()

@@ -1,4 +1,4 @@
-"""The CSV beside the plan's Excel: a copy to read, with a mark that tells whether somebody edited it."""
+"""The CSV beside the plan's Excel: a copy to read, marked so that an edited one is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the team did to a plan: the cells of its Excel that are no longer as handed out, and how a new run keeps them.
+"""What the team did to a plan, and how a new run keeps it.
 
 The Excel is the file that people edit; the CSV beside it is a copy to read, and is read itself only
 where there is no Excel. A row that the team has touched is never overwritten: who does it, by when,
@@ -46,11 +46,10 @@ def load(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> Reading:
-    """The plan of a session as the team left it in <session>.xlsx; in <session>.csv where there is no Excel.
+    """The plan of a session as the team left it in its Excel; in its CSV where there is no Excel.
 
-    An edit is a cell that differs from what the workbook held when it was handed out. An edited copy
-    beside an Excel is named aside and not taken. Raises `PlanFileError` for a file that is no
-    plan.
+    An edit is a cell that differs from what the workbook held when it was handed out. A copy that
+    somebody edited is named aside and not taken. Raises `PlanFileError` for a file that is no plan.
     """
     book, copy = (folder / f"{session_id}{kind}" for kind in (".xlsx", ".csv"))
     if not book.exists():
@@ -81,7 +80,7 @@ def read(
 
 
 def _edited(file: str, now: Sheet, handed_out: Sheet) -> tuple[Lines, Lines]:
-    """The lines as they were handed out with what people edited since, and what is not taken: a deleted line stays."""
+    """The lines as handed out with what people edited since, and what is not taken."""
     notes, rows = list(now.aside), []
     for id, line in {**now.rows, **handed_out.rows}.items():
         if id not in now.rows:
@@ -102,7 +101,7 @@ def _taken(now: Sheet, id: str) -> dict[str, object]:
 
 
 def _rewritten(file: str, line: Mapping[str, object], before: Mapping[str, object]) -> Lines:
-    """A note for each cell that was changed and is not taken: words of the review, and figures that an action is judged by."""
+    """A note for each cell that was changed and is not taken: words and figures of the review."""
     notes = []
     for column in (*WRITTEN, *FIXED):
         if column not in line or column not in before or line[column] == before[column]:
@@ -133,7 +132,7 @@ def earlier(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> Reading:
-    """The plans of all sessions of `sessions` that started before the one named, newest session first.
+    """The plans of all sessions that started before the one named, newest session first.
 
     An action due on a day is due in the first session on or after it. A line by hand that does not
     say how it is to be judged has the least effect and the number of sessions that the playbook
@@ -165,7 +164,7 @@ def _is_touched(plan: pd.DataFrame) -> pd.Series:
 
 
 def _first_on(due: str, starts: pd.Series) -> str:
-    """The session that a due day means: the first that starts on or after it; the day itself while there is none."""
+    """The session that a due day means, the first from then on; the day while there is none."""
     if not DAY.fullmatch(due):
         return due
     days = {name: start.date().isoformat() for name, start in starts.sort_values().items()}
@@ -173,7 +172,7 @@ def _first_on(due: str, starts: pd.Series) -> str:
 
 
 def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
-    """A new row with the team's edits; once it is done or dropped, the row as it was: what was done is not rewritten."""
+    """A new row with the team's edits; once done or dropped, the row as it was."""
     if row["plan_id"] not in old.index:
         return row.to_dict()
     line = old.loc[row["plan_id"]]

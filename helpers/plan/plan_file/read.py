@@ -41,14 +41,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Reading(NamedTuple):
-    """A plan as it was read: its rows (see `frame`), and what in it was kept aside (`ASIDE`), one row per cell or line."""
+    """A plan as it was read: its rows (`frame`), and the cells and lines kept aside (`ASIDE`)."""
 
     rows: pd.DataFrame
     aside: pd.DataFrame
 
 
 class Sheet(NamedTuple):
-    """One table of a plan: rows by id, cells that could not be used as (id, column), and what was kept aside."""
+    """One table of a plan: rows by id, unusable cells as (id, column), what was kept aside."""
 
     rows: dict[str, dict[str, object]]
     broken: set[tuple[str, str]]
@@ -62,7 +62,7 @@ def reading(rows: list[dict[str, object]], kept_aside: list[dict[str, object]]) 
 
 
 def aside(file: str, row: int, column: str, found: object, zh: str, en: str) -> dict[str, object]:
-    """One cell or line that is not taken, as a row of `ASIDE`: what was found, and what was expected in both languages."""
+    """One cell or line that is not taken, as a row of `ASIDE`."""
     return dict(zip(ASIDE, (file, row, column, str(found), zh, en), strict=True))
 
 
@@ -74,15 +74,15 @@ def starts_of(sessions: pd.DataFrame | None) -> pd.Series:
 
 
 def runs(written: str) -> bool:
-    """Whether a cell would be a formula, or would be taken for one that was made harmless (apostrophes before it)."""
+    """Whether a cell would be a formula, or be taken for one made harmless by an apostrophe."""
     return written.lstrip("'").startswith(FORMULA)
 
 
-# ----------------------------------------------------------------------------------------- cells
+# -------------------------------------------------------------------------------------------- cells
 
 
 def _decoded(path: Path) -> str:
-    """The file's text: UTF-8 as we write it, else as an Excel saves it: Unicode text, or CSV on a Chinese machine."""
+    """The file's text: UTF-8 as we write it, else as Excel saves Unicode text or Chinese CSV."""
     content = path.read_bytes()
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
@@ -142,7 +142,7 @@ def _header(file: str, cells: list[str]) -> list[str]:
 
 
 def _code(value: str, choices: Mapping[str, reference.Label]) -> str | None:
-    """The code of a choice written as code or label in either language; None where it is none of them."""
+    """The code of a choice written as code or label in either language, or None."""
     written = value.casefold()
     return next(
         (
@@ -177,7 +177,7 @@ def _cell(
 
 
 def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, str] | None]:
-    """The session or the day on which an action is due, checked against the sessions known; days as 2026-11-20."""
+    """The session or day (as 2026-11-20) on which an action is due, held against the sessions."""
     if not due or starts.empty:
         return due, None
     planned = starts.get(planned_in)
@@ -203,13 +203,13 @@ def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, 
     return date.isoformat(), None
 
 
-# ----------------------------------------------------------------------------------------- lines
+# -------------------------------------------------------------------------------------------- lines
 
 
 def _parsed(
     file: str, table: list[list[str]], starts: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> Sheet:
-    """The rows of a table by id; cells that cannot be used are empty (a status: open) and kept aside with what was expected.
+    """The rows of a table by id; cells that cannot be used are empty and kept aside.
 
     Raises `PlanFileError` where the table has no header of a plan.
     """
@@ -245,7 +245,10 @@ def _add_row(
     starts: pd.Series,
     registry: Mapping[str, reference.Metric],
 ) -> None:
-    """One line of a table into its sheet, or aside: a line with the id of another, a line by hand that lacks what it needs."""
+    """Put one line of a table into its sheet, or aside.
+
+    Aside go a line with the id of another, and a line by hand that lacks what it needs.
+    """
     values = {name: _cell(name, cell, registry) for name, cell in cells.items()}
     row: dict[str, object] = {name: value for name, (value, _) in values.items()}
     wrong = {name: expected for name, (_, expected) in values.items() if expected}
@@ -269,7 +272,7 @@ def _add_row(
         sheet.broken.update((id, column) for column in wrong)
 
 
-# ----------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------- files
 
 
 def csv_sheet(path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]) -> Sheet:
@@ -280,7 +283,7 @@ def csv_sheet(path: Path, starts: pd.Series, registry: Mapping[str, reference.Me
 def workbook(
     path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> tuple[Sheet, Sheet]:
-    """The plan of a workbook as it is now, and as it was handed out: as it is now where the hidden sheet is gone."""
+    """The plan of a workbook as it is now and as handed out (as now without the hidden sheet)."""
     sheets = _sheets(path)
     handed_out = sheets.pop(HANDED_OUT, None)
     tables = list(sheets.values())

@@ -88,7 +88,7 @@ BOOK_OPTIONS = {
 SPARE_ROWS = 200  # below the plan, in which a line added by hand has drop-downs too
 
 
-# ------------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------- files
 
 
 def write(
@@ -102,7 +102,7 @@ def write(
     first: str = "",
     sessions: pd.DataFrame | None = None,
 ) -> Path:
-    """Write a session's plan into a folder: <session>.xlsx to be edited, <session>.csv to be read; returns the Excel's path.
+    """Write a session's plan: an Excel to be edited, a CSV to be read; returns the Excel's path.
 
     Files there that hold something that could not be taken stay under `kept` as they were.
     """
@@ -127,7 +127,7 @@ def refresh(
     lang: str,
     registry: Mapping[str, reference.Metric],
 ) -> None:
-    """Write the copies of the plans before the session named anew into `out`, where they no longer say what the Excel says.
+    """Write the copies of earlier plans that no longer say what their Excel says into `out`.
 
     A plan without its Excel gets one, from its CSV.
     """
@@ -149,7 +149,7 @@ def _keep(
     sessions: pd.DataFrame | None,
     registry: Mapping[str, reference.Metric],
 ) -> None:
-    """Keep the files of a plan as they are, under plans/kept, where they hold something that could not be taken."""
+    """Keep the files of a plan under plans/kept where they hold something that was not taken."""
     if load(plans, session_id, sessions, registry=registry).aside.empty:
         return
     (plans / "kept").mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ def take_over(
         written.rmdir()
 
 
-# ------------------------------------------------------------------------------------------- Excel
+# -------------------------------------------------------------------------------------------- Excel
 
 
 def write_xlsx(
@@ -203,7 +203,7 @@ def write_xlsx(
     sheets: Mapping[str, pd.DataFrame] | None = None,
     first: str = "",
 ) -> Path:
-    """Write the plan as Excel in one language: frozen header, drop-downs for choices, every text a text; returns the path.
+    """Write the plan as Excel in one language, with drop-downs for choices; returns the path.
 
     `sheets` are further tables by sheet name (for example 5W2H), written as text; the one named
     `first` is laid out to be printed on one page. A hidden sheet keeps what was handed out, so that
@@ -238,7 +238,7 @@ def write_xlsx(
 
 
 def _number_format(column: str, metric: object, registry: Mapping[str, reference.Metric]) -> str:
-    """How Excel shows a number of the plan: money, a share, a baseline in the unit of its row's metric."""
+    """How Excel shows a number of the plan; a baseline in the unit of its row's metric."""
     unit = {"money_at_stake": "money", "least_effect": "share", "sessions": "count"}.get(column)
     if unit is None and metric in registry:
         unit = registry[metric].unit
@@ -270,7 +270,7 @@ def _plan_sheet(
 
 
 def _on_one_page(sheet: Worksheet, table: pd.DataFrame) -> None:
-    """What a sheet needs to come out of the printer as one page: landscape A4, narrow margins, fitted."""
+    """Lay a sheet out to be printed on one page: landscape A4, narrow margins, fitted."""
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.4)

@@ -1,4 +1,4 @@
-"""Did the plan work? Sessions after an action against the sessions before it, never against the bad one alone.
+"""Whether the plan worked: sessions after an action against the sessions before it.
 
 The session that a plan came from was picked because it was bad, so the next one is better by itself
 (regression to the mean): of products picked as worst with nothing done, most "improve". The

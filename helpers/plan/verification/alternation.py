@@ -1,4 +1,4 @@
-"""A quicker proof: the action in some half hours or products of a session and not in others, and how many blocks that takes."""
+"""A quicker proof: the action in some half hours or products of a session, not in others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_BEFORE = 15  # further back an account is another account: hosts, seasons a
 
 
 def _block_sd(rows: pd.DataFrame, slice: str) -> float:
-    """Spread of the log values from block to block, each session's level and each block's usual place taken out."""
+    """Spread of the log values from block to block, sessions' and blocks' own levels taken out."""
     often = rows.assign(x=logs(rows["value"])).dropna(subset=["x"])
     often = often[often.groupby(slice)["x"].transform("size") >= FEWEST_BEFORE]
     rest = often["x"] - often.groupby("session_id")["x"].transform("mean")
@@ -42,7 +42,7 @@ def block_variation(
     sessions: pd.DataFrame,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """How much the metrics that plans name for the whole session vary within sessions, from one block to the next.
+    """How much the metrics that plans name for the whole session vary from block to block.
 
     One row per metric x kind of block: metric, by (half_hour, product), sd (log scale), per_session
     (blocks in a session). From the last comparable sessions of `history` that have minutes or
@@ -82,7 +82,7 @@ def block_variation(
 def alternation(
     row: pd.Series, found: Effect, variation: pd.DataFrame | None, further: float
 ) -> dict[str, object]:
-    """The kind of block that proves it soonest, with the number of blocks, where that is sooner than waiting."""
+    """The kind of block that proves it soonest, with their number, where sooner than waiting."""
     if variation is None or row["slice"] or not np.isfinite(found.effect):
         return {}
     aim = aim_of(found, row["least_effect"])

@@ -1,4 +1,4 @@
-"""The verdicts on plan rows: which sessions and which untouched slices each is held against, and what comes out."""
+"""The verdicts on plan rows: what each is held against, and what comes out."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ COLUMNS = [
 ]
 
 
-# ----------------------------------------------------------------------------- a plan row's values
+# ------------------------------------------------------------------------------ a plan row's values
 
 
 class _Seen(NamedTuple):
-    """The values that one plan row is judged by: before the flagged session, since the action, and on the day itself.
+    """The values that one plan row is judged by: before, since the action, and on the day.
 
     All are of one festival state (`festival`: a festival's name and year, or none); `later` counts
     all sessions since, `apart` those since that compare but for their festival state, `states` says
@@ -109,7 +109,7 @@ class _Seen(NamedTuple):
 
 
 def _starts(row: pd.Series, known: pd.Series) -> pd.Timestamp:
-    """When the action began to hold: the due session's start where the row names one, else just after the flagged one."""
+    """When the action began to hold: the due session's start, else just after the flagged one."""
     flagged, due = known.get(row["session_id"], pd.NaT), row.get("due_session")
     return max(known[due], flagged) if isinstance(due, str) and due in known.index else flagged
 
@@ -140,7 +140,9 @@ def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) 
 
 
 def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
-    """The festival state in which sessions since are judged: the one with most of those planned, of states with enough sessions before.
+    """The festival state in which sessions since are judged.
+
+    The one with most of those planned, of states with enough sessions before.
 
     Ordinary days before a festival where both have as many. Where no state has enough before, that
     of most sessions since.
@@ -151,11 +153,11 @@ def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
     return max(sorted(ranked.index), key=lambda state: ranked[state]) if len(ranked) else ""
 
 
-# ---------------------------------------------------------------------------------------- controls
+# ----------------------------------------------------------------------------------------- controls
 
 
 def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
-    """Plan rows that were not dropped: slice (its key), parts (ids), action, and when it began to hold."""
+    """Plan rows not dropped: slice (its key), parts (ids), action, and when it began to hold."""
     rows = plans[plans["status"] != "dropped"]
     began = [_starts(row, known) for _, row in rows.iterrows()]
     return pd.DataFrame(
@@ -169,7 +171,7 @@ def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
 
 
 def _touched(others: pd.DataFrame, acted: pd.DataFrame, seen: _Seen) -> set[str]:
-    """Slices that an action was about, or a line without ids named, that began between the first and the last session seen."""
+    """Slices that an action meanwhile was about; of a line without ids, those that it names."""
     first, last = seen.before["started_at"].min(), seen.after["started_at"].max()
     meanwhile = acted[acted["started_at"].between(first, last)]
     words = " ".join(meanwhile.loc[meanwhile["parts"].eq(set()), "action"])
@@ -189,7 +191,7 @@ def _in_band(others: pd.DataFrame, price: float) -> set[str]:
 
 
 def _controls(seen: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
-    """The metric of the untouched slices that may serve as controls: sessions seen (before, then after) x slice."""
+    """The metric of the untouched slices that may serve as controls: sessions x slice."""
     own = seen.before.iloc[0]
     ids = [*seen.before["session_id"], *seen.after["session_id"]]
     same = (
@@ -212,7 +214,7 @@ def _said(zh: str, en: str, about: str = "reason") -> dict[str, str]:
 
 
 def _among(seen: _Seen) -> dict[str, str]:
-    """Which sessions are set against each other, in words, where some were in a festival and some were not."""
+    """Which sessions are set against each other, in words, where only some were in a festival."""
     if not seen.states and not seen.festival:
         return _said("", "", "among")
     left = (
@@ -251,7 +253,7 @@ def _contrast(
     bigger_is_better: bool,
     error: float,
 ) -> tuple[Contrast | None, int, dict[str, str]]:
-    """The slice against its controls, how many these are, and in words which they are or why there are none."""
+    """The slice against its controls, their number, and in words which or why there are none."""
     if seen.before.empty or not seen.before["axis"].iloc[0]:
         return None, 0, _said("", "", "controls")
     controls, (kind_zh, kind_en) = _controls(seen, values, acted), AXES[seen.before["axis"].iloc[0]]
@@ -302,7 +304,7 @@ def _contrast(
 
 
 def _stands(contrast: Contrast | None) -> bool:
-    """Whether the controls may judge: there are any, with bounds, and the history ran in parallel."""
+    """Whether the controls may judge: there are bounds, and the history ran in parallel."""
     return (
         contrast is not None
         and bool(np.isfinite(contrast.effect.lower))
@@ -311,7 +313,7 @@ def _stands(contrast: Contrast | None) -> bool:
 
 
 def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> dict[str, object]:
-    """The controls' own change, and the estimator that did not judge with what it would have said."""
+    """The controls' own change, and what the estimator that did not judge would have said."""
     if contrast is None:
         return {}
     other, theirs = alone if _stands(contrast) else contrast.effect, contrast.controls
@@ -326,7 +328,7 @@ def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> di
     }
 
 
-# ---------------------------------------------------------------------------------------- verdicts
+# ----------------------------------------------------------------------------------------- verdicts
 
 
 def _refused(
@@ -374,7 +376,7 @@ def _judged(
     bigger_is_better: bool,
     error: float,
 ) -> dict[str, object]:
-    """The verdict on a row with sessions since: by the controls where they may judge, else by its own past."""
+    """The verdict on a row with sessions since: by its controls if they may, else by its past."""
     way = {
         "bigger_is_better": bigger_is_better,
         "error": error_at_look(len(seen.after), planned, error),

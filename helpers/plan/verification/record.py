@@ -16,7 +16,7 @@ RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 
 def _labels(by: str, playbook: Mapping[str, reference.Problem]) -> dict[object, reference.Label]:
-    """Names by id; of problems and causes also by their name in either language, which is all that a line without ids has."""
+    """Names by id; of problems and causes also by name, which is all that some lines have."""
     if by not in ("problem", "cause"):
         return reference.terms()[{"owner_role": "role"}.get(by, by)]
     entries = (
@@ -44,7 +44,7 @@ COUNTED = ("effective", "effective_but_small", "not_effective", "harmful", "cann
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, object]:
-    """One kind of action counted: judged are those done that had the planned number of sessions, by their verdict."""
+    """One kind of action counted by verdict; judged are those that had their planned sessions."""
     done = rows[rows["verdict"] != "not_done"]
     judged = done[done["final"] & done["verdict"].isin(COUNTED)]
     lower, upper = stats.wilson((judged["verdict"] == "effective").sum(), len(judged))
@@ -65,7 +65,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per record_by x kind.
+    """The verdicts of `verify` counted by kind of action: one row per record_by x kind.
 
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged +
     running (too few sessions yet, of which effective_so_far, or not comparable); judged by verdict;
@@ -114,7 +114,7 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
 
 
 def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
-    """One sentence on the track record: how many actions were judged and worked, and the best kind where one may be named."""
+    """One sentence on the track record: how many actions worked, and the best kind if any."""
     whole = record[record["record_by"] == "all"]
     judged, early = int(whole["judged"].sum()), int(whole["effective_so_far"].sum())
     label = reference.terms()["plan_verdict"]["effective_so_far"]
@@ -153,7 +153,7 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
 
 
 def _best_kind(record: pd.DataFrame, lang: str) -> str:
-    """The best cause, else problem, else dimension: the first of which at least two kinds are ranked."""
+    """The best cause, else problem, else dimension, of which at least two kinds are ranked."""
     for by in ("cause", "problem", "dimension"):
         ranked = record[(record["record_by"] == by) & record["rank"].notna()]
         if len(ranked) and ranked.iloc[0]["effective"]:

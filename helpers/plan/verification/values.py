@@ -1,4 +1,4 @@
-"""The values that plan rows may name, of whole sessions and of sources, products and half hours, and which sessions count."""
+"""The values that plan rows may name, and which sessions count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ FEWEST_BLOCK_MINUTES = 20
 
 
 def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """Minutes as half hours since each session's start, those with at least 20 minutes: one row per session_id x slot.
+    """Minutes as half hours since each session's start: one row per session_id x slot.
+
+    Half hours with fewer than 20 minutes are left out.
 
     Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for
     people who paid: a minute record has no other.
@@ -53,7 +55,7 @@ def metrics_of(
 def _by_slice(
     rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.DataFrame:
-    """The metrics that plan rows name for slices of this kind, of all slices: the others may serve as controls.
+    """The metrics that plan rows name for slices of this kind, of all of them: others are controls.
 
     Columns: session_id, metric, value, slice, axis (the kind), label (what people call it), price.
     """
@@ -90,7 +92,7 @@ def gather(
     registry: dict[str, reference.Metric],
     reply_seconds: float,
 ) -> pd.DataFrame:
-    """Every value that the plan rows may name: one row per session_id x metric x slice (slice "" for the whole).
+    """Every value that the plan rows may name: one row per session_id x metric x slice.
 
     Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at
     the age of the session under review (a younger session always looks better), the metrics of

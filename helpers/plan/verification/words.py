@@ -14,7 +14,7 @@ from helpers.split import dimensions
 
 
 def _change(row: pd.Series, about: str, lang: str) -> str:
-    """A change (of the controls, by the other estimator) with its interval: +12.0% (−3.0% – 29.0%)."""
+    """A change with its interval: +12.0% (−3.0% – 29.0%)."""
     value, lower, upper = (row[f"{about}_{end}"] for end in ("effect", "lower", "upper"))
     if not np.isfinite(value):
         return text.NOTHING
@@ -31,7 +31,7 @@ def _change(row: pd.Series, about: str, lang: str) -> str:
 
 
 def status(row: Mapping[str, object]) -> str:
-    """How a verified action stands, a value of plan_verdict: its verdict, `…_so_far` before its planned sessions are there."""
+    """How a verified action stands: its verdict, `…_so_far` before its planned sessions."""
     early = f"{row['verdict']}_so_far"
     return (
         early
@@ -47,7 +47,7 @@ def for_table(
     lang: str,
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
+    """Verdicts to be read: one row per plan row, values in words with their units.
 
     Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole
     interval), n_before, n_after, estimator, controls (their own change), other (what the other
@@ -114,7 +114,7 @@ def for_table(
 def sentence(
     row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY"
 ) -> str:
-    """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
+    """One verdict in words: what was done, what the metric did since, and what that says."""
     said = text.label(reference.terms()["plan_verdict"][status(row)], lang)
     metric = registry.get(row["metric"])
     head = text.choose(
@@ -183,7 +183,7 @@ def _alike(row: pd.Series, lang: str) -> str:
 
 
 def _so_far(row: pd.Series, lang: str) -> str:
-    """Over how many sessions a verdict that is not final was to be given; nothing afterwards or where none was given."""
+    """Over how many sessions a verdict that is not final was to be given."""
     if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
         return ""
     return text.choose(
@@ -194,7 +194,7 @@ def _so_far(row: pd.Series, lang: str) -> str:
 
 
 def _next(row: pd.Series, lang: str) -> str:
-    """What follows from a verdict; nothing is made the standard before its planned sessions are there."""
+    """What follows from a verdict; nothing becomes the standard before its planned sessions."""
     if row["verdict"] == "effective" and not row["final"]:
         return text.choose(
             lang,
@@ -205,7 +205,7 @@ def _next(row: pd.Series, lang: str) -> str:
 
 
 def _against(row: pd.Series, lang: str) -> str:
-    """Who judged, what the other estimator gives, and what the controls did meanwhile; nothing for whole sessions."""
+    """Who judged, what the other estimator gives, and what the controls did meanwhile."""
     controls = row[f"controls_{lang}"]
     if not controls:
         return ""
@@ -291,7 +291,7 @@ def findings_of(
     *,
     notebook: str,
 ) -> pd.DataFrame:
-    """Findings of the verdicts on earlier plans (`verification.verify`): one row per verdict on something that was done.
+    """Findings of the verdicts on earlier plans: one row per verdict on what was done.
 
     effective and effective_but_small are better, harmful is worse, the rest cannot be told.
     `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
