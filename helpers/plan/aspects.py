@@ -40,7 +40,7 @@ def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
 
 
 def _where(
-    problem: pd.Series, entry: reference.Problem | None, found: pd.DataFrame, lang: str
+    problem: pd.Series, entry: reference.Problem | None, review_findings: pd.DataFrame, lang: str
 ) -> str:
     """Content stages, and the sources or products that findings of the problem name.
 
@@ -49,9 +49,13 @@ def _where(
     stages = text.choose(lang, "全部环节", "all stages")
     if entry is not None and entry.stages != "all":
         stages = term_names(",".join(entry.stages), "stage", lang) or stages
-    near = found["dimension"].eq(problem["dimension"]) & found["verdict"].eq("worse")
+    near = review_findings["dimension"].eq(problem["dimension"]) & review_findings["verdict"].eq(
+        "worse"
+    )
     near &= problem["slice"] == ""
-    slices = found[found["id"].isin(problem["findings"].split(",")) | near]["slice"].fillna("")
+    slices = review_findings[review_findings["id"].isin(problem["findings"].split(",")) | near][
+        "slice"
+    ].fillna("")
     names = [
         text.plain(findings.slice_name(slice), 30)
         for slice in slices.unique()
@@ -96,7 +100,7 @@ def five_w_two_h(
     judged: pd.DataFrame,
     drafted: pd.DataFrame,
     playbook: Mapping[str, reference.Problem],
-    found: pd.DataFrame,
+    review_findings: pd.DataFrame,
     session: pd.Series,
     *,
     registry: Mapping[str, reference.Metric],
@@ -106,7 +110,7 @@ def five_w_two_h(
     """5W2H of one problem: seven rows, columns aspect, content, origin (evidence or proposed).
 
     What, when, where and how much are filled from the findings; who, why and how are proposals for
-    the team. `judged` is `judge_causes`, `drafted` is `draft`, `found` are the findings.
+    the team. `judged` is `judge_causes`, `drafted` is `draft`.
     """
     name = problem["problem"]
     entry, lines = playbook.get(name), drafted[drafted["problem_id"] == name]
@@ -120,7 +124,7 @@ def five_w_two_h(
     contents = {
         "What": problem[lang],
         "When": _when(problem, session, lang),
-        "Where": _where(problem, entry, found, lang),
+        "Where": _where(problem, entry, review_findings, lang),
         "How much": how_much,
         "Who": _who(owners, people, lang),
         "Why": _why(judged[judged["problem"] == name], lang),

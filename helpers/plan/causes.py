@@ -178,14 +178,18 @@ def judge_causes(
     return pd.concat(judged, ignore_index=True) if judged else pd.DataFrame(columns=COLUMNS)
 
 
-def concerning(judged: pd.DataFrame, problems: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def concerning(
+    judged: pd.DataFrame, problems: pd.DataFrame, review_findings: pd.DataFrame
+) -> pd.DataFrame:
     """The judged causes, none of them supported by evidence about other sources or products.
 
-    `problems` is `problems.problems`, `found` are the findings. Where all findings of a problem are
+    `problems` is `problems.problems`. Where all findings of a problem are
     about single sources or products, a cause whose evidence names others is not supported there;
     nor is a changed mix of sources, which no source has within itself.
     """
-    found_on = {problem.problem: _found_on(problem, found) for problem in problems.itertuples()}
+    found_on = {
+        problem.problem: _found_on(problem, review_findings) for problem in problems.itertuples()
+    }
     away = pd.Series(
         [_elsewhere(row, found_on.get(row.problem, set())) for row in judged.itertuples()],
         index=judged.index,
@@ -207,12 +211,14 @@ def concerning(judged: pd.DataFrame, problems: pd.DataFrame, found: pd.DataFrame
     )
 
 
-def _found_on(problem: tuple, found: pd.DataFrame) -> set[str]:
+def _found_on(problem: tuple, review_findings: pd.DataFrame) -> set[str]:
     """The sources or products on which a problem was found (`parts.of_slices`).
 
     None where any of its findings is about the whole session.
     """
-    slices = found[found["id"].isin(str(problem.findings).split(","))]["slice"].fillna("")
+    slices = review_findings[review_findings["id"].isin(str(problem.findings).split(","))][
+        "slice"
+    ].fillna("")
     whole = slices.empty or slices.isin(["", *findings.WHOLE]).any()
     return set() if whole else parts.of_slices(slices)
 

@@ -141,14 +141,14 @@ def _evidence_words(weighed: Mapping[str, object], lang: str) -> str:
     return str(weighed.get(f"evidence_{lang}") or (f"{lacking}{missing}" if missing else ""))
 
 
-def _sentences_on(problem: reference.Problem, told: pd.DataFrame) -> dict[str, str]:
+def _sentences_on(problem: reference.Problem, review_findings: pd.DataFrame) -> dict[str, str]:
     """What a finding on one of a problem's metrics says of the whole session, as evidence."""
-    of_whole = told["slice"].fillna("").isin(findings.WHOLE)
-    own = told[told["metric"].isin(problem.metrics) & of_whole].head(1)
+    of_whole = review_findings["slice"].fillna("").isin(findings.WHOLE)
+    on_problem = review_findings[review_findings["metric"].isin(problem.metrics) & of_whole].head(1)
     return {
         f"evidence_{lang}": sentence.rstrip("。.")
         for lang in ("zh", "en")
-        for sentence in own[f"sentence_{lang}"]
+        for sentence in on_problem[f"sentence_{lang}"]
     }
 
 

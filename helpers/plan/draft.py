@@ -72,14 +72,14 @@ def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding_on(
-    about: set[str], problem: pd.Series, entry: reference.Problem, told: pd.DataFrame
+    about: set[str], problem: pd.Series, entry: reference.Problem, review_findings: pd.DataFrame
 ) -> pd.Series | None:
     """The worse finding on a source or product that a cause is about.
 
     On the problem's metrics where there is one, else the surest.
     """
-    on_them = [bool(parts.of_slices([slice]) & about) for slice in told["slice"]]
-    worse = told[told["verdict"].eq("worse") & np.array(on_them, dtype=bool)]
+    on_them = [bool(parts.of_slices([slice]) & about) for slice in review_findings["slice"]]
+    worse = review_findings[review_findings["verdict"].eq("worse") & np.array(on_them, dtype=bool)]
     near = worse["metric"].map(
         lambda metric: 0 if metric == problem["metric"] else 1 if metric in entry.metrics else 2
     )
@@ -92,7 +92,7 @@ def _verified_by(
     cause: Mapping[str, object],
     entry: reference.Problem,
     bases: Mapping[str, float],
-    told: pd.DataFrame,
+    review_findings: pd.DataFrame,
 ) -> dict[str, object]:
     """The metric, slice, baseline and money that will tell whether an action worked.
 
@@ -101,7 +101,7 @@ def _verified_by(
     """
     if cause["rule"] == causes.MIX:
         return dict(zip(VERIFYING, (MIXED, "", bases.get(MIXED, np.nan), np.nan), strict=True))
-    lead = _finding_on(parts.ids(cause["parts"]), problem, entry, told)
+    lead = _finding_on(parts.ids(cause["parts"]), problem, entry, review_findings)
     lead = problem if lead is None and problem["slice"] else lead
     if lead is not None:
         return {name: lead[name] for name in VERIFYING}
@@ -220,8 +220,8 @@ def merged(problems: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) 
     """
     rows = []
     for problem in problems[~problems["problem"].isin(drafted["problem_id"])].to_dict("records"):
-        own = judged["problem"].eq(problem["problem"]) & judged["verdict"].eq("supported")
-        lines = drafted.loc[drafted["cause_id"].isin(judged.loc[own, "cause"]), "plan_id"]
+        supported = judged["problem"].eq(problem["problem"]) & judged["verdict"].eq("supported")
+        lines = drafted.loc[drafted["cause_id"].isin(judged.loc[supported, "cause"]), "plan_id"]
         if len(lines):
             rows.append({"zh": problem["zh"], "en": problem["en"], "lines": ", ".join(lines)})
     return pd.DataFrame(rows, columns=["zh", "en", "lines"])

@@ -97,7 +97,7 @@ def goal_tree(goals: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> 
     ordered: list[dict[str, object]] = []
     for row in sorted(rows, key=lambda row: (depth[row["level"]], row["scope"] == "session")):
         names = [(goal["name_zh"], goal["name_en"], goal["metric"]) for goal in ordered]
-        above = next((n for n, own in enumerate(names) if row["parent"] in own), None)
+        above = next((n for n, labels in enumerate(names) if row["parent"] in labels), None)
         place = len(ordered)
         if row["parent"] and above is not None:
             row |= {f"parent_{lang}": ordered[above][f"name_{lang}"] for lang in ("zh", "en")}
@@ -168,15 +168,17 @@ def goal_words(
     elapsed = goal.get("elapsed", np.nan)
     total = metric is not None and metric.denominator is None
     running = total and goal.get("scope") == "period" and isinstance(elapsed, float) and elapsed < 1
-    said = text.choose(lang, f"{label} {target}，实际 {value}", f"{label} {target}, actual {value}")
+    words = text.choose(
+        lang, f"{label} {target}，实际 {value}", f"{label} {target}, actual {value}"
+    )
     if unit != "percent":  # of a share, value and target say it
         share = text.percent(goal.get("completion", np.nan), 1 if running else 0)
-        said += text.choose(lang, f"，完成 {share}", f", {share} done")
+        words += text.choose(lang, f"，完成 {share}", f", {share} done")
     if running:
         past = text.percent(elapsed)
-        said += text.choose(lang, f"，周期已过 {past}", f", {past} of the period has passed")
-        said += _pace(goal, lang)
-    return said
+        words += text.choose(lang, f"，周期已过 {past}", f", {past} of the period has passed")
+        words += _pace(goal, lang)
+    return words
 
 
 def _pace(goal: Mapping[str, object], lang: str) -> str:

@@ -120,8 +120,8 @@ def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of paid amount from products of the tier; `nan` where no product has a tier."""
     products = _product_rows(facts).dropna(subset=["tier"])
     total = products["paid_amount"].sum()
-    own = products.loc[products["tier"] == evidence.tier, "paid_amount"].sum()
-    return float(own / total) if total > 0 else np.nan
+    of_tier = products.loc[products["tier"] == evidence.tier, "paid_amount"].sum()
+    return float(of_tier / total) if total > 0 else np.nan
 
 
 def paid_traffic_share(facts: Facts, evidence: reference.Evidence) -> float:

@@ -153,7 +153,7 @@ def _standing_of(facts: Facts, product: object, metric: str) -> dict[str, float]
     if standing is None:
         return {}
     rows = standing[standing["key"].eq(product) & standing["metric"].eq(metric)].head(1)
-    return {name: float(value) for name, own in STANDING.items() for value in rows[own]}
+    return {name: float(value) for name, column in STANDING.items() for value in rows[column]}
 
 
 def _slice_of(lead: pd.Series) -> str:
@@ -181,7 +181,7 @@ def _titles(
 
 
 def problems(
-    found: pd.DataFrame,
+    review_findings: pd.DataFrame,
     playbook: Mapping[str, reference.Problem],
     notes: pd.DataFrame,
     *,
@@ -200,7 +200,9 @@ def problems(
     a source or product is named by it. A suspected one carries no money: it lies within the
     expected.
     """
-    worse = found[found["verdict"].eq("worse") & found["slice"].ne(findings.JUDGEMENT)]
+    worse = review_findings[
+        review_findings["verdict"].eq("worse") & review_findings["slice"].ne(findings.JUDGEMENT)
+    ]
     alone = [_stands_alone(metric, playbook, registry) for metric in worse["metric"]]
     certain = _with_problem(worse[np.array(alone, dtype=bool)], playbook)
     hinted = _with_problem(suspected, playbook)

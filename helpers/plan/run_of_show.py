@@ -96,9 +96,9 @@ def _by_time(rundown: pd.DataFrame, cues: pd.DataFrame) -> list[str]:
 def _people_of(step: str, playbook: Mapping[str, reference.Problem], lang: str) -> str:
     """Who does a stage's team work: the roles that most of its problems in the playbook name."""
     entries = list(playbook.values())
-    own = [problem for problem in entries if step in problem.stages or problem.stage == step]
-    own = own or [problem for problem in entries if problem.stages == "all"]
-    roles = pd.Series([role for problem in own for role in problem.people], dtype="str")
+    with_stage = [problem for problem in entries if step in problem.stages or problem.stage == step]
+    with_stage = with_stage or [problem for problem in entries if problem.stages == "all"]
+    roles = pd.Series([role for problem in with_stage for role in problem.people], dtype="str")
     foremost = roles.value_counts().index[:MOST_PEOPLE]
     return text.choose(lang, "、", ", ").join(role_name(role, lang) for role in foremost)
 

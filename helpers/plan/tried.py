@@ -24,9 +24,9 @@ def action_ids(playbook: Mapping[str, reference.Problem]) -> dict[tuple[str, str
     for name, problem in playbook.items():
         ids[name, ""] = first.setdefault((problem.action.zh, problem.action.en), name)
         for cause in problem.causes:
-            own = cause.action or problem.action
+            action = cause.action or problem.action
             place = f"{name}.{cause.id}" if cause.action else name
-            ids[name, cause.id] = first.setdefault((own.zh, own.en), place)
+            ids[name, cause.id] = first.setdefault((action.zh, action.en), place)
     return ids
 
 

@@ -30,29 +30,29 @@ def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFra
         "parts",
     } <= set(judged.columns):
         return pd.DataFrame()
-    own = problems.loc[
-        problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool),
+    of_finding = problems.loc[
+        problems["findings"].fillna("").map(lambda ids: row["id"] in ids.split(",")).astype(bool),
         "problem",
     ]
     part = parts.of_slices([row.get("slice")])
     named = judged["parts"].map(lambda cell: not part or bool(part & parts.ids(cell))).astype(bool)
-    found = judged[
-        judged["problem"].isin(own)
+    supported = judged[
+        judged["problem"].isin(of_finding)
         & judged["verdict"].eq("supported")
         & ~judged["rule"].isin(rule_words.STANDING)
         & named
     ]
-    return found.drop_duplicates("rule").head(MOST_CAUSES)
+    return supported.drop_duplicates("rule").head(MOST_CAUSES)
 
 
-def cause_words(found: pd.DataFrame, lang: str) -> str:
+def cause_words(supported: pd.DataFrame, lang: str) -> str:
     """The causes of `borne_out` with what was measured, as one sentence; empty without any."""
-    if found.empty:
+    if supported.empty:
         return ""
-    said = text.choose(lang, "、", ", ").join(
-        _measured(row, lang) for row in found.to_dict("records")
+    listed = text.choose(lang, "、", ", ").join(
+        _measured(row, lang) for row in supported.to_dict("records")
     )
-    return text.choose(lang, f"记录支持的原因：{said}。", f"Borne out by the records: {said}.")
+    return text.choose(lang, f"记录支持的原因：{listed}。", f"Borne out by the records: {listed}.")
 
 
 def _measured(row: Mapping[str, Any], lang: str) -> str:
@@ -98,21 +98,21 @@ def won_back(
         or row.get("metric") not in registry
     ):
         return None
-    own = table[
+    lines = table[
         table["kind"].isin(["source", "product"])
         & table["unit"].eq(findings.slice_key(row["slice"]))
         & table["chance"].gt(0.5)
     ].sort_values("rank")
-    exact = own[own["metric"].eq(row["metric"])]
-    inside = own[
+    exact = lines[lines["metric"].eq(row["metric"])]
+    inside = lines[
         pd.Series(
-            [_within(line, registry[row["metric"]]) for line in own.to_dict("records")],
-            index=own.index,
+            [_within(line, registry[row["metric"]]) for line in lines.to_dict("records")],
+            index=lines.index,
             dtype=bool,
         )
     ]
-    found = exact if len(exact) else inside
-    return found.iloc[0] if len(found) else None
+    candidates = exact if len(exact) else inside
+    return candidates.iloc[0] if len(candidates) else None
 
 
 def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
@@ -176,11 +176,11 @@ def with_meanwhile(
     """
     starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
     platform = sessions.set_index("session_id").loc[session_id, "platform"]
-    told = [
+    meanwhile = [
         _meanwhile(starts.get(plan), starts[session_id], platform, events, festivals)
         for plan in checked["session_id"]
     ]
-    return checked.assign(meanwhile=pd.Series(told, index=checked.index, dtype="str"))
+    return checked.assign(meanwhile=pd.Series(meanwhile, index=checked.index, dtype="str"))
 
 
 def _meanwhile(
@@ -211,11 +211,11 @@ def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) ->
     """What else happened since the plan of a verified action; empty without."""
     if not {"plan_id", "meanwhile"} <= set(checked.columns):
         return ""
-    own = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
-    if not own or not own[0]:
+    words = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
+    if not words or not words[0]:
         return ""
     return text.choose(
         lang,
-        f"同期还有：{own[0]}，变化未必都来自这个办法。",
-        f"Meanwhile: {own[0].replace('、', ', ')}; the change need not be this action's alone.",
+        f"同期还有：{words[0]}，变化未必都来自这个办法。",
+        f"Meanwhile: {words[0].replace('、', ', ')}; the change need not be this action's alone.",
     )

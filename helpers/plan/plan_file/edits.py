@@ -187,8 +187,8 @@ def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     Of a row in both, the columns `EDITED` are the old one's where it has a value. An old row that
     the run no longer makes stays where the team edited it (`touched`) or wrote it themselves.
     """
-    known = old.set_index("plan_id", drop=False)
+    old_by_id = old.set_index("plan_id", drop=False)
     by_hand = ~old["plan_id"].str.startswith("P-")
     stays = old[~old["plan_id"].isin(new["plan_id"]) & (_is_touched(old) | by_hand)]
-    edited = [_with_edits(row, known) for _, row in new.iterrows()]
+    edited = [_with_edits(row, old_by_id) for _, row in new.iterrows()]
     return frame([*edited, *stays.to_dict("records")])

@@ -148,8 +148,11 @@ def against_controls(
     levels = wide.iloc[:n].mean()
     shock = (wide - levels).mean(axis=1).to_numpy()
     usable = np.isfinite(y) & np.isfinite(shock)
-    own, moved = (x[:n][usable[:n]] for x in (y, shock)), (x[n:][usable[n:]] for x in (y, shock))
-    (y0, shock0), (y1, shock1) = own, moved
+    before_pair, moved = (
+        (x[:n][usable[:n]] for x in (y, shock)),
+        (x[n:][usable[n:]] for x in (y, shock)),
+    )
+    (y0, shock0), (y1, shock1) = before_pair, moved
     alone = effect(
         np.exp(y0), np.exp(y1), flagged=flagged, bigger_is_better=bigger_is_better, error=error
     )
@@ -196,25 +199,25 @@ def verdict(lower: float, value: float, upper: float, least_effect: float) -> st
     return "cannot_tell"
 
 
-def aim_of(found: Effect, least_effect: float) -> float:
+def aim_of(measured: Effect, least_effect: float) -> float:
     """What is to be seen, on the log scale: the least useful effect, or the larger one so far."""
-    return float(np.log1p(max(least_effect, found.effect)))
+    return float(np.log1p(max(least_effect, measured.effect)))
 
 
-def further_sessions(found: Effect, least_effect: float, *, error: float = 0.05) -> float:
+def further_sessions(measured: Effect, least_effect: float, *, error: float = 0.05) -> float:
     """How many more sessions are needed to see the effect (`aim_of`).
 
     With the variation of the baseline and a power of `POWER`; `inf` where `MOST_FURTHER` would not
     do: then the metric varies too much from session to session for this plan, and `nan` where there
     is no effect to reckon with.
     """
-    if not np.isfinite(found.effect) or not np.isfinite(found.sd):
+    if not np.isfinite(measured.effect) or not np.isfinite(measured.sd):
         return np.nan
-    aim = aim_of(found, least_effect)
-    quantiles = distributions.t.ppf([1 - error / 2, POWER], found.n_before - 1).sum()
-    for total in range(found.n_after + 1, found.n_after + MOST_FURTHER + 1):
-        if quantiles * found.sd * np.sqrt(1 / total + 1 / found.n_before) <= aim:
-            return float(total - found.n_after)
+    aim = aim_of(measured, least_effect)
+    quantiles = distributions.t.ppf([1 - error / 2, POWER], measured.n_before - 1).sum()
+    for total in range(measured.n_after + 1, measured.n_after + MOST_FURTHER + 1):
+        if quantiles * measured.sd * np.sqrt(1 / total + 1 / measured.n_before) <= aim:
+            return float(total - measured.n_after)
     return np.inf
 
 

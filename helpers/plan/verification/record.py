@@ -88,25 +88,25 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
             if zh
         ]
     counted = ["done", "judged", *COUNTED, "effective_so_far", "running", "not_done"]
-    made = pd.DataFrame(
+    record = pd.DataFrame(
         rows,
         columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"],
     )
-    made = made.astype(
+    record = record.astype(
         dict.fromkeys(counted, "int64")
         | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64")
     )
-    few = made["judged"] < FEWEST_RANKED
-    made = made.assign(
-        **{name: made[name].mask(few) for name in ("share", "lower", "upper", "median_effect")}
+    few = record["judged"] < FEWEST_RANKED
+    record = record.assign(
+        **{name: record[name].mask(few) for name in ("share", "lower", "upper", "median_effect")}
     )
-    enough = made["lower"].groupby(made["record_by"])
+    enough = record["lower"].groupby(record["record_by"])
     rank = enough.rank(ascending=False, method="min").where(
         enough.transform("count") > 1
     )  # one kind alone is no ranking
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
     return (
-        made.assign(rank=rank, place=made["record_by"].map(order))
+        record.assign(rank=rank, place=record["record_by"].map(order))
         .sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable")
         .drop(columns="place")
         .reset_index(drop=True)

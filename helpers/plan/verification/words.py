@@ -99,14 +99,14 @@ def for_table(
         "plan_verdict",
         "next",
     ]
-    made = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
     # What holds for none of the rows is no column: plans on whole sessions have neither slice nor
     # controls.
-    return made.drop(
+    return table.drop(
         columns=[
             name
             for name in ("slice", "controls", "other")
-            if made[name].isin(["", text.NOTHING]).all()
+            if table[name].isin(["", text.NOTHING]).all()
         ]
     )
 
@@ -115,12 +115,12 @@ def sentence(
     row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY"
 ) -> str:
     """One verdict in words: what was done, what the metric did since, and what that says."""
-    said = text.label(reference.terms()["plan_verdict"][status(row)], lang)
+    outcome = text.label(reference.terms()["plan_verdict"][status(row)], lang)
     metric = registry.get(row["metric"])
     head = text.choose(
         lang,
-        f"「{text.plain(row['action'], 40)}」：{said}。",
-        f"“{text.plain(row['action'], 60)}”: {said.lower()}. ",
+        f"「{text.plain(row['action'], 40)}」：{outcome}。",
+        f"“{text.plain(row['action'], 60)}”: {outcome.lower()}. ",
     )
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
@@ -222,7 +222,7 @@ def _against(row: pd.Series, lang: str) -> str:
         return text.choose(
             lang, f"{controls}{beside}。", f" {controls[:1].upper()}{controls[1:]}{beside}."
         )
-    said = text.label(reference.terms()["plan_verdict"][row["other_verdict"]], lang)
+    outcome = text.label(reference.terms()["plan_verdict"][row["other_verdict"]], lang)
     spill = (
         ""
         if not row["controls_upper"] < 0
@@ -239,12 +239,12 @@ def _against(row: pd.Series, lang: str) -> str:
         lang,
         (
             f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 "
-            f"{_change(row, 'other', lang)}，{said}。{spill}"
+            f"{_change(row, 'other', lang)}，{outcome}。{spill}"
         ),
         (
             f" {controls[:1].upper()}{controls[1:]}; their own change "
             f"{_change(row, 'controls', lang)}. Against its own past alone "
-            f"{_change(row, 'other', lang)}: {said.lower()}.{spill}"
+            f"{_change(row, 'other', lang)}: {outcome.lower()}.{spill}"
         ),
     )
 
@@ -296,7 +296,7 @@ def findings_of(
     effective and effective_but_small are better, harmful is worse, the rest cannot be told.
     `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
     """
-    told = {
+    finding_verdicts = {
         "effective": "better",
         "effective_but_small": "better",
         "harmful": "worse",
@@ -312,7 +312,7 @@ def findings_of(
                 slice=row.plan_id,
                 value=row.after,
                 baseline=row.before,
-                verdict=told.get(row.verdict, "cannot_tell"),
+                verdict=finding_verdicts.get(row.verdict, "cannot_tell"),
                 sentence_zh=sentences[row.plan_id][0],
                 sentence_en=sentences[row.plan_id][1],
             )
