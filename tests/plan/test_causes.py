@@ -1,4 +1,6 @@
-"""Each evidence rule on a small session worked out by hand; a cause without its record is not measurable."""
+"""Each evidence rule on a small session worked out by hand; a cause without its record is not
+measurable.
+"""
 
 import dataclasses
 

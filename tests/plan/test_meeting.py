@@ -1,4 +1,6 @@
-"""What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way review, the closed loop."""
+"""What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way
+review, the closed loop.
+"""
 
 import dataclasses
 import os
@@ -351,7 +353,9 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
 
 
 def goals_completed():
-    """A month's goals on three levels over two sessions, the second under review: 100 viewers an hour each, 2 and 4 follow prompts."""
+    """A month's goals on three levels over two sessions, the second under review: 100 viewers an
+    hour each, 2 and 4 follow prompts.
+    """
     sessions = table(
         "sessions",
         *(
@@ -728,7 +732,9 @@ def test_a_first_review_closes_too():
 
 
 def account(change):
-    """Twenty evening sessions, half a per cent of noise; from the 17th on the follow rate is multiplied by `change`; the 16th is bad."""
+    """Twenty evening sessions, half a per cent of noise; from the 17th on the follow rate is
+    multiplied by `change`; the 16th is bad.
+    """
     rng = np.random.default_rng(7)
     started = pd.date_range("2026-10-01 20:00", periods=20, freq="D", tz=ZONE)
     rate = 0.012 * np.exp(rng.normal(0, 0.05, 20)) * np.where(np.arange(20) > 15, change, 1.0)
@@ -753,7 +759,9 @@ def account(change):
 
 
 def reviewed(sessions, name, folder):
-    """What notebook 06 does of a session, on one problem: read the plans, verify, draft, merge, write."""
+    """What notebook 06 does of a session, on one problem: read the plans, verify, draft, merge,
+    write.
+    """
     values = metrics.by_session(sessions, ["follow_rate"], registry=REGISTRY)
     known = verification.history(values, sessions, room_of=name, events=table("events"))
     earlier = plan_file.earlier(folder, sessions, name, registry=REGISTRY)

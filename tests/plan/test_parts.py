@@ -1,4 +1,6 @@
-"""Ids tell products, causes, actions and findings apart; their names and sentences are only shown."""
+"""Ids tell products, causes, actions and findings apart; their names and sentences are only
+shown.
+"""
 
 import dataclasses
 
@@ -151,7 +153,9 @@ def test_a_finding_is_explained_by_its_own_product_alone(key, borne_out):
 
 
 def test_a_note_is_set_against_the_product_that_it_names():
-    """Of two products that are called alike but for the end, the note names one and the stock ran out of the other."""
+    """Of two products that are called alike but for the end, the note names one and the stock
+    ran out of the other.
+    """
     names = {"1": f"{LONG}黑裤", "2": f"{LONG}白裤"}
     standing = pd.DataFrame(
         {

@@ -1,4 +1,6 @@
-"""From findings to the plan on small frames: which problems, in which order, what the team saw, which actions."""
+"""From findings to the plan on small frames: which problems, in which order, what the team saw,
+which actions.
+"""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +75,9 @@ def notes(*rows):
 
 
 def judged(**verdicts):
-    """Causes of the playbook with the verdicts given for problem__cause; the rest not measurable."""
+    """Causes of the playbook with the verdicts given for problem__cause; the rest not
+    measurable.
+    """
     rows = [
         {
             "problem": name,

@@ -1,4 +1,6 @@
-"""The plan file: what is written is read back, edits survive, errors name file, row and column, nothing runs in Excel."""
+"""The plan file: what is written is read back, edits survive, errors name file, row and column,
+nothing runs in Excel.
+"""
 
 import datetime as dt
 import io
@@ -450,7 +452,9 @@ def test_an_excel_alone_is_a_plan(tmp_path):
 
 
 def in_csv(path, **notes):
-    """Write notes into the lines of a CSV as a person does in a text editor, by plan_id without its dash."""
+    """Write notes into the lines of a CSV as a person does in a text editor, by plan_id without
+    its dash.
+    """
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     place = plan_file.COLUMNS.index("note")
     for number, line in enumerate(lines):
@@ -522,7 +526,9 @@ def test_a_plan_without_its_excel_gets_one_from_its_csv(tmp_path):
 
 
 def test_a_plan_written_before_a_column_existed_is_read(tmp_path):
-    """The Excel and the CSV of an earlier version: no hidden columns, and the CSV without a mark."""
+    """The Excel and the CSV of an earlier version: no hidden columns, and the CSV without a
+    mark.
+    """
     path = handed_out(tmp_path, {"parts": '{"1": "甲"}', "certainty": "found"})
     assert plan_file.read(path, registry=REGISTRY).rows.loc[0, "parts"] == '{"1": "甲"}'
     book = openpyxl.load_workbook(path)

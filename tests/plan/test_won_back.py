@@ -1,4 +1,6 @@
-"""What stands beside the figures of the first screen: causes borne out, what can be won back, what usual means."""
+"""What stands beside the figures of the first screen: causes borne out, what can be won back,
+what usual means.
+"""
 
 import pandas as pd
 import pytest
@@ -363,7 +365,9 @@ def test_the_closing_page_the_record_and_the_next_session_count_one_action_alike
 
 
 def test_what_happened_since_the_plan_is_said_beside_its_verdict():
-    """The festival touches the day after the plan; of three logged events one came into force in between."""
+    """The festival touches the day after the plan; of three logged events one came into force in
+    between.
+    """
     zone = "Asia/Shanghai"
     at = pd.to_datetime(["2026-11-08 20:00", "2026-11-14 20:00"]).tz_localize(zone)
     sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": at, "platform": "douyin"})
