@@ -28,7 +28,7 @@ def drawn_rooms() -> list[str]:
 
 
 def room_of(path: Path) -> str:
-    """`helpers/funnel/steps.py` stands in funnel, `helpers/review.py` is a room by itself."""
+    """`helpers/funnel/minutes.py` stands in funnel, `helpers/review.py` is a room by itself."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 

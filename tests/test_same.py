@@ -8,7 +8,7 @@ import sys
 import openpyxl
 import pandas as pd
 import pytest
-import same
+from tests import same
 
 REPORT = "demo-zh/reports/20261114-2000"
 PAGE = """<html><head><title>复盘</title><style>p {{color: {colour}}}</style></head><body>

@@ -481,6 +481,7 @@ def _finding(row, notebook: str) -> dict[str, object]:
         dimension="conversion",
         metric="item_click_pay_rate",
         slice=f"{name} ({row.product_id})",
+        slice_id=row.product_id,
         value=row.conversion,
         baseline=1.0,
         ci_lower=row.conversion_lower,

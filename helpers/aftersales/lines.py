@@ -397,13 +397,8 @@ def delay_curve(
     if refunds < FEWEST_FOR_CURVE:
         return none
     days = np.arange(0, int(window_days) + 1)
-    fitted = stats.survival(counted["minutes"], counted["happened"], counted["n"])
-    lost = (
-        1
-        - fitted.survival_function_at_times(
-            [*days * (DAY / MINUTE), window_days * DAY / MINUTE]
-        ).to_numpy()
-    )
+    arrived = stats.course(counted["minutes"], counted["happened"], counted["n"])
+    lost = arrived.by(np.array([*days, window_days]) * (DAY / MINUTE))
     return pd.DataFrame(
         {"day": days, "share": np.minimum(lost[:-1] / lost[-1], 1.0), "refunds": refunds}
     )
@@ -654,6 +649,7 @@ def return_findings(
                 dimension="aftersales",
                 metric=metric,
                 slice=f"{row.name} ({row.slice})" if row.slice else "",
+                slice_id=row.slice,
                 value=row.rate,
                 baseline=row.baseline,
                 ci_lower=row.lower,

@@ -67,7 +67,7 @@ def first_response(
     return Response(
         len(data),
         int(data["answered"].sum()),
-        float(stats.survival(data["seconds"], data["answered"]).median_survival_time_),
+        stats.course(data["seconds"], data["answered"]).reached(0.5),
     )
 
 

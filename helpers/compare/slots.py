@@ -558,6 +558,7 @@ def to_findings(
                 dimension="sales",
                 metric=row.metric,
                 slice=f"host:{text.plain(row.level, 30)}",
+                slice_id=f"host:{row.level}",
                 verdict="better",
                 value=row.ratio,
                 baseline=1.0,

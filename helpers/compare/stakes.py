@@ -815,6 +815,7 @@ def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]
         dimension=metric.group,
         metric=row.metric,
         slice=slice_of,
+        slice_id=f"{row.kind}={row.unit}",
         value=row.rate,
         baseline=row.expected,
         verdict="not_comparable",

@@ -8,6 +8,7 @@ cannot be told from what sets them apart, and nothing is estimated.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,11 @@ FEWEST_FREE = 8  # degrees of freedom below which the spread itself is guesswork
 
 
 class Fit(NamedTuple):
-    """A least-squares fit: names of the levels, coefficients, their unscaled covariance, what is estimable, spread, freedom."""
+    """A least-squares fit.
+
+    names: of the levels; beta: coefficients; covariance: theirs, unscaled; estimable: what can be
+    estimated; sd: the spread; free: degrees of freedom.
+    """
 
     names: list[str]
     beta: np.ndarray
@@ -34,7 +39,10 @@ class Fit(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """One level over others as a ratio (1: the same) with its interval and p-value; `nan` where it cannot be estimated."""
+    """One level over others as a ratio (1: the same) with its interval and p-value.
+
+    `nan` where it cannot be estimated.
+    """
 
     ratio: float
     lower: float
@@ -51,30 +59,36 @@ def logs(values: npt.ArrayLike) -> np.ndarray:
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Columns of 0 and 1 for every value of the factors but the first one of each; missing is a value of its own."""
+    """Columns of 0 and 1 for every value of the factors but the first of each.
+
+    A missing value is a value of its own.
+    """
     words = [frame[name].astype("str").fillna("?") for name in factors]
-    made = [
-        pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:]
-        for name, one in zip(factors, words, strict=True)
+    columns = [
+        pd.get_dummies(values, prefix=name, dtype=float).iloc[:, 1:]
+        for name, values in zip(factors, words, strict=True)
     ]
-    return pd.concat(made, axis=1) if made else pd.DataFrame(index=frame.index)
+    return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
 
 
 def inverted(x: np.ndarray) -> tuple[np.ndarray, int]:
     """The pseudo-inverse of a design and its rank: columns that repeat others are no error."""
     left, sizes, right = np.linalg.svd(x, full_matrices=False)
-    kept = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(float).eps
-    return (right[kept].T / sizes[kept]) @ left[:, kept].T, int(kept.sum())
+    distinct = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(float).eps
+    return (right[distinct].T / sizes[distinct]) @ left[:, distinct].T, int(distinct.sum())
 
 
 def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
-    """Least squares of y on a column for each level and on the other columns; all have one row per session, none missing."""
-    own = pd.get_dummies(levels.astype("str"), dtype=float)
-    x, y = np.column_stack([own, others]), np.asarray(y, dtype=float)
+    """Least squares of y on a column for each level and on the other columns.
+
+    All have one row per session, none of them missing.
+    """
+    of_levels = pd.get_dummies(levels.astype("str"), dtype=float)
+    x, y = np.column_stack([of_levels, others]), np.asarray(y, dtype=float)
     inverse, rank = inverted(x)
     beta, free = inverse @ y, len(y) - rank
     sd = float(np.sqrt(((y - x @ beta) ** 2).sum() / free)) if free > 0 else np.nan
-    return Fit(list(own.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
+    return Fit(list(of_levels.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
 
 
 def contrast(
@@ -103,42 +117,43 @@ class Compared(NamedTuple):
     each: pd.DataFrame
 
 
-class _Known(NamedTuple):
-    """The sessions that count, the names of their levels, and the fit where there is something to compare."""
+class _Sessions(NamedTuple):
+    """The sessions that count, the names of their levels, and their fit.
+
+    There is no fit where there is nothing to compare.
+    """
 
     rows: pd.DataFrame
     names: list[str]
     fitted: Fit | None
 
 
-def _known(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _Known:
+def _sessions(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _Sessions:
     rows = frame.assign(_log=logs(frame[value])).dropna(subset=["_log", by])
     rows = rows[rows.groupby(by)["_log"].transform("size") >= FEWEST]
     names = sorted(rows[by].astype("str").unique())
-    return _Known(
-        rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None
-    )
+    comparable = len(names) > 1
+    fitted = fit(rows["_log"], rows[by], design(rows, adjust)) if comparable else None
+    return _Sessions(rows, names, fitted)
 
 
-def _pairs(known: _Known, confidence: float) -> pd.DataFrame:
-    found = [
-        (one, other, *contrast(known.fitted, one, [other], confidence=confidence))
-        for one in known.names
-        for other in known.names
-        if one != other
+def _pairs(sessions: _Sessions, confidence: float) -> pd.DataFrame:
+    rows = [
+        (level, other, *contrast(sessions.fitted, level, [other], confidence=confidence))
+        for level, other in itertools.permutations(sessions.names, 2)
     ]
-    made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(
-        subset=["ratio"]
-    )
-    return made.assign(p_adjusted=_holm(made)).reset_index(drop=True)
+    pairs = pd.DataFrame(rows, columns=["level", "other", *Contrast._fields])
+    pairs = pairs.dropna(subset=["ratio"])
+    return pairs.assign(p_adjusted=_holm(pairs)).reset_index(drop=True)
 
 
-def _holm(made: pd.DataFrame) -> pd.Series:
+def _holm(contrasts: pd.DataFrame) -> pd.Series:
     """Adjusted p-values of unordered pairs, on both of their rows."""
-    key = [" | ".join(sorted(pair)) for pair in zip(made["level"], made["other"], strict=True)]
-    once = made["p_value"].groupby(key).first().dropna()
+    levels = zip(contrasts["level"], contrasts["other"], strict=True)
+    key = [" | ".join(sorted(pair)) for pair in levels]
+    once = contrasts["p_value"].groupby(key).first().dropna()
     return (
-        pd.Series(key, index=made.index, dtype="str")
+        pd.Series(key, index=contrasts.index, dtype="str")
         .map(pd.Series(stats.holm(once), index=once.index))
         .astype(float)
     )
@@ -152,31 +167,34 @@ def compared(
     adjust: Sequence[str] = (),
     confidence: float = 0.95,
 ) -> Compared:
-    """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
+    """Each level of `by` against the mean of the others that it meets, and against each of them.
 
-    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than
-    `FEWEST` sessions left out. rest has one row per level: level, n (sessions), typical (geometric
-    mean, as it is), others (how many levels it is held against), ratio, lower, upper, p_value;
-    `nan` where it meets no other level under the same circumstances, or the sessions are too few.
-    each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
-    p_value, p_adjusted (Holm over the pairs).
+    One fit gives both. `frame` has one row per session; the columns of `adjust` are held equal,
+    levels of fewer than `FEWEST` sessions left out. rest has one row per level: level, n
+    (sessions), typical (geometric mean, as it is), others (how many levels it is held against),
+    ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances,
+    or the sessions are too few. each has one row per ordered pair that can be estimated: level,
+    other, ratio, lower, upper, p_value, p_adjusted (Holm over the pairs).
     """
-    known = _known(frame, value, by, adjust)
-    each, made = _pairs(known, confidence), []
-    for name in known.names:
-        own, rest = (
-            known.rows.loc[known.rows[by].astype("str") == name, "_log"],
-            each.loc[each["level"] == name, "other"].tolist(),
+    sessions = _sessions(frame, value, by, adjust)
+    pairs, rows = _pairs(sessions, confidence), []
+    for level in sessions.names:
+        of_level = sessions.rows[by].astype("str") == level
+        values = sessions.rows.loc[of_level, "_log"]
+        others = pairs.loc[pairs["level"] == level, "other"].tolist()
+        against = (
+            contrast(sessions.fitted, level, others, confidence=confidence) if others else NOTHING
         )
-        found = contrast(known.fitted, name, rest, confidence=confidence) if rest else NOTHING
-        made.append((name, len(own), float(np.exp(own.mean())), len(rest), *found))
-    return Compared(
-        pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each
-    )
+        rows.append((level, len(values), float(np.exp(values.mean())), len(others), *against))
+    columns = ["level", "n", "typical", "others", *Contrast._fields]
+    return Compared(pd.DataFrame(rows, columns=columns), pairs)
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
-    """Whether all levels of `by` can be told apart from the columns of `adjust`: none of them stands for the other."""
+    """Whether all levels of `by` can be told apart from the columns of `adjust`.
+
+    They cannot where one stands for the other.
+    """
     rows = frame.dropna(subset=[by])
     levels = sorted(rows[by].astype("str").unique())
     if len(levels) < 2:

@@ -1,8 +1,8 @@
-"""Personal data in text: phone numbers, identity numbers, e-mail and postal addresses, found by their form and hidden.
+"""Personal data in text, found by its form and hidden.
 
-The rules are exact rather than wide, as a finding stops a report: an identity number needs its
-check digit, a postal address a place, a road and a number. Names and nicknames have no form; they
-are dropped with their columns on reading.
+Phone numbers, identity numbers, e-mail and postal addresses. The rules are exact rather than wide,
+as a finding stops a report: an identity number needs its check digit, a postal address a place, a
+road and a number. Names and nicknames have no form; they are dropped with their columns on reading.
 """
 
 from __future__ import annotations
@@ -91,13 +91,20 @@ class Hit(NamedTuple):
 
 
 def _checks(number: str) -> bool:
-    """Whether the last digit of an identity number is the right one (GB 11643, ISO 7064 MOD 11-2)."""
+    """Whether the last digit of an identity number is the right one.
+
+    By GB 11643, which is ISO 7064 MOD 11-2.
+    """
     total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(number[:17]))
     return number[17].upper() == "10X98765432"[total % 11]
 
 
 def _is_mobile(words: str, match: re.Match[str]) -> bool:
-    """A number inside a code of letters and digits is none, unless the letters say whose it is (wx13…, tel13…)."""
+    """Whether a number of eleven digits is a phone number.
+
+    Inside a code of letters and digits it is none, unless the letters say whose it is (wx13…,
+    tel13…).
+    """
     before, after = words[: match.start()], words[match.end() : match.end() + 1]
     lettered = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
     return not (after.isascii() and (after.isalpha() or after == "_")) and (
@@ -117,7 +124,10 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
 
 
 def _addresses(words: str) -> Iterator[Hit]:
-    """Postal addresses: a house number behind a road behind two levels of place, or behind one level and before a door."""
+    """Postal addresses: a house number behind a road behind the name of a place.
+
+    The place has two levels, or one level where a door follows the house.
+    """
     end = 0
     for house in _HOUSE.finditer(words):
         if house.start() < end:
@@ -138,7 +148,10 @@ def _addresses(words: str) -> Iterator[Hit]:
 
 
 def _place(before: str, *, with_door: bool) -> int | None:
-    """Where the place begins that the words before a road name; None where they name none, or too little of one."""
+    """Where the place begins that the words before a road name.
+
+    None where they name none, or too little of one.
+    """
     place = _PLACE.search(before)
     if place and _DISTRICT.search(before, place.end()):
         return place.start()
@@ -147,7 +160,10 @@ def _place(before: str, *, with_door: bool) -> int | None:
 
 
 def find(words: str) -> list[Hit]:
-    """Personal data in one text: kind (phone number, identity card number, e-mail address, postal address) and place."""
+    """Personal data in one text: kind and place.
+
+    Kinds: phone number, identity card number, e-mail address, postal address.
+    """
     if not LIKELY.search(words):
         return []
     plain = words.translate(_WIDE)
@@ -162,28 +178,28 @@ def find(words: str) -> list[Hit]:
 
 def hide(words: str) -> str:
     """The text with all that `find` finds in it replaced by `***`."""
-    kept, end = [], 0
+    parts, end = [], 0
     for hit in find(words):
-        kept += [words[end : hit.start], "***"] if hit.start >= end else []
+        parts += [words[end : hit.start], "***"] if hit.start >= end else []
         end = max(end, hit.end)
-    return "".join([*kept, words[end:]])
+    return "".join([*parts, words[end:]])
 
 
 def in_frame(
     frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()
 ) -> pd.DataFrame:
-    """Cells of text columns that hold personal data: one row per cell, with row (position, from 0), column and kind; no values.
+    """Cells of text columns that hold personal data, without their values.
 
-    Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of
-    `keys` everything that is no keyed hash (16 hex digits) is a find. Each different text is looked
-    at once.
+    One row per cell: row (position, from 0), column and kind. Numbers in the columns of `ids` are
+    not looked at, as any digits may be an id; in those of `keys` everything that is no keyed hash
+    (16 hex digits) is a find. Each different text is looked at once.
     """
-    found = [
+    hits = [
         _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)
         for name in frame.select_dtypes(["str", "object"])
     ]
     return pd.concat(
-        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found],
+        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *hits],
         ignore_index=True,
     )
 

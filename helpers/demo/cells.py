@@ -1,4 +1,7 @@
-"""How platforms write values, and workbooks and text tables whose bytes are the same for the same cells."""
+"""How platforms write values, and workbooks and text tables of them.
+
+The same cells give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,13 @@ import yaml
 from helpers.demo.schedule import shop
 
 MADE = dt.datetime(2026, 11, 16, 9, 30)
+SLASHES, DASHES = "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"
+Dirty = list[dict[str, Any]]
+
+
+def dirty(path: Path, row: int, column: str, value: str, what: str) -> dict[str, Any]:
+    """A planted dirty row as truth.json lists it; rows count from 1, headers included."""
+    return {"file": path.name, "row": row, "column": column, "value": value, "what": what}
 
 
 @functools.cache
@@ -25,7 +35,10 @@ def layout(name: str) -> list[str]:
 
 
 def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
-    """Write rows of cells to the sheets of a workbook; text stays text, whatever it begins with; None is an empty cell."""
+    """Write rows of cells to the sheets of a workbook.
+
+    Text stays text, whatever it begins with; None is an empty cell.
+    """
     options = {
         "in_memory": True,
         "strings_to_formulas": False,
@@ -54,7 +67,10 @@ def text_table(
     encoding: str,
     extra: bool = False,
 ) -> None:
-    """Write a CSV whose cells are already quoted where they must be; `extra` ends each row with an unnamed empty column."""
+    """Write a CSV whose cells are already quoted where they must be.
+
+    `extra` ends each row with an unnamed empty column.
+    """
     rows = [",".join(cells) for cells in zip(*(columns[name] for name in headers), strict=True)]
     end = ",\r\n" if extra else "\r\n"
     body = ",".join(headers) + "\r\n" + "".join(row + end for row in rows)
@@ -62,7 +78,10 @@ def text_table(
 
 
 def plain(value: Any) -> Any:
-    """A canonical value as a cell: None for missing, naive local time, whole numbers without a decimal point."""
+    """A canonical value as a cell.
+
+    None for missing, naive local time, whole numbers without a decimal point.
+    """
     if (
         value is None
         or value is pd.NA
@@ -78,8 +97,8 @@ def plain(value: Any) -> Any:
 
 
 def or_dash(value: Any, dash: str = "-") -> Any:
-    found = plain(value)
-    return dash if found is None else found
+    cell = plain(value)
+    return dash if cell is None else cell
 
 
 def clock(values: pd.Series, form: str) -> pd.Series:
@@ -109,7 +128,10 @@ def money(values: pd.Series) -> pd.Series:
 
 
 def quoted(values: pd.Series) -> pd.Series:
-    """Ids and text as the shop system writes them: in quotes, after a tab; `-` where there is none."""
+    """Ids and text as the shop system writes them: in quotes, after a tab.
+
+    `-` where there is none.
+    """
     return ('"\t' + values.fillna("-").astype("str") + '"').astype("str")
 
 

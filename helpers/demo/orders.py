@@ -33,7 +33,10 @@ SECOND = np.timedelta64(1, "s")
 
 
 class Lines(NamedTuple):
-    """Order lines as arrays of one length; times are whole seconds since 1970 on the local clock."""
+    """Order lines as arrays of one length.
+
+    Times are whole seconds since 1970 on the local clock.
+    """
 
     session: np.ndarray  # position of the session, -1 outside of sessions
     source: np.ndarray  # position of the source, -1 outside
@@ -65,7 +68,10 @@ def time_share(begin: int, end: int, *, start: int, block: int, duration: int) -
 def _offsets(
     world: World, session: np.ndarray, product: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Seconds after the start of the session at which lines are created; none while the product is sold out."""
+    """Seconds after the start of the session at which lines are created.
+
+    None falls into the time in which the product is sold out.
+    """
     duration = world.sessions["duration_seconds"].to_numpy()[session]
     start, block = world.start[session, product], world.block[session]
 
@@ -128,7 +134,10 @@ def _cases(
 
 
 def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) -> Lines:
-    """The lines created in sessions: one per order, the unpaid ones included, ordered by session and cell."""
+    """The lines created in sessions, ordered by session and cell.
+
+    One per order, the unpaid ones included.
+    """
     paid_count = counts["pay"] + rng.binomial(counts["pay"], AGAIN)
     where, paid = [], []
     for count, is_paid in ((paid_count, True), (counts["create"] - counts["pay"], False)):
@@ -165,7 +174,10 @@ def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) 
 def _buyers(
     paying: np.ndarray, session: np.ndarray, paid: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each line's buyer (a number within the session; exactly the session's paying users pay) and whether he is new."""
+    """Each line's buyer (a number within the session) and whether he is new.
+
+    Exactly the session's paying users pay.
+    """
     people = np.round(paying * 0.95).astype(int)
     rank = np.empty(len(session), int)
     shuffled = np.lexsort((rng.random(len(session)), ~paid, session))
@@ -177,8 +189,8 @@ def _buyers(
     buyer = np.where(rank < people[session], rank, again)
     # an unpaid line mostly belongs to somebody who did not buy
     buyer = np.where(~paid & (rng.random(len(session)) < 0.7), lines[session] + rank, buyer)
-    known = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
-    return buyer, ~known[session, buyer]
+    bought_before = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
+    return buyer, ~bought_before[session, buyer]
 
 
 def per_cell(lines: Lines, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -211,7 +223,10 @@ def _refunded(lines: Lines, as_of: pd.Timestamp) -> np.ndarray:
 
 
 def per_session(lines: Lines, n: int, *, as_of: pd.Timestamp) -> dict[str, np.ndarray]:
-    """Session sums of orders, money and refunds, the refunds as they stood at `as_of`: arrays by column name."""
+    """Session sums of orders, money and refunds: arrays by column name.
+
+    Refunds are those that had been made by `as_of`.
+    """
 
     def add(mask: np.ndarray, values: np.ndarray | float = 1.0) -> np.ndarray:
         return np.bincount(lines.session, mask * values, n).round()
@@ -301,10 +316,10 @@ def _card(world: World, rng: np.random.Generator) -> Lines:
 
 
 def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndarray:
-    """The number of the person behind each line: new people get new numbers, others are people who bought before.
+    """The number of the person behind each line.
 
-    Groups in the order of time: the lines sold outside of the room before a session, then the
-    session's.
+    New people get new numbers, others are people who bought before. Groups in the order of time:
+    the lines sold outside of the room before a session, then the session's.
     """
     begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
     outside = lines.session < 0
@@ -325,13 +340,19 @@ def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndar
 
 
 def _returning(pool: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` different people out of the first `pool`: the more recent a customer, the likelier he is back."""
+    """Draws `n` different people out of the first `pool`.
+
+    The more recent a customer, the likelier he is back.
+    """
     near = pool - 1 - np.floor(pool * rng.beta(0.8, 2.2, 4 * n + 8)).astype(int)
     return rng.permutation(np.unique(near.clip(0)))[:n]
 
 
 def frames(world: World, lines: Lines, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The tables `orders` (one row per line) and `aftersales` (one row per case), as of the export."""
+    """The tables `orders` and `aftersales` as of the export.
+
+    One row per line, one row per case.
+    """
     every = Lines(*(np.concatenate(pair) for pair in zip(lines, _card(world, rng), strict=True)))
     person = _identities(world, every, rng)
     order = np.lexsort((np.arange(len(person)), every.created))
@@ -397,15 +418,15 @@ def _orders(
 
 def _reasons(every: Lines, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kinds = [item["kind"] for item in shop()["products"].values()]
-    found = np.empty(len(which), dtype=object)
+    reasons = np.empty(len(which), dtype=object)
     for group, table in shop()["reasons"].items():
         if group == "before":
             mask = every.kind[which] == 1
         else:
             mask = (every.kind[which] != 1) & (np.array(kinds)[every.product[which]] == group)
         weight = np.array(list(table.values()), float)
-        found[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
-    return found
+        reasons[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
+    return reasons
 
 
 def _aftersales(every: Lines, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

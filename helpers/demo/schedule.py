@@ -45,13 +45,16 @@ def _host(slot: str, day: dt.date) -> str:
 
 
 def timetable(sessions: int) -> pd.DataFrame:
-    """The last `sessions` sessions of the shop: one row each, with started_at (naive local), hours, kind, slot, host."""
+    """The last `sessions` sessions of the shop, one row each.
+
+    Columns: started_at (naive local), hours, kind, slot, host.
+    """
     rows: list[dict[str, Any]] = []
     day = shop()["last_day"]
     while len(rows) < sessions:
-        found = _kind_and_slot(day)
-        if found:
-            kind, slot = found
+        kind_and_slot = _kind_and_slot(day)
+        if kind_and_slot:
+            kind, slot = kind_and_slot
             hours = shop()["specials"].get(day, {}).get("hours", 4 if slot == "evening" else 3)
             rows.append(
                 {

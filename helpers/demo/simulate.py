@@ -1,8 +1,8 @@
-"""A simulated Douyin shop with planted truths: canonical tables, the source x product cells behind them, and the truth.
+"""A simulated Douyin shop with planted truths.
 
-Severity is fixed here, so that no test can choose an easy one: see the constants. Everything comes
-from one seed; each part draws from a generator of its own, so that asking for fewer tables changes
-none of the others.
+Canonical tables, the source x product cells behind them, and the truth. Severity is fixed here, so
+that no test can choose an easy one: see the constants. Everything comes from one seed; each part
+draws from a generator of its own, so that asking for fewer tables changes none of the others.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo import details, orders
+from helpers.demo.planted import ODDS_RATIO, Planted, planted_in, story_truth
 from helpers.demo.schedule import shop, timetable
 from helpers.reference import schema
 
 SD_LOG = 0.25  # session to session, of the log of viewers and of every rate
 OVERDISPERSION = 0.15  # of the log odds of a source x product cell, each step
 VIEWERS = 24_000  # an ordinary session's
-ODDS_RATIO = 0.5  # what a fault does
-ACTION_MULTIPLIER = 2.0  # what the working action does to its metric
-MIX_SHARE = 0.45  # what the low-converting source grows to (fault "mix")
 FAULTS = ("none", "mix", "source", "product", "all", "demo")
 LISTED = 12  # products in a session
 SEEN = 3.0  # products that an exposed viewer sees
@@ -31,7 +29,10 @@ DISTINCT_CLICK, DISTINCT_ORDER = 0.74, 0.95
 
 
 class Simulation(NamedTuple):
-    """Canonical tables by name, the cells (one row per session x source x product), and what was planted."""
+    """Canonical tables by name, the cells, and what was planted.
+
+    Cells have one row per session x source x product.
+    """
 
     tables: dict[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -39,7 +40,10 @@ class Simulation(NamedTuple):
 
 
 class World(NamedTuple):
-    """What the parts share: the timetable, the names on the axes of the arrays, and per-session arrays."""
+    """What the parts share.
+
+    The timetable, the names on the axes of the arrays, and arrays by session.
+    """
 
     seed: int
     fault: str
@@ -63,34 +67,35 @@ def generator(seed: int, part: int) -> np.random.Generator:
 def simulate(
     seed: int, *, sessions: int = 200, fault: str = "demo", tables: tuple[str, ...] | None = None
 ) -> Simulation:
-    """The simulated shop: canonical tables, cells and truth; the last session is the one that carries the fault.
+    """The simulated shop: canonical tables, cells and truth.
 
-    `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds
-    halved); demo (the whole story). `tables` names the tables wanted (None: all); sessions,
-    traffic, products and cells are always there. Cells: session_id, source, product_id,
-    product_exposure_users, product_click_users, create_users, pay_users, orders, units,
-    paid_amount. Raises `ValueError` for an unknown fault or fewer than one session.
+    The last session is the one that carries the fault. `fault`: none; mix (more viewers from a
+    low-converting source); source, product (two), all (odds halved); demo (the whole story).
+    `tables` names the tables wanted (None: all); sessions, traffic, products and cells are always
+    there. Cells: session_id, source, product_id, product_exposure_users, product_click_users,
+    create_users, pay_users, orders, units, paid_amount. Raises `ValueError` for an unknown fault or
+    fewer than one session.
     """
     if fault not in FAULTS:
         raise ValueError(f"fault: expected one of {', '.join(FAULTS)}, found {fault!r}")
     if sessions < 1:
         raise ValueError(f"sessions: expected 1 or more, found {sessions}")
     world = _world(seed, sessions, fault)
-    planted = _planted(world)
+    planted = planted_in(world, generator(seed, 1))
     totals = _session_level(world, planted)
     viewers = _viewers(world, planted, totals)
     counts = _cells(world, planted, totals, viewers)
     lines = orders.core(world, counts, generator(seed, 4))
     counts = counts | orders.per_cell(lines, counts["pay"].shape)
-    made = {
+    frames = {
         "sessions": _sessions(world, totals, viewers, counts, lines),
         "traffic": _traffic(world, totals, viewers, counts),
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts)
-    made |= details.tables(
+    frames |= details.tables(
         world,
-        made,
+        frames,
         counts,
         lines,
         truth,
@@ -98,11 +103,11 @@ def simulate(
         generator=lambda part: generator(seed, part),
     )
     wanted = (
-        made
+        frames
         if tables is None
         else {
-            name: made[name]
-            for name in made
+            name: frames[name]
+            for name in frames
             if name in {*tables, "sessions", "traffic", "products"}
         }
     )
@@ -115,7 +120,10 @@ def simulate(
 
 
 def _correlated(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well: two steps of a funnel and the whole of it."""
+    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well.
+
+    They are of two steps of a funnel, the sum of the whole of it.
+    """
     first, second = rng.standard_normal((2, n)) * SD_LOG
     return first, -0.5 * first + np.sqrt(0.75) * second
 
@@ -164,7 +172,10 @@ def _world(seed: int, sessions: int, fault: str) -> World:
 
 
 def _mid_session(places: np.ndarray, product: int) -> np.ndarray:
-    """The order of explanation with one product moved to the middle (it changes places with the one there)."""
+    """The order of explanation with one product moved to the middle.
+
+    It changes places with the one there.
+    """
     middle = int(np.flatnonzero(places == LISTED // 2)[0])
     moved = places.copy()
     moved[[product, middle]] = places[[middle, product]]
@@ -175,83 +186,6 @@ def _stock_out(start: np.ndarray, block: np.ndarray) -> tuple[int, int]:
     product = list(shop()["products"]).index(shop()["story"]["stock_product"])
     begin = int(start[-1, product] + block[-1] // 3) // 60 * 60
     return begin, begin + shop()["story"]["stock_minutes"] * 60
-
-
-class Planted(NamedTuple):
-    """What was done to the numbers: multipliers and odds by session, source and product."""
-
-    enter: np.ndarray  # session: factor of room exposure → viewers
-    follow: np.ndarray  # session: factor of the follow rate
-    share: np.ndarray  # session x source: factor of the share of viewers
-    click: np.ndarray  # session x source x product: odds ratio of exposure → click
-    pay: np.ndarray  # session x source x product: odds ratio of click → pay
-    lost: np.ndarray  # session x product: share of orders that a stock-out makes impossible
-    what: dict[str, Any]
-
-
-def _planted(world: World) -> Planted:
-    n, k, p = len(world.sessions), len(world.sources), len(world.products)
-    made = Planted(
-        np.ones(n),
-        np.ones(n),
-        np.ones((n, k)),
-        np.ones((n, k, p)),
-        np.ones((n, k, p)),
-        np.zeros((n, p)),
-        {"source": None, "products": [], "steps": []},
-    )
-    rng = generator(world.seed, 1)
-    core = [i for i, item in enumerate(shop()["products"].values()) if item["core"]]
-    big = [i for i, item in enumerate(shop()["sources"].values()) if item["share"] >= 0.12]
-    low = min(range(k), key=lambda i: shop()["sources"][world.sources[i]]["pay"])
-    source, pair = int(rng.choice(big)), sorted(rng.choice(core, 2, replace=False).tolist())
-    if world.fault == "mix":
-        share = shop()["sources"][world.sources[low]]["share"]
-        made.share[-1, low] = MIX_SHARE / share * (1 - share) / (1 - MIX_SHARE)
-        made.what.update(
-            source=world.sources[low], steps=["share"], share_before=share, share_after=MIX_SHARE
-        )
-    elif world.fault == "source":
-        made.click[-1, source] = made.pay[-1, source] = ODDS_RATIO
-        made.what.update(source=world.sources[source], steps=["exposure_to_click", "click_to_pay"])
-    elif world.fault == "product":
-        made.pay[-1, :, pair] = ODDS_RATIO
-        made.what.update(products=[world.products[i] for i in pair], steps=["click_to_pay"])
-    elif world.fault == "all":
-        made.pay[-1] = ODDS_RATIO
-        made.what.update(steps=["click_to_pay"])
-    elif world.fault == "demo":
-        _plant_story(world, made)
-    return made
-
-
-def _plant_story(world: World, made: Planted) -> None:
-    """Writes the demo's story into fresh arrays: an imprecise source, a weak pitch, a stock-out, an event, an action."""
-    story = shop()["story"]
-    source, last = world.sources.index(story["source"]), story["source_sessions"]
-    made.share[-last:, source] = story["source_growth"]
-    made.click[-last:, source] = made.pay[-last:, source] = ODDS_RATIO
-    made.pay[-1, :, world.products.index(story["pitch_product"])] *= ODDS_RATIO
-    begin, end = world.stock_out
-    stock = world.products.index(story["stock_product"])
-    made.lost[-1, stock] = orders.time_share(
-        begin,
-        end,
-        start=world.start[-1, stock],
-        block=world.block[-1],
-        duration=int(world.sessions["duration_seconds"].iloc[-1]),
-    )
-    days = world.sessions["started_at"].dt.date
-    redesign = story["redesign"]
-    made.enter[((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()] = redesign[
-        "factor"
-    ]
-    made.follow[-story["after_sessions"] :] = ACTION_MULTIPLIER
-    made.what.update(
-        source=story["source"],
-        products=[story["pitch_product"]],
-        steps=["share", "exposure_to_click", "click_to_pay"],
-    )
 
 
 def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
@@ -340,7 +274,10 @@ def _effects(facts: Any, name: str) -> np.ndarray:
 def _cells(
     world: World, planted: Planted, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source x product at each step: exposure, click, create, pay; and the expected click → pay."""
+    """People by session x source x product at each step, and the expected click → pay.
+
+    Steps: exposure, click, create, pay.
+    """
     rng = generator(world.seed, 5)
     sources, goods = shop()["sources"].values(), shop()["products"].values()
     weight = _effects(goods, "weight")[None, :] * world.listed
@@ -377,7 +314,10 @@ def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> 
 def _funnel_users(
     exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Distinct people at each step for sessions (axis 1, 2) or session x source (axis 2), never growing along the way."""
+    """Distinct people at each step, never growing along the way.
+
+    For sessions (axis 1, 2) or session x source (axis 2).
+    """
     pay, create, click = (counts[name].sum(axis=axis) for name in ("pay", "create", "click"))
     pay, create = _users(pay, DISTINCT_ORDER), _users(create, DISTINCT_ORDER)
     click = _users(click, DISTINCT_CLICK, create)
@@ -587,83 +527,4 @@ def _truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dic
         "returns": orders.RETURNS,
         "as_of": str(shop()["as_of"]),
     }
-    return truth | (_story_truth(world, planted, counts) if world.fault == "demo" else {})
-
-
-def comparable_before(plan: pd.DataFrame) -> pd.DataFrame:
-    """The daily evening sessions before the action's first session, outside the redesign: the last 15 of them."""
-    story = shop()["story"]
-    days = plan["started_at"].dt.date
-    quiet = (days < story["redesign"]["from"]) | (days > story["redesign"]["to"])
-    early = np.arange(len(plan)) < len(plan) - story["after_sessions"]
-    return plan[early & (plan["kind"] == "daily") & (plan["slot"] == "evening") & quiet].tail(
-        story["before_sessions"]
-    )
-
-
-def _story_truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    story, plan = shop()["story"], world.sessions
-    stock = world.products.index(story["stock_product"])
-    begin, end = (
-        plan["started_at"].iloc[-1] + pd.Timedelta(seconds=second) for second in world.stock_out
-    )
-    lost = (
-        counts["click"][-1, :, stock] * counts["click_to_pay"][-1, :, stock]
-    ).sum() * planted.lost[-1, stock]
-    before, after = (
-        comparable_before(plan)["session_id"].tolist(),
-        plan["session_id"].tail(story["after_sessions"]).tolist(),
-    )
-    redesign = story["redesign"]
-    planned_at = (
-        plan["session_id"].iloc[-story["after_sessions"] - 1]
-        if len(plan) > story["after_sessions"]
-        else None
-    )
-    return {
-        "imprecise_source": {
-            "source": story["source"],
-            "sessions": plan["session_id"].tail(story["source_sessions"]).tolist(),
-            "odds_ratio": ODDS_RATIO,
-            "steps": ["exposure_to_click", "click_to_pay"],
-            "share_factor": story["source_growth"],
-        },
-        "asked": {"product_id": story["pitch_product"], **story["asked"]},
-        "weak_pitch": {
-            "product_id": story["pitch_product"],
-            "odds_ratio": ODDS_RATIO,
-            "steps": ["click_to_pay"],
-        },
-        "stock_out": {
-            "product_id": story["stock_product"],
-            "from": str(begin),
-            "to": str(end),
-            "share_of_orders_lost": float(planted.lost[-1, stock]),
-            "expected_orders_lost": float(lost),
-        },
-        "event": {
-            "kind": "platform_redesign",
-            "from": str(redesign["from"]),
-            "to": str(redesign["to"]),
-            "metric": "exposure_view_rate",
-            "factor": redesign["factor"],
-            "log_effect": float(np.log(redesign["factor"])),
-            "sessions": plan.loc[planted.enter != 1, "session_id"].tolist(),
-        },
-        "null_event": shop()["null_event"],
-        "plan_session": planned_at,
-        "plan_worked": {
-            "plan_id": "D1",
-            "metric": "follow_rate",
-            "multiplier": ACTION_MULTIPLIER,
-            "before": before,
-            "after": after,
-        },
-        "plan_failed": {
-            "plan_id": "D2",
-            "metric": "interaction_rate",
-            "multiplier": 1.0,
-            "before": before,
-            "after": after,
-        },
-    }
+    return truth | (story_truth(world, planted, counts) if world.fault == "demo" else {})

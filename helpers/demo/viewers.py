@@ -1,4 +1,7 @@
-"""The viewers' own steps behind the cells: who entered, saw, clicked, put into the cart, ordered and paid, to the second."""
+"""The viewers' own steps behind the cells, to the second.
+
+Who entered, saw, clicked, put into the cart, ordered and paid.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ WORDS = {
 
 
 class Steps(NamedTuple):
-    """Events as arrays of one length: person (number within the session), what, product (-1: none), second of the session."""
+    """Events as arrays of one length.
+
+    person: number within the session; product: -1 for none; second: of the session.
+    """
 
     person: np.ndarray
     event: np.ndarray
@@ -54,10 +60,13 @@ class Steps(NamedTuple):
 
 
 def actions(part: Part) -> pd.DataFrame:
-    """The viewer events of the last sessions, and from the click on of some a while before, in the order of time."""
+    """The viewer events of the last sessions, in the order of time.
+
+    Of some sessions a while before there is what follows a click.
+    """
     recent = [_of_session(part, i) for i in part.recent("actions")]
-    n, own = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
-    before = [_of_session(own, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
+    n, tried = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
+    before = [_of_session(tried, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
     return pd.concat(
         [*(rows[rows["event"].isin(AFTER_CLICK)] for rows in before), *recent], ignore_index=True
     )
@@ -74,12 +83,12 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
         traffic[name].to_numpy().astype(int) for name in ("viewers", "product_exposure_users")
     )
     first = np.concatenate([[0], np.cumsum(viewers)])
-    made = [
+    of_cells = [
         _of_cell(part, i, k, p, first[k], seen[k])
         for k in range(len(world.sources))
         for p in np.flatnonzero(world.listed[i])
     ]
-    steps = Steps(*(np.concatenate(values) for values in zip(*made, strict=True)))
+    steps = Steps(*(np.concatenate(values) for values in zip(*of_cells, strict=True)))
     entered = _entered(first[-1], steps, int(world.sessions["duration_seconds"].iloc[i]), rng)
     every = Steps(*(np.concatenate(pair) for pair in zip(entered, steps, strict=True)))
     order = np.lexsort((every.person, every.second))
@@ -104,7 +113,10 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
 
 
 def _of_cell(part: Part, i: int, k: int, p: int, first: int, seen: int) -> Steps:
-    """The events of one source and product: those who saw it, among them those who clicked, put it into the cart, ordered, paid."""
+    """The events of one source and product.
+
+    Of those who saw it some clicked, put it into the cart, ordered and paid.
+    """
     world, rng = part.world, part.rng
     exposed, clicked, ordered = (
         int(part.counts[name][i, k, p]) for name in ("exposure", "click", "create")
@@ -160,7 +172,10 @@ def _people(
 
 
 def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -> Steps:
-    """Everybody's entering: some seconds before the first other event, at any time for those who did nothing."""
+    """Everybody's entering, some seconds before the first other event.
+
+    At any time for those who did nothing.
+    """
     earliest = np.full(people, length)
     np.minimum.at(earliest, steps.person, steps.second)
     second = np.where(
@@ -172,12 +187,15 @@ def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -
 
 
 def write(tables: dict[str, pd.DataFrame], raw: Path) -> None:
-    """Write a CSV a session into `raw`, and one for those with what follows a click only, with the headers of our own layout."""
+    """Write a CSV a session into `raw`, with the headers of our own layout.
+
+    Sessions of which only what follows a click is logged share one file.
+    """
     log = tables["actions"]
     full = log["session_id"].isin(log.loc[log["event"] == "enter", "session_id"])
     for name, rows in log.groupby(log["session_id"].str[:8].where(full, "点击以后")):
         shown = rows.assign(
-            at=cells.clock(rows["at"], "%Y-%m-%d %H:%M:%S"), event=rows["event"].map(WORDS)
+            at=cells.clock(rows["at"], cells.DASHES), event=rows["event"].map(WORDS)
         )
         path = raw / f"观众行为_{name}.csv"
         shown[list(HEADERS)].rename(columns=HEADERS).to_csv(

@@ -1,4 +1,7 @@
-"""Writes a simulated shop as a workspace: the platforms' exports in raw/, a plan, the settings, and truth.json."""
+"""Writes a simulated shop as a workspace.
+
+The platforms' exports in raw/, a plan, the settings, and truth.json.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,10 @@ def _rates(sessions: pd.DataFrame, ids: list[str]) -> dict[str, float]:
 
 
 def write_plan(simulation: Simulation, folder: Path) -> None:
-    """Write the plan of the session before the action: one line that worked and one that did not, both done."""
+    """Write the plan of the session before the action, with both lines done.
+
+    One of them worked and one did not.
+    """
     folder.mkdir(exist_ok=True)
     truth = simulation.truth
     if not truth.get("plan_session"):

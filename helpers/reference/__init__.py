@@ -1,4 +1,7 @@
-"""What `data/reference` says: models of its files, loading and cross-checks, metrics, schemas of the tables."""
+"""What `data/reference` says.
+
+Models of its files, loading and cross-checks, metrics, schemas of the tables.
+"""
 
 from helpers.reference.load import (
     assortment,
@@ -25,41 +28,44 @@ from helpers.reference.load import (
 )
 from helpers.reference.models import (
     SHIPPED,
+    Column,
+    Definition,
+    Export,
+    Funnel,
+    FunnelStep,
+    Label,
+    Measure,
+    Metric,
+    ReferenceDataError,
+    SourceColumn,
+    System,
+    Table,
+    Unverified,
+)
+from helpers.reference.trade_models import (
     Assortment,
     AssortmentRule,
     Attribution,
     Cause,
-    Column,
     Customers,
-    Definition,
     EventKind,
     Evidence,
-    Export,
     Festival,
-    Funnel,
-    FunnelStep,
-    Label,
     Marks,
-    Measure,
-    Metric,
     Problem,
     ReasonGroup,
-    ReferenceDataError,
     Reply,
     RoleCard,
     Rule,
     RunStage,
     ServiceRules,
-    SourceColumn,
     Stage,
-    System,
-    Table,
     Talk,
     Trait,
-    Unverified,
 )
 
 __all__ = [
+    "SHIPPED",
     "Assortment",
     "AssortmentRule",
     "Attribution",
@@ -84,7 +90,6 @@ __all__ = [
     "RoleCard",
     "Rule",
     "RunStage",
-    "SHIPPED",
     "ServiceRules",
     "SourceColumn",
     "Stage",

@@ -1,8 +1,8 @@
 """False alarms of change points, exit points and hot words where nothing happened, and how often planted ones are found."""
 
 import numpy as np
-from test_comments import WORDS, hot, usual
-from test_turns import RISE, before, changed, flat, history, times
+from tests.funnel.test_comments import WORDS, hot, usual
+from tests.funnel.test_turning_points import RISE, before, changed, flat, history, times
 
 from helpers.funnel import comments, turning_points
 

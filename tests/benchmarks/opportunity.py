@@ -24,16 +24,9 @@ from scipy.special import expit, logit, logsumexp
 
 from helpers import reference
 from helpers.compare import stakes
+from helpers.demo.planted import ODDS_RATIO
 from helpers.demo.schedule import shop
-from helpers.demo.simulate import (
-    CLICK_RATE,
-    LISTED,
-    ODDS_RATIO,
-    OVERDISPERSION,
-    PAY_RATE,
-    SD_LOG,
-    SEEN,
-)
+from helpers.demo.simulate import CLICK_RATE, LISTED, OVERDISPERSION, PAY_RATE, SD_LOG, SEEN
 
 PAST = 10  # comparable sessions before
 LONG = 200  # sessions from which the true baseline is taken

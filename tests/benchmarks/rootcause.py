@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from helpers import split
+from helpers.split import scan
 
 MINUTE, VALUE, WEIGHT = "min", "value", "cnt"
 Cause = dict[str, str]
@@ -55,7 +55,7 @@ def run_case(folder: Path, case: Mapping[str, object]) -> Outcome:
     dimensions = [name for name in table.columns if name not in (MINUTE, VALUE, WEIGHT)]
     table = table.assign(**{name: table[name].astype("str") for name in dimensions})
     start = time.perf_counter()
-    found = split.find_slices(
+    found = scan.find_slices(
         summed(table[table[MINUTE] == case["timestamp"]], dimensions),
         dimensions=dimensions,
         value=VALUE,

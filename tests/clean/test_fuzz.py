@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from test_sources import ORDER, doudian
+from tests.clean.test_raw_file import ORDER, doudian
 
 from helpers import clean, reference
 from helpers.clean import read, recognise, template

@@ -8,7 +8,7 @@ import shutil
 import openpyxl
 import pandas as pd
 import pytest
-from test_sources import ORDER, doudian
+from tests.clean.test_raw_file import ORDER, doudian
 
 from helpers import clean, demo, reference
 from helpers.clean import mend

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import ruptures
 import statsmodels.api as sm
-from test_effects import NILE, account, logged
+from tests.compare.test_effects import NILE, account, logged
 
 from helpers import compare, reference
 from helpers.review import open_review

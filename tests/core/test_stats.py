@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines import KaplanMeierFitter
 
 from helpers.core import stats
+
+NAN = float("nan")
 
 # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, without continuity
 # correction).
@@ -342,6 +345,42 @@ def test_few_trials_leave_the_prior_its_spread():
     assert (found.odd < 0.25).all()
 
 
+CASES = st.lists(
+    st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 30)), min_size=1, max_size=40
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CASES, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_course_of_counted_cases_is_that_of_lifelines(cases, confidence):
+    """Curve, limits and median, with ties, with cases that end at 0, and where all are censored."""
+    days, happened, counts = (np.array(column) for column in zip(*cases, strict=True))
+    course = stats.course(days / 2, happened, counts, confidence=confidence)
+    fitted = KaplanMeierFitter(alpha=1 - confidence).fit(days / 2, happened, weights=counts)
+    assert (course.times == fitted.survival_function_.index).all()
+    left = fitted.survival_function_.iloc[:, 0].to_numpy()
+    assert 1 - course.share == pytest.approx(left, abs=1e-12)
+    limits = fitted.confidence_interval_survival_function_.to_numpy()
+    assert 1 - course.upper == pytest.approx(limits[:, 0], abs=1e-10)
+    assert 1 - course.lower == pytest.approx(limits[:, 1], abs=1e-10)
+    if np.abs(left - 0.5).min() > 1e-9:  # at exactly one half lifelines is at the mercy of a digit
+        assert course.reached(0.5) == fitted.median_survival_time_
+    moments = [0, 3.2, 20, 25]
+    assert 1 - course.by(moments) == pytest.approx(
+        fitted.survival_function_at_times(moments).to_numpy(), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("n", [2, 10, 28, 94])
+def test_the_median_of_an_even_number_of_times_is_the_one_by_which_half_have_happened(n):
+    assert stats.course(np.arange(1, n + 1), np.ones(n)).reached(0.5) == n / 2
+
+
+def test_a_course_needs_all_durations():
+    with pytest.raises(ValueError, match="duration"):
+        stats.course([1.0, NAN], [True, False])
+
+
 def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
     waits, happened = [30, 1800, 1800, 1800, 5, 10], [False, False, False, False, True, True]
     value, lower, upper = stats.happened_within(waits, happened, [4, 1800])
@@ -354,9 +393,6 @@ def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
 def test_what_nobody_was_watched_for_is_unknown():
     assert np.isnan(stats.happened_within([10, 20], [True, False], [30])).all()
     assert not np.isnan(stats.happened_within([10, 20], [True, False], [20])).any()
-
-
-NAN = float("nan")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The funnel of a session step by step, with an interval for each rate, and the same over several sessions."""
+"""The funnel of a session step by step, and the same over several sessions.
+
+Each rate of people has an interval.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,15 @@ FEWEST_SESSIONS = 3  # of a group whose rates are shown over sessions
 def steps(
     row: pd.Series | pd.DataFrame, funnel: Funnel, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of one funnel for one row (a session, a source, a product), each against the step before and the first.
+    """The steps of one funnel for one row, each against the step before and the first.
 
-    One row per step. Columns: step (from 1), column, label_zh, label_en, users (people, or events
-    where the funnel's unit is times; nan where the export lacks it), previous (the last known step
-    before), rate_of_previous, ci_lower, ci_upper, rate_of_first, first_lower, first_upper, grows.
-    Wilson intervals for funnels of people only. `grows` marks a step larger than the one before: no
-    funnel, so its numbers come from different definitions or have gaps. Raises `MetricError` for a
-    frame of several rows (by_rows does those one by one).
+    The row is a session, a source or a product. One row per step. Columns: step (from 1), column,
+    label_zh, label_en, users (people, or events where the funnel's unit is times; nan where the
+    export lacks it), previous (the last known step before), rate_of_previous, ci_lower, ci_upper,
+    rate_of_first, first_lower, first_upper, grows. Wilson intervals for funnels of people only.
+    `grows` marks a step larger than the one before: no funnel, so its numbers come from different
+    definitions or have gaps. Raises `MetricError` for a frame of several rows (by_rows does those
+    one by one).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
     table = pd.DataFrame(
@@ -37,30 +41,30 @@ def steps(
             "users": [_number(row, step.column) for step in funnel.steps],
         }
     )
-    known = table["users"].dropna()
-    before, first = known.shift(), known.iloc[0] if len(known) else np.nan
+    users = table["users"].dropna()
+    before, first = users.shift(), users.iloc[0] if len(users) else np.nan
     of_people = funnel.unit == "users" and funnel.mixed_units is None
-    lower, upper = _bounds(known, before, of_people, confidence)
-    base = (known * 0 + first).where(
-        known.index != known.index.min()
+    lower, upper = _bounds(users, before, of_people, confidence)
+    base = (users * 0 + first).where(
+        users.index != users.index.min()
     )  # the first step is all of itself, without doubt
-    first_lower, first_upper = _bounds(known, base, of_people, confidence)
+    first_lower, first_upper = _bounds(users, base, of_people, confidence)
     return table.assign(
-        previous=table["column"].loc[known.index].shift().reindex(table.index),
-        rate_of_previous=_rate(known, before),
+        previous=table["column"].loc[users.index].shift().reindex(table.index),
+        rate_of_previous=_rate(users, before),
         ci_lower=lower,
         ci_upper=upper,
-        rate_of_first=_rate(known, known * 0 + first),
+        rate_of_first=_rate(users, users * 0 + first),
         first_lower=first_lower,
         first_upper=first_upper,
-        grows=(known > before).reindex(table.index, fill_value=False),
+        grows=(users > before).reindex(table.index, fill_value=False),
     )
 
 
 def by_rows(
     frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of every row of a frame, with its `key` before them: one row per key value x step."""
+    """The steps of every row of a frame, one row per value of its `key` and step."""
     parts = [
         steps(row, funnel, confidence=confidence).assign(**{key: row[key]})
         for _, row in frame.iterrows()
@@ -69,52 +73,39 @@ def by_rows(
         return (
             steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
         )
-    made = pd.concat(parts, ignore_index=True)
-    return made[[key, *made.columns.drop(key)]]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[key, *table.columns.drop(key)]]
 
 
 def with_paid(
     traffic: pd.DataFrame, entry: Funnel, lang: str, *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """`by_rows` of the sources with those of paid and of organic sources taken together below them, where sources are marked.
+    """`by_rows` of the sources, with paid and organic ones taken together below them.
 
-    People who came through several sources count once in each, so the rows taken together have no
-    interval.
+    Only where sources are marked as paid or not. People who came through several sources count once
+    in each, so the rows taken together have no interval.
     """
-    made, words = (
-        by_rows(traffic, entry, "source", confidence=confidence),
-        reference.terms()["is_paid"],
-    )
+    parts = [by_rows(traffic, entry, "source", confidence=confidence)]
+    words = reference.terms()["is_paid"]
     for name, rows in (
         ("paid", traffic[traffic["is_paid"].fillna(False)]),
         ("organic", traffic[~traffic["is_paid"].fillna(True)]),
     ):
         if len(rows) > 1:
             label = f"{text.label(words[name], lang)}{text.choose(lang, '（合计）', ' (together)')}"
-            whole = steps(
-                rows[[step.column for step in entry.steps]].sum(min_count=1), entry
-            ).assign(source=label)
-            made = pd.concat(
-                [
-                    made,
-                    whole.assign(
-                        **{
-                            bound: np.nan
-                            for bound in ("ci_lower", "ci_upper", "first_lower", "first_upper")
-                        }
-                    ),
-                ],
-                ignore_index=True,
-            )
-    return made
+            sums = rows[[step.column for step in entry.steps]].sum(min_count=1)
+            bounds = dict.fromkeys(("ci_lower", "ci_upper", "first_lower", "first_upper"), np.nan)
+            parts.append(steps(sums, entry).assign(source=label, **bounds))
+    return pd.concat(parts, ignore_index=True)
 
 
 def several(
     row: pd.Series, funnels: Mapping[str, Funnel], *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The steps of several funnels of one row, those of which two steps are known at least: one row per funnel x step.
+    """The steps of several funnels of one row, one row per funnel and step.
 
-    Columns: funnel (its id), funnel_zh, funnel_en, then those of `steps`.
+    Funnels of which fewer than two steps are known are left out. Columns: funnel (its id),
+    funnel_zh, funnel_en, then those of `steps`.
     """
     parts = [
         steps(row, entry, confidence=confidence).assign(
@@ -122,25 +113,25 @@ def several(
         )
         for name, entry in funnels.items()
     ]
-    made = pd.concat(parts, ignore_index=True)
-    known = made.groupby("funnel")["users"].transform("count") > 1
+    table = pd.concat(parts, ignore_index=True)
+    usable = table.groupby("funnel")["users"].transform("count") > 1
     names = ["funnel", "funnel_zh", "funnel_en"]
-    return made.loc[known, [*names, *made.columns.drop(names)]].reset_index(drop=True)
+    return table.loc[usable, [*names, *table.columns.drop(names)]].reset_index(drop=True)
 
 
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
-    """The rates of a funnel's steps over the sessions of each group (host, time slot): one row per group x step.
+    """The rates of a funnel's steps over the sessions of each group (host, time slot).
 
-    Ratio of sums over sessions that know every step that any of them knows; each session is a scope
-    of its own, so the people of several are a denominator and never a count. Columns: `by`,
-    sessions, step, column, label_zh, label_en, rate_of_previous, rate_of_first. No intervals:
-    sessions differ by more than counting. Groups of fewer than `FEWEST_SESSIONS` sessions are left
-    out.
+    One row per group and step. Ratio of sums over sessions that know every step that any of them
+    knows; each session is a scope of its own, so the people of several are a denominator and never
+    a count. Columns: `by`, sessions, step, column, label_zh, label_en, rate_of_previous,
+    rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than
+    `FEWEST_SESSIONS` sessions are left out.
     """
-    known = [step.column for step in entry.steps if sessions[step.column].notna().any()]
-    grouped = sessions.dropna(subset=[*known, by]).groupby(by, sort=True)
+    columns_counted = [step.column for step in entry.steps if sessions[step.column].notna().any()]
+    grouped = sessions.dropna(subset=[*columns_counted, by]).groupby(by, sort=True)
     parts = [
-        steps(rows[known].sum(), entry).assign(**{by: name}, sessions=len(rows))
+        steps(rows[columns_counted].sum(), entry).assign(**{by: name}, sessions=len(rows))
         for name, rows in grouped
         if len(rows) >= FEWEST_SESSIONS
     ]
@@ -154,8 +145,8 @@ def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFram
         "rate_of_previous",
         "rate_of_first",
     ]
-    made = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return made.astype({"rate_of_previous": float, "rate_of_first": float})
+    table = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return table.astype({"rate_of_previous": float, "rate_of_first": float})
 
 
 def time_slot(started_at: pd.Series) -> pd.Series:
@@ -165,7 +156,7 @@ def time_slot(started_at: pd.Series) -> pd.Series:
 
 
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The steps that have a number, with `label` in the language asked for, as the funnel chart takes them."""
+    """The steps that have a number, with `label` in the language wanted, for the funnel chart."""
     return (
         table[table["users"].notna()]
         .assign(label=lambda t: t[f"label_{lang}"])
@@ -173,20 +164,23 @@ def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
     )
 
 
-def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.DataFrame:
-    """The steps that are larger than the one before, with what that most likely means: one row per step (and slice).
+def grown(
+    table: pd.DataFrame, entry: Funnel, *, of: str | None = None, label: str | None = None
+) -> pd.DataFrame:
+    """The steps that are larger than the one before, with what that most likely means.
 
-    `table` is that of `steps`, `several` or `by_rows`, `of` the column that names the slice.
-    Columns: slice (empty for the whole session), before_zh, before_en, label_zh, label_en, before,
-    users, reason_zh, reason_en (empty where funnels.yml has none).
+    One row per step (and slice). `table` is that of `steps`, `several` or `by_rows`, `of` the
+    column of the slice and `label` that of its name, where it has one of its own. Columns: slice
+    (its name; empty for the whole session), previous, column, before_zh, before_en, label_zh,
+    label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},
         {step.column: step.grows for step in entry.steps},
     )
-    known = table[table["users"].notna()].assign(slice=table[of] if of else "")
-    before = known.groupby("slice", sort=False)["users"].shift()
-    rows = known.assign(before=before)[known["grows"]]
+    counted = table[table["users"].notna()].assign(slice=table[label or of] if of else "")
+    before = counted.groupby(of or "slice", sort=False)["users"].shift()
+    rows = counted.assign(before=before)[counted["grows"]]
     words = {
         **{
             f"before_{lang}": [text.label(labels[name], lang) for name in rows["previous"]]
@@ -201,6 +195,8 @@ def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.Da
     }
     columns = [
         "slice",
+        "previous",
+        "column",
         "before_zh",
         "before_en",
         "label_zh",
@@ -213,10 +209,13 @@ def grown(table: pd.DataFrame, entry: Funnel, *, of: str | None = None) -> pd.Da
     return rows.assign(**words)[columns].reset_index(drop=True)
 
 
-def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
-    """A sentence per step that grows: the two counts, that their ratio is no conversion, and the likely clash of definitions."""
-    told, made = found.groupby(["before_zh", "label_zh"], sort=False), []
-    for _, rows in told:
+def grown_words(grown: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
+    """A sentence per step that grows.
+
+    The two counts, that their ratio is no conversion, and the likely clash of definitions.
+    """
+    pairs, sentences = grown.groupby(["previous", "column"], sort=False), []
+    for _, rows in pairs:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
         which = (
             text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
@@ -231,24 +230,22 @@ def grown_words(found: pd.DataFrame, lang: str, *, unit: str = "users") -> list[
             if row[f"reason_{lang}"]
             else ""
         )
-        made.append(
+        sentences.append(
             text.choose(
                 lang,
                 (
                     f"「{row['label_zh']}」{which}比上一步「{row['before_zh']}」还多（{counts[0]} "
-                    "对 "
-                    f"{counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。"
+                    f"对 {counts[1]}）：两步的口径不同或数据不全，这一比率不是转化率，不要拿来比。"
                     f"{why}"
                 ),
                 (
                     f"“{row['label_en']}”{which} is larger than the step before, "
-                    f"“{row['before_en']}” "
-                    f"({counts[0]} against {counts[1]}): the two are counted differently or have "
-                    f"gaps, and their ratio is no conversion rate.{why}"
+                    f"“{row['before_en']}” ({counts[0]} against {counts[1]}): the two are counted "
+                    f"differently or have gaps, and their ratio is no conversion rate.{why}"
                 ),
             )
         )
-    return made
+    return sentences
 
 
 def _number(row: pd.Series, column: str) -> float:
@@ -261,18 +258,21 @@ def _rate(above: pd.Series, below: pd.Series) -> pd.Series:
 
 
 def _bounds(
-    above: pd.Series, below: pd.Series, wanted: bool, confidence: float
+    above: pd.Series, below: pd.Series, of_people: bool, confidence: float
 ) -> tuple[pd.Series, pd.Series]:
-    if not wanted:
+    if not of_people:
         return above * np.nan, above * np.nan
     lower, upper = stats.wilson(above, below, confidence=confidence)
     return pd.Series(lower, index=above.index), pd.Series(upper, index=above.index)
 
 
 def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
-    """Sum over sum over the rows that have both terms, people counting once in each; nan over nobody."""
-    known = frame[[numerator, denominator]].dropna().sum()
-    return float(known[numerator] / known[denominator]) if known[denominator] > 0 else np.nan
+    """Sum over sum over the rows that have both terms; nan over nobody.
+
+    People count once in each row.
+    """
+    sums = frame[[numerator, denominator]].dropna().sum()
+    return float(sums[numerator] / sums[denominator]) if sums[denominator] > 0 else np.nan
 
 
 def _one_row(frame: pd.DataFrame) -> pd.DataFrame:

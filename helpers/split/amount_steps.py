@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import stats
+from helpers.core import stats, text
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
 # The way to the sale, in people and, where an export has none, in events; the amount stands at the
@@ -62,17 +62,20 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
 
 
 def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
-    """The session that the comparable ones lead one to expect: their sums, scaled to the same number of hours.
+    """The session that the comparable ones lead one to expect.
 
-    A Series by column. Its ratios are ratios of sums, so that its sources and products can be made
-    the same way.
+    It is their sums, scaled to the same number of hours. A Series by column. Its ratios are ratios
+    of sums, so that its sources and products can be made the same way.
     """
     length = sessions["duration_seconds"].sum() / 3600
     return sessions[list(columns)].sum(min_count=1) / length * hours
 
 
 def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
-    """The first column, then each column per one of the column before; `nan` after a step that nobody reached."""
+    """The first column, then each column per one of the column before.
+
+    `nan` after a step that nobody reached.
+    """
     values = row[list(columns)].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
@@ -80,8 +83,11 @@ def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
 
 
 def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
-    """A rate that does not exist on one side (nobody came to its step) is set to the other side's: the loss then falls
-    to the first step that is zero, where it belongs."""
+    """Both sides' factors, a rate that is missing on one side set to that of the other.
+
+    It is missing where nobody came to its step; the loss then falls to the first step that is zero,
+    where it belongs.
+    """
     known0, known1 = np.where(np.isnan(x0), x1, x0), np.where(np.isnan(x1), x0, x1)
     return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
 
@@ -89,7 +95,7 @@ def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
 def _step_metric(
     columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]
 ) -> str:
-    """The registry's metric of a step: the first column itself, or a column per the one before it."""
+    """The registry's metric of a step: the first column, or a column per the one before it."""
     above, below = columns[place], columns[place - 1] if place else None
     for name, metric in registry.items():
         plain = (
@@ -103,19 +109,26 @@ def _step_metric(
     return ""
 
 
-def _step_label(
-    columns: Sequence[str],
-    place: int,
-    metric: str,
-    registry: Mapping[str, reference.Metric],
-    lang: str,
-) -> str:
-    if metric:
-        return getattr(registry[metric], lang)
-    names = reference.tables()["sessions"].columns
-    return " ÷ ".join(
-        getattr(names[column], lang) for column in (columns[place], columns[place - 1])
-    )
+def _step_names(
+    columns: Sequence[str], metrics: Sequence[str], registry: Mapping[str, reference.Metric]
+) -> dict[str, list[str]]:
+    """factor, label_zh and label_en of each step: its metric, or its column per the one before."""
+    words = reference.tables()["sessions"].columns
+
+    def label(place: int, lang: str) -> str:
+        if metrics[place]:
+            return text.label(registry[metrics[place]], lang)
+        return " ÷ ".join(
+            text.label(words[column], lang) for column in (columns[place], columns[place - 1])
+        )
+
+    return {
+        "factor": [name or column for name, column in zip(metrics, columns, strict=True)],
+        **{
+            f"label_{lang}": [label(place, lang) for place in range(len(columns))]
+            for lang in ("zh", "en")
+        },
+    }
 
 
 def formula(
@@ -125,11 +138,12 @@ def formula(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The change of the amount split along its steps (LMDI-I), from a baseline session of the same length.
+    """The change of the amount split along its steps (LMDI-I).
 
-    One row per step: factor (metric of the registry, or the column), label_zh, label_en, unit,
-    numerator, denominator, before, after (the step's own value), ratio, contribution (money), share
-    (of the change). Contributions sum to the change exactly.
+    The baseline is a session of the same length. One row per step: factor (metric of the registry,
+    or the column), label_zh, label_en, unit, numerator, denominator, before, after (the step's own
+    value), ratio, contribution (money), share (of the change). Contributions sum to the change
+    exactly.
     """
     x0, x1 = factors(before, columns), factors(after, columns)
     effects = lmdi(*undefined_as_unchanged(x0, x1))
@@ -144,13 +158,7 @@ def formula(
         ratio = np.where(x0 > 0, x1 / x0, np.nan)
     return pd.DataFrame(
         {
-            "factor": [name or column for name, column in zip(names, columns, strict=True)],
-            "label_zh": [
-                _step_label(columns, k, name, registry, "zh") for k, name in enumerate(names)
-            ],
-            "label_en": [
-                _step_label(columns, k, name, registry, "en") for k, name in enumerate(names)
-            ],
+            **_step_names(columns, names, registry),
             "unit": [
                 registry[name].unit if name else "ratio" if k else kinds[columns[k]].kind
                 for k, name in enumerate(names)
@@ -167,7 +175,10 @@ def formula(
 
 
 def _shares(effects: Sequence[float], total: float) -> Floats:
-    """Each effect as a share of the change; `nan` where the effects mostly cancel and a share of the rest says nothing."""
+    """Each effect as a share of the change.
+
+    `nan` where the effects mostly cancel and a share of the rest says nothing.
+    """
     parts = np.asarray(effects, dtype=float)
     return (
         parts / total
@@ -184,13 +195,13 @@ def usual_effects(
     *,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """How large each step's contribution would be in an ordinary session: what it must leave to mean anything.
+    """How large each step's contribution would be in an ordinary session.
 
-    Each step's own value has a t prediction interval from the comparable sessions (totals per hour,
-    on the log scale), widened so that all steps together hold the confidence (Bonferroni); a step
-    at such a bound would contribute L(V1, V0) ln(bound / baseline). One row per step in order:
-    usual_lower, usual_upper, n. `nan` with fewer than three sessions, and where there is no sale on
-    one side.
+    A contribution must leave that range to mean anything. Each step's own value has a t prediction
+    interval from the comparable sessions (totals per hour, on the log scale), widened so that all
+    steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1,
+    V0) ln(bound / baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with
+    fewer than three sessions, and where there is no sale on one side.
     """
     past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(
         len(sessions), len(columns)
@@ -213,7 +224,7 @@ def usual_effects(
 def pairs_beyond(
     sessions: pd.DataFrame, columns: Sequence[str], steps: pd.DataFrame, hours: float
 ) -> pd.DataFrame:
-    """How often two ordinary sessions differ by as much at a step as this one does from its baseline.
+    """How often two ordinary sessions differ by as much at a step as this one from its baseline.
 
     Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One
     row per step in order: pairs (pairs with sales on both sides), beyond (those whose contribution
@@ -241,7 +252,10 @@ def pairs_beyond(
 
 
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
-    """The steps of `formula` with the range that is usual for each and whether it is left: usual_lower, usual_upper, unusual."""
+    """The steps of `formula` with the usual range of each and whether it is left.
+
+    Columns added: usual_lower, usual_upper, unusual.
+    """
     assert len(steps) == len(usual)
     joined = steps.assign(
         usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy()
@@ -259,10 +273,11 @@ def merged(
     registry: Mapping[str, reference.Metric],
     keep: Iterable[str] = MAIN_STEPS,
 ) -> pd.DataFrame:
-    """The same split with steps taken together: contributions add, which is a property of LMDI and not of Shapley.
+    """The same split with steps taken together.
 
-    `keep` are the columns that stay, in order; the amount, the last of `columns`, always does. One
-    row per step: factor, label_zh, label_en, contribution, share.
+    Contributions add, which is a property of LMDI and not of Shapley. `keep` are the columns that
+    stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
+    label_zh, label_en, contribution, share.
     """
     stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
     ends = [columns.index(name) for name in stay]
@@ -273,13 +288,7 @@ def merged(
     ]
     return pd.DataFrame(
         {
-            "factor": [name or column for name, column in zip(names, stay, strict=True)],
-            "label_zh": [
-                _step_label(stay, k, name, registry, "zh") for k, name in enumerate(names)
-            ],
-            "label_en": [
-                _step_label(stay, k, name, registry, "en") for k, name in enumerate(names)
-            ],
+            **_step_names(stay, names, registry),
             "contribution": parts,
             "share": _shares(parts, sum(parts)),
         }
@@ -296,14 +305,15 @@ def lines(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The three money lines split along their formulas, as far as the tables hold them: created, paid, net of refunds.
+    """The money lines split along their formulas, as far as the tables hold them.
 
-    One row per line and factor: line, factor, label_zh, label_en, contribution, shapley (the same
-    by Shapley; for net, which is paid minus refunds and no product, there is nothing else), share.
-    Net takes refunds as of each session's own `as_of`: the older sessions have had more time to
-    return. Contributions sum to the change of their line to 1e-9 of it.
+    They are created, paid, and net of refunds. One row per line and factor: line, factor, label_zh,
+    label_en, contribution, shapley (the same by Shapley; for net, which is paid minus refunds and
+    no product, there is nothing else), share. Net takes refunds as of each session's own `as_of`:
+    the older sessions have had more time to return. Contributions sum to the change of their line
+    to 1e-9 of it.
     """
-    made = []
+    splits = []
     for line, amount in LINES.items():
         needed = [amount, *(["refund_amount"] if line == "net" else [])]
         if (
@@ -348,9 +358,11 @@ def lines(
             assert residual <= 1e-9 * max(abs(change), before[amount], session[amount]), (
                 f"split of the {line} amount leaves {residual}"
             )
-        made.append(table.assign(line=line, share=_shares(table["contribution"], change)))
+        splits.append(table.assign(line=line, share=_shares(table["contribution"], change)))
     columns = ["line", "factor", "label_zh", "label_en", "contribution", "shapley", "share"]
-    return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(splits, ignore_index=True)[columns] if splits else pd.DataFrame(columns=columns)
+    )
 
 
 def times(sessions: pd.DataFrame, hours: float) -> float:
@@ -359,7 +371,7 @@ def times(sessions: pd.DataFrame, hours: float) -> float:
 
 
 def spread_of(orders: pd.DataFrame) -> float:
-    """The coefficient of variation of what one buyer paid, from order lines; `nan` where there are none."""
+    """The coefficient of variation of what one buyer paid; `nan` without order lines."""
     paid = orders[orders["paid_at"].notna() & orders["paid"].gt(0)]
     amounts = paid.groupby(paid["buyer_key"].fillna(paid["order_id"]))["paid"].sum()
     return float(amounts.std(ddof=1) / amounts.mean()) if len(amounts) > 1 else np.nan
@@ -373,11 +385,12 @@ def sampling(
     times: float,
     spread: float = np.nan,
 ) -> pd.DataFrame:
-    """What chance alone does to each step's contribution (delta method): sampling_lower, sampling_upper, a row a step.
+    """What chance alone does to each step's contribution (delta method), a row a step.
 
-    Variance of a rate's logarithm (1 - p) / x, of the first count 1 / x, of the mean amount
-    spread^2 / n; `times` is how many such sessions the baseline holds, `spread` the coefficient of
-    variation of what one buyer paid (unknown: the last step gets no interval).
+    Columns: sampling_lower, sampling_upper. Variance of a rate's logarithm (1 - p) / x, of the
+    first count 1 / x, of the mean amount spread^2 / n; `times` is how many such sessions the
+    baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
+    step gets no interval).
     """
 
     def variances(row: pd.Series, size: float) -> Floats:
@@ -386,15 +399,9 @@ def sampling(
             max(1 - now / was, 0.0) / now if now > 0 else np.nan
             for was, now in itertools.pairwise(counts)
         ]
-        return np.array(
-            [
-                *(
-                    [1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]]
-                    if len(counts)
-                    else [0.0]
-                )
-            ]
-        )
+        if not len(counts):
+            return np.zeros(1)
+        return np.array([1 / counts[0], *steps, np.nan_to_num(spread) ** 2 / counts[-1]])
 
     with np.errstate(divide="ignore", invalid="ignore"):
         bounds = sampling_interval(
@@ -403,11 +410,11 @@ def sampling(
             variances(before, times),
             variances(after, 1.0),
         )
-    known = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
+    has_interval = np.r_[np.ones(len(columns) - 1, dtype=bool), np.isfinite(spread)]
     return pd.DataFrame(
         {
-            "sampling_lower": np.where(known, bounds.lower, np.nan),
-            "sampling_upper": np.where(known, bounds.upper, np.nan),
+            "sampling_lower": np.where(has_interval, bounds.lower, np.nan),
+            "sampling_upper": np.where(has_interval, bounds.upper, np.nan),
         }
     )
 
@@ -415,7 +422,10 @@ def sampling(
 def waterfall(
     steps: pd.DataFrame, before: pd.Series, after: pd.Series, columns: Sequence[str], lang: str
 ) -> pd.DataFrame:
-    """The rows of a waterfall chart: label, amount, kind (start, step, end); the steps lead exactly from start to end."""
+    """The rows of a waterfall chart of the steps, which lead exactly from start to end.
+
+    Columns: label, amount, kind (start, step, end).
+    """
     return bars(
         steps[f"label_{lang}"], steps["contribution"], before[columns[-1]], after[columns[-1]], lang
     )
@@ -424,16 +434,21 @@ def waterfall(
 def bars(
     labels: Iterable[str], amounts: Sequence[float], before: float, after: float, lang: str
 ) -> pd.DataFrame:
-    """Steps between a baseline and this session as the rows of a waterfall: label, amount, kind (start, step, end)."""
+    """Steps between a baseline and this session as the rows of a waterfall.
+
+    Columns: label, amount, kind (start, step, end).
+    """
     ends = {"zh": ("基准场", "本场"), "en": ("Base session", "This session")}[lang]
     rows = [
         (ends[0], before, "start"),
         *zip(labels, amounts, ["step"] * len(amounts), strict=True),
         (ends[1], after, "end"),
     ]
-    made = pd.DataFrame(rows, columns=["label", "amount", "kind"])
-    assert np.isclose(made.loc[made["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6)
-    return made
+    drawn = pd.DataFrame(rows, columns=["label", "amount", "kind"])
+    assert np.isclose(
+        drawn.loc[drawn["kind"] != "end", "amount"].sum(), after, rtol=1e-9, atol=1e-6
+    )
+    return drawn
 
 
 def hours(session: pd.Series) -> float:
@@ -456,7 +471,7 @@ def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> boo
 
 
 def no_steps() -> pd.DataFrame:
-    """The frame of `formula` with `with_usual`, without rows: where there is nothing to compare with."""
+    """The frame of `formula` with `with_usual` without rows, for nothing to compare with."""
     text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
     numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
     return pd.DataFrame(
