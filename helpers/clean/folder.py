@@ -7,7 +7,7 @@ what earlier exports said: history/<table>.parquet;
            pattern.parquet: what the good sessions of each room share, as the newest review found
              it;
            counted/: what reviews counted in the rows of single sessions of large tables
-plans/     one CSV a session, edited by the team
+plans/     one Excel a session, edited by the team, and a CSV to read
 reference/ the team's own additions to data/reference
 """
 

@@ -61,7 +61,7 @@ def goal_completion(
     (`GOAL_PLACE`). `settled` says that no refund of this session is to come any more: until then
     what refunds are taken off is on track at best. People cannot be added over sessions: such a
     goal for a period gets no value, and the note says so. A goal of what is done (a cue kind per
-    hour) has a value where `values` hold it (`meeting.with_behaviours`).
+    hour) has a value where `values` hold it (`plan.with_behaviours`).
     """
     row = sessions.set_index("session_id").loc[session_id]
     start, end = (

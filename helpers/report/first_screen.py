@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import compare, plan, split
 from helpers.core import findings, text
-from helpers.plan import meeting, won_back
+from helpers.plan import won_back
 from helpers.report.cards import ads_cards, cards
 from helpers.report.goal_lines import goal_line, usual_amount
 from helpers.report.heading import facts, title
@@ -57,7 +57,6 @@ def make(
         "why": why(
             saved["argument"],
             saved["findings"],
-            registry,
             lang,
             known=any(line["cause"] for line in lines),
         ),
@@ -109,7 +108,7 @@ def goals(
     usual = usual_amount(verdicts)
     return [
         goal_line(row, usual, lang, registry, currency)
-        | {"id": _proof(found, row["metric"], meeting.goal_slice(row))}
+        | {"id": _proof(found, row["metric"], plan.goal_slice(row))}
         for row in foremost.to_dict("records")
     ]
 
@@ -236,7 +235,6 @@ WHY = ("change", "step", "judgement")  # of the split's answers those that the f
 def why(
     frame: pd.DataFrame,
     found: pd.DataFrame,
-    registry: Registry,
     lang: str,
     *,
     known: bool = False,
@@ -247,21 +245,14 @@ def why(
     judgement itself; its figures stand in the part on the split. Where a cause is `known` from the
     records, it does not say that causes cannot be told apart.
     """
-    told = (
-        frame[frame["part"].isin(WHY)]
-        if "part" in frame
-        else pd.DataFrame(columns=["part", f"sentence_{lang}"])
-    )
-    return [
-        {
-            "words": text.plain(
-                _head(_settled(words, lang) if known else words) if part == "judgement" else words,
-                400,
-            ),
-            "id": _split_proof(part, words, found, registry, lang),
-        }
-        for part, words in zip(told["part"], told[f"sentence_{lang}"], strict=True)
-    ]
+    answers = frame[frame["part"].isin(WHY)] if "part" in frame else frame
+    lines = []
+    for row in answers.to_dict("records"):
+        words = row[f"sentence_{lang}"]
+        if row["part"] == "judgement":
+            words = _head(_settled(words, lang) if known else words)
+        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, found)})
+    return lines
 
 
 def _settled(words: str, lang: str) -> str:
@@ -277,26 +268,12 @@ def _head(words: str) -> str:
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
 
-def _split_proof(part: str, words: str, found: pd.DataFrame, registry: Registry, lang: str) -> str:
-    """The finding behind a sentence of the split, else the part itself.
+SPLIT_SLICES = {"change": "", "step": "formula", "judgement": findings.JUDGEMENT}
 
-    It is of the amount, of the step that the sentence names, or of the diagnosis.
-    """
-    if not {"metric", "slice", f"sentence_{lang}"} <= set(found.columns):
-        return ""
-    own = found[
-        found["slice"]
-        .fillna("")
-        .eq({"change": "", "step": "formula", "judgement": "diagnosis"}[part])
-    ]
-    if part == "change":
-        own = own[own["metric"].eq("paid_amount")]
-    if part == "step":
-        named = [
-            name in registry and text.label(registry[name], lang) in words for name in own["metric"]
-        ]
-        own = own[named]
-    return own["id"].iloc[0] if len(own) else "p04"
+
+def _split_proof(answer: Mapping[str, Any], found: pd.DataFrame) -> str:
+    """The finding behind an answer of the split; else the part of the page itself."""
+    return _proof(found, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
 
 
 def actions(
@@ -329,7 +306,7 @@ def actions(
         )
         doubt = (
             text.choose(lang, "问题只是疑似，先试", "only suspected: a trial")
-            if problem.endswith(plan.SUSPECTED[lang])
+            if row.get("certainty") == "suspected"
             else ""
         )
         found.append(
@@ -340,7 +317,7 @@ def actions(
                 "stage": text.plain(_first(row, "stage") or "", 60),
                 "problem": text.plain(problem, 120),
                 "owner": term("role", owner, lang),
-                "verify": meeting.verified_by(row, registry[verify], lang, currency)
+                "verify": plan.verified_by(row, registry[verify], lang, currency)
                 if verify in registry
                 else "",
                 "money": text.choose(lang, "，", "; ").join(filter(None, [at_stake, back])),

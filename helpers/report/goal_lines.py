@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import compare
+from helpers import compare, plan
 from helpers.core import text
-from helpers.plan import meeting
 from helpers.report.units import Registry
 
 STYLES = {"reached": "good", "off_target": "warn", "missed": "bad"}
@@ -30,7 +29,7 @@ def goal_line(
         scope = text.choose(lang, "周期目标", "Goal of the period")
     else:
         scope = text.choose(lang, "本场目标", "Goal of this session")
-    words = meeting.goal_words(goal, lang=lang, registry=registry, currency=currency)
+    words = plan.goal_words(goal, lang=lang, registry=registry, currency=currency)
     words += _gap(goal, usual, lang, currency)
     if goal.get("note") == "unknown_metric":
         words += text.choose(lang, "；", "; ") + goal[f"note_{lang}"]

@@ -247,7 +247,7 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
             if path.exists()
         ]
         if not paths:
-            _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
+            _fail(f"{workspace.plans / name}.xlsx: no plan yet; `fupan run {name}` makes one")
         rows, aside = plan_file.load(
             workspace.plans,
             name,

@@ -11,7 +11,7 @@ import pandas as pd
 from helpers.core import text
 from helpers.split.amount_steps import possible
 from helpers.split.change_tree import is_large, path_sentence
-from helpers.split.margins import Diagnosis
+from helpers.split.margins import DIAGNOSED, Diagnosis
 from helpers.split.slices import reversal
 from helpers.split.tables import LINE_NAMES
 
@@ -163,19 +163,21 @@ def argument(
     """The whole split as questions and answers.
 
     How much, through which step, where, who came or how it was sold, how sure. One row per answer:
-    part (the keys of `QUESTIONS`), question_zh, question_en, sentence_zh, sentence_en, and the
-    amounts that change and step name: baseline, value. `steps` has the usual effects (`with_usual`)
-    of the steps that the `tree` of `drill` begins with, `finer` is the same change in all its
-    steps, `standing` is that of `standings`, `sides` that of `named_dimensions`, `basis` that of
-    `compare.basis`.
+    part (the keys of `QUESTIONS`), proof (the metric whose finding proves it), question_zh,
+    question_en, sentence_zh, sentence_en, and the amounts that change and step name: baseline,
+    value. `steps` has the usual effects (`with_usual`) of the steps that the `tree` of `drill`
+    begins with, `finer` is the same change in all its steps, `standing` is that of `standings`,
+    `sides` that of `named_dimensions`, `basis` that of `compare.basis`.
     """
     start, end = float(before[columns[-1]]), float(after[columns[-1]])
     sentences, amounts = (
         {"change": ground(before, after, columns, basis, currency)},
         {"change": {"baseline": start, "value": end}},
     )
+    proofs = {"change": columns[-1], "judgement": DIAGNOSED}
     if len(steps):
-        amounts["step"] = {"value": float(_lead(steps, end - start)["contribution"])}
+        lead = _lead(steps, end - start)
+        amounts["step"], proofs["step"] = {"value": float(lead["contribution"])}, lead["factor"]
         sentences = {
             "change": _change(start, end, currency),
             "step": _main_step(steps, finer, tree, end - start, currency),
@@ -188,10 +190,12 @@ def argument(
         "judgement": _judgement(steps, diagnosis),
         "certainty": _certainty(steps, standing, basis),
     }
-    rows = [(part, *QUESTIONS[part], zh, en) for part, (zh, en) in sentences.items()]
-    answers = pd.DataFrame(
-        rows, columns=["part", "question_zh", "question_en", "sentence_zh", "sentence_en"]
-    )
+    rows = [
+        (part, proofs.get(part, ""), *QUESTIONS[part], zh, en)
+        for part, (zh, en) in sentences.items()
+    ]
+    names = ["part", "proof", "question_zh", "question_en", "sentence_zh", "sentence_en"]
+    answers = pd.DataFrame(rows, columns=names)
     return answers.join(
         pd.DataFrame(
             [amounts.get(part, {}) for part in answers["part"]],

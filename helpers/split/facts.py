@@ -10,7 +10,7 @@ import pandas as pd
 from helpers import reference
 from helpers.core import findings, text
 from helpers.split.amount_steps import AMOUNT
-from helpers.split.margins import Diagnosis
+from helpers.split.margins import DIAGNOSED, Diagnosis
 
 NOTEBOOK = "04_split"
 
@@ -137,7 +137,7 @@ def diagnosis_finding(diagnosis: Diagnosis) -> dict[str, object]:
     return findings.make(
         notebook=NOTEBOOK,
         dimension="conversion",
-        metric="room_conversion",
+        metric=DIAGNOSED,
         slice=findings.JUDGEMENT,
         verdict="cannot_tell" if diagnosis.cause == "cannot_tell" else "worse",
         sentence_zh=diagnosis.zh,

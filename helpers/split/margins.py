@@ -65,6 +65,9 @@ CAUSES = {
 }
 
 
+DIAGNOSED = "room_conversion"  # the metric of the finding that sums up the split
+
+
 class Diagnosis(NamedTuple):
     """Which cause a session's fall speaks for (a key of `CAUSES`), and the evidence in words."""
 

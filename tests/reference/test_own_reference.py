@@ -14,7 +14,7 @@ import yaml
 from helpers import clean, compare, plan, reference, report
 from helpers.clean import reconcile
 from helpers.core import findings
-from helpers.plan import causes, meeting, plan_file
+from helpers.plan import plan_file
 from helpers.reference import metrics, schema
 from helpers.report import index
 
@@ -126,7 +126,13 @@ def facts(own):
         pd.DataFrame({"order_id": ["1"]}),
     )
     asked = pd.DataFrame(
-        {"question": ["own_question"], "product": ["大碗"], "users": [3], "standing": ["above"]}
+        {
+            "question": ["own_question"],
+            "product_id": ["1"],
+            "product": ["大碗"],
+            "users": [3],
+            "standing": ["above"],
+        }
     )
     lines = pd.DataFrame({"refunded": [True] * 40, "reason": ["自家原因"] * 40})
     session = pd.Series(
@@ -143,7 +149,7 @@ def facts(own):
         "source_split": pd.DataFrame(),
         "questions": asked,
     }
-    return causes.Facts(
+    return plan.Facts(
         session, tables, results, pd.DataFrame(), lines, START + pd.Timedelta(days=3), own
     )
 
@@ -174,7 +180,7 @@ def test_evidence_names_what_is_the_workspace_s_own(own, facts, cause, zh, en):
 
 
 def test_a_fault_of_a_role_is_checked_by_the_own_metric(own, facts):
-    checks = meeting.role_checklist(
+    checks = plan.role_checklist(
         {"operations": reference.roles(own)["operations"]}, facts, rules=reference.rules(own)
     )
     assert (
@@ -210,7 +216,7 @@ def test_a_note_is_held_against_the_own_metric_by_name(own, facts, note, says):
         pd.DataFrame({"metric": ["own_rate"], "verdict": ["better"]}),
         judged(own, facts).reset_index().iloc[:0],
         registry=reference.registry(own),
-        products=["大碗"],
+        products={"大碗": "大碗"},
         standing=facts.results["standing"],
     ).iloc[0]
     assert checked["verdict"] == "not_borne_out" and says in checked["evidence_zh"]

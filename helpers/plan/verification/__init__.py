@@ -1,4 +1,4 @@
-"""Did the plan work? Sessions after an action against the sessions before it, never against the bad one alone.
+"""Whether the plan worked: sessions after an action against the sessions before it.
 
 The session that a plan came from was picked because it was bad, so the next one is better by itself
 (regression to the mean): of products picked as worst with nothing done, most "improve". The
@@ -22,7 +22,7 @@ from helpers.plan.verification.estimate import (
 from helpers.plan.verification.judge import COLUMNS, SLOPE_ERROR, verify
 from helpers.plan.verification.record import record_sentence, track_record
 from helpers.plan.verification.values import gather, history
-from helpers.plan.verification.words import for_table, sentence, status
+from helpers.plan.verification.words import findings_of, for_table, sentence, status
 
 __all__ = [
     "COLUMNS",
@@ -35,6 +35,7 @@ __all__ = [
     "blocks_needed",
     "effect",
     "error_at_look",
+    "findings_of",
     "for_table",
     "further_sessions",
     "gather",

@@ -1,0 +1,39 @@
+"""The sources and products that a cause or a plan line is about, by id.
+
+Names are for reading: long titles are cut when they are shown, and two may be called alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from helpers.core import findings
+
+
+def packed(names_by_id: Mapping[str, str]) -> str:
+    """Names by id as one cell of a table; empty where there are none."""
+    return json.dumps(dict(names_by_id), ensure_ascii=False) if names_by_id else ""
+
+
+def names(cell: object) -> dict[str, str]:
+    """The names by id of a cell that `packed` made; none of anything else."""
+    try:
+        held = json.loads(cell) if isinstance(cell, str) and cell else {}
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def ids(cell: object) -> set[str]:
+    """The ids of a cell that `packed` made."""
+    return set(names(cell))
+
+
+def of_slices(slices: Iterable[object]) -> set[str]:
+    """All that findings' slices may be matched by.
+
+    "name (id)" by its id, a source by itself, with brackets in its name or not.
+    """
+    texts = [slice for slice in slices if isinstance(slice, str) and slice]
+    return {*texts, *map(findings.slice_key, texts)}
