@@ -11,7 +11,7 @@ import numpy as np
 
 from helpers import reference
 from helpers.core import text
-from helpers.run import chain
+from helpers.run import steps
 from tests.made_files import workbook
 
 HOUR = dt.timedelta(hours=1)
@@ -92,7 +92,7 @@ def workspace(folder: Path, rows: list[dict]) -> Path:
 def run_here(name: str, **values: str) -> list[str]:
     """A notebook's cells run in this process with these parameters: what each cell shows, as plain text."""
     space, shown = {}, []
-    for cell in nbformat.read(chain.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+    for cell in nbformat.read(steps.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type != "code":
             continue
         tree = ast.parse(cell.source)
