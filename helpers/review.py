@@ -1,4 +1,4 @@
-"""The object that a notebook opens: one session under review, its tables, the account's others, and its results."""
+"""The object that a notebook opens: one session, its tables, its results, the account's others."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from helpers import reference
+from helpers import clean, reference
 from helpers.clean import history
+from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
+from helpers.clean.ingestion import code_version, current_readings, ingest
+from helpers.clean.tables import computed_once, data_as_of, lazy_table, read_table, sessions
 from helpers.core import findings, text
 from helpers.reference import schema
 
 if TYPE_CHECKING:
     import ibis
-from helpers import clean
-from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
-from helpers.clean.ingestion import _state, code_version, ingest
-from helpers.clean.tables import _once, data_as_of, lazy_table, read_table, sessions
 
 SENTINEL = "application/vnd.fupan.section+json"
 
 
 class Missing(str):
-    """A sentence that says which table is missing and which export would fill it; shown as a note."""
+    """A sentence that says which table is missing and which export would fill it, as a note."""
 
     __slots__ = ()
 
@@ -49,7 +48,10 @@ Found = Literal["named", "chosen", "newest", "gone", "unusable"]
 
 
 class Choice(BaseModel):
-    """What was chosen on the start page for notebooks opened by hand: a session of the workspace in `data_dir` (a full path), a language."""
+    """What was chosen on the start page for notebooks opened by hand.
+
+    That is a session of the workspace in `data_dir` (a full path), and a language.
+    """
 
     session_id: str = ""
     data_dir: str = ""
@@ -57,12 +59,18 @@ class Choice(BaseModel):
 
 
 def opened_by_hand() -> bool:
-    """Whether this process is the kernel of a notebook that is open in JupyterLab: not a run, not a test, not nbconvert."""
+    """Whether this process is the kernel of a notebook that is open in JupyterLab.
+
+    A run is not, nor a test, nor nbconvert.
+    """
     return bool(os.environ.get("JPY_SESSION_NAME"))
 
 
 def kept_choice() -> Choice:
-    """What was chosen on the start page; nothing anywhere but in a notebook opened by hand, and where the file is unreadable."""
+    """What was chosen on the start page.
+
+    It is nothing anywhere but in a notebook opened by hand, and where the file is unreadable.
+    """
     if opened_by_hand():
         with contextlib.suppress(ValidationError, OSError):
             return Choice.model_validate_json((clean.BY_HAND / "chosen.json").read_bytes())
@@ -78,7 +86,7 @@ def keep_choice(choice: Choice) -> Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Review:
-    """One session under review: its tables, the account's others, and the place where results go."""
+    """One session under review: its tables, the account's others, and where results go."""
 
     workspace: Workspace
     session_id: str
@@ -102,7 +110,7 @@ class Review:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """The thresholds of `thresholds.yml`, with the notebook's own confidence where it has one."""
+        """The thresholds of `thresholds.yml`, with the notebook's own confidence if it has one."""
         shipped = reference.thresholds(self.workspace.reference)
         return shipped if self.confidence is None else shipped | {"confidence": self.confidence}
 
@@ -112,29 +120,25 @@ class Review:
 
     @functools.cached_property
     def as_of(self) -> pd.Timestamp:
-        """How recent the data are: the newest `as_of` of the files read, else the newest time in orders or sessions."""
-        found = data_as_of(self.workspace, self.sessions)
-        return found if pd.notna(found) else self.session["started_at"]
+        """How recent the data are: the newest `as_of` of the files read.
+
+        Else it is the newest time in orders or sessions.
+        """
+        newest = data_as_of(self.workspace, self.sessions)
+        return newest if pd.notna(newest) else self.session["started_at"]
 
     @property
     def settled(self) -> bool:
         """Whether the return window of the session is over: no refund is to come any more."""
-        return (self.as_of - self.session["started_at"]) / pd.Timedelta("1D") > self.thresholds[
-            "return_window_days"
-        ]
+        age = (self.as_of - self.session["started_at"]) / pd.Timedelta("1D")
+        return age > self.thresholds["return_window_days"]
 
     @property
     def title(self) -> str:
         """The session in one line: start, room, host, title."""
         row = self.session
-        parts = [
-            f"{row['started_at']:%Y-%m-%d %H:%M}",
-            *(
-                text.plain(row[name])
-                for name in ("room_name", "host", "title")
-                if isinstance(row[name], str)
-            ),
-        ]
+        names = [row[name] for name in ("room_name", "host", "title") if isinstance(row[name], str)]
+        parts = [f"{row['started_at']:%Y-%m-%d %H:%M}", *map(text.plain, names)]
         return " · ".join(dict.fromkeys(parts))
 
     @property
@@ -144,19 +148,24 @@ class Review:
 
     @property
     def plans_out(self) -> Path:
-        """Where this review writes its plan: the workspace's plans; in a run beside the page, until that is published."""
+        """Where this review writes its plan: the workspace's plans.
+
+        In a run it is beside the page, until that is published.
+        """
         return self.workspace.plans if self.by_hand else self.out_dir / "plans"
 
     def table(self, name: str) -> pd.DataFrame:
         """This session's rows of a canonical table."""
         if name == "sessions":
-            return self.sessions[self.sessions["session_id"] == self.session_id].reset_index(
-                drop=True
-            )
+            mine = self.sessions["session_id"] == self.session_id
+            return self.sessions[mine].reset_index(drop=True)
         return read_table(self.workspace, name, self.session_id)
 
     def lazy(self, name: str) -> ibis.Table:
-        """This session's rows of a canonical table that can outgrow memory, as a table of the engine."""
+        """This session's rows of a canonical table, as a table of the engine.
+
+        It is for tables that can outgrow memory.
+        """
         return lazy_table(self.workspace, name, self.session_id)
 
     def counted(
@@ -168,67 +177,51 @@ class Review:
         most: int,
         **how: object,
     ) -> pd.DataFrame:
-        """What `make(rows, **how)` counts in single sessions of a large table: this one, the sessions `also` and the newest `most` before.
+        """What `make(rows, **how)` counts in single sessions of a large table.
 
-        Columns: session_id, then those of `make`. Each session is counted once: the counts wait in
-        clean/counted until its rows, our code, or `how` change. Sessions without rows are left out.
+        They are this one, the sessions `also` and the newest `most` before. Columns: session_id,
+        then those of `make`. Each session is counted once: the counts wait in clean/counted until
+        its rows, our code, or `how` change. Sessions without rows are left out.
         """
         import ibis
 
         from helpers.core import engine
 
-        past = self.sessions.loc[
-            self.sessions["started_at"] <= self.session["started_at"], "session_id"
-        ]
+        started = self.sessions["started_at"] <= self.session["started_at"]
         rows = lazy_table(self.workspace, table)
-        rows, parts = rows.filter(rows["session_id"].isin(list(past))), []
+        rows = rows.filter(rows["session_id"].isin(list(self.sessions.loc[started, "session_id"])))
+        parts = []
         if history.SINCE in rows.columns:
             logged = engine.frame(rows.select("session_id").distinct())["session_id"].sort_values()
-            rows = rows.filter(
-                rows["session_id"].isin([*logged[logged.isin([*also, *logged.tail(most + 1)])]])
-            )
-            mark = (
-                ibis.struct({name: rows[name] for name in rows.columns}).hash().sum().cast("string")
-            )
-            for state in engine.frame(rows.group_by("session_id").agg(mark=mark)).itertuples():
-                digest = hashlib.sha256(
-                    f"{state.mark}|{how}|{code_version()}".encode()
-                ).hexdigest()[:16]
-                count = functools.partial(
-                    make, lazy_table(self.workspace, table, state.session_id), **how
+            counted = logged[logged.isin([*also, *logged.tail(most + 1)])]
+            rows = rows.filter(rows["session_id"].isin(list(counted)))
+            cells = ibis.struct({name: rows[name] for name in rows.columns})
+            marks = rows.group_by("session_id").agg(mark=cells.hash().sum().cast("string"))
+            for state in engine.frame(marks).itertuples():
+                words = f"{state.mark}|{how}|{code_version()}"
+                counts = computed_once(
+                    self.workspace.clean / "counted" / f"{table}-{state.session_id}",
+                    hashlib.sha256(words.encode()).hexdigest()[:16],
+                    functools.partial(
+                        make, lazy_table(self.workspace, table, state.session_id), **how
+                    ),
                 )
-                parts.append(
-                    _once(
-                        self.workspace.clean / "counted" / f"{table}-{state.session_id}",
-                        digest,
-                        count,
-                    ).assign(session_id=state.session_id)
-                )
-        made = (
-            pd.concat(parts, ignore_index=True)
-            if parts
-            else make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))
-        )
-        return made[["session_id", *made.columns.drop("session_id")]]
+                parts.append(counts.assign(session_id=state.session_id))
+        if not parts:
+            parts = [make(rows.limit(0), **how).assign(session_id=pd.Series(dtype="str"))]
+        every = pd.concat(parts, ignore_index=True)
+        return every[["session_id", *every.columns.drop("session_id")]]
 
     def exports(self) -> pd.DataFrame:
-        """This session as each raw file gives it: one row per file, oldest export first, of one moment by name."""
-        merged = (
-            self.workspace.clean / "readings" / name / "sessions.parquet"
-            for name in _state(self.workspace).get("content", [])
-        )
-        parts = [
-            pd.read_parquet(path, filters=[("session_id", "==", self.session_id)])
-            for path in merged
-            if path.exists()
-        ]
-        every = pd.concat(
-            [
-                schema.empty("sessions", self.workspace.settings.timezone),
-                *(part for part in parts if len(part)),
-            ],
-            ignore_index=True,
-        )
+        """This session as each raw file gives it.
+
+        One row per file, oldest export first, of one moment by name.
+        """
+        merged = (folder / "sessions.parquet" for folder in current_readings(self.workspace))
+        mine = [("session_id", "==", self.session_id)]
+        parts = [pd.read_parquet(path, filters=mine) for path in merged if path.exists()]
+        none = schema.empty("sessions", self.workspace.settings.timezone)
+        every = pd.concat([none, *filter(len, parts)], ignore_index=True)
         return every.sort_values(["as_of", "source_file"], na_position="first", ignore_index=True)
 
     def history(self, name: str) -> pd.DataFrame:
@@ -247,20 +240,15 @@ class Review:
         """Whether this session has rows of a table; only their session is read."""
         if name == "sessions":
             return True
-        paths = (self.workspace.clean / name).glob(
-            f"{self.session_id[:4]}-{self.session_id[4:6]}.parquet"
-        )
+        month = f"{self.session_id[:4]}-{self.session_id[4:6]}"
+        mine = [("session_id", "==", self.session_id)]
         return any(
-            len(
-                pd.read_parquet(
-                    path, columns=["session_id"], filters=[("session_id", "==", self.session_id)]
-                )
-            )
-            for path in paths
+            len(pd.read_parquet(path, columns=["session_id"], filters=mine))
+            for path in (self.workspace.clean / name).glob(f"{month}.parquet")
         )
 
     def missing(self, name: str, column: str = "") -> Missing:
-        """Which table (or column of it) is missing and which export of which system would fill it."""
+        """Which table (or column of it) is missing and which export of which system fills it."""
         table = reference.tables()[name]
         platform = self.session["platform"]
         fills = [
@@ -274,34 +262,29 @@ class Review:
             for export in system.exports
             if export.table == name and (not column or column in export.columns)
         ]
-        own = text.choose(
+        sheet = text.choose(
             self.lang,
             f"本工具模板的「{table.zh}」工作表（fupan new）",
             f"the sheet “{table.en}” of our template (fupan new)",
         )
-        way = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), own])
-        lacking = (
-            reference.Label(
-                zh=f"{table.zh}里的「{table.columns[column].zh}」",
-                en=f"“{table.columns[column].en}” in the {table.en.lower()}",
-            )
-            if column
-            else reference.Label(zh=table.zh, en=table.en.lower())
+        ways = text.choose(self.lang, "、", "; ").join([*dict.fromkeys(fills), sheet])
+        zh, en = table.zh, table.en.lower()
+        if column:
+            zh = f"{zh}里的「{table.columns[column].zh}」"
+            en = f"“{table.columns[column].en}” in the {en}"
+        sentence = text.choose(
+            self.lang,
+            f"没有{zh}，本节无法计算。可由以下任一导出补齐：{ways}。",
+            f"No {en} for this session, so this part cannot be computed. Any of these fills it: "
+            f"{ways}.",
         )
-        return Missing(
-            text.choose(
-                self.lang,
-                f"没有{lacking.zh}，本节无法计算。可由以下任一导出补齐：{way}。",
-                (
-                    f"No {lacking.en} for this session, so this part cannot be computed. Any of "
-                    "these "
-                    f"fills it: {way}."
-                ),
-            )
-        )
+        return Missing(sentence)
 
     def save(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Write a result table to results/<name>.parquet and return it. Raises `ValueError` for a name that is no plain word."""
+        """Write a result table to results/<name>.parquet and return it.
+
+        Raises `ValueError` for a name that is no plain word.
+        """
         if not name.replace("_", "").isalnum():
             raise ValueError(f"result {name!r}: expected letters, digits and underscores")
         with replacing(self.out_dir / "results" / f"{name}.parquet") as path:
@@ -309,12 +292,15 @@ class Review:
         return frame
 
     def result(self, name: str) -> pd.DataFrame:
-        """A result table of this session that a notebook saved; an empty frame where there is none."""
+        """A result table of this session that a notebook saved; an empty frame without one."""
         path = self.out_dir / "results" / f"{name}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
 
     def add_findings(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep this notebook's findings (columns of `findings.COLUMNS`); replaces those of its last run."""
+        """Keep this notebook's findings (columns of `findings.COLUMNS`).
+
+        They replace those of its last run.
+        """
         if list(frame.columns) != list(findings.COLUMNS):
             raise ValueError(
                 f"findings: expected the columns {', '.join(findings.COLUMNS)}, found "
@@ -335,13 +321,8 @@ class Review:
         """Mark this notebook as run to its end: the publish gate looks for this mark."""
         from IPython.display import display
 
-        display(
-            {
-                SENTINEL: {"notebook": self.notebook, "session_id": self.session_id},
-                "text/plain": "",
-            },
-            raw=True,
-        )
+        mark = {"notebook": self.notebook, "session_id": self.session_id}
+        display({SENTINEL: mark, "text/plain": ""}, raw=True)
 
 
 def open_review(
@@ -371,65 +352,59 @@ def open_review(
         raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
     root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else clean.BY_HAND
     try:
-        workspace, known = _opened(data_dir or choice.data_dir)
+        workspace, account = _opened(data_dir or choice.data_dir)
     except (WorkspaceError, reference.ReferenceDataError, OSError) as error:
         if str(data_dir) or session_id or not choice.data_dir:
             raise
-        workspace, known = _opened("")
-        name = choose_session(known, "latest")
-        return Review(
-            workspace, name, known, root / name, lang, notebook, confidence, "unusable", str(error)
-        )
-    wanted = (
-        choice.session_id if workspace.path == Path(choice.data_dir) else ""
-    )  # a choice says nothing of other workspaces
-    name, found = (
-        (choose_session(known, session_id), "named") if session_id else _found(known, wanted)
-    )
-    return Review(workspace, name, known, root / name, lang, notebook, confidence, found)
+        workspace, account = _opened("")
+        name, way, trouble = choose_session(account, "latest"), "unusable", str(error)
+    else:
+        trouble = ""
+        if session_id:
+            name, way = choose_session(account, session_id), "named"
+        else:  # a choice says nothing of other workspaces
+            chosen_here = workspace.path == Path(choice.data_dir)
+            name, way = _chosen_or_newest(account, choice.session_id if chosen_here else "")
+    return Review(workspace, name, account, root / name, lang, notebook, confidence, way, trouble)
 
 
 def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
     """A workspace whose files have been read, and its sessions."""
     workspace = Workspace.open(data_dir)
     ingest(workspace)
-    known = sessions(workspace)
-    if known.empty:
+    account = sessions(workspace)
+    if account.empty:
         raise WorkspaceError(
             f"{workspace.raw}: no session found in the files there; `fupan check` says what each "
             "file is"
         )
-    return workspace, known
+    return workspace, account
 
 
-def _found(known: pd.DataFrame, wanted: str) -> tuple[str, Found]:
+def _chosen_or_newest(account: pd.DataFrame, chosen: str) -> tuple[str, Found]:
     """The session that was chosen on the start page, else the newest one."""
-    if wanted in set(known["session_id"]):
-        return wanted, "chosen"
-    return choose_session(known, "latest"), "gone" if wanted else "newest"
+    if chosen in set(account["session_id"]):
+        return chosen, "chosen"
+    return choose_session(account, "latest"), "gone" if chosen else "newest"
 
 
-def choose_session(known: pd.DataFrame, session_id: str) -> str:
+def choose_session(account: pd.DataFrame, session_id: str) -> str:
     """The id of a session: itself, "latest", or the only one that starts with what was given."""
     if session_id == "latest":
-        return known.sort_values(["started_at", "session_id"])["session_id"].iloc[-1]
-    if session_id in set(known["session_id"]):
+        return account.sort_values(["started_at", "session_id"])["session_id"].iloc[-1]
+    if session_id in set(account["session_id"]):
         return session_id
-    near = (
-        [name for name in known["session_id"] if name.startswith(session_id)] if session_id else []
-    )
+    near = [name for name in account["session_id"] if session_id and name.startswith(session_id)]
     if len(near) == 1:
         return near[0]
     if near:
         raise WorkspaceError(
             f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}"
         )
-    shown = _listed(known["session_id"].tail(3))
-    there = (
-        f"; for example {shown} (`fupan sessions` lists all)"
-        if shown
-        else ", which holds no session"
-    )
+    examples = _listed(account["session_id"].tail(3))
+    there = ", which holds no session"
+    if examples:
+        there = f"; for example {examples} (`fupan sessions` lists all)"
     raise WorkspaceError(f"session {session_id!r}: not in this workspace{there}")
 
 

@@ -193,7 +193,7 @@ def test_the_readmes_say_of_each_source_what_its_mapping_says(name, mark, lines)
 
 @pytest.mark.parametrize("name", READMES)
 def test_the_readmes_describe_the_command_as_it_is(name):
-    from helpers.run import chain, cli
+    from helpers.run import cli, steps
 
     text = (ROOT / name).read_text(encoding="utf-8")
     commands = {
@@ -206,7 +206,7 @@ def test_the_readmes_describe_the_command_as_it_is(name):
     assert named <= options, f"{name} names options that the command has not: {named - options}"
     for call, option in re.findall(r"fupan (\w+)[^`\n]*?(--[a-z]+)", text):
         assert option in commands[call], f"{name}: fupan {call} has no {option}"
-    parameters = set().union(*chain.parameters().values())
+    parameters = set().union(*steps.parameters().values())
     assert set(re.findall(r"`-p ([a-z_]+)", text)) <= parameters, (
         f"{name} names a parameter that no notebook has"
     )

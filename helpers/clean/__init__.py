@@ -1,4 +1,7 @@
-"""Files in raw/ become typed tables: read once, kept aside where bad, attributed to sessions, held against each other."""
+"""Files in raw/ become typed tables: read once, attributed to sessions, held against each other.
+
+What is bad is kept aside.
+"""
 
 from helpers.clean.folder import (
     BY_HAND,
@@ -10,15 +13,10 @@ from helpers.clean.folder import (
     WorkspaceError,
     replacing,
 )
-from helpers.clean.ingestion import (
-    AFTER,
-    code_version,
-    content_version,
-    ingest,
-    scan,
-    tables_version,
-)
-from helpers.clean.raw_file import COUNTS, Reading, export, read_file, template
+from helpers.clean.ingestion import AFTER, code_version, content_version, ingest, tables_version
+from helpers.clean.ledger import COUNTS
+from helpers.clean.personal_data import scan
+from helpers.clean.raw_file import Reading, export, read_file
 from helpers.clean.recognise import proposals
 from helpers.clean.tables import (
     LEDGERS,
@@ -38,9 +36,9 @@ __all__ = [
     "LEDGERS",
     "PROJECT",
     "REPORTS",
+    "WORK",
     "Reading",
     "Settings",
-    "WORK",
     "Workspace",
     "WorkspaceError",
     "code_version",
@@ -58,6 +56,5 @@ __all__ = [
     "scan",
     "sessions",
     "tables_version",
-    "template",
     "write_template",
 ]

@@ -1,7 +1,8 @@
-"""Finds the session of rows that carry none: orders, cases, minutes, comments, ads, goals … by room and time.
+"""Finds the session of rows that carry none, by room and time.
 
-Every rule is stated in `tables.yml` (attribute) and `attribution.yml`; a row that fits no session,
-or several, is left unattributed with the reason, never guessed.
+They are orders, cases, minutes, comments, ads, goals … Every rule is stated in `tables.yml`
+(attribute) and `attribution.yml`; a row that fits no session, or several, is left unattributed with
+the reason, never guessed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def attribute(
     orders: pd.DataFrame | None = None,
     grace_minutes: float = 30,
 ) -> pd.DataFrame:
-    """The frame with `session_id` filled where the table's rule finds one session, and `why_not` where it does not.
+    """The frame with `session_id` where the table's rule finds one session, else with `why_not`.
 
     Same rows in the same order. `why_not` is missing for attributed rows, else one of
     `UNATTRIBUTED`: not_live (the order's channel is not live), no_time, no_session (none was
@@ -33,27 +34,20 @@ def attribute(
     ended_at; cases need `orders` already attributed.
     """
     rule, *columns = reference.tables()[table].attribute.split()
-    known = (
-        frame["session_id"].isin(sessions["session_id"])
-        if "session_id" in frame
-        else pd.Series(False, frame.index)
-    )
+    nothing_said = pd.Series(index=frame.index, dtype="str")
+    named = frame.get("session_id", nothing_said)
+    exists = named.isin(sessions["session_id"])
     if rule in ("session", "none"):
-        found, why = (
-            frame.get("session_id", pd.Series(index=frame.index, dtype="str")),
-            pd.Series(index=frame.index, dtype="str"),
-        )
-        return frame.assign(
-            session_id=found, why_not=why.where(known, "no_session") if rule == "session" else why
-        )
+        why = nothing_said.where(exists, "no_session") if rule == "session" else nothing_said
+        return frame.assign(session_id=named, why_not=why)
     if rule == "order":
-        found, why = _by_order(frame, orders, columns[0])
+        ids, why = _by_order(frame, orders, columns[0])
     elif rule == "start":
-        found, why = _by_start(frame[columns[0]], sessions, tolerance=rules.start_tolerance_minutes)
+        ids, why = _by_start(frame[columns[0]], sessions, tolerance=rules.start_tolerance_minutes)
     elif table == "ads":
-        found, why = _ads(frame, sessions, rules=rules)
+        ids, why = _ads(frame, sessions, rules=rules)
     else:
-        found, why = _by_time(
+        ids, why = _by_time(
             frame,
             frame[columns[0]],
             sessions,
@@ -61,23 +55,25 @@ def attribute(
             late=grace_minutes if table == "orders" else rules.early_minutes,
         )
     if table == "orders":
-        found, why = _only_live(frame["channel"], found, why, rules=rules)
+        ids, why = _only_live(frame["channel"], ids, why, rules=rules)
     if "session_id" in frame:
-        found = frame["session_id"].where(known, found)
-        why = why.mask(known)
-    return frame.assign(session_id=found.astype("str"), why_not=why.astype("str"))
+        ids, why = named.where(exists, ids), why.mask(exists)
+    return frame.assign(session_id=ids.astype("str"), why_not=why.astype("str"))
 
 
 def nothing() -> pd.DataFrame:
-    """The summary of a workspace without a table whose rows look for their session: its columns, no row."""
+    """The summary of a workspace without a table whose rows look for their session.
+
+    It has its columns and no row.
+    """
     return summary(pd.DataFrame({"why_not": pd.Series(dtype="str")}), "orders").iloc[:0]
 
 
 def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
-    """How many rows of a table found their session: one row, with table, rule, rows, attributed, share and a column per reason.
+    """How many rows of a table found their session, in one row.
 
-    A goal or a cost without a session's start belongs to the whole account: it is not counted as
-    looking for one.
+    Columns: table, rule, rows, attributed, share and a column per reason. A goal or a cost without
+    a session's start belongs to the whole account: it is not counted as looking for one.
     """
     rule = reference.tables()[table].attribute.split()[0]
     looking = attributed[~((attributed["why_not"] == "no_time") & (rule == "start"))]
@@ -108,10 +104,10 @@ def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFra
 
 
 def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
-    """Per time: the session that holds it (first) and how many do (size); one that is running beats one held by margins only.
+    """For each time the session that holds it (first) and how many do (size).
 
-    The answer changes only at the ends of windows, so it is worked out once for each end and each
-    gap between two.
+    One that is running beats one held by margins only. The answer changes only at the ends of
+    windows, so it is worked out once for each end and each gap between two.
     """
     ends = {
         name: windows[name].astype("int64").to_numpy()
@@ -125,9 +121,8 @@ def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
     best = np.where(running.any(axis=1, keepdims=True), running, held)
     clock = times.astype("int64").to_numpy()
     place = np.searchsorted(points, clock, side="right") - 1
-    moment = np.where(
-        (place >= 0) & times.notna().to_numpy(), 2 * place + (points[place] != clock), -1
-    )
+    later = points[place] != clock
+    moment = np.where((place >= 0) & times.notna().to_numpy(), 2 * place + later, -1)
     size = np.where(moment >= 0, best.sum(axis=1)[moment], 0)
     first = windows["session_id"].to_numpy()[best.argmax(axis=1)[moment]]
     return pd.DataFrame({"first": first, "size": size}, index=times.index)
@@ -137,55 +132,44 @@ def _by_time(
     frame: pd.DataFrame, times: pd.Series, sessions: pd.DataFrame, *, early: float, late: float
 ) -> tuple[pd.Series, pd.Series]:
     windows = _windows(sessions, early=early, late=late)
-    found = pd.Series(index=frame.index, dtype="str")
+    ids = pd.Series(index=frame.index, dtype="str")
     why = pd.Series("no_session", index=frame.index, dtype="str").mask(times.isna(), "no_time")
     keys = [key for key in ("platform", "room_name") if key in frame]
-    known_rooms = set(sessions["room_name"].dropna())
-    groups = (
-        frame.groupby(keys, dropna=False, sort=False).indices.items()
-        if keys
-        else [((), range(len(frame)))]
-    )
+    rooms = set(sessions["room_name"].dropna())
+    groups = [((), range(len(frame)))]
+    if keys:
+        groups = frame.groupby(keys, dropna=False, sort=False).indices.items()
     for key, places in groups:
         of = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
-        mine = windows
+        fitting = windows
         if isinstance(of.get("platform"), str):
-            mine = mine[mine["platform"] == of["platform"]]
-        if of.get("room_name") in known_rooms:
-            mine = mine[(mine["room_name"] == of["room_name"]) | mine["room_name"].isna()]
-        elif isinstance(of.get("room_name"), str):
-            mine = mine[mine["room_name"].isna()]
-        if mine.empty:
+            fitting = fitting[fitting["platform"] == of["platform"]]
+        if isinstance(of.get("room_name"), str):
+            same = (fitting["room_name"] == of["room_name"]) & (of["room_name"] in rooms)
+            fitting = fitting[same | fitting["room_name"].isna()]
+        if fitting.empty:
             continue
         index = frame.index[places]
-        held = _within(times.loc[index], mine)
-        found.loc[index] = held["first"].where(held["size"] == 1)
+        held = _within(times.loc[index], fitting)
+        ids.loc[index] = held["first"].where(held["size"] == 1)
         why.loc[index] = why.loc[index].mask(held["size"] > 1, "several_sessions")
-    return found, why.mask(found.notna())
+    return ids, why.mask(ids.notna())
 
 
 def _by_start(
     times: pd.Series, sessions: pd.DataFrame, *, tolerance: float
 ) -> tuple[pd.Series, pd.Series]:
     starts = sessions[["started_at", "session_id"]].sort_values("started_at")
-    rows = (
-        pd.DataFrame({"at": times, "row": range(len(times))})
-        .dropna(subset=["at"])
-        .sort_values("at")
+    rows = pd.DataFrame({"at": times, "row": range(len(times))}).dropna(subset=["at"])
+    nearest = pd.merge_asof(
+        rows.sort_values("at"),
+        starts,
+        left_on="at",
+        right_on="started_at",
+        direction="nearest",
+        tolerance=pd.Timedelta(minutes=tolerance),
     )
-    near = (
-        pd.merge_asof(
-            rows,
-            starts,
-            left_on="at",
-            right_on="started_at",
-            direction="nearest",
-            tolerance=pd.Timedelta(minutes=tolerance),
-        )
-        .set_index("row")["session_id"]
-        .reindex(range(len(times)))
-        .set_axis(times.index)
-    )
+    near = nearest.set_index("row")["session_id"].reindex(range(len(times))).set_axis(times.index)
     why = pd.Series("no_session", index=times.index, dtype="str").mask(times.isna(), "no_time")
     return near, why.mask(near.notna())
 
@@ -193,26 +177,24 @@ def _by_start(
 def _by_order(
     cases: pd.DataFrame, orders: pd.DataFrame | None, column: str
 ) -> tuple[pd.Series, pd.Series]:
+    ids = pd.Series(index=cases.index, dtype="str")
     if orders is None or orders.empty:
-        return pd.Series(index=cases.index, dtype="str"), pd.Series(
-            "no_order", index=cases.index, dtype="str"
-        )
+        return ids, ids.fillna("no_order")
     lines = orders.drop_duplicates(column).set_index(column)
-    found = cases[column].map(lines["session_id"])
-    why = (
-        cases[column].map(lines["why_not"])
-        if "why_not" in lines
-        else pd.Series(index=cases.index, dtype="str")
-    )
-    return found, why.mask(~cases[column].isin(lines.index), "no_order").mask(found.notna())
+    why = cases[column].map(lines["why_not"]) if "why_not" in lines else ids
+    ids = cases[column].map(lines["session_id"])
+    return ids, why.mask(~cases[column].isin(lines.index), "no_order").mask(ids.notna())
 
 
 def _ads(
     ads: pd.DataFrame, sessions: pd.DataFrame, *, rules: reference.Attribution
 ) -> tuple[pd.Series, pd.Series]:
-    """Ads rows name a launch (title and start), an hour or a day: a launch needs the same title, a day a single session."""
+    """The session of ads rows, which name a launch (title and start), an hour or a day.
+
+    A launch needs the same title, a day a single session.
+    """
     launch = ads["title"].notna() & ads["slot_seconds"].isna()
-    found, why = _by_time(
+    ids, why = _by_time(
         ads,
         ads["started_at"] + pd.to_timedelta(ads["slot_seconds"].fillna(0) / 2, unit="s"),
         sessions,
@@ -222,22 +204,19 @@ def _ads(
     near, _ = _by_start(ads["started_at"], sessions, tolerance=rules.launch_tolerance_minutes)
     same = near.map(sessions.set_index("session_id")["title"]) == ads["title"]
     daily = ads["slot_seconds"] >= 86_400
-    by_day = (
-        sessions.assign(day=sessions["started_at"].dt.floor("D"))
-        .groupby("day")["session_id"]
-        .agg(["first", "size"])
-    )
+    days = sessions["started_at"].dt.floor("D")
+    by_day = sessions.groupby(days)["session_id"].agg(["first", "size"])
     day = ads["started_at"].dt.floor("D")
     alone = day.map(by_day["first"]).where(day.map(by_day["size"]) == 1)
-    found = found.mask(launch, near.where(same)).mask(daily, alone)
+    ids = ids.mask(launch, near.where(same)).mask(daily, alone)
     why = why.mask(launch, "no_session").mask(
         daily & (day.map(by_day["size"]) > 1), "several_sessions"
     )
-    return found, why.mask(found.notna())
+    return ids, why.mask(ids.notna())
 
 
 def _only_live(
-    channel: pd.Series, found: pd.Series, why: pd.Series, *, rules: reference.Attribution
+    channel: pd.Series, ids: pd.Series, why: pd.Series, *, rules: reference.Attribution
 ) -> tuple[pd.Series, pd.Series]:
     live = channel.isna() | channel.isin(rules.channels.live) | channel.isin(rules.channels.pending)
-    return found.where(live), why.mask(~live, "not_live")
+    return ids.where(live), why.mask(~live, "not_live")

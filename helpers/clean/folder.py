@@ -1,14 +1,12 @@
-"""The workspace on disk: a folder of one shop or brand, its settings, the key of its buyers' hashes, and its lock.
+"""The workspace on disk: a folder of one shop or brand, its settings, key and lock.
 
-raw/ what platforms export, never changed clean/ canonical tables: <table>/<YYYY-MM>.parquet, and
-what earlier exports said: history/<table>.parquet;
-           files.parquet, aside.parquet (and aside.xlsx, to be mended), mended.parquet,
-             attribution.parquet, personal.parquet;
-           pattern.parquet: what the good sessions of each room share, as the newest review found
-             it;
-           counted/: what reviews counted in the rows of single sessions of large tables
-plans/     one Excel a session, edited by the team, and a CSV to read
-reference/ the team's own additions to data/reference
+- raw/ holds what platforms export, never changed.
+- clean/ holds canonical tables, <table>/<YYYY-MM>.parquet, and what earlier exports said of them,
+  history/<table>.parquet; the ledgers files, aside (and aside.xlsx, to be mended), mended,
+  attribution and personal; pattern.parquet, what the good sessions of each room share, as the
+  newest review found it; counted/, what reviews counted in single sessions of large tables.
+- plans/ holds one Excel a session, edited by the team, and a CSV to read.
+- reference/ holds the team's own additions to data/reference.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import filelock
 import pandas as pd
@@ -31,21 +29,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from helpers import demo, reference
 from helpers.core import text
 
-if TYPE_CHECKING:
-    pass
-
-
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO = PROJECT / "data" / "demo"
 REPORTS = PROJECT / "reports"
-BY_HAND = (
-    REPORTS / "by_hand"
-)  # results of notebooks that somebody runs by hand, and what was chosen on the start page
+# results of notebooks that somebody runs by hand, and what was chosen on the start page
+BY_HAND = REPORTS / "by_hand"
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 
 
 class WorkspaceError(ValueError):
-    """The workspace cannot be used: the message names the folder or file and says what is expected there."""
+    """The workspace cannot be used: the message names the folder or file, and what is expected."""
 
 
 class Settings(BaseModel):
@@ -55,9 +48,8 @@ class Settings(BaseModel):
     name: str = ""
     timezone: str = "Asia/Shanghai"
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
-    dates: Literal["day", "month"] | None = (
-        None  # which comes first in dates such as 03/04/2026, where a file leaves it open
-    )
+    # which comes first in dates such as 03/04/2026, where a file leaves it open
+    dates: Literal["day", "month"] | None = None
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
 
@@ -70,7 +62,7 @@ class Workspace:
 
     @classmethod
     def open(cls, data_dir: str | Path = "") -> Workspace:
-        """The workspace of a folder; an empty name is the demo workspace, which is made on first use.
+        """The workspace of a folder; an empty name is the demo workspace, made on first use.
 
         Raises `WorkspaceError` where the folder is missing or closed to this user, or
         `workspace.yml` does not fit.
@@ -92,26 +84,31 @@ class Workspace:
 
     @property
     def reference(self) -> Path | None:
-        own = self.path / "reference"
-        # The shipped data/ is a workspace too: its reference/ is the shipped one, not something
-        # laid over it.
-        return own if own.is_dir() and own.resolve() != reference.SHIPPED else None
+        """The workspace's own reference data, laid over the shipped ones; None without any."""
+        folder = self.path / "reference"
+        # The shipped data/ is a workspace too: its reference/ is the shipped one.
+        return folder if folder.is_dir() and folder.resolve() != reference.SHIPPED else None
 
     def raw_files(self) -> list[Path]:
-        """Files to read, by name: those of raw/ but for hidden and half-saved ones, and the workspace's own costs.csv."""
-        found = [
+        """Files to read, by name.
+
+        They are those of raw/ but for hidden and half-saved ones, and the workspace's own
+        costs.csv.
+        """
+        files = [
             path
             for path in self.raw.rglob("*")
             if path.is_file() and not path.name.startswith((".", "~$"))
         ]
-        own = self.path / "costs.csv"
-        return sorted(found) + ([own] if own.exists() else [])
+        return sorted(files) + [path for path in [self.path / "costs.csv"] if path.exists()]
 
     def key(self) -> bytes:
-        """The secret with which buyer ids are hashed: kept outside the data, in the user's own data folder."""
-        name = (
-            self.settings.id or hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
-        )
+        """The secret with which buyer ids are hashed.
+
+        It is kept outside the data, in the user's own data folder.
+        """
+        digest = hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        name = self.settings.id or digest
         folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
         path = folder / f"{name}.key"
         if path.resolve().is_relative_to(self.path):
@@ -121,12 +118,12 @@ class Workspace:
             )
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            own = folder / f"{name}.{secrets.token_hex(8)}"
-            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            new = folder / f"{name}.{secrets.token_hex(8)}"
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(32))
             with contextlib.suppress(FileExistsError):  # another process was first: its key counts
-                os.link(own, path)
-            own.unlink()
+                os.link(new, path)
+            new.unlink()
         return path.read_bytes()
 
     def lock(self) -> filelock.BaseFileLock:
@@ -149,11 +146,8 @@ def _folder(data_dir: str | Path) -> Path:
         raise WorkspaceError(
             f"{path}: no such folder. A workspace is a folder with your exports in its raw/"
         ) from error
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # not permitted, no such user's home, no name of a file
+    # not permitted, no such user's home, no name of a file
+    except (OSError, RuntimeError, ValueError) as error:
         raise WorkspaceError(
             f"{text.plain(str(data_dir), 200)}: the folder cannot be opened "
             f"({getattr(error, 'strerror', None) or error})"
@@ -177,11 +171,9 @@ def _settings(path: Path) -> Settings:
         settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         pd.Timestamp("2026-01-01").tz_localize(settings.timezone)
     except (ValidationError, yaml.YAMLError, KeyError, ValueError, OSError) as error:
-        detail = (
-            error.errors()[0]
-            if isinstance(error, ValidationError)
-            else {"loc": (), "msg": str(error)}
-        )
+        detail = {"loc": (), "msg": str(error)}
+        if isinstance(error, ValidationError):
+            detail = error.errors()[0]
         where = "".join(f"{part}: " for part in detail["loc"])
         raise WorkspaceError(
             f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, "
@@ -192,7 +184,10 @@ def _settings(path: Path) -> Settings:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    It vanishes when the block does not end well.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""What was known when: of rows that several exports speak of the newest state, and the states before it."""
+"""What was known when: the newest state of rows that several exports speak of, and earlier ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import pandas as pd
 
 SINCE, UNTIL = "known_from", "known_to"
 TRACE = ("source_file", "source_sheet", "source_row")
-_ALWAYS_NEW = {
-    SINCE,
-    "as_of",
-    *TRACE,
-}  # says of itself that it is newer: no change of what is known
+# says of itself that it is newer: no change of what is known
+_ALWAYS_NEW = {SINCE, "as_of", *TRACE}
 
 
 def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -24,11 +21,7 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
     key comes twice, the frame itself and none.
     """
     key = [name for name in key if name in frame]
-    several = (
-        frame.duplicated(key, keep=False)
-        if key and len(frame)
-        else pd.Series(False, index=frame.index)
-    )
+    several = frame.duplicated(key, keep=False) if key and len(frame) else np.zeros(0, dtype=bool)
     if not several.any():
         return frame, frame.iloc[:0].assign(**{UNTIL: frame[SINCE].iloc[:0]})
     states = _states(frame[several], key)
@@ -41,13 +34,15 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
     now = now.loc[group_of].set_axis(newest.index, axis=0)
     always = [name for name in newest if name in _ALWAYS_NEW - {SINCE}]
     now = now.assign(**{name: newest[name].fillna(now[name]) for name in always})[frame.columns]
-    return pd.concat([frame[~several], now], ignore_index=True), earlier[
-        [*frame.columns, UNTIL]
-    ].reset_index(drop=True)
+    newest_states = pd.concat([frame[~several], now], ignore_index=True)
+    return newest_states, earlier[[*frame.columns, UNTIL]].reset_index(drop=True)
 
 
 def _states(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """The different states of each key in the order of the exports, one per moment, with `group`, the key's number."""
+    """The different states of each key in the order of the exports, one per moment.
+
+    `group` is the key's number.
+    """
     group = rows.groupby(key, dropna=False, sort=False).ngroup()
     rows = rows.iloc[np.argsort(group.to_numpy(), kind="stable")]
     group = group.loc[rows.index]
@@ -74,11 +69,9 @@ def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     comments of one export are two comments, the same export again adds none. Of equal rows the one
     that was known first stays.
     """
-    part = (
-        frame.groupby(["source_file", "source_sheet"], dropna=False, sort=False).ngroup()
-        if len(frame)
-        else pd.Series(dtype="int64")
-    )
+    if frame.empty:
+        return frame
+    part = frame.groupby(["source_file", "source_sheet"], dropna=False, sort=False).ngroup()
     if part.nunique() < 2:
         return frame
     mark = pd.util.hash_pandas_object(frame[columns], index=False)
@@ -87,7 +80,10 @@ def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def as_known(now: pd.DataFrame, earlier: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
-    """The states that were known at a moment: one row per key that an export had spoken of by then, without `known_to`."""
+    """The states that were known at a moment.
+
+    One row per key that an export had spoken of by then, without `known_to`.
+    """
     then = now[now[SINCE] <= moment]
     if len(earlier):
         before = earlier[(earlier[SINCE] <= moment) & (moment < earlier[UNTIL])]

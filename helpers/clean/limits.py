@@ -1,4 +1,7 @@
-"""How much of a file is unpacked and held: beyond these limits a file is refused by name, before it fills the memory."""
+"""How much of a file is unpacked and held; one beyond these limits is refused by name.
+
+It is refused before it fills the memory.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,10 @@ MAX_MEMBERS = 500  # exports of one download come by the dozen
 MAX_BYTES = 2_000_000_000  # unpacked; one million orders of 75 columns are 230 million
 # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
 MAX_RATIO = 250
-RATIO_FROM = (
-    20_000_000  # from this unpacked size on the ratio counts: little files of blanks are harmless
-)
-MAX_COLUMNS = (
-    2_000  # the widest export that is known has 120; each column costs as much as thousands of rows
-)
+# from this unpacked size on the ratio counts: little files of blanks are harmless
+RATIO_FROM = 20_000_000
+# the widest export that is known has 120; each column costs as much as thousands of rows
+MAX_COLUMNS = 2_000
 # of the rectangle that a sheet spans; one million rows of 75 columns are 75 million
 MAX_CELLS = 120_000_000
 MAX_CELL = 32_767  # characters; Excel's own
@@ -31,7 +32,10 @@ class LimitError(ValueError):
 
 
 def check_members(archive: zipfile.ZipFile) -> None:
-    """Raise `LimitError` where an archive holds too many files, unpacks to too much, or to far more than it weighs."""
+    """Raise `LimitError` for an archive that unpacks to too much.
+
+    That is too many files, too many bytes, or far more than it weighs.
+    """
     members = archive.infolist()
     size = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS:
@@ -39,27 +43,22 @@ def check_members(archive: zipfile.ZipFile) -> None:
     if size > MAX_BYTES:
         raise LimitError(f"unpacks to {size:,} bytes; expected at most {MAX_BYTES:,}")
     for member in members:
-        if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(
-            member.compress_size, 1
-        ):
+        size, packed = member.file_size, max(member.compress_size, 1)
+        if size > max(RATIO_FROM, MAX_RATIO * packed):
             raise LimitError(
-                f"unpacks to {member.file_size // max(member.compress_size, 1):,} times its size "
-                f"({member.filename[:60]}: "
-                f"{member.file_size:,} bytes); expected at most {MAX_RATIO} times: this looks "
-                "like a zip bomb"
+                f"unpacks to {size // packed:,} times its size ({member.filename[:60]}: "
+                f"{size:,} bytes); expected at most {MAX_RATIO} times: this looks like a zip bomb"
             )
 
 
 def check_path(name: str) -> None:
-    """Raise `LimitError` for a path in an archive that leads out of it: absolute, with a drive, upwards, or none at all."""
+    """Raise `LimitError` for a path in an archive that leads out of it.
+
+    It is absolute, has a drive, leads upwards, or is none at all.
+    """
     path = PurePosixPath(name.replace("\\", "/"))
-    if (
-        not name
-        or path.is_absolute()
-        or ".." in path.parts
-        or re.match(r"^[A-Za-z]:", name)
-        or "\0" in name
-    ):
+    outside = path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name)
+    if outside or not name or "\0" in name:
         raise LimitError("has a path that leads out of the zip; left unread")
 
 
@@ -74,35 +73,32 @@ def check_size(rows: int, columns: int) -> None:
 
 
 def check_workbook(archive: zipfile.ZipFile) -> None:
-    """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`: two cells in far corners are a billion when opened.
+    """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`.
 
-    What a part unpacks to is compared with what it says (its checksum): the workbook reader itself
-    would not stop.
+    Two cells in far corners are a billion when opened. What a part unpacks to is compared with what
+    it says (its checksum): the workbook reader itself would not stop.
     """
     for member in archive.infolist():
         path = PurePosixPath(member.filename)
-        if path.suffix == ".xml" and (
-            "worksheets" in path.parts or path.name == "sharedStrings.xml"
-        ):
+        is_sheet = "worksheets" in path.parts
+        if path.suffix == ".xml" and (is_sheet or path.name == "sharedStrings.xml"):
             with archive.open(member) as handle:
                 rows, columns = _span(handle)
-            if "worksheets" in path.parts and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
+            if is_sheet and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
                 raise LimitError(
                     f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected "
-                    f"at most {MAX_COLUMNS:,} columns and "
-                    f"{MAX_CELLS:,} cells. Delete the far cells in Excel and save it again"
+                    f"at most {MAX_COLUMNS:,} columns and {MAX_CELLS:,} cells. "
+                    "Delete the far cells in Excel and save it again"
                 )
 
 
 def _span(handle: IO[bytes]) -> tuple[int, int]:
-    """The highest row and column that the references of a sheet's XML name, found without parsing it."""
+    """The highest row and column that the references of a sheet's XML name, without parsing it."""
     rows = columns = 0
     rest = b""
     while block := handle.read(_BLOCK):
-        data = np.frombuffer(
-            rest + block + b"\0" * (_LONGEST_REFERENCE if len(block) < _BLOCK else 0),
-            dtype=np.uint8,
-        )
+        end = b"\0" * _LONGEST_REFERENCE if len(block) < _BLOCK else b""
+        data = np.frombuffer(rest + block + end, dtype=np.uint8)
         if len(data) > _LONGEST_REFERENCE:
             high, wide = _highest(data)
             rows, columns = max(rows, high), max(columns, wide)
@@ -114,9 +110,8 @@ def _highest(data: np.ndarray) -> tuple[int, int]:
     """The highest row and column among references such as r="AB12" in a block of XML."""
     end = len(data) - _LONGEST_REFERENCE + 3
     quoted = (data[2:end] == ord('"')) | (data[2:end] == ord("'"))
-    at = (
-        np.flatnonzero(quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))) + 3
-    )
+    begins = quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))
+    at = np.flatnonzero(begins) + 3
     letters = [data[at], data[at + 1], data[at + 2]]
     length, columns = np.zeros(len(at), dtype=np.intp), 0
     for step, marks in enumerate(letters):

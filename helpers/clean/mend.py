@@ -1,4 +1,4 @@
-"""Rows kept aside as an Excel that a person mends, and the mended cells put back into the rows of their own file.
+"""Rows kept aside as an Excel that a person mends, and the way back of its mended cells.
 
 A row is known by the hash of its file, its sheet and its number. Only cells that differ from what
 was written count as mended; everything else, personal columns above all, comes from the original,
@@ -18,10 +18,10 @@ import pandas as pd
 import xlsxwriter
 
 from helpers import reference
-from helpers.clean import parse
+from helpers.clean.cells import words
 from helpers.clean.recognise import Block, normal
 from helpers.clean.template import EXPLANATION
-from helpers.core import text
+from helpers.core import privacy, text
 
 HEADERS = {
     "file": "文件 / File",
@@ -33,9 +33,8 @@ HEADERS = {
     "expected": "应为 / Expected",
     "hash": "指纹 / Hash",
 }
-MOST_ROWS = (
-    5000  # of one sheet: the same fault in more rows is mended in the export, not row by row
-)
+# of one sheet: the same fault in more rows is mended in the export, not row by row
+MOST_ROWS = 5000
 MOST_SIGNS = 1000  # of a cell: enough to know it by
 HASH_DIGITS = 16
 _MADE = dt.datetime(2000, 1, 1)  # the same rows give the same bytes
@@ -44,7 +43,7 @@ COLUMNS = ["file", "sheet", "row", "hash", "cells", "from_sheet", "from_row"]
 
 
 class Change(NamedTuple):
-    """One mended cell: number of the row, header, what stood there and what stands there now, as shown."""
+    """One mended cell: its row and header, what stood there and what stands there now, as shown."""
 
     row: int
     column: str
@@ -52,47 +51,47 @@ class Change(NamedTuple):
     mended: str
 
 
-# ---- what a cell shows
-# ------------------------------------------------------------------------------------------
-
-
 def shown(cells: pd.Series) -> pd.Series:
-    """Cells as a person sees them in the workbook: text, personal data masked, cut where it is very long, empty as ""."""
-    found = parse.words(cells).fillna("").str.slice(0, MOST_SIGNS)
-    return parse.masked(found)
+    """Cells as a person sees them in the workbook.
 
-
-# ---- mended cells into their rows
-# -------------------------------------------------------------------------------
+    They are text, personal data masked, cut where it is very long, empty as "".
+    """
+    return privacy.masked(words(cells).fillna("").str.slice(0, MOST_SIGNS))
 
 
 def is_ours(grid: pd.DataFrame) -> bool:
-    """Whether a sheet is one of rows kept aside: its first row holds the headers that say where each row comes from."""
+    """Whether a sheet is one of rows kept aside.
+
+    Its first row holds the headers that say where each row comes from.
+    """
     return len(grid) > 0 and {HEADERS[name] for name in _NEEDED} <= {
         cell for cell in grid.iloc[0] if isinstance(cell, str)
     }
 
 
 def rows_of(grid: pd.DataFrame, sheet: str) -> pd.DataFrame:
-    """The rows of such a sheet: file, sheet, row, hash of the original, its cells by header as JSON, and where they stand here."""
-    names = {
-        place: str(cell) for place, cell in grid.iloc[0].items() if isinstance(cell, str) and cell
-    }
-    places = {name: place for place, name in reversed(names.items())}
+    """The rows of such a sheet.
+
+    Columns: file, sheet, row, hash of the original, its cells by header as JSON, and where they
+    stand here.
+    """
+    names = [
+        (cell, place) for place, cell in grid.iloc[0].items() if isinstance(cell, str) and cell
+    ]
     body = grid.iloc[1:]
     text_of = {
-        name: parse.words(body[place], code=False).fillna("") for name, place in places.items()
+        name: words(body[place], code=False).fillna("") for name, place in dict(names[::-1]).items()
     }
-    own = {name: text_of[HEADERS[name]] for name in _NEEDED}
+    origin = {name: text_of[HEADERS[name]] for name in _NEEDED}
     others = pd.DataFrame(
         {name: cells for name, cells in text_of.items() if name not in HEADERS.values()},
         index=body.index,
     )
     cells = [json.dumps(row, ensure_ascii=False) for row in others.to_dict("records")]
-    number = pd.to_numeric(own.pop("row"), errors="coerce").astype("float64")
-    made = pd.DataFrame(
+    number = pd.to_numeric(origin.pop("row"), errors="coerce").astype("float64")
+    rows = pd.DataFrame(
         {
-            **own,
+            **origin,
             "row": number,
             "cells": cells,
             "from_sheet": sheet,
@@ -100,13 +99,16 @@ def rows_of(grid: pd.DataFrame, sheet: str) -> pd.DataFrame:
         },
         index=body.index,
     )
-    return made.loc[(own["hash"] != "") & number.notna(), COLUMNS].reset_index(drop=True)
+    return rows.loc[(origin["hash"] != "") & number.notna(), COLUMNS].reset_index(drop=True)
 
 
 def applied(
     block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapping[str, str]]
 ) -> tuple[Block, list[Change]]:
-    """The block with the mended cells in it, and what changed. `cells` are cells by header, by number of the row."""
+    """The block with the mended cells in it, and what changed.
+
+    `cells` are cells by header, by number of the row.
+    """
     places = {
         header.text: header.place
         for header in reversed(block.headers)
@@ -115,28 +117,20 @@ def applied(
     rows, changes = block.rows, []
     mine = [number for number in cells if number in rows.index]
     for name, place in places.items() if mine else ():
-        asked = pd.Series(
-            {number: cells[number][name] for number in mine if name in cells[number]}, dtype="str"
-        )
-        before = shown(rows.loc[asked.index, place])
-        differs = shown(asked) != before
+        typed = {number: cells[number][name] for number in mine if name in cells[number]}
+        typed = pd.Series(typed, dtype="str")
+        before = shown(rows.loc[typed.index, place])
+        differs = shown(typed) != before
         if differs.any():
             column = rows[place].astype("object")
-            column.loc[asked.index[differs]] = asked[differs].astype("object")
-            rows = (
-                rows.assign(**{"mended": column})
-                .drop(columns=place)
-                .rename(columns={"mended": place})[list(block.rows)]
-            )
-            after = shown(asked[differs])
+            column.loc[typed.index[differs]] = typed[differs].astype("object")
+            rows = rows.drop(columns=place).assign(mended=column)
+            rows = rows.rename(columns={"mended": place})[list(block.rows)]
+            after = shown(typed[differs])
             changes += [
                 Change(int(number), name, before[number], after[number]) for number in after.index
             ]
     return block._replace(rows=rows), sorted(changes)
-
-
-# ---- the workbook
-# -----------------------------------------------------------------------------------------------
 
 
 def write(
@@ -147,24 +141,20 @@ def write(
     *,
     systems: Iterable[reference.System],
 ) -> None:
-    """Write the workbook of all rows kept aside (`tables.yml`: aside), one sheet per sheet of a file.
+    """Write the workbook of all rows kept aside, one sheet per sheet of a file.
 
-    Rows mended before stand in it with what was mended, so that the new workbook can take the place
-    of the old one. All cells are text that no spreadsheet takes for a formula. `hashes` are the
-    files' SHA-256 by name; `systems` say which headers a column has in an export.
+    The rows are those of `tables.yml`: aside. Rows mended before stand in it with what was mended,
+    so that the new workbook can take the place of the old one. All cells are text that no
+    spreadsheet takes for a formula. `hashes` are the files' SHA-256 by name; `systems` say which
+    headers a column has in an export.
     """
-    before = mended.drop_duplicates(["file", "sheet", "row"]).assign(reason="mended", expected=None)
-    before = before[
-        ~before.set_index(["file", "sheet", "row"]).index.isin(
-            aside.set_index(["file", "sheet", "row"]).index
-        )
-    ]
-    every = pd.concat(
-        [aside, before[[name for name in before if name in aside]]], ignore_index=True
-    )
-    book = xlsxwriter.Workbook(
-        path, {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    )
+    origin = ["file", "sheet", "row"]
+    before = mended.drop_duplicates(origin).assign(reason="mended", expected=None)
+    again = pd.MultiIndex.from_frame(before[origin]).isin(pd.MultiIndex.from_frame(aside[origin]))
+    before = before.loc[~again, [name for name in before if name in aside]]
+    every = pd.concat([aside, before], ignore_index=True)
+    as_text = ("strings_to_formulas", "strings_to_urls", "strings_to_numbers")
+    book = xlsxwriter.Workbook(path, dict.fromkeys(as_text, False))
     book.set_properties({"created": _MADE})
     try:
         formats, headers = _formats(book), _headers(systems)
@@ -205,9 +195,8 @@ def _fill(
             sheet.write_string(at, place, value, formats["ours"])
         for place, name in enumerate(names, start=len(HEADERS)):
             wrong = row.reason != "mended" and _is_meant(name, row.column, row.field, headers)
-            sheet.write_string(
-                at, place, values.get(name) or "", formats["bad" if wrong else "plain"]
-            )
+            form = formats["bad" if wrong else "plain"]
+            sheet.write_string(at, place, values.get(name) or "", form)
     sheet.freeze_panes(1, 0)
 
 
@@ -218,7 +207,7 @@ def _about(row: tuple, file_hash: str) -> list[str]:
         label = reference.terms()[group].get(code) if isinstance(code, str) else None
         return f"{label.zh} / {label.en}" if label else ""
 
-    found = {
+    about = {
         "file": row.file,
         "sheet": row.sheet,
         "row": f"{row.row:.0f}",
@@ -228,22 +217,25 @@ def _about(row: tuple, file_hash: str) -> list[str]:
         "expected": both("expected", row.expected) + _choices(row),
         "hash": file_hash,
     }
-    return [value if isinstance(value, str) else "" for value in (found[name] for name in HEADERS)]
+    return [value if isinstance(value, str) else "" for value in (about[name] for name in HEADERS)]
 
 
 def _choices(row: tuple) -> str:
-    column = (
-        reference.tables()[row.table].columns.get(row.field) if isinstance(row.field, str) else None
-    )
-    if row.expected != "choice" or column is None or column.terms is None:
+    """The codes that a cell of a closed choice may hold, in both languages."""
+    if row.expected != "choice" or not isinstance(row.field, str):
         return ""
-    return ": " + "、".join(
-        f"{label.zh}/{label.en}" for label in reference.terms()[column.terms].values()
-    )
+    column = reference.tables()[row.table].columns.get(row.field)
+    if column is None or column.terms is None:
+        return ""
+    labels = reference.terms()[column.terms].values()
+    return ": " + "、".join(f"{label.zh}/{label.en}" for label in labels)
 
 
 def _is_meant(name: str, column: object, field: object, headers: Mapping[str, set[str]]) -> bool:
-    """Whether a header is that of the wrong cell: by its own name, or as a name of the canonical column that is empty."""
+    """Whether a header is that of the wrong cell.
+
+    It is by its own name, or as a name of the canonical column that is empty.
+    """
     if name == column:
         return True
     return isinstance(field, str) and column == field and normal(name) in headers.get(field, ())
@@ -251,14 +243,14 @@ def _is_meant(name: str, column: object, field: object, headers: Mapping[str, se
 
 def _headers(systems: Iterable[reference.System]) -> dict[str, set[str]]:
     """What each canonical column is called: in the exports, and by its own names."""
-    found: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for columns in (export.columns for system in systems for export in system.exports):
         for field, how in columns.items():
-            found.setdefault(field, set()).update(map(normal, how.header))
+            names.setdefault(field, set()).update(map(normal, how.header))
     for columns in (table.columns for table in reference.tables().values()):
         for field, label in columns.items():
-            found.setdefault(field, set()).update(map(normal, (label.zh, label.en, field)))
-    return found
+            names.setdefault(field, set()).update(map(normal, (label.zh, label.en, field)))
+    return names
 
 
 def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:
@@ -271,42 +263,31 @@ def _explain(book: xlsxwriter.Workbook, rows: pd.DataFrame) -> None:
         ),
         (
             "改好黄色格子，把本文件另存到 raw/，原文件也要留在 raw/；下一次运行就会读入这些行。",
-            (
-                "Mend the yellow cells and save this file into raw/; leave the original there. The "
-                "next run reads the rows."
-            ),
+            "Mend the yellow cells and save this file into raw/; leave the original there. The "
+            "next run reads the rows.",
         ),
         (
             "灰色的列用来找回原来的行，不要改动；不想改的行留着不动即可。",
-            (
-                "Leave the grey columns as they are: they find the row again. Rows that you leave "
-                "alone stay aside."
-            ),
+            "Leave the grey columns as they are: they find the row again. Rows that you leave "
+            "alone stay aside.",
         ),
         (
             "这里没有买家的姓名、电话、地址和账号；它们仍取自原文件。",
-            (
-                "Buyers' names, phones, addresses and accounts are not in here: they are taken "
-                "from "
-                "the original."
-            ),
+            "Buyers' names, phones, addresses and accounts are not in here: they are taken from "
+            "the original.",
         ),
         (
             "已修正过的行也列在这里，所以新的一份可以替换旧的一份。",
             "Rows mended before are listed too, so the newer workbook may replace the older one.",
         ),
     ]
-    for at, words in enumerate(words for pair in lines for words in pair):
-        sheet.write_string(at, 0, words)
+    for at, line in enumerate(line for pair in lines for line in pair):
+        sheet.write_string(at, 0, line)
     counts = rows.groupby(["file", "sheet"], dropna=False, sort=False).size()
-    for at, ((file, name), count) in enumerate(
-        counts[counts > MOST_ROWS].items(), start=2 * len(lines) + 1
-    ):
-        sheet.write_string(
-            at,
-            0,
-            (
-                f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / "
-                f"only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself"
-            ),
+    long = counts[counts > MOST_ROWS].items()
+    for at, ((file, name), count) in enumerate(long, start=2 * len(lines) + 1):
+        words_of_count = (
+            f"{text.plain(file)} [{text.plain(name)}]: {count:,} 行，只列前 {MOST_ROWS:,} 行 / "
+            f"only the first {MOST_ROWS:,} of {count:,} rows; mend the export itself"
         )
+        sheet.write_string(at, 0, words_of_count)

@@ -1,4 +1,4 @@
-"""Finds the tables in a sheet: header row, export, columns. By name alone, never by position."""
+"""Finds the tables in a sheet by name alone, never by position: header row, export, columns."""
 
 from __future__ import annotations
 
@@ -24,16 +24,7 @@ _OWN_SHARE = 0.8
 _OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
-UNITS = {
-    "元": None,
-    "¥": None,
-    "$": None,
-    "rp": None,
-    "人": None,
-    "次": None,
-    "件": None,
-    "单": None,
-    "个": None,
+UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个")) | {
     "万": "wan",
     "万元": "wan",
     "w": "wan",
@@ -49,7 +40,10 @@ UNITS = {
 
 
 class Header(NamedTuple):
-    """One header cell: its place, its text, the known name that it stands for (None: unknown), the unit that it states."""
+    """One header cell: its place, its text, the known name it stands for, the unit it states.
+
+    `known` is None where the name is unknown.
+    """
 
     place: int
     text: str
@@ -58,7 +52,7 @@ class Header(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One table found in a sheet: which export it is, its headers, the rows below them that are not blank.
+    """One table found in a sheet: its export, its headers, the rows below that are not blank.
 
     `title` is what stands above the headers, `last` says that no other table follows in the sheet.
     """
@@ -76,12 +70,13 @@ class Block(NamedTuple):
 
     def places(self, names: Iterable[str]) -> list[Header]:
         """Header cells of these names, in the order of the names."""
-        wanted = [normal(name) for name in names]
-        found = {header.known: header for header in reversed(self.headers)}
-        return [found[name] for name in dict.fromkeys(wanted) if name in found]
+        header_of = {header.known: header for header in reversed(self.headers)}
+        return [header_of[name] for name in dict.fromkeys(map(normal, names)) if name in header_of]
 
 
 class Candidate(NamedTuple):
+    """An export with the names of headers, the signature and the names of sheets that it knows."""
+
     system: System
     export: Export
     known: frozenset[str]
@@ -91,7 +86,10 @@ class Candidate(NamedTuple):
 
 @functools.lru_cache(maxsize=1 << 14)
 def normal(header: str) -> str:
-    """A header as names are compared: full-width forms, spaces, marks of required fields and case levelled."""
+    """A header as names are compared.
+
+    Full-width forms, spaces, marks of required fields and case are levelled.
+    """
     text = unicodedata.normalize("NFKC", header).replace("\ufeff", "")
     text = re.sub(r"\s+", " ", text).strip(" '\"*")
     return re.sub(r"\s*([()\[\]/:、,])\s*", r"\1", text).casefold()
@@ -106,13 +104,9 @@ def _candidate(system: System, export: Export) -> Candidate:
     names = [*export.ignore, *export.personal, *_read(export)]
     if export.sub_rows and export.sub_rows.header:
         names.append(export.sub_rows.header)
-    signature = tuple(
-        frozenset(normal(name) for name in entry.split("|")) for entry in export.headers
-    )
-    known = frozenset(normal(name) for name in names) | frozenset().union(*signature)
-    return Candidate(
-        system, export, known, signature, frozenset(normal(sheet) for sheet in export.sheet)
-    )
+    signature = tuple(frozenset(map(normal, entry.split("|"))) for entry in export.headers)
+    known = frozenset(map(normal, names)).union(*signature)
+    return Candidate(system, export, known, signature, frozenset(map(normal, export.sheet)))
 
 
 def _read(export: Export) -> list[str]:
@@ -142,33 +136,37 @@ def places_read(block: Block) -> frozenset[int] | None:
 
 
 def places_wanted(
-    grid: pd.DataFrame, file: str, *, known: list[Candidate]
+    grid: pd.DataFrame, file: str, *, candidates: list[Candidate]
 ) -> frozenset[int] | None:
-    """The columns that matter of a long text that begins with these rows; None where that cannot be said."""
-    found = tables(grid, sheet="", file=file, known=known)
-    return places_read(found[0]) if len(found) == 1 else None
+    """The columns that matter of a long text that begins with these rows.
+
+    None where that cannot be said.
+    """
+    blocks = tables(grid, sheet="", file=file, candidates=candidates)
+    return places_read(blocks[0]) if len(blocks) == 1 else None
 
 
-def tables(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> list[Block]:
+def tables(
+    grid: pd.DataFrame, *, sheet: str, file: str, candidates: list[Candidate]
+) -> list[Block]:
     """The tables of a sheet, from top to bottom; none where no export is recognised."""
-    level = [candidate for candidate in known if candidate.export.layout != "vertical"]
+    level = [candidate for candidate in candidates if candidate.export.layout != "vertical"]
     top = [_texts(row) for row in grid.iloc[: _HEAD_ROWS + 1].to_numpy(dtype=object)]
     starts = []
     position = 0
-    for row in _likely_rows(grid, known):
+    for row in _likely_rows(grid, candidates):
         if row < position:
             continue
-        found = _header_at(grid, row, top, sheet=sheet, file=file, known=level)
-        if found is not None:
-            starts.append((row, *found))
-            position = row + found[0]
+        header = _header_at(grid, row, top, sheet=sheet, file=file, candidates=level)
+        if header is not None:
+            starts.append((row, *header))
+            position = row + header[0]
     if all(candidate.export.layout != "rows" for _, _, candidate, _ in starts):
         # names in a column: a row of them has one name beside its value, and may pass for a row of
         # headers
-        upright = _upright(grid, sheet=sheet, file=file, known=known)
-        if upright and _count_known(upright.headers) > max(
-            (_count_known(headers) for *_, headers in starts), default=0
-        ):
+        upright = _upright(grid, sheet=sheet, file=file, candidates=candidates)
+        most = max((_count_known(headers) for *_, headers in starts), default=0)
+        if upright and _count_known(upright.headers) > most:
             return [upright]
     if not starts:
         return []
@@ -207,21 +205,21 @@ def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if filled.all() else rows[filled]
 
 
-def _likely_rows(grid: pd.DataFrame, known: list[Candidate]) -> list[int]:
-    """Positions of rows that may be headers: the first ones, and later ones whose first cells are known names."""
+def _likely_rows(grid: pd.DataFrame, candidates: list[Candidate]) -> list[int]:
+    """Positions of rows that may be headers.
+
+    They are the first ones, and later ones whose first cells are known names.
+    """
     if len(grid) <= _HEAD_ROWS:
         return list(range(len(grid)))
-    words = set().union(*(candidate.known for candidate in known))
+    words = set().union(*(candidate.known for candidate in candidates))
     later = np.zeros(len(grid), dtype=bool)
     for column in list(grid)[:_HEAD_COLUMNS]:
         cells = grid[column].iloc[_HEAD_ROWS:]
-        values = (
-            pd.Series(cells.cat.categories)
-            if isinstance(cells.dtype, pd.CategoricalDtype)
-            else cells
-        )
+        category = isinstance(cells.dtype, pd.CategoricalDtype)
+        values = pd.Series(cells.cat.categories) if category else cells
         hit = values.astype("str").str.strip().str.lower().isin(words).to_numpy(dtype=bool)
-        later[_HEAD_ROWS:] |= hit if values is cells else hit[cells.cat.codes]
+        later[_HEAD_ROWS:] |= hit[cells.cat.codes] if category else hit
     return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
 
 
@@ -232,19 +230,22 @@ def _header_at(
     *,
     sheet: str,
     file: str,
-    known: list[Candidate],
+    candidates: list[Candidate],
 ) -> tuple[int, Candidate, tuple[Header, ...]] | None:
-    """The export whose headers stand in this row, alone or together with the row below (merged headers)."""
+    """The export whose headers stand in this row.
+
+    They may stand in it alone or together with the row below (merged headers).
+    """
     top = first_rows[row] if row < len(first_rows) else _texts(grid.iloc[row])
-    found = _best(top, sheet=sheet, file=file, known=known)
-    if found is not None or row + 1 >= len(grid) or not any(top):
-        return (1, *found) if found else None
+    best = _best(top, sheet=sheet, file=file, candidates=candidates)
+    if best is not None or row + 1 >= len(grid) or not any(top):
+        return (1, *best) if best else None
     below = first_rows[row + 1] if row + 1 < len(first_rows) else _texts(grid.iloc[row + 1])
-    if _best(below, sheet=sheet, file=file, known=known) is not None:
+    if _best(below, sheet=sheet, file=file, candidates=candidates) is not None:
         return None
     both = [low or high for high, low in zip(top, below, strict=True)]
-    found = _best(both, sheet=sheet, file=file, known=known)
-    return (2, *found) if found else None
+    best = _best(both, sheet=sheet, file=file, candidates=candidates)
+    return (2, *best) if best else None
 
 
 def _texts(cells: Iterable[object]) -> list[str]:
@@ -252,12 +253,12 @@ def _texts(cells: Iterable[object]) -> list[str]:
 
 
 def _best(
-    texts: list[str], *, sheet: str, file: str, known: list[Candidate]
+    texts: list[str], *, sheet: str, file: str, candidates: list[Candidate]
 ) -> tuple[Candidate, tuple[Header, ...]] | None:
     plain = [normal(text) for text in texts]
     present = set(plain) | {_split_unit(name)[0] for name in plain}
     best, best_weight, tied = None, (0.0, 0.0), False
-    for candidate in known:
+    for candidate in candidates:
         if not all(names & present for names in candidate.signature):
             continue
         weight = (
@@ -272,30 +273,25 @@ def _best(
 
 
 def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
-    """Known headers plus the weight of fitting names; 0 where our own template would have to leave too much unexplained.
+    """Known headers plus the weight of fitting names.
 
-    That is where neither a name fits, nor most headers are known, nor most of the sheet's columns
-    are there among as many others at most.
+    It is 0 where our own template would have to leave too much unexplained: where neither a name
+    fits, nor most headers are known, nor most of the sheet's columns are there among as many others
+    at most.
     """
     filled = [name for name in plain if name]
     explained = sum(
         name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled
     )
-    named = normal(sheet) in candidate.sheets
-    called = (
-        candidate.export.file_name is not None
-        and re.search(candidate.export.file_name, file) is not None
-    )
-    whole = explained >= _OWN_SHARE * len(
-        candidate.export.columns.keys() - NOT_ASKED
-    ) and explained >= _OWN_LEAST * len(filled)
-    if (
-        _is_own(candidate)
-        and not (named or called or whole)
-        and explained < _OWN_SHARE * len(filled)
-    ):
+    sheet_fits = normal(sheet) in candidate.sheets
+    pattern = candidate.export.file_name
+    file_fits = pattern is not None and re.search(pattern, file) is not None
+    columns = candidate.export.columns.keys() - NOT_ASKED
+    whole = explained >= max(_OWN_SHARE * len(columns), _OWN_LEAST * len(filled))
+    enough = sheet_fits or file_fits or whole or explained >= _OWN_SHARE * len(filled)
+    if _is_own(candidate) and not enough:
         return 0
-    return explained + _HINT * (named + called)
+    return explained + _HINT * (sheet_fits + file_fits)
 
 
 def _is_own(candidate: Candidate) -> bool:
@@ -303,9 +299,9 @@ def _is_own(candidate: Candidate) -> bool:
 
 
 def _split_unit(name: str) -> tuple[str, str | None]:
-    found = re.fullmatch(r"(.+)[(\[](.+)[)\]]", name)
-    if found and found[2] in UNITS:
-        return found[1].strip(), UNITS[found[2]]
+    match = re.fullmatch(r"(.+)[(\[](.+)[)\]]", name)
+    if match and match[2] in UNITS:
+        return match[1].strip(), UNITS[match[2]]
     return name, None
 
 
@@ -314,54 +310,50 @@ def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
 
     Of repeated names the first counts, unless the mapping knows the second as `name#2`.
     """
-    made: list[Header] = []
-    seen: set[str] = set()
+    cells: list[Header] = []
+    names: set[str] = set()
     for place, text in enumerate(texts):
         if not text:
             continue
         name, unit = normal(text), None
-        name = f"{name}#2" if name in seen and f"{name}#2" in candidate.known else name
-        seen.add(name)
+        name = f"{name}#2" if name in names and f"{name}#2" in candidate.known else name
+        names.add(name)
         if name not in candidate.known and _split_unit(name)[0] in candidate.known:
             name, unit = _split_unit(name)
-        made.append(
-            Header(
-                place, re.sub(r"\s+", " ", text), name if name in candidate.known else None, unit
-            )
-        )
-    return tuple(made)
+        known = name if name in candidate.known else None
+        cells.append(Header(place, re.sub(r"\s+", " ", text), known, unit))
+    return tuple(cells)
 
 
-def _upright(grid: pd.DataFrame, *, sheet: str, file: str, known: list[Candidate]) -> Block | None:
+def _upright(
+    grid: pd.DataFrame, *, sheet: str, file: str, candidates: list[Candidate]
+) -> Block | None:
     """A name/value sheet as a block of one row: names in one column, values in the next."""
-    one_row = [candidate for candidate in known if candidate.export.layout != "rows"]
+    one_row = [candidate for candidate in candidates if candidate.export.layout != "rows"]
     if len(grid) > 500 or len(grid.columns) < 2:
         return None
     best = None
     for column in list(grid)[:3]:
         texts = _texts(grid[column])
-        found = _best(texts, sheet=sheet, file=file, known=one_row) if column + 1 in grid else None
-        if found and (best is None or len(found[1]) > len(best[1])):
-            best = (*found, column)
+        if column + 1 not in grid:
+            continue
+        fitting = _best(texts, sheet=sheet, file=file, candidates=one_row)
+        if fitting and (best is None or len(fitting[1]) > len(best[1])):
+            best = (*fitting, column)
     if best is None or _count_known(best[1]) < 2:
         return None
     candidate, heads, column = best
-    values = pd.DataFrame(
-        [grid[column + 1].tolist()], index=[grid.index[heads[0].place]], dtype=object
-    )
+    first_row = grid.index[heads[0].place]
+    values = pd.DataFrame([grid[column + 1].tolist()], index=[first_row], dtype=object)
     return Block(candidate.system, candidate.export, heads, values)
 
 
-# ---- help for headers that are not known
-# ----------------------------------------------------------------------
-
-
-def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list[str]] | None:
-    """The export that shares the most header names with the sheet, and its required names that are missing."""
+def nearest(grid: pd.DataFrame, candidates: list[Candidate]) -> tuple[Candidate, list[str]] | None:
+    """The export that shares the most header names with a sheet, and those it needs and lacks."""
     best, best_count = None, 1
     for row in range(min(_HEAD_ROWS, len(grid))):
         plain = {normal(text) for text in _texts(grid.iloc[row]) if text}
-        for candidate in known:
+        for candidate in candidates:
             count = len(plain & candidate.known)
             if count > best_count:
                 lacking = [
@@ -371,48 +363,54 @@ def nearest(grid: pd.DataFrame, known: list[Candidate]) -> tuple[Candidate, list
     return best
 
 
-def undecided(grid: pd.DataFrame, known: list[Candidate]) -> list[Export]:
-    """Sheets of our own template that know half of a row that was not recognised, required headers among them: a name would decide."""
+def undecided(grid: pd.DataFrame, candidates: list[Candidate]) -> list[Export]:
+    """Sheets of our own template that know half of a row that was not recognised.
+
+    Required headers are among the half: a name would decide.
+    """
     for row in range(min(_HEAD_ROWS, len(grid))):
         plain = [normal(text) for text in _texts(grid.iloc[row]) if text]
-        fitting = [
-            one
-            for one in known
-            if _is_own(one) and all(names & set(plain) for names in one.signature)
+        counts = [
+            (sum(name in candidate.known for name in plain), candidate.export)
+            for candidate in candidates
+            if _is_own(candidate) and all(names & set(plain) for names in candidate.signature)
         ]
-        count = {one.export.id: sum(name in one.known for name in plain) for one in fitting}
-        if max(count.values(), default=0) >= max(_OWN_LEAST * len(plain), 1):
-            return [one.export for one in fitting if count[one.export.id] == max(count.values())]
+        most = max((count for count, _ in counts), default=0)
+        if most >= max(_OWN_LEAST * len(plain), 1):
+            return [export for count, export in counts if count == most]
     return []
 
 
 def unverified(
     grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]
 ) -> tuple[System, Unverified] | None:
-    """The export of unverified layout that a sheet seems to be, by its file's name, its own name or its title."""
-    said = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
-    found = [
-        (max(map(len, named)), system, export)
+    """The export of unverified layout that a sheet seems to be.
+
+    It seems so by its file's name, its own name or its title.
+    """
+    names = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
+    fitting = [
+        (max(map(len, words)), system, export)
         for system in systems
         for export in system.unverified
-        if (named := [word for word in export.words if normal(word) in said])
+        if (words := [word for word in export.words if normal(word) in names])
     ]
-    return (
-        max(found, key=lambda entry: entry[0])[1:] if found else None
-    )  # the longest word says most
+    # the longest word says most
+    return max(fitting, key=lambda entry: entry[0])[1:] if fitting else None
 
 
 def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
-    """Which canonical column an unknown header may be: one row per header, with header, column, alias and score (0 to 100).
+    """Which canonical column an unknown header may be.
 
-    Compared with the names that this export knows, then with the labels of its canonical table. A
-    suggestion to be confirmed by a person and written into the mapping file, never applied; below
-    `_CLOSE` there is none.
+    One row per header, with header, column, alias and score (0 to 100). Compared with the names
+    that this export knows, then with the labels of its canonical table. A suggestion to be
+    confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is
+    none.
     """
     labels = {
-        name: known
-        for known, label in reference.tables()[export.table].columns.items()
-        for name in (label.zh, label.en, known)
+        name: column
+        for column, label in reference.tables()[export.table].columns.items()
+        for name in (label.zh, label.en, column)
     }
     aliases = labels | {
         alias: column for column, how in export.columns.items() for alias in how.header
@@ -421,9 +419,9 @@ def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
     rows = []
     for header in unmapped:
         name = _split_unit(normal(header))[0]
-        found = rapidfuzz.process.extractOne(
+        close = rapidfuzz.process.extractOne(
             name, list(plain), scorer=rapidfuzz.fuzz.ratio, score_cutoff=_CLOSE
         )
-        alias = plain[found[0]] if found else None
-        rows.append((header, aliases[alias] if alias else None, alias, found[1] if found else 0.0))
+        alias, score = (plain[close[0]], close[1]) if close else (None, 0.0)
+        rows.append((header, aliases.get(alias), alias, score))
     return pd.DataFrame(rows, columns=["header", "column", "alias", "score"])

@@ -1,4 +1,7 @@
-"""The Excel that a team fills in by hand, and the mapping that reads it back: both made from `tables.yml`."""
+"""The Excel that a team fills in by hand, and the mapping that reads it back.
+
+Both are made from `tables.yml`.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,8 @@ SHEETS = (
     "actions",
 )
 EXPLANATION = {"zh": "填写说明", "en": "How to fill in"}
-_KEPT = (
-    *schema.TRACE,
-    "known_from",
-    "why_not",
-)  # what clean/ adds to a table: no news where such a table comes back as a CSV
+# what clean/ adds to a table: no news where such a table comes back as a CSV
+_ADDED = (*schema.TRACE, "known_from", "why_not")
 NOT_ASKED = {"session_id", "as_of"}  # columns of our tables that the form leaves out
 _SESSION_START = Column(kind="datetime", zh="开播时间", en="Session start")
 
@@ -48,7 +48,10 @@ def is_explanation(sheet: str) -> bool:
 
 @functools.cache
 def system() -> System:
-    """The template as a source system: one export a table, headers in Chinese, English or as the canonical names."""
+    """The template as a source system: one export a table.
+
+    Headers are in Chinese, English or the canonical names.
+    """
     exports = [
         _export(name, table)
         for name, table in reference.tables().items()
@@ -65,7 +68,7 @@ def system() -> System:
 
 
 def _columns(name: str, table: Table) -> dict[str, Column]:
-    """What a person fills in: the table's columns, and the session's start where a row must name its session."""
+    """The columns of a sheet, with the session's start where a row must name its session."""
     if table.attribute != "session" or name == "sessions":
         return table.columns
     return {"session_started_at": _SESSION_START, **table.columns}
@@ -76,18 +79,11 @@ def _export(name: str, table: Table) -> Export:
         column: SourceColumn(header=list(dict.fromkeys([label.zh, label.en, column])))
         for column, label in _columns(name, table).items()
     }
-    required = [
-        label
-        for column, label in table.columns.items()
-        if label.required and column not in NOT_ASKED
-    ]
     needed = [
         f"{label.zh}|{label.en}|{column}"
         for column, label in table.columns.items()
         if label.required and column not in NOT_ASKED
     ]
-    if not required:
-        needed = ["|".join(columns[column].header) for column in list(columns)[:1]]
     return Export(
         id=name,
         zh=table.zh,
@@ -95,15 +91,15 @@ def _export(name: str, table: Table) -> Export:
         grade="own",
         table=name,
         sheet=[name, table.zh, table.en],
-        headers=needed,
+        headers=needed or ["|".join(next(iter(columns.values())).header)],
         columns=columns,
         file_name=rf"(?i)^(?:{'|'.join(map(re.escape, (name, table.zh, table.en)))})(?![^\W\d_])",
-        ignore=list(_KEPT),
+        ignore=list(_ADDED),
     )
 
 
 def write_template(path: str | Path, lang: str = "zh") -> Path:
-    """Write the Excel template: a page of explanations, then one sheet a table with headers and drop-down lists.
+    """Write the Excel template: explanations, then a sheet a table with headers and choices.
 
     Headers are the labels of `tables.yml` in `lang` (zh or en); columns that must be filled in are
     bold. Returns the path. Raises `ValueError` for another language.
@@ -128,17 +124,11 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
     needed = book.add_format({"bg_color": "#EEF2F6", "border": 1, "bold": True})
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     written = book.add_format({"num_format": "@"})
-    asked = [
-        (column, label)
-        for column, label in _columns(name, table).items()
-        if column not in NOT_ASKED
-    ]
-    for place, (_, column) in enumerate(asked):
+    for place, column in enumerate(_asked(name)):
         header = text.label(column, lang)
         style = moment if column.kind == "datetime" else written if column.kind == "id" else None
-        sheet.set_column(
-            place, place, max(12, 2 * len(header) if lang == "zh" else len(header) + 2), style
-        )
+        width = 2 * len(header) if lang == "zh" else len(header) + 2
+        sheet.set_column(place, place, max(12, width), style)
         sheet.write(0, place, header, needed if column.required else plain)
         sheet.write_comment(0, place, _how(column, lang))
         choices = _choices(column, lang)
@@ -147,14 +137,17 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
     sheet.freeze_panes(1, 0)
 
 
+def _asked(name: str) -> list[Column]:
+    """The columns that a person fills in."""
+    columns = _columns(name, reference.tables()[name])
+    return [column for key, column in columns.items() if key not in NOT_ASKED]
+
+
 def _choices(column: Column, lang: str) -> list[str]:
     if column.kind == "flag":
         return [text.choose(lang, "是", "yes"), text.choose(lang, "否", "no")]
-    return (
-        [text.label(label, lang) for label in reference.terms()[column.terms].values()]
-        if column.terms
-        else []
-    )
+    terms = reference.terms()[column.terms].values() if column.terms else ()
+    return [text.label(label, lang) for label in terms]
 
 
 def _how(column: Column, lang: str) -> str:
@@ -175,55 +168,36 @@ def _explanation(book: xlsxwriter.Workbook, lang: str) -> None:
     intro = (
         (
             "只填您有的工作表，其余留空；表头加粗的列必填。",
-            (
-                "Fill in the sheets that you have and leave the others empty; columns with bold "
-                "headers are required."
-            ),
+            "Fill in the sheets that you have and leave the others empty; columns with bold "
+            "headers are required.",
         ),
         (
             "填好后放进 raw/ 文件夹，可以保留多份；不要改动表头。",
-            (
-                "Put the file into the raw/ folder; several files are fine. Leave the headers as "
-                "they "
-                "are."
-            ),
+            "Put the file into the raw/ folder; several files are fine. Leave the headers as they "
+            "are.",
         ),
         (
             "流量来源只填最末级渠道，不填合计；开播时间用来找到所属场次。",
-            (
-                "Traffic: leaf sources only, no totals. The session's start says which session a "
-                "row "
-                "belongs to."
-            ),
+            "Traffic: leaf sources only, no totals. The session's start says which session a row "
+            "belongs to.",
         ),
         (
             "观众行为通常很多行，可直接用 CSV：首行为同样的表头，文件任意命名，放进 raw/。",
-            (
-                "Viewer events are many: a CSV with the same headers in its first row does as "
-                "well, "
-                "under any name, in raw/."
-            ),
+            "Viewer events are many: a CSV with the same headers in its first row does as well, "
+            "under any name, in raw/.",
         ),
         (
             "不要填写买家姓名、电话和地址；买家与观众的标识读入时即加密。",
             "No buyers' names, phones or addresses; buyers' and viewers' ids are hashed when read.",
         ),
     )
-    row = 0
-    for zh, en in intro:
-        sheet.write(row, 0, text.choose(lang, zh, en))
-        row += 1
-    row += 1
-    for place, title in enumerate(
-        text.choose(lang, "工作表 列 填写方式", "Sheet Column How").split(" ")
-    ):
-        sheet.write(row, place, title, bold)
+    for row, line in enumerate(intro):
+        sheet.write(row, 0, text.choose(lang, *line))
+    row = len(intro) + 1
+    titles = text.choose(lang, "工作表 列 填写方式", "Sheet Column How").split(" ")
+    sheet.write_row(row, 0, titles, bold)
     for name in SHEETS:
-        table = reference.tables()[name]
-        for column, label in _columns(name, table).items():
-            if column in NOT_ASKED:
-                continue
+        for column in _asked(name):
             row += 1
-            sheet.write(row, 0, text.label(table, lang), wrap)
-            sheet.write(row, 1, text.label(label, lang), wrap)
-            sheet.write(row, 2, _how(label, lang), wrap)
+            names = [text.label(label, lang) for label in (reference.tables()[name], column)]
+            sheet.write_row(row, 0, [*names, _how(column, lang)], wrap)

@@ -10,16 +10,21 @@ import re
 import unicodedata
 from typing import Protocol
 
-CURRENCY = {
-    "CNY": "¥",
-    "USD": "$",
-    "IDR": "Rp",
-    "THB": "฿",
-    "VND": "₫",
-    "MYR": "RM",
-    "PHP": "₱",
-    "GBP": "£",
-    "EUR": "€",
+# How each currency is printed, then the other marks by which exports write it, beside its code.
+CURRENCIES = {
+    "CNY": ("¥", "￥", "元", "RMB"),
+    "USD": ("$", "US$"),
+    "IDR": ("Rp",),
+    "THB": ("฿",),
+    "VND": ("₫", "đ"),
+    "MYR": ("RM",),
+    "PHP": ("₱",),
+    "SGD": ("SGD ", "S$"),
+    "GBP": ("£",),
+    "EUR": ("€",),
+}
+CURRENCY_OF = {
+    mark.strip().lower(): code for code, marks in CURRENCIES.items() for mark in (*marks, code)
 }
 NOTHING = "—"
 MINUS = "−"  # a hyphen before a figure reads as the dash of a range
@@ -114,7 +119,9 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
         else (2 if abs(x) < 100 and currency not in ("IDR", "VND") else 0)
     )
     sign = "-" if x < 0 else ""
-    return _minus(f"{sign}{CURRENCY.get(currency, currency + ' ')}{number(abs(x), lang, shown)}")
+    return _minus(
+        f"{sign}{CURRENCIES.get(currency, (currency + ' ',))[0]}{number(abs(x), lang, shown)}"
+    )
 
 
 def percent(x: float, decimals: int = 1) -> str:

@@ -1,4 +1,7 @@
-"""The `fupan` command: check, run, pdf, sessions, plan, new, demo. Exit codes: 0 done, 1 something failed, 2 wrong usage."""
+"""The `fupan` command: check, run, pdf, sessions, plan, new, demo.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,20 @@ from helpers import clean, demo, reference, report
 from helpers.core import text
 from helpers.plan import plan_file
 from helpers.review import choose_session
-from helpers.run import chain
+from helpers.run import chain, pdf, records, steps
 
-# Where the output is no terminal it is read by programs and logs: rich would fold it at 80 columns.
-console = Console(
-    highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 250
-)
-problems = Console(
-    stderr=True,
-    highlight=False,
-    markup=False,
-    emoji=False,
-    width=None if sys.stderr.isatty() else 250,
-)
+
+def _console(stderr: bool) -> Console:
+    """A console of plain words.
+
+    Where the output is no terminal it is read by programs and logs: rich would fold it at 80
+    columns.
+    """
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 250
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
+console, problems = _console(stderr=False), _console(stderr=True)
 
 data_option = click.option(
     "--data",
@@ -55,7 +59,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Machine-read
 
 
 class _Commands(click.Group):
-    """Commands whose trouble with the disk (no permission, no space, a file where a folder should be) ends in one line."""
+    """Commands whose trouble with the disk ends in one line.
+
+    Such are no permission, no space, a file where a folder should be.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -79,45 +86,30 @@ def main() -> None:
     """Fupan (复盘): reviews of livestream-commerce sessions from the platforms' own exports."""
 
 
-@main.command()
+@main.command(
+    help="Say of each raw file what it is: system, export, evidence grade, rows, problems, columns "
+    "not mapped and what they may be."
+)
 @data_option
 @json_option
 def check(data_dir: Path, as_json: bool) -> None:
-    """Say of each raw file what it is: system, export, evidence grade, rows, problems, columns not mapped and what they may be."""
     workspace = _workspace(data_dir)
     files = _ingest(workspace)
     unknown = files[files["table"].isna()]
     proposed = [_proposals(row, workspace) for row in files.itertuples()]
     if as_json:
-        records = [
-            record | {"proposals": found}
-            for record, found in zip(_check_records(files), proposed, strict=True)
-        ]
-        click.echo(json.dumps(records, ensure_ascii=False, indent=1))
+        rows = files.drop(columns="as_of").to_json(orient="records", force_ascii=False)
+        pairs = zip(json.loads(rows), proposed, strict=True)
+        _print_json([row | {"proposals": proposals} for row, proposals in pairs])
     else:
-        _print_table(
-            files,
-            [
-                "file",
-                "sheet",
-                "system",
-                "export",
-                "grade",
-                "table",
-                "rows_in",
-                "rows_kept",
-                "rows_totals",
-                "rows_aside",
-            ],
-        )
-        for row, found in zip(files.itertuples(), proposed, strict=True):
+        columns = ["file", "sheet", "system", "export", "grade", "table", *clean.COUNTS]
+        _print_table(files, columns)
+        for row, proposals in zip(files.itertuples(), proposed, strict=True):
             if isinstance(row.problem, str) and row.problem:
-                console.print(
-                    f"{_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}",
-                    soft_wrap=True,
-                )
-            for each in found:
-                console.print(f"{_place(row.file, row.sheet)}: {_proposal(each)}", soft_wrap=True)
+                console.print(_problem(row), soft_wrap=True)
+            for proposal in proposals:
+                words = f"{_place(row.file, row.sheet)}: {_proposal(proposal)}"
+                console.print(words, soft_wrap=True)
         _print_aside(workspace)
     sys.exit(1 if len(unknown) else 0)
 
@@ -166,14 +158,14 @@ def run_command(
     if sum([session is not None, latest, pending, every]) != 1:
         raise click.UsageError("name one of: a SESSION, --latest, --pending, --all")
     try:
-        values = chain.check_parameters(dict(given))
-    except chain.ParameterError as error:
+        values = steps.check_parameters(dict(given))
+    except steps.ParameterError as error:
         raise click.UsageError(str(error)) from error
     workspace = _workspace(data_dir)
     with _status(as_json, "reading raw files"):
         files = _ingest(workspace)
     reports_dir = reports_dir.resolve()
-    names = _chosen(workspace, session, latest, pending, chain.home(reports_dir, lang))
+    names = _chosen(workspace, session, latest, pending, records.home(reports_dir, lang))
     if not names:
         if pending and not clean.sessions(workspace).empty:
             console.print(
@@ -188,20 +180,12 @@ def run_command(
     outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
     listed = _index(reports_dir, workspace, lang)
     if as_json:
-        click.echo(
-            json.dumps(
-                [outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes],
-                ensure_ascii=False,
-                indent=1,
-            )
-        )
+        _print_json([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes])
     else:
         for row in files[files["problem"].notna()].itertuples():
-            problems.print(
-                f"note: {_place(row.file, row.sheet)}: {_without_file(row.problem, row.file)}",
-                soft_wrap=True,
-            )
-    sys.exit(1 if any(outcome.status == "failed" for outcome in outcomes) or not listed else 0)
+            problems.print(f"note: {_problem(row)}", soft_wrap=True)
+    failed = any(outcome.status == "failed" for outcome in outcomes)
+    sys.exit(1 if failed or not listed else 0)
 
 
 @main.command("sessions")
@@ -212,8 +196,7 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
     """List the workspace's sessions, newest first, with the state of their reports."""
     workspace = _workspace(data_dir)
     _ingest(workspace)
-    known = clean.sessions(workspace).iloc[::-1]
-    done = chain.published_in_any(reports_dir.resolve())
+    reports = records.published_in_any(reports_dir.resolve())
     rows = [
         {
             "session_id": row.session_id,
@@ -221,12 +204,12 @@ def sessions_command(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
             "room": text.plain(row.room_name),
             "host": text.plain(row.host),
             "title": text.plain(row.title, 30),
-            "status": _report_status(done.get(row.session_id)),
+            "status": _report_status(reports.get(row.session_id)),
         }
-        for row in known.itertuples()
+        for row in clean.sessions(workspace).iloc[::-1].itertuples()
     ]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        _print_json(rows)
         return
     _print_rows(rows)
 
@@ -241,90 +224,67 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
     _ingest(workspace)
     try:
         name = choose_session(clean.sessions(workspace), session)
-        paths = [
-            path
-            for path in (workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx"))
-            if path.exists()
-        ]
+        files = [workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")]
+        paths = [path for path in files if path.exists()]
         if not paths:
-            _fail(f"{workspace.plans / name}.xlsx: no plan yet; `fupan run {name}` makes one")
-        rows, aside = plan_file.load(
-            workspace.plans,
-            name,
-            clean.sessions(workspace),
-            registry=reference.registry(workspace.reference),
-        )
+            _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
+        registry = reference.registry(workspace.reference)
+        sessions = clean.sessions(workspace)
+        rows, aside = plan_file.load(workspace.plans, name, sessions, registry=registry)
     except (clean.WorkspaceError, plan_file.PlanFileError) as error:
         _fail(str(error))
     if as_json:
         click.echo(rows.to_json(orient="records", force_ascii=False, indent=1))
         return
-    _print_table(
-        rows,
-        [
-            "plan_id",
-            "dimension",
-            "problem",
-            "owner_role",
-            "due_session",
-            "metric",
-            "status",
-            "note",
-        ],
-    )
+    about = ["plan_id", "dimension", "problem", "owner_role"]
+    _print_table(rows, [*about, "due_session", "metric", "status", "note"])
     for path in paths:
         console.print(str(path), soft_wrap=True)
     for row in aside.itertuples():
-        problems.print(
-            (
-                f"note: {row.file}: row {row.row}, {row.column}: found {row.found!r}, expected "
-                f"{row.expected_en}"
-            ),
-            soft_wrap=True,
-        )
+        words = f"row {row.row}, {row.column}: found {row.found!r}, expected {row.expected_en}"
+        problems.print(f"note: {row.file}: {words}", soft_wrap=True)
 
 
-@main.command("pdf")
+@main.command(
+    "pdf",
+    help="Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge "
+    "of this machine.\n\nThe page is looked for under --reports; the workspace is read only for the "
+    "word latest.",
+)
 @click.argument("session")
 @data_option
 @reports_option
 @lang_option
 def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> None:
-    """Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge of this machine.
-
-    The page is looked for under --reports; the workspace is read only for the word latest.
-    """
-    path = _page(data_dir, chain.home(reports_dir.resolve(), lang), session, lang)
-    chromium = chain.browser()
+    path = _page(data_dir, records.home(reports_dir.resolve(), lang), session, lang)
+    chromium = pdf.browser()
     if chromium is None:
         _fail(
             f"no Chromium, Chrome or Edge found: install one, name it in CHROMIUM, or open {path} "
             "in a browser and print it from there"
         )
     try:
-        console.print(str(chain.print_pdf(path, chromium)), soft_wrap=True)
+        console.print(str(pdf.print_pdf(path, chromium)), soft_wrap=True)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         _fail(str(error))
 
 
 def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
-    """The page of a session: the one of its name, or the only one whose name starts with what was given."""
+    """The page of a session: the one of its name, or the only one whose name starts so."""
     if session == "latest":
         workspace = _workspace(data_dir)
         _ingest(workspace)
-        known = clean.sessions(workspace)
-        if known.empty:
+        sessions = clean.sessions(workspace)
+        if sessions.empty:
             _fail(
                 f"{workspace.raw}: no session found in the files there, so none is the latest; "
                 "name the session, or its workspace with --data"
             )
-        session = choose_session(known, session)
+        session = choose_session(sessions, session)
     pages = {path.parent.name: path for path in sorted(home.glob("*/review.html"))}
-    near = (
-        [session]
-        if session in pages
-        else [name for name in pages if session and name.startswith(session)]
-    )
+    near = [name for name in pages if session and name.startswith(session)]
+    if session in pages:
+        near = [session]
     if len(near) == 1:
         return pages[near[0]]
     if near:
@@ -339,11 +299,13 @@ def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
     )
 
 
-@main.command()
+@main.command(
+    help="Write an Excel template for all that no platform exports: rundown, cues, minutes, "
+    "events, goals, costs, notes …"
+)
 @click.argument("path", type=click.Path(path_type=Path), default=Path("fupan-template.xlsx"))
 @lang_option
 def new(path: Path, lang: str) -> None:
-    """Write an Excel template for all that no platform exports: rundown, cues, minutes, events, goals, costs, notes …"""
     if path.is_dir():
         path = path / "fupan-template.xlsx"
     if path.exists():
@@ -360,9 +322,7 @@ def demo_command(folder: Path, seed: int, sessions: int) -> None:
     """Write a workspace of raw exports of a simulated shop, with planted truths in truth.json."""
     if folder.exists() and any(folder.iterdir()):
         _fail(f"{folder}: not empty; name a new folder")
-    folder.mkdir(
-        parents=True, exist_ok=True
-    )  # before the work of simulating: it may not be possible
+    folder.mkdir(parents=True, exist_ok=True)  # before the work: it may not be possible
     demo.write(demo.simulate(seed, sessions=sessions), folder)
     console.print(
         f"{folder}: demo workspace written; next: fupan run --latest --data {folder}",
@@ -392,47 +352,47 @@ def _fail(message: str) -> None:
 def _chosen(
     workspace: clean.Workspace, session: str | None, latest: bool, pending: bool, reports_dir: Path
 ) -> list[str]:
-    known = clean.sessions(workspace)
-    if known.empty:
+    sessions = clean.sessions(workspace)
+    if sessions.empty:
         return []
     if session is not None or latest:
         try:
-            return [choose_session(known, session if session is not None else "latest")]
+            return [choose_session(sessions, session if session is not None else "latest")]
         except clean.WorkspaceError as error:
             raise click.UsageError(str(error)) from error
     if pending:
-        return chain.due(
-            known,
-            chain.published(reports_dir),
-            as_of=clean.data_as_of(workspace, known),
+        return records.due(
+            sessions,
+            records.published(reports_dir),
+            as_of=clean.data_as_of(workspace, sessions),
             ages=reference.service(workspace.reference).look_again_days,
             recent_days=reference.thresholds(workspace.reference)["pending_days"],
         )
-    return list(known["session_id"])
+    return list(sessions["session_id"])
 
 
 def _index(reports_dir: Path, workspace: clean.Workspace, lang: str) -> bool:
-    """Write the list of sessions in each language that has reports; whether that could be done. The reviews beside it are published in any case."""
-    found = {one: chain.published(chain.home(reports_dir, one)) for one in chain.LANGUAGES}
-    listed, known = (
-        [one for one in chain.LANGUAGES if found[one] or one == lang],
-        clean.sessions(workspace),
-    )
+    """Write the list of sessions in each language that has reports; whether that could be done.
+
+    The reviews beside it are published in any case.
+    """
+    homes = {name: records.home(reports_dir, name) for name in records.LANGUAGES}
+    runs = {name: records.published(home) for name, home in homes.items()}
+    listed = [name for name in homes if runs[name] or name == lang]
+    sessions = clean.sessions(workspace)
     try:
-        for one in listed:
+        for name in listed:
             others = {
-                other: Path(
-                    os.path.relpath(chain.home(reports_dir, other), chain.home(reports_dir, one))
-                )
+                other: Path(os.path.relpath(homes[other], homes[name]))
                 for other in listed
-                if other != one
+                if other != name
             }
             report.write_index(
-                chain.home(reports_dir, one),
-                found[one],
-                sessions=known,
+                homes[name],
+                runs[name],
+                sessions=sessions,
                 workspace_reference=workspace.reference,
-                lang=one,
+                lang=name,
                 others=others,
             )
     except report.GateError as error:
@@ -490,47 +450,48 @@ class _status:
 def _say(outcome: chain.Outcome, as_json: bool) -> None:
     if as_json:
         return
+    begin = f"{outcome.session_id}  {outcome.status}"
     if outcome.status == "failed":
-        problems.print(f"{outcome.session_id}  failed  {outcome.message}", soft_wrap=True)
+        problems.print(f"{begin}  {outcome.message}", soft_wrap=True)
         last = outcome.path.parents[1] / outcome.session_id / "review.html"
         stands = f"; the last good report stands: {last}" if last.exists() else ""
         problems.print(f"  the notebook with the error: {outcome.path}{stands}", soft_wrap=True)
     else:
-        console.print(
-            f"{outcome.session_id}  {outcome.status}  {outcome.seconds:.1f} s  {outcome.path}",
-            soft_wrap=True,
-        )
+        console.print(f"{begin}  {outcome.seconds:.1f} s  {outcome.path}", soft_wrap=True)
 
 
 def _proposals(row, workspace: clean.Workspace) -> list[dict]:
-    """For each column of a sheet that is not mapped: header, the closest canonical column, the name it is close to, score."""
+    """The columns of a sheet that are not mapped, and what each may be.
+
+    For each: header, the closest canonical column, the name it is close to, score.
+    """
     if not isinstance(row.unmapped, str):
         return []
     export = clean.export(row.system, row.export, reference.systems(workspace.reference))
-    return json.loads(
-        clean.proposals(row.unmapped.split("; "), export).to_json(
-            orient="records", force_ascii=False
-        )
-    )
+    proposals = clean.proposals(row.unmapped.split("; "), export)
+    return json.loads(proposals.to_json(orient="records", force_ascii=False))
 
 
-def _proposal(found: dict) -> str:
+def _proposal(proposal: dict) -> str:
     """One proposal in words."""
-    header = text.plain(found["header"])
-    if found["column"] is None:
+    header = text.plain(proposal["header"])
+    if proposal["column"] is None:
         return f"column not mapped: {header} (like no column that is known)"
     return (
-        f"column not mapped: {header} (closest: {found['column']}, by its name "
-        f"{found['alias']}, {found['score']:.0f} of 100)"
+        f"column not mapped: {header} (closest: {proposal['column']}, by its name "
+        f"{proposal['alias']}, {proposal['score']:.0f} of 100)"
     )
 
 
-def _check_records(files) -> list[dict]:
-    return json.loads(files.drop(columns=["as_of"]).to_json(orient="records", force_ascii=False))
+def _print_json(rows: list[dict]) -> None:
+    click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
 
 
 def _short(value: object, limit: int = 48) -> str:
-    """A cell of a listing; a long name loses its middle, as exports differ by their beginning and their end."""
+    """A cell of a listing.
+
+    A long name loses its middle, as exports differ by their beginning and their end.
+    """
     words = text.plain(value, 400)
     return words if len(words) <= limit else f"{words[: limit // 2 - 1]}…{words[-limit // 2 :]}"
 
@@ -541,51 +502,32 @@ def _place(file: str, sheet: object) -> str:
 
 
 def _print_aside(workspace: clean.Workspace) -> None:
-    """Why rows were kept aside, the first of each reason, without their values, and where all of them are."""
+    """Print why rows were kept aside, the first of each reason, and where all are; no values."""
     rows, words = clean.read_table(workspace, "aside"), reference.terms()["reason"]
-    same = (
-        rows.fillna({"sheet": "", "column": "", "reason": ""})
-        .groupby(["file", "sheet", "column", "reason"], sort=False)["row"]
-        .agg(["first", "size"])
-    )
-    for (file, sheet, column, reason), found in same.iterrows():
-        more = f" and {found['size'] - 1:.0f} more" if found["size"] > 1 else ""
+    same = rows.fillna({"sheet": "", "column": "", "reason": ""})
+    same = same.groupby(["file", "sheet", "column", "reason"], sort=False)["row"]
+    for (file, sheet, column, reason), group in same.agg(["first", "size"]).iterrows():
+        more = f" and {group['size'] - 1:.0f} more" if group["size"] > 1 else ""
         why = words[reason].en if reason in words else text.plain(reason, 200)
-        console.print(
-            (
-                f"{_place(file, sheet)}: row {found['first']:.0f}{more} kept aside, column "
-                f"{text.plain(column) or '?'}: {why}"
-            ),
-            soft_wrap=True,
-        )
+        where = f"{_place(file, sheet)}: row {group['first']:.0f}{more} kept aside, column"
+        console.print(f"{where} {text.plain(column) or '?'}: {why}", soft_wrap=True)
     if len(rows):
-        console.print(
-            (
-                f"rows kept aside can be mended in {workspace.clean / 'aside.xlsx'}; put it into "
-                "raw/ "
-                "then"
-            ),
-            soft_wrap=True,
-        )
+        path = workspace.clean / "aside.xlsx"
+        words = f"rows kept aside can be mended in {path}; put it into raw/ then"
+        console.print(words, soft_wrap=True)
 
 
-def _without_file(problem: str, file: str) -> str:
-    """A problem as said after its file's name, which it begins with itself."""
-    return text.plain(problem.removeprefix(f"{file}: "), 400)
+def _problem(row) -> str:
+    """The problem of a sheet behind its name; some problems begin with the file's name too."""
+    problem = text.plain(row.problem.removeprefix(f"{row.file}: "), 400)
+    return f"{_place(row.file, row.sheet)}: {problem}"
 
 
 def _print_table(frame, columns: list[str]) -> None:
     shown = frame[[name for name in columns if name in frame]]
-    rows = shown.astype(object).where(shown.notna(), "").to_dict("records")
-    _print_rows(
-        [
-            {
-                key: f"{value:.0f}" if isinstance(value, float) else _short(value)
-                for key, value in row.items()
-            }
-            for row in rows
-        ]
-    )
+    cells = shown.astype(object).where(shown.notna(), "")
+    words = cells.map(lambda cell: f"{cell:.0f}" if isinstance(cell, float) else _short(cell))
+    _print_rows(words.to_dict("records"))
 
 
 def _print_rows(rows: list[dict[str, str]]) -> None:

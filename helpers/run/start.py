@@ -1,13 +1,13 @@
-"""The start page: widgets that choose the session, workspace and language of the notebooks opened by hand.
+"""The start page: widgets that choose session, workspace and language.
 
-What is chosen is kept by `keep_choice` and stands for the parameters that such a notebook leaves
-empty. Runs name all of their parameters, so that no choice ever reaches them.
+They are those of notebooks opened by hand. What is chosen is kept by `keep_choice` and stands for
+the parameters that such a notebook leaves empty. Runs name all of their parameters, so that no
+choice ever reaches them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -20,7 +20,7 @@ import pandas as pd
 from helpers import clean, reference, report
 from helpers.core import text
 from helpers.review import Choice, Review, keep_choice, open_review, opened_by_hand
-from helpers.run import chain
+from helpers.run import kernel, records
 
 COLUMNS = (
     "session_id",
@@ -38,52 +38,50 @@ LANGUAGES = (("中文", "zh"), ("English", "en"))
 
 
 def sessions(workspace: clean.Workspace) -> pd.DataFrame:
-    """The sessions to choose from, newest first: one row per session, columns `COLUMNS` and verdict.
+    """The sessions to choose from, newest first.
 
-    `verdict` is what the published page of the session says of its paid amount; missing where it
-    has no page.
+    One row per session, columns `COLUMNS` and verdict: what the published page of the session says
+    of its paid amount; missing where it has no page.
     """
-    known = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
-    done = chain.published_in_any(clean.REPORTS)
-    verdicts = {
-        name: record["summary"].get("verdict")
-        for name, record in done.items()
-        if record.get("summary")
+    newest_first = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
+    summaries = {
+        name: record.get("summary") or {}
+        for name, record in records.published_in_any(clean.REPORTS).items()
     }
-    return known[[*COLUMNS]].assign(verdict=known["session_id"].map(verdicts).astype("str"))
+    verdicts = {name: summary.get("verdict") for name, summary in summaries.items()}
+    verdict = newest_first["session_id"].map(verdicts).astype("str")
+    return newest_first[[*COLUMNS]].assign(verdict=verdict)
 
 
 def picker(review: Review) -> ipywidgets.VBox | report.Shown:
-    """The widgets of the start page; where they would set nothing (outside of JupyterLab), how to choose without them."""
+    """The widgets of the start page.
+
+    Where they would set nothing (outside of JupyterLab), how to choose without them.
+    """
     if opened_by_hand():
         return Picker(review).box
     return report.sentence(
         "控件只在 JupyterLab 里有；别处把场次编号写进各笔记第一个代码格的 session_id。",
-        (
-            "The widgets work in JupyterLab only; elsewhere write the session's id into "
-            "session_id in "
-            "the first code cell of a notebook."
-        ),
+        "The widgets work in JupyterLab only; elsewhere write the session's id into session_id in "
+        "the first code cell of a notebook.",
         lang=review.lang,
     )
 
 
 def option(row: Any, currency: str, lang: str) -> str:
-    """A session in one line of the list: when, host, title, paid amount, verdict; row of `sessions`."""
-    verdict = (
-        reference.terms()["verdict"].get(row.verdict) if isinstance(row.verdict, str) else None
-    )
-    said = [
+    """A session in one line of the list: when, host, title, paid amount, verdict.
+
+    `row` is one of `sessions`.
+    """
+    parts = [
         f"{row.started_at:%Y-%m-%d %H:%M}",
         *(text.plain(name, 40) for name in (row.host, row.title) if isinstance(name, str)),
+        text.money(row.paid_amount, lang, currency),
     ]
-    return " · ".join(
-        [
-            *said,
-            text.money(row.paid_amount, lang, currency),
-            *([text.label(verdict, lang)] if verdict else []),
-        ]
-    )
+    verdicts = reference.terms()["verdict"]
+    if isinstance(row.verdict, str) and row.verdict in verdicts:
+        parts.append(text.label(verdicts[row.verdict], lang))
+    return " · ".join(parts)
 
 
 def command(review: Review) -> list[str]:
@@ -107,31 +105,27 @@ def command(review: Review) -> list[str]:
 def outcome(done: subprocess.CompletedProcess[str], lang: str) -> report.Shown:
     """What `fupan run --json` of one session ended with, and where its page is."""
     try:
-        (made,) = json.loads(done.stdout)
+        (run,) = json.loads(done.stdout)
     except ValueError:
         return report.sentence(
             f"没有成功：{done.stderr}", f"It did not succeed: {done.stderr}", lang=lang, level="bad"
         )
-    if made["status"] == "failed":
+    path = run["path"]
+    if run["status"] == "failed":
         return report.sentence(
-            f"没有成功：{made['message']} 出错的笔记在 {made['path']}",
-            (
-                f"It did not succeed: {made['message']} The notebook with the error is in "
-                f"{made['path']}"
-            ),
+            f"没有成功：{run['message']} 出错的笔记在 {path}",
+            f"It did not succeed: {run['message']} The notebook with the error is in {path}",
             lang=lang,
             level="bad",
         )
-    return report.sentence(
-        f"报告在 {made['path']}", f"The report is {made['path']}", lang=lang, level="good"
-    )
+    return report.sentence(f"报告在 {path}", f"The report is {path}", lang=lang, level="good")
 
 
 class Picker:
     """The widgets of the start page and what follows from them."""
 
     def __init__(self, review: Review) -> None:
-        self.review, self.known = review, sessions(review.workspace)
+        self.review, self.sessions = review, sessions(review.workspace)
         self.filling = False
         self.language = ipywidgets.Dropdown(
             options=LANGUAGES, value=review.lang, layout={"width": "16em"}, style=STYLE
@@ -156,7 +150,10 @@ class Picker:
         self.whole.on_click(lambda button: threading.Thread(target=self._run, daemon=True).start())
 
     def _changed(self, **changed: str | None) -> None:
-        """Somebody chose something: kept once it has been opened, said where it cannot be. No session means the newest one."""
+        """Keep what somebody chose once it has been opened, or say why it cannot be.
+
+        No session means the newest one.
+        """
         if self.filling or None in changed.values():
             return
         wanted = Choice(
@@ -176,44 +173,46 @@ class Picker:
             return self._say(
                 report.sentence(str(error), str(error), lang=self.review.lang, level="bad")
             )
-        self.review, self.known = review, sessions(review.workspace)
+        self.review, self.sessions = review, sessions(review.workspace)
         self._fill()
 
     def _picked(self) -> str:
-        """The session that this page shows as picked; none where it shows the newest one, whichever that is."""
+        """The session that this page shows as picked.
+
+        None where it shows the newest one, whichever that is.
+        """
         return self.review.session_id if self.review.found in ("named", "chosen") else ""
 
     def _fill(self) -> None:
-        """The list as far as it holds what was searched for, and every word in the language chosen."""
+        """The list as far as it holds what was searched for, every word in the language chosen."""
         lang = self.review.lang
         words = self.search.value.casefold().split()
         newest = text.choose(lang, "最新的一场（有新的就换）", "The newest one, whichever it is")
         lines = [
             (option(row, self.review.currency, lang), row.session_id)
-            for row in self.known.itertuples()
+            for row in self.sessions.itertuples()
         ]
-        found = [
+        fitting = [
             (line, name)
             for line, name in lines
             if all(word in f"{line} {name}".casefold() for word in words)
         ]
         self.filling = True
-        self.session.options = [(newest, ""), *found]
-        wanted = self._picked()
-        self.session.value = (
-            wanted if wanted in {name for _, name in self.session.options} else None
-        )
+        self.session.options = [(newest, ""), *fitting]
+        picked = self._picked()
+        names = {name for _, name in self.session.options}
+        self.session.value = picked if picked in names else None
         self.folder.value, self.language.value = str(self.review.workspace.path), lang
         self.filling = False
-        self._label(lang, len(found))
+        self._label(lang, len(fitting))
         self._say(report.setup(self.review))
 
-    def _label(self, lang: str, found: int) -> None:
+    def _label(self, lang: str, count: int) -> None:
         names: Sequence[tuple[ipywidgets.Widget, str, str]] = (
             (self.language, "语言", "Language"),
             (self.folder, "工作区", "Workspace"),
             (self.search, "查找", "Search"),
-            (self.session, f"{found} 场", f"{found} sessions"),
+            (self.session, f"{count} 场", f"{count} sessions"),
             (self.whole, "运行整个复盘，生成报告", "Run the whole review and make its report"),
         )
         for widget, zh, en in names:
@@ -236,11 +235,12 @@ class Picker:
             f"Reviewing {review.title}; this mostly takes less than a minute …",
             lang=lang,
         ).html
-        own = {name: value for name, value in os.environ.items() if name != "JPY_SESSION_NAME"}
-        self.ran.value = outcome(
-            subprocess.run(
-                command(review), capture_output=True, text=True, cwd=clean.PROJECT, env=own
-            ),
-            lang,
-        ).html
+        done = subprocess.run(
+            command(review),
+            capture_output=True,
+            text=True,
+            cwd=clean.PROJECT,
+            env=kernel.environment_of_a_run(),
+        )
+        self.ran.value = outcome(done, lang).html
         self.whole.disabled = False

@@ -1,4 +1,7 @@
-"""Adding an export is editing one YAML file: what CONTRIBUTING.md shows is followed here to the letter."""
+"""Adding an export is editing one YAML file.
+
+What CONTRIBUTING.md shows is followed here to the letter.
+"""
 
 import json
 import re

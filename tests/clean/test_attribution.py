@@ -1,4 +1,7 @@
-"""Rows find their session as `tables.yml` and `attribution.yml` say, and are left out, with the reason, where they do not."""
+"""Rows find their session as `tables.yml` and `attribution.yml` say.
+
+Where they do not, they are left out with the reason.
+"""
 
 from __future__ import annotations
 

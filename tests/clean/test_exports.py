@@ -1,4 +1,6 @@
-"""One file for each known export, written as its published description says, and the canonical rows that it must become.
+"""One file for each known export, and the canonical rows that it must become.
+
+Files are written as their published descriptions say.
 
 Header lists are those that were published or read from real files, in their own order; cells and
 rows are made up, except the sample row of the Compass list. Quirks are part of the files: charsets,
@@ -18,7 +20,9 @@ JAKARTA = "Asia/Jakarta"
 
 
 class Case(NamedTuple):
-    """A file to write, and what must come out: rows of the canonical table (some columns of each), money lines, counts.
+    """A file to write, and what must come out.
+
+    Rows of the canonical table (some columns of each), money lines, counts.
 
     `money` maps a canonical column of the first row to (its line, its value). `counts` are rows in,
     kept, totals, aside.
@@ -51,15 +55,20 @@ def text(name, rows, **how):
 
 
 # ---- 罗盘
-# -----------------------------------------------------------------------------------------------------------
 
-SESSION_LIST = split("""主播头像, 主播昵称, 主播抖音号, 直播开始时间, 直播结束时间, 直播时长(分钟), 直播间曝光人数, 直播间曝光次数, 直播间观看人数,
-    单小时观看人数, 直播间观看次数, 直播激励观看次数, 最高在线人数, 平均在线人数, 人均观看时长(分钟), 评论次数, 新加直播团人数, 新增粉丝数, 取关粉丝数,
-    观看老粉占比, 带货商品数, 直播间商品曝光人数, 直播间商品点击人数, 直播间商品曝光次数, 直播间商品点击次数, 直播间成交订单数, 直播间成交金额,
-    直播间用户支付金额, 单小时用户支付金额, 直播间成交件数, 直播间成交人数, 直播间退款订单数, 直播间退款金额, 直播间退款人数, 预估佣金支出,
-    商品曝光-点击率(次数), 商品曝光-点击率(人数), 商品点击-成交率(次数), 商品点击-成交率(人数), 观看-成交率(次数), 观看-成交率(人数), 预售订单数,
-    预售全款金额, 新加购物团人数, 投放消耗(店铺绑定), 投放消耗(店铺被投), 净成交金额, 净成交订单数, 1小时退款金额, 1小时退款订单数, 1小时退款率,
-    消费券引导支付金额, 消费券引导支付占比, 消费券补贴金额, 消费券使用量""")
+SESSION_LIST = split(
+    """主播头像, 主播昵称, 主播抖音号, 直播开始时间, 直播结束时间, 直播时长(分钟), 直播间曝光人数,
+    直播间曝光次数, 直播间观看人数, 单小时观看人数, 直播间观看次数, 直播激励观看次数,
+    最高在线人数, 平均在线人数, 人均观看时长(分钟), 评论次数, 新加直播团人数, 新增粉丝数,
+    取关粉丝数, 观看老粉占比, 带货商品数, 直播间商品曝光人数, 直播间商品点击人数,
+    直播间商品曝光次数, 直播间商品点击次数, 直播间成交订单数, 直播间成交金额, 直播间用户支付金额,
+    单小时用户支付金额, 直播间成交件数, 直播间成交人数, 直播间退款订单数, 直播间退款金额,
+    直播间退款人数, 预估佣金支出, 商品曝光-点击率(次数), 商品曝光-点击率(人数),
+    商品点击-成交率(次数), 商品点击-成交率(人数), 观看-成交率(次数), 观看-成交率(人数),
+    预售订单数, 预售全款金额, 新加购物团人数, 投放消耗(店铺绑定), 投放消耗(店铺被投), 净成交金额,
+    净成交订单数, 1小时退款金额, 1小时退款订单数, 1小时退款率, 消费券引导支付金额,
+    消费券引导支付占比, 消费券补贴金额, 消费券使用量"""
+)
 
 NEW_NAME = "直播间详情页_整场数据下载_2026-07-29_09-00-00(某店_2026-07-28_15-44-39).xlsx"
 NEW_BOOK = {
@@ -420,7 +429,6 @@ COMPASS = {
 }
 
 # ---- 百应, 千川, 视频号, 小红书
-# ------------------------------------------------------------------------------------------
 
 TREND = [
     ["时间", "评论次数", "新加直播团人数", "新增粉丝数"],
@@ -439,10 +447,18 @@ MATERIAL = split(
     "素材名称, 素材ID, 素材评估, 素材时长, 素材创建时间, 素材来源, 标签, 整体消耗, 净成交ROI, "
     "净成交金额, 1小时内退款率, 整体支付ROI, 整体成交金额, 净成交金额结算率, 净成交订单数"
 )
-BOOST = split("""订单状态, 订单创建人, 组件类型, 实际加热时长, 优先提升目标, 出价(ROI), 订单创建时间, 开始消耗时间, 结束消耗时间, 投放进度, 补贴金额, 新增关注数,
-    平均千次展示费用, 曝光人数, 观看人数, 观看人次, 进入率（人数）, 千次观看成交金额, 当场下单金额, 当场成交订单数, 当场成交金额, 当场成交ROI, 7日成交金额, 净成交金额""")
-NOTE_LIST = split("""主播昵称, 直播开始时间, 支付金额, 退款金额, 直播间曝光人数, 直播间曝光次数, 直播间观看人数, 直播间观看次数, 平均在线人数, 人均停留时长, 直播时长（分钟）,
-    互动人数, 评论人数, 商品曝光人数, 商品点击人数, 商品曝光次数, 商品点击次数, 商品点击率（人数）, 支付人数, 支付订单数, 支付件数, 观看支付率, 支付转化率, 退款订单数, 退款人数, 退款率, 新增粉丝数""")
+BOOST = split(
+    """订单状态, 订单创建人, 组件类型, 实际加热时长, 优先提升目标, 出价(ROI), 订单创建时间,
+    开始消耗时间, 结束消耗时间, 投放进度, 补贴金额, 新增关注数, 平均千次展示费用, 曝光人数,
+    观看人数, 观看人次, 进入率（人数）, 千次观看成交金额, 当场下单金额, 当场成交订单数,
+    当场成交金额, 当场成交ROI, 7日成交金额, 净成交金额"""
+)
+NOTE_LIST = split(
+    """主播昵称, 直播开始时间, 支付金额, 退款金额, 直播间曝光人数, 直播间曝光次数, 直播间观看人数,
+    直播间观看次数, 平均在线人数, 人均停留时长, 直播时长（分钟）, 互动人数, 评论人数,
+    商品曝光人数, 商品点击人数, 商品曝光次数, 商品点击次数, 商品点击率（人数）, 支付人数,
+    支付订单数, 支付件数, 观看支付率, 支付转化率, 退款订单数, 退款人数, 退款率, 新增粉丝数"""
+)
 
 OTHERS = {
     ("buyin", "trend"): Case(
@@ -641,27 +657,47 @@ OTHERS = {
 }
 
 # ---- 抖店
-# -----------------------------------------------------------------------------------------------------------
 
-ORDERS_75 = split("""主订单编号, 子订单编号, 支付方式, 选购商品, 货号, 商品ID, 商家编码, 商品数量, 商品金额, 订单提交时间, 支付完成时间, 订单完成时间, 承诺发货时间, 预约发货时间,
-    买家留言, 旗帜颜色, 商家备注, APP渠道, 订单状态, 取消原因, 售后状态, 订单类型, 发货时间, 车型, 是否是以旧换新, 换新额外补贴, 换新额外补贴发放状态, 订单应付金额, 运费, 优惠总金额,
-    平台优惠, 商家优惠, 达人优惠, 商家改价, 支付优惠, 手续费, 红包抵扣, 降价类优惠, 平台实际承担优惠金额, 商家实际承担优惠金额, 达人实际承担优惠金额, 收件人, 收件人手机号, 省, 市, 区, 街道,
-    详细地址, 是否修改过地址, 快递信息, 序列号, 达人ID, 达人昵称, 拼团订单团编号, 商品单价是否含税, 税费, 鲁班落地页ID, 所属门店ID, 流量来源, 仓库ID, 仓库名称, 是否安心购, 广告渠道, 流量类型,
-    流量体裁, 流量渠道, 发货主体, 发货主体明细, 教育优惠, 预计送达时间, 是否平台仓自流转, 是否是渠道商品, 预约送达时间, 建议发货时间（起）, 建议发货时间（止）""")
+ORDERS_75 = split(
+    """主订单编号, 子订单编号, 支付方式, 选购商品, 货号, 商品ID, 商家编码, 商品数量, 商品金额,
+    订单提交时间, 支付完成时间, 订单完成时间, 承诺发货时间, 预约发货时间, 买家留言, 旗帜颜色,
+    商家备注, APP渠道, 订单状态, 取消原因, 售后状态, 订单类型, 发货时间, 车型, 是否是以旧换新,
+    换新额外补贴, 换新额外补贴发放状态, 订单应付金额, 运费, 优惠总金额, 平台优惠, 商家优惠,
+    达人优惠, 商家改价, 支付优惠, 手续费, 红包抵扣, 降价类优惠, 平台实际承担优惠金额,
+    商家实际承担优惠金额, 达人实际承担优惠金额, 收件人, 收件人手机号, 省, 市, 区, 街道, 详细地址,
+    是否修改过地址, 快递信息, 序列号, 达人ID, 达人昵称, 拼团订单团编号, 商品单价是否含税, 税费,
+    鲁班落地页ID, 所属门店ID, 流量来源, 仓库ID, 仓库名称, 是否安心购, 广告渠道, 流量类型,
+    流量体裁, 流量渠道, 发货主体, 发货主体明细, 教育优惠, 预计送达时间, 是否平台仓自流转,
+    是否是渠道商品, 预约送达时间, 建议发货时间（起）, 建议发货时间（止）"""
+)
 ORDERS_74 = [
     "商品规格",
     "商品单价",
     *[name for name in reversed(ORDERS_75) if name not in ("货号", "商品金额", "教育优惠")],
 ]
-CASES_50 = split("""售后单号, 订单号, 商品单号, 商品名称, 商品ID, 应付金额（元）, 商品运费（元）, 支付优惠（元）, 商品税费（元）, 商品发货状态, 售后类型, 退商品金额（元）, 退运费金额（元）,
-    退支付优惠（元）, 退税费金额（元）, 售后状态, 售后申请时间, 退款方式, 是否已上传退款凭证, 售后原因, 售后原因标签, 退货物流单号, 退货异常, 退货发货时间, 退货物流公司, 自动处理截止时间,
-    同意售后申请时间, 商家退款时间, 用户到账时间, 售后关闭时间, 商家退货地址, 商家退货联系人姓名, 商家退货联系人电话, 仲裁状态, 纠纷责任方, 是否极速退款, 是否拒签后退款, 发货物流单号,
-    发货物流状态, 换货物流单号, 退货物流状态, 售后完结时间, 订单备注, 用户售后说明, 售后备注, 操作人, 协商记录, 换货商品信息, 商家编码, 门店名称""")
-SETTLEMENT = split("""结算时间, 订单号, 子订单号, 下单时间, 结算金额, 结算账户, 结算单类型, 有结算前退款, 商品ID, 商品名称, 商品数量, 达人ID, 达人名称, 业务类型, 订单类型, 订单总价, 商品总价, 运费,
-    店铺券, 结算前退款金额, 平台补贴, 达人补贴, 抖音支付补贴, 抖音月付营销补贴, 用户实付, 收入合计, 平台服务费, 达人佣金, 服务商佣金, 渠道分成, 招商服务费, 站外推广费, 其他分成, 支出合计""")
-FUNDS = split("""动账时间, 动帐流水号, 动账方向, 动账金额, 动账账户, 动账场景, 计费类型, 子订单号, 订单号, 售后编号, 下单时间, 商品ID, 商品名称, 达人ID, 达人名称, 订单类型, 订单实付应结, 运费实付,
-    实际平台补贴_运费, 实际平台补贴, 其他平台补贴, 以旧换新抵扣, 政府补贴平台垫资, 实际达人补贴, 实际抖音支付补贴, 实际抖音月付营销补贴, 银行补贴, 订单退款, 平台服务费, 佣金, 服务商佣金, 渠道分成,
-    招商服务费, 站外推广费, 其他分成, 是否免佣, 免佣金额, 商户主体名称, 备注""")
+CASES_50 = split(
+    """售后单号, 订单号, 商品单号, 商品名称, 商品ID, 应付金额（元）, 商品运费（元）, 支付优惠（元）,
+    商品税费（元）, 商品发货状态, 售后类型, 退商品金额（元）, 退运费金额（元）, 退支付优惠（元）,
+    退税费金额（元）, 售后状态, 售后申请时间, 退款方式, 是否已上传退款凭证, 售后原因,
+    售后原因标签, 退货物流单号, 退货异常, 退货发货时间, 退货物流公司, 自动处理截止时间,
+    同意售后申请时间, 商家退款时间, 用户到账时间, 售后关闭时间, 商家退货地址, 商家退货联系人姓名,
+    商家退货联系人电话, 仲裁状态, 纠纷责任方, 是否极速退款, 是否拒签后退款, 发货物流单号,
+    发货物流状态, 换货物流单号, 退货物流状态, 售后完结时间, 订单备注, 用户售后说明, 售后备注,
+    操作人, 协商记录, 换货商品信息, 商家编码, 门店名称"""
+)
+SETTLEMENT = split(
+    """结算时间, 订单号, 子订单号, 下单时间, 结算金额, 结算账户, 结算单类型, 有结算前退款, 商品ID,
+    商品名称, 商品数量, 达人ID, 达人名称, 业务类型, 订单类型, 订单总价, 商品总价, 运费, 店铺券,
+    结算前退款金额, 平台补贴, 达人补贴, 抖音支付补贴, 抖音月付营销补贴, 用户实付, 收入合计,
+    平台服务费, 达人佣金, 服务商佣金, 渠道分成, 招商服务费, 站外推广费, 其他分成, 支出合计"""
+)
+FUNDS = split(
+    """动账时间, 动帐流水号, 动账方向, 动账金额, 动账账户, 动账场景, 计费类型, 子订单号, 订单号,
+    售后编号, 下单时间, 商品ID, 商品名称, 达人ID, 达人名称, 订单类型, 订单实付应结, 运费实付,
+    实际平台补贴_运费, 实际平台补贴, 其他平台补贴, 以旧换新抵扣, 政府补贴平台垫资, 实际达人补贴,
+    实际抖音支付补贴, 实际抖音月付营销补贴, 银行补贴, 订单退款, 平台服务费, 佣金, 服务商佣金,
+    渠道分成, 招商服务费, 站外推广费, 其他分成, 是否免佣, 免佣金额, 商户主体名称, 备注"""
+)
 
 ORDER = {
     "主订单编号": "\t6917926768823643751",
@@ -710,7 +746,10 @@ ORDER_MONEY = {"payable": ("created", 119.8), "paid": ("paid", 119.8)}
 
 
 def doudian(headers, *rows):
-    """Rows end in a cell without a header, as 快递信息 holds a comma that was not quoted in the header's count."""
+    """Rows end in a cell without a header.
+
+    快递信息 holds a comma that was not quoted in the header's count.
+    """
     lines = named(headers, *rows)
     return [lines[0], *([*line, ""] for line in lines[1:])]
 
@@ -880,13 +919,20 @@ DOUDIAN = {
 }
 
 # ---- 淘宝 / 天猫
-# ------------------------------------------------------------------------------------------------------
 
-ORDERS_21 = split("""订单编号, 支付单号, 买家应付货款, 买家应付邮费, 总金额, 买家实付金额, 订单状态, 收货地址, 运送方式, 订单创建时间, 商品标题, 宝贝种类, 物流单号, 物流公司, 备注标签, 商家备注, 宝贝总数量,
-    开票信息, 手机订单, 商品属性SKU, 发货时间""")
-ORDERS_OLD = split("""订单编号, 买家会员名, 买家支付宝账号, 买家应付货款, 买家应付邮费, 买家支付积分, 总金额, 返点积分, 买家实际支付金额, 买家实际支付积分, 订单状态, 买家留言, 收货人姓名, 收货地址, 运送方式,
-    联系电话, 联系手机, 订单创建时间, 订单付款时间, 宝贝标题, 宝贝种类, 物流单号, 物流公司, 订单备注, 宝贝总数量, 分销商Id, 分销商店铺名称, 订单关闭原因, 卖家服务费, 买家服务费, 发票抬头, 定金排名,
-    修改后的sku, 修改后的收货地址, 异常信息, 卡券抵扣, 积分抵扣, 是否是O2O交易""")
+ORDERS_21 = split(
+    """订单编号, 支付单号, 买家应付货款, 买家应付邮费, 总金额, 买家实付金额, 订单状态, 收货地址,
+    运送方式, 订单创建时间, 商品标题, 宝贝种类, 物流单号, 物流公司, 备注标签, 商家备注,
+    宝贝总数量, 开票信息, 手机订单, 商品属性SKU, 发货时间"""
+)
+ORDERS_OLD = split(
+    """订单编号, 买家会员名, 买家支付宝账号, 买家应付货款, 买家应付邮费, 买家支付积分, 总金额,
+    返点积分, 买家实际支付金额, 买家实际支付积分, 订单状态, 买家留言, 收货人姓名, 收货地址,
+    运送方式, 联系电话, 联系手机, 订单创建时间, 订单付款时间, 宝贝标题, 宝贝种类, 物流单号,
+    物流公司, 订单备注, 宝贝总数量, 分销商Id, 分销商店铺名称, 订单关闭原因, 卖家服务费,
+    买家服务费, 发票抬头, 定金排名, 修改后的sku, 修改后的收货地址, 异常信息, 卡券抵扣, 积分抵扣,
+    是否是O2O交易"""
+)
 SUB_ORDERS = split(
     "子订单编号, 主订单编号, 商品标题, 商品价格, 购买数量, 商品属性, 订单状态, 买家实付金额, "
     "退款状态, 退款金额, 商品ID, 发货时间, 订单创建时间"
@@ -1154,23 +1200,48 @@ TAOBAO = {
 }
 
 # ---- TikTok Shop
-# ----------------------------------------------------------------------------------------------------
 
-LIVE_1 = split("""Livestream, Start time, Duration, Gross revenue, Direct GMV, Items sold, Customers, Avg. price, Orders paid for, GMV/1K shows, GMV/1K views, Views, Viewers, Peak viewers, New followers,
-    Avg. view duration, Likes, Comments, Shares, Product impressions, Product clicks, CTR, CTOR (SKU orders)""")
-LIVE_2 = split("""Livestream, Start time, Duration, Attributed GMV, Attributed items sold, Customers, AOV, Attributed orders, Attributed SKU orders, Views, LIVE impressions, Impressions per hour, GMV Per Hour,
-    Show GPM, Avg. viewing duration, Tap-through rate, CTR, CTOR, LIVE CTR, SKU order rate, Product clicks, CTOR (SKU order), Avg. viewing duration per viewer, Product impressions, Watch GPM, New followers,
-    Follow rate, Comment rate, Share rate, Like rate, Likes, Comments, Shares, Ads ROAS, Ads Cost, Ads GMV""")
-ADS = split("""LIVE name, Launched time, Status, Campaign name, Campaign ID, Cost, Net Cost, SKU orders, SKU orders (Current shop), Cost per order (Current shop), Gross revenue, Gross revenue (Current shop),
-    ROI (Current shop), LIVE views, Cost per LIVE view, 10-second LIVE views, Cost per 10-second LIVE view, LIVE follows, Currency""")
-TT_ORDERS = split("""Order ID, Order Status, Order Substatus, Cancelation/Return Type, Normal or Pre-order, SKU ID, Seller SKU, Product Name, Variation, Quantity, Sku Quantity of return, SKU Unit Original Price,
-    SKU Subtotal Before Discount, SKU Platform Discount, SKU Seller Discount, SKU Subtotal After Discount, Shipping Fee After Discount, Original Shipping Fee, Shipping Fee Seller Discount, Shipping Fee Platform Discount,
-    Payment platform discount, Taxes, Small Order Fee, Order Amount, Order Refund Amount, Created Time, Paid Time, RTS Time, Shipped Time, Delivered Time, Cancelled Time, Cancel By, Cancel Reason, Fulfillment Type,
-    Warehouse Name, Tracking ID, Delivery Option, Shipping Provider Name, Buyer Message, Buyer Username, Recipient, Phone #, Zipcode, Country, Province, District, Detail Address, Additional address information,
-    Payment Method, Weight(kg), Product Category, Package ID, Seller Note, Checked Status, Checked Marked by""")
-PRODUCTS = split("""ID, Product, Status, GMV, Items sold, Orders, Shop tab GMV, Shop Tab items sold, Shop tab listing impressions, Shop tab page views, Shop tab unique page views, Shop tab unique product customers,
-    Shop tab clickthrough rate, Shop tab conversion rate, LIVE GMV, LIVE items sold, LIVE impressions, Page views from LIVE, Unique page views from LIVE, LIVE unique product customers, LIVE click-through rate,
-    LIVE conversion rate, Video GMV, Video items sold, Video impressions""")
+LIVE_1 = split(
+    """Livestream, Start time, Duration, Gross revenue, Direct GMV, Items sold, Customers,
+    Avg. price, Orders paid for, GMV/1K shows, GMV/1K views, Views, Viewers, Peak viewers,
+    New followers, Avg. view duration, Likes, Comments, Shares, Product impressions,
+    Product clicks, CTR, CTOR (SKU orders)"""
+)
+LIVE_2 = split(
+    """Livestream, Start time, Duration, Attributed GMV, Attributed items sold, Customers, AOV,
+    Attributed orders, Attributed SKU orders, Views, LIVE impressions, Impressions per hour,
+    GMV Per Hour, Show GPM, Avg. viewing duration, Tap-through rate, CTR, CTOR, LIVE CTR,
+    SKU order rate, Product clicks, CTOR (SKU order), Avg. viewing duration per viewer,
+    Product impressions, Watch GPM, New followers, Follow rate, Comment rate, Share rate,
+    Like rate, Likes, Comments, Shares, Ads ROAS, Ads Cost, Ads GMV"""
+)
+ADS = split(
+    """LIVE name, Launched time, Status, Campaign name, Campaign ID, Cost, Net Cost, SKU orders,
+    SKU orders (Current shop), Cost per order (Current shop), Gross revenue,
+    Gross revenue (Current shop), ROI (Current shop), LIVE views, Cost per LIVE view,
+    10-second LIVE views, Cost per 10-second LIVE view, LIVE follows, Currency"""
+)
+TT_ORDERS = split(
+    """Order ID, Order Status, Order Substatus, Cancelation/Return Type, Normal or Pre-order,
+    SKU ID, Seller SKU, Product Name, Variation, Quantity, Sku Quantity of return,
+    SKU Unit Original Price, SKU Subtotal Before Discount, SKU Platform Discount,
+    SKU Seller Discount, SKU Subtotal After Discount, Shipping Fee After Discount,
+    Original Shipping Fee, Shipping Fee Seller Discount, Shipping Fee Platform Discount,
+    Payment platform discount, Taxes, Small Order Fee, Order Amount, Order Refund Amount,
+    Created Time, Paid Time, RTS Time, Shipped Time, Delivered Time, Cancelled Time, Cancel By,
+    Cancel Reason, Fulfillment Type, Warehouse Name, Tracking ID, Delivery Option,
+    Shipping Provider Name, Buyer Message, Buyer Username, Recipient, Phone #, Zipcode, Country,
+    Province, District, Detail Address, Additional address information, Payment Method,
+    Weight(kg), Product Category, Package ID, Seller Note, Checked Status, Checked Marked by"""
+)
+PRODUCTS = split(
+    """ID, Product, Status, GMV, Items sold, Orders, Shop tab GMV, Shop Tab items sold,
+    Shop tab listing impressions, Shop tab page views, Shop tab unique page views,
+    Shop tab unique product customers, Shop tab clickthrough rate, Shop tab conversion rate,
+    LIVE GMV, LIVE items sold, LIVE impressions, Page views from LIVE,
+    Unique page views from LIVE, LIVE unique product customers, LIVE click-through rate,
+    LIVE conversion rate, Video GMV, Video items sold, Video impressions"""
+)
 
 
 def tiktok_orders(*rows):
@@ -1507,7 +1578,10 @@ def test_every_source_layout_has_a_case():
 
 
 def test_an_amount_of_sales_is_never_read_as_created():
-    """成交金额, 支付金额, GMV and Gross revenue are paid or, where the header says so, net: on no system are they orders created."""
+    """成交金额, 支付金额, GMV and Gross revenue are paid or, where the header says so, net.
+
+    On no system are they orders created.
+    """
     columns = {name: table.columns for name, table in reference.tables().items()}
     found = {
         (system.system, each.id, header, columns[each.table][column].line)
@@ -1529,7 +1603,10 @@ def test_an_amount_of_sales_is_never_read_as_created():
 
 
 def test_the_published_lists_have_their_published_lengths():
-    """75 and 74 columns of Doudian orders, 50 of its cases, 34 and 39 of its bills, 36 and 23 of TikTok: nothing was lost in copying."""
+    """Nothing was lost in copying the headers.
+
+    Doudian has 75 and 74 columns of orders, 50 of cases, 34 and 39 of bills; TikTok 36 and 23.
+    """
     lists = (
         ORDERS_75,
         ORDERS_74,

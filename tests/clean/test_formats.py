@@ -1,4 +1,6 @@
-"""The cleaning checklist: every format that was seen in a file or a schema, as one table of what is written and what it means.
+"""The cleaning checklist.
+
+Every format that was seen in a file or a schema, as one table of what is written and what it means.
 
 Each line is a file of one export, one column of it and the values that must come out; what cannot
 be read is kept aside with its reason. Then the kinds of files: charsets, old and new workbooks,
@@ -12,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from helpers.clean import assemble
+from helpers.clean.file_name import exported_at
 from tests.made_files import (
     CHINA,
     SESSION,
@@ -28,7 +30,10 @@ JAKARTA = "Asia/Jakarta"
 
 
 class Format(NamedTuple):
-    """Sheets of cells, the canonical column to look at, its values; the reasons of rows aside; rows that are totals or notes."""
+    """Sheets of cells, the canonical column to look at, its values; the reasons of rows aside.
+
+    Rows that are totals or notes.
+    """
 
     sheets: dict
     column: str
@@ -414,7 +419,6 @@ def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
 
 
 # ---- kinds of files
-# -------------------------------------------------------------------------------------------------
 
 LIST = named(
     ["主播抖音号", "主播昵称", "直播开始时间", "直播间观看人数"],
@@ -467,7 +471,7 @@ def test_native_times_of_a_workbook(tmp_path):
     ["sessions_20261399999999.csv", "sessions-20260230120000.csv", "sessions_20260601250000.csv"],
 )
 def test_digits_of_a_file_name_that_are_no_date_state_none(name):
-    assert pd.isna(assemble.exported_at(name, None, timezone="Asia/Shanghai"))
-    assert assemble.exported_at(
+    assert pd.isna(exported_at(name, None, timezone="Asia/Shanghai"))
+    assert exported_at(
         "sessions_20260601120000.csv", None, timezone="Asia/Shanghai"
     ) == pd.Timestamp("2026-06-01 12:00", tz="Asia/Shanghai")

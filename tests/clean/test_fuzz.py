@@ -1,4 +1,6 @@
-"""Files that went wrong in every way we could think of: no traceback, no row unaccounted for, no end of time or memory.
+"""Files that went wrong in every way we could think of.
+
+No traceback, no row unaccounted for, no end of time or memory.
 
 `make fuzz` tries 2,000 files (FUPAN_FUZZ=number for more or fewer), `make test` a few.
 """
@@ -26,7 +28,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from helpers import clean, reference
-from helpers.clean import read, recognise, template
+from helpers.clean import recognise, template
+from helpers.clean.open_file import open_file
 from helpers.reference import schema
 from tests.clean.test_raw_file import ORDER, doudian
 from tests.made_files import KEY, SESSION, headers_of, named, table, whole_session, workbook
@@ -40,7 +43,6 @@ seen: Counter[str] = Counter()
 
 
 # ---- whole files
-# ------------------------------------------------------------------------------------------------
 
 
 def _orders(count):
@@ -101,7 +103,6 @@ def whole(tmp_path_factory):
 
 
 # ---- what can go wrong with them
-# --------------------------------------------------------------------------------
 
 
 def truncated(content, dice):
@@ -156,7 +157,10 @@ def _written(rows, dice):
 
 
 def rearranged(content, dice):
-    """Columns shuffled, renamed, doubled or dropped; rows shuffled or doubled; the header somewhere else."""
+    """Columns shuffled, renamed, doubled or dropped; rows shuffled or doubled.
+
+    The header somewhere else.
+    """
     rows = _cells(content)[:400]
     width = max(map(len, rows), default=0)
     rows = [[*row, *[""] * (width - len(row))] for row in rows]
@@ -290,7 +294,10 @@ PATHS = [
 
 
 def in_a_zip(content, dice):
-    """The file in a zip: paths that lead out, a zip in the zip, a bomb beside it, a wrong checksum."""
+    """The file in a zip.
+
+    Paths that lead out, a zip in the zip, a bomb beside it, a wrong checksum.
+    """
     out = io.BytesIO()
     with (
         warnings.catch_warnings(action="ignore"),
@@ -354,7 +361,6 @@ def gone_wrong(whole, number):
 
 
 # ---- what must hold
-# ---------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -390,7 +396,10 @@ def rows_by_hand(sheet) -> list[int]:
 
 
 def accounted(path: Path, reading: clean.Reading) -> None:
-    """Every row that the format yields is kept, a total, aside, a header or above one; no row is two of these."""
+    """Every row that the format yields is kept, a total, aside, a header or above one.
+
+    No row is two of these.
+    """
     files = reading.files
     assert (
         len(files)
@@ -405,14 +414,17 @@ def accounted(path: Path, reading: clean.Reading) -> None:
         .all()
     )
     known = recognise.candidates([*reference.systems(), template.system()])
-    for sheet in read.open_file(path).sheets:
+    for sheet in open_file(path).sheets:
         name = "/".join(filter(None, [sheet.member, sheet.name]))
         if template.is_explanation(sheet.name) or sheet.grid.size > 3_000_000:
             continue
         entries, filled = files[files["sheet"].fillna("") == name], set(rows_by_hand(sheet))
         assert len(entries), f"the ledger says nothing of sheet {name!r}"
         blocks = recognise.tables(
-            sheet.grid, sheet=sheet.name, file=Path(sheet.member).name or path.name, known=known
+            sheet.grid,
+            sheet=sheet.name,
+            file=Path(sheet.member).name or path.name,
+            candidates=known,
         )
         if blocks and blocks[0].export.layout != "vertical":
             below = [set(block.rows.index) for block in blocks]
@@ -472,7 +484,10 @@ def test_no_file_gone_wrong_is_a_traceback_or_loses_a_row(part, whole, tmp_path)
 
 @pytest.mark.parametrize("number", range(max(FILES // 40 // IN_ALL, 1)))
 def test_a_workspace_of_files_gone_wrong_is_ingested_row_by_row(number, whole):
-    """The whole way: every file has its place in the ledger, the sums agree, and a second run changes nothing."""
+    """The whole way.
+
+    Every file has its place in the ledger, the sums agree, and a second run changes nothing.
+    """
     with tempfile.TemporaryDirectory() as folder:
         workspace = clean.Workspace.open(folder)
         workspace.raw.mkdir()
@@ -497,7 +512,6 @@ def test_a_workspace_of_files_gone_wrong_is_ingested_row_by_row(number, whole):
 
 
 # ---- the worst ones, by themselves
-# ------------------------------------------------------------------------------
 
 
 def problem(path, content):

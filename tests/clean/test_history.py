@@ -1,4 +1,7 @@
-"""What was known when: the newest export wins, what earlier ones said is kept, and nothing is counted twice."""
+"""What was known when.
+
+The newest export wins, what earlier ones said is kept, and nothing is counted twice.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,6 @@ def known(workspace, as_of=None):
 
 
 # ---- versions, against a second and dumber way
-# ----------------------------------------------------------------------
 
 cells = st.one_of(st.none(), st.integers(0, 2))
 exports = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("ab"), cells, cells), max_size=12)
@@ -104,7 +106,6 @@ def test_at_every_moment_the_state_is_what_the_exports_until_then_said(rows):
 
 
 # ---- exports of a workspace
-# -----------------------------------------------------------------------------------------
 
 
 def test_the_newest_export_wins_and_what_was_known_before_is_kept(tmp_path):
@@ -165,7 +166,11 @@ exports:
     headers: [单号, 更新时间]
     constants: {platform: douyin}
     money_line: refunded goods
-    columns: {case_id: {from: 单号}, asked_at: {from: 申请}, amount: {from: 金额}, as_of: {from: 更新时间}}
+    columns:
+      case_id: {from: 单号}
+      asked_at: {from: 申请}
+      amount: {from: 金额}
+      as_of: {from: 更新时间}
 """,
         encoding="utf-8",
     )

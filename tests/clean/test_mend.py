@@ -1,4 +1,7 @@
-"""Rows kept aside come back: mended in the Excel, dropped into raw/, read with the next run, and counted once."""
+"""Rows kept aside come back.
+
+Mended in the Excel, dropped into raw/, read with the next run, and counted once.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,10 @@ def counts(workspace, file):
 
 
 def mended(workspace, name, *cells):
-    """Mend cells of clean/aside.xlsx as a person would, (row of the original, header, new value), and save it into raw/."""
+    """Mend cells of clean/aside.xlsx as a person would, and save it into raw/.
+
+    A cell is given as (row of the original, header, new value).
+    """
     book = openpyxl.load_workbook(workspace.clean / "aside.xlsx")
     for number, header, value in cells:
         for sheet in book.worksheets[1:]:
@@ -214,7 +220,10 @@ def test_the_mended_row_keeps_its_buyer(tmp_path):
 
 
 def test_rows_that_lean_on_their_sheet_are_mended_in_it(tmp_path):
-    """A SKU below its product, a channel of a session named on another sheet: read with the whole workbook, not alone."""
+    """A SKU below its product, a channel of a session named on another sheet.
+
+    Read with the whole workbook, not alone.
+    """
     (tmp_path / "raw").mkdir()
     sheets = whole_session()
     sheets["商品分析-商品明细"][2][2] = "很多"
@@ -258,7 +267,10 @@ def test_mended_rows_without_their_original_are_kept_aside_with_that_reason(shop
 def test_every_row_in_is_kept_a_total_or_aside_and_every_row_aside_stands_in_the_workbook(
     tmp_path, system, name
 ):
-    """Of each export a file with good, bad, total and repeated rows: the counts agree, and the workbook holds the bad ones."""
+    """Of each export a file with good, bad, total and repeated rows.
+
+    The counts agree, and the workbook holds the bad ones.
+    """
     how = export(system, name)
     heads = headers_of(how)
     wrong = [{header: value for header in heads} for value in ("5", "?", "很多", "5", "合计")]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import reference
-from helpers.clean import parse
+from helpers.clean import columns, parse, times
 
 KEY = b"a secret of thirty-two bytes ...."
 
@@ -180,12 +180,12 @@ TIMES = [
 
 @pytest.mark.parametrize("cell", TIMES)
 def test_times_on_the_local_clock(cell):
-    found = one(parse.times(column(cell), timezone="Asia/Shanghai"))
+    found = one(times.times(column(cell), timezone="Asia/Shanghai"))
     assert found == pd.Timestamp("2026-07-28 08:15:49", tz="Asia/Shanghai")
 
 
 def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
-    parsed = parse.times(
+    parsed = times.times(
         column(dt.datetime(2026, 1, 1, 8), "2026/1/2", "-", "soon"), timezone="Asia/Jakarta"
     )
     assert str(parsed.values.dtype) == "datetime64[us, Asia/Jakarta]"
@@ -194,10 +194,10 @@ def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
 
 
 def test_an_evening_in_chinese_words_and_an_hour_alone():
-    times = parse.times(
+    found = times.times(
         column("2026-01-01 下午8:00", "2026-01-01 20", "2026-01-01 20时"), timezone="Asia/Shanghai"
     ).values
-    assert (times.dt.hour == 20).all()
+    assert (found.dt.hour == 20).all()
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,8 @@ def test_an_evening_in_chinese_words_and_an_hour_alone():
     ],
 )
 def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
-    assert parse.day_order([column(*cells)]) == order
-    assert one(parse.times(column(*cells), timezone="Asia/Jakarta", order=order)) == pd.Timestamp(
+    assert columns.day_order([column(*cells)]) == order
+    assert one(times.times(column(*cells), timezone="Asia/Jakarta", order=order)) == pd.Timestamp(
         first, tz="Asia/Jakarta"
     )
 
@@ -223,8 +223,8 @@ def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
     ],
 )
 def test_an_order_that_cannot_be_told_is_refused(cells, order):
-    assert parse.day_order([column(*cells)]) == order
-    parsed = parse.times(column(*cells), timezone="Asia/Jakarta", order=order)
+    assert columns.day_order([column(*cells)]) == order
+    parsed = times.times(column(*cells), timezone="Asia/Jakarta", order=order)
     assert parsed.bad.all() and parsed.reason == "ambiguous_date"
 
 
@@ -239,14 +239,14 @@ def test_an_order_that_cannot_be_told_is_refused(cells, order):
 def test_both_ends_of_a_range(cell):
     for part, hour in (("start", 8), ("end", 15)):
         assert (
-            one(parse.times(parse.ends_of(column(cell), part=part), timezone="Asia/Shanghai")).hour
+            one(times.times(times.ends_of(column(cell), part=part), timezone="Asia/Shanghai")).hour
             == hour
         )
 
 
 def test_a_range_of_hours_begins_at_its_first_hour():
-    ends = parse.ends_of(column("2026-11-10 20:00-21:00", "2026-11-10 20:00~20:59"), part="start")
-    assert (parse.times(ends, timezone="Asia/Shanghai").values.dt.hour == 20).all()
+    ends = times.ends_of(column("2026-11-10 20:00-21:00", "2026-11-10 20:00~20:59"), part="start")
+    assert (times.times(ends, timezone="Asia/Shanghai").values.dt.hour == 20).all()
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_flags():
     ],
 )
 def test_impossible_values(kind, value, wrong):
-    assert parse.impossible(pd.Series([float(value)]), kind).iloc[0] == wrong
+    assert columns.impossible(pd.Series([float(value)]), kind).iloc[0] == wrong
 
 
 def test_every_reason_that_the_code_gives_has_words():

@@ -1,4 +1,7 @@
-"""Exports of our own making, with the quirks that real ones have: every row comes out, or is set aside with its reason."""
+"""Exports of our own making, with the quirks that real ones have.
+
+Every row comes out, or is set aside with its reason.
+"""
 
 import datetime as dt
 import json
@@ -10,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import clean, reference
-from helpers.clean import limits, raw_file, read
+from helpers.clean import limits, raw_file
+from helpers.clean.open_file import RawFile
+from helpers.clean.sheet import Sheet
 from helpers.reference import schema
 from tests.made_files import (
     CHINA,
@@ -25,7 +30,6 @@ from tests.made_files import (
 )
 
 # ---- every mapping file
-# ---------------------------------------------------------------------------------------------
 
 EXPORTS = [(system.system, each.id) for system in reference.systems() for each in system.exports]
 
@@ -65,7 +69,6 @@ def test_an_export_states_its_money_and_never_counts_a_column_twice(system, name
 
 
 # ---- 罗盘
-# -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_session_list_of_compass(tmp_path):
@@ -264,7 +267,6 @@ def test_two_workbooks_of_one_folder_of_a_zip_stay_two_sessions(tmp_path):
 
 
 # ---- 抖店
-# -----------------------------------------------------------------------------------------------------------
 
 ORDER = {
     "主订单编号": "\t6917926768823643751",
@@ -397,7 +399,6 @@ def test_aftersales_cases_join_orders_by_line(tmp_path):
 
 
 # ---- 千川, 百应
-# -------------------------------------------------------------------------------------------------------
 
 
 def test_qianchuan_by_day_without_its_total_and_by_hour(tmp_path):
@@ -480,7 +481,6 @@ def test_the_minute_trend_of_buyin(tmp_path):
 
 
 # ---- 淘宝, TikTok
-# ----------------------------------------------------------------------------------------------------
 
 
 def test_taobao_paid_column_is_net_of_refunds_already(tmp_path):
@@ -647,7 +647,6 @@ def test_the_newer_live_list_of_tiktok(tmp_path):
 
 
 # ---- files
-# ----------------------------------------------------------------------------------------------------------
 
 BROKEN = {
     "empty.csv": b"",
@@ -851,7 +850,7 @@ def test_no_cells_whatever_raise_or_lose_a_row(monkeypatch, which, rows, data):
     monkeypatch.setattr(
         raw_file,
         "open_file",
-        lambda path, **_: read.RawFile("x.xlsx", "0", (read.Sheet("S", grid),), ()),
+        lambda path, **_: RawFile("x.xlsx", "0", (Sheet("S", grid),), ()),
     )
     reading = load("x.xlsx")
     assert reading.files["rows_in"].sum() <= len(rows) + 1

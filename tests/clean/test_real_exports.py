@@ -1,4 +1,7 @@
-"""The real exports: facts that were counted in the files themselves must come out of the reading."""
+"""The real exports.
+
+Facts that were counted in the files themselves must come out of the reading.
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers import aftersales, clean, reference
-from helpers.clean import attribution, reconcile
+from helpers.clean import attribution, impossible_values
 from helpers.reference import schema
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -95,7 +98,10 @@ def test_tiktok_launches_meet_sessions_on_the_same_clock(live, ads):
 
 
 def test_tiktok_ad_spend_counts_for_sessions_of_the_week_that_the_file_covers(live, ads):
-    """28 of the 52 began in the week of the file's name; the 24 before it share 1,317 IDR, the tail of what they cost."""
+    """28 of the 52 began in the week of the file's name.
+
+    The 24 before it share 1,317 IDR, the tail of what they cost.
+    """
     attributed = attribution.attribute(
         ads.tables["ads"], "ads", live.tables["sessions"], rules=reference.attribution()
     ).dropna(subset=["session_id"])
@@ -147,15 +153,21 @@ def test_workbooks_that_no_library_reads_are_named_and_nothing_is_raised():
 
 
 def test_no_limit_is_broken_by_what_platforms_really_export(live, ads):
-    """28,010 orders, 122 sessions, 135 launches: a rule that flagged one of them would be wrong about what is impossible."""
+    """28,010 orders, 122 sessions, 135 launches.
+
+    A rule that flagged one of them would be wrong about what is impossible.
+    """
     (orders,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
     for reading in (live, ads, orders):
-        assert reconcile.impossible(reading.tables).empty
+        assert impossible_values.impossible(reading.tables).empty
 
 
 def test_tmall_refunds_by_day_and_province_on_what_was_paid():
-    """Refund rates of the real orders by pay day and province, beside sums over the file itself: refunds over what was
-    paid before them (总金额 of paid orders), not over what the export calls paid, which has them taken off already."""
+    """Refund rates of the real orders by pay day and province, beside sums over the file itself.
+
+    Refunds over what was paid before them (总金额 of paid orders), not over what the export calls
+    paid, which has them taken off already.
+    """
     (reading,) = read("tmall-orders", "*.csv", timezone="Asia/Shanghai", currency="CNY")
     lines = aftersales.lines(
         reading.tables["orders"],

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import reconcile
+from helpers.clean import data_quality, impossible_values, reconcile
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
@@ -79,7 +79,7 @@ def test_only_paid_orders_count_and_an_order_of_two_lines_is_one_order():
     )
 
 
-def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_session_and_names_only_some_files():
+def test_the_quality_sentence_states_shares_without_a_session_and_names_only_some_files():
     files = pd.DataFrame(
         {
             "file": list("abcde"),
@@ -99,7 +99,7 @@ def test_the_quality_sentence_states_the_share_of_orders_and_cases_without_a_ses
             "no_session": [24, 0, 0],
         }
     ).assign(no_time=0, several_sessions=0, no_order=0)
-    row = reconcile.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
+    row = data_quality.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
     assert (
         "5.4%" in row["sentence_zh"]
         and "5.4% of the order lines belong to no session, mostly: not sold live."
@@ -174,10 +174,12 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
         }
     )
     flags = pd.DataFrame({"reason": ["above"]})
-    verdict = reconcile.quality(
+    verdict = data_quality.quality(
         files, checked, pd.DataFrame(), {"orders": True, "comments": False}
     ).iloc[0]
-    table = reconcile.overview(verdict, files, aside, checked, flags, partly={"zh": [], "en": []})
+    table = data_quality.overview(
+        verdict, files, aside, checked, flags, partly={"zh": [], "en": []}
+    )
     assert table["answer_zh"].tolist() == ["1 个没读成", "3 行搁置", "有差异", "1 处", "缺 1 种"]
     assert table["because_zh"].tolist() == [
         "b.csv",
@@ -187,7 +189,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
         "评论弹幕",
     ]
     assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
-    zh, en = (reconcile.verdict_words(verdict, lang) for lang in ("zh", "en"))
+    zh, en = (data_quality.verdict_words(verdict, lang) for lang in ("zh", "en"))
     assert (
         zh.startswith("可以用，但")
         and "1 个文件没有读成" in zh
@@ -195,8 +197,8 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
         and "1 files could not be read" in en
     )
     clean = pd.Series({**verdict, "light": "green", "unread": 0, "rows_aside": 0})
-    assert reconcile.verdict_words(clean, "zh") == "可以用：钱和单对得上。"
-    empty = reconcile.overview(
+    assert data_quality.verdict_words(clean, "zh") == "可以用：钱和单对得上。"
+    empty = data_quality.overview(
         clean,
         files.drop(index=1),
         aside.iloc[:0],
@@ -207,7 +209,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     assert empty["answer_en"].tolist()[:4] == ["yes", "none", "Agrees", "none"]
     whole = clean.copy()
     whole["missing"] = ""
-    some = reconcile.overview(
+    some = data_quality.overview(
         whole,
         files.drop(index=1),
         aside.iloc[:0],
@@ -228,7 +230,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
 
 def test_worst_light_wins_and_grey_means_that_nothing_was_checked():
     assert [
-        reconcile.worst(pd.Series(lights))
+        data_quality.worst(pd.Series(lights))
         for lights in (["green", "red"], ["grey", "amber", "green"], ["grey", "grey"])
     ] == ["red", "amber", "grey"]
 
@@ -246,7 +248,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
         }
     )
     checked = pd.DataFrame({"light": ["green"]})
-    row = reconcile.quality(
+    row = data_quality.quality(
         files, checked, pd.DataFrame(), {"orders": False, "products": True}
     ).iloc[0]
     assert (
@@ -263,7 +265,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
         and "Not read: b." in row["sentence_en"]
     )
     assert reference.tables()["orders"].zh in row["sentence_zh"] and "13 kept" in row["sentence_en"]
-    clean = reconcile.quality(files.assign(problem=None), checked, pd.DataFrame(), {}).iloc[0]
+    clean = data_quality.quality(files.assign(problem=None), checked, pd.DataFrame(), {}).iloc[0]
     assert (
         "没有读不了的文件" in clean["sentence_zh"]
         and "Every file could be read." in clean["sentence_en"]
@@ -303,7 +305,10 @@ SAMPLE = {
     ],
 )
 def test_a_definition_that_explains_a_difference_is_named(parts, light, says):
-    """The published sample row of the Compass list: each of its own amounts is recognised for what it is."""
+    """The published sample row of the Compass list.
+
+    Each of its own amounts is recognised for what it is.
+    """
     row = (
         reconcile.checks(
             session(**SAMPLE),
@@ -406,7 +411,6 @@ def test_two_exports_of_one_session_are_held_against_each_other(older, hours, li
 
 
 # ---- values that cannot be
-# ------------------------------------------------------------------------------------------
 
 ABOVE = [
     (table, low, high)
@@ -439,7 +443,7 @@ def test_every_limit_flags_the_row_that_breaks_it_and_no_other(table, low, high)
     )
     if kind == "datetime":
         frame[high] = pd.to_datetime(frame[high])
-    found = reconcile.impossible({table: frame})
+    found = impossible_values.impossible({table: frame})
     assert found[["table", "file", "sheet", "row", "column", "reason"]].values.tolist() == [
         [table, "f.xlsx", "S", 3, f"{low}+{high}", "above"]
     ]
@@ -458,20 +462,20 @@ def test_a_minute_with_orders_and_nobody_online_is_a_gap_in_the_recording():
             "source_row": [2, 3, 4, 5],
         }
     )
-    found = reconcile.impossible({"minutes": frame})
+    found = impossible_values.impossible({"minutes": frame})
     assert found[["row", "column", "value", "reason"]].values.tolist() == [
         [2, "product_click_users+product_exposure_users", "3, 0", "without"],
         [2, "product_click_users+online", "3, 0", "without"],
         [2, "orders+online", "1, 0", "without"],
     ]
-    assert reconcile.impossible({"minutes": frame[["orders", "product_click_users"]]}).empty, (
-        "an export without the column says nothing of it"
-    )
+    assert impossible_values.impossible(
+        {"minutes": frame[["orders", "product_click_users"]]}
+    ).empty, "an export without the column says nothing of it"
 
 
 def test_sums_of_cents_are_not_above_themselves():
     frame = pd.DataFrame({"paid_amount": [0.1 + 0.2], "created_amount": [0.3]})
-    assert reconcile.impossible({"sessions": frame}).empty
+    assert impossible_values.impossible({"sessions": frame}).empty
 
 
 def test_a_rate_of_people_above_one_cannot_be_but_events_per_person_can():
@@ -487,7 +491,7 @@ def test_a_rate_of_people_above_one_cannot_be_but_events_per_person_can():
             "source_row": 2,
         }
     )
-    assert reconcile.impossible({"reported": reported})[
+    assert impossible_values.impossible({"reported": reported})[
         ["column", "value", "reason"]
     ].values.tolist() == [["成交率", "1.2", "above_one"]]
 
@@ -497,7 +501,7 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
 
     bad = {**SESSION, "直播间观看人数": -3, "观看老粉占比": 1.4}
     sessions = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, bad))).tables["sessions"]
-    flags = reconcile.impossible({"sessions": sessions})
+    flags = impossible_values.impossible({"sessions": sessions})
     assert flags[["file", "sheet", "row", "column", "value", "reason"]].values.tolist() == [
         ["x.xlsx", "S", 2, "viewers", "-3", "left_out"],
         ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"],
@@ -506,10 +510,10 @@ def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_valu
         "the rest of the row counts"
     )
     assert (
-        reconcile.impossible({"sessions": sessions.assign(source_flags=None)}).empty
-        and reconcile.impossible({"sessions": sessions.assign(source_flags="")}).empty
+        impossible_values.impossible({"sessions": sessions.assign(source_flags=None)}).empty
+        and impossible_values.impossible({"sessions": sessions.assign(source_flags="")}).empty
     )
-    mended = reconcile.impossible({"sessions": sessions.assign(viewers=15093.0)})
+    mended = impossible_values.impossible({"sessions": sessions.assign(viewers=15093.0)})
     assert mended["column"].tolist() == ["fan_viewer_share"]
 
 
@@ -529,7 +533,7 @@ def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_w
         ]
         if row["what"] == "negative_amount"
     ]
-    flags = reconcile.impossible(
+    flags = impossible_values.impossible(
         {name: clean.read_table(workspace, name) for name in reference.tables()}
     )
     assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {

@@ -69,7 +69,10 @@ FILLED = {
 
 
 def fill(path, lang):
-    """Write the template and fill its first rows, as a person would: by the headers that stand there."""
+    """Write the template and fill its first rows, as a person would.
+
+    By the headers that stand there.
+    """
     clean.write_template(path, lang)
     book = openpyxl.load_workbook(path)
     for table, row in FILLED.items():
@@ -171,7 +174,10 @@ def known():
 
 
 def _heads(name, form):
-    """The headers of a sheet as it is saved: in either language, or the columns of the canonical table."""
+    """The headers of a sheet as it is saved.
+
+    In either language, or the columns of the canonical table.
+    """
     table = reference.tables()[name]
     if form == "canonical":
         return {column: column for column in table.columns}
@@ -190,7 +196,10 @@ def _heads(name, form):
 @pytest.mark.parametrize("form", ["zh", "en", "canonical"])
 @pytest.mark.parametrize("name", template.SHEETS)
 def test_a_sheet_saved_as_a_csv_is_known_under_any_name(tmp_path, known, name, form):
-    """Whole or with its required columns only, by its headers; with a team's own columns or those of clean/ beside them as well."""
+    """Whole or with its required columns only, by its headers.
+
+    With a team's own columns or those of clean/ beside them as well.
+    """
     heads, table = _heads(name, form), reference.tables()[name]
     path = tmp_path / "导出1.csv"
     pd.DataFrame([["x"] * len(heads)], columns=list(heads.values())).to_csv(
@@ -219,7 +228,7 @@ def test_a_sheet_saved_as_a_csv_is_known_under_any_name(tmp_path, known, name, f
         ]
         for row in rows[: 3 if called == "data.csv" or not required else 4]:
             (block,) = recognise.tables(
-                pd.DataFrame([row, ["x"] * len(row)]), sheet="", file=called, known=known
+                pd.DataFrame([row, ["x"] * len(row)]), sheet="", file=called, candidates=known
             )
             assert (block.system.system, block.export.id) == ("template", name), (called, row)
             assert not {"source_file", "known_from"} & set(block.unmapped)

@@ -1,4 +1,7 @@
-"""How viewer events come in: our own layout as CSV or sheet, and a clickstream with known incidents."""
+"""How viewer events come in.
+
+Our own layout as CSV or sheet, and a clickstream with known incidents.
+"""
 
 import gzip
 import os
@@ -151,7 +154,6 @@ def test_single_sessions_of_a_large_table_are_counted_once_until_their_rows_chan
 
 
 # ---- the clickstream with planted incidents
-# ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +183,10 @@ def checkout(*steps: str, ordered: bool = False) -> Funnel:
 def rates(
     workspace: clean.Workspace, funnel: Funnel, first: str, last: str, *by: str
 ) -> pd.DataFrame:
-    """People of the last step among those of the first, in visits between two days (both inside)."""
+    """People of the last step among those of the first.
+
+    Visits are those between two days (both inside).
+    """
     events = clean.lazy_table(workspace, "actions")
     day = events["at"].cast("timestamp('Asia/Shanghai')")
     begin, end = (
@@ -238,7 +243,10 @@ def test_the_planted_payment_failure_shows_in_its_window(clickstream):
 
 @pytest.mark.real
 def test_in_order_the_same_visits_convert_less_as_the_log_is_not_in_order(clickstream):
-    """Half of its payments stand before the delivery details: the planted figures are those of visits in any order."""
+    """Half of its payments stand before the delivery details.
+
+    The planted figures are those of visits in any order.
+    """
     made = rates(
         clickstream,
         checkout("checkout", "cashier", ordered=True),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import history, ingestion, raw_file, reconcile, tables
+from helpers.clean import data_quality, history, merge, raw_file, tables
 from helpers.compare import slots
 from helpers.review import choose_session, open_review
 
@@ -75,14 +75,14 @@ def test_a_reading_that_breaks_off_is_done_anew(own_workspace, monkeypatch):
     workspace = clean.Workspace.open(own_workspace)
     want = clean.read_table(workspace, "sessions")
     (workspace.raw / "新.csv").write_text("a\n1\n", encoding="utf-8")
-    real = ingestion._write_partitions
+    real = merge._write_partitions
 
     def stop_in_the_middle(workspace, table, frame):
         if table == "products":
             raise KeyboardInterrupt
         real(workspace, table, frame)
 
-    monkeypatch.setattr(ingestion, "_write_partitions", stop_in_the_middle)
+    monkeypatch.setattr(merge, "_write_partitions", stop_in_the_middle)
     with pytest.raises(KeyboardInterrupt):
         clean.ingest(workspace)
     monkeypatch.undo()
@@ -157,7 +157,10 @@ def _spend(raw, name, costs):
 
 
 def test_ads_count_for_sessions_that_began_in_the_period_of_their_export(tmp_path):
-    """The file name says the period, its last hour included; of a launch in several exports one cost counts; no name, no period."""
+    """The file name says the period, its last hour included.
+
+    Of a launch in several exports one cost counts; no name, no period.
+    """
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "sessions.csv").write_text(
@@ -195,13 +198,15 @@ def test_ads_count_for_sessions_that_began_in_the_period_of_their_export(tmp_pat
         ("zh", "2026-04-06 00:00 到 2026-04-13 00:00"),
         ("en", "2026-04-06 00:00 to 2026-04-13 00:00"),
     ):
-        said = {title: reconcile.ads_left_out(ads[ads["title"] == title], lang) for title in LIVES}
+        said = {
+            title: data_quality.ads_left_out(ads[ads["title"] == title], lang) for title in LIVES
+        }
         assert {title for title, words in said.items() if words} == {
             "A",
             "B",
             "E",
         } and word in said["A"][0]
-    assert reconcile.ads_left_out(ads.iloc[:0], "zh") == []
+    assert data_quality.ads_left_out(ads.iloc[:0], "zh") == []
 
     _spend(
         raw, "spend 2026-03-30 00 _ 2026-04-05 23.csv", {"A": 700, "B": 200}
@@ -230,7 +235,7 @@ def test_ads_whose_file_name_says_no_period_count_as_they_are(tmp_path):
     clean.ingest(workspace)
     assert (
         clean.sessions(workspace)["ad_cost"].tolist() == [7]
-        and reconcile.ads_left_out(clean.read_table(workspace, "ads"), "zh") == []
+        and data_quality.ads_left_out(clean.read_table(workspace, "ads"), "zh") == []
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, demo, reference
-from helpers.clean import reconcile
+from helpers.clean import impossible_values
 from helpers.demo.schedule import shop, timetable
 from helpers.plan import plan_file
 from helpers.reference import schema
@@ -568,7 +568,7 @@ def test_an_impossible_amount_is_flagged_and_its_row_kept(written):
         if row["what"] == "negative_amount"
     ]
     orders = read(folder / "raw" / dirty["file"]).tables["orders"]
-    flags = reconcile.impossible({"orders": orders})
+    flags = impossible_values.impossible({"orders": orders})
     assert set(zip(flags["file"], flags["row"].astype(int), flags["reason"], strict=True)) == {
         (dirty["file"], dirty["row"], "left_out")
     }

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from helpers import clean, compare, plan, reference, report
-from helpers.clean import reconcile
+from helpers.clean import data_quality, reconcile
 from helpers.core import findings
 from helpers.plan import plan_file
 from helpers.reference import metrics, schema
@@ -382,7 +382,7 @@ def test_a_file_is_listed_under_the_name_of_the_workspace_s_own_export_or_of_the
             "rows_aside": 0,
         }
     )
-    shown = reconcile.files_to_show(
+    shown = data_quality.files_to_show(
         files, pd.DataFrame({"file": [], "sheet": []}), reference.systems(own)
     )
     told = report.table(shown[["file", "export_zh", "export_en"]], lang="zh").plain

@@ -9,7 +9,7 @@ from matplotlib.textpath import TextPath
 
 from helpers import report
 from helpers.report import charts, index, page
-from helpers.run import chain
+from helpers.run import pdf
 from tests.conftest import SIZES, chromium_path, outside, until
 from tests.sample_review import built, chart_frames, notebook, result, session, words_of
 
@@ -353,7 +353,7 @@ def test_in_print_everything_is_open_and_nothing_is_cut(files, opened, lang):
 
 
 def test_the_command_prints_the_page_beside_it(files):
-    made = chain.print_pdf(files["en"], chromium_path())
+    made = pdf.print_pdf(files["en"], chromium_path())
     content = made.read_bytes()
     made.unlink()
     assert (

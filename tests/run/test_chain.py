@@ -1,4 +1,7 @@
-"""The chain of notebooks: parameters checked, steps reused, failures kept apart, publication in one move."""
+"""The chain of notebooks.
+
+Parameters checked, steps reused, failures kept apart, publication in one move.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from helpers import clean, reference
 from helpers.plan import plan_file
 from helpers.report import gate
 from helpers.review import choose_session, open_review
-from helpers.run import chain
+from helpers.run import chain, kernel, records, steps
 
 PARAMETERS = (
     'session_id: str = "latest"  # which\ndata_dir: str = ""  # where\nreports_dir: str '
@@ -48,10 +51,10 @@ def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbfor
 
 @pytest.fixture
 def small_chain(tmp_path, monkeypatch):
-    """Six tiny notebooks in the place of the real ones, so that the chain itself is what is tested."""
+    """Six tiny notebooks in the place of the real ones: the chain itself is what is tested."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    for name in chain.ORDER:
+    for name in steps.ORDER:
         extra = "confidence: float = 0.95  # of intervals\nsteps: int = 3  # how many"
         nbformat.write(
             small_notebook(
@@ -59,7 +62,7 @@ def small_chain(tmp_path, monkeypatch):
             ),
             folder / f"{name}.ipynb",
         )
-    monkeypatch.setattr(chain, "NOTEBOOKS", folder)
+    monkeypatch.setattr(steps, "NOTEBOOKS", folder)
     return folder
 
 
@@ -85,21 +88,21 @@ def reviewed(own_workspace, small_chain, tmp_path):
     ],
 )
 def test_a_parameter_that_no_notebook_declares_is_refused(small_chain, given, message):
-    with pytest.raises(chain.ParameterError, match=message):
-        chain.check_parameters(given)
+    with pytest.raises(steps.ParameterError, match=message):
+        steps.check_parameters(given)
 
 
 def test_a_parameter_comes_in_the_type_that_the_notebook_declares(small_chain):
-    assert chain.check_parameters({"confidence": "0.9", "steps": "2"}) == {
+    assert steps.check_parameters({"confidence": "0.9", "steps": "2"}) == {
         "confidence": 0.9,
         "steps": 2,
     }
 
 
 def test_every_real_notebook_declares_the_places_and_only_scalars():
-    for name, declared in chain.parameters().items():
-        assert set(chain.PLACES) <= set(declared), name
-        assert {spec["inferred_type_name"] for spec in declared.values()} <= set(chain.TYPES), name
+    for name, declared in steps.parameters().items():
+        assert set(steps.PLACES) <= set(declared), name
+        assert {spec["inferred_type_name"] for spec in declared.values()} <= set(steps.TYPES), name
         assert all(spec["help"] for spec in declared.values()), name
 
 
@@ -109,7 +112,7 @@ def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_works
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert (
         list(record["steps"])
-        == list(chain.ORDER)
+        == list(steps.ORDER)
         == [name for name in record["seconds"] if name != "total"]
     )
     assert (
@@ -178,7 +181,7 @@ def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
     assert reviewed().status == "unchanged"
 
 
-@pytest.mark.parametrize("name", chain.BEFORE_AFTERSALES)
+@pytest.mark.parametrize("name", steps.BEFORE_AFTERSALES)
 def test_the_steps_before_after_sales_read_nothing_of_it(name):
     source = (clean.PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
     assert (
@@ -212,7 +215,7 @@ def test_pending_knows_when_after_sales_need_another_look():
             "c": page(start - 6 * day),
             "d": page(start),
         } | changed
-        return chain.due(known, done, as_of=as_of, recent_days=14, ages=[7, 15, 30])
+        return records.due(known, done, as_of=as_of, recent_days=14, ages=[7, 15, 30])
 
     # b passed day 7 and 15 since its page, c day 7; a was last seen after day 30, d after day 7; e
     # has no page yet
@@ -234,8 +237,24 @@ def test_pending_knows_when_after_sales_need_another_look():
 
 
 PLAN = """from helpers.plan import plan_file
-row = {"plan_id": "P-1", "session_id": review.session_id, "problem": "a", "action": "b", "owner_role": "host", "metric": "follow_rate", "status": "open"}
-plan_file.write(plan_file.merge(plan_file.frame([row]), plan_file.load(review.plans_out, review.session_id, registry=review.registry).rows), review.plans_out, review.session_id, lang="zh", sheets={}, registry=review.registry)"""
+row = {
+    "plan_id": "P-1",
+    "session_id": review.session_id,
+    "problem": "a",
+    "action": "b",
+    "owner_role": "host",
+    "metric": "follow_rate",
+    "status": "open",
+}
+rows = plan_file.load(review.plans_out, review.session_id, registry=review.registry).rows
+plan_file.write(
+    plan_file.merge(plan_file.frame([row]), rows),
+    review.plans_out,
+    review.session_id,
+    lang="zh",
+    sheets={},
+    registry=review.registry,
+)"""
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -301,7 +320,7 @@ def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):
     first = reviewed()
     assert reviewed(given={"confidence": 0.9}).status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
-    assert [name for name in record["seconds"] if name != "total"] == list(chain.ORDER[2:])
+    assert [name for name in record["seconds"] if name != "total"] == list(steps.ORDER[2:])
     assert record["parameters"] == {"confidence": 0.9}
 
 
@@ -325,7 +344,7 @@ def test_a_failing_notebook_leaves_the_last_report_and_keeps_its_own(reviewed, s
     )
     assert not (failed.path / "review.html").exists()
     assert (
-        chain.published(first.path.parents[1])[failed.session_id]["failed"]["message"]
+        records.published(first.path.parents[1])[failed.session_id]["failed"]["message"]
         == failed.message
     )
     shutil.copy(small_chain / "05_aftersales.ipynb", small_chain / "04_split.ipynb")
@@ -389,7 +408,7 @@ def test_a_notebook_opened_by_hand_first_runs_those_before_it(own_workspace, sma
     review = open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="04_split")
     chain.bring_up_to_date(review)
     assert sorted(path.stem for path in (review.out_dir / "findings").iterdir()) == list(
-        chain.ORDER[:3]
+        steps.ORDER[:3]
     )
     stamps = [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
     chain.bring_up_to_date(review)
@@ -406,7 +425,7 @@ def test_the_kernel_is_this_environment(monkeypatch, tmp_path):
         json.dumps({"argv": ["/bin/false"], "display_name": "other", "language": "python"})
     )
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    with chain.kernel() as manager:
+    with kernel.kernel() as manager:
         client = manager.blocking_client()
         client.start_channels()
         client.wait_for_ready(timeout=60)
@@ -414,7 +433,7 @@ def test_the_kernel_is_this_environment(monkeypatch, tmp_path):
 
 
 def test_kernels_that_run_at_once_do_not_share_a_socket():
-    with chain.kernel() as first, chain.kernel() as second:
+    with kernel.kernel() as first, kernel.kernel() as second:
         for manager, number in ((first, "1"), (second, "2")):
             client = manager.blocking_client()
             client.start_channels()

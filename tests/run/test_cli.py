@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from helpers import clean
 from helpers.review import choose_session
-from helpers.run import chain, cli
+from helpers.run import chain, cli, pdf
 
 QIANCHUAN = "qianchuan-material-demo"
 
@@ -221,7 +221,7 @@ def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
     assert lacking.exit_code == 1 and f"fupan run {name}" in lacking.output
     (tmp_path / "en" / name).mkdir(parents=True)
     (tmp_path / "en" / name / "review.html").write_text("<p>x</p>", encoding="utf-8")
-    monkeypatch.setattr(chain, "browser", lambda: None)
+    monkeypatch.setattr(pdf, "browser", lambda: None)
     nothing = fupan(
         "pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en"
     )
@@ -230,7 +230,7 @@ def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
         and "CHROMIUM" in nothing.output
         and "Traceback" not in nothing.output
     )
-    monkeypatch.setattr(chain, "browser", lambda: "/bin/false")
+    monkeypatch.setattr(pdf, "browser", lambda: "/bin/false")
     failed = fupan("pdf", "latest", "--data", demo_workspace, "--reports", tmp_path, "--lang", "en")
     assert (
         failed.exit_code == 1
@@ -241,9 +241,9 @@ def test_pdf_says_what_is_lacking(demo_workspace, tmp_path, monkeypatch):
 
 def test_pdf_of_a_page_needs_no_workspace(tmp_path, monkeypatch):
     printed = []
-    monkeypatch.setattr(chain, "browser", lambda: "/bin/true")
+    monkeypatch.setattr(pdf, "browser", lambda: "/bin/true")
     monkeypatch.setattr(
-        chain,
+        pdf,
         "print_pdf",
         lambda path, chromium: printed.append(path.parent.name) or path.with_suffix(".pdf"),
     )

@@ -13,12 +13,12 @@ from helpers import clean, report
 from helpers.clean import folder as workspace_folder
 from helpers.report import index
 from helpers.review import Choice, Review, keep_choice, kept_choice, open_review
-from helpers.run import chain, cli, start
+from helpers.run import cli, kernel, records, start, steps
 
 
 @pytest.fixture
 def opened_in_lab(tmp_path, monkeypatch):
-    """As in the kernel of a notebook that JupyterLab opened, with reports in a folder of their own."""
+    """As in a kernel of a notebook in JupyterLab, with reports in a folder of their own."""
     monkeypatch.setattr(clean, "REPORTS", tmp_path / "reports")
     monkeypatch.setattr(clean, "BY_HAND", tmp_path / "reports" / "by_hand")
     monkeypatch.setenv("JPY_SESSION_NAME", "00_start.ipynb")
@@ -114,8 +114,11 @@ def test_outside_of_a_notebook_opened_in_lab_nothing_is_chosen(choose, demo_work
 
 
 def test_a_run_started_from_a_notebook_is_not_opened_by_hand(opened_in_lab):
-    """The run's kernel is asked itself: neither a choice nor what marks an open notebook reaches it."""
-    with chain.kernel() as manager:
+    """The run's kernel is asked itself.
+
+    Neither a choice nor what marks an open notebook reaches it.
+    """
+    with kernel.kernel() as manager:
         client = manager.blocking_client()
         client.start_channels()
         client.wait_for_ready(timeout=60)
@@ -130,9 +133,12 @@ def test_a_run_started_from_a_notebook_is_not_opened_by_hand(opened_in_lab):
 
 
 def test_a_run_names_every_parameter_that_a_choice_could_fill():
-    """With nothing left empty a choice has no place to go: the fields of a choice are among those that a run always gives."""
-    assert set(Choice.model_fields) <= set(chain.PLACES)
-    for name, declared in chain.parameters().items():
+    """With nothing left empty a choice has no place to go.
+
+    The fields of a choice are among those that a run always gives.
+    """
+    assert set(Choice.model_fields) <= set(steps.PLACES)
+    for name, declared in steps.parameters().items():
         assert {
             field for field in Choice.model_fields if declared[field]["default"] == '""'
         } == set(Choice.model_fields), name
@@ -176,13 +182,14 @@ def test_the_language_switch_keeps_the_session_and_changes_every_word(picker):
 
 def test_searching_narrows_the_list_and_picks_nothing(picker):
     before = kept_choice()
-    host = picker.known["host"].dropna().iloc[0]
+    host = picker.sessions["host"].dropna().iloc[0]
     picker.search.value = f"{host} 2026"
-    expected = picker.known.loc[
-        picker.known["host"].eq(host) & picker.known["started_at"].dt.year.eq(2026), "session_id"
+    expected = picker.sessions.loc[
+        picker.sessions["host"].eq(host) & picker.sessions["started_at"].dt.year.eq(2026),
+        "session_id",
     ].tolist()
     assert [name for _, name in picker.session.options][1:] == expected and 0 < len(expected) < len(
-        picker.known
+        picker.sessions
     )
     assert kept_choice() == before
 
@@ -272,10 +279,10 @@ def test_a_run_json_that_no_run_wrote_counts_as_no_record(choose, demo_workspace
     (clean.REPORTS / place / name).mkdir(parents=True)
     (clean.REPORTS / place / name / "run.json").write_text(odd)
     workspace = clean.Workspace.open(demo_workspace)
-    known, done = clean.sessions(workspace), chain.published(clean.REPORTS)
+    known, done = clean.sessions(workspace), records.published(clean.REPORTS)
     assert start.sessions(workspace)["verdict"].notna().sum() == 0 and done == {name: {}}
     assert (
-        chain.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7])
+        records.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7])
         == known["session_id"].tolist()
     )
     kept, fresh = (
@@ -305,7 +312,7 @@ def test_what_became_of_the_whole_review_is_said(stdout, stderr, expected):
 
 
 def test_the_whole_review_is_the_command_for_what_is_chosen(choose, demo_workspace, monkeypatch):
-    """The button runs `fupan run` with every parameter named, without the mark of an open notebook."""
+    """The button runs `fupan run` with every parameter named, and no mark of an open notebook."""
     ran = []
     monkeypatch.setattr(
         start.subprocess,

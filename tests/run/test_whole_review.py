@@ -1,4 +1,7 @@
-"""The whole way, as a team goes it: exports in a folder, one command, a page that opens in a browser."""
+"""The whole way, as a team goes it.
+
+Exports in a folder, one command, a page that opens in a browser.
+"""
 
 import html
 import json
@@ -18,7 +21,7 @@ from fontTools.ttLib import TTFont
 from helpers import clean, reference
 from helpers.core import text
 from helpers.report import charts
-from helpers.run import chain, cli
+from helpers.run import cli, pdf, steps
 from tests import pdf_pages
 from tests.conftest import SIZES, chromium_path, outside
 
@@ -54,7 +57,10 @@ def demo_review(demo_workspace, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def english_review(demo_workspace, tmp_path_factory):
-    """The demo's newest session in English, in a workspace of its own: its plan is written in English as well."""
+    """The demo's newest session in English, in a workspace of its own.
+
+    Its plan is written in English as well.
+    """
     return published(
         shutil.copytree(demo_workspace, tmp_path_factory.mktemp("english") / "shop"),
         tmp_path_factory.mktemp("reports"),
@@ -83,7 +89,7 @@ def test_beside_the_page_lie_the_plan_the_results_and_the_record(folder):
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert (
         record["status"] == "published"
-        and list(record["steps"]) == list(chain.ORDER)
+        and list(record["steps"]) == list(steps.ORDER)
         and record["inputs"]
     )
     assert (folder / "plan.xlsx").exists() and (folder.parent / "index.html").exists()
@@ -109,7 +115,7 @@ def test_beside_the_page_lie_the_plan_the_results_and_the_record(folder):
 
 
 def test_every_notebook_ran_to_its_end_without_noise(folder):
-    for name in chain.ORDER:
+    for name in steps.ORDER:
         notebook = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
         outputs = [
             output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
@@ -213,7 +219,10 @@ NUMBERS = {
 
 
 def hostile_row(table: str, place: int) -> dict[str, object]:
-    """A row of a canonical table in which every column that takes text holds what would do harm if it were more than words."""
+    """A row of a canonical table with what would do harm if it were more than words.
+
+    It stands in every column that takes text.
+    """
     start = START + pd.Timedelta(days=place % 7)
     row: dict[str, object] = {"session_started_at": start, "session_room": "room1"}
     for number, (name, column) in enumerate(reference.tables()[table].columns.items()):
@@ -246,7 +255,10 @@ def hostile_row(table: str, place: int) -> dict[str, object]:
 
 
 def wrong_row(table: str) -> dict[str, object]:
-    """A row with the same words where a number, a time or one of a few words must stand: it is kept aside, and shown there."""
+    """A row with the same words where a number, a time or one of a few words must stand.
+
+    It is kept aside, and shown there.
+    """
     return {name: HOSTILE[place % len(HOSTILE)] for place, name in enumerate(hostile_row(table, 0))}
 
 
@@ -308,7 +320,10 @@ def test_a_hostile_workspace_is_words_on_the_page(hostile_review, opened, size):
 
 
 def test_every_table_there_is_took_part_with_hostile_words_and_rows_kept_aside(hostile_workspace):
-    """A table added to tables.yml later is in the hostile workspace by itself; that it was read as that table is what can go wrong."""
+    """A table added to tables.yml later is in the hostile workspace by itself.
+
+    That it was read as that table is what can go wrong.
+    """
     workspace = clean.Workspace.open(hostile_workspace)
     read = {name: clean.read_table(workspace, name) for name in reference.tables()}
     assert [name for name, rows in read.items() if rows.empty] == []
@@ -396,7 +411,10 @@ def printed(frames, lang: str) -> set[str]:
 
 
 def quoted(folder) -> set[str]:
-    """Numbers inside names and instructions that are cited as they are: actions, causes, products, sources."""
+    """Numbers inside names and instructions that are cited as they are.
+
+    Actions, causes, products, sources.
+    """
     plan, checked = result(folder, "plan"), result(folder, "verification")
     return set(
         NUMBER.findall(
@@ -422,7 +440,10 @@ def told(element) -> str:
 
 
 def printed_dates(folder) -> set[str]:
-    """Numbers of what usual means: days of the comparable sessions, sessions of each host, logged changes, the session before."""
+    """Numbers of what usual means.
+
+    Days of the comparable sessions, sessions of each host, logged changes, the session before.
+    """
     known, usual = result(folder, "comparable"), result(folder, "usual").iloc[0]
     chosen = known[known["chosen"]]
     days = [
@@ -646,7 +667,7 @@ def test_the_first_sheet_of_paper_holds_all_that_decides_and_tables_go_on_under_
     """Read from the PDF itself: what the browser says of print is not what it prints."""
     folder, _, page = both_languages
     first, *rest = pdf_pages.sheets(
-        chain.print_pdf(folder / "review.html", chromium_path()).read_bytes()
+        pdf.print_pdf(folder / "review.html", chromium_path()).read_bytes()
     )
     told_last = "".join(told(page.select_one("#summary .quality strong")).split())
     assert told_last in first and f"1/{len(rest) + 1}" in first

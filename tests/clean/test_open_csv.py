@@ -1,4 +1,7 @@
-"""Cells of text tables come out as they went in, however the file is cut into blocks and its columns are held."""
+"""Cells of text tables come out as they went in.
+
+That is so however the file is cut into blocks and its columns are held.
+"""
 
 import csv
 import io
@@ -9,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers import clean, reference
-from helpers.clean import parse, read
+from helpers.clean import charset, open_csv, open_file, parse, sheet
+from helpers.clean.cells import distinct
 
 ROWS = st.lists(
     st.lists(st.text(alphabet='ab"、,;\n 订1', max_size=4), min_size=1, max_size=6),
@@ -25,7 +29,7 @@ def written(rows, *, end="\r\n"):
 
 
 def cells(content):
-    return read.text_sheet(io.BytesIO(content)).grid.to_numpy(dtype=object).tolist()
+    return open_csv.text_sheet(io.BytesIO(content)).grid.to_numpy(dtype=object).tolist()
 
 
 @given(
@@ -36,7 +40,7 @@ def cells(content):
 @settings(max_examples=60, deadline=None)
 def test_rows_of_any_length_come_back_in_their_places(rows, charset, end):
     text = written(rows, end=end)
-    assume(text.strip() and not text.lstrip().startswith("<") and read._separator(text) == ",")
+    assume(text.strip() and not text.lstrip().startswith("<") and open_csv._separator(text) == ",")
     found = cells(text.encode(charset))
     widest = max(max(map(len, rows)), len(found[0]))
     filled = [row + [""] * (widest - len(row)) for row in found]
@@ -44,20 +48,20 @@ def test_rows_of_any_length_come_back_in_their_places(rows, charset, end):
 
 
 def test_a_quotation_mark_that_is_never_closed_is_a_problem_and_swallows_no_row():
-    with pytest.raises(read.UnreadableError, match="never closed"):
+    with pytest.raises(sheet.UnreadableError, match="never closed"):
         cells(b'a,b\n1,2\n3,"4\n5,6\n7,8\n')
 
 
 def test_a_row_longer_than_a_block_is_read(monkeypatch):
     rows = [["a", "b"], ["1", "x" * 500], ["2", "y"]]
-    monkeypatch.setattr(read, "_BLOCK", 64)
+    monkeypatch.setattr(open_csv, "_BLOCK", 64)
     assert cells(written(rows).encode()) == rows
 
 
 def test_a_file_that_stops_being_gb18030_half_way_says_so(monkeypatch):
-    monkeypatch.setattr(read, "_HEAD", 1 << 10)
+    monkeypatch.setattr(charset, "HEAD", 1 << 10)
     content = "订单编号,金额\n".encode("gb18030") * 200
-    with pytest.raises(read.UnreadableError, match="begins as gb18030"):
+    with pytest.raises(sheet.UnreadableError, match="begins as gb18030"):
         cells(content + b"\xff\xff,1\n" * 200)
     assert (
         cells(content + b"\xff\xff,1\n")[-1][1] == "1"
@@ -104,8 +108,8 @@ def test_long_columns_are_read_as_short_ones_are(tmp_path, monkeypatch):
         "currency": "CNY",
     }
     short = clean.read_file(path, **options)
-    monkeypatch.setattr(read, "_LONG", 1)
-    assert isinstance(read.open_file(path).sheets[0].grid[2].dtype, pd.CategoricalDtype)
+    monkeypatch.setattr(sheet, "_LONG", 1)
+    assert isinstance(open_file.open_file(path).sheets[0].grid[2].dtype, pd.CategoricalDtype)
     long = clean.read_file(path, **options)
     for one, two in zip(
         [*short.tables.values(), short.files, short.aside],
@@ -118,7 +122,7 @@ def test_long_columns_are_read_as_short_ones_are(tmp_path, monkeypatch):
 
 def test_values_that_only_compare_equal_are_told_apart():
     mixed = pd.Series([1, True, 1.0, "1", True], index=[5, 6, 7, 8, 9], dtype=object)
-    values, places = parse.distinct(mixed)
+    values, places = distinct(mixed)
     assert values.tolist() == [1, True, 1.0, "1"] and [type(value) for value in values] == [
         int,
         bool,

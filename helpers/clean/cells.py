@@ -1,0 +1,182 @@
+"""Cells as text, each different value looked at once, and what a parser gives for a column."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from helpers.clean import limits
+
+EMPTY = {
+    "",
+    "-",
+    "--",
+    "—",
+    "——",
+    "–",
+    "/",
+    "\\",
+    "n/a",
+    "na",
+    "null",
+    "none",
+    "nan",
+    "nat",
+    "无",
+    "暂无",
+    "暂无数据",
+    "#n/a",
+}
+LATER = {"数据将于第二天更新", "待更新"}
+NO_REFUND = {"无退款申请", "没有申请退款"}
+NEVER = {"0000-00-00 00:00:00", "0000-00-00"}
+_NOTHING = {
+    "".join(marks)
+    for word in EMPTY | LATER | NO_REFUND | NEVER
+    for marks in itertools.product(*({mark, mark.upper()} for mark in word))
+}
+_SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
+
+
+class Parsed(NamedTuple):
+    """A column parsed: values, cells that could not be read and why, notes on the whole column.
+
+    `reason` is a code of `terms.yml`. `noted` are the cells that the notes speak of: each note
+    begins with their count.
+    """
+
+    values: pd.Series
+    bad: pd.Series
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    noted: pd.Series | None = None
+
+
+def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
+    """The values that occur in a column, and which of them each cell holds.
+
+    Plain text stays as it is, cell by cell.
+    """
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        codes = cells.cat.codes.to_numpy()
+        occurs = np.zeros(len(cells.cat.categories), dtype=bool)
+        occurs[codes] = True
+        return pd.Series(cells.cat.categories[occurs]), (occurs.cumsum() - 1)[codes]
+    if cells.dtype == object:
+        place_of: dict[tuple[type, object], int] = {}
+        places = [place_of.setdefault((type(cell), cell), len(place_of)) for cell in cells]
+        values = pd.Series([cell for _, cell in place_of], dtype=object)
+        return values, np.array(places, dtype=np.int64)
+    return cells, None
+
+
+def _spread(values: pd.Series, places: np.ndarray | None, cells: pd.Series) -> pd.Series:
+    """For each cell what its value became."""
+    return values if places is None else pd.Series(values.array.take(places), index=cells.index)
+
+
+def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
+    """The parser of a whole column, made from one that need only see each of its values once."""
+
+    @functools.wraps(parser)
+    def whole(cells: pd.Series, **options: object) -> Parsed:
+        values, places = distinct(cells)
+        parsed = parser(values, **options)
+        noted = None if parsed.noted is None else _spread(parsed.noted, places, cells)
+        notes = tuple(f"{int(noted.sum())} {note}" for note in parsed.notes)
+        return Parsed(
+            _spread(parsed.values, places, cells),
+            _spread(parsed.bad, places, cells),
+            parsed.reason,
+            notes,
+            noted,
+        )
+
+    return whole
+
+
+def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
+    """Cells as trimmed text; empty cells are missing.
+
+    With `code` also the marks that spreadsheets put before ids go.
+    """
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        values, places = distinct(cells)
+        return _spread(words(values, code=code), places, cells)
+    if isinstance(cells.dtype, pd.StringDtype):
+        trimmed = cells.str.strip(_SPACE)
+    else:
+        trimmed = pd.Series([_word(cell) for cell in cells], index=cells.index, dtype="str")
+    if code:
+        marked = trimmed.str.startswith(("'", "=", "`", "‘"), na=False)
+        if marked.any():
+            bare = trimmed[marked].str.replace(r'^[\'`‘]+|^="|"$', "", regex=True)
+            trimmed = trimmed.mask(marked, bare.str.strip(_SPACE))
+    return trimmed.mask(trimmed == "")
+
+
+def _word(cell: object) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell.strip(_SPACE) if cell else None
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        if np.isnan(cell):
+            return None
+        return f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e22 else repr(cell)
+    return str(cell)
+
+
+def is_empty(cells: pd.Series) -> pd.Series:
+    """Cells that say that there is nothing.
+
+    That is an empty one, a dash, a slash, `无退款申请`, a value that comes only tomorrow.
+    """
+    return cells.isna() | cells.isin(_NOTHING)
+
+
+def is_text(cells: pd.Series) -> pd.Series:
+    if isinstance(cells.dtype, pd.StringDtype):
+        return pd.Series(True, index=cells.index)
+    return cells.map(lambda cell: isinstance(cell, str)).astype(bool)
+
+
+def is_instance(cells: pd.Series, *types: type) -> pd.Series:
+    """Cells that are times of the workbook itself rather than text or numbers.
+
+    A datetime is a date.
+    """
+    if isinstance(cells.dtype, pd.StringDtype):
+        return no_cell(cells)
+    return pd.Series([isinstance(cell, types) for cell in cells], index=cells.index, dtype=bool)
+
+
+def no_cell(cells: pd.Series) -> pd.Series:
+    """False for each cell."""
+    return pd.Series(False, index=cells.index)
+
+
+def filled(cells: pd.Series) -> pd.Series:
+    """Cells as text (`words`); those that say that there is nothing are missing."""
+    written = words(cells)
+    return written.mask(is_empty(written))
+
+
+def mapped(cells: pd.Series, make: Callable[[str], object]) -> pd.Series:
+    """What `make` gives for each text, made once for each different one."""
+    return cells.map({value: make(value) for value in cells.dropna().unique()})
+
+
+def too_long(cells: pd.Series) -> pd.Series:
+    """Texts longer than a cell can be.
+
+    A quotation mark that is not closed swallows what follows.
+    """
+    if not isinstance(cells.dtype, pd.StringDtype):
+        return no_cell(cells)
+    return cells.str.len().gt(limits.MAX_CELL).fillna(False).astype(bool)

@@ -1,0 +1,64 @@
+"""What the name of a file says: when it was exported, and what its cells do not hold."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import pandas as pd
+
+from helpers.clean.times import times
+from helpers.reference import Export
+
+
+def disagreements(frame: pd.DataFrame, export: Export, file: str, timezone: str) -> tuple[str, ...]:
+    """A note for each time in the file name that is not the one in the cells; the cells count."""
+    notes = []
+    for name, stamp in _groups(export.file_name, file).items():
+        timed = name in frame and isinstance(frame[name].dtype, pd.DatetimeTZDtype)
+        if stamp is None or name == "as_of" or not timed or frame.empty:
+            continue
+        stated = _moment(stamp, timezone)
+        if pd.isna(stated):
+            continue
+        if ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all():
+            notes.append(
+                f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says "
+                f"{frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts"
+            )
+    return tuple(notes)
+
+
+def named_group(pattern: str | None, words: str, group: str) -> str | None:
+    """What a pattern finds in words for one of its groups; None where it finds nothing."""
+    return _groups(pattern, words).get(group)
+
+
+def _groups(pattern: str | None, words: str) -> dict[str, str | None]:
+    match = re.search(pattern, words) if pattern else None
+    return match.groupdict() if match else {}
+
+
+def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timestamp:
+    """When a file was exported, as its name says; else missing.
+
+    The group `as_of` of `file_name` says so, a leading epoch, or the last 14 digits.
+    """
+    stamp = named_group(export.file_name, file, "as_of") if export else None
+    if stamp is None:
+        stamped = re.match(r"(1\d{9})_", file) or re.search(r"[_-](20\d{12})\.\w+$", file)
+        stamp = stamped[1] if stamped else None
+    if stamp is None:
+        return pd.NaT
+    if re.fullmatch(r"20\d{6}(?:\d{6})?", stamp):
+        form = "%Y%m%d%H%M%S" if len(stamp) == 14 else "%Y%m%d"
+        moment = pd.to_datetime(stamp, format=form, errors="coerce")
+        if pd.isna(moment):  # digits that are no date: an order's or a batch's number
+            return pd.NaT
+        stamp = moment.isoformat(" ")
+    return _moment(stamp, timezone)
+
+
+@functools.lru_cache(maxsize=256)
+def _moment(stamp: str, timezone: str) -> pd.Timestamp:
+    return times(pd.Series([stamp], dtype="str"), timezone=timezone).values.iloc[0]

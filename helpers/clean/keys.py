@@ -1,0 +1,85 @@
+"""The rows of a part that may stay: those with all required values, and each key once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import reference
+from helpers.clean.assemble import Context, Part
+from helpers.clean.history import TRACE
+from helpers.clean.rows import first_of_each_row, without
+from helpers.reference import schema
+
+
+class KeptRows(NamedTuple):
+    """A part with its rows in their tables, all of its rows kept aside, and how many were kept."""
+
+    part: Part
+    tables: dict[str, pd.DataFrame]
+    aside: pd.DataFrame
+    rows_kept: int
+
+
+def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
+    """The part's rows conformed; rows without a required value and duplicates aside.
+
+    Asserts that no row is lost.
+    """
+    table = part.export.table
+    missing = _missing_required(frame, table)
+    kept = without(frame, missing.index)
+    twice = _duplicates(kept, part)
+    kept = without(kept, twice.index)
+    aside = pd.concat([part.aside, missing, twice]).sort_index()
+    assert part.rows_in == len(kept) + part.rows_totals + len(aside), (
+        f"{context.file} {part.sheet}: rows lost"
+    )
+    tables = {table: schema.conform(kept, table, context.timezone)} if len(kept) else {}
+    if len(part.reported) and len(kept) and "session_id" in kept:
+        tables["reported"] = _rates(part, kept, context)
+    return KeptRows(part, tables, aside, len(kept))
+
+
+def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Rows in which a required column is empty: the first such column of each."""
+    problems = []
+    for name, column in reference.tables()[table].columns.items():
+        if column.required:
+            rows = frame.index[frame[name].isna()] if name in frame else frame.index
+            reason = "no_session" if name == "session_id" and table != "sessions" else "missing"
+            problem = {"column": name, "value": "", "reason": reason}
+            problems.append(pd.DataFrame(problem, index=rows))
+    # a session without a start has no id either: the start is what the export should hold
+    return first_of_each_row(problems[::-1] if table == "sessions" else problems)
+
+
+def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Rows whose key, or whose every cell, comes again further down.
+
+    Comments of unknown viewers may repeat honestly.
+    """
+    key = [name for name in reference.tables()[part.export.table].key if name in frame]
+    if "session_id" in key and "session_started_at" in frame:
+        # sessions that are found only later are told apart by their start
+        key.append("session_started_at")
+    ids = [name for name in frame if name.endswith(("_id", "_key")) and name != "session_id"]
+    same = pd.Series(False, index=frame.index)
+    if key:
+        same = frame.duplicated(key, keep="last")
+    elif ids and not reference.tables()[part.export.table].repeats:
+        same = frame.drop(columns="source_row").duplicated(keep="last")
+    values = ""
+    if key and same.any():
+        values = frame.loc[same, key].astype("str").fillna("").agg(" · ".join, axis=1)
+    problem = {"column": "+".join(key), "value": values, "reason": "duplicate"}
+    return pd.DataFrame(problem, index=frame.index[same])
+
+
+def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """The platform's own rates of the rows that were kept, each with its session and source."""
+    rates = part.reported[part.reported["row"].isin(kept.index)]
+    trace = kept.loc[rates["row"], ["session_id", *TRACE]]
+    both = [frame.reset_index(drop=True) for frame in (rates.drop(columns="row"), trace)]
+    return schema.conform(pd.concat(both, axis=1), "reported", context.timezone)

@@ -1,0 +1,197 @@
+"""The ledger of a raw file: what each sheet is, counts of its rows, why one was not read."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from helpers import reference
+from helpers.clean import assemble, mend, recognise
+from helpers.clean.assemble import Context, Part
+from helpers.clean.file_name import exported_at
+from helpers.clean.keys import KeptRows
+from helpers.clean.open_file import RawFile
+from helpers.clean.sheet import Sheet
+from helpers.core import privacy, text
+from helpers.reference import Export, System, Unverified, schema
+
+COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
+
+
+def sheet_name(sheet: Sheet) -> str:
+    """How a sheet is called everywhere: by the path of its file in a zip, and its own name."""
+    return "/".join(filter(None, [sheet.member, sheet.name]))
+
+
+def entry(raw: RawFile, done: KeptRows, mended: pd.DataFrame) -> dict[str, object]:
+    """The ledger's row of a part that was read."""
+    part = done.part
+    here = (mended["sheet"] == part.sheet) & (mended["table"] == part.export.table)
+    changed = set(mended.loc[here, "row"])
+    return {
+        "file": raw.file,
+        "sheet": part.sheet,
+        "sha256": raw.sha256,
+        "system": part.system.system,
+        "export": part.export.id,
+        "grade": part.export.grade,
+        "table": part.export.table,
+        "rows_in": part.rows_in,
+        "rows_kept": done.rows_kept,
+        "rows_totals": part.rows_totals,
+        "rows_aside": len(done.aside),
+        "rows_mended": len(changed - set(done.aside.index)),
+        "unmapped": "; ".join(privacy.mask(text.plain(header)) for header in part.unmapped) or None,
+        "problem": "; ".join(part.notes) or None,
+        "as_of": part.as_of,
+    }
+
+
+def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> dict[str, object]:
+    """The ledger's row of a sheet, or of a file, that was not read."""
+    return {
+        "file": raw.file,
+        "sheet": sheet,
+        "sha256": raw.sha256,
+        "problem": problem,
+        **dict.fromkeys(COUNTS, 0),
+        "as_of": exported_at(context.named, None, timezone=context.timezone),
+    }
+
+
+def mended_sheet(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:
+    """The ledger's row of a sheet of mended rows: they are counted where they come from."""
+    return {
+        **unread(raw, sheet_name(sheet), None, context),
+        "system": "template",
+        "export": "aside",
+        "grade": "own",
+        "table": "aside",
+        "rows_mended": 0,
+    }
+
+
+def mended_cells(changes: list[tuple[Part, list[mend.Change]]], context: Context) -> pd.DataFrame:
+    """One row per cell that was mended before reading (`raw_file.Reading`: mended)."""
+    columns = ["file", "sheet", "table", "row", "column", "value", "mended", "row_json"]
+    cells = [
+        (context.file, part.sheet, part.export.table, *change)
+        + (assemble.row_json(part.raw.loc[[change.row]]).iloc[0],)
+        for part, changed in changes
+        for change in changed
+    ]
+    types = dict.fromkeys(columns, "str") | {"row": "float64"}
+    return pd.DataFrame(cells, columns=columns).astype(types)
+
+
+_EXPECTED = {
+    "duplicate": "unique",
+    "no_session": "session",
+    "extra_row": "one_row",
+    "impossible": "possible",
+    "too_long": "text",
+}
+
+
+def _expected(aside: pd.DataFrame, export: Export) -> pd.DataFrame:
+    """For each row kept aside the column that is wrong (`field`), and what it should hold.
+
+    `field` is the canonical column; what it should hold is `expected`.
+    """
+    columns = assemble.columns_of(export)
+    field_of = {
+        recognise.normal(name): field
+        for field, how in reversed(export.columns.items())
+        for name in [*how.header, *how.plus, *how.joined]
+    }
+    fields = {
+        name: field_of.get(recognise.normal(name), name if name in columns else None)
+        for name in aside["column"].unique()
+    }
+    field = aside["column"].map(fields)
+    kinds = field.map({name: column.kind for name, column in columns.items()})
+    return pd.DataFrame({"field": field, "expected": aside["reason"].map(_EXPECTED).fillna(kinds)})
+
+
+def unknown(
+    raw: RawFile,
+    sheet: Sheet,
+    candidates: list[recognise.Candidate],
+    context: Context,
+    systems: list[System],
+) -> dict[str, object]:
+    """The ledger's row of a sheet in which no export was recognised, with what is nearest."""
+    filled = recognise.not_blank(sheet.grid)
+    name = sheet_name(sheet)
+    if filled.empty:
+        alone = None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"
+        return unread(raw, name, alone, context)
+    where = f"{raw.file} [{name}]" if name else raw.file
+    named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
+    if named:
+        system, export = named
+        problem = _unverified(export, where, len(filled))
+        return {
+            **unread(raw, name, problem, context),
+            "system": system.system,
+            "export": export.id,
+            "grade": "unverified",
+        }
+    fitting = recognise.undecided(sheet.grid, candidates)
+    if fitting:
+        return unread(raw, name, _undecided(fitting, where, len(filled)), context)
+    near = recognise.nearest(sheet.grid, candidates)
+    guess = "no row of known headers was found"
+    if near:
+        candidate, lacking = near
+        guess += (
+            f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs "
+            f"{', '.join(lacking) or 'other headers'}"
+        )
+    problem = (
+        f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of "
+        "data/reference/sources or our template"
+    )
+    return unread(raw, name, problem, context)
+
+
+def _undecided(fitting: list[Export], where: str, rows: int) -> str:
+    sheets = " or ".join(f"{export.zh} ({export.en})" for export in fitting)
+    names = " or ".join(f"{export.id}.csv" for export in fitting)
+    return (
+        f"{where}: may be our template's sheet {sheets}, which its headers alone do not "
+        f"decide; {rows} rows left unread. Name the file {names}, or leave out other columns"
+    )
+
+
+def _unverified(export: Unverified, where: str, rows: int) -> str:
+    tables = [reference.tables()[name] for name in export.tables]
+    sheets = ", ".join(f"{table.zh} ({table.en})" for table in tables)
+    return (
+        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file "
+        "and no list of its headers was seen, so "
+        f"nothing is guessed and {rows} rows are left unread. Copy the figures into our "
+        f"template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
+    )
+
+
+def frame(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:
+    """The ledger's rows as its table (`tables.yml`: files)."""
+    return schema.conform(pd.DataFrame(entries, index=range(len(entries))), "files", timezone)
+
+
+def rows_aside(finished: list[KeptRows], context: Context) -> pd.DataFrame:
+    """The rows of a file that were kept aside (`tables.yml`: aside)."""
+    frames = [
+        done.aside.assign(
+            file=context.file,
+            sheet=done.part.sheet,
+            table=done.part.export.table,
+            row=done.aside.index,
+            **_expected(done.aside, done.part.export),
+            row_json=assemble.row_json(done.part.raw.loc[done.aside.index]),
+        )
+        for done in finished
+        if len(done.aside)
+    ]
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return schema.conform(rows, "aside", context.timezone)

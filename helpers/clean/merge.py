@@ -1,0 +1,246 @@
+"""All readings become the tables of clean/: newest value by key, attributed, written by month."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import reference
+from helpers.clean import attribution, history, mend
+from helpers.clean.folder import Workspace, replacing
+from helpers.clean.ledger import COUNTS
+from helpers.clean.mend import HASH_DIGITS
+from helpers.clean.personal_data import scan
+from helpers.clean.readings import StoredReading, name_in_raw
+from helpers.clean.tables import LEDGERS
+from helpers.core import privacy
+from helpers.reference import schema
+
+
+def merge(
+    workspace: Workspace,
+    paths: list[Path],
+    readings: list[StoredReading],
+    copies: Mapping[str, str],
+    writer: concurrent.futures.Executor,
+) -> None:
+    """Bring all readings together.
+
+    Newest value by key, sessions attributed, partitions written, ledgers last.
+    """
+    zone = workspace.settings.timezone
+    thresholds = reference.thresholds(workspace.reference)
+    files = pd.concat([reading.table("files") for reading in readings], ignore_index=True)
+    exported = _export_times(workspace, paths, files)
+    named = [(reading.table("files")["file"].iloc[0], reading) for reading in readings]
+    order = sorted(
+        named, key=lambda entry: (exported[entry[0]].max(), entry[0], entry[1].folder.name)
+    )
+    merged: dict[str, pd.DataFrame] = {}
+    earlier: dict[str, pd.DataFrame] = {}
+    notes = []
+    for table in [name for name in reference.tables() if name not in LEDGERS]:
+        entry = reference.tables()[table]
+        parts = [
+            _dated(part, exported[file])
+            for file, reading in order
+            if (part := reading.table(table)) is not None
+        ]
+        if parts:
+            frame = pd.concat(parts, ignore_index=True)
+        else:
+            since = pd.Series(dtype=schema.dtype("datetime", zone))
+            frame = schema.empty(table, zone).assign(**{history.SINCE: since})
+        if not frame[history.SINCE].is_monotonic_increasing:
+            frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
+        if "metric" in frame and len(frame):
+            frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
+        if not entry.key:
+            told_apart = [name for name in entry.columns if name in frame and name != "session_id"]
+            frame = history.distinct(frame, told_apart)
+        attributed = entry.attribute != "none" and table != "sessions"
+        by_session = attributed and "session_id" in entry.key
+        if not by_session:  # what a later export says of an order decides where it belongs
+            # of one sheet each key stands once: it was read so
+            alone = (files["table"] == table).sum() == 1
+            frame, earlier[table] = history.versions(frame, [] if alone else entry.key)
+        if attributed and len(frame):
+            find = functools.partial(
+                attribution.attribute,
+                table=table,
+                sessions=merged["sessions"],
+                orders=merged.get("orders"),
+                rules=reference.attribution(workspace.reference),
+                grace_minutes=thresholds["attribution_grace_minutes"],
+            )
+            frame = find(frame)
+            notes.append(attribution.summary(frame, table))
+            if by_session:
+                frame, earlier[table] = history.versions(frame, entry.key)
+            elif len(earlier[table]):
+                earlier[table] = find(earlier[table])
+        merged[table] = frame
+    writing = [
+        writer.submit(_write_partitions, workspace, table, frame) for table, frame in merged.items()
+    ]
+    writing.append(writer.submit(_write_history, workspace, earlier))
+    aside, mended = (
+        pd.concat([reading.table(name) for reading in readings], ignore_index=True)
+        for name in ("aside", "mended")
+    )
+    files, lost = _without_original(
+        files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
+    )
+    ledgers = {
+        "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
+        "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
+        "mended": mended,
+        "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
+    }
+    ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
+    _write_aside(workspace, aside, mended, files)
+    for future in writing:
+        future.result()
+    for name, frame in ledgers.items():
+        with replacing(workspace.clean / f"{name}.parquet") as path:
+            frame.to_parquet(path, index=False)
+
+
+def _without_original(
+    files: pd.DataFrame, mends: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The ledger of files, and as rows kept aside the mended rows whose original is not there.
+
+    It is gone or changed: they are rows of the mended file, counted there.
+    """
+    lost = mends[~mends["hash"].isin(files["sha256"].str[:HASH_DIGITS])]
+    count = lost.groupby(["by", "from_sheet"]).size()
+    places = zip(files["file"], files["sheet"].fillna(""), strict=True)
+    more = pd.Series([count.get(place, 0) for place in places], index=files.index)
+    files = files.assign(rows_in=files["rows_in"] + more, rows_aside=files["rows_aside"] + more)
+    rows = {
+        "file": lost["by"],
+        "sheet": lost["from_sheet"],
+        "table": "aside",
+        "row": lost["from_row"],
+        "column": "file",
+        "value": lost["file"],
+        "reason": "no_original",
+        "field": None,
+        "expected": "original",
+        "row_json": lost["cells"].map(privacy.hide),
+    }
+    return files, pd.DataFrame(rows)
+
+
+def _write_aside(
+    workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame, files: pd.DataFrame
+) -> None:
+    """Write clean/aside.xlsx: every row kept aside, to be mended and put into raw/.
+
+    There is none where there is nothing to mend.
+    """
+    path = workspace.clean / "aside.xlsx"
+    if aside.empty and mended.empty:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as unfinished:
+        hashes = dict(zip(files["file"], files["sha256"], strict=True))
+        systems = reference.systems(workspace.reference)
+        mend.write(unfinished, aside, mended, hashes, systems=systems)
+
+
+def _metric_names(workspace: Workspace) -> dict[str, str]:
+    """Ids by the names that people write into goals and events, Chinese or English.
+
+    They are ids of metrics, else of what floor control logs.
+    """
+    entries = [
+        *reference.terms()["cue_kind"].items(),
+        *reversed(reference.registry(workspace.reference).items()),
+    ]
+    return {name: key for key, entry in entries for name in (entry.zh, entry.en)}
+
+
+def _export_times(
+    workspace: Workspace, paths: list[Path], files: pd.DataFrame
+) -> dict[str, pd.Series]:
+    """When each sheet of each file was exported: file → (sheet → time).
+
+    It is what the export says, else the time of the file on disk.
+    """
+    changed = {
+        name_in_raw(workspace, path): pd.Timestamp(
+            path.stat().st_mtime_ns // 1000, unit="us", tz="UTC"
+        )
+        for path in paths
+    }
+    written = files["file"].map(changed).astype(files["as_of"].dtype)
+    stated = files["as_of"].fillna(written).set_axis(files["sheet"].fillna(""), axis=0)
+    return {file: part for file, part in stated.groupby(files["file"].to_numpy())}
+
+
+def _dated(frame: pd.DataFrame, exported: pd.Series) -> pd.DataFrame:
+    """The rows of one file with `known_from`, the time at which their sheet was exported."""
+    latest = exported.groupby(level=0).max()
+    since = latest.iloc[0]
+    if latest.nunique() != 1:
+        since = frame["source_sheet"].fillna("").map(latest).fillna(latest.max())
+    return frame.assign(**{history.SINCE: since}).astype({history.SINCE: exported.dtype})
+
+
+def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """Ledger rows of files with the bytes of another.
+
+    They count no row, as the other's are counted.
+    """
+    for copy, original in copies.items():
+        entries = files[files["file"] == original]
+        changes = dict.fromkeys([*COUNTS, "rows_mended"], 0.0)
+        problem = f"{copy}: the same bytes as {original}; read once"
+        changes |= {"file": copy, "unmapped": None, "problem": problem}
+        yield entries.assign(**changes).astype(entries.dtypes)
+
+
+def _write_history(workspace: Workspace, earlier: Mapping[str, pd.DataFrame]) -> None:
+    folder = workspace.clean / "history"
+    for table, frame in earlier.items():
+        if len(frame):
+            with replacing(folder / f"{table}.parquet") as path:
+                frame.to_parquet(path, index=False)
+        else:
+            (folder / f"{table}.parquet").unlink(missing_ok=True)
+
+
+def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> None:
+    folder = workspace.clean / table
+    months = frame.groupby(_month(frame, table), sort=True) if len(frame) else ()
+    parts = {f"{month}.parquet": part for month, part in months}
+    for old in folder.glob("*.parquet"):
+        if old.name not in parts:
+            old.unlink()
+    for name, part in parts.items():
+        with replacing(folder / name) as path:
+            part.to_parquet(path, index=False)
+
+
+def _month(frame: pd.DataFrame, table: str) -> pd.Series:
+    """The partition of each row: the month of its session, else of its own time, else `account`."""
+    month = pd.Series("account", index=frame.index, dtype="str")
+    timed = reference.tables()[table].attribute.split()[1:]
+    if timed and timed[0] in frame and isinstance(frame[timed[0]].dtype, pd.DatetimeTZDtype):
+        at = frame[timed[0]].dt
+        number = at.year * 12 + at.month - 1
+        names = {
+            count: f"{int(count) // 12:04d}-{int(count) % 12 + 1:02d}"
+            for count in number.dropna().unique()
+        }
+        month = number.map(names).astype("str").fillna("account")
+    if "session_id" in frame:
+        of_session = frame["session_id"].str[:4] + "-" + frame["session_id"].str[4:6]
+        month = month.mask(frame["session_id"].notna(), of_session)
+    return month

@@ -1,0 +1,365 @@
+"""A text table becomes a sheet: taken apart and decoded piece by piece, its cells text."""
+
+from __future__ import annotations
+
+import codecs
+import concurrent.futures
+import contextlib
+import csv
+import io
+import statistics
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from helpers.clean import limits
+from helpers.clean.charset import DAMAGE, HEAD, MOST_DAMAGED, beginning, detect_charset
+from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted, text_column
+
+_LINES = 200
+_LONG_TEXT = 1 << 24  # bytes of a text of which only the columns that matter are made
+_BLOCK, _LARGEST = 1 << 22, (1 << 31) - 1  # bytes that are taken apart at a time
+_END = "\x01"  # the row behind the last one of a piece
+_WORKERS = 2  # columns made at the same time: more would only need more memory
+
+
+def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) -> Sheet:
+    """A CSV as a sheet, its cells text.
+
+    Rows may differ in length; blank rows stay; missing cells are empty text. The file is taken
+    apart and decoded piece by piece; a long column is a category where its values repeat.
+    """
+    charset = detect_charset(content)
+    head = beginning(content, HEAD).decode(charset, errors="ignore")
+    head = head.replace("\0", "").lstrip("\ufeff")
+    if head.lstrip()[:1] == "<":
+        raise UnreadableError(f"is a web page (HTML or XML) by its content; expected {EXPECTED}")
+    separator = _separator(head)
+    width = max(statistics.mode(_counts(head, separator)) + 1, 1)
+    try:
+        with _separable(content, charset, separator) as (text, encoding):
+            form = _Form(encoding, separator, width)
+            places = _places_wanted(text, form, name, wanted) if wanted else None
+            return Sheet("", _grid(text, form, places), places=places)
+    except UnicodeError as error:
+        raise UnreadableError(
+            f"begins as {charset} text but does not go on as such (cut off while saving?); "
+            f"expected {EXPECTED}"
+        ) from error
+    except pa.ArrowInvalid as error:
+        raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
+
+
+@contextlib.contextmanager
+def _separable(content: BinaryIO, charset: str, separator: str) -> Iterator[tuple[BinaryIO, str]]:
+    """A text in which no byte of a character passes for a mark of the table, and its charset.
+
+    Marks are the separator, quotation marks and line ends. That is the file itself in UTF-8 and,
+    with the usual separators, in GB18030, whose later bytes of a character are digits or beyond
+    `@`; a text of another charset is written anew.
+    """
+    if charset in ("utf-8", "utf-8-sig") or (charset == "gb18030" and separator < "0"):
+        yield content, charset.removesuffix("-sig")
+        return
+    with tempfile.TemporaryFile() as anew:
+        content.seek(0)
+        decoder = codecs.getincrementaldecoder(charset)(errors="replace")
+        while some := content.read(_BLOCK):
+            anew.write(decoder.decode(some).encode())
+        yield anew, "utf-8"
+
+
+def _pieces(text: BinaryIO, size: int | None) -> Iterator[bytes]:
+    """The text in pieces of some such size (None: in one), each ending with a row.
+
+    They are without NULs, and the last line has its end.
+    """
+    text.seek(0)
+    rest = b""
+    while some := text.read(max(size, len(rest)) if size else None):
+        rest += some.replace(b"\0", b"")
+        end = _last_row_end(rest) if size else 0
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest if rest[-1:] in b"\r\n" else rest + b"\n"
+
+
+def _last_row_end(piece: bytes) -> int:
+    """Where the last row ends: at a line end with an even number of quotation marks before it.
+
+    A line end within marks ends no row.
+    """
+    end = piece.rfind(b"\n") + 1
+    marks = piece.count(b'"', 0, end)
+    while end and marks % 2:
+        before = piece.rfind(b"\n", 0, end - 1) + 1
+        marks -= piece.count(b'"', before, end)
+        end = before
+    return end
+
+
+class _Form(NamedTuple):
+    """How a text is written.
+
+    That is the charset of its bytes, what separates cells, how many cells most rows have.
+    """
+
+    charset: str
+    separator: str
+    width: int
+
+
+class _Fields(NamedTuple):
+    """The fields of a piece of text: its rows of the usual width, and the others.
+
+    The others are given as (number of the row from 1, count of fields, text).
+    """
+
+    usual: pa.Table
+    odd: list[tuple[int, int, str]]
+    damaged: int
+
+
+def _places_wanted(text: BinaryIO, form: _Form, name: str, wanted: Wanted) -> frozenset[int] | None:
+    """The columns of a long text that are wanted by what its first rows say.
+
+    None, for all, where the text is not long.
+    """
+    if text.seek(0, io.SEEK_END) < _LONG_TEXT:
+        return None
+    try:
+        return wanted(_grid(io.BytesIO(next(_pieces(text, HEAD))), form, None), name)
+    except UnreadableError:  # a quotation mark is open at the end of the first piece
+        return None
+
+
+def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.DataFrame:
+    """All rows of a text in their places.
+
+    Those of the usual width are made at once, the others filled up with empty cells and put
+    between.
+    """
+    usual, odd = _taken_apart(text, form, places)
+    rows = len(usual) + len(odd)
+    lines = [_trimmed(count, line, form.separator) for _, count, line in odd]
+    widest = max([form.width, *(count for count, _ in lines)])
+    limits.check_size(rows, widest)
+    filled = [f"{line}{form.separator * (widest - count)}\n" for count, line in lines]
+    others = None
+    if filled:
+        content = "".join(["\ufeff", *filled]).encode()  # a first mark is skipped
+        others = _fields(content, _Form("utf-8", form.separator, widest)).usual
+    numbers = [number for number, *_ in odd]
+    # titles and headers: nothing to put in between
+    at_top = numbers == list(range(1, len(odd) + 1))
+    moved = None if at_top else _moved(rows, numbers)
+    columns = [*usual.columns, *[pa.chunked_array([_nothing(len(usual))])] * (widest - form.width)]
+    del usual
+
+    def joined(place: int) -> pd.Series:
+        cells, columns[place] = columns[place].chunks, None  # given back as soon as it is made
+        more = others.column(place).chunks if others is not None else []
+        return text_column(pa.chunked_array([*more, *cells] if at_top else [*cells, *more]), moved)
+
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        grid = dict(enumerate(pool.map(joined, range(widest))))
+    while len(grid) > 1 and _is_blank(grid[len(grid) - 1]):
+        grid.popitem()
+    return pd.DataFrame(grid, copy=False).set_axis(range(1, rows + 1), axis=0)
+
+
+def _taken_apart(
+    text: BinaryIO, form: _Form, places: frozenset[int] | None
+) -> tuple[pa.Table, list[tuple[int, int, str]]]:
+    """The rows of the usual width, and the others with their numbers in the whole text.
+
+    The text is taken apart piece by piece, else all at once. Raises `UnreadableError` where a
+    quotation mark is never closed, `UnicodeError` where too much is no text of the charset.
+    """
+    for size in (_BLOCK, None):
+        tables, odd, rows, damaged = [], [], 0, 0
+        for piece in _ahead(
+            lambda number, piece: _fields(piece, form, places if number else None),
+            _pieces(text, size),
+        ):
+            if piece is None:
+                break  # what looked like the end of a row was none
+            odd += [(rows + number, count, line) for number, count, line in piece.odd]
+            rows, damaged = rows + len(piece.usual) + len(piece.odd), damaged + piece.damaged
+            tables.append(piece.usual)
+        else:
+            if damaged > text.tell() * MOST_DAMAGED:
+                raise UnicodeError
+            return pa.concat_tables(tables), odd
+    raise UnreadableError(
+        f"is no table of values (a quotation mark is never closed); expected {EXPECTED}"
+    )
+
+
+def _ahead(
+    make: Callable[[int, bytes], _Fields | None], pieces: Iterable[bytes]
+) -> Iterator[_Fields | None]:
+    """What is made of the pieces and their numbers, in their order, a few at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        coming: deque[concurrent.futures.Future[_Fields | None]] = deque()
+        for number, piece in enumerate(pieces):
+            coming.append(pool.submit(make, number, piece))
+            if len(coming) > _WORKERS:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _fields(piece: bytes, form: _Form, places: frozenset[int] | None = None) -> _Fields | None:
+    """A piece of text taken apart.
+
+    Nothing where its last row does not end, as a quotation mark is not closed. Cells of other
+    columns than those of `places` are left empty, unless a row of the piece has hardly a cell in
+    these.
+    """
+    odd: list[tuple[int, int, str]] = []
+    try:
+        usual = _rows(piece, form, places)
+    except pa.ArrowInvalid:  # rows of other widths are handed over one by one, and as UTF-8 only
+        piece = piece.decode(form.charset, errors="replace").encode()
+        form, places = form._replace(charset="utf-8"), None
+
+        def skip(row: pa.csv.InvalidRow) -> str:
+            odd.append((row.number, row.actual_columns, row.text))
+            return "skip"
+
+        usual = _rows(piece, form, None, skip)
+    if not len(usual) or usual.column(0)[-1].as_py() != _END:
+        return None
+    columns = {
+        name: _decoded(column.chunk(0), form.charset)
+        for name, column in zip(
+            usual.column_names, usual.slice(0, len(usual) - 1).columns, strict=True
+        )
+    }
+    if places is not None and _hardly_filled(list(columns.values())):
+        return _fields(piece, form)
+    damaged = sum(map(_damaged, columns.values())) + sum(line.count(DAMAGE) for *_, line in odd)
+    nothing = _nothing(len(usual) - 1)
+    names = map(str, range(form.width))
+    return _Fields(pa.table({name: columns.get(name, nothing) for name in names}), odd, damaged)
+
+
+def _rows(
+    piece: bytes,
+    form: _Form,
+    places: frozenset[int] | None,
+    otherwise: Callable[[pa.csv.InvalidRow], str] | None = None,
+) -> pa.Table:
+    """The rows of a piece and one more that says it is the last.
+
+    Raises `pa.ArrowInvalid` for rows of other widths that nobody takes.
+    """
+    whole = piece + f"{_END}{form.separator * (form.width - 1)}\n".encode()
+    names = [str(place) for place in range(form.width)]
+    return pa.csv.read_csv(
+        pa.BufferReader(whole),
+        read_options=pa.csv.ReadOptions(
+            column_names=names, use_threads=False, block_size=min(len(whole), _LARGEST)
+        ),  # else rows have no number
+        parse_options=pa.csv.ParseOptions(
+            delimiter=form.separator,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=otherwise,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())),
+            strings_can_be_null=False,
+            check_utf8=False,
+            include_columns=[name for name in names if places is None or int(name) in places],
+        ),
+    ).combine_chunks()
+
+
+def _nothing(rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(rows, np.int32)), pa.array([""], pa.string())
+    )
+
+
+def _hardly_filled(columns: list[pa.DictionaryArray]) -> bool:
+    """Whether a row has fewer than two cells in these columns.
+
+    It may be a remark or a title then, or its other cells are elsewhere.
+    """
+    count = np.zeros(len(columns[0]), np.int32)
+    for column in columns:
+        empty = pc.equal(pc.utf8_trim_whitespace(column.dictionary), "")
+        count += ~empty.to_numpy(zero_copy_only=False)[column.indices.to_numpy()]
+        if (count > 1).all():
+            return False
+    return bool((count < 2).any())
+
+
+def _decoded(column: pa.DictionaryArray, charset: str) -> pa.DictionaryArray:
+    """A column of categories whose values are bytes of a charset, with values that are text."""
+    return pa.DictionaryArray.from_arrays(column.indices, _words(column.dictionary, charset))
+
+
+def _words(values: pa.StringArray, charset: str) -> pa.StringArray:
+    _, ends, content = values.buffers()
+    ends = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
+    if content is None or (np.frombuffer(content, np.uint8)[ends[0] : ends[-1]] < 128).all():
+        return values
+    whole = b"\0".join(values.cast(pa.binary()).to_pylist()).decode(charset, errors="replace")
+    return pa.array(whole.split("\0"), pa.string())
+
+
+def _damaged(column: pa.DictionaryArray) -> int:
+    """How many characters of a column were none of its charset."""
+    count = pc.count_substring(column.dictionary, DAMAGE).to_numpy(zero_copy_only=False)
+    return int(count[column.indices.to_numpy()].sum()) if count.any() else 0
+
+
+def _trimmed(count: int, line: str, separator: str) -> tuple[int, str]:
+    """A row without the empty cells at its end, and how many cells it has then."""
+    short = line.rstrip(separator)
+    return count - (len(line) - len(short)), short
+
+
+def _moved(rows: int, odd: list[int]) -> np.ndarray:
+    """Where each row of the file stands when the odd ones come after the usual ones."""
+    is_odd = np.zeros(rows, dtype=bool)
+    is_odd[np.array(odd, dtype=int) - 1] = True
+    places = np.empty(rows, dtype=np.int64)
+    places[~is_odd], places[is_odd] = np.arange(rows - len(odd)), np.arange(rows - len(odd), rows)
+    return places
+
+
+def _is_blank(cells: pd.Series) -> bool:
+    category = isinstance(cells.dtype, pd.CategoricalDtype)
+    return not (cells.cat.categories if category else cells).astype(bool).any()
+
+
+def _separator(head: str) -> str:
+    """The separator that splits most of the first lines into the most fields."""
+
+    def fields(separator: str) -> float:
+        counts = _counts(head, separator)
+        return statistics.quantiles([*counts, *counts], n=10)[-1]
+
+    return max(",\t;|", key=fields)
+
+
+def _counts(head: str, separator: str) -> list[int]:
+    """How often the separator parts each of the first lines."""
+    lines = head.splitlines()[:_LINES] or [""]
+    if '"' in head:
+        with contextlib.suppress(csv.Error):  # a quote that never ends
+            return [len(row) - 1 for row in csv.reader(lines, delimiter=separator)]
+    return [line.count(separator) for line in lines]

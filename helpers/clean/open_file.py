@@ -1,0 +1,164 @@
+"""A raw file becomes sheets of cells: a text table, a workbook, or a zip of these."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from helpers.clean import limits
+from helpers.clean.open_csv import text_sheet
+from helpers.clean.open_workbook import workbook_sheets
+from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted
+
+# what zipfile raises of a damaged archive (`RuntimeError` also for one with a password)
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    struct.error,
+)
+
+
+class RawFile(NamedTuple):
+    """A raw file opened: its sheets, and what could not be opened.
+
+    That is given as (part of the file, problem).
+    """
+
+    file: str
+    sha256: str
+    sheets: tuple[Sheet, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+@contextlib.contextmanager
+def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """The archive of these bytes, its limits checked.
+
+    Raises `UnreadableError` where it is damaged or beyond them.
+    """
+    try:
+        with zipfile.ZipFile(content) as archive:
+            limits.check_members(archive)
+            yield archive
+    except UnreadableError:
+        raise
+    except limits.LimitError as error:
+        raise UnreadableError(str(error)) from error
+    except _DAMAGES as error:
+        raise UnreadableError(
+            f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}"
+        ) from error
+
+
+def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = None) -> RawFile:
+    """The sheets of a file, and a problem for each part that cannot be read.
+
+    It never raises for what the file holds. `sha256` is the file's digest where it is known
+    already; `wanted` says which columns of a long text matter (`Sheet.places`).
+    """
+    path = Path(path)
+    try:
+        content = path.open("rb")
+    except OSError as error:
+        problem = f"cannot be opened ({error.strerror}); expected {EXPECTED}"
+        return RawFile(path.name, "", (), (("", problem),))
+    with content:
+        digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
+        sheets, problems = _open(content, path.name, wanted)
+    return RawFile(path.name, digest, tuple(sheets), tuple(problems))
+
+
+def _open(
+    content: BinaryIO, name: str, wanted: Wanted | None, *, in_zip: bool = False
+) -> tuple[list[Sheet], list[tuple[str, str]]]:
+    try:
+        content.seek(0)
+        mark = content.read(4)
+        if mark == b"PK\x03\x04" and not _is_workbook(content):
+            if in_zip:
+                raise UnreadableError("is a zip inside a zip; unpack it first")
+            return _zip(content, wanted)
+        if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+            return workbook_sheets(content), []
+        return [text_sheet(content, PurePosixPath(name).name, wanted)], []
+    except (UnreadableError, limits.LimitError) as error:
+        return [], [("", f"{name}: {error}")]
+
+
+def _is_workbook(content: BinaryIO) -> bool:
+    with _archive(content) as archive:
+        names = {PurePosixPath(member.filename).name for member in archive.infolist()}
+        if not names & {"[Content_Types].xml", "mimetype"}:
+            return False
+        limits.check_workbook(archive)
+    return True
+
+
+def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tuple[str, str]]]:
+    sheets: list[Sheet] = []
+    problems: list[tuple[str, str]] = []
+    with _archive(content) as archive:
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.filename.endswith("/") and not _is_litter(member.filename)
+        ]
+        if not members:
+            raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
+        names: Counter[str] = Counter()
+        for member in members:
+            name = _member_name(member)
+            names[name] += 1
+            if names[name] > 1:  # a zip may hold two files of one name
+                name += f" ({names[name]})"
+            try:
+                unpacked = io.BytesIO(_member(archive, member, name))
+                inner, trouble = _open(unpacked, name, wanted, in_zip=True)
+            except UnreadableError as error:
+                inner, trouble = [], [("", f"{name}: {error}")]
+            sheets += [sheet._replace(member=name) for sheet in inner]
+            problems += [(name, text) for _, text in trouble]
+    return sheets, problems
+
+
+def _is_litter(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return "__MACOSX" in path.parts or path.name.startswith((".", "~$"))
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """The name of a file in an archive.
+
+    Zips made on Chinese Windows hold GBK names, which zipfile reads as cp437.
+    """
+    if member.flag_bits & 0x800:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("gb18030")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return member.filename
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+    """The bytes of one file of an archive, never more than it states. Raises `UnreadableError`."""
+    try:
+        limits.check_path(name)
+        return archive.read(member)
+    except limits.LimitError as error:
+        raise UnreadableError(str(error)) from error
+    except _DAMAGES as error:
+        problem = f"cannot be unpacked ({error}); expected a zip without password"
+        raise UnreadableError(problem) from error

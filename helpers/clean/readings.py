@@ -1,0 +1,179 @@
+"""Each raw file is read once.
+
+Its parsed tables wait in clean/readings until the file or the code changes.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import reference
+from helpers.clean import raw_file
+from helpers.clean.folder import Workspace
+from helpers.clean.mend import HASH_DIGITS
+
+_TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class StoredReading(NamedTuple):
+    """A file that was read: the folder of its parsed tables, and those that are still at hand.
+
+    `written` says whether all are on disk.
+    """
+
+    folder: Path
+    at_hand: dict[str, pd.DataFrame]
+    written: concurrent.futures.Future[None]
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One of its tables; none where the file has no row of it."""
+        if name in self.at_hand:
+            return self.at_hand[name]
+        path = self.folder / f"{name}.parquet"
+        return pd.read_parquet(path) if not self.at_hand and path.exists() else None
+
+
+def readings_of(
+    workspace: Workspace, paths: list[Path], version: str, writer: concurrent.futures.Executor
+) -> tuple[dict[Path, StoredReading], dict[str, str]]:
+    """The readings of all files, and which file (by name) is a copy of which.
+
+    Equal bytes are read once. The copy whose name tells a date is the one that is read, else the
+    oldest. Where the name of a file gives values, or the bytes say nothing, each name is read by
+    itself.
+    """
+    paths_of: dict[str, list[Path]] = {}
+    for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
+        paths_of.setdefault(_sha256(path), []).append(path)
+    readings, copies = {}, {}
+    for sha, (first, *others) in paths_of.items():
+        readings[first] = _reading(workspace, first, version, sha, writer)
+        alike = others and _says_all(workspace, readings[first].table("files"))
+        for other in others:
+            if alike:
+                copies[name_in_raw(workspace, other)] = name_in_raw(workspace, first)
+            else:
+                readings[other] = _reading(workspace, other, version, sha, writer)
+    return readings, copies
+
+
+def _age(path: Path) -> tuple[float, str]:
+    return path.stat().st_mtime, str(path)
+
+
+def mended_readings(
+    workspace: Workspace,
+    plain: Mapping[Path, StoredReading],
+    version: str,
+    writer: concurrent.futures.Executor,
+) -> list[StoredReading]:
+    """The readings to be used.
+
+    Where another file holds mended rows of a file, it is read with these, the newest last.
+    """
+    mending = [plain[path].table("mends") for path in sorted(plain, key=_age)]
+    mends = pd.concat(mending, ignore_index=True) if mending else pd.DataFrame()
+    readings = []
+    for path, reading in plain.items():
+        sha = reading.table("files")["sha256"].iloc[0]
+        of_file = mends[mends["hash"] == sha[:HASH_DIGITS]] if len(mends) else mends
+        cells: dict[tuple[str, int], dict[str, str]] = {}
+        for row in of_file.itertuples():
+            cells.setdefault((row.sheet, int(row.row)), {}).update(json.loads(row.cells))
+        if cells:
+            reading = _reading(workspace, path, version, sha, writer, cells)
+        readings.append(reading)
+    return readings
+
+
+def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
+    """Whether a reading is independent of the file's name.
+
+    Every sheet is recognised then, and takes no value from the name.
+    """
+    named = {
+        (system.system, export.id)
+        for system in reference.systems(workspace.reference)
+        for export in system.exports
+        if any(how.file for how in export.columns.values())
+    }
+    exports = set(zip(ledger["system"], ledger["export"], strict=True))
+    return bool(ledger["export"].notna().all()) and not named & exports
+
+
+def name_in_raw(workspace: Workspace, path: Path) -> str:
+    """How a file is called everywhere: its path below raw/."""
+    folder = workspace.raw if path.is_relative_to(workspace.raw) else workspace.path
+    return path.relative_to(folder).as_posix()
+
+
+def _reading(
+    workspace: Workspace,
+    path: Path,
+    version: str,
+    sha: str,
+    writer: concurrent.futures.Executor,
+    mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
+) -> StoredReading:
+    """One file's parsed tables, read now (with mended cells) unless they are there already."""
+    name = str(path.relative_to(workspace.path))
+    changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
+    mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
+    folder = workspace.clean / "readings" / mark
+    if folder.is_dir():
+        return StoredReading(folder, {}, writer.submit(lambda: None))
+    reading = raw_file.read_file(
+        path,
+        systems=reference.systems(workspace.reference),
+        timezone=workspace.settings.timezone,
+        key=workspace.key(),
+        currency=workspace.settings.currency,
+        dates=workspace.settings.dates,
+        name=name_in_raw(workspace, path),
+        mends=mends,
+        sha256=sha,
+    )
+    tables = reading._asdict()
+    tables |= tables.pop("tables")
+    return StoredReading(folder, tables, writer.submit(_write_reading, folder, dict(tables)))
+
+
+def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for table, frame in tables.items():
+        columns = reference.tables()[table].columns if table in reference.tables() else {}
+        repeating = [
+            name
+            for name, column in columns.items()
+            if name in frame and column.kind in ("text", "choice")
+        ]
+        frame.to_parquet(
+            unfinished / f"{table}.parquet",
+            index=False,
+            use_dictionary=repeating,
+            write_statistics=False,
+        )
+    unfinished.replace(folder)
+
+
+def drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
+    """Remove the folders of readings but those of these names."""
+    for folder in (workspace.clean / "readings").iterdir():
+        if folder.name not in keep:
+            shutil.rmtree(folder)
