@@ -23,8 +23,6 @@ RATES = {
     "sales": ("orders", "online"),
 }
 SHORTEST = 5  # minutes of a stretch between two change points
-
-
 # of a change point, times ln(minutes) and the noise: 3 keeps one curve quiet, 5 six of them
 PENALTY = 5.0
 PARTS = 10  # of a session, for its usual course
