@@ -11,6 +11,8 @@ from helpers import reference
 from helpers.core import findings, stats, text
 from helpers.plan import verification
 
+FIGURES = ["metric", "value", "baseline", "lower", "upper", "verdict"]
+
 
 def scorecard(
     roles: Mapping[str, reference.RoleCard],
@@ -27,14 +29,13 @@ def scorecard(
     verdict), for figures that notebook 03 does not compare. The verdict is as it is read there:
     normal for a value inside its range. A shared figure says nothing about one person alone.
     """
-    wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
     parts = [
-        frame.assign(verdict=_as_read(frame)).reindex(columns=[*wanted, "label_zh", "label_en"])
+        frame.assign(verdict=_as_read(frame)).reindex(columns=[*FIGURES, "label_zh", "label_en"])
         for frame in (*extra, verdicts)
         if len(frame)
     ]
     figures = (
-        (pd.concat(parts) if parts else pd.DataFrame(columns=wanted))
+        (pd.concat(parts) if parts else pd.DataFrame(columns=FIGURES))
         .drop_duplicates("metric")
         .set_index("metric")
     )
@@ -46,7 +47,7 @@ def scorecard(
             "role": role,
             "metric": line.metric,
             **_as_compared(figures.loc[line.metric], registry[line.metric]),
-            **figures.loc[line.metric, wanted[1:]].to_dict(),
+            **figures.loc[line.metric, FIGURES[1:]].to_dict(),
             "shared": int(shared[line.metric]),
             "addition": line.addition,
             "note_zh": line.note.zh if line.note else "",
@@ -56,20 +57,8 @@ def scorecard(
         for line in card.metrics
         if line.metric in figures.index and pd.notna(figures.loc[line.metric, "value"])
     ]
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "role",
-            "metric",
-            "zh",
-            "en",
-            *wanted[1:],
-            "shared",
-            "addition",
-            "note_zh",
-            "note_en",
-        ],
-    )
+    columns = ["role", "metric", "zh", "en", *FIGURES[1:], "shared", "addition"]
+    return pd.DataFrame(rows, columns=[*columns, "note_zh", "note_en"])
 
 
 def _as_read(frame: pd.DataFrame) -> pd.Series:
@@ -97,9 +86,7 @@ def aftersales_scores(review_findings: pd.DataFrame) -> pd.DataFrame:
         & (review_findings["slice"].fillna("") == "")
     ]
     renamed = refunds.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
-    return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(
-        drop=True
-    )
+    return renamed[FIGURES].reset_index(drop=True)
 
 
 def other_scores(
@@ -155,4 +142,4 @@ def other_scores(
                 "verdict": verdict,
             }
         )
-    return pd.DataFrame(rows, columns=["metric", "value", "baseline", "lower", "upper", "verdict"])
+    return pd.DataFrame(rows, columns=FIGURES)

@@ -37,7 +37,8 @@ AXES = {
     "product_id": ("商品", "products"),
     "slot": ("时段", "time slots"),
 }
-COLUMNS = [
+# What a verdict takes from its plan row, and the columns of `COLUMNS` that are words.
+OF_PLAN = (
     "plan_id",
     "session_id",
     "metric",
@@ -52,6 +53,22 @@ COLUMNS = [
     "action_id",
     "parts",
     "status",
+    "least_effect",
+)
+TEXTS = (
+    "verdict",
+    "estimator",
+    "other_verdict",
+    "alternate_by",
+    "controls_zh",
+    "controls_en",
+    "reason_zh",
+    "reason_en",
+    "among_zh",
+    "among_en",
+)
+COLUMNS = [
+    *OF_PLAN[:-1],
     "verdict",
     "estimator",
     "n_before",
@@ -463,21 +480,8 @@ def _verify_row(
     row_verdict: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
         name: row[name] for name in COLUMNS if name in row.index
     }
-    words = dict.fromkeys(
-        (
-            "estimator",
-            "alternate_by",
-            "other_verdict",
-            "controls_zh",
-            "controls_en",
-            "reason_zh",
-            "reason_en",
-            "among_zh",
-            "among_en",
-        ),
-        "",
-    )
-    row_verdict |= {"n_planned": planned, "verdict": "cannot_tell", "final": False, **words}
+    row_verdict |= {"n_planned": planned, "verdict": "cannot_tell", "final": False}
+    row_verdict |= dict.fromkeys(set(TEXTS) - {"verdict"}, "")
     refused = _refused(row, starts, registry)
     if refused is not None:
         return row_verdict | refused
@@ -527,22 +531,5 @@ def verify(
         for _, row in plans.iterrows()
     ]
     judged = pd.DataFrame(rows, columns=COLUMNS)
-    numbers = [
-        name
-        for name in COLUMNS
-        if name.startswith(("n_", "effect", "expected", "further", "block_"))
-        or name
-        in (
-            "flagged",
-            "before",
-            "after",
-            "least_effect",
-            "controls_effect",
-            "controls_lower",
-            "controls_upper",
-            "other_effect",
-            "other_lower",
-            "other_upper",
-        )
-    ]
-    return judged.astype({**dict.fromkeys(numbers, "float64"), "final": "bool"})
+    numbers = [name for name in COLUMNS if name not in (*OF_PLAN, *TEXTS, "final")]
+    return judged.astype(dict.fromkeys([*numbers, "least_effect"], "float64") | {"final": "bool"})

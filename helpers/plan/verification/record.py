@@ -41,6 +41,8 @@ def _kinds(
 
 
 COUNTED = ("effective", "effective_but_small", "not_effective", "harmful", "cannot_tell")
+NUMBERS = ("done", "judged", *COUNTED, "effective_so_far", "running", "not_done")
+SHARES = ("share", "lower", "upper", "median_effect")
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, object]:
@@ -87,23 +89,13 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
             for (zh, en), group in kinds.groupby(["zh", "en"], sort=False)
             if zh
         ]
-    counted = ["done", "judged", *COUNTED, "effective_so_far", "running", "not_done"]
-    record = pd.DataFrame(
-        rows,
-        columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"],
-    )
-    record = record.astype(
-        dict.fromkeys(counted, "int64")
-        | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64")
-    )
+    types = dict.fromkeys(NUMBERS, "int64") | dict.fromkeys(SHARES, "float64")
+    record = pd.DataFrame(rows, columns=["record_by", "zh", "en", *types]).astype(types)
     few = record["judged"] < FEWEST_RANKED
-    record = record.assign(
-        **{name: record[name].mask(few) for name in ("share", "lower", "upper", "median_effect")}
-    )
+    record = record.assign(**{name: record[name].mask(few) for name in SHARES})
     enough = record["lower"].groupby(record["record_by"])
-    rank = enough.rank(ascending=False, method="min").where(
-        enough.transform("count") > 1
-    )  # one kind alone is no ranking
+    several = enough.transform("count") > 1  # one kind alone is no ranking
+    rank = enough.rank(ascending=False, method="min").where(several)
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
     return (
         record.assign(rank=rank, place=record["record_by"].map(order))

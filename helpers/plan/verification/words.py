@@ -12,6 +12,9 @@ from helpers.core import findings, text
 from helpers.plan.verification.estimate import MOST_FURTHER
 from helpers.split import dimensions
 
+OPTIONAL = ("slice", "controls", "other")  # columns that a table of verdicts may lack
+BLANK = ("", text.NOTHING)
+
 
 def _change(row: pd.Series, about: str, lang: str) -> str:
     """A change with its interval: +12.0% (−3.0% – 29.0%)."""
@@ -82,33 +85,11 @@ def for_table(
                 "next": _next(row, lang),
             }
         )
-    columns = [
-        "action",
-        "verify",
-        "slice",
-        "before",
-        "after",
-        "expected",
-        "effect",
-        "effect_lower",
-        "n_before",
-        "n_after",
-        "estimator",
-        "controls",
-        "other",
-        "plan_verdict",
-        "next",
-    ]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows)
     # What holds for none of the rows is no column: plans on whole sessions have neither slice nor
     # controls.
-    return table.drop(
-        columns=[
-            name
-            for name in ("slice", "controls", "other")
-            if table[name].isin(["", text.NOTHING]).all()
-        ]
-    )
+    empty = [name for name in OPTIONAL if name in table and table[name].isin(BLANK).all()]
+    return table.drop(columns=empty)
 
 
 def sentence(
