@@ -227,7 +227,7 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         files = [workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")]
         paths = [path for path in files if path.exists()]
         if not paths:
-            _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
+            _fail(f"{workspace.plans / name}.xlsx: no plan yet; `fupan run {name}` makes one")
         registry = reference.registry(workspace.reference)
         sessions = clean.sessions(workspace)
         rows, aside = plan_file.load(workspace.plans, name, sessions, registry=registry)
