@@ -46,12 +46,8 @@ NOTHING = Contrast(np.nan, np.nan, np.nan, np.nan)
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
-    """Logarithms of values that are not negative; a zero counts as half of the smallest positive value."""
-    y = np.asarray(values, dtype=float)
-    seen = y[y > 0]
-    return np.log(
-        np.where(y > 0, y, np.where(y == 0, seen.min() / 2 if seen.size else np.nan, np.nan))
-    )
+    """Logarithms of values that are not negative; a zero counts as `stats.positive` says."""
+    return np.log(stats.positive(values))
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:

@@ -197,6 +197,18 @@ def smoothed_rate(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Float
     return (_floats(numerator) + 0.5) / (_floats(denominator) + 0.5)
 
 
+def positive(values: npt.ArrayLike) -> Floats:
+    """Values that all have a logarithm: a zero becomes half of the smallest positive value.
+
+    Half of the smallest value holds in any currency. `nan` stands for a missing and for a negative
+    value, and for a zero where no value is positive.
+    """
+    y = _floats(values)
+    smallest = np.min(y[y > 0], initial=np.inf)
+    half = smallest / 2 if np.isfinite(smallest) else np.nan
+    return np.where(y == 0, half, np.where(y > 0, y, np.nan))
+
+
 def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
     """Mean, standard deviation (n - 1) and number of the values that are known, on the scale compared."""
     values = _floats(history).ravel()

@@ -354,3 +354,20 @@ def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
 def test_what_nobody_was_watched_for_is_unknown():
     assert np.isnan(stats.happened_within([10, 20], [True, False], [30])).all()
     assert not np.isnan(stats.happened_within([10, 20], [True, False], [20])).any()
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0, 0.0, 0.5], [3.0, 0.25, 0.5]),
+        ([-2.0, 0.0, NAN, 8.0], [NAN, 4.0, NAN, 8.0]),
+        ([0.0, -1.0, NAN], [NAN, NAN, NAN]),
+        ([0, 0], [NAN, NAN]),
+        ([], []),
+    ],
+)
+def test_a_zero_counts_as_half_of_the_smallest_positive_value(values, expected):
+    np.testing.assert_array_equal(stats.positive(values), expected)
