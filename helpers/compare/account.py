@@ -34,16 +34,16 @@ def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS
 
     Sessions that start later are left out, so that a page says the same whenever it is made.
     """
-    own = sessions.set_index("session_id").loc[session_id]
+    session = sessions.set_index("session_id").loc[session_id]
     currency = (
         sessions["currency"].isna()
-        if pd.isna(own["currency"])
-        else sessions["currency"].eq(own["currency"]).fillna(False)
+        if pd.isna(session["currency"])
+        else sessions["currency"].eq(session["currency"]).fillna(False)
     )
-    until = (sessions["started_at"] <= own["started_at"]) & (
-        sessions["started_at"] > own["started_at"] - pd.Timedelta(weeks=weeks)
+    until = (sessions["started_at"] <= session["started_at"]) & (
+        sessions["started_at"] > session["started_at"] - pd.Timedelta(weeks=weeks)
     )
-    return sessions[same_room(sessions, own) & currency & until].sort_values(
+    return sessions[same_room(sessions, session) & currency & until].sort_values(
         ["started_at", "session_id"], ignore_index=True
     )
 
@@ -65,27 +65,27 @@ def oddities(
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
     ends = schema.session_ends(sessions)
-    own, end = (
+    session, end = (
         sessions.set_index("session_id").loc[session_id],
         ends[sessions["session_id"] == session_id].iloc[0],
     )
     also = sessions[
         (sessions["session_id"] != session_id)
         & (sessions["started_at"] < end)
-        & (ends > own["started_at"])
+        & (ends > session["started_at"])
     ]
     return [
-        *_paused(mine, own),
+        *_paused(mine, session),
         *_at_once(also),
         *_length(mine),
-        *_midnight(own["started_at"], end),
+        *_midnight(session["started_at"], end),
         *_none_comparable(comparable),
     ]
 
 
-def _paused(mine: pd.DataFrame, own: pd.Series) -> list[tuple[str, str]]:
-    before = mine.loc[mine["started_at"] < own["started_at"], "started_at"].max()
-    days = (own["started_at"] - before).days if pd.notna(before) else 0
+def _paused(mine: pd.DataFrame, session: pd.Series) -> list[tuple[str, str]]:
+    before = mine.loc[mine["started_at"] < session["started_at"], "started_at"].max()
+    days = (session["started_at"] - before).days if pd.notna(before) else 0
     return (
         [
             (
@@ -138,15 +138,15 @@ def _at_once(also: pd.DataFrame) -> list[tuple[str, str]]:
 def _length(mine: pd.DataFrame) -> list[tuple[str, str]]:
     if whole(mine).iloc[-1]:
         return []
-    own, usual = hours(mine).iloc[-1] * 3600, hours(mine).median() * 3600
+    length, usual = hours(mine).iloc[-1] * 3600, hours(mine).median() * 3600
     return [
         (
             (
-                f"本场时长 {text.seconds(own, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，"
+                f"本场时长 {text.seconds(length, 'zh')}，账号通常 {text.seconds(usual, 'zh')}，"
                 "相差三倍以上：比率几个人就能改变，本场不进时段、主播和好场次的统计。"
             ),
             (
-                f"This session lasted {text.seconds(own, 'en')}, the account's usually "
+                f"This session lasted {text.seconds(length, 'en')}, the account's usually "
                 f"{text.seconds(usual, 'en')}, more than three times apart: a few people change "
                 "its "
                 "rates, and it is left out of what is said of slots, hosts and good sessions."
@@ -222,56 +222,58 @@ def trend(
     totals that do not add up), open (bool: refunds of the period are still to come, so what is net
     of them is too high).
     """
-    known = [name for name in names if name in registry]
+    names_here = [name for name in names if name in registry]
     framed = mine.assign(period=_period(mine["started_at"], every))
     means = [
-        name for name in known if registry[name].denominator is None and not registry[name].additive
+        name
+        for name in names_here
+        if registry[name].denominator is None and not registry[name].additive
     ]
-    made = metrics.evaluate(
-        framed, [name for name in known if name not in means], registry=registry, by="period"
+    values = metrics.evaluate(
+        framed, [name for name in names_here if name not in means], registry=registry, by="period"
     )
     if means:
         single = metrics.by_session(mine, means, registry=registry)
         single = single.assign(
             period=single["session_id"].map(framed.set_index("session_id")["period"])
         )
-        made = pd.concat(
-            [made, single.groupby(["period", "metric"], as_index=False)["value"].mean()],
+        values = pd.concat(
+            [values, single.groupby(["period", "metric"], as_index=False)["value"].mean()],
             ignore_index=True,
         )
-    made = made.dropna(subset=["value"])
-    young = _ages(made["period"], framed, as_of) < return_days
+    values = values.dropna(subset=["value"])
+    young = _ages(values["period"], framed, as_of) < return_days
     refunds = [
         bool(
             {"refund_amount", "refund_orders", "refund_users"} & set(metrics.terms(registry[name]))
         )
-        for name in made["metric"]
+        for name in values["metric"]
     ]
     return pd.DataFrame(
         {
-            "period": made["period"],
-            "metric": made["metric"],
-            "label_zh": made["metric"].map({name: registry[name].zh for name in known}),
-            "label_en": made["metric"].map({name: registry[name].en for name in known}),
-            "unit": made["metric"].map({name: registry[name].unit for name in known}),
-            "value": made["value"],
-            "n": made["period"].map(framed["period"].value_counts()).astype(float),
+            "period": values["period"],
+            "metric": values["metric"],
+            "label_zh": values["metric"].map({name: registry[name].zh for name in names_here}),
+            "label_en": values["metric"].map({name: registry[name].en for name in names_here}),
+            "unit": values["metric"].map({name: registry[name].unit for name in names_here}),
+            "value": values["value"],
+            "n": values["period"].map(framed["period"].value_counts()).astype(float),
             "how": [
                 "mean"
                 if name in means
                 else "sum"
                 if registry[name].denominator is None
                 else "ratio"
-                for name in made["metric"]
+                for name in values["metric"]
             ],
             "open": young.to_numpy() & np.array(refunds, dtype=bool),
         }
     ).sort_values(
         ["period", "metric"],
-        key=lambda one: (
-            one.map({name: place for place, name in enumerate(known)})
-            if one.name == "metric"
-            else one
+        key=lambda column: (
+            column.map({name: place for place, name in enumerate(names_here)})
+            if column.name == "metric"
+            else column
         ),
         ignore_index=True,
     )
@@ -285,7 +287,7 @@ def _ages(periods: pd.Series, framed: pd.DataFrame, as_of: pd.Timestamp) -> pd.S
 
 def wide(by_month: pd.DataFrame, *, currency: str, lang: str) -> pd.DataFrame:
     """`trend` as a table to read, newest first: one row per period with period, n and a column of words per metric."""
-    shown = by_month.assign(
+    worded = by_month.assign(
         words=[
             text.value(
                 row.value,
@@ -298,7 +300,7 @@ def wide(by_month: pd.DataFrame, *, currency: str, lang: str) -> pd.DataFrame:
             for row in by_month.itertuples()
         ]
     )
-    table = shown.pivot(index=["period", "n"], columns="metric", values="words").reindex(
+    table = worded.pivot(index=["period", "n"], columns="metric", values="words").reindex(
         columns=list(dict.fromkeys(by_month["metric"]))
     )
     table = table.sort_index(ascending=False).reset_index()
@@ -343,13 +345,13 @@ def movement(
         "upper",
         "p_value",
     ]
-    made = pd.DataFrame(rows, columns=columns)
-    adjusted = stats.benjamini_hochberg(made["p_value"])
-    return made.assign(
+    changes = pd.DataFrame(rows, columns=columns)
+    adjusted = stats.benjamini_hochberg(changes["p_value"])
+    return changes.assign(
         p_adjusted=adjusted,
         verdict=[
             _verdict(ratio, p, registry[name].bigger_is_better, thresholds)
-            for name, ratio, p in zip(made["metric"], made["ratio"], adjusted, strict=True)
+            for name, ratio, p in zip(changes["metric"], changes["ratio"], adjusted, strict=True)
         ],
     )
 
@@ -361,7 +363,7 @@ def _moved(part: pd.DataFrame, last: pd.Timestamp, confidence: float) -> tuple:
         for span in ((0, RECENT_WEEKS - 1), (RECENT_WEEKS, RECENT_WEEKS + EARLIER_WEEKS - 1))
     )
     first, sizes = part.iloc[0], (len(recent), len(earlier))
-    centres = [float(np.exp(one.mean())) if len(one) else np.nan for one in (recent, earlier)]
+    centres = [float(np.exp(logs.mean())) if len(logs) else np.nan for logs in (recent, earlier)]
     head = (
         first["metric"],
         first["label_zh"],
@@ -373,9 +375,9 @@ def _moved(part: pd.DataFrame, last: pd.Timestamp, confidence: float) -> tuple:
     )
     if min(sizes) < FEWEST_WEEKS:
         return (*head, np.nan, np.nan, np.nan)
-    found = distributions.ttest_ind(recent, earlier, equal_var=False)
-    bounds = found.confidence_interval(confidence)
-    return (*head, float(np.exp(bounds.low)), float(np.exp(bounds.high)), float(found.pvalue))
+    test = distributions.ttest_ind(recent, earlier, equal_var=False)
+    bounds = test.confidence_interval(confidence)
+    return (*head, float(np.exp(bounds.low)), float(np.exp(bounds.high)), float(test.pvalue))
 
 
 def _verdict(
@@ -390,8 +392,8 @@ def _verdict(
 
 def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
     """What the last weeks say of the account, in one sentence: which metrics rose or fell, and which cannot be told."""
-    known = moved[moved["verdict"] != "not_comparable"]
-    if known.empty:
+    judged = moved[moved["verdict"] != "not_comparable"]
+    if judged.empty:
         return text.choose(
             lang,
             "历史太短：近 8 周与此前 16 周各要有至少 3 周（非大促）才能看趋势。",
@@ -401,24 +403,26 @@ def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
                 "last 8 and among the 16 before."
             ),
         )
-    sure = known[known["verdict"].isin(["better", "worse"])]
+    sure = judged[judged["verdict"].isin(["better", "worse"])]
     parts = [_moved_words(row, lang) for row in sure.itertuples()]
-    rest = [
+    unclear = [
         text.short(getattr(row, f"label_{lang}"))
-        for row in known[known["verdict"] == "cannot_tell"].itertuples()
+        for row in judged[judged["verdict"] == "cannot_tell"].itertuples()
     ]
     quiet = (
         text.choose(
-            lang, f"{'、'.join(rest)}看不出变化", f"no change can be told in {', '.join(rest)}"
+            lang,
+            f"{'、'.join(unclear)}看不出变化",
+            f"no change can be told in {', '.join(unclear)}",
         )
-        if rest
+        if unclear
         else ""
     )
-    said = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
+    clauses = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
     return text.choose(
         lang,
-        f"最近 8 周与此前 16 周比（不含大促周）：{said}。",
-        f"The last 8 weeks against the 16 before (festival weeks left out): {said}.",
+        f"最近 8 周与此前 16 周比（不含大促周）：{clauses}。",
+        f"The last 8 weeks against the 16 before (festival weeks left out): {clauses}.",
     )
 
 
@@ -450,18 +454,18 @@ def marked(
     first to its last session within the festival's window), and marks (number, from, kind_zh,
     kind_en, what, logged_after), the last `MOST_MARKS`.
     """
-    known = described(mine, calendar)
-    inside = known[known["festival"] != ""]
+    sessions = described(mine, calendar)
+    inside = sessions[sessions["festival"] != ""]
     bands = (
         inside.groupby("festival", sort=False)["started_at"]
         .agg(starts="min", ends="max")
         .reset_index(names="label")
     )
     bands = bands.assign(label=bands["label"].str.rsplit(" ", n=1).str[0])
-    own = events[~events["kind"].isin(["promotion", "holiday"])] if len(bands) else events
-    span = own[
-        (own["from"] >= mine["started_at"].min() - pd.Timedelta(days=14))
-        & (own["from"] <= mine["started_at"].max())
+    outside = events[~events["kind"].isin(["promotion", "holiday"])] if len(bands) else events
+    span = outside[
+        (outside["from"] >= mine["started_at"].min() - pd.Timedelta(days=14))
+        & (outside["from"] <= mine["started_at"].max())
     ]
     span = span.sort_values("from").tail(MOST_MARKS).reset_index(drop=True)
     names, kinds = reference.terms()["event_kind"], span["kind"]
@@ -488,18 +492,18 @@ def named(
     where the session under review is named itself or more than `most` are.
     """
     earlier = sessions_of(sessions, session_id, weeks=10_000)["session_id"].tolist()[:-1]
-    found = []
+    ids = []
     for word in filter(None, (part.strip() for part in words.split(","))):
         if word == "last" and not earlier:
             continue
-        found.append(earlier[-1] if word == "last" else choose_session(sessions, word))
-    if session_id in found:
+        ids.append(earlier[-1] if word == "last" else choose_session(sessions, word))
+    if session_id in ids:
         raise ValueError(
             f"{session_id}: is the session under review and cannot be compared with itself"
         )
-    if most is not None and len(set(found)) > most:
-        raise ValueError(f"{len(set(found))} sessions named: expected at most {most}")
-    return list(dict.fromkeys(found))
+    if most is not None and len(set(ids)) > most:
+        raise ValueError(f"{len(set(ids))} sessions named: expected at most {most}")
+    return list(dict.fromkeys(ids))
 
 
 def beside(
@@ -518,7 +522,7 @@ def beside(
     label_zh, label_en, value, then value_1, change_1, verdict_1 and so on, in the order of
     `others`; p-values are corrected over the whole table (Benjamini-Hochberg).
     """
-    made = table[["metric", "label_zh", "label_en", "value"]].reset_index(drop=True)
+    side_by_side = table[["metric", "label_zh", "label_en", "value"]].reset_index(drop=True)
     parts = [
         _one_beside(
             against(
@@ -542,29 +546,29 @@ def beside(
             _verdict(1 + change, q, registry[name].bigger_is_better, thresholds)
             for name, change, q in zip(part.index, part["change"], p, strict=True)
         ]
-        made = made.assign(
+        side_by_side = side_by_side.assign(
             **{
                 f"value_{place}": part["reference"].to_numpy(),
                 f"change_{place}": part["change"].to_numpy(),
                 f"verdict_{place}": verdict,
             }
         )
-    return made
+    return side_by_side
 
 
 def _one_beside(
-    found: pd.DataFrame, table: pd.DataFrame, thresholds: Mapping[str, float]
+    changes: pd.DataFrame, table: pd.DataFrame, thresholds: Mapping[str, float]
 ) -> pd.DataFrame:
     """This session over one other, by metric of the verdicts: reference, change, and the p-value behind the change that is ordinary."""
-    made = found.set_index("metric").reindex(table["metric"])
+    rows = changes.set_index("metric").reindex(table["metric"])
     free = (table.set_index("metric")["n"].astype(float) - 1).where(
         lambda n: n >= thresholds["min_sessions_for_verdict"] - 1
     )
-    error = np.log1p(made["ordinary_upper"]) / distributions.t.ppf(
+    error = np.log1p(rows["ordinary_upper"]) / distributions.t.ppf(
         0.5 + thresholds["confidence"] / 2, free
     )
-    score = np.log1p(made["change"].where(made["change"] > -1)).abs() / error.where(error > 0)
-    return made.assign(p=2 * distributions.t.sf(score, free))
+    score = np.log1p(rows["change"].where(rows["change"] > -1)).abs() / error.where(error > 0)
+    return rows.assign(p=2 * distributions.t.sf(score, free))
 
 
 def beside_heads(sessions: pd.DataFrame, others: list[str]) -> dict[str, tuple[str, str]]:

@@ -84,7 +84,7 @@ def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) ->
     festival's name and year or empty, offset its distance in days from the festival's day.
     """
     calendar = tuple(calendar)
-    found = [
+    festivals = [
         festival_of(t.date(), p, calendar)
         for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
     ]
@@ -95,19 +95,21 @@ def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) ->
             day_class(t.date(), p)
             for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
         ],
-        festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in found],
-        offset=[float(hit[1]) if hit else np.nan for hit in found],
+        festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in festivals],
+        offset=[float(hit[1]) if hit else np.nan for hit in festivals],
     )
 
 
-def _same(values: pd.Series, own: object) -> pd.Series:
+def _same(values: pd.Series, value: object) -> pd.Series:
     """Equal to this session's value; two unknown values count as the same, an unknown and a known one do not."""
-    return values.isna() if pd.isna(own) else values.eq(own).fillna(False)
+    return values.isna() if pd.isna(value) else values.eq(value).fillna(False)
 
 
-def same_room(sessions: pd.DataFrame, own: pd.Series) -> pd.Series:
+def same_room(sessions: pd.DataFrame, session: pd.Series) -> pd.Series:
     """Which sessions took place on the platform and in the room of a session (its row): True or False by row of `sessions`."""
-    return _same(sessions["platform"], own["platform"]) & _same(sessions["room"], own["room"])
+    return _same(sessions["platform"], session["platform"]) & _same(
+        sessions["room"], session["room"]
+    )
 
 
 def minutes_apart(slots: pd.Series, slot: float) -> pd.Series:
@@ -116,18 +118,22 @@ def minutes_apart(slots: pd.Series, slot: float) -> pd.Series:
     return np.minimum(apart, 1440 - apart)
 
 
-def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> list[str]:
+def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, shared: set) -> list[str]:
     """For each session the first event it lay under that the reviewed session does not share; empty where none."""
-    found = []
+    names = []
     for start, end in zip(sessions["started_at"], schema.session_ends(sessions), strict=True):
         over = events_over(windows, start, end)
-        over = over[[key not in own for key in over.index]]
-        found.append("" if over.empty else str(over["what"].fillna(over["kind"]).iloc[0]))
-    return found
+        over = over[[key not in shared for key in over.index]]
+        names.append("" if over.empty else str(over["what"].fillna(over["kind"]).iloc[0]))
+    return names
 
 
 def _refusals(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float, festival: bool = True
+    others: pd.DataFrame,
+    session: pd.Series,
+    windows: pd.DataFrame,
+    weeks: float,
+    festival: bool = True,
 ) -> pd.Series:
     """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can.
 
@@ -135,17 +141,19 @@ def _refusals(
     promotion or a holiday.
     """
     windows = windows if festival else windows[~windows["kind"].isin(["promotion", "holiday"])]
-    shared = set(events_over(windows, own["started_at"], own["end"]).index)
-    ratio = others["hours"] / own["hours"]
+    shared = set(events_over(windows, session["started_at"], session["end"]).index)
+    ratio = others["hours"] / session["hours"]
     checks = [
-        ("later", others["started_at"] >= own["started_at"]),
-        ("other_room", ~same_room(others, own)),
-        ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
-        ("festival", (others["festival"] != own["festival"]) & festival),
+        ("later", others["started_at"] >= session["started_at"]),
+        ("other_room", ~same_room(others, session)),
+        ("too_old", others["started_at"] < session["started_at"] - pd.Timedelta(weeks=weeks)),
+        ("festival", (others["festival"] != session["festival"]) & festival),
         ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
         (
             "kind",
-            others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"]),
+            others["kind"].notna()
+            & pd.notna(session["kind"])
+            & ~_same(others["kind"], session["kind"]),
         ),
         ("length", (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO)),
     ]
@@ -155,18 +163,18 @@ def _refusals(
     return reason
 
 
-def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
+def _rungs(others: pd.DataFrame, session: pd.Series) -> dict[str, pd.Series]:
     """The ladder, best first: which sessions each rung takes, and by what the rest is turned away."""
-    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
-    host, day = _same(others["host"], own["host"]), others["day"] == own["day"]
+    slot = minutes_apart(others["slot"], session["slot"]) <= SAME_SLOT_MINUTES
+    host, day = _same(others["host"], session["host"]), others["day"] == session["day"]
     everyone = pd.Series(True, index=others.index)
-    if own["festival"]:
+    if session["festival"]:
         return {"festival_host_slot": host & slot, "festival": everyone}
     return {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
 
 
 def _ladders(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float
+    others: pd.DataFrame, session: pd.Series, windows: pd.DataFrame, weeks: float
 ) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
     """The ways of choosing a baseline, best first, each as (refusals, rungs); a later one only where those before find too few.
 
@@ -174,26 +182,26 @@ def _ladders(
     festival, where the festival has hardly begun, is held against ordinary days for orientation.
     """
     everyone = pd.Series(True, index=others.index)
-    found = [(_refusals(others, own, windows, weeks), _rungs(others, own))]
-    if own["kind"] in SPECIAL:
-        found.append(
-            (_refusals(others, own, windows, KIND_WEEKS, festival=False), {"kind": everyone})
+    ladders = [(_refusals(others, session, windows, weeks), _rungs(others, session))]
+    if session["kind"] in SPECIAL:
+        ladders.append(
+            (_refusals(others, session, windows, KIND_WEEKS, festival=False), {"kind": everyone})
         )
-    elif own["festival"]:
-        refused = _refusals(others, own, windows, weeks, festival=False)
-        found.append(
+    elif session["festival"]:
+        refused = _refusals(others, session, windows, weeks, festival=False)
+        ladders.append(
             (
                 refused.mask((refused == "") & (others["festival"] != ""), "festival"),
                 {"unlike": everyone},
             )
         )
-    return found
+    return ladders
 
 
-def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
-    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
+def _turned_away(others: pd.DataFrame, session: pd.Series) -> pd.Series:
+    slot = minutes_apart(others["slot"], session["slot"]) <= SAME_SLOT_MINUTES
     reason = pd.Series("day", index=others.index, dtype="str").mask(
-        ~_same(others["host"], own["host"]), "host"
+        ~_same(others["host"], session["host"]), "host"
     )
     return reason.mask(~slot, "slot")
 
@@ -228,7 +236,7 @@ def comparable(
     in `sessions`.
     """
     all_of_them = described(sessions, calendar).assign(end=schema.session_ends(sessions))
-    own = all_of_them.set_index("session_id", drop=False).loc[session_id]
+    session = all_of_them.set_index("session_id", drop=False).loc[session_id]
     others = all_of_them[all_of_them["session_id"] != session_id].sort_values(
         "started_at", ascending=False
     )
@@ -236,7 +244,7 @@ def comparable(
         int(thresholds["min_sessions_for_strong"]),
         int(thresholds["min_sessions_for_verdict"]),
     )
-    ladders = _ladders(others, own, events, thresholds["baseline_weeks"])
+    ladders = _ladders(others, session, events, thresholds["baseline_weeks"])
     enough = [
         ladder
         for ladder in ladders
@@ -245,8 +253,8 @@ def comparable(
     refusal, rungs = (enough or ladders)[0]
     rung = _pick(refusal == "", rungs, strong, weak)
     chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
-    reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
-    detail = _details(others, own, events, reason)
+    reason = refusal.mask(refusal == "", _turned_away(others, session)).mask(chosen, "chosen")
+    detail = _details(others, session, events, reason)
     return pd.DataFrame(
         {
             **{
@@ -277,17 +285,17 @@ def comparable(
 
 
 def _details(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, reason: pd.Series
+    others: pd.DataFrame, session: pd.Series, windows: pd.DataFrame, reason: pd.Series
 ) -> list[tuple[str, str]]:
-    shared = set(events_over(windows, own["started_at"], own["end"]).index)
-    what = _foreign_events(others, windows, shared)
-    made = []
-    for code, festival, event in zip(reason, others["festival"], what, strict=True):
+    shared = set(events_over(windows, session["started_at"], session["end"]).index)
+    events = _foreign_events(others, windows, shared)
+    details = []
+    for code, festival, event in zip(reason, others["festival"], events, strict=True):
         zh, en = (
             (festival, festival) if code == "festival" and festival else ("非大促", "no festival")
         )
-        made.append((event, event) if code == "event" else (zh, en))
-    return made
+        details.append((event, event) if code == "event" else (zh, en))
+    return details
 
 
 def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
@@ -323,13 +331,13 @@ def same_date_year_ago(
     Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of
     its own (empty).
     """
-    known = described(sessions, calendar)
-    own = known.set_index("session_id").loc[session_id]
-    if not own["festival"]:
-        return known.iloc[:0]
-    same = known[same_room(known, own)]
+    all_sessions = described(sessions, calendar)
+    session = all_sessions.set_index("session_id").loc[session_id]
+    if not session["festival"]:
+        return all_sessions.iloc[:0]
+    same = all_sessions[same_room(all_sessions, session)]
     near = (
-        same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))
+        same["started_at"] - (session["started_at"] - pd.DateOffset(years=1))
     ).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
     return same[near].reset_index(drop=True)
 
@@ -339,15 +347,15 @@ def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]
 
     All of them, comparable or not.
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    same = sessions[same_room(sessions, own)]
-    found = {}
+    session = sessions.set_index("session_id").loc[session_id]
+    same = sessions[same_room(sessions, session)]
+    ids = {}
     for name, unit in (("day", "D"), ("week", "W-SUN"), ("month", "M")):
         period = same["started_at"].dt.tz_localize(None).dt.to_period(unit)
-        found[name] = same.loc[
-            period == own["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"
+        ids[name] = same.loc[
+            period == session["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"
         ].tolist()
-    return found
+    return ids
 
 
 def year_ago(
@@ -359,15 +367,15 @@ def year_ago(
     moves by weeks), any other to ordinary sessions within two weeks of the same date on the same
     kind of day; the room is the same.
     """
-    known = described(sessions, calendar)
-    own = known.set_index("session_id").loc[session_id]
-    same = known[same_room(known, own)]
-    if own["festival"]:
-        name, year = own["festival"].rsplit(" ", 1)
-        near = (same["offset"] - own["offset"]).abs() <= FESTIVAL_DAYS
+    all_sessions = described(sessions, calendar)
+    session = all_sessions.set_index("session_id").loc[session_id]
+    same = all_sessions[same_room(all_sessions, session)]
+    if session["festival"]:
+        name, year = session["festival"].rsplit(" ", 1)
+        near = (same["offset"] - session["offset"]).abs() <= FESTIVAL_DAYS
         return same[(same["festival"] == f"{name} {int(year) - 1}") & near].reset_index(drop=True)
-    aim = own["started_at"] - pd.Timedelta(weeks=52)
+    aim = session["started_at"] - pd.Timedelta(weeks=52)
     near = (same["started_at"] - aim).abs() <= pd.Timedelta(days=YEAR_AGO_DAYS)
-    return same[near & (same["festival"] == "") & (same["day"] == own["day"])].reset_index(
+    return same[near & (same["festival"] == "") & (same["day"] == session["day"])].reset_index(
         drop=True
     )

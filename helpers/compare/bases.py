@@ -55,21 +55,25 @@ def against(
     = 100), and the change that is ordinary between sessions, ordinary_lower and ordinary_upper,
     from the spread in `table` (the verdicts) where it is given: a change inside it says nothing.
     """
-    wanted = set(ids) - {session_id}
-    own = values[(values["session_id"] == session_id) & values["value"].notna()].set_index("metric")
-    others = values[values["session_id"].isin(wanted)].dropna(subset=["value"])
+    other_ids = set(ids) - {session_id}
+    values_here = values[(values["session_id"] == session_id) & values["value"].notna()].set_index(
+        "metric"
+    )
+    others = values[values["session_id"].isin(other_ids)].dropna(subset=["value"])
     rows = []
     for name, past in others.groupby("metric", sort=False):
-        if name not in own.index:
+        if name not in values_here.index:
             continue
         reference_value = pooled(past, registry[name].factor)
-        rows.append((name, own.loc[name, "value"], reference_value, len(past)))
-    made = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype(
+        rows.append((name, values_here.loc[name, "value"], reference_value, len(past)))
+    changes = pd.DataFrame(rows, columns=["metric", "value", "reference", "n"]).astype(
         {"value": float, "reference": float, "n": float}
     )
-    scale = made["reference"].where(made["reference"] > 0)
-    made = made.assign(change=made["value"] / scale - 1, index=100 * made["value"] / scale)
-    return made.join(_ordinary(made, table, confidence))
+    scale = changes["reference"].where(changes["reference"] > 0)
+    changes = changes.assign(
+        change=changes["value"] / scale - 1, index=100 * changes["value"] / scale
+    )
+    return changes.join(_ordinary(changes, table, confidence))
 
 
 def periods(
@@ -93,7 +97,7 @@ def periods(
         for name, ids in bases.items()
         if list(ids) or name == "previous"
     ]
-    made = pd.concat(parts, ignore_index=True).rename(
+    changes = pd.concat(parts, ignore_index=True).rename(
         columns={"reference": "baseline", "ordinary_lower": "lower", "ordinary_upper": "upper"}
     )
     names = table.set_index("metric")[["label_zh", "label_en"]]
@@ -112,7 +116,7 @@ def periods(
         "lower",
         "upper",
     ]
-    return made.join(names, on="metric")[columns]
+    return changes.join(names, on="metric")[columns]
 
 
 def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
@@ -120,18 +124,23 @@ def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
     return [ABSENT[name] for name, ids in bases.items() if name in ABSENT and not list(ids)]
 
 
-def _ordinary(made: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
+def _ordinary(changes: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
     """The change that this session and n others would show anyway, by the spread of the metric between sessions."""
     if table is None or table.empty:
-        return pd.DataFrame({"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=made.index)
-    known = table.set_index("metric")
-    spread = made["metric"].map(known["sd"].where(~known["method"].isin(LINEAR))).astype(float)
-    free = made["metric"].map(known["n"]).astype(float) - 1
+        return pd.DataFrame(
+            {"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=changes.index
+        )
+    verdicts = table.set_index("metric")
+    spread = (
+        changes["metric"].map(verdicts["sd"].where(~verdicts["method"].isin(LINEAR))).astype(float)
+    )
+    free = changes["metric"].map(verdicts["n"]).astype(float) - 1
     half = (
         distributions.t.ppf(0.5 + confidence / 2, free.where(free > 0))
         * spread
-        * np.sqrt(1 + 1 / made["n"])
+        * np.sqrt(1 + 1 / changes["n"])
     )
     return pd.DataFrame(
-        {"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1}, index=made.index
+        {"ordinary_lower": np.exp(-half) - 1, "ordinary_upper": np.exp(half) - 1},
+        index=changes.index,
     )

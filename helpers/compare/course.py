@@ -82,8 +82,10 @@ def course_breaks(
     (logged events within the lag of their kind, festivals that begin or end, another host or time
     slot; empty where nothing is known).
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
+    session = sessions.set_index("session_id").loc[session_id]
+    past = sessions[
+        (sessions["started_at"] <= session["started_at"]) & same_room(sessions, session)
+    ]
     table = described(
         past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar
     )
@@ -93,15 +95,15 @@ def course_breaks(
         for row in _of_metric(part, table, registry[name])
     ]
     touched = [_touches(table, row["at"], events, kinds) for row in rows]
-    made = [
+    worded = [
         row
         | {
-            "touches_zh": "；".join(zh for zh, _ in said),
-            "touches_en": "; ".join(en for _, en in said),
+            "touches_zh": "；".join(zh for zh, _ in words),
+            "touches_en": "; ".join(en for _, en in words),
         }
-        for row, said in zip(rows, touched, strict=True)
+        for row, words in zip(rows, touched, strict=True)
     ]
-    return pd.DataFrame(made, columns=list(COLUMNS)).sort_values(
+    return pd.DataFrame(worded, columns=list(COLUMNS)).sort_values(
         ["at", "metric"], ascending=[False, True], ignore_index=True, kind="stable"
     )
 
@@ -127,12 +129,12 @@ def _of_metric(part: pd.DataFrame, table: pd.DataFrame, metric: reference.Metric
 
 def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> list[dict]:
     logs = np.log(frame["value"].to_numpy(float))
-    found = breaks(logs)
-    edges = [0, *found, len(logs)]
-    made = []
-    for place, at in enumerate(found, start=1):
+    starts = breaks(logs)
+    edges = [0, *starts, len(logs)]
+    rows = []
+    for place, at in enumerate(starts, start=1):
         before, after = logs[edges[place - 1] : at], logs[at : edges[place + 1]]
-        made.append(
+        rows.append(
             {
                 "by": by,
                 "by_zh": BY[by][0],
@@ -148,7 +150,7 @@ def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> 
                 "n_after": after.size,
             }
         )
-    return made
+    return rows
 
 
 def _touches(
@@ -178,7 +180,7 @@ def _logged(
     place: int,
     kinds: Mapping[str, reference.EventKind],
 ) -> list[tuple[str, str]]:
-    said, terms = [], reference.terms()["event_kind"]
+    touches, terms = [], reference.terms()["event_kind"]
     for row in events.itertuples():
         kind = kinds[row.kind]
         since = int((table["started_at"] >= row.starts_at).to_numpy()[: place + 1].sum())
@@ -194,13 +196,13 @@ def _logged(
         if begins or ends:
             what = text.plain(row.what, 40) if isinstance(row.what, str) else ""
             state = ("结束", "ends") if ends and not begins else ("", "")
-            said.append(
+            touches.append(
                 (
                     f"{terms[row.kind].zh}{state[0]}：{what}".rstrip("："),
                     f"{terms[row.kind].en} {state[1]}: {what}".replace(" :", ":").rstrip(": "),
                 )
             )
-    return said
+    return touches
 
 
 def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
@@ -216,42 +218,45 @@ def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
 def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
     """Another host or time slot, where all sessions before the break had one and all after it another: turns taken in a day are none."""
     before, after = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
-    said = []
+    touches = []
     hosts = [
         set(side["host"].dropna().map(lambda name: text.plain(name, 20)))
         for side in (before, after)
     ]
     if all(hosts) and not hosts[0] & hosts[1]:
-        names = ["、".join(sorted(one)) for one in hosts]
-        said.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
+        names = ["、".join(sorted(names_or_slot)) for names_or_slot in hosts]
+        touches.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
     slots = [float(side["slot"].median()) for side in (before, after)]
     steady = all(
         minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all()
         for side, slot in zip((before, after), slots, strict=True)
     )
     if steady and minutes_apart(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
-        clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in slots]
-        said.append(
+        clock = [
+            f"{int(names_or_slot) // 60:02d}:{int(names_or_slot) % 60:02d}"
+            for names_or_slot in slots
+        ]
+        touches.append(
             (f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}")
         )
-    return said
+    return touches
 
 
 def course_note(table: pd.DataFrame) -> tuple[str, str]:
     """How many breaks there are and how many touch something known, in one sentence each."""
-    known = int(table["touches_zh"].ne("").sum())
+    explained = int(table["touches_zh"].ne("").sum())
     if table.empty:
         return (
             "近期各指标没有成段的变化，只有平常的起伏。",
             "No metric has changed its level lately: ordinary variation only.",
         )
-    rest = len(table) - known
+    unexplained = len(table) - explained
     zh = "；".join(
         filter(
             None,
             [
-                f"{known} 处与登记的事件、大促、换主播或换时段时间上重合" if known else "",
-                f"{rest} 处没有对得上的事" if rest else "",
+                f"{explained} 处与登记的事件、大促、换主播或换时段时间上重合" if explained else "",
+                f"{unexplained} 处没有对得上的事" if unexplained else "",
             ],
         )
     )
@@ -260,20 +265,20 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
             None,
             [
                 (
-                    f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, "
+                    f"{explained} coincide{'s' * (explained == 1)} with a logged event, a festival, "
                     "another "
                     "host or time slot"
                 )
-                if known
+                if explained
                 else "",
-                f"{rest} with nothing known" if rest else "",
+                f"{unexplained} with nothing known" if unexplained else "",
             ],
         )
     )
     return (
-        f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}",
+        f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if explained else ''}",
         (
             f"{len(table)} break{'s' * (len(table) != 1)}: "
-            f"{en}.{' Coincidence is not cause.' if known else ''}"
+            f"{en}.{' Coincidence is not cause.' if explained else ''}"
         ),
     )

@@ -28,14 +28,14 @@ def festival_of(
         for row in calendar
         if row.platform == platform or (row.platform == "all" and platform in CHINESE)
     ]
-    own = {(row.festival, row.year) for row in rows if row.platform == platform}
-    found = [
+    dated = {(row.festival, row.year) for row in rows if row.platform == platform}
+    festivals = [
         row
         for row in rows
-        if (row.platform == platform or (row.festival, row.year) not in own)
+        if (row.platform == platform or (row.festival, row.year) not in dated)
         and min(row.presale_from or row.starts_on, row.starts_on) <= day <= row.ends_on
     ]
-    nearest = min(found, key=lambda row: abs((day - row.day).days), default=None)
+    nearest = min(festivals, key=lambda row: abs((day - row.day).days), default=None)
     return (nearest, (day - nearest.day).days) if nearest else None
 
 

@@ -39,11 +39,11 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
 def lasting(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
     """Logged changes that stay and came after most of the baseline and before the session: rows of `events` in time, and before (chosen sessions before it)."""
     chosen = comparable.loc[comparable["chosen"], "started_at"]
-    known = events[
+    changes = events[
         events["stays"].astype(bool) & (events["starts_at"] < session["started_at"])
     ].sort_values("starts_at")
-    before = known["starts_at"].map(lambda begun: int((chosen < begun).sum())).astype("int64")
-    return known.assign(before=before)[before * 2 > len(chosen)]
+    before = changes["starts_at"].map(lambda begun: int((chosen < begun).sum())).astype("int64")
+    return changes.assign(before=before)[before * 2 > len(chosen)]
 
 
 def since_baseline(
@@ -88,7 +88,7 @@ def coinciding(
     row = sessions.set_index("session_id").loc[session_id]
     end = schema.session_ends(sessions.set_index("session_id")).loc[session_id]
     logged = events_over(events, row["started_at"], end)
-    found = logged.assign(
+    coincident = logged.assign(
         source="log",
         logged_after=(logged["entered_at"] > row["started_at"]).astype("boolean"),
         agrees=_agreement(logged, verdicts),
@@ -106,10 +106,10 @@ def coinciding(
         "logged_after",
         "agrees",
     ]
-    found = found.assign(source_zh="事件登记", source_en="event log")
+    coincident = coincident.assign(source_zh="事件登记", source_en="event log")
     festival = festival_of(row["started_at"].date(), row["platform"], calendar)
     if festival is None:
-        return found.reindex(columns=columns).reset_index(drop=True)
+        return coincident.reindex(columns=columns).reset_index(drop=True)
     window, zone = festival[0], row["started_at"].tz
     marked = pd.DataFrame(
         [
@@ -129,8 +129,8 @@ def coinciding(
         ]
     )
     return (
-        pd.concat([found.reindex(columns=columns), marked[columns]], ignore_index=True)
-        if len(found)
+        pd.concat([coincident.reindex(columns=columns), marked[columns]], ignore_index=True)
+        if len(coincident)
         else marked[columns]
     )
 
@@ -140,5 +140,5 @@ def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series
     if verdicts is None or verdicts.empty:
         return pd.Series(pd.NA, index=logged.index, dtype="boolean")
     change = logged["metric"].map(verdicts.set_index("metric")["ratio"]).astype(float) - 1
-    wanted = logged["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
-    return (np.sign(change) == wanted).astype("boolean").mask(change.isna() | wanted.isna())
+    expected = logged["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    return (np.sign(change) == expected).astype("boolean").mask(change.isna() | expected.isna())

@@ -61,7 +61,7 @@ def alike(sessions: pd.DataFrame) -> Alike:
     days = (start - start.min()).dt.total_seconds().to_numpy() / 86400
     length = np.log(hours(sessions)).fillna(0).to_numpy()
     host = sessions["host"].fillna("").to_numpy(str)
-    rest = np.array(
+    day = np.array(
         [
             day_class(when.date(), platform)
             for when, platform in zip(start, sessions["platform"], strict=True)
@@ -70,7 +70,7 @@ def alike(sessions: pd.DataFrame) -> Alike:
     place = (
         np.exp(np.cos(_apart(clock)) - 1)
         + 0.2 * np.exp(-0.5 * (_apart(length) / LENGTH) ** 2)
-        + 0.2 * (rest[:, None] == rest)
+        + 0.2 * (day[:, None] == day)
         + 0.5 * (host[:, None] == host)
     )
     frame = functools.partial(pd.DataFrame, index=ids, columns=ids)
@@ -109,13 +109,13 @@ def _try(past: Floats, covariance: Floats) -> _Tried:
     root = linalg.cholesky(covariance[:-1, :-1], lower=True, check_finite=False)
     # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small
     # a matrix.
-    ones, seen, with_next = (
+    ones, values, with_next = (
         linalg.blas.dtrsv(root, column, lower=1)
         for column in (np.ones(past.size), past, covariance[:-1, -1])
     )
     weight = ones @ ones
-    level = ones @ seen / weight
-    errors = seen - level * ones
+    level = ones @ values / weight
+    errors = values - level * ones
     free, total = past.size - 1, max(errors @ errors, 1e-300)
     loss = np.log(np.diag(root)).sum() + 0.5 * np.log(weight) + 0.5 * free * np.log(total / free)
     unknown = covariance[-1, -1] - with_next @ with_next + (1 - ones @ with_next) ** 2 / weight
@@ -136,8 +136,8 @@ def forecast(
     past = np.asarray(past, dtype=float)
     if past.size < LONG:
         raise ValueError(f"a forecast needs {LONG} sessions, {past.size} given")
-    own, ways = np.eye(past.size + 1), [(time, here) for time in SHARED for here in SHARED]
-    tried = [_try(past, own + time * near + here * place) for time, here in ways]
+    identity, ways = np.eye(past.size + 1), [(time, here) for time in SHARED for here in SHARED]
+    tried = [_try(past, identity + time * near + here * place) for time, here in ways]
     losses = np.array(
         [
             way.loss + _prior(time) + _prior(here)

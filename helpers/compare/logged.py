@@ -116,14 +116,14 @@ def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
             "rest": (table["day"] == "rest").astype(float),
         }
     )
-    kept = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
-    return (columns[kept] - columns[kept].mean()).to_numpy()
+    varying = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
+    return (columns[varying] - columns[varying].mean()).to_numpy()
 
 
-def _own_metrics(event: pd.Series, known: set[str]) -> list[str]:
+def _own_metrics(event: pd.Series, with_values: set[str]) -> list[str]:
     if isinstance(event["metric"], str) and event["metric"]:
-        return [event["metric"]] if event["metric"] in known else []
-    return [name for name in UNNAMED if name in known]
+        return [event["metric"]] if event["metric"] in with_values else []
+    return [name for name in UNNAMED if name in with_values]
 
 
 def _measured(
@@ -171,11 +171,13 @@ def effects(
     kind_zh, kind_en those of the kind). Promotions are held against their like and not measured
     here; a metric that can be negative has no logarithm and is left out.
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
+    session = sessions.set_index("session_id").loc[session_id]
+    past = sessions[
+        (sessions["started_at"] <= session["started_at"]) & same_room(sessions, session)
+    ]
     table = described(past.sort_values("started_at", ignore_index=True), calendar)
     recent = events["starts_at"].between(
-        own["started_at"] - pd.Timedelta(days=days), own["started_at"]
+        session["started_at"] - pd.Timedelta(days=days), session["started_at"]
     )
     measured = (
         events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
@@ -202,7 +204,7 @@ def effects(
         )
         members = logged.loc[group]
         late = any(
-            goes_on(event, kinds[event["kind"]], own["started_at"])
+            goes_on(event, kinds[event["kind"]], session["started_at"])
             for _, event in members.iterrows()
         )
         names = list(
@@ -239,7 +241,7 @@ def effects(
 def _row(
     members: pd.DataFrame,
     name: str,
-    found: Shift,
+    shift: Shift,
     before: int,
     during: int,
     late: bool,
@@ -261,14 +263,14 @@ def _row(
         else ""
     )
     if state:
-        found = UNKNOWN
+        shift = UNKNOWN
     terms = reference.terms()["event_kind"]
-    what = [
+    names = [
         text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40)
         for row in members.itertuples()
     ]
     return {
-        "event": " ＋ ".join(what),
+        "event": " ＋ ".join(names),
         "kind": members["kind"].iloc[0],
         "from": members["starts_at"].min(),
         "to": members["ends_at"].max(),
@@ -280,14 +282,14 @@ def _row(
         "label_en": label(metric, "en"),
         "n_before": before,
         "n_during": during,
-        "effect": np.expm1(found.effect),
-        "lower": np.expm1(found.lower),
-        "upper": np.expm1(found.upper),
-        "p_value": found.p_value,
+        "effect": np.expm1(shift.effect),
+        "lower": np.expm1(shift.lower),
+        "upper": np.expm1(shift.upper),
+        "p_value": shift.p_value,
         "p_adjusted": np.nan,
-        "p_placebo": found.p_placebo,
-        "dates": found.dates,
-        "method": found.method,
+        "p_placebo": shift.p_placebo,
+        "dates": shift.dates,
+        "method": shift.method,
         "verdict": state,
     }
 
@@ -303,35 +305,35 @@ def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFram
         & (adjusted <= thresholds["false_discovery_rate"])
         & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
     )
-    wanted = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
-    contrary = moved & wanted.notna() & (np.sign(table["effect"].astype(float)) != wanted)
-    said = (
+    expected = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    contrary = moved & expected.notna() & (np.sign(table["effect"].astype(float)) != expected)
+    verdict = (
         pd.Series("cannot_tell", index=table.index, dtype="str")
         .mask(moved, "moved")
         .mask(contrary, "contrary")
     )
-    said = said.mask(table["verdict"] != "", table["verdict"])
-    zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
+    verdict = verdict.mask(table["verdict"] != "", table["verdict"])
+    zh, en = ([VERDICTS[code][lang] for code in verdict] for lang in (0, 1))
     terms = reference.terms()["event_kind"]
     named = {
         f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang))
         for lang in ("zh", "en")
     }
-    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en, **named)
+    return table.assign(p_adjusted=adjusted, verdict=verdict, outcome_zh=zh, outcome_en=en, **named)
 
 
 def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
     """One sentence an event and metric that moved, either way, Chinese and English; the rest is counted in a last one."""
     moved = table[table["verdict"].isin(["moved", "contrary"])]
-    said = [_sentence(row) for row in moved.itertuples()]
-    rest = table[~table.index.isin(moved.index)]
-    if len(rest):
+    sentences = [_sentence(row) for row in moved.itertuples()]
+    unclear = table[~table.index.isin(moved.index)]
+    if len(unclear):
         early, few = (
-            int((rest["verdict"] == "too_early").sum()),
-            int(rest["verdict"].isin(["too_few", "no_session"]).sum()),
+            int((unclear["verdict"] == "too_early").sum()),
+            int(unclear["verdict"].isin(["too_few", "no_session"]).sum()),
         )
         why = [
-            (len(rest) - early - few, "与平时的起伏分不开", "within ordinary variation"),
+            (len(unclear) - early - few, "与平时的起伏分不开", "within ordinary variation"),
             (
                 early,
                 f"事件之后不到 {ENOUGH_DURING} 场、还太早",
@@ -339,17 +341,17 @@ def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
             ),
             (few, "场次不够", "with too few sessions"),
         ]
-        told = [(n, *words) for n, *words in why if n]
-        zh = "，".join(f"{n} 项{words}" if len(told) > 1 else words for n, words, _ in told)
-        en = ", ".join(f"{n} {words}" if len(told) > 1 else words for n, _, words in told)
+        reasons = [(n, *words) for n, *words in why if n]
+        zh = "，".join(f"{n} 项{words}" if len(reasons) > 1 else words for n, words, _ in reasons)
+        en = ", ".join(f"{n} {words}" if len(reasons) > 1 else words for n, _, words in reasons)
         others = ("其余 ", "Of the other ") if len(moved) else ("", "In ")
-        said.append(
+        sentences.append(
             (
-                f"{others[0]}{len(rest)} 项看不出变化：{zh}。",
-                f"{others[1]}{len(rest)} no change can be told: {en}.",
+                f"{others[0]}{len(unclear)} 项看不出变化：{zh}。",
+                f"{others[1]}{len(unclear)} no change can be told: {en}.",
             )
         )
-    return said
+    return sentences
 
 
 def _sentence(row) -> tuple[str, str]:

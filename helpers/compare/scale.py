@@ -44,7 +44,7 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
     better. Totals are compared per hour (`on_one_scale`), so the registry's own hourly metrics
     would only say the same again.
     """
-    found = []
+    names = []
     for name, metric in registry.items():
         terms = {metric.numerator, metric.denominator, *metric.minus, *metric.denominator_minus}
         if (
@@ -52,8 +52,8 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
             and metric.denominator != "duration_seconds"
             and not terms & AGES
         ):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def family(
@@ -65,9 +65,9 @@ def family(
     times, a rate and the rates it is made of) would say the same thing often and drown it: the more
     tests, the fewer survive the correction.
     """
-    known = values.dropna(subset=["value"])
-    ours = set(known.loc[known["session_id"] == session_id, "metric"])
-    shared = (ours & set(known.loc[known["session_id"] != session_id, "metric"])) or ours
+    rows = values.dropna(subset=["value"])
+    ours = set(rows.loc[rows["session_id"] == session_id, "metric"])
+    shared = (ours & set(rows.loc[rows["session_id"] != session_id, "metric"])) or ours
     first = [
         next((name for name in problem.metrics if name in shared), None)
         for problem in playbook.values()
@@ -85,17 +85,17 @@ def on_one_scale(
     One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only
     `comparable_metrics` stay.
     """
-    kept = values[values["metric"].isin(comparable_metrics(registry))]
+    rows = values[values["metric"].isin(comparable_metrics(registry))]
     hourly = (
-        kept["metric"]
+        rows["metric"]
         .map({name: _per_hour(metric) for name, metric in registry.items()})
         .astype(bool)
     )
-    length = kept["session_id"].map(hours(sessions))
-    return kept.assign(
+    length = rows["session_id"].map(hours(sessions))
+    return rows.assign(
         per_hour=hourly,
-        denominator=kept["denominator"].mask(hourly, length),
-        value=kept["value"].mask(hourly, kept["value"] / length),
+        denominator=rows["denominator"].mask(hourly, length),
+        value=rows["value"].mask(hourly, rows["value"] / length),
     ).reset_index(drop=True)
 
 

@@ -119,14 +119,14 @@ def _local_level(
     scale = y.std() or 1.0
     effects, errors, variances = local_level(y / scale, columns)
     free = y.size - columns.shape[1] - 2
-    found = _shift(effects[0] * scale, errors[0] * scale, free, confidence, "local_level")
+    shift = _shift(effects[0] * scale, errors[0] * scale, free, confidence, "local_level")
     others = placebo(y / scale - effects[0] * step, step, covariates, variances)
     share = (
         (1 + (others >= abs(effects[0]) / errors[0]).sum()) / (1 + others.size)
         if others.size >= ENOUGH_DATES
         else np.nan
     )
-    return found._replace(p_placebo=float(share), dates=int(others.size))
+    return shift._replace(p_placebo=float(share), dates=int(others.size))
 
 
 def placebo(
@@ -150,8 +150,13 @@ def placebo(
         .T
     )
     white = np.linalg.solve(root, np.c_[np.ones(n), covariates, y, windows])
-    known, rest = white[:, : 1 + covariates.shape[1]], white[:, 1 + covariates.shape[1] :]
-    rest = rest - known @ np.linalg.lstsq(known, rest, rcond=None)[0]
-    series, tried = rest[:, 0], rest[:, 1:]
+    level_columns, remainders = (
+        white[:, : 1 + covariates.shape[1]],
+        white[:, 1 + covariates.shape[1] :],
+    )
+    remainders = (
+        remainders - level_columns @ np.linalg.lstsq(level_columns, remainders, rcond=None)[0]
+    )
+    series, tried = remainders[:, 0], remainders[:, 1:]
     size = (tried**2).sum(axis=0)
     return np.abs(series @ tried) / np.sqrt(np.where(size > 1e-12, size, np.inf))

@@ -49,29 +49,29 @@ def described(
     (bool), whole (bool: about as long as the others, no test of ten minutes), ordinary (bool:
     whole, outside festivals, daily or of unknown kind), and a column for each metric.
     """
-    known = described_sessions(mine, calendar)
+    sessions = described_sessions(mine, calendar)
     values = metrics.by_session(mine, list(names), registry=registry).pivot(
         index="session_id", columns="metric", values="value"
     )
-    whole, festive = account.whole(mine).to_numpy(), (known["festival"] != "").to_numpy()
-    made = known.assign(
-        block=funnel.time_slot(known["started_at"]),
-        weekday=known["started_at"].dt.day_of_week,
-        month=known["started_at"].dt.strftime("%Y-%m"),
+    whole, festive = account.whole(mine).to_numpy(), (sessions["festival"] != "").to_numpy()
+    with_slots = sessions.assign(
+        block=funnel.time_slot(sessions["started_at"]),
+        weekday=sessions["started_at"].dt.day_of_week,
+        month=sessions["started_at"].dt.strftime("%Y-%m"),
         festive=festive,
         whole=whole,
         ordinary=whole
         & ~festive
-        & (known["kind"].isna() | known["kind"].eq("daily")).to_numpy(dtype=bool),
+        & (sessions["kind"].isna() | sessions["kind"].eq("daily")).to_numpy(dtype=bool),
     )
-    return made.merge(values.reset_index(), on="session_id", how="left")
+    return with_slots.merge(values.reset_index(), on="session_id", how="left")
 
 
 # ----------------------------------------------------------------------------------- the heat maps
 
 
 def cells(
-    known: pd.DataFrame,
+    sessions: pd.DataFrame,
     names: Iterable[str],
     *,
     registry: Mapping[str, reference.Metric],
@@ -85,7 +85,7 @@ def cells(
     spread_p (of the metric: whether cells differ at all, one-way F). A cell of fewer than `FEWEST`
     sessions has no value.
     """
-    plain = known[known["ordinary"]]
+    plain = sessions[sessions["ordinary"]]
     parts = [
         _one_map(plain, name, registry[name], confidence)
         for name in names
@@ -114,7 +114,7 @@ def _one_map(
     plain: pd.DataFrame, name: str, metric: reference.Metric, confidence: float
 ) -> pd.DataFrame:
     rows = plain.assign(log=level_regression.logs(plain[name])).dropna(subset=["log"])
-    found = (
+    grid_cells = (
         rows.groupby(["block", "weekday"])["log"]
         .agg(n="size", mean="mean", spread="var")
         .reset_index()
@@ -122,21 +122,23 @@ def _one_map(
     grid = pd.MultiIndex.from_product(
         [sorted(rows["block"].unique()), range(7)], names=["block", "weekday"]
     )
-    found = found.set_index(["block", "weekday"]).reindex(grid).reset_index().fillna({"n": 0.0})
+    grid_cells = (
+        grid_cells.set_index(["block", "weekday"]).reindex(grid).reset_index().fillna({"n": 0.0})
+    )
     shrunk = shrunken(
-        found["mean"],
-        found["n"].where(found["n"] >= FEWEST, 0),
-        found["spread"],
+        grid_cells["mean"],
+        grid_cells["n"].where(grid_cells["n"] >= FEWEST, 0),
+        grid_cells["spread"],
         confidence=confidence,
     )
-    return found.join(shrunk).assign(
+    return grid_cells.join(shrunk).assign(
         metric=name,
         label_zh=metric.zh,
         label_en=metric.en,
         unit=metric.unit,
-        row=found["block"],
-        column_zh=[WEEKDAYS[day][0] for day in found["weekday"]],
-        column_en=[WEEKDAYS[day][1] for day in found["weekday"]],
+        row=grid_cells["block"],
+        column_zh=[WEEKDAYS[day][0] for day in grid_cells["weekday"]],
+        column_en=[WEEKDAYS[day][1] for day in grid_cells["weekday"]],
         spread_p=_spread_p(rows),
     )
 
@@ -161,29 +163,33 @@ def shrunken(
     """
     k = n.to_numpy(float)
     used, free = k > 0, float((k - 1).clip(0).sum())
-    made = pd.DataFrame(np.nan, index=means.index, columns=["value", "lower", "upper", "relative"])
+    typical = pd.DataFrame(
+        np.nan, index=means.index, columns=["value", "lower", "upper", "relative"]
+    )
     if free < 1:
-        return made
+        return typical
     noise = float(((k[used] - 1) * spreads.to_numpy(float)[used]).sum() / free)
     centre, error, level = stats.shrink_means(means[used], np.sqrt(noise / k[used]))
     half = distributions.t.ppf(0.5 + confidence / 2, free) * error
-    made.loc[used] = np.exp(np.column_stack([centre, centre - half, centre + half, centre - level]))
-    return made
+    typical.loc[used] = np.exp(
+        np.column_stack([centre, centre - half, centre + half, centre - level])
+    )
+    return typical
 
 
-def map_sentence(made: pd.DataFrame, *, lang: str, currency: str, confidence: float = 0.95) -> str:
+def map_sentence(grid: pd.DataFrame, *, lang: str, currency: str, confidence: float = 0.95) -> str:
     """What the heat maps show, as a title: of each metric the best cell, or that cells cannot be told apart (Benjamini-Hochberg over the maps)."""
-    if made["value"].notna().sum() == 0:
+    if grid["value"].notna().sum() == 0:
         return text.choose(
             lang,
             "各时段场次都太少，还看不出差别。",
             "Too few sessions in any time slot to see a difference.",
         )
-    p = made.groupby("metric", sort=False)["spread_p"].first()
+    p = grid.groupby("metric", sort=False)["spread_p"].first()
     sure = stats.benjamini_hochberg(p) <= 1 - confidence
     parts = []
     for name in p.index[sure]:
-        rows = made[(made["metric"] == name) & made["value"].notna()]
+        rows = grid[(grid["metric"] == name) & grid["value"].notna()]
         best, worst = rows.loc[rows["value"].idxmax()], rows.loc[rows["value"].idxmin()]
         parts.append(
             text.choose(
@@ -199,21 +205,21 @@ def map_sentence(made: pd.DataFrame, *, lang: str, currency: str, confidence: fl
                 ),
             )
         )
-    rest = [
-        text.short(made.loc[made["metric"] == name, f"label_{lang}"].iloc[0])
+    unclear = [
+        text.short(grid.loc[grid["metric"] == name, f"label_{lang}"].iloc[0])
         for name in p.index[~sure]
     ]
     quiet = (
         text.choose(
             lang,
-            f"{'、'.join(rest)}：各时段、各星期之间分不出高低",
-            f"{', '.join(rest)}: time slots and weekdays cannot be told apart",
+            f"{'、'.join(unclear)}：各时段、各星期之间分不出高低",
+            f"{', '.join(unclear)}: time slots and weekdays cannot be told apart",
         )
-        if rest
+        if unclear
         else ""
     )
-    said = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
-    return text.choose(lang, f"{said}。", f"{said}.")
+    clauses = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
+    return text.choose(lang, f"{clauses}。", f"{clauses}.")
 
 
 def _cell_words(cell: pd.Series, lang: str, currency: str) -> str:
@@ -229,7 +235,7 @@ def _cell_words(cell: pd.Series, lang: str, currency: str) -> str:
 
 
 def hosts(
-    known: pd.DataFrame,
+    sessions: pd.DataFrame,
     names: Iterable[str],
     *,
     registry: Mapping[str, reference.Metric],
@@ -244,7 +250,7 @@ def hosts(
     """
     parts = [
         level_regression.compared(
-            known[known["whole"]],
+            sessions[sessions["whole"]],
             value=name,
             by="host",
             adjust=("block", "day", *CIRCUMSTANCES),
@@ -256,27 +262,29 @@ def hosts(
             unit=registry[name].unit,
         )
         for name in names
-        if name in known and known[name].notna().any()
+        if name in sessions and sessions[name].notna().any()
     ]
-    made = (
+    compared = (
         pd.concat(parts, ignore_index=True)
         if parts
         else pd.DataFrame(columns=["level", "p_value", "ratio", "metric"])
     )
-    adjusted = stats.benjamini_hochberg(made["p_value"])
-    good = made["metric"].map({name: metric.bigger_is_better for name, metric in registry.items()})
-    verdict = np.where((made["ratio"] > 1) == good.eq(True), "better", "worse")
+    adjusted = stats.benjamini_hochberg(compared["p_value"])
+    good = compared["metric"].map(
+        {name: metric.bigger_is_better for name, metric in registry.items()}
+    )
+    verdict = np.where((compared["ratio"] > 1) == good.eq(True), "better", "worse")
     verdict = np.where(
         good.isna() | (adjusted > 1 - thresholds["confidence"]), "cannot_tell", verdict
     )
-    return made.assign(
+    return compared.assign(
         p_adjusted=adjusted, verdict=np.where(np.isnan(adjusted), "not_comparable", verdict)
     )
 
 
-def hosts_sentence(made: pd.DataFrame, *, lang: str) -> str:
+def hosts_sentence(compared: pd.DataFrame, *, lang: str) -> str:
     """What can be said of the hosts, in one sentence; who cannot be compared, and why."""
-    names = made["level"].unique()
+    names = compared["level"].unique()
     if len(names) < 2:
         return text.choose(
             lang,
@@ -286,12 +294,12 @@ def hosts_sentence(made: pd.DataFrame, *, lang: str) -> str:
                 "compare."
             ),
         )
-    sure = made[made["verdict"].isin(["better", "worse"])]
+    sure = compared[compared["verdict"].isin(["better", "worse"])]
     parts = [_host_words(row, lang) for row in sure.itertuples()]
     alone = [
         text.plain(name, 20)
         for name in names
-        if (made.loc[made["level"] == name, "others"] == 0).all()
+        if (compared.loc[compared["level"] == name, "others"] == 0).all()
     ]
     apart = (
         text.choose(
@@ -315,8 +323,8 @@ def hosts_sentence(made: pd.DataFrame, *, lang: str) -> str:
             "in the same slot and kind of session, hosts differ no more than sessions do anyway",
         )
     )
-    said = text.choose(lang, "；", "; ").join(filter(None, [*parts, same, apart]))
-    return text.choose(lang, f"{said}。", f"{said[:1].upper()}{said[1:]}.")
+    clauses = text.choose(lang, "；", "; ").join(filter(None, [*parts, same, apart]))
+    return text.choose(lang, f"{clauses}。", f"{clauses[:1].upper()}{clauses[1:]}.")
 
 
 def _host_words(row, lang: str) -> str:
@@ -341,7 +349,7 @@ def _host_words(row, lang: str) -> str:
 # ----------------------------------------------------------------------------- where a budget pays
 
 
-def with_ads(known: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
+def with_ads(sessions: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
     """Sessions with what their ads cost and brought by the ads' own account: cost, brought, roi; finest slots of `ads` count.
 
     `roi` is the ads' own amount over their cost, of sessions where both are known and something was
@@ -349,9 +357,9 @@ def with_ads(known: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
     """
     sums = clean.finest_slots(ads).groupby("session_id")[["cost", "amount"]].sum(min_count=1)
     cost, brought = (
-        known["session_id"].map(sums[name]).astype(float) for name in ("cost", "amount")
+        sessions["session_id"].map(sums[name]).astype(float) for name in ("cost", "amount")
     )
-    return known.assign(cost=cost, brought=brought, roi=(brought / cost.where(cost > 0)))
+    return sessions.assign(cost=cost, brought=brought, roi=(brought / cost.where(cost > 0)))
 
 
 def ads_return(
@@ -373,19 +381,19 @@ def ads_return(
         columns={"brought": "amount"}
     )
     rows = []
-    for line, found in (("ads_account", of_account), ("traffic_sources", sums)):
-        known = found.dropna()[lambda one: one["cost"] > 0]
-        others = known[known.index.isin(list(base))]
-        if session_id in known.index:
-            own = known.loc[session_id]
+    for line, sums_by_session in (("ads_account", of_account), ("traffic_sources", sums)):
+        with_cost = sums_by_session.dropna()[lambda sums: sums["cost"] > 0]
+        others = with_cost[with_cost.index.isin(list(base))]
+        if session_id in with_cost.index:
+            session = with_cost.loc[session_id]
             rows.append(
                 {
                     "line": line,
-                    "value": own["amount"] / own["cost"],
+                    "value": session["amount"] / session["cost"],
                     "baseline": others["amount"].sum() / others["cost"].sum()
                     if len(others)
                     else np.nan,
-                    "cost": own["cost"],
+                    "cost": session["cost"],
                     "usual_cost": others["cost"].mean(),
                     "n": len(others),
                 }
@@ -406,16 +414,16 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
         rows, by="block", adjust=("host", *CIRCUMSTANCES)
     )
     adjust = ("host", "day", *CIRCUMSTANCES) if able else ("day", *CIRCUMSTANCES)
-    made, each = level_regression.compared(
+    slots, pairs = level_regression.compared(
         rows, value="roi", by="block", adjust=adjust, confidence=thresholds["confidence"]
     )
     sums = rows.groupby("block")[["cost", "brought"]].sum()
-    worst = each.groupby("level")["p_adjusted"].max().reindex(made["level"]).to_numpy()
+    worst = pairs.groupby("level")["p_adjusted"].max().reindex(slots["level"]).to_numpy()
     above = (
-        each.assign(above=each["ratio"] > 1)
+        pairs.assign(above=pairs["ratio"] > 1)
         .groupby("level")["above"]
         .mean()
-        .reindex(made["level"])
+        .reindex(slots["level"])
         .to_numpy()
     )
     verdict = np.select(
@@ -423,13 +431,13 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
         ["not_comparable", "cannot_tell", "better", "worse"],
         "cannot_tell",
     )
-    made = (
-        made.rename(columns={"level": "slot"})
+    slots = (
+        slots.rename(columns={"level": "slot"})
         .drop(columns="typical")
         .assign(p_adjusted=worst, verdict=verdict, apart=bool(able))
     )
-    made = made.join(sums, on="slot")
-    return made.assign(value=made["brought"] / made["cost"])
+    slots = slots.join(sums, on="slot")
+    return slots.assign(value=slots["brought"] / slots["cost"])
 
 
 def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regression.Contrast:
@@ -463,14 +471,14 @@ def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regressi
     )
 
 
-def budget_sentence(made: pd.DataFrame, grows: level_regression.Contrast, *, lang: str) -> str:
+def budget_sentence(slots: pd.DataFrame, grows: level_regression.Contrast, *, lang: str) -> str:
     """Which slot is worth more of the budget and how sure that is, or that it cannot be told; what another yuan may bring."""
-    said = _budget_words(made, lang)
+    sentence = _budget_words(slots, lang)
     if np.isfinite(grows.ratio) and np.isfinite(grows.upper):
         change, low, high = (
             text.percent(v - 1, 0) for v in (grows.ratio, grows.lower, grows.upper)
         )
-        said += text.choose(
+        sentence += text.choose(
             lang,
             (
                 f"以往投放高一倍的场次，广告成交多 {change}（{low} 到 {high}）；这只是同时出现，"
@@ -482,21 +490,21 @@ def budget_sentence(made: pd.DataFrame, grows: level_regression.Contrast, *, lan
                 "an association, and adding budget may bring less."
             ),
         )
-    return said
+    return sentence
 
 
-def _budget_words(made: pd.DataFrame, lang: str) -> str:
-    if len(made) < 2:
+def _budget_words(slots: pd.DataFrame, lang: str) -> str:
+    if len(slots) < 2:
         return text.choose(
             lang,
             "只有一个时段有 3 场以上的投放，无从比较时段。",
             "Only one time slot has three or more sessions with ads: slots cannot be compared.",
         )
-    best = made[made["verdict"] == "better"]
+    best = slots[slots["verdict"] == "better"]
     if best.empty:
         listed = text.choose(lang, "、", ", ").join(
             f"{row.slot} {text.choose(lang, '为', 'at')} {text.number(row.value, lang, 2)}"
-            for row in made.sort_values("value", ascending=False).itertuples()
+            for row in slots.sort_values("value", ascending=False).itertuples()
         )
         return text.choose(
             lang,

@@ -81,12 +81,14 @@ def closable(rate: stats.Floats, target: stats.Floats, cap: stats.Floats) -> sta
 
 def upper_quartile(rates: stats.Floats, groups: np.ndarray) -> stats.Floats:
     """The third quartile of each unit's group (last axis), of all units where the group is smaller than `FEWEST_ALIKE`."""
-    made = np.repeat(np.quantile(rates, 0.75, axis=-1, keepdims=True), rates.shape[-1], axis=-1)
+    quartiles = np.repeat(
+        np.quantile(rates, 0.75, axis=-1, keepdims=True), rates.shape[-1], axis=-1
+    )
     for name in np.unique(groups):
         alike = groups == name
         if alike.sum() >= FEWEST_ALIKE:
-            made[..., alike] = np.quantile(rates[..., alike], 0.75, axis=-1, keepdims=True)
-    return made
+            quartiles[..., alike] = np.quantile(rates[..., alike], 0.75, axis=-1, keepdims=True)
+    return quartiles
 
 
 def _level(x: pd.DataFrame, n: pd.DataFrame, rate: stats.Floats) -> pd.Series:
@@ -125,20 +127,20 @@ def _alike(
 
     `nan` where fewer than `FEWEST_ALIKE` units are known, alike or not.
     """
-    known, made = n.to_numpy(float) > 0, np.full((3, len(n)), np.nan)
+    counted, prior_values = n.to_numpy(float) > 0, np.full((3, len(n)), np.nan)
     for name in np.unique(groups):
-        alike = known & (groups == name)
-        pool = alike if alike.sum() >= FEWEST_ALIKE else known
+        alike = counted & (groups == name)
+        pool = alike if alike.sum() >= FEWEST_ALIKE else counted
         if pool.sum() >= FEWEST_ALIKE:
             prior = stats.shrink_rates(x[pool], n[pool])
             weight = prior.alpha + prior.beta
             mean = prior.alpha / weight
-            made[:, groups == name] = [
+            prior_values[:, groups == name] = [
                 [mean],
                 [(1 - mean) / mean / (weight + 1) / pool.sum()],
                 [weight],
             ]
-    return made[0], made[1], made[2]
+    return prior_values[0], prior_values[1], prior_values[2]
 
 
 def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
@@ -159,14 +161,14 @@ def _crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, st
     rate = np.full(len(cases), (cases.sum() + 0.5) / (trials.sum() + 1))
     whole, ridge = logit(rate), np.diag(np.full(len(effects), HALF_A_CASE))
     for _ in range(MOVES):
-        known = names.T @ (names * (trials * rate * (1 - rate))[:, None]) + ridge
-        move = np.linalg.solve(known, names.T @ (cases - trials * rate) - HALF_A_CASE * effects)
+        curvature = names.T @ (names * (trials * rate * (1 - rate))[:, None]) + ridge
+        move = np.linalg.solve(curvature, names.T @ (cases - trials * rate) - HALF_A_CASE * effects)
         moved = np.abs(names @ move).max(initial=0)
         effects += move / max(moved, 1)
         rate = expit(whole + names @ effects)
         if moved < ARRIVED:
             break
-    doubt = ((names @ np.linalg.inv(known)) * names).sum(axis=1)
+    doubt = ((names @ np.linalg.inv(curvature)) * names).sum(axis=1)
     return (
         np.where(moved < ARRIVED, rate, np.nan),
         doubt * (1 - rate) ** 2,
@@ -197,10 +199,10 @@ def _base(
     to expect in this session. Its comparable sessions (`alike`) count; where they are too few, all
     of its sessions, brought to the level of those.
     """
-    known = past[pair[1]].notna() & (past[pair[0]] > 0) & (past[pair[1]] <= past[pair[0]])
-    x, n = (past[name].where(known) for name in (pair[1], pair[0]))
-    near = known.index.isin(alike)
-    sessions, every = known[near].sum().to_numpy(), known.sum().to_numpy()
+    usable = past[pair[1]].notna() & (past[pair[0]] > 0) & (past[pair[1]] <= past[pair[0]])
+    x, n = (past[name].where(usable) for name in (pair[1], pair[0]))
+    near = usable.index.isin(alike)
+    sessions, every = usable[near].sum().to_numpy(), usable.sum().to_numpy()
     if isinstance(now.index, pd.MultiIndex):
         rate, doubt, weight = _crossed(now[pair[1]], now[pair[0]])
     else:
@@ -208,18 +210,18 @@ def _base(
             *((x[near].sum(), n[near].sum()) if sessions.sum() else (now[pair[1]], now[pair[0]])),
             groups,
         )
-    own, further, level = (
+    enough, further, level = (
         sessions >= OWN_SESSIONS,
         (sessions < OWN_SESSIONS) & (every >= OWN_SESSIONS),
-        pd.Series(1.0, index=known.index),
+        pd.Series(1.0, index=usable.index),
     )
-    if own.any():
-        rate[own], doubt[own] = _own(x.loc[near, own], n.loc[near, own], None)
-        level = _level(x.loc[:, own], n.loc[:, own], rate[own])
+    if enough.any():
+        rate[enough], doubt[enough] = _own(x.loc[near, enough], n.loc[near, enough], None)
+        level = _level(x.loc[:, enough], n.loc[:, enough], rate[enough])
     if further.any():
         rate[further], doubt[further] = _own(x.loc[:, further], n.loc[:, further], level)
-    weight[own | further] = ((1 - rate) / rate / stats.PRIOR_CV**2)[own | further]
-    return _Base(rate, doubt, weight, own | further, np.where(further, every, sessions))
+    weight[enough | further] = ((1 - rate) / rate / stats.PRIOR_CV**2)[enough | further]
+    return _Base(rate, doubt, weight, enough | further, np.where(further, every, sessions))
 
 
 def _step(
@@ -369,11 +371,13 @@ def _wide(
     """One frame session x unit for each column, of the sessions `alike` and the newest of each unit; a column that the past lacks is all missing."""
     keys = [key] if isinstance(key, str) else list(key)
     past = past.sort_values("session_id", kind="stable")
-    kept = past["session_id"].isin(alike) | (
+    recent = past["session_id"].isin(alike) | (
         past.groupby(keys, sort=False).cumcount(ascending=False) < MOST_SESSIONS
     )
     rows = (
-        past[kept].reindex(columns=["session_id", *keys, *columns]).set_index(["session_id", *keys])
+        past[recent]
+        .reindex(columns=["session_id", *keys, *columns])
+        .set_index(["session_id", *keys])
     )
     return {name: rows[name].astype(float).unstack(keys).reindex(columns=units) for name in columns}
 
@@ -389,9 +393,9 @@ def _able(now: pd.DataFrame, pair: tuple[str, str], short: stats.Floats) -> pd.S
 
 def _paid_per_buyer(now: pd.DataFrame, past: Mapping[str, pd.DataFrame]) -> stats.Floats:
     """What a buyer of each unit pays: ratio of sums over this session and the comparable ones; 0 where nobody ever paid."""
-    known = past["paid_amount"].notna() & past["pay_users"].notna()
-    paid = now["paid_amount"].fillna(0) + past["paid_amount"].where(known).sum()
-    buyers = now["pay_users"] + past["pay_users"].where(known).sum()
+    both = past["paid_amount"].notna() & past["pay_users"].notna()
+    paid = now["paid_amount"].fillna(0) + past["paid_amount"].where(both).sum()
+    buyers = now["pay_users"] + past["pay_users"].where(both).sum()
     return (paid / buyers.where(buyers > 0)).fillna(0.0).to_numpy(float)
 
 
@@ -405,7 +409,7 @@ def _sized(
     min_people: float,
 ) -> pd.DataFrame:
     """The lines of one step: draws of the money, and what the bare rates would claim."""
-    onward = np.prod([one.rate for one in later], axis=0) if later else 1.0
+    onward = np.prod([step_later.rate for step_later in later], axis=0) if later else 1.0
     money = (
         step.n
         * closable(step.rate, step.target, upper_quartile(step.rate, groups))
@@ -414,13 +418,19 @@ def _sized(
     )
     bare, people = step.x / np.where(step.n > 0, step.n, np.nan), step.n
     bare_onward = (
-        np.prod([one.x / np.where(one.n > 0, one.n, np.nan) for one in later], axis=0)
+        np.prod(
+            [
+                step_later.x / np.where(step_later.n > 0, step_later.n, np.nan)
+                for step_later in later
+            ],
+            axis=0,
+        )
         if later
         else 1.0
     )
     bare_cap = upper_quartile(np.nan_to_num(bare), groups)
     lower, upper = np.quantile(money, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    made = pd.DataFrame(
+    sized = pd.DataFrame(
         {
             "unit": units.map(BETWEEN.join) if isinstance(units, pd.MultiIndex) else units,
             "below": pair[0],
@@ -444,7 +454,7 @@ def _sized(
             * worth,
         }
     )
-    return made[(people >= min_people) & np.isfinite(step.baseline)]
+    return sized[(people >= min_people) & np.isfinite(step.baseline)]
 
 
 COLUMNS = [
@@ -473,10 +483,10 @@ ORDER = ["odd_money", "money"]
 def _frame(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    made = pd.concat(parts, ignore_index=True).sort_values(
+    table = pd.concat(parts, ignore_index=True).sort_values(
         ORDER, ascending=False, kind="stable", ignore_index=True
     )
-    return made.assign(rank=np.arange(1.0, len(made) + 1))[COLUMNS]
+    return table.assign(rank=np.arange(1.0, len(table) + 1))[COLUMNS]
 
 
 # -------------------------------------------------------------------------- what the lines rest on
@@ -525,10 +535,13 @@ def sold_out(
     for product, begin, end in empty[["product_id", "start_minute", "end_minute"]].itertuples(
         index=False
     ):
-        own = spans[spans["product_id"] == product]
-        explained = float((own["end_minute"] - own["start_minute"]).sum())
+        explanations = spans[spans["product_id"] == product]
+        explained = float((explanations["end_minute"] - explanations["start_minute"]).sum())
         hit = float(
-            (np.minimum(own["end_minute"], end) - np.maximum(own["start_minute"], begin))
+            (
+                np.minimum(explanations["end_minute"], end)
+                - np.maximum(explanations["start_minute"], begin)
+            )
             .clip(lower=0)
             .sum()
         )
@@ -620,7 +633,7 @@ def by_kind(
     source, or both; label_zh and label_en name the step (metric: its id where the registry has
     one). Rank counts within a kind: money of all kinds is the same money, seen several times.
     """
-    wanted, made = list(chosen), []
+    chosen_ids, parts = list(chosen), []
     goods = tables["products"][0]
     goods = goods[goods["sku_id"].isna()]
     of_products = {
@@ -633,38 +646,39 @@ def by_kind(
             rows[rows["sku_id"].isna()] if "sku_id" in rows else rows for rows in tables[kind.table]
         )
         options = {"returns": float(returns.get("", 0.0))} if name == "source" else of_products
-        found = lines(
+        sized = lines(
             current,
             past,
-            wanted,
+            chosen_ids,
             funnels[kind.funnel],
             key=kind.key,
             min_people=min_people,
             **options,
         )
         table = "sessions" if name == "source" else "products"
-        made.append(
-            found.assign(
+        parts.append(
+            sized.assign(
                 kind=name,
-                name=_names(found["unit"], goods),
-                **_step_names(found, funnels[kind.funnel], table, registry),
+                name=_names(sized["unit"], goods),
+                **_step_names(sized, funnels[kind.funnel], table, registry),
             )
         )
     every = pd.concat(
-        [part.astype({"unit": "str", "name": "str"}) for part in made], ignore_index=True
+        [part.astype({"unit": "str", "name": "str"}) for part in parts], ignore_index=True
     )
     return every.sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
 
 
 def _names(units: pd.Series, goods: pd.DataFrame) -> list[str]:
     """What the units are called: products by their names, sources by themselves."""
-    known = (
+    product_names = (
         dict(goods.dropna(subset=["name"])[["product_id", "name"]].itertuples(index=False))
         if "name" in goods
         else {}
     )
     return [
-        BETWEEN.join(known.get(part, part) for part in str(unit).split(BETWEEN)) for unit in units
+        BETWEEN.join(product_names.get(part, part) for part in str(unit).split(BETWEEN))
+        for unit in units
     ]
 
 
@@ -675,21 +689,21 @@ def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     same sessions.
     """
     of_these = products["sku_id"].isna() & products["session_id"].isin(cells["session_id"])
-    known = products[of_these].dropna(subset=["paid_amount", "pay_users"])
-    sums = known.groupby("product_id")[["paid_amount", "pay_users"]].sum()
-    each = sums["paid_amount"] / sums["pay_users"].where(sums["pay_users"] > 0)
+    priced_rows = products[of_these].dropna(subset=["paid_amount", "pay_users"])
+    sums = priced_rows.groupby("product_id")[["paid_amount", "pay_users"]].sum()
+    per_buyer = sums["paid_amount"] / sums["pay_users"].where(sums["pay_users"] > 0)
     return cells.assign(
-        paid_amount=cells["pay_users"] * cells["product_id"].map(each).astype(float)
+        paid_amount=cells["pay_users"] * cells["product_id"].map(per_buyer).astype(float)
     )
 
 
 def _step_names(
-    found: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
+    sized: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
 ) -> dict[str, list[object]]:
     """Metric id and name of the step of each line: those of the registry, else the two steps of the funnel."""
     ids = [
         metrics.named(row.below, row.above, registry=registry, table=table)
-        for row in found.itertuples()
+        for row in sized.itertuples()
     ]
     words = {step.column: step for step in funnel.steps}
     names = {
@@ -697,7 +711,7 @@ def _step_names(
             text.label(registry[name], lang)
             if name
             else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
-            for name, row in zip(ids, found.itertuples(), strict=True)
+            for name, row in zip(ids, sized.itertuples(), strict=True)
         ]
         for lang in ("zh", "en")
     }
@@ -726,7 +740,7 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
                 "paid: nothing is sized."
             ),
         )
-    earlier, own, every = (
+    earlier, own_past, every = (
         cells.loc[cells["session_id"] != session_id, "session_id"].nunique(),
         int(rows["basis"].eq("own").sum()),
         len(rows),
@@ -741,13 +755,13 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
         else ("", "")
     )
     due = (
-        f"{own} 行与自身以往比，{every - own} 行按该商品和该来源本场的水平推算",
+        f"{own_past} 行与自身以往比，{every - own_past} 行按该商品和该来源本场的水平推算",
         (
-            f"{own} lines are held against their own past, {every - own} against what product and "
+            f"{own_past} lines are held against their own past, {every - own_past} against what product and "
             "source lead one to expect"
         ),
     )
-    told = (
+    certainty = (
         (
             f"其中 {sure} 行基本可以肯定超出平常的起伏",
             f"{sure} of them almost surely beyond ordinary ups and downs",
@@ -762,11 +776,11 @@ def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple
         (
             f"此前有观众行为记录的 {earlier} 场{short[0]}：{due[0]}。{low} "
             "种商品与来源的组合像是比应"
-            f"有的低，{told[0]}。"
+            f"有的低，{certainty[0]}。"
         ),
         (
             f"Earlier sessions with viewer events: {earlier}{short[1]}; {due[1]}. {low} pairs of "
-            f"product and source look lower than due, {told[1]}."
+            f"product and source look lower than due, {certainty[1]}."
         ),
     )
 
@@ -786,12 +800,12 @@ def to_findings(
         & sure["metric"].notna()
         & ((sure["kind"] != "cell") | (sure["odd"] >= LEVEL))
     ]
-    said = {(row.unit, _at(row.above)) for row in sure.itertuples() if row.kind != "cell"}
+    whole_steps = {(row.unit, _at(row.above)) for row in sure.itertuples() if row.kind != "cell"}
     new = [
         row
         for row in sure.itertuples()
         if row.kind != "cell"
-        or not said & {(name, _at(row.above)) for name in row.unit.split(BETWEEN)}
+        or not whole_steps & {(name, _at(row.above)) for name in row.unit.split(BETWEEN)}
     ]
     return findings.frame(
         [_finding(row, registry[row.metric], currency, net) for row in new[:FINDINGS]]
@@ -804,7 +818,7 @@ def _at(column: str) -> str:
 
 
 def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]:
-    said = {lang: _sentence(row, metric, lang, currency, net) for lang in ("zh", "en")}
+    sentences = {lang: _sentence(row, metric, lang, currency, net) for lang in ("zh", "en")}
     slice_of = (
         f"{text.plain(row.name, 30)} ({row.unit})"
         if row.kind == "product"
@@ -821,15 +835,15 @@ def _finding(row, metric: Metric, currency: str, net: bool) -> dict[str, object]
         money_at_stake=row.money,
         ci_lower=row.lower,
         ci_upper=row.upper,
-        sentence_zh=said["zh"],
-        sentence_en=said["en"],
+        sentence_zh=sentences["zh"],
+        sentence_en=sentences["en"],
     )
 
 
 def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
-    name, what = text.plain(row.name, 45), text.label(metric, lang)
+    name, label = text.plain(row.name, 45), text.label(metric, lang)
     rate, base, due = (
-        text.percent(one, metric.decimals) for one in (row.rate, row.baseline, row.expected)
+        text.percent(rate, metric.decimals) for rate in (row.rate, row.baseline, row.expected)
     )
     money, level = text.money(row.money, lang, currency), text.percent(LEVEL, 0)
     bounds = text.interval(row.lower, row.upper, "money", lang, currency=currency)
@@ -843,7 +857,7 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
         )
         moved = f"（按本场整体的变化应有 {due}）" if due != base else ""
         return (
-            f"「{name}」{what}约 {rate}，{whose} {base}{moved}；现实中补得回约 "
+            f"「{name}」{label}约 {rate}，{whose} {base}{moved}；现实中补得回约 "
             f"{money}（{level}区间 {bounds}{'，已扣预计退货' if net else '，未扣退货'}）。"
         )
     whose = (
@@ -855,7 +869,7 @@ def _sentence(row, metric: Metric, lang: str, currency: str, net: bool) -> str:
     )
     moved = f" ({due} as this session went)" if due != base else ""
     return (
-        f"“{name}”, {what.lower()}: about {rate} against {base} {whose}{moved}. Realistically "
+        f"“{name}”, {label.lower()}: about {rate} against {base} {whose}{moved}. Realistically "
         f"about {money} could be won back "
         f"({level} interval {bounds}, {'returns taken off' if net else 'returns not taken off'})."
     )

@@ -47,7 +47,7 @@ def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
     """A predictive distribution of counts, for proportions and counts per hour that rest on few events."""
-    own, x, n = (
+    session, x, n = (
         rows.own,
         rows.past["numerator"].to_numpy(float),
         rows.past["denominator"].to_numpy(float),
@@ -55,13 +55,18 @@ def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float
     predict = (
         stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
     )
-    found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
+    predictive = predict(
+        session["numerator"], session["denominator"], x, n, confidence=confidence, prior_cv=cv
+    )
     sd = stats.session_cv(
         x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv
     )
-    bounds = np.array([found.mean, found.lower, found.upper]) * metric.factor
+    bounds = np.array([predictive.mean, predictive.lower, predictive.upper]) * metric.factor
     return _Tested(
-        *bounds, found.p_value, sd, "beta_binomial" if metric.proportion else "negative_binomial"
+        *bounds,
+        predictive.p_value,
+        sd,
+        "beta_binomial" if metric.proportion else "negative_binomial",
     )
 
 
@@ -70,9 +75,11 @@ def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
     x, n = rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
     counted = metric.proportion or (bool(rows.own["per_hour"]) and metric.unit != "money")
-    known = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
+    counts_events = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
     return bool(
-        known and np.isfinite(per) and per * min(rows.own["denominator"], np.nanmedian(n)) < limit
+        counts_events
+        and np.isfinite(per)
+        and per * min(rows.own["denominator"], np.nanmedian(n)) < limit
     )
 
 
@@ -92,15 +99,15 @@ def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested
     history = rows.history.tail(FARTHEST)
     value, past = rows.own["value"], history["value"].to_numpy(float)
     if log:
-        value, past = (np.log(one) for one in _positive(value, past))
+        value, past = (np.log(logs) for logs in _positive(value, past))
     ids = [*history["session_id"], rows.own["session_id"]]
     near, place = (frame.loc[ids, ids].to_numpy() for frame in likeness)
-    found = forecast(value, past, near, place, confidence=confidence)
-    bounds = np.array([found.mean, found.lower, found.upper])
-    sd = found.error / np.sqrt(1 + 1 / len(rows.past))
+    forecasted = forecast(value, past, near, place, confidence=confidence)
+    bounds = np.array([forecasted.mean, forecasted.lower, forecasted.upper])
+    sd = forecasted.error / np.sqrt(1 + 1 / len(rows.past))
     return _Tested(
         *(np.exp(bounds) if log else bounds),
-        found.p_value,
+        forecasted.p_value,
         sd,
         "log_forecast" if log else "forecast",
     )
@@ -111,8 +118,8 @@ def _test(
 ) -> _Tested:
     """Expected value, prediction interval and p-value of one metric: counts where events are few, else the forecast or, in a short history, t."""
     log = not metric.minus
-    known = rows.history["value"].gt(0).sum() if log else len(rows.history)
-    long = known >= LONG
+    usable = rows.history["value"].gt(0).sum() if log else len(rows.history)
+    long = usable >= LONG
     if _few(rows, metric, FEW_LONG if long else FEW):
         return _counted(rows, metric, confidence, cv)
     return _long(rows, log, confidence, likeness) if long else _short(rows, log, confidence)
@@ -120,13 +127,13 @@ def _test(
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
     """How much this metric varies between the account's sessions: what a short baseline's own spread is shrunk to."""
-    known = rows.dropna(subset=["numerator", "denominator"])
-    known = known[known["denominator"] > 0]
-    if len(known) < 8 or known["numerator"].sum() <= 0:
+    counted = rows.dropna(subset=["numerator", "denominator"])
+    counted = counted[counted["denominator"] > 0]
+    if len(counted) < 8 or counted["numerator"].sum() <= 0:
         return stats.PRIOR_CV
     return max(
         stats.PRIOR_CV,
-        stats.session_cv(known["numerator"], known["denominator"], proportion=proportion),
+        stats.session_cv(counted["numerator"], counted["denominator"], proportion=proportion),
     )
 
 
@@ -139,27 +146,27 @@ def _compare_one(
     confidence: float,
     likeness: Alike,
 ) -> dict:
-    own = rows[rows["session_id"] == session_id].iloc[0]
-    known = rows.dropna(subset=["value"])
+    session = rows[rows["session_id"] == session_id].iloc[0]
+    with_value = rows.dropna(subset=["value"])
     ids = [name for name in likeness.near.index if name in chosen | pool]
-    history = known.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
+    history = with_value.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
     past = history[history["session_id"].isin(chosen)]
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
     tested = (
-        _test(_Rows(own, past, history), metric, confidence, cv, likeness)
+        _test(_Rows(session, past, history), metric, confidence, cv, likeness)
         if len(past) > 1
         else NOTHING
     )
     return {
-        "metric": own["metric"],
+        "metric": session["metric"],
         "label_zh": label(metric, "zh"),
         "label_en": label(metric, "en"),
         "group": metric.group,
         "unit": metric.unit,
-        "per_hour": bool(own["per_hour"]),
-        "value": own["value"],
-        "numerator": own["numerator"],
-        "denominator": own["denominator"],
+        "per_hour": bool(session["per_hour"]),
+        "value": session["value"],
+        "numerator": session["numerator"],
+        "denominator": session["denominator"],
         "baseline": pooled(past, metric.factor) if len(past) else np.nan,
         "n": len(past),
         "n_history": len(history),
@@ -213,7 +220,7 @@ def verdicts(
     """
     chosen = set(chosen_ids) - {session_id}
     pool = set(pool_ids) - chosen - {session_id}
-    own = values[(values["session_id"] == session_id) & values["value"].notna()]
+    session_values = values[(values["session_id"] == session_id) & values["value"].notna()]
     likeness = alike(sessions[sessions["session_id"].isin(chosen | pool | {session_id})])
     rows = [
         _compare_one(
@@ -225,7 +232,7 @@ def verdicts(
             thresholds["confidence"],
             likeness,
         )
-        for name in own["metric"]
+        for name in session_values["metric"]
     ]
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), registry, thresholds)
 
@@ -241,7 +248,7 @@ def ranges(
     pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
-    found = verdicts(
+    table = verdicts(
         values,
         session_id,
         chosen_ids,
@@ -250,7 +257,7 @@ def ranges(
         thresholds=thresholds,
         pool_ids=pool_ids,
     )
-    return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
+    return table.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
 
 def _judged(
