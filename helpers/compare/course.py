@@ -1,4 +1,4 @@
-"""Where the course of the account breaks: change points of its metrics over sessions and over days, and what they touch.
+"""Where the course of the account breaks: change points of its metrics, and what they touch.
 
 A break is where the level before and after differ by more than the series strays anyway; that an
 event, a festival, another host or time slot lies beside it is coincidence in time, no cause.
@@ -14,7 +14,8 @@ import pandas as pd
 import ruptures
 
 from helpers import reference
-from helpers.compare.baseline import SAME_SLOT_MINUTES, described, minutes_apart, same_room
+from helpers.compare.baseline import described, room_until
+from helpers.compare.clock import same_slot
 from helpers.compare.scale import label, pooled
 from helpers.core import text
 
@@ -43,10 +44,10 @@ COLUMNS = (
 
 
 def breaks(values: npt.ArrayLike) -> list[int]:
-    """Positions at which a new level begins: optimal partition by squared error (Pelt, every position tried).
+    """Positions at which a new level begins: the optimal partition by squared error.
 
-    The variance is taken from neighbouring differences, robustly, so that the breaks themselves do
-    not count, and raised for values that resemble their neighbours.
+    By Pelt, every position tried. The variance is taken from neighbouring differences, robustly, so
+    that the breaks themselves do not count, and raised for values that resemble their neighbours.
     """
     y = np.asarray(values, dtype=float)
     if y.size < 2 * SHORTEST:
@@ -73,22 +74,18 @@ def course_breaks(
     calendar: Iterable[reference.Festival],
     kinds: Mapping[str, reference.EventKind],
 ) -> pd.DataFrame:
-    """Breaks in the account's metrics up to the reviewed session, over sessions and, where several fall on a day, over days; newest first.
+    """Breaks in the account's metrics up to the reviewed session, newest first.
 
-    `values` come from `on_one_scale`; the last `LOOKED_BACK` sessions of the same room are looked
-    at. One row per series and break: by (session, day; by_zh, by_en), metric, label_zh, label_en,
-    at (start of the first session of the new level), before, after (geometric means of both
-    levels), change (fraction), n_before, n_after (sessions or days of them), touches_zh, touches_en
-    (logged events within the lag of their kind, festivals that begin or end, another host or time
-    slot; empty where nothing is known).
+    Over sessions and, where several fall on a day, over days. `values` come from `on_one_scale`;
+    the last `LOOKED_BACK` sessions of the same room are looked at. One row per series and break: by
+    (session, day; by_zh, by_en), metric, label_zh, label_en, at (start of the first session of the
+    new level), before, after (geometric means of both levels), change (fraction), n_before, n_after
+    (sessions or days of them), touches_zh, touches_en (logged events within the lag of their kind,
+    festivals that begin or end, another host or time slot; empty where nothing is known).
     """
     session = sessions.set_index("session_id").loc[session_id]
-    past = sessions[
-        (sessions["started_at"] <= session["started_at"]) & same_room(sessions, session)
-    ]
-    table = described(
-        past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar
-    )
+    past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
+    table = described(past.tail(LOOKED_BACK).reset_index(drop=True), calendar)
     rows = [
         row
         for name, part in values.groupby("metric", sort=False)
@@ -189,19 +186,14 @@ def _logged(
             if kind.lag_sessions is not None
             else row.starts_at + pd.Timedelta(days=kind.lag_days) >= first
         )
-        begins, ends = (
-            row.starts_at <= last and near,
-            pd.notna(row.ends_at) and first <= row.ends_at <= last,
-        )
+        begins = row.starts_at <= last and near
+        ends = pd.notna(row.ends_at) and first <= row.ends_at <= last
         if begins or ends:
             what = text.plain(row.what, 40) if isinstance(row.what, str) else ""
-            state = ("结束", "ends") if ends and not begins else ("", "")
-            touches.append(
-                (
-                    f"{terms[row.kind].zh}{state[0]}：{what}".rstrip("："),
-                    f"{terms[row.kind].en} {state[1]}: {what}".replace(" :", ":").rstrip(": "),
-                )
-            )
+            zh, en = terms[row.kind].zh, terms[row.kind].en
+            if not begins:
+                zh, en = f"{zh}结束", f"{en} ends"
+            touches.append((f"{zh}：{what}", f"{en}: {what}") if what else (zh, en))
     return touches
 
 
@@ -216,26 +208,22 @@ def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
 
 
 def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
-    """Another host or time slot, where all sessions before the break had one and all after it another: turns taken in a day are none."""
-    before, after = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
+    """Another host or time slot, where all sessions before the break had one, all after it another.
+
+    Turns taken in a day are none.
+    """
+    sides = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
     touches = []
-    hosts = [
-        set(side["host"].dropna().map(lambda name: text.plain(name, 20)))
-        for side in (before, after)
-    ]
+    hosts = [set(side["host"].dropna()) for side in sides]
     if all(hosts) and not hosts[0] & hosts[1]:
-        names = ["、".join(sorted(names_or_slot)) for names_or_slot in hosts]
+        names = ["、".join(sorted({text.plain(host, 20) for host in side})) for side in hosts]
         touches.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
-    slots = [float(side["slot"].median()) for side in (before, after)]
+    slots = [float(side["slot"].median()) for side in sides]
     steady = all(
-        minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all()
-        for side, slot in zip((before, after), slots, strict=True)
+        same_slot(side["slot"], slot).all() for side, slot in zip(sides, slots, strict=True)
     )
-    if steady and minutes_apart(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
-        clock = [
-            f"{int(names_or_slot) // 60:02d}:{int(names_or_slot) % 60:02d}"
-            for names_or_slot in slots
-        ]
+    if steady and not same_slot(pd.Series(slots[:1]), slots[1]).any():
+        clock = [f"{int(slot) // 60:02d}:{int(slot) % 60:02d}" for slot in slots]
         touches.append(
             (f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}")
         )
@@ -265,9 +253,8 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
             None,
             [
                 (
-                    f"{explained} coincide{'s' * (explained == 1)} with a logged event, a festival, "
-                    "another "
-                    "host or time slot"
+                    f"{explained} coincide{'s' * (explained == 1)} with a logged event, a "
+                    "festival, another host or time slot"
                 )
                 if explained
                 else "",

@@ -1,4 +1,4 @@
-"""What kind of day it is: shopping festivals with the days from theirs, working days with their make-up days, years not announced yet."""
+"""What kind of day it is: shopping festivals, working days with their make-up days."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def _statutory(year: int) -> frozenset[dt.date]:
 
 @functools.cache
 def day_class(day: dt.date, platform: str) -> str:
-    """`work` or `rest`: on Chinese platforms by the State Council's calendar with its make-up days, else by weekday.
+    """The kind of day: `work` or `rest`.
 
-    A year whose make-up days are not announced yet falls back to weekends and statutory holidays.
+    On Chinese platforms by the State Council's calendar with its make-up days, else by weekday. A
+    year whose make-up days are not announced yet falls back to weekends and statutory holidays.
     """
     if platform not in CHINESE:
         return "rest" if day.weekday() >= 5 else "work"

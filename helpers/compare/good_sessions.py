@@ -1,4 +1,4 @@
-"""What an account's good sessions share: how they were set up and run, against the rest of its ordinary sessions.
+"""What an account's good sessions share: how they were set up and run, against its other ones.
 
 Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind
 of day and month made of it taken off. Held against the rest are traits (`traits.yml`): things a
@@ -56,7 +56,7 @@ def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) 
 
 
 def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Cues of the kinds per hour (0 where others are logged), or the minutes until the first one."""
+    """Cues of the kinds per hour (0 where others are logged), or minutes until the first one."""
     logged = rows.groupby("session_id").size()
     of_kind = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
     if trait.first:
@@ -138,7 +138,11 @@ MEASURES = {
 
 
 class Traits(NamedTuple):
-    """Values of the traits (one row per session, one column per trait) and the words of each: trait, label_zh, label_en, unit."""
+    """Values of the traits and their words.
+
+    values has one row per session and one column per trait; words one row per trait: trait,
+    label_zh, label_en, unit.
+    """
 
     values: pd.DataFrame
     words: pd.DataFrame
@@ -150,9 +154,10 @@ def traits(
     *,
     known: Mapping[str, reference.Trait],
 ) -> Traits:
-    """The traits of sessions, measured in their tables; a session without a table's rows has no value of its traits.
+    """The traits of sessions, measured in their tables.
 
-    A trait of which fewer than two sessions have a value is left out.
+    A session without a table's rows has no value of its traits. A trait of which fewer than two
+    sessions have a value is left out.
     """
     ids, columns, words = sessions["session_id"], {}, []
     for name, trait in known.items():
@@ -191,11 +196,11 @@ def traits(
 def good_ones(
     sessions: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
 ) -> pd.Series:
-    """Which ordinary sessions before this one are the account's good ones: True or False by session_id, empty where too few.
+    """Which ordinary sessions before this one are the account's good ones, by session_id.
 
-    `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the
-    highest paid amount per hour, on the log scale and less what slot, kind of day and month
-    explain.
+    Empty where there are too few. `sessions` is `slots.described`, which says what is ordinary.
+    Good: the `best_share` with the highest paid amount per hour, on the log scale and less what
+    slot, kind of day and month explain.
     """
     start = sessions.loc[sessions["session_id"] == session_id, "started_at"].iloc[0]
     plain = sessions[(sessions["started_at"] < start) & sessions["ordinary"]]
@@ -214,7 +219,10 @@ def good_ones(
 
 
 def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Differences of means and their errors for each row of `good` (draws x sessions) and each column of `values`."""
+    """Differences of means and their errors: a row a draw, a column a trait.
+
+    `good` is draws x sessions, `values` sessions x traits.
+    """
     mask, filled = np.isfinite(values), np.nan_to_num(values)
     n1, s1, q1 = (good @ part for part in (mask.astype(float), filled, filled**2))
     n0, s0, q0 = (
@@ -283,12 +291,12 @@ def model(
     thresholds: Mapping[str, float],
     mixes: int = MIXES,
 ) -> pd.DataFrame:
-    """The account's own model of its good sessions, from those before this one: what clean/pattern.parquet keeps.
+    """The account's own model of its good sessions, from those before this one.
 
-    One row per trait, the surest first: platform, room, until (start of this session: it is not in
-    its own model), trait, label_zh, label_en, unit, sessions (ordinary ones before), and the
-    columns of `differences`. Empty where the account has too few ordinary sessions, or no trait
-    that enough of them have.
+    It is what clean/pattern.parquet keeps. One row per trait, the surest first: platform, room,
+    until (start of this session: it is not in its own model), trait, label_zh, label_en, unit,
+    sessions (ordinary ones before), and the columns of `differences`. Empty where the account has
+    too few ordinary sessions, or no trait that enough of them have.
     """
     good = good_ones(sessions, session_id, thresholds=thresholds)
     if good.empty:
@@ -305,9 +313,10 @@ def model(
 
 
 def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFrame:
-    """This session against the good sessions' usual range: the rows of the model with value and inside (bool, missing if unknown).
+    """This session against the good sessions' usual range.
 
-    What the good ones share comes first, then where this session lies outside their range.
+    The rows of the model with value and inside (bool, missing if unknown). What the good ones share
+    comes first, then where this session lies outside their range.
     """
     values = measured.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
     inside = (values >= pattern["usual_lower"] - 1e-9) & (values <= pattern["usual_upper"] + 1e-9)
@@ -348,7 +357,7 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
 
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
-    """One trait that the good sessions share: theirs, the rest's, the interval of the difference, and this session's place."""
+    """One trait that the good sessions share: the rest, the interval, and this session."""
     good, others, span, label = _words(row, lang, currency)
     value = text.value(
         row.value,
@@ -378,15 +387,14 @@ def trait_sentence(row, *, lang: str, currency: str) -> str:
         ),
         (
             f"Shared by the good sessions: {label} {good}, the rest {others} (difference {span}; "
-            f"{n1} "
-            f"against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be "
-            "the cause."
+            f"{n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need "
+            "not be the cause."
         ),
     )
 
 
 def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, float]) -> str:
-    """What the comparison of good sessions with the rest rests on and how much it found, in one sentence."""
+    """What the comparison of good sessions with the rest rests on and how much it found."""
     least, share = (
         int(thresholds["min_sessions_for_pattern"]),
         text.percent(thresholds["best_share"], 0),
@@ -430,7 +438,10 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
 
 
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:
-    """One finding per trait that the good sessions share; they speak of the account, so none of them is a fault of this session."""
+    """One finding per trait that the good sessions share.
+
+    They speak of the account, so none of them is a fault of this session.
+    """
     shared = held_against[held_against["shared"].astype(bool)]
     return findings.frame(
         [

@@ -1,4 +1,4 @@
-"""Whether a value lies outside what the comparable sessions let one expect, and what the gap is worth."""
+"""Whether a value lies outside what comparable sessions let one expect; what the gap is worth."""
 
 from __future__ import annotations
 
@@ -31,27 +31,26 @@ NOTHING = _Tested(*[np.nan] * 5, "none")
 
 
 class _Rows(NamedTuple):
-    """One metric: of the session itself, of the comparable sessions, and of them and all further ones, oldest first."""
+    """One metric of this session, of the comparable ones, and of them and all further ones.
 
-    own: pd.Series
+    Oldest first.
+    """
+
+    current: pd.Series
     past: pd.DataFrame
     history: pd.DataFrame
 
 
 def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
-    """Values for the log scale: a zero becomes half of the smallest value seen, whatever the currency."""
-    seen = np.r_[past[past > 0], value if value > 0 else []]
-    least = seen.min() / 2 if seen.size else np.nan
-    return (value or least), np.where(past == 0, least, past)
+    """This session's value and the past ones made fit for the log scale (`stats.positive`)."""
+    values = stats.positive(np.r_[past, value])
+    return values[-1], values[:-1]
 
 
 def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
-    """A predictive distribution of counts, for proportions and counts per hour that rest on few events."""
-    session, x, n = (
-        rows.own,
-        rows.past["numerator"].to_numpy(float),
-        rows.past["denominator"].to_numpy(float),
-    )
+    """A predictive distribution of counts, for proportions and hourly counts of few events."""
+    session = rows.current
+    x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     predict = (
         stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
     )
@@ -71,22 +70,22 @@ def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float
 
 
 def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
-    """Whether the session and the comparable ones expect fewer events than the limit, and events are what is counted."""
-    x, n = rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
+    """Whether events are counted, and fewer than a limit are expected of the sessions."""
+    x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
-    counted = metric.proportion or (bool(rows.own["per_hour"]) and metric.unit != "money")
-    counts_events = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
+    counted = metric.proportion or (bool(rows.current["per_hour"]) and metric.unit != "money")
+    counts_events = counted and np.isfinite(rows.current["numerator"]) and not metric.minus
     return bool(
         counts_events
         and np.isfinite(per)
-        and per * min(rows.own["denominator"], np.nanmedian(n)) < limit
+        and per * min(rows.current["denominator"], np.nanmedian(n)) < limit
     )
 
 
 def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
-    """The t prediction interval of a short history, its spread steadied by that of the account's further sessions."""
+    """The t prediction interval of a short history, its spread steadied by further sessions."""
     past = rows.past["value"].to_numpy(float)
-    value, past = _positive(rows.own["value"], past) if log else (rows.own["value"], past)
+    value, past = _positive(rows.current["value"], past) if log else (rows.current["value"], past)
     further = rows.history.loc[~rows.history["session_id"].isin(rows.past["session_id"]), "value"]
     spread = stats.prior_spread(further, log=log)
     bounds = stats.prediction_interval(past, confidence=confidence, log=log, spread=spread)
@@ -95,12 +94,15 @@ def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
 
 
 def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested:
-    """The forecast from the account's sessions; `sd` is such that the comparable sessions' own t interval would be as wide."""
+    """The forecast from the account's sessions.
+
+    `sd` is such that the comparable sessions' own t interval would be as wide.
+    """
     history = rows.history.tail(FARTHEST)
-    value, past = rows.own["value"], history["value"].to_numpy(float)
+    value, past = rows.current["value"], history["value"].to_numpy(float)
     if log:
-        value, past = (np.log(logs) for logs in _positive(value, past))
-    ids = [*history["session_id"], rows.own["session_id"]]
+        value, past = (np.log(values) for values in _positive(value, past))
+    ids = [*history["session_id"], rows.current["session_id"]]
     near, place = (frame.loc[ids, ids].to_numpy() for frame in likeness)
     forecasted = forecast(value, past, near, place, confidence=confidence)
     bounds = np.array([forecasted.mean, forecasted.lower, forecasted.upper])
@@ -116,7 +118,10 @@ def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested
 def _test(
     rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike
 ) -> _Tested:
-    """Expected value, prediction interval and p-value of one metric: counts where events are few, else the forecast or, in a short history, t."""
+    """Expected value, prediction interval and p-value of one metric.
+
+    By counts where events are few, else by the forecast or, in a short history, t.
+    """
     log = not metric.minus
     usable = rows.history["value"].gt(0).sum() if log else len(rows.history)
     long = usable >= LONG
@@ -126,7 +131,10 @@ def _test(
 
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
-    """How much this metric varies between the account's sessions: what a short baseline's own spread is shrunk to."""
+    """How much this metric varies between the account's sessions.
+
+    A short baseline's own spread is shrunk to it.
+    """
     counted = rows.dropna(subset=["numerator", "denominator"])
     counted = counted[counted["denominator"] > 0]
     if len(counted) < 8 or counted["numerator"].sum() <= 0:
@@ -201,7 +209,7 @@ def verdicts(
     thresholds: Mapping[str, float],
     pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Each metric of this session against the baseline sessions, with the range that the account leads one to expect.
+    """Each metric of this session against the baseline sessions, with the range to be expected.
 
     `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids`
     comes from `spread_pool`: with `LONG` sessions in all, the range is the forecast from all of
@@ -247,7 +255,7 @@ def ranges(
     thresholds: Mapping[str, float],
     pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
+    """As `verdicts`, for metrics that are only looked up: without a verdict on any of them."""
     table = verdicts(
         values,
         session_id,
@@ -317,12 +325,12 @@ PATH = {
 def money_at_stake(
     table: pd.DataFrame, session: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> pd.Series:
-    """What closing the gap to the baseline would have brought in this session, by row of `verdicts`, in its currency.
+    """What closing the gap to the baseline would have brought in this session, in its currency.
 
-    For a rate on the way to the sale: gap x people who came to the step x what each of those who
-    took it paid in the end. Only where the value is on the bad side of the baseline and the
-    numerator leads to payment; else `nan`. Each line changes one step and keeps the others: the
-    lines are not to be added.
+    By row of `verdicts`. For a rate on the way to the sale: gap x people who came to the step x
+    what each of those who took it paid in the end. Only where the value is on the bad side of the
+    baseline and the numerator leads to payment; else `nan`. Each line changes one step and keeps
+    the others: the lines are not to be added.
     """
     stake = []
     for row in table.itertuples():

@@ -53,10 +53,10 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
-    """What the calendar does not know of this session's year and the one before it, in both languages; empty where all is known.
+    """What the calendar does not know of this session's year and the one before it.
 
-    Only Chinese platforms follow the make-up days that the State Council announces each November
-    for the next year.
+    In both languages; empty where all is known. Only Chinese platforms follow the make-up days that
+    the State Council announces each November for the next year.
     """
     years = [
         year
@@ -70,9 +70,8 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
                 "补班的周末会算作休息日；大促与农历春节的日期不受影响。"
             ),
             f"The make-up days of {year} are not in the holiday library: working days are told by "
-            "weekends and statutory holidays alone, "
-            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival "
-            "are not affected.",
+            "weekends and statutory holidays alone, and a weekend that is worked counts as rest. "
+            "Festivals and the lunar Spring Festival are not affected.",
         )
         for year in years
     ]
@@ -84,7 +83,7 @@ def _says_nothing(row) -> bool:
 
 
 def _torn(row) -> bool:
-    """Whether the value lies on one side of the comparable sessions and, beyond its range, on the other of what was expected."""
+    """Whether the value lies on one side of comparable ones and beyond its range on the other."""
     return bool(row.unusual) and (row.value >= row.baseline) != (row.value >= row.upper)
 
 
@@ -128,14 +127,14 @@ def _sentence_en(row, words: dict[str, str], ground: Basis) -> str:
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
     if _says_nothing(row):
         return (
-            f"{head}; {against_what}, this one is {side}. The history varies too much for a "
-            "normal range to say anything."
+            f"{head}; {against_what}, this one is {side}. The history varies too much for a normal "
+            "range to say anything."
         )
     if _torn(row):
         beyond = "above" if row.value >= row.upper else "below"
         return (
-            f"{head}; {against_what}, this one is {side}, yet {beyond} the {words['range']} "
-            "that the recent course leads one to expect: the two disagree, so no verdict."
+            f"{head}; {against_what}, this one is {side}, yet {beyond} the {words['range']} that "
+            "the recent course leads one to expect: the two disagree, so no verdict."
         )
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = (
@@ -158,10 +157,10 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
+    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`).
 
-    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a
-    metric called worse only.
+    ci_* bound the value expected. `table` is `verdicts` with the column money_at_stake; where that
+    is kept, it is stated for a metric called worse only.
     """
     rows = []
     for row in table.itertuples():
@@ -187,7 +186,7 @@ def to_findings(
 
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
-    """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
+    """How many metrics were tested, and how many are out of range, in one sentence a language."""
     count = {
         name: int((table["outcome"] == name).sum())
         for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")
@@ -210,14 +209,12 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     return (
         (
             f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} "
-            "个指标："
-            f"{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
+            f"个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
             f"个在正常波动内{open_zh}。"
         ),
         (
             f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were "
-            "tested: "
-            f"{count['worse']} worse, {count['better']} better, {count['normal']} within normal "
-            f"range{open_en}."
+            f"tested: {count['worse']} worse, {count['better']} better, {count['normal']} within "
+            f"normal range{open_en}."
         ),
     )

@@ -1,4 +1,4 @@
-"""What usual means for one session, in a few figures: which sessions, which hosts, what has changed since; and the session before."""
+"""What usual means for one session: which sessions and hosts, and what has changed since."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def usual(
     *,
     calendar: Iterable[reference.Festival],
 ) -> pd.DataFrame:
-    """What the comparable sessions are, and the change against the session before in the same room: one row.
+    """What the comparable sessions are, and the change against the room's session before: one row.
 
     Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the
     logged changes that came after most of them and stay (both in words), previous_at and
@@ -92,7 +92,10 @@ def _changes(changed: pd.DataFrame, lang: str) -> str:
 
 
 def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
-    """The row of `usual` in words: what usual means, and the change against the session before; each may be missing."""
+    """The row of `usual` in words: what usual means, and the change against the session before.
+
+    Each may be missing.
+    """
     return [words for words in (_meant(row, lang), _before(row, lang)) if words]
 
 
@@ -142,7 +145,6 @@ def _before(row: Mapping[str, Any], lang: str) -> str:
         f"与上一场（{row['previous_at']:%m-%d %H:%M}，{state}）比，每小时支付金额 {change}。",
         (
             f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount "
-            "per "
-            f"hour {change}."
+            f"per hour {change}."
         ),
     )
