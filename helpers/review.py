@@ -10,7 +10,7 @@ import html
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
@@ -97,6 +97,9 @@ class Review:
     confidence: float | None = None
     found: Found = "named"
     trouble: str = ""  # why the workspace that was chosen cannot be used
+    _computed: dict[str, Any] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def session(self) -> pd.Series:
@@ -126,6 +129,12 @@ class Review:
         """
         newest = data_as_of(self.workspace, self.sessions)
         return newest if pd.notna(newest) else self.session["started_at"]
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, called the first time only and kept under a name with this review."""
+        if name not in self._computed:
+            self._computed[name] = make()
+        return self._computed[name]
 
     @property
     def settled(self) -> bool:

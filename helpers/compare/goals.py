@@ -10,14 +10,8 @@ import pandas as pd
 from helpers import reference
 from helpers.reference import schema
 
-GOAL_PLACE = (
-    "name",
-    "level",
-    "parent",
-    "kind",
-    "phase",
-    "owner_role",
-)  # where a goal stands in the tree of goals, as it was entered
+# Where a goal stands in the tree of goals, as it was entered.
+GOAL_PLACE = ("name", "level", "parent", "kind", "phase", "owner_role")
 GOAL_STATES = {
     "reached": ("达成", "reached"),
     "on_track": ("目前达标", "on track so far"),
@@ -32,8 +26,8 @@ GOAL_NOTES = {
     "unknown_metric": (
         "没有这个指标：请写指标的名称，如“支付金额”或“下单金额（含未支付）”",
         (
-            "no such metric: write the name of one, such as “Paid amount” or “Order amount (unpaid "
-            "included)”"
+            "no such metric: write the name of one, such as “Paid amount” or “Order amount "
+            "(unpaid included)”"
         ),
     ),
     "people_do_not_add": ("人数不能跨场相加", "people cannot be added over sessions"),
@@ -49,7 +43,7 @@ def goal_completion(
     registry: Mapping[str, reference.Metric],
     settled: bool = False,
 ) -> pd.DataFrame:
-    """GMV达成率 and its like: each goal for this session, or for a period it lies in, and how much of it is reached.
+    """GMV达成率 and its like: each goal of this session or a period around it.
 
     `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session,
     period), period_from, period_to, metric, target, value, completion (value ÷ target), elapsed
@@ -130,7 +124,10 @@ def _end_of(stated: pd.Series) -> pd.Series:
 
 
 def _state(reached: bool, metric: reference.Metric | None, *, over: bool, settled: bool) -> str:
-    """How a goal with a value stands: what still runs, or waits for refunds, is reached or missed only where that cannot turn."""
+    """How a goal with a value stands.
+
+    What still runs, or waits for refunds, is reached or missed only where that cannot turn.
+    """
     total = metric is not None and metric.denominator is None and not metric.minus
     wanted_up = metric is None or metric.bigger_is_better is not False
     done = over and (settled or metric is None or not _waits_for_refunds(metric))

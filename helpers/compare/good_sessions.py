@@ -1,4 +1,4 @@
-"""What an account's good sessions share: how they were set up and run, against the rest of its ordinary sessions.
+"""What an account's good sessions share: how they were set up and run, against its other ones.
 
 Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind
 of day and month made of it taken off. Held against the rest are traits (`traits.yml`): things a
@@ -56,14 +56,16 @@ def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) 
 
 
 def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Cues of the kinds per hour (0 where others are logged), or the minutes until the first one."""
+    """Cues of the kinds per hour (0 where others are logged), or minutes until the first one."""
     logged = rows.groupby("session_id").size()
-    own = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
+    of_kind = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
     if trait.first:
         started = sessions.set_index("session_id")["started_at"]
-        first = own.min()
+        first = of_kind.min()
         return ((first - started.reindex(first.index)).dt.total_seconds() / 60).clip(lower=0)
-    return own.size().reindex(logged.index, fill_value=0) / hours(sessions).reindex(logged.index)
+    return of_kind.size().reindex(logged.index, fill_value=0) / hours(sessions).reindex(
+        logged.index
+    )
 
 
 def _stage(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -71,8 +73,8 @@ def _stage(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -
     ends = plan["ends_at"].fillna(plan.groupby("session_id")["starts_at"].shift(-1))
     seconds = (ends - plan["starts_at"]).dt.total_seconds().clip(lower=0)
     total = seconds.groupby(plan["session_id"]).sum()
-    own = seconds.where(plan["stage"] == trait.stage, 0.0).groupby(plan["session_id"]).sum()
-    return own / total.where(total > 0)
+    of_stage = seconds.where(plan["stage"] == trait.stage, 0.0).groupby(plan["session_id"]).sum()
+    return of_stage / total.where(total > 0)
 
 
 def _visits(rows: pd.DataFrame) -> pd.Series:
@@ -80,15 +82,15 @@ def _visits(rows: pd.DataFrame) -> pd.Series:
 
 
 def _paid(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    visits, known = (
+    visits, stated = (
         _visits(rows),
-        rows.groupby("session_id")["is_paid"].apply(lambda one: one.notna().any()),
+        rows.groupby("session_id")["is_paid"].apply(lambda flags: flags.notna().any()),
     )
-    total, own = (
+    total, paid = (
         part.groupby(rows["session_id"]).sum()
         for part in (visits, visits.where(rows["is_paid"].fillna(False).astype(bool), 0.0))
     )
-    return (own / total.where(total > 0)).where(known)
+    return (paid / total.where(total > 0)).where(stated)
 
 
 def _source(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -96,8 +98,8 @@ def _source(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) 
     shares = rows.assign(visits=_visits(rows)).pivot_table(
         index="session_id", columns="source", values="visits", aggfunc="sum"
     )
-    kept = shares.columns[shares.notna().mean() >= MOSTLY]
-    return (shares.fillna(0.0).div(shares.sum(axis=1), axis=0))[kept]
+    usual = shares.columns[shares.notna().mean() >= MOSTLY]
+    return (shares.fillna(0.0).div(shares.sum(axis=1), axis=0))[usual]
 
 
 def _listed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -105,8 +107,8 @@ def _listed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tier(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    known = _listed(rows).dropna(subset=["tier"])
-    return known["tier"].eq(trait.tier).groupby(known["session_id"]).mean()
+    tiered = _listed(rows).dropna(subset=["tier"])
+    return tiered["tier"].eq(trait.tier).groupby(tiered["session_id"]).mean()
 
 
 def _price(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -114,8 +116,8 @@ def _price(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -
 
 
 def _focus(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    shown = _listed(rows).groupby("session_id")["exposure_users"]
-    return shown.max() / shown.sum().where(lambda total: total > 0)
+    exposures = _listed(rows).groupby("session_id")["exposure_users"]
+    return exposures.max() / exposures.sum().where(lambda total: total > 0)
 
 
 def _videos(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -136,7 +138,11 @@ MEASURES = {
 
 
 class Traits(NamedTuple):
-    """Values of the traits (one row per session, one column per trait) and the words of each: trait, label_zh, label_en, unit."""
+    """Values of the traits and their words.
+
+    values has one row per session and one column per trait; words one row per trait: trait,
+    label_zh, label_en, unit.
+    """
 
     values: pd.DataFrame
     words: pd.DataFrame
@@ -148,35 +154,38 @@ def traits(
     *,
     known: Mapping[str, reference.Trait],
 ) -> Traits:
-    """The traits of sessions, measured in their tables; a session without a table's rows has no value of its traits.
+    """The traits of sessions, measured in their tables.
 
-    A trait of which fewer than two sessions have a value is left out.
+    A session without a table's rows has no value of its traits. A trait of which fewer than two
+    sessions have a value is left out.
     """
     ids, columns, words = sessions["session_id"], {}, []
     for name, trait in known.items():
         rows = sessions if trait.table == "sessions" else tables[trait.table]
-        found = (
+        measured = (
             MEASURES[trait.measure](trait, sessions, rows[rows["session_id"].isin(ids)])
             if len(rows)
             else pd.Series(dtype=float)
         )
-        for each, values in found.items() if isinstance(found, pd.DataFrame) else [("", found)]:
-            columns[f"{name}:{each}" if each else name] = values.reindex(ids).to_numpy(float)
+        for part, values in (
+            measured.items() if isinstance(measured, pd.DataFrame) else [("", measured)]
+        ):
+            columns[f"{name}:{part}" if part else name] = values.reindex(ids).to_numpy(float)
             words.append(
                 (
-                    f"{name}:{each}" if each else name,
-                    trait.zh.format(each=text.plain(each, 20)),
-                    trait.en.format(each=text.plain(each, 20)),
+                    f"{name}:{part}" if part else name,
+                    trait.zh.format(each=text.plain(part, 20)),
+                    trait.en.format(each=text.plain(part, 20)),
                     trait.unit,
                 )
             )
-    made = pd.DataFrame(columns, index=pd.Index(ids, name="session_id"))
-    made = made.loc[:, made.notna().sum() > 1]
+    trait_values = pd.DataFrame(columns, index=pd.Index(ids, name="session_id"))
+    trait_values = trait_values.loc[:, trait_values.notna().sum() > 1]
     return Traits(
-        made,
+        trait_values,
         pd.DataFrame(words, columns=["trait", "label_zh", "label_en", "unit"])
         .set_index("trait")
-        .loc[made.columns]
+        .loc[trait_values.columns]
         .reset_index(),
     )
 
@@ -185,16 +194,16 @@ def traits(
 
 
 def good_ones(
-    known: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
+    sessions: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
 ) -> pd.Series:
-    """Which ordinary sessions before this one are the account's good ones: True or False by session_id, empty where too few.
+    """Which ordinary sessions before this one are the account's good ones, by session_id.
 
-    `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the
-    highest paid amount per hour, on the log scale and less what slot, kind of day and month
-    explain.
+    Empty where there are too few. `sessions` is `slots.described`, which says what is ordinary.
+    Good: the `best_share` with the highest paid amount per hour, on the log scale and less what
+    slot, kind of day and month explain.
     """
-    start = known.loc[known["session_id"] == session_id, "started_at"].iloc[0]
-    plain = known[(known["started_at"] < start) & known["ordinary"]]
+    start = sessions.loc[sessions["session_id"] == session_id, "started_at"].iloc[0]
+    plain = sessions[(sessions["started_at"] < start) & sessions["ordinary"]]
     plain = plain.assign(log=level_regression.logs(plain["paid_amount"] / plain["hours"])).dropna(
         subset=["log"]
     )
@@ -210,7 +219,10 @@ def good_ones(
 
 
 def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Differences of means and their errors for each row of `good` (draws x sessions) and each column of `values`."""
+    """Differences of means and their errors: a row a draw, a column a trait.
+
+    `good` is draws x sessions, `values` sessions x traits.
+    """
     mask, filled = np.isfinite(values), np.nan_to_num(values)
     n1, s1, q1 = (good @ part for part in (mask.astype(float), filled, filled**2))
     n0, s0, q0 = (
@@ -265,51 +277,52 @@ def differences(
             "upper": diff + half,
             "p_adjusted": p,
             "shared": p <= 1 - confidence,
-            "usual_lower": [max(one.lower, 0.0) for one in usual],
-            "usual_upper": [one.upper for one in usual],
+            "usual_lower": [max(usual_range.lower, 0.0) for usual_range in usual],
+            "usual_upper": [usual_range.upper for usual_range in usual],
         }
     )
 
 
 def model(
-    known: pd.DataFrame,
+    sessions: pd.DataFrame,
     session_id: str,
-    found: Traits,
+    found_traits: Traits,
     *,
     thresholds: Mapping[str, float],
     mixes: int = MIXES,
 ) -> pd.DataFrame:
-    """The account's own model of its good sessions, from those before this one: what clean/pattern.parquet keeps.
+    """The account's own model of its good sessions, from those before this one.
 
-    One row per trait, the surest first: platform, room, until (start of this session: it is not in
-    its own model), trait, label_zh, label_en, unit, sessions (ordinary ones before), and the
-    columns of `differences`. Empty where the account has too few ordinary sessions, or no trait
-    that enough of them have.
+    It is what clean/pattern.parquet keeps. One row per trait, the surest first: platform, room,
+    until (start of this session: it is not in its own model), trait, label_zh, label_en, unit,
+    sessions (ordinary ones before), and the columns of `differences`. Empty where the account has
+    too few ordinary sessions, or no trait that enough of them have.
     """
-    good = good_ones(known, session_id, thresholds=thresholds)
+    good = good_ones(sessions, session_id, thresholds=thresholds)
     if good.empty:
         return pd.DataFrame(columns=COLUMNS)
-    made = differences(good, found.values, confidence=thresholds["confidence"], mixes=mixes)
-    own = known.set_index("session_id").loc[session_id]
-    made = made.merge(found.words, on="trait").assign(
-        platform=own["platform"],
-        room=own["room"],
-        until=own["started_at"],
+    rows = differences(good, found_traits.values, confidence=thresholds["confidence"], mixes=mixes)
+    session = sessions.set_index("session_id").loc[session_id]
+    rows = rows.merge(found_traits.words, on="trait").assign(
+        platform=session["platform"],
+        room=session["room"],
+        until=session["started_at"],
         sessions=float(len(good)),
     )
-    return made.sort_values(["p_adjusted", "trait"], ignore_index=True)[COLUMNS]
+    return rows.sort_values(["p_adjusted", "trait"], ignore_index=True)[COLUMNS]
 
 
-def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
-    """This session against the good sessions' usual range: the rows of the model with value and inside (bool, missing if unknown).
+def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFrame:
+    """This session against the good sessions' usual range.
 
-    What the good ones share comes first, then where this session lies outside their range.
+    The rows of the model with value and inside (bool, missing if unknown). What the good ones share
+    comes first, then where this session lies outside their range.
     """
-    own = found.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
-    inside = (own >= pattern["usual_lower"] - 1e-9) & (own <= pattern["usual_upper"] + 1e-9)
-    made = pattern.assign(value=own, inside=inside.astype("boolean").mask(np.isnan(own)))
-    first = made.assign(
-        _last=~made["shared"].astype(bool), _inside=made["inside"].fillna(True)
+    values = measured.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
+    inside = (values >= pattern["usual_lower"] - 1e-9) & (values <= pattern["usual_upper"] + 1e-9)
+    rows = pattern.assign(value=values, inside=inside.astype("boolean").mask(np.isnan(values)))
+    first = rows.assign(
+        _last=~rows["shared"].astype(bool), _inside=rows["inside"].fillna(True)
     ).sort_values(["_last", "_inside", "p_adjusted"], kind="stable")
     return first.drop(columns=["_last", "_inside"]).reset_index(drop=True)
 
@@ -325,7 +338,7 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
         for v in (row.lower, row.upper)
     )
     points = text.choose(lang, " 个百分点", " percentage points") if row.unit == "percent" else ""
-    good, rest = (
+    good, others = (
         text.value(
             v,
             row.unit,
@@ -337,15 +350,15 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
     )
     return (
         good,
-        rest,
+        others,
         f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}",
         getattr(row, f"label_{lang}"),
     )
 
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
-    """One trait that the good sessions share: theirs, the rest's, the interval of the difference, and this session's place."""
-    good, rest, span, label = _words(row, lang, currency)
+    """One trait that the good sessions share: the rest, the interval, and this session."""
+    good, others, span, label = _words(row, lang, currency)
     value = text.value(
         row.value,
         row.unit,
@@ -369,20 +382,19 @@ def trait_sentence(row, *, lang: str, currency: str) -> str:
     return text.choose(
         lang,
         (
-            f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）"
+            f"好场次的共同点：{label} {good}，其余 {others}（相差 {span}；{n1} 场对 {n0} 场）"
             f"{'；' if here else ''}{here}。同时出现，不等于原因。"
         ),
         (
-            f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; "
-            f"{n1} "
-            f"against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be "
-            "the cause."
+            f"Shared by the good sessions: {label} {good}, the rest {others} (difference {span}; "
+            f"{n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need "
+            "not be the cause."
         ),
     )
 
 
 def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, float]) -> str:
-    """What the comparison of good sessions with the rest rests on and how much it found, in one sentence."""
+    """What the comparison of good sessions with the rest rests on and how much it found."""
     least, share = (
         int(thresholds["min_sessions_for_pattern"]),
         text.percent(thresholds["best_share"], 0),
@@ -426,7 +438,10 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
 
 
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:
-    """One finding per trait that the good sessions share; they speak of the account, so none of them is a fault of this session."""
+    """One finding per trait that the good sessions share.
+
+    They speak of the account, so none of them is a fault of this session.
+    """
     shared = held_against[held_against["shared"].astype(bool)]
     return findings.frame(
         [

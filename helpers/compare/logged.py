@@ -1,4 +1,4 @@
-"""Special events 特殊事件分析: what moved while a logged event was in force, and whether any other dates would show as much.
+"""Special events 特殊事件分析: what moved while a logged event was in force.
 
 Coinciding is no cause. A change is claimed only where its interval leaves out zero after the
 correction over all events and metrics, and where at most one in twenty of the other dates would
@@ -13,16 +13,14 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.compare.baseline import SPECIAL, described, same_room
+from helpers.compare.baseline import SPECIAL, described, room_until
+from helpers.compare.clock import angle
 from helpers.compare.scale import label
 from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
 from helpers.core import stats, text
 
-BEFORE, DURING, AFTER = (
-    60,
-    30,
-    20,
-)  # sessions before, in force and after that an effect is taken from
+# Sessions before, in force and after that an effect is taken from.
+BEFORE, DURING, AFTER = 60, 30, 20
 TOGETHER = 3  # events with fewer sessions than this between their starts cannot be told apart
 UNNAMED = ("paid_amount", "viewers", "uv_value")  # looked at where an event names no metric
 PLACEBO_LEVEL = 0.05
@@ -61,7 +59,10 @@ COLUMNS = (
 
 
 def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind) -> np.ndarray:
-    """Which sessions (oldest first) an event's change is looked for in: while it is in force, or the first ones since its start."""
+    """Which sessions (oldest first) an event's change is looked for in.
+
+    Those while it is in force, or the first ones since its start.
+    """
     begun = (sessions["started_at"] >= event["starts_at"]).to_numpy()
     if kind.lag_sessions is not None:
         return begun & (begun.cumsum() <= kind.lag_sessions)
@@ -85,7 +86,10 @@ def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> b
 
 
 def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
-    """Events that cannot be told apart, by position: both in force at once, and begun within `TOGETHER` sessions."""
+    """Events that cannot be told apart, by position.
+
+    Both were in force at once, and began within `TOGETHER` sessions.
+    """
     groups: list[list[int]] = []
     for k, mask in enumerate(masks):
         first = groups[-1][0] if groups else -1
@@ -103,33 +107,36 @@ def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
 
 
 def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
-    """What else sets sessions apart, as many columns as the sessions can bear: promotion, pause, length, time of day, day of rest."""
+    """What else sets sessions apart, as many columns as the sessions can bear.
+
+    Promotion, pause, length, time of day, day of rest, in this order.
+    """
     pause = table["started_at"].diff().dt.total_seconds().div(86400).fillna(0).clip(lower=0)
-    clock = 2 * np.pi * table["slot"] / 1440
+    hand = angle(table["slot"])
     columns = pd.DataFrame(
         {
             "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float),
             "pause": np.log1p(pause),
             "length": np.log(table["hours"]).fillna(0),
-            "clock_x": np.cos(clock),
-            "clock_y": np.sin(clock),
+            "clock_x": np.cos(hand),
+            "clock_y": np.sin(hand),
             "rest": (table["day"] == "rest").astype(float),
         }
     )
-    kept = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
-    return (columns[kept] - columns[kept].mean()).to_numpy()
+    varying = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
+    return (columns[varying] - columns[varying].mean()).to_numpy()
 
 
-def _own_metrics(event: pd.Series, known: set[str]) -> list[str]:
+def _own_metrics(event: pd.Series, with_values: set[str]) -> list[str]:
     if isinstance(event["metric"], str) and event["metric"]:
-        return [event["metric"]] if event["metric"] in known else []
-    return [name for name in UNNAMED if name in known]
+        return [event["metric"]] if event["metric"] in with_values else []
+    return [name for name in UNNAMED if name in with_values]
 
 
 def _measured(
     table: pd.DataFrame, values: pd.Series, mask: np.ndarray, other: np.ndarray, confidence: float
 ) -> tuple[Shift, int, int]:
-    """The shift of a metric's logarithm, and the numbers of sessions before and in force that it rests on."""
+    """The shift of a metric's logarithm, and how many sessions before and in force it rests on."""
     usable = values.gt(0)
     place = np.arange(len(table))
     begin, last = int(mask.argmax()), int(place[mask].max())
@@ -160,22 +167,23 @@ def effects(
     kinds: Mapping[str, reference.EventKind],
     days: float = 180,
 ) -> pd.DataFrame:
-    """What moved with each logged event of the last `days`, as known at the reviewed session: one row per event (or events that overlap) x metric.
+    """What moved with each logged event of the last `days`, as known at the reviewed session.
 
-    `values` come from `on_one_scale`; sessions after the reviewed one and of other rooms take no
-    part. event (its words; several joined where they cannot be told apart: joint), kind, from, to,
-    logged_after (entered only after the first session in force), expected_direction, metric (the
-    one named, else those of `UNNAMED`), n_before, n_during, effect (fraction) with lower and upper,
-    p_value, p_adjusted (Benjamini-Hochberg over all rows), p_placebo (share of `dates` other dates
-    with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its words;
-    kind_zh, kind_en those of the kind). Promotions are held against their like and not measured
-    here; a metric that can be negative has no logarithm and is left out.
+    One row per event (or events that overlap) x metric. `values` come from `on_one_scale`; sessions
+    after the reviewed one and of other rooms take no part. event (its words; several joined where
+    they cannot be told apart: joint), kind, from, to, logged_after (entered only after the first
+    session in force), expected_direction, metric (the one named, else those of `UNNAMED`),
+    n_before, n_during, effect (fraction) with lower and upper, p_value, p_adjusted
+    (Benjamini-Hochberg over all rows), p_placebo (share of `dates` other dates with as large a
+    change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its words; kind_zh, kind_en
+    those of the kind). Promotions are held against their like and not measured here; a metric that
+    can be negative has no logarithm and is left out.
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
-    table = described(past.sort_values("started_at", ignore_index=True), calendar)
+    session = sessions.set_index("session_id").loc[session_id]
+    past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
+    table = described(past, calendar)
     recent = events["starts_at"].between(
-        own["started_at"] - pd.Timedelta(days=days), own["started_at"]
+        session["started_at"] - pd.Timedelta(days=days), session["started_at"]
     )
     measured = (
         events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
@@ -202,7 +210,7 @@ def effects(
         )
         members = logged.loc[group]
         late = any(
-            goes_on(event, kinds[event["kind"]], own["started_at"])
+            goes_on(event, kinds[event["kind"]], session["started_at"])
             for _, event in members.iterrows()
         )
         names = list(
@@ -239,7 +247,7 @@ def effects(
 def _row(
     members: pd.DataFrame,
     name: str,
-    found: Shift,
+    shift: Shift,
     before: int,
     during: int,
     late: bool,
@@ -261,14 +269,14 @@ def _row(
         else ""
     )
     if state:
-        found = UNKNOWN
+        shift = UNKNOWN
     terms = reference.terms()["event_kind"]
-    what = [
+    names = [
         text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40)
         for row in members.itertuples()
     ]
     return {
-        "event": " ＋ ".join(what),
+        "event": " ＋ ".join(names),
         "kind": members["kind"].iloc[0],
         "from": members["starts_at"].min(),
         "to": members["ends_at"].max(),
@@ -280,20 +288,24 @@ def _row(
         "label_en": label(metric, "en"),
         "n_before": before,
         "n_during": during,
-        "effect": np.expm1(found.effect),
-        "lower": np.expm1(found.lower),
-        "upper": np.expm1(found.upper),
-        "p_value": found.p_value,
+        "effect": np.expm1(shift.effect),
+        "lower": np.expm1(shift.lower),
+        "upper": np.expm1(shift.upper),
+        "p_value": shift.p_value,
         "p_adjusted": np.nan,
-        "p_placebo": found.p_placebo,
-        "dates": found.dates,
-        "method": found.method,
+        "p_placebo": shift.p_placebo,
+        "dates": shift.dates,
+        "method": shift.method,
         "verdict": state,
     }
 
 
 def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """Claims a change where the interval leaves out zero, the correction keeps it, and the placebo too, if there are dates enough for one."""
+    """The rows with p_adjusted and verdict: a change is claimed where three things hold.
+
+    The interval leaves out zero, the correction keeps it, and so does the placebo, if there are
+    dates enough for one.
+    """
     level = 1 - thresholds["confidence"]
     adjusted = pd.Series(
         stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index
@@ -303,35 +315,38 @@ def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFram
         & (adjusted <= thresholds["false_discovery_rate"])
         & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
     )
-    wanted = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
-    contrary = moved & wanted.notna() & (np.sign(table["effect"].astype(float)) != wanted)
-    said = (
+    expected = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    contrary = moved & expected.notna() & (np.sign(table["effect"].astype(float)) != expected)
+    verdict = (
         pd.Series("cannot_tell", index=table.index, dtype="str")
         .mask(moved, "moved")
         .mask(contrary, "contrary")
     )
-    said = said.mask(table["verdict"] != "", table["verdict"])
-    zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
+    verdict = verdict.mask(table["verdict"] != "", table["verdict"])
+    zh, en = ([VERDICTS[code][lang] for code in verdict] for lang in (0, 1))
     terms = reference.terms()["event_kind"]
     named = {
         f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang))
         for lang in ("zh", "en")
     }
-    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en, **named)
+    return table.assign(p_adjusted=adjusted, verdict=verdict, outcome_zh=zh, outcome_en=en, **named)
 
 
 def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """One sentence an event and metric that moved, either way, Chinese and English; the rest is counted in a last one."""
+    """One sentence (Chinese, English) an event and metric that moved, either way.
+
+    The others are counted in a last one.
+    """
     moved = table[table["verdict"].isin(["moved", "contrary"])]
-    said = [_sentence(row) for row in moved.itertuples()]
-    rest = table[~table.index.isin(moved.index)]
-    if len(rest):
+    sentences = [_sentence(row) for row in moved.itertuples()]
+    unclear = table[~table.index.isin(moved.index)]
+    if len(unclear):
         early, few = (
-            int((rest["verdict"] == "too_early").sum()),
-            int(rest["verdict"].isin(["too_few", "no_session"]).sum()),
+            int((unclear["verdict"] == "too_early").sum()),
+            int(unclear["verdict"].isin(["too_few", "no_session"]).sum()),
         )
         why = [
-            (len(rest) - early - few, "与平时的起伏分不开", "within ordinary variation"),
+            (len(unclear) - early - few, "与平时的起伏分不开", "within ordinary variation"),
             (
                 early,
                 f"事件之后不到 {ENOUGH_DURING} 场、还太早",
@@ -339,17 +354,17 @@ def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
             ),
             (few, "场次不够", "with too few sessions"),
         ]
-        told = [(n, *words) for n, *words in why if n]
-        zh = "，".join(f"{n} 项{words}" if len(told) > 1 else words for n, words, _ in told)
-        en = ", ".join(f"{n} {words}" if len(told) > 1 else words for n, _, words in told)
+        reasons = [(n, *words) for n, *words in why if n]
+        zh = "，".join(f"{n} 项{words}" if len(reasons) > 1 else words for n, words, _ in reasons)
+        en = ", ".join(f"{n} {words}" if len(reasons) > 1 else words for n, _, words in reasons)
         others = ("其余 ", "Of the other ") if len(moved) else ("", "In ")
-        said.append(
+        sentences.append(
             (
-                f"{others[0]}{len(rest)} 项看不出变化：{zh}。",
-                f"{others[1]}{len(rest)} no change can be told: {en}.",
+                f"{others[0]}{len(unclear)} 项看不出变化：{zh}。",
+                f"{others[1]}{len(unclear)} no change can be told: {en}.",
             )
         )
-    return said
+    return sentences
 
 
 def _sentence(row) -> tuple[str, str]:
@@ -377,14 +392,14 @@ def _sentence(row) -> tuple[str, str]:
         else ("", "")
     )
     zh = (
-        f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次"
-        f"{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
-        f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
+        f"{row.event}{after[0]}：期间 {row.n_during} "
+        f"场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，"
+        f"之前 {row.n_before} 场）。{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
     )
     en = (
         f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} "
-        f"{'above' if up else 'below'} the others "
-        f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} "
-        f"{joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause."
+        f"{'above' if up else 'below'} the others (95 % interval {low} to {high}; {row.n_before} "
+        f"sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no "
+        "proof that it is the cause."
     )
     return zh, en

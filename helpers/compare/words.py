@@ -53,10 +53,10 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
-    """What the calendar does not know of this session's year and the one before it, in both languages; empty where all is known.
+    """What the calendar does not know of this session's year and the one before it.
 
-    Only Chinese platforms follow the make-up days that the State Council announces each November
-    for the next year.
+    In both languages; empty where all is known. Only Chinese platforms follow the make-up days that
+    the State Council announces each November for the next year.
     """
     years = [
         year
@@ -70,9 +70,8 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
                 "补班的周末会算作休息日；大促与农历春节的日期不受影响。"
             ),
             f"The make-up days of {year} are not in the holiday library: working days are told by "
-            "weekends and statutory holidays alone, "
-            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival "
-            "are not affected.",
+            "weekends and statutory holidays alone, and a weekend that is worked counts as rest. "
+            "Festivals and the lunar Spring Festival are not affected.",
         )
         for year in years
     ]
@@ -84,16 +83,16 @@ def _says_nothing(row) -> bool:
 
 
 def _torn(row) -> bool:
-    """Whether the value lies on one side of the comparable sessions and, beyond its range, on the other of what was expected."""
+    """Whether the value lies on one side of comparable ones and beyond its range on the other."""
     return bool(row.unusual) and (row.value >= row.baseline) != (row.value >= row.upper)
 
 
-def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_zh} {said['value']}"
+def _sentence_zh(row, words: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_zh} {words['value']}"
     if not row.n:
         return f"{head}；没有可比场次，不下结论。"
-    against_what = f"平时 {said['baseline']}（{ground.zh}的 {row.n} 场可比场次）"
-    side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
+    against_what = f"平时 {words['baseline']}（{ground.zh}的 {row.n} 场可比场次）"
+    side = f"{'高' if row.value >= row.baseline else '低'} {words['change']}"
     if row.verdict == "not_comparable":
         return f"{head}，{against_what}，{side}；场次太少，不下结论。"
     if _says_nothing(row):
@@ -101,54 +100,54 @@ def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
     if _torn(row):
         beyond = "高" if row.value >= row.upper else "低"
         return (
-            f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，"
+            f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {words['range']}，"
             "两者不一致，无法判断。"
         )
     weak = "（场次少，区间偏弱）" if row.weak else ""
     outside = (
-        f"超出正常范围 {said['range']}"
+        f"超出正常范围 {words['range']}"
         if row.unusual
-        else f"仍在正常范围 {said['range']} 内"
+        else f"仍在正常范围 {words['range']} 内"
         if row.lower <= row.value <= row.upper
-        else (f"略出正常范围 {said['range']}，但同时检验多个指标，不足为据")
+        else (f"略出正常范围 {words['range']}，但同时检验多个指标，不足为据")
     )
-    told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(
+    verdict = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(
         row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏"
     )
-    return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
+    return f"{head}，{against_what}，{side}，{outside}{weak}{verdict}。"
 
 
-def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_en}: {said['value']}"
+def _sentence_en(row, words: dict[str, str], ground: Basis) -> str:
+    head = f"{row.label_en}: {words['value']}"
     if not row.n:
         return f"{head}; no comparable session, so no verdict."
-    against_what = f"usually {said['baseline']} ({row.n} comparable sessions, {ground.en})"
-    side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
+    against_what = f"usually {words['baseline']} ({row.n} comparable sessions, {ground.en})"
+    side = f"{words['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
         return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
     if _says_nothing(row):
         return (
-            f"{head}; {against_what}, this one is {side}. The history varies too much for a "
-            "normal range to say anything."
+            f"{head}; {against_what}, this one is {side}. The history varies too much for a normal "
+            "range to say anything."
         )
     if _torn(row):
         beyond = "above" if row.value >= row.upper else "below"
         return (
-            f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} "
-            "that the recent course leads one to expect: the two disagree, so no verdict."
+            f"{head}; {against_what}, this one is {side}, yet {beyond} the {words['range']} that "
+            "the recent course leads one to expect: the two disagree, so no verdict."
         )
     weak = " (few sessions: a weak interval)" if row.weak else ""
     outside = (
-        f"outside the normal range {said['range']}"
+        f"outside the normal range {words['range']}"
         if row.unusual
-        else f"within the normal range {said['range']}"
+        else f"within the normal range {words['range']}"
         if row.lower <= row.value <= row.upper
-        else (f"outside the normal range {said['range']}, but not by enough among so many tests")
+        else (f"outside the normal range {words['range']}, but not by enough among so many tests")
     )
-    told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(
+    verdict = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(
         row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself"
     )
-    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
+    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {verdict}."
 
 
 def to_findings(
@@ -158,16 +157,16 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
+    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`).
 
-    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a
-    metric called worse only.
+    ci_* bound the value expected. `table` is `verdicts` with the column money_at_stake; where that
+    is kept, it is stated for a metric called worse only.
     """
-    made = []
+    rows = []
     for row in table.itertuples():
         metric, stake = registry[row.metric], getattr(row, "money_at_stake", np.nan)
         zh, en = (_shown(row, metric, lang, currency) for lang in ("zh", "en"))
-        made.append(
+        rows.append(
             findings.make(
                 notebook=NOTEBOOK,
                 dimension=metric.group,
@@ -183,11 +182,11 @@ def to_findings(
                 sentence_en=_sentence_en(row, en, ground),
             )
         )
-    return findings.frame(made)
+    return findings.frame(rows)
 
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
-    """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
+    """How many metrics were tested, and how many are out of range, in one sentence a language."""
     count = {
         name: int((table["outcome"] == name).sum())
         for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")
@@ -210,14 +209,12 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     return (
         (
             f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} "
-            "个指标："
-            f"{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
+            f"个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
             f"个在正常波动内{open_zh}。"
         ),
         (
             f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were "
-            "tested: "
-            f"{count['worse']} worse, {count['better']} better, {count['normal']} within normal "
-            f"range{open_en}."
+            f"tested: {count['worse']} worse, {count['better']} better, {count['normal']} within "
+            f"normal range{open_en}."
         ),
     )

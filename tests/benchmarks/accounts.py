@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.compare import good_sessions, slots
+from helpers.compare import ads_budget, good_sessions, slots
 
 THRESHOLDS, REGISTRY = reference.thresholds(), reference.registry()
 SESSIONS, TRAITS = 120, 25
@@ -93,7 +93,9 @@ def shares(seeds: Iterable[int], *, mixes: int = 500, **planted: float) -> pd.Se
         rows.append(
             {
                 "host": hosts["verdict"].isin(["better", "worse"]).any(),
-                "slot": slots.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any(),
+                "slot": ads_budget.budget(frame, thresholds=THRESHOLDS)["verdict"]
+                .eq("better")
+                .any(),
                 "any trait": model["shared"].any(),
                 "trait 10 first": bool(model["shared"].iloc[0]) and model["trait"].iloc[0] == "t10",
             }

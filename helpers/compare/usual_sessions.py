@@ -1,4 +1,4 @@
-"""What usual means for one session, in a few figures: which sessions, which hosts, what has changed since; and the session before."""
+"""What usual means for one session: which sessions and hosts, and what has changed since."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def usual(
     *,
     calendar: Iterable[reference.Festival],
 ) -> pd.DataFrame:
-    """What the comparable sessions are, and the change against the session before in the same room: one row.
+    """What the comparable sessions are, and the change against the room's session before: one row.
 
     Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the
     logged changes that came after most of them and stay (both in words), previous_at and
@@ -44,20 +44,25 @@ def usual(
     previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
     `event_windows`, `comparable` that of `comparable`.
     """
-    known = described(sessions, calendar).set_index("session_id")
-    own, chosen = known.loc[session_id], comparable[comparable["chosen"]]
+    described_sessions = described(sessions, calendar).set_index("session_id")
+    session, chosen = described_sessions.loc[session_id], comparable[comparable["chosen"]]
     before = (
-        known[same_room(known, own) & (known["started_at"] < own["started_at"])]
+        described_sessions[
+            same_room(described_sessions, session)
+            & (described_sessions["started_at"] < session["started_at"])
+        ]
         .sort_values("started_at")
         .tail(1)
     )
-    rate = known["paid_amount"].astype(float) / known["hours"].where(known["hours"] > 0)
-    changed = lasting(events, comparable, own)
+    rate = described_sessions["paid_amount"].astype(float) / described_sessions["hours"].where(
+        described_sessions["hours"] > 0
+    )
+    changed = lasting(events, comparable, session)
     row = {
         "n": len(chosen),
         "first_at": chosen["started_at"].min(),
         "last_at": chosen["started_at"].max(),
-        "festival": own["festival"],
+        "festival": session["festival"],
         **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
         **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
         "previous_at": before["started_at"].max(),
@@ -77,17 +82,21 @@ def _hosts(chosen: pd.DataFrame, lang: str) -> str:
 
 
 def _changes(changed: pd.DataFrame, lang: str) -> str:
-    told = [
+    changes = [
         (text.plain(event.what, 40), f"{event.starts_at:%m-%d}") for event in changed.itertuples()
     ]
     return text.choose(lang, "、", ", ").join(
-        text.choose(lang, f"「{what}」（{day}）", f"“{what}” ({day})") for what, day in told
+        text.choose(lang, f"「{change}」（{day}）", f"“{change}” ({day})")
+        for change, day in changes
     )
 
 
 def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
-    """The row of `usual` in words: what usual means, and the change against the session before; each may be missing."""
-    return [said for said in (_meant(row, lang), _before(row, lang)) if said]
+    """The row of `usual` in words: what usual means, and the change against the session before.
+
+    Each may be missing.
+    """
+    return [words for words in (_meant(row, lang), _before(row, lang)) if words]
 
 
 def _meant(row: Mapping[str, Any], lang: str) -> str:
@@ -136,7 +145,6 @@ def _before(row: Mapping[str, Any], lang: str) -> str:
         f"与上一场（{row['previous_at']:%m-%d %H:%M}，{state}）比，每小时支付金额 {change}。",
         (
             f"Against the session before ({row['previous_at']:%m-%d %H:%M}, {state}), paid amount "
-            "per "
-            f"hour {change}."
+            f"per hour {change}."
         ),
     )

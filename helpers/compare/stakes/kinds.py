@@ -1,0 +1,160 @@
+"""Products, sources and products by source in one table; the prices and returns behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from helpers.compare.stakes.sizing import ORDER, lines
+from helpers.core import stats, text
+from helpers.reference import Funnel, Metric, metrics
+
+
+class Kind(NamedTuple):
+    """One kind of unit: its canonical table, the column or columns of its ids, and its funnel."""
+
+    table: str
+    key: str | list[str]
+    funnel: str
+
+
+KINDS = {
+    "product": Kind("products", "product_id", "product_people"),
+    "source": Kind("traffic", "source", "source_people"),
+    # of both: counted in viewer events
+    "cell": Kind("actions", ["product_id", "source"], "product_people"),
+}
+BETWEEN = " × "  # the names of a unit that has two
+WORDS = ("unit", "name", "product_id", "source")
+
+
+def by_kind(
+    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
+    chosen: Iterable[str],
+    *,
+    funnels: Mapping[str, Funnel],
+    registry: Mapping[str, Metric],
+    min_people: float,
+    returns: pd.Series,
+    sold_out: pd.DataFrame,
+) -> pd.DataFrame:
+    """The lines of products, of sources and of both, by rank.
+
+    `tables` holds for each canonical table this session's rows and earlier ones (of actions: as
+    `priced` makes them), `chosen` the comparable sessions. Columns: those of `lines`, kind, name
+    (the product's name or the source, or both), product_id and source (missing where the kind has
+    none), metric (of the step: its id where the registry has one), label_zh and label_en (names of
+    the step). Rank counts within a kind: money of all kinds is the same money, seen several times.
+    """
+    chosen_ids, parts = list(chosen), []
+    goods = tables["products"][0]
+    goods = goods[goods["sku_id"].isna()]
+    of_products = {
+        "groups": metrics.price_bands(goods),
+        "returns": returns.reindex(goods["product_id"].unique()).fillna(returns.get("", 0.0)),
+        "sold_out": sold_out.set_index("product_id")["share"],
+    }
+    for name, kind in KINDS.items():
+        if kind.table not in tables:
+            continue
+        current, past = (
+            rows[rows["sku_id"].isna()] if "sku_id" in rows else rows for rows in tables[kind.table]
+        )
+        options = {"returns": float(returns.get("", 0.0))} if name == "source" else of_products
+        sized = lines(
+            current,
+            past,
+            chosen_ids,
+            funnels[kind.funnel],
+            key=kind.key,
+            min_people=min_people,
+            **options,
+        )
+        table = "sessions" if name == "source" else "products"
+        step_names = _step_names(sized, funnels[kind.funnel], table, registry)
+        parts.append(sized.assign(kind=name, **_named(sized["unit"], kind, goods), **step_names))
+    every = pd.concat([part.astype(dict.fromkeys(WORDS, "str")) for part in parts])
+    return every.sort_values(ORDER, ascending=False, kind="stable", ignore_index=True)
+
+
+def _named(units: pd.Series, kind: Kind, goods: pd.DataFrame) -> dict[str, object]:
+    """The columns of `WORDS` for units of a kind.
+
+    A product is called by its name, a source by itself.
+    """
+    keys = [kind.key] if isinstance(kind.key, str) else kind.key
+    ids = pd.DataFrame(units.tolist(), index=units.index, columns=keys, dtype="str")
+    called = ids
+    if "product_id" in keys and "name" in goods:
+        names = goods.dropna(subset=["name"]).drop_duplicates("product_id", keep="last")
+        names = ids["product_id"].map(names.set_index("product_id")["name"])
+        called = ids.assign(product_id=names.fillna(ids["product_id"]))
+    joined = {
+        "unit": [BETWEEN.join(unit) for unit in ids.itertuples(index=False)],
+        "name": [BETWEEN.join(name) for name in called.itertuples(index=False)],
+    }
+    return joined | {key: ids.get(key, np.nan) for key in ("product_id", "source")}
+
+
+def _step_names(
+    sized: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
+) -> dict[str, list[object]]:
+    """Metric id and name of each line's step, from the registry, else of the funnel's two steps."""
+    ids = [
+        metrics.named(row.below, row.above, registry=registry, table=table)
+        for row in sized.itertuples()
+    ]
+    words = {step.column: step for step in funnel.steps}
+    names = {
+        lang: [
+            text.label(registry[name], lang)
+            if name
+            else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
+            for name, row in zip(ids, sized.itertuples(), strict=True)
+        ]
+        for lang in ("zh", "en")
+    }
+    return {"metric": ids, "label_zh": names["zh"], "label_en": names["en"]}
+
+
+def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """Counts by product and source (`viewer_events.cells`) with paid_amount.
+
+    Viewer events do not have it: it is buyers x what a buyer of the product pays (ratio of sums
+    over the rows `products` of the same sessions).
+    """
+    of_these = products["sku_id"].isna() & products["session_id"].isin(cells["session_id"])
+    priced_rows = products[of_these].dropna(subset=["paid_amount", "pay_users"])
+    sums = priced_rows.groupby("product_id")[["paid_amount", "pay_users"]].sum()
+    per_buyer = sums["paid_amount"] / sums["pay_users"].where(sums["pay_users"] > 0)
+    return cells.assign(
+        paid_amount=cells["pay_users"] * cells["product_id"].map(per_buyer).astype(float)
+    )
+
+
+def return_rates(products: pd.DataFrame, old: Iterable[str]) -> pd.Series:
+    """Share of paid orders of each product that came back, by product_id; of all of them under "".
+
+    From the refunds of the sessions `old`, whose return window is over; a product of few orders is
+    drawn to the others. Empty where no export gives refunds.
+    """
+    rows = products[products["session_id"].isin(set(old)) & products["sku_id"].isna()].dropna(
+        subset=["refund_orders", "orders"]
+    )
+    sums = rows.groupby("product_id")[["refund_orders", "orders"]].sum()
+    sums = sums[(sums["orders"] > 0) & (sums["refund_orders"] <= sums["orders"])]
+    if sums.empty:
+        return pd.Series(dtype=float)
+    rates = pd.Series(
+        stats.shrink_rates(sums["refund_orders"], sums["orders"]).rate, index=sums.index
+    )
+    return pd.concat([rates, pd.Series({"": sums["refund_orders"].sum() / sums["orders"].sum()})])
+
+
+def leading(table: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
+    """The first line of each unit that is more likely a gap than none, by rank."""
+    likely = table[table["chance"] > 0.5].drop_duplicates(["kind", "product_id", "source"])
+    return likely.head(most).reset_index(drop=True)
