@@ -593,7 +593,7 @@ def test_a_template_that_forgets_results_is_caught(monkeypatch, tmp_path, pages)
             broken if path.name == "index.html.j2" else path.read_text(encoding="utf-8"),
             encoding="utf-8",
         )
-    monkeypatch.setattr(page, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(parts, "TEMPLATES", tmp_path)
     parts._exporter.cache_clear()
     try:
         html = built("zh", pages["zh"][0])
