@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import compare, reference
+from helpers.compare import days
 from helpers.reference import metrics, schema
 
 ZONE = "Asia/Shanghai"
@@ -19,6 +20,11 @@ THRESHOLDS = reference.thresholds()
 
 
 CALENDAR = reference.calendar()
+WORKING_DAYS = [
+    day
+    for day in pd.date_range("2026-04-01", "2026-09-30")
+    if days.day_class(day.date(), "douyin") == "work"
+]
 
 
 def sessions_of(*rows: dict) -> pd.DataFrame:
@@ -98,13 +104,8 @@ def noisy(
 
     The last one's pay rate is multiplied.
     """
-    days = [
-        d
-        for d in pd.date_range("2026-04-01", "2026-09-30")
-        if compare.day_class(d.date(), "douyin") == "work"
-    ][-count:]
     rows = []
-    for number, day in enumerate(days):
+    for number, day in enumerate(WORKING_DAYS[-count:]):
         vary = np.exp(rng.normal(0, sd, 6))
         viewers = round(12_000 * vary[0])
         exposed = rng.binomial(viewers, min(0.8 * vary[1], 0.99))

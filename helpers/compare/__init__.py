@@ -7,28 +7,25 @@ interval: two single sessions always differ.
 """
 
 from helpers.compare.baseline import (
-    LONGEST_RATIO,
     Basis,
     basis,
     comparable,
     described,
-    hours,
     same_room,
     spread_pool,
 )
 from helpers.compare.bases import (
     absent_bases,
-    against,
     by_calendar,
     periods,
     same_date_year_ago,
     year_ago,
 )
-from helpers.compare.course import breaks, course_breaks, course_note
-from helpers.compare.days import calendar_gap, day_class, festival_of
+from helpers.compare.course import course_breaks, course_note
+from helpers.compare.days import festival_of
 from helpers.compare.events import coinciding, event_windows, since_baseline
 from helpers.compare.goals import GOAL_PLACE, GOAL_STATES, goal_completion
-from helpers.compare.logged import effect_sentences, effects, in_force
+from helpers.compare.logged import effect_sentences, effects
 from helpers.compare.odd_sessions import oddities
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
 from helpers.compare.setting import Setting, setting_of
@@ -39,23 +36,18 @@ from helpers.compare.words import basis_sentence, calendar_notes, summary, to_fi
 __all__ = [
     "GOAL_PLACE",
     "GOAL_STATES",
-    "LONGEST_RATIO",
     "Basis",
     "Setting",
     "absent_bases",
-    "against",
     "basis",
     "basis_sentence",
-    "breaks",
     "by_calendar",
-    "calendar_gap",
     "calendar_notes",
     "coinciding",
     "comparable",
     "comparable_metrics",
     "course_breaks",
     "course_note",
-    "day_class",
     "described",
     "effect_sentences",
     "effects",
@@ -64,8 +56,6 @@ __all__ = [
     "festival_of",
     "goal_completion",
     "history",
-    "hours",
-    "in_force",
     "label",
     "money_at_stake",
     "oddities",

@@ -22,6 +22,7 @@ WEEKS = 54  # how far back the account is looked at: a year, and the same week o
 RECENT_WEEKS, EARLIER_WEEKS = 8, 16
 FEWEST_WEEKS = 3  # weeks on either side below which a movement is not judged
 MOST_MARKS = 9  # events a trend is marked with
+REFUNDS = {"refund_amount", "refund_orders", "refund_users"}
 EVERY = {"week": "W-SUN", "month": "M"}
 
 
@@ -70,61 +71,33 @@ def trend(
     totals that do not add up), open (bool: refunds of the period are still to come, so what is net
     of them is too high).
     """
-    names_here = [name for name in names if name in registry]
+    shown = {name: registry[name] for name in names if name in registry}
     framed = mine.assign(period=_period(mine["started_at"], every))
-    means = [
-        name
-        for name in names_here
-        if registry[name].denominator is None and not registry[name].additive
-    ]
-    values = metrics.evaluate(
-        framed, [name for name in names_here if name not in means], registry=registry, by="period"
-    )
+    how = {
+        name: "ratio" if metric.denominator else "sum" if metric.additive else "mean"
+        for name, metric in shown.items()
+    }
+    means = [name for name in shown if how[name] == "mean"]
+    others = [name for name in shown if how[name] != "mean"]
+    values = metrics.evaluate(framed, others, registry=registry, by="period")
     if means:
         single = metrics.by_session(mine, means, registry=registry)
-        single = single.assign(
-            period=single["session_id"].map(framed.set_index("session_id")["period"])
-        )
-        values = pd.concat(
-            [values, single.groupby(["period", "metric"], as_index=False)["value"].mean()],
-            ignore_index=True,
-        )
-    values = values.dropna(subset=["value"])
+        period = single["session_id"].map(framed.set_index("session_id")["period"])
+        of_periods = single.assign(period=period).groupby(["period", "metric"], as_index=False)
+        values = pd.concat([values, of_periods["value"].mean()], ignore_index=True)
+    values = values[["period", "metric", "value"]].dropna(subset=["value"])
     young = _ages(values["period"], framed, as_of) < return_days
-    refunds = [
-        bool(
-            {"refund_amount", "refund_orders", "refund_users"} & set(metrics.terms(registry[name]))
-        )
-        for name in values["metric"]
-    ]
-    return pd.DataFrame(
-        {
-            "period": values["period"],
-            "metric": values["metric"],
-            "label_zh": values["metric"].map({name: registry[name].zh for name in names_here}),
-            "label_en": values["metric"].map({name: registry[name].en for name in names_here}),
-            "unit": values["metric"].map({name: registry[name].unit for name in names_here}),
-            "value": values["value"],
-            "n": values["period"].map(framed["period"].value_counts()).astype(float),
-            "how": [
-                "mean"
-                if name in means
-                else "sum"
-                if registry[name].denominator is None
-                else "ratio"
-                for name in values["metric"]
-            ],
-            "open": young.to_numpy() & np.array(refunds, dtype=bool),
-        }
-    ).sort_values(
-        ["period", "metric"],
-        key=lambda column: (
-            column.map({name: place for place, name in enumerate(names_here)})
-            if column.name == "metric"
-            else column
-        ),
-        ignore_index=True,
-    )
+    refunds = [bool(REFUNDS & set(metrics.terms(shown[name]))) for name in values["metric"]]
+    words = pd.DataFrame(
+        [(name, metric.zh, metric.en, metric.unit) for name, metric in shown.items()],
+        columns=["metric", "label_zh", "label_en", "unit"],
+    ).assign(how=how.values(), place=range(len(shown)))
+    table = values.assign(
+        n=values["period"].map(framed["period"].value_counts()).astype(float),
+        open=young.to_numpy() & np.array(refunds, dtype=bool),
+    ).merge(words, on="metric")
+    columns = ["period", *words.columns[:4], "value", "n", "how", "open"]
+    return table.sort_values(["period", "place"], ignore_index=True)[columns]
 
 
 def _ages(periods: pd.Series, framed: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
@@ -255,20 +228,11 @@ def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
         )
     sure = judged[judged["verdict"].isin(["better", "worse"])]
     parts = [_moved_words(row, lang) for row in sure.itertuples()]
-    unclear = [
-        text.short(getattr(row, f"label_{lang}"))
-        for row in judged[judged["verdict"] == "cannot_tell"].itertuples()
-    ]
-    quiet = (
-        text.choose(
-            lang,
-            f"{'、'.join(unclear)}看不出变化",
-            f"no change can be told in {', '.join(unclear)}",
-        )
-        if unclear
-        else ""
-    )
-    clauses = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
+    unclear = judged.loc[judged["verdict"] == "cannot_tell", f"label_{lang}"].map(text.short)
+    if len(unclear):
+        zh, en = f"{'、'.join(unclear)}看不出变化", f"no change can be told in {', '.join(unclear)}"
+        parts.append(text.choose(lang, zh, en))
+    clauses = text.choose(lang, "；", "; ").join(parts)
     return text.choose(
         lang,
         f"最近 8 周与此前 16 周比（不含大促周）：{clauses}。",

@@ -36,32 +36,19 @@ def ads_return(
     together), cost, usual_cost (mean a session), n (sessions of `base` with a cost).
     """
     paid = traffic[traffic["is_paid"].fillna(False).astype(bool) & traffic["ad_cost"].gt(0)]
-    sums = (
-        paid.groupby("session_id")[["ad_cost", "paid_amount"]]
-        .sum()
-        .rename(columns={"ad_cost": "cost", "paid_amount": "amount"})
-    )
-    of_account = spent.set_index("session_id")[["cost", "brought"]].rename(
-        columns={"brought": "amount"}
-    )
+    lines = {
+        "ads_account": spent.set_index("session_id")[["cost", "brought"]],
+        "traffic_sources": paid.groupby("session_id")[["ad_cost", "paid_amount"]].sum(),
+    }
     rows = []
-    for line, sums_by_session in (("ads_account", of_account), ("traffic_sources", sums)):
-        with_cost = sums_by_session.dropna()[lambda sums: sums["cost"] > 0]
-        others = with_cost[with_cost.index.isin(list(base))]
-        if session_id in with_cost.index:
-            session = with_cost.loc[session_id]
-            rows.append(
-                {
-                    "line": line,
-                    "value": session["amount"] / session["cost"],
-                    "baseline": others["amount"].sum() / others["cost"].sum()
-                    if len(others)
-                    else np.nan,
-                    "cost": session["cost"],
-                    "usual_cost": others["cost"].mean(),
-                    "n": len(others),
-                }
-            )
+    for line, sums in lines.items():
+        sums = sums.set_axis(["cost", "amount"], axis=1).dropna()
+        sums = sums[sums["cost"] > 0]
+        others = sums[sums.index.isin(list(base))]
+        if session_id in sums.index:
+            cost, amount = sums.loc[session_id]
+            back = others["amount"].sum() / others["cost"].sum() if len(others) else np.nan
+            rows.append((line, amount / cost, back, cost, others["cost"].mean(), len(others)))
     return pd.DataFrame(rows, columns=["line", "value", "baseline", "cost", "usual_cost", "n"])
 
 
@@ -82,25 +69,16 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
         rows, value="roi", by="block", adjust=adjust, confidence=thresholds["confidence"]
     )
     sums = rows.groupby("block")[["cost", "brought"]].sum()
-    worst = pairs.groupby("level")["p_adjusted"].max().reindex(slots["level"]).to_numpy()
-    above = (
-        pairs.assign(above=pairs["ratio"] > 1)
-        .groupby("level")["above"]
-        .mean()
-        .reindex(slots["level"])
-        .to_numpy()
-    )
+    by_slot = pairs.assign(above=pairs["ratio"] > 1).groupby("level")
+    worst = by_slot["p_adjusted"].max().reindex(slots["level"]).to_numpy()
+    above = by_slot["above"].mean().reindex(slots["level"]).to_numpy()
     verdict = np.select(
         [np.isnan(worst), worst > 1 - thresholds["confidence"], above == 1, above == 0],
         ["not_comparable", "cannot_tell", "better", "worse"],
         "cannot_tell",
     )
-    slots = (
-        slots.rename(columns={"level": "slot"})
-        .drop(columns="typical")
-        .assign(p_adjusted=worst, verdict=verdict, apart=bool(able))
-    )
-    slots = slots.join(sums, on="slot")
+    slots = slots.rename(columns={"level": "slot"}).drop(columns="typical")
+    slots = slots.assign(p_adjusted=worst, verdict=verdict, apart=bool(able)).join(sums, on="slot")
     return slots.assign(value=slots["brought"] / slots["cost"])
 
 
@@ -121,12 +99,10 @@ def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regressi
         ]
     )
     inverse, rank = level_regression.inverted(x)
-    beta, free = inverse @ np.log(rows["brought"].to_numpy()), len(rows) - rank
-    sd = (
-        np.sqrt(((np.log(rows["brought"].to_numpy()) - x @ beta) ** 2).sum() / free)
-        if free >= level_regression.FEWEST_FREE
-        else np.nan
-    )
+    y, free = np.log(rows["brought"].to_numpy()), len(rows) - rank
+    beta = inverse @ y
+    enough = free >= level_regression.FEWEST_FREE
+    sd = np.sqrt(((y - x @ beta) ** 2).sum() / free) if enough else np.nan
     error = sd * np.sqrt((inverse @ inverse.T)[0, 0])
     half = distributions.t.ppf(0.5 + confidence / 2, max(free, 1)) * error
     return level_regression.Contrast(

@@ -273,7 +273,8 @@ def _reason_words(code: str, festival: str, event: pd.Series | None) -> tuple[st
     """Why a session is left out, in both languages, with its festival or the event it lay under."""
     details = (festival or "非大促", festival or "no festival")
     if event is not None and code == "event":
-        details = (event["what"] if isinstance(event["what"], str) else event["kind"],) * 2
+        what = event["what"] if isinstance(event["what"], str) and event["what"] else event["kind"]
+        details = (what, what)
     zh, en = (
         words.format(detail=detail) for words, detail in zip(REASONS[code], details, strict=True)
     )

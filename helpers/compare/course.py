@@ -239,33 +239,18 @@ def course_note(table: pd.DataFrame) -> tuple[str, str]:
             "No metric has changed its level lately: ordinary variation only.",
         )
     unexplained = len(table) - explained
-    zh = "；".join(
-        filter(
-            None,
-            [
-                f"{explained} 处与登记的事件、大促、换主播或换时段时间上重合" if explained else "",
-                f"{unexplained} 处没有对得上的事" if unexplained else "",
-            ],
+    zh, en = [], []
+    if explained:
+        zh.append(f"{explained} 处与登记的事件、大促、换主播或换时段时间上重合")
+        en.append(
+            f"{explained} coincide{'s' * (explained == 1)} with a logged event, a festival, "
+            "another host or time slot"
         )
-    )
-    en = "; ".join(
-        filter(
-            None,
-            [
-                (
-                    f"{explained} coincide{'s' * (explained == 1)} with a logged event, a "
-                    "festival, another host or time slot"
-                )
-                if explained
-                else "",
-                f"{unexplained} with nothing known" if unexplained else "",
-            ],
-        )
-    )
+    if unexplained:
+        zh.append(f"{unexplained} 处没有对得上的事")
+        en.append(f"{unexplained} with nothing known")
     return (
-        f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if explained else ''}",
-        (
-            f"{len(table)} break{'s' * (len(table) != 1)}: "
-            f"{en}.{' Coincidence is not cause.' if explained else ''}"
-        ),
+        f"水平变了 {len(table)} 处：{'；'.join(zh)}。{'时间重合不是原因。' if explained else ''}",
+        f"{len(table)} break{'s' * (len(table) != 1)}: {'; '.join(en)}."
+        f"{' Coincidence is not cause.' if explained else ''}",
     )

@@ -330,7 +330,7 @@ def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFra
 # ------------------------------------------------------------------------------------ what is said
 
 
-def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
+def _words(row, lang: str, currency: str) -> tuple[str, str, str, str, str]:
     low, high = (
         text.signed(
             v, "points" if row.unit == "percent" else row.unit, lang, decimals=1, currency=currency
@@ -338,7 +338,7 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
         for v in (row.lower, row.upper)
     )
     points = text.choose(lang, " 个百分点", " percentage points") if row.unit == "percent" else ""
-    good, others = (
+    good, others, value = (
         text.value(
             v,
             row.unit,
@@ -346,11 +346,12 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
             decimals=None if row.unit in ("money", "seconds") else 1,
             currency=currency,
         )
-        for v in (row.good, row.rest)
+        for v in (row.good, row.rest, row.value)
     )
     return (
         good,
         others,
+        value,
         f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}",
         getattr(row, f"label_{lang}"),
     )
@@ -358,26 +359,15 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
     """One trait that the good sessions share: the rest, the interval, and this session."""
-    good, others, span, label = _words(row, lang, currency)
-    value = text.value(
-        row.value,
-        row.unit,
-        lang,
-        decimals=None if row.unit in ("money", "seconds") else 1,
-        currency=currency,
-    )
-    here = (
-        ""
-        if pd.isna(row.inside)
-        else text.choose(
-            lang,
-            f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里",
-            (
-                f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' "
-                "usual range"
-            ),
+    good, others, value, span, label = _words(row, lang, currency)
+    here = ""
+    if pd.notna(row.inside):
+        zh = f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里"
+        en = (
+            f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' "
+            "usual range"
         )
-    )
+        here = text.choose(lang, zh, en)
     n1, n0 = f"{row.n_good:.0f}", f"{row.n_rest:.0f}"
     return text.choose(
         lang,

@@ -64,25 +64,24 @@ def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind
     Those while it is in force, or the first ones since its start.
     """
     begun = (sessions["started_at"] >= event["starts_at"]).to_numpy()
-    if kind.lag_sessions is not None:
-        return begun & (begun.cumsum() <= kind.lag_sessions)
-    end = event["ends_at"]
-    if pd.isna(end) and kind.stays:
-        return begun & (begun.cumsum() <= DURING)
-    end = event["starts_at"] + pd.Timedelta(days=kind.days) if pd.isna(end) else end
-    return begun & (sessions["started_at"] <= end).to_numpy() & (begun.cumsum() <= DURING)
+    most = DURING if kind.lag_sessions is None else kind.lag_sessions
+    first = begun & (begun.cumsum() <= most)
+    end = _end(event, kind)
+    return first if end is None else first & (sessions["started_at"] <= end).to_numpy()
+
+
+def _end(event: pd.Series, kind: reference.EventKind) -> pd.Timestamp | None:
+    """When what an event does is over; None where its sessions are counted instead."""
+    if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
+        return None
+    lingers = event["starts_at"] + pd.Timedelta(days=kind.days)
+    return lingers if pd.isna(event["ends_at"]) else event["ends_at"]
 
 
 def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> bool:
     """Whether further sessions may still show what the event does."""
-    if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
-        return True
-    end = (
-        event["starts_at"] + pd.Timedelta(days=kind.days)
-        if pd.isna(event["ends_at"])
-        else event["ends_at"]
-    )
-    return end > now
+    end = _end(event, kind)
+    return end is None or end > now
 
 
 def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
@@ -185,62 +184,38 @@ def effects(
     recent = events["starts_at"].between(
         session["started_at"] - pd.Timedelta(days=days), session["started_at"]
     )
-    measured = (
-        events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
-    )
-    logged = events[recent & measured].sort_values("starts_at", ignore_index=True)
+    looked_at = events["kind"].isin([name for name, kind in kinds.items() if kind.measured])
+    logged = events[recent & looked_at].sort_values("starts_at", ignore_index=True)
     masks = [in_force(table, event, kinds[event["kind"]]) for _, event in logged.iterrows()]
-    logarithmic = values[
-        values["metric"]
-        .map({name: not metric.minus for name, metric in registry.items()})
-        .astype(bool)
-    ]
-    wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(
-        table["session_id"]
+    logarithmic = [name for name, metric in registry.items() if not metric.minus]
+    wide = values[values["metric"].isin(logarithmic)].pivot(
+        index="session_id", columns="metric", values="value"
     )
+    wide = wide.reindex(table["session_id"])
     rows = []
     for group in _grouped(masks):
         mask = np.any([masks[k] for k in group], axis=0)
-        other = np.any(
-            [
-                np.zeros(len(table), dtype=bool),
-                *(masks[k] for k in range(len(masks)) if k not in group),
-            ],
-            axis=0,
-        )
+        elsewhere = [masks[k] for k in range(len(masks)) if k not in group]
+        other = np.any([np.zeros(len(table), dtype=bool), *elsewhere], axis=0)
         members = logged.loc[group]
         late = any(
             goes_on(event, kinds[event["kind"]], session["started_at"])
             for _, event in members.iterrows()
         )
-        names = list(
-            dict.fromkeys(
-                name
-                for _, event in members.iterrows()
-                for name in _own_metrics(event, set(wide.columns))
-            )
+        names = dict.fromkeys(
+            name
+            for _, event in members.iterrows()
+            for name in _own_metrics(event, set(wide.columns))
         )
-        rows += [
-            _row(
-                members,
-                name,
-                *(
-                    _measured(
-                        table,
-                        wide[name].reset_index(drop=True),
-                        mask,
-                        other,
-                        thresholds["confidence"],
-                    )
-                    if mask.any()
-                    else (UNKNOWN, 0, 0)
-                ),
-                late,
-                table["started_at"][mask].min(),
-                registry[name],
+        first = table["started_at"][mask].min()
+        for name in names:
+            of_metric = wide[name].reset_index(drop=True)
+            measured = (
+                _measured(table, of_metric, mask, other, thresholds["confidence"])
+                if mask.any()
+                else (UNKNOWN, 0, 0)
             )
-            for name in names
-        ]
+            rows.append(_row(members, name, *measured, late, first, registry[name]))
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), thresholds)
 
 

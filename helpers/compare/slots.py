@@ -189,34 +189,17 @@ def map_sentence(grid: pd.DataFrame, *, lang: str, currency: str, confidence: fl
     for name in p.index[sure]:
         rows = grid[(grid["metric"] == name) & grid["value"].notna()]
         best, worst = rows.loc[rows["value"].idxmax()], rows.loc[rows["value"].idxmin()]
-        parts.append(
-            text.choose(
-                lang,
-                (
-                    f"{text.short(best['label_zh'])}{_cell_words(best, lang, currency)}最高、"
-                    f"{_cell_words(worst, lang, currency)}最低"
-                ),
-                (
-                    f"{text.short(best['label_en'])} is highest "
-                    f"{_cell_words(best, lang, currency)}, lowest "
-                    f"{_cell_words(worst, lang, currency)}"
-                ),
-            )
-        )
-    unclear = [
-        text.short(grid.loc[grid["metric"] == name, f"label_{lang}"].iloc[0])
-        for name in p.index[~sure]
-    ]
-    quiet = (
-        text.choose(
-            lang,
-            f"{'、'.join(unclear)}：各时段、各星期之间分不出高低",
-            f"{', '.join(unclear)}: time slots and weekdays cannot be told apart",
-        )
-        if unclear
-        else ""
-    )
-    clauses = text.choose(lang, "；", "; ").join([*parts, *filter(None, [quiet])])
+        high, low = (_cell_words(cell, lang, currency) for cell in (best, worst))
+        zh = f"{text.short(best['label_zh'])}{high}最高、{low}最低"
+        en = f"{text.short(best['label_en'])} is highest {high}, lowest {low}"
+        parts.append(text.choose(lang, zh, en))
+    labels = grid.groupby("metric")[f"label_{lang}"].first()
+    unclear = [text.short(labels[name]) for name in p.index[~sure]]
+    if unclear:
+        zh = f"{'、'.join(unclear)}：各时段、各星期之间分不出高低"
+        en = f"{', '.join(unclear)}: time slots and weekdays cannot be told apart"
+        parts.append(text.choose(lang, zh, en))
+    clauses = text.choose(lang, "；", "; ").join(parts)
     return text.choose(lang, f"{clauses}。", f"{clauses}.")
 
 
@@ -292,33 +275,20 @@ def hosts_sentence(compared: pd.DataFrame, *, lang: str) -> str:
         )
     sure = compared[compared["verdict"].isin(["better", "worse"])]
     parts = [_host_words(row, lang) for row in sure.itertuples()]
-    alone = [
-        text.plain(name, 20)
-        for name in names
-        if (compared.loc[compared["level"] == name, "others"] == 0).all()
-    ]
-    apart = (
-        text.choose(
-            lang,
-            f"{'、'.join(alone)}从不与别人同时段开播，主播与时段分不开，不比",
-            (
-                f"{', '.join(alone)} never shares a time slot with another host: host and slot "
-                "cannot be told apart"
-            ),
+    met = compared.groupby("level")["others"].max()
+    alone = [text.plain(name, 20) for name in names if met[name] == 0]
+    if sure.empty and len(alone) < len(names):
+        zh = "同时段、同类场次里，主播之间的差别没有超出场次之间本来的波动"
+        en = "in the same slot and kind of session, hosts differ no more than sessions do anyway"
+        parts.append(text.choose(lang, zh, en))
+    if alone:
+        zh = f"{'、'.join(alone)}从不与别人同时段开播，主播与时段分不开，不比"
+        en = (
+            f"{', '.join(alone)} never shares a time slot with another host: host and slot cannot "
+            "be told apart"
         )
-        if alone
-        else ""
-    )
-    same = (
-        ""
-        if len(sure) or len(alone) == len(names)
-        else text.choose(
-            lang,
-            "同时段、同类场次里，主播之间的差别没有超出场次之间本来的波动",
-            "in the same slot and kind of session, hosts differ no more than sessions do anyway",
-        )
-    )
-    clauses = text.choose(lang, "；", "; ").join(filter(None, [*parts, same, apart]))
+        parts.append(text.choose(lang, zh, en))
+    clauses = text.choose(lang, "；", "; ").join(parts)
     return text.choose(lang, f"{clauses}。", f"{clauses[:1].upper()}{clauses[1:]}.")
 
 

@@ -13,20 +13,6 @@ from helpers.compare.baseline import described, same_room
 from helpers.compare.events import lasting
 from helpers.core import text
 
-COLUMNS = [
-    "n",
-    "first_at",
-    "last_at",
-    "hosts_zh",
-    "hosts_en",
-    "changes_zh",
-    "changes_en",
-    "previous_at",
-    "previous_festival",
-    "festival",
-    "previous_change",
-]
-
 
 def usual(
     events: pd.DataFrame,
@@ -38,40 +24,32 @@ def usual(
 ) -> pd.DataFrame:
     """What the comparable sessions are, and the change against the room's session before: one row.
 
-    Columns `COLUMNS`: n sessions chosen from first_at to last_at, hosts with their sessions and the
+    Columns: n sessions chosen from first_at to last_at, hosts with their sessions and the
     logged changes that came after most of them and stay (both in words), previous_at and
     previous_festival of the session before, festival of this one (both may be empty),
     previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
     `event_windows`, `comparable` that of `comparable`.
     """
-    described_sessions = described(sessions, calendar).set_index("session_id")
-    session, chosen = described_sessions.loc[session_id], comparable[comparable["chosen"]]
-    before = (
-        described_sessions[
-            same_room(described_sessions, session)
-            & (described_sessions["started_at"] < session["started_at"])
-        ]
-        .sort_values("started_at")
-        .tail(1)
-    )
-    rate = described_sessions["paid_amount"].astype(float) / described_sessions["hours"].where(
-        described_sessions["hours"] > 0
-    )
+    rows = described(sessions, calendar).set_index("session_id")
+    session, chosen = rows.loc[session_id], comparable[comparable["chosen"]]
+    earlier = rows[same_room(rows, session) & (rows["started_at"] < session["started_at"])]
+    before = earlier.sort_values("started_at").tail(1)
+    rate = rows["paid_amount"].astype(float) / rows["hours"].where(rows["hours"] > 0)
+    last = rate[before.index[0]] if len(before) else np.nan
     changed = lasting(events, comparable, session)
-    row = {
-        "n": len(chosen),
-        "first_at": chosen["started_at"].min(),
-        "last_at": chosen["started_at"].max(),
-        "festival": session["festival"],
-        **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
-        **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
-        "previous_at": before["started_at"].max(),
-        "previous_festival": before["festival"].max() if len(before) else "",
-        "previous_change": rate[session_id] / rate[before.index[0]] - 1
-        if len(before) and rate[before.index[0]] > 0
-        else np.nan,
-    }
-    return pd.DataFrame([row], columns=COLUMNS)
+    return pd.DataFrame(
+        {
+            "n": [len(chosen)],
+            "first_at": chosen["started_at"].min(),
+            "last_at": chosen["started_at"].max(),
+            **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
+            **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
+            "previous_at": before["started_at"].max(),
+            "previous_festival": before["festival"].max() if len(before) else "",
+            "festival": session["festival"],
+            "previous_change": rate[session_id] / last - 1 if last > 0 else np.nan,
+        }
+    )
 
 
 def _hosts(chosen: pd.DataFrame, lang: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -246,25 +246,10 @@ def verdicts(
 
 
 def ranges(
-    values: pd.DataFrame,
-    session_id: str,
-    chosen_ids: Iterable[str],
-    *,
-    sessions: pd.DataFrame,
-    registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float],
-    pool_ids: Iterable[str] = (),
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], **options: Any
 ) -> pd.DataFrame:
     """As `verdicts`, for metrics that are only looked up: without a verdict on any of them."""
-    table = verdicts(
-        values,
-        session_id,
-        chosen_ids,
-        sessions=sessions,
-        registry=registry,
-        thresholds=thresholds,
-        pool_ids=pool_ids,
-    )
+    table = verdicts(values, session_id, chosen_ids, **options)
     return table.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
 

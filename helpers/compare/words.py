@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,11 @@ from helpers.compare.days import CHINESE, calendar_gap
 from helpers.core import findings, text
 
 NOTEBOOK = "03_compare"
+OUTCOMES = {
+    "better": ("：变好", "Better"),
+    "worse": ("：变差", "Worse"),
+    "normal": ("，属正常波动", "Ordinary variation"),
+}
 
 
 def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str, str]:
@@ -87,67 +93,52 @@ def _torn(row) -> bool:
     return bool(row.unusual) and (row.value >= row.baseline) != (row.value >= row.upper)
 
 
-def _sentence_zh(row, words: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_zh} {words['value']}"
+def sentence(row, words: dict[str, str], ground: Basis, lang: str) -> str:
+    """A verdict in words; `words` are the values of the row as they are shown."""
+    choose = functools.partial(text.choose, lang)
+    head = choose(f"{row.label_zh} {words['value']}", f"{row.label_en}: {words['value']}")
     if not row.n:
-        return f"{head}；没有可比场次，不下结论。"
-    against_what = f"平时 {words['baseline']}（{ground.zh}的 {row.n} 场可比场次）"
-    side = f"{'高' if row.value >= row.baseline else '低'} {words['change']}"
-    if row.verdict == "not_comparable":
-        return f"{head}，{against_what}，{side}；场次太少，不下结论。"
-    if _says_nothing(row):
-        return f"{head}，{against_what}，{side}；历史波动太大，正常范围说明不了什么，无法判断。"
-    if _torn(row):
-        beyond = "高" if row.value >= row.upper else "低"
-        return (
-            f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {words['range']}，"
-            "两者不一致，无法判断。"
-        )
-    weak = "（场次少，区间偏弱）" if row.weak else ""
-    outside = (
-        f"超出正常范围 {words['range']}"
-        if row.unusual
-        else f"仍在正常范围 {words['range']} 内"
-        if row.lower <= row.value <= row.upper
-        else (f"略出正常范围 {words['range']}，但同时检验多个指标，不足为据")
+        rest = choose("；没有可比场次，不下结论。", "; no comparable session, so no verdict.")
+        return head + rest
+    side = ("高", "above") if row.value >= row.baseline else ("低", "below")
+    head = choose(
+        f"{head}，平时 {words['baseline']}（{ground.zh}的 {row.n} 场可比场次），{side[0]} "
+        f"{words['change']}",
+        f"{head}; usually {words['baseline']} ({row.n} comparable sessions, {ground.en}), this one "
+        f"is {words['change']} {side[1]}",
     )
-    verdict = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(
-        row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏"
-    )
-    return f"{head}，{against_what}，{side}，{outside}{weak}{verdict}。"
-
-
-def _sentence_en(row, words: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_en}: {words['value']}"
-    if not row.n:
-        return f"{head}; no comparable session, so no verdict."
-    against_what = f"usually {words['baseline']} ({row.n} comparable sessions, {ground.en})"
-    side = f"{words['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
-        return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
+        return head + choose("；场次太少，不下结论。", ". Too few sessions for a verdict.")
     if _says_nothing(row):
-        return (
-            f"{head}; {against_what}, this one is {side}. The history varies too much for a normal "
-            "range to say anything."
+        return head + choose(
+            "；历史波动太大，正常范围说明不了什么，无法判断。",
+            ". The history varies too much for a normal range to say anything.",
         )
     if _torn(row):
-        beyond = "above" if row.value >= row.upper else "below"
-        return (
-            f"{head}; {against_what}, this one is {side}, yet {beyond} the {words['range']} that "
-            "the recent course leads one to expect: the two disagree, so no verdict."
+        beyond = ("高", "above") if row.value >= row.upper else ("低", "below")
+        return head + choose(
+            f"；却{beyond[0]}于按近期走势预期的 {words['range']}，两者不一致，无法判断。",
+            f", yet {beyond[1]} the {words['range']} that the recent course leads one to expect: "
+            "the two disagree, so no verdict.",
         )
-    weak = " (few sessions: a weak interval)" if row.weak else ""
-    outside = (
-        f"outside the normal range {words['range']}"
+    weak = choose("（场次少，区间偏弱）", " (few sessions: a weak interval)") if row.weak else ""
+    if row.unusual:
+        outside = choose("超出正常范围 {}", "outside the normal range {}")
+    elif row.lower <= row.value <= row.upper:
+        outside = choose("仍在正常范围 {} 内", "within the normal range {}")
+    else:
+        outside = choose(
+            "略出正常范围 {}，但同时检验多个指标，不足为据",
+            "outside the normal range {}, but not by enough among so many tests",
+        )
+    unsure = (
+        ("，高低本身无好坏", "Neither good nor bad by itself")
         if row.unusual
-        else f"within the normal range {words['range']}"
-        if row.lower <= row.value <= row.upper
-        else (f"outside the normal range {words['range']}, but not by enough among so many tests")
+        else ("，无法判断", "Cannot tell")
     )
-    verdict = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(
-        row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself"
-    )
-    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {verdict}."
+    verdict = choose(*OUTCOMES.get(row.outcome, unsure))
+    outside = outside.format(words["range"])
+    return choose(f"{head}，{outside}{weak}{verdict}。", f"{head}, {outside}{weak}. {verdict}.")
 
 
 def to_findings(
@@ -178,8 +169,8 @@ def to_findings(
                 ci_upper=row.upper,
                 p_adjusted=row.p_adjusted,
                 money_at_stake=stake if row.verdict == "worse" else np.nan,
-                sentence_zh=_sentence_zh(row, zh, ground),
-                sentence_en=_sentence_en(row, en, ground),
+                sentence_zh=sentence(row, zh, ground, "zh"),
+                sentence_en=sentence(row, en, ground, "en"),
             )
         )
     return findings.frame(rows)

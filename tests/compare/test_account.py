@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, compare, reference
-from helpers.compare import account, side_by_side
+from helpers.compare import account, baseline, side_by_side
 from helpers.reference import metrics, schema
 
 ZONE = "Asia/Shanghai"
@@ -279,7 +279,7 @@ def test_side_by_side_two_sessions_differ_by_more_than_sessions_do_or_it_cannot_
     beside = side_by_side.beside(
         values, "s11", ["s10", "s9"], registry=REGISTRY, table=table, thresholds=THRESHOLDS
     ).set_index("metric")
-    hours = compare.hours(sessions)
+    hours = baseline.hours(sessions)
     paid = sessions.set_index("session_id")["paid_amount"]
     assert beside.loc["paid_amount", "value_1"] == pytest.approx(paid["s10"] / hours["s10"])
     assert beside.loc["paid_amount", "change_1"] == pytest.approx(paid["s11"] / paid["s10"] - 1)

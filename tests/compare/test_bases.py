@@ -29,7 +29,7 @@ def test_against_the_previous_session_says_what_change_is_ordinary():
     sessions = noisy(np.random.default_rng(3), 9)
     table = judged(sessions)
     changes = (
-        compare.against(scaled(sessions), "s8", ["s7"], registry=REGISTRY, table=table)
+        bases.against(scaled(sessions), "s8", ["s7"], registry=REGISTRY, table=table)
         .set_index("metric")
         .loc["uv_value"]
     )
@@ -54,7 +54,7 @@ def test_several_reference_sessions_are_taken_as_a_ratio_of_sums():
         {"viewers": 9_000.0, "paid_amount": 18_000.0},
         {},
     )
-    changes = compare.against(
+    changes = bases.against(
         scaled(sessions), "s2", ["s0", "s1", "s2"], registry=REGISTRY
     ).set_index("metric")
     assert (

@@ -10,6 +10,7 @@ import ruptures
 import statsmodels.api as sm
 
 from helpers import compare, reference
+from helpers.compare import course
 from helpers.review import open_review
 from tests.benchmarks import comparison
 from tests.logged_events import NILE, account, logged
@@ -37,7 +38,7 @@ def breaks_of(
 
 
 def test_the_nile_breaks_between_1898_and_1899_and_by_default_the_library_would_say_1900():
-    assert compare.breaks(NILE) == [28] and NILE[28:].mean() - NILE[:28].mean() == pytest.approx(
+    assert course.breaks(NILE) == [28] and NILE[28:].mean() - NILE[:28].mean() == pytest.approx(
         -247.78, abs=0.005
     )
     assert (
@@ -80,12 +81,12 @@ def test_quiet_series_seldom_break(resembles):
         series = [0.0]
         for shock in rng.normal(size=60):
             series.append(resembles * series[-1] + shock)
-        broken += bool(compare.breaks(series[1:]))
+        broken += bool(course.breaks(series[1:]))
     assert broken <= 7
 
 
 def test_short_and_even_series_have_no_break():
-    assert compare.breaks(np.arange(9.0)) == [] and compare.breaks(np.ones(30)) == []
+    assert course.breaks(np.arange(9.0)) == [] and course.breaks(np.ones(30)) == []
 
 
 def test_a_break_is_where_the_level_changed_and_names_the_event_beside_it():

@@ -8,6 +8,7 @@ import pytest
 from lunardate import LunarDate
 
 from helpers import compare, reference
+from helpers.compare import days
 from tests.evening_sessions import CALENDAR, ZONE
 
 
@@ -73,13 +74,11 @@ def test_festival_of(day, platform, festival, offset):
     ],
 )
 def test_day_class(day, platform, expected):
-    assert compare.day_class(dt.date.fromisoformat(day), platform) == expected
+    assert days.day_class(dt.date.fromisoformat(day), platform) == expected
 
 
 def test_a_year_without_announced_make_up_days_is_said():
-    assert compare.calendar_gap(dt.date(2027, 3, 1)) and not compare.calendar_gap(
-        dt.date(2026, 3, 1)
-    )
+    assert days.calendar_gap(dt.date(2027, 3, 1)) and not days.calendar_gap(dt.date(2026, 3, 1))
 
 
 def test_calendar_file_has_no_columns_but_those_of_its_model():

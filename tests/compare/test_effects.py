@@ -10,6 +10,7 @@ from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from helpers import compare, reference
 from helpers.compare import shift
+from helpers.compare.logged import in_force
 from tests.benchmarks import comparison
 from tests.logged_events import NILE, account, logged
 
@@ -222,7 +223,7 @@ def test_after_a_pause_the_first_sessions_are_looked_at():
             "ends_at": "2026-05-28 00:00",
         }
     ).iloc[0]
-    inside = compare.in_force(sessions, pause, reference.event_kinds()["suspended"])
+    inside = in_force(sessions, pause, reference.event_kinds()["suspended"])
     assert np.flatnonzero(inside).tolist() == list(range(50, 57))
 
 

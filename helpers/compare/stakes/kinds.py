@@ -103,21 +103,14 @@ def _step_names(
     sized: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
 ) -> dict[str, list[object]]:
     """Metric id and name of each line's step, from the registry, else of the funnel's two steps."""
-    ids = [
-        metrics.named(row.below, row.above, registry=registry, table=table)
-        for row in sized.itertuples()
-    ]
-    words = {step.column: step for step in funnel.steps}
-    names = {
-        lang: [
-            text.label(registry[name], lang)
-            if name
-            else f"{text.label(words[row.below], lang)} → {text.label(words[row.above], lang)}"
-            for name, row in zip(ids, sized.itertuples(), strict=True)
-        ]
-        for lang in ("zh", "en")
-    }
-    return {"metric": ids, "label_zh": names["zh"], "label_en": names["en"]}
+    steps, names = {step.column: step for step in funnel.steps}, []
+    for below, above in zip(sized["below"], sized["above"], strict=True):
+        metric = metrics.named(below, above, registry=registry, table=table)
+        both = [registry[metric]] if metric else [steps[below], steps[above]]
+        labels = (" → ".join(text.label(step, lang) for step in both) for lang in ("zh", "en"))
+        names.append((metric, *labels))
+    columns = zip(*names, strict=True) if names else [()] * 3
+    return dict(zip(("metric", "label_zh", "label_en"), map(list, columns), strict=True))
 
 
 def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
