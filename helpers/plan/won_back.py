@@ -169,18 +169,27 @@ def with_meanwhile(
     *,
     calendar: Iterable[reference.Festival],
 ) -> pd.DataFrame:
-    """`verification.verify` with meanwhile: festivals and logged events since each plan, in words.
+    """`verification.verify` with meanwhile_zh and meanwhile_en: what happened since each plan.
 
     A festival counts with any of its days between the plan's session and this one (`session_id`), a
     logged event (`compare.event_windows`) where it came into force then.
     """
     starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
     platform = sessions.set_index("session_id").loc[session_id, "platform"]
-    meanwhile = [
+    names = [
         _meanwhile(starts.get(plan), starts[session_id], platform, events, festivals)
         for plan in checked["session_id"]
     ]
-    return checked.assign(meanwhile=pd.Series(meanwhile, index=checked.index, dtype="str"))
+    words = {
+        f"meanwhile_{lang}": [text.choose(lang, "、", ", ").join(happened) for happened in names]
+        for lang in ("zh", "en")
+    }
+    return checked.assign(
+        **{
+            name: pd.Series(lines, index=checked.index, dtype="str")
+            for name, lines in words.items()
+        }
+    )
 
 
 def _meanwhile(
@@ -189,33 +198,29 @@ def _meanwhile(
     platform: str,
     events: pd.DataFrame,
     calendar: tuple[reference.Festival, ...],
-) -> str:
+) -> list[str]:
+    """Festivals and logged events from one session to another, by name."""
     if begin is None:
-        return ""
+        return []
     days = [
         compare.festival_of(day.date(), platform, calendar)
         for day in pd.date_range(begin.normalize(), end.normalize(), freq="D")
     ]
     logged = events.loc[(events["from"] > begin) & (events["from"] <= end), "what"]
-    return "、".join(
-        dict.fromkeys(
-            [
-                *(f"{hit[0].festival} {hit[0].year}" for hit in days if hit),
-                *(text.plain(what, 30) for what in logged),
-            ]
-        )
-    )
+    festivals = [f"{hit[0].festival} {hit[0].year}" for hit in days if hit]
+    return list(dict.fromkeys([*festivals, *(text.plain(what, 30) for what in logged)]))
 
 
 def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) -> str:
     """What else happened since the plan of a verified action; empty without."""
-    if not {"plan_id", "meanwhile"} <= set(checked.columns):
+    if not {"plan_id", f"meanwhile_{lang}"} <= set(checked.columns):
         return ""
-    words = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
-    if not words or not words[0]:
+    of_row = checked["plan_id"].eq(row.get("slice"))
+    words = next(iter(checked.loc[of_row, f"meanwhile_{lang}"]), "")
+    if not words:
         return ""
     return text.choose(
         lang,
-        f"同期还有：{words[0]}，变化未必都来自这个办法。",
-        f"Meanwhile: {words[0].replace('、', ', ')}; the change need not be this action's alone.",
+        f"同期还有：{words}，变化未必都来自这个办法。",
+        f"Meanwhile: {words}; the change need not be this action's alone.",
     )

@@ -373,16 +373,16 @@ def test_what_happened_since_the_plan_is_said_beside_its_verdict():
     sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": at, "platform": "douyin"})
     log = pd.DataFrame(
         {
-            "what": ["早", "中", "晚"],
+            "what": ["早", "中、下午", "晚"],
             "from": pd.to_datetime(["2026-11-01", "2026-11-10", "2026-11-20"]).tz_localize(zone),
         }
     )
     plans = pd.DataFrame({"plan_id": ["P-1", "P-2"], "session_id": ["a", "gone"]})
     checked = won_back.with_meanwhile(plans, log, sessions, "b", calendar=reference.calendar())
-    assert checked["meanwhile"].tolist() == ["双11 2026、中", ""]
+    assert checked["meanwhile_zh"].tolist() == ["双11 2026、中、下午", ""]
     assert (
         won_back.meanwhile_words({"slice": "P-1"}, checked, "en")
-        == "Meanwhile: 双11 2026, 中; the change need not be this action's alone."
+        == "Meanwhile: 双11 2026, 中、下午; the change need not be this action's alone."
     )
     assert (
         won_back.meanwhile_words({"slice": "P-2"}, checked, "zh")
