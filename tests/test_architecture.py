@@ -27,8 +27,6 @@ LONGEST_FILE, MEDIAN_FILE = 700, 350  # lines
 WIDEST_YAML = 120  # characters
 WIDEST_SENTENCE = 100  # columns of a docstring's first line; a Chinese character takes two
 VAGUE, MOST_VAGUE = {"known", "made", "found", "own", "told", "said"}, 10
-# Until all rooms are brought to this shape; then the marker goes.
-when_all_rooms_are_done = pytest.mark.skip(reason="some rooms still have their old words")
 
 
 def drawn_rooms() -> list[str]:
@@ -141,7 +139,6 @@ def is_a_short_sentence(line: str) -> bool:
     return line.endswith(".") and not re.search(r"[.!?] +[A-Z]", line) and wide < WIDEST_SENTENCE
 
 
-@when_all_rooms_are_done
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_docstring_begins_with_one_short_sentence(path):
     lines = first_lines(path.read_text(encoding="utf-8"))
@@ -160,7 +157,6 @@ def vague_names(source: str) -> Counter:
     return Counter(name for name in names if name in VAGUE)
 
 
-@when_all_rooms_are_done
 def test_names_say_what_they_hold_not_how_it_came_about():
     counts = {path: vague_names(path.read_text(encoding="utf-8")) for path in FILES}
     files = {path.relative_to(PACKAGE).as_posix(): count for path, count in counts.items() if count}

@@ -74,8 +74,13 @@ def mended_cells(changes: list[tuple[Part, list[mend.Change]]], context: Context
     """One row per cell that was mended before reading (`raw_file.Reading`: mended)."""
     columns = ["file", "sheet", "table", "row", "column", "value", "mended", "row_json"]
     cells = [
-        (context.file, part.sheet, part.export.table, *change)
-        + (assemble.row_json(part.raw.loc[[change.row]]).iloc[0],)
+        (
+            context.file,
+            part.sheet,
+            part.export.table,
+            *change,
+            assemble.row_json(part.raw.loc[[change.row]]).iloc[0],
+        )
         for part, changed in changes
         for change in changed
     ]

@@ -248,8 +248,8 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
 @main.command(
     "pdf",
     help="Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge "
-    "of this machine.\n\nThe page is looked for under --reports; the workspace is read only for the "
-    "word latest.",
+    "of this machine.\n\nThe page is looked for under --reports; the workspace is read only for "
+    "the word latest.",
 )
 @click.argument("session")
 @data_option

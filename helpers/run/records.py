@@ -31,7 +31,7 @@ class _Returns(BaseModel):
 
 
 class _Summary(BaseModel):
-    """What is read again of the row that the index keeps of a session (`first_screen.row`)."""
+    """What is read again of the row that the index keeps of a session (`index.summary`)."""
 
     paid_amount: float | None = None
     viewers: float | None = None

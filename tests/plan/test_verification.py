@@ -790,6 +790,7 @@ def test_controls_cover_and_find_more():
     )
 
 
+@pytest.mark.slow
 def test_the_demo_plan_over_a_few_seeds():
     table = simulated.demo_plans(range(100, 108))
     assert table.loc["worked", "effective"] >= 0.75

@@ -341,6 +341,7 @@ def test_waterfall_leads_from_the_baseline_to_the_session():
     assert bars["amount"].iloc[:-1].sum() == pytest.approx(bars["amount"].iloc[-1])
 
 
+@pytest.mark.slow
 def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
     """Of 60 quiet sessions at most one in ten has any step outside the usual range.
 
