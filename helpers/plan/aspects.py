@@ -1,6 +1,6 @@
 """One problem in seven aspects (5W2H): four from the data, three proposed to the team.
 
-Source: 直播复盘与售后跟踪 (5W2H).
+Source: 直播复盘与售后跟踪.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from helpers.plan.problems import problem_figures
 
 NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
 EVIDENCE, PROPOSED = ("来自数据", "from the data"), ("建议，待确认", "proposed, to be confirmed")
-ASPECTS = {  # by name: what stands before it in Chinese, and where it comes from
+ASPECTS = {  # by name: in Chinese, and its origin
     "What": ("什么问题", EVIDENCE),
     "When": ("何时", EVIDENCE),
     "Where": ("何处", EVIDENCE),
@@ -26,7 +26,7 @@ ASPECTS = {  # by name: what stands before it in Chinese, and where it comes fro
     "Why": ("为何", PROPOSED),
     "How": ("怎么做", PROPOSED),
 }
-MOST_SLICES, MOST_OPEN = 3, 3  # sources or products, and causes to be looked into, that are named
+MOST_SLICES, MOST_OPEN = 3, 3  # that are named
 
 
 def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
@@ -42,10 +42,7 @@ def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
 def _where(
     problem: pd.Series, entry: reference.Problem | None, review_findings: pd.DataFrame, lang: str
 ) -> str:
-    """Content stages, and the sources or products that findings of the problem name.
-
-    Where it is about the whole session, those of all worse findings of its dimension.
-    """
+    """A problem of the whole session names the parts of all worse findings of its dimension."""
     stages = text.choose(lang, "全部环节", "all stages")
     if entry is not None and entry.stages != "all":
         stages = term_names(",".join(entry.stages), "stage", lang) or stages
@@ -66,7 +63,6 @@ def _where(
 
 
 def _why(judged: pd.DataFrame, lang: str) -> str:
-    """Supported causes with their evidence; else the ones that no record at hand can decide."""
     supported = judged[judged["verdict"] == "supported"]
     if len(supported):
         causes = zip(supported[lang], supported[f"evidence_{lang}"], strict=True)
@@ -84,7 +80,6 @@ def _why(judged: pd.DataFrame, lang: str) -> str:
 
 
 def _who(owners: list[str], people: list[str], lang: str) -> str:
-    """Who answers for it, as the plan says, then who else takes part."""
     first = term_names(",".join(owners), "role", lang)
     others = term_names(",".join(role for role in people if role not in owners), "role", lang)
     if not first:
@@ -109,8 +104,8 @@ def five_w_two_h(
 ) -> pd.DataFrame:
     """5W2H of one problem: seven rows, columns aspect, content, origin (evidence or proposed).
 
-    What, when, where and how much are filled from the findings; who, why and how are proposals for
-    the team. `judged` is `judge_causes`, `drafted` is `draft`.
+    What, when, where and how much come from the findings, the rest are proposals for the team.
+    `judged` is `judge_causes`, `drafted` is `draft`.
     """
     name = problem["problem"]
     entry, lines = playbook.get(name), drafted[drafted["problem_id"] == name]

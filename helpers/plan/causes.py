@@ -1,7 +1,7 @@
 """The likely causes of each problem, and what the records say of them.
 
-A cause is supported or not supported by the bound of its rule, or not measurable because a record
-is missing. None of this proves a cause: it says what the records speak for.
+A cause is supported or not by the bound of its rule, or not measurable as a record is missing. None
+of this proves a cause.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ COLUMNS = [
     "stage",
     "rule",
 ]
-MOST_NAMED = 3  # sources or products that a cause names
-# The rule on the shares of the sources: what acts on it moves the session, not one source.
+MOST_NAMED = 3  # sources or products
+# What acts on the mix of sources moves the session, not one source.
 MIX = "source_mix_share"
 OF_PARTS = (  # rules that name sources or products
     "worse_sources",
@@ -61,10 +61,7 @@ ELSEWHERE = {
 
 
 def verdict(measured: float, evidence: reference.Evidence) -> str:
-    """What a number says: supported where it reaches the bound, not_supported where not.
-
-    not_measurable where there is no number.
-    """
+    """The verdict on a number by its bound, `not_measurable` without a number."""
     if np.isnan(measured):
         return "not_measurable"
     if evidence.at_least is not None:
@@ -83,9 +80,7 @@ def stage_of(problem: reference.Problem, cause: reference.Cause | None = None) -
 def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> dict[str, object]:
     """What the records say to one rule, in numbers and in words.
 
-    Keys: verdict, measured, bound, evidence_zh, evidence_en (the measurement), missing_zh,
-    missing_en (the record that is missing), about and parts (what the rule found: in words, and as
-    `parts.packed`).
+    Keys verdict, measured, bound, evidence_*, missing_*, about and parts, as in `judge`.
     """
     measured = measure(evidence, facts, rule)
     by_id = _found_by(evidence, measured, facts)
@@ -108,7 +103,6 @@ def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> d
 
 
 def _found_by(evidence: reference.Evidence, measured: float, facts: Facts) -> dict[str, str]:
-    """What the rule found: names by id, cut to be shown; nothing where it measured nothing."""
     if evidence.rule not in FOUND or not measured > 0:
         return {}
     by_id = list(FOUND[evidence.rule](facts, evidence).items())[:MOST_NAMED]
@@ -124,11 +118,10 @@ def judge(
 ) -> pd.DataFrame:
     """The likely causes of one problem and what the records say: one row per cause.
 
-    Supported ones come first. Columns `COLUMNS`: problem and cause (ids), zh, en, verdict,
-    measured, bound, evidence_zh and evidence_en (what was measured), missing_zh and missing_en
-    (which record would make it measurable), role, action_zh, action_en, about and parts (the
-    sources or products that the rule found: in words, and as `parts.packed`), stage (when the
-    action is done, `run_stage` of terms.yml), rule (that measured it).
+    Supported ones come first. Columns `COLUMNS`: problem and cause are ids, evidence_* what was
+    measured, missing_* the record that would make it measurable, about and parts the sources or
+    products that the rule found (in words, and as `parts.packed`), stage when the action is done
+    (`run_stage` of terms.yml).
     """
     rows = []
     for cause in problem.causes:
@@ -155,7 +148,7 @@ def judge(
 
 
 def _supported_first(judged: pd.DataFrame) -> pd.DataFrame:
-    """The causes with the supported ones of each problem first; problems stay in their order."""
+    """Problems stay in their order."""
     order = {name: place for place, name in enumerate(judged["problem"].unique())}
     places = order | {name: place for place, name in enumerate(VERDICTS)}
     return judged.sort_values(
@@ -183,9 +176,9 @@ def concerning(
 ) -> pd.DataFrame:
     """The judged causes, none of them supported by evidence about other sources or products.
 
-    `problems` is `problems.problems`. Where all findings of a problem are
-    about single sources or products, a cause whose evidence names others is not supported there;
-    nor is a changed mix of sources, which no source has within itself.
+    Where all findings of a problem are about single sources or products, a cause whose evidence
+    names others is not supported; nor is a changed mix of sources, which no source has within
+    itself.
     """
     found_on = {
         problem.problem: _found_on(problem, review_findings) for problem in problems.itertuples()
@@ -212,10 +205,7 @@ def concerning(
 
 
 def _found_on(problem: tuple, review_findings: pd.DataFrame) -> set[str]:
-    """The sources or products on which a problem was found (`parts.of_slices`).
-
-    None where any of its findings is about the whole session.
-    """
+    """The sources or products of a problem, none where a finding is about the whole session."""
     slices = review_findings[review_findings["id"].isin(str(problem.findings).split(","))][
         "slice"
     ].fillna("")
@@ -224,7 +214,6 @@ def _found_on(problem: tuple, review_findings: pd.DataFrame) -> set[str]:
 
 
 def _elsewhere(row: tuple, found_on: set[str]) -> bool:
-    """Whether supporting evidence speaks of other sources or products than the problem does."""
     if row.verdict != "supported" or not found_on or row.rule not in OF_PARTS:
         return False
     return row.rule == MIX or found_on.isdisjoint(parts.ids(row.parts))

@@ -1,7 +1,7 @@
 """What to check after a session, by content stage and by role, pre-filled from the records.
 
-What the records cannot say is left to be checked by hand. Sources: 电商直播销售流程规范 (the six
-stages), 直播复盘与售后跟踪 (team work and its typical faults).
+What the records cannot say is left to be checked by hand. Sources: 电商直播销售流程规范 (stages),
+直播复盘与售后跟踪 (team work and its faults).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STAGE_COLUMNS = [
     "people",
 ]
 ROLE_COLUMNS = ["role", "zh", "en", "check_state", "evidence_zh", "evidence_en"]
-# The state of a fault, by the verdict on its evidence or the state of the problem it shares.
+# Of a fault, by the verdict on its evidence or the state of the problem it shares.
 STATES = {
     "supported": "raised",
     "not_supported": "not_seen",
@@ -67,11 +67,10 @@ def stage_checklist(
 ) -> pd.DataFrame:
     """What to check in the six content stages, pre-filled: one row per problem of the playbook.
 
-    A problem stands at the first of its stages. Columns: stage, stages_zh, stages_en (all of them,
-    in words), problem, zh, en, check_state (found, suspected, not_seen, by_hand where no metric of
-    the problem could be compared), work_zh, work_en (team work to check), people (roles,
-    comma-separated). `verdicts` is that of notebook 03, `told` are the findings: a metric counts as
-    compared in either.
+    A problem stands at the first of its stages. Columns: stage, stages_zh, stages_en (all of them),
+    problem, zh, en, check_state (found, suspected, not_seen, by_hand where none of its metrics is
+    compared in `verdicts` of notebook 03 or the findings `told`), work_zh, work_en (team work to
+    check), people (roles, comma-separated).
     """
     certainty = dict(zip(problems["problem"], problems["certainty"], strict=True))
     compared = {
@@ -112,8 +111,8 @@ def role_checklist(
     """The team work of each role to check, with its typical faults: one row per role x fault.
 
     Columns: role, zh, en, check_state (raised, not_seen, by_hand), evidence_zh, evidence_en (what
-    was measured, or the record that would say). A fault that shares the verdict of a problem has
-    that of `stages` (`stage_checklist`), with the sentence of its finding in `told`.
+    was measured, or the record that would say). A fault that shares a problem's verdict has its
+    state in `stages` (`stage_checklist`) and the sentence of its finding in `told`.
     """
     shared = dict(zip(stages["problem"], stages["check_state"], strict=True))
     rows = []
@@ -135,14 +134,12 @@ def role_checklist(
 
 
 def _evidence_words(weighed: Mapping[str, object], lang: str) -> str:
-    """What was measured, else the record that would say."""
     missing = weighed.get(f"missing_{lang}")
     lacking = text.choose(lang, "记录不足：", "not enough recorded: ")
     return str(weighed.get(f"evidence_{lang}") or (f"{lacking}{missing}" if missing else ""))
 
 
 def _sentences_on(problem: reference.Problem, review_findings: pd.DataFrame) -> dict[str, str]:
-    """What a finding on one of a problem's metrics says of the whole session, as evidence."""
     of_whole = review_findings["slice"].fillna("").isin(findings.WHOLE)
     on_problem = review_findings[review_findings["metric"].isin(problem.metrics) & of_whole].head(1)
     return {
@@ -155,10 +152,7 @@ def _sentences_on(problem: reference.Problem, review_findings: pd.DataFrame) -> 
 def _out_of_stock(
     evidence: reference.Evidence, facts: Facts, weighed: dict[str, object]
 ) -> dict[str, object]:
-    """What was weighed of products that sold worse.
-
-    It is left to be checked by hand where each of them was out of stock, which explains it.
-    """
+    """Worse products are checked by hand where each was out of stock, which explains it."""
     if (
         evidence.rule != "worse_products"
         or weighed["verdict"] != "supported"

@@ -1,6 +1,6 @@
 """The three-way review that closes the meeting: data, behaviour, mechanism.
 
-Source: 电商销售团队绩效管理与提升策略 (数据、行为、机制三方面复盘).
+Source: 电商销售团队绩效管理与提升策略.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from helpers.plan.lines import role_name
 POINT_COLUMNS = ["aspect", "sentence_zh", "sentence_en"]
 MOST_FAULTS, MOST_STANDARDS = 4, 3  # that a sentence names
 LANGUAGES = ("zh", "en")
-Sentence = tuple[str, str] | None  # in Chinese and English; None where there is nothing to say
+Sentence = tuple[str, str] | None  # zh, en; None: nothing to say
 
 
 def three_way(
@@ -33,8 +33,7 @@ def three_way(
 ) -> pd.DataFrame:
     """What came out (data), what was done (behaviour), what lets it happen again (mechanism).
 
-    One row per point: aspect, sentence_zh, sentence_en; every number is counted from the results
-    given.
+    One row per point: aspect, sentence_zh, sentence_en.
     """
     points = {
         "data": [on_goals(levels), _on_metrics(verdicts), _on_problems(problems)],
@@ -57,9 +56,6 @@ def three_way(
 
 def _joined(words: list[str], lang: str) -> str:
     return text.choose(lang, "；", "; ").join(words)
-
-
-# --------------------------------------------------------------------------------------------- data
 
 
 def on_goals(levels: pd.DataFrame) -> Sentence:
@@ -107,9 +103,6 @@ def _on_problems(problems: pd.DataFrame) -> Sentence:
         f"查到问题 {certain} 个，疑似 {suspected} 个；最要紧的是「{first['zh']}」。",
         f"Problems found: {certain}, suspected: {suspected}; foremost: {first['en']}.",
     )
-
-
-# ---------------------------------------------------------------------------------------- behaviour
 
 
 def _on_earlier_plans(earlier: pd.DataFrame) -> Sentence:
@@ -177,9 +170,6 @@ def _on_notes(problems: pd.DataFrame, notes: pd.DataFrame) -> Sentence:
             f"{borne_out} of its {len(notes)} notes."
         ),
     )
-
-
-# ---------------------------------------------------------------------------------------- mechanism
 
 
 def _on_what_comes_again(problems: pd.DataFrame, earlier: pd.DataFrame) -> Sentence:

@@ -1,6 +1,5 @@
 """Problems become plan lines: what is done, by whom, on what evidence, and what will verify it.
 
-What, when, where and how much come from evidence; who, why and how are proposals and marked so.
 Source: 直播复盘与售后跟踪.
 """
 
@@ -18,11 +17,11 @@ from helpers.plan.lines import term_names
 from helpers.plan.problems import problem_figures
 from helpers.plan.tried import action_ids, refined, tried
 
-MIXED = "room_conversion"  # by what the rule on the shares of the sources weighs them
-RESTATES = "worse_products"  # the rule that says which product sold worse, not why
-MOST_ACTIONS = 2  # supported causes of a problem that become actions; a session cannot test more
+MIXED = "room_conversion"  # by which the rule weighs the mix of sources
+RESTATES = "worse_products"  # says which product sold worse, not why
+MOST_ACTIONS = 2  # of a problem: a session cannot test more
 NO_FINDINGS = findings.frame([])
-BOTH = ("problem", "stage", "evidence", "cause", "action")  # columns in both languages
+BOTH = ("problem", "stage", "evidence", "cause", "action")  # in both languages
 VERIFYING = ["metric", "slice", "baseline", "money_at_stake"]
 UNKNOWN_CAUSE = {
     "parts": "",
@@ -41,11 +40,9 @@ UNKNOWN_CAUSE = {
 def _chosen_causes(
     problems: pd.DataFrame, judged: pd.DataFrame
 ) -> dict[str, list[dict[str, object]]]:
-    """The causes of each problem that become actions.
+    """A cause acts for the first problem that has it.
 
-    Supported ones, each with the first problem that has it. A problem without one gets an action
-    whose cause is still to be found, but a suspected problem none, unless nothing else were
-    planned: then the first stands, so that the next review has something to verify.
+    Were nothing planned, the first problem stands, so that the next review has something to verify.
     """
     chosen: dict[str, list[dict[str, object]]] = {}
     for problem in problems.itertuples():
@@ -63,7 +60,7 @@ def _chosen_causes(
 
 
 def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
-    """The causes with `waits`: one that restates what a record explains of the same product."""
+    """`waits` marks a cause that restates what a record explains of the same product."""
     restates = judged["rule"].eq(RESTATES).to_numpy(dtype=bool)
     explaining = judged.loc[~restates & judged["verdict"].eq("supported"), "parts"]
     explained = set().union(*explaining.map(parts.ids))
@@ -74,10 +71,7 @@ def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
 def _finding_on(
     about: set[str], problem: pd.Series, entry: reference.Problem, review_findings: pd.DataFrame
 ) -> pd.Series | None:
-    """The worse finding on a source or product that a cause is about.
-
-    On the problem's metrics where there is one, else the surest.
-    """
+    """The worse finding on what a cause is about: on the problem's metrics, else the surest."""
     on_them = [bool(parts.of_slices([slice]) & about) for slice in review_findings["slice"]]
     worse = review_findings[review_findings["verdict"].eq("worse") & np.array(on_them, dtype=bool)]
     near = worse["metric"].map(
@@ -94,11 +88,7 @@ def _verified_by(
     bases: Mapping[str, float],
     review_findings: pd.DataFrame,
 ) -> dict[str, object]:
-    """The metric, slice, baseline and money that will tell whether an action worked.
-
-    Of the source or product that the action is about, else the playbook's. Moving people between
-    sources shows in what the session as a whole converts, not in any one source.
-    """
+    """Moving people between sources shows in what the whole session converts, not in one source."""
     if cause["rule"] == causes.MIX:
         return dict(zip(VERIFYING, (MIXED, "", bases.get(MIXED, np.nan), np.nan), strict=True))
     lead = _finding_on(parts.ids(cause["parts"]), problem, entry, review_findings)
@@ -111,17 +101,13 @@ def _verified_by(
 
 
 def _each_amount_once(lines: pd.DataFrame) -> pd.DataFrame:
-    """Plan lines with each amount on its first line alone.
-
-    An amount is that of a problem, or of the source or product that verifies it.
-    """
+    """An amount is that of a problem, or of the source or product that verifies it."""
     of_slice = (lines["metric"] + "|" + lines["slice"]).duplicated()
     again = of_slice.where(lines["slice"] != "", lines["problem_id"].duplicated()).astype(bool)
     return lines.assign(money_at_stake=lines["money_at_stake"].astype(float).mask(again))
 
 
 def _aimed(action: str, names: list[str], lang: str) -> str:
-    """An action with the sources or products that it is about before it."""
     if not names:
         return action
     zh = "、".join(f"「{name}」" for name in names)
@@ -142,14 +128,14 @@ def draft(
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `plan_file`, texts _zh and _en.
 
-    Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported,
-    the playbook's general action stands with the cause still to be found (a suspected problem: no
-    action, unless all are such). An action about a source or product is verified by that one's own
-    worse finding among `told`, and carries its money; an amount stands on its first line only. What
-    only says which product sold worse comes last where a record says why. `baseline` is that of the
-    verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried says
-    how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not
-    work or did harm is replaced.
+    Up to `MOST_ACTIONS` supported causes of a problem give an action each; without one the
+    playbook's general action stands with the cause still to be found (a suspected problem has none,
+    unless all are such). An action about a source or product is verified by that one's own worse
+    finding in `told` and carries its money; an amount stands on its first line only. What only says
+    which product sold worse comes last where a record says why. `baseline` is the verifying
+    metric's in `verdicts` (metric, baseline). An action tried before says how it was judged last
+    (`checked`: `verification.verify`, newest plan first); one that did not work or did harm is
+    replaced.
     """
     latest, ids, bases = tried(checked), action_ids(playbook), {}
     if len(verdicts):
@@ -181,7 +167,6 @@ def _line(
     registry: Mapping[str, reference.Metric],
     currency: str,
 ) -> dict[str, object]:
-    """What a plan line takes from its problem and its cause, texts in both languages."""
     about = parts.names(cause["parts"])
     line = {
         "dimension": entry.dimension,

@@ -28,12 +28,11 @@ RESULTS = ("source_split", "formula_split", "standing", "questions")
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What the rules read: a session's row, tables, results and order lines.
+    """What the rules read of a session: its row, tables, results and order lines.
 
-    `tables` and `results` map names to frames (absent or empty: not there); `earlier` are the
-    account's earlier sessions; `lines` are `aftersales.lines` of the session; times of cues are
-    within the session. What they are called and how reasons are told apart stands in data/reference
-    and, laid over it, in `workspace_reference`.
+    `tables` and `results` are by name (absent or empty: not there), `earlier` the account's earlier
+    sessions, `lines` its `aftersales.lines`; times of cues lie within the session.
+    `workspace_reference` is laid over data/reference.
     """
 
     session: pd.Series
@@ -56,7 +55,7 @@ class Facts:
         as_of: pd.Timestamp,
         workspace_reference: Path | None,
     ) -> Facts:
-        """The facts of a session, its tables, results and account-wide tables asked for by name."""
+        """The facts of a session by its tables and results, and `everything` of the account."""
         tables = {name: table(name) for name in TABLES}
         results = {name: result(name) for name in RESULTS}
         results["products_beside"] = result("products")
@@ -90,7 +89,6 @@ class Facts:
 
     @property
     def end(self) -> pd.Timestamp:
-        """When the session ended; from its duration where the end is not given."""
         if pd.notna(self.session["ended_at"]):
             return self.session["ended_at"]
         seconds = float(np.nan_to_num(self.session["duration_seconds"]))

@@ -1,6 +1,6 @@
 """The goals of a shop as a tree, in words and as findings; how far each level is reached.
 
-Source: 电商销售团队绩效管理与提升策略 (strategy, tactics, execution).
+Source: 电商销售团队绩效管理与提升策略.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from helpers.core import findings, text
 
 LEVELS = ("strategy", "tactics", "execution")
 COUNTED_STATES = tuple(filter(None, compare.GOAL_STATES))
-# Of a goal that names none: its kind by the group of its metric, and the groups that are strategy.
+# By the group of its metric, for a goal that names no kind or level.
 GOAL_KINDS = {"sales": "sales", "fans": "fans", "traffic": "exposure"}
 STRATEGIC = ("sales", "customers", "profit")
-# What a goal has of `compare.goal_completion` as it is.
+# From `compare.goal_completion` as they are.
 SAME = ("scope", "metric", "target", "value", "elapsed", "state", "state_zh", "state_en")
 TREE_COLUMNS = [
     "level",
@@ -49,8 +49,8 @@ def with_behaviours(
 ) -> pd.DataFrame:
     """Values of `metrics.by_session`, and how often per hour floor control logged each thing.
 
-    Of those one row per session x cue kind: session_id, metric (the cue kind), numerator (times),
-    denominator (hours), value. Sessions without a log are left out.
+    The latter per session x cue kind: session_id, metric (the cue kind), numerator (times),
+    denominator (hours), value. Sessions without a log have none.
     """
     hours = (sessions.set_index("session_id")["duration_seconds"] / 3600).rename("denominator")
     logged = cues.dropna(subset=["session_id"])
@@ -65,11 +65,7 @@ def with_behaviours(
     return pd.concat([values, rows.assign(value=per_hour)], ignore_index=True)
 
 
-# ----------------------------------------------------------------------------------------- the tree
-
-
 def _level(metric: str, registry: Mapping[str, reference.Metric]) -> str:
-    """The level of a goal that names none, by its metric."""
     if metric in reference.terms()["cue_kind"]:
         return "execution"
     strategic = metric in registry and registry[metric].group in STRATEGIC
@@ -77,7 +73,6 @@ def _level(metric: str, registry: Mapping[str, reference.Metric]) -> str:
 
 
 def _measure_name(metric: str, registry: Mapping[str, reference.Metric], lang: str) -> str:
-    """What a goal's figure is called: its metric, or what floor control logs; empty for neither."""
     if metric in registry:
         return text.label(registry[metric], lang)
     behaviour = reference.terms()["cue_kind"].get(metric)
@@ -89,8 +84,8 @@ def goal_tree(goals: pd.DataFrame, registry: Mapping[str, reference.Metric]) -> 
     """The goals as a tree, strategy → tactics → execution: one row per goal, after its parent.
 
     `goals` is `compare.goal_completion`. Columns `TREE_COLUMNS`: completion is target ÷ value where
-    less is better, `nan` of a share. A goal without a level has the level of its metric: amounts
-    and customers strategy, what is logged execution.
+    less is better, `nan` of a share. A goal without a level has that of its metric: amounts and
+    customers strategy, what is logged execution.
     """
     rows = [_tree_row(goal, registry) for goal in goals.to_dict("records")]
     depth = {level: number for number, level in enumerate(LEVELS)}
@@ -143,9 +138,6 @@ def _tree_row(
     }
 
 
-# ----------------------------------------------------------------------------------------- in words
-
-
 def goal_words(
     goal: Mapping[str, object],
     *,
@@ -155,7 +147,7 @@ def goal_words(
 ) -> str:
     """A goal in words: what was aimed at, what came out, and how much of it that is.
 
-    Of a total whose period still runs also how far the period has run.
+    A total whose period still runs also says how far it has run.
     """
     name = str(goal["metric"])
     metric = registry.get(name)
@@ -182,7 +174,7 @@ def goal_words(
 
 
 def _pace(goal: Mapping[str, object], lang: str) -> str:
-    """How far a total is behind or ahead of the time passed, rounded once."""
+    """Rounded before it is compared, so that nothing is ahead by 0.0 points."""
     ahead = float(goal.get("ahead", np.nan))
     if np.isnan(ahead):
         return ""
@@ -196,10 +188,10 @@ def _pace(goal: Mapping[str, object], lang: str) -> str:
 def goal_findings(
     goals: pd.DataFrame, *, registry: Mapping[str, reference.Metric], currency: str, notebook: str
 ) -> pd.DataFrame:
-    """A finding for each goal with a value, in the order of `goals` (`compare.goal_completion`).
+    """A finding for each goal, in the order of `goals` (`compare.goal_completion`).
 
-    It says what was aimed at and what came out: a statement, no comparison, so its verdict is
-    not_comparable. Slices tell goals of one metric apart.
+    A statement, no comparison: its verdict is not_comparable. `goal_slice` tells goals of one
+    metric apart.
     """
     scopes, rows = reference.terms()["scope"], []
     sliced = goals.assign(slice=[goal_slice(goal) for goal in goals.to_dict("records")])
@@ -241,9 +233,8 @@ def goal_slice(goal: Mapping[str, object]) -> str:
 def goal_levels(tree: pd.DataFrame) -> pd.DataFrame:
     """How far each level of the goals is reached: one row per level that has goals.
 
-    Columns: level, goals, measured (with a value) and, of those, how many are in each of
-    `COUNTED_STATES`. Completions are not averaged: goals of a session, of a running period and of
-    different metrics have no mean that says anything.
+    Columns: level, goals, measured (with a value), and how many of those are in each of
+    `COUNTED_STATES`. Completions are not averaged: over metrics and periods a mean says nothing.
     """
     rows = []
     for level in LEVELS:

@@ -57,9 +57,9 @@ def plan_table(
 ) -> pd.DataFrame:
     """The plan as the page shows it, one row per line.
 
-    Columns action, cause, owner_role, verified_by (in words, with the least useful effect),
-    money_at_stake, won_back (in words, of lines with money; `judged` are the causes, `sized` is
-    `opportunity`; left out where nothing is known), plan_id.
+    Columns action, cause, owner_role, verified_by (with the least useful effect), money_at_stake,
+    won_back (of lines with money, by `judged` causes and `sized`, the `opportunity`; left out where
+    nothing is known), plan_id.
     """
     proofs, amounts = [], []
     for row in lines.to_dict("records"):
@@ -89,10 +89,6 @@ def _least_effect(row: Mapping[str, Any], lang: str) -> str:
 
 
 def _not_apart(row: Mapping[str, Any], lines: pd.DataFrame, lang: str) -> str:
-    """That open lines with the same verifying metric cannot be told apart if done together.
-
-    Empty where there are none.
-    """
     same = (
         lines["metric"].eq(row["metric"])
         & lines["slice"].fillna("").eq(row["slice"] or "")

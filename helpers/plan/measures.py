@@ -16,12 +16,8 @@ from helpers.plan.facts import Facts
 
 MINUTE = 60.0
 AFTER_CUE = 3  # minutes in which an activity is answered
-# share of a product's questions of one type without a written reply, from which on nobody answered
-UNANSWERED = 0.9
+UNANSWERED = 0.9  # share without a written reply from which on nobody answered
 Measure = Callable[[Facts, reference.Evidence], float]
-
-
-# ---------------------------------------------------------------------------- the floor-control log
 
 
 def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
@@ -32,7 +28,7 @@ def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
 def stock_out_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """Minutes with a product at no stock, summed over products.
 
-    Each product's run from its cue of 0 to its next cue with stock, its delisting or the end.
+    From each cue of 0 to the product's next cue with stock, its delisting or the end.
     """
     cues = facts.tables["cues"]
     stock = cues[cues["stock_after"].notna() | cues["kind"].eq("delist")].sort_values("at")
@@ -85,9 +81,6 @@ def activity_comment_ratio(facts: Facts, evidence: reference.Evidence) -> float:
     return float(inside["comments"] / inside["online"] * outside["online"] / outside["comments"])
 
 
-# ----------------------------------------------------------------------- rundown, products, traffic
-
-
 def stage_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of the rundown's minutes given to the stage.
 
@@ -106,10 +99,7 @@ def _product_rows(facts: Facts) -> pd.DataFrame:
 
 
 def unexplained_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of products with exposure that no cue says were explained.
-
-    `nan` where explanations are not logged at all.
-    """
+    """Share of products with exposure that no cue says were explained."""
     cues = facts.tables["cues"]
     explained = set(cues.loc[cues["kind"] == "explain_start", "product_id"].dropna())
     exposed = _product_rows(facts).query("exposure_users > 0")["product_id"]
@@ -117,7 +107,7 @@ def unexplained_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of paid amount from products of the tier; `nan` where no product has a tier."""
+    """Share of paid amount from products of the tier."""
     products = _product_rows(facts).dropna(subset=["tier"])
     total = products["paid_amount"].sum()
     of_tier = products.loc[products["tier"] == evidence.tier, "paid_amount"].sum()
@@ -127,8 +117,8 @@ def tier_share(facts: Facts, evidence: reference.Evidence) -> float:
 def paid_traffic_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of entries by source that come from paid sources.
 
-    Entries are views where all sources have them, else viewers: people counted once per source may
-    be counted in several, so this is a share of visits, not of people.
+    Views where all sources have them, else viewers: a person may count in several sources, so this
+    is a share of visits, not of people.
     """
     traffic = facts.tables["traffic"]
     column = "views" if traffic["views"].notna().all() else "viewers"
@@ -143,11 +133,8 @@ def traffic_videos(facts: Facts, evidence: reference.Evidence) -> float:
     return float(facts.tables["videos"]["title"].nunique())
 
 
-# ------------------------------------------------------------------------------------- saved splits
-
-
 def _share_of_falls(falls: pd.Series, part: float) -> float:
-    """Share of all falls (effects below zero) that one part makes; 0 where it did not fall."""
+    """Share of all falls that one part makes, 0 where it did not fall."""
     total = -falls[falls < 0].sum()
     return float(max(-part, 0.0) / total) if total > 0 else 0.0
 
@@ -155,8 +142,8 @@ def _share_of_falls(falls: pd.Series, part: float) -> float:
 def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Of all that drew room conversion down, the share of the mix of sources.
 
-    The rest is each source's own rate. Falls are set against falls, so that the share says
-    something when other sources rose at the same time.
+    The rest is each source's own rate. Set against falls alone, it says something when other
+    sources rose at the same time.
     """
     split = facts.results["source_split"]
     mix = float(split["mix_effect"].sum())
@@ -164,10 +151,6 @@ def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def _organic_falls(facts: Facts) -> pd.DataFrame:
-    """The organic sources that brought fewer visitors than at the baseline: source, fall.
-
-    The largest loss comes first.
-    """
     split, traffic = facts.results["source_split"], facts.tables["traffic"]
     paid = set(traffic.loc[traffic["is_paid"].fillna(False).astype(bool), "source"])
     falls = split.assign(fall=split["weight_before"] - split["weight_after"])
@@ -176,10 +159,7 @@ def _organic_falls(facts: Facts) -> pd.DataFrame:
 
 
 def organic_fall_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Of all visitors that sources lost against the baseline, the share that organic ones lost.
-
-    `nan` where paid and organic are not told apart.
-    """
+    """Of all visitors that sources lost against the baseline, the share that organic ones lost."""
     split, traffic = facts.results["source_split"], facts.table("traffic")
     if traffic is None or traffic["is_paid"].isna().all():
         return np.nan
@@ -188,10 +168,7 @@ def organic_fall_share(facts: Facts, evidence: reference.Evidence) -> float:
 
 
 def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Of all steps of the formula that drew the paid amount down (LMDI), the share of this one.
-
-    `nan` where it is no step.
-    """
+    """Of all steps of the formula that drew the paid amount down (LMDI), the share of this one."""
     split = facts.results["formula_split"]
     step = split.loc[split["factor"] == evidence.step, "contribution"]
     return _share_of_falls(split["contribution"], float(step.iloc[0])) if len(step) else np.nan
@@ -204,13 +181,12 @@ def standing_rows(facts: Facts, evidence: reference.Evidence, dimension: str) ->
 
 
 def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> dict[str, str]:
-    """The slices that do worse than usual: names by id."""
     rows = standing_rows(facts, evidence, dimension)
     return _names_by_id(rows[rows["verdict"] == "worse"], "key", "slice")
 
 
 def _names_by_id(rows: pd.DataFrame, id: str, name: str) -> dict[str, str]:
-    """Names by id in the order of the rows; what has no id goes by its name."""
+    """What has no id goes by its name."""
     pairs = zip(rows[id].fillna(""), rows[name], strict=True)
     return {str(key or label): str(label) for key, label in pairs}
 
@@ -221,17 +197,16 @@ def _count_below(facts: Facts, evidence: reference.Evidence, dimension: str) -> 
 
 
 def worse_sources(facts: Facts, evidence: reference.Evidence) -> float:
-    """How many sources do worse than their own usual standing; `nan` where none was compared."""
+    """How many sources do worse than their own usual standing."""
     return _count_below(facts, evidence, "source")
 
 
 def worse_products(facts: Facts, evidence: reference.Evidence) -> float:
-    """How many products do worse than their own usual standing; `nan` where none was compared."""
+    """How many products do worse than their own usual standing."""
     return _count_below(facts, evidence, "product_id")
 
 
 def _asked(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
-    """Products that stand out by questions of the types (notebook 02), most people first."""
     questions = facts.results["questions"]
     above = questions["question"].isin(evidence.question) & questions["standing"].eq("above")
     return questions[above].sort_values("users", ascending=False)
@@ -247,8 +222,8 @@ def asked_about(facts: Facts, evidence: reference.Evidence) -> float:
 def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     """What was asked about products that sell less than the others, and (almost) never answered.
 
-    Rows of `questions`, most people first; answers are those in writing, and how products sell to
-    those who click is that of notebook 02's table (pay_standing).
+    Rows of `questions`, most people first. Answers are those in writing; sales to those who click
+    are set side by side in notebook 02 (pay_standing).
     """
     asked, goods = facts.table("questions"), facts.table("products_beside")
     if asked is None or goods is None:
@@ -260,31 +235,22 @@ def unanswered(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
 
 
 def unanswered_about(facts: Facts, evidence: reference.Evidence) -> float:
-    """People who asked one thing about a product that sells below the others and got no reply.
-
-    `nan` where written replies are not in the data.
-    """
+    """People who asked one thing about a product that sells below the others and got no reply."""
     if np.isnan(unanswered_share(facts, evidence)) or facts.table("products_beside") is None:
         return np.nan
     return float(max(unanswered(facts, evidence)["users"], default=0))
 
 
 def unanswered_share(facts: Facts, evidence: reference.Evidence) -> float:
-    """Share of the viewers' questions without a written reply; `nan` where replies are unknown."""
+    """Share of the viewers' questions without a written reply."""
     asked = facts.table("questions")
     if asked is None or asked["unanswered"].isna().all():
         return np.nan
     return float(asked["unanswered"].sum() / asked["comments"].sum())
 
 
-# ----------------------------------------------------------------------- events, hosts, after-sales
-
-
 def event_count(facts: Facts, evidence: reference.Evidence) -> float:
-    """Logged events of the kinds that overlap the session.
-
-    `nan` where none is, though floor control's log says that it happened.
-    """
+    """Events of the kinds that overlap the session, `nan` where only floor control has one."""
     events = facts.tables["events"]
     ends = events["ends_at"].fillna(events["starts_at"])
     during = (events["starts_at"] <= facts.end) & (ends >= facts.start)
@@ -303,10 +269,7 @@ def seen_on_the_floor(facts: Facts, evidence: reference.Evidence) -> list[str]:
 
 
 def host_sessions(facts: Facts, evidence: reference.Evidence) -> float:
-    """Earlier sessions of the session's host.
-
-    `nan` where no host is named or the account's own history is as short.
-    """
+    """Earlier sessions of the session's host, `nan` where the account's own history is as short."""
     host, long = facts.session["host"], len(facts.earlier) > 2 * (evidence.at_most or 0)
     if not isinstance(host, str) or not long:
         return np.nan
@@ -325,9 +288,8 @@ def reason_share(facts: Facts, evidence: reference.Evidence) -> float:
 def first_reply_minutes(facts: Facts, evidence: reference.Evidence) -> float:
     """Kaplan-Meier median minutes to the first reply, of cases or enquiries.
 
-    `nan` where no reply times are recorded. A case that ended without a reply time was answered at
-    a time that nobody logged: it is left out, and where such cases are half or more nothing can be
-    said.
+    A case that ended without a reply time was answered unlogged: it is left out, and where such
+    cases are half or more nothing can be said.
     """
     cases = facts.table(str(evidence.table))
     if cases is None or cases["first_reply_at"].isna().all():
@@ -345,9 +307,6 @@ def late_shipping_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Share of lines with a promised time that were shipped after it, or not yet when it passed."""
     due = service.shipping(facts.tables["orders"], as_of=facts.as_of)
     return float(due["late_rate"].iloc[0]) if len(due) else np.nan
-
-
-# ---------------------------------------------------------------------------- what is asked of them
 
 
 MEASURES: dict[str, Measure] = {
@@ -397,13 +356,12 @@ def stocked_out(facts: Facts) -> dict[str, str]:
 
 
 def _grown_and_poorer(facts: Facts) -> dict[str, str]:
-    """Two sources that take a larger share than usual and draw conversion down by it."""
     split = facts.results["source_split"]
     grown = split[(split["share_after"] > split["share_before"]) & (split["mix_effect"] < 0)]
     return _names_by_id(grown.sort_values("mix_effect").head(2), "source", "source")
 
 
-# What a rule found, names by id, beside its number.
+# What a rule found: names by id.
 FOUND: dict[str, Callable[[Facts, reference.Evidence], dict[str, str]]] = {
     "worse_sources": lambda facts, evidence: _below_usual(facts, evidence, "source"),
     "worse_products": lambda facts, evidence: _below_usual(facts, evidence, "product_id"),

@@ -36,7 +36,7 @@ NO_COMPLAINTS = pd.DataFrame({"kind": [], "product": [], "written": []}, dtype="
 def _cause_meant(
     note: str, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], meant: list[str]
 ) -> pd.Series | None:
-    """The judged cause that a note names by one of its words (the longest that occurs), or None."""
+    """The judged cause of which the longest word occurs in a note."""
     hits = [
         (len(word), row)
         for _, row in judged[judged["problem"].isin(meant)].iterrows()
@@ -53,10 +53,7 @@ def _cause_meant(
 
 
 def _answers(note: str, cause: reference.Cause) -> bool:
-    """Whether a cause's record can speak to a note.
-
-    How many there were says nothing of late or early, sales say nothing of staying.
-    """
+    """How many there were says nothing of late or early, sales say nothing of staying."""
     if _names_any(note, cause.unless):
         return False
     return cause.evidence is None or cause.evidence.rule in OF_TIME or not TIMED.search(note)
@@ -67,7 +64,6 @@ def _names_any(note: str, words: Iterable[str]) -> bool:
 
 
 def _speaks_of_more(note: str, problems: Iterable[reference.Problem]) -> bool:
-    """Whether a note names a cause by its words but speaks of what its record does not measure."""
     return any(
         _names_any(note, cause.words) and not _answers(note, cause)
         for problem in problems
@@ -88,13 +84,7 @@ def _complaint_verdict(
     complaints: pd.DataFrame,
     tree: Mapping[str, reference.ReasonGroup],
 ) -> tuple[str, dict[str, str]] | None:
-    """What refunds, reviews and incidents of the products that a note names say of its reason.
-
-    None where it names no reason.
-
-    Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot
-    be told, as goods may not have arrived.
-    """
+    """None without a reason; without complaints none can tell: goods may not have arrived."""
     group, reason = reasons.reason_of(note, tree)
     if reason == "unknown" or not named_products or complaints.empty:
         return None
@@ -133,7 +123,7 @@ def _note_verdict(
     verdict_of: Mapping[str, str],
     playbook: Mapping[str, reference.Problem],
 ) -> tuple[str, str]:
-    """What the metrics of a note's dimension say: (verdict, problems matched)."""
+    """The verdict by the metrics of a note's dimension, and the problems matched."""
     hits = problems[problems["problem"].isin(meant)]
     if len(hits):
         return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(
@@ -155,7 +145,6 @@ def _better_of(
     registry: Mapping[str, reference.Metric],
     lang: str,
 ) -> str:
-    """The metrics of a note's dimension that were better, by name."""
     names = [
         metric
         for name in meant
@@ -169,17 +158,13 @@ def _better_of(
 
 
 def _problem_names(matched: str, problems: pd.DataFrame, lang: str) -> str:
-    """The problems of the data that a note goes with, by name."""
     return text.choose(lang, "；", "; ").join(
         problems.loc[problems["problem"].isin(matched.split(",")), lang]
     )
 
 
 def _products_meant(note: str, names: Mapping[str, str]) -> dict[str, str]:
-    """The products (names by id) that a note names.
-
-    The last letters of their names before a space or number stand in it, the longest match.
-    """
+    """Products by the longest end of a name, up to a space or number, that stands in a note."""
     hits: dict[str, int] = {}
     for product, name in names.items():
         head = re.split(r"[\s\d（(]", name)[0].casefold()
@@ -195,7 +180,6 @@ def _products_meant(note: str, names: Mapping[str, str]) -> dict[str, str]:
 def _product_verdict(
     meant: Mapping[str, str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> tuple[str, dict[str, str]]:
-    """What the products' own figures say: (verdict, evidence by language)."""
     rows = (
         standing[standing["dimension"].eq("product_id") & standing["key"].isin(list(meant))]
         if len(standing)
@@ -253,14 +237,14 @@ def check_notes(
 
     Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause),
     evidence_zh, evidence_en. A note that names a cause of the playbook by its words is checked by
-    that cause's evidence (`judged`, the causes of all problems): supported is borne_out,
-    not_supported not_borne_out. Any other by the metrics of its dimension and stage: borne_out
-    where a problem was found, hinted where one is suspected, not_borne_out where a metric is
-    better, else not_measurable: that the dimension is as usual says nothing of what the note means.
-    A note on clicks or sales that names one of `products` (names by id) is checked by that
-    product's own `standing` (notebook 04), unless the cause that it names was found of that
-    product. One on after-sales that names a product and a reason of `tree` is checked by
-    `complaints` (`reasons.complaints`) where no cause can be measured.
+    that cause's evidence (`judged`, of all problems): supported is borne_out, not_supported
+    not_borne_out. Any other by the metrics of its dimension and stage: borne_out where a problem
+    was found, hinted where one is suspected, not_borne_out where a metric is better, else
+    not_measurable: a dimension as usual says nothing of what the note means. A note on clicks or
+    sales that names one of `products` (names by id) is checked by that product's `standing`
+    (notebook 04), unless the cause that it names was found of it. One on after-sales that names a
+    product and a reason of `tree` is checked by `complaints` (`reasons.complaints`) where no cause
+    can be measured.
     """
     verdict_of: dict[str, str] = {}
     if len(verdicts):
@@ -314,7 +298,7 @@ def check_notes(
 def with_notes(problems: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """The problems with what the team noted, of them or of one of their supported causes.
 
-    `notes` is `check_notes`; columns as `problems`, noted and noted_by completed.
+    `notes` is `check_notes`; noted and noted_by are completed.
     """
     by = []
     for problem in problems.itertuples():

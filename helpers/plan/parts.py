@@ -1,6 +1,6 @@
 """The sources and products that a cause or a plan line is about, by id.
 
-Names are for reading: long titles are cut when they are shown, and two may be called alike.
+Names are only to be read: long ones are cut, and two may be alike.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ids(cell: object) -> set[str]:
 def of_slices(slices: Iterable[object]) -> set[str]:
     """All that findings' slices may be matched by.
 
-    "name (id)" by its id, a source by itself, with brackets in its name or not.
+    "name (id)" by its id, a source by itself, as its name may have brackets.
     """
     texts = [slice for slice in slices if isinstance(slice, str) and slice]
     return {*texts, *map(findings.slice_key, texts)}

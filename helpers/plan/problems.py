@@ -12,8 +12,7 @@ from helpers.core import findings, text
 from helpers.plan import causes, measures
 from helpers.plan.facts import Facts
 
-# amounts at the end of the chain: what the other problems lead to, so it ranks after them
-OUTCOME = "sales"
+OUTCOME = "sales"  # what the other problems lead to: it ranks after them
 MOST_SUSPECTED = 3
 SUSPECTED = {"zh": "（疑似）", "en": " (suspected)"}
 PROBLEM_COLUMNS = [
@@ -37,13 +36,12 @@ PROBLEM_COLUMNS = [
     "noted",
     "noted_by",
 ]
-OF_PRODUCTS = ("click", "conversion", "sales")  # dimensions in which a product has its own figures
-# Columns of notebook 04's standing, by what they are called in a finding.
+OF_PRODUCTS = ("click", "conversion", "sales")  # in which a product has its own figures
+# Columns of notebook 04's standing, by those of a finding.
 STANDING = {"value": "value", "baseline": "baseline", "ci_lower": "lower", "ci_upper": "upper"}
 
 
 def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
-    """The playbook problem that a metric speaks of; `metric:<id>` where there is none."""
     return next(
         (name for name, problem in playbook.items() if metric in problem.metrics),
         f"metric:{metric}",
@@ -51,7 +49,6 @@ def _problem_of(metric: str, playbook: Mapping[str, reference.Problem]) -> str:
 
 
 def _with_problem(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """Findings with `named`, the problem that each speaks of: as stated, else by its metric."""
     of_metric = frame["metric"].map(lambda metric: _problem_of(metric, playbook)).astype("str")
     stated = frame.get("named", of_metric)
     return frame.assign(named=stated.where(stated.notna(), of_metric))
@@ -60,10 +57,7 @@ def _with_problem(frame: pd.DataFrame, playbook: Mapping[str, reference.Problem]
 def _stands_alone(
     metric: str, playbook: Mapping[str, reference.Problem], registry: Mapping[str, reference.Metric]
 ) -> bool:
-    """Whether a metric can be a problem.
-
-    Totals that the playbook does not name only follow from people and rates.
-    """
+    """Totals that the playbook does not name only follow from people and rates."""
     total = metric in registry and registry[metric].denominator is None
     return not total or not _problem_of(metric, playbook).startswith("metric:")
 
@@ -74,7 +68,6 @@ def stages_overlap(problem: reference.Problem, stage: object) -> bool:
 
 
 def _notes_on(problem: reference.Problem, notes: pd.DataFrame) -> pd.DataFrame:
-    """The team's notes that speak of a problem: those of its dimension that name no other stage."""
     same = notes[notes["dimension"] == problem.dimension]
     return same[np.array([stages_overlap(problem, stage) for stage in same["stage"]], dtype=bool)]
 
@@ -88,10 +81,10 @@ def suspicions(
 ) -> pd.DataFrame:
     """Metrics on the bad side that the history cannot tell from chance, where money hangs on them.
 
-    One row per such problem shaped as a finding (id ""), by money at stake times (1 - p), largest
+    One row per problem, shaped as a finding (id ""), by money at stake times (1 - p), largest
     first; only where half or more of ordinary sessions lie nearer to the baseline (p at most 0.5),
-    and not for outcomes (sales). They are no findings: they say where to look, and become actions
-    only where the records support a cause. `verdicts` is that of notebook 03.
+    and not for outcomes (sales). They become actions only where the records support a cause.
+    `verdicts` is that of notebook 03.
     """
     if verdicts.empty:
         return findings.frame([])
@@ -148,7 +141,6 @@ def raised(
 
 
 def _standing_of(facts: Facts, product: object, metric: str) -> dict[str, float]:
-    """A product's own value of a metric and its usual, where notebook 04 set them side by side."""
     standing = facts.table("standing")
     if standing is None:
         return {}
@@ -157,7 +149,6 @@ def _standing_of(facts: Facts, product: object, metric: str) -> dict[str, float]
 
 
 def _slice_of(lead: pd.Series) -> str:
-    """The source or product that a finding is about; empty where it is about the whole session."""
     of_part = isinstance(lead["slice"], str) and lead["slice"] not in findings.WHOLE
     return lead["slice"] if of_part else ""
 
@@ -165,7 +156,6 @@ def _slice_of(lead: pd.Series) -> str:
 def _titles(
     problem: reference.Problem | None, lead: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> dict[str, str]:
-    """What a problem is called: where it was found, its name, and that it is only suspected."""
     metric, slice = registry.get(lead["metric"]), _slice_of(lead)
     names = {"zh": lead["metric"], "en": lead["metric"]}
     if problem:
@@ -190,15 +180,14 @@ def problems(
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per problem of the playbook.
 
-    Each is one that a worse finding points to. After them up to `MOST_SUSPECTED` of `suspected`
-    (`raised`, `suspicions`), certainty "suspected" instead of "found". Of several findings on one
-    problem the session-wide and surest one gives the numbers. Ranked by money at stake times
-    certainty (1 - p_adjusted), then by p; problems of the outcome (sales) come last, as the others
-    lead to them: the amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a rate
-    that the playbook does not know is a problem `metric:<id>` of its own, a total that it does not
-    know is none. noted and noted_by (roles) say whether a team note mentions it. A problem found on
-    a source or product is named by it. A suspected one carries no money: it lies within the
-    expected.
+    Those that worse findings point to (certainty "found"), then up to `MOST_SUSPECTED` of
+    `suspected` (`raised`, `suspicions`; certainty "suspected", without money, as they lie within
+    the expected). Of several findings on one problem the session-wide and surest one gives the
+    numbers. Ranked by money at stake times (1 - p_adjusted), then by p; outcomes (sales) last, as
+    the others lead to them: amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a
+    rate that the playbook does not know is a problem `metric:<id>`, such a total is none. noted and
+    noted_by (roles) say whether a team note mentions it. A problem found on a source or product is
+    named by it.
     """
     worse = review_findings[
         review_findings["verdict"].eq("worse") & review_findings["slice"].ne(findings.JUDGEMENT)
@@ -238,7 +227,7 @@ def problems(
 
 
 def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Problems in their order with their rank: suspicions come ranked and stay behind."""
+    """Suspicions come ranked and stay behind."""
     unsure, p = rows["certainty"].eq("suspected"), rows["p_adjusted"].astype(float)
     weight = -rows["money_at_stake"].astype(float) * (1 - p.fillna(0.5))
     keys = {

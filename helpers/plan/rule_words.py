@@ -11,14 +11,14 @@ from helpers.core import text
 from helpers.plan.facts import Facts
 from helpers.plan.measures import lacking, seen_on_the_floor, standing_rows, unanswered
 
-RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # of what a rule measures, by its unit
-# Rules that say which slices do worse than usual: the dimension, and what its slices are called.
+RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # by unit
+# Rules on slices worse than usual: the dimension, and what its slices are called.
 STANDING = {
     "worse_sources": ("source", "来源", "source"),
     "worse_products": ("product_id", "商品", "product"),
 }
 MOST_SLICES = 3  # that the words name
-# The column that a rule reads, of the table that may be there without it.
+# The column that a rule reads; its table may be there without it.
 READS = {
     "activity_comment_ratio": ("minutes", "comments"),
     "asked_about": ("comments", "text"),
@@ -40,7 +40,6 @@ def _listed(names: list[str], lang: str) -> str:
 
 
 def _about(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    """What the rule looks at, in words: kinds of cue, the stage, the tier, the reasons."""
     terms, groups = reference.terms(), facts.reasons
     labels = {**terms["cue_kind"], **terms["event_kind"], **groups}
     for group in groups.values():
@@ -57,7 +56,6 @@ def _about(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
 
 
 def _standing_words(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    """Which slices do worse than usual by which metrics; where none does, what was looked at."""
     dimension, zh, en = STANDING[evidence.rule]
     rows = standing_rows(facts, evidence, dimension)
     worse = rows[rows["verdict"] == "worse"]
@@ -84,7 +82,6 @@ def _standing_words(evidence: reference.Evidence, facts: Facts, lang: str) -> st
 
 
 def _unanswered_words(row: pd.Series, lang: str) -> str:
-    """Who asked what, an example, how many comments got no reply, and how the product sold."""
     name, example = text.plain(row["product"], 30), row["example"]
     users, comments, unanswered = (
         text.number(row[column], lang) for column in ("users", "comments", "unanswered")
@@ -114,7 +111,7 @@ def measured_words(
 ) -> str:
     """The measurement in words, with its bound: "times per hour 2.3 (a problem at 4 or less)".
 
-    What it is about stands before it, what was found by name after it.
+    What it is about stands before it, `names` after it.
     """
     if evidence.rule in STANDING:
         return _standing_words(evidence, facts, lang)
@@ -152,10 +149,7 @@ def missing_words(
 
 
 def _not_in_them(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    """What the tables that a rule reads do not say.
-
-    A column without values, too few rows, or an event that was not entered.
-    """
+    """A column without values, too few rows, or an event that was not entered."""
     if evidence.rule == "reason_share":
         lines, fewest = int(facts.lines["refunded"].sum()), reasons.FEWEST_FOR_PARETO
         return text.choose(

@@ -1,6 +1,6 @@
 """The next session on one page: what changes at which stage, who does it, and what verifies it.
 
-What the records do not say is left open. Source: 电商直播销售流程规范 (the six stages).
+Source: 电商直播销售流程规范 (the six stages).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOGGED = {  # what floor control logs in a stage
     "purchase_prompt": ("purchase_prompt",),
     "activity": ("activity", "lucky_bag"),
 }
-CARRIED = {  # what becomes of an action that was judged, by verdict
+CARRIED = {  # what becomes of a judged action
     "effective": ("保持：", "Keep: "),
     "effective_but_small": ("加大力度：", "Do more of: "),
     "harmful": ("停止：", "Stop: "),
@@ -31,7 +31,7 @@ CARRIED = {  # what becomes of an action that was judged, by verdict
     "cannot_tell": ("继续，尚未看清：", "Go on, not settled yet: "),
 }
 SHOW_COLUMNS = ["step", "timing", "change", "who", "verified_by", "line"]
-MOST_PEOPLE = 2  # roles that stand for a stage's team work
+MOST_PEOPLE = 2  # for a stage's team work
 
 
 def next_session(
@@ -49,11 +49,11 @@ def next_session(
 ) -> pd.DataFrame:
     """The run of show of the next session: before the start, the six stages, after the end.
 
-    One row per stage x thing to do (one row "as last time" where there is none), stages by the time
-    at which they began: step, timing (of the session under review, from its rundown and log),
-    change, who, verified_by, line (id of the plan line). Where nothing changes, who are the people
-    of the stage's team work. `lines` is the plan, of which open lines count; `checked`
-    (`verification.verify`) are judged lines of `earlier`: what worked is kept.
+    One row per stage x thing to do (one "as last time" where there is none), stages by the time at
+    which they began: step, timing (of the session under review, from its rundown and log), change,
+    who (where nothing changes, those of the stage's team work), verified_by, line (plan_id). Of
+    `lines` the open ones count; `checked` (`verification.verify`) are judged lines of `earlier`:
+    what worked is kept.
     """
     usual = {
         metric: causes.stage_of(problem)
@@ -81,10 +81,7 @@ def next_session(
 
 
 def _by_time(rundown: pd.DataFrame, cues: pd.DataFrame) -> list[str]:
-    """The six stages by their first time in the rundown, else in the log.
-
-    One without a time stays behind the stage before it.
-    """
+    """A stage without a time in rundown or log stays behind the one before it."""
     planned = rundown.groupby("stage")["starts_at"].min()
     done = {step: cues.loc[cues["kind"].isin(kinds), "at"].min() for step, kinds in LOGGED.items()}
     begins = (planned.get(step, done.get(step, pd.NaT)) for step in ON_AIR)
@@ -94,7 +91,7 @@ def _by_time(rundown: pd.DataFrame, cues: pd.DataFrame) -> list[str]:
 
 
 def _people_of(step: str, playbook: Mapping[str, reference.Problem], lang: str) -> str:
-    """Who does a stage's team work: the roles that most of its problems in the playbook name."""
+    """The roles that most of a stage's problems in the playbook name."""
     entries = list(playbook.values())
     with_stage = [problem for problem in entries if step in problem.stages or problem.stage == step]
     with_stage = with_stage or [problem for problem in entries if problem.stages == "all"]
@@ -104,7 +101,7 @@ def _people_of(step: str, playbook: Mapping[str, reference.Problem], lang: str) 
 
 
 def _step_of(stage: str, metric: str, usual: Mapping[str, str]) -> str:
-    """The first step that a plan line's stage names in either language; else its metric's usual."""
+    """The first that a line's stage names in either language, else its metric's usual."""
     first = stage.replace(", ", "、").split("、")[0].strip()
     named = (
         step
@@ -138,7 +135,6 @@ def _open_lines(
 def _carried(
     checked: pd.DataFrame, earlier: pd.DataFrame, usual: Mapping[str, str], lang: str
 ) -> list[dict[str, str]]:
-    """What becomes of the actions that were judged, each in its stage."""
     stages = dict(
         zip(earlier.get("plan_id", [])[::-1], earlier.get("stage", [])[::-1], strict=True)
     )
@@ -160,10 +156,7 @@ def _carried(
 def timing(
     step: str, rundown: pd.DataFrame, cues: pd.DataFrame, session: pd.Series, lang: str
 ) -> str:
-    """When a stage took place in the session under review: as planned, and as the log says.
-
-    Empty where neither rundown nor log says.
-    """
+    """When a stage took place, as planned and as the log says; empty where neither says."""
     planned = rundown[rundown["stage"] == step].sort_values("starts_at")
     done = cues[cues["kind"].isin(LOGGED.get(step, ()))].sort_values("at")
     parts = [_planned(planned, lang)] if len(planned) else []

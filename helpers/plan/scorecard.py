@@ -23,11 +23,10 @@ def scorecard(
 ) -> pd.DataFrame:
     """Each role's own figures: one row per role x metric of `roles.yml` that has a value.
 
-    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict,
-    shared (how many roles carry this figure), addition (ours, not the source's), note_zh, note_en.
-    `extra` are further frames shaped as `verdicts` (metric, value, baseline, lower, upper,
-    verdict), for figures that notebook 03 does not compare. The verdict is as it is read there:
-    normal for a value inside its range. A shared figure says nothing about one person alone.
+    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict (as
+    notebook 03 reads it: normal inside the range), shared (how many roles carry it: such a figure
+    says nothing about one person alone), addition (ours, not the source's), note_zh, note_en.
+    `extra` are frames shaped as `verdicts` for figures that notebook 03 does not compare.
     """
     parts = [
         frame.assign(verdict=_as_read(frame)).reindex(columns=[*FIGURES, "label_zh", "label_en"])
@@ -70,7 +69,7 @@ def _as_read(frame: pd.DataFrame) -> pd.Series:
 
 
 def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
-    """The metric's name as it was compared: notebook 03 names totals per hour."""
+    """Notebook 03 names totals per hour."""
     return {
         lang: row[f"label_{lang}"]
         if isinstance(row[f"label_{lang}"], str)
@@ -100,8 +99,8 @@ def other_scores(
     """Metrics that notebook 03 does not compare (those of enquiries) as rows for `scorecard`.
 
     `history` is `verification.history`. One row per metric that the session has: metric, value,
-    baseline (mean of the last comparable sessions), lower, upper (their t prediction interval, nan
-    under four), verdict.
+    baseline (mean of the last comparable sessions), lower, upper (t prediction interval, nan under
+    four), verdict.
     """
     rows = []
     for name in ids:

@@ -10,7 +10,7 @@ from helpers import reference
 from helpers.core import text
 from helpers.plan import parts, verification
 
-FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
+FAILED = ("not_effective", "harmful")  # then an action is not proposed again
 Action = tuple[str, frozenset[str]] | str
 
 
@@ -59,7 +59,7 @@ def refined(
 ) -> dict[str, object]:
     """A drafted line that knows whether its action was tried, and is another one where that failed.
 
-    `latest` is `tried`, `general_id` the id of the general action of the problem (`entry`).
+    `latest` is `tried`, `general_id` that of the problem's general action.
     """
     names = (action_of(row), row["action_zh"], row["action_en"])
     status = next((latest[name] for name in names if name in latest), "")

@@ -20,8 +20,8 @@ SOLD_OUT = "stock_out_minutes"
 def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`).
 
-    A cause that only says again which source or product fell is none. One of a single source or
-    product must name it.
+    A cause that only restates which source or product fell is none; of a single source or product
+    it must name that one.
     """
     if not {"problem", "findings"} <= set(problems.columns) or not {
         "problem",
@@ -56,7 +56,6 @@ def cause_words(supported: pd.DataFrame, lang: str) -> str:
 
 
 def _measured(row: Mapping[str, Any], lang: str) -> str:
-    """A cause as it was measured: sold out for 40 minutes; else its name and the figure."""
     rule = reference.rules().get(row["rule"])
     name = text.plain(row[lang], 60)
     if rule is None or not math.isfinite(row["measured"]):
@@ -89,8 +88,7 @@ def won_back(
 ) -> pd.Series | None:
     """The line of `opportunity` for the part and step of a finding or plan line, or None.
 
-    Where the metric spans several steps it is the foremost one inside it: lines are not to be added
-    up.
+    Of a metric that spans several steps the foremost: lines are not to be added up.
     """
     if (
         not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns)
@@ -137,8 +135,8 @@ def won_back_words(
 ) -> str:
     """How much of a gap can be won back, and at which step; empty where not known.
 
-    `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are
-    not in its line.
+    `sized` is `opportunity`, without the minutes in which a product was sold out (by the causes
+    `judged`).
     """
     line = won_back(row, sized, registry)
     if line is None or not line["money"] > 0:

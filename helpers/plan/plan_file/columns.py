@@ -30,7 +30,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "status": ("状态", "Status"),
     "note": ("备注", "Note"),
 }
-# What the next review tells lines and problems apart by: in the file, hidden from who fills it in.
+# What the next review tells lines and problems apart by.
 HIDDEN = ("certainty", "problem_id", "cause_id", "action_id", "parts")
 COLUMNS = [*LABELS, *HIDDEN]
 NUMBERS = ("baseline", "least_effect", "sessions", "money_at_stake")
@@ -40,7 +40,7 @@ EDITED = ("owner_role", "status", "note", "due_session", "effort")  # by the tea
 WRITTEN = ("problem", "stage", "evidence", "cause", "action")
 # What an action is judged by, fixed beforehand.
 FIXED = ("metric", "slice", "baseline", "least_effect", "sessions")
-# Columns that hold a choice, with the group of terms.yml that it is from.
+# Columns of choices, with their group of terms.yml.
 CHOICES = {
     "owner_role": "role",
     "status": "plan_status",

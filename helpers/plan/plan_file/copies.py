@@ -44,7 +44,7 @@ def replace(path: Path, content: bytes) -> Path:
 
 
 def _mark(lines: str) -> str:
-    """The last header: what the file is, and a digest of the lines below."""
+    """The last header, with a digest of the lines below."""
     return f"a copy to read ({hashlib.blake2s(lines.encode(), digest_size=4).hexdigest()})"
 
 
@@ -66,5 +66,5 @@ def is_as_written(path: Path) -> bool:
 
 
 def write_csv(plan: pd.DataFrame, path: Path) -> Path:
-    """Write plan rows as a CSV to read, whole or not at all; returns the path."""
+    """Write plan rows as a CSV to read, whole or not at all."""
     return replace(path, csv_of(plan))

@@ -1,8 +1,7 @@
 """What the team did to a plan, and how a new run keeps it.
 
-The Excel is the file that people edit; the CSV beside it is a copy to read, and is read itself only
-where there is no Excel. A row that the team has touched is never overwritten: who does it, by when,
-how it went and what they noted survive every new run.
+People edit the Excel; the CSV beside it is a copy, read only where there is no Excel. A row that
+the team touched is never overwritten.
 """
 
 from __future__ import annotations
@@ -66,10 +65,10 @@ def read(
 ) -> Reading:
     """A plan file, .csv or .xlsx, as it is read; nothing where there is no such file.
 
-    Headers and choices may be ids or labels in either language. A CSV may be UTF-8 or GB18030, with
-    a comma, semicolon or tab: what spreadsheet programs make of it. Rows added by hand without a
-    plan_id get one. Due sessions are checked against `sessions` where they are given. What cannot
-    be used is kept aside; raises `PlanFileError`, naming the file, only where it is no plan at all.
+    Headers and choices may be ids or labels in either language; a CSV may be UTF-8 or GB18030, with
+    a comma, semicolon or tab. Rows by hand without a plan_id get one. Due sessions are checked
+    against `sessions` where given. What cannot be used is kept aside; raises `PlanFileError` only
+    where it is no plan at all.
     """
     if not path.exists():
         return reading([], [])
@@ -80,7 +79,6 @@ def read(
 
 
 def _edited(file: str, now: Sheet, handed_out: Sheet) -> tuple[Lines, Lines]:
-    """The lines as handed out with what people edited since, and what is not taken."""
     notes, rows = list(now.aside), []
     for id, line in {**now.rows, **handed_out.rows}.items():
         if id not in now.rows:
@@ -95,13 +93,11 @@ def _edited(file: str, now: Sheet, handed_out: Sheet) -> tuple[Lines, Lines]:
 
 
 def _taken(now: Sheet, id: str) -> dict[str, object]:
-    """The cells of a line that people edit, as they are now, but for those that cannot be used."""
     line = now.rows[id]
     return {name: line[name] for name in EDITED if name in line and (id, name) not in now.broken}
 
 
 def _rewritten(file: str, line: Mapping[str, object], before: Mapping[str, object]) -> Lines:
-    """A note for each cell that was changed and is not taken: words and figures of the review."""
     notes = []
     for column in (*WRITTEN, *FIXED):
         if column not in line or column not in before or line[column] == before[column]:
@@ -135,8 +131,7 @@ def earlier(
     """The plans of all sessions that started before the one named, newest session first.
 
     An action due on a day is due in the first session on or after it. A line by hand that does not
-    say how it is to be judged has the least effect and the number of sessions that the playbook
-    takes where it says nothing.
+    say how it is to be judged has the playbook's usual least effect and number of sessions.
     """
     rows, kept_aside = together(
         reading([], []),
@@ -164,7 +159,7 @@ def _is_touched(plan: pd.DataFrame) -> pd.Series:
 
 
 def _first_on(due: str, starts: pd.Series) -> str:
-    """The session that a due day means, the first from then on; the day while there is none."""
+    """A due day stays as it is while there is no session from then on."""
     if not DAY.fullmatch(due):
         return due
     days = {name: start.date().isoformat() for name, start in starts.sort_values().items()}
@@ -172,7 +167,7 @@ def _first_on(due: str, starts: pd.Series) -> str:
 
 
 def _with_edits(row: pd.Series, old: pd.DataFrame) -> dict[str, object]:
-    """A new row with the team's edits; once done or dropped, the row as it was."""
+    """Once done or dropped, a row stays as it was."""
     if row["plan_id"] not in old.index:
         return row.to_dict()
     line = old.loc[row["plan_id"]]
@@ -185,7 +180,7 @@ def merge(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     """New plan rows with the team's edits of the old ones: one row per action, new rows first.
 
     Of a row in both, the columns `EDITED` are the old one's where it has a value. An old row that
-    the run no longer makes stays where the team edited it (`touched`) or wrote it themselves.
+    the run no longer makes stays where it is `touched` or by hand.
     """
     old_by_id = old.set_index("plan_id", drop=False)
     by_hand = ~old["plan_id"].str.startswith("P-")

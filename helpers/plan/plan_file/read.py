@@ -1,7 +1,4 @@
-"""One plan file, Excel or CSV, as it is read: its lines by id, and what in it cannot be used.
-
-What cannot be read is kept aside with file, row and column, what was found and what was expected.
-"""
+"""One plan file, Excel or CSV, as it is read: its lines by id, and what in it cannot be used."""
 
 from __future__ import annotations
 
@@ -35,8 +32,7 @@ ASIDE = ["file", "row", "column", "found", "expected_zh", "expected_en"]
 COLUMN_OF = {name: name for name in HIDDEN} | {
     name.casefold(): column for column, labels in LABELS.items() for name in (column, *labels)
 }
-# A cell that begins so is a formula to Excel; a leading apostrophe makes it text again and is taken
-# off when read.
+# Begins a formula in Excel; an apostrophe before it makes it text and is taken off when read.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -78,11 +74,8 @@ def runs(written: str) -> bool:
     return written.lstrip("'").startswith(FORMULA)
 
 
-# -------------------------------------------------------------------------------------------- cells
-
-
 def _decoded(path: Path) -> str:
-    """The file's text: UTF-8 as we write it, else as Excel saves Unicode text or Chinese CSV."""
+    """UTF-8 as we write it, else as Excel saves Unicode text or Chinese CSV."""
     content = path.read_bytes()
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
@@ -105,14 +98,13 @@ def _csv_cells(path: Path) -> list[list[str]]:
 
 
 def _written(cell: object) -> str:
-    """A cell of Excel as text: a whole number without its point, a date as 2026-11-20."""
+    """A whole number without its point, a date as 2026-11-20."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return f"{cell:%Y-%m-%d}" if isinstance(cell, dt.date) else "" if cell is None else str(cell)
 
 
 def _sheets(path: Path) -> dict[str, list[list[str]]]:
-    """The sheets of a workbook by name, every cell as text."""
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
         return {
@@ -130,7 +122,6 @@ def _sheets(path: Path) -> dict[str, list[list[str]]]:
 
 
 def _header(file: str, cells: list[str]) -> list[str]:
-    """Column names of a header in either language or as ids."""
     names = [COLUMN_OF.get(cell.strip().casefold(), "") for cell in cells]
     lacking = [column for column in COLUMNS if column not in names and column in REQUIRED]
     if lacking:
@@ -142,7 +133,6 @@ def _header(file: str, cells: list[str]) -> list[str]:
 
 
 def _code(value: str, choices: Mapping[str, reference.Label]) -> str | None:
-    """The code of a choice written as code or label in either language, or None."""
     written = value.casefold()
     return next(
         (
@@ -157,7 +147,7 @@ def _code(value: str, choices: Mapping[str, reference.Label]) -> str | None:
 def _cell(
     column: str, written: str, registry: Mapping[str, reference.Metric]
 ) -> tuple[object, tuple[str, str] | None]:
-    """One cell as its value, and what was expected where it cannot be used."""
+    """The value, and what was expected where it cannot be used."""
     value = written.strip()
     value = value[1:] if value[:1] == "'" and runs(value) else value
     if column in REQUIRED and not value:
@@ -177,7 +167,7 @@ def _cell(
 
 
 def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, str] | None]:
-    """The session or day (as 2026-11-20) on which an action is due, held against the sessions."""
+    """The due session or day, and what was expected where it cannot be used."""
     if not due or starts.empty:
         return due, None
     planned = starts.get(planned_in)
@@ -203,16 +193,10 @@ def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, 
     return date.isoformat(), None
 
 
-# -------------------------------------------------------------------------------------------- lines
-
-
 def _parsed(
     file: str, table: list[list[str]], starts: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> Sheet:
-    """The rows of a table by id; cells that cannot be used are empty and kept aside.
-
-    Raises `PlanFileError` where the table has no header of a plan.
-    """
+    """Cells that cannot be used are empty and kept aside."""
     if not table:
         raise PlanFileError(f"{file}: empty, expected a header and one row per action")
     names = _header(file, table[0])
@@ -245,10 +229,7 @@ def _add_row(
     starts: pd.Series,
     registry: Mapping[str, reference.Metric],
 ) -> None:
-    """Put one line of a table into its sheet, or aside.
-
-    Aside go a line with the id of another, and a line by hand that lacks what it needs.
-    """
+    """Aside go a second line with an id, and a line by hand that lacks what it needs."""
     values = {name: _cell(name, cell, registry) for name, cell in cells.items()}
     row: dict[str, object] = {name: value for name, (value, _) in values.items()}
     wrong = {name: expected for name, (_, expected) in values.items() if expected}
@@ -270,9 +251,6 @@ def _add_row(
         status = row.get("status") or "open"
         sheet.rows[id] = {**row, "plan_id": id, "status": status, "line": number}
         sheet.broken.update((id, column) for column in wrong)
-
-
-# -------------------------------------------------------------------------------------------- files
 
 
 def csv_sheet(path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]) -> Sheet:

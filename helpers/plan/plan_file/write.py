@@ -85,7 +85,7 @@ BOOK_OPTIONS = {
     "strings_to_urls": False,
     "strings_to_numbers": False,
 }
-SPARE_ROWS = 200  # below the plan, in which a line added by hand has drop-downs too
+SPARE_ROWS = 200  # below the plan, with drop-downs for lines added by hand
 
 
 # -------------------------------------------------------------------------------------------- files
@@ -104,7 +104,7 @@ def write(
 ) -> Path:
     """Write a session's plan: an Excel to be edited, a CSV to be read; returns the Excel's path.
 
-    Files there that hold something that could not be taken stay under `kept` as they were.
+    Files there of which something could not be taken stay under `kept` as they were.
     """
     _keep(folder, session_id, sessions, registry)
     write_csv(plan, folder / f"{session_id}.csv")
@@ -169,11 +169,9 @@ def take_over(
 ) -> None:
     """Move plan files that a run wrote beside its page into the workspace's plans.
 
-    Files there that held something that could not be taken (`load`, with the `sessions` known) are
-    kept as they were, under plans/kept.
-
-    Raises `PlanFileError` where one of them was saved there after `since` (seconds of the epoch):
-    an edit made while the review ran would be lost.
+    Files there of which something could not be taken (`load`, with `sessions`) stay under
+    plans/kept. Raises `PlanFileError` where one was saved there after `since` (seconds of the
+    epoch): an edit made while the review ran would be lost.
     """
     paths = sorted(written.iterdir()) if written.is_dir() else []
     for path in paths:
@@ -205,9 +203,9 @@ def write_xlsx(
 ) -> Path:
     """Write the plan as Excel in one language, with drop-downs for choices; returns the path.
 
-    `sheets` are further tables by sheet name (for example 5W2H), written as text; the one named
-    `first` is laid out to be printed on one page. A hidden sheet keeps what was handed out, so that
-    `load` can tell what was edited. Same input, same bytes.
+    `sheets` are further tables by sheet name, written as text; the one named `first` is laid out to
+    be printed on one page. A hidden sheet keeps what was handed out, so that `load` can tell what
+    was edited. Same input, same bytes.
     """
     held, title = io.BytesIO(), text.choose(lang, "行动计划", "Plan")
     book = xlsxwriter.Workbook(held, BOOK_OPTIONS)
@@ -238,7 +236,6 @@ def write_xlsx(
 
 
 def _number_format(column: str, metric: object, registry: Mapping[str, reference.Metric]) -> str:
-    """How Excel shows a number of the plan; a baseline in the unit of its row's metric."""
     unit = {"money_at_stake": "money", "least_effect": "share", "sessions": "count"}.get(column)
     if unit is None and metric in registry:
         unit = registry[metric].unit
@@ -252,7 +249,6 @@ def _plan_sheet(
     registry: Mapping[str, reference.Metric],
     formats: Mapping[str, Format],
 ) -> None:
-    """The plan's rows under their header; columns for the next review alone are hidden."""
     sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, max(len(plan), 1), len(LABELS) - 1)
     for place, column in enumerate(COLUMNS):
@@ -270,7 +266,7 @@ def _plan_sheet(
 
 
 def _on_one_page(sheet: Worksheet, table: pd.DataFrame) -> None:
-    """Lay a sheet out to be printed on one page: landscape A4, narrow margins, fitted."""
+    """Landscape A4, fitted to one page."""
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.4)
@@ -286,7 +282,6 @@ def _shown(column: str, value: str, lang: str, registry: Mapping[str, reference.
 def _text_sheet(
     sheet: Worksheet, table: pd.DataFrame, lang: str, formats: Mapping[str, Format]
 ) -> None:
-    """A table as text under the names of its columns."""
     sheet.freeze_panes(1, 1)
     for place, column in enumerate(table.columns):
         sheet.set_column(place, place, SHEET_WIDTHS.get(column, 70))

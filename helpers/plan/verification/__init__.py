@@ -1,10 +1,9 @@
 """Whether the plan worked: sessions after an action against the sessions before it.
 
 The session that a plan came from was picked because it was bad, so the next one is better by itself
-(regression to the mean): of products picked as worst with nothing done, most "improve". The
-baseline is the sessions before the flagged one, and the interval holds the variation from session
-to session. Where a plan row names a slice (a source, a product, a half hour), slices that no plan
-touched are its controls: what moved all of them alike was not the action
+(regression to the mean): the baseline is the sessions before it, and the interval holds the
+variation from session to session. Where a plan row names a slice (a source, a product, a half
+hour), slices that no plan touched are its controls: what moved all of them alike was not the action
 (difference-in-differences).
 """
 

@@ -24,7 +24,7 @@ MOST_BEFORE = 15  # further back an account is another account: hosts, seasons a
 
 
 def _block_sd(rows: pd.DataFrame, slice: str) -> float:
-    """Spread of the log values from block to block, sessions' and blocks' own levels taken out."""
+    """Of log values, the sessions' and the blocks' own levels taken out."""
     often = rows.assign(x=logs(rows["value"])).dropna(subset=["x"])
     often = often[often.groupby(slice)["x"].transform("size") >= FEWEST_BEFORE]
     rest = often["x"] - often.groupby("session_id")["x"].transform("mean")
@@ -45,8 +45,7 @@ def block_variation(
     """How much the metrics that plans name for the whole session vary from block to block.
 
     One row per metric x kind of block: metric, by (half_hour, product), sd (log scale), per_session
-    (blocks in a session). From the last comparable sessions of `history` that have minutes or
-    products.
+    (blocks in a session). From the last comparable sessions that have minutes or products.
     """
     ids = [name for name in plans.loc[plans["slice"] == "", "metric"].unique() if name in registry]
     recent = (

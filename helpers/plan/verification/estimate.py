@@ -13,12 +13,8 @@ from helpers.core import stats
 
 FEWEST_BEFORE = 4
 MOST_FURTHER = 60
-INTERIM_SHARE = (
-    0.2  # of the error allowed, spent on looks before the planned number of sessions is reached
-)
-NO_VARIATION = (
-    1e-12  # values that differ by less are the same: they say nothing of how much they vary
-)
+INTERIM_SHARE = 0.2  # of the error, spent on looks before the planned number of sessions
+NO_VARIATION = 1e-12  # closer values are the same: they do not say how much they vary
 FEWEST_BLOCKS = 8
 POWER = 0.80  # with which a real effect is to be found
 
@@ -55,7 +51,7 @@ def _known(values: npt.ArrayLike) -> np.ndarray:
 
 
 def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, float]:
-    """Mean after less mean before with its bounds (none where nothing varied), and the spread."""
+    """Mean after less mean before with its bounds (nan where nothing varied), and the spread."""
     sd, n, gap = float(x0.std(ddof=1)), len(x0), x1.mean() - x0.mean()
     half = (
         distributions.t.ppf(1 - error / 2, n - 1) * sd * np.sqrt(1 / len(x1) + 1 / n)
@@ -66,7 +62,6 @@ def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, floa
 
 
 def _good(bounds: np.ndarray, bigger_is_better: bool) -> list[float]:
-    """Value, lower and upper in the good direction."""
     return [float(value) for value in (bounds if bigger_is_better else -bounds[[0, 2, 1]])]
 
 
@@ -80,14 +75,11 @@ def effect(
 ) -> Effect:
     """Mean of the sessions after against the mean before, with its t interval.
 
-    d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before.
-
-    On the log scale where all values are positive, else relative to the mean before. `flagged` is
-    the value of the session that the plan came from: it is no part of the baseline, but of what to
-    expect without action, (n mean + flagged) / (n + 1). `nan` bounds with fewer than
-    `FEWEST_BEFORE` sessions before, none after, or where the sessions before are all the same.
-    Effects are in the good direction: for a metric that should fall, a fall by 10 % is an effect of
-    +0.1.
+    d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before; on the log scale where all values are
+    positive, else relative to the mean before. `flagged` is the value of the session that the plan
+    came from: no part of the baseline, but of what to expect without action, (n mean + flagged) /
+    (n + 1). `nan` bounds with fewer than `FEWEST_BEFORE` sessions before, none after, or where
+    those before are all the same.
     """
     y0, y1 = _known(before), _known(after)
     if len(y0) < FEWEST_BEFORE or len(y1) == 0:
@@ -137,11 +129,10 @@ def against_controls(
     """Difference-in-differences on the log scale: a value less the mean of its controls.
 
     `controls_before` and `controls_after` are sessions x controls, nan where a control was not in
-    the session; each control counts by its distance from its own mean before, so that a missing one
-    shifts nothing. The interval is that of `effect` with the spread of the difference, so what
-    moves all slices of a session alike is not in it. `expected` is that of `effect` moved along
-    with the controls. `slope_p` is of the regression of the difference on the order of the sessions
-    before: small where slice and controls did not run in parallel.
+    the session; each counts by its distance from its own mean before, so that a missing one shifts
+    nothing. The interval is that of `effect` with the spread of the difference; `expected` is that
+    of `effect` moved along with the controls. `slope_p` is of the regression of the difference on
+    the order of the sessions before: small where slice and controls did not run in parallel.
     """
     n, y = len(np.asarray(before)), logs(np.r_[before, after])
     wide = pd.DataFrame(np.apply_along_axis(logs, 0, np.vstack([controls_before, controls_after])))
@@ -182,9 +173,8 @@ def against_controls(
 def verdict(lower: float, value: float, upper: float, least_effect: float) -> str:
     """harmful, effective_but_small, effective, not_effective or cannot_tell, in this order.
 
-    Interval below 0: harmful. Above 0 but all of it under the least useful effect: effective but
-    small. Above 0 and the point at least that effect: effective. All of it under that effect: not
-    effective. Else it cannot be told.
+    Interval below 0; above 0 but all under the least useful effect; above 0 with the point at least
+    that effect; all under that effect; else.
     """
     if not np.isfinite([lower, value, upper]).all():
         return "cannot_tell"
@@ -208,8 +198,7 @@ def further_sessions(measured: Effect, least_effect: float, *, error: float = 0.
     """How many more sessions are needed to see the effect (`aim_of`).
 
     With the variation of the baseline and a power of `POWER`; `inf` where `MOST_FURTHER` would not
-    do: then the metric varies too much from session to session for this plan, and `nan` where there
-    is no effect to reckon with.
+    do, `nan` where there is no effect to reckon with.
     """
     if not np.isfinite(measured.effect) or not np.isfinite(measured.sd):
         return np.nan
@@ -224,9 +213,8 @@ def further_sessions(measured: Effect, least_effect: float, *, error: float = 0.
 def blocks_needed(sd: float, aim: float) -> int:
     """How many blocks, half of them at random in the new way, show a difference of `aim` (log).
 
-    The smallest even number n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2
-    degrees of freedom; `sd` is from block to block on the log scale, the session's level and the
-    block's usual place in it taken out.
+    The smallest even n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2 degrees of
+    freedom; `sd` is that of `block_variation`.
     """
     normal = (
         distributions.norm.ppf([0.975, POWER]).sum() * 2 * sd / aim

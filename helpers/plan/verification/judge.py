@@ -25,19 +25,16 @@ from helpers.plan.verification.estimate import (
 from helpers.plan.verification.words import slice_words
 
 FEWEST_CONTROLS = 2
-NEARLY_ALL = 0.9  # of the sessions looked at, a control must be in so many
-PRICE_BAND = (
-    2.0  # a control product's price is at most so many times the treated one's, or its share of it
-)
-# a history against the controls that runs up or down with a p-value below this is not parallel
-SLOPE_ERROR = 0.05
+NEARLY_ALL = 0.9  # of the sessions, a control must be in so many
+PRICE_BAND = 2.0  # by which factor a control product's price may differ, up or down
+SLOPE_ERROR = 0.05  # p-value of a slope below which slice and controls are not parallel
 MOST_NAMED = 6  # controls that a sentence lists
 AXES = {
     "source": ("来源", "sources"),
     "product_id": ("商品", "products"),
     "slot": ("时段", "time slots"),
 }
-# What a verdict takes from its plan row, and the columns of `COLUMNS` that are words.
+# What a verdict takes from its plan row, and the columns that are words.
 OF_PLAN = (
     "plan_id",
     "session_id",
@@ -105,15 +102,11 @@ COLUMNS = [
 ]
 
 
-# ------------------------------------------------------------------------------ a plan row's values
-
-
 class _Seen(NamedTuple):
-    """The values that one plan row is judged by: before, since the action, and on the day.
+    """The values that one plan row is judged by, of one festival state (name and year, or none).
 
-    All are of one festival state (`festival`: a festival's name and year, or none); `later` counts
-    all sessions since, `apart` those since that compare but for their festival state, `states` says
-    whether sessions are of several.
+    `later` counts all sessions since, `apart` those that compare but for their festival state;
+    `states` says whether sessions are of several.
     """
 
     before: pd.DataFrame
@@ -126,7 +119,7 @@ class _Seen(NamedTuple):
 
 
 def _starts(row: pd.Series, starts: pd.Series) -> pd.Timestamp:
-    """When the action began to hold: the due session's start, else just after the flagged one."""
+    """An action holds from the due session's start, else just after the flagged one."""
     flagged, due = starts.get(row["session_id"], pd.NaT), row.get("due_session")
     return max(starts[due], flagged) if isinstance(due, str) and due in starts.index else flagged
 
@@ -159,12 +152,9 @@ def _seen(row: pd.Series, values: pd.DataFrame, starts: pd.Series, planned: int)
 
 
 def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
-    """The festival state in which sessions since are judged.
+    """The festival state to judge in: that of most sessions since, with enough before if any has.
 
-    The one with most of those planned, of states with enough sessions before.
-
-    Ordinary days before a festival where both have as many. Where no state has enough before, that
-    of most sessions since.
+    Ordinary days go before a festival where both have as many.
     """
     sessions_by_state, held = since.value_counts().clip(upper=planned), before.value_counts()
     enough = sessions_by_state[
@@ -174,11 +164,7 @@ def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
     return max(sorted(ranked.index), key=lambda state: ranked[state]) if len(ranked) else ""
 
 
-# ----------------------------------------------------------------------------------------- controls
-
-
 def _acted(plans: pd.DataFrame, starts: pd.Series) -> pd.DataFrame:
-    """Plan rows not dropped: slice (its key), parts (ids), action, and when it began to hold."""
     rows = plans[plans["status"] != "dropped"]
     began = [_starts(row, starts) for _, row in rows.iterrows()]
     return pd.DataFrame(
@@ -202,7 +188,6 @@ def _touched(others: pd.DataFrame, acted: pd.DataFrame, sessions: _Seen) -> set[
 
 
 def _in_band(others: pd.DataFrame, price: float) -> set[str]:
-    """Slices of a similar price; all where prices are not known."""
     theirs = others.groupby("slice")["price"].median()
     return set(
         theirs.index[
@@ -212,7 +197,7 @@ def _in_band(others: pd.DataFrame, price: float) -> set[str]:
 
 
 def _controls(sessions: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
-    """The metric of the untouched slices that may serve as controls: sessions x slice."""
+    """The metric of untouched slices: sessions x slice."""
     first = sessions.before.iloc[0]
     ids = [*sessions.before["session_id"], *sessions.after["session_id"]]
     same = (
@@ -237,7 +222,6 @@ def _said(zh: str, en: str, about: str = "reason") -> dict[str, str]:
 
 
 def _among(sessions: _Seen) -> dict[str, str]:
-    """Which sessions are set against each other, in words, where only some were in a festival."""
     if not sessions.states and not sessions.festival:
         return _said("", "", "among")
     left = (
@@ -354,13 +338,9 @@ def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> di
     }
 
 
-# ----------------------------------------------------------------------------------------- verdicts
-
-
 def _refused(
     row: pd.Series, starts: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> dict[str, object] | None:
-    """The verdict on a row that cannot be judged, whatever the values; None where it can."""
     if row["status"] != "done":
         return {"verdict": "not_done", **_said("该项未标记为已执行", "not marked as done")}
     if row["session_id"] not in starts.index:
@@ -402,7 +382,7 @@ def _judged(
     bigger_is_better: bool,
     error: float,
 ) -> dict[str, object]:
-    """The verdict on a row with sessions since: by its controls if they may, else by its past."""
+    """By the controls if they may judge, else by the row's own past."""
     way = {
         "bigger_is_better": bigger_is_better,
         "error": error_at_look(len(sessions.after), planned, error),
@@ -512,17 +492,16 @@ def verify(
 ) -> pd.DataFrame:
     """Verdicts on the plan rows of earlier sessions, one row per plan row, columns `COLUMNS`.
 
-    `plans` are plan rows (plan_file.COLUMNS), `values` is `history` up to the session under
-    review, `variation` is `block_variation`. The baseline are the comparable sessions before the
-    flagged session, the outcome the first `sessions` comparable ones from the due session on.
-    before, after, flagged and expected are in the metric's unit; effects are relative and in the
-    good direction. `estimator` says who judged: controls (untouched slices of the same kind, for
-    rows that name a slice; `controls_*` is their own change, `other_*` what the slice's own past
-    says) or baseline. `further_sessions` says how many more would do (`inf`: more than 60),
-    `alternate_by`, `n_blocks` and `block_sessions` where alternating within sessions would do in
-    fewer; `final` whether the planned number of sessions is reached, before which a fifth of the
-    error is spent on all looks together. Sessions before and since are of one festival state, as in
-    notebook 03: a festival is never set against ordinary days (`among_*` says so in words).
+    `values` is `history` up to the session under review, `variation` is `block_variation`. The
+    baseline are the comparable sessions before the flagged one, the outcome the first `sessions`
+    comparable ones from the due session on, all of one festival state as in notebook 03 (`among_*`
+    says so in words). before, after, flagged and expected are in the metric's unit; effects are
+    relative and in the good direction. `estimator` says who judged: controls (untouched slices of
+    the same kind, for rows that name a slice; `controls_*` is their own change, `other_*` what the
+    slice's own past says) or baseline. `further_sessions` says how many more would do (`inf`: more
+    than 60), `alternate_by`, `n_blocks` and `block_sessions` where alternating within sessions
+    needs fewer; `final` whether the planned number of sessions is reached, before which a fifth of
+    the error is spent on all looks together.
     """
     starts = sessions.set_index("session_id")["started_at"]
     acted = _acted(plans, starts)

@@ -10,13 +10,13 @@ import pandas as pd
 from helpers import reference
 from helpers.core import stats, text
 
-# judged actions of a kind below which it is not ranked, and of all below which nothing is said
+# judged actions: fewer of a kind are not ranked, of fewer in all nothing is said
 FEWEST_RANKED = 5
 RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 
 def _labels(by: str, playbook: Mapping[str, reference.Problem]) -> dict[object, reference.Label]:
-    """Names by id; of problems and causes also by name, which is all that some lines have."""
+    """Problems and causes also by name, which is all that some lines have."""
     if by not in ("problem", "cause"):
         return reference.terms()[{"owner_role": "role"}.get(by, by)]
     entries = (
@@ -30,7 +30,6 @@ def _labels(by: str, playbook: Mapping[str, reference.Problem]) -> dict[object, 
 def _kinds(
     checked: pd.DataFrame, by: str, playbook: Mapping[str, reference.Problem]
 ) -> pd.DataFrame:
-    """What each row is counted under: zh, en."""
     labels, kinds = _labels(by, playbook), []
     for row in checked.to_dict("records"):
         problem, word = row.get("problem_id"), row[by]
@@ -46,7 +45,7 @@ SHARES = ("share", "lower", "upper", "median_effect")
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, object]:
-    """One kind of action counted by verdict; judged are those that had their planned sessions."""
+    """Judged are those that had their planned sessions."""
     done = rows[rows["verdict"] != "not_done"]
     judged = done[done["final"] & done["verdict"].isin(COUNTED)]
     lower, upper = stats.wilson((judged["verdict"] == "effective").sum(), len(judged))
@@ -72,10 +71,9 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged +
     running (too few sessions yet, of which effective_so_far, or not comparable); judged by verdict;
     share is effective of judged, those that could not be told included, with its Wilson interval
-    (lower, upper); median_effect is over all judged, relative and in the good direction; all four
-    are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing. rank orders the
-    kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and where
-    fewer than two kinds have as many.
+    (lower, upper); median_effect is over all judged, relative and in the good direction; these four
+    are nan under `FEWEST_RANKED` judged. rank orders the kinds of one record_by by lower, where two
+    or more have it.
     """
     rows = (
         [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}]
@@ -145,7 +143,6 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
 
 
 def _best_kind(record: pd.DataFrame, lang: str) -> str:
-    """The best cause, else problem, else dimension, of which at least two kinds are ranked."""
     for by in ("cause", "problem", "dimension"):
         ranked = record[(record["record_by"] == by) & record["rank"].notna()]
         if len(ranked) and ranked.iloc[0]["effective"]:

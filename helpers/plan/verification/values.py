@@ -19,10 +19,8 @@ FEWEST_BLOCK_MINUTES = 20
 def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Minutes as half hours since each session's start: one row per session_id x slot.
 
-    Half hours with fewer than 20 minutes are left out.
-
-    Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for
-    people who paid: a minute record has no other.
+    Sums, of half hours with 20 minutes or more. People who entered stand for viewers and views,
+    paid orders for people who paid: a minute record has no other.
     """
     named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(
         dimensions.slot_name, na_action="ignore"
@@ -55,10 +53,7 @@ def metrics_of(
 def _by_slice(
     rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.DataFrame:
-    """The metrics that plan rows name for slices of this kind, of all of them: others are controls.
-
-    Columns: session_id, metric, value, slice, axis (the kind), label (what people call it), price.
-    """
+    """Metrics that plan rows name for slices of this kind, of all such: others are controls."""
     named = wanted[wanted["slice"].map(findings.slice_key).isin(rows[slice])]
     ids = metrics_of(list(named["metric"].unique()), rows, registry)
     if not ids:
@@ -96,9 +91,9 @@ def gather(
 
     Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at
     the age of the session under review (a younger session always looks better), the metrics of
-    enquiries; and the metrics that plan rows name for a source, a product or a half hour (as
-    000-030), of all sources, products or half hours, with axis (source, product_id, slot), label
-    and price. A first reply to an enquiry is in time within `reply_seconds` (service.yml).
+    enquiries; and the metrics that plan rows name for a source, product or half hour (as 000-030),
+    of all of them, with axis (source, product_id, slot), label and price. A first reply is in time
+    within `reply_seconds` (service.yml).
     """
     values = metrics.by_session(sessions, compare.comparable_metrics(registry), registry=registry)
     parts = [compare.on_one_scale(values, sessions, registry)]
@@ -140,7 +135,6 @@ def gather(
 
 
 def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
-    """Whether a logged event that names the metric lay over the session."""
     disturbed = pd.Series(False, index=values.index)
     start = values["session_id"].map(sessions.set_index("session_id")["started_at"])
     for event in events.dropna(subset=["metric"]).itertuples():
@@ -160,12 +154,11 @@ def history(
 ) -> pd.DataFrame:
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
-    `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any:
-    `gather`), `room_of` is the session under review, `events` are those of `compare.event_windows`.
-    Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether
-    the session is of the same platform and room, no promotion or clearance, and not under a logged
-    event that names the metric; festival: the festival and year of `calendar` in which the session
-    lies, or empty. Sessions after the one under review are left out.
+    `values` are as of `gather`, slice, axis, label and price where there are any; `room_of` is the
+    session under review (later ones are left out), `events` are `compare.event_windows`. Columns:
+    session_id, started_at, metric, slice, axis, label, price, value, comparable (same platform and
+    room, no promotion or clearance, not under a logged event that names the metric), festival (that
+    of `calendar` with its year, or empty).
     """
     by_session = sessions.set_index("session_id")
     reviewed = by_session.loc[room_of]

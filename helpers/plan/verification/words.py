@@ -86,8 +86,7 @@ def for_table(
             }
         )
     table = pd.DataFrame(rows)
-    # What holds for none of the rows is no column: plans on whole sessions have neither slice nor
-    # controls.
+    # Plans on whole sessions have neither slice nor controls.
     empty = [name for name in OPTIONAL if name in table and table[name].isin(BLANK).all()]
     return table.drop(columns=empty)
 
@@ -158,13 +157,11 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
 
 
 def _alike(row: pd.Series, lang: str) -> str:
-    """Which sessions were compared, where festivals lay among them."""
     among = row[f"among_{lang}"]
     return "" if not among else text.choose(lang, f"{among}。", f" {among[:1].upper()}{among[1:]}.")
 
 
 def _so_far(row: pd.Series, lang: str) -> str:
-    """Over how many sessions a verdict that is not final was to be given."""
     if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
         return ""
     return text.choose(
@@ -175,7 +172,7 @@ def _so_far(row: pd.Series, lang: str) -> str:
 
 
 def _next(row: pd.Series, lang: str) -> str:
-    """What follows from a verdict; nothing becomes the standard before its planned sessions."""
+    """Nothing becomes the standard before its planned sessions."""
     if row["verdict"] == "effective" and not row["final"]:
         return text.choose(
             lang,
@@ -186,7 +183,6 @@ def _next(row: pd.Series, lang: str) -> str:
 
 
 def _against(row: pd.Series, lang: str) -> str:
-    """Who judged, what the other estimator gives, and what the controls did meanwhile."""
     controls = row[f"controls_{lang}"]
     if not controls:
         return ""
@@ -243,7 +239,6 @@ def _further(n: float, lang: str) -> str:
 
 
 def _alternate(row: pd.Series, lang: str) -> str:
-    """The quicker proof, where there is one: alternate the old and the new way within sessions."""
     if not row["alternate_by"]:
         return ""
     unit_zh, unit_en = {"half_hour": ("半小时", "half-hours"), "product": ("商品", "products")}[
