@@ -18,7 +18,7 @@ COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
 
 
 def sheet_name(sheet: Sheet) -> str:
-    """How a sheet is called everywhere: by the path of its file in a zip, and its own name."""
+    """How a sheet is called everywhere: its file's path in a zip, and its own name."""
     return "/".join(filter(None, [sheet.member, sheet.name]))
 
 
@@ -98,10 +98,7 @@ _EXPECTED = {
 
 
 def _expected(aside: pd.DataFrame, export: Export) -> pd.DataFrame:
-    """For each row kept aside the column that is wrong (`field`), and what it should hold.
-
-    `field` is the canonical column; what it should hold is `expected`.
-    """
+    """The wrong canonical column (`field`) of each row, and what it should hold."""
     columns = assemble.columns_of(export)
     field_of = {
         recognise.normal(name): field

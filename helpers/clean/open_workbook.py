@@ -15,7 +15,7 @@ _ROWS = 10_000  # of a workbook at a time
 
 
 def workbook_sheets(content: BinaryIO) -> list[Sheet]:
-    """The sheets of a workbook. Raises `UnreadableError` where it is damaged."""
+    """The sheets of a workbook; raises `UnreadableError` where it is damaged."""
     content.seek(0)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(content)
@@ -36,7 +36,7 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
-    """The cells of a sheet: columns of text alone as text, others as the workbook's own values."""
+    """Columns of text alone as text, others as the workbook's own values."""
     rows = sheet.iter_rows()
     columns: list[list[pa.Array | tuple]] = []
     while some := list(itertools.islice(rows, _ROWS)):
