@@ -39,8 +39,8 @@ test: $(READY) chromium  ## every test: unit, browser and the notebooks themselv
 	  </dev/null
 
 .PHONY: fuzz
-fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number for more or fewer; some minutes)
-	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py </dev/null
+fuzz: $(READY)  ## throw 2,000 damaged files and 2,000 styles of export at the reader (FUPAN_FUZZ=number for more or fewer)
+	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py tests/clean/test_styles.py </dev/null
 
 # Settings of its own (no question about news, no look for updates, long lines wrapped), and no list of extensions from the network.
 .PHONY: lab

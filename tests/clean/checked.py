@@ -1,4 +1,4 @@
-"""What a user has of a workspace once it was read: `fupan check --json`, its exit code, and the clean tables.
+"""What a user has of a workspace that was read: `fupan check --json` and the clean tables.
 
 Nothing of the reader's inside is used, so that the tests that stand on this say what is right
 whatever the reader looks like.
@@ -24,7 +24,7 @@ from helpers.run.cli import main
 
 
 class Checked(NamedTuple):
-    """A workspace after `fupan check --json`: its records (one a sheet and table) and the exit code."""
+    """A workspace after `fupan check --json`: its records, one a sheet and table, and exit code."""
 
     workspace: Path
     records: list[dict]
@@ -64,7 +64,7 @@ def check(workspace: Path) -> Checked:
 
 
 class Ran(NamedTuple):
-    """A command that was run by itself: exit code, output, errors, the most memory of it or a child in MB."""
+    """A command run by itself: exit code, output, errors, the most memory of a process in MB."""
 
     exit_code: int
     stdout: str
@@ -73,7 +73,7 @@ class Ran(NamedTuple):
 
 
 def run_apart(*arguments: str, seconds: float, megabytes: int) -> Ran:
-    """The `fupan` command in a process of its own, which may take so much memory (addresses) and time."""
+    """The `fupan` command in a process of its own, with limits of addresses and time."""
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))

@@ -1,7 +1,8 @@
-"""Small inputs that once came out wrong in silence: each workspace of ../shared/cases, and what is right.
+"""Small inputs that came out wrong in silence (../shared/cases), and what is right.
 
-The files stay where they are; nothing of them is copied into this project. Where the right answer is
-a question, `check` ends with 1 and names file and column, and what was read all the same is true.
+The files stay where they are; nothing of them is copied into this project. Where the right answer
+is a question, `check` ends with 1 and names file and column, and what was read all the same is
+true.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MARCH = (pd.Timestamp("2026-03-01"), pd.Timestamp("2026-04-01"))
 
 
 def wrong_today(reason: str) -> pytest.MarkDecorator:
-    """The mark of what the reader does not do yet: it fails once it does, and is taken away then."""
+    """The mark of what the reader does not do yet; it fails once it does, and goes then."""
     return pytest.mark.xfail(strict=True, reason=reason)
 
 
