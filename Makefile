@@ -45,8 +45,8 @@ test-slow: $(READY) chromium  ## the tests that take long by nature
 	@$(BIN)/python -m pytest -m slow $(IN_TWO) tests </dev/null
 
 .PHONY: fuzz
-fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number for more or fewer; some minutes)
-	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py </dev/null
+fuzz: $(READY)  ## throw 2,000 damaged files and 2,000 styles of export at the reader (FUPAN_FUZZ=number for more or fewer)
+	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py tests/clean/test_styles.py </dev/null
 
 # Settings of its own (no question about news, no look for updates, long lines wrapped), and no list of extensions from the network.
 .PHONY: lab
