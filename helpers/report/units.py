@@ -93,7 +93,7 @@ def unit_of(
 ) -> tuple[str, int | None]:
     """Unit and decimals of a column in a row: from `units`, else the row's metric, else the column.
 
-    A column that nothing knows is a count where it is `whole`, else a number.
+    One that nothing knows is a count where it is `whole`, else a number.
     """
     if column in units:
         return units[column], None

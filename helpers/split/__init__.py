@@ -1,10 +1,9 @@
 """A change of the account split along its formula, its sources and its products: 拆分分析.
 
 The parts sum to the whole. Steps of a product are split by the additive LMDI-I (Ang 2005), which
-has no remainder, does not depend on the order of the steps and lets steps be merged by adding their
-effects; shares and rates of slices by the centred Kitagawa / Das Gupta split, because a structure
-effect by LMDI cannot be read slice by slice (Roux and Plank 2022). A split is accounting: it says
-through which step and where a change came, not why.
+has no remainder, does not depend on the order of the steps and lets effects be added; slices by the
+centred Kitagawa / Das Gupta split, as a structure effect by LMDI cannot be read slice by slice
+(Roux and Plank 2022). A split says through where a change came, not why.
 """
 
 from helpers.split.amount_steps import (
