@@ -56,7 +56,7 @@ def make(
             saved["argument"],
             saved["findings"],
             lang,
-            known=any(line["cause"] for line in lines),
+            cause_known=any(line["cause"] for line in lines),
         ),
         "quality": quality(saved["quality"], lang),
         "waiting": waiting(saved["open_cases"], lang),
@@ -84,7 +84,7 @@ MOST_GOALS = 3
 
 def goals(
     frame: pd.DataFrame,
-    found: pd.DataFrame,
+    session_findings: pd.DataFrame,
     verdicts: pd.DataFrame,
     *,
     lang: str,
@@ -105,15 +105,19 @@ def goals(
     usual = usual_amount(verdicts)
     return [
         goal_line(row, usual, lang, registry, currency)
-        | {"id": _proof(found, row["metric"], plan.goal_slice(row))}
+        | {"id": _proof(session_findings, row["metric"], plan.goal_slice(row))}
         for row in foremost.to_dict("records")
     ]
 
 
-def _proof(found: pd.DataFrame, metric: str, slice: str) -> str:
+def _proof(session_findings: pd.DataFrame, metric: str, slice: str) -> str:
     ids = (
-        found.loc[(found["metric"] == metric) & (found["slice"].fillna("") == slice), "id"]
-        if {"metric", "slice"} <= set(found.columns)
+        session_findings.loc[
+            (session_findings["metric"] == metric)
+            & (session_findings["slice"].fillna("") == slice),
+            "id",
+        ]
+        if {"metric", "slice"} <= set(session_findings.columns)
         else pd.Series(dtype="str")
     )
     return ids.iloc[0] if len(ids) else ""
@@ -225,23 +229,23 @@ WHY = ("change", "step", "judgement")  # of the split's answers those that the f
 
 def why(
     frame: pd.DataFrame,
-    found: pd.DataFrame,
+    session_findings: pd.DataFrame,
     lang: str,
     *,
-    known: bool = False,
+    cause_known: bool = False,
 ) -> list[dict[str, str]]:
     """The split analysis in a few sentences, each with its finding.
 
-    Of the diagnosis only the judgement; with a cause `known` from the records it does not say that
-    causes cannot be told apart.
+    Of the diagnosis only the judgement; where the records name a cause it does not say that causes
+    cannot be told apart.
     """
     answers = frame[frame["part"].isin(WHY)] if "part" in frame else frame
     lines = []
     for row in answers.to_dict("records"):
         words = row[f"sentence_{lang}"]
         if row["part"] == "judgement":
-            words = _head(_settled(words, lang) if known else words)
-        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, found)})
+            words = _head(_settled(words, lang) if cause_known else words)
+        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, session_findings)})
     return lines
 
 
@@ -260,9 +264,9 @@ def _head(words: str) -> str:
 SPLIT_SLICES = {"change": "", "step": "formula", "judgement": findings.JUDGEMENT}
 
 
-def _split_proof(answer: Mapping[str, Any], found: pd.DataFrame) -> str:
+def _split_proof(answer: Mapping[str, Any], session_findings: pd.DataFrame) -> str:
     """Else the part of the page itself."""
-    return _proof(found, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
+    return _proof(session_findings, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
 
 
 def actions(
