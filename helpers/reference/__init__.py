@@ -1,7 +1,4 @@
-"""What `data/reference` says.
-
-Models of its files, loading and cross-checks, metrics, schemas of the tables.
-"""
+"""What `data/reference` says: models of its files, loading, metrics, schemas of the tables."""
 
 from helpers.reference.load import (
     assortment,
