@@ -295,7 +295,7 @@ def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
     return [text.choose(lang, zh, en)]
 
 
-def _mostly(attributed: pd.Series) -> reference.Term:
+def _mostly(attributed: pd.Series) -> reference.Label:
     return reference.terms()["column"][max(attribution.UNATTRIBUTED, key=attributed.get)]
 
 
