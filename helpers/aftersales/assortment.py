@@ -4,8 +4,6 @@ A product is held against others of its price in the same sessions, over recent 
 too few buyers a product. The rules are data (`assortment.yml`); thin evidence gives "cannot tell".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ Needs enquiries with buyer keys. Who has not bought yet counts as not yet, so th
 session does not look worse than last month's. Source: 电商销售团队绩效管理与提升策略.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a young session's returns will come to: the final refund rate and net amount to expect."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

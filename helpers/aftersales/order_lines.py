@@ -4,8 +4,6 @@ A line with three cases is one refunded line, an exchange is no refund, and what
 kept apart from what was paid back. Every figure belongs to the moment `as_of`.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """What was earned: from the paid amount down to profit, each line with the record that gives it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

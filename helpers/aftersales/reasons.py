@@ -1,7 +1,5 @@
 """Why lines were refunded: the tree of reasons, their shares, and what they say to whom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

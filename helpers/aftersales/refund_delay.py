@@ -1,7 +1,5 @@
 """How refunds arrive over time, from earlier sessions, and what share is in at an age."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import ibis

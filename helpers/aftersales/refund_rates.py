@@ -1,7 +1,5 @@
 """Refund rates so far, whole and by slice, and against earlier sessions at the same age."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np

@@ -3,8 +3,6 @@
 What is still open at `as_of` is censored, not left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

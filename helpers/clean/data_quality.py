@@ -1,7 +1,5 @@
 """Whether the data of a session can be used: its files, its lights, what is lacking."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import pandas as pd

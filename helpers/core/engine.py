@@ -4,8 +4,6 @@ Viewer events, and order lines over years, stay in Parquet and are aggregated wh
 fits goes through pandas. The expressions know no engine, so that another one can run them.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Findings: what the review asserts, each with evidence, verdict and sentences."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 

@@ -5,8 +5,6 @@ value is regressed on the levels and on what else differs. Levels that never mee
 circumstances are not compared.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

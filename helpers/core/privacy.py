@@ -4,8 +4,6 @@ The rules are exact rather than wide, as a finding stops a report. Names and nic
 they are dropped with their columns on reading.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

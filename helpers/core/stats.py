@@ -4,8 +4,6 @@ Nothing here knows of sessions or metrics. `nan` stands for undefined (0/0, too 
 is returned on purpose.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

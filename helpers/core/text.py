@@ -3,8 +3,6 @@
 The only place where a number is rounded.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata

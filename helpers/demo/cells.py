@@ -1,7 +1,5 @@
 """How platforms write values, and workbooks and text tables of them; same cells, same bytes."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 import os

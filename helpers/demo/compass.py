@@ -1,7 +1,5 @@
 """The exports of 抖音电商罗盘: lists of sessions, and a workbook for each session."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

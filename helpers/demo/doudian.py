@@ -1,7 +1,5 @@
 """The exports of 抖店: orders and after-sales cases, with some dirty rows."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path

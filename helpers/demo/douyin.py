@@ -1,7 +1,5 @@
 """The files of the demo's platforms: 抖音电商罗盘, 抖店, 巨量千川 and 巨量百应."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

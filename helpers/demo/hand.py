@@ -1,7 +1,5 @@
 """What the demo's team fills in by hand: a template workbook a month, and one for the account."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The exports of 巨量千川: ad spend by day, and by hour of the last session's day."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

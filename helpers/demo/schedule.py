@@ -1,7 +1,5 @@
 """The demo shop's invented settings (`shop.yml`) and its timetable of sessions."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from pathlib import Path

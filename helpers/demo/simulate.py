@@ -5,8 +5,6 @@ seed; each part draws from a generator of its own, so that asking for fewer tabl
 the others.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Writes a simulated shop as a workspace: raw exports, a plan, the settings, truth.json."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

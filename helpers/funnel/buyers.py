@@ -5,8 +5,6 @@ export says who watched), times 100; its interval is that of the buyers' share, 
 Groups of one dimension add up to everybody; dimensions never add up to each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Findings of the funnel, the sources and the products of a session, and which come first."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The key figures of a session, and what its exports leave unknown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ Minutes of one session share their people, so nobody is added up over minutes: r
 online and the minutes they were there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

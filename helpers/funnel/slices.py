@@ -5,8 +5,6 @@ within one row of a table only: slices are never added up to people, and in "the
 people count once in every slice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The funnel of a session step by step, and the same over several sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ Everything is an expression of the engine until only counts and times by group a
 without a time, a person, or a value of the columns grouped by are left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import ibis

@@ -4,8 +4,6 @@ What does not fit its model ends in a `ReferenceDataError` that names the file a
 of a workspace's own `reference/` folder replace those of the same key.
 """
 
-from __future__ import annotations
-
 import csv
 import functools
 from collections.abc import Container, Iterable

@@ -5,8 +5,6 @@ total of people over several rows is refused, and a ratio that would add the peo
 slices of one session; over sessions it stands, as each is a scope of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

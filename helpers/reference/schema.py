@@ -1,7 +1,5 @@
 """The canonical tables (`tables.yml`) as pandas and pandera see them: dtypes, keys, checks."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

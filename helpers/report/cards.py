@@ -1,7 +1,5 @@
 """The cards of the first screen: key figures beside the usual, and what ads brought back."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

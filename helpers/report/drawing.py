@@ -3,8 +3,6 @@
 A page's policy refuses styles inside elements; glyphs as paths were two thirds of every page.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree

@@ -1,7 +1,5 @@
 """The first screen of a report: what the results say in a few words, frames in, words out."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict

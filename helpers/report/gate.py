@@ -1,7 +1,5 @@
 """The publish gate: what a finished page must be before it takes the place of the last one."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """A goal in a line of the first screen: how much is reached, and why the rest is missing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

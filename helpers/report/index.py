@@ -1,7 +1,5 @@
 """The index of a workspace's reviews: a line a session, the trend over them, and their page."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Executed notebooks and a first screen become one page of HTML that asks for nothing outside."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import html

@@ -1,7 +1,5 @@
 """An executed notebook becomes a part of the page: one language, cleaned, numbered headings."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import html

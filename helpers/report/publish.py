@@ -1,7 +1,5 @@
 """What a run publishes of a session, behind the gate: page, workbook, pictures and words."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What a notebook shows beside tables: figures and sentences in the language of the review."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

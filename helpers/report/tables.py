@@ -1,7 +1,5 @@
 """A frame as a table to be read: names for columns and codes, values in their units."""
 
-from __future__ import annotations
-
 import html
 import math
 import re

@@ -1,7 +1,5 @@
 """Units of what is shown: their names, their formats in a workbook, and the unit of each column."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple

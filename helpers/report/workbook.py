@@ -1,7 +1,5 @@
 """Other forms of a review: a workbook of its tables, pictures of its charts, words for a chat."""
 
-from __future__ import annotations
-
 import base64
 import datetime
 import functools

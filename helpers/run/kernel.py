@@ -1,7 +1,5 @@
 """Papermill executes the notebooks of a session, all in one kernel of this very environment."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """The way to an amount as a formula, and the change of the amount split along its steps."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The split in sentences: what is compared, and how much, where, who and how sure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The tree of a change, in which every level sums to its parent, and what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

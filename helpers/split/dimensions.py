@@ -1,7 +1,5 @@
 """Time slots, script stages and audience groups as slices, with weight and value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

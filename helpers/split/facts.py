@@ -1,7 +1,5 @@
 """What the split found, as findings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

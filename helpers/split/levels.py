@@ -1,7 +1,5 @@
 """The levels of a session's tree: steps, sources or products, then what was sold where and when."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any

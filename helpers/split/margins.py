@@ -6,8 +6,6 @@ fitted to the comparable sessions: what each slice does beside the others and ho
 sessions stray. This session is then held against it.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence

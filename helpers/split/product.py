@@ -1,7 +1,5 @@
 """Effects of the factors of a product: additive LMDI-I, Shapley, and their sampling intervals."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Sequence

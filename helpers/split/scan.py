@@ -6,8 +6,6 @@ leaf for the cause. Here v expected events have the variance v(1 - p) + (dispers
 (past events)) v^2, the dispersion from what the best slice leaves unexplained.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A change over sources and products, and which of them left their usual place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

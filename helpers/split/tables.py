@@ -1,7 +1,5 @@
 """The tables of the split as they are read: names of columns, units, values in words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

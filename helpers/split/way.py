@@ -1,7 +1,5 @@
 """Every step of a way over the slices of one dimension, and which slice fell there."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 

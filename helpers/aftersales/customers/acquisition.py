@@ -1,7 +1,5 @@
 """Which sessions and products bring customers who come back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import ibis

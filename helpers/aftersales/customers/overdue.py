@@ -1,7 +1,5 @@
 """Who has waited longer than most who came back, and how many such customers bought again."""
 
-from __future__ import annotations
-
 import ibis
 import numpy as np
 import pandas as pd

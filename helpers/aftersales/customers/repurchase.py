@@ -4,8 +4,6 @@ A line refunded in full is no purchase, an exchange changes nothing, and one buy
 shopping day are one purchase. Order lines may outgrow memory: they are aggregated on the engine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import ibis

@@ -1,7 +1,5 @@
 """Scores of each customer by recency, frequency and spend (RFM), and the segments they make."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import ibis

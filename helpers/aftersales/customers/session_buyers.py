@@ -1,7 +1,5 @@
 """The buyers of one session: new ones, baskets, orders left unpaid, recommendations."""
 
-from __future__ import annotations
-
 import ibis
 import numpy as np
 import pandas as pd

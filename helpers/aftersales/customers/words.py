@@ -1,7 +1,5 @@
 """The figures of the chapter on customers, and findings on them in words."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -11,19 +11,3 @@ from helpers.compare.stakes.kinds import KINDS, by_kind, leading, priced, return
 from helpers.compare.stakes.sizing import MOST_SESSIONS, closable, lines, upper_quartile
 from helpers.compare.stakes.stock import out_of_stock, sold_out
 from helpers.compare.stakes.words import of_cells, to_findings
-
-__all__ = [
-    "KINDS",
-    "MOST_SESSIONS",
-    "by_kind",
-    "closable",
-    "leading",
-    "lines",
-    "of_cells",
-    "out_of_stock",
-    "priced",
-    "return_rates",
-    "sold_out",
-    "to_findings",
-    "upper_quartile",
-]

@@ -9,18 +9,3 @@ from helpers.funnel.comments.product_questions import about, answered, question_
 from helpers.funnel.comments.reading import latest, read
 from helpers.funnel.comments.vocabulary import hot_words, word_findings, word_users
 from helpers.funnel.comments.volume import engagement_findings, kinds, people_words
-
-__all__ = [
-    "about",
-    "answered",
-    "engagement_findings",
-    "hot_words",
-    "kinds",
-    "latest",
-    "people_words",
-    "question_findings",
-    "questions",
-    "read",
-    "word_findings",
-    "word_users",
-]

@@ -1,7 +1,5 @@
 """What viewers asked about which product, and whether the team answered."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What each comment is: a question of some type, talk, a chant, a prompted one, or advertising."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

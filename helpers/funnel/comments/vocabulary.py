@@ -1,7 +1,5 @@
 """The words that viewers used, and those that more people wrote than in earlier sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

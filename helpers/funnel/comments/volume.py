@@ -1,7 +1,5 @@
 """How much was written by how many, with and without chants that were asked for and advertising."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """The wording of a comment: its one form, its words, and the names of products in it."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

@@ -14,19 +14,3 @@ from helpers.funnel.turning_points.turn_facts import (
     leaving_words,
     quiet_words,
 )
-
-__all__ = [
-    "change_findings",
-    "changing",
-    "course",
-    "course_words",
-    "exit_findings",
-    "exits",
-    "groups",
-    "happened",
-    "leaving_words",
-    "quiet_words",
-    "stretches",
-    "touching",
-    "with_turns",
-]

@@ -1,7 +1,5 @@
 """What happened at the time of a change: explanations, cues, stages and logged events."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

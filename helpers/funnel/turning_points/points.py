@@ -1,7 +1,5 @@
 """Change points and exit points of the minutes, and the usual course they stand beside."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

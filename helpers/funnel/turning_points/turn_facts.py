@@ -1,7 +1,5 @@
 """What the turning points of a session say: sentences, groups at a glance, and findings."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

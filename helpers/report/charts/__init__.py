@@ -10,24 +10,3 @@ from helpers.report.charts.heat_maps import cells, heat
 from helpers.report.charts.lines import comeback, history, minutes, trend
 from helpers.report.charts.points import effects, estimates, intervals, quadrant, rates
 from helpers.report.charts.theme import FONT, use_theme
-
-__all__ = [
-    "FONT",
-    "cells",
-    "comeback",
-    "effects",
-    "estimates",
-    "funnel",
-    "heat",
-    "history",
-    "intervals",
-    "minutes",
-    "mix_rate",
-    "pareto",
-    "quadrant",
-    "rates",
-    "trend",
-    "use_theme",
-    "waterfall",
-    "words",
-]

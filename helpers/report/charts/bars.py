@@ -1,7 +1,5 @@
 """Bars from one zero line: steps of a funnel, waterfalls, mix and rate, reasons, words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Values by row and column: the heat map of a session, the slots of an account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

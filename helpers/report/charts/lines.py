@@ -1,7 +1,5 @@
 """Lines over days and minutes: sessions, customers who come back, weeks, a session by itself."""
 
-from __future__ import annotations
-
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd

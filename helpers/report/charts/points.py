@@ -1,7 +1,5 @@
 """Points and their intervals: metrics against the usual, effects, rates, estimates, quadrants."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

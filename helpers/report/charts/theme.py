@@ -1,7 +1,5 @@
 """What charts share: font, colours, words that can be drawn, labelled rows, ticks in units."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata
