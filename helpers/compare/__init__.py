@@ -1,9 +1,8 @@
 """Comparison 对比分析: which sessions compare, how far this one is from them, how sure that is.
 
-同比 sets a session against the same period of last year, 环比 against the previous period, 定基比
-against one fixed base (the order in which a slide of 直播复盘与售后跟踪 prints them pairs them
-wrongly). What decides is none of the three but the account's own recent average with its prediction
-interval: two single sessions always differ.
+同比 is the same period of last year, 环比 the previous period, 定基比 a fixed base (a slide of
+直播复盘与售后跟踪 pairs them wrongly). None of them decides, for two single sessions always differ,
+but the account's recent average with its prediction interval.
 """
 
 from helpers.compare.baseline import (

@@ -24,11 +24,10 @@ def usual(
 ) -> pd.DataFrame:
     """What the comparable sessions are, and the change against the room's session before: one row.
 
-    Columns: n sessions chosen from first_at to last_at, hosts with their sessions and the
-    logged changes that came after most of them and stay (both in words), previous_at and
-    previous_festival of the session before, festival of this one (both may be empty),
-    previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
-    `event_windows`, `comparable` that of `comparable`.
+    `events` are those of `event_windows`, `comparable` that of `comparable`. Columns: n sessions
+    chosen, first_at, last_at, hosts_zh, hosts_en (with their sessions), changes_zh, changes_en
+    (logged after most of them and lasting), previous_at and previous_festival, festival of this one
+    (may be empty), previous_change of the paid amount per hour (fraction or `nan`).
     """
     rows = described(sessions, calendar).set_index("session_id")
     session, chosen = rows.loc[session_id], comparable[comparable["chosen"]]
@@ -70,7 +69,7 @@ def _changes(changed: pd.DataFrame, lang: str) -> str:
 
 
 def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
-    """The row of `usual` in words: what usual means, and the change against the session before.
+    """The row of `usual` in words: what usual means, and the change since the session before.
 
     Each may be missing.
     """
