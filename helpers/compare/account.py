@@ -4,8 +4,6 @@ Over a period rates are ratios of sums and money is added; people are not, for w
 would count twice: a period shows the mean of its sessions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

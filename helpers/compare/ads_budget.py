@@ -1,7 +1,5 @@
 """What ads bring back by time slot, and which slot is worth more of the budget."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which sessions a session may be compared with, and why the others are refused."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple

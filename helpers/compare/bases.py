@@ -1,7 +1,5 @@
 """环比, 同比 and 定基比: one session against others together, and the change that is ordinary."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

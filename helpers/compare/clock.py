@@ -1,7 +1,5 @@
 """The time of day at which sessions start: how far apart two are, and which share a slot."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -3,8 +3,6 @@
 What lies beside a break (event, festival, another host or slot) coincides in time and is no cause.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

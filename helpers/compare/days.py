@@ -1,7 +1,5 @@
 """What kind of day it is: shopping festivals, working days with their make-up days."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from collections.abc import Iterable

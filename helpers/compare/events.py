@@ -1,7 +1,5 @@
 """Special events: when a logged event is in force, and what coincides with a session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -5,8 +5,6 @@ of day, host); with nothing shared it is `stats.prediction_interval`. How much i
 metric's history says, by restricted likelihood; how far sessions stray, one-step errors.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """GMV达成率 and its like: how much of each goal is reached."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -5,8 +5,6 @@ which sessions are called good is mixed at random (Westfall and Young's maximum 
 without a pattern one account in twenty has a trait named.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Coinciding is no cause: a change is claimed only where its interval leaves out z
 correction over all events and metrics, and at most one in twenty other dates shows as large a one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

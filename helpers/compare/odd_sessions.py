@@ -1,7 +1,5 @@
 """What is odd about a session's place among the account's others, in sentences."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers.compare.account import sessions_of, whole

@@ -1,7 +1,5 @@
 """Values on one scale: totals per hour, comparable metrics, and which metrics are tested."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a review holds its session against, made once: calendar, events, comparable sessions."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pandas as pd

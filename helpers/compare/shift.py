@@ -1,7 +1,5 @@
 """How far a level stands off over some sessions, and how often other dates show as much."""
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 

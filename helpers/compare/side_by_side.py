@@ -1,7 +1,5 @@
 """Sessions side by side: this one beside a few others that are named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -3,8 +3,6 @@
 A session is one observation; a slot is the three-hour block of the clock in which it starts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What usual means for one session: which sessions and hosts, and what has changed since."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

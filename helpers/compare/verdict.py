@@ -1,7 +1,5 @@
 """Whether a value lies outside what comparable sessions let one expect; what the gap is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

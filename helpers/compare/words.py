@@ -1,7 +1,5 @@
 """The comparison in sentences and findings, Chinese and English."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from collections.abc import Mapping

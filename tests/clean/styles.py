@@ -1622,7 +1622,7 @@ def _ranges(doc: Doc) -> list[tuple[int, int, int, str]]:
 
 
 def judged(file: File, found: Checked) -> tuple[str, str]:
-    """Equal, named or wrong, and what is wrong. Named: nothing differs, what is left out is said."""
+    """Whether a style came out equal, named or wrong, and what is wrong."""
     stray = [
         record["table"]
         for record in found.of(file.name)

@@ -1,7 +1,5 @@
 """Products, sources and products by source in one table; the prices and returns behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 A unit is a product, a source, or both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The money that each step of each unit could win back."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """When products had nothing left to sell, and the share of their clicks in that time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

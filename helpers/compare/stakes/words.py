@@ -1,7 +1,5 @@
 """The money at stake of products and sources in sentences and findings, Chinese and English."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd
