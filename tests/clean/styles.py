@@ -671,7 +671,13 @@ class Doc:
         ]
 
     def sums(self, rows: list[int], marks: dict[int, object]) -> list:
-        """A row of sums over some rows, with marks by the place of a column."""
+        """A row of sums over some rows, with marks by the place of a column.
+
+        The mark of the first column moves to the first one of words where the first holds figures.
+        """
+        if 0 in marks:
+            first = next(iter(_places(self, "text", "name", "slot", "id", "code", "time")))
+            marks = {first: marks[0], **{place: mark for place, mark in marks.items() if place}}
         made = []
         for place, column in enumerate(self.table.columns):
             if column.role in (*MONEY, *COUNTS):
@@ -1622,7 +1628,7 @@ def _ranges(doc: Doc) -> list[tuple[int, int, int, str]]:
 
 
 def judged(file: File, found: Checked) -> tuple[str, str]:
-    """Whether a style came out equal, named or wrong, and what is wrong."""
+    """Equal, named or wrong, and what is wrong. Named: nothing differs, what is missing is said."""
     stray = [
         record["table"]
         for record in found.of(file.name)
