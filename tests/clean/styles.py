@@ -1201,7 +1201,13 @@ def block_beside(doc):
     doc.beside = True
 
 
-@style(2, "hidden rows total", needs="xlsx", fits=lambda table: table.total is None)
+@style(
+    2,
+    "hidden rows total",
+    needs="xlsx",
+    fits=lambda table: table.total is None,
+    asks=lambda table: [],
+)
 def hidden_rows(doc):
     doc.hidden = set(range(1, doc.table.rows(), 3))
 

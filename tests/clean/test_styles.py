@@ -241,6 +241,10 @@ TOGETHER: dict[tuple[str, str, str], str] = {
         for total in totals
     },
     ("tiktok_sessions", "spoken_durations", "big5"): "durations of 時 stand aside, check says 0",
+    **{
+        (kind, "sign_of_money_before", "big5"): "￥ of Big5 is read as another character, unsaid"
+        for kind in ("tiktok_orders", "tiktok_sessions")
+    },
 }
 
 
