@@ -312,7 +312,8 @@ def to_findings(compared: pd.DataFrame) -> pd.DataFrame:
                 notebook=NOTEBOOK,
                 dimension="sales",
                 metric=row.metric,
-                slice=f"host:{text.plain(row.level, 30)}",
+                # the whole name: cut ones may be the same
+                slice=f"host:{text.plain(row.level, len(row.level))}",
                 slice_id=f"host:{row.level}",
                 verdict="better",
                 value=row.ratio,
