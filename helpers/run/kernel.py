@@ -78,6 +78,9 @@ class _OneKernel(papermill.engines.Engine):
                 client.kc.stop_channels()
 
 
+papermill.engines.papermill_engines.register("fupan", _OneKernel)
+
+
 @contextlib.contextmanager
 def kernel() -> Iterator[jupyter_client.KernelManager]:
     """A running IPython kernel of this very environment, stopped at the end."""
