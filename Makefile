@@ -33,14 +33,20 @@ report: $(READY)  ## review of the newest demo session; prints where the page is
 	@if [ ! -e $(DEMO)/truth.json ]; then $(BIN)/fupan demo $(DEMO); fi
 	@$(BIN)/fupan run --latest --data $(DEMO)
 
+# A file's tests stay together in one of two processes.
+IN_TWO := -ra -n 2 --dist loadfile --no-loadscope-reorder --durations=8 --durations-min=5
+
 .PHONY: test
-test: $(READY) chromium  ## every test: unit, browser and the notebooks themselves
-	@$(BIN)/python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder --durations=8 --durations-min=5 --nbval-lax --nbval-current-env tests notebooks \
-	  </dev/null
+test: lint chromium  ## style, then every test but the slow ones: unit, browser and the notebooks themselves
+	@$(BIN)/python -m pytest -m "not slow" $(IN_TWO) --nbval-lax --nbval-current-env tests notebooks </dev/null
+
+.PHONY: test-slow
+test-slow: $(READY) chromium  ## the tests that take long by nature
+	@$(BIN)/python -m pytest -m slow $(IN_TWO) tests </dev/null
 
 .PHONY: fuzz
-fuzz: $(READY)  ## throw 2,000 damaged files at the reader (FUPAN_FUZZ=number for more or fewer; some minutes)
-	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py </dev/null
+fuzz: $(READY)  ## throw 2,000 damaged files and 2,000 styles of export at the reader (FUPAN_FUZZ=number for more or fewer)
+	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py tests/clean/test_styles.py </dev/null
 
 # Settings of its own (no question about news, no look for updates, long lines wrapped), and no list of extensions from the network.
 .PHONY: lab
@@ -60,6 +66,7 @@ same: $(READY)  ## review with a commit and with the working tree, and name what
 .PHONY: lint
 lint: $(READY)  ## style of the code, and normal form of the notebooks
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check helpers tests notebooks
 	@$(BIN)/python tests/notebooks_clean.py --check $(NOTEBOOKS)
 
 .PHONY: notebooks-clean

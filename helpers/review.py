@@ -10,7 +10,7 @@ import html
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
@@ -30,7 +30,7 @@ SENTINEL = "application/vnd.fupan.section+json"
 
 
 class Missing(str):
-    """A sentence that says which table is missing and which export would fill it, as a note."""
+    """A note that says which table is missing and which export would fill it."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ Found = Literal["named", "chosen", "newest", "gone", "unusable"]
 class Choice(BaseModel):
     """What was chosen on the start page for notebooks opened by hand.
 
-    That is a session of the workspace in `data_dir` (a full path), and a language.
+    `data_dir` is the workspace's full path.
     """
 
     session_id: str = ""
@@ -59,18 +59,12 @@ class Choice(BaseModel):
 
 
 def opened_by_hand() -> bool:
-    """Whether this process is the kernel of a notebook that is open in JupyterLab.
-
-    A run is not, nor a test, nor nbconvert.
-    """
+    """Whether JupyterLab has the notebook of this process open: no run, test or nbconvert."""
     return bool(os.environ.get("JPY_SESSION_NAME"))
 
 
 def kept_choice() -> Choice:
-    """What was chosen on the start page.
-
-    It is nothing anywhere but in a notebook opened by hand, and where the file is unreadable.
-    """
+    """What was chosen on the start page; nothing if not opened by hand, or if unreadable."""
     if opened_by_hand():
         with contextlib.suppress(ValidationError, OSError):
             return Choice.model_validate_json((clean.BY_HAND / "chosen.json").read_bytes())
@@ -97,6 +91,9 @@ class Review:
     confidence: float | None = None
     found: Found = "named"
     trouble: str = ""  # why the workspace that was chosen cannot be used
+    _computed: dict[str, Any] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def session(self) -> pd.Series:
@@ -120,16 +117,19 @@ class Review:
 
     @functools.cached_property
     def as_of(self) -> pd.Timestamp:
-        """How recent the data are: the newest `as_of` of the files read.
-
-        Else it is the newest time in orders or sessions.
-        """
+        """How recent the data are, as the files say, else their newest order or session."""
         newest = data_as_of(self.workspace, self.sessions)
         return newest if pd.notna(newest) else self.session["started_at"]
 
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, called the first time only and kept under a name with this review."""
+        if name not in self._computed:
+            self._computed[name] = make()
+        return self._computed[name]
+
     @property
     def settled(self) -> bool:
-        """Whether the return window of the session is over: no refund is to come any more."""
+        """Whether the session's return window is over: no refund is to come any more."""
         age = (self.as_of - self.session["started_at"]) / pd.Timedelta("1D")
         return age > self.thresholds["return_window_days"]
 
@@ -143,15 +143,12 @@ class Review:
 
     @property
     def by_hand(self) -> bool:
-        """Whether somebody runs this notebook by itself, and not a run that publishes a page."""
+        """Whether somebody runs this notebook by itself, not a run that publishes a page."""
         return self.out_dir.parent.name != WORK
 
     @property
     def plans_out(self) -> Path:
-        """Where this review writes its plan: the workspace's plans.
-
-        In a run it is beside the page, until that is published.
-        """
+        """Where this review writes its plan: plans/, in a run beside the page until it is out."""
         return self.workspace.plans if self.by_hand else self.out_dir / "plans"
 
     def table(self, name: str) -> pd.DataFrame:
@@ -162,10 +159,7 @@ class Review:
         return read_table(self.workspace, name, self.session_id)
 
     def lazy(self, name: str) -> ibis.Table:
-        """This session's rows of a canonical table, as a table of the engine.
-
-        It is for tables that can outgrow memory.
-        """
+        """This session's rows of a table that can outgrow memory, as a table of the engine."""
         return lazy_table(self.workspace, name, self.session_id)
 
     def counted(
@@ -179,9 +173,9 @@ class Review:
     ) -> pd.DataFrame:
         """What `make(rows, **how)` counts in single sessions of a large table.
 
-        They are this one, the sessions `also` and the newest `most` before. Columns: session_id,
-        then those of `make`. Each session is counted once: the counts wait in clean/counted until
-        its rows, our code, or `how` change. Sessions without rows are left out.
+        They are this one, the sessions `also` and the newest `most` before, without those that have
+        no rows. Columns: session_id, then those of `make`. Counts wait in clean/counted until the
+        session's rows, our code, or `how` change.
         """
         import ibis
 
@@ -213,10 +207,7 @@ class Review:
         return every[["session_id", *every.columns.drop("session_id")]]
 
     def exports(self) -> pd.DataFrame:
-        """This session as each raw file gives it.
-
-        One row per file, oldest export first, of one moment by name.
-        """
+        """This session as each raw file gives it, oldest first, those of one moment by name."""
         merged = (folder / "sessions.parquet" for folder in current_readings(self.workspace))
         mine = [("session_id", "==", self.session_id)]
         parts = [pd.read_parquet(path, filters=mine) for path in merged if path.exists()]
@@ -225,7 +216,7 @@ class Review:
         return every.sort_values(["as_of", "source_file"], na_position="first", ignore_index=True)
 
     def history(self, name: str) -> pd.DataFrame:
-        """Rows of the account's earlier sessions: those that started before this one."""
+        """Rows of the account's sessions that started before this one."""
         earlier = self.sessions[self.sessions["started_at"] < self.session["started_at"]]
         if name == "sessions":
             return earlier.reset_index(drop=True)
@@ -237,7 +228,7 @@ class Review:
         return self.sessions if name == "sessions" else read_table(self.workspace, name)
 
     def has(self, name: str) -> bool:
-        """Whether this session has rows of a table; only their session is read."""
+        """Whether this session has rows of a table."""
         if name == "sessions":
             return True
         month = f"{self.session_id[:4]}-{self.session_id[4:6]}"
@@ -292,15 +283,12 @@ class Review:
         return frame
 
     def result(self, name: str) -> pd.DataFrame:
-        """A result table of this session that a notebook saved; an empty frame without one."""
+        """A result table of this session that a notebook saved; empty without one."""
         path = self.out_dir / "results" / f"{name}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
 
     def add_findings(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep this notebook's findings (columns of `findings.COLUMNS`).
-
-        They replace those of its last run.
-        """
+        """Keep this notebook's findings (`findings.COLUMNS`) in place of those of its last run."""
         if list(frame.columns) != list(findings.COLUMNS):
             raise ValueError(
                 f"findings: expected the columns {', '.join(findings.COLUMNS)}, found "
@@ -318,7 +306,7 @@ class Review:
         return pd.concat([findings.frame([]), *parts], ignore_index=True)
 
     def finish(self) -> None:
-        """Mark this notebook as run to its end: the publish gate looks for this mark."""
+        """Mark this notebook as run to its end, which the publish gate looks for."""
         from IPython.display import display
 
         mark = {"notebook": self.notebook, "session_id": self.session_id}
@@ -337,13 +325,13 @@ def open_review(
 ) -> Review:
     """The session to review, with the workspace's raw files read where new.
 
-    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says,
-    by default, in a notebook opened by hand, what was chosen on the start page; else the newest
-    session of the demo workspace, in Chinese. That is also shown, and said, where nothing is named
-    and the workspace that was chosen cannot be used (any more). Results go to
-    <reports_dir>/<session>/; by default to reports/by_hand. `confidence` (of intervals) overrides
-    that of thresholds.yml. Raises `WorkspaceError` for an unknown session, naming the nearest ones,
-    and `ValueError` for a confidence outside 0 to 1.
+    `session_id` is an id of `fupan sessions` or "latest". What is left empty is what `choice` says
+    (in a notebook opened by hand, by default, that of the start page); else the newest session of
+    the demo workspace, in Chinese. That is also shown, and said, where nothing is named and the
+    chosen workspace cannot be used. Results go to <reports_dir>/<session>/; by default to
+    reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml. Raises
+    `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a
+    confidence outside 0 to 1.
     """
     choice = choice or kept_choice()
     lang = lang or choice.lang or "zh"
@@ -369,7 +357,6 @@ def open_review(
 
 
 def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
-    """A workspace whose files have been read, and its sessions."""
     workspace = Workspace.open(data_dir)
     ingest(workspace)
     account = sessions(workspace)
@@ -382,7 +369,6 @@ def _opened(data_dir: str | Path) -> tuple[Workspace, pd.DataFrame]:
 
 
 def _chosen_or_newest(account: pd.DataFrame, chosen: str) -> tuple[str, Found]:
-    """The session that was chosen on the start page, else the newest one."""
     if chosen in set(account["session_id"]):
         return chosen, "chosen"
     return choose_session(account, "latest"), "gone" if chosen else "newest"

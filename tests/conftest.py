@@ -1,4 +1,7 @@
-"""Workspaces that several test files share, each made once a run; and how the tests are dealt out to two processes."""
+"""Workspaces that several test files share, each made once a run.
+
+And how the tests are dealt out to two processes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """The tests of a file stay in one process, and so do all notebooks: each reads what those before it wrote."""
+    """The tests of a file stay in one process, and so do all notebooks.
+
+    Each notebook reads what those before it wrote.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
@@ -129,7 +135,10 @@ def chromium_path() -> str | None:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium of this machine. Without one the tests fail, unless ALLOW_NO_BROWSER=1 lets them be skipped."""
+    """Headless Chromium of this machine.
+
+    Without one the tests fail, unless ALLOW_NO_BROWSER=1 lets them be skipped.
+    """
     path = chromium_path()
     if path is None and os.environ.get("ALLOW_NO_BROWSER") == "1":
         pytest.skip("no Chromium on this machine, and ALLOW_NO_BROWSER=1")
@@ -171,7 +180,10 @@ def opened(browser):
 
 
 def until(one, condition: str) -> None:
-    """Wait for a condition; asked from outside, as the page's policy lets no string become code inside it."""
+    """Wait for a condition of a page.
+
+    It is asked from outside, as the page's policy lets no string become code inside it.
+    """
     for _ in range(60):
         if one.evaluate(condition):
             return

@@ -1,4 +1,7 @@
-"""Export files of our own making, for the tests of the reader: CSV, workbooks old and new, and how they are read."""
+"""Export files of our own making, for the tests of the reader.
+
+CSV, workbooks old and new, and how they are read.
+"""
 
 import csv
 import datetime as dt
@@ -31,7 +34,10 @@ def load(path, *, timezone=CHINA, currency="CNY", dates=None):
 
 
 def workbook(path, merged=(), **sheets):
-    """A workbook of sheets of rows; `merged` lists ranges such as ("核心指标", 1, 0, 3, 0), whose first cell has the value."""
+    """A workbook of sheets of rows.
+
+    `merged` lists ranges such as ("核心指标", 1, 0, 3, 0), whose first cell has the value.
+    """
     book = xlsxwriter.Workbook(path)
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     for name, rows in sheets.items():
@@ -53,7 +59,10 @@ def workbook(path, merged=(), **sheets):
 
 
 def old_workbook(path, rows):
-    """An Excel 97 file (.xls, BIFF8 in a compound file) of one sheet of texts and numbers: nothing that is kept up writes one."""
+    """An Excel 97 file (.xls, BIFF8 in a compound file) of one sheet of texts and numbers.
+
+    Nothing that is kept up writes one.
+    """
 
     def record(kind, data=b""):
         return struct.pack("<HH", kind, len(data)) + data

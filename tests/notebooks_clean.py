@@ -1,8 +1,8 @@
-"""Brings notebooks to the normal form in which they are committed, or checks it: notebooks_clean.py [--check] FILES.
+"""Brings notebooks to the normal form in which they are committed, or checks it.
 
-No outputs and no execution counts, but for cells tagged `nbval-check-output`: those keep what they
-printed, as one stream, and a count, because nbval compares it. Nothing that differs from machine to
-machine is kept in the metadata.
+Usage: notebooks_clean.py [--check] FILES. No outputs and no execution counts, but for cells tagged
+`nbval-check-output`: those keep what they printed, as one stream, and a count, because nbval
+compares it. Nothing that differs from machine to machine is kept in the metadata.
 """
 
 import copy
@@ -53,7 +53,10 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def normal_text(path: Path) -> str:
-    """The notebook's text in normal form. Raises nbformat's `ValidationError` for a file that is no valid notebook."""
+    """The notebook's text in normal form.
+
+    Raises nbformat's `ValidationError` for a file that is no valid notebook.
+    """
     notebook = clean(nbformat.read(path, as_version=4))
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
@@ -65,10 +68,8 @@ def main(arguments: list[str]) -> int:
     for path in changed:
         if "--check" not in arguments:
             path.write_text(normal_text(path), encoding="utf-8")
-        print(
-            f"{path}: "
-            f"{'not in normal form; run make notebooks-clean' if '--check' in arguments else 'cleaned'}"
-        )
+        unlike = "not in normal form; run make notebooks-clean"
+        print(f"{path}: {unlike if '--check' in arguments else 'cleaned'}")
     return int("--check" in arguments and bool(changed))
 
 

@@ -1,4 +1,7 @@
-"""Small accounts with something odd about the session under review, as workspaces; and a notebook run in this process."""
+"""Small accounts with something odd about the session under review, as workspaces.
+
+And a notebook run in this process.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ def evenings(first: str, count: int, days: int = 3, clock: int = 20, **more) -> 
 
 
 def accounts() -> dict[str, list[dict]]:
-    """The sessions of each odd account, the one under review last by its start (and first by name where two start at once)."""
+    """The sessions of each odd account, the one under review last by its start.
+
+    By name where two start at once.
+    """
     at = dt.datetime.fromisoformat
     return {
         "alone": [session(at("2026-09-10 20:00"))],
@@ -90,7 +96,10 @@ def workspace(folder: Path, rows: list[dict]) -> Path:
 
 
 def run_here(name: str, **values: str) -> list[str]:
-    """A notebook's cells run in this process with these parameters: what each cell shows, as plain text."""
+    """A notebook's cells run in this process with these parameters.
+
+    What each cell shows, as plain text.
+    """
     space, shown = {}, []
     for cell in nbformat.read(steps.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type != "code":

@@ -1,4 +1,7 @@
-"""The words of a PDF that Chromium printed, sheet by sheet: enough to see what stands where, and no library for it."""
+"""The words of a PDF that Chromium printed, sheet by sheet.
+
+Enough to see what stands where, and no library for it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ PAIRS = re.compile(rb"beginbf(char|range)(.*?)endbf", re.DOTALL)
 
 
 def sheets(pdf: bytes) -> list[str]:
-    """What each sheet says, in the order in which it is drawn, without spaces: of kerned words they are not in the file."""
+    """What each sheet says, in the order in which it is drawn.
+
+    Without spaces: of kerned words they are not in the file.
+    """
     objects = {int(number): content for number, content in OBJECT.findall(pdf)}
     fonts: dict[int, dict[int, str]] = {}
     pages = [
@@ -46,7 +52,10 @@ def _said(
 
 
 def _letters(objects: dict[int, bytes], font: bytes) -> dict[int, str]:
-    """The character of each glyph, by the table that the font carries for those who copy its words."""
+    """The character of each glyph.
+
+    By the table that the font carries for those who copy its words.
+    """
     if b"/ToUnicode" not in font:
         return {}
     known: dict[int, str] = {}

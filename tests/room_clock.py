@@ -1,4 +1,7 @@
-"""A room's clock for tests of minutes: when it opens, what floor control logged, what the script planned."""
+"""A room's clock for tests of minutes.
+
+When it opens, what floor control logged, what the script planned.
+"""
 
 import numpy as np
 import pandas as pd

@@ -223,11 +223,20 @@ def check_kernel(side: Side) -> None:
 
 def started(side: Side, code: str, *arguments: str) -> str:
     """What a piece of Python prints that runs in the tree of one side."""
-    mine = {"PYTHONPATH": str(side.tree), "FUPAN_KEYS": str(HOME / "keys"), "PYTHONUTF8": "1",
-            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    mine = {
+        "PYTHONPATH": str(side.tree),
+        "FUPAN_KEYS": str(HOME / "keys"),
+        "PYTHONUTF8": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     command = [side.python, "-c", code, *arguments]
     done = subprocess.run(
-        command, cwd=side.tree, env=os.environ | mine, capture_output=True, text=True,
+        command,
+        cwd=side.tree,
+        env=os.environ | mine,
+        capture_output=True,
+        text=True,
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:

@@ -1,4 +1,4 @@
-"""A small review made by hand for the tests of charts, page, gate and browser: made-up numbers, none from a session."""
+"""A small review made by hand for the tests of charts, page, gate and browser."""
 
 from __future__ import annotations
 
@@ -238,8 +238,7 @@ def notebook(
         f"# {title_zh}\n\n- **读**：sessions\n- **写**：`funnel`\n- **决定**：先改哪一步",
         (
             f"# {title_en}\n\n- **Reads**: sessions\n- **Writes**: `funnel`\n- **Decides**: what "
-            "to "
-            "mend first"
+            "to mend first"
         ),
     )
     return new_notebook(cells=[*first, *cells, finish()])
@@ -278,7 +277,7 @@ def drawn(lang: str) -> list[NotebookNode]:
 
 
 def notebooks(lang: str) -> dict[str, NotebookNode]:
-    """Two executed notebooks with every chart, a table of hostile text, sentences and a missing table."""
+    """Two executed notebooks with every chart, a table of hostile text and sentences."""
     said = [
         report.sentence(
             "点击成交率低于正常范围。",
@@ -427,4 +426,4 @@ def built(lang: str, books: dict[str, NotebookNode] | None = None) -> str:
 
 def words_of(html: str) -> str:
     """All that a reader of a page meets as words."""
-    return " ".join(gate.read(html).texts)
+    return " ".join(gate.Seen(html).texts)

@@ -1,4 +1,7 @@
-"""Order lines and after-sales cases for tests: by hand, and simulated with a known rate and delay."""
+"""Order lines and after-sales cases for tests.
+
+By hand, and simulated with a known rate and delay.
+"""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +63,10 @@ def of(rows, count=10, as_of=START + 30 * DAY, **columns):
 
 
 def simulated(rng, session, *, lines=400, rate=0.3, started=START, median=7.0, early=0.0):
-    """A session's order lines and cases: refunds after a lognormal delay, and some at once before shipping."""
+    """A session's order lines and cases.
+
+    Refunds after a lognormal delay, and some at once before shipping.
+    """
     paid_at = started + pd.to_timedelta(rng.uniform(0, 0.15, lines), unit="D")
     delay = rng.lognormal(np.log(median), 0.5, lines)
     back, at_once = rng.random(lines) < rate, rng.random(lines) < early

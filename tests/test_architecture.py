@@ -1,8 +1,14 @@
-"""The rooms drawn in ARCHITECTURE.md are the rooms of the code: a room imports only from rooms above it."""
+"""The rooms drawn in ARCHITECTURE.md are those of the code, and its files can be read.
+
+A room imports only from rooms above it; files are short, docstrings begin with a sentence, and
+names of values say what they hold.
+"""
 
 import ast
 import re
 import statistics
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +25,8 @@ FILES = sorted(
 MOST_ARROWS = 45  # between two rooms
 LONGEST_FILE, MEDIAN_FILE = 700, 350  # lines
 WIDEST_YAML = 120  # characters
+WIDEST_SENTENCE = 100  # columns of a docstring's first line; a Chinese character takes two
+VAGUE, MOST_VAGUE = {"known", "made", "found", "own", "told", "said"}, 10
 
 
 def drawn_rooms() -> list[str]:
@@ -28,7 +36,7 @@ def drawn_rooms() -> list[str]:
 
 
 def room_of(path: Path) -> str:
-    """`helpers/funnel/steps.py` stands in funnel, `helpers/review.py` is a room by itself."""
+    """`helpers/funnel/minutes.py` stands in funnel, `helpers/review.py` is a room by itself."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -105,8 +113,68 @@ def test_no_line_of_the_knowledge_is_too_wide(path):
     assert not wide, f"{path.name}: wider than {WIDEST_YAML} characters: {wide}"
 
 
+def first_lines(source: str) -> dict[str, str]:
+    """The first line of the docstring of a file, and of its public classes, functions and methods.
+
+    What is inside functions has no docstring that anybody sees, and is left out.
+    """
+    lines, waiting = {}, [("the file", ast.parse(source))]
+    while waiting:
+        name, node = waiting.pop()
+        if words := ast.get_docstring(node):
+            lines[name] = words.splitlines()[0]
+        inside = [] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else node.body
+        waiting += [
+            (child.name, child)
+            for child in inside
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            and not child.name.startswith("_")
+        ]
+    return lines
+
+
+def is_a_short_sentence(line: str) -> bool:
+    """Whether a line is one whole sentence of fewer than a hundred columns, its quotes beside."""
+    wide = sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in line)
+    return line.endswith(".") and not re.search(r"[.!?] +[A-Z]", line) and wide < WIDEST_SENTENCE
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_docstring_begins_with_one_short_sentence(path):
+    lines = first_lines(path.read_text(encoding="utf-8"))
+    assert "the file" in lines or not path.read_text(encoding="utf-8").strip()
+    poor = {name: line for name, line in lines.items() if not is_a_short_sentence(line)}
+    assert not poor, poor
+
+
+def vague_names(source: str) -> Counter:
+    """How often the vague words name a value: assigned, looped over, or a parameter."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    names += [node.arg for node in nodes if isinstance(node, ast.arg)]
+    return Counter(name for name in names if name in VAGUE)
+
+
+def test_names_say_what_they_hold_not_how_it_came_about():
+    counts = {path: vague_names(path.read_text(encoding="utf-8")) for path in FILES}
+    files = {path.relative_to(PACKAGE).as_posix(): count for path, count in counts.items() if count}
+    assert sum(count.total() for count in files.values()) <= MOST_VAGUE, files
+
+
+def test_poor_words_are_seen():
+    """The two tests above can fail."""
+    source = '"""Rows of a\ntable."""\ndef f(own):\n    """It is. It was."""\n    told = own\n'
+    assert first_lines(source) == {"the file": "Rows of a", "f": "It is. It was."}
+    assert not any(map(is_a_short_sentence, first_lines(source).values()))
+    assert is_a_short_sentence("The trend of each figure (e.g. of `a.b`).")
+    assert not is_a_short_sentence("字" * 50 + ".")
+    assert vague_names(source) == {"own": 1, "told": 1}
+
+
 def test_an_import_that_points_down_is_seen(tmp_path, monkeypatch):
-    """The test above can fail: a file that imports from a later room is caught, also inside a function."""
+    """A file that imports from a later room is caught, also inside a function."""
     source = "def late():\n    from helpers.clean import schema\n    return schema\n"
     monkeypatch.setattr(Path, "read_text", lambda self, **_: source)
     assert imported_rooms(PACKAGE / "core" / "stats.py") == {"clean"}

@@ -8,14 +8,16 @@ import sys
 import openpyxl
 import pandas as pd
 import pytest
-import same
+
+from tests import same
 
 REPORT = "demo-zh/reports/20261114-2000"
 PAGE = """<html><head><title>复盘</title><style>p {{color: {colour}}}</style></head><body>
 <h1>今晚</h1><p>支付金额 <b>¥1.41万</b></p>
 <section><h2>漏斗</h2><p class="{colour}">人在<a href="#x">哪一步</a>走掉</p>
 <table><tr><th>步骤</th><th>比率</th></tr><tr><td>进房</td><td>8.7%</td></tr></table>
-<svg aria-label="漏斗图"><text>进房</text></svg><div class="fp-code"><pre>{code}</pre></div></section>
+<svg aria-label="漏斗图"><text>进房</text></svg>
+<div class="fp-code"><pre>{code}</pre></div></section>
 <section><h2>方法</h2><p>code {digest} · python 3.11</p></section></body></html>"""
 
 
@@ -24,13 +26,15 @@ def page(words: str = PAGE, *, colour="red", code="x = 1", digest="97d9944b50db0
 
 
 def funnel() -> pd.DataFrame:
-    return pd.DataFrame({
-        "step": ["enter", "click", "pay"],
-        "rate": [0.087, float("nan"), 0.009],
-        "users": pd.array([10, None, 3], dtype="Int64"),
-        "parts": [["a", "b"], None, []],
-        "at": pd.to_datetime(["2026-11-14 20:00", None, "2026-11-14 21:00"]),
-    })
+    return pd.DataFrame(
+        {
+            "step": ["enter", "click", "pay"],
+            "rate": [0.087, float("nan"), 0.009],
+            "users": pd.array([10, None, 3], dtype="Int64"),
+            "parts": [["a", "b"], None, []],
+            "at": pd.to_datetime(["2026-11-14 20:00", None, "2026-11-14 21:00"]),
+        }
+    )
 
 
 def findings() -> pd.DataFrame:
@@ -126,16 +130,22 @@ def test_a_changed_record_is_named(sides):
     assert differing(sides) == {"run.json": '- "rows_in": 9\n+ "rows_in": 8'.replace('"r', '  "r')}
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [
-    ("走掉", "离开", "chapter 漏斗\n- 人在哪一步走掉\n+ 人在哪一步离开"),
-    ("8.7%", "8.8%", "chapter 漏斗\n- 进房 | 8.7%\n+ 进房 | 8.8%"),
-    ("<text>进房", "<text>进入", "chapter 漏斗\n- 进房\n+ 进入"),
-    ("漏斗图", "图", "chapter 漏斗\n- 漏斗图\n+ 图"),
-    ("<p>支付", "<p>先说</p><p>支付", "chapter 今晚\n+ 先说"),
-    ("<h2>方法", "<h2>口径", "chapter 方法\n- 方法\n+ 口径"),
-    ("python 3.11", "python 3.12",
-     "chapter 方法\n- code … · python 3.11\n+ code … · python 3.12"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("走掉", "离开", "chapter 漏斗\n- 人在哪一步走掉\n+ 人在哪一步离开"),
+        ("8.7%", "8.8%", "chapter 漏斗\n- 进房 | 8.7%\n+ 进房 | 8.8%"),
+        ("<text>进房", "<text>进入", "chapter 漏斗\n- 进房\n+ 进入"),
+        ("漏斗图", "图", "chapter 漏斗\n- 漏斗图\n+ 图"),
+        ("<p>支付", "<p>先说</p><p>支付", "chapter 今晚\n+ 先说"),
+        ("<h2>方法", "<h2>口径", "chapter 方法\n- 方法\n+ 口径"),
+        (
+            "python 3.11",
+            "python 3.12",
+            "chapter 方法\n- code … · python 3.11\n+ code … · python 3.12",
+        ),
+    ],
+)
 def test_a_changed_word_of_a_page_is_named_with_its_chapter(sides, old, new, said):
     (sides[1] / REPORT / "review.html").write_text(page(PAGE.replace(old, new)), encoding="utf-8")
     assert differing(sides) == {"review.html": said}
@@ -149,24 +159,39 @@ def turned(frame):
     return frame.iloc[::-1]
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (lambda f: f.assign(rate=[0.087, None, 0.0090000001]),
-     "row 3, column rate: 0.009 → 0.0090000001"),
-    (lambda f: f.assign(rate=[0.087, 0.0, 0.009]), "row 2, column rate: None → 0.0"),
-    (lambda f: f.assign(parts=[["a", "c"], None, []]),
-     "row 1, column parts: ['a', 'b'] → ['a', 'c']"),
-    (lambda f: f.assign(parts=[["a", "b"], [], []]), "row 2, column parts: None → []"),
-    (lambda f: f[["rate", "step", "users", "parts", "at"]],
-     "columns in another order: step, rate, users, parts, at → rate, step, users, parts, at"),
-    (lambda f: f.drop(columns="users"), "column users: only the commit has it"),
-    (lambda f: f.assign(more=1), "column more: only the working tree has it"),
-    (lambda f: f.assign(step=f["step"].astype("category")),
-     "column step: type str (large_string) → category (dictionary<"),
-    (lambda f: f.assign(rate=f["rate"].astype("float32")).assign(rate=lambda g: g["rate"] * 0),
-     "column rate: type float64 (double) → float32 (float)"),
-    (turned, "the same 3 rows in another order"),
-    (without_pay, "3 rows → 2 rows\n- 'pay' | 0.009 | 3 | [] | "),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda f: f.assign(rate=[0.087, None, 0.0090000001]),
+            "row 3, column rate: 0.009 → 0.0090000001",
+        ),
+        (lambda f: f.assign(rate=[0.087, 0.0, 0.009]), "row 2, column rate: None → 0.0"),
+        (
+            lambda f: f.assign(parts=[["a", "c"], None, []]),
+            "row 1, column parts: ['a', 'b'] → ['a', 'c']",
+        ),
+        (lambda f: f.assign(parts=[["a", "b"], [], []]), "row 2, column parts: None → []"),
+        (
+            lambda f: f[["rate", "step", "users", "parts", "at"]],
+            "columns in another order: step, rate, users, parts, at → rate, step, users, parts, at",
+        ),
+        (lambda f: f.drop(columns="users"), "column users: only the commit has it"),
+        (lambda f: f.assign(more=1), "column more: only the working tree has it"),
+        (
+            lambda f: f.assign(step=f["step"].astype("category")),
+            "column step: type str (large_string) → category (dictionary<",
+        ),
+        (
+            lambda f: f.assign(rate=f["rate"].astype("float32")).assign(
+                rate=lambda g: g["rate"] * 0
+            ),
+            "column rate: type float64 (double) → float32 (float)",
+        ),
+        (turned, "the same 3 rows in another order"),
+        (without_pay, "3 rows → 2 rows\n- 'pay' | 0.009 | 3 | [] | "),
+    ],
+)
 def test_a_changed_table_is_named_with_row_column_and_values(sides, change, said):
     path = sides[1] / REPORT / "results" / "funnel.parquet"
     change(funnel()).reset_index(drop=True).to_parquet(path)
@@ -190,10 +215,18 @@ def test_the_last_digits_of_a_sum_are_no_difference(sides):
     assert differing(sides) == {}
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    ("0.1", "0.1000000001"), ("1", "1.0"), ("F02-1e1234", "F02-2e1234"), ("12e-99999", "x"),
-    ("'0.1'", "'0.10'"), ("nan", "0.0"), ("0.0", "1e-17"),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0.1", "0.1000000001"),
+        ("1", "1.0"),
+        ("F02-1e1234", "F02-2e1234"),
+        ("12e-99999", "x"),
+        ("'0.1'", "'0.10'"),
+        ("nan", "0.0"),
+        ("0.0", "1e-17"),
+    ],
+)
 def test_other_values_are_not_alike(old, new):
     assert not same.alike(old, new)
 
@@ -218,15 +251,25 @@ def test_ids_of_findings_alone_are_told_apart(sides):
     assert differing(sides) == {"02_funnel.parquet": f"{said}\n{sentence}"}
 
 
-@pytest.mark.parametrize(("sheets", "said"), [
-    ({"漏斗": SHEETS["漏斗"]}, "sheet 计划: only the commit has it"),
-    ({**SHEETS, "更多": [[1]]}, "sheet 更多: only the working tree has it"),
-    ({"计划": SHEETS["计划"], "漏斗": SHEETS["漏斗"]}, "sheets in another order: 漏斗, 计划 → 计划, 漏斗"),
-    ({**SHEETS, "漏斗": [["步骤", "比率"], ["进房", "0.087"]]},
-     "sheet 漏斗: row 2, column B: 0.087 → '0.087'"),
-    ({**SHEETS, "漏斗": [["步骤", "比率", "人"], ["进房", 0.087]]},
-     "sheet 漏斗: column C: only the working tree has it"),
-])
+@pytest.mark.parametrize(
+    ("sheets", "said"),
+    [
+        ({"漏斗": SHEETS["漏斗"]}, "sheet 计划: only the commit has it"),
+        ({**SHEETS, "更多": [[1]]}, "sheet 更多: only the working tree has it"),
+        (
+            {"计划": SHEETS["计划"], "漏斗": SHEETS["漏斗"]},
+            "sheets in another order: 漏斗, 计划 → 计划, 漏斗",
+        ),
+        (
+            {**SHEETS, "漏斗": [["步骤", "比率"], ["进房", "0.087"]]},
+            "sheet 漏斗: row 2, column B: 0.087 → '0.087'",
+        ),
+        (
+            {**SHEETS, "漏斗": [["步骤", "比率", "人"], ["进房", 0.087]]},
+            "sheet 漏斗: column C: only the working tree has it",
+        ),
+    ],
+)
 def test_a_changed_workbook_is_named_with_sheet_and_cell(sides, sheets, said):
     workbook(sides[1] / REPORT / "results.xlsx", sheets)
     assert differing(sides) == {"results.xlsx": said}

@@ -147,7 +147,7 @@ def test_the_readmes_name_only_targets_that_exist():
 
 
 def page_lines(lang: str) -> list[str]:
-    """One line a system: where its exports are found; in English also the words on the screen, which are Chinese."""
+    """One line a system: where its exports are found; in English also its Chinese words."""
     read = [system for system in reference.systems() if system.exports]
     if lang == "zh":
         return [f"- **{system.zh}**：{system.where.zh}" for system in read]
@@ -155,7 +155,7 @@ def page_lines(lang: str) -> list[str]:
 
 
 def source_lines(lang: str) -> list[str]:
-    """The table of sources: one line an export, with the table that it fills and the grade of the evidence.
+    """The table of sources: one line an export, the table that it fills, the grade of evidence.
 
     Then those whose layout nobody has seen, with the sheets of the template that take their
     figures.

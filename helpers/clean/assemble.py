@@ -1,7 +1,5 @@
 """A recognised block of cells becomes rows of its canonical table, rows kept aside, and counts."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import json
 from typing import NamedTuple
@@ -46,8 +44,8 @@ class Context(NamedTuple):
 class Part(NamedTuple):
     """One block parsed: canonical columns by row number, the platform's own rates, counts, notes.
 
-    `frame` is not yet conformed: rows whose session is known only from the rest of the file have
-    none yet. `aside` has one row per row kept aside, indexed by row number: column, value, reason.
+    Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
+    value and reason by row number.
     """
 
     system: System
@@ -66,8 +64,6 @@ class Part(NamedTuple):
 
 
 class _BadCells(NamedTuple):
-    """Cells of a column that set their rows aside, and why."""
-
     column: str
     cells: pd.Series
     bad: pd.Series
@@ -75,15 +71,12 @@ class _BadCells(NamedTuple):
 
 
 def columns_of(export: Export) -> dict[str, Column]:
-    """The canonical columns that an export may fill: those of its table, and `HELPERS`."""
+    """The canonical columns that an export may fill: its table's, and `HELPERS`."""
     return {**HELPERS, **reference.tables()[export.table].columns}
 
 
 def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
-    """The block's rows as canonical columns.
-
-    Every row is kept, a total or note, or aside: nothing is lost.
-    """
+    """The block's rows as canonical columns: each is kept, a total or note, or aside."""
     export, rows = block.export, block.rows
     totals = not_records(block)
     body = without(rows, rows.index[totals])
@@ -124,10 +117,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
 def _columns(
     block: Block, cells: BlockCells, context: Context
 ) -> tuple[dict[str, pd.Series], list[_BadCells], list[tuple[str, pd.Series]], tuple[str, ...]]:
-    """Values by canonical column, cells that set their row aside, cells left out, and notes.
-
-    Left out are cells with impossible values of columns that need not be filled.
-    """
+    """Values by column, cells that set rows aside, cells left out (not required), and notes."""
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -187,7 +177,6 @@ def _all_parsed(
     order: DayOrder | None,
     context: Context,
 ) -> dict[tuple[str, int], Parsed]:
-    """The parsed cells by canonical column and place; of a long sheet two columns at a time."""
     sources = [
         (name, how, header)
         for name, how in block.export.columns.items()
@@ -207,7 +196,6 @@ def _all_parsed(
 
 
 def _question(dated: list[pd.Series], order: DayOrder) -> str:
-    """What a person must say about dates whose day and month cannot be told apart."""
     example = next(filter(None, map(year_last_date, dated)), "03/04/2026")
     why, answer = {
         "open": (
@@ -226,10 +214,7 @@ def _question(dated: list[pd.Series], order: DayOrder) -> str:
 
 
 def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
-    """The column `source_flags`: a line `column=cell` for each cell that was left out.
-
-    No column where there is none.
-    """
+    """`source_flags`, a line `column=cell` for each cell left out; no column where none was."""
     if not left_out:
         return {}
     lines = pd.concat([name + "=" + cells for name, cells in left_out])
@@ -281,10 +266,7 @@ def _labels(terms: str) -> dict[str, str]:
 def _completed(
     values: dict[str, pd.Series], block: Block, context: Context
 ) -> dict[str, pd.Series]:
-    """The values, and what the cells do not hold.
-
-    That is from the file's name, constants, defaults, the currency, ends from durations.
-    """
+    """The values, and those that cells do not hold: by file name, constant, default or currency."""
     export, columns = block.export, columns_of(block.export)
     completed = dict(values)
     index = next(iter(values.values())).index if values else block.rows.index[:0]
@@ -317,7 +299,6 @@ def _completed(
 
 
 def _currency_of(block: Block) -> str | None:
-    """The currency of the first column of money that has a sign of it."""
     columns = reference.tables()[block.export.table].columns
     for name, how in block.export.columns.items():
         if name in columns and columns[name].kind == "money":
@@ -328,7 +309,7 @@ def _currency_of(block: Block) -> str | None:
 
 
 def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
-    """The values with start, end and duration: where an export leaves one out, two give it."""
+    """The values with start, end and duration: any two give the third."""
     if "started_at" not in values:
         return values
     start = values["started_at"]
@@ -343,7 +324,7 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
 
 
 def _problems(bad: list[_BadCells], frame: pd.DataFrame, export: Export) -> pd.DataFrame:
-    """One row per row kept aside: the first cell that could not be read and why."""
+    """The first unreadable cell of each row, and why."""
     problems = [
         pd.DataFrame(
             {
@@ -362,10 +343,7 @@ def _problems(bad: list[_BadCells], frame: pd.DataFrame, export: Export) -> pd.D
 
 
 def _reported(block: Block, cells: BlockCells) -> pd.DataFrame:
-    """The platform's own rates, one row per source row and rate.
-
-    Columns: row, name, value, numerator, denominator, factor.
-    """
+    """One row per source row and rate."""
     rates = []
     for name, terms in block.export.reported.items():
         for header in block.places([name]):
@@ -387,13 +365,13 @@ def _reported(block: Block, cells: BlockCells) -> pd.DataFrame:
 
 
 def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells that a row kept aside shows, by header; of repeated headers the first."""
+    """By header; of repeated headers the first."""
     places = {header.text: header.place for header in reversed(shown_headers(block))}
     return rows[list(places.values())[::-1]].set_axis(list(places)[::-1], axis=1)
 
 
 def shown_headers(block: Block) -> list[Header]:
-    """Headers of columns that are read and hold nothing personal: no people's ids."""
+    """Headers of columns that are read and hold nothing personal."""
     export, places = block.export, recognise.places_read(block)
     people = [
         name for column in HASHED & set(export.columns) for name in export.columns[column].header

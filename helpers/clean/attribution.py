@@ -1,11 +1,8 @@
 """Finds the session of rows that carry none, by room and time.
 
-They are orders, cases, minutes, comments, ads, goals … Every rule is stated in `tables.yml`
-(attribute) and `attribution.yml`; a row that fits no session, or several, is left unattributed with
-the reason, never guessed.
+The rules stand in `tables.yml` (attribute) and `attribution.yml`. A row that fits no session, or
+several, is left unattributed with the reason, never guessed.
 """
-
-from __future__ import annotations
 
 import numpy as np
 import pandas as pd
@@ -27,11 +24,10 @@ def attribute(
 ) -> pd.DataFrame:
     """The frame with `session_id` where the table's rule finds one session, else with `why_not`.
 
-    Same rows in the same order. `why_not` is missing for attributed rows, else one of
-    `UNATTRIBUTED`: not_live (the order's channel is not live), no_time, no_session (none was
-    running), several_sessions (the room does not decide), no_order (a case whose order is not in
-    the workspace). `sessions` needs session_id, platform, room_name, title, started_at and
-    ended_at; cases need `orders` already attributed.
+    `why_not` is missing for attributed rows, else one of `UNATTRIBUTED`: not_live (the order's
+    channel is not live), no_time, no_session (none was running), several_sessions (the room does
+    not decide), no_order (a case whose order is not in the workspace). `sessions` needs session_id,
+    platform, room_name, title, started_at and ended_at; cases need `orders` already attributed.
     """
     rule, *columns = reference.tables()[table].attribute.split()
     nothing_said = pd.Series(index=frame.index, dtype="str")
@@ -62,10 +58,7 @@ def attribute(
 
 
 def nothing() -> pd.DataFrame:
-    """The summary of a workspace without a table whose rows look for their session.
-
-    It has its columns and no row.
-    """
+    """The columns of `summary` without a row, for a workspace without such a table."""
     return summary(pd.DataFrame({"why_not": pd.Series(dtype="str")}), "orders").iloc[:0]
 
 
@@ -73,7 +66,7 @@ def summary(attributed: pd.DataFrame, table: str) -> pd.DataFrame:
     """How many rows of a table found their session, in one row.
 
     Columns: table, rule, rows, attributed, share and a column per reason. A goal or a cost without
-    a session's start belongs to the whole account: it is not counted as looking for one.
+    a session's start belongs to the whole account and is not counted.
     """
     rule = reference.tables()[table].attribute.split()[0]
     looking = attributed[~((attributed["why_not"] == "no_time") & (rule == "start"))]
@@ -106,8 +99,7 @@ def _windows(sessions: pd.DataFrame, *, early: float, late: float) -> pd.DataFra
 def _within(times: pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
     """For each time the session that holds it (first) and how many do (size).
 
-    One that is running beats one held by margins only. The answer changes only at the ends of
-    windows, so it is worked out once for each end and each gap between two.
+    A running one beats one held by margins. Worked out once per end of a window and gap between.
     """
     ends = {
         name: windows[name].astype("int64").to_numpy()
@@ -189,10 +181,7 @@ def _by_order(
 def _ads(
     ads: pd.DataFrame, sessions: pd.DataFrame, *, rules: reference.Attribution
 ) -> tuple[pd.Series, pd.Series]:
-    """The session of ads rows, which name a launch (title and start), an hour or a day.
-
-    A launch needs the same title, a day a single session.
-    """
+    """Ads rows name a launch (same title and start), an hour, or a day (of a single session)."""
     launch = ads["title"].notna() & ads["slot_seconds"].isna()
     ids, why = _by_time(
         ads,

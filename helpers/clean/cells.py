@@ -1,7 +1,5 @@
 """Cells as text, each different value looked at once, and what a parser gives for a column."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Callable
@@ -46,8 +44,7 @@ _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 class Parsed(NamedTuple):
     """A column parsed: values, cells that could not be read and why, notes on the whole column.
 
-    `reason` is a code of `terms.yml`. `noted` are the cells that the notes speak of: each note
-    begins with their count.
+    `reason` is a code of `terms.yml`; each note begins with the count of its cells, `noted`.
     """
 
     values: pd.Series
@@ -58,10 +55,7 @@ class Parsed(NamedTuple):
 
 
 def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
-    """The values that occur in a column, and which of them each cell holds.
-
-    Plain text stays as it is, cell by cell.
-    """
+    """A column's values, and which of them each cell holds (None: plain text, cell by cell)."""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         codes = cells.cat.codes.to_numpy()
         occurs = np.zeros(len(cells.cat.categories), dtype=bool)
@@ -76,12 +70,11 @@ def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
 
 
 def _spread(values: pd.Series, places: np.ndarray | None, cells: pd.Series) -> pd.Series:
-    """For each cell what its value became."""
     return values if places is None else pd.Series(values.array.take(places), index=cells.index)
 
 
 def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
-    """The parser of a whole column, made from one that need only see each of its values once."""
+    """A decorator: the parser of a column sees each of its values once."""
 
     @functools.wraps(parser)
     def whole(cells: pd.Series, **options: object) -> Parsed:
@@ -103,7 +96,7 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
 def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
     """Cells as trimmed text; empty cells are missing.
 
-    With `code` also the marks that spreadsheets put before ids go.
+    With `code` the marks go that spreadsheets put before ids.
     """
     if isinstance(cells.dtype, pd.CategoricalDtype):
         values, places = distinct(cells)
@@ -133,10 +126,7 @@ def _word(cell: object) -> str | None:
 
 
 def is_empty(cells: pd.Series) -> pd.Series:
-    """Cells that say that there is nothing.
-
-    That is an empty one, a dash, a slash, `无退款申请`, a value that comes only tomorrow.
-    """
+    """Cells that say that there is nothing, as a dash, `无退款申请` or a value due tomorrow do."""
     return cells.isna() | cells.isin(_NOTHING)
 
 
@@ -147,10 +137,7 @@ def is_text(cells: pd.Series) -> pd.Series:
 
 
 def is_instance(cells: pd.Series, *types: type) -> pd.Series:
-    """Cells that are times of the workbook itself rather than text or numbers.
-
-    A datetime is a date.
-    """
+    """Cells that are the workbook's own values of these types; a datetime is a date."""
     if isinstance(cells.dtype, pd.StringDtype):
         return no_cell(cells)
     return pd.Series([isinstance(cell, types) for cell in cells], index=cells.index, dtype=bool)
@@ -162,7 +149,7 @@ def no_cell(cells: pd.Series) -> pd.Series:
 
 
 def filled(cells: pd.Series) -> pd.Series:
-    """Cells as text (`words`); those that say that there is nothing are missing."""
+    """Cells as text (`words`), missing where they say that there is nothing."""
     written = words(cells)
     return written.mask(is_empty(written))
 
@@ -173,10 +160,7 @@ def mapped(cells: pd.Series, make: Callable[[str], object]) -> pd.Series:
 
 
 def too_long(cells: pd.Series) -> pd.Series:
-    """Texts longer than a cell can be.
-
-    A quotation mark that is not closed swallows what follows.
-    """
+    """Texts longer than a cell can be: an open quotation mark swallows what follows."""
     if not isinstance(cells.dtype, pd.StringDtype):
         return no_cell(cells)
     return cells.str.len().gt(limits.MAX_CELL).fillna(False).astype(bool)

@@ -1,7 +1,5 @@
 """The charset of a text, found by its bytes."""
 
-from __future__ import annotations
-
 import codecs
 import io
 from typing import BinaryIO
@@ -22,10 +20,9 @@ def beginning(content: BinaryIO, size: int) -> bytes:
 
 
 def detect_charset(content: BinaryIO) -> str:
-    """The charset of a text.
+    """The charset of a text; raises `UnreadableError` where the bytes are no text.
 
-    By its mark, else UTF-8 if it is valid, else GB18030, else what charset-normalizer says. Raises
-    `UnreadableError` where the bytes are no text.
+    By its mark, else UTF-8 if valid, else GB18030, else what charset-normalizer says.
     """
     head = beginning(content, HEAD)
     if not head.strip(_NOTHING) and not content.read().strip(_NOTHING):
@@ -65,23 +62,20 @@ _TEXT = bytes([0, *b"\t\n\r\x0b\x0c\x1a", *range(32, 256)])
 
 
 def _nearly(head: bytes, charset: str) -> bool:
-    """Whether a text is of this charset but for a few damaged characters."""
+    """But for a few damaged characters."""
     text = head.decode(charset, errors="replace")
     return text.count(DAMAGE) <= max(len(text) * MOST_DAMAGED, 1)
 
 
 def _common_share(head: bytes) -> float:
-    """The share of common Chinese characters and marks among the non-ASCII ones.
-
-    Common are those of rows A1 and B0 to D7 of GB2312.
-    """
+    """The share of common Chinese characters (GB2312 A1, B0 to D7) among the non-ASCII ones."""
     marks = [mark for mark in head.decode("gb18030", errors="ignore") if ord(mark) > 127]
     leads = [mark.encode("gb18030")[0] for mark in marks]
     return sum(lead in (0xA1, 0xA3) or 0xB0 <= lead <= 0xD7 for lead in leads) / max(len(leads), 1)
 
 
 def _decodes(content: BinaryIO, charset: str) -> bool:
-    """Whether a text is of this charset; its last character may be cut off."""
+    """The last character may be cut off."""
     decoder = codecs.getincrementaldecoder(charset)()
     content.seek(0)
     try:

@@ -1,7 +1,5 @@
 """What a column is as a whole: its currency, its thousands mark, its order of day and month."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 
@@ -19,8 +17,8 @@ LONGEST = 100 * 86400.0
 def impossible(values: pd.Series, kind: str) -> pd.Series:
     """Values that no export can mean.
 
-    These are negative counts, money and durations, rates above 1, durations above 100 days, years
-    outside 2000 to 2099.
+    Negative counts, money and durations, rates above 1, durations above 100 days, years outside
+    2000 to 2099.
     """
     if kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
@@ -31,10 +29,7 @@ def impossible(values: pd.Series, kind: str) -> pd.Series:
 
 
 def thousands_mark(cells: pd.Series) -> str:
-    """The mark that groups thousands in this column, "." or ",".
-
-    It is "." as in Rp9.467.316, or with a decimal comma.
-    """
+    """The mark that groups thousands: "." as in Rp9.467.316 or with decimal commas, else ","."""
     written = "\n".join(cells.dropna().unique())
     comma_groups = re.search(r"\d,\d{3}(?:[,.]|\D*$)", written, re.MULTILINE)
     if re.search(r"\d\.\d{3}\.\d{3}|\d\.\d{3},\d", written):
@@ -50,13 +45,12 @@ _SIGN = re.compile(
 
 
 def _texts(cells: pd.Series) -> pd.Series:
-    """The different texts among the cells."""
     values, _ = distinct(cells)
     return values[is_text(values)].astype("str")
 
 
 def currency(cells: pd.Series) -> str | None:
-    """The ISO code of the first sign of money in the texts of a column, or None."""
+    """The ISO code of the first sign of money in the texts of a column."""
     sign = _SIGN.search("\n".join(_texts(cells).dropna().head(200)))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
 
@@ -65,8 +59,8 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """Whether dates such as 03/04/2026 put the day or the month first.
 
     All date columns of a table settle it together: `open` where no date decides, `mixed` where they
-    contradict each other, None where no date is of this form. A.m. and p.m. marks settle an open
-    case: only the month-first export writes them.
+    contradict each other, None where no date has this form. A.m. and p.m. settle an open case: only
+    the month-first export writes them.
     """
     any_date = day_first = month_first = half_days = False
     for cells in columns:
@@ -85,6 +79,6 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
 
 
 def year_last_date(cells: pd.Series) -> str | None:
-    """The first date of a column that puts the year last, such as 03/04/2026; None without one."""
+    """The first date of a column that puts the year last, such as 03/04/2026."""
     texts = words(_texts(cells))
     return next(iter(texts[texts.str.match(YEAR_LAST, na=False)]), None)

@@ -1,7 +1,5 @@
 """Whether the data of a session can be used: its files, its lights, what is lacking."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -17,10 +15,7 @@ LIGHTS = ("red", "amber", "green", "grey")
 
 
 def contributions(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Which file gave how much to this session, one row per canonical table x file.
-
-    Columns: table, file, sheet and rows.
-    """
+    """Which file gave how much to this session: table, file, sheet and rows."""
     parts = [
         frame.groupby(["source_file", "source_sheet"], dropna=False, as_index=False)
         .size()
@@ -38,8 +33,8 @@ def files_to_show(
 ) -> pd.DataFrame:
     """The ledger's rows that a reader of one session needs.
 
-    They are sheets that gave it rows, and all that had a problem or rows aside. Beside the ledger's
-    columns export_zh and export_en: the export's name, or that of the template's table.
+    Sheets that gave it rows, and all with a problem or rows aside. Added are export_zh and
+    export_en: the export's name, or that of the template's table.
     """
     ours, every = (
         pd.MultiIndex.from_frame(frame[["file", "sheet"]].astype("str").fillna(""))
@@ -56,10 +51,7 @@ def files_to_show(
 
 
 def worst(lights: pd.Series) -> str:
-    """The verdict over several lights: the worst that was checked.
-
-    It is grey only where nothing could be checked.
-    """
+    """The worst of several lights; grey only where nothing could be checked."""
     return next((light for light in LIGHTS if (lights == light).any()), "grey")
 
 
@@ -69,8 +61,8 @@ def quality(
     """The data quality of a review in one row.
 
     Columns: light, counts of files and rows, missing tables, and a sentence in zh and en. `files`
-    is the files ledger, `checked` the frame of `checks`, `attributed` the attribution ledger,
-    `present` says of each canonical table that a review uses whether this session has rows of it.
+    and `attributed` are ledgers, `checked` comes from `checks`; `present` says of each canonical
+    table whether this session has rows of it.
     """
     rows = {name: int(files[name].sum()) for name in COUNTS}
     unread = [*_unread(files)["file"].map(text.plain).unique()]
@@ -176,9 +168,9 @@ def overview(
 ) -> pd.DataFrame:
     """What a reader asks of the data, answered: one row per question.
 
-    Columns: asked_zh, asked_en, answer_zh, answer_en, because_zh, because_en. `verdict` is the row
-    of `quality`, `files` and `aside` the ledgers of the account, `checked` and `flags` those of the
-    session; `partly` says by language what cannot be computed or drawn though its table is there.
+    Columns: asked, answer and because, each with _zh and _en. `verdict` is the row of `quality`;
+    `files` and `aside` are the account's, `checked` and `flags` the session's; `partly` says by
+    language what is lacking though its table is there.
     """
     columns = {}
     for lang in ("zh", "en"):
@@ -197,12 +189,10 @@ def overview(
 
 
 def _unread(files: pd.DataFrame) -> pd.DataFrame:
-    """The ledger's rows of files and sheets that could not be read."""
     return files[files["table"].isna() & files["problem"].notna()]
 
 
 def _reasons(reasons: pd.Series, lang: str) -> str:
-    """How often each reason was given, in words."""
     terms = reference.terms()["reason"]
     return text.choose(lang, "；", "; ").join(
         f"{text.label(terms[reason], lang) if reason in terms else text.plain(reason)} {count:,}"
@@ -287,10 +277,7 @@ def _lacking(verdict: pd.Series, partly: Iterable[str], lang: str) -> tuple[str,
 
 
 def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
-    """Why a session's ad spend is not counted, in one sentence or none.
-
-    No export covers the time when it began then.
-    """
+    """Why a session's ad spend is not counted, if no export covers its start; else nothing."""
     if ads.empty or len(finest_slots(ads)):
         return []
     first, last = ads["covers_from"].min(), ads["covers_to"].max() + pd.Timedelta(hours=1)
@@ -306,13 +293,11 @@ def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
     return [text.choose(lang, zh, en)]
 
 
-def _mostly(attributed: pd.Series) -> reference.Term:
-    """The reason for which most rows of a table belong to no session."""
+def _mostly(attributed: pd.Series) -> reference.Label:
     return reference.terms()["column"][max(attribution.UNATTRIBUTED, key=attributed.get)]
 
 
 def _some(names: list[str], lang: str) -> str:
-    """The first few names, and how many more there are."""
     more = ""
     if len(names) > MOST_NAMED:
         more = text.choose(lang, f" 等 {len(names)} 个", f" and {len(names) - MOST_NAMED} more")

@@ -1,7 +1,5 @@
 """What the name of a file says: when it was exported, and what its cells do not hold."""
 
-from __future__ import annotations
-
 import functools
 import re
 
@@ -30,7 +28,7 @@ def disagreements(frame: pd.DataFrame, export: Export, file: str, timezone: str)
 
 
 def named_group(pattern: str | None, words: str, group: str) -> str | None:
-    """What a pattern finds in words for one of its groups; None where it finds nothing."""
+    """What a pattern finds in words for one of its groups."""
     return _groups(pattern, words).get(group)
 
 
@@ -42,7 +40,7 @@ def _groups(pattern: str | None, words: str) -> dict[str, str | None]:
 def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timestamp:
     """When a file was exported, as its name says; else missing.
 
-    The group `as_of` of `file_name` says so, a leading epoch, or the last 14 digits.
+    The group `as_of` of `file_name`, a leading epoch, or the last 14 digits.
     """
     stamp = named_group(export.file_name, file, "as_of") if export else None
     if stamp is None:

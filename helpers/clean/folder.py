@@ -1,11 +1,11 @@
 """The workspace on disk: a folder of one shop or brand, its settings, key and lock.
 
 - raw/ holds what platforms export, never changed.
-- clean/ holds canonical tables, <table>/<YYYY-MM>.parquet, and what earlier exports said of them,
+- clean/ holds canonical tables, <table>/<YYYY-MM>.parquet, and their earlier states,
   history/<table>.parquet; the ledgers files, aside (and aside.xlsx, to be mended), mended,
-  attribution and personal; pattern.parquet, what the good sessions of each room share, as the
-  newest review found it; counted/, what reviews counted in single sessions of large tables.
-- plans/ holds one CSV a session, edited by the team.
+  attribution and personal; pattern.parquet, what the good sessions of each room share; counted/,
+  what reviews counted in single sessions of large tables.
+- plans/ holds one Excel a session, edited by the team, and a CSV to read.
 - reference/ holds the team's own additions to data/reference.
 """
 
@@ -55,7 +55,7 @@ class Settings(BaseModel):
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """A folder of one shop or brand: raw exports, clean tables, plans, own reference data."""
+    """A folder of one shop or brand."""
 
     path: Path
     settings: Settings
@@ -64,8 +64,7 @@ class Workspace:
     def open(cls, data_dir: str | Path = "") -> Workspace:
         """The workspace of a folder; an empty name is the demo workspace, made on first use.
 
-        Raises `WorkspaceError` where the folder is missing or closed to this user, or
-        `workspace.yml` does not fit.
+        Raises `WorkspaceError` where the folder cannot be opened or `workspace.yml` does not fit.
         """
         path = _folder(data_dir) if str(data_dir) else _demo()
         return cls(path, _settings(path / "workspace.yml"))
@@ -84,17 +83,13 @@ class Workspace:
 
     @property
     def reference(self) -> Path | None:
-        """The workspace's own reference data, laid over the shipped ones; None without any."""
+        """The workspace's own reference data, laid over the shipped ones."""
         folder = self.path / "reference"
         # The shipped data/ is a workspace too: its reference/ is the shipped one.
         return folder if folder.is_dir() and folder.resolve() != reference.SHIPPED else None
 
     def raw_files(self) -> list[Path]:
-        """Files to read, by name.
-
-        They are those of raw/ but for hidden and half-saved ones, and the workspace's own
-        costs.csv.
-        """
+        """Files of raw/ by name, without hidden and half-saved ones, and the own costs.csv."""
         files = [
             path
             for path in self.raw.rglob("*")
@@ -103,10 +98,7 @@ class Workspace:
         return sorted(files) + [path for path in [self.path / "costs.csv"] if path.exists()]
 
     def key(self) -> bytes:
-        """The secret with which buyer ids are hashed.
-
-        It is kept outside the data, in the user's own data folder.
-        """
+        """The secret with which buyer ids are hashed, outside the data, in the user's folder."""
         digest = hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
         name = self.settings.id or digest
         folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
@@ -138,7 +130,7 @@ class Workspace:
 
 
 def _folder(data_dir: str | Path) -> Path:
-    """The folder of that name, in full; raises `WorkspaceError` where it cannot be opened."""
+    """The folder in full; raises `WorkspaceError` where it cannot be opened."""
     try:
         path = Path(data_dir).expanduser().resolve()
         os.listdir(path)
@@ -184,10 +176,7 @@ def _settings(path: Path) -> Settings:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well.
-
-    It vanishes when the block does not end well.
-    """
+    """A temporary path that takes the place of `path` if the block ends well, else vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

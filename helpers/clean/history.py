@@ -1,7 +1,5 @@
 """What was known when: the newest state of rows that several exports speak of, and earlier ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -14,11 +12,11 @@ _ALWAYS_NEW = {SINCE, "as_of", *TRACE}
 def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The newest state of each key, and its earlier states.
 
-    `frame` holds the rows of all exports with `known_from` (the time of the export), oldest export
-    first. A state is, column by column, the newest value that is not missing. The first frame has
-    one row per key, `known_from` the export that first said so; the second one row per earlier
-    state, with `known_to`, from when on the next state was known. Without key columns, or where no
-    key comes twice, the frame itself and none.
+    `frame` holds the rows of all exports, oldest first, with `known_from` (the time of the export).
+    A state is, column by column, the newest value that is not missing. The first frame has one row
+    per key, `known_from` the export that first said so; the second one row per earlier state,
+    `known_to` when the next was known. Without key columns, or where no key comes twice, the frame
+    itself and none.
     """
     key = [name for name in key if name in frame]
     several = frame.duplicated(key, keep=False) if key and len(frame) else np.zeros(0, dtype=bool)
@@ -39,10 +37,7 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
 
 
 def _states(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """The different states of each key in the order of the exports, one per moment.
-
-    `group` is the key's number.
-    """
+    """The different states of each key (`group`) in the exports' order, one per moment."""
     group = rows.groupby(key, dropna=False, sort=False).ngroup()
     rows = rows.iloc[np.argsort(group.to_numpy(), kind="stable")]
     group = group.loc[rows.index]
@@ -53,7 +48,6 @@ def _states(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
 
 def _changes(states: pd.DataFrame) -> np.ndarray:
-    """Whether each state differs from the one above it; the first of a group always does."""
     group = states["group"].to_numpy()
     changed = np.append(True, group[1:] != group[:-1])
     for name in states.columns.difference([*_ALWAYS_NEW, "group"]):
@@ -65,8 +59,7 @@ def _changes(states: pd.DataFrame) -> np.ndarray:
 def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Rows of a table without a key, those that overlapping exports repeat counted once.
 
-    A row that stands n times in one sheet and m times in another counts max(n, m) times: two equal
-    comments of one export are two comments, the same export again adds none. Of equal rows the one
+    A row that stands n times in one sheet and m times in another counts max(n, m) times; the one
     that was known first stays.
     """
     if frame.empty:
@@ -80,10 +73,7 @@ def distinct(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def as_known(now: pd.DataFrame, earlier: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
-    """The states that were known at a moment.
-
-    One row per key that an export had spoken of by then, without `known_to`.
-    """
+    """The states known at a moment, one row per key spoken of by then, without `known_to`."""
     then = now[now[SINCE] <= moment]
     if len(earlier):
         before = earlier[(earlier[SINCE] <= moment) & (moment < earlier[UNTIL])]

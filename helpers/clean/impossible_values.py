@@ -1,7 +1,5 @@
 """Values that cannot be: by themselves, beside another value of their row, or as a rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
@@ -13,13 +11,11 @@ FLAG = ["table", "file", "sheet", "row", "column", "value", "reason"]
 
 
 def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Values that cannot be, one row per flag.
+    """Values that cannot be, one row per flag; the rows themselves are kept.
 
-    Columns: table, file, sheet, row, column (or a+b), value, reason (`terms.yml`). Four kinds:
-    cells whose value no export can mean and which were left out on reading; a column above one that
-    it can never exceed (`tables.yml`: never_above); one above 0 where another, without which it
-    cannot be, is 0 (never_without); a rate of the platform above 1 where its people are among those
-    it divides by. The rows themselves are kept. `tables` maps canonical tables to their rows.
+    Columns: table, file, sheet, row, column (or a+b), value, reason (`terms.yml`). Flagged are
+    cells left out on reading; columns that break never_above or never_without of `tables.yml`;
+    rates of the platform above 1 whose people are among those they divide by.
     """
     parts = [
         part
@@ -39,7 +35,6 @@ def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def _flagged(
     frame: pd.DataFrame, table: str, column: object, value: object, reason: str
 ) -> pd.DataFrame:
-    """Flags on these rows, in the columns of `FLAG`."""
     where = dict(zip(("file", "sheet", "row"), map(frame.get, TRACE), strict=True))
     return pd.DataFrame(
         {"table": table, **where, "column": column, "value": value, "reason": reason},
@@ -48,7 +43,7 @@ def _flagged(
 
 
 def _left_out(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Cells left out on reading whose value no other file of the session has given since."""
+    """Cells left out on reading that no other file of the session has given since."""
     flags = frame.get("source_flags", pd.Series(dtype="str")).dropna().astype("str")
     flags = flags[flags != ""].str.split("\n").explode()
     if flags.empty:
@@ -67,7 +62,6 @@ def _pairs(
     between: str,
     reason: str,
 ) -> pd.DataFrame:
-    """The rows in which two columns break a limit that `tables.yml` sets between them."""
     flags = []
     for left, right in ((left, right) for left, others in limits.items() for right in others):
         if {left, right} <= set(frame):
@@ -93,7 +87,6 @@ def _shown(value: object) -> str:
 
 
 def _above_one(reported: pd.DataFrame) -> pd.DataFrame:
-    """The platform's rates above 1 whose people are among those that they divide by."""
     if reported.empty:
         return pd.DataFrame(columns=FLAG)
     limits = reference.tables()["sessions"].never_above

@@ -1,7 +1,5 @@
 """What is new in raw/ becomes the tables of clean/; digests say when nothing is new."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import functools
 import hashlib
@@ -32,10 +30,7 @@ AFTER = ("aftersales", "settlements", "reviews", "incidents")
 
 @functools.cache
 def code_version() -> str:
-    """A digest of the package's code and the shipped reference data.
-
-    Results of other code are not reused.
-    """
+    """A digest of code and shipped reference data; results of other code are not reused."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in [*sorted(package.rglob("*.py")), *sorted(reference.SHIPPED.rglob("*.*"))]:
@@ -44,10 +39,6 @@ def code_version() -> str:
 
 
 def _reading_version(workspace: Workspace) -> str:
-    """A digest of what clean/ depends on beside the raw files.
-
-    That is parsers, mappings, attribution, settings and the hashing key.
-    """
     digest = hashlib.sha256()
     tops = [Path(__file__).parents[1] / name for name in READS]
     for folder in filter(None, (reference.SHIPPED, workspace.reference)):
@@ -61,11 +52,11 @@ def _reading_version(workspace: Workspace) -> str:
 
 
 def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
-    """Read what is new in raw/ and bring clean/ up to date, under a lock.
+    """Read what is new in raw/ into clean/, under a lock, and return the files ledger.
 
-    Returns the files ledger (`tables.yml`: files). A file whose bytes, mappings and settings are
-    unchanged is not read again. Where nothing changed at all, nothing is written. Raises
-    `WorkspaceError` where raw/ is missing or holds no file that could be an export.
+    A file whose bytes, mappings and settings are unchanged is not read again; where nothing changed
+    at all, nothing is written. Raises `WorkspaceError` where raw/ is missing or holds no file that
+    could be an export.
     """
     paths = workspace.raw_files()
     if not paths:
@@ -103,7 +94,7 @@ def _state(workspace: Workspace) -> dict:
 
 
 def current_readings(workspace: Workspace) -> list[Path]:
-    """The folders of the readings of which clean/ is made (`readings.py`)."""
+    """The folders of the readings of which clean/ is made."""
     names = _state(workspace).get("content", [])
     return [workspace.clean / "readings" / name for name in names]
 
@@ -114,10 +105,7 @@ def content_version(workspace: Workspace) -> str:
 
 
 def tables_version(workspace: Workspace, *, without: Iterable[str] = ()) -> str:
-    """A digest of the clean tables but those named.
-
-    Newer exports of these alone leave it as it is.
-    """
+    """A digest of the clean tables but those named: newer exports of these leave it as it is."""
     digest = hashlib.sha256(str(_state(workspace).get("version")).encode())
     for name in sorted(set(reference.tables()) - {*without, *LEDGERS}):
         for path in [

@@ -1,7 +1,5 @@
 """The rows of a part that may stay: those with all required values, and each key once."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pandas as pd
@@ -14,7 +12,7 @@ from helpers.reference import schema
 
 
 class KeptRows(NamedTuple):
-    """A part with its rows in their tables, all of its rows kept aside, and how many were kept."""
+    """A part with its rows in their tables, and all of its rows kept aside."""
 
     part: Part
     tables: dict[str, pd.DataFrame]
@@ -23,10 +21,7 @@ class KeptRows(NamedTuple):
 
 
 def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
-    """The part's rows conformed; rows without a required value and duplicates aside.
-
-    Asserts that no row is lost.
-    """
+    """The part's rows conformed; rows without a required value and duplicates aside."""
     table = part.export.table
     missing = _missing_required(frame, table)
     kept = without(frame, missing.index)
@@ -43,7 +38,6 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
 
 
 def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Rows in which a required column is empty: the first such column of each."""
     problems = []
     for name, column in reference.tables()[table].columns.items():
         if column.required:
@@ -56,10 +50,7 @@ def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
-    """Rows whose key, or whose every cell, comes again further down.
-
-    Comments of unknown viewers may repeat honestly.
-    """
+    """Rows whose key, or every cell, comes again; comments of unknown viewers honestly may."""
     key = [name for name in reference.tables()[part.export.table].key if name in frame]
     if "session_id" in key and "session_started_at" in frame:
         # sessions that are found only later are told apart by their start
@@ -78,7 +69,6 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
 
 
 def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The platform's own rates of the rows that were kept, each with its session and source."""
     rates = part.reported[part.reported["row"].isin(kept.index)]
     trace = kept.loc[rates["row"], ["session_id", *TRACE]]
     both = [frame.reset_index(drop=True) for frame in (rates.drop(columns="row"), trace)]

@@ -1,7 +1,5 @@
 """The ledger of a raw file: what each sheet is, counts of its rows, why one was not read."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers import reference
@@ -18,7 +16,7 @@ COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
 
 
 def sheet_name(sheet: Sheet) -> str:
-    """How a sheet is called everywhere: by the path of its file in a zip, and its own name."""
+    """How a sheet is called everywhere: its file's path in a zip, and its own name."""
     return "/".join(filter(None, [sheet.member, sheet.name]))
 
 
@@ -74,8 +72,13 @@ def mended_cells(changes: list[tuple[Part, list[mend.Change]]], context: Context
     """One row per cell that was mended before reading (`raw_file.Reading`: mended)."""
     columns = ["file", "sheet", "table", "row", "column", "value", "mended", "row_json"]
     cells = [
-        (context.file, part.sheet, part.export.table, *change)
-        + (assemble.row_json(part.raw.loc[[change.row]]).iloc[0],)
+        (
+            context.file,
+            part.sheet,
+            part.export.table,
+            *change,
+            assemble.row_json(part.raw.loc[[change.row]]).iloc[0],
+        )
         for part, changed in changes
         for change in changed
     ]
@@ -93,10 +96,7 @@ _EXPECTED = {
 
 
 def _expected(aside: pd.DataFrame, export: Export) -> pd.DataFrame:
-    """For each row kept aside the column that is wrong (`field`), and what it should hold.
-
-    `field` is the canonical column; what it should hold is `expected`.
-    """
+    """The wrong canonical column (`field`) of each row, and what it should hold."""
     columns = assemble.columns_of(export)
     field_of = {
         recognise.normal(name): field

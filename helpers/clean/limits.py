@@ -1,9 +1,4 @@
-"""How much of a file is unpacked and held; one beyond these limits is refused by name.
-
-It is refused before it fills the memory.
-"""
-
-from __future__ import annotations
+"""How much of a file is unpacked: one beyond these limits is refused before it fills the memory."""
 
 import re
 import zipfile
@@ -32,10 +27,7 @@ class LimitError(ValueError):
 
 
 def check_members(archive: zipfile.ZipFile) -> None:
-    """Raise `LimitError` for an archive that unpacks to too much.
-
-    That is too many files, too many bytes, or far more than it weighs.
-    """
+    """Raise `LimitError` for an archive of too many files or bytes, or far above its weight."""
     members = archive.infolist()
     size = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS:
@@ -52,10 +44,7 @@ def check_members(archive: zipfile.ZipFile) -> None:
 
 
 def check_path(name: str) -> None:
-    """Raise `LimitError` for a path in an archive that leads out of it.
-
-    It is absolute, has a drive, leads upwards, or is none at all.
-    """
+    """Raise `LimitError` for a path that is none or leads out of its archive."""
     path = PurePosixPath(name.replace("\\", "/"))
     outside = path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name)
     if outside or not name or "\0" in name:
@@ -75,8 +64,8 @@ def check_size(rows: int, columns: int) -> None:
 def check_workbook(archive: zipfile.ZipFile) -> None:
     """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`.
 
-    Two cells in far corners are a billion when opened. What a part unpacks to is compared with what
-    it says (its checksum): the workbook reader itself would not stop.
+    Two cells in far corners are a billion when opened. A part is read to its end, which holds it
+    against its checksum: the workbook reader itself would not stop.
     """
     for member in archive.infolist():
         path = PurePosixPath(member.filename)
@@ -93,7 +82,7 @@ def check_workbook(archive: zipfile.ZipFile) -> None:
 
 
 def _span(handle: IO[bytes]) -> tuple[int, int]:
-    """The highest row and column that the references of a sheet's XML name, without parsing it."""
+    """By the references of a sheet's XML, without parsing it."""
     rows = columns = 0
     rest = b""
     while block := handle.read(_BLOCK):
@@ -107,7 +96,7 @@ def _span(handle: IO[bytes]) -> tuple[int, int]:
 
 
 def _highest(data: np.ndarray) -> tuple[int, int]:
-    """The highest row and column among references such as r="AB12" in a block of XML."""
+    """Among references such as r="AB12"."""
     end = len(data) - _LONGEST_REFERENCE + 3
     quoted = (data[2:end] == ord('"')) | (data[2:end] == ord("'"))
     begins = quoted & (data[1 : end - 1] == ord("=")) & (data[: end - 2] == ord("r"))
@@ -124,7 +113,7 @@ def _highest(data: np.ndarray) -> tuple[int, int]:
 
 
 def _highest_number(data: np.ndarray, at: np.ndarray) -> int:
-    """The highest of the numbers (up to 7 digits) that begin at these places."""
+    """The highest number (up to 7 digits) at these places."""
     value, best = np.zeros(len(at), dtype=np.int32), 0
     for step in range(7):
         digit = data[at + step] - ord("0")  # what is no digit wraps around to more than 9

@@ -1,11 +1,9 @@
 """Rows kept aside as an Excel that a person mends, and the way back of its mended cells.
 
 A row is known by the hash of its file, its sheet and its number. Only cells that differ from what
-was written count as mended; everything else, personal columns above all, comes from the original,
-which must still be in raw/.
+was written count as mended; all else, personal columns above all, comes from the original, which
+must still be in raw/.
 """
-
-from __future__ import annotations
 
 import datetime as dt
 import json
@@ -43,7 +41,7 @@ COLUMNS = ["file", "sheet", "row", "hash", "cells", "from_sheet", "from_row"]
 
 
 class Change(NamedTuple):
-    """One mended cell: its row and header, what stood there and what stands there now, as shown."""
+    """One mended cell: what stood there and what stands there now, as shown."""
 
     row: int
     column: str
@@ -52,28 +50,21 @@ class Change(NamedTuple):
 
 
 def shown(cells: pd.Series) -> pd.Series:
-    """Cells as a person sees them in the workbook.
-
-    They are text, personal data masked, cut where it is very long, empty as "".
-    """
+    """Cells as text in the workbook: personal data masked, very long ones cut, empty as ""."""
     return privacy.masked(words(cells).fillna("").str.slice(0, MOST_SIGNS))
 
 
 def is_ours(grid: pd.DataFrame) -> bool:
-    """Whether a sheet is one of rows kept aside.
-
-    Its first row holds the headers that say where each row comes from.
-    """
+    """Whether a sheet is one of rows kept aside, by the headers of its first row."""
     return len(grid) > 0 and {HEADERS[name] for name in _NEEDED} <= {
         cell for cell in grid.iloc[0] if isinstance(cell, str)
     }
 
 
 def rows_of(grid: pd.DataFrame, sheet: str) -> pd.DataFrame:
-    """The rows of such a sheet.
+    """The rows of a sheet of rows kept aside.
 
-    Columns: file, sheet, row, hash of the original, its cells by header as JSON, and where they
-    stand here.
+    Columns: file, sheet, row, hash of the original, cells by header as JSON, where they stand.
     """
     names = [
         (cell, place) for place, cell in grid.iloc[0].items() if isinstance(cell, str) and cell
@@ -105,10 +96,7 @@ def rows_of(grid: pd.DataFrame, sheet: str) -> pd.DataFrame:
 def applied(
     block: Block, shown_headers: Iterable[str], cells: Mapping[int, Mapping[str, str]]
 ) -> tuple[Block, list[Change]]:
-    """The block with the mended cells in it, and what changed.
-
-    `cells` are cells by header, by number of the row.
-    """
+    """The block with mended cells (by header, by number of the row), and what changed."""
     places = {
         header.text: header.place
         for header in reversed(block.headers)
@@ -143,10 +131,9 @@ def write(
 ) -> None:
     """Write the workbook of all rows kept aside, one sheet per sheet of a file.
 
-    The rows are those of `tables.yml`: aside. Rows mended before stand in it with what was mended,
-    so that the new workbook can take the place of the old one. All cells are text that no
-    spreadsheet takes for a formula. `hashes` are the files' SHA-256 by name; `systems` say which
-    headers a column has in an export.
+    `aside` is that of `tables.yml`. Rows mended before stand in it as mended, so that it can take
+    the place of the last one. No spreadsheet takes a cell for a formula. `hashes` are the files'
+    SHA-256 by name; `systems` say what a column is called in exports.
     """
     origin = ["file", "sheet", "row"]
     before = mended.drop_duplicates(origin).assign(reason="mended", expected=None)
@@ -201,8 +188,6 @@ def _fill(
 
 
 def _about(row: tuple, file_hash: str) -> list[str]:
-    """Where a row comes from and what is wrong with it, in both languages."""
-
     def both(group: str, code: object) -> str:
         label = reference.terms()[group].get(code) if isinstance(code, str) else None
         return f"{label.zh} / {label.en}" if label else ""
@@ -221,7 +206,6 @@ def _about(row: tuple, file_hash: str) -> list[str]:
 
 
 def _choices(row: tuple) -> str:
-    """The codes that a cell of a closed choice may hold, in both languages."""
     if row.expected != "choice" or not isinstance(row.field, str):
         return ""
     column = reference.tables()[row.table].columns.get(row.field)
@@ -232,17 +216,14 @@ def _choices(row: tuple) -> str:
 
 
 def _is_meant(name: str, column: object, field: object, headers: Mapping[str, set[str]]) -> bool:
-    """Whether a header is that of the wrong cell.
-
-    It is by its own name, or as a name of the canonical column that is empty.
-    """
+    """By its own name, or as a name of the canonical column that is empty."""
     if name == column:
         return True
     return isinstance(field, str) and column == field and normal(name) in headers.get(field, ())
 
 
 def _headers(systems: Iterable[reference.System]) -> dict[str, set[str]]:
-    """What each canonical column is called: in the exports, and by its own names."""
+    """In the exports, and by its own names."""
     names: dict[str, set[str]] = {}
     for columns in (export.columns for system in systems for export in system.exports):
         for field, how in columns.items():

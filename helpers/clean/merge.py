@@ -1,7 +1,5 @@
 """All readings become the tables of clean/: newest value by key, attributed, written by month."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import functools
 from collections.abc import Iterator, Mapping
@@ -28,10 +26,7 @@ def merge(
     copies: Mapping[str, str],
     writer: concurrent.futures.Executor,
 ) -> None:
-    """Bring all readings together.
-
-    Newest value by key, sessions attributed, partitions written, ledgers last.
-    """
+    """Bring all readings together in clean/, the ledgers last."""
     zone = workspace.settings.timezone
     thresholds = reference.thresholds(workspace.reference)
     files = pd.concat([reading.table("files") for reading in readings], ignore_index=True)
@@ -113,9 +108,9 @@ def merge(
 def _without_original(
     files: pd.DataFrame, mends: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The ledger of files, and as rows kept aside the mended rows whose original is not there.
+    """The ledger, and as rows kept aside the mended ones whose original is gone or changed.
 
-    It is gone or changed: they are rows of the mended file, counted there.
+    They are counted as rows of the mended file.
     """
     lost = mends[~mends["hash"].isin(files["sha256"].str[:HASH_DIGITS])]
     count = lost.groupby(["by", "from_sheet"]).size()
@@ -140,10 +135,6 @@ def _without_original(
 def _write_aside(
     workspace: Workspace, aside: pd.DataFrame, mended: pd.DataFrame, files: pd.DataFrame
 ) -> None:
-    """Write clean/aside.xlsx: every row kept aside, to be mended and put into raw/.
-
-    There is none where there is nothing to mend.
-    """
     path = workspace.clean / "aside.xlsx"
     if aside.empty and mended.empty:
         path.unlink(missing_ok=True)
@@ -155,10 +146,7 @@ def _write_aside(
 
 
 def _metric_names(workspace: Workspace) -> dict[str, str]:
-    """Ids by the names that people write into goals and events, Chinese or English.
-
-    They are ids of metrics, else of what floor control logs.
-    """
+    """Ids of metrics, else of what floor control logs."""
     entries = [
         *reference.terms()["cue_kind"].items(),
         *reversed(reference.registry(workspace.reference).items()),
@@ -169,10 +157,7 @@ def _metric_names(workspace: Workspace) -> dict[str, str]:
 def _export_times(
     workspace: Workspace, paths: list[Path], files: pd.DataFrame
 ) -> dict[str, pd.Series]:
-    """When each sheet of each file was exported: file → (sheet → time).
-
-    It is what the export says, else the time of the file on disk.
-    """
+    """File → (sheet → time): what the export says, else the time of the file on disk."""
     changed = {
         name_in_raw(workspace, path): pd.Timestamp(
             path.stat().st_mtime_ns // 1000, unit="us", tz="UTC"
@@ -185,7 +170,6 @@ def _export_times(
 
 
 def _dated(frame: pd.DataFrame, exported: pd.Series) -> pd.DataFrame:
-    """The rows of one file with `known_from`, the time at which their sheet was exported."""
     latest = exported.groupby(level=0).max()
     since = latest.iloc[0]
     if latest.nunique() != 1:
@@ -194,10 +178,7 @@ def _dated(frame: pd.DataFrame, exported: pd.Series) -> pd.DataFrame:
 
 
 def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-    """Ledger rows of files with the bytes of another.
-
-    They count no row, as the other's are counted.
-    """
+    """Ledger rows of files with the bytes of another, whose rows alone are counted."""
     for copy, original in copies.items():
         entries = files[files["file"] == original]
         changes = dict.fromkeys([*COUNTS, "rows_mended"], 0.0)
@@ -229,7 +210,7 @@ def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> 
 
 
 def _month(frame: pd.DataFrame, table: str) -> pd.Series:
-    """The partition of each row: the month of its session, else of its own time, else `account`."""
+    """The month of each row's session, else of its own time, else `account`."""
     month = pd.Series("account", index=frame.index, dtype="str")
     timed = reference.tables()[table].attribute.split()[1:]
     if timed and timed[0] in frame and isinstance(frame[timed[0]].dtype, pd.DatetimeTZDtype):

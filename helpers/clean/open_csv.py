@@ -1,7 +1,5 @@
 """A text table becomes a sheet: taken apart and decoded piece by piece, its cells text."""
 
-from __future__ import annotations
-
 import codecs
 import concurrent.futures
 import contextlib
@@ -33,8 +31,8 @@ _WORKERS = 2  # columns made at the same time: more would only need more memory
 def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) -> Sheet:
     """A CSV as a sheet, its cells text.
 
-    Rows may differ in length; blank rows stay; missing cells are empty text. The file is taken
-    apart and decoded piece by piece; a long column is a category where its values repeat.
+    Rows may differ in length; blank rows stay; missing cells are empty text. A long column is a
+    category where its values repeat.
     """
     charset = detect_charset(content)
     head = beginning(content, HEAD).decode(charset, errors="ignore")
@@ -61,9 +59,8 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
 def _separable(content: BinaryIO, charset: str, separator: str) -> Iterator[tuple[BinaryIO, str]]:
     """A text in which no byte of a character passes for a mark of the table, and its charset.
 
-    Marks are the separator, quotation marks and line ends. That is the file itself in UTF-8 and,
-    with the usual separators, in GB18030, whose later bytes of a character are digits or beyond
-    `@`; a text of another charset is written anew.
+    UTF-8 as it is, and with the usual separators GB18030, whose later bytes of a character are
+    digits or beyond `@`; a text of another charset is written anew.
     """
     if charset in ("utf-8", "utf-8-sig") or (charset == "gb18030" and separator < "0"):
         yield content, charset.removesuffix("-sig")
@@ -77,10 +74,7 @@ def _separable(content: BinaryIO, charset: str, separator: str) -> Iterator[tupl
 
 
 def _pieces(text: BinaryIO, size: int | None) -> Iterator[bytes]:
-    """The text in pieces of some such size (None: in one), each ending with a row.
-
-    They are without NULs, and the last line has its end.
-    """
+    """The text without NULs in pieces of whole rows (of `size` None: in one)."""
     text.seek(0)
     rest = b""
     while some := text.read(max(size, len(rest)) if size else None):
@@ -94,10 +88,7 @@ def _pieces(text: BinaryIO, size: int | None) -> Iterator[bytes]:
 
 
 def _last_row_end(piece: bytes) -> int:
-    """Where the last row ends: at a line end with an even number of quotation marks before it.
-
-    A line end within marks ends no row.
-    """
+    """Where the last row ends; a line end within quotation marks ends none."""
     end = piece.rfind(b"\n") + 1
     marks = piece.count(b'"', 0, end)
     while end and marks % 2:
@@ -108,10 +99,7 @@ def _last_row_end(piece: bytes) -> int:
 
 
 class _Form(NamedTuple):
-    """How a text is written.
-
-    That is the charset of its bytes, what separates cells, how many cells most rows have.
-    """
+    """How a text is written; `width` is how many cells most rows have."""
 
     charset: str
     separator: str
@@ -119,10 +107,7 @@ class _Form(NamedTuple):
 
 
 class _Fields(NamedTuple):
-    """The fields of a piece of text: its rows of the usual width, and the others.
-
-    The others are given as (number of the row from 1, count of fields, text).
-    """
+    """A piece's rows of the usual width, and the others: number of the row from 1, fields, text."""
 
     usual: pa.Table
     odd: list[tuple[int, int, str]]
@@ -130,10 +115,7 @@ class _Fields(NamedTuple):
 
 
 def _places_wanted(text: BinaryIO, form: _Form, name: str, wanted: Wanted) -> frozenset[int] | None:
-    """The columns of a long text that are wanted by what its first rows say.
-
-    None, for all, where the text is not long.
-    """
+    """The columns wanted by a text's first rows; None, for all, where it is not long."""
     if text.seek(0, io.SEEK_END) < _LONG_TEXT:
         return None
     try:
@@ -143,11 +125,7 @@ def _places_wanted(text: BinaryIO, form: _Form, name: str, wanted: Wanted) -> fr
 
 
 def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.DataFrame:
-    """All rows of a text in their places.
-
-    Those of the usual width are made at once, the others filled up with empty cells and put
-    between.
-    """
+    """Rows of the usual width are made at once, the others put between."""
     usual, odd = _taken_apart(text, form, places)
     rows = len(usual) + len(odd)
     lines = [_trimmed(count, line, form.separator) for _, count, line in odd]
@@ -182,8 +160,8 @@ def _taken_apart(
 ) -> tuple[pa.Table, list[tuple[int, int, str]]]:
     """The rows of the usual width, and the others with their numbers in the whole text.
 
-    The text is taken apart piece by piece, else all at once. Raises `UnreadableError` where a
-    quotation mark is never closed, `UnicodeError` where too much is no text of the charset.
+    Raises `UnreadableError` where a quotation mark is never closed, `UnicodeError` where too much
+    is no text of the charset.
     """
     for size in (_BLOCK, None):
         tables, odd, rows, damaged = [], [], 0, 0
@@ -208,7 +186,7 @@ def _taken_apart(
 def _ahead(
     make: Callable[[int, bytes], _Fields | None], pieces: Iterable[bytes]
 ) -> Iterator[_Fields | None]:
-    """What is made of the pieces and their numbers, in their order, a few at the same time."""
+    """In their order, a few at the same time."""
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         coming: deque[concurrent.futures.Future[_Fields | None]] = deque()
         for number, piece in enumerate(pieces):
@@ -220,11 +198,9 @@ def _ahead(
 
 
 def _fields(piece: bytes, form: _Form, places: frozenset[int] | None = None) -> _Fields | None:
-    """A piece of text taken apart.
+    """A piece taken apart; None where its last row does not end, as a quotation mark is open.
 
-    Nothing where its last row does not end, as a quotation mark is not closed. Cells of other
-    columns than those of `places` are left empty, unless a row of the piece has hardly a cell in
-    these.
+    Cells outside `places` stay empty, unless a row has hardly a cell in these.
     """
     odd: list[tuple[int, int, str]] = []
     try:
@@ -293,10 +269,7 @@ def _nothing(rows: int) -> pa.DictionaryArray:
 
 
 def _hardly_filled(columns: list[pa.DictionaryArray]) -> bool:
-    """Whether a row has fewer than two cells in these columns.
-
-    It may be a remark or a title then, or its other cells are elsewhere.
-    """
+    """A row may be a remark or a title then, or its cells are elsewhere."""
     count = np.zeros(len(columns[0]), np.int32)
     for column in columns:
         empty = pc.equal(pc.utf8_trim_whitespace(column.dictionary), "")
@@ -307,7 +280,6 @@ def _hardly_filled(columns: list[pa.DictionaryArray]) -> bool:
 
 
 def _decoded(column: pa.DictionaryArray, charset: str) -> pa.DictionaryArray:
-    """A column of categories whose values are bytes of a charset, with values that are text."""
     return pa.DictionaryArray.from_arrays(column.indices, _words(column.dictionary, charset))
 
 
@@ -321,19 +293,17 @@ def _words(values: pa.StringArray, charset: str) -> pa.StringArray:
 
 
 def _damaged(column: pa.DictionaryArray) -> int:
-    """How many characters of a column were none of its charset."""
     count = pc.count_substring(column.dictionary, DAMAGE).to_numpy(zero_copy_only=False)
     return int(count[column.indices.to_numpy()].sum()) if count.any() else 0
 
 
 def _trimmed(count: int, line: str, separator: str) -> tuple[int, str]:
-    """A row without the empty cells at its end, and how many cells it has then."""
     short = line.rstrip(separator)
     return count - (len(line) - len(short)), short
 
 
 def _moved(rows: int, odd: list[int]) -> np.ndarray:
-    """Where each row of the file stands when the odd ones come after the usual ones."""
+    """Where each row of the file stands when the odd ones come last."""
     is_odd = np.zeros(rows, dtype=bool)
     is_odd[np.array(odd, dtype=int) - 1] = True
     places = np.empty(rows, dtype=np.int64)
@@ -347,8 +317,6 @@ def _is_blank(cells: pd.Series) -> bool:
 
 
 def _separator(head: str) -> str:
-    """The separator that splits most of the first lines into the most fields."""
-
     def fields(separator: str) -> float:
         counts = _counts(head, separator)
         return statistics.quantiles([*counts, *counts], n=10)[-1]
@@ -357,7 +325,6 @@ def _separator(head: str) -> str:
 
 
 def _counts(head: str, separator: str) -> list[int]:
-    """How often the separator parts each of the first lines."""
     lines = head.splitlines()[:_LINES] or [""]
     if '"' in head:
         with contextlib.suppress(csv.Error):  # a quote that never ends

@@ -1,7 +1,5 @@
 """A raw file becomes sheets of cells: a text table, a workbook, or a zip of these."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -32,10 +30,7 @@ _DAMAGES = (
 
 
 class RawFile(NamedTuple):
-    """A raw file opened: its sheets, and what could not be opened.
-
-    That is given as (part of the file, problem).
-    """
+    """A raw file opened: its sheets, and (part of the file, problem) of what was not opened."""
 
     file: str
     sha256: str
@@ -45,10 +40,7 @@ class RawFile(NamedTuple):
 
 @contextlib.contextmanager
 def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
-    """The archive of these bytes, its limits checked.
-
-    Raises `UnreadableError` where it is damaged or beyond them.
-    """
+    """The archive, its limits checked; raises `UnreadableError` where damaged or beyond them."""
     try:
         with zipfile.ZipFile(content) as archive:
             limits.check_members(archive)
@@ -66,8 +58,8 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
 def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = None) -> RawFile:
     """The sheets of a file, and a problem for each part that cannot be read.
 
-    It never raises for what the file holds. `sha256` is the file's digest where it is known
-    already; `wanted` says which columns of a long text matter (`Sheet.places`).
+    Never raises for what the file holds. `sha256` is its digest where known; `wanted` says which
+    columns of a long text matter (`Sheet.places`).
     """
     path = Path(path)
     try:
@@ -140,10 +132,7 @@ def _is_litter(name: str) -> bool:
 
 
 def _member_name(member: zipfile.ZipInfo) -> str:
-    """The name of a file in an archive.
-
-    Zips made on Chinese Windows hold GBK names, which zipfile reads as cp437.
-    """
+    """Zips made on Chinese Windows hold GBK names, which zipfile reads as cp437."""
     if member.flag_bits & 0x800:
         return member.filename
     try:
@@ -153,7 +142,7 @@ def _member_name(member: zipfile.ZipInfo) -> str:
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
-    """The bytes of one file of an archive, never more than it states. Raises `UnreadableError`."""
+    """Never more bytes than the archive states. Raises `UnreadableError`."""
     try:
         limits.check_path(name)
         return archive.read(member)

@@ -1,7 +1,5 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
-from __future__ import annotations
-
 import itertools
 from typing import BinaryIO
 
@@ -15,7 +13,7 @@ _ROWS = 10_000  # of a workbook at a time
 
 
 def workbook_sheets(content: BinaryIO) -> list[Sheet]:
-    """The sheets of a workbook. Raises `UnreadableError` where it is damaged."""
+    """The sheets of a workbook; raises `UnreadableError` where it is damaged."""
     content.seek(0)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(content)
@@ -36,7 +34,7 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
-    """The cells of a sheet: columns of text alone as text, others as the workbook's own values."""
+    """Columns of text alone as text, others as the workbook's own values."""
     rows = sheet.iter_rows()
     columns: list[list[pa.Array | tuple]] = []
     while some := list(itertools.islice(rows, _ROWS)):

@@ -1,10 +1,7 @@
 """Cells become typed values: text, ids, choices, flags, numbers and durations.
 
-There is a parser a kind, over whole columns, for every notation that was seen. Each returns
-`Parsed`: the values (missing where there is none), the cells that could not be read, why, notes.
+A parser a kind, over whole columns, for every notation that was seen; each returns `Parsed`.
 """
-
-from __future__ import annotations
 
 import datetime as dt
 import fnmatch
@@ -62,10 +59,7 @@ def text(cells: pd.Series, *, verbatim: bool = False) -> Parsed:
 
 @each_once
 def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
-    """People's ids as keyed hashes (BLAKE2b, 16 hex digits).
-
-    The same person keeps one mark, and nobody can go back without the key.
-    """
+    """People's ids as keyed hashes (BLAKE2b, 16 hex digits): no way back without the key."""
     written = filled(cells)
     secret = key if len(key) <= 64 else hashlib.blake2b(key).digest()
 
@@ -79,7 +73,7 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
 def ids(cells: pd.Series) -> Parsed:
     """Ids as text; those that lost digits in a spreadsheet are missing, with a note.
 
-    Such are long numbers that all end in 0, and those written 1.86E+15.
+    Long numbers that all end in 0, and those written 1.86E+15.
     """
     written = filled(cells)
     pointed = written.str.contains(".", regex=False, na=False)
@@ -107,7 +101,7 @@ def choice(
     words_of: dict[str, str] | None = None,
     free: bool = False,
 ) -> Parsed:
-    """Choices as codes where the choice is closed, as they are written where it is open.
+    """Choices as codes where the choice is closed, as written where it is open.
 
     `labels` gives the code of each normal label (None: open). `free` text is masked.
     """
@@ -121,7 +115,7 @@ def choice(
 
 
 def _by_pattern(cells: pd.Series, words_of: dict[str, str] | None) -> pd.Series:
-    """Texts with the code of the first pattern that they fit, if any, in their place."""
+    """Texts become the code of the first pattern that they fit."""
 
     def code_of(value: str) -> str:
         fitting = (code for mark, code in words_of.items() if fnmatch.fnmatchcase(value, mark))
@@ -144,7 +138,7 @@ def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
 def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     """Counts, money and rates as floats.
 
-    They may have signs of money, 万 and w, thousands marks of either kind, percent signs. A range
+    With signs of money, 万 and w, thousands marks of either kind, percent signs. A range
     (`7.5w~10w`) or an open figure (`10w+`) is no value: missing, with a note.
     """
     factor, divisor = _FACTOR.get(unit, 1.0), _DIVISOR.get(unit, 1.0)
@@ -167,10 +161,6 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
 
 
 def _floats(written: pd.Series) -> pd.Series:
-    """Plain numbers as floats, other text as missing.
-
-    All at once where the column holds nothing else.
-    """
     try:
         figures = pa.array(written, pa.large_string(), from_pandas=True).cast(pa.float64())
         return pd.Series(figures.to_numpy(zero_copy_only=False), index=written.index)
@@ -181,7 +171,7 @@ def _floats(written: pd.Series) -> pd.Series:
 def _figures(
     written: pd.Series, mark: str, kind: str, factor: float, divisor: float
 ) -> tuple[pd.Series, pd.Series]:
-    """Figures with signs of money, marks of thousands, words such as 万; and which are ranges."""
+    """Also which are ranges."""
     plain = (
         written.str.normalize("NFKC")
         .str.lower()
@@ -210,8 +200,8 @@ def _figures(
 def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
     """Durations in seconds.
 
-    `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (seconds by
-    default).
+    `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (default:
+    seconds).
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
@@ -253,8 +243,5 @@ def _clock(cell: dt.datetime | dt.time | dt.timedelta) -> float:
 
 
 def first_of(cells: pd.Series) -> pd.Series:
-    """The first of two amounts such as `¥11.19 / ¥500` (spent of budget), as text.
-
-    Other text stays as it is.
-    """
+    """The first of two amounts such as `¥11.19 / ¥500` (spent of budget); other text stays."""
     return words(cells).str.replace(r"\s+/\s+\S.*$", "", regex=True)

@@ -1,7 +1,5 @@
 """Personal data that is left in clean tables, named by its place."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd
@@ -15,9 +13,8 @@ from helpers.core import privacy
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Personal data left in clean tables, one row per cell.
 
-    Columns: table, column, kind, file, sheet and row; never the value. Empty where all is well.
-    What stands here stops every report (`gate.check`). Names have no form and are not found: their
-    columns are dropped on reading.
+    Columns: table, column, kind, file, sheet and row; never the value. Any row stops every report
+    (`gate.check`). Names have no form and are not found: their columns are dropped on reading.
     """
     parts = [_scanned(name, frame) for name, frame in tables.items() if len(frame)]
     columns = ["table", "column", "kind", "file", "sheet", "row"]

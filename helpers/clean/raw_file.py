@@ -1,7 +1,5 @@
 """One raw file in; canonical tables, a ledger of the file and the rows kept aside out."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -23,10 +21,10 @@ from helpers.reference import Export, System
 class Reading(NamedTuple):
     """What a file holds: tables, its ledger, rows kept aside, cells mended, rows that mend.
 
-    The tables have their canonical columns and types, and `source_file`, `source_sheet`,
-    `source_row`. The ledger has one row per sheet and table. `mended` has one row per cell that was
-    mended before reading (file, sheet, table, row, column, value, mended, row_json), `mends` one
-    row per row of another file that this one mends (`mend.COLUMNS`).
+    Tables are canonical, with `source_file`, `source_sheet`, `source_row`. The ledger has one row
+    per sheet and table, `mended` one per cell that was mended before reading (file, sheet, table,
+    row, column, value, mended, row_json), `mends` one per row of another file that this one mends
+    (`mend.COLUMNS`).
     """
 
     tables: dict[str, pd.DataFrame]
@@ -50,13 +48,12 @@ def read_file(
 ) -> Reading:
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
-    Clocks without a zone are taken in `timezone`; `currency` is the currency where the file states
-    none; `key` is the secret of the buyer hashes; `dates` (day or month) says which comes first in
-    dates such as 03/04/2026 that a file leaves open; `name` is how the file is called, where not by
-    its own name; `mends` are mended cells by header, by sheet and row; `sha256` is the file's
-    digest where it is known. Never raises for what a file holds: a file or sheet that cannot be
-    read or recognised is a row of `files` whose `problem` says what was found and what was
-    expected.
+    Clocks without a zone are taken in `timezone`; `currency` counts where the file states none;
+    `key` is the secret of the buyer hashes; `dates` says which comes first in dates such as
+    03/04/2026 that a file leaves open; `name` is how the file is called, where not by its own name;
+    `mends` are mended cells by header, by sheet and row; `sha256` is the digest where known. Never
+    raises for what a file holds: what cannot be read or recognised is a row of `files` whose
+    `problem` says what was found and what was expected.
     """
     context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
     systems = list(systems)
@@ -102,8 +99,7 @@ def _opened(
 ) -> tuple[RawFile, list[list[recognise.Block]]]:
     """The file and the tables of each sheet.
 
-    Of a long text only the columns that matter are read, or all where a table further down reads
-    others.
+    Of a long text only the columns that matter, or all where a table further down reads others.
     """
     for wanted in (functools.partial(recognise.places_wanted, candidates=candidates), None):
         raw = open_file(path, sha256=sha256, wanted=wanted)
@@ -120,21 +116,16 @@ def _opened(
 
 
 def _holds(sheet: Sheet, block: recognise.Block) -> bool:
-    """Whether all cells of a table that are looked at have been read."""
     places = recognise.places_read(block)
     return sheet.places is None or (places is not None and places <= sheet.places)
 
 
 def _named_by(sheet: Sheet, path: str | Path) -> str:
-    """The file whose name speaks: inside a zip the member."""
     return PurePosixPath(sheet.member).name or Path(path).name
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:
-    """The mapping of one export of a system, our own template among them.
-
-    Raises `KeyError` where there is none.
-    """
+    """The mapping of an export of a system or of our template; raises `KeyError` without one."""
     for source in (*systems, template.system()):
         for mapping in source.exports:
             if (source.system, mapping.id) == (system, name):
@@ -143,10 +134,7 @@ def export(system: str, name: str, systems: Iterable[System]) -> Export:
 
 
 def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
-    """Each part with its frame, sessions named.
-
-    They are named by the row itself, or by the sheet of the workbook that names the session.
-    """
+    """Sessions are named by the row itself, or by the sheet of the workbook that names one."""
     frame_of: list[tuple[Part, pd.DataFrame]] = []
     for book in dict.fromkeys(part.book for part in parts):
         of_book = [part for part in parts if part.book == book]
@@ -175,7 +163,7 @@ def _is_fragment(part: Part) -> bool:
 
 
 def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """One row from sheets that each hold some columns of it: the first value that is there."""
+    """The first value that is there, of sheets that each hold some columns of a row."""
     frames = [frame.iloc[:1].reset_index(drop=True) for frame in frames if len(frame)]
     merged: dict[str, pd.Series] = {}
     for frame in frames:
@@ -186,7 +174,7 @@ def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _starts(parts: list[Part], frames: list[pd.DataFrame]) -> pd.Series:
-    """Session ids of the file by start time, where a start is that of one session only."""
+    """Session ids by start time, where one session alone started then."""
     rows = [
         frame[["started_at", "session_id"]]
         for part, frame in zip(parts, frames, strict=True)
@@ -201,7 +189,7 @@ def _starts(parts: list[Part], frames: list[pd.DataFrame]) -> pd.Series:
 def _named(
     part: Part, frame: pd.DataFrame, single: Iterable[str], starts: pd.Series, *, whole: bool
 ) -> pd.DataFrame:
-    """The rows of a part with the session that they name, or the only one that the book names."""
+    """With the session that a row names, or the only one that the book names."""
     table = reference.tables()[part.export.table]
     if "session_id" not in table.columns or part.export.table == "sessions":
         return frame
@@ -216,7 +204,6 @@ def _named(
 
 
 def _tables(finished: list[KeptRows]) -> dict[str, pd.DataFrame]:
-    """The canonical tables of a file, of all its parts."""
     tables: dict[str, pd.DataFrame] = {}
     for table in reference.tables():
         frames = [done.tables[table] for done in finished if table in done.tables]

@@ -1,9 +1,4 @@
-"""Each raw file is read once.
-
-Its parsed tables wait in clean/readings until the file or the code changes.
-"""
-
-from __future__ import annotations
+"""Each raw file is read once: its tables wait in clean/readings until it or the code changes."""
 
 import concurrent.futures
 import hashlib
@@ -32,7 +27,7 @@ def _sha256(path: Path) -> str:
 class StoredReading(NamedTuple):
     """A file that was read: the folder of its parsed tables, and those that are still at hand.
 
-    `written` says whether all are on disk.
+    `written`: all are on disk.
     """
 
     folder: Path
@@ -40,7 +35,7 @@ class StoredReading(NamedTuple):
     written: concurrent.futures.Future[None]
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """One of its tables; none where the file has no row of it."""
+        """One of its tables; None where the file has no row of it."""
         if name in self.at_hand:
             return self.at_hand[name]
         path = self.folder / f"{name}.parquet"
@@ -52,9 +47,8 @@ def readings_of(
 ) -> tuple[dict[Path, StoredReading], dict[str, str]]:
     """The readings of all files, and which file (by name) is a copy of which.
 
-    Equal bytes are read once. The copy whose name tells a date is the one that is read, else the
-    oldest. Where the name of a file gives values, or the bytes say nothing, each name is read by
-    itself.
+    Of equal bytes one is read: the copy whose name tells a date, else the oldest. Where the name of
+    a file gives values, or the bytes say nothing, each name is read by itself.
     """
     paths_of: dict[str, list[Path]] = {}
     for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
@@ -81,10 +75,7 @@ def mended_readings(
     version: str,
     writer: concurrent.futures.Executor,
 ) -> list[StoredReading]:
-    """The readings to be used.
-
-    Where another file holds mended rows of a file, it is read with these, the newest last.
-    """
+    """The readings to be used: a file is read with its rows that others mend, the newest last."""
     mending = [plain[path].table("mends") for path in sorted(plain, key=_age)]
     mends = pd.concat(mending, ignore_index=True) if mending else pd.DataFrame()
     readings = []
@@ -101,10 +92,7 @@ def mended_readings(
 
 
 def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
-    """Whether a reading is independent of the file's name.
-
-    Every sheet is recognised then, and takes no value from the name.
-    """
+    """Whether every sheet is recognised and takes no value from the file's name."""
     named = {
         (system.system, export.id)
         for system in reference.systems(workspace.reference)
@@ -129,7 +117,6 @@ def _reading(
     writer: concurrent.futures.Executor,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> StoredReading:
-    """One file's parsed tables, read now (with mended cells) unless they are there already."""
     name = str(path.relative_to(workspace.path))
     changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
     mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]

@@ -1,7 +1,5 @@
 """Finds the tables in a sheet by name alone, never by position: header row, export, columns."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata
@@ -40,7 +38,7 @@ UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个"
 
 
 class Header(NamedTuple):
-    """One header cell: its place, its text, the known name it stands for, the unit it states.
+    """One header cell: its place, its text, the name it stands for, the unit it states.
 
     `known` is None where the name is unknown.
     """
@@ -54,7 +52,7 @@ class Header(NamedTuple):
 class Block(NamedTuple):
     """One table found in a sheet: its export, its headers, the rows below that are not blank.
 
-    `title` is what stands above the headers, `last` says that no other table follows in the sheet.
+    `title` stands above the headers; `last`: no other table follows in the sheet.
     """
 
     system: System
@@ -75,7 +73,7 @@ class Block(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An export with the names of headers, the signature and the names of sheets that it knows."""
+    """An export with the names that it knows: of headers, its signature, of sheets."""
 
     system: System
     export: Export
@@ -86,10 +84,7 @@ class Candidate(NamedTuple):
 
 @functools.lru_cache(maxsize=1 << 14)
 def normal(header: str) -> str:
-    """A header as names are compared.
-
-    Full-width forms, spaces, marks of required fields and case are levelled.
-    """
+    """A header as names are compared: width, spaces, required marks and case are levelled."""
     text = unicodedata.normalize("NFKC", header).replace("\ufeff", "")
     text = re.sub(r"\s+", " ", text).strip(" '\"*")
     return re.sub(r"\s*([()\[\]/:、,])\s*", r"\1", text).casefold()
@@ -105,12 +100,12 @@ def _candidate(system: System, export: Export) -> Candidate:
     if export.sub_rows and export.sub_rows.header:
         names.append(export.sub_rows.header)
     signature = tuple(frozenset(map(normal, entry.split("|"))) for entry in export.headers)
-    known = frozenset(map(normal, names)).union(*signature)
-    return Candidate(system, export, known, signature, frozenset(map(normal, export.sheet)))
+    all_names = frozenset(map(normal, names)).union(*signature)
+    return Candidate(system, export, all_names, signature, frozenset(map(normal, export.sheet)))
 
 
 def _read(export: Export) -> list[str]:
-    """The names of columns that a mapping reads; it knows others to leave them."""
+    """Names that a mapping reads; it knows others to leave them."""
     return [
         *export.reported,
         *export.totals,
@@ -123,7 +118,7 @@ def _read(export: Export) -> list[str]:
 
 
 def places_read(block: Block) -> frozenset[int] | None:
-    """The columns of a table whose cells are looked at; None where all of them are."""
+    """The columns of a table whose cells are looked at (None: all)."""
     if block.export.layout != "rows" or block.export.sub_rows:
         return None
     return frozenset(
@@ -138,10 +133,7 @@ def places_read(block: Block) -> frozenset[int] | None:
 def places_wanted(
     grid: pd.DataFrame, file: str, *, candidates: list[Candidate]
 ) -> frozenset[int] | None:
-    """The columns that matter of a long text that begins with these rows.
-
-    None where that cannot be said.
-    """
+    """The columns that matter of a long text that begins with these rows (None: unclear)."""
     blocks = tables(grid, sheet="", file=file, candidates=candidates)
     return places_read(blocks[0]) if len(blocks) == 1 else None
 
@@ -189,7 +181,6 @@ def _count_known(headers: tuple[Header, ...]) -> int:
 
 
 def _title(grid: pd.DataFrame, row: int) -> str:
-    """The text of the few rows above a row of headers."""
     above = grid.iloc[max(row - _TITLE_ROWS, 0) : row].to_numpy(dtype=object)
     return " ".join(text for cells in above for text in _texts(cells) if text)
 
@@ -206,10 +197,7 @@ def not_blank(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _likely_rows(grid: pd.DataFrame, candidates: list[Candidate]) -> list[int]:
-    """Positions of rows that may be headers.
-
-    They are the first ones, and later ones whose first cells are known names.
-    """
+    """The first rows, and later ones whose first cells are known names."""
     if len(grid) <= _HEAD_ROWS:
         return list(range(len(grid)))
     words = set().union(*(candidate.known for candidate in candidates))
@@ -232,10 +220,7 @@ def _header_at(
     file: str,
     candidates: list[Candidate],
 ) -> tuple[int, Candidate, tuple[Header, ...]] | None:
-    """The export whose headers stand in this row.
-
-    They may stand in it alone or together with the row below (merged headers).
-    """
+    """Headers may stand in this row alone or go on in the next (merged headers)."""
     top = first_rows[row] if row < len(first_rows) else _texts(grid.iloc[row])
     best = _best(top, sheet=sheet, file=file, candidates=candidates)
     if best is not None or row + 1 >= len(grid) or not any(top):
@@ -275,9 +260,8 @@ def _best(
 def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> float:
     """Known headers plus the weight of fitting names.
 
-    It is 0 where our own template would have to leave too much unexplained: where neither a name
-    fits, nor most headers are known, nor most of the sheet's columns are there among as many others
-    at most.
+    0 where our own template would leave too much unexplained: no name fits, most headers are
+    unknown, and the row names few of the sheet's columns or more others.
     """
     filled = [name for name in plain if name]
     explained = sum(
@@ -320,15 +304,15 @@ def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
         names.add(name)
         if name not in candidate.known and _split_unit(name)[0] in candidate.known:
             name, unit = _split_unit(name)
-        known = name if name in candidate.known else None
-        cells.append(Header(place, re.sub(r"\s+", " ", text), known, unit))
+        stands_for = name if name in candidate.known else None
+        cells.append(Header(place, re.sub(r"\s+", " ", text), stands_for, unit))
     return tuple(cells)
 
 
 def _upright(
     grid: pd.DataFrame, *, sheet: str, file: str, candidates: list[Candidate]
 ) -> Block | None:
-    """A name/value sheet as a block of one row: names in one column, values in the next."""
+    """Names in one column, values in the next: a block of one row."""
     one_row = [candidate for candidate in candidates if candidate.export.layout != "rows"]
     if len(grid) > 500 or len(grid.columns) < 2:
         return None
@@ -366,7 +350,7 @@ def nearest(grid: pd.DataFrame, candidates: list[Candidate]) -> tuple[Candidate,
 def undecided(grid: pd.DataFrame, candidates: list[Candidate]) -> list[Export]:
     """Sheets of our own template that know half of a row that was not recognised.
 
-    Required headers are among the half: a name would decide.
+    Their required headers are there: a name would decide.
     """
     for row in range(min(_HEAD_ROWS, len(grid))):
         plain = [normal(text) for text in _texts(grid.iloc[row]) if text]
@@ -384,10 +368,7 @@ def undecided(grid: pd.DataFrame, candidates: list[Candidate]) -> list[Export]:
 def unverified(
     grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]
 ) -> tuple[System, Unverified] | None:
-    """The export of unverified layout that a sheet seems to be.
-
-    It seems so by its file's name, its own name or its title.
-    """
+    """The export of unverified layout that a sheet's file, name or title speaks of."""
     names = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
     fitting = [
         (max(map(len, words)), system, export)
@@ -402,10 +383,9 @@ def unverified(
 def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:
     """Which canonical column an unknown header may be.
 
-    One row per header, with header, column, alias and score (0 to 100). Compared with the names
-    that this export knows, then with the labels of its canonical table. A suggestion to be
-    confirmed by a person and written into the mapping file, never applied; below `_CLOSE` there is
-    none.
+    One row per header: header, column, alias and score (0 to 100); none below `_CLOSE`. Compared
+    with the names that this export knows, then with the labels of its canonical table. A suggestion
+    for a person to confirm and write into the mapping file, never applied.
     """
     labels = {
         name: column

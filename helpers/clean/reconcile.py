@@ -1,7 +1,5 @@
 """Money is held against money: parts against totals, exports, and rates against counts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd
@@ -37,10 +35,9 @@ def checks(
     parts (the sum), difference (parts − total), relative (of the total), light (green within
     reconcile_green, amber within reconcile_amber, else red; grey where a side is missing), note_zh
     and note_en. Where the parts agree with another meaning of the total (`definitions`) the notes
-    name it and the light is amber at worst; where the session has no total of its own, one of the
-    same line of money stands in. `tables` maps products, traffic, minutes, orders to their rows of
-    this session; SKU rows are not counted twice. `files` is the session as each file gives it (see
-    `exports`).
+    name it and the light is amber at worst; for a missing total one of the same line of money
+    stands in. `tables` maps products, traffic, minutes, orders to this session's rows; SKU rows are
+    not counted twice. `files` are the rows of `exports`.
     """
     sums = []
     for table, columns in PARTS.items():
@@ -64,13 +61,12 @@ def checks(
 
 
 def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame:
-    """The exports of one session against each other.
+    """The exports of one session: each older file's figures against the newest that has them.
 
-    The figures of every older file stand against those of the newest file that has them. `rows` is
-    the session as each file gives it, oldest first (columns of sessions, `source_file`, `as_of`).
-    One row per older file x total that both have, in the columns of `checks`: total is the newest
-    file's, parts the older one's. A file that was made before the session's end, or within a day of
-    it, is amber at worst: sales are still being attributed then.
+    `rows` is the session as each file gives it, oldest first (columns of sessions, `source_file`,
+    `as_of`). One row per older file x total that both have, in the columns of `checks`: total is
+    the newest file's, parts the older one's. A file made before the session's end, or within a day
+    of it, is amber at worst: sales are still being attributed then.
     """
     comparisons = []
     for column in BETWEEN_EXPORTS:
@@ -83,9 +79,9 @@ def exports(rows: pd.DataFrame, *, thresholds: dict[str, float]) -> pd.DataFrame
 def rates(reported: pd.DataFrame, session: pd.Series, *, tolerance: float) -> pd.DataFrame:
     """The platform's own rates against the same rates from its counts.
 
-    They say what the platform divides by what. One row per rate: name, value (as exported),
-    recomputed, unit (percent, or that of what is counted), formula_zh, formula_en, light (green
-    within the relative tolerance, red otherwise, grey where a count is missing).
+    One row per rate: name, value (as exported), recomputed, unit (percent, or that of what is
+    counted), formula_zh, formula_en, light (green within the relative tolerance, else red, grey
+    where a count is missing).
     """
     rows = []
     columns = reference.tables()["sessions"].columns
@@ -159,10 +155,7 @@ def _check(
 def _own_total(
     session: pd.Series, column: str, meanings: list[reference.Definition]
 ) -> tuple[float, reference.Definition | None]:
-    """The session's total, or one of the same line of money where it has none.
-
-    That is paid by users for paid, say; the other meaning is named then.
-    """
+    """The session's total, else one of the same line of money and its meaning."""
     columns = reference.tables()["sessions"].columns
     if pd.isna(session[column]) and columns[column].line:
         for meaning in meanings:
@@ -179,7 +172,6 @@ def _meant(
     parts: float,
     thresholds: dict[str, float],
 ) -> reference.Definition | None:
-    """The other meaning of the total with which the parts agree."""
     for meaning in meanings:
         value = sum(session[name] for name in meaning.terms)
         value -= sum(session[name] for name in meaning.minus)

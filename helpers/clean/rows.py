@@ -1,7 +1,5 @@
 """The rows of a block that are records: totals, notes and headers of sub-rows are none."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers.clean.cells import filled, is_empty, words
@@ -11,15 +9,12 @@ TOTAL_WORDS = {"合计", "总计", "小计", "汇总", "total", "grand total", "
 
 
 def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
-    """The frame without these rows.
-
-    It is the frame itself where there are none, as a long one is not copied for nothing.
-    """
+    """The frame without these rows; itself where there are none, as a long one is dear to copy."""
     return frame[~frame.index.isin(rows)] if len(rows) else frame
 
 
 def first_of_each_row(problems: list[pd.DataFrame]) -> pd.DataFrame:
-    """Of the problems of rows (column, value, reason by row number) the first of each row."""
+    """The first problem (column, value, reason by row number) of each row."""
     if not problems:
         return pd.DataFrame({"column": [], "value": [], "reason": []})
     every = pd.concat(problems)
@@ -47,10 +42,7 @@ def not_records(block: Block) -> pd.Series:
 
 
 def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
-    """Rows of one cell that are words.
-
-    They are a remark (注：…), or the title of the next table of the sheet.
-    """
+    """Rows of one cell of words: a remark (注：…), or the title of the next table of the sheet."""
     alone = rows.iloc[:, :1]
     for place in list(rows)[1:]:
         if len(alone):
@@ -81,10 +73,7 @@ def _sub_headers(block: Block) -> pd.Series:
 
 
 class BlockCells:
-    """The cells of a block by header.
-
-    Sub-rows are read through their own headers where they have some.
-    """
+    """The cells of a block by header; sub-rows are read through their own, where they have some."""
 
     def __init__(self, block: Block, body: pd.DataFrame) -> None:
         self.block, self.body = block, body
@@ -112,8 +101,7 @@ class BlockCells:
     def own_id(self) -> pd.Series:
         """The id of sub-rows.
 
-        It stands below their own header, else behind the mark in the first cell, else in the named
-        column.
+        Below their own header, else behind the mark in the first cell, else in the named column.
         """
         rule = self.block.export.sub_rows
         ids = words(self.body[self.block.headers[0].place]).str[len(rule.starts) :].str.strip()

@@ -1,7 +1,5 @@
 """A sheet of a raw file as it is handed on: its cells, columns of text, and what is no sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,9 +19,8 @@ class Sheet(NamedTuple):
     """One sheet: its name and its cells.
 
     The index is the row number in the file (from 1), columns are 0, 1, 2 … `member` is the path
-    inside a zip of the file that the sheet is of, and empty outside a zip. `places` are the columns
-    that were asked for (None: all); of the others only the first rows are there, and rows with
-    hardly a cell in those columns.
+    inside a zip, empty outside one. `places` are the columns that were asked for (None: all); of
+    the others only the first rows are there, and rows with hardly a cell in those columns.
     """
 
     name: str
@@ -41,10 +38,7 @@ class UnreadableError(ValueError):
 
 
 def text_column(cells: pa.ChunkedArray, moved: np.ndarray | None) -> pd.Series:
-    """A column of text, its cells in the sequence of `moved`.
-
-    A long one is a category where its values repeat.
-    """
+    """A column of text in the order of `moved`; a long one is a category where values repeat."""
     if len(cells) < _LONG or sum(len(chunk.dictionary) for chunk in cells.chunks) > len(cells) / 2:
         text = cells.cast(pa.large_string()).combine_chunks()
         return (text if moved is None else text.take(pa.array(moved))).to_pandas()

@@ -26,8 +26,7 @@ _LAUNCH = ["session_id", "platform", "campaign", "started_at", "title"]
 def data_as_of(workspace: Workspace, known_sessions: pd.DataFrame) -> pd.Timestamp:
     """How recent the data are: the newest `as_of` of the files read.
 
-    Where none states it, the newest time in orders or sessions (`known_sessions`); `NaT` where
-    neither says.
+    Without one, the newest time in orders or sessions, else `NaT`.
     """
     stated = read_table(workspace, "files")["as_of"].max()
     if pd.notna(stated):
@@ -45,10 +44,10 @@ def read_table(
 ) -> pd.DataFrame:
     """A canonical table of the workspace, of one session where it is named.
 
-    An empty frame of its columns where there is none. Rows carry `known_from`, the time of the
-    export that first said what they say: what the export or its name states, else the time of the
-    file on disk. With `as_of` (zone-aware) the table as it was known at that moment: rows of later
-    exports are left out, values that a later export changed are as they were.
+    An empty frame of its columns where there is none. `known_from` is the time of the export that
+    first said what a row says: as the export or its name states, else that of the file on disk.
+    With `as_of` (zone-aware) the table as it was known then, without rows and values of later
+    exports.
     """
     if table in LEDGERS + MODELS:
         path = workspace.clean / f"{table}.parquet"
@@ -68,7 +67,6 @@ def read_table(
 
 
 def _paths(workspace: Workspace, table: str, session_id: str | None) -> list[Path]:
-    """The files of a table, that of a session's month where one is named."""
     month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
     return sorted((workspace.clean / table).glob(f"{month}.parquet"))
 
@@ -77,8 +75,8 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
     """Keep what a review found of an account in clean/<name>.parquet and return it.
 
     Other rooms' rows stay. `frame` carries platform, room and until (what it was made of lies
-    before): a model of earlier sessions never replaces one of later ones. Reviews that run side by
-    side wait for each other.
+    before): a model of earlier sessions never replaces one of later ones. Reviews side by side wait
+    for each other.
     """
     if frame.empty:
         return frame
@@ -96,10 +94,7 @@ def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataF
 
 
 def computed_once(folder: Path, digest: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` makes, from the folder where it was kept when it was made before.
-
-    What was kept under another digest, or is damaged, goes.
-    """
+    """What `make` makes, or was kept in the folder under this digest; other digests go."""
     path = folder / f"{digest}.parquet"
     with contextlib.suppress(OSError, pyarrow.ArrowException):
         return pd.read_parquet(path)
@@ -115,8 +110,8 @@ def computed_once(folder: Path, digest: str, make: Callable[[], pd.DataFrame]) -
 def lazy_table(workspace: Workspace, table: str, session_id: str | None = None) -> ibis.Table:
     """A canonical table, of one session where it is named, as a table of the engine.
 
-    Nothing is loaded yet: it is for tables that can outgrow memory. Times come in UTC. A table that
-    is not there has its columns and no row.
+    For tables that can outgrow memory: nothing is loaded yet. Times come in UTC. A table that is
+    not there has its columns and no row.
     """
     from helpers.core import engine  # takes a second to import and is needed for few tables only
 
@@ -126,10 +121,10 @@ def lazy_table(workspace: Workspace, table: str, session_id: str | None = None) 
 
 
 def sessions(workspace: Workspace) -> pd.DataFrame:
-    """The account's sessions, oldest first, `ad_cost` filled from the ads export.
+    """The account's sessions, oldest first, a missing `ad_cost` filled from the ads export.
 
-    It is filled where the session has none itself; where the export states the period of its spend,
-    only for sessions that began in it (`finest_slots`).
+    Where the export states the period of its spend, only for sessions that began in it
+    (`finest_slots`).
     """
     frame = read_table(workspace, "sessions").sort_values(
         ["started_at", "session_id"], ignore_index=True
@@ -144,9 +139,9 @@ def sessions(workspace: Workspace) -> pd.DataFrame:
 def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
     """The ads of sessions that count.
 
-    A launch row, hourly rows and daily rows of one session speak of the same money. Rows of a
-    launch outside the period of their export hold but a part of its cost and are left out; of
-    exports whose periods overlap the one that reaches furthest counts.
+    A session's launch row, hourly rows and daily rows speak of the same money. Rows of a launch
+    outside the period of their export hold but a part of its cost and are left out; of exports
+    whose periods overlap the one that reaches furthest counts.
     """
     counted = ads[ads["session_id"].notna() & ~outside_period(ads)]
     counted = counted.assign(slot=counted["slot_seconds"].fillna(0))
@@ -158,10 +153,7 @@ def finest_slots(ads: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside_period(ads: pd.DataFrame) -> pd.Series:
-    """Whether each row of ads began outside the period whose spend its export holds.
-
-    Never where that is not known.
-    """
+    """Whether each ads row began outside its export's period; never where that is not known."""
     if "covers_from" not in ads:
         return pd.Series(False, index=ads.index)
     return (ads["started_at"] < ads["covers_from"]) | (

@@ -1,9 +1,4 @@
-"""The Excel that a team fills in by hand, and the mapping that reads it back.
-
-Both are made from `tables.yml`.
-"""
-
-from __future__ import annotations
+"""The Excel that a team fills in by hand, and the mapping that reads it back, from `tables.yml`."""
 
 import functools
 import re
@@ -48,10 +43,7 @@ def is_explanation(sheet: str) -> bool:
 
 @functools.cache
 def system() -> System:
-    """The template as a source system: one export a table.
-
-    Headers are in Chinese, English or the canonical names.
-    """
+    """The template as a source system, an export a table; headers as labels or canonical names."""
     exports = [
         _export(name, table)
         for name, table in reference.tables().items()
@@ -68,7 +60,7 @@ def system() -> System:
 
 
 def _columns(name: str, table: Table) -> dict[str, Column]:
-    """The columns of a sheet, with the session's start where a row must name its session."""
+    """With the session's start where a row must name its session."""
     if table.attribute != "session" or name == "sessions":
         return table.columns
     return {"session_started_at": _SESSION_START, **table.columns}
@@ -101,8 +93,8 @@ def _export(name: str, table: Table) -> Export:
 def write_template(path: str | Path, lang: str = "zh") -> Path:
     """Write the Excel template: explanations, then a sheet a table with headers and choices.
 
-    Headers are the labels of `tables.yml` in `lang` (zh or en); columns that must be filled in are
-    bold. Returns the path. Raises `ValueError` for another language.
+    Headers are the labels of `tables.yml` in `lang`, bold where they must be filled in. Raises
+    `ValueError` for another language than zh or en.
     """
     text.choose(lang, "", "")
     path = Path(path)
@@ -138,7 +130,6 @@ def _sheet(book: xlsxwriter.Workbook, name: str, lang: str) -> None:
 
 
 def _asked(name: str) -> list[Column]:
-    """The columns that a person fills in."""
     columns = _columns(name, reference.tables()[name])
     return [column for key, column in columns.items() if key not in NOT_ASKED]
 

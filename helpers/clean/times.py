@@ -1,7 +1,5 @@
 """Cells become dates and times, and ranges of times their ends."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 from typing import Literal
@@ -34,10 +32,7 @@ _RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT}|\d{{1,2}}:\d
 
 
 def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
-    """One end of ranges of times such as `2026/07/28 08:15:49-2026/07/28 15:44:39`, as text.
-
-    Other text stays as it is.
-    """
+    """One end of ranges such as `2026/07/28 08:15:49-2026/07/28 15:44:39`; other text stays."""
     written = words(cells)
     ends = written.str.extract(_RANGE)
     return ends[0 if part == "start" else 1].fillna(written)
@@ -47,9 +42,9 @@ def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
 def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> Parsed:
     """Dates and times as datetime64[us, timezone].
 
-    They may be written in ISO and Chinese forms, as `2025-09-08_00-00-46`, with day or month first,
-    as Excel serials or epochs. Clocks without a zone are the workspace's. An hour that summer time
-    repeats is taken as standard time, one that it skips moves forward.
+    In ISO and Chinese forms, as `2025-09-08_00-00-46`, with day or month first, as Excel serials or
+    epochs. Clocks without a zone are the workspace's. An hour that summer time repeats is standard
+    time, one that it skips moves forward.
     """
     native = is_instance(cells, dt.date)
     written = filled(cells).mask(native)
@@ -69,10 +64,6 @@ def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> 
 
 
 def _clocks(written: pd.Series) -> pd.Series:
-    """Times such as 2026-09-01 20:00:00, other text as missing.
-
-    All at once where they are written in full.
-    """
     whole = pa.array(written, pa.large_string(), from_pandas=True)
     full = pc.match_substring_regex(whole, _CLOCK)
     try:
@@ -94,7 +85,6 @@ def _localised(naive: pd.Series, timezone: str) -> pd.Series:
 
 
 def _moments(keys: pd.Series, *, timezone: str, order: DayOrder | None) -> pd.Series:
-    """Distinct texts of times as zone-aware times; missing where a text is none."""
     year_first = keys.str.extract(_YMD)
     half = year_first[3].fillna(year_first[7])
     moments = _assembled(year_first[[0, 1, 2, 4, 5, 6]], half, year_first[8], timezone)
@@ -130,7 +120,7 @@ def _assembled(
 
 
 def _serials(keys: pd.Series, timezone: str) -> pd.Series:
-    """Excel serial days (2000 to 2099) as local clocks; epoch (milli)seconds as moments."""
+    """Excel's days (2000 to 2099) as local clocks; epoch (milli)seconds as moments."""
     number = pd.to_numeric(keys, errors="coerce").astype("float64")
     days = number.where((number >= 36526) & (number < 73051))
     clock = pd.Timestamp(ZERO_DAY) + pd.to_timedelta((days * 86400).round(), unit="s")

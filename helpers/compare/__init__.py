@@ -1,77 +1,33 @@
-"""Comparison 对比分析: which sessions are comparable, and how far this one is from them, with how sure that is.
+"""Comparison 对比分析: which sessions compare, how far this one is from them, how sure that is.
 
-同比 sets a session against the same period of last year, 环比 against the previous period, 定基比
-against one fixed base (the order in which a slide of 直播复盘与售后跟踪 prints them pairs them
-wrongly). What decides is none of the three but the account's own recent average with its prediction
-interval: two single sessions always differ.
+同比 is the same period of last year, 环比 the previous period, 定基比 a fixed base (a slide of
+直播复盘与售后跟踪 pairs them wrongly). None of them decides, for two single sessions always differ,
+but the account's recent average with its prediction interval.
 """
 
 from helpers.compare.baseline import (
-    LONGEST_RATIO,
     Basis,
     basis,
-    by_calendar,
     comparable,
     described,
-    hours,
-    same_date_year_ago,
     same_room,
     spread_pool,
+)
+from helpers.compare.bases import (
+    absent_bases,
+    by_calendar,
+    periods,
+    same_date_year_ago,
     year_ago,
 )
-from helpers.compare.bases import absent_bases, against, periods
-from helpers.compare.course import breaks, course_breaks, course_note
-from helpers.compare.days import calendar_gap, day_class, festival_of
+from helpers.compare.course import course_breaks, course_note
+from helpers.compare.days import festival_of
 from helpers.compare.events import coinciding, event_windows, since_baseline
 from helpers.compare.goals import GOAL_PLACE, GOAL_STATES, goal_completion
-from helpers.compare.logged import effect_sentences, effects, in_force
+from helpers.compare.logged import effect_sentences, effects
+from helpers.compare.odd_sessions import oddities
 from helpers.compare.scale import comparable_metrics, family, history, label, on_one_scale
-from helpers.compare.usual import usual, usual_words
+from helpers.compare.setting import Setting, setting_of
+from helpers.compare.usual_sessions import usual, usual_words
 from helpers.compare.verdict import money_at_stake, ranges, verdicts
 from helpers.compare.words import basis_sentence, calendar_notes, summary, to_findings
-
-__all__ = [
-    "GOAL_PLACE",
-    "GOAL_STATES",
-    "LONGEST_RATIO",
-    "Basis",
-    "absent_bases",
-    "against",
-    "basis",
-    "basis_sentence",
-    "breaks",
-    "by_calendar",
-    "calendar_gap",
-    "calendar_notes",
-    "coinciding",
-    "comparable",
-    "comparable_metrics",
-    "course_breaks",
-    "course_note",
-    "day_class",
-    "described",
-    "effect_sentences",
-    "effects",
-    "event_windows",
-    "family",
-    "festival_of",
-    "goal_completion",
-    "history",
-    "hours",
-    "in_force",
-    "label",
-    "money_at_stake",
-    "on_one_scale",
-    "periods",
-    "ranges",
-    "same_date_year_ago",
-    "same_room",
-    "since_baseline",
-    "spread_pool",
-    "summary",
-    "to_findings",
-    "usual",
-    "usual_words",
-    "verdicts",
-    "year_ago",
-]

@@ -1,32 +1,23 @@
-"""Which sessions a session may be compared with, why the others are refused, and what that ground is worth."""
+"""Which sessions a session may be compared with, and why the others are refused."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from helpers import reference
+from helpers.compare.clock import same_slot, start_minute
 from helpers.compare.days import day_class, festival_of
 from helpers.compare.events import events_over
 from helpers.reference import schema
 
-SAME_SLOT_MINUTES = 90  # starts further apart than this, around the clock, are two time slots
-LONGEST_RATIO = (
-    3.0  # sessions more than three times as long or as short differ in shape, not only in length
-)
-SPECIAL = {
-    "promotion",
-    "launch",
-    "clearance",
-}  # kinds of session that are rare: their like is sought over a year
+# Sessions more than three times as long or short differ in shape, not only in length.
+LONGEST_RATIO = 3.0
+# Kinds of session that are rare: their like is sought over a year.
+SPECIAL = {"promotion", "launch", "clearance"}
 KIND_WEEKS = 54
-FESTIVAL_DAYS = (
-    3  # how many days a festival session of last year may be off in its offset from the day
-)
-YEAR_AGO_DAYS = 14  # how far around the same day of last year ordinary sessions are sought
 
 RUNGS = {
     "festival_host_slot": ("同一大促、同主播、同时段", "same festival, host and time slot"),
@@ -58,7 +49,10 @@ REASONS = {
 
 
 class Basis(NamedTuple):
-    """What a session was compared with: the rung of the ladder, how many sessions, and how strong that makes it."""
+    """What a session was compared with: rung of the ladder (zh, en) and number of sessions.
+
+    strength is strong, weak or none.
+    """
 
     rung: str
     n: int
@@ -68,7 +62,7 @@ class Basis(NamedTuple):
 
 
 def hours(sessions: pd.DataFrame) -> pd.Series:
-    """Length of each session in hours, by session_id; from start and end where no duration is given."""
+    """Length of each session in hours, by session_id; from start to end where none is given."""
     stated = sessions["duration_seconds"]
     spanned = (sessions["ended_at"] - sessions["started_at"]).dt.total_seconds()
     length = stated.fillna(spanned) / 3600
@@ -78,128 +72,136 @@ def hours(sessions: pd.DataFrame) -> pd.Series:
 
 
 def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
-    """What decides whether sessions compare: one row per session, as in `sessions`, with hours, slot, day, festival, offset.
+    """What decides whether sessions compare: the rows of `sessions` with more columns.
 
-    slot is the minute of the day at which it starts, day is work or rest, festival is the
-    festival's name and year or empty, offset its distance in days from the festival's day.
+    hours, slot (minute of the day at which it starts), day (work, rest), festival (name and year,
+    or empty), festival_name, festival_year, offset (days from the festival's day).
     """
     calendar = tuple(calendar)
-    found = [
-        festival_of(t.date(), p, calendar)
-        for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
+    days = [
+        (start.date(), platform)
+        for start, platform in zip(sessions["started_at"], sessions["platform"], strict=True)
     ]
+    festivals = [festival_of(*day, calendar) for day in days]
     return sessions.assign(
         hours=hours(sessions).to_numpy(),
-        slot=(sessions["started_at"].dt.hour * 60 + sessions["started_at"].dt.minute).astype(float),
-        day=[
-            day_class(t.date(), p)
-            for t, p in zip(sessions["started_at"], sessions["platform"], strict=True)
-        ],
-        festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in found],
-        offset=[float(hit[1]) if hit else np.nan for hit in found],
+        slot=start_minute(sessions["started_at"]),
+        day=[day_class(*day) for day in days],
+        festival=[f"{hit[0].festival} {hit[0].year}" if hit else "" for hit in festivals],
+        festival_name=[hit[0].festival if hit else "" for hit in festivals],
+        festival_year=[float(hit[0].year) if hit else np.nan for hit in festivals],
+        offset=[float(hit[1]) if hit else np.nan for hit in festivals],
     )
 
 
-def _same(values: pd.Series, own: object) -> pd.Series:
-    """Equal to this session's value; two unknown values count as the same, an unknown and a known one do not."""
-    return values.isna() if pd.isna(own) else values.eq(own).fillna(False)
+def same_value(values: pd.Series, value: object) -> pd.Series:
+    """Whether values equal one: two unknown ones do, an unknown and a known one do not."""
+    return values.isna() if pd.isna(value) else values.eq(value).fillna(False)
 
 
-def same_room(sessions: pd.DataFrame, own: pd.Series) -> pd.Series:
-    """Which sessions took place on the platform and in the room of a session (its row): True or False by row of `sessions`."""
-    return _same(sessions["platform"], own["platform"]) & _same(sessions["room"], own["room"])
+def same_room(sessions: pd.DataFrame, session: pd.Series) -> pd.Series:
+    """Which sessions took place on the platform and in the room of a session (its row)."""
+    return same_value(sessions["platform"], session["platform"]) & same_value(
+        sessions["room"], session["room"]
+    )
 
 
-def minutes_apart(slots: pd.Series, slot: float) -> pd.Series:
-    """Minutes between times of day (minutes since midnight), the short way around the clock."""
-    apart = (slots - slot).abs()
-    return np.minimum(apart, 1440 - apart)
+def room_until(sessions: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
+    """The sessions of a session's room up to itself (its row)."""
+    until = sessions["started_at"] <= session["started_at"]
+    return sessions[until & same_room(sessions, session)]
 
 
-def _foreign_events(sessions: pd.DataFrame, windows: pd.DataFrame, own: set) -> list[str]:
-    """For each session the first event it lay under that the reviewed session does not share; empty where none."""
-    found = []
-    for start, end in zip(sessions["started_at"], schema.session_ends(sessions), strict=True):
-        over = events_over(windows, start, end)
-        over = over[[key not in own for key in over.index]]
-        found.append("" if over.empty else str(over["what"].fillna(over["kind"]).iloc[0]))
-    return found
+def _foreign_events(
+    sessions: pd.DataFrame, session: pd.Series, windows: pd.DataFrame
+) -> list[Hashable | None]:
+    """By session the index of the first event over it, not over the reviewed one."""
+    shared = events_over(windows, session["started_at"], session["end"]).index
+    events = [
+        events_over(windows, start, end).index.difference(shared, sort=False)
+        for start, end in zip(sessions["started_at"], sessions["end"], strict=True)
+    ]
+    return [foreign[0] if len(foreign) else None for foreign in events]
 
 
-def _refusals(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float, festival: bool = True
-) -> pd.Series:
-    """Why a session cannot serve on any rung, in the order in which the reasons are looked for; empty where it can.
+class _Ladder(NamedTuple):
+    """One way of choosing a baseline: why sessions are refused (or empty), and rungs, best first.
 
-    `festival=False` lets sessions of any festival state through, and with them those under a
-    promotion or a holiday.
+    events has by session the index of the event that the reviewed one does not share.
+    """
+
+    refusal: pd.Series
+    events: list[Hashable | None]
+    rungs: dict[str, pd.Series]
+
+
+def _ladder(
+    others: pd.DataFrame,
+    session: pd.Series,
+    windows: pd.DataFrame,
+    weeks: float,
+    rungs: dict[str, pd.Series],
+    *,
+    festival: bool = True,
+) -> _Ladder:
+    """A ladder whose refusals go by the first reason of `REASONS` that holds.
+
+    `festival=False` also lets sessions under a promotion or a holiday through.
     """
     windows = windows if festival else windows[~windows["kind"].isin(["promotion", "holiday"])]
-    shared = set(events_over(windows, own["started_at"], own["end"]).index)
-    ratio = others["hours"] / own["hours"]
-    checks = [
-        ("later", others["started_at"] >= own["started_at"]),
-        ("other_room", ~same_room(others, own)),
-        ("too_old", others["started_at"] < own["started_at"] - pd.Timedelta(weeks=weeks)),
-        ("festival", (others["festival"] != own["festival"]) & festival),
-        ("event", pd.Series(_foreign_events(others, windows, shared), index=others.index) != ""),
-        (
-            "kind",
-            others["kind"].notna() & pd.notna(own["kind"]) & ~_same(others["kind"], own["kind"]),
-        ),
-        ("length", (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO)),
-    ]
-    reason = pd.Series("", index=others.index, dtype="str")
-    for name, refused in checks:
-        reason = reason.mask((reason == "") & refused, name)
-    return reason
-
-
-def _rungs(others: pd.DataFrame, own: pd.Series) -> dict[str, pd.Series]:
-    """The ladder, best first: which sessions each rung takes, and by what the rest is turned away."""
-    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
-    host, day = _same(others["host"], own["host"]), others["day"] == own["day"]
-    everyone = pd.Series(True, index=others.index)
-    if own["festival"]:
-        return {"festival_host_slot": host & slot, "festival": everyone}
-    return {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
+    events = _foreign_events(others, session, windows)
+    kinds = others["kind"].notna() & pd.notna(session["kind"])
+    ratio = others["hours"] / session["hours"]
+    checks = {
+        "later": others["started_at"] >= session["started_at"],
+        "other_room": ~same_room(others, session),
+        "too_old": others["started_at"] < session["started_at"] - pd.Timedelta(weeks=weeks),
+        "festival": (others["festival"] != session["festival"]) & festival,
+        "event": pd.Series([event is not None for event in events], index=others.index),
+        "kind": kinds & ~same_value(others["kind"], session["kind"]),
+        "length": (ratio > LONGEST_RATIO) | (ratio < 1 / LONGEST_RATIO),
+    }
+    refusal = pd.Series("", index=others.index, dtype="str")
+    for reason, refused in checks.items():
+        refusal = refusal.mask((refusal == "") & refused, reason)
+    return _Ladder(refusal, events, rungs)
 
 
 def _ladders(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, weeks: float
-) -> list[tuple[pd.Series, dict[str, pd.Series]]]:
-    """The ways of choosing a baseline, best first, each as (refusals, rungs); a later one only where those before find too few.
+    others: pd.DataFrame, session: pd.Series, windows: pd.DataFrame, weeks: float
+) -> list[_Ladder]:
+    """The ways of choosing a baseline: a later one serves where those before do not.
 
-    A promotion night has its like among other promotion nights; an ordinary session inside a
-    festival, where the festival has hardly begun, is held against ordinary days for orientation.
+    A promotion night's like are other promotion nights; an ordinary session where the festival has
+    hardly begun is held against ordinary days for orientation.
     """
+    slot = same_slot(others["slot"], session["slot"])
+    host, day = same_value(others["host"], session["host"]), others["day"] == session["day"]
     everyone = pd.Series(True, index=others.index)
-    found = [(_refusals(others, own, windows, weeks), _rungs(others, own))]
-    if own["kind"] in SPECIAL:
-        found.append(
-            (_refusals(others, own, windows, KIND_WEEKS, festival=False), {"kind": everyone})
-        )
-    elif own["festival"]:
-        refused = _refusals(others, own, windows, weeks, festival=False)
-        found.append(
-            (
-                refused.mask((refused == "") & (others["festival"] != ""), "festival"),
-                {"unlike": everyone},
-            )
-        )
-    return found
-
-
-def _turned_away(others: pd.DataFrame, own: pd.Series) -> pd.Series:
-    slot = minutes_apart(others["slot"], own["slot"]) <= SAME_SLOT_MINUTES
-    reason = pd.Series("day", index=others.index, dtype="str").mask(
-        ~_same(others["host"], own["host"]), "host"
+    rungs = (
+        {"festival_host_slot": host & slot, "festival": everyone}
+        if session["festival"]
+        else {"host_slot_day": host & slot & day, "slot": slot, "recent": everyone}
     )
-    return reason.mask(~slot, "slot")
+    ladder = functools.partial(_ladder, others, session, windows)
+    ladders = [ladder(weeks, rungs)]
+    if session["kind"] in SPECIAL:
+        ladders.append(ladder(KIND_WEEKS, {"kind": everyone}, festival=False))
+    elif session["festival"]:
+        unlike = ladder(weeks, {"unlike": everyone}, festival=False)
+        festive = (unlike.refusal == "") & (others["festival"] != "")
+        ladders.append(unlike._replace(refusal=unlike.refusal.mask(festive, "festival")))
+    return ladders
 
 
-def _pick(usable: pd.Series, rungs: dict[str, pd.Series], strong: int, weak: int) -> str:
-    """The best rung with enough sessions for a strong verdict, else for a weak one, else the widest."""
+def _turned_away(others: pd.DataFrame, session: pd.Series) -> pd.Series:
+    reason = pd.Series("day", index=others.index, dtype="str")
+    reason = reason.mask(~same_value(others["host"], session["host"]), "host")
+    return reason.mask(~same_slot(others["slot"], session["slot"]), "slot")
+
+
+def _pick(usable: pd.Series, rungs: dict[str, pd.Series], strong: float, weak: float) -> str:
+    """The best rung with sessions enough for a strong verdict, else a weak one, else the widest."""
     counts = {name: int((usable & taken).sum()) for name, taken in rungs.items()}
     for least in (strong, weak):
         for name, count in counts.items():
@@ -216,158 +218,80 @@ def comparable(
     calendar: Iterable[reference.Festival],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Which sessions are the baseline of this one, and why the others are not; the session itself is never among them.
+    """Which sessions are the baseline of this one, and why the others are not.
 
     One row per other session, newest first: session_id, started_at, host, title, hours, day,
-    festival, chosen (bool), rung, reason, reason_zh, reason_en. Tried in this order, within
-    `baseline_weeks` before: same host, time slot and kind of day; same slot; all outside festivals.
-    A session inside a festival is set against the same festival; where that has too few sessions, a
-    promotion against other promotions of a year, an ordinary one against ordinary days. Sessions
-    under a logged event that this one does not share are left out, as are rooms, kinds and lengths
-    that differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not
-    in `sessions`.
+    festival, chosen (bool), rung, reason, reason_zh, reason_en. `events` are those of
+    `event_windows`.
+
+    Within `baseline_weeks`, in this order: same host, slot and kind of day; same slot; all outside
+    festivals. A session inside a festival is set against the same festival; where that has too few,
+    a promotion against promotions of a year, an ordinary one against ordinary days. Left out are
+    sessions under a logged event that this one does not share, and other rooms, kinds and lengths.
+    Raises `KeyError` for an unknown session.
     """
-    all_of_them = described(sessions, calendar).assign(end=schema.session_ends(sessions))
-    own = all_of_them.set_index("session_id", drop=False).loc[session_id]
-    others = all_of_them[all_of_them["session_id"] != session_id].sort_values(
-        "started_at", ascending=False
-    )
-    strong, weak = (
-        int(thresholds["min_sessions_for_strong"]),
-        int(thresholds["min_sessions_for_verdict"]),
-    )
-    ladders = _ladders(others, own, events, thresholds["baseline_weeks"])
+    all_sessions = described(sessions, calendar).assign(end=schema.session_ends(sessions))
+    session = all_sessions.set_index("session_id", drop=False).loc[session_id]
+    others = all_sessions[all_sessions["session_id"] != session_id]
+    others = others.sort_values("started_at", ascending=False)
+    strong, weak = thresholds["min_sessions_for_strong"], thresholds["min_sessions_for_verdict"]
+    ladders = _ladders(others, session, events, thresholds["baseline_weeks"])
     enough = [
         ladder
         for ladder in ladders
-        if max((ladder[0].eq("") & taken).sum() for taken in ladder[1].values()) >= weak
+        if max((ladder.refusal.eq("") & taken).sum() for taken in ladder.rungs.values()) >= weak
     ]
-    refusal, rungs = (enough or ladders)[0]
-    rung = _pick(refusal == "", rungs, strong, weak)
-    chosen = (refusal == "") & rungs.get(rung, pd.Series(False, index=others.index))
-    reason = refusal.mask(refusal == "", _turned_away(others, own)).mask(chosen, "chosen")
-    detail = _details(others, own, events, reason)
-    return pd.DataFrame(
-        {
-            **{
-                name: others[name]
-                for name in (
-                    "session_id",
-                    "started_at",
-                    "host",
-                    "title",
-                    "hours",
-                    "day",
-                    "festival",
-                )
-            },
-            "chosen": chosen,
-            "rung": rung,
-            "reason": reason,
-            "reason_zh": [
-                REASONS[code][0].format(detail=words[0])
-                for code, words in zip(reason, detail, strict=True)
-            ],
-            "reason_en": [
-                REASONS[code][1].format(detail=words[1])
-                for code, words in zip(reason, detail, strict=True)
-            ],
-        }
-    ).reset_index(drop=True)
-
-
-def _details(
-    others: pd.DataFrame, own: pd.Series, windows: pd.DataFrame, reason: pd.Series
-) -> list[tuple[str, str]]:
-    shared = set(events_over(windows, own["started_at"], own["end"]).index)
-    what = _foreign_events(others, windows, shared)
-    made = []
-    for code, festival, event in zip(reason, others["festival"], what, strict=True):
-        zh, en = (
-            (festival, festival) if code == "festival" and festival else ("非大促", "no festival")
+    ladder = (enough or ladders)[0]
+    usable = ladder.refusal == ""
+    rung = _pick(usable, ladder.rungs, strong, weak)
+    chosen = usable & ladder.rungs.get(rung, pd.Series(False, index=others.index))
+    reason = ladder.refusal.mask(usable, _turned_away(others, session)).mask(chosen, "chosen")
+    words = [
+        _reason_words(code, festival, events.loc[event] if event is not None else None)
+        for code, festival, event in zip(reason, others["festival"], ladder.events, strict=True)
+    ]
+    columns = ["session_id", "started_at", "host", "title", "hours", "day", "festival"]
+    return (
+        others[columns]
+        .assign(
+            chosen=chosen,
+            rung=rung,
+            reason=reason,
+            reason_zh=[zh for zh, _ in words],
+            reason_en=[en for _, en in words],
         )
-        made.append((event, event) if code == "event" else (zh, en))
-    return made
+        .reset_index(drop=True)
+    )
+
+
+def _reason_words(code: str, festival: str, event: pd.Series | None) -> tuple[str, str]:
+    details = (festival or "非大促", festival or "no festival")
+    if event is not None and code == "event":
+        what = event["what"] if isinstance(event["what"], str) and event["what"] else event["kind"]
+        details = (what, what)
+    zh, en = (
+        words.format(detail=detail) for words, detail in zip(REASONS[code], details, strict=True)
+    )
+    return zh, en
 
 
 def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
-    """What the comparison rests on, from the frame of `comparable`: rung, number of sessions, strong, weak or none."""
+    """What the comparison rests on, from the frame of `comparable`."""
     n = int(chosen["chosen"].sum())
     rung = str(chosen["rung"].iloc[0]) if n else "none"
-    strength = (
-        "strong"
-        if n >= thresholds["min_sessions_for_strong"] and rung != "unlike"
-        else ("weak" if n >= thresholds["min_sessions_for_verdict"] else "none")
-    )
+    strength = "weak" if n >= thresholds["min_sessions_for_verdict"] else "none"
+    if n >= thresholds["min_sessions_for_strong"] and rung != "unlike":
+        strength = "strong"
     return Basis(rung, n, strength, *RUNGS[rung])
 
 
 def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
-    """Ids of further sessions that tell how much sessions of this account differ, from the frame of `comparable`.
+    """Ids of further sessions that tell how much sessions of this account differ.
 
-    Those turned away for their age, host, time slot or kind of day only: too unlike to say where
-    this session should be, like enough to say how far sessions stray.
+    Of `comparable`, those turned away for age, host, slot or kind of day only: too unlike to say
+    where this session should be, like enough to say how far sessions stray.
     """
-    states = set(comparable_sessions.loc[comparable_sessions["chosen"], "festival"])
-    near = comparable_sessions["reason"].isin(
-        ["too_old", "host", "slot", "day"]
-    ) & comparable_sessions["festival"].isin(states)
-    return comparable_sessions.loc[near, "session_id"].tolist()
-
-
-def same_date_year_ago(
-    sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]
-) -> pd.DataFrame:
-    """What a comparison by date takes for 同比: the sessions of the same room around the same date a year before; for a festival session only.
-
-    Beside `year_ago` it shows what the festival's own date does; an ordinary session has none of
-    its own (empty).
-    """
-    known = described(sessions, calendar)
-    own = known.set_index("session_id").loc[session_id]
-    if not own["festival"]:
-        return known.iloc[:0]
-    same = known[same_room(known, own)]
-    near = (
-        same["started_at"] - (own["started_at"] - pd.DateOffset(years=1))
-    ).abs() <= pd.Timedelta(days=FESTIVAL_DAYS)
-    return same[near].reset_index(drop=True)
-
-
-def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]:
-    """环比 by the calendar: the ids of the room's sessions of the `day`, the `week` (Monday to Sunday) and the `month` before this one's.
-
-    All of them, comparable or not.
-    """
-    own = sessions.set_index("session_id").loc[session_id]
-    same = sessions[same_room(sessions, own)]
-    found = {}
-    for name, unit in (("day", "D"), ("week", "W-SUN"), ("month", "M")):
-        period = same["started_at"].dt.tz_localize(None).dt.to_period(unit)
-        found[name] = same.loc[
-            period == own["started_at"].tz_localize(None).to_period(unit) - 1, "session_id"
-        ].tolist()
-    return found
-
-
-def year_ago(
-    sessions: pd.DataFrame, session_id: str, *, calendar: Iterable[reference.Festival]
-) -> pd.DataFrame:
-    """The sessions of last year that 同比 sets this one against: rows of `described`, empty where there is no such history.
-
-    A festival session is matched by its offset from the festival's day (a date in the lunar year
-    moves by weeks), any other to ordinary sessions within two weeks of the same date on the same
-    kind of day; the room is the same.
-    """
-    known = described(sessions, calendar)
-    own = known.set_index("session_id").loc[session_id]
-    same = known[same_room(known, own)]
-    if own["festival"]:
-        name, year = own["festival"].rsplit(" ", 1)
-        near = (same["offset"] - own["offset"]).abs() <= FESTIVAL_DAYS
-        return same[(same["festival"] == f"{name} {int(year) - 1}") & near].reset_index(drop=True)
-    aim = own["started_at"] - pd.Timedelta(weeks=52)
-    near = (same["started_at"] - aim).abs() <= pd.Timedelta(days=YEAR_AGO_DAYS)
-    return same[near & (same["festival"] == "") & (same["day"] == own["day"])].reset_index(
-        drop=True
-    )
+    chosen = comparable_sessions["chosen"]
+    same_state = comparable_sessions["festival"].isin(comparable_sessions.loc[chosen, "festival"])
+    near = comparable_sessions["reason"].isin(["too_old", "host", "slot", "day"])
+    return comparable_sessions.loc[near & same_state, "session_id"].tolist()

@@ -1,10 +1,7 @@
-"""Where the course of the account breaks: change points of its metrics over sessions and over days, and what they touch.
+"""Where the course of the account breaks: change points of its metrics, and what they touch.
 
-A break is where the level before and after differ by more than the series strays anyway; that an
-event, a festival, another host or time slot lies beside it is coincidence in time, no cause.
+What lies beside a break (event, festival, another host or slot) coincides in time and is no cause.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -14,7 +11,8 @@ import pandas as pd
 import ruptures
 
 from helpers import reference
-from helpers.compare.baseline import SAME_SLOT_MINUTES, described, minutes_apart, same_room
+from helpers.compare.baseline import described, room_until
+from helpers.compare.clock import same_slot
 from helpers.compare.scale import label, pooled
 from helpers.core import text
 
@@ -43,10 +41,10 @@ COLUMNS = (
 
 
 def breaks(values: npt.ArrayLike) -> list[int]:
-    """Positions at which a new level begins: optimal partition by squared error (Pelt, every position tried).
+    """Positions at which a new level begins: the optimal partition by squared error (Pelt).
 
-    The variance is taken from neighbouring differences, robustly, so that the breaks themselves do
-    not count, and raised for values that resemble their neighbours.
+    The variance is taken robustly from neighbouring differences, so that the breaks do not count,
+    and raised for values that resemble their neighbours.
     """
     y = np.asarray(values, dtype=float)
     if y.size < 2 * SHORTEST:
@@ -73,35 +71,33 @@ def course_breaks(
     calendar: Iterable[reference.Festival],
     kinds: Mapping[str, reference.EventKind],
 ) -> pd.DataFrame:
-    """Breaks in the account's metrics up to the reviewed session, over sessions and, where several fall on a day, over days; newest first.
+    """Breaks in the account's metrics up to the reviewed session, newest first.
 
-    `values` come from `on_one_scale`; the last `LOOKED_BACK` sessions of the same room are looked
-    at. One row per series and break: by (session, day; by_zh, by_en), metric, label_zh, label_en,
-    at (start of the first session of the new level), before, after (geometric means of both
-    levels), change (fraction), n_before, n_after (sessions or days of them), touches_zh, touches_en
-    (logged events within the lag of their kind, festivals that begin or end, another host or time
-    slot; empty where nothing is known).
+    Over sessions and, where several fall on a day, over days: the last `LOOKED_BACK` of the room.
+    `values` come from `on_one_scale`. One row per series and break: by (session, day; by_zh,
+    by_en), metric, label_zh, label_en, at (start of the first session of the new level), before,
+    after (geometric means), change (fraction), n_before, n_after (sessions or days), touches_zh,
+    touches_en (logged events within their kind's lag, festivals that begin or end, another host or
+    time slot; may be empty).
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
-    table = described(
-        past.sort_values("started_at").tail(LOOKED_BACK).reset_index(drop=True), calendar
-    )
+    session = sessions.set_index("session_id").loc[session_id]
+    past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
+    table = described(past.tail(LOOKED_BACK).reset_index(drop=True), calendar)
     rows = [
         row
         for name, part in values.groupby("metric", sort=False)
         for row in _of_metric(part, table, registry[name])
     ]
     touched = [_touches(table, row["at"], events, kinds) for row in rows]
-    made = [
+    worded = [
         row
         | {
-            "touches_zh": "；".join(zh for zh, _ in said),
-            "touches_en": "; ".join(en for _, en in said),
+            "touches_zh": "；".join(zh for zh, _ in words),
+            "touches_en": "; ".join(en for _, en in words),
         }
-        for row, said in zip(rows, touched, strict=True)
+        for row, words in zip(rows, touched, strict=True)
     ]
-    return pd.DataFrame(made, columns=list(COLUMNS)).sort_values(
+    return pd.DataFrame(worded, columns=list(COLUMNS)).sort_values(
         ["at", "metric"], ascending=[False, True], ignore_index=True, kind="stable"
     )
 
@@ -127,12 +123,12 @@ def _of_metric(part: pd.DataFrame, table: pd.DataFrame, metric: reference.Metric
 
 def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> list[dict]:
     logs = np.log(frame["value"].to_numpy(float))
-    found = breaks(logs)
-    edges = [0, *found, len(logs)]
-    made = []
-    for place, at in enumerate(found, start=1):
+    starts = breaks(logs)
+    edges = [0, *starts, len(logs)]
+    rows = []
+    for place, at in enumerate(starts, start=1):
         before, after = logs[edges[place - 1] : at], logs[at : edges[place + 1]]
-        made.append(
+        rows.append(
             {
                 "by": by,
                 "by_zh": BY[by][0],
@@ -148,7 +144,7 @@ def _rows(by: str, frame: pd.DataFrame, name: str, metric: reference.Metric) -> 
                 "n_after": after.size,
             }
         )
-    return made
+    return rows
 
 
 def _touches(
@@ -157,7 +153,6 @@ def _touches(
     events: pd.DataFrame,
     kinds: Mapping[str, reference.EventKind],
 ) -> list[tuple[str, str]]:
-    """What begins, ends or is under way beside a break, in both languages."""
     place = int((table["started_at"] < at).sum())
     first, last = (
         table["started_at"].iloc[min(max(place + step, 0), len(table) - 1)]
@@ -178,7 +173,7 @@ def _logged(
     place: int,
     kinds: Mapping[str, reference.EventKind],
 ) -> list[tuple[str, str]]:
-    said, terms = [], reference.terms()["event_kind"]
+    touches, terms = [], reference.terms()["event_kind"]
     for row in events.itertuples():
         kind = kinds[row.kind]
         since = int((table["started_at"] >= row.starts_at).to_numpy()[: place + 1].sum())
@@ -187,20 +182,15 @@ def _logged(
             if kind.lag_sessions is not None
             else row.starts_at + pd.Timedelta(days=kind.lag_days) >= first
         )
-        begins, ends = (
-            row.starts_at <= last and near,
-            pd.notna(row.ends_at) and first <= row.ends_at <= last,
-        )
+        begins = row.starts_at <= last and near
+        ends = pd.notna(row.ends_at) and first <= row.ends_at <= last
         if begins or ends:
             what = text.plain(row.what, 40) if isinstance(row.what, str) else ""
-            state = ("结束", "ends") if ends and not begins else ("", "")
-            said.append(
-                (
-                    f"{terms[row.kind].zh}{state[0]}：{what}".rstrip("："),
-                    f"{terms[row.kind].en} {state[1]}: {what}".replace(" :", ":").rstrip(": "),
-                )
-            )
-    return said
+            zh, en = terms[row.kind].zh, terms[row.kind].en
+            if not begins:
+                zh, en = f"{zh}结束", f"{en} ends"
+            touches.append((f"{zh}：{what}", f"{en}: {what}") if what else (zh, en))
+    return touches
 
 
 def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
@@ -214,66 +204,49 @@ def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
 
 
 def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
-    """Another host or time slot, where all sessions before the break had one and all after it another: turns taken in a day are none."""
-    before, after = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
-    said = []
-    hosts = [
-        set(side["host"].dropna().map(lambda name: text.plain(name, 20)))
-        for side in (before, after)
-    ]
+    """Another host or slot, where all sessions before had one and all after another.
+
+    Turns taken in a day are none.
+    """
+    sides = table.iloc[max(place - BESIDE, 0) : place], table.iloc[place : place + BESIDE]
+    touches = []
+    hosts = [set(side["host"].dropna()) for side in sides]
     if all(hosts) and not hosts[0] & hosts[1]:
-        names = ["、".join(sorted(one)) for one in hosts]
-        said.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
-    slots = [float(side["slot"].median()) for side in (before, after)]
+        names = ["、".join(sorted({text.plain(host, 20) for host in side})) for side in hosts]
+        touches.append((f"主播由 {names[0]} 变为 {names[1]}", f"host {names[0]} → {names[1]}"))
+    slots = [float(side["slot"].median()) for side in sides]
     steady = all(
-        minutes_apart(side["slot"], slot).le(SAME_SLOT_MINUTES).all()
-        for side, slot in zip((before, after), slots, strict=True)
+        same_slot(side["slot"], slot).all() for side, slot in zip(sides, slots, strict=True)
     )
-    if steady and minutes_apart(pd.Series(slots[:1]), slots[1]).gt(SAME_SLOT_MINUTES).all():
-        clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in slots]
-        said.append(
+    if steady and not same_slot(pd.Series(slots[:1]), slots[1]).any():
+        clock = [f"{int(slot) // 60:02d}:{int(slot) % 60:02d}" for slot in slots]
+        touches.append(
             (f"开播时段由 {clock[0]} 变为 {clock[1]}", f"time slot {clock[0]} → {clock[1]}")
         )
-    return said
+    return touches
 
 
 def course_note(table: pd.DataFrame) -> tuple[str, str]:
-    """How many breaks there are and how many touch something known, in one sentence each."""
-    known = int(table["touches_zh"].ne("").sum())
+    """How many breaks there are and how many touch something known, in one sentence."""
+    explained = int(table["touches_zh"].ne("").sum())
     if table.empty:
         return (
             "近期各指标没有成段的变化，只有平常的起伏。",
             "No metric has changed its level lately: ordinary variation only.",
         )
-    rest = len(table) - known
-    zh = "；".join(
-        filter(
-            None,
-            [
-                f"{known} 处与登记的事件、大促、换主播或换时段时间上重合" if known else "",
-                f"{rest} 处没有对得上的事" if rest else "",
-            ],
+    unexplained = len(table) - explained
+    zh, en = [], []
+    if explained:
+        zh.append(f"{explained} 处与登记的事件、大促、换主播或换时段时间上重合")
+        en.append(
+            f"{explained} coincide{'s' * (explained == 1)} with a logged event, a festival, "
+            "another host or time slot"
         )
-    )
-    en = "; ".join(
-        filter(
-            None,
-            [
-                (
-                    f"{known} coincide{'s' * (known == 1)} with a logged event, a festival, "
-                    "another "
-                    "host or time slot"
-                )
-                if known
-                else "",
-                f"{rest} with nothing known" if rest else "",
-            ],
-        )
-    )
+    if unexplained:
+        zh.append(f"{unexplained} 处没有对得上的事")
+        en.append(f"{unexplained} with nothing known")
     return (
-        f"水平变了 {len(table)} 处：{zh}。{'时间重合不是原因。' if known else ''}",
-        (
-            f"{len(table)} break{'s' * (len(table) != 1)}: "
-            f"{en}.{' Coincidence is not cause.' if known else ''}"
-        ),
+        f"水平变了 {len(table)} 处：{'；'.join(zh)}。{'时间重合不是原因。' if explained else ''}",
+        f"{len(table)} break{'s' * (len(table) != 1)}: {'; '.join(en)}."
+        f"{' Coincidence is not cause.' if explained else ''}",
     )

@@ -1,6 +1,4 @@
-"""What kind of day it is: shopping festivals with the days from theirs, working days with their make-up days, years not announced yet."""
-
-from __future__ import annotations
+"""What kind of day it is: shopping festivals, working days with their make-up days."""
 
 import datetime as dt
 import functools
@@ -19,23 +17,22 @@ def festival_of(
 ) -> tuple[reference.Festival, int] | None:
     """The shopping festival a day lies in and its offset in days from the festival's day, or None.
 
-    Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms;
-    the window begins with the presale where that is known. Where two festivals overlap, the one
-    whose day is nearer is meant.
+    Rows for the platform count before rows for `all`, the Chinese platforms; the window begins with
+    the presale where known. Of overlapping festivals the one whose day is nearer.
     """
     rows = [
         row
         for row in calendar
         if row.platform == platform or (row.platform == "all" and platform in CHINESE)
     ]
-    own = {(row.festival, row.year) for row in rows if row.platform == platform}
-    found = [
+    dated = {(row.festival, row.year) for row in rows if row.platform == platform}
+    festivals = [
         row
         for row in rows
-        if (row.platform == platform or (row.festival, row.year) not in own)
+        if (row.platform == platform or (row.festival, row.year) not in dated)
         and min(row.presale_from or row.starts_on, row.starts_on) <= day <= row.ends_on
     ]
-    nearest = min(found, key=lambda row: abs((day - row.day).days), default=None)
+    nearest = min(festivals, key=lambda row: abs((day - row.day).days), default=None)
     return (nearest, (day - nearest.day).days) if nearest else None
 
 
@@ -46,9 +43,10 @@ def _statutory(year: int) -> frozenset[dt.date]:
 
 @functools.cache
 def day_class(day: dt.date, platform: str) -> str:
-    """`work` or `rest`: on Chinese platforms by the State Council's calendar with its make-up days, else by weekday.
+    """The kind of day: `work` or `rest`.
 
-    A year whose make-up days are not announced yet falls back to weekends and statutory holidays.
+    On Chinese platforms by the State Council's calendar (where a year's make-up days are not
+    announced, weekends and statutory holidays), else by weekday.
     """
     if platform not in CHINESE:
         return "rest" if day.weekday() >= 5 else "work"

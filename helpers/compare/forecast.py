@@ -1,13 +1,9 @@
-"""What the next session should be, from all sessions before it: those near in time and alike in place count for more.
+"""What the next session should be, from those before it: near and like ones count for more.
 
-A session's logarithm is a common level, what sessions near in time share, what sessions of a like
-place share (time slot, length, kind of day, host), and its own chance: ordinary kriging (Cressie
-1993, section 3.2), which with nothing shared is the t prediction interval of
-`stats.prediction_interval`. How much is shared is chosen for each metric from its own history, by
-restricted likelihood; how far sessions stray is measured on one-step errors, recent ones for more.
+Ordinary kriging (Cressie 1993, section 3.2) of logarithms over time and place (slot, length, kind
+of day, host); with nothing shared it is `stats.prediction_interval`. How much is shared each
+metric's history says, by restricted likelihood; how far sessions stray, one-step errors.
 """
-
-from __future__ import annotations
 
 import functools
 from typing import NamedTuple
@@ -19,6 +15,7 @@ from scipy import linalg
 from scipy import stats as distributions
 
 from helpers.compare.baseline import hours
+from helpers.compare.clock import angle, start_minute
 from helpers.compare.days import day_class
 
 Floats = npt.NDArray[np.float64]
@@ -33,14 +30,14 @@ FORGETTING = 40  # sessions after which an error counts half
 
 
 class Alike(NamedTuple):
-    """How much each two sessions share, by session_id on both sides: in time, and in place; 1 and more for the same."""
+    """How much each two sessions share in time and in place, by session_id on both sides."""
 
     near: pd.DataFrame
     place: pd.DataFrame
 
 
 class Forecast(NamedTuple):
-    """Centre and prediction interval of the next value, its two-sided p-value, and the standard error (log scale)."""
+    """The next value, on the scale of the past: interval, two-sided p-value, standard error."""
 
     mean: float
     lower: float
@@ -50,27 +47,24 @@ class Forecast(NamedTuple):
 
 
 def alike(sessions: pd.DataFrame) -> Alike:
-    """How alike sessions are in time and place, from start, duration, host and kind of day; oldest first.
-
-    Two unknown hosts are the same.
-    """
+    """How alike sessions are in time and place, oldest first; two unknown hosts are the same."""
     sessions = sessions.sort_values("started_at")
     ids = pd.Index(sessions["session_id"])
     start = sessions["started_at"]
-    clock = 2 * np.pi * (start.dt.hour * 60 + start.dt.minute).to_numpy(float) / 1440
+    hand = angle(start_minute(start)).to_numpy()
     days = (start - start.min()).dt.total_seconds().to_numpy() / 86400
     length = np.log(hours(sessions)).fillna(0).to_numpy()
     host = sessions["host"].fillna("").to_numpy(str)
-    rest = np.array(
+    day = np.array(
         [
             day_class(when.date(), platform)
             for when, platform in zip(start, sessions["platform"], strict=True)
         ]
     )
     place = (
-        np.exp(np.cos(_apart(clock)) - 1)
+        np.exp(np.cos(_apart(hand)) - 1)
         + 0.2 * np.exp(-0.5 * (_apart(length) / LENGTH) ** 2)
-        + 0.2 * (rest[:, None] == rest)
+        + 0.2 * (day[:, None] == day)
         + 0.5 * (host[:, None] == host)
     )
     frame = functools.partial(pd.DataFrame, index=ids, columns=ids)
@@ -87,7 +81,7 @@ def _prior(shared: float) -> float:
 
 
 class _Tried(NamedTuple):
-    """One way of sharing: its restricted negative log likelihood with the scale taken out, and what it makes of the next value."""
+    """One way of sharing; loss is the restricted negative log likelihood less the scale."""
 
     loss: float
     mean: float
@@ -95,27 +89,24 @@ class _Tried(NamedTuple):
 
 
 def _scale(errors: Floats) -> tuple[float, float]:
-    """Variance of the errors with its degrees of freedom, the recent ones for more."""
     n = errors.size
     weight = 0.5 ** (np.arange(n)[::-1] / FORGETTING)
-    kept = (n - 1) / n
-    return float(weight @ errors**2 / weight.sum() / kept), float(
-        weight.sum() ** 2 / (weight**2).sum() * kept
-    )
+    free = (n - 1) / n
+    variance = weight @ errors**2 / weight.sum() / free
+    return float(variance), float(weight.sum() ** 2 / (weight**2).sum() * free)
 
 
 def _try(past: Floats, covariance: Floats) -> _Tried:
-    """Ordinary kriging of the last from those before it: everything whitened by the root of their covariance."""
     root = linalg.cholesky(covariance[:-1, :-1], lower=True, check_finite=False)
     # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small
     # a matrix.
-    ones, seen, with_next = (
+    ones, values, with_next = (
         linalg.blas.dtrsv(root, column, lower=1)
         for column in (np.ones(past.size), past, covariance[:-1, -1])
     )
     weight = ones @ ones
-    level = ones @ seen / weight
-    errors = seen - level * ones
+    level = ones @ values / weight
+    errors = values - level * ones
     free, total = past.size - 1, max(errors @ errors, 1e-300)
     loss = np.log(np.diag(root)).sum() + 0.5 * np.log(weight) + 0.5 * free * np.log(total / free)
     unknown = covariance[-1, -1] - with_next @ with_next + (1 - ones @ with_next) ** 2 / weight
@@ -127,28 +118,27 @@ def _try(past: Floats, covariance: Floats) -> _Tried:
 def forecast(
     value: float, past: npt.ArrayLike, near: Floats, place: Floats, *, confidence: float = 0.95
 ) -> Forecast:
-    """The next value from the `past` ones, oldest first, on the scale on which they vary evenly (logarithms).
+    """The next value from the `past` ones, oldest first, on a scale on which they vary evenly.
 
-    `near` and `place` are those of `alike`, the session itself last. All ways of sharing in
-    `SHARED` are tried and averaged by their posterior weight, their disagreement included in the
+    Logarithms, mostly. `near` and `place` are those of `alike`, the session itself last. All ways
+    of sharing in `SHARED` are averaged by posterior weight, their disagreement included in the
     error. Raises `ValueError` with fewer than `LONG` values.
     """
     past = np.asarray(past, dtype=float)
     if past.size < LONG:
         raise ValueError(f"a forecast needs {LONG} sessions, {past.size} given")
-    own, ways = np.eye(past.size + 1), [(time, here) for time in SHARED for here in SHARED]
-    tried = [_try(past, own + time * near + here * place) for time, here in ways]
+    identity, ways = np.eye(past.size + 1), [(time, here) for time in SHARED for here in SHARED]
+    tried = [_try(past, identity + time * near + here * place) for time, here in ways]
     losses = np.array(
         [
             way.loss + _prior(time) + _prior(here)
             for way, (time, here) in zip(tried, ways, strict=True)
         ]
     )
-    weights = np.exp(losses.min() - losses) / np.exp(losses.min() - losses).sum()
-    means, variances = (
-        np.array([way.mean for way in tried]),
-        np.array([way.variance for way in tried]),
-    )
+    weights = np.exp(losses.min() - losses)
+    weights = weights / weights.sum()
+    means = np.array([way.mean for way in tried])
+    variances = np.array([way.variance for way in tried])
     mean = float(weights @ means)
     error, free = float(np.sqrt(weights @ (variances + (means - mean) ** 2))), _scale(past)[1]
     half = float(distributions.t.ppf(0.5 + confidence / 2, free)) * error

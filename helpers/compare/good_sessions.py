@@ -1,13 +1,9 @@
-"""What an account's good sessions share: how they were set up and run, against the rest of its ordinary sessions.
+"""What an account's good sessions share: how they were set up and run, against its other ones.
 
-Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind
-of day and month made of it taken off. Held against the rest are traits (`traits.yml`): things a
-team does, not what comes of them. Of many traits some differ by chance: names are mixed at random
-to see how far the farthest of them strays (Westfall and Young's maximum statistic), so that in an
-account without a pattern one in twenty names anything.
+Traits (`traits.yml`) are what a team does, not what comes of it. Of many some differ by chance:
+which sessions are called good is mixed at random (Westfall and Young's maximum statistic), so that
+without a pattern one account in twenty has a trait named.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -47,23 +43,22 @@ COLUMNS = [
 ]
 
 
-# -------------------------------------------------------------------------------------- the traits
-
-
 def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
     values = sessions.set_index("session_id")[trait.column].astype(float)
     return values / hours(sessions) if trait.per_hour else values
 
 
 def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Cues of the kinds per hour (0 where others are logged), or the minutes until the first one."""
+    """Cues per hour (0 where only others are logged), or minutes until the first one."""
     logged = rows.groupby("session_id").size()
-    own = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
+    of_kind = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
     if trait.first:
         started = sessions.set_index("session_id")["started_at"]
-        first = own.min()
+        first = of_kind.min()
         return ((first - started.reindex(first.index)).dt.total_seconds() / 60).clip(lower=0)
-    return own.size().reindex(logged.index, fill_value=0) / hours(sessions).reindex(logged.index)
+    return of_kind.size().reindex(logged.index, fill_value=0) / hours(sessions).reindex(
+        logged.index
+    )
 
 
 def _stage(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -71,8 +66,8 @@ def _stage(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -
     ends = plan["ends_at"].fillna(plan.groupby("session_id")["starts_at"].shift(-1))
     seconds = (ends - plan["starts_at"]).dt.total_seconds().clip(lower=0)
     total = seconds.groupby(plan["session_id"]).sum()
-    own = seconds.where(plan["stage"] == trait.stage, 0.0).groupby(plan["session_id"]).sum()
-    return own / total.where(total > 0)
+    of_stage = seconds.where(plan["stage"] == trait.stage, 0.0).groupby(plan["session_id"]).sum()
+    return of_stage / total.where(total > 0)
 
 
 def _visits(rows: pd.DataFrame) -> pd.Series:
@@ -80,24 +75,23 @@ def _visits(rows: pd.DataFrame) -> pd.Series:
 
 
 def _paid(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    visits, known = (
+    visits, stated = (
         _visits(rows),
-        rows.groupby("session_id")["is_paid"].apply(lambda one: one.notna().any()),
+        rows.groupby("session_id")["is_paid"].apply(lambda flags: flags.notna().any()),
     )
-    total, own = (
+    total, paid = (
         part.groupby(rows["session_id"]).sum()
         for part in (visits, visits.where(rows["is_paid"].fillna(False).astype(bool), 0.0))
     )
-    return (own / total.where(total > 0)).where(known)
+    return (paid / total.where(total > 0)).where(stated)
 
 
 def _source(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The share of each source that most sessions have: a column per source."""
     shares = rows.assign(visits=_visits(rows)).pivot_table(
         index="session_id", columns="source", values="visits", aggfunc="sum"
     )
-    kept = shares.columns[shares.notna().mean() >= MOSTLY]
-    return (shares.fillna(0.0).div(shares.sum(axis=1), axis=0))[kept]
+    usual = shares.columns[shares.notna().mean() >= MOSTLY]
+    return (shares.fillna(0.0).div(shares.sum(axis=1), axis=0))[usual]
 
 
 def _listed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -105,8 +99,8 @@ def _listed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tier(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    known = _listed(rows).dropna(subset=["tier"])
-    return known["tier"].eq(trait.tier).groupby(known["session_id"]).mean()
+    tiered = _listed(rows).dropna(subset=["tier"])
+    return tiered["tier"].eq(trait.tier).groupby(tiered["session_id"]).mean()
 
 
 def _price(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -114,8 +108,8 @@ def _price(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -
 
 
 def _focus(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    shown = _listed(rows).groupby("session_id")["exposure_users"]
-    return shown.max() / shown.sum().where(lambda total: total > 0)
+    exposures = _listed(rows).groupby("session_id")["exposure_users"]
+    return exposures.max() / exposures.sum().where(lambda total: total > 0)
 
 
 def _videos(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -136,7 +130,7 @@ MEASURES = {
 
 
 class Traits(NamedTuple):
-    """Values of the traits (one row per session, one column per trait) and the words of each: trait, label_zh, label_en, unit."""
+    """Traits of sessions: `values` session x trait, `words` trait, label_zh, label_en, unit."""
 
     values: pd.DataFrame
     words: pd.DataFrame
@@ -148,53 +142,52 @@ def traits(
     *,
     known: Mapping[str, reference.Trait],
 ) -> Traits:
-    """The traits of sessions, measured in their tables; a session without a table's rows has no value of its traits.
+    """The traits of sessions, measured in their tables.
 
-    A trait of which fewer than two sessions have a value is left out.
+    Missing where a session has no rows in the table; a trait that fewer than two sessions have is
+    left out.
     """
     ids, columns, words = sessions["session_id"], {}, []
     for name, trait in known.items():
         rows = sessions if trait.table == "sessions" else tables[trait.table]
-        found = (
+        measured = (
             MEASURES[trait.measure](trait, sessions, rows[rows["session_id"].isin(ids)])
             if len(rows)
             else pd.Series(dtype=float)
         )
-        for each, values in found.items() if isinstance(found, pd.DataFrame) else [("", found)]:
-            columns[f"{name}:{each}" if each else name] = values.reindex(ids).to_numpy(float)
+        for part, values in (
+            measured.items() if isinstance(measured, pd.DataFrame) else [("", measured)]
+        ):
+            columns[f"{name}:{part}" if part else name] = values.reindex(ids).to_numpy(float)
             words.append(
                 (
-                    f"{name}:{each}" if each else name,
-                    trait.zh.format(each=text.plain(each, 20)),
-                    trait.en.format(each=text.plain(each, 20)),
+                    f"{name}:{part}" if part else name,
+                    trait.zh.format(each=text.plain(part, 20)),
+                    trait.en.format(each=text.plain(part, 20)),
                     trait.unit,
                 )
             )
-    made = pd.DataFrame(columns, index=pd.Index(ids, name="session_id"))
-    made = made.loc[:, made.notna().sum() > 1]
+    trait_values = pd.DataFrame(columns, index=pd.Index(ids, name="session_id"))
+    trait_values = trait_values.loc[:, trait_values.notna().sum() > 1]
     return Traits(
-        made,
+        trait_values,
         pd.DataFrame(words, columns=["trait", "label_zh", "label_en", "unit"])
         .set_index("trait")
-        .loc[made.columns]
+        .loc[trait_values.columns]
         .reset_index(),
     )
 
 
-# ----------------------------------------------------------------------------------- good and rest
-
-
 def good_ones(
-    known: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
+    sessions: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
 ) -> pd.Series:
-    """Which ordinary sessions before this one are the account's good ones: True or False by session_id, empty where too few.
+    """Which ordinary sessions before this one are the account's good ones, by session_id.
 
-    `known` is `slots.described`, which says what is ordinary. Good: the `best_share` with the
-    highest paid amount per hour, on the log scale and less what slot, kind of day and month
-    explain.
+    `sessions` is `slots.described`. Good is the `best_share` with the highest paid amount per hour
+    (log), less what slot, kind of day and month explain. Empty under `min_sessions_for_pattern`.
     """
-    start = known.loc[known["session_id"] == session_id, "started_at"].iloc[0]
-    plain = known[(known["started_at"] < start) & known["ordinary"]]
+    start = sessions.loc[sessions["session_id"] == session_id, "started_at"].iloc[0]
+    plain = sessions[(sessions["started_at"] < start) & sessions["ordinary"]]
     plain = plain.assign(log=level_regression.logs(plain["paid_amount"] / plain["hours"])).dropna(
         subset=["log"]
     )
@@ -210,7 +203,10 @@ def good_ones(
 
 
 def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Differences of means and their errors for each row of `good` (draws x sessions) and each column of `values`."""
+    """Differences of means and their errors, draw x trait.
+
+    `good` is draw x session, `values` session x trait.
+    """
     mask, filled = np.isfinite(values), np.nan_to_num(values)
     n1, s1, q1 = (good @ part for part in (mask.astype(float), filled, filled**2))
     n0, s0, q0 = (
@@ -228,10 +224,10 @@ def differences(
 ) -> pd.DataFrame:
     """Each trait of the good sessions against the rest: one row per trait that enough of both have.
 
-    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all of them together
-    cover with `confidence`), p_adjusted (family-wise, by mixing which sessions are called good),
-    shared (bool), usual_lower, usual_upper (where one further good session should lie,
-    `stats.prediction_interval`). A trait that does not vary has no p-value.
+    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all together cover with
+    `confidence`), p_adjusted (family-wise), shared (bool), usual_lower, usual_upper (where a
+    further good session should lie, `stats.prediction_interval`). A trait that does not vary has no
+    row.
     """
     rows = values.reindex(good.index)
     n1, n0 = rows[good].notna().sum(), rows[~good].notna().sum()
@@ -265,59 +261,56 @@ def differences(
             "upper": diff + half,
             "p_adjusted": p,
             "shared": p <= 1 - confidence,
-            "usual_lower": [max(one.lower, 0.0) for one in usual],
-            "usual_upper": [one.upper for one in usual],
+            "usual_lower": [max(usual_range.lower, 0.0) for usual_range in usual],
+            "usual_upper": [usual_range.upper for usual_range in usual],
         }
     )
 
 
 def model(
-    known: pd.DataFrame,
+    sessions: pd.DataFrame,
     session_id: str,
-    found: Traits,
+    found_traits: Traits,
     *,
     thresholds: Mapping[str, float],
     mixes: int = MIXES,
 ) -> pd.DataFrame:
-    """The account's own model of its good sessions, from those before this one: what clean/pattern.parquet keeps.
+    """The account's model of its good sessions, from those before this one (clean/pattern.parquet).
 
-    One row per trait, the surest first: platform, room, until (start of this session: it is not in
-    its own model), trait, label_zh, label_en, unit, sessions (ordinary ones before), and the
-    columns of `differences`. Empty where the account has too few ordinary sessions, or no trait
-    that enough of them have.
+    One row per trait, the surest first: platform, room, until (start of this session), trait,
+    label_zh, label_en, unit, sessions (ordinary ones before), and the columns of `differences`.
+    Empty with too few ordinary sessions, or no trait that enough of them have.
     """
-    good = good_ones(known, session_id, thresholds=thresholds)
+    good = good_ones(sessions, session_id, thresholds=thresholds)
     if good.empty:
         return pd.DataFrame(columns=COLUMNS)
-    made = differences(good, found.values, confidence=thresholds["confidence"], mixes=mixes)
-    own = known.set_index("session_id").loc[session_id]
-    made = made.merge(found.words, on="trait").assign(
-        platform=own["platform"],
-        room=own["room"],
-        until=own["started_at"],
+    rows = differences(good, found_traits.values, confidence=thresholds["confidence"], mixes=mixes)
+    session = sessions.set_index("session_id").loc[session_id]
+    rows = rows.merge(found_traits.words, on="trait").assign(
+        platform=session["platform"],
+        room=session["room"],
+        until=session["started_at"],
         sessions=float(len(good)),
     )
-    return made.sort_values(["p_adjusted", "trait"], ignore_index=True)[COLUMNS]
+    return rows.sort_values(["p_adjusted", "trait"], ignore_index=True)[COLUMNS]
 
 
-def held(pattern: pd.DataFrame, found: Traits, session_id: str) -> pd.DataFrame:
-    """This session against the good sessions' usual range: the rows of the model with value and inside (bool, missing if unknown).
+def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFrame:
+    """This session against the good sessions' usual range.
 
-    What the good ones share comes first, then where this session lies outside their range.
+    The rows of the model with value and inside (bool, missing if unknown): shared traits first,
+    then those outside.
     """
-    own = found.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
-    inside = (own >= pattern["usual_lower"] - 1e-9) & (own <= pattern["usual_upper"] + 1e-9)
-    made = pattern.assign(value=own, inside=inside.astype("boolean").mask(np.isnan(own)))
-    first = made.assign(
-        _last=~made["shared"].astype(bool), _inside=made["inside"].fillna(True)
+    values = measured.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
+    inside = (values >= pattern["usual_lower"] - 1e-9) & (values <= pattern["usual_upper"] + 1e-9)
+    rows = pattern.assign(value=values, inside=inside.astype("boolean").mask(np.isnan(values)))
+    first = rows.assign(
+        _last=~rows["shared"].astype(bool), _inside=rows["inside"].fillna(True)
     ).sort_values(["_last", "_inside", "p_adjusted"], kind="stable")
     return first.drop(columns=["_last", "_inside"]).reset_index(drop=True)
 
 
-# ------------------------------------------------------------------------------------ what is said
-
-
-def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
+def _words(row, lang: str, currency: str) -> tuple[str, str, str, str, str]:
     low, high = (
         text.signed(
             v, "points" if row.unit == "percent" else row.unit, lang, decimals=1, currency=currency
@@ -325,7 +318,7 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
         for v in (row.lower, row.upper)
     )
     points = text.choose(lang, " 个百分点", " percentage points") if row.unit == "percent" else ""
-    good, rest = (
+    good, others, value = (
         text.value(
             v,
             row.unit,
@@ -333,56 +326,45 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str]:
             decimals=None if row.unit in ("money", "seconds") else 1,
             currency=currency,
         )
-        for v in (row.good, row.rest)
+        for v in (row.good, row.rest, row.value)
     )
     return (
         good,
-        rest,
+        others,
+        value,
         f"{low}{text.choose(lang, ' 到 ', ' to ')}{high}{points}",
         getattr(row, f"label_{lang}"),
     )
 
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
-    """One trait that the good sessions share: theirs, the rest's, the interval of the difference, and this session's place."""
-    good, rest, span, label = _words(row, lang, currency)
-    value = text.value(
-        row.value,
-        row.unit,
-        lang,
-        decimals=None if row.unit in ("money", "seconds") else 1,
-        currency=currency,
-    )
-    here = (
-        ""
-        if pd.isna(row.inside)
-        else text.choose(
-            lang,
-            f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里",
-            (
-                f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' "
-                "usual range"
-            ),
+    """One trait that the good sessions share, beside the rest and this session."""
+    good, others, value, span, label = _words(row, lang, currency)
+    here = ""
+    if pd.notna(row.inside):
+        zh = f"本场 {value}，{'在' if row.inside else '不在'}好场次的常见范围里"
+        en = (
+            f"this session had {value}, {'inside' if row.inside else 'outside'} the good ones' "
+            "usual range"
         )
-    )
+        here = text.choose(lang, zh, en)
     n1, n0 = f"{row.n_good:.0f}", f"{row.n_rest:.0f}"
     return text.choose(
         lang,
         (
-            f"好场次的共同点：{label} {good}，其余 {rest}（相差 {span}；{n1} 场对 {n0} 场）"
+            f"好场次的共同点：{label} {good}，其余 {others}（相差 {span}；{n1} 场对 {n0} 场）"
             f"{'；' if here else ''}{here}。同时出现，不等于原因。"
         ),
         (
-            f"Shared by the good sessions: {label} {good}, the rest {rest} (difference {span}; "
-            f"{n1} "
-            f"against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need not be "
-            "the cause."
+            f"Shared by the good sessions: {label} {good}, the rest {others} (difference {span}; "
+            f"{n1} against {n0} sessions){'; ' if here else ''}{here}. It goes together; it need "
+            "not be the cause."
         ),
     )
 
 
 def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, float]) -> str:
-    """What the comparison of good sessions with the rest rests on and how much it found, in one sentence."""
+    """What the comparison of good sessions rests on and how much it found."""
     least, share = (
         int(thresholds["min_sessions_for_pattern"]),
         text.percent(thresholds["best_share"], 0),
@@ -426,7 +408,10 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
 
 
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:
-    """One finding per trait that the good sessions share; they speak of the account, so none of them is a fault of this session."""
+    """One finding per trait that the good sessions share.
+
+    They speak of the account: none is a fault of this session.
+    """
     shared = held_against[held_against["shared"].astype(bool)]
     return findings.frame(
         [

@@ -1,11 +1,8 @@
-"""Special events 特殊事件分析: what moved while a logged event was in force, and whether any other dates would show as much.
+"""Special events 特殊事件分析: what moved while a logged event was in force.
 
-Coinciding is no cause. A change is claimed only where its interval leaves out zero after the
-correction over all events and metrics, and where at most one in twenty of the other dates would
-show as large a one.
+Coinciding is no cause: a change is claimed only where its interval leaves out zero, also after the
+correction over all events and metrics, and at most one in twenty other dates shows as large a one.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -13,16 +10,14 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.compare.baseline import SPECIAL, described, same_room
+from helpers.compare.baseline import SPECIAL, described, room_until
+from helpers.compare.clock import angle
 from helpers.compare.scale import label
 from helpers.compare.shift import ENOUGH_DURING, LEAST, UNKNOWN, Shift, level_shift
 from helpers.core import stats, text
 
-BEFORE, DURING, AFTER = (
-    60,
-    30,
-    20,
-)  # sessions before, in force and after that an effect is taken from
+# Sessions before, in force and after that an effect is taken from.
+BEFORE, DURING, AFTER = 60, 30, 20
 TOGETHER = 3  # events with fewer sessions than this between their starts cannot be told apart
 UNNAMED = ("paid_amount", "viewers", "uv_value")  # looked at where an event names no metric
 PLACEBO_LEVEL = 0.05
@@ -61,31 +56,33 @@ COLUMNS = (
 
 
 def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind) -> np.ndarray:
-    """Which sessions (oldest first) an event's change is looked for in: while it is in force, or the first ones since its start."""
+    """Which sessions (oldest first) an event's change is looked for in.
+
+    Those while it is in force, or the first ones since its start, by its kind.
+    """
     begun = (sessions["started_at"] >= event["starts_at"]).to_numpy()
-    if kind.lag_sessions is not None:
-        return begun & (begun.cumsum() <= kind.lag_sessions)
-    end = event["ends_at"]
-    if pd.isna(end) and kind.stays:
-        return begun & (begun.cumsum() <= DURING)
-    end = event["starts_at"] + pd.Timedelta(days=kind.days) if pd.isna(end) else end
-    return begun & (sessions["started_at"] <= end).to_numpy() & (begun.cumsum() <= DURING)
+    most = DURING if kind.lag_sessions is None else kind.lag_sessions
+    first = begun & (begun.cumsum() <= most)
+    end = _end(event, kind)
+    return first if end is None else first & (sessions["started_at"] <= end).to_numpy()
+
+
+def _end(event: pd.Series, kind: reference.EventKind) -> pd.Timestamp | None:
+    """When an event's effect is over; None where its sessions are counted or it stays."""
+    if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
+        return None
+    lingers = event["starts_at"] + pd.Timedelta(days=kind.days)
+    return lingers if pd.isna(event["ends_at"]) else event["ends_at"]
 
 
 def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> bool:
     """Whether further sessions may still show what the event does."""
-    if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
-        return True
-    end = (
-        event["starts_at"] + pd.Timedelta(days=kind.days)
-        if pd.isna(event["ends_at"])
-        else event["ends_at"]
-    )
-    return end > now
+    end = _end(event, kind)
+    return end is None or end > now
 
 
 def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
-    """Events that cannot be told apart, by position: both in force at once, and begun within `TOGETHER` sessions."""
+    """Events that cannot be told apart, by position: in force at once, begun almost together."""
     groups: list[list[int]] = []
     for k, mask in enumerate(masks):
         first = groups[-1][0] if groups else -1
@@ -103,33 +100,32 @@ def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
 
 
 def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
-    """What else sets sessions apart, as many columns as the sessions can bear: promotion, pause, length, time of day, day of rest."""
+    """What else sets sessions apart, in this order, as many columns as they can bear."""
     pause = table["started_at"].diff().dt.total_seconds().div(86400).fillna(0).clip(lower=0)
-    clock = 2 * np.pi * table["slot"] / 1440
+    hand = angle(table["slot"])
     columns = pd.DataFrame(
         {
             "special": ((table["festival"] != "") | table["kind"].isin(SPECIAL)).astype(float),
             "pause": np.log1p(pause),
             "length": np.log(table["hours"]).fillna(0),
-            "clock_x": np.cos(clock),
-            "clock_y": np.sin(clock),
+            "clock_x": np.cos(hand),
+            "clock_y": np.sin(hand),
             "rest": (table["day"] == "rest").astype(float),
         }
     )
-    kept = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
-    return (columns[kept] - columns[kept].mean()).to_numpy()
+    varying = [name for name in columns if columns[name].std() > 1e-9][: outside // PER_COLUMN]
+    return (columns[varying] - columns[varying].mean()).to_numpy()
 
 
-def _own_metrics(event: pd.Series, known: set[str]) -> list[str]:
+def _own_metrics(event: pd.Series, with_values: set[str]) -> list[str]:
     if isinstance(event["metric"], str) and event["metric"]:
-        return [event["metric"]] if event["metric"] in known else []
-    return [name for name in UNNAMED if name in known]
+        return [event["metric"]] if event["metric"] in with_values else []
+    return [name for name in UNNAMED if name in with_values]
 
 
 def _measured(
     table: pd.DataFrame, values: pd.Series, mask: np.ndarray, other: np.ndarray, confidence: float
 ) -> tuple[Shift, int, int]:
-    """The shift of a metric's logarithm, and the numbers of sessions before and in force that it rests on."""
     usable = values.gt(0)
     place = np.arange(len(table))
     begin, last = int(mask.argmax()), int(place[mask].max())
@@ -160,86 +156,63 @@ def effects(
     kinds: Mapping[str, reference.EventKind],
     days: float = 180,
 ) -> pd.DataFrame:
-    """What moved with each logged event of the last `days`, as known at the reviewed session: one row per event (or events that overlap) x metric.
+    """What moved with each logged event of the last `days`, as known at the reviewed session.
 
-    `values` come from `on_one_scale`; sessions after the reviewed one and of other rooms take no
-    part. event (its words; several joined where they cannot be told apart: joint), kind, from, to,
-    logged_after (entered only after the first session in force), expected_direction, metric (the
-    one named, else those of `UNNAMED`), n_before, n_during, effect (fraction) with lower and upper,
-    p_value, p_adjusted (Benjamini-Hochberg over all rows), p_placebo (share of `dates` other dates
-    with as large a change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its words;
-    kind_zh, kind_en those of the kind). Promotions are held against their like and not measured
-    here; a metric that can be negative has no logarithm and is left out.
+    `values` come from `on_one_scale`; later sessions and other rooms take no part. Promotions are
+    held against their like and not measured here; a metric that can be negative is left out.
+
+    One row per event x metric: event (several joined where they cannot be told apart: joint), kind,
+    kind_zh, kind_en, from, to, logged_after (only after the first session in force),
+    expected_direction, metric (the one named, else `UNNAMED`), label_zh, label_en, n_before,
+    n_during, effect (fraction), lower, upper, p_value, p_adjusted (Benjamini-Hochberg over all
+    rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of
+    `VERDICTS`), outcome_zh, outcome_en.
     """
-    own = sessions.set_index("session_id").loc[session_id]
-    past = sessions[(sessions["started_at"] <= own["started_at"]) & same_room(sessions, own)]
-    table = described(past.sort_values("started_at", ignore_index=True), calendar)
+    session = sessions.set_index("session_id").loc[session_id]
+    past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
+    table = described(past, calendar)
     recent = events["starts_at"].between(
-        own["started_at"] - pd.Timedelta(days=days), own["started_at"]
+        session["started_at"] - pd.Timedelta(days=days), session["started_at"]
     )
-    measured = (
-        events["kind"].map({name: kind.measured for name, kind in kinds.items()}).astype(bool)
-    )
-    logged = events[recent & measured].sort_values("starts_at", ignore_index=True)
+    looked_at = events["kind"].isin([name for name, kind in kinds.items() if kind.measured])
+    logged = events[recent & looked_at].sort_values("starts_at", ignore_index=True)
     masks = [in_force(table, event, kinds[event["kind"]]) for _, event in logged.iterrows()]
-    logarithmic = values[
-        values["metric"]
-        .map({name: not metric.minus for name, metric in registry.items()})
-        .astype(bool)
-    ]
-    wide = logarithmic.pivot(index="session_id", columns="metric", values="value").reindex(
-        table["session_id"]
+    logarithmic = [name for name, metric in registry.items() if not metric.minus]
+    wide = values[values["metric"].isin(logarithmic)].pivot(
+        index="session_id", columns="metric", values="value"
     )
+    wide = wide.reindex(table["session_id"])
     rows = []
     for group in _grouped(masks):
         mask = np.any([masks[k] for k in group], axis=0)
-        other = np.any(
-            [
-                np.zeros(len(table), dtype=bool),
-                *(masks[k] for k in range(len(masks)) if k not in group),
-            ],
-            axis=0,
-        )
+        elsewhere = [masks[k] for k in range(len(masks)) if k not in group]
+        other = np.any([np.zeros(len(table), dtype=bool), *elsewhere], axis=0)
         members = logged.loc[group]
         late = any(
-            goes_on(event, kinds[event["kind"]], own["started_at"])
+            goes_on(event, kinds[event["kind"]], session["started_at"])
             for _, event in members.iterrows()
         )
-        names = list(
-            dict.fromkeys(
-                name
-                for _, event in members.iterrows()
-                for name in _own_metrics(event, set(wide.columns))
-            )
+        names = dict.fromkeys(
+            name
+            for _, event in members.iterrows()
+            for name in _own_metrics(event, set(wide.columns))
         )
-        rows += [
-            _row(
-                members,
-                name,
-                *(
-                    _measured(
-                        table,
-                        wide[name].reset_index(drop=True),
-                        mask,
-                        other,
-                        thresholds["confidence"],
-                    )
-                    if mask.any()
-                    else (UNKNOWN, 0, 0)
-                ),
-                late,
-                table["started_at"][mask].min(),
-                registry[name],
+        first = table["started_at"][mask].min()
+        for name in names:
+            of_metric = wide[name].reset_index(drop=True)
+            measured = (
+                _measured(table, of_metric, mask, other, thresholds["confidence"])
+                if mask.any()
+                else (UNKNOWN, 0, 0)
             )
-            for name in names
-        ]
+            rows.append(_row(members, name, *measured, late, first, registry[name]))
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), thresholds)
 
 
 def _row(
     members: pd.DataFrame,
     name: str,
-    found: Shift,
+    shift: Shift,
     before: int,
     during: int,
     late: bool,
@@ -261,14 +234,14 @@ def _row(
         else ""
     )
     if state:
-        found = UNKNOWN
+        shift = UNKNOWN
     terms = reference.terms()["event_kind"]
-    what = [
+    names = [
         text.plain(row.what if isinstance(row.what, str) else terms[row.kind].zh, 40)
         for row in members.itertuples()
     ]
     return {
-        "event": " ＋ ".join(what),
+        "event": " ＋ ".join(names),
         "kind": members["kind"].iloc[0],
         "from": members["starts_at"].min(),
         "to": members["ends_at"].max(),
@@ -280,20 +253,19 @@ def _row(
         "label_en": label(metric, "en"),
         "n_before": before,
         "n_during": during,
-        "effect": np.expm1(found.effect),
-        "lower": np.expm1(found.lower),
-        "upper": np.expm1(found.upper),
-        "p_value": found.p_value,
+        "effect": np.expm1(shift.effect),
+        "lower": np.expm1(shift.lower),
+        "upper": np.expm1(shift.upper),
+        "p_value": shift.p_value,
         "p_adjusted": np.nan,
-        "p_placebo": found.p_placebo,
-        "dates": found.dates,
-        "method": found.method,
+        "p_placebo": shift.p_placebo,
+        "dates": shift.dates,
+        "method": shift.method,
         "verdict": state,
     }
 
 
 def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """Claims a change where the interval leaves out zero, the correction keeps it, and the placebo too, if there are dates enough for one."""
     level = 1 - thresholds["confidence"]
     adjusted = pd.Series(
         stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index
@@ -303,35 +275,35 @@ def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFram
         & (adjusted <= thresholds["false_discovery_rate"])
         & ~(table["p_placebo"].astype(float) > PLACEBO_LEVEL)
     )
-    wanted = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
-    contrary = moved & wanted.notna() & (np.sign(table["effect"].astype(float)) != wanted)
-    said = (
+    expected = table["expected_direction"].map({"up": 1.0, "down": -1.0}).astype(float)
+    contrary = moved & expected.notna() & (np.sign(table["effect"].astype(float)) != expected)
+    verdict = (
         pd.Series("cannot_tell", index=table.index, dtype="str")
         .mask(moved, "moved")
         .mask(contrary, "contrary")
     )
-    said = said.mask(table["verdict"] != "", table["verdict"])
-    zh, en = ([VERDICTS[code][lang] for code in said] for lang in (0, 1))
+    verdict = verdict.mask(table["verdict"] != "", table["verdict"])
+    zh, en = ([VERDICTS[code][lang] for code in verdict] for lang in (0, 1))
     terms = reference.terms()["event_kind"]
     named = {
         f"kind_{lang}": table["kind"].map(lambda kind, lang=lang: text.label(terms[kind], lang))
         for lang in ("zh", "en")
     }
-    return table.assign(p_adjusted=adjusted, verdict=said, outcome_zh=zh, outcome_en=en, **named)
+    return table.assign(p_adjusted=adjusted, verdict=verdict, outcome_zh=zh, outcome_en=en, **named)
 
 
 def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """One sentence an event and metric that moved, either way, Chinese and English; the rest is counted in a last one."""
+    """A sentence (Chinese, English) for each event and metric that moved, one for the others."""
     moved = table[table["verdict"].isin(["moved", "contrary"])]
-    said = [_sentence(row) for row in moved.itertuples()]
-    rest = table[~table.index.isin(moved.index)]
-    if len(rest):
+    sentences = [_sentence(row) for row in moved.itertuples()]
+    unclear = table[~table.index.isin(moved.index)]
+    if len(unclear):
         early, few = (
-            int((rest["verdict"] == "too_early").sum()),
-            int(rest["verdict"].isin(["too_few", "no_session"]).sum()),
+            int((unclear["verdict"] == "too_early").sum()),
+            int(unclear["verdict"].isin(["too_few", "no_session"]).sum()),
         )
         why = [
-            (len(rest) - early - few, "与平时的起伏分不开", "within ordinary variation"),
+            (len(unclear) - early - few, "与平时的起伏分不开", "within ordinary variation"),
             (
                 early,
                 f"事件之后不到 {ENOUGH_DURING} 场、还太早",
@@ -339,17 +311,17 @@ def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
             ),
             (few, "场次不够", "with too few sessions"),
         ]
-        told = [(n, *words) for n, *words in why if n]
-        zh = "，".join(f"{n} 项{words}" if len(told) > 1 else words for n, words, _ in told)
-        en = ", ".join(f"{n} {words}" if len(told) > 1 else words for n, _, words in told)
+        reasons = [(n, *words) for n, *words in why if n]
+        zh = "，".join(f"{n} 项{words}" if len(reasons) > 1 else words for n, words, _ in reasons)
+        en = ", ".join(f"{n} {words}" if len(reasons) > 1 else words for n, _, words in reasons)
         others = ("其余 ", "Of the other ") if len(moved) else ("", "In ")
-        said.append(
+        sentences.append(
             (
-                f"{others[0]}{len(rest)} 项看不出变化：{zh}。",
-                f"{others[1]}{len(rest)} no change can be told: {en}.",
+                f"{others[0]}{len(unclear)} 项看不出变化：{zh}。",
+                f"{others[1]}{len(unclear)} no change can be told: {en}.",
             )
         )
-    return said
+    return sentences
 
 
 def _sentence(row) -> tuple[str, str]:
@@ -377,14 +349,14 @@ def _sentence(row) -> tuple[str, str]:
         else ("", "")
     )
     zh = (
-        f"{row.event}{after[0]}：期间 {row.n_during} 场的{row.label_zh}比其余场次"
-        f"{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，之前 {row.n_before} 场）。"
-        f"{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
+        f"{row.event}{after[0]}：期间 {row.n_during} "
+        f"场的{row.label_zh}比其余场次{'高' if up else '低'} {size}（95% 区间 {low} 到 {high}，"
+        f"之前 {row.n_before} 场）。{joint[0]}{contrary[0]}{other[0]}时间上吻合，不等于是它造成的。"
     )
     en = (
         f"{row.event}{after[1]}: in its {row.n_during} sessions {row.label_en} was {size} "
-        f"{'above' if up else 'below'} the others "
-        f"(95 % interval {low} to {high}; {row.n_before} sessions before).{other[1]} "
-        f"{joint[1]}{contrary[1]}It coincides in time, which is no proof that it is the cause."
+        f"{'above' if up else 'below'} the others (95 % interval {low} to {high}; {row.n_before} "
+        f"sessions before).{other[1]} {joint[1]}{contrary[1]}It coincides in time, which is no "
+        "proof that it is the cause."
     )
     return zh, en

@@ -1,6 +1,4 @@
-"""Values on one scale: totals per hour, what one session can be compared by, and which metrics are tested."""
-
-from __future__ import annotations
+"""Values on one scale: totals per hour, comparable metrics, and which metrics are tested."""
 
 from collections.abc import Mapping
 
@@ -38,13 +36,12 @@ def _per_hour(metric: reference.Metric) -> bool:
 
 
 def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
-    """Metrics of sessions that one session can be compared by: not those that grow with age, no total twice.
+    """Metrics that one session can be compared by: none that grows with age, no total twice.
 
-    Refunds, and what is net of them, keep coming for weeks: a young session would always look
-    better. Totals are compared per hour (`on_one_scale`), so the registry's own hourly metrics
-    would only say the same again.
+    Refunds keep coming for weeks: net of them a young session would always look better. Hourly
+    metrics of the registry repeat the totals of `on_one_scale`.
     """
-    found = []
+    names = []
     for name, metric in registry.items():
         terms = {metric.numerator, metric.denominator, *metric.minus, *metric.denominator_minus}
         if (
@@ -52,22 +49,21 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
             and metric.denominator != "duration_seconds"
             and not terms & AGES
         ):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def family(
     values: pd.DataFrame, session_id: str, playbook: Mapping[str, reference.Problem]
 ) -> list[str]:
-    """The metrics that are tested: of each problem of the playbook the first that this session and others have.
+    """The metrics tested: of each problem of the playbook the first that can be compared.
 
-    The family is fixed before the numbers are seen. Testing every metric there is (people and
-    times, a rate and the rates it is made of) would say the same thing often and drown it: the more
-    tests, the fewer survive the correction.
+    That is, that this session and others have; fixed before the numbers are seen. The more tests,
+    the fewer survive the correction, and testing every metric would say the same thing often.
     """
-    known = values.dropna(subset=["value"])
-    ours = set(known.loc[known["session_id"] == session_id, "metric"])
-    shared = (ours & set(known.loc[known["session_id"] != session_id, "metric"])) or ours
+    rows = values.dropna(subset=["value"])
+    ours = set(rows.loc[rows["session_id"] == session_id, "metric"])
+    shared = (ours & set(rows.loc[rows["session_id"] != session_id, "metric"])) or ours
     first = [
         next((name for name in problem.metrics if name in shared), None)
         for problem in playbook.values()
@@ -80,27 +76,26 @@ def family(
 def on_one_scale(
     values: pd.DataFrame, sessions: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.DataFrame:
-    """The values of `metrics.by_session` made comparable between sessions of different length: totals become per hour.
+    """The values of `metrics.by_session` made comparable between sessions: totals become per hour.
 
-    One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only
-    `comparable_metrics` stay.
+    One row per session_id x `comparable_metrics`: numerator, denominator, value, per_hour (bool).
     """
-    kept = values[values["metric"].isin(comparable_metrics(registry))]
+    rows = values[values["metric"].isin(comparable_metrics(registry))]
     hourly = (
-        kept["metric"]
+        rows["metric"]
         .map({name: _per_hour(metric) for name, metric in registry.items()})
         .astype(bool)
     )
-    length = kept["session_id"].map(hours(sessions))
-    return kept.assign(
+    length = rows["session_id"].map(hours(sessions))
+    return rows.assign(
         per_hour=hourly,
-        denominator=kept["denominator"].mask(hourly, length),
-        value=kept["value"].mask(hourly, kept["value"] / length),
+        denominator=rows["denominator"].mask(hourly, length),
+        value=rows["value"].mask(hourly, rows["value"] / length),
     ).reset_index(drop=True)
 
 
 def pooled(rows: pd.DataFrame, factor: float) -> float:
-    """The baseline: ratio of sums over the sessions; for a value without a denominator its geometric mean."""
+    """The baseline: ratio of sums over the sessions; without a denominator the geometric mean."""
     both = rows.dropna(subset=["numerator", "denominator"])
     if len(both) == len(rows) > 0 and both["denominator"].sum() > 0:
         return float(both["numerator"].sum() / both["denominator"].sum() * factor)
@@ -113,7 +108,7 @@ def pooled(rows: pd.DataFrame, factor: float) -> float:
 
 
 def history(values: pd.DataFrame, sessions: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One metric over the account's sessions: one row per session with started_at, session_id, value, oldest first."""
+    """One metric over the account's sessions, oldest first: started_at, session_id, value."""
     rows = values[values["metric"] == metric].dropna(subset=["value"])
     started = rows["session_id"].map(sessions.set_index("session_id")["started_at"])
     return rows.assign(started_at=started)[["started_at", "session_id", "value"]].sort_values(

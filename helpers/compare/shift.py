@@ -1,6 +1,4 @@
-"""How far a level stands off over some sessions of a series, by the length of its history, and how often any other dates would do as well."""
-
-from __future__ import annotations
+"""How far a level stands off over some sessions, and how often other dates show as much."""
 
 import warnings
 from typing import NamedTuple
@@ -12,18 +10,18 @@ from scipy import stats as distributions
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 Floats = npt.NDArray[np.float64]
-LONG, MIDDLE, LEAST = (
-    12,
-    8,
-    3,
-)  # sessions outside the event: for a level that drifts, for a regression, for anything at all
+# Sessions outside the event: for a level that drifts, for a regression, for anything at all.
+LONG, MIDDLE, LEAST = 12, 8, 3
 ENOUGH_DURING = 3
 DRIFT = 1.92  # half of the chi-square of one in twenty with one degree of freedom
 ENOUGH_DATES = 19  # other dates, under which no share of them could be as low as one in twenty
 
 
 class Shift(NamedTuple):
-    """How far the level stands off, with its interval and p-value; the share of other dates with as much, and how many dates."""
+    """How far the level stands off, with its interval and p-value.
+
+    p_placebo is the share of other `dates` with as much.
+    """
 
     effect: float
     lower: float
@@ -40,12 +38,11 @@ UNKNOWN = Shift(*[np.nan] * 5, 0, "none")
 def level_shift(
     values: npt.ArrayLike, inside: npt.ArrayLike, covariates: Floats, *, confidence: float = 0.95
 ) -> Shift:
-    """The level of the sessions `inside` against the others, in the order in which the sessions took place.
+    """The level of the sessions `inside` against the others, oldest first.
 
-    `covariates` is sessions x columns. With 12 others and 3 inside a local level with a step
-    (`UnobservedComponents`, exact diffuse), with 8 a regression with errors robust to
-    autocorrelation, with 3 the t prediction interval of their mean; with fewer, or with nobody
-    inside, all is `nan`. Series are indexed by session, not by day.
+    `covariates` is session x column. With `LONG` others and `ENOUGH_DURING` inside a local level
+    with a step, with `MIDDLE` a regression with errors robust to autocorrelation, with `LEAST` the
+    t prediction interval of their mean; else, or with nobody inside, `UNKNOWN`.
     """
     y, step = np.asarray(values, dtype=float), np.asarray(inside, dtype=bool)
     outside, during = int((~step).sum()), int(step.sum())
@@ -97,10 +94,10 @@ def _fitted(y: Floats, columns: Floats, level: str):
 
 
 def local_level(y: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients, their errors and the variances (session, level) of a level with regressors, by exact diffuse likelihood.
+    """Coefficients, their errors and the variances (session, level) of a level with regressors.
 
-    The level drifts only where a likelihood-ratio test at one in twenty says so: else its errors
-    would be wide for nothing.
+    By exact diffuse likelihood. The level drifts only where a likelihood-ratio test at one in
+    twenty says so: else errors would be wide for nothing.
     """
     drifting, steady = _fitted(y, columns, "llevel"), _fitted(y, columns, "deterministic constant")
     fitted = drifting if drifting.llf - steady.llf > DRIFT else steady
@@ -119,23 +116,23 @@ def _local_level(
     scale = y.std() or 1.0
     effects, errors, variances = local_level(y / scale, columns)
     free = y.size - columns.shape[1] - 2
-    found = _shift(effects[0] * scale, errors[0] * scale, free, confidence, "local_level")
+    shift = _shift(effects[0] * scale, errors[0] * scale, free, confidence, "local_level")
     others = placebo(y / scale - effects[0] * step, step, covariates, variances)
     share = (
         (1 + (others >= abs(effects[0]) / errors[0]).sum()) / (1 + others.size)
         if others.size >= ENOUGH_DATES
         else np.nan
     )
-    return found._replace(p_placebo=float(share), dates=int(others.size))
+    return shift._replace(p_placebo=float(share), dates=int(others.size))
 
 
 def placebo(
     y: Floats, step: npt.NDArray[np.bool_], covariates: Floats, variances: Floats
 ) -> Floats:
-    """|effect| ÷ error of a step as long as the real one at every other date; `y` is the series without the real one.
+    """|effect| ÷ error of a step as long as the real one at every other date.
 
-    Generalised least squares with the variances of the local level: what the smoother gives, for
-    all dates at once.
+    `y` is the series without the real step. Generalised least squares with the local level's
+    variances gives what the smoother gives, for all dates at once.
     """
     n, length = y.size, int(step.sum())
     starts = [k for k in range(MIDDLE, n - length + 1) if not step[k : k + length].any()]
@@ -150,8 +147,13 @@ def placebo(
         .T
     )
     white = np.linalg.solve(root, np.c_[np.ones(n), covariates, y, windows])
-    known, rest = white[:, : 1 + covariates.shape[1]], white[:, 1 + covariates.shape[1] :]
-    rest = rest - known @ np.linalg.lstsq(known, rest, rcond=None)[0]
-    series, tried = rest[:, 0], rest[:, 1:]
+    level_columns, remainders = (
+        white[:, : 1 + covariates.shape[1]],
+        white[:, 1 + covariates.shape[1] :],
+    )
+    remainders = (
+        remainders - level_columns @ np.linalg.lstsq(level_columns, remainders, rcond=None)[0]
+    )
+    series, tried = remainders[:, 0], remainders[:, 1:]
     size = (tried**2).sum(axis=0)
     return np.abs(series @ tried) / np.sqrt(np.where(size > 1e-12, size, np.inf))

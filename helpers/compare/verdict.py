@@ -1,9 +1,7 @@
-"""Whether a value lies outside what the comparable sessions let one expect, and what the gap is worth."""
-
-from __future__ import annotations
+"""Whether a value lies outside what comparable sessions let one expect; what the gap is worth."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,55 +29,54 @@ NOTHING = _Tested(*[np.nan] * 5, "none")
 
 
 class _Rows(NamedTuple):
-    """One metric: of the session itself, of the comparable sessions, and of them and all further ones, oldest first."""
+    """One metric of this session, of the comparable ones, and of these and all further ones."""
 
-    own: pd.Series
+    current: pd.Series
     past: pd.DataFrame
     history: pd.DataFrame
 
 
 def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
-    """Values for the log scale: a zero becomes half of the smallest value seen, whatever the currency."""
-    seen = np.r_[past[past > 0], value if value > 0 else []]
-    least = seen.min() / 2 if seen.size else np.nan
-    return (value or least), np.where(past == 0, least, past)
+    values = stats.positive(np.r_[past, value])
+    return values[-1], values[:-1]
 
 
 def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
-    """A predictive distribution of counts, for proportions and counts per hour that rest on few events."""
-    own, x, n = (
-        rows.own,
-        rows.past["numerator"].to_numpy(float),
-        rows.past["denominator"].to_numpy(float),
-    )
+    session = rows.current
+    x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     predict = (
         stats.beta_binomial_predictive if metric.proportion else stats.negative_binomial_predictive
     )
-    found = predict(own["numerator"], own["denominator"], x, n, confidence=confidence, prior_cv=cv)
+    predictive = predict(
+        session["numerator"], session["denominator"], x, n, confidence=confidence, prior_cv=cv
+    )
     sd = stats.session_cv(
         x[np.isfinite(x)], n[np.isfinite(x)], proportion=metric.proportion, prior_cv=cv
     )
-    bounds = np.array([found.mean, found.lower, found.upper]) * metric.factor
+    bounds = np.array([predictive.mean, predictive.lower, predictive.upper]) * metric.factor
     return _Tested(
-        *bounds, found.p_value, sd, "beta_binomial" if metric.proportion else "negative_binomial"
+        *bounds,
+        predictive.p_value,
+        sd,
+        "beta_binomial" if metric.proportion else "negative_binomial",
     )
 
 
 def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
-    """Whether the session and the comparable ones expect fewer events than the limit, and events are what is counted."""
-    x, n = rows.past["numerator"].to_numpy(float), rows.past["denominator"].to_numpy(float)
+    x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
-    counted = metric.proportion or (bool(rows.own["per_hour"]) and metric.unit != "money")
-    known = counted and np.isfinite(rows.own["numerator"]) and not metric.minus
+    counted = metric.proportion or (bool(rows.current["per_hour"]) and metric.unit != "money")
+    counts_events = counted and np.isfinite(rows.current["numerator"]) and not metric.minus
     return bool(
-        known and np.isfinite(per) and per * min(rows.own["denominator"], np.nanmedian(n)) < limit
+        counts_events
+        and np.isfinite(per)
+        and per * min(rows.current["denominator"], np.nanmedian(n)) < limit
     )
 
 
 def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
-    """The t prediction interval of a short history, its spread steadied by that of the account's further sessions."""
     past = rows.past["value"].to_numpy(float)
-    value, past = _positive(rows.own["value"], past) if log else (rows.own["value"], past)
+    value, past = _positive(rows.current["value"], past) if log else (rows.current["value"], past)
     further = rows.history.loc[~rows.history["session_id"].isin(rows.past["session_id"]), "value"]
     spread = stats.prior_spread(further, log=log)
     bounds = stats.prediction_interval(past, confidence=confidence, log=log, spread=spread)
@@ -88,19 +85,19 @@ def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
 
 
 def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested:
-    """The forecast from the account's sessions; `sd` is such that the comparable sessions' own t interval would be as wide."""
+    """The forecast; `sd` is such that the comparable sessions' t interval would be as wide."""
     history = rows.history.tail(FARTHEST)
-    value, past = rows.own["value"], history["value"].to_numpy(float)
+    value, past = rows.current["value"], history["value"].to_numpy(float)
     if log:
-        value, past = (np.log(one) for one in _positive(value, past))
-    ids = [*history["session_id"], rows.own["session_id"]]
+        value, past = (np.log(values) for values in _positive(value, past))
+    ids = [*history["session_id"], rows.current["session_id"]]
     near, place = (frame.loc[ids, ids].to_numpy() for frame in likeness)
-    found = forecast(value, past, near, place, confidence=confidence)
-    bounds = np.array([found.mean, found.lower, found.upper])
-    sd = found.error / np.sqrt(1 + 1 / len(rows.past))
+    forecasted = forecast(value, past, near, place, confidence=confidence)
+    bounds = np.array([forecasted.mean, forecasted.lower, forecasted.upper])
+    sd = forecasted.error / np.sqrt(1 + 1 / len(rows.past))
     return _Tested(
         *(np.exp(bounds) if log else bounds),
-        found.p_value,
+        forecasted.p_value,
         sd,
         "log_forecast" if log else "forecast",
     )
@@ -109,24 +106,24 @@ def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested
 def _test(
     rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike
 ) -> _Tested:
-    """Expected value, prediction interval and p-value of one metric: counts where events are few, else the forecast or, in a short history, t."""
+    """By counts where events are few, else by the forecast or, in a short history, t."""
     log = not metric.minus
-    known = rows.history["value"].gt(0).sum() if log else len(rows.history)
-    long = known >= LONG
+    usable = rows.history["value"].gt(0).sum() if log else len(rows.history)
+    long = usable >= LONG
     if _few(rows, metric, FEW_LONG if long else FEW):
         return _counted(rows, metric, confidence, cv)
     return _long(rows, log, confidence, likeness) if long else _short(rows, log, confidence)
 
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
-    """How much this metric varies between the account's sessions: what a short baseline's own spread is shrunk to."""
-    known = rows.dropna(subset=["numerator", "denominator"])
-    known = known[known["denominator"] > 0]
-    if len(known) < 8 or known["numerator"].sum() <= 0:
+    """How much a metric varies in the account: a short baseline's spread is shrunk to it."""
+    counted = rows.dropna(subset=["numerator", "denominator"])
+    counted = counted[counted["denominator"] > 0]
+    if len(counted) < 8 or counted["numerator"].sum() <= 0:
         return stats.PRIOR_CV
     return max(
         stats.PRIOR_CV,
-        stats.session_cv(known["numerator"], known["denominator"], proportion=proportion),
+        stats.session_cv(counted["numerator"], counted["denominator"], proportion=proportion),
     )
 
 
@@ -139,27 +136,27 @@ def _compare_one(
     confidence: float,
     likeness: Alike,
 ) -> dict:
-    own = rows[rows["session_id"] == session_id].iloc[0]
-    known = rows.dropna(subset=["value"])
+    session = rows[rows["session_id"] == session_id].iloc[0]
+    with_value = rows.dropna(subset=["value"])
     ids = [name for name in likeness.near.index if name in chosen | pool]
-    history = known.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
+    history = with_value.set_index("session_id", drop=False).reindex(ids).dropna(subset=["value"])
     past = history[history["session_id"].isin(chosen)]
     cv = _account_cv(rows[rows["session_id"] != session_id], metric.proportion)
     tested = (
-        _test(_Rows(own, past, history), metric, confidence, cv, likeness)
+        _test(_Rows(session, past, history), metric, confidence, cv, likeness)
         if len(past) > 1
         else NOTHING
     )
     return {
-        "metric": own["metric"],
+        "metric": session["metric"],
         "label_zh": label(metric, "zh"),
         "label_en": label(metric, "en"),
         "group": metric.group,
         "unit": metric.unit,
-        "per_hour": bool(own["per_hour"]),
-        "value": own["value"],
-        "numerator": own["numerator"],
-        "denominator": own["denominator"],
+        "per_hour": bool(session["per_hour"]),
+        "value": session["value"],
+        "numerator": session["numerator"],
+        "denominator": session["denominator"],
         "baseline": pooled(past, metric.factor) if len(past) else np.nan,
         "n": len(past),
         "n_history": len(history),
@@ -194,26 +191,26 @@ def verdicts(
     thresholds: Mapping[str, float],
     pool_ids: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Each metric of this session against the baseline sessions, with the range that the account leads one to expect.
+    """Each metric of this session against the baseline sessions, with the range to be expected.
 
-    `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids`
-    comes from `spread_pool`: with `LONG` sessions in all, the range is the forecast from all of
-    them (`forecast`); in a shorter history that of the baseline sessions, its spread steadied by
-    the others. One row per metric that this session has: metric, label_zh, label_en, group, unit,
-    per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
-    n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the
-    value), sd (on the log scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value,
-    p_adjusted (Benjamini-Hochberg over all metrics here), unusual (bool), verdict, outcome (as it
-    is read: the verdict, but normal for a value inside a range that excludes something, so that
-    cannot_tell is left to what the data do not decide), weak (bool). A verdict needs
-    `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
-    `false_discovery_rate`; better or worse also needs a metric that says which way is good, and
-    that expectation and baseline lie on the same side. Raises `KeyError` where a session is not in
-    `sessions`.
+    `values` comes from `on_one_scale`, `pool_ids` from `spread_pool`. With `LONG` sessions in all
+    the range is the forecast from all of them, else that of the baseline sessions, its spread
+    steadied by the others. Raises `KeyError` where a session is not in `sessions`.
+
+    One row per metric that this session has: metric, label_zh, label_en, group, unit, per_hour,
+    value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n, n_history
+    (sessions behind the range), expected, lower, upper (prediction interval of the value), sd (on
+    the log scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted
+    (Benjamini-Hochberg over all metrics here), unusual (bool), verdict, outcome (the verdict, but
+    normal for a value inside a range that excludes something), weak (bool).
+
+    A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a
+    p_adjusted within `false_discovery_rate`; better or worse also a metric that says which way is
+    good, and expectation and baseline on the same side of the value.
     """
     chosen = set(chosen_ids) - {session_id}
     pool = set(pool_ids) - chosen - {session_id}
-    own = values[(values["session_id"] == session_id) & values["value"].notna()]
+    session_values = values[(values["session_id"] == session_id) & values["value"].notna()]
     likeness = alike(sessions[sessions["session_id"].isin(chosen | pool | {session_id})])
     rows = [
         _compare_one(
@@ -225,32 +222,17 @@ def verdicts(
             thresholds["confidence"],
             likeness,
         )
-        for name in own["metric"]
+        for name in session_values["metric"]
     ]
     return _judged(pd.DataFrame(rows, columns=list(COLUMNS)), registry, thresholds)
 
 
 def ranges(
-    values: pd.DataFrame,
-    session_id: str,
-    chosen_ids: Iterable[str],
-    *,
-    sessions: pd.DataFrame,
-    registry: Mapping[str, reference.Metric],
-    thresholds: Mapping[str, float],
-    pool_ids: Iterable[str] = (),
+    values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], **options: Any
 ) -> pd.DataFrame:
-    """As `verdicts`, for metrics that are only looked up: the same columns, and no verdict on any of them."""
-    found = verdicts(
-        values,
-        session_id,
-        chosen_ids,
-        sessions=sessions,
-        registry=registry,
-        thresholds=thresholds,
-        pool_ids=pool_ids,
-    )
-    return found.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
+    """As `verdicts`, for metrics that are only looked up: without a verdict."""
+    table = verdicts(values, session_id, chosen_ids, **options)
+    return table.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
 
 def _judged(
@@ -287,8 +269,7 @@ def _judged(
     )
 
 
-# Columns that lie on the way from being shown the room to having paid, in people, in events, and in
-# orders.
+# From being shown the room to having paid: in people, in events, and in orders.
 PATH = {
     "room_exposure_users",
     "viewers",
@@ -310,12 +291,11 @@ PATH = {
 def money_at_stake(
     table: pd.DataFrame, session: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> pd.Series:
-    """What closing the gap to the baseline would have brought in this session, by row of `verdicts`, in its currency.
+    """What closing the gap to the baseline would have brought in this session, in its currency.
 
-    For a rate on the way to the sale: gap x people who came to the step x what each of those who
-    took it paid in the end. Only where the value is on the bad side of the baseline and the
-    numerator leads to payment; else `nan`. Each line changes one step and keeps the others: the
-    lines are not to be added.
+    By row of `verdicts`: gap x people who came to the step x what each who took it paid in the end.
+    `nan` unless the value is on the bad side and the numerator leads to payment. Each line changes
+    one step and keeps the others: they are not to be added.
     """
     stake = []
     for row in table.itertuples():

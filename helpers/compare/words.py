@@ -1,8 +1,7 @@
 """The comparison in sentences and findings, Chinese and English."""
 
-from __future__ import annotations
-
 import datetime as dt
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +13,11 @@ from helpers.compare.days import CHINESE, calendar_gap
 from helpers.core import findings, text
 
 NOTEBOOK = "03_compare"
+OUTCOMES = {
+    "better": ("：变好", "Better"),
+    "worse": ("：变差", "Worse"),
+    "normal": ("，属正常波动", "Ordinary variation"),
+}
 
 
 def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str, str]:
@@ -30,7 +34,7 @@ def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str,
 
 
 def basis_sentence(ground: Basis) -> tuple[str, str]:
-    """What the comparison rests on, as one sentence in each language."""
+    """What the comparison rests on, in one sentence."""
     if not ground.n:
         return (
             "没有可比场次：只列出本场数值，不比较。",
@@ -53,10 +57,9 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
-    """What the calendar does not know of this session's year and the one before it, in both languages; empty where all is known.
+    """Which make-up days the calendar lacks for this session's year and the one before.
 
-    Only Chinese platforms follow the make-up days that the State Council announces each November
-    for the next year.
+    Only Chinese platforms follow those that the State Council announces each November.
     """
     years = [
         year
@@ -70,85 +73,68 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
                 "补班的周末会算作休息日；大促与农历春节的日期不受影响。"
             ),
             f"The make-up days of {year} are not in the holiday library: working days are told by "
-            "weekends and statutory holidays alone, "
-            "and a weekend that is worked counts as rest. Festivals and the lunar Spring Festival "
-            "are not affected.",
+            "weekends and statutory holidays alone, and a weekend that is worked counts as rest. "
+            "Festivals and the lunar Spring Festival are not affected.",
         )
         for year in years
     ]
 
 
 def _says_nothing(row) -> bool:
-    """Whether the expected range spans so many orders of magnitude that it excludes nothing."""
     return row.verdict == "cannot_tell" and row.lower > 0 and row.upper / row.lower > text.WIDEST
 
 
 def _torn(row) -> bool:
-    """Whether the value lies on one side of the comparable sessions and, beyond its range, on the other of what was expected."""
+    """Whether the value lies on one side of comparable ones and beyond its range on the other."""
     return bool(row.unusual) and (row.value >= row.baseline) != (row.value >= row.upper)
 
 
-def _sentence_zh(row, said: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_zh} {said['value']}"
+def sentence(row, words: dict[str, str], ground: Basis, lang: str) -> str:
+    """A verdict in words; `words` are the row's values as shown."""
+    choose = functools.partial(text.choose, lang)
+    head = choose(f"{row.label_zh} {words['value']}", f"{row.label_en}: {words['value']}")
     if not row.n:
-        return f"{head}；没有可比场次，不下结论。"
-    against_what = f"平时 {said['baseline']}（{ground.zh}的 {row.n} 场可比场次）"
-    side = f"{'高' if row.value >= row.baseline else '低'} {said['change']}"
-    if row.verdict == "not_comparable":
-        return f"{head}，{against_what}，{side}；场次太少，不下结论。"
-    if _says_nothing(row):
-        return f"{head}，{against_what}，{side}；历史波动太大，正常范围说明不了什么，无法判断。"
-    if _torn(row):
-        beyond = "高" if row.value >= row.upper else "低"
-        return (
-            f"{head}，{against_what}，{side}；却{beyond}于按近期走势预期的 {said['range']}，"
-            "两者不一致，无法判断。"
-        )
-    weak = "（场次少，区间偏弱）" if row.weak else ""
-    outside = (
-        f"超出正常范围 {said['range']}"
-        if row.unusual
-        else f"仍在正常范围 {said['range']} 内"
-        if row.lower <= row.value <= row.upper
-        else (f"略出正常范围 {said['range']}，但同时检验多个指标，不足为据")
+        rest = choose("；没有可比场次，不下结论。", "; no comparable session, so no verdict.")
+        return head + rest
+    side = ("高", "above") if row.value >= row.baseline else ("低", "below")
+    head = choose(
+        f"{head}，平时 {words['baseline']}（{ground.zh}的 {row.n} 场可比场次），{side[0]} "
+        f"{words['change']}",
+        f"{head}; usually {words['baseline']} ({row.n} comparable sessions, {ground.en}), this one "
+        f"is {words['change']} {side[1]}",
     )
-    told = {"better": "：变好", "worse": "：变差", "normal": "，属正常波动"}.get(
-        row.outcome, "，无法判断" if not row.unusual else "，高低本身无好坏"
-    )
-    return f"{head}，{against_what}，{side}，{outside}{weak}{told}。"
-
-
-def _sentence_en(row, said: dict[str, str], ground: Basis) -> str:
-    head = f"{row.label_en}: {said['value']}"
-    if not row.n:
-        return f"{head}; no comparable session, so no verdict."
-    against_what = f"usually {said['baseline']} ({row.n} comparable sessions, {ground.en})"
-    side = f"{said['change']} {'above' if row.value >= row.baseline else 'below'}"
     if row.verdict == "not_comparable":
-        return f"{head}; {against_what}, this one is {side}. Too few sessions for a verdict."
+        return head + choose("；场次太少，不下结论。", ". Too few sessions for a verdict.")
     if _says_nothing(row):
-        return (
-            f"{head}; {against_what}, this one is {side}. The history varies too much for a "
-            "normal range to say anything."
+        return head + choose(
+            "；历史波动太大，正常范围说明不了什么，无法判断。",
+            ". The history varies too much for a normal range to say anything.",
         )
     if _torn(row):
-        beyond = "above" if row.value >= row.upper else "below"
-        return (
-            f"{head}; {against_what}, this one is {side}, yet {beyond} the {said['range']} "
-            "that the recent course leads one to expect: the two disagree, so no verdict."
+        beyond = ("高", "above") if row.value >= row.upper else ("低", "below")
+        return head + choose(
+            f"；却{beyond[0]}于按近期走势预期的 {words['range']}，两者不一致，无法判断。",
+            f", yet {beyond[1]} the {words['range']} that the recent course leads one to expect: "
+            "the two disagree, so no verdict.",
         )
-    weak = " (few sessions: a weak interval)" if row.weak else ""
-    outside = (
-        f"outside the normal range {said['range']}"
+    weak = choose("（场次少，区间偏弱）", " (few sessions: a weak interval)") if row.weak else ""
+    if row.unusual:
+        outside = choose("超出正常范围 {}", "outside the normal range {}")
+    elif row.lower <= row.value <= row.upper:
+        outside = choose("仍在正常范围 {} 内", "within the normal range {}")
+    else:
+        outside = choose(
+            "略出正常范围 {}，但同时检验多个指标，不足为据",
+            "outside the normal range {}, but not by enough among so many tests",
+        )
+    unsure = (
+        ("，高低本身无好坏", "Neither good nor bad by itself")
         if row.unusual
-        else f"within the normal range {said['range']}"
-        if row.lower <= row.value <= row.upper
-        else (f"outside the normal range {said['range']}, but not by enough among so many tests")
+        else ("，无法判断", "Cannot tell")
     )
-    told = {"better": "Better", "worse": "Worse", "normal": "Ordinary variation"}.get(
-        row.outcome, "Cannot tell" if not row.unusual else "Neither good nor bad by itself"
-    )
-    return f"{head}; {against_what}, this one is {side}, {outside}{weak}. {told}."
+    verdict = choose(*OUTCOMES.get(row.outcome, unsure))
+    outside = outside.format(words["range"])
+    return choose(f"{head}，{outside}{weak}{verdict}。", f"{head}, {outside}{weak}. {verdict}.")
 
 
 def to_findings(
@@ -158,16 +144,16 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`); ci_* bound the value expected.
+    """The verdicts as findings, one row per metric tested.
 
-    `table` is `verdicts` with the column money_at_stake; where that is kept, it is stated for a
-    metric called worse only.
+    ci_* bound the value expected. `table` is `verdicts`, with money_at_stake where known: it is
+    stated for a metric called worse only.
     """
-    made = []
+    rows = []
     for row in table.itertuples():
         metric, stake = registry[row.metric], getattr(row, "money_at_stake", np.nan)
         zh, en = (_shown(row, metric, lang, currency) for lang in ("zh", "en"))
-        made.append(
+        rows.append(
             findings.make(
                 notebook=NOTEBOOK,
                 dimension=metric.group,
@@ -179,15 +165,15 @@ def to_findings(
                 ci_upper=row.upper,
                 p_adjusted=row.p_adjusted,
                 money_at_stake=stake if row.verdict == "worse" else np.nan,
-                sentence_zh=_sentence_zh(row, zh, ground),
-                sentence_en=_sentence_en(row, en, ground),
+                sentence_zh=sentence(row, zh, ground, "zh"),
+                sentence_en=sentence(row, en, ground, "en"),
             )
         )
-    return findings.frame(made)
+    return findings.frame(rows)
 
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
-    """The comparison in one sentence, Chinese and English: how many metrics were tested, and how many are out of range."""
+    """How many metrics were tested, and how many are out of range, in one sentence."""
     count = {
         name: int((table["outcome"] == name).sum())
         for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")
@@ -210,14 +196,12 @@ def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
     return (
         (
             f"与平时（{ground.zh}的 {ground.n} 场可比场次）相比{weak[0]}，检验 {len(table)} "
-            "个指标："
-            f"{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
+            f"个指标：{count['worse']} 个变差，{count['better']} 个变好，{count['normal']} "
             f"个在正常波动内{open_zh}。"
         ),
         (
             f"Against {ground.n} sessions ({ground.en}){weak[1]}, {len(table)} metrics were "
-            "tested: "
-            f"{count['worse']} worse, {count['better']} better, {count['normal']} within normal "
-            f"range{open_en}."
+            f"tested: {count['worse']} worse, {count['better']} better, {count['normal']} within "
+            f"normal range{open_en}."
         ),
     )

@@ -1,1 +1,4 @@
-"""Numbers and their words: statistics, one regression, formats, findings, personal data, the engine for large tables."""
+"""Numbers and their words.
+
+Statistics, one regression, formats, findings, personal data, the engine for large tables.
+"""

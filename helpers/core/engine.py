@@ -1,11 +1,8 @@
-"""The engine for tables that can outgrow memory: ibis expressions, run by DuckDB inside the process.
+"""The engine for tables that can outgrow memory: ibis expressions, run by DuckDB in this process.
 
-What fits goes through pandas. Viewer events, and order lines over years, stay in Parquet and are
-aggregated where they lie; only the small result becomes a frame. The expressions know no engine, so
-that another one can run them.
+Viewer events, and order lines over years, stay in Parquet and are aggregated where they lie; what
+fits goes through pandas. The expressions know no engine, so that another one can run them.
 """
-
-from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
@@ -20,14 +17,16 @@ THREADS = 2
 
 @functools.cache
 def backend() -> ibis.BaseBackend:
-    """The engine of this process: DuckDB in memory, with a bound on what it may hold; times are in UTC."""
-    made = ibis.duckdb.connect(memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False)
-    made.raw_sql("SET TimeZone = 'UTC'")
-    return made
+    """The engine of this process, DuckDB with a bound on its memory; its times are in UTC."""
+    connection = ibis.duckdb.connect(
+        memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False
+    )
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    return connection
 
 
 def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
-    """A frame, or the Parquet files of one canonical table, as a table of the engine; files are read when they are asked for.
+    """A frame, or the Parquet files of one canonical table, as a table of the engine.
 
     Raises `ValueError` for no file: an engine cannot know the columns of nothing.
     """
@@ -42,15 +41,18 @@ def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
 
 
 def kept(expression: ibis.Table) -> ibis.Table:
-    """The rows of an expression, worked out once and kept on the engine as long as the process lives: for what is asked often."""
+    """The rows of an expression, worked out once and kept as long as the process lives."""
     return backend().create_table(ibis.util.gen_name("fupan"), expression, temp=True)
 
 
 def frame(expression: ibis.Table) -> pd.DataFrame:
-    """The rows of an expression, ordered by all its columns: threads return equal keys in any order."""
+    """The rows of an expression, ordered by all columns, as threads return them in any order."""
     return backend().execute(expression.order_by(list(expression.columns)))
 
 
 @ibis.udf.scalar.builtin
 def epoch_us(at) -> int:
-    """Microseconds since 1970 of a time with its zone, as the engine keeps it: its own casts go through a calendar, ten times as slow."""
+    """Microseconds since 1970 of a time with its zone, as the engine keeps it.
+
+    The engine's own casts go through a calendar and take ten times as long.
+    """

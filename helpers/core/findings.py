@@ -1,7 +1,6 @@
-"""Findings: what the review asserts, each with its evidence, its verdict and its sentence in both languages."""
+"""Findings: what the review asserts, each with evidence, verdict and sentences."""
 
-from __future__ import annotations
-
+import base64
 import hashlib
 
 import pandas as pd
@@ -39,6 +38,7 @@ def make(
     sentence_zh: str,
     sentence_en: str,
     slice: str = "",
+    slice_id: str = "",
     value: float = float("nan"),
     baseline: float = float("nan"),
     ci_lower: float = float("nan"),
@@ -48,11 +48,11 @@ def make(
     minute_from: float = float("nan"),
     minute_to: float = float("nan"),
 ) -> dict[str, object]:
-    """One finding as a row of `COLUMNS`; its id is made from what it is about, so that a new run gives the same id.
+    """One finding as a row of `COLUMNS`; a new run gives the same subject the same id.
 
-    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one
-    (the notebook says which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty
-    sentence.
+    Where `slice` holds a name, which may change or be cut, the id is made from `slice_id`.
+    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one.
+    Raises `ValueError` for a verdict outside `VERDICTS` or an empty sentence.
     """
     if verdict not in VERDICTS:
         raise ValueError(
@@ -60,11 +60,11 @@ def make(
         )
     if not sentence_zh or not sentence_en:
         raise ValueError(f"finding {metric} {slice}: a sentence is needed in both languages")
-    mark = hashlib.blake2s(
-        f"{notebook}|{dimension}|{metric}|{slice}".encode(), digest_size=3
-    ).hexdigest()
+    subject = f"{notebook}|{dimension}|{metric}|{slice_id or slice}"
+    # 64 bits never meet by chance, and base 32 has no runs of digits that look like a phone number
+    mark = base64.b32encode(hashlib.blake2s(subject.encode(), digest_size=8).digest())
     return {
-        "id": f"F{notebook[:2]}-{mark}",
+        "id": f"F{notebook[:2]}-{mark.decode().rstrip('=').lower()}",
         "notebook": notebook,
         "dimension": dimension,
         "metric": metric,
@@ -85,20 +85,20 @@ def make(
 
 
 def outcome(verdict: pd.Series, value: pd.Series, lower: pd.Series, upper: pd.Series) -> pd.Series:
-    """Verdicts as they are read: normal for a value inside its range, so that cannot_tell is left to what the data do not decide."""
+    """Verdicts as they are read: normal, and not cannot_tell, for a value inside its range."""
     return verdict.mask(verdict.eq("cannot_tell") & value.between(lower, upper), "normal")
 
 
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Findings as a frame, one row per finding, with the columns and dtypes of `COLUMNS`.
+    """Findings as a frame of `COLUMNS`, one row per finding.
 
     Raises `ValueError` where two findings carry one id: they speak of the same thing.
     """
-    made = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    twice = made.loc[made["id"].duplicated(), ["metric", "slice"]]
-    if len(twice):
-        raise ValueError(f"findings that speak of the same thing: {twice.to_dict('records')}")
-    return made
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    repeated = table.loc[table["id"].duplicated(), ["metric", "slice"]]
+    if len(repeated):
+        raise ValueError(f"findings that speak of the same thing: {repeated.to_dict('records')}")
+    return table
 
 
 def together(*parts: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,11 @@
 """What one level of something (a host, a time slot) is worth beside the others, all else equal.
 
-A session is one observation: the logarithm of its value is regressed on the levels and on what else
-differs (the kind of session, the month …), so that the error is how much sessions differ, not how
-many people were counted. Where a level never meets another under the same circumstances, the two
-cannot be told from what sets them apart, and nothing is estimated.
+A session is one observation, so that the error is how much sessions differ: the logarithm of its
+value is regressed on the levels and on what else differs. Levels that never meet under the same
+circumstances are not compared.
 """
 
-from __future__ import annotations
-
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,7 +21,11 @@ FEWEST_FREE = 8  # degrees of freedom below which the spread itself is guesswork
 
 
 class Fit(NamedTuple):
-    """A least-squares fit: names of the levels, coefficients, their unscaled covariance, what is estimable, spread, freedom."""
+    """A least-squares fit.
+
+    names: of the levels; covariance: unscaled; estimable: what can be estimated; sd: the spread;
+    free: degrees of freedom.
+    """
 
     names: list[str]
     beta: np.ndarray
@@ -34,7 +36,7 @@ class Fit(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """One level over others as a ratio (1: the same) with its interval and p-value; `nan` where it cannot be estimated."""
+    """One level over others as a ratio (1: the same); `nan` where it cannot be estimated."""
 
     ratio: float
     lower: float
@@ -46,39 +48,35 @@ NOTHING = Contrast(np.nan, np.nan, np.nan, np.nan)
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
-    """Logarithms of values that are not negative; a zero counts as half of the smallest positive value."""
-    y = np.asarray(values, dtype=float)
-    seen = y[y > 0]
-    return np.log(
-        np.where(y > 0, y, np.where(y == 0, seen.min() / 2 if seen.size else np.nan, np.nan))
-    )
+    """Logarithms of values that are not negative; a zero counts as `stats.positive` says."""
+    return np.log(stats.positive(values))
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Columns of 0 and 1 for every value of the factors but the first one of each; missing is a value of its own."""
+    """Columns of 0 and 1 for all values of the factors but each one's first; missing is a value."""
     words = [frame[name].astype("str").fillna("?") for name in factors]
-    made = [
-        pd.get_dummies(one, prefix=name, dtype=float).iloc[:, 1:]
-        for name, one in zip(factors, words, strict=True)
+    columns = [
+        pd.get_dummies(values, prefix=name, dtype=float).iloc[:, 1:]
+        for name, values in zip(factors, words, strict=True)
     ]
-    return pd.concat(made, axis=1) if made else pd.DataFrame(index=frame.index)
+    return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
 
 
 def inverted(x: np.ndarray) -> tuple[np.ndarray, int]:
     """The pseudo-inverse of a design and its rank: columns that repeat others are no error."""
     left, sizes, right = np.linalg.svd(x, full_matrices=False)
-    kept = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(float).eps
-    return (right[kept].T / sizes[kept]) @ left[:, kept].T, int(kept.sum())
+    distinct = sizes > sizes.max(initial=0) * max(x.shape) * np.finfo(float).eps
+    return (right[distinct].T / sizes[distinct]) @ left[:, distinct].T, int(distinct.sum())
 
 
 def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
-    """Least squares of y on a column for each level and on the other columns; all have one row per session, none missing."""
-    own = pd.get_dummies(levels.astype("str"), dtype=float)
-    x, y = np.column_stack([own, others]), np.asarray(y, dtype=float)
+    """Least squares of y on a column for each level and on the other columns, nothing missing."""
+    of_levels = pd.get_dummies(levels.astype("str"), dtype=float)
+    x, y = np.column_stack([of_levels, others]), np.asarray(y, dtype=float)
     inverse, rank = inverted(x)
     beta, free = inverse @ y, len(y) - rank
     sd = float(np.sqrt(((y - x @ beta) ** 2).sum() / free)) if free > 0 else np.nan
-    return Fit(list(own.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
+    return Fit(list(of_levels.columns), beta, inverse @ inverse.T, inverse @ x, sd, free)
 
 
 def contrast(
@@ -107,42 +105,39 @@ class Compared(NamedTuple):
     each: pd.DataFrame
 
 
-class _Known(NamedTuple):
-    """The sessions that count, the names of their levels, and the fit where there is something to compare."""
+class _Sessions(NamedTuple):
+    """The sessions that count, the names of their levels, and their fit, if any."""
 
     rows: pd.DataFrame
     names: list[str]
     fitted: Fit | None
 
 
-def _known(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _Known:
+def _sessions(frame: pd.DataFrame, value: str, by: str, adjust: Sequence[str]) -> _Sessions:
     rows = frame.assign(_log=logs(frame[value])).dropna(subset=["_log", by])
     rows = rows[rows.groupby(by)["_log"].transform("size") >= FEWEST]
     names = sorted(rows[by].astype("str").unique())
-    return _Known(
-        rows, names, fit(rows["_log"], rows[by], design(rows, adjust)) if len(names) > 1 else None
-    )
+    comparable = len(names) > 1
+    fitted = fit(rows["_log"], rows[by], design(rows, adjust)) if comparable else None
+    return _Sessions(rows, names, fitted)
 
 
-def _pairs(known: _Known, confidence: float) -> pd.DataFrame:
-    found = [
-        (one, other, *contrast(known.fitted, one, [other], confidence=confidence))
-        for one in known.names
-        for other in known.names
-        if one != other
+def _pairs(sessions: _Sessions, confidence: float) -> pd.DataFrame:
+    rows = [
+        (level, other, *contrast(sessions.fitted, level, [other], confidence=confidence))
+        for level, other in itertools.permutations(sessions.names, 2)
     ]
-    made = pd.DataFrame(found, columns=["level", "other", *Contrast._fields]).dropna(
-        subset=["ratio"]
-    )
-    return made.assign(p_adjusted=_holm(made)).reset_index(drop=True)
+    pairs = pd.DataFrame(rows, columns=["level", "other", *Contrast._fields])
+    pairs = pairs.dropna(subset=["ratio"])
+    return pairs.assign(p_adjusted=_holm(pairs)).reset_index(drop=True)
 
 
-def _holm(made: pd.DataFrame) -> pd.Series:
-    """Adjusted p-values of unordered pairs, on both of their rows."""
-    key = [" | ".join(sorted(pair)) for pair in zip(made["level"], made["other"], strict=True)]
-    once = made["p_value"].groupby(key).first().dropna()
+def _holm(contrasts: pd.DataFrame) -> pd.Series:
+    levels = zip(contrasts["level"], contrasts["other"], strict=True)
+    key = [" | ".join(sorted(pair)) for pair in levels]
+    once = contrasts["p_value"].groupby(key).first().dropna()
     return (
-        pd.Series(key, index=made.index, dtype="str")
+        pd.Series(key, index=contrasts.index, dtype="str")
         .map(pd.Series(stats.holm(once), index=once.index))
         .astype(float)
     )
@@ -156,7 +151,7 @@ def compared(
     adjust: Sequence[str] = (),
     confidence: float = 0.95,
 ) -> Compared:
-    """Each level of `by` against the mean of the others it can be compared with, and against each of them, by one fit.
+    """Each level of `by` against the mean of the others that it meets, and against each of them.
 
     `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than
     `FEWEST` sessions left out. rest has one row per level: level, n (sessions), typical (geometric
@@ -165,22 +160,22 @@ def compared(
     each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
     p_value, p_adjusted (Holm over the pairs).
     """
-    known = _known(frame, value, by, adjust)
-    each, made = _pairs(known, confidence), []
-    for name in known.names:
-        own, rest = (
-            known.rows.loc[known.rows[by].astype("str") == name, "_log"],
-            each.loc[each["level"] == name, "other"].tolist(),
+    sessions = _sessions(frame, value, by, adjust)
+    pairs, rows = _pairs(sessions, confidence), []
+    for level in sessions.names:
+        of_level = sessions.rows[by].astype("str") == level
+        values = sessions.rows.loc[of_level, "_log"]
+        others = pairs.loc[pairs["level"] == level, "other"].tolist()
+        against = (
+            contrast(sessions.fitted, level, others, confidence=confidence) if others else NOTHING
         )
-        found = contrast(known.fitted, name, rest, confidence=confidence) if rest else NOTHING
-        made.append((name, len(own), float(np.exp(own.mean())), len(rest), *found))
-    return Compared(
-        pd.DataFrame(made, columns=["level", "n", "typical", "others", *Contrast._fields]), each
-    )
+        rows.append((level, len(values), float(np.exp(values.mean())), len(others), *against))
+    columns = ["level", "n", "typical", "others", *Contrast._fields]
+    return Compared(pd.DataFrame(rows, columns=columns), pairs)
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
-    """Whether all levels of `by` can be told apart from the columns of `adjust`: none of them stands for the other."""
+    """Whether all levels of `by` can be told apart from what the columns of `adjust` hold."""
     rows = frame.dropna(subset=[by])
     levels = sorted(rows[by].astype("str").unique())
     if len(levels) < 2:

@@ -1,11 +1,8 @@
-"""Personal data in text: phone numbers, identity numbers, e-mail and postal addresses, found by their form and hidden.
+"""Personal data in text, found by its form and hidden.
 
-The rules are exact rather than wide, as a finding stops a report: an identity number needs its
-check digit, a postal address a place, a road and a number. Names and nicknames have no form; they
-are dropped with their columns on reading.
+The rules are exact rather than wide, as a finding stops a report. Names and nicknames have no form;
+they are dropped with their columns on reading.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
@@ -104,13 +101,16 @@ class Hit(NamedTuple):
 
 
 def _checks(number: str) -> bool:
-    """Whether the last digit of an identity number is the right one (GB 11643, ISO 7064 MOD 11-2)."""
+    """Whether the last digit of an identity number is right by GB 11643 (ISO 7064 MOD 11-2)."""
     total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(number[:17]))
     return number[17].upper() == "10X98765432"[total % 11]
 
 
 def _is_mobile(words: str, match: re.Match[str]) -> bool:
-    """A number inside a code of letters and digits is none, unless the letters say whose it is (wx13…, tel13…)."""
+    """Whether eleven digits are a phone number.
+
+    Inside a code they are none, unless its letters say whose it is (wx13…, tel13…).
+    """
     before, after = words[: match.start()], words[match.end() : match.end() + 1]
     lettered = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
     return not (after.isascii() and (after.isalpha() or after == "_")) and (
@@ -130,7 +130,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
 
 
 def _addresses(words: str) -> Iterator[Hit]:
-    """Postal addresses: a house number behind a road behind two levels of place, or behind one level and before a door."""
+    """House numbers behind a road behind a place of two levels, or of one where a door follows."""
     end = 0
     for house in _HOUSE.finditer(words):
         if house.start() < end:
@@ -151,7 +151,7 @@ def _addresses(words: str) -> Iterator[Hit]:
 
 
 def _place(before: str, *, with_door: bool) -> int | None:
-    """Where the place begins that the words before a road name; None where they name none, or too little of one."""
+    """Where the place begins that the words before a road name, if they name enough of one."""
     place = _PLACE.search(before)
     if place and _DISTRICT.search(before, place.end()):
         return place.start()
@@ -160,7 +160,11 @@ def _place(before: str, *, with_door: bool) -> int | None:
 
 
 def find(words: str) -> list[Hit]:
-    """Personal data in one text: kind (phone number, identity card number, e-mail address, postal address) and place."""
+    """Personal data in one text: kind and place.
+
+    Kinds: phone number, identity card number (its check digit is right), e-mail address, postal
+    address (a place, a road and a number).
+    """
     if not LIKELY.search(words):
         return []
     plain = words.translate(_WIDE)
@@ -174,24 +178,21 @@ def find(words: str) -> list[Hit]:
 
 
 def hide(words: str) -> str:
-    """The text with all that `find` finds in it replaced by `***`."""
-    kept, end = [], 0
+    """The text with `***` for all that `find` finds in it."""
+    parts, end = [], 0
     for hit in find(words):
-        kept += [words[end : hit.start], "***"] if hit.start >= end else []
+        parts += [words[end : hit.start], "***"] if hit.start >= end else []
         end = max(end, hit.end)
-    return "".join([*kept, words[end:]])
+    return "".join([*parts, words[end:]])
 
 
 def mask(words: str) -> str:
-    """The text of a cell with `***` for what is personal, and for what may be, as files are read.
-
-    All that `find` finds is masked, and more: what it leaves alone may still be somebody's.
-    """
+    """The text of a cell with `***` for what `find` finds, and for what may be personal."""
     return hide(_DOUBTFUL.sub("***", words))
 
 
 def masked(cells: pd.Series) -> pd.Series:
-    """Cells of text, each masked (`mask`)."""
+    """Cells of text, each by `mask`."""
     risky = cells.str.contains(LIKELY.pattern, regex=True, na=False)
     return cells.mask(risky, cells[risky].map(mask).astype("str")) if risky.any() else cells
 
@@ -199,18 +200,18 @@ def masked(cells: pd.Series) -> pd.Series:
 def in_frame(
     frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()
 ) -> pd.DataFrame:
-    """Cells of text columns that hold personal data: one row per cell, with row (position, from 0), column and kind; no values.
+    """Cells of text columns that hold personal data, without their values: one row per cell.
 
-    Numbers in the columns of `ids` are not looked at, as any digits may be an id; in those of
-    `keys` everything that is no keyed hash (16 hex digits) is a find. Each different text is looked
-    at once.
+    Columns: row (position, from 0), column, kind. Columns of `ids` are not searched for numbers, as
+    any digits may be an id; in those of `keys` everything that is no keyed hash (16 hex digits) is
+    a find.
     """
-    found = [
+    hits = [
         _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)
         for name in frame.select_dtypes(["str", "object"])
     ]
     return pd.concat(
-        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *found],
+        [pd.DataFrame({"row": [], "column": [], "kind": []}, dtype="object"), *hits],
         ignore_index=True,
     )
 

@@ -1,10 +1,8 @@
-"""Pure statistics: intervals of rates, prediction intervals for a new session, false discoveries, shrinkage.
+"""Pure statistics: rates, predictions for a new session, many tests, shrinkage, times.
 
-Arrays and scalars in, arrays, scalars or named tuples out; nothing here knows of sessions or
-metrics. `nan` stands for undefined (0/0, too short a history) and is returned on purpose.
+Nothing here knows of sessions or metrics. `nan` stands for undefined (0/0, too short a history) and
+is returned on purpose.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -16,8 +14,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 Floats = npt.NDArray[np.float64]
 
-# Session-to-session coefficient of variation that a short history is shrunk towards, and what that
-# guess weighs.
+# coefficient of variation between sessions that a short history is shrunk to, and its weight
 PRIOR_CV = 0.15
 PRIOR_CV_WEIGHT = 4.0
 
@@ -31,10 +28,9 @@ class Estimate(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the next value should be, from n earlier ones: centre, prediction interval, n, standard deviation.
+    """What the next value should be, from n earlier ones, with the prediction interval.
 
-    With `log=True` the centre is the geometric mean and `sd` is on the log scale (0.12 is about 12
-    %).
+    With `log=True` the mean is geometric and `sd` is on the log scale (0.12 is about 12 %).
     """
 
     mean: float
@@ -45,7 +41,7 @@ class Prediction(NamedTuple):
 
 
 class Predictive(NamedTuple):
-    """A predictive distribution for a new rate: centre, interval, and the two-sided mid-p of the value observed."""
+    """A predictive distribution for a new rate, with the two-sided mid-p of the value observed."""
 
     mean: float
     lower: float
@@ -54,7 +50,7 @@ class Predictive(NamedTuple):
 
 
 class Shrunk(NamedTuple):
-    """Empirical-Bayes rates: the posterior means with their intervals, and the Beta prior fitted to the group."""
+    """Posterior means of rates with their intervals, and the Beta prior fitted to the group."""
 
     rate: Floats
     lower: Floats
@@ -67,8 +63,8 @@ class Around(NamedTuple):
     """How rates of one occasion lie about those expected of them, fitted to all units together.
 
     shift: what all moved by in common, in log odds, with its standard error; weight: of the
-    expectation, in trials, for an ordinary unit; wide: the same for one out of the ordinary; odd:
-    the chance that a unit is such a one.
+    expectation, in trials, for an ordinary unit; wide: for one out of the ordinary; odd: the chance
+    that a unit is such a one.
     """
 
     shift: float
@@ -88,10 +84,9 @@ def _floats(values: npt.ArrayLike) -> Floats:
 def wilson(
     successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Wilson score interval of each proportion successes / trials (Newcombe 1998, method 3).
+    """Wilson score interval, (lower, upper), of each successes / trials (Newcombe 1998, method 3).
 
-    Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and
-    where successes exceed trials: such a ratio is no proportion and has no such interval.
+    `nan` where trials are 0 or missing, and where successes exceed trials: that is no proportion.
     """
     x, n = np.broadcast_arrays(_floats(successes), _floats(trials))
     usable = (n > 0) & (x >= 0) & (x <= n)
@@ -103,44 +98,31 @@ def wilson(
     return np.clip(lower, 0, 1), np.clip(upper, 0, 1)
 
 
-def _two_rates(
-    x1: float, n1: float, x2: float, n2: float, confidence: float, compare: str, method: str
-) -> Estimate:
+def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
+    """Ratio (x1/n1) / (x2/n2) with the log interval adjusted by one half.
+
+    `nan` where the second rate is 0. Only for two rates of one session: between sessions it ignores
+    that sessions differ, see `prediction_interval`.
+    """
     if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
         return Estimate(np.nan, np.nan, np.nan)
     lower, upper = confint_proportions_2indep(
-        x1, n1, x2, n2, alpha=1 - confidence, compare=compare, method=method
+        x1, n1, x2, n2, alpha=1 - confidence, compare="ratio", method="log-adjusted"
     )
-    first, second = x1 / n1, x2 / n2
-    value = first - second if compare == "diff" else (first / second if second > 0 else np.nan)
+    value = x1 / n1 / (x2 / n2) if x2 > 0 else np.nan
     return Estimate(float(value), float(lower), float(upper))
-
-
-def difference(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
-    """Difference x1/n1 - x2/n2 with Newcombe's hybrid score interval (Newcombe 1998, method 10).
-
-    Only for two rates of one session: between sessions it ignores that sessions differ, see
-    `prediction_interval`. (statsmodels' `method="score"` solves a wrong cubic up to 0.15.0, so it
-    is not offered.)
-    """
-    return _two_rates(x1, n1, x2, n2, confidence, "diff", "newcomb")
-
-
-def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
-    """Ratio (x1/n1) / (x2/n2) with the log interval adjusted by one half; `nan` value where the second rate is 0."""
-    return _two_rates(x1, n1, x2, n2, confidence, "ratio", "log-adjusted")
 
 
 # ---------------------------------------------------------------------------- counts over exposure
 
 
 def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 1) -> float:
-    """How many times more counts vary about their means than Poisson counts would: Pearson's chi-square over n - fitted.
+    """How many times more counts vary about their means than Poisson counts would, at least 1.
 
-    `expected` are the means, made from the counts themselves with `fitted` rates. At least 1; 1
-    where fewer counts with a positive mean are known than there are rates.
+    Pearson's chi-square over n - fitted. `expected` are the means, made from the counts themselves
+    with `fitted` rates; 1 where fewer counts with a positive mean are known than rates.
     """
-    x, mean = _known(events, expected)
+    x, mean = _with_trials(events, expected)
     free = x.size - fitted
     return float(max(1.0, ((x - mean) ** 2 / mean).sum() / free)) if free > 0 else 1.0
 
@@ -152,20 +134,20 @@ def count_rate(
     dispersion: float = 1.0,
     confidence: float = 0.95,
 ) -> tuple[Floats, Floats]:
-    """Interval of each rate events / exposure: Garwood's (1936) exact Poisson limits, widened by the dispersion.
+    """Interval of each rate events / exposure, widened by the dispersion.
 
-    With a dispersion d the events count as events / d independent ones (quasi-Poisson). `nan` where
-    exposure is 0 or missing.
+    Garwood's (1936), exact for Poisson counts. With a dispersion d the events count as events / d
+    independent ones (quasi-Poisson). `nan` where exposure is 0 or missing.
     """
     x, n = np.broadcast_arrays(_floats(events), _floats(exposure))
     usable, tail = (n > 0) & (x >= 0), (1 - confidence) / 2
-    own, over = np.where(usable, x, np.nan) / dispersion, np.where(usable, n, np.nan)
-    lower = np.where(own > 0, stats.gamma.ppf(tail, np.where(own > 0, own, 1)), own)
-    return dispersion * lower / over, dispersion * stats.gamma.ppf(1 - tail, own + 1) / over
+    x, scale = np.where(usable, x, np.nan) / dispersion, dispersion / np.where(usable, n, np.nan)
+    lower = np.where(x > 0, stats.gamma.ppf(tail, np.where(x > 0, x, 1)), x)
+    return lower * scale, stats.gamma.ppf(1 - tail, x + 1) * scale
 
 
 def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float = 1.0) -> Floats:
-    """Two-sided p-value of each count under a (quasi-)Poisson with the mean expected: twice the smaller tail, at most 1."""
+    """Two-sided p-value of each count, twice the smaller tail of the (quasi-)Poisson expected."""
     x, mean = (
         np.asarray(values, dtype=float) / dispersion
         for values in np.broadcast_arrays(events, expected)
@@ -178,10 +160,10 @@ def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float
 def log_odds(
     target: npt.ArrayLike, other: npt.ArrayLike, prior: npt.ArrayLike
 ) -> tuple[Floats, Floats]:
-    """Log-odds of each word in one corpus against another with a Dirichlet prior, and their z (Monroe, Colaresi, Quinn 2008).
+    """Log-odds of each word in one corpus against another, and their z.
 
-    `target` and `other` are counts of the same words in the two corpora, `prior` the pseudo-counts
-    that both get. Swapping the corpora changes the signs and nothing else.
+    With a Dirichlet prior (Monroe, Colaresi, Quinn 2008). `target` and `other` are counts of the
+    same words, `prior` the pseudo-counts that both get.
     """
     y1, y2, alpha = (_floats(values) for values in np.broadcast_arrays(target, other, prior))
     odds = [np.log((y + alpha) / ((y + alpha).sum() - y - alpha)) for y in (y1, y2)]
@@ -193,12 +175,24 @@ def log_odds(
 
 
 def smoothed_rate(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
-    """(x + 1/2) / (n + 1/2): a rate of counts that stays positive at x = 0, so that its logarithm exists."""
+    """The rate (x + 1/2) / (n + 1/2), which has a logarithm at x = 0 too."""
     return (_floats(numerator) + 0.5) / (_floats(denominator) + 0.5)
 
 
+def positive(values: npt.ArrayLike) -> Floats:
+    """Values that all have a logarithm: a zero becomes half of the smallest positive value.
+
+    So it holds in any currency. `nan` for missing and negative values, and for zeros where no value
+    is positive.
+    """
+    y = _floats(values)
+    smallest = np.min(y[y > 0], initial=np.inf)
+    half = smallest / 2 if np.isfinite(smallest) else np.nan
+    return np.where(y == 0, half, np.where(y > 0, y, np.nan))
+
+
 def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
-    """Mean, standard deviation (n - 1) and number of the values that are known, on the scale compared."""
+    """Mean, standard deviation (n - 1) and number of the known values, of logarithms when `log`."""
     values = _floats(history).ravel()
     values = values[np.isfinite(values) & (values > 0)] if log else values[np.isfinite(values)]
     scaled = np.log(values) if log else values
@@ -207,23 +201,24 @@ def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
 
 
 class Spread(NamedTuple):
-    """What is known beforehand of how much sessions differ: a standard deviation and what it weighs, in sessions."""
+    """What is known beforehand of how much sessions differ, weighed in sessions."""
 
     sd: float
     weight: float
 
 
 def prior_spread(pool: npt.ArrayLike, *, log: bool = True) -> Spread | None:
-    """The spread of further sessions of the same account, to steady that of a short history; None with fewer than three.
+    """The spread of further sessions of the account, to steady that of a short history.
 
-    It weighs at most four sessions, so that a longer history speaks for itself.
+    None with fewer than three sessions. It weighs at most four, so that a longer history speaks for
+    itself.
     """
     _, sd, n = _centre(pool, log)
     return Spread(sd, min(PRIOR_CV_WEIGHT, n - 1)) if n > 2 else None
 
 
 def _steadied(sd: float, n: int, spread: Spread | None) -> tuple[float, float]:
-    """Standard deviation and degrees of freedom of a history of n with the prior spread mixed in (a moderated t)."""
+    """Standard deviation and degrees of freedom, the prior spread mixed in (a moderated t)."""
     if spread is None:
         return sd, n - 1
     free = n - 1 + spread.weight
@@ -239,10 +234,9 @@ def prediction_interval(
 ) -> Prediction:
     """Where one further value should lie: mean +- t s sqrt(1 + 1/n), of logarithms when `log`.
 
-    A session is one value, so the interval holds the session-to-session variation that binomial
-    intervals leave out. Three sessions say little of their own spread; `spread` lends them that of
-    other sessions. Values that are missing (or not positive when `log`) are left out; fewer than
-    two give `nan` bounds.
+    It holds the session-to-session variation that binomial intervals leave out. Three sessions say
+    little of their own spread; `spread` lends them that of other sessions. Values that are missing
+    (or not positive when `log`) are left out; fewer than two give `nan` bounds.
     """
     mean, own_sd, n = _centre(history, log)
     sd, free = _steadied(own_sd, n, spread)
@@ -257,7 +251,7 @@ def prediction_p(
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
     `nan` with fewer than two earlier values, and where `log` and the value is not positive; a
-    history without any variation gives 1 for the same value and 0 for another.
+    history without variation gives 1 for the same value and 0 for another.
     """
     mean, own_sd, n = _centre(history, log)
     if n < 2 or not np.isfinite(value) or (log and value <= 0):
@@ -276,11 +270,11 @@ def session_cv(
     proportion: bool = True,
     prior_cv: float = PRIOR_CV,
 ) -> float:
-    """Session-to-session coefficient of variation of a rate, sampling noise taken out, shrunk to `prior_cv`.
+    """Session-to-session coefficient of variation of a rate, without sampling noise.
 
-    Method of moments on the squared deviations of events / exposure from the pooled rate; the prior
-    guess weighs as much as four further sessions, because three or four sessions say little about
-    their own spread.
+    Method of moments on the squared deviations of events / exposure from the pooled rate, shrunk to
+    `prior_cv` with the weight of four further sessions: a few sessions say little about their
+    spread.
     """
     x, n = _floats(events), _floats(exposure)
     pooled = x.sum() / n.sum()
@@ -288,9 +282,9 @@ def session_cv(
     free = x.size - 1
     if pooled <= 0 or free < 1:
         return prior_cv
-    found = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
+    square = ((x / n - pooled) ** 2 - noise * free / x.size).sum() / free / pooled**2
     return float(
-        np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(found, 0.0)) / (PRIOR_CV_WEIGHT + free))
+        np.sqrt((PRIOR_CV_WEIGHT * prior_cv**2 + free * max(square, 0)) / (PRIOR_CV_WEIGHT + free))
     )
 
 
@@ -299,14 +293,14 @@ def _mid_p(dist, value: float) -> float:
     return float(min(1.0, 2 * min(below, 1 - below)))
 
 
-def _known(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _with_trials(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats, Floats]:
     x, n = _floats(events).ravel(), _floats(exposure).ravel()
     usable = np.isfinite(x) & np.isfinite(n) & (n > 0)
     return x[usable], n[usable]
 
 
 class Prior(NamedTuple):
-    """What earlier sessions say of the rate of a new one: its mean, and what that weighs in trials (a Beta's alpha + beta)."""
+    """What earlier sessions say of a new rate: a Beta's mean, and alpha + beta, in trials."""
 
     mean: float
     weight: float
@@ -315,11 +309,12 @@ class Prior(NamedTuple):
 def session_prior(
     past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, prior_cv: float = PRIOR_CV
 ) -> Prior:
-    """The Beta of a new session's rate: pooled rate as mean; as variance session variation (`session_cv`) and that of the pooled rate.
+    """The Beta of a new session's rate, `nan` without any history.
 
-    `nan` without any history.
+    Its mean is the pooled rate, its variance session variation (`session_cv`) and that of the
+    pooled rate.
     """
-    x, n = _known(past_successes, past_trials)
+    x, n = _with_trials(past_successes, past_trials)
     if not x.size:
         return Prior(np.nan, np.nan)
     mean = (x.sum() + 0.5) / (n.sum() + 1)  # kept off 0 and 1, where no Beta has that mean
@@ -338,14 +333,13 @@ def beta_binomial_predictive(
     confidence: float = 0.95,
     prior_cv: float = PRIOR_CV,
 ) -> Predictive:
-    """Predicts a small proportion from earlier sessions, with their overdispersion; the p-value is a two-sided mid-p.
+    """Predicts a small proportion from earlier sessions, with their overdispersion.
 
-    For proportions of few events (under about 50), where the logarithm of a rate is too coarse. The
-    new rate is Beta with the pooled rate as mean and, as variance, session variation (`session_cv`)
-    plus that of the pooled rate; the count is then beta-binomial. `nan` where there is no history
-    or no trial.
+    For few events (under about 50), where the logarithm of a rate is too coarse: the rate is that
+    of `session_prior`, the count beta-binomial, the p-value a two-sided mid-p. `nan` where there is
+    no history or no trial.
     """
-    x, n = _known(past_successes, past_trials)
+    x, n = _with_trials(past_successes, past_trials)
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean, weight = session_prior(x, n, prior_cv=prior_cv)
@@ -363,12 +357,11 @@ def negative_binomial_predictive(
     confidence: float = 0.95,
     prior_cv: float = PRIOR_CV,
 ) -> Predictive:
-    """Predicts a small count per unit of exposure (orders per hour) as `beta_binomial_predictive` does a proportion.
+    """Predicts a small count per unit of exposure (orders per hour) from earlier sessions.
 
-    The new rate is Gamma, the count negative binomial; interval and centre are per unit of
-    exposure.
+    The rate is Gamma, the count negative binomial; interval and centre are per unit of exposure.
     """
-    x, n = _known(past_events, past_exposure)
+    x, n = _with_trials(past_events, past_exposure)
     if not x.size or not exposure > 0 or not events >= 0:
         return Predictive(np.nan, np.nan, np.nan, np.nan)
     mean = (x.sum() + 0.5) / n.sum()
@@ -385,20 +378,20 @@ def negative_binomial_predictive(
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values of Benjamini and Hochberg (1995); reject where one is at most the false discovery rate.
+    """Adjusted p-values of Benjamini and Hochberg (1995), for a false discovery rate.
 
     A missing p-value stays `nan` and does not count as a test.
     """
     p = _floats(p_values)
     adjusted = np.full(p.shape, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="fdr_bh")[1]
+    tests = np.isfinite(p)
+    if tests.any():
+        adjusted[tests] = multipletests(p[tests], method="fdr_bh")[1]
     return adjusted
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values of Holm (1979); rejecting where one is at most 5 % errs anywhere in the family in 5 % at most.
+    """Adjusted p-values of Holm (1979), for the chance of any error in the family.
 
     A missing p-value stays `nan` and does not count as a test. (statsmodels' own collects the
     process's garbage on each call.)
@@ -414,27 +407,24 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
 
-    Sought over logit(mean) and log(weight); the weight is held under 1e6, which is what rates
-    without any overdispersion run off to.
+    The weight is held under 1e6, which is what rates without any overdispersion run off to.
     """
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
-    def loss(point: Floats) -> float:
-        mean, weight = (
-            1 / (1 + np.exp(-point[0])),
-            np.exp(np.clip(point[1], np.log(0.1), np.log(1e6))),
-        )
-        return -float(stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight).sum())
+    def shape(point: Floats) -> tuple[float, float]:
+        mean = 1 / (1 + np.exp(-point[0]))
+        weight = np.exp(np.clip(point[1], np.log(0.1), np.log(1e6)))
+        return float(mean * weight), float((1 - mean) * weight)
 
     start = np.array([np.log(pooled / (1 - pooled)), np.log(50.0)])
-    best = optimize.minimize(
-        loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000}
+    return shape(
+        optimize.minimize(
+            lambda point: -stats.betabinom.logpmf(x, n, *shape(point)).sum(),
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000},
+        ).x
     )
-    mean, weight = (
-        1 / (1 + np.exp(-best.x[0])),
-        np.exp(np.clip(best.x[1], np.log(0.1), np.log(1e6))),
-    )
-    return float(mean * weight), float((1 - mean) * weight)
 
 
 def shrink_rates(
@@ -444,11 +434,11 @@ def shrink_rates(
     confidence: float = 0.80,
     prior: tuple[float, float] | None = None,
 ) -> Shrunk:
-    """Rates of like units drawn to their common mean by a beta-binomial prior fitted to them (empirical Bayes).
+    """Rates of like units drawn to their common mean by a beta-binomial prior (empirical Bayes).
 
-    Arrays as long as the input; a unit without trials gets the prior itself. `prior` is (alpha,
-    beta), for groups too small to fit one (under six units, say); a single unit without a given
-    prior keeps a vague Beta(1/2, 1/2). Raises ValueError where successes exceed trials.
+    A unit without trials gets the prior itself. `prior` is (alpha, beta), for groups too small to
+    fit one (under six units, say); a single unit without one keeps a vague Beta(1/2, 1/2). Raises
+    ValueError where successes exceed trials.
     """
     x, n = _floats(successes), np.nan_to_num(_floats(trials))
     x = np.where(n > 0, x, 0.0)
@@ -465,33 +455,27 @@ def shrink_rates(
     )
 
 
-ODD, ODD_CV = (
-    0.1,
-    0.6,
-)  # of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+# of ten units one may be out of the ordinary, and then by so much (its coefficient of variation)
+ODD, ODD_CV = 0.1, 0.6
 
 
 def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayLike) -> Around:
-    """Empirical Bayes about expectations of the units' own: expected odds x a common shift, beta-binomial about that.
+    """Rates of one occasion about expectations of the units' own, by empirical Bayes.
 
-    The prior of each unit has two parts, an ordinary one whose spread is fitted (held near
-    `PRIOR_CV` with the weight of `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for
-    a unit that broke, so that one broken unit neither widens the others' prior nor is drawn to
-    them. `expected` lies strictly between 0 and 1, trials are positive.
+    Expected odds x a common shift, and beta-binomial about that. The prior of each unit has two
+    parts, an ordinary one whose spread is fitted (held near `PRIOR_CV` with the weight of
+    `PRIOR_CV_WEIGHT` units) and a wide one for a unit that broke, so that it neither widens the
+    others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are
+    positive.
     """
-    x, n, centre = (
-        np.round(_floats(successes)),
-        np.round(_floats(trials)),
-        special.logit(_floats(expected)),
-    )
+    x, n = np.round(_floats(successes)), np.round(_floats(trials))
+    centre = special.logit(_floats(expected))
 
     def parts(point: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         mean = special.expit(centre + point[0])
         scale = (1 - mean) / mean
-        weights = (
-            np.maximum(scale / np.exp(2 * point[1]) - 1, 0.1),
-            np.maximum(scale / ODD_CV**2 - 1, 0.1),
-        )
+        spreads = (np.exp(2 * point[1]), ODD_CV**2)
+        weights = [np.maximum(scale / spread - 1, 0.1) for spread in spreads]
         usual, odd = (
             stats.betabinom.logpmf(x, n, mean * weight, (1 - mean) * weight) for weight in weights
         )
@@ -521,21 +505,58 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
 # --------------------------------------------------------------------------- times until something
 
 
-def survival(
+class Course(NamedTuple):
+    """The share that has happened by each time, with its limits (Kaplan-Meier).
+
+    times: 0 and every time that occurs, rising; happened: cases at that time; followed: cases that
+    were still open just before it.
+    """
+
+    times: Floats
+    share: Floats
+    lower: Floats
+    upper: Floats
+    happened: Floats
+    followed: Floats
+
+    def by(self, moments: npt.ArrayLike) -> Floats:
+        return self.share[np.searchsorted(self.times, moments, side="right") - 1]
+
+    def reached(self, share: float) -> float:
+        late = self.times[self.share >= share - 1e-12]
+        return float(late[0]) if late.size else np.inf
+
+
+def course(
     durations: npt.ArrayLike,
     happened: npt.ArrayLike,
     counts: npt.ArrayLike | None = None,
     *,
     confidence: float = 0.95,
-):
-    """The Kaplan-Meier fit (lifelines) of times until something happened; where it has not, until it was last looked at.
+) -> Course:
+    """The Kaplan-Meier estimate of how what happens is spread over time.
 
-    `counts` says how many cases each row stands for (one, where it is not given).
+    `durations` are times until it happened, else until the case was last looked at; `counts` says
+    how many cases each row stands for. The limits are Greenwood's on the log of the log, so that
+    they never leave 0 to 1; at a share of 0 or 1 they are that share. Raises ValueError where a
+    duration is missing. (statsmodels' SurvfuncRight has Tsiatis' error for counted rows, which is a
+    smaller one.)
     """
-    # lifelines takes a second to import and is needed by few notebooks only.
-    from lifelines import KaplanMeierFitter
-
-    return KaplanMeierFitter(alpha=1 - confidence).fit(durations, happened, weights=counts)
+    durations = _floats(durations)
+    if not np.isfinite(durations).all():
+        raise ValueError("course: a duration is missing or infinite")
+    counts = np.ones_like(durations) if counts is None else _floats(counts)
+    times = np.union1d(0.0, durations)
+    place = np.searchsorted(times, durations)
+    events = np.bincount(place, counts * np.asarray(happened, dtype=bool), len(times))
+    followed = np.bincount(place, counts, len(times))[::-1].cumsum()[::-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.cumprod(np.where(followed > 0, 1 - events / followed, 1.0))
+        steps = np.where(events > 0, events / (followed * (followed - events)), 0.0)
+        error = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(np.cumsum(steps))
+        widening = np.exp(error / -np.log(left))
+    widening = np.where((left > 0) & (left < 1), widening, 1.0)
+    return Course(times, 1 - left, 1 - left ** (1 / widening), 1 - left**widening, events, followed)
 
 
 def happened_within(
@@ -546,40 +567,35 @@ def happened_within(
     weights: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> tuple[Floats, Floats, Floats]:
-    """The share that happens within each mark, 1 - Kaplan-Meier, with its log-log interval: value, lower, upper.
+    """The share that happens within each mark, by `course`: value, lower, upper.
 
-    What has not happened and is younger than a mark counts as unknown from its age on. A share of
-    exactly 0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was
-    looked at until the mark, unless the last one looked at had happened.
+    What has not happened and is younger than a mark is unknown from its age on. A share of exactly
+    0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was looked at
+    until the mark, unless the last one looked at had happened.
     """
-    durations, happened, marks = (
-        _floats(durations),
-        np.asarray(happened, dtype=bool),
-        _floats(marks),
-    )
+    durations, marks = _floats(durations), _floats(marks)
+    happened = np.asarray(happened, dtype=bool)
     weights = np.ones_like(durations) if weights is None else _floats(weights)
-    fitted = survival(durations, happened, weights, confidence=confidence)
-    bounds = fitted.confidence_interval_survival_function_
-    place = np.searchsorted(bounds.index.to_numpy(), marks, side="right") - 1
-    value = 1 - fitted.survival_function_at_times(marks).to_numpy()
-    known = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
-    sure = np.isin(value, (0, 1))
-    exact = wilson(value * known, known, confidence=confidence)
-    lower, upper = (
-        np.where(sure, edge, 1 - bounds.iloc[place, side].to_numpy())
-        for edge, side in zip(exact, (1, 0), strict=True)
+    whole = course(durations, happened, weights, confidence=confidence)
+    place = np.searchsorted(whole.times, marks, side="right") - 1
+    value = whole.share[place]
+    decided = np.array([weights[happened | (durations >= mark)].sum() for mark in marks])
+    exact = wilson(value * decided, decided, confidence=confidence)
+    limits = (
+        np.where(np.isin(value, (0, 1)), edge, limit[place])
+        for edge, limit in zip(exact, (whole.lower, whole.upper), strict=True)
     )
-    seen = (marks <= durations.max()) | (value == 1)
-    return tuple(np.where(seen, each, np.nan) for each in (value, lower, upper))
+    sayable = (marks <= durations.max()) | (value == 1)
+    return tuple(np.where(sayable, share, np.nan) for share in (value, *limits))
 
 
 def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:
-    """Means of like units drawn to their common mean: posterior means and standard deviations, and the common mean.
+    """Means of like units drawn to their common mean: posterior means, their sds, the common mean.
 
-    A normal hierarchy with known standard errors and a flat prior on how much units differ,
-    averaged over that (Gelman et al., Bayesian Data Analysis, section 5.4): a point estimate of it
-    would often be zero, and then all units would be one and too sure. A single unit, or units
-    without any error, are as they are.
+    A normal hierarchy with known standard errors, averaged over how much units differ under a flat
+    prior (Gelman et al., Bayesian Data Analysis, section 5.4): a point estimate of that would often
+    be zero, and then all units would be one and too sure. A single unit, or units without any
+    error, are as they are.
     """
     m, e = _floats(means), _floats(errors)
     if m.size < 3 or not (e > 0).all():

@@ -1,6 +1,7 @@
-"""Numbers and names as people read them, in Chinese and English. The only place where a number is rounded."""
+"""Numbers and names as people read them, in Chinese and English.
 
-from __future__ import annotations
+The only place where a number is rounded.
+"""
 
 import math
 import re
@@ -40,7 +41,7 @@ class Labelled(Protocol):
 
 
 def choose(lang: str, zh: str, en: str) -> str:
-    """The text of the language asked for. Raises `ValueError` where the language is neither zh nor en."""
+    """The text of the language asked for; raises `ValueError` where it is neither zh nor en."""
     if lang not in ("zh", "en"):
         raise ValueError(f"lang: expected zh or en, found {lang!r}")
     return zh if lang == "zh" else en
@@ -57,7 +58,10 @@ def short(name: str) -> str:
 
 
 def plain(text: object, limit: int = 60) -> str:
-    """Data text made fit for a sentence: control and bidirectional marks and pictographs out, spaces folded, long text shortened."""
+    """Data text made fit for a sentence.
+
+    Without control and bidirectional marks and pictographs; spaces folded, long text shortened.
+    """
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return NOTHING
     visible = "".join(
@@ -68,7 +72,7 @@ def plain(text: object, limit: int = 60) -> str:
 
 
 def number(x: float, lang: str, decimals: int = 0) -> str:
-    """A plain number with thousands separators; in Chinese from ten thousand on in 万, from a hundred million in 亿."""
+    """A number with thousands separators, in Chinese from ten thousand on in 万, then 亿."""
     if x is None or not math.isfinite(x):
         return NOTHING
     if lang == "zh" and round(abs(x)) >= 100_000_000:
@@ -83,7 +87,7 @@ def number(x: float, lang: str, decimals: int = 0) -> str:
 
 
 def _minus(words: str) -> str:
-    """A figure with a true minus; what rounds to zero has none: sums of floats leave dust such as -0.0000000001."""
+    """A figure with a true minus, none for what rounds to zero, such as a sum's -0.0000000001."""
     return (
         words.replace("-", MINUS if _not_zero(words) else "", 1) if words.startswith("-") else words
     )
@@ -109,7 +113,7 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
 
 
 def percent(x: float, decimals: int = 1) -> str:
-    """A fraction as a percentage, with as many decimals more as a rate under one percent needs to show two digits."""
+    """A fraction as a percentage; under one percent with as many decimals as show two digits."""
     if x is None or not math.isfinite(x):
         return NOTHING
     shown = (
@@ -119,7 +123,10 @@ def percent(x: float, decimals: int = 1) -> str:
 
 
 def seconds(x: float, lang: str) -> str:
-    """A length of time in hours, minutes and seconds: no seconds from an hour on, no part that is zero behind another."""
+    """A length of time in hours, minutes and seconds.
+
+    No seconds from an hour on, no part that is zero behind another.
+    """
     if x is None or not math.isfinite(x):
         return NOTHING
     whole = round(abs(x))
@@ -136,9 +143,10 @@ def seconds(x: float, lang: str) -> str:
 def value(
     x: float, unit: str, lang: str, *, decimals: int | None = None, currency: str = "CNY"
 ) -> str:
-    """A value in the unit of its metric (users, times, count, money, percent, ratio, seconds, score); missing is a dash.
+    """A value in the unit of its metric; missing is a dash.
 
-    The change of a fraction has the unit points: percentage points, as a bare number.
+    Units: users, times, count, money, percent, ratio, seconds, score. The change of a fraction has
+    the unit points: percentage points, as a bare number.
     """
     if x is None or not math.isfinite(x):
         return NOTHING
@@ -172,7 +180,7 @@ def interval(
     decimals: int | None = None,
     currency: str = "CNY",
 ) -> str:
-    """An interval "lower – upper" in the unit of its metric; "lower to upper" where an end is negative.
+    """An interval "lower – upper" in the unit of its metric; "to" where an end is negative.
 
     A rate about one percent has as many decimals at both ends.
     """

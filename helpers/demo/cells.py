@@ -1,6 +1,4 @@
-"""How platforms write values, and workbooks and text tables whose bytes are the same for the same cells."""
-
-from __future__ import annotations
+"""How platforms write values, and workbooks and text tables of them; same cells, same bytes."""
 
 import datetime as dt
 import functools
@@ -16,6 +14,13 @@ import yaml
 from helpers.demo.schedule import shop
 
 MADE = dt.datetime(2026, 11, 16, 9, 30)
+SLASHES, DASHES = "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"
+Dirty = list[dict[str, Any]]
+
+
+def dirty(path: Path, row: int, column: str, value: str, what: str) -> dict[str, Any]:
+    """A planted dirty row as truth.json lists it; rows count from 1, headers included."""
+    return {"file": path.name, "row": row, "column": column, "value": value, "what": what}
 
 
 @functools.cache
@@ -24,8 +29,13 @@ def layout(name: str) -> list[str]:
     return yaml.safe_load((Path(__file__).parent / "layouts.yml").read_text(encoding="utf-8"))[name]
 
 
-def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
-    """Write rows of cells to the sheets of a workbook; text stays text, whatever it begins with; None is an empty cell."""
+def workbook(
+    path: Path, sheets: dict[str, Sequence[Sequence[Any]]], exported: pd.Timestamp
+) -> None:
+    """Write rows of cells to the sheets of a workbook, stamped with the time of its export.
+
+    Text stays text, whatever it begins with.
+    """
     options = {
         "in_memory": True,
         "strings_to_formulas": False,
@@ -44,6 +54,7 @@ def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> None:
                 elif value is not None:
                     sheet.write(at, place, value)
     book.close()
+    stamp(path, exported)
 
 
 def text_table(
@@ -54,7 +65,7 @@ def text_table(
     encoding: str,
     extra: bool = False,
 ) -> None:
-    """Write a CSV whose cells are already quoted where they must be; `extra` ends each row with an unnamed empty column."""
+    """Write a CSV of cells already quoted; `extra` ends rows with an unnamed empty column."""
     rows = [",".join(cells) for cells in zip(*(columns[name] for name in headers), strict=True)]
     end = ",\r\n" if extra else "\r\n"
     body = ",".join(headers) + "\r\n" + "".join(row + end for row in rows)
@@ -62,7 +73,7 @@ def text_table(
 
 
 def plain(value: Any) -> Any:
-    """A canonical value as a cell: None for missing, naive local time, whole numbers without a decimal point."""
+    """A canonical value as a cell: naive local time, whole numbers without a decimal point."""
     if (
         value is None
         or value is pd.NA
@@ -78,12 +89,11 @@ def plain(value: Any) -> Any:
 
 
 def or_dash(value: Any, dash: str = "-") -> Any:
-    found = plain(value)
-    return dash if found is None else found
+    cell = plain(value)
+    return dash if cell is None else cell
 
 
 def clock(values: pd.Series, form: str) -> pd.Series:
-    """Times as text on the local clock."""
     return values.dt.tz_localize(None).dt.strftime(form).fillna("-").astype("str")
 
 
@@ -104,12 +114,11 @@ def hours_minutes(value: float) -> str:
 
 
 def money(values: pd.Series) -> pd.Series:
-    """Amounts as text with two decimals, `-` where there is none."""
     return values.map("{:.2f}".format).mask(values.isna(), "-").astype("str")
 
 
 def quoted(values: pd.Series) -> pd.Series:
-    """Ids and text as the shop system writes them: in quotes, after a tab; `-` where there is none."""
+    """Ids and text as the shop system writes them: in quotes, after a tab; `-` for none."""
     return ('"\t' + values.fillna("-").astype("str") + '"').astype("str")
 
 

@@ -1,6 +1,4 @@
-"""What the demo's team fills in by hand: the template's sheets, one workbook a month and one for the account."""
-
-from __future__ import annotations
+"""What the demo's team fills in by hand: a template workbook a month, and one for the account."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.demo import cells
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of
 
 MONTHLY = (
     "sessions",
@@ -73,11 +71,11 @@ DETAILED = 36  # sessions for which products and traffic are filled in
 START = "开播时间"
 
 
-def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
+def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
     """Write the hand-filled workbooks into `raw`; returns the dirty rows planted in them."""
     sessions = tables["sessions"]
     month = sessions["started_at"].dt.strftime("%Y-%m")
-    exported = pd.Timestamp(shop()["as_of"])
+    exported = as_of()
     detailed = set(sessions["session_id"].tail(DETAILED))
     for name in sorted(month.unique()):
         ids = set(sessions.loc[month == name, "session_id"])
@@ -86,37 +84,34 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> list[dict[str, Any]]:
             for table in MONTHLY
         }
         path = raw / f"复盘手工表_{name}.xlsx"
-        cells.workbook(
-            path,
-            {
-                reference.tables()[table].zh: _sheet(table, rows, sessions)
-                for table, rows in sheets.items()
-                if len(rows)
-            },
-        )
-        cells.stamp(path, exported)
+        names = reference.tables()
+        filled = {
+            names[table].zh: _sheet(table, rows, sessions)
+            for table, rows in sheets.items()
+            if len(rows)
+        }
+        cells.workbook(path, filled, exported)
     account = {
         table: _sheet(table, tables[table], sessions) for table in ACCOUNT if len(tables[table])
     }
     path = raw / "复盘手工表_账号.xlsx"
-    dirty = _dirty_cost(account["costs"], path.name)
-    cells.workbook(path, {reference.tables()[table].zh: rows for table, rows in account.items()})
-    cells.stamp(path, exported)
+    dirty = _dirty_cost(account["costs"], path)
+    named = {reference.tables()[table].zh: rows for table, rows in account.items()}
+    cells.workbook(path, named, exported)
     return dirty
 
 
 def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) -> None:
-    """The shop's own list of who bought: paid order lines with the member's number, as a CSV of the template's sheet of orders.
+    """The shop's own list of who bought, as a CSV of the template's sheet of orders.
 
-    The platform's order export names no buyer, so the team exports both together; the lines meet by
-    their ids. The name stands before the platform's: of two exports of one moment the last in order
-    counts as the newer, and that is the platform's.
+    The platform's order export names no buyer; the lines meet by their ids. The file's name stands
+    before the platform's: of two exports of one moment the last in order counts as the newer.
     """
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
     filled |= {
         columns["platform"].zh: reference.terms()["platform"]["douyin"].zh,
-        columns["created_at"].zh: cells.clock(paid["created_at"], "%Y-%m-%d %H:%M:%S"),
+        columns["created_at"].zh: cells.clock(paid["created_at"], cells.DASHES),
         **{
             columns[name].zh: paid[name].map({True: "是", False: "否"})
             for name in ("is_new_buyer", "is_referred")
@@ -134,16 +129,16 @@ def _of(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
 
 
 def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list[Any]]:
-    """A sheet of the template: Chinese headers, choices by their Chinese labels, columns that hold nothing left out."""
+    """Columns that hold nothing are left out."""
     columns = reference.tables()[table].columns
-    asked = ASKED.get(table) or [
+    names = ASKED.get(table) or [
         name for name in columns if name != "session_id" and frame[name].notna().any()
     ]
-    made = {columns[name].zh: _values(frame[name], columns[name]) for name in asked}
+    cells_by_header = {columns[name].zh: _values(frame[name], columns[name]) for name in names}
     if reference.tables()[table].attribute == "session" and table != "sessions":
         starts = frame["session_id"].map(sessions.set_index("session_id")["started_at"])
-        made = {START: [cells.plain(value) for value in starts], **made}
-    return [list(made), *map(list, zip(*made.values(), strict=True))]
+        cells_by_header = {START: [cells.plain(value) for value in starts], **cells_by_header}
+    return [list(cells_by_header), *map(list, zip(*cells_by_header.values(), strict=True))]
 
 
 def _values(values: pd.Series, column: reference.Column) -> list[Any]:
@@ -155,18 +150,9 @@ def _values(values: pd.Series, column: reference.Column) -> list[Any]:
     return [cells.plain(value) for value in values]
 
 
-def _dirty_cost(rows: list[list[Any]], name: str) -> list[dict[str, Any]]:
-    """Adds a cost line whose amount is words."""
+def _dirty_cost(rows: list[list[Any]], path: Path) -> cells.Dirty:
     header = reference.tables()["costs"].columns["amount"].zh
     bad: list[Any] = [None] * len(rows[0])
     bad[0], bad[rows[0].index(header)] = "人工", "待定"
     rows.append(bad)
-    return [
-        {
-            "file": name,
-            "row": len(rows),
-            "column": header,
-            "value": "待定",
-            "what": "text_for_number",
-        }
-    ]
+    return [cells.dirty(path, len(rows), header, "待定", "text_for_number")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of, facts, shop
 
 if TYPE_CHECKING:
     from helpers.demo.simulate import World
@@ -17,9 +17,8 @@ AGAIN = 0.04  # further orders per paying person and cell
 NEW_BUYERS = 0.62
 EARLIER_BUYERS = 6_000  # people who had bought before the first session of the data
 CARD_ORDERS_A_DAY = 8
-# Delay in days from payment to the request: shift + gamma(shape, scale), at most `longest`; its
-# median is 7 days. A share `late` comes even after the 30 days. Cancellations before shipping come
-# within hours.
+# Days from payment to the request: shift + gamma(shape, scale), at most `longest`, median 7; a
+# share `late` comes after the 30 days, cancellations before shipping within hours.
 RETURNS = {
     "shift": 1.5,
     "shape": 2.0,
@@ -33,7 +32,7 @@ SECOND = np.timedelta64(1, "s")
 
 
 class Lines(NamedTuple):
-    """Order lines as arrays of one length; times are whole seconds since 1970 on the local clock."""
+    """Order lines as arrays of one length; times are seconds since 1970 on the local clock."""
 
     session: np.ndarray  # position of the session, -1 outside of sessions
     source: np.ndarray  # position of the source, -1 outside
@@ -62,10 +61,14 @@ def time_share(begin: int, end: int, *, start: int, block: int, duration: int) -
     return IN_BLOCK * overlap(start, start + block) + (1 - IN_BLOCK) * overlap(300, duration - 180)
 
 
+def _seconds(world: World, name: str) -> np.ndarray:
+    return world.sessions[name].to_numpy().astype("datetime64[s]").astype(int)
+
+
 def _offsets(
     world: World, session: np.ndarray, product: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Seconds after the start of the session at which lines are created; none while the product is sold out."""
+    """Seconds after the session's start, none while the product is sold out."""
     duration = world.sessions["duration_seconds"].to_numpy()[session]
     start, block = world.start[session, product], world.block[session]
 
@@ -91,7 +94,6 @@ def _offsets(
 def _basket(
     price: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pieces, payable cents and coupon cents of lines at a price in cents."""
     qty = 1 + rng.binomial(2, 0.07, len(price))
     discount = np.where(rng.random(len(price)) < 0.3, price * qty * 5 // 100, 0)
     return qty, price * qty - discount, discount
@@ -100,9 +102,8 @@ def _basket(
 def _cases(
     product: np.ndarray, paid_at: np.ndarray, payable: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """The after-sales case of each paid line (kind 0: none, also for unpaid lines)."""
     n = len(product)
-    rate = np.array([item["returns"] for item in shop()["products"].values()])[product]
+    rate = facts("products", "returns")[product]
     before = rng.random(n) < RETURNS["before_shipping"]
     back = rng.random(n) < rate
     later = rng.choice([2, 3, 4], n, p=[0.8, 0.14, 0.06])
@@ -128,7 +129,7 @@ def _cases(
 
 
 def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) -> Lines:
-    """The lines created in sessions: one per order, the unpaid ones included, ordered by session and cell."""
+    """The lines created in sessions, by session and cell: one per order, also the unpaid."""
     paid_count = counts["pay"] + rng.binomial(counts["pay"], AGAIN)
     where, paid = [], []
     for count, is_paid in ((paid_count, True), (counts["create"] - counts["pay"], False)):
@@ -141,7 +142,7 @@ def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) 
     session, source, product = np.unravel_index(cell, counts["pay"].shape)
     qty, payable, discount = _basket(world.price[session, product], rng)
     offset = _offsets(world, session, product, rng)
-    begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
+    begins = _seconds(world, "started_at")
     created = begins[session] + offset
     wait = np.minimum(3 + rng.exponential(40, len(cell)).astype(int), 170)
     paid_at = np.where(paid, created + wait, 0)
@@ -165,7 +166,7 @@ def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) 
 def _buyers(
     paying: np.ndarray, session: np.ndarray, paid: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each line's buyer (a number within the session; exactly the session's paying users pay) and whether he is new."""
+    """Each line's buyer and whether he is new; exactly the session's paying users pay."""
     people = np.round(paying * 0.95).astype(int)
     rank = np.empty(len(session), int)
     shuffled = np.lexsort((rng.random(len(session)), ~paid, session))
@@ -177,8 +178,8 @@ def _buyers(
     buyer = np.where(rank < people[session], rank, again)
     # an unpaid line mostly belongs to somebody who did not buy
     buyer = np.where(~paid & (rng.random(len(session)) < 0.7), lines[session] + rank, buyer)
-    known = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
-    return buyer, ~known[session, buyer]
+    bought_before = rng.random((len(paying), int(buyer.max(initial=0)) + 1)) >= NEW_BUYERS
+    return buyer, ~bought_before[session, buyer]
 
 
 def per_cell(lines: Lines, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -201,7 +202,6 @@ def per_cell(lines: Lines, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 
 def _refunded(lines: Lines, as_of: pd.Timestamp) -> np.ndarray:
-    """Lines whose money has gone back by `as_of`."""
     return (
         (lines.kind > 0)
         & (lines.kind < 4)
@@ -211,16 +211,14 @@ def _refunded(lines: Lines, as_of: pd.Timestamp) -> np.ndarray:
 
 
 def per_session(lines: Lines, n: int, *, as_of: pd.Timestamp) -> dict[str, np.ndarray]:
-    """Session sums of orders, money and refunds, the refunds as they stood at `as_of`: arrays by column name."""
+    """Session sums of orders, money and refunds made by `as_of`: arrays by column name."""
 
     def add(mask: np.ndarray, values: np.ndarray | float = 1.0) -> np.ndarray:
         return np.bincount(lines.session, mask * values, n).round()
 
     back = _refunded(lines, as_of)
     hour = back & (lines.resolved - lines.paid_at <= 3600)
-    cost = np.round(np.array([item["cost"] for item in shop()["products"].values()]) * 100)[
-        lines.product
-    ]
+    cost = np.round(facts("products", "cost") * 100)[lines.product]
     paid = add(lines.paid, lines.payable)
     within_hour = add(hour, lines.amount)
     return {
@@ -260,23 +258,18 @@ def per_product(
 
 
 def _card(world: World, rng: np.random.Generator) -> Lines:
-    """Lines sold outside of the room (product card, videos), any day, until the export."""
+    """Lines sold outside of the room, at any time until the export."""
     begin = int(world.sessions["started_at"].iloc[0].value // 10**9)
-    end = int(pd.Timestamp(shop()["as_of"]).value // 10**9) - 7200
+    end = int(as_of().value // 10**9) - 7200
     n = int(rng.poisson(CARD_ORDERS_A_DAY * (end - begin) / 86400))
     created = np.sort(rng.integers(begin, end, n))
-    weight = np.array([item["weight"] for item in shop()["products"].values()])
+    weight = facts("products", "weight")
     product = rng.choice(len(weight), n, p=weight / weight.sum())
-    price = np.round(
-        np.array([item["price"] for item in shop()["products"].values()]) * 100
-    ).astype(int)[product]
+    price = np.round(facts("products", "price") * 100).astype(int)[product]
     qty, payable, discount = _basket(price, rng)
     paid = rng.random(n) < 0.9
     paid_at = np.where(paid, created + rng.integers(5, 900, n), 0)
-    begins, ends = (
-        world.sessions[name].to_numpy().astype("datetime64[s]").astype(int)
-        for name in ("started_at", "ended_at")
-    )
+    begins, ends = (_seconds(world, name) for name in ("started_at", "ended_at"))
     during = np.searchsorted(begins, created, side="right") > np.searchsorted(
         ends, created, side="right"
     )
@@ -301,12 +294,11 @@ def _card(world: World, rng: np.random.Generator) -> Lines:
 
 
 def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndarray:
-    """The number of the person behind each line: new people get new numbers, others are people who bought before.
+    """The person behind each line: new people get new numbers, others have bought before.
 
-    Groups in the order of time: the lines sold outside of the room before a session, then the
-    session's.
+    In the order of time: the lines sold outside of the room before a session, then the session's.
     """
-    begins = world.sessions["started_at"].to_numpy().astype("datetime64[s]").astype(int)
+    begins = _seconds(world, "started_at")
     outside = lines.session < 0
     group = np.where(
         outside, 2 * np.searchsorted(begins, lines.created, side="right"), 2 * lines.session + 1
@@ -325,13 +317,13 @@ def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndar
 
 
 def _returning(pool: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` different people out of the first `pool`: the more recent a customer, the likelier he is back."""
+    """Draws `n` different people out of the first `pool`, the likelier the more recent."""
     near = pool - 1 - np.floor(pool * rng.beta(0.8, 2.2, 4 * n + 8)).astype(int)
     return rng.permutation(np.unique(near.clip(0)))[:n]
 
 
 def frames(world: World, lines: Lines, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The tables `orders` (one row per line) and `aftersales` (one row per case), as of the export."""
+    """The tables `orders` and `aftersales` as of the export: one row per line, one per case."""
     every = Lines(*(np.concatenate(pair) for pair in zip(lines, _card(world, rng), strict=True)))
     person = _identities(world, every, rng)
     order = np.lexsort((np.arange(len(person)), every.created))
@@ -348,13 +340,13 @@ def _clock(seconds: np.ndarray, present: np.ndarray) -> pd.Series:
 def _orders(
     world: World, every: Lines, person: np.ndarray, number: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    now, n = int(pd.Timestamp(shop()["as_of"]).value // 10**9), len(person)
+    now, n = int(as_of().value // 10**9), len(person)
     live, items = every.session >= 0, list(shop()["products"].values())
     shipped = every.paid_at + rng.integers(4 * 3600, 50 * 3600, n)
     has_shipped = every.paid & (every.kind != 1) & (shipped <= now)
     finished = shipped + rng.integers(5 * 86400, 12 * 86400, n)
     has_finished = has_shipped & (finished <= now) & (every.kind == 0)
-    back = _refunded(every, pd.Timestamp(shop()["as_of"]))
+    back = _refunded(every, as_of())
     status = np.select(
         [~every.paid, back & (every.amount == every.payable), has_finished, has_shipped],
         ["已关闭", "已关闭", "已完成", "已发货"],
@@ -397,19 +389,19 @@ def _orders(
 
 def _reasons(every: Lines, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kinds = [item["kind"] for item in shop()["products"].values()]
-    found = np.empty(len(which), dtype=object)
+    reasons = np.empty(len(which), dtype=object)
     for group, table in shop()["reasons"].items():
         if group == "before":
             mask = every.kind[which] == 1
         else:
             mask = (every.kind[which] != 1) & (np.array(kinds)[every.product[which]] == group)
         weight = np.array(list(table.values()), float)
-        found[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
-    return found
+        reasons[mask] = rng.choice(list(table), mask.sum(), p=weight / weight.sum())
+    return reasons
 
 
 def _aftersales(every: Lines, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    now = int(pd.Timestamp(shop()["as_of"]).value // 10**9)
+    now = int(as_of().value // 10**9)
     which = np.flatnonzero((every.kind > 0) & (every.asked <= now))
     kind, resolved = every.kind[which], every.resolved[which]
     over = resolved <= now

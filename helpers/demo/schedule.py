@@ -1,12 +1,11 @@
 """The demo shop's invented settings (`shop.yml`) and its timetable of sessions."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -20,8 +19,17 @@ def shop() -> dict[str, Any]:
     return yaml.safe_load((Path(__file__).parent / "shop.yml").read_text(encoding="utf-8"))
 
 
+def as_of() -> pd.Timestamp:
+    """When the platforms' files are exported, on the local clock."""
+    return pd.Timestamp(shop()["as_of"])
+
+
+def facts(group: str, name: str) -> np.ndarray:
+    """One fact of all products, or of all sources, in the order of `shop.yml`."""
+    return np.array([item[name] for item in shop()[group].values()])
+
+
 def _kind_and_slot(day: dt.date) -> tuple[str, str] | None:
-    """What the shop does on a day, or None where it does not stream."""
     if day in shop()["specials"]:
         return shop()["specials"][day]["kind"], "evening"
     if any(gap["from"] <= day <= gap["to"] for gap in shop()["rests"]):
@@ -45,13 +53,16 @@ def _host(slot: str, day: dt.date) -> str:
 
 
 def timetable(sessions: int) -> pd.DataFrame:
-    """The last `sessions` sessions of the shop: one row each, with started_at (naive local), hours, kind, slot, host."""
+    """The last `sessions` sessions of the shop, one row each.
+
+    Columns: started_at (naive local), hours, kind, slot, host.
+    """
     rows: list[dict[str, Any]] = []
     day = shop()["last_day"]
     while len(rows) < sessions:
-        found = _kind_and_slot(day)
-        if found:
-            kind, slot = found
+        kind_and_slot = _kind_and_slot(day)
+        if kind_and_slot:
+            kind, slot = kind_and_slot
             hours = shop()["specials"].get(day, {}).get("hours", 4 if slot == "evening" else 3)
             rows.append(
                 {

@@ -1,11 +1,9 @@
-"""A simulated Douyin shop with planted truths: canonical tables, the source x product cells behind them, and the truth.
+"""A simulated Douyin shop with planted truths.
 
-Severity is fixed here, so that no test can choose an easy one: see the constants. Everything comes
-from one seed; each part draws from a generator of its own, so that asking for fewer tables changes
-none of the others.
+Severity is fixed in constants, so that no test can choose an easy one. Everything comes from one
+seed; each part draws from a generator of its own, so that asking for fewer tables changes none of
+the others.
 """
-
-from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -13,15 +11,13 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo import details, orders
-from helpers.demo.schedule import shop, timetable
+from helpers.demo.planted import ODDS_RATIO, Planted, planted_in, story_truth
+from helpers.demo.schedule import as_of, facts, shop, timetable
 from helpers.reference import schema
 
 SD_LOG = 0.25  # session to session, of the log of viewers and of every rate
 OVERDISPERSION = 0.15  # of the log odds of a source x product cell, each step
 VIEWERS = 24_000  # an ordinary session's
-ODDS_RATIO = 0.5  # what a fault does
-ACTION_MULTIPLIER = 2.0  # what the working action does to its metric
-MIX_SHARE = 0.45  # what the low-converting source grows to (fault "mix")
 FAULTS = ("none", "mix", "source", "product", "all", "demo")
 LISTED = 12  # products in a session
 SEEN = 3.0  # products that an exposed viewer sees
@@ -31,7 +27,7 @@ DISTINCT_CLICK, DISTINCT_ORDER = 0.74, 0.95
 
 
 class Simulation(NamedTuple):
-    """Canonical tables by name, the cells (one row per session x source x product), and what was planted."""
+    """Canonical tables by name, the cells (session x source x product), and what was planted."""
 
     tables: dict[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -39,7 +35,7 @@ class Simulation(NamedTuple):
 
 
 class World(NamedTuple):
-    """What the parts share: the timetable, the names on the axes of the arrays, and per-session arrays."""
+    """What the parts share: timetable, names on the axes of the arrays, arrays by session."""
 
     seed: int
     fault: str
@@ -56,14 +52,13 @@ class World(NamedTuple):
 
 
 def generator(seed: int, part: int) -> np.random.Generator:
-    """The random numbers of one part of the simulation."""
     return np.random.default_rng([seed, part])
 
 
 def simulate(
     seed: int, *, sessions: int = 200, fault: str = "demo", tables: tuple[str, ...] | None = None
 ) -> Simulation:
-    """The simulated shop: canonical tables, cells and truth; the last session is the one that carries the fault.
+    """The simulated shop: canonical tables, cells and truth; the last session carries the fault.
 
     `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds
     halved); demo (the whole story). `tables` names the tables wanted (None: all); sessions,
@@ -76,21 +71,21 @@ def simulate(
     if sessions < 1:
         raise ValueError(f"sessions: expected 1 or more, found {sessions}")
     world = _world(seed, sessions, fault)
-    planted = _planted(world)
+    planted = planted_in(world, generator(seed, 1))
     totals = _session_level(world, planted)
     viewers = _viewers(world, planted, totals)
     counts = _cells(world, planted, totals, viewers)
     lines = orders.core(world, counts, generator(seed, 4))
     counts = counts | orders.per_cell(lines, counts["pay"].shape)
-    made = {
+    frames = {
         "sessions": _sessions(world, totals, viewers, counts, lines),
         "traffic": _traffic(world, totals, viewers, counts),
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts)
-    made |= details.tables(
+    frames |= details.tables(
         world,
-        made,
+        frames,
         counts,
         lines,
         truth,
@@ -98,11 +93,11 @@ def simulate(
         generator=lambda part: generator(seed, part),
     )
     wanted = (
-        made
+        frames
         if tables is None
         else {
-            name: made[name]
-            for name in made
+            name: frames[name]
+            for name in frames
             if name in {*tables, "sessions", "traffic", "products"}
         }
     )
@@ -115,7 +110,7 @@ def simulate(
 
 
 def _correlated(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well: two steps of a funnel and the whole of it."""
+    """Two shocks of sd SD_LOG whose sum has it too: of two steps of a funnel, and of the whole."""
     first, second = rng.standard_normal((2, n)) * SD_LOG
     return first, -0.5 * first + np.sqrt(0.75) * second
 
@@ -126,7 +121,7 @@ def _world(seed: int, sessions: int, fault: str) -> World:
     rng = generator(seed, 0)
     duration = np.round(plan["hours"].to_numpy() * 3600 - 900 + rng.normal(0, 120, n)).astype(int)
     started = plan["started_at"] + pd.to_timedelta(rng.integers(3, 50, n), unit="s")
-    core = np.array([item["core"] for item in goods.values()])
+    core = facts("products", "core")
     keys = rng.random((n, len(goods))) - 10 * core
     listed = keys.argsort(axis=1).argsort(axis=1) < LISTED
     block = (duration - 1200) // LISTED
@@ -135,12 +130,7 @@ def _world(seed: int, sessions: int, fault: str) -> World:
         place[-1] = _mid_session(place[-1], list(goods).index(shop()["story"]["stock_product"]))
     start = 660 + place * block[:, None]
     discount = plan["kind"].map(lambda kind: shop()["kind"][kind]["price"]).to_numpy()
-    price = (
-        np.round(
-            np.array([item["price"] for item in goods.values()])[None, :] * discount[:, None], 1
-        )
-        * 100
-    )
+    price = np.round(facts("products", "price")[None, :] * discount[:, None], 1) * 100
     stock = _stock_out(start, block) if fault == "demo" else None
     ids = [schema.session_id("douyin", shop()["room"], at) for at in started]
     plan = plan.assign(
@@ -164,7 +154,6 @@ def _world(seed: int, sessions: int, fault: str) -> World:
 
 
 def _mid_session(places: np.ndarray, product: int) -> np.ndarray:
-    """The order of explanation with one product moved to the middle (it changes places with the one there)."""
     middle = int(np.flatnonzero(places == LISTED // 2)[0])
     moved = places.copy()
     moved[[product, middle]] = places[[middle, product]]
@@ -177,85 +166,7 @@ def _stock_out(start: np.ndarray, block: np.ndarray) -> tuple[int, int]:
     return begin, begin + shop()["story"]["stock_minutes"] * 60
 
 
-class Planted(NamedTuple):
-    """What was done to the numbers: multipliers and odds by session, source and product."""
-
-    enter: np.ndarray  # session: factor of room exposure → viewers
-    follow: np.ndarray  # session: factor of the follow rate
-    share: np.ndarray  # session x source: factor of the share of viewers
-    click: np.ndarray  # session x source x product: odds ratio of exposure → click
-    pay: np.ndarray  # session x source x product: odds ratio of click → pay
-    lost: np.ndarray  # session x product: share of orders that a stock-out makes impossible
-    what: dict[str, Any]
-
-
-def _planted(world: World) -> Planted:
-    n, k, p = len(world.sessions), len(world.sources), len(world.products)
-    made = Planted(
-        np.ones(n),
-        np.ones(n),
-        np.ones((n, k)),
-        np.ones((n, k, p)),
-        np.ones((n, k, p)),
-        np.zeros((n, p)),
-        {"source": None, "products": [], "steps": []},
-    )
-    rng = generator(world.seed, 1)
-    core = [i for i, item in enumerate(shop()["products"].values()) if item["core"]]
-    big = [i for i, item in enumerate(shop()["sources"].values()) if item["share"] >= 0.12]
-    low = min(range(k), key=lambda i: shop()["sources"][world.sources[i]]["pay"])
-    source, pair = int(rng.choice(big)), sorted(rng.choice(core, 2, replace=False).tolist())
-    if world.fault == "mix":
-        share = shop()["sources"][world.sources[low]]["share"]
-        made.share[-1, low] = MIX_SHARE / share * (1 - share) / (1 - MIX_SHARE)
-        made.what.update(
-            source=world.sources[low], steps=["share"], share_before=share, share_after=MIX_SHARE
-        )
-    elif world.fault == "source":
-        made.click[-1, source] = made.pay[-1, source] = ODDS_RATIO
-        made.what.update(source=world.sources[source], steps=["exposure_to_click", "click_to_pay"])
-    elif world.fault == "product":
-        made.pay[-1, :, pair] = ODDS_RATIO
-        made.what.update(products=[world.products[i] for i in pair], steps=["click_to_pay"])
-    elif world.fault == "all":
-        made.pay[-1] = ODDS_RATIO
-        made.what.update(steps=["click_to_pay"])
-    elif world.fault == "demo":
-        _plant_story(world, made)
-    return made
-
-
-def _plant_story(world: World, made: Planted) -> None:
-    """Writes the demo's story into fresh arrays: an imprecise source, a weak pitch, a stock-out, an event, an action."""
-    story = shop()["story"]
-    source, last = world.sources.index(story["source"]), story["source_sessions"]
-    made.share[-last:, source] = story["source_growth"]
-    made.click[-last:, source] = made.pay[-last:, source] = ODDS_RATIO
-    made.pay[-1, :, world.products.index(story["pitch_product"])] *= ODDS_RATIO
-    begin, end = world.stock_out
-    stock = world.products.index(story["stock_product"])
-    made.lost[-1, stock] = orders.time_share(
-        begin,
-        end,
-        start=world.start[-1, stock],
-        block=world.block[-1],
-        duration=int(world.sessions["duration_seconds"].iloc[-1]),
-    )
-    days = world.sessions["started_at"].dt.date
-    redesign = story["redesign"]
-    made.enter[((days >= redesign["from"]) & (days <= redesign["to"])).to_numpy()] = redesign[
-        "factor"
-    ]
-    made.follow[-story["after_sessions"] :] = ACTION_MULTIPLIER
-    made.what.update(
-        source=story["source"],
-        products=[story["pitch_product"]],
-        steps=["share", "exposure_to_click", "click_to_pay"],
-    )
-
-
 def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
-    """Shocks and expected sizes of each session: arrays by session."""
     plan, n = world.sessions, len(world.sessions)
     rng = generator(world.seed, 2)
     arrive, enter = _correlated(rng, n)
@@ -302,22 +213,19 @@ def _logit(p: np.ndarray) -> np.ndarray:
 
 
 def _odds(p: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """The probability whose odds are `ratio` times those of `p`."""
     return ratio * p / (1 - p + ratio * p)
 
 
 def _viewers(
     world: World, planted: Planted, totals: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source: room exposure, viewers, those who saw a product."""
     rng = generator(world.seed, 3)
-    facts = shop()["sources"].values()
-    share = np.array([item["share"] for item in facts])[None, :] * planted.share
+    share = facts("sources", "share")[None, :] * planted.share
     share = share * np.exp(rng.standard_normal(share.shape) * OVERDISPERSION)
     share = share / share.sum(axis=1, keepdims=True)
     total = rng.poisson(totals["exposure"] * totals["enter"] * OVERLAP)
     viewers = rng.multinomial(total, share)
-    enter = np.array([item["enter"] for item in facts])[None, :] * np.ones_like(share)
+    enter = facts("sources", "enter")[None, :] * np.ones_like(share)
     exposure = (
         share
         / enter
@@ -333,24 +241,19 @@ def _viewers(
     }
 
 
-def _effects(facts: Any, name: str) -> np.ndarray:
-    return np.array([item[name] for item in facts])
-
-
 def _cells(
     world: World, planted: Planted, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source x product at each step: exposure, click, create, pay; and the expected click → pay."""
+    """People by cell at each step (exposure, click, create, pay), and the expected click → pay."""
     rng = generator(world.seed, 5)
-    sources, goods = shop()["sources"].values(), shop()["products"].values()
-    weight = _effects(goods, "weight")[None, :] * world.listed
+    weight = facts("products", "weight")[None, :] * world.listed
     weight = weight * np.exp(rng.standard_normal(weight.shape) * OVERDISPERSION)
     weight = weight / weight.sum(axis=1, keepdims=True)
     exposure = rng.poisson(viewers["seen"][:, :, None] * np.minimum(SEEN * weight, 0.9)[:, None, :])
     exposure = np.minimum(exposure, viewers["seen"][:, :, None])
     step = {}
     for name, rate in (("click", CLICK_RATE), ("pay", PAY_RATE)):
-        effect = _effects(sources, name)[:, None] + _effects(goods, name)[None, :]
+        effect = facts("sources", name)[:, None] + facts("products", name)[None, :]
         usual = 1 / (1 + np.exp(-(_logit(np.array(rate)) + effect)))
         expected = np.minimum(usual[None] * totals[name][:, None, None], 0.6)
         noise = np.exp(rng.standard_normal(exposure.shape) * OVERDISPERSION)
@@ -377,7 +280,7 @@ def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> 
 def _funnel_users(
     exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Distinct people at each step for sessions (axis 1, 2) or session x source (axis 2), never growing along the way."""
+    """Distinct people at each step, never growing, by session (axis 1, 2) or source too (2)."""
     pay, create, click = (counts[name].sum(axis=axis) for name in ("pay", "create", "click"))
     pay, create = _users(pay, DISTINCT_ORDER), _users(create, DISTINCT_ORDER)
     click = _users(click, DISTINCT_CLICK, create)
@@ -417,8 +320,8 @@ def _sessions(
     follow = 0.012 * np.exp(totals["follow"]) * totals["follow_factor"]
     new_fans = rng.binomial(people, np.minimum(follow, 0.5))
     create_extra = rng.uniform(1.05, 1.12, n)
-    cost = (viewers["viewers"] * _effects(shop()["sources"].values(), "cost")[None, :]).sum(axis=1)
-    amounts = orders.per_session(lines, n, as_of=pd.Timestamp(shop()["as_of"]))
+    cost = (viewers["viewers"] * facts("sources", "cost")[None, :]).sum(axis=1)
+    amounts = orders.per_session(lines, n, as_of=as_of())
     return pd.DataFrame(
         {
             "session_id": plan["session_id"],
@@ -464,7 +367,7 @@ def _sessions(
             "ad_cost": np.round(cost, 2),
             "gift_cost": 60.0 + 40 * (plan["hours"].to_numpy() - 3),
             "staff_count": 6.0,
-            "as_of": pd.Timestamp(shop()["as_of"]),
+            "as_of": as_of(),
         }
     )
 
@@ -490,11 +393,10 @@ def _traffic(
 ) -> pd.DataFrame:
     rng = generator(world.seed, 7)
     n, k = viewers["viewers"].shape
-    facts = shop()["sources"].values()
     watch = (
         66
         * np.exp(totals["watch"])[:, None]
-        * _effects(facts, "watch")[None, :]
+        * facts("sources", "watch")[None, :]
         * np.exp(rng.normal(0, 0.05, (n, k)))
     )
     columns = {
@@ -505,10 +407,10 @@ def _traffic(
         **_funnel_users(viewers["seen"], counts, (2,)),
         "orders": counts["orders"].sum(axis=2),
         "paid_amount": counts["paid_cents"].sum(axis=2) / 100,
-        "ad_cost": np.round(viewers["viewers"] * _effects(facts, "cost")[None, :], 2),
+        "ad_cost": np.round(viewers["viewers"] * facts("sources", "cost")[None, :], 2),
     }
     frame = pd.DataFrame({name: np.asarray(values).ravel() for name, values in columns.items()})
-    paid = np.tile(_effects(facts, "paid"), n)
+    paid = np.tile(facts("sources", "paid"), n)
     return frame.assign(
         session_id=np.repeat(world.sessions["session_id"].to_numpy(), k),
         source=np.tile(world.sources, n),
@@ -520,7 +422,7 @@ def _traffic(
 def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) -> pd.DataFrame:
     goods = list(shop()["products"].values())
     at, item = np.nonzero(world.listed)
-    refunds = orders.per_product(lines, world.listed.shape, as_of=pd.Timestamp(shop()["as_of"]))
+    refunds = orders.per_product(lines, world.listed.shape, as_of=as_of())
     sums = {
         name: counts[name].sum(axis=1)[at, item]
         for name in ("exposure", "click", "create", "pay", "orders", "units", "paid_cents")
@@ -546,7 +448,6 @@ def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) 
 
 
 def _cell_frame(world: World, counts: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One row per session x source x listed product."""
     at, source, item = np.nonzero(np.broadcast_to(world.listed[:, None, :], counts["pay"].shape))
     names = {
         "product_exposure_users": "exposure",
@@ -587,83 +488,4 @@ def _truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dic
         "returns": orders.RETURNS,
         "as_of": str(shop()["as_of"]),
     }
-    return truth | (_story_truth(world, planted, counts) if world.fault == "demo" else {})
-
-
-def comparable_before(plan: pd.DataFrame) -> pd.DataFrame:
-    """The daily evening sessions before the action's first session, outside the redesign: the last 15 of them."""
-    story = shop()["story"]
-    days = plan["started_at"].dt.date
-    quiet = (days < story["redesign"]["from"]) | (days > story["redesign"]["to"])
-    early = np.arange(len(plan)) < len(plan) - story["after_sessions"]
-    return plan[early & (plan["kind"] == "daily") & (plan["slot"] == "evening") & quiet].tail(
-        story["before_sessions"]
-    )
-
-
-def _story_truth(world: World, planted: Planted, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    story, plan = shop()["story"], world.sessions
-    stock = world.products.index(story["stock_product"])
-    begin, end = (
-        plan["started_at"].iloc[-1] + pd.Timedelta(seconds=second) for second in world.stock_out
-    )
-    lost = (
-        counts["click"][-1, :, stock] * counts["click_to_pay"][-1, :, stock]
-    ).sum() * planted.lost[-1, stock]
-    before, after = (
-        comparable_before(plan)["session_id"].tolist(),
-        plan["session_id"].tail(story["after_sessions"]).tolist(),
-    )
-    redesign = story["redesign"]
-    planned_at = (
-        plan["session_id"].iloc[-story["after_sessions"] - 1]
-        if len(plan) > story["after_sessions"]
-        else None
-    )
-    return {
-        "imprecise_source": {
-            "source": story["source"],
-            "sessions": plan["session_id"].tail(story["source_sessions"]).tolist(),
-            "odds_ratio": ODDS_RATIO,
-            "steps": ["exposure_to_click", "click_to_pay"],
-            "share_factor": story["source_growth"],
-        },
-        "asked": {"product_id": story["pitch_product"], **story["asked"]},
-        "weak_pitch": {
-            "product_id": story["pitch_product"],
-            "odds_ratio": ODDS_RATIO,
-            "steps": ["click_to_pay"],
-        },
-        "stock_out": {
-            "product_id": story["stock_product"],
-            "from": str(begin),
-            "to": str(end),
-            "share_of_orders_lost": float(planted.lost[-1, stock]),
-            "expected_orders_lost": float(lost),
-        },
-        "event": {
-            "kind": "platform_redesign",
-            "from": str(redesign["from"]),
-            "to": str(redesign["to"]),
-            "metric": "exposure_view_rate",
-            "factor": redesign["factor"],
-            "log_effect": float(np.log(redesign["factor"])),
-            "sessions": plan.loc[planted.enter != 1, "session_id"].tolist(),
-        },
-        "null_event": shop()["null_event"],
-        "plan_session": planned_at,
-        "plan_worked": {
-            "plan_id": "D1",
-            "metric": "follow_rate",
-            "multiplier": ACTION_MULTIPLIER,
-            "before": before,
-            "after": after,
-        },
-        "plan_failed": {
-            "plan_id": "D2",
-            "metric": "interaction_rate",
-            "multiplier": 1.0,
-            "before": before,
-            "after": after,
-        },
-    }
+    return truth | (story_truth(world, planted, counts) if world.fault == "demo" else {})

@@ -1,4 +1,4 @@
-"""The viewers' own steps behind the cells: who entered, saw, clicked, put into the cart, ordered and paid, to the second."""
+"""The viewers' own steps behind the cells, to the second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo import cells
-from helpers.demo.schedule import shop
+from helpers.demo.schedule import as_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 TRIED = (
     34,
     23,
-    # so many sessions before the newest the log was tried out for a while, and held what follows a
-    # click only
+    # so many sessions before the newest the log was tried out, with what follows a click only
 )
 AFTER_CLICK = ("click", "cart", "create", "pay")
 CARTS = 1.4  # people with a cart per person who orders, as the products export counts them
@@ -45,7 +44,10 @@ WORDS = {
 
 
 class Steps(NamedTuple):
-    """Events as arrays of one length: person (number within the session), what, product (-1: none), second of the session."""
+    """Events as arrays of one length.
+
+    person: number within the session; product: -1 for none; second: of the session.
+    """
 
     person: np.ndarray
     event: np.ndarray
@@ -54,10 +56,10 @@ class Steps(NamedTuple):
 
 
 def actions(part: Part) -> pd.DataFrame:
-    """The viewer events of the last sessions, and from the click on of some a while before, in the order of time."""
+    """The viewer events of the last sessions, and what follows a click of some before, by time."""
     recent = [_of_session(part, i) for i in part.recent("actions")]
-    n, own = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
-    before = [_of_session(own, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
+    n, tried = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
+    before = [_of_session(tried, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
     return pd.concat(
         [*(rows[rows["event"].isin(AFTER_CLICK)] for rows in before), *recent], ignore_index=True
     )
@@ -74,12 +76,12 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
         traffic[name].to_numpy().astype(int) for name in ("viewers", "product_exposure_users")
     )
     first = np.concatenate([[0], np.cumsum(viewers)])
-    made = [
+    of_cells = [
         _of_cell(part, i, k, p, first[k], seen[k])
         for k in range(len(world.sources))
         for p in np.flatnonzero(world.listed[i])
     ]
-    steps = Steps(*(np.concatenate(values) for values in zip(*made, strict=True)))
+    steps = Steps(*(np.concatenate(values) for values in zip(*of_cells, strict=True)))
     entered = _entered(first[-1], steps, int(world.sessions["duration_seconds"].iloc[i]), rng)
     every = Steps(*(np.concatenate(pair) for pair in zip(entered, steps, strict=True)))
     order = np.lexsort((every.person, every.second))
@@ -104,7 +106,6 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
 
 
 def _of_cell(part: Part, i: int, k: int, p: int, first: int, seen: int) -> Steps:
-    """The events of one source and product: those who saw it, among them those who clicked, put it into the cart, ordered, paid."""
     world, rng = part.world, part.rng
     exposed, clicked, ordered = (
         int(part.counts[name][i, k, p]) for name in ("exposure", "click", "create")
@@ -153,14 +154,12 @@ def _of_cell(part: Part, i: int, k: int, p: int, first: int, seen: int) -> Steps
 def _people(
     seen: int, exposed: int, clicked: int, curious: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Who saw a product, those who clicked it before the others."""
     clicking = rng.permutation(min(max(curious, clicked), seen))[:clicked]
     others = np.setdiff1d(np.arange(seen), clicking)
     return np.concatenate([clicking, rng.permutation(others)[: exposed - clicked]])
 
 
 def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -> Steps:
-    """Everybody's entering: some seconds before the first other event, at any time for those who did nothing."""
     earliest = np.full(people, length)
     np.minimum.at(earliest, steps.person, steps.second)
     second = np.where(
@@ -172,15 +171,18 @@ def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -
 
 
 def write(tables: dict[str, pd.DataFrame], raw: Path) -> None:
-    """Write a CSV a session into `raw`, and one for those with what follows a click only, with the headers of our own layout."""
+    """Write a CSV a session into `raw`, with the headers of our own layout.
+
+    Sessions of which only what follows a click is logged share one file.
+    """
     log = tables["actions"]
     full = log["session_id"].isin(log.loc[log["event"] == "enter", "session_id"])
     for name, rows in log.groupby(log["session_id"].str[:8].where(full, "点击以后")):
         shown = rows.assign(
-            at=cells.clock(rows["at"], "%Y-%m-%d %H:%M:%S"), event=rows["event"].map(WORDS)
+            at=cells.clock(rows["at"], cells.DASHES), event=rows["event"].map(WORDS)
         )
         path = raw / f"观众行为_{name}.csv"
         shown[list(HEADERS)].rename(columns=HEADERS).to_csv(
             path, index=False, lineterminator="\r\n", encoding="utf-8-sig"
         )
-        cells.stamp(path, pd.Timestamp(shop()["as_of"]))
+        cells.stamp(path, as_of())

@@ -10,16 +10,13 @@ from helpers.funnel.facts import (
     step_findings,
 )
 from helpers.funnel.figures import (
-    GROUPS,
     counted,
     key_figures,
     lacking_words,
-    missing_columns,
     partly_missing,
     unknown_words,
 )
 from helpers.funnel.slices import (
-    against_others,
     by_product,
     by_source,
     heat,
@@ -29,7 +26,7 @@ from helpers.funnel.slices import (
     source_rates,
     source_words,
 )
-from helpers.funnel.steps import (
+from helpers.funnel.step_rates import (
     by_rows,
     grown,
     grown_words,
@@ -41,39 +38,3 @@ from helpers.funnel.steps import (
     time_slot,
     with_paid,
 )
-
-__all__ = [
-    "GROUPS",
-    "against_others",
-    "all_findings",
-    "by_product",
-    "by_rows",
-    "by_source",
-    "counted",
-    "event_findings",
-    "foremost",
-    "grown",
-    "grown_words",
-    "heat",
-    "key_figures",
-    "known_steps",
-    "lacking_words",
-    "limits",
-    "missing_columns",
-    "over_sessions",
-    "paid_and_organic",
-    "paid_findings",
-    "partly_missing",
-    "pooled_rate",
-    "product_findings",
-    "quadrant",
-    "several",
-    "source_findings",
-    "source_rates",
-    "source_words",
-    "step_findings",
-    "steps",
-    "time_slot",
-    "unknown_words",
-    "with_paid",
-]

@@ -1,11 +1,9 @@
-"""Buyer portrait 用户画像: who bought against who watched, and where no export says who watched, against who bought before.
+"""The buyer portrait 用户画像: who bought against who watched, or against who bought before.
 
-The index of a group is its share of buyers over its share of viewers, times 100. Viewers are many
-and buyers few, so the interval is that of the buyers' share. Groups of one dimension add up to
-everybody; dimensions never add up to each other.
+The index of a group is its share of buyers over its share of viewers (earlier buyers, where no
+export says who watched), times 100; its interval is that of the buyers' share, as buyers are few.
+Groups of one dimension add up to everybody; dimensions never add up to each other.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -13,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import findings, stats, text
+from helpers.core import stats, text
+from helpers.funnel.facts import fact
 from helpers.funnel.slices import against_others
 from helpers.reference import Metric
 
-NOTEBOOK = "02_funnel"
 MOST_DRAWN = 8  # groups of the chart
 MOST_TOLD = 4  # findings
 FEWEST_BUYERS = 5  # expected in a group: under that its index is luck
@@ -45,11 +43,11 @@ BOUGHT = {
     "province": "province",
     "buyer": "is_new_buyer",
 }  # what order lines know of a buyer, by dimension
+GROUPS = {True: "新客", False: "老客"}  # of the dimension buyer, as platforms call them
 NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", "bought before")}
 
 
 def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
-    """The groups of one dimension: shares, index with its interval, and the group's conversion against all other groups."""
     buyers, viewers = rows["pay_users"].sum(), rows["viewers"].sum()
     share = rows["viewers"] / viewers if viewers > 0 else rows["viewers"] * np.nan
     lower, upper = stats.wilson(
@@ -79,8 +77,8 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
 
     `limits` are those of `limits`. Columns: `COLUMNS`; index, lower and upper are missing where
     fewer than `FEWEST_BUYERS` buyers could be expected (standing too_few); rate is the group's
-    conversion, standing sets it against that of all other groups of the dimension (see
-    `against_others`). basis is audience.
+    conversion, standing sets it against the dimension's other groups (see `against_others`). basis
+    is audience.
     """
     parts = [
         _dimension(rows, limits)
@@ -88,43 +86,42 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
     ]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    made = pd.concat(parts, ignore_index=True)
-    return _named(made).assign(basis="audience")[COLUMNS]
+    groups = pd.concat(parts, ignore_index=True)
+    return _named(groups).assign(basis="audience")[COLUMNS]
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Dimensions and groups with the words they are read under; what no term names stays as the export writes it."""
     terms = reference.terms()
     dimensions = terms["audience_dimension"] | terms["portrait_dimension"]
-    made = {}
+    columns = {}
     for lang in ("zh", "en"):
         bought = {name: text.choose(lang, *words) for name, words in NEW.items()}
         groups = {name: text.label(term, lang) for name, term in terms["audience_group"].items()}
-        made[f"dimension_{lang}"] = [
+        columns[f"dimension_{lang}"] = [
             text.label(dimensions[name], lang) if name in dimensions else name
             for name in rows["dimension"]
         ]
-        made[f"group_{lang}"] = [
+        columns[f"group_{lang}"] = [
             (bought if dimension == "buyer" else groups).get(group, group)
             for dimension, group in zip(rows["dimension"], rows["group"].astype("str"), strict=True)
         ]
-    return rows.assign(**made)
+    return rows.assign(**columns)
 
 
 def of_orders(
     orders: pd.DataFrame, earlier: pd.DataFrame, *, confidence: float, min_people: float
 ) -> pd.DataFrame:
-    """This session's buyers against the buyers of earlier sessions, as order lines know them (province, new or returning).
+    """This session's buyers against the buyers of earlier sessions, as order lines know them.
 
-    One row per dimension x group; columns `COLUMNS`, with the earlier buyers' counts and shares in
-    viewers and viewer_share; no conversion and no standing, as nobody knows who watched. A buyer
-    counts once a dimension (an order instead, where the export does not say whose it is). Groups of
-    fewer than `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected,
-    have no index. basis is orders.
+    One row per dimension (province, first purchase) x group; columns `COLUMNS`, with the earlier
+    buyers in viewers and viewer_share, without conversion and standing. A buyer counts once a
+    dimension (an order instead, where the export does not say whose it is). No index under
+    `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected. basis is
+    orders.
     """
     parts = []
     for dimension, column in BOUGHT.items():
-        now, before = (_buyers(rows, column) for rows in (orders, earlier))
+        now, before = (_counts(_buyers(rows, column)) for rows in (orders, earlier))
         if now.empty or before.empty:
             continue
         rows = (
@@ -140,7 +137,7 @@ def of_orders(
             rows["pay_users"], rows["pay_users"].sum(), confidence=confidence
         )
         bought = rows["pay_users"] / rows["pay_users"].sum()
-        made = rows.assign(
+        groups = rows.assign(
             dimension=dimension,
             viewer_share=share,
             buyer_share=bought,
@@ -150,7 +147,7 @@ def of_orders(
             basis="orders",
             standing="unknown",
         )
-        parts.append(made.rename_axis("group").reset_index())
+        parts.append(groups.rename_axis("group").reset_index())
     return (
         _named(pd.concat(parts, ignore_index=True)).reindex(columns=COLUMNS)
         if parts
@@ -158,25 +155,27 @@ def of_orders(
     )
 
 
-def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
-    """Distinct buyers who paid, by what their first line says of them; orders, where the export does not say whose they are."""
-    paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values(
-        "created_at", kind="stable"
-    )
-    first = paid[~paid["buyer_key"].fillna(paid["order_id"]).duplicated()]
-    groups = (
-        first[column].map({True: "新客", False: "老客"})
-        if column == "is_new_buyer"
-        else first[column]
-    )
+def _counts(values: pd.Series) -> pd.Series:
+    groups = values.map(GROUPS) if values.name == "is_new_buyer" else values
     return groups.astype("str").value_counts().astype(float)
 
 
+def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
+    """By each buyer's first paid line; by that of each order, where nobody knows whose it is."""
+    paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values(
+        "created_at", kind="stable"
+    )
+    return paid.loc[~paid["buyer_key"].fillna(paid["order_id"]).duplicated(), column]
+
+
 def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The groups whose interval leaves 100 behind, those furthest off, as the rates chart takes them: label, rate, ci_lower, ci_upper, n (buyers)."""
-    known = table[(table["lower"] > 100) | (table["upper"] < 100)]
+    """The groups furthest from 100 whose interval leaves it out, as the rates chart takes them.
+
+    Columns: label, rate, ci_lower, ci_upper, n (buyers).
+    """
+    unlike = table[(table["lower"] > 100) | (table["upper"] < 100)]
     far = (
-        known.iloc[(-np.log(known["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
+        unlike.iloc[(-np.log(unlike["index"].clip(lower=1) / 100).abs()).argsort(kind="stable")]
         .head(MOST_DRAWN)
         .sort_values("index", ascending=False)
     )
@@ -192,12 +191,15 @@ def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 
 
 def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
-    """That fans and first purchases are two things, with the share of first purchases; nothing where the table has no fans."""
+    """A sentence on fans and first purchases being two things; nothing where the table has no fans.
+
+    With the share of first purchases, where orders say it.
+    """
     if not (table["dimension"] == "fan").any():
         return ""
     bought = _buyers(orders, "is_new_buyer") if len(orders) else pd.Series(dtype=float)
-    share = text.percent(bought.get("新客", 0.0) / bought.sum()) if len(bought) else ""
-    known = (
+    share = text.percent(bought.astype(bool).mean()) if len(bought) else ""
+    first_purchases = (
         text.choose(
             lang,
             f"，按订单本场买家里首次购买的占 {share}",
@@ -210,29 +212,28 @@ def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
         lang,
         (
             "粉丝与非粉丝按观看时是否已关注账号分，与是不是第一次买是两回事："
-            f"粉丝也可能第一次买{known}。"
+            f"粉丝也可能第一次买{first_purchases}。"
         ),
         (
             "Fans are those who already followed the account when watching, which is not the same "
-            "as "
-            f"having bought before: a fan can buy for the first time{known}."
+            f"as having bought before: a fan can buy for the first time{first_purchases}."
         ),
     )
 
 
 def to_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
-    """Facts on the groups whose conversion stands apart from the other groups of their dimension, the surest first."""
+    """Facts on the groups whose conversion stands apart in their dimension, the surest first."""
     pair = (
         table.groupby("dimension")["group"].transform("size") == 2
     )  # of two groups one says it all
-    told = (
+    apart = (
         table[(table["standing"] == "above") | ((table["standing"] == "below") & ~pair)]
         .sort_values("p_adjusted", kind="stable")
         .head(MOST_TOLD)
     )
     return [
         _finding(row, registry["room_conversion"])
-        for row in told.rename(columns={"index": "score"}).itertuples()
+        for row in apart.rename(columns={"index": "score"}).itertuples()
     ]
 
 
@@ -246,24 +247,19 @@ def _finding(row, metric: Metric) -> dict[str, object]:
         text.number(row.score, "en"),
         f"{text.number(row.lower, 'en')} – {text.number(row.upper, 'en')}",
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="conversion",
         metric="room_conversion",
         slice=f"{row.dimension}={row.group}",
-        verdict="not_comparable",
         value=row.rate,
         baseline=row.others_rate,
         p_adjusted=row.p_adjusted,
         sentence_zh=(
-            f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、"
-            "占买家 "
-            f"{shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 "
-            f"{others}。"
+            f"{row.dimension_zh}「{text.plain(row.group_zh, 20)}」占观众 {shares[0]}、占买家 "
+            f"{shares[1]}（指数 {index}，区间 {bounds}）：{metric.zh} {rate}，其余各组 {others}。"
         ),
         sentence_en=(
-            f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers "
-            "and "
+            f"{row.dimension_en} “{text.plain(row.group_en, 20)}”: {shares[0]} of viewers and "
             f"{shares[1]} of buyers (index {index}, interval {bounds}); {metric.en.lower()} "
             f"{rate}, all other groups {others}."
         ),

@@ -1,6 +1,4 @@
-"""What the funnel, the sources and the products of a session say, as findings, and which of them come first."""
-
-from __future__ import annotations
+"""Findings of the funnel, the sources and the products of a session, and which come first."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,55 +7,61 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings, stats, text
-from helpers.funnel.figures import NOTEBOOK
 from helpers.reference import Metric, metrics
 
+NOTEBOOK = "02_funnel"
 EACH = 2  # facts of a topic among the foremost
+
+
+def fact(**columns: object) -> dict[str, object]:
+    """One finding of this notebook without a verdict; the columns are those of `findings.make`."""
+    return findings.make(notebook=NOTEBOOK, verdict="not_comparable", **columns)
 
 
 def step_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per known step of the room funnel whose rate has a name in the registry, and one for entering to paying.
+    """One fact per known step of the room funnel, and one for entering to paying.
 
-    No verdict (`not_comparable`): whether a rate is low for this account is said against its
-    history, elsewhere.
+    Only rates that have a name in the registry. No verdict (`not_comparable`): that needs history.
     """
-    known = table[table["users"].notna()].set_index("column")
+    counted = table[table["users"].notna()].set_index("column")
     pairs = [
-        (row.previous, column) for column, row in known.iterrows() if isinstance(row.previous, str)
+        (row.previous, column)
+        for column, row in counted.iterrows()
+        if isinstance(row.previous, str)
     ]
-    wanted = dict.fromkeys(
+    pairs_in_order = dict.fromkeys(
         [
             *pairs,
-            *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(known.index) else []),
+            *([("viewers", "pay_users")] if {"viewers", "pay_users"} <= set(counted.index) else []),
         ]
     )
-    named = [(*pair, metrics.named(*pair, registry=registry)) for pair in wanted]
+    named = [(*pair, metrics.named(*pair, registry=registry)) for pair in pairs_in_order]
     return [
-        _step_fact(known.loc[before], known.loc[after], name, registry[name], confidence)
+        _step_fact(counted.loc[before], counted.loc[after], name, registry[name], confidence)
         for before, after, name in named
         if name
     ]
 
 
 def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
-    """One fact per known ratio of the funnels of events (table of `several`): a value without interval or verdict."""
-    made = []
+    """One fact per known ratio of the funnels of events (`several`), no interval, no verdict."""
+    facts = []
     for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
-        known = steps_of_one.set_index("column")
+        counted = steps_of_one.set_index("column")
         pairs = [
             (row.previous, column)
-            for column, row in known.iterrows()
+            for column, row in counted.iterrows()
             if isinstance(row.previous, str)
         ]
         named = [(*pair, metrics.named(*pair, registry=registry)) for pair in pairs]
-        made += [
-            _event_fact(known.loc[before], known.loc[after], name, registry[name])
+        facts += [
+            _event_fact(counted.loc[before], counted.loc[after], name, registry[name])
             for before, after, name in named
             if name
         ]
-    return made
+    return facts
 
 
 def _event_fact(
@@ -68,11 +72,9 @@ def _event_fact(
         for lang in ("zh", "en")
     )
     rate = after["users"] / before["users"] if before["users"] else np.nan
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
-        verdict="not_comparable",
         value=rate,
         sentence_zh=(
             f"{before['label_zh']} {zh[0]}，{after['label_zh']} {zh[1]}：{metric.zh} "
@@ -102,11 +104,9 @@ def _step_fact(
         ]
         for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
-        verdict="not_comparable",
         value=rate,
         ci_lower=lower,
         ci_upper=upper,
@@ -126,16 +126,16 @@ def interval_words(
 ) -> str:
     if not (np.isfinite(lower) and np.isfinite(upper)):
         return ""
-    shown = text.interval(lower, upper, unit, lang, decimals=1 if unit == "score" else None)
+    bounds = text.interval(lower, upper, unit, lang, decimals=1 if unit == "score" else None)
     level = text.percent(confidence, 0)
-    return text.choose(lang, f"（{level}区间 {shown}）", f" ({level} interval {shown})")
+    return text.choose(lang, f"（{level}区间 {bounds}）", f" ({level} interval {bounds})")
 
 
 def source_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per source whose room conversion stands above or below that of the other sources together."""
-    told = table[table["standing"].isin(["above", "below"])]
+    """One fact per source whose room conversion stands apart from that of the others together."""
+    apart = table[table["standing"].isin(["above", "below"])]
     return [
         _slice_fact(
             "room_conversion",
@@ -148,37 +148,38 @@ def source_findings(
             ("其他来源合计", "the other sources together"),
             confidence,
         )
-        for row in told.itertuples()
+        for row in apart.itertuples()
     ]
 
 
 def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, object]]:
-    """One fact of paid traffic, where sources are marked as paid: its share of visits and of paid amount, and its own return."""
+    """One fact on paid traffic: its share of visits and of paid amount, and its own return.
+
+    None where no source is marked as paid.
+    """
     kinds = table.set_index("is_paid")
     if "paid" not in kinds.index or not np.isfinite(kinds.loc["paid", "visit_share"]):
         return []
     paid, money = kinds.loc["paid"], kinds.loc["paid", ["paid_amount", "ad_cost"]]
     zh, en = ([text.money(amount, lang, currency) for amount in money] for lang in ("zh", "en"))
-    visits, amount, own = (
+    visits, amount, roi = (
         text.percent(paid["visit_share"]),
         text.percent(paid["paid_share"]),
         text.number(paid["ad_roi"], "en", 2),
     )
     return [
-        findings.make(
-            notebook=NOTEBOOK,
+        fact(
             dimension="traffic",
             metric="ad_roi",
             slice="is_paid=paid",
-            verdict="not_comparable",
             value=paid["ad_roi"],
             sentence_zh=(
                 f"付费来源占各来源人次的 {visits}、支付金额的 {amount}：消耗 {zh[1]}，"
-                f"带来支付 {zh[0]}，自身ROI {own}。"
+                f"带来支付 {zh[0]}，自身ROI {roi}。"
             ),
             sentence_en=(
                 f"Paid sources are {visits} of source visits and {amount} of paid amount: "
-                f"{en[1]} spent, {en[0]} paid, a return of their own of {own}."
+                f"{en[1]} spent, {en[0]} paid, a return of their own of {roi}."
             ),
         )
     ]
@@ -187,15 +188,18 @@ def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, objec
 def product_findings(
     table: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95, most: int = 6
 ) -> list[dict[str, object]]:
-    """Facts of at most `most` products (best-selling first) whose click or click-to-pay rate stands apart from the others."""
-    told = []
+    """Facts on products whose click or click-to-pay rate stands apart from the others.
+
+    At most `most`, best-selling first.
+    """
+    facts = []
     for name, rate, people, paying in (
         ("click", "item_click_rate", "exposure_users", "click_users"),
         ("pay", "item_click_pay_rate", "click_users", "pay_users"),
     ):
         rows = table[table[f"{name}_standing"].isin(["above", "below"])].head(most)
         others_x, others_n = table[paying].sum() - rows[paying], table[people].sum() - rows[people]
-        told += [
+        facts += [
             _slice_fact(
                 rate,
                 registry[rate],
@@ -209,18 +213,16 @@ def product_findings(
             )
             for place, row in rows.iterrows()
         ]
-    return told
+    return facts
 
 
 def _product(row: pd.Series, table: pd.DataFrame) -> str:
-    """A product's name, with its id where another product has the same name or it has none."""
     if not isinstance(row["name"], str):
         return str(row["product_id"])
-    return (
-        row["name"]
-        if (table["name"] == row["name"]).sum() == 1
-        else f"{text.plain(row['name'], 30)} ({row['product_id']})"
-    )
+    names = table["name"].map(text.plain)
+    if (names == text.plain(row["name"])).sum() == 1:
+        return row["name"]
+    return f"{text.plain(row['name'], 30)} ({row['product_id']})"
 
 
 def _slice_fact(
@@ -235,50 +237,46 @@ def _slice_fact(
     confidence: float,
 ) -> dict[str, object]:
     (key, which, label), (lower, upper) = slice_of, bounds
-    shown = text.plain(label)
+    name_shown = text.plain(label)
     zh, en = (interval_words(lower, upper, lang, confidence) for lang in ("zh", "en"))
     side_zh, side_en = ("高于", "above") if rate > others else ("低于", "below")
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
         slice=f"{key}={which}",
-        verdict="not_comparable",
         value=rate,
         baseline=others,
         ci_lower=lower,
         ci_upper=upper,
         p_adjusted=p_adjusted,
         sentence_zh=(
-            f"「{shown}」的{metric.zh} {text.percent(rate)}{zh}，"
-            f"{side_zh}{others_words[0]}的"
-            " "
+            f"「{name_shown}」的{metric.zh} {text.percent(rate)}{zh}，{side_zh}{others_words[0]}的 "
             f"{text.percent(others)}。"
         ),
         sentence_en=(
-            f"“{shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} "
+            f"“{name_shown}”: {metric.en.lower()} {text.percent(rate)}{en}, {side_en} "
             f"{others_words[1]} ({text.percent(others)})."
         ),
     )
 
 
 def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
-    """The facts with the few that matter first, topic by topic, and how many those are (`most` at most, `EACH` of a topic).
+    """The facts with the few that matter first, and how many those are.
 
-    First come the whole session's conversion and what a test or the minutes' own unevenness tells
-    apart, the surest of every topic before the second of any; the others keep their order. Columns:
-    those of the facts, topic_zh, topic_en.
+    `most` at most, `EACH` of a topic: the whole session's conversion and what a test or the
+    minutes' own unevenness tells apart, the surest of every topic before the second of any; the
+    others keep their order. Columns added: topic_zh, topic_en.
     """
     topics = reference.terms()["fact_topic"]
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")
-    known = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[
+    on_topic = facts.assign(topic=topic, sure=facts["p_adjusted"].fillna(0.0)).loc[
         topic.isin(list(topics))
     ]
-    turn = known.sort_values("sure", kind="stable").groupby("topic").cumcount()
+    turn = on_topic.sort_values("sure", kind="stable").groupby("topic").cumcount()
     first = turn[turn < EACH].sort_values(kind="stable").head(most).index
     order = {name: place for place, name in enumerate(topics)}
     few = (
-        known.loc[first]
+        on_topic.loc[first]
         .assign(place=lambda rows: rows["topic"].map(order))
         .sort_values(["place", "sure"], kind="stable")
     )
@@ -288,12 +286,11 @@ def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]
         .astype("str")
         for lang in ("zh", "en")
     }
-    rest = facts.drop(index=few.index)
-    return pd.concat([few[facts.columns].assign(**labels), rest], ignore_index=True), len(few)
+    others = facts.drop(index=few.index)
+    return pd.concat([few[facts.columns].assign(**labels), others], ignore_index=True), len(few)
 
 
 def _topic(fact) -> str:
-    """What a fact of the funnel is about, by its slice; nothing where it describes and tells nothing apart."""
     kind = fact.slice.split("=")[0]
     if not fact.slice:
         return "whole" if fact.metric == "room_conversion" else ""
@@ -310,5 +307,5 @@ def _topic(fact) -> str:
 
 
 def all_findings(*parts: Iterable[dict[str, object]]) -> pd.DataFrame:
-    """The facts given as one frame with the columns of `findings.COLUMNS`."""
+    """The facts as one frame with the columns of `findings.COLUMNS`."""
     return findings.frame([row for part in parts for row in part])

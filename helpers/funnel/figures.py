@@ -1,7 +1,5 @@
 """The key figures of a session, and what its exports leave unknown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,22 +7,21 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import text
-from helpers.funnel.steps import _number, _one_row
+from helpers.funnel.step_rates import _number, _one_row
 from helpers.reference import Funnel, Metric, metrics
 
-NOTEBOOK = "02_funnel"
 GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
 
 
 def key_figures(
     session: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Every metric of one session, in the textbook's groups (直播复盘与售后跟踪: 流量、粉丝、互动、点击、转化, then sales).
+    """Every metric of one session, in the groups of the textbook 直播复盘与售后跟踪, then sales.
 
-    `session` is the session's row of `sessions`. One row per metric, in the registry's order;
-    columns: group, metric, label_zh, label_en, unit, value, ci_lower, ci_upper, formula_zh,
-    formula_en, description_zh, description_en; value is nan where the session's exports do not
-    carry a term. Raises `MetricError` for more than one row.
+    `session` is its row of `sessions`. One row per metric, in the registry's order; columns: group
+    (流量、粉丝、互动、点击、转化), metric, label_zh, label_en, unit, value (nan where the exports
+    do not carry a term), ci_lower, ci_upper, formula_zh, formula_en, description_zh,
+    description_en. Raises `MetricError` for more than one row.
     """
     ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
@@ -39,7 +36,7 @@ def key_figures(
 def missing_columns(
     session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str
 ) -> list[str]:
-    """Names of the columns for want of which some key figure has no value, in the order of the sessions table."""
+    """Names of the columns whose lack leaves a key figure without a value, in the table's order."""
     lacking = {
         term
         for name in figures.loc[figures["value"].isna(), "metric"]
@@ -57,7 +54,7 @@ def missing_columns(
 def unknown_words(
     session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str
 ) -> str:
-    """Which key figures have no value and which columns they want, in a sentence; nothing where all have one."""
+    """A sentence on the key figures without a value and the columns they lack; else nothing."""
     lost = figures.loc[figures["value"].isna(), f"label_{lang}"].tolist()
     lacking = missing_columns(session, figures, registry, lang)
     join = text.choose(lang, "、", ", ").join
@@ -88,25 +85,24 @@ def partly_missing(
     funnels: Mapping[str, Funnel],
     lang: str,
 ) -> list[str]:
-    """What the exports of a session do not let one compute or draw though their tables are there: key figures, two funnels; in sentences.
+    """Sentences on the key figures and funnels left open though a session's tables are there.
 
-    `session` is its row of `sessions`, `tables` the session's rows of the tables that the funnels
-    read.
+    `session` is its row of `sessions`, `tables` its rows of the tables that the funnels read.
     """
     counts = {
         name: counted(tables, funnels[name])
         for name in ("enquiry", "ads_times")
         if len(tables[funnels[name].table])
     }
-    said = [
+    sentences = [
         unknown_words(session, key_figures(session, registry), registry, lang),
         *(lacking_words(row, funnels[name], lang) for name, row in counts.items()),
     ]
-    return [words for words in said if words]
+    return [words for words in sentences if words]
 
 
 def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
-    """The counts of a funnel whose steps stand in tables of many rows (enquiries, ads), as the row that `steps` reads.
+    """The counts of a funnel over tables of many rows (enquiries, ads), as a row for `steps`.
 
     `tables` holds one session's rows by table. Ids are counted once each, flags where they are
     true, events and orders are added up; people are taken from a table of one row and never added
@@ -124,7 +120,7 @@ def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
 
 
 def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
-    """Which steps a funnel lacks where fewer than two are known, so that there is nothing to set against each other; else nothing."""
+    """A sentence on the steps that a funnel lacks where fewer than two are known; else nothing."""
     lost = [text.label(step, lang) for step in entry.steps if pd.isna(counts[step.column])]
     if len(entry.steps) - len(lost) > 1:
         return ""

@@ -1,10 +1,8 @@
-"""The session minute by minute: its curve, its explanations as spans of minutes, what floor control did, what stands out.
+"""The session minute by minute: its curve, its explanations as spans, and what stands out.
 
 Minutes of one session share their people, so nobody is added up over minutes: rates are over people
 online and the minutes they were there.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.core import findings, stats, text
-from helpers.funnel.facts import interval_words
-from helpers.funnel.figures import NOTEBOOK
-from helpers.funnel.steps import pooled_rate
+from helpers.core import stats, text
+from helpers.funnel.facts import fact, interval_words
+from helpers.funnel.step_rates import pooled_rate
 
 CURVES = [
     "online",
@@ -34,24 +31,20 @@ BESIDE = 10  # minutes before and after an explanation that it is held against
 MOST_POINTS = 120  # of a curve drawn
 
 # ---- the curve and its spans
-# --------------------------------------------------------------------------------------
 
 
 def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
-    """Whole minutes since the start of the session; the minute that the session starts in is 0."""
+    """Whole minutes since the start of the session; the minute that it starts in is 0."""
     return ((times - started_at.floor("min")) / pd.Timedelta("1min")).apply(np.floor)
 
 
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """The minute curve: one row per minute recorded, in order; minutes that the export leaves out stay out.
+    """The minute curve, one row per minute recorded, in order.
 
     Rows within one minute are taken together: people online averaged, everything else added up. A 0
-    that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is a gap
-    in the recording: missing here, not drawn as 0.
-
-    Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷
-    people online: the minute curve's own definition, which is not the session's click rate),
-    net_inflow (entered − left).
+    that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is
+    missing. Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click
+    users ÷ people online, which is not the session's click rate), net_inflow (entered − left).
     """
     rows = (
         minutes.sort_values("at", kind="stable")
@@ -59,17 +52,17 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
         .groupby("minute")
     )
     flows = rows[[name for name in CURVES if name != "online"]].sum(min_count=1)
-    made = _gaps_open(
+    curve = _gaps_open(
         flows.assign(online=rows["online"].mean(), at=rows["at"].first()).reset_index()
     )
-    clicked = made["product_click_users"] / made["online"].where(made["online"] > 0)
-    return made[["minute", "at", *CURVES]].assign(
-        click_rate=clicked, net_inflow=made["entered"] - made["left"]
+    clicked = curve["product_click_users"] / curve["online"].where(curve["online"] > 0)
+    return curve[["minute", "at", *CURVES]].assign(
+        click_rate=clicked, net_inflow=curve["entered"] - curve["left"]
     )
 
 
 def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve with every 0 missing beside which something was counted that cannot be without it."""
+    """A zero beside which something was counted is a gap in the recording."""
     for column, others in reference.tables()["minutes"].never_without.items():
         curve = curve.assign(
             **{
@@ -89,19 +82,19 @@ def bands(
     ended_at: pd.Timestamp,
     exported: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Spans of minutes in which a product was explained: as floor control logged, else as exported, else as planned.
+    """Spans in which a product was explained: as floor control logged, else as exported or planned.
 
     One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute),
     label_zh, label_en, product_id, stage, basis (cues, explanations, rundown). `names` gives
     product names by id; `exported` is the table of explanations.
     """
     logged = _explanations(cues, ended_at)
-    known = logged if len(logged) or exported is None else _exported(exported, ended_at)
-    spans = known if len(known) else _planned(rundown, ended_at)
+    recorded = logged if len(logged) or exported is None else _exported(exported, ended_at)
+    spans = recorded if len(recorded) else _planned(rundown, ended_at)
     start = elapsed(spans["start"], started_at)
     labels = [_band_label(row.product_id, row.stage, names) for row in spans.itertuples()]
     marks = [chr(ord("A") + place % 26) * (place // 26 + 1) for place in range(len(spans))]
-    made = pd.DataFrame(
+    named = pd.DataFrame(
         {
             "mark": pd.Series(marks, index=spans.index, dtype="str"),
             "start_minute": start,
@@ -113,28 +106,25 @@ def bands(
             "basis": spans["basis"],
         }
     )
-    return made.reset_index(drop=True)
+    return named.reset_index(drop=True)
 
 
 def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Logged explanations: each lasts to the end logged for its product, else to the next explanation, else to the end.
-
-    An end logged after the same product was begun again belongs to that later explanation.
-    """
+    """An end logged after the same product was begun again belongs to that later explanation."""
     starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
     ends = cues[cues["kind"] == "explain_end"]
-    found = []
+    ends_at = []
     for row in starts.itertuples():
         later = starts.loc[starts["at"] > row.at]
         again = later.loc[_same(later["product_id"], row.product_id), "at"].min()
-        own = ends.loc[
+        logged_end = ends.loc[
             _same(ends["product_id"], row.product_id) & (ends["at"] > row.at), "at"
         ].min()
-        ended = own if pd.isna(again) or own <= again else pd.NaT
-        found.append(
+        ended = logged_end if pd.isna(again) or logged_end <= again else pd.NaT
+        ends_at.append(
             next((time for time in (ended, later["at"].min(), ended_at) if pd.notna(time)), pd.NaT)
         )
-    end = pd.Series(found, index=starts.index, dtype=cues["at"].dtype)
+    end = pd.Series(ends_at, index=starts.index, dtype=cues["at"].dtype)
     return pd.DataFrame(
         {
             "start": starts["at"],
@@ -147,7 +137,6 @@ def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Explanations that the platform recorded, each to its end, else to the next one, else to the end of the session."""
     rows = explanations.sort_values("starts_at", kind="stable")
     end = rows["ends_at"].fillna(rows["starts_at"].shift(-1)).fillna(ended_at)
     product = rows["product_id"].fillna(rows["name"])
@@ -163,31 +152,40 @@ def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFram
 
 
 def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The stages of the script as planned: one row per line with a stage, in order; start_minute, end_minute, stage, label_zh, label_en."""
+    """The stages of the script as planned, one row per line with a stage, in order.
+
+    Columns: start_minute, end_minute, stage, label_zh, label_en.
+    """
     lines = _planned(rundown[rundown["stage"].notna()], ended_at)
-    known, start = reference.terms()["stage"], elapsed(lines["start"], started_at)
+    start = elapsed(lines["start"], started_at)
     return pd.DataFrame(
         {
             "start_minute": start,
             "end_minute": np.fmax(elapsed(lines["end"], started_at), start + 1),
             "stage": lines["stage"].astype("str"),
-            "label_zh": lines["stage"]
-            .map(lambda name: known[name].zh if name in known else text.plain(name))
-            .astype("str"),
-            "label_en": lines["stage"]
-            .map(lambda name: known[name].en if name in known else text.plain(name))
-            .astype("str"),
+            **_labels(lines["stage"], "stage"),
         }
     ).reset_index(drop=True)
 
 
+def _labels(names: pd.Series, terms: str) -> dict[str, pd.Series]:
+    words = reference.terms()[terms]
+    return {
+        f"label_{lang}": names.map(
+            lambda name, lang=lang: (
+                text.label(words[name], lang) if name in words else text.plain(name)
+            )
+        ).astype("str")
+        for lang in ("zh", "en")
+    }
+
+
 def _same(products: pd.Series, product: object) -> pd.Series:
-    """Whether each product is the one given, two unnamed ones being the same."""
+    """Two unnamed products are the same."""
     return products.isna() if pd.isna(product) else products == product
 
 
 def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The rundown's lines, each to its end, else to the next line, else to the end of the session."""
     lines = rundown.sort_values("starts_at", kind="stable")
     end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
     return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[
@@ -196,13 +194,12 @@ def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
-    """Name of the product explained, else its id, else the stage of the rundown."""
     if isinstance(product_id, str):
         name = names.get(product_id)
-        shown = text.plain(name if isinstance(name, str) else product_id, 24)
-        return shown, shown
-    known = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
-    return (known.zh, known.en) if known else ("讲解", "Explanation")
+        label = text.plain(name if isinstance(name, str) else product_id, 24)
+        return label, label
+    term = reference.terms()["stage"].get(stage) if isinstance(stage, str) else None
+    return (term.zh, term.en) if term else ("讲解", "Explanation")
 
 
 def marks(
@@ -210,38 +207,30 @@ def marks(
 ) -> pd.DataFrame:
     """What floor control did beside explaining, of the kinds asked for: one row per cue.
 
-    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and
-    many viewers notice.
+    Columns: minute, kind, label_zh, label_en. Default: what is rare and many viewers notice.
     """
-    words = reference.terms()["cue_kind"]
     rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
     return pd.DataFrame(
         {
             "minute": elapsed(rows["at"], started_at),
             "kind": rows["kind"],
-            "label_zh": [
-                words[kind].zh if kind in words else text.plain(kind) for kind in rows["kind"]
-            ],
-            "label_en": [
-                words[kind].en if kind in words else text.plain(kind) for kind in rows["kind"]
-            ],
+            **_labels(rows["kind"], "cue_kind"),
         }
     ).reset_index(drop=True)
 
 
 def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> str:
-    """When the platform spoke of a violation or a banned word, or that floor control logged none; nothing without a log."""
+    """A sentence on violations and banned words, or that none was logged; nothing without a log."""
     if cues.empty:
         return ""
-    shown = marks(cues, started_at, kinds=("violation", "banned_word"))
-    if shown.empty:
+    rows = marks(cues, started_at, kinds=("violation", "banned_word"))
+    if rows.empty:
         return text.choose(
             lang,
             "场控记录里没有违规和违禁词；已知的导出里没有这一项，收到过通知的请记进场控记录。",
             (
                 "Floor control logged no violation and no banned word; no known export has them, "
-                "so "
-                "notices that came should be put into its log."
+                "so notices that came should be put into its log."
             ),
         )
     listed = [
@@ -250,7 +239,7 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
             f"第 {row.minute:.0f} 分钟{row.label_zh}",
             f"minute {row.minute:.0f} ({row.label_en.lower()})",
         )
-        for row in shown.itertuples()
+        for row in rows.itertuples()
     ]
     return text.choose(
         lang,
@@ -260,12 +249,12 @@ def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> 
 
 
 def step(curve: pd.DataFrame) -> int:
-    """Of how many minutes a point of the curve drawn is the mean, so that there are MOST_POINTS at most."""
+    """How many minutes a drawn point is the mean of, so that there are MOST_POINTS at most."""
     return max(-(-len(curve) // MOST_POINTS), 1)
 
 
 def thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve in MOST_POINTS points at most, to be drawn: means over `step` minutes each."""
+    """The curve in MOST_POINTS points at most: means over `step` minutes each."""
     return (
         curve.drop(columns="at")
         .groupby(np.arange(len(curve)) // step(curve))
@@ -281,35 +270,25 @@ def band_table(
     confidence: float = 0.95,
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
-    """What happened in each span of the session: orders and money by the people who were online and for how long.
+    """Orders and money of each span of the session, by the people online and for how long.
 
-    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean),
-    product_click_rate (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and
-    orders_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper,
+    Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
+    (clicks ÷ online), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
+    person-minutes) with ci_lower, ci_upper (quasi-Poisson, the dispersion measured on the minutes),
     session_orders_per_1000 and session_paid_per_1000 (all minutes recorded), p_adjusted and
-    standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The
-    interval is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is
-    measured on them. Orders can come minutes after the words that caused them, so neighbours share
-    each other's credit.
+    standing (above, below, cannot_tell, unknown) of its orders against the session's rate. Orders
+    can come minutes after the words that caused them: neighbours share each other's credit.
     """
     parts = [
         curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)]
         for row in spans.itertuples()
     ]
-    columns = [
-        "minutes",
-        "online",
-        "product_click_rate",
-        "orders",
-        "paid_amount",
-        "paid_per_1000",
-        "orders_per_1000",
-    ]
+    whole = _sums(curve)
     table = spans.reset_index(drop=True).join(
-        pd.DataFrame([_sums(part) for part in parts], columns=columns, dtype=float)
+        pd.DataFrame([_sums(part) for part in parts], columns=list(whole), dtype=float)
     )
     exposure = np.array([part.loc[part["orders"].notna(), "online"].sum() for part in parts]) / 1000
-    spread, whole = _unevenness(curve, table), _sums(curve)
+    spread = _unevenness(curve, table)
     lower, upper = stats.count_rate(
         table["orders"], exposure, dispersion=spread, confidence=confidence
     )
@@ -334,23 +313,22 @@ def band_table(
 
 
 def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
-    """Dispersion of the orders of minutes about the rate of their own span; minutes outside all spans have one rate."""
+    """Minutes outside all spans have one rate."""
     span = pd.Series(-1, index=curve.index)
     for place, row in enumerate(table.itertuples()):
         span = span.mask(
             (curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute), place
         )
-    known = curve[curve["orders"].notna() & (curve["online"] > 0)]
-    sums = known.groupby(span)[["orders", "online"]].transform("sum")
+    counted = curve[curve["orders"].notna() & (curve["online"] > 0)]
+    sums = counted.groupby(span)[["orders", "online"]].transform("sum")
     return stats.dispersion(
-        known["orders"],
-        known["online"] * sums["orders"] / sums["online"],
-        fitted=span[known.index].nunique(),
+        counted["orders"],
+        counted["online"] * sums["orders"] / sums["online"],
+        fitted=span[counted.index].nunique(),
     )
 
 
 def _sums(part: pd.DataFrame) -> dict[str, float]:
-    """Minutes of one span taken together."""
     return {
         "minutes": float(len(part)),
         "online": part["online"].mean(),
@@ -363,7 +341,6 @@ def _sums(part: pd.DataFrame) -> dict[str, float]:
 
 
 # ---- a product before, during and after its explanation
-# -------------------------------------------------------------
 
 
 def phases(
@@ -379,10 +356,9 @@ def phases(
     `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute,
     end_minute (of the span), phase (before, during, after; the first and last are `BESIDE`
     minutes), minutes, online and net_inflow (people a minute, means), click_rate (clicks ÷ online,
-    of all products), own_orders (orders of this product paid in the phase; nan without order
-    lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
-    Minutes of neighbouring explanations count before and after; what was sold then is the product's
-    own.
+    of all products), own_orders (of this product, paid in the phase; nan without order lines),
+    own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson). Minutes
+    of neighbouring explanations count before and after.
     """
     sold = _sold(orders, started_at)
     rows = [
@@ -428,7 +404,7 @@ def phases(
 
 
 def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None:
-    """The paid orders of each product (order_id, product_id, minute), an order of several SKUs once; None without order lines."""
+    """None without order lines."""
     paid = orders[orders["paid_at"].notna()] if len(orders) else orders
     if paid.empty:
         return None
@@ -437,9 +413,9 @@ def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None
 
 
 def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.Series:
-    """Orders of each span's own product paid within the span, by order lines; nan without a product or without order lines."""
+    """Orders of each span's own product paid within it; nan without a product or order lines."""
     sold = _sold(orders, started_at)
-    found = [
+    counts = [
         np.nan
         if sold is None or pd.isna(row.product_id)
         else float(
@@ -449,16 +425,16 @@ def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timesta
         )
         for row in spans.itertuples()
     ]
-    return pd.Series(found, index=spans.index, dtype="float64")
+    return pd.Series(counts, index=spans.index, dtype="float64")
 
 
 def inclusive(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of spans as it is shown: `end_minute` is its last minute, as in the sentences, not the one past it."""
+    """A table of spans as it is shown: `end_minute` is its last minute, not the one past it."""
     return table.assign(end_minute=table["end_minute"] - 1)
 
 
 def clocked(table: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """A table of spans with the time of day (hh:mm) in the place of their first and their last minute; unknown minutes stay unknown."""
+    """A table of spans with the time of day (hh:mm) of their first and their last minute."""
     begun = started_at.floor("min")
     return table.assign(
         **{
@@ -475,49 +451,47 @@ def _phase(
     curve: pd.DataFrame, first: float, last: float, sold: pd.Series | None
 ) -> dict[str, float]:
     part = curve[(curve["minute"] >= first) & (curve["minute"] < last)]
-    own = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())
+    orders = np.nan if sold is None else float(sold.between(first, last, inclusive="left").sum())
     return {
         "minutes": float(len(part)),
         "online": part["online"].mean(),
         "net_inflow": part["net_inflow"].mean(),
         "click_rate": pooled_rate(part, "product_click_users", "online"),
-        "own_orders": own if len(part) else np.nan,
+        "own_orders": orders if len(part) else np.nan,
         "exposure": part["online"].sum(),
     }
 
 
 def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
-    """`phases` with a row per span: its own orders and people online before, during and after, the interval that of during."""
+    """`phases` with a row per span: its own orders and people online in each phase.
+
+    The interval is that of during.
+    """
     if table.empty:
         return table
     keys = ["label_zh", "label_en", "start_minute", "end_minute"]
+    # A number of its own: labels are cut, and two spans may bear the same.
+    span = (table["phase"] == "before").cumsum().rename("span")
     columns = [
         f"{name}_{phase}"
         for name in ("online", "own_per_1000")
         for phase in ("before", "during", "after")
     ]
-    wide = table.set_index([*keys, "phase"])[["online", "own_per_1000"]].unstack("phase")
+    wide = table.set_index([span, "phase"])[["online", "own_per_1000"]].unstack("phase")
     wide.columns = [f"{name}_{phase}" for name, phase in wide.columns]
-    during = table[table["phase"] == "during"].set_index(keys)[
-        ["ci_lower", "ci_upper", "net_inflow"]
-    ]
-    return (
-        wide.reindex(columns=columns)
-        .join(during)
-        .reset_index()
-        .sort_values("start_minute", ignore_index=True)
-    )
+    during = table.set_index(span)[lambda rows: rows["phase"] == "during"]
+    joined = during[keys].join(wide[columns]).join(during[["ci_lower", "ci_upper", "net_inflow"]])
+    return joined.sort_values("start_minute", kind="stable", ignore_index=True)
 
 
 # ---- findings
-# ----------------------------------------------------------------------------------------------------
 
 
 def band_findings(
     table: pd.DataFrame, *, currency: str, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """Facts of the best and the weakest span by orders per 1000 online person-minutes, of those that stand apart."""
-    told = [
+    """Facts on the best and the weakest span that stand apart, by orders per person-minute."""
+    extremes = [
         (
             table[table["standing"] == standing]
             .sort_values("orders_per_1000", ascending=ascending, kind="stable")
@@ -530,7 +504,9 @@ def band_findings(
         )
     ]
     return [
-        _band_fact(rows.iloc[0], words, currency, confidence) for rows, words in told if len(rows)
+        _band_fact(rows.iloc[0], words, currency, confidence)
+        for rows, words in extremes
+        if len(rows)
     ]
 
 
@@ -547,12 +523,10 @@ def _band_fact(
         ]
         for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension="sales",
         metric="orders",
         slice=f"span={words[1]}",
-        verdict="not_comparable",
         value=row["orders_per_1000"],
         baseline=row["session_orders_per_1000"],
         ci_lower=row["ci_lower"],
@@ -561,8 +535,7 @@ def _band_fact(
         minute_from=first,
         minute_to=last,
         sentence_zh=(
-            f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 "
-            f"{zh[0]} "
+            f"第 {first:.0f}–{last:.0f} 分钟（{row['label_zh']}）每千在线人·分钟成交 {zh[0]} "
             f"单{zh[3]}，各段中{words[0]}，全场 {zh[1]} 单（都是任一商品的订单）；"
             f"这一段全直播间支付 {zh[2]}。"
         ),

@@ -1,11 +1,9 @@
 """The session by source and by product: each against the other slices of the same session.
 
-Nothing here is a judgement against the account's history (that is `compare`). Every rate travels
-with its interval. People are de-duplicated within one row of a table, so slices are never added up
-to people; where "the others together" are needed, people count once in every slice.
+Nothing here is judged against the account's history (that is `compare`). People are de-duplicated
+within one row of a table only: slices are never added up to people, and in "the others together"
+people count once in every slice.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +13,7 @@ from scipy.stats import fisher_exact
 
 from helpers import reference
 from helpers.core import stats, text
-from helpers.funnel.steps import pooled_rate
+from helpers.funnel.step_rates import pooled_rate
 from helpers.reference import Metric, metrics
 
 SOURCE_METRICS = [
@@ -38,70 +36,61 @@ PRODUCT_METRICS = [
 
 
 def heat(
-    each: pd.DataFrame,
+    steps: pd.DataFrame,
     key: str,
     lang: str,
     *,
-    min_people: float = 0,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
+    label: str | None = None,
     only_apart: bool = False,
+    **limits: float,
 ) -> pd.DataFrame:
-    """Rates of the steps of every slice as the heat chart takes them: row (the slice), column (the step), value, shade.
+    """Rates of the steps of every slice as the heat chart takes them.
 
-    `each` is the table of by_rows or over_sessions. Steps that no slice knows the rate of are left
-    out, and so are ratios of steps that grow (no rates). shade is by how much the rate is off that
-    of the other slices together, in doublings (0.26 is a fifth more), so that each step has a scale
-    of its own; of rates without counts the median is what they are off. A slice's step has a colour
-    where `against_others` says above or below, as in the tables of sources and products: what is
-    not told apart has none (0). With `only_apart` slices of which no cell has one are left out.
+    `steps` is the table of `by_rows` or `over_sessions`. Columns: row (the slice), column (the
+    step), value, shade: how far the rate is off that of the other slices together (without counts:
+    off their median), in doublings (0.26 is a fifth more); 0 where `against_others` does not tell
+    it apart. Steps that no slice knows the rate of and steps that grow are left out, with
+    `only_apart` also slices without a shade.
     """
-    known = each.assign(
-        value=each["rate_of_previous"].where(~each["grows"])
-        if "grows" in each
-        else each["rate_of_previous"]
+    cells = steps.assign(
+        value=steps["rate_of_previous"].where(~steps["grows"])
+        if "grows" in steps
+        else steps["rate_of_previous"]
     )
-    known = known.assign(before=_before(known, key)) if "users" in known else known
-    known = known[known.groupby("step")["value"].transform("count") > 0]
-    bounds = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
+    cells = cells.assign(before=_before(cells, key)) if "users" in cells else cells
+    cells = cells[cells.groupby("step")["value"].transform("count") > 0]
     off = (
-        _off_others(known, bounds)
-        if "users" in known
-        else known["value"] / known.groupby("step")["value"].transform("median")
+        _off_others(cells, {"min_people": 0, **limits})
+        if "users" in cells
+        else cells["value"] / cells.groupby("step")["value"].transform("median")
     )
-    shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(known["value"].isna())
-    made = pd.DataFrame(
+    shade = np.log2(off.where(off >= 0).clip(lower=2**-8)).mask(cells["value"].isna())
+    drawn = pd.DataFrame(
         {
-            "row": known[key],
-            "column": known[f"label_{lang}"],
-            "value": known["value"],
+            "row": _told_apart(cells[label], cells[key]) if label else cells[key],
+            "column": cells[f"label_{lang}"],
+            "value": cells["value"],
             "shade": shade,
         }
     )
-    unlike = made["shade"].fillna(0).ne(0).groupby(made["row"]).transform("any")
-    return made[unlike | (not only_apart)].reset_index(drop=True)
+    unlike = drawn["shade"].fillna(0).ne(0).groupby(drawn["row"]).transform("any")
+    return drawn[unlike | (not only_apart)].reset_index(drop=True)
 
 
-def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
-    """Each cell's rate over that of the other slices at the step, 1 where the two are not told apart; aligned to the rows.
+def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
+    return names.where(ids.groupby(names).transform("nunique") == 1, names + " (" + ids + ")")
 
-    Rows without an interval (the sums of paid and organic sources) are no slices: they are neither
-    judged nor among the others.
-    """
+
+def _off_others(cells: pd.DataFrame, limits: Mapping[str, float]) -> pd.Series:
+    """Rows without an interval (sums of sources) are neither judged nor among the others."""
     parts = [
-        against_others(rows, numerator="users", denominator="before", **bounds)
-        for _, rows in known[known["ci_lower"].notna()].groupby("step")
+        against_others(rows, numerator="users", denominator="before", **limits)
+        for _, rows in cells[cells["ci_lower"].notna()].groupby("step")
     ]
     stands = (
-        pd.concat(parts).reindex(known.index)
+        pd.concat(parts).reindex(cells.index)
         if parts
-        else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=known.index)
+        else pd.DataFrame(columns=["rate", "others_rate", "standing"], index=cells.index)
     )
     return (
         (stands["rate"] / stands["others_rate"])
@@ -110,14 +99,13 @@ def _off_others(known: pd.DataFrame, bounds: Mapping[str, float]) -> pd.Series:
     )
 
 
-def _before(known: pd.DataFrame, key: str) -> pd.Series:
-    """How many were at the step before, of each slice; aligned to the rows, missing where the step's rate is none."""
+def _before(cells: pd.DataFrame, key: str) -> pd.Series:
     return (
-        known[known["users"].notna()]
+        cells[cells["users"].notna()]
         .groupby(key)["users"]
         .shift()
-        .reindex(known.index)
-        .where(known["value"].notna())
+        .reindex(cells.index)
+        .where(cells["value"].notna())
     )
 
 
@@ -204,21 +192,14 @@ def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
 
 
 def by_source(
-    traffic: pd.DataFrame,
-    registry: Mapping[str, Metric],
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
+    traffic: pd.DataFrame, registry: Mapping[str, Metric], **limits: float
 ) -> pd.DataFrame:
-    """The session's leaf sources side by side, the largest first: structure, rates, and conversion against the others.
+    """The session's leaf sources side by side, the largest first.
 
-    One row per source. Columns: source, is_paid, viewers, views, viewer_share and paid_share (of
-    the sum over sources; a viewer who came through two of them counts in both), paid_amount,
-    ad_cost, the values of SOURCE_METRICS, and of the room conversion ci_lower, ci_upper,
-    others_rate, ratio, ratio_lower, ratio_upper, p_adjusted, standing (see against_others;
-    `unknown` where the export has no paying users by source).
+    Columns: source, is_paid, viewers, views, viewer_share and paid_share (of the sum over sources,
+    where a viewer of two counts in both), paid_amount, ad_cost, the values of SOURCE_METRICS, and
+    of the room conversion those of `against_others` from ci_lower on, without p_value (standing
+    `unknown` without paying users by source).
     """
     order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
     rows = traffic.iloc[order].reset_index(drop=True)
@@ -226,13 +207,10 @@ def by_source(
         rows,
         numerator="pay_users",
         denominator="viewers",
-        min_people=min_people,
-        confidence=confidence,
-        false_discovery_rate=false_discovery_rate,
-        least_effect=least_effect,
+        **limits,
     )
-    kept = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
-    table = kept.assign(
+    counts = rows[["source", "is_paid", "viewers", "views", "paid_amount", "ad_cost"]]
+    table = counts.assign(
         viewer_share=_share(rows["viewers"]), paid_share=_share(rows["paid_amount"])
     )
     table = table.join(_wide(rows, SOURCE_METRICS, registry, "source"), on="source")
@@ -240,10 +218,10 @@ def by_source(
 
 
 def source_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Conversion of each source as the rates chart takes it: label, metric, rate, ci_lower, ci_upper, n.
+    """The conversion of each source as the rates chart takes it.
 
-    Room conversion with its interval; orders per view, without, where the export has no paying
-    users by source.
+    Columns: label, metric, rate, ci_lower, ci_upper, n. Orders per view, without an interval, where
+    the export has no paying users by source.
     """
     of_people = table["room_conversion"].notna().any()
     metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
@@ -261,7 +239,7 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
-    """Paid against organic sources: one row per kind (付费 / 自然 / not said), people counting once in every source.
+    """Paid against organic sources, one row per kind (付费 / 自然 / not said).
 
     Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources),
     visit_share, paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a
@@ -303,41 +281,28 @@ def _wide(
 
 
 def by_product(
-    products: pd.DataFrame,
-    registry: Mapping[str, Metric],
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
+    products: pd.DataFrame, registry: Mapping[str, Metric], **limits: float
 ) -> pd.DataFrame:
-    """The session's products, the best-selling first, with their rates, and a rank only where enough people saw them.
+    """The session's products with their rates, the best-selling first; SKU rows are left out.
 
-    SKU rows are left out. One row per product. Columns: product_id, name, tier, price,
-    exposure_users, click_users, pay_users, orders, paid_amount, paid_share, the values of
-    PRODUCT_METRICS, click_lower, click_upper, click_standing, click_p_adjusted, pay_lower,
-    pay_upper, pay_standing, pay_p_adjusted (click rate and click-to-pay rate against the other
-    products, see against_others), and rank by paid amount per person exposed (nan under
-    `min_people` exposed people: a few people's luck would be ranked).
+    Columns: product_id, name, tier, price, exposure_users, click_users, pay_users, orders,
+    paid_amount, paid_share, the values of PRODUCT_METRICS, click_lower, click_upper,
+    click_standing, click_p_adjusted, pay_lower, pay_upper, pay_standing, pay_p_adjusted (click rate
+    and click-to-pay rate against the other products, see `against_others`), rank (by paid amount
+    per person exposed; nan under `min_people` of them, where luck would be ranked).
     """
     rows = products[products["sku_id"].isna()].sort_values(
         "paid_amount", ascending=False, kind="stable", ignore_index=True
     )
-    options = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
-    click = against_others(rows, numerator="click_users", denominator="exposure_users", **options)
-    pay = against_others(rows, numerator="pay_users", denominator="click_users", **options)
+    click = against_others(rows, numerator="click_users", denominator="exposure_users", **limits)
+    pay = against_others(rows, numerator="pay_users", denominator="click_users", **limits)
     renamed = {
         "ci_lower": "lower",
         "ci_upper": "upper",
         "standing": "standing",
         "p_adjusted": "p_adjusted",
     }
-    kept = [
+    columns = [
         "product_id",
         "name",
         "tier",
@@ -348,25 +313,24 @@ def by_product(
         "orders",
         "paid_amount",
     ]
-    table = rows[kept].assign(paid_share=_share(rows["paid_amount"]))
+    table = rows[columns].assign(paid_share=_share(rows["paid_amount"]))
     table = table.join(_wide(rows, PRODUCT_METRICS, registry, "product_id"), on="product_id")
     for name, compared in (("click", click), ("pay", pay)):
         table = table.join(compared[list(renamed)].rename(columns=renamed).add_prefix(f"{name}_"))
-    enough = table["item_exposure_value"].where(table["exposure_users"] >= min_people)
+    enough = table["item_exposure_value"].where(table["exposure_users"] >= limits["min_people"])
     return table.assign(rank=enough.rank(ascending=False, method="min"))
 
 
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
-    """Ranked products over people exposed and the share of them who paid: number (by paid amount), label, quadrant, x, y, size (paid amount).
+    """Ranked products over people exposed and the share of them who paid.
 
-    The lines stand at the median of people exposed and at the rate of all products together, in
-    x_middle and y_middle. Much shown and seldom bought is exposure wasted; seldom shown and often
-    bought has room.
+    Columns: number (by paid amount), label, quadrant, x, y, size (paid amount), and where the lines
+    stand: x_middle (median of people exposed), y_middle (rate of all products together).
     """
-    known = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
+    ranked = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
         "paid_amount", ascending=False, kind="stable"
     )
-    x, y = known["exposure_users"], known["item_exposure_pay_rate"]
+    x, y = ranked["exposure_users"], ranked["item_exposure_pay_rate"]
     x_middle, y_middle = (
         table["exposure_users"].median(),
         pooled_rate(table, "pay_users", "exposure_users"),
@@ -376,12 +340,12 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     ]
     return pd.DataFrame(
         {
-            "number": np.arange(1.0, len(known) + 1),
-            "label": known["name"].fillna(known["product_id"]),
+            "number": np.arange(1.0, len(ranked) + 1),
+            "label": ranked["name"].fillna(ranked["product_id"]),
             "quadrant": [f"{across}_{up}" for across, up in zip(*sides, strict=True)],
             "x": x,
             "y": y,
-            "size": known["paid_amount"],
+            "size": ranked["paid_amount"],
             "x_middle": x_middle,
             "y_middle": y_middle,
         }
@@ -389,11 +353,13 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def source_words(sources: Iterable[str], lang: str) -> str:
-    """What the platforms' own names of these sources mean, each known one once; nothing in Chinese, where they are plain words."""
-    known = reference.terms()["source_gloss"]
-    told = [f"{name}: {known[name].en}" for name in dict.fromkeys(sources) if name in known]
+    """The platforms' own names of these sources explained, each once; nothing in Chinese."""
+    glosses = reference.terms()["source_gloss"]
+    explained = [
+        f"{name}: {glosses[name].en}" for name in dict.fromkeys(sources) if name in glosses
+    ]
     return (
-        text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(told)}.")
-        if told
+        text.choose(lang, "", f"Sources bear the platform's names. {'; '.join(explained)}.")
+        if explained
         else ""
     )

@@ -1,11 +1,8 @@
-"""The funnel from viewer events (table `actions`): who did what after what, how fast, and which carts stay unpaid.
+"""The funnel from viewer events (table `actions`): who did what after what, and unpaid carts.
 
-Everything is an expression of the engine until it is small: only counts and times by group become a
-frame. Rows without a time, a person, or a value of the columns grouped by belong to no group and
-are left out.
+Everything is an expression of the engine until only counts and times by group are left. Rows
+without a time, a person, or a value of the columns grouped by are left out.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,30 +11,12 @@ import pandas as pd
 from ibis import _
 
 from helpers import reference
-from helpers.core import engine, findings, stats, text
-from helpers.funnel import slices
-from helpers.funnel import steps as funnel_steps
-from helpers.funnel.facts import interval_words
-from helpers.funnel.figures import NOTEBOOK
+from helpers.core import engine, stats, text
+from helpers.funnel import slices, step_rates
+from helpers.funnel.facts import fact, interval_words
 from helpers.reference import Funnel, Metric, metrics
 
 QUANTILES = {"seconds_q25": 0.25, "seconds_median": 0.5, "seconds_q75": 0.75}
-FRAME = (
-    "step",
-    "column",
-    "label_zh",
-    "label_en",
-    "users",
-    "previous",
-    "rate_of_previous",
-    "ci_lower",
-    "ci_upper",
-    "rate_of_first",
-    "first_lower",
-    "first_upper",
-    "grows",
-    *QUANTILES,
-)
 EPOCH = ibis.timestamp("1970-01-01 00:00:00")
 SECOND = 1_000_000  # in microseconds
 KEY = ["group", "person"]
@@ -54,49 +33,54 @@ COLUMNS = {
 
 
 # ---- the ordered funnel
-# ------------------------------------------------------------------------------------------
 
 
 def people(
     events: ibis.Table, spec: Funnel, *, by: Sequence[str] = (), who: str = "user_key"
 ) -> pd.DataFrame:
-    """How many people of each group reached each step of a funnel of events, and how long they took.
+    """How many people of each group reached each step of a funnel of events, and how fast.
 
-    One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct
-    people, never to be added up over groups), seconds_q25, seconds_median, seconds_q75 (from first
-    reaching the step before to first reaching this one). `who` names the person, or what is counted
-    instead (visit_id).
+    Columns: by…, step (from 1), users (distinct people, never to be added up over groups),
+    seconds_q25, seconds_median, seconds_q75 (from first reaching the step before to first reaching
+    this one). `who` names the person, or what is counted instead (visit_id).
 
-    The first step is reached by each of its events. A later one is reached by an event that comes
-    at or after, and at most `within_minutes` after, an event by which the same person, in the same
-    group, reached the step before. So events of the same moment count as in order, events the wrong
-    way round do not, any attempt may succeed and not the first alone, and repeated events or the
-    sequence of the rows change nothing. Times run from the first attempt and may be longer than the
-    window. With `ordered: false` a step is reached by whoever has events of it and of all before
-    it; then no times.
+    The first step is reached by each of its events, a later one by an event at or after, and at
+    most `within_minutes` after, an event by which the same person, in the same group, reached the
+    step before. So events of the same moment count as in order, any attempt may succeed, and
+    repeated events or the sequence of the rows change nothing. Times run from the first attempt and
+    may be longer than the window. With `ordered: false` a step is reached by whoever has events of
+    it and of all before it; then no times.
     """
     rows, groups = _of_steps(events, spec, list(by), who)
     parts = [
         _counted(reached).assign(step=number)
         for number, reached in enumerate(_reached(engine.kept(rows), spec), 1)
     ]
-    made = pd.concat(parts, ignore_index=True).merge(groups, on="group", validate="many_to_one")
-    made = made.sort_values([*by, "step"], kind="stable", ignore_index=True)
-    return made[[*by, "step", "users", *QUANTILES]].astype(
+    table = pd.concat(parts, ignore_index=True).merge(groups, on="group", validate="many_to_one")
+    table = table.sort_values([*by, "step"], kind="stable", ignore_index=True)
+    return table[[*by, "step", "users", *QUANTILES]].astype(
         dict.fromkeys(["users", *QUANTILES], "float64")
     )
 
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
-    """The funnel as far as a log can show it: without steps that it never has while it has later ones, as nobody would get past them."""
+    """The funnel without steps that the log never has while it has later ones."""
     return _shown(_events(events), spec)
 
 
-def _shown(known: set[str], spec: Funnel) -> Funnel:
-    last = max((place for place, step in enumerate(spec.steps) if step.column in known), default=-1)
-    kept = [step for place, step in enumerate(spec.steps) if step.column in known or place > last]
+def _shown(logged_events: set[str], spec: Funnel) -> Funnel:
+    last = max(
+        (place for place, step in enumerate(spec.steps) if step.column in logged_events), default=-1
+    )
+    steps_shown = [
+        step
+        for place, step in enumerate(spec.steps)
+        if step.column in logged_events or place > last
+    ]
     return spec.model_copy(
-        update={"steps": [kept[0].model_copy(update={"within_minutes": None}), *kept[1:]]}
+        update={
+            "steps": [steps_shown[0].model_copy(update={"within_minutes": None}), *steps_shown[1:]]
+        }
     )
 
 
@@ -105,25 +89,25 @@ def _events(events: ibis.Table) -> set[str]:
 
 
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
-    """How many people of each product and source reached each step, by the names that the products export has for them.
+    """How many people of each product and source reached each step.
 
-    One row per product_id x source, a column a step (exposure_users, click_users …: distinct
-    people, never to be added up); a step of which the log has no event with a product and a source
-    is missing, one that nobody of a product and source reached is 0.
+    One row per product_id x source, a column a step, named as in the products export
+    (exposure_users, click_users …: distinct people, never to be added up). A step of which the log
+    has no event with a product and a source is missing, one that nobody of these reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
-    known = _events(whole)
-    seen = _shown(known, spec)
-    counts = people(whole, seen, by=CELL)
-    wide = counts.assign(step=[seen.steps[step - 1].column for step in counts["step"]]).pivot(
-        index=CELL, columns="step", values="users"
-    )
-    found = wide.reindex(
-        columns=[step.column for step in spec.steps if step.column in known]
+    whole_events = _events(whole)
+    funnel_shown = _shown(whole_events, spec)
+    counts = people(whole, funnel_shown, by=CELL)
+    wide = counts.assign(
+        step=[funnel_shown.steps[step - 1].column for step in counts["step"]]
+    ).pivot(index=CELL, columns="step", values="users")
+    counts_by_step = wide.reindex(
+        columns=[step.column for step in spec.steps if step.column in whole_events]
     ).fillna(0.0)
     names = {step.column: COLUMNS[step.column].removeprefix("product_") for step in spec.steps}
     return (
-        found.reindex(columns=list(names))
+        counts_by_step.reindex(columns=list(names))
         .astype("float64")
         .rename(columns=names)
         .rename_axis(columns=None)
@@ -132,7 +116,7 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
 
 
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
-    """What `people` counted as a funnel: the columns of `steps` (both percent bases, Wilson intervals), then its times.
+    """The counts of `people` as a funnel, with the columns of `steps`, then its times.
 
     One row per group x step, the columns grouped by first; a step that nobody reached has 0 people.
     """
@@ -142,35 +126,26 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
         users = dict.fromkeys((step.column for step in spec.steps), 0) | {
             spec.steps[row.step - 1].column: row.users for row in rows.itertuples()
         }
-        table = funnel_steps.steps(pd.Series(users), spec, confidence=confidence)
-        parts.append(
-            table.merge(rows[["step", *QUANTILES]], on="step", how="left").assign(
-                **dict(zip(by, group, strict=True))
-            )
-        )
+        walked = step_rates.steps(pd.Series(users), spec, confidence=confidence)
+        timed = walked.merge(rows[["step", *QUANTILES]], on="step", how="left")
+        parts.append(timed.assign(**dict(zip(by, group, strict=True))))
     if not parts:
-        return (
-            funnel_steps.steps(pd.Series(dtype=float), spec)
-            .iloc[:0]
-            .assign(**{name: counts[name] for name in [*by, *QUANTILES]})[[*by, *FRAME]]
-        )
-    return pd.concat(parts, ignore_index=True)[[*by, *FRAME]]
+        empty = step_rates.steps(pd.Series(dtype=float), spec).iloc[:0]
+        parts = [empty.assign(**{name: counts[name] for name in [*QUANTILES, *by]})]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*by, *table.columns.drop(by)]]
 
 
 def _of_steps(
     events: ibis.Table, spec: Funnel, by: list[str], who: str
 ) -> tuple[ibis.Table, pd.DataFrame]:
-    """The events of the funnel's steps without texts (group, person, step, at), and the groups.
-
-    People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a
-    third of the time of texts.
-    """
-    known = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
-    known = known.filter(known["event"].isin([step.column for step in spec.steps]))
-    step = known["event"].cases(
+    """Persons are hashed, groups numbered: numbers take a third of the time of texts."""
+    usable = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
+    usable = usable.filter(usable["event"].isin([step.column for step in spec.steps]))
+    step = usable["event"].cases(
         *((step.column, number) for number, step in enumerate(spec.steps, 1))
     )
-    rows = known.select(*by, "at", person=known[who].hash(), step=step)
+    rows = usable.select(*by, "at", person=usable[who].hash(), step=step)
     if not by:
         return rows.mutate(group=0), pd.DataFrame({"group": [0]})
     groups = (
@@ -183,22 +158,17 @@ def _of_steps(
 
 
 def _counted(reached: ibis.Table) -> pd.DataFrame:
-    """The people of one step and their times: one row per group."""
     times = (
         {name: reached["seconds"].quantile(share) for name, share in QUANTILES.items()}
         if "seconds" in reached.columns
         else {}
     )
-    made = engine.frame(reached.group_by("group").agg(users=reached.count(), **times))
-    return made.reindex(columns=["group", "users", *QUANTILES])
+    counts = engine.frame(reached.group_by("group").agg(users=reached.count(), **times))
+    return counts.reindex(columns=["group", "users", *QUANTILES])
 
 
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
-    """Step by step who reached it: one row per group and person, with `seconds` since the step before was first reached.
-
-    The hits of a step wait in the engine for the next one: in one query DuckDB would hold or make
-    them several times.
-    """
+    """Hits wait in the engine: in one query DuckDB would hold or make them several times."""
     hits = rows.filter(rows["step"] == 1).drop("step")
     done = engine.kept(hits.group_by(KEY).agg(at=_["at"].min()))
     yield done
@@ -218,7 +188,7 @@ def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
 
 
 def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibis.Table:
-    """The events `here` that reach their step: not before the first of `hits` (its time is `before`), and near one of them."""
+    """The events `here` not before the first of `hits` (its `before`), and near one of them."""
     after = here.filter(here["at"] >= here["before"]).select(*KEY, "at")
     if minutes is None:
         return after
@@ -233,26 +203,13 @@ def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibi
     ).select(*KEY, "at")
 
 
-def against_others(
-    table: pd.DataFrame,
-    *,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
-) -> pd.DataFrame:
-    """Each group's rate at each step against that of all other groups together: one row per group x step after the first.
+def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
+    """Each group's rate at each step against that of all other groups together.
 
-    `table` is that of `steps` by one column. Columns: that column, column, previous, label_zh,
-    label_en, then those of `against_others` (people, rate, its interval, others_rate, ratio …,
-    standing); steps are corrected one by one.
+    One row per group and step after the first. `table` is that of `steps` by one column. Columns:
+    that column, column, previous, label_zh, label_en, then those of the slices' `against_others`,
+    corrected step by step.
     """
-    limits = {
-        "min_people": min_people,
-        "confidence": confidence,
-        "false_discovery_rate": false_discovery_rate,
-        "least_effect": least_effect,
-    }
     pairs = table.assign(before=table.groupby(table.columns[0])["users"].shift())
     names = [table.columns[0], "column", "previous", "label_zh", "label_en"]
     later = [rows for _, rows in pairs[pairs["step"] > 1].groupby("step")] or [pairs]
@@ -265,16 +222,16 @@ def against_others(
     return pd.concat(parts, ignore_index=True)
 
 
-def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
-    """The rates of one step as the rates chart takes them, and the rate of all people (`walked`: `steps` of nothing but them).
+def of_step(compared: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
+    """The rates of one step as the rates chart takes them, and the rate of all people.
 
-    One row per group of `against_others` with people enough, the highest first: label, rate,
-    ci_lower, ci_upper, n (people before).
+    `compared` is of `against_others`, `walked` the `steps` of all people together. One row per
+    group with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
     """
-    rows = told[
-        (told["column"] == event) & ~told["standing"].isin(["too_few", "unknown"])
+    rows = compared[
+        (compared["column"] == event) & ~compared["standing"].isin(["too_few", "unknown"])
     ].sort_values("rate", ascending=False, kind="stable")
-    drawn = rows.rename(columns={told.columns[0]: "label", "people": "n"})[
+    drawn = rows.rename(columns={compared.columns[0]: "label", "people": "n"})[
         ["label", "rate", "ci_lower", "ci_upper", "n"]
     ]
     return drawn.reset_index(drop=True), float(
@@ -283,7 +240,7 @@ def of_step(told: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.Da
 
 
 def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
-    """What the rates of `of_step` look like, for who cannot see them: the highest and the lowest with their intervals, and all."""
+    """The rates of `of_step` in a sentence: the highest, the lowest, and that of all."""
     ends = [
         (
             f"{text.plain(row.label, 30)} {text.percent(row.rate)}"
@@ -305,7 +262,6 @@ def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: floa
 
 
 # ---- carts that stay unpaid
-# --------------------------------------------------------------------------------------
 
 
 def carts(
@@ -318,13 +274,12 @@ def carts(
 ) -> pd.DataFrame:
     """What was put into carts and not paid within so many minutes (加购后30分钟未支付占比).
 
-    One row per group of `by` (a column of the cart event). A cart is a person's first adding of a
-    product, paid by the first payment of that person and product at or after it. Columns: by…,
-    carts (begun by `until`), paid (within the minutes, by `until`), unknown (younger than that at
-    `until` and not paid), rate (unpaid: Kaplan-Meier at the minutes, whole seconds), ci_lower,
-    ci_upper (log-log). A young cart is unknown, not unpaid: it counts as far as it has been seen.
-    `nan` where no cart has been seen for so long. Source: methods, right-censored times (first
-    response, cart to pay).
+    A cart is a person's first adding of a product, paid by the first payment of that person and
+    product at or after it. Columns: by… (of the cart event), carts (begun by `until`), paid (within
+    the minutes, by `until`), unknown (younger than that at `until` and not paid: it counts as far
+    as it has been seen), rate (unpaid: Kaplan-Meier at the minutes, whole seconds; nan where no
+    cart has been seen for so long), ci_lower, ci_upper (log-log). Source: methods, right-censored
+    times (first response, cart to pay).
     """
     waits = _waits(events, by, until, minutes * 60)
     columns = [*by, "carts", "paid", "unknown", "rate", "ci_lower", "ci_upper"]
@@ -359,25 +314,29 @@ def carts_by(
     minutes: float = 30.0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """The carts of all groups together and of each with enough of them, the most carts first; the log says until when.
+    """The carts of all groups together and of each with enough of them, the most carts first.
 
-    Columns: that column (missing in the first row, which is of all), then those of `carts`. No row
-    for a log without events.
+    They are seen until the end of the log. Columns: that column (missing in the first row, of all),
+    then those of `carts`. No row for a log without events.
     """
     until = engine.frame(events.agg(until=events["at"].max()))["until"].item()
     if pd.isna(until):
         return pd.DataFrame(columns=[column, "carts", "rate"])
     how = {"until": until, "minutes": minutes, "confidence": confidence}
-    each = carts(events, by=[column], **how)
-    each = each[each["carts"] >= min_carts].sort_values(["carts", column], ascending=[False, True])
-    whole = carts(events, **how).assign(**{column: pd.Series([None], dtype="str")})[each.columns]
-    return pd.concat([whole, each], ignore_index=True)
+    by_group = carts(events, by=[column], **how)
+    by_group = by_group[by_group["carts"] >= min_carts].sort_values(
+        ["carts", column], ascending=[False, True]
+    )
+    whole = carts(events, **how).assign(**{column: pd.Series([None], dtype="str")})[
+        by_group.columns
+    ]
+    return pd.concat([whole, by_group], ignore_index=True)
 
 
 def _waits(
     events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: float
 ) -> pd.DataFrame:
-    """How long carts waited, to payment, `until` or `longest`: rows by…, seconds, paid, with n, how many."""
+    """Columns: by…, seconds (to payment, `until` or `longest`), paid, n (how many)."""
     key = ["user_key", "product"]
     end = until.value // 1000
     rows = events.filter(
@@ -411,31 +370,32 @@ def _waits(
 
 
 # ---- findings
-# ----------------------------------------------------------------------------------------------------
 
 
 def leak_findings(
-    told: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
+    compared: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per group and step (table of `against_others`) whose rate stands below that of the others together."""
-    below = told[
-        (told["standing"] == "below")
-        & told["previous"].isin(COLUMNS)
-        & told["column"].isin(COLUMNS)
+    """One fact per group and step of `against_others` that stands below the others together."""
+    below = compared[
+        (compared["standing"] == "below")
+        & compared["previous"].isin(COLUMNS)
+        & compared["column"].isin(COLUMNS)
     ]
     named = [
         (row, metrics.named(COLUMNS[row["previous"]], COLUMNS[row["column"]], registry=registry))
         for _, row in below.iterrows()
     ]
     return [
-        _leak(row, told.columns[0], name, registry[name], confidence) for row, name in named if name
+        _leak(row, compared.columns[0], name, registry[name], confidence)
+        for row, name in named
+        if name
     ]
 
 
 def _leak(
     row: pd.Series, column: str, name: str, metric: Metric, confidence: float
 ) -> dict[str, object]:
-    shown, rate, others = (
+    group, rate, others = (
         text.plain(row[column]),
         text.percent(row["rate"]),
         text.percent(row["others_rate"]),
@@ -445,23 +405,21 @@ def _leak(
     zh, en = (
         interval_words(row["ci_lower"], row["ci_upper"], lang, confidence) for lang in ("zh", "en")
     )
-    return findings.make(
-        notebook=NOTEBOOK,
+    return fact(
         dimension=metric.group,
         metric=name,
         slice=f"{column}={row[column]}",
-        verdict="not_comparable",
         value=row["rate"],
         baseline=row["others_rate"],
         ci_lower=row["ci_lower"],
         ci_upper=row["ci_upper"],
         p_adjusted=row["p_adjusted"],
         sentence_zh=(
-            f"观众行为记录里，「{shown}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，"
+            f"观众行为记录里，「{group}」从{before.zh}走到{after.zh}的人占 {rate}{zh}，"
             f"低于其余合计的 {others}。"
         ),
         sentence_en=(
-            f"Viewer events, “{shown}”: from {before.en.lower()} to {after.en.lower()} "
+            f"Viewer events, “{group}”: from {before.en.lower()} to {after.en.lower()} "
             f"{rate}{en} of its people, below {others} of all others."
         ),
     )
@@ -470,7 +428,7 @@ def _leak(
 def cart_findings(
     table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact of all carts (first row of `carts_by`): how many were paid in time, how many not; none for too few carts."""
+    """One fact on all carts of `carts_by`: how many were paid in time; none for too few carts."""
     if table.empty or not table.iloc[0]["carts"] >= min_carts or pd.isna(table.iloc[0]["rate"]):
         return []
     row = table.iloc[0]
@@ -492,12 +450,10 @@ def cart_findings(
         else "",
     }
     return [
-        findings.make(
-            notebook=NOTEBOOK,
+        fact(
             dimension="conversion",
             metric="cart_pay_rate",
             slice=f"minutes={minutes:.0f}",
-            verdict="not_comparable",
             value=1 - row["rate"],
             ci_lower=1 - row["ci_upper"],
             ci_upper=1 - row["ci_lower"],

@@ -1,39 +1,21 @@
 """Problems, their causes, the actions, the plan's file, and whether the last plan worked."""
 
-from helpers.plan.draft import (
-    BETWEEN,
-    ELSEWHERE,
-    NO_5W2H,
-    concerning,
-    draft,
-    five_w_two_h,
-    in_language,
-    judge_causes,
-    merged,
-    verification_findings,
+from helpers.plan.aspects import NO_5W2H, five_w_two_h
+from helpers.plan.causes import concerning, judge_causes
+from helpers.plan.checklists import role_checklist, sheet_of, stage_checklist
+from helpers.plan.closing import three_way
+from helpers.plan.draft import draft, in_language, merged
+from helpers.plan.facts import Facts
+from helpers.plan.goals import (
+    goal_findings,
+    goal_levels,
+    goal_slice,
+    goal_tree,
+    goal_words,
+    with_behaviours,
 )
+from helpers.plan.lines import plan_table, verified_by
 from helpers.plan.notes import check_notes, with_notes
-from helpers.plan.problems import SUSPECTED, problems, raised, suspicions
+from helpers.plan.problems import problems, raised, suspicions
+from helpers.plan.run_of_show import next_session
 from helpers.plan.scorecard import aftersales_scores, other_scores, scorecard
-
-__all__ = [
-    "BETWEEN",
-    "ELSEWHERE",
-    "NO_5W2H",
-    "SUSPECTED",
-    "aftersales_scores",
-    "check_notes",
-    "concerning",
-    "draft",
-    "five_w_two_h",
-    "in_language",
-    "judge_causes",
-    "merged",
-    "other_scores",
-    "problems",
-    "raised",
-    "scorecard",
-    "suspicions",
-    "verification_findings",
-    "with_notes",
-]

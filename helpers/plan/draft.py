@@ -1,163 +1,28 @@
-"""Problems become plan lines: their causes, actions, evidence, who answers for what, and 5W2H.
+"""Problems become plan lines: what is done, by whom, on what evidence, and what will verify it.
 
-Problems are found in the data (objective) and noted by the team (subjective); both are set side by
-side. What, when, where and how much come from evidence; who, why and how are proposals and marked
-so. Source: 直播复盘与售后跟踪.
+Source: 直播复盘与售后跟踪.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from helpers import compare, reference
+from helpers import reference
 from helpers.core import findings, text
-from helpers.plan import causes, plan_file, verification
+from helpers.plan import causes, parts, plan_file
+from helpers.plan.lines import term_names
+from helpers.plan.problems import problem_figures
+from helpers.plan.tried import action_ids, refined, tried
 
-FAILED = ("not_effective", "harmful")  # verdicts after which an action is not proposed again
-# the rule on the shares of the sources: what acts on it moves the session, not one source
-MIX = "source_mix_share"
-MIXED = "room_conversion"  # and by what that rule weighs them
-RESTATES = "worse_products"  # the rule that says which product sold worse, not why
-MOST_ACTIONS = (
-    2  # supported causes of one problem that become actions; one session cannot test more
-)
+MIXED = "room_conversion"  # by which the rule weighs the mix of sources
+RESTATES = "worse_products"  # says which product sold worse, not why
+MOST_ACTIONS = 2  # of a problem: a session cannot test more
 NO_FINDINGS = findings.frame([])
-NO_5W2H = pd.DataFrame({"aspect": [], "content": [], "origin": []}, dtype="str")
-BOTH = ("problem", "stage", "evidence", "cause", "action")
-
-
-def judge_causes(
-    names: Iterable[str],
-    playbook: Mapping[str, reference.Problem],
-    facts: causes.Facts,
-    *,
-    rules: Mapping[str, reference.Rule],
-) -> pd.DataFrame:
-    """The causes of the problems named, in their order: one row per problem x cause, columns `causes.COLUMNS`."""
-    parts = [
-        causes.judge(name, playbook[name], facts, rules=rules) for name in names if name in playbook
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=causes.COLUMNS)
-
-
-BETWEEN = {
-    "zh": "结构是各来源之间的比例，单个来源内部没有，不算这个问题的依据",
-    "en": "a mix lies between the sources, none has it within itself: no evidence here",
-}
-ELSEWHERE = {
-    "zh": "说的是别的来源或商品，不算这个问题的依据",
-    "en": "about another source or product: no evidence here",
-}
-OF_PARTS = (
-    "worse_sources",
-    "worse_products",
-    "asked_about",
-    "unanswered_about",
-    "stock_out_minutes",
-    MIX,
-)  # rules that name sources or products
-
-
-def concerning(judged: pd.DataFrame, seen: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The judged causes, of which evidence about other sources or products supports none of a problem that was found on one.
-
-    `seen` is `problems`, `found` are the findings. Where all findings of a problem are about single
-    sources or products, a cause whose evidence names others is not supported there; nor is a
-    changed mix of sources, which no source has within itself.
-    """
-    parts = {problem.problem: _parts_of(problem, found) for problem in seen.itertuples()}
-    away = pd.Series(
-        [_elsewhere(row, row.rule, parts.get(row.problem, set())) for row in judged.itertuples()],
-        index=judged.index,
-        dtype=bool,
-    )
-    mix = judged["rule"].eq(MIX)
-    why = {
-        lang: pd.Series(
-            np.where(mix, BETWEEN[lang], ELSEWHERE[lang]), index=judged.index, dtype="str"
-        )
-        for lang in ("zh", "en")
-    }
-    told = {
-        f"evidence_{lang}": judged[f"evidence_{lang}"].mask(
-            away,
-            judged[f"evidence_{lang}"]
-            + text.choose(lang, "（", " (")
-            + why[lang]
-            + text.choose(lang, "）", ")"),
-        )
-        for lang in why
-    }
-    made = judged.assign(
-        **told,
-        verdict=judged["verdict"].mask(away, "not_supported"),
-        about=judged["about"].mask(away, ""),
-    )
-    order = dict(zip(judged["problem"].unique(), range(judged["problem"].nunique()), strict=True))
-    return made.sort_values(
-        ["problem", "verdict"],
-        key=lambda column: column.map(order if column.name == "problem" else causes.VERDICTS.index),
-        kind="stable",
-        ignore_index=True,
-    )
-
-
-def _parts_of(problem: tuple, found: pd.DataFrame) -> set[str]:
-    """The sources or products on which a problem was found, by name; none where any of its findings is about the whole session."""
-    own = found[found["id"].isin(str(problem.findings).split(","))]["slice"].fillna("")
-    whole = own.empty or own.isin(["", *findings.WHOLE]).any()
-    return set() if whole else {text.plain(findings.slice_name(name), 30) for name in own}
-
-
-def _elsewhere(row: tuple, rule: str, parts: set[str]) -> bool:
-    """Whether supporting evidence speaks of other sources or products than the problem does."""
-    if row.verdict != "supported" or not parts or rule not in OF_PARTS:
-        return False
-    return rule == MIX or parts.isdisjoint(_about(row.about))
-
-
-def _evidence(
-    row: pd.Series, registry: Mapping[str, reference.Metric], lang: str, currency: str
-) -> str:
-    """A problem's numbers in words: the metric, its value, the baseline and what was to be expected."""
-    metric = registry.get(row["metric"])
-    if metric is None:
-        return ""
-    value, baseline = (
-        text.value(row[name], metric.unit, lang, decimals=metric.decimals, currency=currency)
-        for name in ("value", "baseline")
-    )
-    bounds = text.interval(
-        row["ci_lower"],
-        row["ci_upper"],
-        metric.unit,
-        lang,
-        decimals=metric.decimals,
-        currency=currency,
-    )
-    known = np.isfinite([row["ci_lower"], row["ci_upper"]]).all()
-    expected = (
-        text.choose(lang, f"（正常范围 {bounds}）", f" (normal range {bounds})") if known else ""
-    )
-    about = (
-        f"{text.plain(findings.slice_name(row['slice']), 40)}{text.choose(lang, '：', ': ')}"
-        if row["slice"]
-        else ""
-    )
-    name = about + compare.label(metric, lang)
-    usual = (
-        text.choose(lang, f"，平时 {baseline}{expected}", f", usually {baseline}{expected}")
-        if np.isfinite(row["baseline"])
-        else ""
-    )
-    return f"{name} {value}{usual}"
-
-
+BOTH = ("problem", "stage", "evidence", "cause", "action")  # in both languages
+VERIFYING = ["metric", "slice", "baseline", "money_at_stake"]
 UNKNOWN_CAUSE = {
-    "about": "",
+    "parts": "",
     "cause": "",
     "stage": "",
     "zh": "原因待查",
@@ -170,58 +35,47 @@ UNKNOWN_CAUSE = {
 }
 
 
-def _chosen_causes(found: pd.DataFrame, judged: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
-    """The causes of each problem that become actions: supported ones, each with the first problem that has it.
+def _chosen_causes(
+    problems: pd.DataFrame, judged: pd.DataFrame
+) -> dict[str, list[dict[str, object]]]:
+    """A cause acts for the first problem that has it.
 
-    A problem without one gets an action whose cause is still to be found, but a suspected problem
-    none, unless nothing else were planned: then the first stands, so that the next review has
-    something to verify.
+    Were nothing planned, the first problem stands, so that the next review has something to verify.
     """
     chosen: dict[str, list[dict[str, object]]] = {}
-    for problem in found.itertuples():
-        planned = {cause["cause"] for causes_of in chosen.values() for cause in causes_of}
-        own = judged[(judged["problem"] == problem.problem) & (judged["verdict"] == "supported")]
-        new = (
-            own[~own["cause"].isin(planned)]
-            .sort_values("waits", kind="stable")
-            .head(MOST_ACTIONS)
-            .to_dict("records")
-        )
-        chosen[problem.problem] = new or (
-            [UNKNOWN_CAUSE] if problem.certainty == "found" and own.empty else []
-        )
+    for problem in problems.itertuples():
+        planned = [cause["cause"] for actions in chosen.values() for cause in actions]
+        supported = judged[
+            judged["problem"].eq(problem.problem) & judged["verdict"].eq("supported")
+        ]
+        new = supported[~supported["cause"].isin(planned)].sort_values("waits", kind="stable")
+        chosen[problem.problem] = new.head(MOST_ACTIONS).to_dict("records")
+        if supported.empty and problem.certainty == "found":
+            chosen[problem.problem] = [UNKNOWN_CAUSE]
     if chosen and not any(chosen.values()):
         chosen[next(iter(chosen))] = [UNKNOWN_CAUSE]
     return chosen
 
 
-def _about(names: object) -> set[str]:
-    """The sources or products that a cause is about, by name."""
-    return set(names.split("、")) - {""} if isinstance(names, str) else set()
-
-
 def _with_waits(judged: pd.DataFrame) -> pd.DataFrame:
-    """The causes with `waits`: one that only says which product sold worse, where a record says why of the same product."""
-    again = judged["rule"].eq(RESTATES).to_numpy(dtype=bool)
-    explained = set().union(
-        *judged.loc[~again & (judged["verdict"] == "supported"), "about"].map(_about)
-    )
-    return judged.assign(
-        waits=again
-        & np.array([bool(_about(names) & explained) for names in judged["about"]], dtype=bool)
-    )
+    """`waits` marks a cause that restates what a record explains of the same product."""
+    restates = judged["rule"].eq(RESTATES).to_numpy(dtype=bool)
+    explaining = judged.loc[~restates & judged["verdict"].eq("supported"), "parts"]
+    explained = set().union(*explaining.map(parts.ids))
+    same = [bool(parts.ids(cell) & explained) for cell in judged["parts"]]
+    return judged.assign(waits=restates & np.array(same, dtype=bool))
 
 
-def _own_finding(
-    about: object, problem: pd.Series, entry: reference.Problem, told: pd.DataFrame
+def _finding_on(
+    about: set[str], problem: pd.Series, entry: reference.Problem, review_findings: pd.DataFrame
 ) -> pd.Series | None:
-    """The worse finding on a source or product that a cause is about: on the problem's metrics where there is one, else the surest."""
-    names = told["slice"].fillna("").map(lambda slice: text.plain(findings.slice_name(slice), 30))
-    own = told[told["verdict"].eq("worse") & names.isin(_about(about))]
-    near = own["metric"].map(
+    """The worse finding on what a cause is about: on the problem's metrics, else the surest."""
+    on_them = [bool(parts.of_slices([slice]) & about) for slice in review_findings["slice"]]
+    worse = review_findings[review_findings["verdict"].eq("worse") & np.array(on_them, dtype=bool)]
+    near = worse["metric"].map(
         lambda metric: 0 if metric == problem["metric"] else 1 if metric in entry.metrics else 2
     )
-    ranked = own.assign(near=near).sort_values(["near", "p_adjusted", "id"])
+    ranked = worse.assign(near=near).sort_values(["near", "p_adjusted", "id"])
     return None if ranked.empty else ranked.iloc[0]
 
 
@@ -229,59 +83,37 @@ def _verified_by(
     problem: pd.Series,
     cause: Mapping[str, object],
     entry: reference.Problem,
-    bases: pd.Series,
-    told: pd.DataFrame,
+    bases: Mapping[str, float],
+    review_findings: pd.DataFrame,
 ) -> dict[str, object]:
-    """The metric, slice, baseline and money that will tell: of the source or product that the action is about, else the playbook's.
-
-    Moving people between sources shows in what the session as a whole converts, not in any one
-    source.
-    """
-    if cause["rule"] == MIX:
-        return {
-            "metric": MIXED,
-            "slice": "",
-            "baseline": bases.get(MIXED, np.nan),
-            "money_at_stake": np.nan,
-        }
-    lead = _own_finding(cause["about"], problem, entry, told)
+    """Moving people between sources shows in what the whole session converts, not in one source."""
+    if cause["rule"] == causes.MIX:
+        return dict(zip(VERIFYING, (MIXED, "", bases.get(MIXED, np.nan), np.nan), strict=True))
+    lead = _finding_on(parts.ids(cause["parts"]), problem, entry, review_findings)
     lead = problem if lead is None and problem["slice"] else lead
     if lead is not None:
-        return {name: lead[name] for name in ("metric", "slice", "baseline", "money_at_stake")}
-    own = problem["baseline"] if problem["metric"] == entry.verify else np.nan
-    return {
-        "metric": entry.verify,
-        "slice": "",
-        "baseline": bases.get(entry.verify, own),
-        "money_at_stake": problem["money_at_stake"],
-    }
+        return {name: lead[name] for name in VERIFYING}
+    usual = problem["baseline"] if problem["metric"] == entry.verify else np.nan
+    base = bases.get(entry.verify, usual)
+    return dict(zip(VERIFYING, (entry.verify, "", base, problem["money_at_stake"]), strict=True))
 
 
 def _each_amount_once(lines: pd.DataFrame) -> pd.DataFrame:
-    """Plan lines with each amount on its first line alone: of a problem, or of the source or product that verifies it."""
-    own = lines["metric"] + "|" + lines["slice"]
-    again = own.duplicated().where(lines["slice"] != "", lines["problem_zh"].duplicated())
-    return lines.assign(
-        money_at_stake=lines["money_at_stake"].astype(float).mask(again.astype(bool))
-    )
+    """An amount is that of a problem, or of the source or product that verifies it."""
+    of_slice = (lines["metric"] + "|" + lines["slice"]).duplicated()
+    again = of_slice.where(lines["slice"] != "", lines["problem_id"].duplicated()).astype(bool)
+    return lines.assign(money_at_stake=lines["money_at_stake"].astype(float).mask(again))
 
 
-def _aimed(action: str, about: str, lang: str) -> str:
-    """An action with the sources or products that it is about before it."""
-    names = [name for name in about.split("、") if name]
-    return (
-        action
-        if not names
-        else text.choose(
-            lang,
-            "、".join(f"「{name}」" for name in names) + f"：{action}",
-            f"{', '.join(names)}: {action}",
-        )
-    )
+def _aimed(action: str, names: list[str], lang: str) -> str:
+    if not names:
+        return action
+    zh = "、".join(f"「{name}」" for name in names)
+    return text.choose(lang, f"{zh}：{action}", f"{', '.join(names)}: {action}")
 
 
 def draft(
-    found: pd.DataFrame,
+    problems: pd.DataFrame,
     judged: pd.DataFrame,
     playbook: Mapping[str, reference.Problem],
     *,
@@ -292,325 +124,93 @@ def draft(
     currency: str = "CNY",
     told: pd.DataFrame = NO_FINDINGS,
 ) -> pd.DataFrame:
-    """The plan in both languages: one row per action, columns of `plan_file.COLUMNS` with the texts as _zh and _en.
+    """The plan in both languages: one row per action, columns of `plan_file`, texts _zh and _en.
 
-    Up to `MOST_ACTIONS` supported causes of a problem give an action each; where none is supported,
-    the playbook's general action stands with the cause still to be found (a suspected problem: no
-    action, unless all are such). An action about a source or product is verified by that one's own
-    worse finding among `told`, and carries its money; an amount stands on its first line only. What
-    only says which product sold worse comes last where a record says why. `baseline` is that of the
-    verifying metric, from `verdicts` (metric, baseline). An action that an earlier plan tried says
-    how it was judged last (`checked`, `verification.verify`, newest plan first); one that did not
-    work or did harm is replaced.
+    Up to `MOST_ACTIONS` supported causes of a problem give an action each; without one the
+    playbook's general action stands with the cause still to be found (a suspected problem has none,
+    unless all are such). An action about a source or product is verified by that one's own worse
+    finding in `told` and carries its money; an amount stands on its first line only. What only says
+    which product sold worse comes last where a record says why. `baseline` is the verifying
+    metric's in `verdicts` (metric, baseline). An action tried before says how it was judged last
+    (`checked`: `verification.verify`, newest plan first); one that did not work or did harm is
+    replaced.
     """
-    tried = _tried(checked)
-    bases = (
-        verdicts.drop_duplicates("metric").set_index("metric")["baseline"]
-        if len(verdicts)
-        else pd.Series(dtype=float)
-    )
-    known = found[found["problem"].isin(list(playbook))]
-    chosen, rows = _chosen_causes(known, _with_waits(judged)), []
-    for _, problem in known.iterrows():
-        entry = playbook[problem["problem"]]
-        for cause in chosen[problem["problem"]]:
+    latest, ids, bases = tried(checked), action_ids(playbook), {}
+    if len(verdicts):
+        bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"].to_dict()
+    in_playbook = problems[problems["problem"].isin(list(playbook))]
+    chosen, rows = _chosen_causes(in_playbook, _with_waits(judged)), []
+    for _, problem in in_playbook.iterrows():
+        name = problem["problem"]
+        for cause in chosen[name]:
             row = {
-                "plan_id": plan_file.plan_id(session_id, problem["problem"], str(cause["cause"])),
+                "plan_id": plan_file.plan_id(session_id, name, str(cause["cause"])),
                 "session_id": session_id,
-                "dimension": entry.dimension,
-                "owner_role": cause["role"] or entry.people[0],
-                "due_session": "",
-                **_verified_by(problem, cause, entry, bases, told),
-                "waits": cause["waits"],
-                "least_effect": entry.least_effect,
-                "sessions": entry.sessions,
-                "effort": entry.effort,
-                "status": "open",
-                "note": "",
+                "action_id": ids[name, str(cause["cause"])],
+                **_line(problem, cause, playbook[name], registry, currency),
+                **_verified_by(problem, cause, playbook[name], bases, told),
             }
-            for lang in ("zh", "en"):
-                measured = [
-                    _evidence(problem, registry, lang, currency),
-                    str(cause[f"evidence_{lang}"]),
-                ]
-                row |= {
-                    f"problem_{lang}": problem[lang],
-                    f"cause_{lang}": cause[lang],
-                    f"evidence_{lang}": text.choose(lang, "；", "; ").join(filter(None, measured)),
-                    f"action_{lang}": _aimed(
-                        str(cause.get(f"action_{lang}") or text.label(entry.action, lang)),
-                        str(cause["about"]),
-                        lang,
-                    ),
-                    f"stage_{lang}": _names(
-                        str(cause["stage"]) or causes.stage_of(entry), "run_stage", lang
-                    ),
-                }
-            rows.append(_refined(row, entry, tried))
-    shared = [name for name in plan_file.COLUMNS if name not in BOTH]
-    made = pd.DataFrame(
-        rows,
-        columns=["waits", *shared, *(f"{name}_{lang}" for name in BOTH for lang in ("zh", "en"))],
-    )
-    return _each_amount_once(
-        made.sort_values("waits", kind="stable", ignore_index=True).drop(columns="waits")
-    )
+            rows.append(refined(row, playbook[name], latest, ids[name, ""]))
+    shared = [column for column in plan_file.COLUMNS if column not in BOTH]
+    texts = [f"{column}_{lang}" for column in BOTH for lang in ("zh", "en")]
+    lines = pd.DataFrame(rows, columns=["waits", *shared, *texts])
+    lines = lines.sort_values("waits", kind="stable", ignore_index=True)
+    return _each_amount_once(lines.drop(columns="waits"))
 
 
-def _tried(checked: pd.DataFrame) -> dict[str, str]:
-    """How each action stands by what was said of it last (`verification.status`), newest plan first in `checked`; not done only where nothing else was said."""
-    checked = (
-        checked.assign(verdict=[verification.status(row) for row in checked.to_dict("records")])
-        if len(checked)
-        else checked
-    )
-    order = (
-        checked.iloc[::-1].sort_values(
-            "verdict", key=lambda said: said.ne("not_done"), kind="stable"
-        )
-        if len(checked)
-        else checked
-    )
-    return dict(zip(order.get("action", []), order.get("verdict", []), strict=True))
-
-
-def _refined(
-    row: dict[str, object], entry: reference.Problem, tried: Mapping[str, str]
+def _line(
+    problem: pd.Series,
+    cause: Mapping[str, object],
+    entry: reference.Problem,
+    registry: Mapping[str, reference.Metric],
+    currency: str,
 ) -> dict[str, object]:
-    """A drafted line that knows whether its action was tried before, and is another one where that failed."""
-    said = tried.get(str(row["action_zh"]), tried.get(str(row["action_en"]), ""))
-    if not said:
-        return row
-    term, made = reference.terms()["plan_verdict"][said], dict(row)
+    about = parts.names(cause["parts"])
+    line = {
+        "dimension": entry.dimension,
+        "owner_role": cause["role"] or entry.people[0],
+        "due_session": "",
+        "waits": cause["waits"],
+        "least_effect": entry.least_effect,
+        "sessions": entry.sessions,
+        "effort": entry.effort,
+        "status": "open",
+        "note": "",
+        "certainty": problem["certainty"],
+        "problem_id": problem["problem"],
+        "cause_id": cause["cause"],
+        "parts": parts.packed(about),
+    }
+    stage = str(cause["stage"]) or causes.stage_of(entry)
     for lang in ("zh", "en"):
-        before = text.choose(
-            lang, f"；同样的办法上次：{term.zh}", f"; the same was tried before: {term.en.lower()}"
-        )
-        made[f"evidence_{lang}"] = f"{row[f'evidence_{lang}']}{before}"
-        other = text.label(entry.action, lang)
-        if _failed(said):
-            made[f"action_{lang}"] = (
-                other
-                if other != row[f"action_{lang}"] and not _failed(tried.get(other, ""))
-                else text.choose(
-                    lang,
-                    f"换一个办法（原办法{term.zh}）：由负责岗位提出",
-                    f"Another way, which the owner proposes (the last one: {term.en.lower()})",
-                )
-            )
-    return made
-
-
-def _failed(said: str) -> bool:
-    return said.removesuffix("_so_far") in FAILED
-
-
-def merged(found: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) -> pd.DataFrame:
-    """Problems that have no plan line of their own, as another problem's line acts on the same cause: zh, en, lines (ids)."""
-    rows = []
-    for _, problem in found[~found["zh"].isin(drafted["problem_zh"])].iterrows():
-        shared = judged.loc[
-            (judged["problem"] == problem["problem"]) & (judged["verdict"] == "supported"), "cause"
-        ]
-        ids = {
-            plan_file.plan_id(session, other, cause)
-            for session in drafted["session_id"].unique()
-            for other in found["problem"]
-            for cause in shared
+        figures = problem_figures(problem, registry, lang, currency)
+        evidence = filter(None, [figures, str(cause[f"evidence_{lang}"])])
+        action = str(cause.get(f"action_{lang}") or text.label(entry.action, lang))
+        line |= {
+            f"problem_{lang}": problem[lang],
+            f"cause_{lang}": cause[lang],
+            f"evidence_{lang}": text.choose(lang, "；", "; ").join(evidence),
+            f"action_{lang}": _aimed(action, list(about.values()), lang),
+            f"stage_{lang}": term_names(stage, "run_stage", lang),
         }
-        lines = [name for name in drafted["plan_id"] if name in ids]
-        rows += (
-            [{"zh": problem["zh"], "en": problem["en"], "lines": ", ".join(lines)}] if lines else []
-        )
+    return line
+
+
+def merged(problems: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) -> pd.DataFrame:
+    """Problems without a plan line of their own, as another's acts on the same cause.
+
+    Columns zh, en, lines (ids).
+    """
+    rows = []
+    for problem in problems[~problems["problem"].isin(drafted["problem_id"])].to_dict("records"):
+        supported = judged["problem"].eq(problem["problem"]) & judged["verdict"].eq("supported")
+        lines = drafted.loc[drafted["cause_id"].isin(judged.loc[supported, "cause"]), "plan_id"]
+        if len(lines):
+            rows.append({"zh": problem["zh"], "en": problem["en"], "lines": ", ".join(lines)})
     return pd.DataFrame(rows, columns=["zh", "en", "lines"])
 
 
 def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The plan rows in one language, as the plan file holds them (`plan_file.frame`)."""
-    return plan_file.frame(
-        drafted.assign(**{name: drafted[f"{name}_{lang}"] for name in BOTH}).to_dict("records")
-    )
-
-
-def _names(codes: str, group: str, lang: str) -> str:
-    terms = reference.terms()[group]
-    return text.choose(lang, "、", ", ").join(
-        text.label(terms[code], lang) for code in codes.split(",") if code in terms
-    )
-
-
-def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
-    start = f"{session['started_at']:%Y-%m-%d %H:%M}"
-    if not np.isfinite(problem["minute_from"]):
-        return text.choose(lang, f"{start} 开播，全场", f"session of {start}, throughout")
-    first, last = (f"{problem[name]:.0f}" for name in ("minute_from", "minute_to"))
-    return text.choose(
-        lang, f"{start} 开播，第 {first}–{last} 分钟", f"session of {start}, minutes {first}–{last}"
-    )
-
-
-def _where(
-    problem: pd.Series, entry: reference.Problem | None, found: pd.DataFrame, lang: str
-) -> str:
-    """Content stages, and the slices (sources, products) that findings of the problem name, or of its dimension where it is about the whole."""
-    stages = (
-        ""
-        if entry is None or entry.stages == "all"
-        else _names(",".join(entry.stages), "stage", lang)
-    )
-    near = (
-        found["dimension"].eq(problem["dimension"])
-        & found["verdict"].eq("worse")
-        & (problem["slice"] == "")
-    )
-    own = found[found["id"].isin(problem["findings"].split(",")) | near]
-    slices = [
-        text.plain(findings.slice_name(name), 30)
-        for name in own["slice"].fillna("").unique()
-        if name not in findings.WHOLE
-    ][:3]
-    parts = [
-        stages or text.choose(lang, "全部环节", "all stages"),
-        text.choose(lang, "、", ", ").join(slices),
-    ]
-    return text.choose(lang, "；", "; ").join(filter(None, parts))
-
-
-def _why(judged: pd.DataFrame, lang: str) -> str:
-    """Supported causes with their evidence; else the ones that no record at hand can decide."""
-    supported = judged[judged["verdict"] == "supported"]
-    if len(supported):
-        return text.choose(lang, "；", "; ").join(
-            (
-                f"{row[lang]}{text.choose(lang, '（依据：', ' (evidence: ')}"
-                f"{row[f'evidence_{lang}']}"
-                f"{text.choose(lang, '）', ')')}"
-            )
-            for _, row in supported.iterrows()
-        )
-    open_ones = judged.loc[judged["verdict"] == "not_measurable", lang].head(3)
-    listed = text.choose(lang, "、", ", ").join(open_ones)
-    return text.choose(
-        lang,
-        f"记录未支持任何一个常见原因；待查：{listed}",
-        f"the records support none of the usual causes; to be looked into: {listed}",
-    )
-
-
-def _who(owners: list[str], people: list[str], lang: str) -> str:
-    """Who answers for it, as the plan says, then who else takes part."""
-    first, others = (
-        _names(",".join(owners), "role", lang),
-        _names(",".join(role for role in people if role not in owners), "role", lang),
-    )
-    taking_part = text.choose(lang, f"；{others}参与", f"; taking part: {others}") if others else ""
-    return (
-        text.choose(lang, f"{first}负责", f"answers for it: {first}") + taking_part
-        if first
-        else others
-    )
-
-
-def five_w_two_h(
-    problem: pd.Series,
-    judged: pd.DataFrame,
-    drafted: pd.DataFrame,
-    playbook: Mapping[str, reference.Problem],
-    found: pd.DataFrame,
-    session: pd.Series,
-    *,
-    registry: Mapping[str, reference.Metric],
-    lang: str,
-    currency: str = "CNY",
-) -> pd.DataFrame:
-    """5W2H of one problem: seven rows, columns aspect, content, origin (evidence or proposed).
-
-    What, when, where and how much are filled from the findings; who, why and how are proposals for
-    the team. `judged` is `judge_causes`, `drafted` is `draft`, `found` are the findings. Source:
-    直播复盘与售后跟踪 (5W2H).
-    """
-    own, entry = judged[judged["problem"] == problem["problem"]], playbook.get(problem["problem"])
-    lines = drafted[drafted[f"problem_{lang}"] == problem[lang]]
-    owners = list(dict.fromkeys(lines["owner_role"])) or (entry.people[:1] if entry else [])
-    money = text.value(problem["money_at_stake"], "money", lang, currency=currency)
-    stake = (
-        text.choose(lang, f"；涉及 {money}", f"; {money} at stake")
-        if np.isfinite(problem["money_at_stake"])
-        else ""
-    )
-    listed = text.choose(lang, "；", "; ")
-    rows = [
-        ("What", problem[lang], "evidence"),
-        ("When", _when(problem, session, lang), "evidence"),
-        ("Where", _where(problem, entry, found, lang), "evidence"),
-        ("How much", _evidence(problem, registry, lang, currency) + stake, "evidence"),
-        ("Who", _who(owners, entry.people if entry else [], lang), "proposed"),
-        ("Why", _why(own, lang), "proposed"),
-        (
-            "How",
-            listed.join(lines[f"action_{lang}"])
-            or (text.label(entry.action, lang) if entry else ""),
-            "proposed",
-        ),
-    ]
-    zh = {
-        "What": "什么问题 What",
-        "When": "何时 When",
-        "Where": "何处 Where",
-        "How much": "多大 How much",
-        "Who": "谁 Who",
-        "Why": "为何 Why",
-        "How": "怎么做 How",
-    }
-    origin = {
-        "evidence": text.choose(lang, "来自数据", "from the data"),
-        "proposed": text.choose(lang, "建议，待确认", "proposed, to be confirmed"),
-    }
-    return pd.DataFrame(
-        [
-            {
-                "aspect": zh[aspect] if lang == "zh" else aspect,
-                "content": content,
-                "origin": origin[kind],
-            }
-            for aspect, content, kind in rows
-        ]
-    )
-
-
-def verification_findings(
-    checked: pd.DataFrame,
-    sentences: Mapping[str, tuple[str, str]],
-    plans: pd.DataFrame,
-    *,
-    notebook: str,
-) -> pd.DataFrame:
-    """Findings of the verdicts on earlier plans (`verification.verify`): one row per verdict on something that was done.
-
-    effective and effective_but_small are better, harmful is worse, the rest cannot be told.
-    `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
-    """
-    told = {
-        "effective": "better",
-        "effective_but_small": "better",
-        "harmful": "worse",
-        "not_comparable": "not_comparable",
-    }
-    dimension = plans.drop_duplicates("plan_id").set_index("plan_id")["dimension"]
-    return findings.frame(
-        [
-            findings.make(
-                notebook=notebook,
-                dimension=dimension[row.plan_id],
-                metric=row.metric,
-                slice=row.plan_id,
-                value=row.after,
-                baseline=row.before,
-                verdict=told.get(row.verdict, "cannot_tell"),
-                sentence_zh=sentences[row.plan_id][0],
-                sentence_en=sentences[row.plan_id][1],
-            )
-            for row in checked.itertuples()
-            if row.verdict != "not_done"
-        ]
-    )
+    texts = {name: drafted[f"{name}_{lang}"] for name in BOTH}
+    return plan_file.frame(drafted.assign(**texts).to_dict("records"))

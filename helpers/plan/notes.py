@@ -1,7 +1,5 @@
 """Notes of the team held against the records: borne out, contradicted, or not to be checked."""
 
-from __future__ import annotations
-
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -12,9 +10,8 @@ import pandas as pd
 from helpers import reference
 from helpers.aftersales import reasons
 from helpers.core import text
-from helpers.plan import causes
-from helpers.plan.draft import _about
-from helpers.plan.problems import OF_PRODUCTS, _stages_overlap
+from helpers.plan import causes, parts
+from helpers.plan.problems import OF_PRODUCTS, stages_overlap
 
 TIMED = re.compile(
     r"太晚|晚了|太迟|迟了|太早|\btoo (?:late|early)\b", re.IGNORECASE
@@ -25,14 +22,19 @@ OF_TIME = (
     "first_reply_minutes",
     "max_gap_minutes",
 )  # rules that measure when
-NO_STANDING = pd.DataFrame({"dimension": [], "slice": [], "metric": [], "verdict": []}, dtype="str")
+LANGUAGES = ("zh", "en")
+SAME = ["role", "stage", "dimension", "problem", "severity"]  # columns of a note as it is
+NOTE_COLUMNS = [*SAME, "verdict", "matched", "evidence_zh", "evidence_en"]
+NO_STANDING = pd.DataFrame(
+    {"dimension": [], "key": [], "slice": [], "metric": [], "verdict": []}, dtype="str"
+)
 NO_COMPLAINTS = pd.DataFrame({"kind": [], "product": [], "written": []}, dtype="str")
 
 
 def _cause_meant(
     note: str, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem], meant: list[str]
 ) -> pd.Series | None:
-    """The judged cause that a note names by one of its words (the longest that occurs), or None."""
+    """The judged cause of which the longest word occurs in a note."""
     hits = [
         (len(word), row)
         for _, row in judged[judged["problem"].isin(meant)].iterrows()
@@ -49,7 +51,7 @@ def _cause_meant(
 
 
 def _answers(note: str, cause: reference.Cause) -> bool:
-    """Whether a cause's record can speak to a note: how many there were says nothing of one that says late or early, sales nothing of staying."""
+    """How many there were says nothing of late or early, sales say nothing of staying."""
     if _names_any(note, cause.unless):
         return False
     return cause.evidence is None or cause.evidence.rule in OF_TIME or not TIMED.search(note)
@@ -59,8 +61,7 @@ def _names_any(note: str, words: Iterable[str]) -> bool:
     return any(word.casefold() in note.casefold() for word in words)
 
 
-def _said_nothing_of(note: str, problems: Iterable[reference.Problem]) -> bool:
-    """Whether a note names a cause by its words but speaks of what its record does not measure."""
+def _speaks_of_more(note: str, problems: Iterable[reference.Problem]) -> bool:
     return any(
         _names_any(note, cause.words) and not _answers(note, cause)
         for problem in problems
@@ -76,19 +77,19 @@ MENTIONED = {
 
 
 def _complaint_verdict(
-    note: str, own: set[str], complaints: pd.DataFrame, tree: Mapping[str, reference.ReasonGroup]
+    note: str,
+    named_products: Mapping[str, str],
+    complaints: pd.DataFrame,
+    tree: Mapping[str, reference.ReasonGroup],
 ) -> tuple[str, dict[str, str]] | None:
-    """What refunds, reviews and incidents of the products that a note names say of the reason that it names; None where it names none.
-
-    Refunds and reviews for the reason bear it out, an incident hints at it; without any it cannot
-    be told, as goods may not have arrived.
-    """
+    """None without a reason; without complaints none can tell: goods may not have arrived."""
     group, reason = reasons.reason_of(note, tree)
-    if reason == "unknown" or not own or complaints.empty:
+    if reason == "unknown" or not named_products or complaints.empty:
         return None
+    names = set(named_products.values())
     about = [
-        row.product in own
-        or (row.kind == "incident" and bool(_products_meant(str(row.written), own)))
+        row.product in names
+        or (row.kind == "incident" and bool(_products_meant(str(row.written), named_products)))
         for row in complaints.itertuples()
     ]
     same = reasons.classified(complaints["written"], tree)["reason"].eq(reason)
@@ -100,49 +101,53 @@ def _complaint_verdict(
         if len(hits)
         else "cannot_tell"
     )
-    told = {}
+    words = {}
     for lang in ("zh", "en"):
         counts = text.choose(lang, "、", ", ").join(
             text.choose(lang, f"{zh} {hits.get(kind, 0)}", f"{en} {hits.get(kind, 0)}")
             for kind, (zh, en) in MENTIONED.items()
         )
-        told[lang] = (
-            f"{text.plain(min(own), 30)}{text.choose(lang, '，', ', ')}"
+        words[lang] = (
+            f"{text.plain(min(names), 30)}{text.choose(lang, '，', ', ')}"
             f"{text.label(tree[group].reasons[reason], lang)}{text.choose(lang, '：', ': ')}"
             f"{counts}"
         )
-    return verdict, told
+    return verdict, words
 
 
 def _note_verdict(
     meant: list[str],
-    found: pd.DataFrame,
-    said: Mapping[str, str],
+    problems: pd.DataFrame,
+    verdict_of: Mapping[str, str],
     playbook: Mapping[str, reference.Problem],
 ) -> tuple[str, str]:
-    """What the metrics of a note's dimension say: (verdict, problems matched)."""
-    hits = found[found["problem"].isin(meant)]
+    """The verdict by the metrics of a note's dimension, and the problems matched."""
+    hits = problems[problems["problem"].isin(meant)]
     if len(hits):
         return ("borne_out" if hits["certainty"].eq("found").any() else "hinted"), ",".join(
             hits["problem"]
         )
-    told = {said[metric] for name in meant for metric in playbook[name].metrics if metric in said}
-    return ("not_borne_out" if "better" in told else "not_measurable"), ""
+    verdicts = {
+        verdict_of[metric]
+        for name in meant
+        for metric in playbook[name].metrics
+        if metric in verdict_of
+    }
+    return ("not_borne_out" if "better" in verdicts else "not_measurable"), ""
 
 
 def _better_of(
     meant: list[str],
-    said: Mapping[str, str],
+    verdict_of: Mapping[str, str],
     playbook: Mapping[str, reference.Problem],
     registry: Mapping[str, reference.Metric],
     lang: str,
 ) -> str:
-    """The metrics of a note's dimension that were better, by name."""
     names = [
         metric
         for name in meant
         for metric in playbook[name].metrics
-        if said.get(metric) == "better"
+        if verdict_of.get(metric) == "better"
     ]
     listed = text.choose(lang, "、", ", ").join(
         text.label(registry[name], lang) for name in names[:2]
@@ -150,49 +155,47 @@ def _better_of(
     return text.choose(lang, f"{listed}变好", f"better: {listed}") if names else ""
 
 
-def _said_of(matched: str, found: pd.DataFrame, lang: str) -> str:
-    """The problems of the data that a note goes with, by name."""
+def _problem_names(matched: str, problems: pd.DataFrame, lang: str) -> str:
     return text.choose(lang, "；", "; ").join(
-        found.loc[found["problem"].isin(matched.split(",")), lang]
+        problems.loc[problems["problem"].isin(matched.split(",")), lang]
     )
 
 
-def _products_meant(note: str, names: Iterable[str]) -> set[str]:
-    """The products that a note names: those whose name's last letters before a space or number stand in it, the longest match."""
+def _products_meant(note: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Products by the longest end of a name, up to a space or number, that stands in a note."""
     hits: dict[str, int] = {}
-    for name in names:
+    for product, name in names.items():
         head = re.split(r"[\s\d（(]", name)[0].casefold()
         fewest = 4 if head.isascii() else 2
-        hits[name] = next(
+        hits[product] = next(
             (size for size in range(len(head), fewest - 1, -1) if head[-size:] in note.casefold()),
             0,
         )
     longest = max(hits.values(), default=0)
-    return {name for name, size in hits.items() if size == longest and size}
+    return {product: names[product] for product, size in hits.items() if size == longest and size}
 
 
 def _product_verdict(
-    meant: set[str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
+    meant: Mapping[str, str], standing: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> tuple[str, dict[str, str]]:
-    """What the products' own figures say: (verdict, evidence by language)."""
-    own = (
-        standing[standing["dimension"].eq("product_id") & standing["slice"].isin(meant)]
+    rows = (
+        standing[standing["dimension"].eq("product_id") & standing["key"].isin(list(meant))]
         if len(standing)
         else pd.DataFrame({"verdict": []})
     )
     verdict = next(
         (
-            said
-            for told, said in (
+            verdict
+            for standing_verdict, verdict in (
                 ("worse", "borne_out"),
                 ("better", "not_borne_out"),
                 ("cannot_tell", "cannot_tell"),
             )
-            if own["verdict"].eq(told).any()
+            if rows["verdict"].eq(standing_verdict).any()
         ),
         "not_measurable",
     )
-    shown = own if verdict != "borne_out" else own[own["verdict"] == "worse"]
+    shown = rows if verdict != "borne_out" else rows[rows["verdict"] == "worse"]
     return verdict, {
         lang: text.choose(lang, "；", "; ").join(
             _product_figure(row, registry[row["metric"]], lang)
@@ -217,13 +220,13 @@ def _product_figure(row: pd.Series, metric: reference.Metric, lang: str) -> str:
 
 def check_notes(
     notes: pd.DataFrame,
-    found: pd.DataFrame,
+    problems: pd.DataFrame,
     playbook: Mapping[str, reference.Problem],
     verdicts: pd.DataFrame,
     judged: pd.DataFrame,
     *,
     registry: Mapping[str, reference.Metric],
-    products: Iterable[str] = (),
+    products: Mapping[str, str] = types.MappingProxyType({}),
     standing: pd.DataFrame = NO_STANDING,
     complaints: pd.DataFrame = NO_COMPLAINTS,
     tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
@@ -232,122 +235,75 @@ def check_notes(
 
     Columns: role, stage, dimension, problem, severity, verdict, matched (problems or cause),
     evidence_zh, evidence_en. A note that names a cause of the playbook by its words is checked by
-    that cause's evidence (`judged`, the causes of all problems): supported is borne_out,
-    not_supported not_borne_out. Any other by the metrics of its dimension and stage: borne_out
-    where a problem was found, hinted where one is suspected, not_borne_out where a metric is
-    better, else not_measurable: that the dimension is as usual says nothing of what the note means.
-    A note on clicks or sales that names one of `products` is checked by that product's own
-    `standing` (notebook 04), unless the cause that it names was found of that product. One on
-    after-sales that names a product and a reason of `tree` is checked by `complaints`
-    (`reasons.complaints`) where no cause can be measured.
+    that cause's evidence (`judged`, of all problems): supported is borne_out, not_supported
+    not_borne_out. Any other by the metrics of its dimension and stage: borne_out where a problem
+    was found, hinted where one is suspected, not_borne_out where a metric is better, else
+    not_measurable: a dimension as usual says nothing of what the note means. A note on clicks or
+    sales that names one of `products` (names by id) is checked by that product's `standing`
+    (notebook 04), unless the cause that it names was found of it. One on after-sales that names a
+    product and a reason of `tree` is checked by `complaints` (`reasons.complaints`) where no cause
+    can be measured.
     """
-    said = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True)) if len(verdicts) else {}
+    verdict_of: dict[str, str] = {}
+    if len(verdicts):
+        verdict_of = dict(zip(verdicts["metric"], verdicts["verdict"], strict=True))
     rows = []
     for note in notes.itertuples():
-        meant = [
-            name
-            for name, problem in playbook.items()
-            if problem.dimension == note.dimension and _stages_overlap(problem, note.stage)
-        ]
-        cause = _cause_meant(
-            note.problem,
-            judged,
-            playbook,
-            [name for name, problem in playbook.items() if problem.dimension == note.dimension],
-        )
-        verdict, matched = _note_verdict(meant, found, said, playbook)
-        told = {
-            lang: cause[f"evidence_{lang}"]
-            if cause is not None
-            else _said_of(matched, found, lang)
-            or (
-                _better_of(meant, said, playbook, registry, lang)
-                if verdict == "not_borne_out"
-                else ""
-            )
-            for lang in ("zh", "en")
-        }
-        own = _products_meant(note.problem, products) if note.dimension in OF_PRODUCTS else set()
-        about = _about(cause["about"]) if cause is not None else set()
-        if (
-            cause is None
-            and not own
-            and (
-                TIMED.search(note.problem)
-                or _said_nothing_of(
-                    note.problem,
-                    (
-                        problem
-                        for problem in playbook.values()
-                        if problem.dimension == note.dimension
-                    ),
+        written, dimension = note.problem, note.dimension
+        entries = {name: entry for name, entry in playbook.items() if entry.dimension == dimension}
+        meant = [name for name, entry in entries.items() if stages_overlap(entry, note.stage)]
+        named = _products_meant(written, products)
+        of_products = named if dimension in OF_PRODUCTS else {}
+        cause = _cause_meant(written, judged, playbook, list(entries))
+        if cause is not None and cause["verdict"] != "not_measurable":
+            about = parts.ids(cause["parts"])
+            speaks = not (of_products and about and about.isdisjoint(of_products))
+        else:
+            speaks = False
+        matched = ""
+        if speaks:
+            verdict = "borne_out" if cause["verdict"] == "supported" else "not_borne_out"
+            matched = cause["cause"]
+            words = {lang: cause[f"evidence_{lang}"] for lang in LANGUAGES}
+        elif of_products:
+            verdict, words = _product_verdict(of_products, standing, registry)
+        elif cause is None and (
+            TIMED.search(written) or _speaks_of_more(written, entries.values())
+        ):
+            verdict, words = "not_measurable", dict.fromkeys(LANGUAGES, "")
+        else:
+            verdict, matched = _note_verdict(meant, problems, verdict_of, playbook)
+            words = {
+                lang: cause[f"evidence_{lang}"]
+                if cause is not None
+                else _problem_names(matched, problems, lang)
+                or (
+                    _better_of(meant, verdict_of, playbook, registry, lang)
+                    if verdict == "not_borne_out"
+                    else ""
                 )
-            )
-        ):
-            (verdict, matched), told = ("not_measurable", ""), {"zh": "", "en": ""}
-        if (
-            cause is not None
-            and cause["verdict"] != "not_measurable"
-            and not (own and about and about.isdisjoint(text.plain(name, 30) for name in own))
-        ):
-            verdict, matched = (
-                ("borne_out" if cause["verdict"] == "supported" else "not_borne_out"),
-                cause["cause"],
-            )
-        elif own:
-            (verdict, told), matched = _product_verdict(own, standing, registry), ""
-        if (
-            note.dimension == "aftersales"
-            and verdict == "not_measurable"
-            and (
-                own_said := _complaint_verdict(
-                    note.problem, _products_meant(note.problem, products), complaints, tree
-                )
-            )
-        ):
-            verdict, told = own_said
-        row = {
-            "role": note.role,
-            "stage": note.stage,
-            "dimension": note.dimension,
-            "problem": note.problem,
-            "severity": note.severity,
-            "verdict": verdict,
-            "matched": matched,
-        }
-        rows.append({**row, **{f"evidence_{lang}": words for lang, words in told.items()}})
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "role",
-            "stage",
-            "dimension",
-            "problem",
-            "severity",
-            "verdict",
-            "matched",
-            "evidence_zh",
-            "evidence_en",
-        ],
-    )
+                for lang in LANGUAGES
+            }
+        if dimension == "aftersales" and verdict == "not_measurable":
+            on_reason = _complaint_verdict(written, named, complaints, tree)
+            verdict, words = on_reason or (verdict, words)
+        row = {"verdict": verdict, "matched": matched}
+        row |= {name: getattr(note, name) for name in SAME}
+        rows.append(row | {f"evidence_{lang}": words[lang] for lang in LANGUAGES})
+    return pd.DataFrame(rows, columns=NOTE_COLUMNS)
 
 
-def with_notes(found: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """The problems with what the team noted: also a note that names a supported cause of the problem mentions it.
+def with_notes(problems: pd.DataFrame, notes: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The problems with what the team noted, of them or of one of their supported causes.
 
-    `notes` is `check_notes`; columns as `problems`, noted and noted_by completed.
+    `notes` is `check_notes`; noted and noted_by are completed.
     """
     by = []
-    for problem in found.itertuples():
-        supported = set(
-            judged.loc[
-                (judged["problem"] == problem.problem) & (judged["verdict"] == "supported"), "cause"
-            ]
-        )
-        roles = set(notes.loc[notes["matched"].isin(supported), "role"]) | set(
-            filter(None, problem.noted_by.split(","))
-        )
-        by.append(",".join(sorted(roles)))
-    return found.assign(
-        noted_by=pd.Series(by, index=found.index, dtype="str"), noted=[bool(roles) for roles in by]
+    for problem in problems.itertuples():
+        supported = judged["problem"].eq(problem.problem) & judged["verdict"].eq("supported")
+        on_causes = notes.loc[notes["matched"].isin(judged.loc[supported, "cause"]), "role"]
+        by.append(",".join(sorted({*on_causes, *filter(None, problem.noted_by.split(","))})))
+    return problems.assign(
+        noted_by=pd.Series(by, index=problems.index, dtype="str"),
+        noted=[bool(roles) for roles in by],
     )

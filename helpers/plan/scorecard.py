@@ -1,7 +1,5 @@
 """The scorecards of the roles: each figure that a role answers for, beside what is usual."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -11,6 +9,8 @@ from helpers import reference
 from helpers.core import findings, stats, text
 from helpers.plan import verification
 
+FIGURES = ["metric", "value", "baseline", "lower", "upper", "verdict"]
+
 
 def scorecard(
     roles: Mapping[str, reference.RoleCard],
@@ -19,22 +19,20 @@ def scorecard(
     registry: Mapping[str, reference.Metric],
     extra: Iterable[pd.DataFrame] = (),
 ) -> pd.DataFrame:
-    """Each role's own figures: one row per role x metric of `roles.yml`, in its order; metrics without a value are left out.
+    """Each role's own figures: one row per role x metric of `roles.yml` that has a value.
 
-    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict,
-    shared (how many roles carry this figure), addition (ours, not the source's), note_zh, note_en.
-    `extra` are further frames shaped as `verdicts` (metric, value, baseline, lower, upper,
-    verdict), for figures that notebook 03 does not compare. The verdict is as it is read there:
-    normal for a value inside its range. A shared figure says nothing about one person alone.
+    Columns: role, metric, zh, en (the metric's names), value, baseline, lower, upper, verdict (as
+    notebook 03 reads it: normal inside the range), shared (how many roles carry it: such a figure
+    says nothing about one person alone), addition (ours, not the source's), note_zh, note_en.
+    `extra` are frames shaped as `verdicts` for figures that notebook 03 does not compare.
     """
-    wanted = ["metric", "value", "baseline", "lower", "upper", "verdict"]
     parts = [
-        frame.assign(verdict=_as_read(frame)).reindex(columns=[*wanted, "label_zh", "label_en"])
+        frame.assign(verdict=_as_read(frame)).reindex(columns=[*FIGURES, "label_zh", "label_en"])
         for frame in (*extra, verdicts)
         if len(frame)
     ]
-    known = (
-        (pd.concat(parts) if parts else pd.DataFrame(columns=wanted))
+    figures = (
+        (pd.concat(parts) if parts else pd.DataFrame(columns=FIGURES))
         .drop_duplicates("metric")
         .set_index("metric")
     )
@@ -45,8 +43,8 @@ def scorecard(
         {
             "role": role,
             "metric": line.metric,
-            **_as_compared(known.loc[line.metric], registry[line.metric]),
-            **known.loc[line.metric, wanted[1:]].to_dict(),
+            **_as_compared(figures.loc[line.metric], registry[line.metric]),
+            **figures.loc[line.metric, FIGURES[1:]].to_dict(),
             "shared": int(shared[line.metric]),
             "addition": line.addition,
             "note_zh": line.note.zh if line.note else "",
@@ -54,22 +52,10 @@ def scorecard(
         }
         for role, card in roles.items()
         for line in card.metrics
-        if line.metric in known.index and pd.notna(known.loc[line.metric, "value"])
+        if line.metric in figures.index and pd.notna(figures.loc[line.metric, "value"])
     ]
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "role",
-            "metric",
-            "zh",
-            "en",
-            *wanted[1:],
-            "shared",
-            "addition",
-            "note_zh",
-            "note_en",
-        ],
-    )
+    columns = ["role", "metric", "zh", "en", *FIGURES[1:], "shared", "addition"]
+    return pd.DataFrame(rows, columns=[*columns, "note_zh", "note_en"])
 
 
 def _as_read(frame: pd.DataFrame) -> pd.Series:
@@ -81,7 +67,7 @@ def _as_read(frame: pd.DataFrame) -> pd.Series:
 
 
 def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
-    """The metric's name as it was compared: notebook 03 names totals per hour."""
+    """Notebook 03 names totals per hour."""
     return {
         lang: row[f"label_{lang}"]
         if isinstance(row[f"label_{lang}"], str)
@@ -90,17 +76,18 @@ def _as_compared(row: pd.Series, metric: reference.Metric) -> dict[str, str]:
     }
 
 
-def aftersales_scores(found: pd.DataFrame) -> pd.DataFrame:
-    """The session's refund rate against the same age (a finding of notebook 05) as a row for `scorecard`."""
-    own = found[(found["metric"] == "refund_rate_orders") & (found["slice"].fillna("") == "")]
-    renamed = own.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
-    return renamed[["metric", "value", "baseline", "lower", "upper", "verdict"]].reset_index(
-        drop=True
-    )
+def aftersales_scores(review_findings: pd.DataFrame) -> pd.DataFrame:
+    """The session's refund rate at its age (a finding of notebook 05) as a row for `scorecard`."""
+    refunds = review_findings[
+        (review_findings["metric"] == "refund_rate_orders")
+        & (review_findings["slice"].fillna("") == "")
+    ]
+    renamed = refunds.rename(columns={"ci_lower": "lower", "ci_upper": "upper"})
+    return renamed[FIGURES].reset_index(drop=True)
 
 
 def other_scores(
-    known: pd.DataFrame,
+    history: pd.DataFrame,
     session_id: str,
     ids: Iterable[str],
     *,
@@ -109,19 +96,19 @@ def other_scores(
 ) -> pd.DataFrame:
     """Metrics that notebook 03 does not compare (those of enquiries) as rows for `scorecard`.
 
-    `known` is `verification.history`. One row per metric that the session has: metric, value,
-    baseline (mean of the last comparable sessions), lower, upper (their t prediction interval, nan
-    under four), verdict.
+    `history` is `verification.history`. One row per metric that the session has: metric, value,
+    baseline (mean of the last comparable sessions), lower, upper (t prediction interval, nan under
+    four), verdict.
     """
     rows = []
     for name in ids:
         values = (
-            known[(known["metric"] == name) & (known["slice"] == "")]
+            history[(history["metric"] == name) & (history["slice"] == "")]
             .dropna(subset=["value"])
             .sort_values("started_at")
         )
-        own = values.loc[values["session_id"] == session_id, "value"]
-        if own.empty or registry[name].bigger_is_better is None:
+        this_session = values.loc[values["session_id"] == session_id, "value"]
+        if this_session.empty or registry[name].bigger_is_better is None:
             continue
         past = values[(values["session_id"] != session_id) & values["comparable"]].tail(
             verification.MOST_BEFORE
@@ -131,8 +118,8 @@ def other_scores(
             confidence=confidence,
             log=False,
         )
-        outside = own.iloc[0] < guess.lower or own.iloc[0] > guess.upper
-        good = (own.iloc[0] > guess.mean) == registry[name].bigger_is_better
+        outside = this_session.iloc[0] < guess.lower or this_session.iloc[0] > guess.upper
+        good = (this_session.iloc[0] > guess.mean) == registry[name].bigger_is_better
         verdict = (
             "not_comparable"
             if np.isnan(guess.lower)
@@ -145,11 +132,11 @@ def other_scores(
         rows.append(
             {
                 "metric": name,
-                "value": own.iloc[0],
+                "value": this_session.iloc[0],
                 "baseline": past.mean(),
                 "lower": guess.lower,
                 "upper": guess.upper,
                 "verdict": verdict,
             }
         )
-    return pd.DataFrame(rows, columns=["metric", "value", "baseline", "lower", "upper", "verdict"])
+    return pd.DataFrame(rows, columns=FIGURES)

@@ -1,6 +1,4 @@
-"""What stands beside the figures of the first screen: the cause that the records bear out, what can be won back, what usual means."""
-
-from __future__ import annotations
+"""What stands beside a finding: its cause, what can be won back, what else happened."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,66 +9,58 @@ import pandas as pd
 from helpers import compare, reference
 from helpers.compare import stakes
 from helpers.core import findings, text
-from helpers.plan import causes
+from helpers.plan import parts, rule_words
 
 MOST_CAUSES = 2
 SOLD_OUT = "stock_out_minutes"
 
 
 def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`); empty where none is known.
+    """The rows of `causes` that the records support for the problem of a finding (`id`, `slice`).
 
-    A cause that only says again which source or product fell is none. One of a single source or
-    product must name it.
+    A cause that only restates which source or product fell is none; of a single source or product
+    it must name that one.
     """
     if not {"problem", "findings"} <= set(problems.columns) or not {
         "problem",
         "verdict",
         "rule",
-        "about",
+        "parts",
     } <= set(judged.columns):
         return pd.DataFrame()
-    own = problems.loc[
-        problems["findings"].fillna("").map(lambda told: row["id"] in told.split(",")).astype(bool),
+    of_finding = problems.loc[
+        problems["findings"].fillna("").map(lambda ids: row["id"] in ids.split(",")).astype(bool),
         "problem",
     ]
-    name = (
-        text.plain(findings.slice_name(row["slice"]), 30)
-        if isinstance(row.get("slice"), str)
-        else ""
-    )
-    named = (
-        judged["about"]
-        .fillna("")
-        .map(lambda about: not name or name in about.split("、"))
-        .astype(bool)
-    )
-    found = judged[
-        judged["problem"].isin(own)
+    part = parts.of_slices([row.get("slice")])
+    named = judged["parts"].map(lambda cell: not part or bool(part & parts.ids(cell))).astype(bool)
+    supported = judged[
+        judged["problem"].isin(of_finding)
         & judged["verdict"].eq("supported")
-        & ~judged["rule"].isin(causes.STANDING)
+        & ~judged["rule"].isin(rule_words.STANDING)
         & named
     ]
-    return found.drop_duplicates("rule").head(MOST_CAUSES)
+    return supported.drop_duplicates("rule").head(MOST_CAUSES)
 
 
-def cause_words(found: pd.DataFrame, lang: str) -> str:
+def cause_words(supported: pd.DataFrame, lang: str) -> str:
     """The causes of `borne_out` with what was measured, as one sentence; empty without any."""
-    if found.empty:
+    if supported.empty:
         return ""
-    said = text.choose(lang, "、", ", ").join(
-        _measured(row, lang) for row in found.to_dict("records")
+    listed = text.choose(lang, "、", ", ").join(
+        _measured(row, lang) for row in supported.to_dict("records")
     )
-    return text.choose(lang, f"记录支持的原因：{said}。", f"Borne out by the records: {said}.")
+    return text.choose(lang, f"记录支持的原因：{listed}。", f"Borne out by the records: {listed}.")
 
 
 def _measured(row: Mapping[str, Any], lang: str) -> str:
-    """A cause as it was measured: sold out for 40 minutes; where its rule has no such words, its name and the figure."""
     rule = reference.rules().get(row["rule"])
     name = text.plain(row[lang], 60)
     if rule is None or not math.isfinite(row["measured"]):
         return name
-    shown = text.value(row["measured"], rule.unit, lang, decimals=causes.RULE_DECIMALS[rule.unit])
+    shown = text.value(
+        row["measured"], rule.unit, lang, decimals=rule_words.RULE_DECIMALS[rule.unit]
+    )
     return (
         text.label(rule.said, lang).format(value=shown)
         if rule.said
@@ -83,24 +73,20 @@ def _measured(row: Mapping[str, Any], lang: str) -> str:
 
 
 def of_sold_out(row: Mapping[str, Any], judged: pd.DataFrame) -> bool:
-    """Whether the product of a finding or plan line was sold out, by the causes judged: `opportunity` then leaves those minutes out."""
-    if not {"verdict", "rule", "about"} <= set(judged.columns) or not isinstance(
-        row.get("slice"), str
-    ):
+    """Whether the product of a finding or plan line was sold out, by the causes judged."""
+    if not {"verdict", "rule", "parts"} <= set(judged.columns):
         return False
-    gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "about"]
-    return text.plain(findings.slice_name(row["slice"]), 30) in {
-        name for about in gone for name in about.split("、")
-    }
+    gone = judged.loc[judged["rule"].eq(SOLD_OUT) & judged["verdict"].eq("supported"), "parts"]
+    sold_out = {key for cell in gone for key in parts.ids(cell)}
+    return not parts.of_slices([row.get("slice")]).isdisjoint(sold_out)
 
 
 def won_back(
     row: Mapping[str, Any], table: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.Series | None:
-    """The line of `opportunity` for the source or product and step of a finding or plan line; None where there is none.
+    """The line of `opportunity` for the part and step of a finding or plan line, or None.
 
-    Where the metric spans several steps it is the foremost one inside it: lines are not to be added
-    up.
+    Of a metric that spans several steps the foremost: lines are not to be added up.
     """
     if (
         not {"kind", "unit", "metric", "chance", "rank"} <= set(table.columns)
@@ -108,21 +94,21 @@ def won_back(
         or row.get("metric") not in registry
     ):
         return None
-    own = table[
+    lines = table[
         table["kind"].isin(["source", "product"])
         & table["unit"].eq(findings.slice_key(row["slice"]))
         & table["chance"].gt(0.5)
     ].sort_values("rank")
-    exact = own[own["metric"].eq(row["metric"])]
-    inside = own[
+    exact = lines[lines["metric"].eq(row["metric"])]
+    inside = lines[
         pd.Series(
-            [_within(line, registry[row["metric"]]) for line in own.to_dict("records")],
-            index=own.index,
+            [_within(line, registry[row["metric"]]) for line in lines.to_dict("records")],
+            index=lines.index,
             dtype=bool,
         )
     ]
-    found = exact if len(exact) else inside
-    return found.iloc[0] if len(found) else None
+    candidates = exact if len(exact) else inside
+    return candidates.iloc[0] if len(candidates) else None
 
 
 def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
@@ -145,10 +131,10 @@ def won_back_words(
     lang: str,
     currency: str,
 ) -> str:
-    """How much of a gap can realistically be won back, and at which step where it is only one of several; empty where not known.
+    """How much of a gap can be won back, and at which step; empty where not known.
 
-    `sized` is `opportunity`, `judged` the causes: the minutes in which a product was sold out are
-    not in its line.
+    `sized` is `opportunity`, without the minutes in which a product was sold out (by the causes
+    `judged`).
     """
     line = won_back(row, sized, registry)
     if line is None or not line["money"] > 0:
@@ -179,18 +165,27 @@ def with_meanwhile(
     *,
     calendar: Iterable[reference.Festival],
 ) -> pd.DataFrame:
-    """`verification.verify` with the column meanwhile: festivals and logged events since each action's plan, as words; may be empty.
+    """`verification.verify` with meanwhile_zh and meanwhile_en: what happened since each plan.
 
     A festival counts with any of its days between the plan's session and this one (`session_id`), a
     logged event (`compare.event_windows`) where it came into force then.
     """
     starts, festivals = sessions.set_index("session_id")["started_at"], tuple(calendar)
     platform = sessions.set_index("session_id").loc[session_id, "platform"]
-    told = [
+    names = [
         _meanwhile(starts.get(plan), starts[session_id], platform, events, festivals)
         for plan in checked["session_id"]
     ]
-    return checked.assign(meanwhile=pd.Series(told, index=checked.index, dtype="str"))
+    words = {
+        f"meanwhile_{lang}": [text.choose(lang, "、", ", ").join(happened) for happened in names]
+        for lang in ("zh", "en")
+    }
+    return checked.assign(
+        **{
+            name: pd.Series(lines, index=checked.index, dtype="str")
+            for name, lines in words.items()
+        }
+    )
 
 
 def _meanwhile(
@@ -199,33 +194,29 @@ def _meanwhile(
     platform: str,
     events: pd.DataFrame,
     calendar: tuple[reference.Festival, ...],
-) -> str:
+) -> list[str]:
+    """Festivals and logged events from one session to another, by name."""
     if begin is None:
-        return ""
+        return []
     days = [
         compare.festival_of(day.date(), platform, calendar)
         for day in pd.date_range(begin.normalize(), end.normalize(), freq="D")
     ]
     logged = events.loc[(events["from"] > begin) & (events["from"] <= end), "what"]
-    return "、".join(
-        dict.fromkeys(
-            [
-                *(f"{hit[0].festival} {hit[0].year}" for hit in days if hit),
-                *(text.plain(what, 30) for what in logged),
-            ]
-        )
-    )
+    festivals = [f"{hit[0].festival} {hit[0].year}" for hit in days if hit]
+    return list(dict.fromkeys([*festivals, *(text.plain(what, 30) for what in logged)]))
 
 
 def meanwhile_words(row: Mapping[str, Any], checked: pd.DataFrame, lang: str) -> str:
-    """Of a finding on a verified action, what else happened meanwhile: the change need not be the action's alone; empty without."""
-    if not {"plan_id", "meanwhile"} <= set(checked.columns):
+    """What else happened since the plan of a verified action; empty without."""
+    if not {"plan_id", f"meanwhile_{lang}"} <= set(checked.columns):
         return ""
-    own = checked.loc[checked["plan_id"].eq(row.get("slice")), "meanwhile"].tolist()
-    if not own or not own[0]:
+    of_row = checked["plan_id"].eq(row.get("slice"))
+    words = next(iter(checked.loc[of_row, f"meanwhile_{lang}"]), "")
+    if not words:
         return ""
     return text.choose(
         lang,
-        f"同期还有：{own[0]}，变化未必都来自这个办法。",
-        f"Meanwhile: {own[0].replace('、', ', ')}; the change need not be this action's alone.",
+        f"同期还有：{words}，变化未必都来自这个办法。",
+        f"Meanwhile: {words}; the change need not be this action's alone.",
     )

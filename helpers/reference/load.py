@@ -1,14 +1,12 @@
-"""Loads and validates the knowledge in `data/reference`: tables, metrics, sources, funnels, playbook, roles, calendar.
+"""Loads the knowledge in `data/reference` and checks that it agrees with itself.
 
-Every file is checked against a model when it is loaded: an unknown key, a missing label or a wrong
-type ends in a `ReferenceDataError` that names the file and the key. A workspace may hold a
-`reference/` folder of its own, whose entries replace those of the same key.
+What does not fit its model ends in a `ReferenceDataError` that names the file and the key. Entries
+of a workspace's own `reference/` folder replace those of the same key.
 """
-
-from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +16,29 @@ from pydantic import ValidationError
 from helpers.reference.models import (
     ROWS,
     SHIPPED,
-    Assortment,
-    Attribution,
-    Customers,
     Definition,
-    EventKind,
-    Evidence,
     Export,
-    Festival,
     Funnel,
     Label,
     M,
     Measure,
     Metric,
+    ReferenceDataError,
+    System,
+    Table,
+)
+from helpers.reference.trade_models import (
+    Assortment,
+    Attribution,
+    Customers,
+    EventKind,
+    Evidence,
+    Festival,
     Problem,
     ReasonGroup,
-    ReferenceDataError,
     RoleCard,
     Rule,
     ServiceRules,
-    System,
-    Table,
     Talk,
     Trait,
 )
@@ -46,20 +46,18 @@ from helpers.reference.models import (
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it was built
 
 
-def _merge(shipped: Any, own: Any) -> Any:
-    if isinstance(shipped, dict) and isinstance(own, dict):
-        return {
-            **shipped,
-            **{
-                key: _merge(shipped[key], value) if key in shipped else value
-                for key, value in own.items()
-            },
-        }
-    return own
+def _merge(shipped: Any, workspace: Any) -> Any:
+    if not isinstance(shipped, dict) or not isinstance(workspace, dict):
+        return workspace
+    changed = {
+        key: _merge(shipped[key], value) if key in shipped else value
+        for key, value in workspace.items()
+    }
+    return {**shipped, **changed}
 
 
 def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
-    """The shipped file's mapping, with the workspace's own file of the same name laid over it key by key."""
+    """Shipped entries, those of the same key in the workspace's file in their place."""
     merged: dict[str, Any] = {}
     for folder in (SHIPPED, workspace_reference):
         path = folder / name if folder else None
@@ -90,6 +88,16 @@ def _validate(model: type[M], content: Any, where: str) -> M:
         ) from error
 
 
+def _require(names: Iterable[str], among: Container[str], where: str, what: str) -> None:
+    for name in names:
+        if name not in among:
+            raise ReferenceDataError(f"{where}: {name!r} is no {what}")
+
+
+def _whole(name: str, model: type[M], workspace_reference: Path | None) -> M:
+    return _validate(model, _load(name, workspace_reference), name)
+
+
 def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dict[str, M]:
     content = _load(name, workspace_reference)
     return {key: _validate(model, value, f"{name}: {key}") for key, value in content.items()}
@@ -97,24 +105,19 @@ def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dic
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """Canonical tables by name (`tables.yml`); a workspace cannot change them. Limits name columns of their table."""
-    found = _entries("tables.yml", Table, None)
-    for name, table in found.items():
-        for rule, limits in (
-            ("never_above", table.never_above),
-            ("never_without", table.never_without),
-        ):
-            for column in [*limits, *(other for others in limits.values() for other in others)]:
-                if column not in table.columns:
-                    raise ReferenceDataError(
-                        f"tables.yml: {name}.{rule}: {column!r} is no column of {name}"
-                    )
-    return found
+    """Canonical tables by name (`tables.yml`); a workspace cannot change them."""
+    canonical = _entries("tables.yml", Table, None)
+    for name, table in canonical.items():
+        limits = {"never_above": table.never_above, "never_without": table.never_without}
+        for rule, others in limits.items():
+            columns = [*others, *(column for names in others.values() for column in names)]
+            _require(columns, table.columns, f"tables.yml: {name}.{rule}", f"column of {name}")
+    return canonical
 
 
 @functools.cache
 def terms() -> dict[str, dict[str, Label]]:
-    """Labels of closed choices by group and value (`terms.yml`), e.g. `terms()["stage"]["preheat"].zh`; a workspace cannot change them."""
+    """Labels of closed choices by group and value (`terms.yml`); a workspace cannot change them."""
     content = _load("terms.yml", None)
     return {
         group: {
@@ -127,80 +130,66 @@ def terms() -> dict[str, dict[str, Label]]:
 
 @functools.cache
 def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
-    """The metric registry by id (`metrics.yml`). Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure."""
+    """The metric registry by id (`metrics.yml`).
+
+    Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure.
+    """
     registry = _entries("metrics.yml", Metric, workspace_reference)
     if twice := set(registry) & set(measures()):
         raise ReferenceDataError(
             f"metrics.yml: {', '.join(sorted(twice))}: stands in measures.yml too"
         )
-    known = tables()
     for name, metric in registry.items():
-        if metric.table not in known:
-            raise ReferenceDataError(
-                f"metrics.yml: {name}.table: {metric.table!r} is no canonical table"
-            )
-        columns = known[metric.table].columns
-        for term in [
-            metric.numerator,
-            *metric.minus,
-            *metric.denominator_minus,
-            *filter(None, [metric.denominator]),
-        ]:
-            if term not in columns and term != ROWS:
-                raise ReferenceDataError(
-                    f"metrics.yml: {name}: {term!r} is no column of {metric.table}"
-                )
+        where, table = f"metrics.yml: {name}", metric.table
+        _require([table], tables(), f"{where}.table", "canonical table")
+        terms = [metric.numerator, *metric.minus, *metric.denominator_minus]
+        terms += [metric.denominator] if metric.denominator else []
+        _require(terms, {*tables()[table].columns, ROWS}, where, f"column of {table}")
     return registry
 
 
 @functools.cache
 def measures() -> dict[str, Measure]:
-    """The figures that are no ratio of sums, by id (`measures.yml`): what the code computes, so that a workspace cannot change them."""
+    """Figures that are no ratio of sums, by id (`measures.yml`); a workspace cannot change them."""
     return _entries("measures.yml", Measure, None)
 
 
 @functools.cache
 def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
-    """Funnels by id (`funnels.yml`); every step is a viewer event, else a column of the funnel's table and, unless said, of its unit."""
-    found = _entries("funnels.yml", Funnel, workspace_reference)
-    for name, funnel in found.items():
+    """Funnels by id (`funnels.yml`).
+
+    Every step is a viewer event, else a column of the funnel's table and, unless said, of its unit.
+    """
+    by_id = _entries("funnels.yml", Funnel, workspace_reference)
+    for name, funnel in by_id.items():
+        where = f"funnels.yml: {name}"
         for step in funnel.steps:
             if funnel.table == "actions":
-                if step.column not in terms()["viewer_event"]:
-                    raise ReferenceDataError(
-                        f"funnels.yml: {name}: {step.column!r} is no viewer event of terms.yml"
-                    )
+                events = terms()["viewer_event"]
+                _require([step.column], events, where, "viewer event of terms.yml")
                 continue
             table = step.of or funnel.table
-            column = tables()[table].columns.get(step.column) if table in tables() else None
-            if column is None:
+            columns = tables()[table].columns if table in tables() else {}
+            _require([step.column], columns, where, f"column of {table}")
+            kind = columns[step.column].kind
+            if kind != funnel.unit and funnel.mixed_units is None:
                 raise ReferenceDataError(
-                    f"funnels.yml: {name}: {step.column!r} is no column of {table}"
+                    f"{where}: {step.column} counts {kind}, the funnel {funnel.unit}"
                 )
-            if column.kind != funnel.unit and funnel.mixed_units is None:
-                raise ReferenceDataError(
-                    f"funnels.yml: {name}: {step.column} counts {column.kind}, the funnel "
-                    f"{funnel.unit}"
-                )
-    return found
+    return by_id
 
 
 def _check_export(where: str, export: Export) -> None:
-    """Columns and constants are those of the table, or say which session a row belongs to; rates name session columns."""
-    table = tables().get(export.table)
-    if table is None:
-        raise ReferenceDataError(f"{where}.table: {export.table!r} is no canonical table")
-    naming = {
-        "as_of",
-        *(("session_started_at", "room", "platform") if table.attribute == "session" else ()),
-    }
-    for column in [
-        *export.columns,
-        *export.constants,
-        *(how.when for how in export.columns.values() if how.when),
-    ]:
-        if column not in table.columns and column not in naming:
-            raise ReferenceDataError(f"{where}: {column!r} is no column of {export.table}")
+    """Refuses columns and constants of an export that its table does not have.
+
+    They may also say which session a row belongs to.
+    """
+    _require([export.table], tables(), f"{where}.table", "canonical table")
+    table = tables()[export.table]
+    naming = ("session_started_at", "room", "platform") if table.attribute == "session" else ()
+    conditions = [how.when for how in export.columns.values() if how.when]
+    named = [*export.columns, *export.constants, *conditions]
+    _require(named, {*table.columns, "as_of", *naming}, where, f"column of {export.table}")
     for name, terms in export.reported.items():
         for role, column in terms.items():
             if role not in ("numerator", "denominator", "factor") or (
@@ -214,28 +203,26 @@ def _check_export(where: str, export: Export) -> None:
 @functools.cache
 def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
     """Source systems (`sources/*.yml`, shipped then the workspace's own), in order of file name."""
-    found: dict[str, System] = {}
+    by_name: dict[str, System] = {}
     for folder in (SHIPPED, workspace_reference):
         if folder is None or not (folder / "sources").is_dir():
             continue
         for path in sorted((folder / "sources").glob("*.yml")):
             system = _validate(
-                System, yaml.load(path.read_text(encoding="utf-8"), _YAML), str(path.name)
+                System, yaml.load(path.read_text(encoding="utf-8"), _YAML), path.name
             )
             for export in system.exports:
                 _check_export(f"{path.name}: {export.id}", export)
             for export in system.unverified:
-                for table in set(export.tables) - set(tables()):
-                    raise ReferenceDataError(
-                        f"{path.name}: {export.id}.tables: {table!r} is no canonical table"
-                    )
-            found[system.system] = system
-    return tuple(found.values())
+                where = f"{path.name}: {export.id}.tables"
+                _require(export.tables, tables(), where, "canonical table")
+            by_name[system.system] = system
+    return tuple(by_name.values())
 
 
 @functools.cache
 def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
-    """Evidence rules by id (`rules.yml`); `helpers.causes` holds the measurement of each."""
+    """Evidence rules by id (`rules.yml`); `plan/causes.py` holds the measurement of each."""
     return _entries("rules.yml", Rule, workspace_reference)
 
 
@@ -248,14 +235,14 @@ def traits(workspace_reference: Path | None = None) -> dict[str, Trait]:
 @functools.cache
 def reasons(workspace_reference: Path | None = None) -> dict[str, ReasonGroup]:
     """The tree of refund reasons (`reasons.yml`); a reason stands in one group only."""
-    found = _entries("reasons.yml", ReasonGroup, workspace_reference)
-    names = [name for group in found.values() for name in group.reasons]
+    tree = _entries("reasons.yml", ReasonGroup, workspace_reference)
+    names = [name for group in tree.values() for name in group.reasons]
     for name in names:
-        if names.count(name) > 1 or name in found:
+        if names.count(name) > 1 or name in tree:
             raise ReferenceDataError(
                 f"reasons.yml: {name}: the name stands for more than one reason or group"
             )
-    return found
+    return tree
 
 
 def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | None) -> None:
@@ -267,91 +254,65 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
             f"{where}: {evidence.rule} takes {', '.join(rule.takes) or 'nothing but its bound'}, "
             f"found {', '.join(sorted(evidence.looks_at())) or 'nothing'}"
         )
-    for metric in [*evidence.metric, *filter(None, [evidence.step])]:
-        if metric not in registry(workspace_reference):
-            raise ReferenceDataError(f"{where}: {metric!r} is no metric of the registry")
-    events = "event_kind" if evidence.rule == "event_count" else "cue_kind"
-    for group, given in (
-        (events, evidence.kind),
-        ("stage", [evidence.stage]),
-        ("tier", [evidence.tier]),
-    ):
-        for value in filter(None, given):
-            if value not in terms()[group]:
-                raise ReferenceDataError(
-                    f"{where}: {value!r} is no {group} of terms.yml, which has "
-                    f"{', '.join(terms()[group])}"
-                )
-    if evidence.table and evidence.table not in tables():
-        raise ReferenceDataError(f"{where}: {evidence.table!r} is no table of tables.yml")
-    for question in evidence.question:
-        if question not in talk(workspace_reference).questions:
-            raise ReferenceDataError(
-                f"{where}: {question!r} is no type of question of comments.yml"
-            )
+    metrics = [*evidence.metric, *filter(None, [evidence.step])]
+    _require(metrics, registry(workspace_reference), where, "metric of the registry")
+    choices = {
+        "event_kind" if evidence.rule == "event_count" else "cue_kind": evidence.kind,
+        "stage": filter(None, [evidence.stage]),
+        "tier": filter(None, [evidence.tier]),
+    }
+    for group, values in choices.items():
+        allowed = terms()[group]
+        _require(values, allowed, where, f"{group} of terms.yml, which has {', '.join(allowed)}")
+    _require(filter(None, [evidence.table]), tables(), where, "table of tables.yml")
+    questions = talk(workspace_reference).questions
+    _require(evidence.question, questions, where, "type of question of comments.yml")
     tree = reasons(workspace_reference)
-    known = {*tree, *(name for group in tree.values() for name in group.reasons)}
-    for reason in evidence.reason:
-        if reason not in known:
-            raise ReferenceDataError(f"{where}: {reason!r} is no reason or group of reasons.yml")
+    names = {*tree, *(name for group in tree.values() for name in group.reasons)}
+    _require(evidence.reason, names, where, "reason or group of reasons.yml")
 
 
 @functools.cache
 def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
-    """Problems by id (`playbook.yml`): metrics are in the registry, evidence follows `rules.yml`, cause ids differ."""
-    found = _entries("playbook.yml", Problem, workspace_reference)
-    known = registry(workspace_reference)
-    for name, problem in found.items():
-        ids = [cause.id for cause in problem.causes]
+    """Problems by id (`playbook.yml`), whose metrics and rules exist and whose cause ids differ."""
+    problems = _entries("playbook.yml", Problem, workspace_reference)
+    for name, problem in problems.items():
+        where, ids = f"playbook.yml: {name}", [cause.id for cause in problem.causes]
         if len(set(ids)) < len(ids):
-            raise ReferenceDataError(
-                f"playbook.yml: {name}: cause ids differ within a problem, found {ids}"
-            )
+            raise ReferenceDataError(f"{where}: cause ids differ within a problem, found {ids}")
         if not problem.metrics and problem.raised_by is None:
             raise ReferenceDataError(
-                f"playbook.yml: {name}: neither metrics nor raised_by, so that nothing could ever "
-                "show it"
+                f"{where}: neither metrics nor raised_by, so that nothing could ever show it"
             )
-        for what, evidence in [
-            ("raised_by", problem.raised_by),
-            *((cause.id, cause.evidence) for cause in problem.causes),
-        ]:
-            if evidence is not None:
-                _check_evidence(f"playbook.yml: {name}.{what}", evidence, workspace_reference)
-    for name, problem in found.items():
-        for metric in [*problem.metrics, problem.verify]:
-            if metric not in known:
-                raise ReferenceDataError(
-                    f"playbook.yml: {name}: {metric!r} is no metric of the registry"
-                )
-    return found
+        evidence = {cause.id: cause.evidence for cause in problem.causes}
+        for what, rule in {"raised_by": problem.raised_by, **evidence}.items():
+            if rule is not None:
+                _check_evidence(f"{where}.{what}", rule, workspace_reference)
+    for name, problem in problems.items():
+        metrics, all_metrics = [*problem.metrics, problem.verify], registry(workspace_reference)
+        _require(metrics, all_metrics, f"playbook.yml: {name}", "metric of the registry")
+    return problems
 
 
 @functools.cache
 def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
-    """Role cards by role (`roles.yml`): roles of `terms.yml`, metrics of the registry, evidence that follows `rules.yml`."""
-    found = _entries("roles.yml", RoleCard, workspace_reference)
-    for name, card in found.items():
+    """Role cards by role (`roles.yml`), whose roles, metrics and rules exist."""
+    cards = _entries("roles.yml", RoleCard, workspace_reference)
+    for name, card in cards.items():
+        where = f"roles.yml: {name}"
         if name not in terms()["role"]:
             raise ReferenceDataError(
-                f"roles.yml: {name}: no role of terms.yml, which has {', '.join(terms()['role'])}"
+                f"{where}: no role of terms.yml, which has {', '.join(terms()['role'])}"
             )
-        for line in card.metrics:
-            if line.metric not in registry(workspace_reference):
-                raise ReferenceDataError(
-                    f"roles.yml: {name}: {line.metric!r} is no metric of the registry"
-                )
+        metrics = [line.metric for line in card.metrics]
+        _require(metrics, registry(workspace_reference), where, "metric of the registry")
         for number, fault in enumerate(card.faults):
+            place = f"{where}.faults.{number}"
             if fault.evidence is not None:
-                _check_evidence(
-                    f"roles.yml: {name}.faults.{number}", fault.evidence, workspace_reference
-                )
-            if fault.problem and fault.problem not in playbook(workspace_reference):
-                raise ReferenceDataError(
-                    f"roles.yml: {name}.faults.{number}: {fault.problem!r} is no problem of "
-                    "playbook.yml"
-                )
-    return found
+                _check_evidence(place, fault.evidence, workspace_reference)
+            problems = playbook(workspace_reference)
+            _require(filter(None, [fault.problem]), problems, place, "problem of playbook.yml")
+    return cards
 
 
 @functools.cache
@@ -366,19 +327,19 @@ def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
 
 @functools.cache
 def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]:
-    """How long each kind of special event is in force and lingers (`events.yml`); the kinds are those of `terms.yml`."""
-    found = _entries("events.yml", EventKind, workspace_reference)
-    if unlike := set(found) ^ set(terms()["event_kind"]):
+    """How long each kind of special event (`terms.yml`) is in force and lingers (`events.yml`)."""
+    kinds = _entries("events.yml", EventKind, workspace_reference)
+    if unlike := set(kinds) ^ set(terms()["event_kind"]):
         raise ReferenceDataError(
             f"events.yml: kinds differ from event_kind of terms.yml: {', '.join(sorted(unlike))}"
         )
-    return found
+    return kinds
 
 
 @functools.cache
 def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
-    """Shopping festivals and holidays by platform and year (`calendar.csv`; the workspace's rows come after)."""
-    found = []
+    """Shopping festivals and holidays by platform and year (`calendar.csv`), shipped first."""
+    festivals = []
     for folder in (SHIPPED, workspace_reference):
         path = folder / "calendar.csv" if folder else None
         if path is None or not path.exists():
@@ -386,42 +347,40 @@ def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             for number, row in enumerate(csv.DictReader(handle), start=2):
                 filled = {key: value or None for key, value in row.items()}
-                found.append(_validate(Festival, filled, f"{path.name}: row {number}"))
-    return tuple(found)
+                festivals.append(_validate(Festival, filled, f"{path.name}: row {number}"))
+    return tuple(festivals)
 
 
 @functools.cache
 def attribution(workspace_reference: Path | None = None) -> Attribution:
     """The attribution rules (`attribution.yml`)."""
-    return _validate(Attribution, _load("attribution.yml", workspace_reference), "attribution.yml")
+    return _whole("attribution.yml", Attribution, workspace_reference)
 
 
 @functools.cache
 def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
-    """Other meanings of a session's totals by column (`definitions.yml`); all terms are columns of the sessions."""
+    """Other meanings of a session's totals by column (`definitions.yml`)."""
     content = _load("definitions.yml", workspace_reference)
-    found = {
+    meanings = {
         name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries]
         for name, entries in content.items()
     }
-    for name, entries in found.items():
-        for column in [name, *(term for entry in entries for term in [*entry.terms, *entry.minus])]:
-            if column not in tables()["sessions"].columns:
-                raise ReferenceDataError(
-                    f"definitions.yml: {name}: {column!r} is no column of sessions"
-                )
-    return found
+    for name, entries in meanings.items():
+        columns = [name, *(term for entry in entries for term in [*entry.terms, *entry.minus])]
+        sessions = tables()["sessions"].columns
+        _require(columns, sessions, f"definitions.yml: {name}", "column of sessions")
+    return meanings
 
 
 @functools.cache
 def talk(workspace_reference: Path | None = None) -> Talk:
     """The words that tell questions, chants and spam in comments (`comments.yml`)."""
-    return _validate(Talk, _load("comments.yml", workspace_reference), "comments.yml")
+    return _whole("comments.yml", Talk, workspace_reference)
 
 
 @functools.cache
 def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
-    """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line): the shipped ones, then the workspace's own."""
+    """Words of the trade for segmenting Chinese (`lexicon.txt`, one a line), shipped first."""
     paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
     lines = [
         line.strip()
@@ -441,22 +400,22 @@ def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
 @functools.cache
 def customers(workspace_reference: Path | None = None) -> Customers:
     """The rules for customers (`customers.yml`)."""
-    return _validate(Customers, _load("customers.yml", workspace_reference), "customers.yml")
+    return _whole("customers.yml", Customers, workspace_reference)
 
 
 @functools.cache
 def service(workspace_reference: Path | None = None) -> ServiceRules:
-    """The rules of customer service (`service.yml`); a limit for every kind of case of terms.yml."""
-    found = _validate(ServiceRules, _load("service.yml", workspace_reference), "service.yml")
-    if set(found.limits) != set(terms()["aftersales_kind"]):
+    """The rules of customer service (`service.yml`), with a limit for every kind of case."""
+    rules = _whole("service.yml", ServiceRules, workspace_reference)
+    kinds = terms()["aftersales_kind"]
+    if set(rules.limits) != set(kinds):
         raise ReferenceDataError(
-            f"service.yml: limits: expected {', '.join(terms()['aftersales_kind'])}, found "
-            f"{', '.join(found.limits)}"
+            f"service.yml: limits: expected {', '.join(kinds)}, found {', '.join(rules.limits)}"
         )
-    return found
+    return rules
 
 
 @functools.cache
 def assortment(workspace_reference: Path | None = None) -> Assortment:
     """The rules by which products are kept, moved, restocked or dropped (`assortment.yml`)."""
-    return _validate(Assortment, _load("assortment.yml", workspace_reference), "assortment.yml")
+    return _whole("assortment.yml", Assortment, workspace_reference)

@@ -1,12 +1,9 @@
-"""Evaluates the metric registry: ratios of sums, with their intervals, over any grouping of a canonical table.
+"""Evaluates the metric registry: ratios of sums over any grouping of a canonical table.
 
-A ratio is always sum over sum, never a mean of ratios. Counts of people are de-duplicated within
-one row only, so they are never added up: a total of people over several rows is refused, and so is
-a ratio that would add the people of several slices of one session. Over sessions a ratio of sums
-stands: each session is a scope of its own.
+A ratio is sum over sum, never a mean of ratios. People are de-duplicated within one row only, so a
+total of people over several rows is refused, and a ratio that would add the people of several
+slices of one session; over sessions it stands, as each is a scope of its own.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,10 +18,7 @@ VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
 
 
 class MetricError(ValueError):
-    """A metric was asked for that does not exist, or for rows over which it has no meaning: the message says why."""
-
-
-# ------------------------------------------------------------------------------------ the registry
+    """A metric that does not exist, or rows over which it has no meaning; the message says why."""
 
 
 def terms(metric: Metric) -> list[str]:
@@ -50,29 +44,29 @@ def kinds(metric: Metric) -> dict[str, str]:
 
 
 def check(name: str, metric: Metric) -> None:
-    """Refuses (`MetricError`) a definition that mixes people and events unsaid, or calls a non-proportion one."""
-    found = kinds(metric)
-    if {"users", "times"} <= set(found.values()) and metric.mixed_units is None:
+    """Refuses (`MetricError`) mixing people and events unsaid, and a proportion that is none."""
+    kind_of = kinds(metric)
+    if {"users", "times"} <= set(kind_of.values()) and metric.mixed_units is None:
         raise MetricError(
-            f"{name}: mixes people and events ({found}) and mixed_units does not say why"
+            f"{name}: mixes people and events ({kind_of}) and mixed_units does not say why"
         )
     if metric.denominator is None:
         return
-    of_one_kind = found[metric.numerator] == found[metric.denominator] and found[
+    of_one_kind = kind_of[metric.numerator] == kind_of[metric.denominator] and kind_of[
         metric.numerator
     ] in ("users", "count")
-    of_rows = found[metric.numerator] == "flag" and found[metric.denominator] == "id"
+    of_rows = kind_of[metric.numerator] == "flag" and kind_of[metric.denominator] == "id"
     if metric.proportion and not (of_one_kind or of_rows):
         raise MetricError(
             f"{name}: a proportion needs people of people, orders of orders or marked rows, found "
-            f"{found}"
+            f"{kind_of}"
         )
 
 
 def formula(metric: Metric, lang: str) -> str:
-    """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数"; ids and marked rows are counted.
+    """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数".
 
-    Empty for a figure that stands in the export as it is: there is nothing to work out.
+    Ids and marked rows are counted. Empty for a figure that stands in the export as it is.
     """
     table = load.tables()[metric.table]
 
@@ -106,14 +100,14 @@ def formula(metric: Metric, lang: str) -> str:
 
 
 def source(metric: Metric | Measure, lang: str) -> str:
-    """Where a metric's definition comes from, in the words of `terms.yml` (metric_source); titles stay as they are."""
-    found = metric.source
+    """Where a metric's definition comes from, in the words of `terms.yml` (metric_source)."""
+    words = metric.source
     for word, label in load.terms()["metric_source"].items():
-        found = found.replace(word, text.label(label, lang))
+        words = words.replace(word, text.label(label, lang))
     return text.choose(
         lang,
-        found.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"),
-        found,
+        words.replace("; ", "；").replace(", ", "，").replace(" (", "（").replace(")", "）"),
+        words,
     )
 
 
@@ -143,20 +137,17 @@ def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -
     return pd.DataFrame(rows)
 
 
-# -------------------------------------------------------------------------------------- evaluation
-
-
 def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
-    """The frame with `fan_viewers` filled from viewers x fan_viewer_share where a platform gives only the share."""
+    """The frame with missing `fan_viewers` filled: viewers x fan_viewer_share, rounded."""
     if not {"viewers", "fan_viewer_share"} <= set(sessions.columns):
         return sessions
     implied = (sessions["viewers"] * sessions["fan_viewer_share"]).round()
-    given = (
+    exported = (
         sessions["fan_viewers"]
         if "fan_viewers" in sessions
         else pd.Series(np.nan, index=sessions.index)
     )
-    return sessions.assign(fan_viewers=given.astype(float).fillna(implied))
+    return sessions.assign(fan_viewers=exported.astype(float).fillna(implied))
 
 
 def evaluate(
@@ -168,36 +159,35 @@ def evaluate(
     count_per_slice: bool = False,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Evaluates metrics over the rows of each group: sum of numerators over sum of denominators, times the factor.
+    """Evaluates metrics over the rows of each group: one row per group x metric.
 
-    One row per group x metric, groups in order of appearance. Columns: those of `by`, metric,
-    numerator, denominator (nan for a total), value, ci_lower, ci_upper (Wilson, where the registry
-    says proportion; nan elsewhere). `frame` is any table that carries the metrics' columns (those
-    of `sessions` also by source); a column it lacks counts as missing. A ratio leaves out the rows
-    that lack one of its terms; a total with a missing row is missing; 0/0 and x/0 are nan.
-    `count_per_slice=True` lets people be counted once in every slice they were in (say, over the
-    paid sources of a session); such a ratio is no proportion and gets no interval.
+    Groups stand in order of appearance. Columns: those of `by`, metric, numerator, denominator (nan
+    for a total), value, ci_lower, ci_upper (Wilson, where the registry says proportion; else nan).
+    `frame` is any table that carries the metrics' columns (those of `sessions` also by source); a
+    column it lacks counts as missing. A ratio leaves out the rows that lack one of its terms; a
+    total with a missing row is missing; 0/0 and x/0 are nan. `count_per_slice=True` lets people be
+    counted once in every slice they were in (paid sources of a session, say); such a ratio is no
+    proportion and gets no interval.
 
     Raises `MetricError` for an unknown id, a grouping column that is not there, none of the
     metrics' columns present, people or averages added over rows, product rows mixed with their SKU
     rows, and money of several currencies.
     """
-    wanted, keys = list(ids), [by] if isinstance(by, str) else list(by)
-    _refuse_unknown(wanted, registry)
+    names_of_metrics, keys = list(ids), [by] if isinstance(by, str) else list(by)
+    _refuse_unknown(names_of_metrics, registry)
     data = with_derived(frame).reset_index(drop=True)
-    _refuse_frame(data, wanted, registry, keys)
+    _refuse_frame(data, names_of_metrics, registry, keys)
     group, names = _groups(data, keys)
     parts = [
         names.assign(
             metric=name,
             **_one(data, name, registry[name], group, len(names), count_per_slice, confidence),
         )
-        for name in wanted
+        for name in names_of_metrics
     ]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
-    # The parts' index is the number of the group: sorting by it brings the metrics of one group
-    # together.
+    # the parts' index is the number of the group: the metrics of one group come together
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)[[*keys, *VALUES]]
 
 
@@ -218,7 +208,7 @@ def by_session(
 
 
 def _groups(data: pd.DataFrame, keys: list[str]) -> tuple[pd.Series, pd.DataFrame]:
-    """The number of each row's group, in order of appearance, and the keys of each group; without keys all rows are one."""
+    """The number of each row's group, and the keys of each group, in order of appearance."""
     if not keys:
         return pd.Series(0, index=data.index), pd.DataFrame(index=range(min(len(data), 1)))
     grouped = data.groupby(keys, sort=False, dropna=False, observed=True)
@@ -234,18 +224,19 @@ def _one(
     count_per_slice: bool,
     confidence: float,
 ) -> dict[str, object]:
-    """Numerator, denominator, value and interval of one metric, each by group."""
     check(name, metric)
     _refuse_sums(data, name, metric, group, count_per_slice)
     above = _side(data, metric, group, metric.numerator, metric.minus)
     if metric.denominator is None:
         total = above.groupby(group).sum().mask(above.isna().groupby(group).any())
-        found = {"numerator": total, "denominator": np.nan, "value": total * metric.factor}
-        return {**found, "ci_lower": np.nan, "ci_upper": np.nan}
+        interval = {"ci_lower": np.nan, "ci_upper": np.nan}
+        value = total * metric.factor
+        return {"numerator": total, "denominator": np.nan, "value": value, **interval}
     below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
-    known = above.notna() & below.notna()
+    complete = above.notna() & below.notna()
     x, n = (
-        side[known].groupby(group[known]).sum().reindex(range(n_groups)) for side in (above, below)
+        side[complete].groupby(group[complete]).sum().reindex(range(n_groups))
+        for side in (above, below)
     )
     lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
     return {
@@ -260,7 +251,7 @@ def _one(
 def _side(
     data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]
 ) -> pd.Series:
-    """Row values of one side of a ratio: the first term less the others; nan where any of them is missing."""
+    """Row values of one side of a ratio: the first term less the others."""
     side = _values(data, metric, group, first)
     for term in rest:
         side = side - _values(data, metric, group, term)
@@ -268,7 +259,7 @@ def _side(
 
 
 def _values(data: pd.DataFrame, metric: Metric, group: pd.Series, term: str) -> pd.Series:
-    """Row values of one term as numbers: an id is 1 where it is first seen in its group and 0 after, a flag 1 or 0."""
+    """Row values of one term: an id is 1 where first seen in its group, else 0; a flag 1 or 0."""
     if term == ROWS:
         return pd.Series(1.0, index=data.index)
     if term not in data:
@@ -293,7 +284,7 @@ def _wilson(
 def named(
     denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions"
 ) -> str | None:
-    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more; None where the registry has none."""
+    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more, if any."""
     for name, m in registry.items():
         if (
             m.table == table
@@ -306,15 +297,12 @@ def named(
 
 
 def price_bands(products: pd.DataFrame) -> pd.Series:
-    """Price band of each product (0 cheapest to 2 dearest, by thirds; -1 without a price), by product_id."""
+    """Price band of each product by product_id: 0 to 2 by thirds, cheapest first; -1 unpriced."""
     price = products.groupby("product_id")["price"].median()
     cuts = price.dropna().quantile([1 / 3, 2 / 3]).to_numpy()
     return pd.Series(
         np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index
     )
-
-
-# ---------------------------------------------------------------------------------------- refusals
 
 
 def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
@@ -329,11 +317,11 @@ def _refuse_frame(
     absent = [key for key in keys if key not in frame]
     if absent:
         raise MetricError(f"by: the frame has no column {', '.join(absent)}")
-    asked = {term for name in ids for term in terms(registry[name])} - {ROWS}
-    if asked and not asked & set(frame.columns):
+    needed = {term for name in ids for term in terms(registry[name])} - {ROWS}
+    if needed and not needed & set(frame.columns):
         raise MetricError(
             "the frame has none of the columns these metrics are made from: "
-            f"{', '.join(sorted(asked))}"
+            f"{', '.join(sorted(needed))}"
         )
     if (
         "sku_id" in frame
@@ -349,11 +337,10 @@ def _refuse_frame(
 def _refuse_sums(
     data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool
 ) -> None:
-    """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
-    found = kinds(metric)
+    kind_of = kinds(metric)
     sizes = group.value_counts()
     if (
-        "money" in found.values()
+        "money" in kind_of.values()
         and "currency" in data
         and (data["currency"].groupby(group).nunique() > 1).any()
     ):
@@ -361,7 +348,7 @@ def _refuse_sums(
     if metric.denominator is None and not metric.additive and (sizes > 1).any():
         what = (
             "people, de-duplicated within a row"
-            if found[metric.numerator] == "users"
+            if kind_of[metric.numerator] == "users"
             else "an average or a maximum"
         )
         raise MetricError(
@@ -370,7 +357,7 @@ def _refuse_sums(
         )
     if (
         metric.denominator is None
-        or "users" not in found.values()
+        or "users" not in kind_of.values()
         or count_per_slice
         or "session_id" not in data
     ):

@@ -1,6 +1,4 @@
-"""The canonical tables as pandas and pandera see them: dtypes, grain, keys, checks. Their list is `tables.yml`."""
-
-from __future__ import annotations
+"""The canonical tables (`tables.yml`) as pandas and pandera see them: dtypes, keys, checks."""
 
 import functools
 import hashlib
@@ -19,7 +17,7 @@ TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
 
 
 def dtype(kind: str, timezone: str) -> object:
-    """The pandas dtype of a column kind: str, float64, boolean, or datetime64[us] in the workspace's time zone."""
+    """The pandas dtype of a column kind, times with the workspace's zone."""
     if kind in NUMBERS:
         return "float64"
     if kind == "flag":
@@ -38,35 +36,35 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
-    """The frame with exactly the table's columns, in its order and dtypes; columns it lacks are missing values.
+    """The frame with the table's columns, in its order and dtypes; those it lacks are missing.
 
-    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where
-    a row came from and which of its cells were left out. Raises `KeyError` for an unknown table and
-    `ValueError` where a value does not fit.
+    Of other columns only those of `TRACE` are kept, which say where a row came from and which of
+    its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value
+    does not fit.
     """
     if table not in tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
     columns = tables()[table].columns
-    made = {}
+    values_by_name = {}
     for name, column in columns.items():
-        wanted = dtype(column.kind, timezone)
-        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=wanted)
+        expected = dtype(column.kind, timezone)
+        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=expected)
         if column.kind == "datetime" and not isinstance(values.dtype, pd.DatetimeTZDtype):
             values = pd.to_datetime(values)
             values = values.dt.tz_localize(timezone) if values.dt.tz is None else values
         try:
-            made[name] = values.astype(wanted)
+            values_by_name[name] = values.astype(expected)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
     trace = [name for name in TRACE if name in frame]
     return pd.DataFrame(
-        {**made, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
+        {**values_by_name, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
     )
 
 
 @functools.cache
 def model(table: str) -> pa.DataFrameSchema:
-    """The pandera schema of a canonical table: required values, closed choices, no negative counts or money, one row a key."""
+    """The pandera schema: required values, closed choices, nothing negative, one row a key."""
     columns = {}
     entry = tables()[table]
     for name, column in entry.columns.items():
@@ -84,7 +82,7 @@ def model(table: str) -> pa.DataFrameSchema:
 
 
 def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
-    """Rows whose key no other row has; a row that has no session yet is told apart from others only when it finds one."""
+    """Rows whose key no other row has; those without a session yet pass."""
     unknown = (
         frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
     )
@@ -92,9 +90,9 @@ def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
 
 
 def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Values that do not fit the table: one row per failing value, with the columns row (index label), column, value, reason.
+    """Values that do not fit the table, one row per failing value; nothing is changed.
 
-    An empty frame means that all values fit. Nothing is changed or dropped.
+    Columns: row (index label), column, value, reason.
     """
     try:
         model(table).validate(frame, lazy=True)
@@ -117,18 +115,18 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def session_ends(sessions: pd.DataFrame) -> pd.Series:
-    """When each session ended, by row: as exported, else its start and length; its start where neither is known."""
+    """When each session ended, by row: as exported, else start and length, else the start."""
     return sessions["ended_at"].fillna(
         sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
     )
 
 
 def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:
-    """The key of a session: start to the minute in local time, platform, and four hex digits of the room account.
+    """The key of a session: local start to the minute, platform, four hex digits of the room.
 
-    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an
-    unknown room is "0000".
+    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and the digits;
+    those of an unknown room are "0000".
     """
-    known = isinstance(room, str) and room != ""
-    mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if known else "0000"
+    named = isinstance(room, str) and room != ""
+    mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if named else "0000"
     return f"{started_at:%Y%m%d-%H%M}-{platform}-{mark}"

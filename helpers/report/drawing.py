@@ -1,10 +1,7 @@
-"""A drawn figure as SVG that lives inside a page: its words are text in the page's own font, its looks attributes.
+"""A drawn figure as SVG inside a page: its words are text in the page's font, its looks attributes.
 
-A page's policy refuses styles inside elements, and glyphs drawn as paths were two thirds of every
-page.
+A page's policy refuses styles inside elements; glyphs as paths were two thirds of every page.
 """
-
-from __future__ import annotations
 
 import itertools
 import re
@@ -32,82 +29,74 @@ LOOKS = frozenset(
 PLACES = frozenset(
     ["x", "y", "width", "height", "d", "transform", "viewBox", "clip-path", "href", "id"]
 )
+# Of the root, inherited by all.
 DEFAULTS = {
     "stroke-linejoin": "round",
     "stroke-linecap": "butt",
     "text-anchor": "start",
     "stroke-width": "1",
-}  # of the root, inherited by all
+}
 NUMBER = re.compile(r"-?\d+\.\d+")
 STEP = re.compile(r"([MLCQZ])([^MLCQZ]*)", re.IGNORECASE)
 ID = re.compile(r'(?<= href="#)\w+|(?<="url\(#)\w+|(?<= id=")\w+')
 
 
-def lean(svg: bytes, *, ink: str) -> str:
-    """Matplotlib's SVG (with `svg.fonttype` none) as an element for a page: half a pixel's tenth is kept, what cannot be seen is not.
+def lean(drawn: bytes, *, ink: str) -> str:
+    """Matplotlib's SVG (with `svg.fonttype` none) as an element for a page, without what is unseen.
 
-    Texts without a colour of their own have `ink`. Ids are short and belong to this figure alone;
-    `numbered` makes them differ within a page.
+    Places are exact to a tenth of a pixel; texts without a colour have `ink`. Ids belong to this
+    figure alone; `numbered` makes them differ within a page.
     """
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(drawn)
     box = [float(side) for side in root.get("viewBox", "").split()]
     children = "".join(_element(child, ink) for child in root)
-    made = (
+    svg = (
         f'<svg viewBox="{" ".join(_short(side) for side in box)}" role="img" fill="{ink}" '
         f'stroke-linejoin="round">{children}</svg>'
     )
-    names = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(ID.findall(made)))}
-    return ID.sub(lambda match: names[match.group()], made)
+    names = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(ID.findall(svg)))}
+    return ID.sub(lambda match: names[match.group()], svg)
 
 
 def _element(element: ElementTree.Element, ink: str) -> str:
-    """One element with all below it; nothing for what is never seen, and no group that says nothing."""
     tag = element.tag.removeprefix(NAMESPACE)
     if tag not in TAGS:
         return ""
-    given = _attributes(element, tag, ink)
+    attributes = _attributes(element, tag, ink)
     inner = (
         _escaped(element.text or "")
         if tag == "text"
         else "".join(_element(child, ink) for child in element)
     )
-    if tag in ("g", "defs") and (not inner or not given):
+    if tag in ("g", "defs") and (not inner or not attributes):
         return inner if tag == "g" else f"<defs>{inner}</defs>" if inner else ""
-    if (
-        tag in ("path", "use")
-        and given.get("fill") == "none"
-        and given.get("stroke", "none") == "none"
-    ):
+    unseen = attributes.get("fill") == "none" and attributes.get("stroke", "none") == "none"
+    if tag in ("path", "use") and unseen:
         return ""
-    said = "".join(f' {name}="{_escaped(value)}"' for name, value in given.items())
-    return f"<{tag}{said}>{inner}</{tag}>" if inner or tag == "text" else f"<{tag}{said}/>"
+    words = "".join(f' {name}="{_escaped(value)}"' for name, value in attributes.items())
+    return f"<{tag}{words}>{inner}</{tag}>" if inner or tag == "text" else f"<{tag}{words}/>"
 
 
 def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, str]:
-    """What of an element's attributes and style is worth saying."""
     styled = dict(
         part.split(": ", 1) for part in re.split(r";\s*", element.get("style", "")) if ": " in part
     )
-    given = {name: value for name, value in element.attrib.items() if name in PLACES | LOOKS} | {
-        name: value for name, value in styled.items() if name in LOOKS
-    }
+    attributes = {name: element.attrib[name] for name in element.attrib if name in PLACES | LOOKS}
+    attributes |= {name: value for name, value in styled.items() if name in LOOKS}
     if LINK in element.attrib:
-        given["href"] = element.attrib[LINK]
-    if tag == "g" or (tag == "path" and "d" not in given):
-        given.pop("id", None)  # names of matplotlib's own, which nothing points to
-    if tag in ("path", "rect") and "fill" not in given and "id" not in given:
-        given["fill"] = "#000"
-    if tag == "text" and given.get("fill") == ink:
-        del given["fill"]
-    return {
-        name: worth
-        for name, value in given.items()
-        if (worth := _worth(name, value, "id" in given)) is not None
-    }
+        attributes["href"] = element.attrib[LINK]
+    if tag == "g" or (tag == "path" and "d" not in attributes):
+        attributes.pop("id", None)  # names of matplotlib's own, which nothing points to
+    if tag in ("path", "rect") and "fill" not in attributes and "id" not in attributes:
+        attributes["fill"] = "#000"
+    if tag == "text" and attributes.get("fill") == ink:
+        del attributes["fill"]
+    shortest = {name: _worth(name, value, "id" in attributes) for name, value in attributes.items()}
+    return {name: value for name, value in shortest.items() if value is not None}
 
 
 def _worth(name: str, value: str, defined: bool) -> str | None:
-    """An attribute's value in its shortest form; None where leaving it out says the same."""
+    """None where leaving it out says the same."""
     value = value.removesuffix("px")
     if DEFAULTS.get(name) == value or (name == "stroke-width" and float(value) == 1):
         return None
@@ -119,37 +108,36 @@ def _worth(name: str, value: str, defined: bool) -> str | None:
 
 
 def path(commands: str, decimals: int) -> str:
-    """A path in steps from point to point, in whole tenths or hundredths: absolute places would be twice as long.
+    """A path in steps from point to point, in whole tenths or hundredths: half as long.
 
-    Reads M, L, C, Q and Z with absolute places, all that matplotlib writes. A step starts from
-    where the rounded one before it ended, so that errors never add up.
+    Reads absolute M, L, C, Q and Z, all that matplotlib writes. A step starts from where the
+    rounded one before it ended, so that errors never add up.
     """
-    factor, at, said = 10**decimals, (0, 0), []
+    factor, at, written = 10**decimals, (0, 0), []
     start = at
     for command, numbers in STEP.findall(commands):
         values = [round(float(number) * factor) for number in numbers.split()]
         points = list(zip(values[::2], values[1::2], strict=True))
         if command in "Zz":
-            said, at = [*said, "z"], start
+            written, at = [*written, "z"], start
             continue
-        steps = [(x - at[0], y - at[1]) for x, y in points]
-        said.append(
-            command.lower()
-            + _joined([_short(side / factor, decimals) for step in steps for side in step])
+        sides = [side for x, y in points for side in (x - at[0], y - at[1])]
+        written.append(
+            command.lower() + _joined([_short(side / factor, decimals) for side in sides])
         )
         at = points[-1]
         start = at if command == "M" else start
-    return _joined_steps(said)
+    return _joined_steps(written)
 
 
-def _joined_steps(said: list[str]) -> str:
-    """Steps of the same kind behind one letter; after a move the letter of a line is understood."""
-    made = said[0] if said else ""
-    for before, step in itertools.pairwise(said):
+def _joined_steps(steps: list[str]) -> str:
+    """After a move the letter of a line is understood."""
+    commands = steps[0] if steps else ""
+    for before, step in itertools.pairwise(steps):
         kind = "l" if before[0] == "m" and step[0] == "l" else before[0]
         same = step[0] == kind and step[0] in "lcq"
-        made += ("" if step[1] == "-" else " ") + step[1:] if same else step
-    return made
+        commands += ("" if step[1] == "-" else " ") + step[1:] if same else step
+    return commands
 
 
 def _joined(numbers: list[str]) -> str:
@@ -159,9 +147,9 @@ def _joined(numbers: list[str]) -> str:
 
 
 def _short(value: float, decimals: int = 2) -> str:
-    said = f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
-    said = re.sub(r"^(-?)0\.", r"\1.", said)
-    return "0" if said in ("-0", "", "-") else said
+    digits = f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
+    digits = re.sub(r"^(-?)0\.", r"\1.", digits)
+    return "0" if digits in ("-0", "", "-") else digits
 
 
 def _escaped(words: str) -> str:
@@ -171,12 +159,12 @@ def _escaped(words: str) -> str:
 
 
 def numbered(page: str, prefix: str) -> str:
-    """HTML in which the ids of no two drawings are the same: those of the first begin with the prefix and 1."""
+    """HTML in which no two drawings have the same ids: the first's begin with the prefix and 1."""
     count = itertools.count(1)
 
     def renamed(match: re.Match[str]) -> str:
         first = f"{prefix}{next(count)}"
-        own = ID.sub(lambda name: f"{first}{name.group()}", match.group())
-        return re.sub(r"></(?:path|use|rect)>", "/>", own)
+        svg = ID.sub(lambda name: f"{first}{name.group()}", match.group())
+        return re.sub(r"></(?:path|use|rect)>", "/>", svg)
 
     return re.sub(r"<svg .*?</svg>", renamed, page, flags=re.DOTALL)

@@ -1,13 +1,10 @@
 """The publish gate: what a finished page must be before it takes the place of the last one."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
-from typing import NamedTuple
 
 import pandas as pd
 from nbformat import NotebookNode
@@ -62,144 +59,109 @@ class GateError(RuntimeError):
     """A page may not be published; the message names every check that failed and where."""
 
 
-class Seen(NamedTuple):
-    """What a page holds: texts a reader meets and where, addresses it would ask for, outputs with content, styles, scripts, ids, links, below which headings a frame of results stands raw."""
+class Seen(HTMLParser):
+    """What a page of HTML holds, as a browser's parser meets it."""
 
-    texts: list[str]
-    outside: list[str]
-    outputs: int
-    empty_outputs: int
-    styles: list[str]
-    scripts: list[str]
-    ids: list[str]
-    links: list[str]
-    policy: str
-    places: list[str]
-    raw: list[str]
-
-
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.texts: list[str] = []
-        self.places: list[str] = []
-        self.heading = ""
-        self.row, self.column = 0, 0
-        self.heads: list[str] = []
-        self.outside: list[str] = []
-        self.raw: list[str] = []
-        self.frame = False
-        self.held: dict[str, list[str]] = {"style": [], "script": []}
+        self.texts: list[str] = []  # that a reader meets
+        self.places: list[str] = []  # of the texts
+        self.outside: list[str] = []  # what it would ask for elsewhere
+        self.raw: list[str] = []  # headings below which a frame of results stands raw
+        self.styles: list[str] = []
+        self.scripts: list[str] = []
         self.ids: list[str] = []
         self.links: list[str] = []
         self.policy = ""
-        self.open: list[tuple[str, bool]] = []
-        self.outputs: list[bool] = []
+        self._held = {"style": self.styles, "script": self.scripts}
+        self._filled: list[bool] = []  # each output
+        self._open: list[tuple[str, bool]] = []
+        self._heading = ""
+        self._row, self._column = 0, 0
+        self._heads: list[str] = []
+        self._frame = False
+        self.feed(page)
+        self.close()
+        self.outputs = sum(self._filled)
+        self.empty_outputs = len(self._filled) - self.outputs
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         self._in_table(tag)
-        self.frame = "dataframe" in given.get("class", "").split() if tag == "table" else self.frame
+        classes = attributes.get("class", "").split()
+        if tag == "table":
+            self._frame = "dataframe" in classes
         for name in SPOKEN:
-            self._say(given.get(name, ""))
+            self._say(attributes.get(name, ""))
         self.outside += [
             f"<{tag} {name}={value[:60]}>"
-            for name, value in given.items()
+            for name, value in attributes.items()
             if name in REQUESTING and OUTSIDE.search(value)
         ]
         self.outside += [
-            f"<{tag} {name}={given[name][:60]}>"
+            f"<{tag} {name}={attributes[name][:60]}>"
             for name in STYLING
-            if OUTSIDE_STYLE.search(given.get(name, ""))
+            if OUTSIDE_STYLE.search(attributes.get(name, ""))
         ]
-        self.ids += [given["id"]] if "id" in given else []
-        self.links += [given["href"]] if tag == "a" and "href" in given else []
-        if tag == "meta" and given.get("http-equiv", "").lower() == "content-security-policy":
-            self.policy = given.get("content", "")
-        if tag in self.held:
-            self.held[tag].append("")
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes["href"]] if tag == "a" and "href" in attributes else []
+        if tag == "meta" and attributes.get("http-equiv", "").lower() == "content-security-policy":
+            self.policy = attributes.get("content", "")
+        if tag in self._held:
+            self._held[tag].append("")
         if tag in ("img", "svg"):
             self._fill()
         if tag not in VOID:
-            is_output = "fp-output" in given.get("class", "").split()
-            self.outputs += [False] if is_output else []
-            self.open.append((tag, is_output))
+            is_output = "fp-output" in classes
+            self._filled += [False] if is_output else []
+            self._open.append((tag, is_output))
 
     def handle_endtag(self, tag: str) -> None:
-        while self.open and any(name == tag for name, _ in self.open):
-            if self.open.pop()[0] == tag:
+        while self._open and any(name == tag for name, _ in self._open):
+            if self._open.pop()[0] == tag:
                 break
 
     def handle_data(self, data: str) -> None:
-        inside = self.open[-1][0] if self.open else ""
-        if inside in self.held:
-            self.held[inside][-1] += data
+        inside = self._open[-1][0] if self._open else ""
+        if inside in self._held:
+            self._held[inside][-1] += data
         elif data.strip():
             if inside in HEADINGS:
-                self.heading = data.strip()
-            elif inside == "th" and self.row <= 1:
-                self.heads.append(data.strip())
-                self.raw += (
-                    [self.heading]
-                    if self.frame
-                    and data.strip().endswith(("_zh", "_en"))
-                    and self.heading not in self.raw
-                    else []
-                )
+                self._heading = data.strip()
+            elif inside == "th" and self._row <= 1:
+                self._heads.append(data.strip())
+                raw = self._frame and data.strip().endswith(("_zh", "_en"))
+                if raw and self._heading not in self.raw:
+                    self.raw.append(self._heading)
             self._say(data)
             self._fill()
 
     def _in_table(self, tag: str) -> None:
         if tag == "table":
-            self.row, self.heads = 0, []
+            self._row, self._heads = 0, []
         elif tag == "tr":
-            self.row, self.column = self.row + 1, 0
+            self._row, self._column = self._row + 1, 0
         elif tag in ("td", "th"):
-            self.column += 1
+            self._column += 1
 
     def _say(self, words: str) -> None:
-        """Keep words with their place: below which heading, and in a table in which row and column."""
-        if words.strip():
-            named = self.heads[self.column - 1 : self.column] or [str(self.column)]
-            cell = (
-                f", row {self.row - 1}, column {privacy.hide(named[0])}"
-                if any(name == "td" for name, _ in self.open)
-                else ""
-            )
-            self.texts.append(words)
-            self.places.append(
-                f"below “{privacy.hide(self.heading)}”{cell}"
-                if self.heading
-                else cell.removeprefix(", ")
-            )
+        if not words.strip():
+            return
+        cell = ""
+        if any(tag == "td" for tag, _ in self._open):
+            column = self._heads[self._column - 1 : self._column] or [str(self._column)]
+            cell = f"row {self._row - 1}, column {privacy.hide(column[0])}"
+        below = f"below “{privacy.hide(self._heading)}”" if self._heading else ""
+        self.texts.append(words)
+        self.places.append(", ".join(filter(None, [below, cell])))
 
     def _fill(self) -> None:
-        if any(is_output for _, is_output in self.open):
-            self.outputs[-1] = True
-
-
-def read(page: str) -> Seen:
-    """What a page of HTML holds, as a browser's parser meets it."""
-    reader = _Reader()
-    reader.feed(page)
-    reader.close()
-    return Seen(
-        reader.texts,
-        reader.outside,
-        sum(reader.outputs),
-        len(reader.outputs) - sum(reader.outputs),
-        reader.held["style"],
-        reader.held["script"],
-        reader.ids,
-        reader.links,
-        reader.policy,
-        reader.places,
-        reader.raw,
-    )
+        if any(is_output for _, is_output in self._open):
+            self._filled[-1] = True
 
 
 def shown_outputs(notebook: NotebookNode, dropped_tags: Collection[str] = ()) -> int:
-    """How many results and displays of a notebook its page must show; the mark of its end is not one of them."""
+    """How many results and displays of a notebook its page must show; its end's mark is none."""
     return sum(
         output.output_type in ("execute_result", "display_data")
         and SENTINEL not in output.get("data", {})
@@ -210,7 +172,7 @@ def shown_outputs(notebook: NotebookNode, dropped_tags: Collection[str] = ()) ->
 
 
 def notebook_failures(notebooks: Mapping[str, NotebookNode]) -> Iterator[str]:
-    """What stops the notebooks themselves: an error output, or no mark that the last cell was reached."""
+    """What stops the notebooks themselves: an error, or no mark that the last cell was reached."""
     for name, notebook in notebooks.items():
         outputs = [
             output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
@@ -227,9 +189,10 @@ def notebook_failures(notebooks: Mapping[str, NotebookNode]) -> Iterator[str]:
 def personal_data(
     texts: Sequence[str], known_ids: Collection[str] = (), places: Sequence[str] = ()
 ) -> Iterator[str]:
-    """What `privacy` finds in texts, as its kind and place (`places`, one a text, else the text's number); never the value.
+    """What `privacy` finds in texts, as its kind and place, never the value.
 
-    `known_ids` are numbers that are known to be something else, such as a product's id.
+    A place is of `places`, one a text, else the text's number. `known_ids` are something else, such
+    as a product's id.
     """
     for number, words in enumerate(texts):
         for hit in privacy.find(words):
@@ -238,18 +201,17 @@ def personal_data(
                 yield f"a {hit.kind} {where}"
 
 
-def stored_failures(found: pd.DataFrame) -> Iterator[str]:
-    """What the scan of the clean store found (`clean.scan`): one sentence per table and column, with the first row."""
-    for (table, column, kind), rows in (
-        found.groupby(["table", "column", "kind"], sort=False) if len(found) else ()
-    ):
+def stored_failures(scan: pd.DataFrame) -> Iterator[str]:
+    """What `clean.scan` found in the clean store: a sentence per table and column."""
+    if scan.empty:
+        return
+    for (table, column, kind), rows in scan.groupby(["table", "column", "kind"], sort=False):
         first = rows.iloc[0]
-        sheet = f" [{first['sheet']}]" if isinstance(first["sheet"], str) and first["sheet"] else ""
-        origin = (
-            f"{first['file']}{sheet} row {first['row']:.0f}"
-            if isinstance(first["file"], str)
-            else f"row {first['row']:.0f}"
-        )
+        origin = f"row {first['row']:.0f}"
+        if isinstance(first["file"], str):
+            named = isinstance(first["sheet"], str) and first["sheet"]
+            sheet = f" [{first['sheet']}]" if named else ""
+            origin = f"{first['file']}{sheet} {origin}"
         yield (
             f"clean/{table}, column {column}: a {kind} ({len(rows)} rows, the first from "
             f"{privacy.hide(origin)}); name the column under "
@@ -260,8 +222,8 @@ def stored_failures(found: pd.DataFrame) -> Iterator[str]:
 def page_failures(
     page: str, *, expected_outputs: int, known_ids: Collection[str] = ()
 ) -> Iterator[str]:
-    """What stops a page: a request to elsewhere, an output that vanished, personal data, a script or style not of ours."""
-    seen = read(page)
+    """What stops a page: requests to elsewhere, lost outputs, personal data, foreign scripts."""
+    seen = Seen(page)
     yield from (f"external request {address}" for address in seen.outside)
     yield from (
         f"external request in a style: {match.group()}"
@@ -278,7 +240,7 @@ def page_failures(
         for heading in seen.raw
     )
     yield from (
-        f"personal data: {found}" for found in personal_data(seen.texts, known_ids, seen.places)
+        f"personal data: {hit}" for hit in personal_data(seen.texts, known_ids, seen.places)
     )
     for kind, contents in (("script", seen.scripts), ("style", seen.styles)):
         yield from (
@@ -312,10 +274,10 @@ def check(
     results: Mapping[str, pd.DataFrame] | None = None,
     words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Raise `GateError` naming all that is wrong with a page made from the executed notebooks; else return.
+    """Raise `GateError` naming all that is wrong with a page made from the executed notebooks.
 
-    `stored` is what the scan of the clean store found, `results` the tables that are published
-    beside the page, `words` the texts of other files there, by file.
+    `stored` is of the scan of the clean store, `results` and `words` (by file) are published beside
+    the page.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [
@@ -324,9 +286,9 @@ def check(
         *(stored_failures(stored) if stored is not None else ()),
         *result_failures(results or {}, known_ids),
         *(
-            f"personal data: {found} of {name}"
-            for name, said in (words or {}).items()
-            for found in personal_data(said, known_ids)
+            f"personal data: {hit} of {name}"
+            for name, texts in (words or {}).items()
+            for hit in personal_data(texts, known_ids)
         ),
     ]
     if failures:
@@ -343,10 +305,7 @@ def result_failures(
     """Personal data in the result tables of a review, as table, column and row."""
     for name, frame in results.items():
         plain = frame.mask(frame.isin(list(known_ids))) if known_ids else frame
-        for row in privacy.in_frame(
-            plain, ids=frozenset(column for column in frame if str(column).endswith("id"))
-        ).itertuples():
-            yield (
-                f"personal data: a {row.kind} in the result {name}, column {row.column}, row "
-                f"{row.row + 1}"
-            )
+        ids = frozenset(column for column in frame if str(column).endswith("id"))
+        for hit in privacy.in_frame(plain, ids=ids).itertuples():
+            place = f"the result {name}, column {hit.column}, row {hit.row + 1}"
+            yield f"personal data: a {hit.kind} in {place}"

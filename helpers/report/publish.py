@@ -1,8 +1,7 @@
-"""What a run publishes of a session: its page behind the gate, its workbook, its pictures and its words."""
-
-from __future__ import annotations
+"""What a run publishes of a session, behind the gate: page, workbook, pictures and words."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,14 @@ import pandas as pd
 
 from helpers import clean, reference
 from helpers.core import privacy, text
-from helpers.report import first_screen, gate, page, workbook
-from helpers.report.show import SPANS, _column, _in_language, _name, _unit
+from helpers.report import first_screen, gate, index, page, workbook
+from helpers.report.parts import dropped_tags, shown_cells
+from helpers.report.tables import SPANS, column_cells, column_name, in_language
+from helpers.report.units import Registry, unit_of
 from helpers.review import Review
 
-RESULTS = (
+# What the first screen and the index are made from, beside the findings.
+RESULTS = [
     "verdicts",
     "plan",
     "quality",
@@ -33,64 +35,52 @@ RESULTS = (
     "usual",
     "profit_expected",
     "verification",
-)
+]
 
 
 def publish(
     notebooks: list[Path], *, review: Review, versions: Mapping[str, str] | None = None
 ) -> Path:
-    """Executed notebooks and the review's results become `review.html` in the review's folder, behind the gate.
+    """Executed notebooks and the review's results become `review.html` in the review's folder.
 
-    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), the charts
-    as pictures (`charts/`). Raises `GateError` and leaves all that was there as it is where the
-    gate finds anything wrong. The same input gives the same bytes.
+    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), pictures
+    (`charts/`). Raises `GateError` and changes nothing where the gate finds anything wrong. The
+    same input gives the same bytes.
     """
     lang, registry = review.lang, review.registry
-    read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
+    executed = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
     saved = _saved(review)
-    results = {
-        name: _masked(frame)
-        for name, frame in {
-            **{name: saved.get(name, pd.DataFrame()) for name in RESULTS},
-            "findings": review.findings(),
-        }.items()
-    }
+    results = {name: masked(saved.get(name, pd.DataFrame())) for name in RESULTS}
+    results["findings"] = masked(review.findings())
     first = first_screen.make(
         review.session, results, lang=lang, registry=registry, currency=review.currency
     )
-    made = page.build(
-        read, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions or {}
+    content = page.build(
+        executed, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions
     )
-    kept = {name: page.kept(notebook, lang) for name, notebook in read.items()}
+    shown = {name: shown_cells(notebook, lang) for name, notebook in executed.items()}
     words = workbook.chat(first, lang=lang)
-    asked = workbook.questions(kept)
+    questions = workbook.questions(shown)
     tables = [
-        sheet(name, frame, about=asked.get(name, ""), lang=lang, registry=registry)
+        sheet(name, frame, about=questions.get(name, ""), lang=lang, registry=registry)
         for name, frame in {"findings": results["findings"], **saved}.items()
     ]
     gate.check(
-        made,
-        read,
-        dropped_tags=page.dropped_tags(lang),
+        content,
+        executed,
+        dropped_tags=dropped_tags(lang),
         known_ids=_known_ids(review),
         stored=review.everything("personal"),
         results=saved,
         words={"summary.txt": [words], "results.xlsx": workbook.texts(tables)},
     )
-    book = workbook.workbook(
-        tables,
-        page.definitions([*registry.values(), *reference.measures().values()], lang),
-        lang=lang,
-    )
-    charts_made = {f"charts/{name}": picture for name, picture in workbook.pictures(kept)}
-    for name, content in {
-        **charts_made,
-        "results.xlsx": book,
-        "summary.txt": words.encode(),
-        "review.html": made.encode(),
-    }.items():
+    definitions = page.definitions([*registry.values(), *reference.measures().values()], lang)
+    files = {f"charts/{name}": picture for name, picture in workbook.pictures(shown)}
+    files["results.xlsx"] = workbook.workbook(tables, definitions, lang=lang)
+    files |= {"summary.txt": words.encode(), "review.html": content.encode()}
+    for name, written in files.items():
         with clean.replacing(review.out_dir / name) as path:
-            path.write_bytes(content)
+            path.write_bytes(written)
     return review.out_dir / "review.html"
 
 
@@ -100,44 +90,37 @@ def sheet(
     *,
     about: str,
     lang: str,
-    registry: Mapping[str, reference.Metric],
+    registry: Registry,
 ) -> workbook.Sheet:
-    """A result table as a sheet of the workbook: all its rows and columns, named as in the page, numbers unrounded."""
-    shown = _in_language(frame, lang)
-    names = {column: _bound(column, lang, registry) for column in shown}
-    twice = pd.Series(list(names.values())).value_counts()
-    return workbook.Sheet(
-        name,
-        about,
-        [
-            workbook.Column(
-                text.plain(column),
-                f"{named} ({text.plain(column)})"
-                if twice[named] > 1 and named != column
-                else named,
-                _sheet_cells(shown, column, lang, registry),
-            )
-            for column, named in names.items()
-        ],
-    )
+    """A result table as a sheet of the workbook: all its rows and columns, numbers unrounded.
+
+    Columns are named as in the page, those of one name with their ids.
+    """
+    shown = in_language(frame, lang)
+    names = {column: _bound_name(column, lang, registry) for column in shown}
+    count = Counter(names.values())
+    columns = []
+    for column, label in names.items():
+        id = text.plain(column)
+        label = f"{label} ({id})" if count[label] > 1 and label != column else label
+        columns.append(workbook.Column(id, label, _sheet_cells(shown, column, lang, registry)))
+    return workbook.Sheet(name, about, columns)
 
 
-def _bound(column: str, lang: str, registry: Mapping[str, reference.Metric]) -> str:
-    """A column's name; of an interval, which in the page is one column, the lower or the upper end."""
-    for lower, upper in SPANS:
-        if column in (lower, upper):
-            return _name(lower, lang, registry, {}) + text.choose(
-                lang, *("下限", ": lower") if column == lower else ("上限", ": upper")
-            )
-    return _name(column, lang, registry, {})
+def _bound_name(column: str, lang: str, registry: Registry) -> str:
+    lower = {upper: lower for lower, upper in SPANS.items()}.get(column, column)
+    name = column_name(lower, lang, registry, {})
+    if lower not in SPANS:
+        return name
+    low, high = text.choose(lang, "下限", ": lower"), text.choose(lang, "上限", ": upper")
+    return name + (low if column == lower else high)
 
 
 def _sheet_cells(
-    frame: pd.DataFrame, name: str, lang: str, registry: Mapping[str, reference.Metric]
+    frame: pd.DataFrame, column: str, lang: str, registry: Registry
 ) -> list[tuple[float | str | None, str]]:
-    """The cells of a column: numbers with the unit of their metric or column, everything else in the words of the page."""
-    values = frame[name]
-    if name == "unit":
+    values = frame[column]
+    if column == "unit":
         return [
             (workbook.unit_name(value, lang) if isinstance(value, str) else None, "words")
             for value in values
@@ -145,28 +128,30 @@ def _sheet_cells(
     if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         return [
             (cell.words if cell.words != text.NOTHING else None, "words")
-            for cell in _column(frame, name, lang, registry, {}, "")
+            for cell in column_cells(frame, column, lang, registry, {}, "")
         ]
     whole = bool((values.dropna() % 1 == 0).all())
     return [
         (
             float(value) if pd.notna(value) and math.isfinite(value) else None,
-            _unit(row, name, registry, {}, whole)[0].lstrip("+"),
+            unit_of(row, column, registry, {}, whole)[0].lstrip("+"),
         )
         for value, row in zip(values, frame.to_dict("records"), strict=True)
     ]
 
 
 def _saved(review: Review) -> dict[str, pd.DataFrame]:
-    """Every result table that lies beside the page, by name."""
     return {
         path.stem: review.result(path.stem)
         for path in sorted((review.out_dir / "results").glob("*.parquet"))
     }
 
 
-def _masked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Results whose texts hold no personal data: what the team types into a plan has not been read through `sources`."""
+def masked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Results without personal data in their texts.
+
+    What the team types into a plan has not been read through `sources`.
+    """
     texts = [name for name in frame.select_dtypes("str") if not name.endswith("id")]
     return frame.assign(
         **{name: frame[name].map(privacy.hide, na_action="ignore").astype("str") for name in texts}
@@ -174,21 +159,13 @@ def _masked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known_ids(review: Review) -> set[str]:
-    """Ids of products, rooms and listed cases: numbers in a report that could look like somebody's phone and are not."""
+    """They could look like somebody's phone."""
     products = review.everything("products")
-    cases = review.result("open_cases").get("case_id", [])
-    return {
-        str(value)
-        for value in [
-            *products["product_id"].dropna(),
-            *products["sku_id"].dropna(),
-            *cases,
-            review.session["room"],
-        ]
-    }
+    ids = [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]
+    return {str(value) for value in [*ids, *review.result("open_cases").get("case_id", [])]}
 
 
 def index_row(review: Review) -> dict[str, Any]:
-    """What the index says of a published session: its date, room, host, title, paid amount, UV value and verdict."""
+    """What the index says of a published session (`index.summary`)."""
     results = {name: review.result(name) for name in RESULTS}
-    return first_screen.row(review.session, results, currency=review.currency)
+    return index.summary(review.session, results, currency=review.currency)

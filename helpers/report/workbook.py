@@ -1,42 +1,21 @@
-"""Other ways to hand a review over: all its tables in one workbook, its charts as pictures, its first screen as words for a chat."""
-
-from __future__ import annotations
+"""Other forms of a review: a workbook of its tables, pictures of its charts, words for a chat."""
 
 import base64
+import datetime
+import functools
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import pandas as pd
 import xlsxwriter
 from nbformat import NotebookNode
 
 from helpers.core import text
+from helpers.report.units import UNITS
 
 PICTURE = re.compile(r'src="data:image/png;base64,([A-Za-z0-9+/=\s]+)"')
 SAVED = re.compile(r'review\.save\(\s*"(\w+)"')
-FORMATS = {
-    "percent": "0.00%",
-    "money": "#,##0.00",
-    "users": "#,##0",
-    "times": "#,##0",
-    "count": "#,##0",
-    "seconds": "#,##0",
-    "p": "0.000",
-}
-UNITS = {
-    "percent": ("比例（1 = 100%）", "fraction (1 = 100 %)"),
-    "money": ("金额", "money"),
-    "users": ("人", "people"),
-    "times": ("次", "times"),
-    "count": ("个数", "count"),
-    "seconds": ("秒", "seconds"),
-    "p": ("p 值", "p value"),
-    "ratio": ("比值", "ratio"),
-    "score": ("数值", "number"),
-    "points": ("小数（0.01 = 1 个百分点）", "fraction (0.01 = 1 point)"),
-}
 WIDEST, NARROWEST = 42, 9
 OPTIONS = {
     "in_memory": True,
@@ -44,13 +23,11 @@ OPTIONS = {
     "strings_to_urls": False,
     "strings_to_numbers": False,
 }
-MADE = pd.Timestamp(
-    "2000-01-01"
-).to_pydatetime()  # the workbook's own date: the same results give the same bytes
+DATED = datetime.datetime(2000, 1, 1)  # the workbook's own date: same results, same bytes
 
 
 class Column(NamedTuple):
-    """A column of a sheet: its id, its name, and a (value, unit) for each row; a value is a number, a text or None."""
+    """A column of a sheet, with a (value, unit) for each row: a number, a text or None."""
 
     id: str
     name: str
@@ -68,31 +45,30 @@ class Sheet(NamedTuple):
 def workbook(
     sheets: Sequence[Sheet], definitions: Sequence[Mapping[str, str]], *, lang: str
 ) -> bytes:
-    """All result tables as an Excel workbook: contents, definitions of the metrics, names of the columns, a sheet a table.
+    """All result tables as an Excel workbook, a sheet a table.
 
-    `definitions` have name, formula, description and source. Texts are texts, whatever they begin
-    with; numbers are unrounded and formatted by their units. The same input gives the same bytes.
+    Before them stand contents, definitions (name, formula, description, source) and names of
+    columns. Texts are texts, whatever they begin with; numbers are unrounded and formatted by their
+    units. The same input gives the same bytes.
     """
     held = io.BytesIO()
     book = xlsxwriter.Workbook(held, OPTIONS)
-    book.set_properties(
-        {"created": MADE, "title": text.choose(lang, "复盘结果表", "Results of the review")}
-    )
-    styles = {unit: book.add_format({"num_format": code}) for unit, code in FORMATS.items()}
+    title = text.choose(lang, "复盘结果表", "Results of the review")
+    book.set_properties({"created": DATED, "title": title})
+    head = {"bold": True, "bg_color": "#E8EEF2", "bottom": 1, "text_wrap": True, "valign": "top"}
+    styles = {
+        name: book.add_format({"num_format": unit.excel})
+        for name, unit in UNITS.items()
+        if unit.excel
+    }
     styles |= {
         "": book.add_format({"num_format": "0.00"}),
-        "head": book.add_format(
-            {"bold": True, "bg_color": "#E8EEF2", "bottom": 1, "text_wrap": True, "valign": "top"}
-        ),
+        "head": book.add_format(head),
         "words": book.add_format({"text_wrap": True, "valign": "top"}),
         "link": book.add_format({"font_color": "#0b5a85", "underline": 1}),
     }
-    for sheet in (
-        _contents(sheets, lang),
-        _definitions(definitions, lang),
-        _names(sheets, lang),
-        *sheets,
-    ):
+    before = (_contents(sheets, lang), _definitions(definitions, lang), _names(sheets, lang))
+    for sheet in (*before, *sheets):
         _fill(book.add_worksheet(sheet.name[:31]), sheet, styles)
     first = book.worksheets()[0]
     for place, sheet in enumerate(sheets, start=1):
@@ -106,30 +82,27 @@ def _words(name: str, id: str, values: Sequence[str]) -> Column:
 
 
 def _contents(sheets: Sequence[Sheet], lang: str) -> Sheet:
-    return Sheet(
-        text.choose(lang, "目录", "Contents"),
-        "",
-        [
-            _words(text.choose(lang, "工作表", "Sheet"), "sheet", [sheet.name for sheet in sheets]),
-            _words(
-                text.choose(lang, "回答的问题", "The question that it answers"),
-                "about",
-                [sheet.about for sheet in sheets],
-            ),
-            Column(
-                "rows",
-                text.choose(lang, "行数", "Rows"),
-                [
-                    (float(len(sheet.columns[0].cells)) if sheet.columns else 0.0, "count")
-                    for sheet in sheets
-                ],
-            ),
-        ],
+    names, about, rows = (
+        text.choose(lang, *words)
+        for words in (
+            ("工作表", "Sheet"),
+            ("回答的问题", "The question that it answers"),
+            ("行数", "Rows"),
+        )
     )
+    counts = [
+        (float(len(sheet.columns[0].cells)) if sheet.columns else 0.0, "count") for sheet in sheets
+    ]
+    columns = [
+        _words(names, "sheet", [sheet.name for sheet in sheets]),
+        _words(about, "about", [sheet.about for sheet in sheets]),
+        Column("rows", rows, counts),
+    ]
+    return Sheet(text.choose(lang, "目录", "Contents"), "", columns)
 
 
 def _definitions(entries: Sequence[Mapping[str, str]], lang: str) -> Sheet:
-    named = {
+    heads = {
         "name": ("指标", "Metric"),
         "formula": ("公式", "Formula"),
         "description": ("口径", "Definition"),
@@ -137,26 +110,18 @@ def _definitions(entries: Sequence[Mapping[str, str]], lang: str) -> Sheet:
     }
     columns = [
         _words(text.choose(lang, *words), key, [entry[key] for entry in entries])
-        for key, words in named.items()
+        for key, words in heads.items()
     ]
     return Sheet(text.choose(lang, "指标口径", "Definitions"), "", columns)
 
 
 def _names(sheets: Sequence[Sheet], lang: str) -> Sheet:
-    """One row per column of each table: its name, its id, and the unit of its numbers."""
-    rows = [
-        (
-            sheet.name,
-            column.name,
-            column.id,
-            ", ".join(
-                unit_name(unit, lang)
-                for unit in sorted({unit for _, unit in column.cells} - {"words", ""})
-            ),
-        )
-        for sheet in sheets
-        for column in sheet.columns
-    ]
+    rows = []
+    for sheet in sheets:
+        for column in sheet.columns:
+            units = sorted({unit for _, unit in column.cells} - {"words", ""})
+            named = ", ".join(unit_name(unit, lang) for unit in units)
+            rows.append((sheet.name, column.name, column.id, named))
     heads = (
         ("工作表", "Sheet"),
         ("列", "Column"),
@@ -190,7 +155,7 @@ def _fill(sheet: xlsxwriter.worksheet.Worksheet, table: Sheet, styles: Mapping[s
 
 def unit_name(unit: str, lang: str) -> str:
     """A unit in words; an unknown one as it is."""
-    return text.choose(lang, *UNITS.get(unit, (unit, unit)))
+    return text.label(UNITS[unit], lang) if unit in UNITS else unit
 
 
 def texts(sheets: Sequence[Sheet]) -> list[str]:
@@ -208,27 +173,18 @@ def texts(sheets: Sequence[Sheet]) -> list[str]:
 
 
 def questions(notebooks: Mapping[str, NotebookNode]) -> dict[str, str]:
-    """For each result table the heading under which a notebook saves it (of notebooks in one language)."""
-    found: dict[str, str] = {}
+    """For each result table the heading under which a notebook (in one language) saves it."""
+    headings: dict[str, str] = {}
     for notebook in notebooks.values():
         heading = ""
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                heading = next(
-                    (
-                        line.lstrip("# ").strip()
-                        for line in cell.source.splitlines()
-                        if line.startswith("#")
-                    ),
-                    heading,
-                )
+                titles = [line for line in cell.source.splitlines() if line.startswith("#")]
+                heading = titles[0].lstrip("# ").strip() if titles else heading
             else:
-                found |= {
-                    name: text.plain(heading, 200)
-                    for name in SAVED.findall(cell.source)
-                    if name not in found
-                }
-    return found
+                for name in SAVED.findall(cell.source):
+                    headings.setdefault(name, text.plain(heading, 200))
+    return headings
 
 
 def pictures(notebooks: Mapping[str, NotebookNode]) -> Iterator[tuple[str, bytes]]:
@@ -249,64 +205,51 @@ def pictures(notebooks: Mapping[str, NotebookNode]) -> Iterator[tuple[str, bytes
 
 def chat(first: Mapping[str, Any], *, lang: str) -> str:
     """The first screen (`first_screen.make`) as a short plain text to be pasted into a chat."""
-    t = lambda zh, en: text.choose(lang, zh, en)  # noqa: E731
+    t = functools.partial(text.choose, lang)
+    colon = t("：", ": ")
     goals = [
-        f"{goal['verdict']} · {goal['scope']}{t('：', ': ')}{goal['words']}"
-        for goal in first["goals"]
+        f"{goal['verdict']} · {goal['scope']}{colon}{goal['words']}" for goal in first["goals"]
     ] or [t("未登记目标", "No goal was entered")]
     figures = [
-        " · ".join(
-            filter(
-                None,
-                [
-                    f"{card['name']} {card['value']}",
-                    card["expected"],
-                    card["verdict"],
-                    card["change"],
-                ],
-            )
+        _joined(
+            " · ", f"{card['name']} {card['value']}", *_of(card, "expected", "verdict", "change")
         )
         for card in first["cards"]
         if card["style"] != "unknown"
     ]
-    found = [
-        (
-            f"{place}. "
-            f"{' '.join(filter(None, [one['words'], one['money'], one['won_back'], one['cause'], one['meanwhile']]))}"
-        )
-        for place, one in enumerate(first["findings"], start=1)
+    findings = [
+        _joined(" ", f"{place}.", *_of(finding, "words", "money", "won_back", "cause", "meanwhile"))
+        for place, finding in enumerate(first["findings"], start=1)
     ]
     to_do = [
-        f"{place}. {one['words']}{_duty(one, lang)}"
-        for place, one in enumerate(first["actions"], start=1)
+        f"{place}. {action['words']}{_duty(action, lang)}"
+        for place, action in enumerate(first["actions"], start=1)
     ]
+    no_finding = t("没有指标超出正常范围。", "No metric left its normal range.")
+    no_action = t("没有需要改的事项。", "Nothing that needs to be changed.")
     blocks = [
-        [f"{t('直播复盘', 'Live review')}{t('：', ': ')}{first['title']}", *first["facts"]],
+        [f"{t('直播复盘', 'Live review')}{colon}{first['title']}", *first["facts"]],
         goals,
-        [one["words"] for one in first["why"]],
+        [reason["words"] for reason in first["why"]],
         [*figures, *first["usual"]],
-        [
-            t("发现", "Findings"),
-            *(found or [t("没有指标超出正常范围。", "No metric left its normal range.")]),
-        ],
-        [
-            t("下一场", "Next session"),
-            *(to_do or [t("没有需要改的事项。", "Nothing that needs to be changed.")]),
-        ],
+        [t("发现", "Findings"), *(findings or [no_finding])],
+        [t("下一场", "Next session"), *(to_do or [no_action])],
         [f"{t('数据质量：', 'Data quality: ')}{first['quality']['light']}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
+def _of(line: Mapping[str, str], *names: str) -> list[str]:
+    return [line[name] for name in names]
+
+
+def _joined(separator: str, *parts: str) -> str:
+    return separator.join(filter(None, parts))
+
+
 def _duty(action: Mapping[str, str], lang: str) -> str:
-    """Who answers for an action and what will tell whether it worked, in brackets."""
-    told = [
-        action["owner"],
-        *(
-            [text.choose(lang, "验证：", "verified by: ") + action["verify"]]
-            if action["verify"]
-            else []
-        ),
-    ]
-    words = text.choose(lang, "；", "; ").join(filter(None, told))
+    verify = text.choose(lang, "验证：", "verified by: ") + action["verify"]
+    words = _joined(
+        text.choose(lang, "；", "; "), action["owner"], verify if action["verify"] else ""
+    )
     return text.choose(lang, f"（{words}）", f" ({words})") if words else ""

@@ -1,12 +1,10 @@
 """The notebooks of a session run in order; the page that they make is published behind the gate.
 
-What is unchanged is reused. A run works in reports/.work/<session>; only a run that passed the gate
-takes the place of reports/<session>, in one move. A run that failed leaves reports/failed/<session>
-with the notebook that failed, and the last good report stands. Reports in English live in
-reports/en/, side by side with those in Chinese; where both exist, their pages are linked.
+A run works in reports/.work/<session>; only one that passed the gate takes the place of
+reports/<session>, in one move. A failed one leaves reports/failed/<session> with the notebook that
+failed, and the last good report stands. English reports live in reports/en/; where both exist,
+their pages are linked.
 """
-
-from __future__ import annotations
 
 import os
 import shutil
@@ -49,8 +47,8 @@ def review_session(
     """Run 01–06 for one session and publish its report in the home of its language.
 
     Raw files must have been read (`clean.ingest`). A step whose notebook, code, inputs and
-    parameters are those of the last published run is not run again; where no step had to run,
-    nothing is written and the status is `unchanged`.
+    parameters are those of the last published run is not run again; where none had to run, nothing
+    is written and the status is `unchanged`.
     """
     started, began = time.monotonic(), time.time()
     given = given or {}
@@ -121,10 +119,7 @@ def review_session(
 
 
 def bring_up_to_date(review: Review) -> None:
-    """Run those notebooks before a notebook opened by hand whose results are not there yet.
-
-    In a chain they all are.
-    """
+    """Run those notebooks before one opened by hand whose results are not there yet."""
     lacking = [
         name
         for name in steps.ORDER[: steps.ORDER.index(review.notebook)]
@@ -138,7 +133,6 @@ def bring_up_to_date(review: Review) -> None:
 def _places(
     workspace: clean.Workspace, session_id: str, reports_dir: Path, lang: str
 ) -> dict[str, Any]:
-    """The parameters that every notebook declares (`steps.PLACES`)."""
     return {
         "session_id": session_id,
         "data_dir": str(workspace.path),
@@ -153,7 +147,7 @@ def _execute(
     folder: Path,
     progress: Callable[[str], None] = lambda step: None,
 ) -> dict[str, float]:
-    """Run notebooks in one kernel, each with those values that it declares; seconds by step."""
+    """In one kernel, each with the values that it declares; seconds by step."""
     folder.mkdir(parents=True, exist_ok=True)
     declared = steps.parameters()
     seconds = {}
@@ -176,15 +170,11 @@ def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> No
 
 
 def _aside(work: Path) -> Path:
-    """Where the last good report stands while the new one takes its place."""
     return work.with_name(f"{work.name}.old")
 
 
 def _swap(work: Path, final: Path) -> None:
-    """Put the finished folder in the place of the last one, which steps aside for it.
-
-    A folder cannot be replaced in one call.
-    """
+    """Put the finished folder in the last one's place; no single call replaces a folder."""
     shutil.rmtree(_aside(work), ignore_errors=True)
     if final.exists():
         final.replace(_aside(work))
@@ -193,13 +183,12 @@ def _swap(work: Path, final: Path) -> None:
 
 
 def _bring_back(work: Path, final: Path) -> None:
-    """Bring back the last good report where a run was killed between the two moves of `_swap`."""
+    """The last good report, where a run was killed between the two moves of `_swap`."""
     if _aside(work).exists() and not final.exists():
         _aside(work).replace(final)
 
 
 def _link_languages(reports_dir: Path, session_id: str) -> None:
-    """Where a session has a page in both languages, each is given a link to the other."""
     pages = {
         lang: records.home(reports_dir, lang) / session_id / "review.html"
         for lang in records.LANGUAGES

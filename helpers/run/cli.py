@@ -25,11 +25,7 @@ from helpers.run import chain, pdf, records, steps
 
 
 def _console(stderr: bool) -> Console:
-    """A console of plain words.
-
-    Where the output is no terminal it is read by programs and logs: rich would fold it at 80
-    columns.
-    """
+    """Programs and logs read what is no terminal: rich would fold it at 80 columns."""
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 250
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
@@ -59,10 +55,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Machine-read
 
 
 class _Commands(click.Group):
-    """Commands whose trouble with the disk ends in one line.
-
-    Such are no permission, no space, a file where a folder should be.
-    """
+    """Trouble with the disk (no permission, no space, a file for a folder) ends in one line."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -227,7 +220,7 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
         files = [workspace.plans / f"{name}{kind}" for kind in (".csv", ".xlsx")]
         paths = [path for path in files if path.exists()]
         if not paths:
-            _fail(f"{workspace.plans / name}.csv: no plan yet; `fupan run {name}` makes one")
+            _fail(f"{workspace.plans / name}.xlsx: no plan yet; `fupan run {name}` makes one")
         registry = reference.registry(workspace.reference)
         sessions = clean.sessions(workspace)
         rows, aside = plan_file.load(workspace.plans, name, sessions, registry=registry)
@@ -248,8 +241,8 @@ def plan_command(session: str, data_dir: Path, as_json: bool) -> None:
 @main.command(
     "pdf",
     help="Print the report of SESSION to a PDF beside its page, with the Chromium, Chrome or Edge "
-    "of this machine.\n\nThe page is looked for under --reports; the workspace is read only for the "
-    "word latest.",
+    "of this machine.\n\nThe page is looked for under --reports; the workspace is read only for "
+    "the word latest.",
 )
 @click.argument("session")
 @data_option
@@ -270,7 +263,7 @@ def pdf_command(session: str, data_dir: Path, reports_dir: Path, lang: str) -> N
 
 
 def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
-    """The page of a session: the one of its name, or the only one whose name starts so."""
+    """By its name, or the only one whose name starts so."""
     if session == "latest":
         workspace = _workspace(data_dir)
         _ingest(workspace)
@@ -372,10 +365,7 @@ def _chosen(
 
 
 def _index(reports_dir: Path, workspace: clean.Workspace, lang: str) -> bool:
-    """Write the list of sessions in each language that has reports; whether that could be done.
-
-    The reviews beside it are published in any case.
-    """
+    """Whether each language's list of sessions could be written; reviews stand in any case."""
     homes = {name: records.home(reports_dir, name) for name in records.LANGUAGES}
     runs = {name: records.published(home) for name, home in homes.items()}
     listed = [name for name in homes if runs[name] or name == lang]
@@ -427,7 +417,7 @@ def _run_all(
 
 
 class _status:
-    """The step under way, on a terminal only; called with the next step's name."""
+    """On a terminal only; called with the next step's name."""
 
     def __init__(self, quiet: bool, title: str):
         self._title = title
@@ -461,10 +451,7 @@ def _say(outcome: chain.Outcome, as_json: bool) -> None:
 
 
 def _proposals(row, workspace: clean.Workspace) -> list[dict]:
-    """The columns of a sheet that are not mapped, and what each may be.
-
-    For each: header, the closest canonical column, the name it is close to, score.
-    """
+    """Each with the closest canonical column, the name it is close to, score."""
     if not isinstance(row.unmapped, str):
         return []
     export = clean.export(row.system, row.export, reference.systems(workspace.reference))
@@ -473,7 +460,6 @@ def _proposals(row, workspace: clean.Workspace) -> list[dict]:
 
 
 def _proposal(proposal: dict) -> str:
-    """One proposal in words."""
     header = text.plain(proposal["header"])
     if proposal["column"] is None:
         return f"column not mapped: {header} (like no column that is known)"
@@ -488,10 +474,7 @@ def _print_json(rows: list[dict]) -> None:
 
 
 def _short(value: object, limit: int = 48) -> str:
-    """A cell of a listing.
-
-    A long name loses its middle, as exports differ by their beginning and their end.
-    """
+    """A long name loses its middle, as exports differ by their beginning and their end."""
     words = text.plain(value, 400)
     return words if len(words) <= limit else f"{words[: limit // 2 - 1]}…{words[-limit // 2 :]}"
 
@@ -502,7 +485,7 @@ def _place(file: str, sheet: object) -> str:
 
 
 def _print_aside(workspace: clean.Workspace) -> None:
-    """Print why rows were kept aside, the first of each reason, and where all are; no values."""
+    """The first of each reason, and where all are; never a value."""
     rows, words = clean.read_table(workspace, "aside"), reference.terms()["reason"]
     same = rows.fillna({"sheet": "", "column": "", "reason": ""})
     same = same.groupby(["file", "sheet", "column", "reason"], sort=False)["row"]
@@ -518,7 +501,6 @@ def _print_aside(workspace: clean.Workspace) -> None:
 
 
 def _problem(row) -> str:
-    """The problem of a sheet behind its name; some problems begin with the file's name too."""
     problem = text.plain(row.problem.removeprefix(f"{row.file}: "), 400)
     return f"{_place(row.file, row.sheet)}: {problem}"
 

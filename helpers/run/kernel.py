@@ -1,7 +1,5 @@
 """Papermill executes the notebooks of a session, all in one kernel of this very environment."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
@@ -28,10 +26,7 @@ class NotebookFailed(RuntimeError):
 def run_notebook(
     name: str, output: Path, values: Mapping[str, Any], manager: jupyter_client.KernelManager
 ) -> None:
-    """Execute one notebook into `output` in the given kernel, its namespace emptied first.
-
-    Raises `NotebookFailed`.
-    """
+    """Execute a notebook into `output`, the kernel's namespace emptied; raises `NotebookFailed`."""
     try:
         papermill.execute_notebook(
             str(steps.NOTEBOOKS / f"{name}.ipynb"),
@@ -56,10 +51,7 @@ def run_notebook(
 
 
 class _OneKernel(papermill.engines.Engine):
-    """A papermill engine that runs every notebook of a session in one kernel.
-
-    The kernel has its imports already.
-    """
+    """Every notebook of a session runs in one kernel, which has its imports already."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, *, manager, **ignored):

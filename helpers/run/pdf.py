@@ -1,7 +1,5 @@
 """A browser of this machine prints a report to a PDF."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -33,10 +31,7 @@ def browser() -> str | None:
 
 
 def print_pdf(report_page: Path, chromium: str) -> Path:
-    """Print a report's page to a PDF beside it, replacing an earlier one.
-
-    Raises `RuntimeError` where the browser makes none.
-    """
+    """Print a page to a PDF beside it; raises `RuntimeError` where the browser makes none."""
     target = report_page.with_suffix(".pdf")
     with clean.replacing(target) as path, tempfile.TemporaryDirectory(prefix="fupan-") as profile:
         options = [

@@ -1,7 +1,5 @@
 """run.json of each report: what a run writes, what is read again, and which sessions are due."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
@@ -18,10 +16,7 @@ LANGUAGES = ("zh", "en")
 
 
 def home(reports_dir: Path, lang: str) -> Path:
-    """The folder of the reports in a language.
-
-    Chinese ones are in `reports_dir` itself, English ones in en/ below it.
-    """
+    """The folder of a language's reports: `reports_dir` for Chinese, en/ below it for English."""
     return reports_dir if lang == LANGUAGES[0] else reports_dir / lang
 
 
@@ -31,7 +26,7 @@ class _Returns(BaseModel):
 
 
 class _Summary(BaseModel):
-    """What is read again of the row that the index keeps of a session (`first_screen.row`)."""
+    """What is read again of a session's row in the index (`index.summary`)."""
 
     paid_amount: float | None = None
     viewers: float | None = None
@@ -44,8 +39,6 @@ class _Summary(BaseModel):
 
 
 class _Record(BaseModel):
-    """What is read again of run.json."""
-
     status: str = ""
     message: str = ""
     as_of: AwareDatetime | None = None
@@ -54,7 +47,7 @@ class _Record(BaseModel):
 
 
 def last_run(final: Path) -> dict[str, Any]:
-    """run.json of one report; empty where there is none or it is not one that a run writes."""
+    """run.json of one report; empty without one that a run wrote."""
     path = final / "run.json"
     # no file, no JSON, other fields (`ValidationError`)
     with contextlib.suppress(OSError, ValueError):
@@ -73,7 +66,7 @@ def record(
 ) -> dict[str, Any]:
     """What run.json says of a run: parameters, versions, inputs, rows, seconds and step keys.
 
-    The keys are those of the plans as they are after the run.
+    Step keys are of the plans as they are after the run.
     """
     files = clean.read_table(workspace, "files")
     return {
@@ -96,10 +89,7 @@ def write(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def published(reports_dir: Path) -> dict[str, dict[str, Any]]:
-    """run.json of every session under reports/, published or failed, by session.
-
-    A failed run of a published session is noted on it.
-    """
+    """run.json of every session under reports/; a failed run is noted on a published one."""
     records = {
         path.parent.name: last_run(path.parent)
         for path in sorted(reports_dir.glob("*/run.json"))
@@ -113,7 +103,7 @@ def published(reports_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 def published_in_any(reports_dir: Path) -> dict[str, dict[str, Any]]:
-    """`published` of every language; of a session that has several, the first of `LANGUAGES`."""
+    """`published` of every language; of a session in several, the first of `LANGUAGES`."""
     return {
         name: run
         for lang in reversed(LANGUAGES)
@@ -133,8 +123,7 @@ def due(
 
     Without a good page only recent ones. `runs` is `published`. A page is due another look for its
     after-sales where the session has passed one of `ages` (days, service.yml) by the newest data,
-    `as_of`, and had not by the data that its page was made from. Without newer data, or after the
-    last age, it is left alone.
+    `as_of`, and had not by the data of its page.
     """
     newest = sessions["started_at"].max() - pd.Timedelta(days=recent_days)
     names = []

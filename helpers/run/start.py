@@ -1,11 +1,8 @@
-"""The start page: widgets that choose session, workspace and language.
+"""The start page: widgets that choose session, workspace and language of notebooks opened by hand.
 
-They are those of notebooks opened by hand. What is chosen is kept by `keep_choice` and stands for
-the parameters that such a notebook leaves empty. Runs name all of their parameters, so that no
-choice ever reaches them.
+The choice (`keep_choice`) stands for parameters that such a notebook leaves empty. Runs name all of
+their parameters, so that no choice ever reaches them.
 """
-
-from __future__ import annotations
 
 import json
 import subprocess
@@ -40,8 +37,8 @@ LANGUAGES = (("中文", "zh"), ("English", "en"))
 def sessions(workspace: clean.Workspace) -> pd.DataFrame:
     """The sessions to choose from, newest first.
 
-    One row per session, columns `COLUMNS` and verdict: what the published page of the session says
-    of its paid amount; missing where it has no page.
+    Columns `COLUMNS` and verdict: what the session's page says of its paid amount; missing without
+    one.
     """
     newest_first = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
     summaries = {
@@ -54,10 +51,7 @@ def sessions(workspace: clean.Workspace) -> pd.DataFrame:
 
 
 def picker(review: Review) -> ipywidgets.VBox | report.Shown:
-    """The widgets of the start page.
-
-    Where they would set nothing (outside of JupyterLab), how to choose without them.
-    """
+    """The widgets of the start page; outside of JupyterLab, how to choose without them."""
     if opened_by_hand():
         return Picker(review).box
     return report.sentence(
@@ -69,10 +63,7 @@ def picker(review: Review) -> ipywidgets.VBox | report.Shown:
 
 
 def option(row: Any, currency: str, lang: str) -> str:
-    """A session in one line of the list: when, host, title, paid amount, verdict.
-
-    `row` is one of `sessions`.
-    """
+    """A row of `sessions` in one line of the list: when, host, title, paid amount, verdict."""
     parts = [
         f"{row.started_at:%Y-%m-%d %H:%M}",
         *(text.plain(name, 40) for name in (row.host, row.title) if isinstance(name, str)),
@@ -150,10 +141,7 @@ class Picker:
         self.whole.on_click(lambda button: threading.Thread(target=self._run, daemon=True).start())
 
     def _changed(self, **changed: str | None) -> None:
-        """Keep what somebody chose once it has been opened, or say why it cannot be.
-
-        No session means the newest one.
-        """
+        """Keep a choice once it has been opened, else say why not; "" is the newest session."""
         if self.filling or None in changed.values():
             return
         wanted = Choice(
@@ -177,14 +165,10 @@ class Picker:
         self._fill()
 
     def _picked(self) -> str:
-        """The session that this page shows as picked.
-
-        None where it shows the newest one, whichever that is.
-        """
+        """An empty id stands for the newest session, whichever that is."""
         return self.review.session_id if self.review.found in ("named", "chosen") else ""
 
     def _fill(self) -> None:
-        """The list as far as it holds what was searched for, every word in the language chosen."""
         lang = self.review.lang
         words = self.search.value.casefold().split()
         newest = text.choose(lang, "最新的一场（有新的就换）", "The newest one, whichever it is")
@@ -227,7 +211,7 @@ class Picker:
         self.said.value = shown.html if shown else ""
 
     def _run(self) -> None:
-        """`fupan run` for the session, in a process of its own; the page stays usable meanwhile."""
+        """In a process of its own: the page stays usable meanwhile."""
         review, lang = self.review, self.review.lang
         self.whole.disabled = True
         self.ran.value = report.sentence(

@@ -1,7 +1,5 @@
 """The notebooks of a review: their order, parameters, and the digests that say what is done."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import importlib.metadata
@@ -35,10 +33,7 @@ TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 class ParameterError(ValueError):
-    """A notebook parameter is unknown or of the wrong type; the message names it.
-
-    It says what is known or expected.
-    """
+    """A parameter is unknown or of the wrong type; the message names it and what is expected."""
 
 
 def parameters() -> dict[str, dict[str, dict[str, Any]]]:
@@ -49,8 +44,8 @@ def parameters() -> dict[str, dict[str, dict[str, Any]]]:
 def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
     """The given values in the types that the notebooks declare.
 
-    Raises `ParameterError` for an unknown name or a wrong type. Papermill itself only warns of an
-    unknown name and takes any type; a misspelt option would be silently without effect.
+    Raises `ParameterError` for an unknown name or a wrong type: papermill itself takes any type and
+    only warns, a misspelt option would be without effect.
     """
     declared = {
         name: spec
@@ -82,7 +77,7 @@ def step_keys(
     """One digest a step over all that its outcome depends on, the steps before it included.
 
     Steps in `BEFORE_AFTERSALES` do not depend on what only comes in after a session
-    (`clean.AFTER`): a newer export of cases leaves them as they are.
+    (`clean.AFTER`).
     """
     common = f"{clean.code_version()}|{session_id}|{lang}" + json.dumps(
         {name: importlib.metadata.version(name) for name in LIBRARIES}
@@ -108,7 +103,7 @@ def step_keys(
 
 
 def versions() -> dict[str, str]:
-    """The versions of the package, its code, Python and the libraries that a result may hang on."""
+    """The versions of the package, its code, Python and libraries that results hang on."""
     return {
         "fupan": importlib.metadata.version("fupan"),
         "code": clean.code_version(),

@@ -1,28 +1,14 @@
-"""Split analysis 拆分分析: a change split along its formula, then along sources and products; the parts sum to the whole.
+"""A change of the account split along its formula, its sources and its products: 拆分分析.
 
-Steps of a product are split by the additive LMDI-I (Ang 2005), which has no remainder, does not
-depend on the order of the steps and lets steps be merged by adding their effects; shares and rates
-of slices by the centred Kitagawa / Das Gupta split, because a structure effect by LMDI cannot be
-read slice by slice (Roux and Plank 2022). A split is accounting: it says through which step and
-where a change came, not why.
+The parts sum to the whole. Steps of a product are split by the additive LMDI-I (Ang 2005), which
+has no remainder, does not depend on the order of the steps and lets effects be added; slices by the
+centred Kitagawa / Das Gupta split, as a structure effect by LMDI cannot be read slice by slice
+(Roux and Plank 2022). A split says through where a change came, not why.
 """
 
-from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions
-from helpers.split.drill import (
-    along,
-    along_sentence,
-    drill,
-    drill_bars,
-    indented,
-    path_sentence,
-    session_levels,
-    short_of,
-    sold_lines,
-)
-from helpers.split.formula import (
+from helpers.split.amount_steps import (
     MAIN_STEPS,
     baseline_session,
-    factors,
     formula,
     hours,
     lines,
@@ -38,19 +24,28 @@ from helpers.split.formula import (
     waterfall,
     with_usual,
 )
+from helpers.split.answers import (
+    ARGUMENT_WORDS,
+    argument,
+    ground,
+    lines_agree,
+    mix_sentence,
+    reversals,
+)
+from helpers.split.change_tree import drill, drill_bars, indented, path_sentence
+from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions
+from helpers.split.facts import to_findings
+from helpers.split.levels import session_levels, sold_lines
 from helpers.split.margins import CAUSES, OPEN, Diagnosis, diagnose_session
-from helpers.split.product import Interval, lmdi, logarithmic_mean, sampling_interval, shapley
-from helpers.split.scan import find_causes, find_slices
 from helpers.split.slices import (
     by_slice,
     mix_and_rate,
     reversal,
     slice_totals,
-    stands_out,
+    standings,
     typical_slices,
 )
-from helpers.split.words import (
-    ARGUMENT_WORDS,
+from helpers.split.tables import (
     DIMENSION_COLUMNS,
     LINE_WORDS,
     MIX_WORDS,
@@ -62,100 +57,11 @@ from helpers.split.words import (
     STEP_WORDS,
     SUM_WORDS,
     TREE_WORDS,
-    argument,
-    ground,
     largest,
-    lines_agree,
-    mix_sentence,
     named_lines,
     named_slices,
     named_states,
     product_names,
-    reversals,
-    standing_findings,
-    standings,
-    step_findings,
     step_table,
-    to_findings,
     whole_products,
-    worth_of,
 )
-
-__all__ = [
-    "ARGUMENT_WORDS",
-    "CAUSES",
-    "DIMENSION_COLUMNS",
-    "LINE_WORDS",
-    "MAIN_STEPS",
-    "MIX_WORDS",
-    "OPEN",
-    "SLICE_COLUMNS",
-    "SLICE_WORDS",
-    "STANDING_COLUMNS",
-    "STANDING_WORDS",
-    "STEP_COLUMNS",
-    "STEP_WORDS",
-    "SUM_WORDS",
-    "TREE_WORDS",
-    "Diagnosis",
-    "Interval",
-    "along",
-    "along_sentence",
-    "argument",
-    "baseline_session",
-    "by_dimension",
-    "by_slice",
-    "diagnose_session",
-    "dimension_sums",
-    "drill",
-    "drill_bars",
-    "factors",
-    "find_causes",
-    "find_slices",
-    "formula",
-    "further",
-    "ground",
-    "hours",
-    "indented",
-    "largest",
-    "lines",
-    "lines_agree",
-    "lmdi",
-    "logarithmic_mean",
-    "merged",
-    "mix_and_rate",
-    "mix_sentence",
-    "named_dimensions",
-    "named_lines",
-    "named_slices",
-    "named_states",
-    "no_steps",
-    "pairs_beyond",
-    "path_sentence",
-    "possible",
-    "product_names",
-    "reversal",
-    "reversals",
-    "sampling",
-    "sampling_interval",
-    "session_levels",
-    "shapley",
-    "short_of",
-    "slice_totals",
-    "sold_lines",
-    "spread_of",
-    "standing_findings",
-    "standings",
-    "stands_out",
-    "step_findings",
-    "step_table",
-    "times",
-    "to_findings",
-    "tree",
-    "typical_slices",
-    "usual_effects",
-    "waterfall",
-    "whole_products",
-    "with_usual",
-    "worth_of",
-]

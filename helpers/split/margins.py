@@ -1,13 +1,10 @@
-"""Imprecise traffic or a weak pitch, asked of one session: its sources and its products against the comparable sessions.
+"""Imprecise traffic or a weak pitch: the sources and products of a session against the usual.
 
-Exports hold sources and products, but not which source bought which product. The two margins answer
-nearly as well: the quasi-binomial model logit(rate) = slice + session is fitted to the comparable
-sessions, which says what each source and product does beside the others and how much further
-sessions stray; this session is then held against it. Where cells of source x product exist, the
-same model has both factors.
+Exports do not hold which source bought which product; the two margins answer nearly as well. The
+quasi-binomial model logit(rate) = slice + session (with cells of source x product: both factors) is
+fitted to the comparable sessions: what each slice does beside the others and how much further
+sessions stray. This session is then held against it.
 """
-
-from __future__ import annotations
 
 import itertools
 import math
@@ -23,9 +20,8 @@ from helpers.core import text
 from helpers.split.product import Floats
 from helpers.split.slices import mix_and_rate
 
-# The chance of each false alarm; together a session like the others is called otherwise one time in
-# ten at most. A changed mix and a broken source are plain where they occur and lose nothing by a
-# strict level; single products sell in dozens.
+# The chance of each false alarm; together one quiet session in ten at most is called otherwise. A
+# changed mix and a broken source lose nothing by a strict level; single products sell in dozens.
 LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.065, "product_click": 0.003, "overall": 0.03}
 SINGLE = 5  # one slice in five at most may have fallen for it to be a matter of single ones
 FALLS = (
@@ -65,6 +61,9 @@ CAUSES = {
 }
 
 
+DIAGNOSED = "room_conversion"  # the metric of the finding that sums up the split
+
+
 class Diagnosis(NamedTuple):
     """Which cause a session's fall speaks for (a key of `CAUSES`), and the evidence in words."""
 
@@ -74,7 +73,7 @@ class Diagnosis(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of one margin: this session's slices beside what the comparable sessions lead one to expect.
+    """One step of one margin: this session's slices beside what comparable sessions make expect.
 
     `slices` has one row per slice: slice, trials, successes, expected (given how the session did as
     a whole), rate_usual, seen (events in the history); level is the session's own log odds ratio,
@@ -88,25 +87,27 @@ class Step(NamedTuple):
 
 
 class Fallen(NamedTuple):
-    """The slices whose fall beside the others is the least likely by chance, and how likely that is."""
+    """The slices whose fall beside the others is the least likely by chance, and how likely."""
 
     names: list[str]
     p_value: float
 
 
 class Fit(NamedTuple):
-    """The model of the history: the log odds of each level of each factor, and the variance of a cell beyond sampling."""
+    """The history's log odds of each level by factor, and a cell's variance beyond sampling."""
 
     effects: dict[str, pd.Series]
     variance: float
 
 
-def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
-    """logit(rate) = sum of the effects of `names`, by Newton's steps for one factor after the other.
+def _rate(log_odds: Floats | pd.Series) -> Floats | pd.Series:
+    return 1 / (1 + np.exp(-log_odds))
 
-    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982),
-    by halving the interval of the variance. Accounts have hundreds of sessions: a design matrix
-    with a column for each would be slow.
+
+def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
+    """Newton's steps by factor: a design matrix with a column for each session would be slow.
+
+    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982).
     """
     codes = [pd.factorize(rows[name]) for name in names]
     trials, successes = rows["trials"].to_numpy(float), rows["successes"].to_numpy(float)
@@ -115,9 +116,7 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
     free = max(len(rows) - sum(len(levels) - 1 for _, levels in codes) - 1, 1)
 
     def fitted() -> Floats:
-        return 1 / (
-            1 + np.exp(-sum(value[place] for value, (place, _) in zip(values, codes, strict=True)))
-        )
+        return _rate(sum(value[place] for value, (place, _) in zip(values, codes, strict=True)))
 
     def sweep(variance: float, times: int) -> float:
         for _ in range(times):
@@ -150,10 +149,9 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
 
 
 def _levels(rows: pd.DataFrame) -> pd.Series:
-    """By how much the log odds of each session as a whole differ from `logit` (maximum likelihood, Newton's steps)."""
     level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
     for _ in range(25):
-        p = 1 / (1 + np.exp(-(rows["logit"] + rows["session_id"].map(level))))
+        p = _rate(rows["logit"] + rows["session_id"].map(level))
         sums = (
             pd.DataFrame(
                 {
@@ -183,12 +181,11 @@ def step_of(
 
     `rows` are rows by session and slice, or cells with the two `factors`; `pool` are further
     sessions, too unlike to say where this one should be as a whole, like enough to say how slices
-    stand to each other and how far sessions stray. Slices without a past are left out: nothing can
-    be expected of them.
+    stand to each other and how far sessions stray. Slices without a past are left out.
     """
-    wanted, factors = list(chosen), list(factors) or [slice]
+    past_ids, factors = list(chosen), list(factors) or [slice]
     held = rows[
-        rows["session_id"].isin([session_id, *wanted, *pool])
+        rows["session_id"].isin([session_id, *past_ids, *pool])
         & rows[trials].gt(0)
         & rows[successes].notna()
     ]
@@ -203,62 +200,55 @@ def step_of(
         or (past["successes"] == past["trials"]).all()
     ):
         return None
-    known = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
-    held = held[known]
+    with_past = np.logical_and.reduce([held[name].isin(past[name]) for name in factors])
+    held = held[with_past]
     if held.loc[held["session_id"] == session_id, slice].nunique() < 2:
         return None
     fit = _quasi_binomial(past, [*factors, "session_id"])
     held = held.assign(logit=sum(held[name].map(fit.effects[name]) for name in factors))
     levels = _levels(held)
-    usual = float(levels[levels.index.isin(wanted)].mean())
-    own = held[held["session_id"] == session_id]
-    p = 1 / (1 + np.exp(-(own["logit"] + levels[session_id])))
-    ordinary = 1 / (1 + np.exp(-(own["logit"] + usual)))
-    made = (
+    usual = float(levels[levels.index.isin(past_ids)].mean())
+    this_session = held[held["session_id"] == session_id]
+    p, ordinary = (_rate(this_session["logit"] + level) for level in (levels[session_id], usual))
+    table = (
         pd.DataFrame(
             {
-                "slice": own[slice],
-                "trials": own["trials"],
-                "successes": own["successes"],
-                "expected": own["trials"] * p,
-                "ordinary": own["trials"] * ordinary,
+                "slice": this_session[slice],
+                "trials": this_session["trials"],
+                "successes": this_session["successes"],
+                "expected": this_session["trials"] * p,
+                "ordinary": this_session["trials"] * ordinary,
                 "cells": 1.0,
             }
         )
         .groupby("slice", as_index=False)
         .sum()
     )
-    seen = past.groupby(slice)["successes"].sum().reindex(made["slice"]).to_numpy() + 0.5
-    made = made.assign(rate_usual=made["ordinary"] / made["trials"], seen=seen)
+    past_successes = past.groupby(slice)["successes"].sum().reindex(table["slice"]).to_numpy() + 0.5
+    table = table.assign(rate_usual=table["ordinary"] / table["trials"], seen=past_successes)
     return Step(
-        made, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance
+        table, float(levels[session_id] - usual), levels.drop(session_id) - usual, fit.variance
     )
 
 
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
-    """The up to `most` slices whose having fallen is likeliest (log likelihood ratio), as places, the furthest fallen first.
-
-    Only the slices that fell furthest can be the best set of their size (Neill 2012), so sorted
-    prefixes are enough.
-    """
+    """Only the slices that fell furthest can be the best set of their size (Neill 2012)."""
     total = counts.sum()
     share = expected / expected.sum() * total
     order = np.argsort(counts / share)
     inside, hoped = (values[order].cumsum()[:most] for values in (counts, share))
-    rest, rest_hoped = total - inside, total - hoped
+    outside, outside_hoped = total - inside, total - hoped
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(inside > 0, inside * np.log(inside / hoped), 0.0) + np.where(
-            rest > 0, rest * np.log(rest / rest_hoped), 0.0
+            outside > 0, outside * np.log(outside / outside_hoped), 0.0
         )
     return order[: int(np.where(inside < hoped, ratio, 0.0).argmax()) + 1]
 
 
 def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
-    """For each row of counts how much likelier it is that one slice or two fell than that none did (logarithm).
+    """The log likelihood ratio of a fall of one slice or two, averaged over sets and `FALLS`.
 
-    The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known
-    which slices fell and how far, the average finds more than the best set does (Neyman and
-    Pearson), at the same rate of false alarms.
+    Where neither is known, the average finds more than the best set does (Neyman and Pearson).
     """
     top = np.argsort(-expected, kind="stable")[:SEARCHED]
     share, total, sizes = expected / expected.sum(), counts.sum(axis=-1, keepdims=True), []
@@ -271,14 +261,13 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
 
 
 def fallen(step: Step) -> Fallen:
-    """Whether single slices did worse beside the others than they usually do, and the set of up to a fifth that fits best.
+    """The set of up to a fifth of the slices that fell beside the others, and its p-value.
 
-    The p-value counts how often a session without any such fault shows as clear a fall: its slices
-    drawn from the model, with the variance beyond sampling and the uncertainty of the history, and
-    searched in the same way.
+    How often a session without any such fault shows as clear a fall: its slices drawn from the
+    model, with the variance beyond sampling and the uncertainty of the history, and searched alike.
     """
     rows = step.slices
-    trials, expected, seen = (
+    trials, expected, observed = (
         rows[name].to_numpy(float) for name in ("trials", "expected", "successes")
     )
     most = max(1, len(rows) // SINGLE)
@@ -290,15 +279,14 @@ def fallen(step: Step) -> Fallen:
     drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(
         float
     )
-    as_clear = _evidence(drawn, expected, most) >= _evidence(seen[None], expected, most)
+    as_clear = _evidence(drawn, expected, most) >= _evidence(observed[None], expected, most)
     return Fallen(
-        rows["slice"].iloc[_best_set(seen, expected, most)].tolist(),
+        rows["slice"].iloc[_best_set(observed, expected, most)].tolist(),
         float((1 + as_clear.sum()) / (DRAWS + 1)),
     )
 
 
 def _one_sided(value: float, past: pd.Series) -> float:
-    """The chance of so low a value in one more session: t prediction from those before, whose mean is zero by making."""
     if len(past) < LEAST_SESSIONS or past.std(ddof=1) == 0:
         return np.nan
     return float(
@@ -309,25 +297,25 @@ def _one_sided(value: float, past: pd.Series) -> float:
 
 
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
-    """The chance that a session like the others sells so little to those who click, given how many clicked.
+    """The chance that a session like the others sells so little to those who click.
 
     Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
     from those of clicking (straight line over all sessions known, the level by the chosen ones).
     """
-    wanted = pay.past.index.isin(list(chosen))
-    group = np.where(wanted, "chosen", "pool")
+    is_chosen = pay.past.index.isin(list(chosen))
+    group = np.where(is_chosen, "chosen", "pool")
     if click is None or len(pay.past) < 8 or not pay.past.index.equals(click.past.index):
-        return _one_sided(pay.level, pay.past[wanted])
+        return _one_sided(pay.level, pay.past[is_chosen])
     x, y = (side.past - side.past.groupby(group).transform("mean") for side in (click, pay))
     slope = float((x * y).sum() / (x**2).sum()) if (x**2).sum() > 0 else 0.0
     free = len(x) - 1 - len(set(group))
-    sd, n = math.sqrt(((y - slope * x) ** 2).sum() / free), int(wanted.sum())
+    sd, n = math.sqrt(((y - slope * x) ** 2).sum() / free), int(is_chosen.sum())
     error = sd * math.sqrt(1 + 1 / n + click.level**2 / (x**2).sum())
     return float(distributions.t.cdf((pay.level - slope * click.level) / error, free))
 
 
 class Mix(NamedTuple):
-    """What the shares of the sources did to the room conversion: in points, the range usual between sessions, its p."""
+    """The effect of the sources' shares on the room conversion, in points, with its usual range."""
 
     effect: float
     lower: float
@@ -342,13 +330,13 @@ class Mix(NamedTuple):
 def mix_of(
     traffic: pd.DataFrame, session_id: str, chosen: Iterable[str], *, confidence: float = 0.95
 ) -> Mix | None:
-    """The mix effect of this session over its sources, and how far it lies from that of ordinary sessions.
+    """The mix effect of this session over its sources, and how far it lies from the ordinary.
 
-    Every session's shares are given the usual rates of the sources; the logarithm of what comes out
-    has a t prediction interval from the chosen sessions.
+    The logarithm of what each session's shares make at the usual rates of the sources has a t
+    prediction interval from the chosen sessions.
     """
-    wanted = list(chosen)
-    held = traffic[traffic["session_id"].isin([session_id, *wanted])]
+    past_ids = list(chosen)
+    held = traffic[traffic["session_id"].isin([session_id, *past_ids])]
     people = held.pivot_table(
         index="session_id", columns="source", values="viewers", aggfunc="sum", fill_value=0.0
     )
@@ -390,11 +378,8 @@ def mix_of(
     )
 
 
-# ------------------------------------------------------------------------------------ the decision
-
-
 def sold(*tables: pd.DataFrame) -> str:
-    """The column that counts those who bought: people who ordered where every row has them, else those who paid."""
+    """The column that counts buyers: who ordered where every row has it, else who paid."""
     return (
         "create_users"
         if all("create_users" in table and table["create_users"].notna().all() for table in tables)
@@ -421,33 +406,36 @@ def gathered(
     pool: Iterable[str] = (),
     cells: pd.DataFrame | None = None,
 ) -> Evidence:
-    """The tests' material: the margins, or where there are `cells` (session_id, source, product_id, exposed, clicked, sold) those."""
-    wanted, pool = list(chosen), list(pool)
+    """The material of the tests: the margins, or the `cells` where there are any.
+
+    Columns of cells: session_id, source, product_id, exposed, clicked, sold.
+    """
+    past_ids, pool = list(chosen), list(pool)
     if cells is not None and len(cells):
         factors = ["source", "product_id"]
-        made = [
-            step_of(cells, session_id, wanted, slice, *step, pool=pool, factors=factors)
+        margins = [
+            step_of(cells, session_id, past_ids, slice, *step, pool=pool, factors=factors)
             for slice in factors
             for step in (("exposed", "clicked"), ("clicked", "sold"))
         ]
     else:
-        made = [
-            step_of(table, session_id, wanted, slice, *step, pool=pool)
-            for table, slice, seen, clicked in (
+        margins = [
+            step_of(table, session_id, past_ids, slice, *step, pool=pool)
+            for table, slice, exposed, clicked in (
                 (traffic, "source", "product_exposure_users", "product_click_users"),
                 (products, "product_id", "exposure_users", "click_users"),
             )
-            for step in ((seen, clicked), (clicked, sold(table)))
+            for step in ((exposed, clicked), (clicked, sold(table)))
         ]
-    return Evidence(mix_of(traffic, session_id, wanted), *made)
+    return Evidence(mix_of(traffic, session_id, past_ids), *margins)
 
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _p(found: Fallen | None) -> float:
-    return found.p_value if found else np.nan
+def _p(test: Fallen | None) -> float:
+    return test.p_value if test else np.nan
 
 
 def diagnose_session(
@@ -460,49 +448,44 @@ def diagnose_session(
     cells: pd.DataFrame | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Diagnosis:
-    """流量不精准 or 话术不足? What one session's fall speaks for, from its two margins or, where there are any, its cells.
+    """The cause that one session's fall speaks for: 流量不精准 or 话术不足.
 
-    cause: mix (other people came), source (single sources), product (single products), both
-    (traffic and products), overall (all alike), cannot_tell. Only falls are looked for. The levels
-    of the tests are such that a quiet session is called quiet nine times in ten; what that finds is
-    measured by `tests/benchmarks/bench_causes.py`.
+    Read off the two margins or, where there are any, the cells. cause: mix (other people came),
+    source (single sources), product (single products), both (traffic and products), overall (all
+    alike), cannot_tell. Only falls are looked for. A quiet session is called quiet nine times in
+    ten; `tests/benchmarks/bench_causes.py` measures what that finds.
     """
-    wanted = list(chosen)
-    found = gathered(traffic, products, session_id, wanted, pool=pool, cells=cells)
-    told = {
-        name: fallen(step) if (step := getattr(found, name)) else None
+    past_ids = list(chosen)
+    evidence = gathered(traffic, products, session_id, past_ids, pool=pool, cells=cells)
+    falls = {
+        name: fallen(step) if (step := getattr(evidence, name)) else None
         for name in Evidence._fields[1:]
     }
-    p_mix = found.mix.p_value if found.mix else np.nan
-    p_source = float(np.nanmin([_p(told["source_click"]), _p(told["source_pay"]), 0.5])) * 2
+    p_mix = evidence.mix.p_value if evidence.mix else np.nan
+    p_source = float(np.nanmin([_p(falls["source_click"]), _p(falls["source_pay"]), 0.5])) * 2
     p_overall = (
-        overall(found.product_pay, found.product_click, wanted) if found.product_pay else np.nan
+        overall(evidence.product_pay, evidence.product_click, past_ids)
+        if evidence.product_pay
+        else np.nan
     )
     traffic_says = [name for name, p in (("mix", p_mix), ("source", p_source)) if p <= LEVELS[name]]
     product_says = (
-        _p(told["product_pay"]) <= LEVELS["product"]
-        or _p(told["product_click"]) <= LEVELS["product_click"]
+        _p(falls["product_pay"]) <= LEVELS["product"]
+        or _p(falls["product_click"]) <= LEVELS["product_click"]
     )
     # Where all fell alike some product always fell furthest: the surer of the two is named.
-    p_product = np.nan_to_num(_p(told["product_pay"]), nan=1.0)
+    p_product = np.nan_to_num(_p(falls["product_pay"]), nan=1.0)
     alike = (
         p_overall <= LEVELS["overall"]
         and p_overall / LEVELS["overall"] < p_product / LEVELS["product"]
     )
-    cause = (
-        "both"
-        if traffic_says and product_says
-        else (
-            min(traffic_says, key={"mix": p_mix, "source": p_source}.get)
-            if traffic_says
-            else "overall"
-            if alike
-            else "product"
-            if product_says
-            else "cannot_tell"
-        )
-    )
-    if found.mix is None and not any(told.values()):
+    if traffic_says and product_says:
+        cause = "both"
+    elif traffic_says:
+        cause = min(traffic_says, key={"mix": p_mix, "source": p_source}.get)
+    else:
+        cause = "overall" if alike else "product" if product_says else "cannot_tell"
+    if evidence.mix is None and not any(falls.values()):
         return Diagnosis(
             "cannot_tell",
             "无法判断：没有来源表或商品表，或可比场次不足三场。",
@@ -511,35 +494,31 @@ def diagnose_session(
                 "sessions."
             ),
         )
-    said = _reasons(found, told, p_mix, p_overall, names or {})
-    words = [
-        stop.join(
-            _capital(one)
-            for one in (CAUSES[cause][place], between.join(part[place] for part in said), "")
-        ).rstrip()
-        for place, (stop, between) in enumerate((("。", "；"), (". ", "; ")))
-    ]
+    reasons = _reasons(evidence, falls, p_mix, p_overall, names or {})
+    words = []
+    for place, (stop, between) in enumerate((("。", "；"), (". ", "; "))):
+        parts = CAUSES[cause][place], between.join(reason[place] for reason in reasons), ""
+        words.append(stop.join(map(_capital, parts)).rstrip())
     return Diagnosis(cause, *words)
 
 
 def _reasons(
-    found: Evidence,
-    told: Mapping[str, Fallen | None],
+    evidence: Evidence,
+    falls: Mapping[str, Fallen | None],
     p_mix: float,
     p_overall: float,
     names: Mapping[str, str],
 ) -> list[tuple[str, str]]:
-    """The evidence in words, one pair (Chinese, English) per test that says something; else that none does."""
-    made = []
+    reasons = []
     if p_mix <= LEVELS["mix"]:
-        mix = found.mix
+        mix = evidence.mix
         shares = [text.percent(share) for share in (mix.share_before, mix.share_after)]
         points = [
             text.signed(value, "points", "en")
             for value in (mix.effect + mix.rate_effect, mix.effect, mix.rate_effect)
         ]
         source = text.plain(mix.source, 30)
-        made.append(
+        reasons.append(
             (
                 (
                     f"成交转化率共变化 {points[0]} 个百分点，其中来源结构 {points[1]}、各来源自身 "
@@ -547,10 +526,9 @@ def _reasons(
                 ),
                 (
                     f"room conversion changed by {points[0]} percentage points, of which the mix "
-                    "of "
-                    f"sources {points[1]} and the sources themselves {points[2]}; the mix was "
-                    "pulled "
-                    f"down most by {source}, whose share went from {shares[0]} to {shares[1]}"
+                    f"of sources {points[1]} and the sources themselves {points[2]}; the mix was "
+                    f"pulled down most by {source}, whose share went from {shares[0]} to "
+                    f"{shares[1]}"
                 ),
             )
         )
@@ -566,8 +544,8 @@ def _reasons(
                 if dimension == "source"
                 else LEVELS["product" if step == "pay" else "product_click"]
             )
-            if _p(told[key]) <= level:
-                rows = getattr(found, key).slices.set_index("slice").loc[told[key].names]
+            if _p(falls[key]) <= level:
+                rows = getattr(evidence, key).slices.set_index("slice").loc[falls[key].names]
                 listed = [
                     (
                         text.plain(names.get(name, name), 30),
@@ -575,22 +553,17 @@ def _reasons(
                     )
                     for name, row in rows.iterrows()
                 ]
-                made.append(
+                falls_zh = "、".join(f"「{name}」{step_zh} {rate}" for name, rate in listed)
+                falls_en = ", ".join(f"{name}: {step_en} {rate}" for name, rate in listed)
+                reasons.append(
                     (
-                        (
-                            f"{'、'.join(f'「{name}」{step_zh} {rate}' for name, rate in listed)}"
-                            "（低"
-                            f"于照同场{zh}推算的水平）"
-                        ),
-                        (
-                            f"{', '.join(f'{name}: {step_en} {rate}' for name, rate in listed)} "
-                            f"(below what {en} of this session imply)"
-                        ),
+                        f"{falls_zh}（低于照同场{zh}推算的水平）",
+                        f"{falls_en} (below what {en} of this session imply)",
                     )
                 )
-    if p_overall <= LEVELS["overall"] and found.product_pay:
-        ratio = text.percent(math.exp(found.product_pay.level))
-        made.append(
+    if p_overall <= LEVELS["overall"] and evidence.product_pay:
+        ratio = text.percent(math.exp(evidence.product_pay.level))
+        reasons.append(
             (
                 f"所有商品从点击到下单的胜算一起降到平时的 {ratio}",
                 f"the odds from click to order fell to {ratio} of the usual for all products alike",
@@ -600,8 +573,7 @@ def _reasons(
         "来源结构、单个来源、单个商品和整体，都在可比场次间平常的差异之内",
         (
             "the mix, single sources, single products and the whole are all within the normal "
-            "range "
-            "between comparable sessions"
+            "range between comparable sessions"
         ),
     )
-    return made or [quiet]
+    return reasons or [quiet]

@@ -1,13 +1,10 @@
-"""The slice finder: over all combinations of dimensions, where a rate left its baseline more than the rest did.
+"""The slice finder: where a rate left its baseline more than the rest, over all dimensions.
 
-A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves
-vary more than counting noise allows, and more so within what went wrong; a plain Poisson scan then
-takes the largest leaf for the cause. Here a leaf counts only as much as its variance allows: v(1 -
-p) + (dispersion + (1 - p) / (past events)) v^2 for v expected events, with the dispersion estimated
-from what the best slice leaves unexplained.
+A likelihood-ratio scan (Kulldorff 1997) whose noise is measured: real leaves vary more than
+counting noise, and more so within what went wrong, so that a plain Poisson scan takes the largest
+leaf for the cause. Here v expected events have the variance v(1 - p) + (dispersion + (1 - p) /
+(past events)) v^2, the dispersion from what the best slice leaves unexplained.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -36,7 +33,7 @@ EXACT = 2**53  # whole numbers up to here add up exactly in floating point
 
 
 class _Leaves(NamedTuple):
-    """Leaves of the frame: codes (leaf x dimension, -1 unknown), events, exposures, expected events, past events."""
+    """Events and what the baseline makes expect; codes: leaf x dimension, -1 unknown."""
 
     codes: npt.NDArray[np.intp]
     levels: list[pd.Index]
@@ -48,7 +45,7 @@ class _Leaves(NamedTuple):
 
 
 class _Slices(NamedTuple):
-    """Candidate slices: which leaves they hold (slice x leaf), and their values by dimension (-1 where free)."""
+    """Candidates: their leaves (slice x leaf), their values by dimension (-1 where free)."""
 
     members: sparse.csr_array
     values: npt.NDArray[np.intp]
@@ -59,15 +56,12 @@ class _Slices(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """A finished scan: score and log-likelihood ratio (slice x draw), expected events without a cause (leaf x draw)."""
+    """By slice x draw the score and ratio; by leaf x draw the events expected without a cause."""
 
     score: Floats
     ratio: Floats
     mean: Floats
     dispersion: Floats
-
-
-# ------------------------------------------------------------------------------------------ leaves
 
 
 def _checked(
@@ -92,7 +86,7 @@ def _totals(groups: npt.NDArray[np.intp], numbers: Floats, size: int) -> Floats:
 def _leaves(
     frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str
 ) -> _Leaves:
-    """Both frames summed to the leaves that the frame has, in an order that does not depend on names or rows."""
+    """The leaves that the frame has, in an order that depends on neither names nor rows."""
     coded = [
         pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True))
         for name in dimensions
@@ -129,18 +123,14 @@ def _leaves(
     )
 
 
-# ------------------------------------------------------------------------------------------ slices
-
-
 def _one_cuboid(
     codes: npt.NDArray[np.intp], names: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.intp], ...]:
-    """Slices of one combination of dimensions: leaf, slice number, and the values of each slice."""
-    known = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
-    found, number = np.unique(codes[np.ix_(known, list(names))], axis=0, return_inverse=True)
-    values = np.full((len(found), codes.shape[1]), -1, dtype=np.intp)
-    values[:, list(names)] = found
-    return known, number.ravel(), values
+    complete = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
+    values, number = np.unique(codes[np.ix_(complete, list(names))], axis=0, return_inverse=True)
+    wide = np.full((len(values), codes.shape[1]), -1, dtype=np.intp)
+    wide[:, list(names)] = values
+    return complete, number.ravel(), wide
 
 
 def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
@@ -151,16 +141,13 @@ def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDAr
 
 
 def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
-    """All slices of up to `depth` dimensions with enough expected events, simplest first, each set of leaves once.
-
-    Two descriptions of the very same leaves have the same numbers: only the simplest is kept.
-    """
+    """Simplest first; of two descriptions of the very same leaves only the simplest is kept."""
     leaf, number, values, start = [], [], [], 0
-    for inside, local, found in _cuboids(leaves.codes, depth):
+    for inside, local, new_values in _cuboids(leaves.codes, depth):
         leaf.append(inside)
         number.append(local + start)
-        values.append(found)
-        start += len(found)
+        values.append(new_values)
+        start += len(new_values)
     size = len(leaves.events)
     if not start:
         return _Slices(
@@ -168,41 +155,36 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
         )
     columns, rows = np.concatenate(leaf), np.concatenate(number)
     members = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(start, size))
-    # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of
-    # leaves.
+    # Sums of large whole numbers are exact: equal ones mean equal sets of leaves.
     tags = np.random.default_rng(0).integers(1, EXACT // max(size, 1), size).astype(float)
     _, first = np.unique(members @ tags, return_index=True)
-    kept = np.sort(first)
-    kept = kept[(members @ leaves.expected)[kept] >= least]
-    return _Slices(members[kept], np.concatenate(values)[kept])
-
-
-# -------------------------------------------------------------------------------------------- scan
+    rows_kept = np.sort(first)
+    rows_kept = rows_kept[(members @ leaves.expected)[rows_kept] >= least]
+    return _Slices(members[rows_kept], np.concatenate(values)[rows_kept])
 
 
 def _log_ratio(
     events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int
 ) -> Floats:
-    """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw; 0 where it moved the other way."""
-    rest, rest_expected = (
+    """0 where the slice's own rate moved the other way."""
+    others, others_expected = (
         np.maximum(all_events - events, 0),
         np.maximum(all_expected - expected, 1e-12),
     )
-    inside, outside = events / expected, rest / rest_expected
+    inside, outside = events / expected, others / others_expected
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(events > 0, events * np.log(inside), 0.0) + np.where(
-            rest > 1e-9, rest * np.log(outside), 0.0
+        separate = np.where(events > 0, events * np.log(inside), 0.0) + np.where(
+            others > 1e-9, others * np.log(outside), 0.0
         )
         whole = np.where(all_events > 0, all_events * np.log(all_events / all_expected), 0.0)
     right_way = (sign * (inside - outside) > 0) & (all_expected - expected > 1e-9 * all_expected)
-    return np.where(right_way, np.maximum(own - whole, 0), 0.0)
+    return np.where(right_way, np.maximum(separate - whole, 0), 0.0)
 
 
 def _scores(
     events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int
 ) -> tuple[Floats, Floats]:
-    """Score and log-likelihood ratio, slice x draw: each further dimension must earn half the log of the events that
-    count (the price of a parameter in the BIC)."""
+    """Each further dimension must earn half the log of the events that count (as in the BIC)."""
     counted, expected = events * weight, leaves.expected[:, None] * weight
     total = counted.sum(axis=0)
     ratio = _log_ratio(
@@ -212,8 +194,7 @@ def _scores(
 
 
 def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
-    """Squared coefficient of variation of the leaves about their means, per draw, where Pearson's statistic meets its
-    degrees of freedom (Paule and Mandel 1982); 0 where counting noise is enough."""
+    """Where Pearson's statistic meets its degrees of freedom (Paule and Mandel 1982), per draw."""
     square, freedom = (events - mean) ** 2, max(len(events) - 2, 1)
     low, high = (
         np.full(events.shape[1], np.log(LEAST_DISPERSION)),
@@ -227,34 +208,36 @@ def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
 
 
 def _shares(leaves: _Leaves, mean: Floats) -> Floats:
-    """The part of Poisson variance that a count of at most all exposures keeps: 1 - rate; leaf x draw."""
+    """The part of Poisson variance that a count of at most all exposures keeps."""
     left = 1 - mean / leaves.exposures[:, None] if leaves.binomial else np.ones_like(mean)
     return np.maximum(left, LEAST_NOISE)
 
 
 def _learned(leaves: _Leaves) -> Floats:
-    """Squared coefficient of variation that a leaf's expected events have because its baseline is finite."""
+    """A leaf's baseline is finite: its expected events vary too."""
     return _shares(leaves, leaves.expected[:, None]) / (leaves.past + PRIOR_EVENTS)[:, None]
 
 
 def _fitted(
     events: Floats, leaves: _Leaves, inside: Floats, weight: Floats
 ) -> tuple[Floats, Floats]:
-    """Expected events, leaf x draw, with one cause (its own factor) and without (the factor of all other leaves)."""
+    """Leaf x draw, with one cause (a factor of its own) and without."""
     expected = leaves.expected[:, None]
-    own, rest = (
+    factor_inside, factor_outside = (
         (events * weight * part).sum(axis=0)
         / np.maximum((expected * weight * part).sum(axis=0), 1e-12)
         for part in (inside, 1 - inside)
     )
-    rest = np.where(rest > 0, rest, 1.0)
-    return np.maximum(expected * np.where(inside > 0, own, rest), 1e-9), expected * rest
+    factor_outside = np.where(factor_outside > 0, factor_outside, 1.0)
+    return np.maximum(
+        expected * np.where(inside > 0, factor_inside, factor_outside), 1e-9
+    ), expected * factor_outside
 
 
 def _scan(
     events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int
 ) -> _Scan:
-    """Scan, estimate the dispersion about the fit of the best slice, and scan again with it; all draws at once."""
+    """All draws at once, each pass with the dispersion about the fit of the best slice."""
     share, learned = _shares(leaves, leaves.expected[:, None]), _learned(leaves)
     for step in range(passes):
         weight = 1 / (share + (dispersion + learned) * leaves.expected[:, None])
@@ -281,7 +264,7 @@ def _drawn(leaves: _Leaves, scan: _Scan, draws: int, rng: np.random.Generator) -
 def _null_scores(
     leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator
 ) -> Floats:
-    """The best score of each data set without a cause: search and estimate of the dispersion are inside the test."""
+    """Search and estimate of the dispersion are inside the test."""
     block = max(1, BLOCK // len(slices.values))
     best = [np.zeros(0)]
     for start in range(0, draws, block):
@@ -293,7 +276,7 @@ def _null_scores(
 def _without(
     leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]
 ) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
-    """Leaves and slices after the leaves of a cause are taken out, with the row numbers of the slices that remain."""
+    """What is left without the leaves of a cause, and the row numbers of the slices that remain."""
     stay = np.flatnonzero(~gone)
     left = leaves._replace(
         codes=leaves.codes[stay],
@@ -307,11 +290,8 @@ def _without(
     return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
 
 
-# ----------------------------------------------------------------------------------------- answers
-
-
 def _p_values(scores: Floats, null: Floats) -> Floats:
-    """Share of data sets without a cause whose best score is as high, the one at hand counted among them."""
+    """The data at hand are counted among those without a cause."""
     if not len(null):
         return np.full(scores.shape, np.nan)
     return (1 + (null[None, :] >= scores[:, None]).sum(axis=1)) / (1 + len(null))
@@ -320,7 +300,6 @@ def _p_values(scores: Floats, null: Floats) -> Floats:
 def _answers(
     leaves: _Leaves, slices: _Slices, sign: int, draws: int, top: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """The best slices of one scan (row, score, observed, expected, p_value) and the leaves of the first."""
     columns = ["row", "score", "observed", "expected", "p_value"]
     if not len(slices.values):
         return pd.DataFrame(columns=columns, dtype=float), np.zeros(len(leaves.events), dtype=bool)
@@ -329,7 +308,7 @@ def _answers(
     order = order[scan.ratio[order, 0] > 0][:top]
     null = _null_scores(leaves, slices, scan, sign, draws if len(order) else 0, rng)
     members, score = slices.members[order], scan.score[order, 0]
-    found = pd.DataFrame(
+    answers = pd.DataFrame(
         dict(
             zip(
                 columns,
@@ -347,25 +326,30 @@ def _answers(
     first = (
         members[[0]].toarray()[0] > 0 if len(order) else np.zeros(len(leaves.events), dtype=bool)
     )
-    return found, first
+    return answers, first
 
 
-def _with_second(found: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
-    """The answers with the second cause among the other readings of the first, by score."""
-    others = pd.concat([found[1:], second]).sort_values("score", ascending=False, kind="stable")
-    return pd.concat([found[:1], others]).drop_duplicates("row").head(top).reset_index(drop=True)
+def _with_second(first_answers: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
+    others = pd.concat([first_answers[1:], second]).sort_values(
+        "score", ascending=False, kind="stable"
+    )
+    return (
+        pd.concat([first_answers[:1], others])
+        .drop_duplicates("row")
+        .head(top)
+        .reset_index(drop=True)
+    )
 
 
 def _named(
-    found: pd.DataFrame,
+    answers: pd.DataFrame,
     slices: _Slices,
     leaves: _Leaves,
     used: Sequence[str],
     dimensions: Sequence[str],
 ) -> pd.DataFrame:
-    """The rows found with the values of their dimensions, in the type they came in; NaN where any value will do."""
-    values = slices.values[found["row"].to_numpy(int)]
-    named = {name: pd.Series([np.nan] * len(found), dtype=object) for name in dimensions}
+    values = slices.values[answers["row"].to_numpy(int)]
+    named = {name: pd.Series([np.nan] * len(answers), dtype=object) for name in dimensions}
     for place, name in enumerate(used):
         levels = leaves.levels[place].astype(object)
         named[name] = pd.Series(
@@ -373,7 +357,7 @@ def _named(
         )
     return pd.DataFrame(named).assign(
         **{
-            name: found[name].to_numpy(float)
+            name: answers[name].to_numpy(float)
             for name in ("score", "observed", "expected", "p_value")
         }
     )
@@ -410,33 +394,31 @@ def find_slices(
     draws: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The slices whose rate value / weight rose (`up`) or fell (`down`) most against a baseline, beside all other leaves.
+    """The slices whose rate value / weight moved most against a baseline, beside all other leaves.
 
-    `frame` and `baseline` have the dimensions, `value` (a count of events) and `weight`
-    (exposures); rows are summed to leaves. One row per slice of up to `depth` dimensions, best
-    first: the dimensions (NaN where free), score (log-likelihood ratio less the price of further
-    dimensions), observed and expected events (at the baseline's rate), p_value: how often the best
-    of `draws` overdispersed data sets without any cause scores as high, so the search is paid for.
-    It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small) with fewer than
-    eight leaves.
+    It rose (`up`) or fell (`down`). `frame` and `baseline` have the dimensions, `value` (a count of
+    events) and `weight` (exposures); rows are summed to leaves. One row per slice of up to `depth`
+    dimensions, best first: the dimensions (NaN where free), score (log-likelihood ratio less the
+    price of further dimensions), observed and expected events (at the baseline's rate), p_value:
+    how often the best of `draws` overdispersed data sets without any cause scores as high; at least
+    1 / (draws + 1), `nan` with draws = 0, too small with fewer than eight leaves.
 
-    The first row is the answer; the next are other readings of it and, by the score it has once the
-    leaves of the first are taken out, the second cause (its row counts what is left). Of
-    descriptions of the same leaves the simplest stands. Dimensions with one value are ignored,
-    missing values belong to no slice, and a change that is the same everywhere is no slice. Says
-    where, not why. Raises `ValueError` for missing columns, numbers that are missing or negative,
-    an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
+    The first row is the answer; the next are other readings of it and, by its score without the
+    leaves of the first, the second cause (its row counts what is left). Of descriptions of the same
+    leaves the simplest stands. Dimensions with one value are ignored, missing values belong to no
+    slice, and a change that is the same everywhere is no slice. Raises `ValueError` for missing
+    columns, numbers that are missing or negative, an empty baseline, or another direction.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth
     )
     rng = np.random.default_rng(seed)
-    found, first = _answers(leaves, slices, sign, draws, top, rng)
+    answers, first = _answers(leaves, slices, sign, draws, top, rng)
     if first.any():
         left, remaining, rows = _without(leaves, slices, first)
         second, _ = _answers(left, remaining, sign, draws, 1, rng)
-        found = _with_second(found, second.assign(row=rows[second["row"].to_numpy(int)]), top)
-    return _named(found, slices, leaves, used, dimensions)
+        answers = _with_second(answers, second.assign(row=rows[second["row"].to_numpy(int)]), top)
+    return _named(answers, slices, leaves, used, dimensions)
 
 
 def find_causes(
@@ -453,10 +435,10 @@ def find_causes(
     draws: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The separate causes of a change: the best slice, then the best of what it leaves, until one is no surprise.
+    """The separate causes of a change: the best slice, then the best of what it leaves.
 
-    One row per cause, in the order found, with the columns of `find_slices`; none where even the
-    first has a p_value above `level`. At most `most` rows. Arguments and errors as there.
+    One row per cause, in the order found, with the columns of `find_slices`, at most `most`; none
+    from the first p_value above `level` on. Arguments and errors as there.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth
@@ -464,12 +446,12 @@ def find_causes(
     rng, rows, causes = np.random.default_rng(seed), np.arange(len(slices.values)), []
     left, remaining = leaves, slices
     while len(causes) < most:
-        found, inside = _answers(left, remaining, sign, draws, 1, rng)
-        if found.empty or not found["p_value"].iloc[0] <= level:
+        answer, inside = _answers(left, remaining, sign, draws, 1, rng)
+        if answer.empty or not answer["p_value"].iloc[0] <= level:
             break
-        causes.append(found.assign(row=rows[found["row"].to_numpy(int)]))
-        left, remaining, kept = _without(left, remaining, inside)
-        rows = rows[kept]
+        causes.append(answer.assign(row=rows[answer["row"].to_numpy(int)]))
+        left, remaining, rows_left = _without(left, remaining, inside)
+        rows = rows[rows_left]
     empty = pd.DataFrame(columns=["row", "score", "observed", "expected", "p_value"], dtype=float)
     table = pd.concat(causes, ignore_index=True) if causes else empty
     return _named(table, slices, leaves, used, dimensions)

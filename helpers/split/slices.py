@@ -1,6 +1,4 @@
-"""A change over sources and products: who came and how they did, which came and went, which left their usual place."""
-
-from __future__ import annotations
+"""A change over sources and products, and which of them left their usual place."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,9 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from helpers.core import stats
-from helpers.split.formula import factors, undefined_as_unchanged
+from helpers.split.amount_steps import factors, undefined_as_unchanged
 from helpers.split.product import lmdi
 
+EFFECTS = ["share_before", "share_after", "rate_before", "rate_after", "mix_effect", "rate_effect"]
+MIX = ["state", "weight_before", "weight_after", *EFFECTS]
 FEW_ORDERS = 5  # with fewer paid orders on either side a split is arithmetic about nothing
 
 
@@ -20,9 +20,8 @@ def typical_slices(
 ) -> pd.DataFrame:
     """The baseline's sources or products: sums over the comparable sessions, scaled to `hours`.
 
-    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic,
-    products), `sessions` the comparable sessions that have such rows; a slice that one of them
-    lacks counts as zero there.
+    One row per slice: slice and the columns. `rows` are by session (traffic, products), `sessions`
+    the comparable ones that have such rows; a slice that one of them lacks counts as zero there.
     """
     held = rows[rows["session_id"].isin(sessions["session_id"])]
     present = sessions[sessions["session_id"].isin(held["session_id"])]
@@ -33,7 +32,6 @@ def typical_slices(
 def _aligned(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both sides summed by slice over the same slices, a slice missing on one side as zeros."""
     sides = [side.groupby(slice, sort=False)[list(columns)].sum() for side in (after, before)]
     names = list(dict.fromkeys([*sides[0].index, *sides[1].index]))
     now, then = (side.reindex(names).fillna(0.0) for side in sides)
@@ -51,30 +49,18 @@ def _state(then: pd.Series, now: pd.Series) -> npt.NDArray[np.str_]:
 def mix_and_rate(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, weight: str, value: str
 ) -> pd.DataFrame:
-    """The change of a rate, sum(value) / sum(weight), split over slices into who came (mix) and how they did (rate).
+    """The change of a rate split over slices into who came (mix) and how they did (rate).
 
-    Centred Kitagawa (Das Gupta 1993): mix = change of share x (the slice's mean rate - the whole's
-    mean rate), rate = mean share x change of rate; both sum over slices to the change exactly and
-    swap sign when the periods are swapped. One row per slice: the slice column, state (both, new,
+    The rate is sum(value) / sum(weight). Centred Kitagawa (Das Gupta 1993): mix = change of share x
+    (the slice's mean rate - the whole's mean rate), rate = mean share x change of rate; both sum to
+    the change exactly and swap sign with the periods. Columns: the slice column, state (both, new,
     gone), weight_before, weight_after, share_before, share_after, rate_before, rate_after,
-    mix_effect, rate_effect. A slice that exists on one side only has no rate on the other: it
-    counts as mix entirely. Empty where either side has no weight at all.
+    mix_effect, rate_effect. A slice on one side only counts as mix entirely. Empty where either
+    side has no weight.
     """
     then, now = _aligned(before, after, slice, [weight, value])
-    columns = [
-        slice,
-        "state",
-        "weight_before",
-        "weight_after",
-        "share_before",
-        "share_after",
-        "rate_before",
-        "rate_after",
-        "mix_effect",
-        "rate_effect",
-    ]
     if not (then[weight].sum() > 0 and now[weight].sum() > 0):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[slice, *MIX])
     whole = (then[value].sum() / then[weight].sum() + now[value].sum() / now[weight].sum()) / 2
     s0, s1 = then[weight] / then[weight].sum(), now[weight] / now[weight].sum()
     r0, r1 = (
@@ -82,7 +68,7 @@ def mix_and_rate(
         now[value] / now[weight].where(now[weight] > 0),
     )
     known0, known1 = r0.fillna(r1).fillna(0.0), r1.fillna(r0).fillna(0.0)
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "state": _state(then[weight], now[weight]),
             "weight_before": then[weight],
@@ -95,25 +81,28 @@ def mix_and_rate(
             "rate_effect": (s0 + s1) / 2 * (known1 - known0),
         }
     )
-    return made[made["state"] != "absent"].rename_axis(slice).reset_index()[columns]
+    return table[table["state"] != "absent"].rename_axis(slice).reset_index()[[slice, *MIX]]
 
 
 def reversal(table: pd.DataFrame) -> bool:
-    """Simpson's paradox: the whole moved one way while the slices' own rates, taken together, moved the other."""
-    change, own = table["mix_effect"].sum() + table["rate_effect"].sum(), table["rate_effect"].sum()
-    return bool(change * own < 0)
+    """Whether the whole moved one way, its slices' own rates the other (Simpson's paradox)."""
+    change, rates = (
+        table["mix_effect"].sum() + table["rate_effect"].sum(),
+        table["rate_effect"].sum(),
+    )
+    return bool(change * rates < 0)
 
 
 def by_slice(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The change of the last column split over slices and, within each, over the steps between the columns (LMDI-I).
+    """The change of the last column split over slices and over the steps within each (LMDI-I).
 
-    One row per slice x step, slices in order of their change: slice, state (both, new, gone), step
-    (the column reached, or `new` and `gone` for a slice that exists on one side only, which has no
-    steps to compare), previous (the column it is reached from; empty for the first), contribution,
-    ratio (the step after / before; missing where there is none). The contributions sum to the
-    change of the whole exactly.
+    One row per slice x step between the columns, slices in order of their change: slice, state
+    (both, new, gone), step (the column reached, or `new` and `gone` for a slice on one side only),
+    previous (the column it is reached from; empty for the first), contribution, ratio (the step
+    after / before; missing where there is none). Contributions sum to the change of the whole
+    exactly.
     """
     then, now = _aligned(before, after, slice, columns)
     # A step that an export does not have is left out, and its neighbours meet.
@@ -131,8 +120,7 @@ def by_slice(
                 factors(then.loc[name], columns), factors(now.loc[name], columns)
             )
             effects = lmdi(x0, x1)
-            # Sales without a single person at the first step (unattributed ones) cannot be followed
-            # step by step.
+            # Unattributed sales, without a person at the first step, cannot be followed.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
             ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
             parts = (
@@ -143,12 +131,12 @@ def by_slice(
             rows += [(name, kind, *part) for part in parts]
         elif kind != "absent":
             rows.append((name, kind, kind, "", total, np.nan))
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         rows, columns=[slice, "state", "step", "previous", "contribution", "ratio"]
     ).astype({"contribution": float, "ratio": float})
-    order = made.groupby(slice)["contribution"].transform("sum")
+    order = table.groupby(slice)["contribution"].transform("sum")
     return (
-        made.assign(_order=order)
+        table.assign(_order=order)
         .sort_values("_order", kind="stable")
         .drop(columns="_order")
         .reset_index(drop=True)
@@ -156,9 +144,10 @@ def by_slice(
 
 
 def slice_totals(table: pd.DataFrame, slice: str) -> pd.DataFrame:
-    """Each slice's whole contribution and the step that made most of it: one row per slice, most negative first.
+    """Each slice's whole contribution and the step that made most of it.
 
-    Columns: the slice, state, contribution, step, previous, step_contribution.
+    One row per slice, most negative first. Columns: the slice, state, contribution, step, previous,
+    step_contribution.
     """
     total = table.groupby(slice, sort=False).agg(
         state=("state", "first"), contribution=("contribution", "sum")
@@ -189,19 +178,16 @@ STANDS_OUT = [
 def _relative(
     rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]
 ) -> pd.DataFrame:
-    """Each slice's rate over that of the other slices of its session (logarithm, smoothed), by session and slice.
-
-    Slices `apart` are compared with the others but are not among the others of anyone else.
-    """
+    """By session and slice, smoothed; slices `apart` are not among the others of anyone else."""
     held = rows.groupby(["session_id", slice])[[weight, value]].sum()
     ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
     others = ordinary.groupby("session_id").transform("sum") - ordinary
-    own, rest = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
-    known = (held[weight] > 0) & (others[weight] > 0)
+    rate, others_rate = (stats.smoothed_rate(side[value], side[weight]) for side in (held, others))
+    comparable = (held[weight] > 0) & (others[weight] > 0)
     return held.assign(
         others_rate=others[value] / others[weight].where(others[weight] > 0),
-        relative=np.log(own / rest),
-    ).where(known)
+        relative=np.log(rate / others_rate),
+    ).where(comparable)
 
 
 def _one_round(
@@ -213,38 +199,37 @@ def _one_round(
     apart: Iterable[str],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Every slice of the session tested once, with the slices already found kept out of the others."""
     table = _relative(rows, slice, weight, value, apart)
     names = table.index.get_level_values(slice)
-    made = []
-    for name, own in (
+    tests = []
+    for name, today in (
         table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows()
     ):
         past = table.loc[
             (names == name) & (table.index.get_level_values("session_id") != session_id), "relative"
         ].dropna()
         bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
-        expected, lower, upper = (float(np.exp(edge) * own["others_rate"]) for edge in bounds[:3])
+        expected, lower, upper = (float(np.exp(edge) * today["others_rate"]) for edge in bounds[:3])
         few = (
             len(past) < thresholds["min_sessions_for_verdict"]
-            or not expected * own[weight] >= FEW_ORDERS
+            or not expected * today[weight] >= FEW_ORDERS
         )
-        p = np.nan if few else stats.prediction_p(own["relative"], past, log=False)
-        made.append(
+        p = np.nan if few else stats.prediction_p(today["relative"], past, log=False)
+        tests.append(
             (
                 name,
-                own[weight],
-                own[value],
-                own[value] / own[weight],
+                today[weight],
+                today[value],
+                today[value] / today[weight],
                 expected,
                 lower,
                 upper,
-                own["others_rate"],
+                today["others_rate"],
                 len(past),
                 p,
             )
         )
-    return pd.DataFrame(made, columns=[slice, *STANDS_OUT])
+    return pd.DataFrame(tests, columns=[slice, *STANDS_OUT])
 
 
 def stands_out(
@@ -257,41 +242,86 @@ def stands_out(
     *,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Which sources or products did better or worse than they usually do beside the others of the same session.
+    """The sources or products with how they did beside the others, against what is usual for them.
 
     A good or bad evening moves all slices alike, so each is first set against the others of its own
     session, and that relation against the comparable sessions (difference in differences on the log
     scale, t prediction interval). The surest slice that leaves its range is then kept out of the
-    others, who would else look better for it, and so on. One row per slice of this session: the
-    slice, weight, value, rate, expected (its usual relation times the others' rate today), lower,
-    upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the
-    slices), gap (expected - rate), verdict. Fewer than five expected events, or too few sessions,
-    give no verdict; of two slices it cannot be told which one moved.
+    others, who would else look better for it, and so on. Columns: the slice, weight, value, rate,
+    expected (its usual relation times the others' rate today), lower, upper, others_rate, n
+    (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices), gap (expected -
+    rate), verdict: none for fewer than five expected events or too few sessions. Of two slices it
+    cannot be told which one moved.
     """
     rows = rows[rows["session_id"].isin({session_id, *chosen})]
     columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]
     if not (rows["session_id"] == session_id).any():
         return pd.DataFrame(columns=columns)
-    told: dict[str, float] = {}
+    p_of_unusual: dict[str, float] = {}
     while True:
-        found = _one_round(rows, session_id, slice, weight, value, told, thresholds)
-        found = found.assign(
-            p_value=found["p_value"].where(~found[slice].isin(told), found[slice].map(told))
+        tested = _one_round(rows, session_id, slice, weight, value, p_of_unusual, thresholds)
+        tested = tested.assign(
+            p_value=tested["p_value"].where(
+                ~tested[slice].isin(p_of_unusual), tested[slice].map(p_of_unusual)
+            )
         )
-        found = found.assign(p_adjusted=stats.benjamini_hochberg(found["p_value"].astype(float)))
-        unusual = (found["p_value"] <= 1 - thresholds["confidence"]) & (
-            found["p_adjusted"] <= thresholds["false_discovery_rate"]
+        tested = tested.assign(p_adjusted=stats.benjamini_hochberg(tested["p_value"].astype(float)))
+        unusual = (tested["p_value"] <= 1 - thresholds["confidence"]) & (
+            tested["p_adjusted"] <= thresholds["false_discovery_rate"]
         )
-        left = found[unusual & ~found[slice].isin(told)].sort_values("p_value", kind="stable")
-        if left.empty or len(told) + 2 >= len(found):
+        left = tested[unusual & ~tested[slice].isin(p_of_unusual)].sort_values(
+            "p_value", kind="stable"
+        )
+        if left.empty or len(p_of_unusual) + 2 >= len(tested):
             break
-        told[left[slice].iloc[0]] = left["p_value"].iloc[0]
-    side = np.where(found["rate"] < found["expected"], "worse", "better")
+        p_of_unusual[left[slice].iloc[0]] = left["p_value"].iloc[0]
+    side = np.where(tested["rate"] < tested["expected"], "worse", "better")
     verdict = np.where(
-        found["p_value"].isna(),
+        tested["p_value"].isna(),
         "not_comparable",
-        np.where(found[slice].isin(told), side, "cannot_tell"),
+        np.where(tested[slice].isin(p_of_unusual), side, "cannot_tell"),
     )
-    return found.assign(gap=found["expected"] - found["rate"], verdict=verdict)[
+    return tested.assign(gap=tested["expected"] - tested["rate"], verdict=verdict)[
         columns
     ].sort_values("p_value", kind="stable", na_position="last", ignore_index=True)
+
+
+def standings(
+    rows: Mapping[str, pd.DataFrame],
+    tests: Sequence[tuple[str, str, str, str]],
+    session_id: str,
+    chosen: Iterable[str],
+    *,
+    names: Mapping[str, str],
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """`stands_out` for several rates at once.
+
+    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
+    Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
+    value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
+    baseline.
+    """
+    past_ids, parts = list(chosen), []
+    for slice, weight, value, metric in tests:
+        tested = stands_out(
+            rows[slice], session_id, past_ids, slice, weight, value, thresholds=thresholds
+        )
+        tested = tested.rename(
+            columns={slice: "key", "value": "events", "rate": "value", "expected": "baseline"}
+        )
+        named = tested["key"].map(
+            lambda key, slice=slice: names.get(key, key) if slice == "product_id" else key
+        )
+        parts.append(
+            tested.assign(
+                dimension=slice,
+                slice=named.astype("str"),
+                metric=metric,
+                weight_column=weight,
+                value_column=value,
+            )
+        )
+    first = ["dimension", "key", "slice", "metric", "weight_column", "value_column"]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return table[[*first, *(name for name in table.columns if name not in first)]]

@@ -1,4 +1,4 @@
-"""Keep, change slot, restock or drop: the evidence recomputed by hand, and each rule met by a product made for it."""
+"""Keep, change slot, restock or drop: evidence by hand, each rule met by a product made for it."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,10 @@ def products(
     refunds: float = 20.0,
     tier: str = "profit",
 ) -> pd.DataFrame:
-    """`units` products at a price of 100, all clicked by 10 % and bought by 10 % of those; product a as told. Ten orders in a session of it."""
+    """Products at a price of 100, all clicked by 10 % and bought by 10 % of those.
+
+    Product a as its rates say.
+    """
     rows = []
     for s in range(sessions):
         for u in range(units):
@@ -206,7 +209,7 @@ MOVED = {
 
 
 def test_every_rule_can_decide():
-    """No rule is hidden behind an earlier one: for each there is a combination of states that it is the first to fit."""
+    """No rule is hidden behind an earlier one: for each there are states that it fits first."""
     states = {
         "click": ["low", "usual", "high"],
         "conversion": ["low", "usual", "high", "unclear", "unknown"],
@@ -276,6 +279,14 @@ def test_sentences_say_the_evidence_and_only_of_what_is_to_change():
     assert "over 12 sessions" in rows["sentence_en"][0] and "margin 55.0%" in rows["sentence_en"][0]
 
 
+def test_a_finding_is_of_the_product_by_its_whole_name():
+    """Names are cut where they are shown, not where they say which product is meant."""
+    long = "商品 " + "很长的名字" * 9
+    table = decided(products(a=(0.10, 0.05)), sold_out=0.01).reset_index().assign(name=long)
+    (row,) = assortment.to_findings(table, notebook="05_aftersales")
+    assert row["slice"] == f"{long} (a)" and long not in row["sentence_zh"]
+
+
 def test_no_products_give_an_empty_table():
     table = assortment.decide(
         assortment.evidence(
@@ -316,7 +327,7 @@ def test_rules_that_have_no_meaning_are_refused(tmp_path, old, new, message):
 
 
 def stands(frame: pd.DataFrame, *, late: set[str]) -> pd.DataFrame:
-    """Every product in the last third of the sessions named, in the first of the others; one host, one starting hour."""
+    """Every product in the last third of the sessions named, in the first of the others."""
     return frame[["session_id", "product_id"]].assign(
         slot="18:00–21:00",
         host="h",
@@ -397,7 +408,7 @@ def test_too_few_sessions_in_another_slot_are_not_compared():
 
 
 def test_where_no_slot_is_better_few_products_are_told_to_move():
-    """60 products over 16 sessions that stray by 15 % from night to night, two hosts, three thirds: at most 5 % are told to move."""
+    """Of 60 products that stray by 15 % from night to night at most 5 % are told to move."""
     rng, told = np.random.default_rng(4), 0
     frame = products(sessions=16).assign(band=0)
     placed = stands(frame, late=set()).assign(

@@ -1,4 +1,4 @@
-"""Customers against sums done by hand, published tables, lifelines, and accounts whose buyers are known."""
+"""Customers against sums by hand, published tables, lifelines and simulated accounts."""
 
 from pathlib import Path
 
@@ -13,6 +13,10 @@ from lifelines.statistics import logrank_test
 
 from helpers import reference
 from helpers.aftersales import customers
+from helpers.aftersales.customers.acquisition import logrank
+from helpers.aftersales.customers.repurchase import by_day, curve, day_reached
+from helpers.aftersales.customers.session_buyers import basket, new_share, unpaid
+from helpers.aftersales.customers.share import Share
 from helpers.core import engine
 from helpers.reference import schema
 
@@ -80,8 +84,8 @@ def leukemia():
 
 
 def test_freireich_6mp_table_and_interval():
-    """S = .857 … .448 and the log-log interval at week 6, .620 to .952: Freireich et al. 1963, as printed in many textbooks."""
-    found = customers.curve(leukemia()[0]).set_index("days")
+    """S = .857 … .448 and the log-log interval at week 6, .620 to .952: Freireich et al. 1963."""
+    found = curve(leukemia()[0]).set_index("days")
     left = 1 - found["rate"]
     assert left[[6, 7, 10, 13, 16, 22, 23]].to_numpy() == pytest.approx(
         [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448], abs=5e-4
@@ -89,31 +93,30 @@ def test_freireich_6mp_table_and_interval():
     assert (1 - found["ci_upper"][6], 1 - found["ci_lower"][6]) == pytest.approx(
         (0.620, 0.952), abs=5e-4
     )
-    assert customers._reached(found.reset_index(), 0.5) == 23
+    assert day_reached(found.reset_index(), 0.5) == 23
 
 
 def test_freireich_6mp_against_placebo_logrank():
     """Chi-squared 16.79 with one degree of freedom."""
     groups = leukemia()
-    more, variance = customers.logrank(
-        customers._grid(groups[0]), customers._grid(pd.concat(groups.values()))
-    )
+    more, variance = logrank(by_day(groups[0]), by_day(pd.concat(groups.values())))
     assert more**2 / variance == pytest.approx(16.79, abs=5e-3) and more < 0
 
 
 def test_waltons_logrank_is_that_of_lifelines_documentation():
     data = load_waltons()
     groups = {name: counted(part["T"], part["E"] == 1) for name, part in data.groupby("group")}
-    more, variance = customers.logrank(
-        customers._grid(groups["miR-137"]), customers._grid(pd.concat(groups.values()))
-    )
+    more, variance = logrank(by_day(groups["miR-137"]), by_day(pd.concat(groups.values())))
     assert more**2 / variance == pytest.approx(122.249, abs=5e-3)
-    assert customers._reached(customers.curve(pd.concat(groups.values())), 0.5) == 56
+    assert day_reached(curve(pd.concat(groups.values())), 0.5) == 56
 
 
 def test_cdnow_repurchase():
-    """CDNOW sample (2,357 customers, Fader and Hardie): the median of those who came back says 55 days, but only 45.6 % had
-    come back by day 365, so there is no median; later gaps have one, 52 days, and 29 among those who came back."""
+    """The CDNOW sample of 2,357 customers (Fader and Hardie).
+
+    The median of those who came back says 55 days, but only 45.6 % had come back by day 365, so
+    there is no median; later gaps have one, 52 days, and 29 among those who came back.
+    """
     counts = pd.read_csv(
         Path(__file__).parents[1] / "fixtures" / "cdnow_gaps.csv", comment="#"
     ).astype({"happened": bool})
@@ -129,7 +132,7 @@ def test_cdnow_repurchase():
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=2, max_size=60))
 def test_curve_and_logrank_are_those_of_lifelines(pairs):
     days, happened = zip(*pairs, strict=True)
-    found = customers.curve(counted(days, happened))
+    found = curve(counted(days, happened))
     fitted = KaplanMeierFitter().fit(days, happened)
     assert found["rate"].to_numpy() == pytest.approx(
         1 - fitted.survival_function_at_times(found["days"]).to_numpy()
@@ -139,9 +142,7 @@ def test_curve_and_logrank_are_those_of_lifelines(pairs):
     assert found.loc[inside, ["ci_upper", "ci_lower"]].to_numpy() == pytest.approx(1 - bounds)
     half = len(days) // 2
     one, other = counted(days[:half], happened[:half]), counted(days[half:], happened[half:])
-    more, variance = customers.logrank(
-        customers._grid(one), customers._grid(pd.concat([one, other]))
-    )
+    more, variance = logrank(by_day(one), by_day(pd.concat([one, other])))
     if variance > 1e-9:
         assert more**2 / variance == pytest.approx(
             logrank_test(days[:half], days[half:], happened[:half], happened[half:]).test_statistic,
@@ -319,7 +320,7 @@ def scored(rows, as_of=AS_OF):
 @settings(max_examples=5, deadline=None)
 @given(buying, st.randoms())
 def test_equal_customers_score_equally_whatever_their_key_and_order(rows, chance):
-    """The usual cure for ties, rank(method="first"), gives twins different scores; here each customer has a twin."""
+    """Each customer has a twin: rank(method="first") would give the two different scores."""
     rows = [(buyer, day, paid, paid * part) for buyer, day, paid, part in rows]
     both = [*rows, *((buyer + "'", *rest) for buyer, *rest in rows)]
     chance.shuffle(both)
@@ -354,6 +355,28 @@ def test_scores_and_segments_by_hand():
     assert customers.best(scored(rows), limit=2)["buyer_key"].tolist() == ["big", "often"]
 
 
+def test_sums_of_money_are_the_same_to_the_last_digit_in_any_order():
+    """Cents as floats add up to another last digit in another order; as whole cents they do not."""
+    rng = np.random.default_rng(5)
+    lines = lines_of(
+        [(f"b{rng.integers(6)}", day, rng.integers(1, 99_999) / 100, 0.0) for day in [0.0] * 3000]
+    )
+    shuffled = lines.sample(frac=1, random_state=6)
+    frames = []
+    for source in (lines, shuffled):
+        made = customers.purchases(source, as_of=AS_OF, rules=RULES)
+        late = customers.lateness(customers.gaps(made), rules=RULES)
+        table = customers.rated(made, late, as_of=AS_OF, rules=RULES)
+        money, _ = new_share(source, session_id="s0", as_of=AS_OF, rules=RULES)
+        frames.append(
+            [engine.frame(made), customers.segments(table, rules=RULES), pd.DataFrame([money])]
+        )
+    for one, other in zip(*frames, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    total = round(lines["paid"].mul(100).round().sum()) / 100
+    assert frames[0][1]["amount"].sum() == total
+
+
 def test_parquet_and_frame_score_alike(tmp_path):
     rng = np.random.default_rng(7)
     rows = [
@@ -379,7 +402,7 @@ def origins(lines):
 
 
 def account(rng, *, better=0.0, buyers=1500):
-    """First purchases of ten products over a year; one of them brings customers who come back more often."""
+    """First purchases of ten products over a year, one of which brings back more customers."""
     rows = []
     for buyer in range(buyers):
         product, day = int(rng.integers(10)), float(rng.integers(0, 300))
@@ -430,7 +453,7 @@ def test_new_share_goes_by_the_export_then_by_the_archive():
         ("new", 9, 60, 60),
         ("new", 9, 40, 0),
     ]
-    money, people = customers.new_share(lines_of(rows), session_id="s9", as_of=AS_OF, rules=RULES)
+    money, people = new_share(lines_of(rows), session_id="s9", as_of=AS_OF, rules=RULES)
     assert (
         money.value == pytest.approx(100 / 500)
         and people.value == pytest.approx(1 / 3)
@@ -446,7 +469,7 @@ def test_basket_by_hand():
         ("b", 0, 10, 0),
         ("c", 0, 10, 0),
     ]
-    units, several = customers.basket(lines_of(rows))
+    units, several = basket(lines_of(rows))
     assert (
         units.value == pytest.approx(5 / 3)
         and several.value == pytest.approx(1 / 3)
@@ -455,11 +478,11 @@ def test_basket_by_hand():
 
 
 def test_first_orders_and_recommended_buyers_by_hand():
-    """Forty buyers, 30 of them new, of 2,000 viewers: 1.5 %. Of three who say whether a customer sent them, one was sent."""
-    assert customers.first_orders(customers.Share(0.75, 0, 1, 40), 2000).value == 30 / 2000
-    assert np.isnan(customers.first_orders(customers.Share(0.75, 0, 1, 40), np.nan).value)
+    """Forty buyers, 30 of them new, of 2,000 viewers: 1.5 %; one of three was recommended."""
+    assert customers.first_orders(Share(0.75, 0, 1, 40), 2000).value == 30 / 2000
+    assert np.isnan(customers.first_orders(Share(0.75, 0, 1, 40), np.nan).value)
     assert np.isnan(
-        customers.first_orders(customers.Share(0.75, 0, 1, 40), 39).value
+        customers.first_orders(Share(0.75, 0, 1, 40), 39).value
     )  # more buyers than viewers: no rate
     rows = [
         ("a", True, 1),
@@ -492,9 +515,9 @@ def test_orders_unpaid_after_half_an_hour_leave_out_the_youngest():
         pd.NaT,
     ]
     orders.loc[4, "created_at"] = AS_OF - pd.Timedelta(minutes=5)
-    found = customers.unpaid(orders, as_of=AS_OF, rules=RULES)
+    found = unpaid(orders, as_of=AS_OF, rules=RULES)
     assert found.n == 4 and found.value == pytest.approx(2 / 4)
-    assert np.isnan(customers.unpaid(orders.assign(paid_at=pd.NaT), as_of=AS_OF, rules=RULES).value)
+    assert np.isnan(unpaid(orders.assign(paid_at=pd.NaT), as_of=AS_OF, rules=RULES).value)
 
 
 # ----------------------------------------------------------------------------------- what is shown
@@ -527,7 +550,10 @@ def everything(rows, session="s300", as_of=AS_OF):
 
 
 def regulars():
-    """Sixty customers: half come back after 20 days, a third of these again after 40; three buy in the session of day 300."""
+    """Sixty customers: half come back after 20 days, a third of these again after 40.
+
+    Three buy in the session of day 300.
+    """
     rows = (
         [(f"b{i}", i, 50.0, 0.0) for i in range(60)]
         + [(f"b{i}", i + 20, 50.0, 0.0) for i in range(30)]

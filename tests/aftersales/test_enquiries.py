@@ -1,4 +1,4 @@
-"""Those who asked customer service: whether and when they bought, and bought again, against tables worked out by hand."""
+"""Those who asked customer service: when they bought, and bought again, by hand."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Expected returns of young sessions against the formula, its bounds, and simulated sessions with known returns."""
+"""Expected returns of young sessions against the formula, its bounds and simulated sessions."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from tests.sold_lines import DAY, START, account, simulated
 
 
 def test_expected_rate_is_the_formula():
-    """What has come, and of what is to come the level that is drawn to the account's: (r + k q) / (n F + k)."""
+    """What has come, and of the rest the level drawn to the account's: (r + k q) / (n F + k)."""
     made = final_returns.expected_rate(12, 400, 0.2, stats.Prior(0.3, 60))
     level = (12 + 60 * 0.3) / (400 * 0.2 + 60)
     assert made.value == pytest.approx(12 / 400 + 0.8 * level)
@@ -25,7 +25,7 @@ def test_expected_rate_is_the_formula():
     [(12, 400, 0.2, 0.3, 60), (4, 90, 0.5, 0.1, 25), (0, 60, 0.3, 0.2, 100)],
 )
 def test_the_interval_is_that_of_drawing_levels_and_then_refunds(refunded, n, share, pooled, k):
-    """A second way: draw the level from its Beta, the open lines' refunds from a binomial, and take the quantiles."""
+    """A second way: quantiles of levels drawn from the Beta and refunds drawn from a binomial."""
     rng = np.random.default_rng(11)
     level = (refunded + k * pooled) / (n * share + k)
     q = rng.beta(level * (n * share + k), (1 - level) * (n * share + k), 200_000)
@@ -71,7 +71,7 @@ def sold(sessions, seed=demo.SEED):
 
 
 def test_estimates_of_old_sessions_with_what_was_known_then():
-    """The gate of the method: at day 5 an error of at most a quarter of the naive rate's; 95 % intervals that hold about that."""
+    """At day 5 the error is at most a quarter of the naive rate's; 95 % intervals hold."""
     lines, as_of = sold(50)
     made = final_returns.scores(
         final_returns.back_test(lines, as_of=as_of, days=(5, 14), sessions=20)
@@ -85,7 +85,7 @@ def test_estimates_of_old_sessions_with_what_was_known_then():
 
 
 def test_a_back_test_knows_nothing_of_later_days():
-    """The estimates are those of cases and orders cut off at that day, made from the tables again."""
+    """The estimates are those made again from cases and orders cut off at that day."""
     rng = np.random.default_rng(6)
     old_orders, old_cases = account(rng, early=0.05)
     own_orders, own_cases = simulated(rng, "new", early=0.05)

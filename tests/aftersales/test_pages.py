@@ -1,4 +1,4 @@
-"""Notebook 05 where a whole table lacks, and its figures where cases are odd: each sensible, nothing counted twice."""
+"""Notebook 05 where a whole table lacks, and its figures where cases are odd."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def small_workspace(demo_workspace, tmp_path_factory):
 
 @pytest.fixture
 def page(small_workspace, tmp_path):
-    """Run notebook 05 on the third newest session without one table; gives what its cells made, by name."""
+    """Run notebook 05 on the third newest session without one table: what its cells make."""
 
     def run(table):
         folder = shutil.copytree(small_workspace, tmp_path / "shop")
@@ -105,7 +105,7 @@ def test_without_orders_the_session_s_own_totals_are_shown_and_cases_are_not_mix
 
 @pytest.fixture(scope="module")
 def tables(demo_workspace):
-    """The review of the fifth newest session with its orders and cases, and the account's lines before it."""
+    """The review of the fifth newest session, and the account's lines before it."""
     workspace = clean.Workspace.open(demo_workspace)
     review = open_review(
         clean.sessions(workspace)["session_id"].iloc[-5],
@@ -119,7 +119,7 @@ def tables(demo_workspace):
 
 @pytest.fixture
 def chapter(tables):
-    """What the notebook makes of the session's orders and cases after a change, by the names it gives them."""
+    """What the notebook makes of the session's orders and cases after a change, by name."""
 
     def made(orders=lambda frame: frame, cases=lambda frame: frame):
         review, past = tables

@@ -81,13 +81,17 @@ def rundown():
 
 
 def test_the_product_and_the_stage_behind_a_reason():
-    """Twelve of sixteen refunds for the size are of the coat, a tenth of all orders, and all were paid in the last stage."""
+    """Twelve of sixteen refunds for the size are of the coat, a tenth of all orders.
+
+    All were paid in the last stage.
+    """
     late = START + pd.to_timedelta(np.where(np.arange(120) < 40, 40, 10), unit="min")
     rows = [{"line_id": f"l{i}", "reason": "尺码偏小"} for i in [*range(12), 30, 31, 32, 33]] + [
         {"line_id": f"l{i}", "reason": "不想要"} for i in range(50, 60)
     ]
-    lines = of(
-        rows, count=120, product_name=["大衣"] * 12 + ["面膜"] * 108, paid_at=late, created_at=late
+    options = {"count": 120, "paid_at": late, "created_at": late}
+    lines = of(rows, **options, product_id=["p2"] * 12 + ["p1"] * 108).assign(
+        product_name=["大衣"] * 12 + ["面膜"] * 108
     )
     made = reasons.behind(lines, rundown(), tree=reference.reasons()).set_index("reason")
     assert made.loc[
@@ -97,6 +101,32 @@ def test_the_product_and_the_stage_behind_a_reason():
         pd.isna(made.loc["not_wanted", "product_name"])
         and made.loc["not_wanted", "product_count"] == 0
     )
+
+
+def test_products_of_one_name_are_told_apart_by_their_ids():
+    """Both are called 面膜: by name all refunds were of all orders, and nothing stood out."""
+    rows = [{"line_id": f"l{i}", "reason": "尺码偏小"} for i in [*range(12), 30, 31, 32, 33]]
+    lines = of(rows, count=120, product_id=["p2"] * 12 + ["p1"] * 108)
+    made = reasons.behind(lines, rundown(), tree=reference.reasons()).iloc[0]
+    assert made[["product_name", "product_count"]].tolist() == ["面膜", 12]
+    nameless = reasons.behind(
+        lines.assign(product_id=None), rundown(), tree=reference.reasons()
+    ).iloc[0]
+    assert nameless["product_count"] == 0  # without ids only the name is left to go by
+
+
+def test_complaints_name_a_product_as_the_products_do_whatever_the_order_calls_it():
+    lines = of([{"line_id": "l1", "reason": "质量问题"}, {"line_id": "l2", "reason": "破损"}])
+    lines.loc[1, ["product_id", "product_name"]] = ["p9", "别的店的名字"]
+    none = pd.DataFrame({"at": pd.to_datetime([]).tz_localize("UTC"), "product_id": []})
+    made = reasons.complaints(
+        lines.assign(product_name=lines["product_name"].replace("面膜", "面膜 5 片装 限时")),
+        none.assign(reason=[]),
+        none.assign(what=[]),
+        {"p1": "面膜"},
+        as_of=START + 9 * DAY,
+    )
+    assert made["product"].tolist() == ["别的店的名字", "面膜"]
 
 
 def test_stages_are_those_of_the_clock():

@@ -15,7 +15,10 @@ FREIREICH = [6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 3
 
 
 def enquiries():
-    """The 6-MP arm of Freireich et al. 1963 as waits in seconds; the last twelve are censored (resolved without a reply)."""
+    """The 6-MP arm of Freireich et al. 1963 as waits in seconds.
+
+    The last twelve are censored (resolved without a reply).
+    """
     seconds = pd.to_timedelta(FREIREICH, unit="s")
     answered = np.arange(21) < 9
     made = pd.DataFrame({"enquiry_id": [str(i) for i in range(21)], "opened_at": START})
@@ -96,7 +99,7 @@ def test_queues_show_only_steps_that_somebody_records():
 
 
 def test_a_queue_whose_replies_are_hardly_recorded_is_not_called_slow():
-    """Ten settled, one of them with a reply: no share within a limit, a sentence instead; with most recorded it is the other way."""
+    """Ten settled, one of them with a reply: a sentence and no share within a limit."""
     few, most = (
         cases(
             [
@@ -167,7 +170,7 @@ def test_slow_replies_are_told_by_target_and_by_the_own_past(waits, past, verdic
 
 
 def test_slow_replies_become_a_problem_of_the_plan_with_its_cause():
-    """A finding of notebook 05 is a problem row; the records support its cause; the plan names who, what and what will tell."""
+    """A finding of notebook 05 becomes a problem with its cause, and a row of the plan."""
     waits = [400] * 40 + [100] * 60
     playbook, registry = reference.playbook(), reference.registry()
     told = findings.frame(
@@ -268,6 +271,7 @@ def shipped(hours, **columns):
 def test_shipping_as_promised_against_what_happened():
     table = shipped(
         [10, 48, 50, None, None, 70],
+        product_id=["a", "a", "a", "a", "b", "b"],
         product_name=["a", "a", "a", "a", "b", "b"],
         refunded=[0, 0, 0, 0, 100.0, 0],
     )
@@ -285,6 +289,16 @@ def test_shipping_as_promised_against_what_happened():
         service.shipping(table, as_of=START + HOUR).empty
         and service.shipping(table.head(0), as_of=START).empty
     )
+
+
+def test_late_lines_of_two_products_of_one_name_are_not_added_up():
+    table = shipped([50, 50, 50, 10], product_id=["p1", "p1", "p2", "p2"], product_name="面膜")
+    made = service.shipping(table, as_of=START + 60 * HOUR)
+    assert made[["product_name", "due", "late"]].fillna("").values.tolist() == [
+        ["", 4, 3],
+        ["面膜", 2, 2],
+        ["面膜", 2, 1],
+    ]
 
 
 def test_the_six_tasks_have_a_figure_or_say_why_not():

@@ -1,6 +1,7 @@
-"""How often hosts, slots and ways are named in accounts where none matters, and how often where one does.
+"""How often hosts, slots and ways are named in simulated accounts.
 
-Accounts from a light simulator: sessions differ by a quarter, months drift, traits drift with them.
+In accounts where none matters, and in those where one does. Accounts from a light simulator:
+sessions differ by a quarter, months drift, traits drift with them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.compare import good_sessions, slots
+from helpers.compare import ads_budget, good_sessions, slots
 
 THRESHOLDS, REGISTRY = reference.thresholds(), reference.registry()
 SESSIONS, TRAITS = 120, 25
@@ -25,7 +26,11 @@ def account(
     slot: float = 1.0,
     planted: float = 0.0,
 ) -> tuple[pd.DataFrame, good_sessions.Traits]:
-    """Described sessions and their traits; host B and the evening sell so many times as much, a standard deviation of trait 10 `planted` more."""
+    """Described sessions and their traits, with what matters planted.
+
+    Host B and the evening sell so many times as much, a standard deviation of trait 10 `planted`
+    more.
+    """
     rng, days = (
         np.random.default_rng([seed, 7]),
         pd.date_range("2026-01-03 20:00", periods=sessions, freq="2D", tz="Asia/Shanghai"),
@@ -74,7 +79,10 @@ def account(
 
 
 def shares(seeds: Iterable[int], *, mixes: int = 500, **planted: float) -> pd.Series:
-    """Shares of the accounts in which a host, a slot for the budget, any trait, and trait 10 first of all are named."""
+    """Shares of the accounts in which something is named.
+
+    A host, a slot for the budget, any trait, and trait 10 first of all.
+    """
     rows = []
     for seed in seeds:
         frame, found = account(seed, **planted)
@@ -85,7 +93,9 @@ def shares(seeds: Iterable[int], *, mixes: int = 500, **planted: float) -> pd.Se
         rows.append(
             {
                 "host": hosts["verdict"].isin(["better", "worse"]).any(),
-                "slot": slots.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any(),
+                "slot": ads_budget.budget(frame, thresholds=THRESHOLDS)["verdict"]
+                .eq("better")
+                .any(),
                 "any trait": model["shared"].any(),
                 "trait 10 first": bool(model["shared"].iloc[0]) and model["trait"].iloc[0] == "t10",
             }

@@ -1,4 +1,7 @@
-"""Hosts, slots and ways of good sessions: how often something is named where nothing matters, and found where it does."""
+"""Hosts, slots and ways of good sessions.
+
+How often something is named where nothing matters, and found where it does.
+"""
 
 import pandas as pd
 

@@ -1,8 +1,8 @@
-"""The ordered funnel of ten million viewer events, by product and source: on the engine and in pandas, from the same files.
+"""The ordered funnel of ten million viewer events, by product and source.
 
-Each side is a process of its own with its own peak memory, timed after its imports, which are
-printed beside it. Both must count the same people and the same times. `FUPAN_BENCH_EVENTS` sets how
-many events, `FUPAN_BENCH_RUNS` how often.
+On the engine and in pandas, from the same files. Each side is a process of its own with its own
+peak memory, timed after its imports, which are printed beside it. Both must count the same people
+and the same times. `FUPAN_BENCH_EVENTS` sets how many events, `FUPAN_BENCH_RUNS` how often.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ PER_PAIR = 1.736  # events of one person and product, with those that the log re
 
 IMPORTS = {
     "pandas": "import numpy as np, pandas as pd, pyarrow.parquet",
-    "engine": "from helpers import actions, engine, reference; engine.backend()",
+    "engine": (
+        "from helpers import reference\nfrom helpers.core import engine\n"
+        "from helpers.funnel import viewer_events\nengine.backend()"
+    ),
 }
 ENGINE = """
 funnel = reference.funnels()["viewer_product"]
-made = actions.people(engine.table(sorted(Path(sys.argv[1]).glob("*.parquet"))), funnel, by=["product_id", "source"])
+events = engine.table(sorted(Path(sys.argv[1]).glob("*.parquet")))
+made = viewer_events.people(events, funnel, by=["product_id", "source"])
 """
 
 # As one would write it with care: four columns and the funnel's rows alone are read, the keys of a
@@ -40,13 +44,15 @@ made = actions.people(engine.table(sorted(Path(sys.argv[1]).glob("*.parquet"))),
 PANDAS = """
 steps, windows = ["expose", "click", "create", "pay"], [None, None, 1800, 1800]
 by, who = ["product_id", "source"], "user_key"
-rows = pd.read_parquet(sys.argv[1], columns=["at", "event", who, *by], filters=[("event", "in", steps)])
+columns = ["at", "event", who, *by]
+rows = pd.read_parquet(sys.argv[1], columns=columns, filters=[("event", "in", steps)])
 codes, groups = pd.MultiIndex.from_frame(rows[by].astype("category")).factorize()
 persons, users = pd.factorize(rows[who])
 key = codes.astype("int64") * len(users) + persons
 at = rows["at"].astype("int64").to_numpy()
-events = pd.DataFrame({"key": key, "at": at, "event": rows["event"].astype("category").cat.set_categories(steps).cat.codes.to_numpy()})
-del rows, codes, persons, key, at
+event = rows["event"].astype("category").cat.set_categories(steps).cat.codes.to_numpy()
+events = pd.DataFrame({"key": key, "at": at, "event": event})
+del rows, event, codes, persons, key, at
 hits, done, parts = events.loc[events["event"] == 0, ["key", "at"]], None, []
 for step, window in enumerate(windows):
     if step:
@@ -56,20 +62,29 @@ for step, window in enumerate(windows):
         first = here["key"].map(before)
         here = here[here["at"] >= first]
         if window is not None:
-            both = pd.concat([hits.assign(before=hits["at"]), here.assign(before=-1)], ignore_index=True)
-            both = both.sort_values(["key", "at", "before"], ascending=[True, True, False], kind="stable", ignore_index=True)
+            both = pd.concat([hits.assign(before=hits["at"]), here.assign(before=-1)])
+            order, rising = ["key", "at", "before"], [True, True, False]
+            both = both.sort_values(order, ascending=rising, kind="stable", ignore_index=True)
             last = both.groupby("key", sort=False)["before"].cummax()
-            here = both.loc[(both["before"] < 0) & (last >= 0) & (both["at"] - last <= window * 1_000_000), ["key", "at"]]
+            in_time = (last >= 0) & (both["at"] - last <= window * 1_000_000)
+            here = both.loc[(both["before"] < 0) & in_time, ["key", "at"]]
         hits = here
     if step:
         done = hits.groupby("key", sort=False)["at"].min()
         seconds = (done - before.reindex(done.index)) / 1e6
-        counted = seconds.groupby(done.index // len(users)).agg(users="size", seconds_q25=lambda s: s.quantile(0.25), seconds_median="median", seconds_q75=lambda s: s.quantile(0.75))
+        counted = seconds.groupby(done.index // len(users)).agg(
+            users="size",
+            seconds_q25=lambda s: s.quantile(0.25),
+            seconds_median="median",
+            seconds_q75=lambda s: s.quantile(0.75),
+        )
     else:
-        counted = pd.Series(hits["key"].unique() // len(users)).value_counts().rename("users").to_frame()
+        counted = pd.Series(hits["key"].unique() // len(users)).value_counts()
+        counted = counted.rename("users").to_frame()
     parts.append(counted.assign(step=step + 1))
 made = pd.concat(parts).rename_axis("group").reset_index()
-made = pd.concat([groups.to_frame(index=False, name=by).loc[made["group"]].reset_index(drop=True), made.drop(columns="group")], axis=1)
+names = groups.to_frame(index=False, name=by).loc[made["group"]].reset_index(drop=True)
+made = pd.concat([names, made.drop(columns="group")], axis=1)
 """
 
 ONE = """
@@ -80,16 +95,20 @@ begun = time.perf_counter()
 start = time.perf_counter()
 {do}
 seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 used = resource.getrusage(resource.RUSAGE_SELF)
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 names = ["product_id", "source", "step", "users", "seconds_q25", "seconds_median", "seconds_q75"]
-made.reindex(columns=names).astype({{"users": "float64"}}).sort_values(names[:3]).to_parquet(sys.argv[2], index=False)
+made = made.reindex(columns=names).astype({{"users": "float64"}}).sort_values(names[:3])
+made.to_parquet(sys.argv[2], index=False)
 print(json.dumps([seconds, used.ru_utime + used.ru_stime, peak, start - begun]))
 """
 
 
 def write(folder: Path, events: int) -> int:
-    """A file a session: people see products several times, some click, put into the cart, order and pay; rows are out of order."""
+    """A file a session, with rows out of order.
+
+    People see products several times; some click, put into the cart, order and pay.
+    """
     folder.mkdir()
     rows = 0
     for session in range(SESSIONS):

@@ -1,4 +1,4 @@
-"""Estimates of final refund rates, made again as of day 3, 5, 7 and 14 of old sessions of simulated accounts."""
+"""Estimates of final refund rates of old simulated sessions, as of day 3, 5, 7 and 14."""
 
 import os
 
@@ -12,7 +12,7 @@ FIRST = 7100  # the method was tried on the demo's own seed: it is scored on oth
 
 
 def back_tested(seed: int) -> pd.DataFrame:
-    """The back-test of one simulated account of 200 sessions: its newest 90 whose window is over."""
+    """The back-test of one simulated account of 200 sessions: the newest 90 that are over."""
     tables = demo.simulate(seed, sessions=200, tables=("orders", "aftersales")).tables
     as_of = tables["orders"]["created_at"].max().ceil("D")
     lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)

@@ -1,4 +1,7 @@
-"""Planted causes over 200 fresh seeds each: every cause named at least 70 times in 100, a quiet session left alone 90."""
+"""Planted causes over 200 fresh seeds each.
+
+Every cause named at least 70 times in 100, a quiet session left alone 90.
+"""
 
 from tests.benchmarks import causes
 

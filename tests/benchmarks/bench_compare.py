@@ -1,4 +1,7 @@
-"""The comparison held to its word: quiet accounts, planted changes, and 122 real sessions each predicted from those before it."""
+"""The comparison held to its word.
+
+Quiet accounts, planted changes, and 122 real sessions each predicted from those before it.
+"""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Scoring customers, repurchase and the delay curve over ten million order lines: on the engine, and in pandas beside it.
+"""Customers and the delay curve over ten million order lines: on the engine and in pandas.
 
 Each side is a process of its own over the same Parquet file. `FUPAN_BENCH_RUNS` says how often; the
 best run of a side counts.

@@ -1,4 +1,7 @@
-"""Special events over 200 fresh seeds: the planted one found with its size inside the interval, made-up ones left alone."""
+"""Special events over 200 fresh seeds.
+
+The planted one found with its size inside the interval, made-up ones left alone.
+"""
 
 import pytest
 

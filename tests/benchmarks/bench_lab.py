@@ -1,6 +1,7 @@
-"""JupyterLab itself in Chromium, as `make lab` starts it: a session and a language chosen on the start page, notebooks run from it.
+"""JupyterLab itself in Chromium, as `make lab` starts it.
 
-Prints how long each took and where the pictures are.
+A session and a language chosen on the start page, notebooks run from it. Prints how long each took
+and where the pictures are.
 """
 
 import os
@@ -19,8 +20,10 @@ CURRENT = "window.jupyterapp.shell.currentWidget"
 CELLS = f"{CURRENT}.content.widgets"
 STATE = f"""(() => {{
   const code = {CELLS}.filter(c => c.model.type === 'code');
-  const outputs = code.flatMap(c => [...Array(c.model.outputs.length).keys()].map(i => c.model.outputs.get(i)));
-  return {{ran: code.every(c => c.model.executionCount), idle: {CURRENT}.sessionContext.session?.kernel?.status === 'idle', errors: outputs.filter(o => o.type === 'error').length}};
+  const all = outputs => [...Array(outputs.length).keys()].map(i => outputs.get(i));
+  const errors = code.flatMap(c => all(c.model.outputs)).filter(o => o.type === 'error').length;
+  const idle = {CURRENT}.sessionContext.session?.kernel?.status === 'idle';
+  return {{ran: code.every(c => c.model.executionCount), idle, errors}};
 }})()"""
 OUTPUTS = (
     f"{CELLS}.flatMap(c => c.model.outputs ? c.model.outputs.toJSON() : []).map(o => "
@@ -30,7 +33,10 @@ OUTPUTS = (
 
 @pytest.fixture
 def project(demo_workspace, tmp_path):
-    """A copy of the project in which everything that a reader changes stays: notebooks, choices, reports; its demo is the small one."""
+    """A copy of the project in which everything that a reader changes stays.
+
+    Notebooks, choices, reports; its demo is the small one.
+    """
     for name in ("helpers", "notebooks", "data/reference"):
         shutil.copytree(clean.PROJECT / name, tmp_path / name)
     shutil.copytree(demo_workspace, tmp_path / "data" / "demo")
@@ -114,7 +120,10 @@ def wait_until_open(page, name: str) -> None:
 
 
 def run_all(page, name: str) -> str:
-    """Run the notebook that is open and return its outputs; it must come through without an error."""
+    """Run the notebook that is open and return its outputs.
+
+    It must come through without an error.
+    """
     started = time.monotonic()
     do(page, "notebook:run-all-cells")
     wait_for(page, f"(() => {{ const s = {STATE}; return (s.ran && s.idle) || s.errors; }})()")

@@ -1,11 +1,11 @@
-"""Money at stake on 200 simulated tables each: is the planted leak first, does the interval hold the truth, is the sum right?
+"""Money at stake on 200 simulated tables each.
 
-Not every leak can be found. A session of 24,000 viewers sells its largest product some thirty
-times, most pairs of product and source hardly ever: even an oracle that knows all but the place of
-the leak (see `opportunity`) puts that of a product first in 84 to 89 tables of a hundred there,
-that of a pair in 43 to 75 whatever the size. The bounds of `first` are what is there to be seen,
-and how far we may stay behind the oracle: we have to estimate what it knows, which costs pairs the
-most.
+Is the planted leak first, does the interval hold the truth, is the sum right? Not every leak can be
+found. A session of 24,000 viewers sells its largest product some thirty times, most pairs of
+product and source hardly ever: even an oracle that knows all but the place of the leak (see
+`opportunity`) puts that of a product first in 84 to 89 tables of a hundred there, that of a pair in
+43 to 75 whatever the size. The bounds of `first` are what is there to be seen, and how far we may
+stay behind the oracle: we have to estimate what it knows, which costs pairs the most.
 """
 
 import pandas as pd

@@ -1,8 +1,8 @@
-"""How large a finished page is and how long it takes to open, on a desk and on a phone; and that it comes out the same elsewhere.
+"""How large a finished page is and how long it takes to open.
 
-Not part of `make test`: the times depend on the machine. A phone is Chromium at 390 pixels with a
-processor four times slower. `FUPAN_PAGES` names finished pages (separated by colons) to measure
-instead of reviewing anew.
+On a desk and on a phone; and that it comes out the same elsewhere. Not part of `make test`: the
+times depend on the machine. A phone is Chromium at 390 pixels with a processor four times slower.
+`FUPAN_PAGES` names finished pages (separated by colons) to measure instead of reviewing anew.
 """
 
 import os
@@ -27,7 +27,10 @@ READY = """async () => {
 
 
 def opening(browser, path: Path, *, width: int, slower: int) -> list[float]:
-    """Milliseconds from the navigation's start to the first words, to the end of the scripts, and until fonts and images stand."""
+    """Milliseconds from the navigation's start until a page can be read.
+
+    To the first words, to the end of the scripts, and until fonts and images stand.
+    """
     context = browser.new_context(viewport={"width": width, "height": 844}, offline=True)
     one = context.new_page()
     context.new_cdp_session(one).send("Emulation.setCPUThrottlingRate", {"rate": slower})

@@ -1,4 +1,7 @@
-"""Whether verdicts on plans can be trusted: nothing done, effects of known size, and the demo's own plan over 200 seeds."""
+"""Whether verdicts on plans can be trusted.
+
+Nothing done, effects of known size, and the demo's own plan over 200 seeds.
+"""
 
 import pytest
 

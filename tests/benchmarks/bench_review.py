@@ -1,7 +1,7 @@
-"""How long a review takes and how much memory it needs, as a user meets it: one process a command, on a new workspace.
+"""How long a review takes and how much memory it needs, as a user meets it.
 
-Not part of `make test`: the numbers depend on the machine. `make bench` prints them; only their
-order is asserted.
+One process a command, on a new workspace. Not part of `make test`: the numbers depend on the
+machine. `make bench` prints them; only their order is asserted.
 """
 
 import os
@@ -23,7 +23,10 @@ class Measured(NamedTuple):
 
 
 def measure(what: str, *arguments: object) -> Measured:
-    """One `fupan` command: wall time, processor time with its children, and its own peak memory (Linux and macOS)."""
+    """One `fupan` command and what it took.
+
+    Wall time, processor time with its children, and its own peak memory (Linux and macOS).
+    """
     began = time.monotonic()
     pid = os.posix_spawn(FUPAN, [str(FUPAN), *map(str, arguments)], os.environ)
     _, status, usage = os.wait4(pid, 0)

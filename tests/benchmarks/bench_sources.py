@@ -1,7 +1,8 @@
-"""How fast exports become a clean store and in how much memory, against a bare pandas reading of the same file.
+"""How fast exports become a clean store and in how much memory.
 
-Each reading is a process of its own, the two sides in turn. Not part of `make test`: `make bench`
-prints times and memory; only what was read is asserted.
+Against a bare pandas reading of the same file. Each reading is a process of its own, the two sides
+in turn. Not part of `make test`: `make bench` prints times and memory; only what was read is
+asserted.
 """
 
 import csv
@@ -59,7 +60,8 @@ began = time.monotonic()
 {do}
 unit = 2**20 if sys.platform == "darwin" else 2**10
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, rows]))
+cpu = used.ru_utime + used.ru_stime
+print(json.dumps([time.monotonic() - began, cpu, used.ru_maxrss / unit, rows]))
 """
 STORE = (
     "from helpers import clean\nrows = int(clean.ingest(clean.Workspace.open(sys.argv[1]), "
@@ -72,7 +74,10 @@ BARE = {
 
 
 class Expected(NamedTuple):
-    """What a file holds: rows of data, rows that cannot be kept, lines of the orders table, cents paid."""
+    """What a file holds.
+
+    Rows of data, rows that cannot be kept, lines of the orders table, cents paid.
+    """
 
     rows: int
     aside: int
@@ -85,7 +90,10 @@ class Expected(NamedTuple):
 
 
 def doudian(path: Path, rows: int) -> Expected:
-    """Doudian orders, 75 columns and one without a name: tabs before ids, masked contacts, quotes, dashes and empty cells, bad dates."""
+    """Doudian orders, 75 columns and one without a name.
+
+    Tabs before ids, masked contacts, quotes, dashes and empty cells, bad dates.
+    """
     draw = random.Random(7)
     aside = cents = 0
     with path.open("w", encoding="gb18030", newline="") as file:
@@ -152,7 +160,10 @@ def _line(draw: random.Random, number: int) -> tuple[dict[str, str], int]:
 
 
 def tmall(path: Path, rows: int) -> Expected:
-    """Taobao and Tmall orders, 21 columns: buyers' names, addresses, numbers and text mixed, times as the workbook's own."""
+    """Taobao and Tmall orders, 21 columns.
+
+    Buyers' names, addresses, numbers and text mixed, times as the workbook's own.
+    """
     draw = random.Random(11)
     aside = cents = 0
     book = xlsxwriter.Workbook(path, {"constant_memory": True})
@@ -204,7 +215,6 @@ FILES = {"csv": ("1791213782_orders.csv", doudian), "xlsx": ("ExportOrderList.xl
 
 
 # ---- both sides
-# ---------------------------------------------------------------------------------------------------
 
 
 class Run(NamedTuple):
@@ -215,7 +225,10 @@ class Run(NamedTuple):
 
 
 def run(do: str, argument: Path) -> Run:
-    """What one process does, timed from before its first import, with its own peak memory (Linux and macOS)."""
+    """What one process does, timed from before its first import.
+
+    With its own peak memory (Linux and macOS).
+    """
     pipe, end = os.pipe()
     program = [sys.executable, "-c", ONE.format(do=do), str(argument)]
     pid = os.posix_spawn(

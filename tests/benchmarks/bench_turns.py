@@ -1,10 +1,13 @@
-"""False alarms of change points, exit points and hot words where nothing happened, and how often planted ones are found."""
+"""False alarms of change points, exit points and hot words where nothing happened.
+
+And how often planted ones are found.
+"""
 
 import numpy as np
-from test_comments import WORDS, hot, usual
-from test_turns import RISE, before, changed, flat, history, times
 
 from helpers.funnel import comments, turning_points
+from tests.funnel.test_comments import WORDS, hot, usual
+from tests.funnel.test_turning_points import RISE, before, changed, flat, history, times
 
 SEEDS = range(10_000, 10_500)
 
@@ -20,7 +23,10 @@ def test_flat_sessions_are_left_alone():
 
 
 def test_sessions_that_go_as_every_session_does_are_left_alone():
-    """Every rate rises threefold over each session: with the course of 12 earlier sessions taken off, and without."""
+    """Every rate rises threefold over each session.
+
+    With the course of 12 earlier sessions taken off, and without.
+    """
     names = ("left", "new_fans", "comments", "product_click_users", "orders")
     usual = turning_points.course(history(12, **dict.fromkeys(names, RISE)), before(12))
     plain = turning_points.course(history(12), before(12))

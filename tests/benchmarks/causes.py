@@ -1,5 +1,6 @@
-"""Planted causes found again: a five-way confusion matrix over simulated sessions, as `bench_causes` and the tests read it.
+"""Planted causes found again.
 
+A five-way confusion matrix over simulated sessions, as `bench_causes` and the tests read it.
 `python -m tests.benchmarks.causes [seeds] [first seed]` prints it. Development used the seeds 0 to
 599; scores are taken from 10 000 on.
 """

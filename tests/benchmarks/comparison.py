@@ -1,7 +1,8 @@
-"""Whether the expected range of a session holds: quiet simulated accounts, planted changes, and a real account predicted forward.
+"""Whether the expected range of a session holds.
 
-`bench_compare` reads it with many seeds, the tests with few. Development used the seeds 0 to 9 999;
-scores are taken from 20 000 on.
+Quiet simulated accounts, planted changes, and a real account predicted forward. `bench_compare`
+reads it with many seeds, the tests with few. Development used the seeds 0 to 9 999; scores are
+taken from 20 000 on.
 """
 
 import numpy as np
@@ -30,9 +31,10 @@ WITHOUT_ADS = ("ad_roi",)  # known for a third of the real sessions only
 def account(
     rng: np.random.Generator, sessions: int, *, sd: float = 0.13, drift: float = 0.0, slots: int = 1
 ) -> pd.DataFrame:
-    """Sessions of an account on which nothing happens: each metric varies by `sd`, its level by `drift` from session to session.
+    """Sessions of an account on which nothing happens.
 
-    With more than one slot they start at 10, 15 or 20 o'clock, each slot at its own level.
+    Each metric varies by `sd`, its level by `drift` from session to session. With more than one
+    slot they start at 10, 15 or 20 o'clock, each slot at its own level.
     """
     days = pd.date_range("2026-03-20", periods=sessions, freq="D")
     slot = rng.integers(0, slots, sessions)
@@ -76,7 +78,10 @@ def scaled(sessions: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
 
 
 def last_judged(sessions: pd.DataFrame, n: int, *, factor: float = 1.0) -> pd.DataFrame:
-    """The verdicts on the last session against the n before it, all others lending their spread; its pay rate times `factor`."""
+    """The verdicts on the last session against the n before it.
+
+    All others lend their spread; the pay rate of the last is multiplied by `factor`.
+    """
     changed = sessions.copy()
     for name in ("pay_users", "paid_amount"):
         changed.loc[changed.index[-1], name] *= factor
@@ -93,10 +98,11 @@ def last_judged(sessions: pd.DataFrame, n: int, *, factor: float = 1.0) -> pd.Da
 
 
 def quiet(seeds: range, n: int, *, further: int = 0, **options) -> pd.Series:
-    """On accounts on which nothing happens: how often a metric lies below and above its range, and how often any is called.
+    """On accounts on which nothing happens.
 
-    below, above, flagged: shares of all metrics before the correction. called: share of all metrics
-    with a verdict after it.
+    How often a metric lies below and above its range, and how often any is called. below, above,
+    flagged: shares of all metrics before the correction. called: share of all metrics with a
+    verdict after it.
     """
     tables = [
         last_judged(account(np.random.default_rng(seed), n + further + 1, **options), n)
@@ -117,7 +123,10 @@ def quiet(seeds: range, n: int, *, further: int = 0, **options) -> pd.Series:
 
 
 def power(seeds: range, n: int, factor: float, *, further: int = 0) -> float:
-    """How often the pay rate, multiplied by `factor` in the last session, is called worse or better after the correction."""
+    """How often the pay rate, multiplied in the last session, is called worse or better.
+
+    By `factor`, and after the correction.
+    """
     tables = [
         last_judged(account(np.random.default_rng(seed), n + further + 1), n, factor=factor)
         for seed in seeds
@@ -136,9 +145,10 @@ def power(seeds: range, n: int, factor: float, *, further: int = 0) -> float:
 def forward(
     sessions: pd.DataFrame, events: pd.DataFrame, ids: list[str], *, step: int = 1
 ) -> pd.DataFrame:
-    """Each session from the ninth on predicted from those before it, as the review does, and by the plain t interval of the last eight.
+    """Each session from the ninth on predicted from those before it.
 
-    One row per session and metric: metric, value, lower, upper, plain_lower, plain_upper, method.
+    As the review does, and by the plain t interval of the last eight. One row per session and
+    metric: metric, value, lower, upper, plain_lower, plain_upper, method.
     """
     sessions, events = (
         sessions.sort_values("started_at", ignore_index=True),
@@ -171,7 +181,10 @@ def forward(
 
 
 def covered(made: pd.DataFrame) -> pd.DataFrame:
-    """Coverage and mean width (log of upper ÷ lower) of both intervals of `forward`, by metric and over all."""
+    """Coverage and mean width of both intervals of `forward`, by metric and over all.
+
+    The width is log(upper ÷ lower).
+    """
     known = made.dropna(subset=["lower", "plain_lower"])
     table = pd.DataFrame(
         {
@@ -189,11 +202,12 @@ def covered(made: pd.DataFrame) -> pd.DataFrame:
 
 
 def planted_events(seeds: range, *, fault: str = "demo", sessions: int = 120) -> pd.DataFrame:
-    """The demo's redesign (entries times 0.7 over six sessions) and its tag change, which does nothing; without the fault neither does anything.
+    """The demo's redesign and its tag change, with the fault and without.
 
-    One row per seed: found (the redesign is matched with a change), covered (its interval holds the
-    planted factor, or one), null matched (the tag change is matched), any matched, p of both and
-    whether they are below one in twenty.
+    The redesign takes entries times 0.7 over six sessions, the tag change does nothing; without the
+    fault neither does anything. One row per seed: found (the redesign is matched with a change),
+    covered (its interval holds the planted factor, or one), null matched (the tag change is
+    matched), any matched, p of both and whether they are below one in twenty.
     """
     rows, log = (
         [],

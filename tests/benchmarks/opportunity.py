@@ -1,11 +1,12 @@
-"""How good money at stake is: simulated tables with one planted leak, whose true rates and true money are known.
+"""How good money at stake is.
 
-The sources, products, rates and severities are the demo's (nothing is made easier here): sessions
-differ by `SD_LOG` in each step, each cell of source x product strays by `OVERDISPERSION`, a leak
-halves the odds (`ODDS_RATIO`) of one step. It sits in the product, the source, or the cell of both
-that sells most, or in any product of every session and any source of 12 % or more. The true money
-is what `opportunity` promises to estimate: people x closable part of the true gap x true later
-rates x true price less returns.
+Simulated tables with one planted leak, whose true rates and true money are known. The sources,
+products, rates and severities are the demo's (nothing is made easier here): sessions differ by
+`SD_LOG` in each step, each cell of source x product strays by `OVERDISPERSION`, a leak halves the
+odds (`ODDS_RATIO`) of one step. It sits in the product, the source, or the cell of both that sells
+most, or in any product of every session and any source of 12 % or more. The true money is what
+`opportunity` promises to estimate: people x closable part of the true gap x true later rates x true
+price less returns.
 
 An oracle is asked the same: it sees the counts that we see, and knows the true usual rates, the
 true spread of sessions and units, that there is one leak, and how deep it is, all of which we have
@@ -24,16 +25,9 @@ from scipy.special import expit, logit, logsumexp
 
 from helpers import reference
 from helpers.compare import stakes
+from helpers.demo.planted import ODDS_RATIO
 from helpers.demo.schedule import shop
-from helpers.demo.simulate import (
-    CLICK_RATE,
-    LISTED,
-    ODDS_RATIO,
-    OVERDISPERSION,
-    PAY_RATE,
-    SD_LOG,
-    SEEN,
-)
+from helpers.demo.simulate import CLICK_RATE, LISTED, OVERDISPERSION, PAY_RATE, SD_LOG, SEEN
 
 PAST = 10  # comparable sessions before
 LONG = 200  # sessions from which the true baseline is taken
@@ -52,7 +46,10 @@ SHOCKS = np.linspace(-4, 4, 33)  # standard deviations of the session's own shoc
 
 
 class Made(NamedTuple):
-    """Sessions x source x product: people exposed, chances to click and to pay, and the session's own shock of each (log odds)."""
+    """Sessions x source x product.
+
+    People exposed, chances to click and to pay, and the session's own shock of each (log odds).
+    """
 
     seen: np.ndarray
     chance: np.ndarray
@@ -60,7 +57,9 @@ class Made(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a table shows (one row a session x unit, the last session is the one reviewed), and the truth by step and unit.
+    """What a table shows, and the truth by step and unit.
+
+    One row a session x unit; the last session is the one reviewed.
 
     usual and spread are mean and standard deviation of a unit's log odds over very many sessions,
     each less its session's shock.
@@ -163,7 +162,10 @@ def _true_rates(made: Made, kind: str) -> np.ndarray:
 
 
 def table(seed: int, kind: str, viewers: float, where: str = "largest") -> Table:
-    """One simulated table of `kind` (product, source, cell) with a leak in its last session, in the largest unit or in any."""
+    """One simulated table of `kind` with a leak in its last session.
+
+    Kinds: product, source, cell; the leak is in the largest unit or in any.
+    """
     rng = np.random.default_rng([seed, 31])
     goods = _goods(rng)
     made, place, step = (
@@ -235,7 +237,10 @@ def sized(one: Table) -> pd.DataFrame:
 
 
 def oracle(one: Table) -> tuple[tuple[int, str], tuple[int, str]]:
-    """Where the leak is to who knows all but its place: the likeliest line, and the line with the most expected money."""
+    """Where the leak is to who knows all but its place.
+
+    The likeliest line, and the line with the most expected money.
+    """
     counts = (
         one.rows[one.rows["session_id"] == f"S{PAST:02d}"].sort_values("unit")[STEPS].to_numpy().T
     )
@@ -260,7 +265,10 @@ def oracle(one: Table) -> tuple[tuple[int, str], tuple[int, str]]:
 
 
 def _likelihood(x: np.ndarray, n: np.ndarray, odds: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Log likelihood of each unit's count under each shock of the session (shock x unit): binomial, its log odds normal."""
+    """Log likelihood of each unit's count under each shock of the session.
+
+    Shock x unit: binomial, its log odds normal.
+    """
     rate = expit(odds[:, None] + SD_LOG * SHOCKS[:, None, None] + spread[:, None] * NODES)
     rate = np.clip(rate, 1e-9, 1 - 1e-9)
     return logsumexp(
@@ -272,8 +280,9 @@ def _likelihood(x: np.ndarray, n: np.ndarray, odds: np.ndarray, spread: np.ndarr
 
 
 def score(seeds: Iterable[int], kind: str, viewers: float, where: str = "largest") -> pd.Series:
-    """Over tables: shares first (the leak's line is ranked first), covered (of the lines with true money), covered_all;
+    """Shares over tables.
 
+    first: the leak's line is ranked first; covered: of the lines with true money; covered_all:
     first were the lines ranked by their amount alone, or by that of the bare rates, and by the
     oracle in both its ways; claimed and bare ÷ true money over all lines, of the first line of each
     table too; possible: tables whose leak truly is the largest line; lines: how many a table has.

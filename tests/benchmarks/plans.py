@@ -1,8 +1,9 @@
-"""How often the verdict on a plan is right: simulated accounts with nothing done, planted effects, the demo's own plan.
+"""How often the verdict on a plan is right.
 
-Accounts come from the demo's simulator (fault "none"); for coverage and power, where thousands of
-repetitions are needed, from a light one: log-normal slices with a shock that all slices of a
-session share and one of their own.
+Simulated accounts with nothing done, planted effects, the demo's own plan. Accounts come from the
+demo's simulator (fault "none"); for coverage and power, where thousands of repetitions are needed,
+from a light one: log-normal slices with a shock that all slices of a session share and one of their
+own.
 """
 
 import tempfile
@@ -45,7 +46,10 @@ def registry() -> dict[str, reference.Metric]:
 
 
 def history(simulation: demo.Simulation, plans: pd.DataFrame, at: str) -> pd.DataFrame:
-    """The values that `verify` reads, as the notebook gathers them, with session `at` under review."""
+    """The values that `verify` reads, as the notebook gathers them.
+
+    Session `at` is under review.
+    """
     tables = simulation.tables
     none = {name: schema.empty(name, ZONE) for name in ("orders", "service", "minutes", "events")}
     values = verification.gather(
@@ -92,7 +96,10 @@ def line(session_id: str, metric: str, slice: str) -> pd.DataFrame:
 
 
 def worst(known: pd.DataFrame, metric: str, flagged: str) -> str:
-    """The slice that lies lowest at the flagged session against its own sessions before, of those that are always there."""
+    """The slice that lies lowest at the flagged session against its own sessions before.
+
+    Of those that are always there.
+    """
     own = known[
         (known["metric"] == metric) & (known["slice"] != "") & known["comparable"]
     ].sort_values("started_at")
@@ -106,7 +113,10 @@ def worst(known: pd.DataFrame, metric: str, flagged: str) -> str:
 
 
 def nothing_done(seed: int, axis: str) -> pd.DataFrame:
-    """The verdicts on the worst slice of a quiet account after each of the planned sessions: one row per look."""
+    """The verdicts on the worst slice of a quiet account: one row per look.
+
+    A look follows each of the planned sessions.
+    """
     simulation, metric = (
         demo.simulate(seed, sessions=SESSIONS, fault="none", tables=()),
         WATCHED[axis],
@@ -130,7 +140,10 @@ def nothing_done(seed: int, axis: str) -> pd.DataFrame:
 
 
 def said_by(looks: pd.DataFrame) -> pd.DataFrame:
-    """What the review says, and what each estimator alone would say, by look ("" where the controls cannot be used)."""
+    """What the review says, and what each estimator alone would say, by look.
+
+    Empty where the controls cannot be used.
+    """
     judged_by_controls = looks["estimator"] == "controls"
     return pd.DataFrame(
         {
@@ -181,7 +194,10 @@ def slices(
 def estimates(
     values: np.ndarray, before: int, multiplier: float, *, error: float = ERROR
 ) -> Iterator[tuple[str, verification.Effect]]:
-    """Both estimators on the first slice, multiplied since; the second falls back on the first as the review does."""
+    """Both estimators on the first slice, multiplied since.
+
+    The second falls back on the first as the review does.
+    """
     treated = values[:, 0] * np.where(np.arange(len(values)) < before, 1, multiplier)
     alone = verification.effect(treated[:before], treated[before:], error=error)
     against = verification.against_controls(
@@ -194,7 +210,11 @@ def estimates(
 def coverage_and_power(
     runs: int, *, setting: dict, multipliers: Iterable[float] = MULTIPLIERS, seed: int = 7
 ) -> pd.DataFrame:
-    """Shares by multiplier and estimator: covered, effective, cannot_tell, wrong (a useless action called effective, a useful one harmful)."""
+    """Shares by multiplier and estimator.
+
+    Covered, effective, cannot_tell, wrong (a useless action called effective, a useful one
+    harmful).
+    """
     rows = []
     for multiplier in multipliers:
         rng = np.random.default_rng([seed, int(multiplier * 100)])
@@ -222,7 +242,10 @@ def coverage_and_power(
 
 
 def demo_plan(seed: int) -> pd.Series:
-    """The verdicts on the two lines of the demo's own plan file, by plan_id (D1 worked, D2 did not)."""
+    """The verdicts on the two lines of the demo's own plan file, by plan_id.
+
+    D1 worked, D2 did not.
+    """
     simulation = demo.simulate(seed, tables=("events",))
     sessions, at = simulation.tables["sessions"], simulation.truth["target_session"]
     with tempfile.TemporaryDirectory() as folder:

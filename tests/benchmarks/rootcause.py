@@ -16,14 +16,14 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from helpers import split
+from helpers.split import scan
 
 MINUTE, VALUE, WEIGHT = "min", "value", "cnt"
 Cause = dict[str, str]
 
 
 class Outcome(NamedTuple):
-    """One case: its labelled causes, the answers in order, and the seconds that finding them took."""
+    """One case: its labelled causes, the answers in order, and the seconds that these took."""
 
     name: str
     causes: list[Cause]
@@ -32,7 +32,10 @@ class Outcome(NamedTuple):
 
 
 def text_of(cause: Mapping[str, object]) -> Cause:
-    """A cause with its values as text: the labels write 2000 where a file may hold 2000 or "2000"."""
+    """A cause with its values as text.
+
+    The labels write 2000 where a file may hold 2000 or "2000".
+    """
     return {name: str(value) for name, value in cause.items()}
 
 
@@ -50,12 +53,15 @@ def summed(rows: pd.DataFrame, dimensions: Sequence[str]) -> pd.DataFrame:
 
 
 def run_case(folder: Path, case: Mapping[str, object]) -> Outcome:
-    """Read a case, find its slices, keep the time of the finding and the summing, not of the reading."""
+    """Read a case, find its slices, and keep the time of that.
+
+    The time is that of finding and summing, not of reading.
+    """
     table = pd.read_csv(folder / f"{case['data']}.csv")
     dimensions = [name for name in table.columns if name not in (MINUTE, VALUE, WEIGHT)]
     table = table.assign(**{name: table[name].astype("str") for name in dimensions})
     start = time.perf_counter()
-    found = split.find_slices(
+    found = scan.find_slices(
         summed(table[table[MINUTE] == case["timestamp"]], dimensions),
         dimensions=dimensions,
         value=VALUE,
@@ -76,7 +82,10 @@ def run(folder: Path) -> list[Outcome]:
 
 
 def f1_first(outcomes: Sequence[Outcome]) -> float:
-    """F1 of the first answers: precision over the answers given, recall over all labelled causes."""
+    """F1 of the first answers.
+
+    Precision over the answers given, recall over all labelled causes.
+    """
     right = sum(outcome.answers[0] in outcome.causes for outcome in outcomes if outcome.answers)
     given, labelled = (
         sum(bool(outcome.answers) for outcome in outcomes),

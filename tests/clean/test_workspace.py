@@ -13,7 +13,7 @@ import pytest
 
 from helpers import clean, reference
 from helpers.clean import data_quality, history, merge, raw_file, tables
-from helpers.compare import slots
+from helpers.compare import ads_budget
 from helpers.review import choose_session, open_review
 
 
@@ -190,7 +190,7 @@ def test_ads_count_for_sessions_that_began_in_the_period_of_their_export(tmp_pat
     assert ads["session_id"].notna().all() and ads["cost"].sum() == sum(
         first.values()
     )  # nothing is lost, some of it does not count
-    spent = slots.with_ads(clean.sessions(workspace), ads).set_index("title")
+    spent = ads_budget.with_ads(clean.sessions(workspace), ads).set_index("title")
     assert spent["cost"].sum() == known.sum() and spent.loc[
         ["A", "B", "E"], ["cost", "brought", "roi"]
     ].isna().all(axis=None)

@@ -1,11 +1,14 @@
-"""The account over its sessions: periods recomputed by hand, movements that are noise stay quiet, sessions side by side."""
+"""The account over its sessions.
+
+Periods recomputed by hand, movements that are noise stay quiet, sessions side by side.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import clean, compare, reference
-from helpers.compare import account
+from helpers.compare import account, baseline, side_by_side
 from helpers.reference import metrics, schema
 
 ZONE = "Asia/Shanghai"
@@ -14,7 +17,7 @@ AS_OF = pd.Timestamp("2027-01-01", tz=ZONE)
 
 
 def sessions_of(rows: list[dict]) -> pd.DataFrame:
-    made = [
+    rows = [
         {
             "session_id": f"s{number}",
             "platform": "douyin",
@@ -33,7 +36,7 @@ def sessions_of(rows: list[dict]) -> pd.DataFrame:
         }
         for number, row in enumerate(rows)
     ]
-    return schema.conform(pd.DataFrame(made).drop(columns="at"), "sessions", ZONE)
+    return schema.conform(pd.DataFrame(rows).drop(columns="at"), "sessions", ZONE)
 
 
 def trend(sessions, every="week", names=account.TREND, as_of=AS_OF):
@@ -43,10 +46,10 @@ def trend(sessions, every="week", names=account.TREND, as_of=AS_OF):
 
 
 def value(table, period, metric):
-    (found,) = table.loc[
+    (values,) = table.loc[
         table["period"].eq(pd.Timestamp(period, tz=ZONE)) & table["metric"].eq(metric), "value"
     ]
-    return found
+    return values
 
 
 def test_rates_are_ratios_of_sums_money_is_added_and_people_are_averaged():
@@ -114,7 +117,10 @@ def test_other_rooms_currencies_and_later_sessions_are_no_part_of_the_account():
 
 
 def weekly(seed: int, step: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """24 weeks of one metric as `trend` gives them, the last eight `step` times as high, and their sessions."""
+    """24 weeks of one metric as `trend` gives them, the last eight `step` times as high.
+
+    And their sessions.
+    """
     rng, mondays = (
         np.random.default_rng(seed),
         pd.date_range("2026-07-06", periods=24, freq="7D", tz=ZONE),
@@ -144,7 +150,10 @@ ORDINARY = sessions_of(
 
 
 def test_a_movement_that_is_noise_is_seldom_called_one_and_a_large_one_is():
-    """Weeks that differ by a quarter: 5 % of quiet accounts are called moving (at most 9 % of 150), a doubling always."""
+    """Weeks that differ by a quarter.
+
+    5 % of quiet accounts are called moving (at most 9 % of 150), a doubling always.
+    """
 
     def judge(seed: int, step: float = 1.0):
         by_week, mine = weekly(seed, step)
@@ -215,23 +224,25 @@ def test_festivals_with_sessions_and_events_outside_them_are_marked():
 
 
 def test_sessions_are_named_by_id_beginning_or_last_and_nothing_else():
-    known = sessions_of([{"at": f"2026-09-0{day} 20:00"} for day in range(1, 5)]).assign(
+    sessions = sessions_of([{"at": f"2026-09-0{day} 20:00"} for day in range(1, 5)]).assign(
         session_id=["20260901-a", "20260902-a", "20260903-a", "20260904-a"]
     )
-    assert account.named(known, "", "20260904-a") == []
-    assert account.named(known, " last , 20260901, 20260903-a", "20260904-a") == [
+    assert side_by_side.named(sessions, "", "20260904-a") == []
+    assert side_by_side.named(sessions, " last , 20260901, 20260903-a", "20260904-a") == [
         "20260903-a",
         "20260901-a",
     ]
-    assert account.named(known, "last", "20260901-a") == []  # the first session has none before it
+    assert (
+        side_by_side.named(sessions, "last", "20260901-a") == []
+    )  # the first session has none before it
     with pytest.raises(clean.WorkspaceError, match="20260907"):
-        account.named(known, "20260907", "20260904-a")
+        side_by_side.named(sessions, "20260907", "20260904-a")
     with pytest.raises(clean.WorkspaceError, match="sessions begin so"):
-        account.named(known, "2026", "20260904-a")
+        side_by_side.named(sessions, "2026", "20260904-a")
     with pytest.raises(ValueError, match="under review"):
-        account.named(known, "20260904", "20260904-a")
+        side_by_side.named(sessions, "20260904", "20260904-a")
     with pytest.raises(ValueError, match="at most 2"):
-        account.named(known, "20260901,20260902,20260903", "20260904-a", most=2)
+        side_by_side.named(sessions, "20260901,20260902,20260903", "20260904-a", most=2)
 
 
 def test_side_by_side_two_sessions_differ_by_more_than_sessions_do_or_it_cannot_be_told():
@@ -265,15 +276,18 @@ def test_side_by_side_two_sessions_differ_by_more_than_sessions_do_or_it_cannot_
         }
     )
     assert set(quiet) <= set(sessions["session_id"])
-    made = account.beside(
+    beside = side_by_side.beside(
         values, "s11", ["s10", "s9"], registry=REGISTRY, table=table, thresholds=THRESHOLDS
     ).set_index("metric")
-    hours = compare.hours(sessions)
+    hours = baseline.hours(sessions)
     paid = sessions.set_index("session_id")["paid_amount"]
-    assert made.loc["paid_amount", "value_1"] == pytest.approx(paid["s10"] / hours["s10"])
-    assert made.loc["paid_amount", "change_1"] == pytest.approx(paid["s11"] / paid["s10"] - 1)
-    assert made.loc["paid_amount", ["verdict_1", "verdict_2"]].tolist() == ["worse", "cannot_tell"]
-    heads = account.beside_heads(sessions, ["s10", "s9"])
+    assert beside.loc["paid_amount", "value_1"] == pytest.approx(paid["s10"] / hours["s10"])
+    assert beside.loc["paid_amount", "change_1"] == pytest.approx(paid["s11"] / paid["s10"] - 1)
+    assert beside.loc["paid_amount", ["verdict_1", "verdict_2"]].tolist() == [
+        "worse",
+        "cannot_tell",
+    ]
+    heads = side_by_side.beside_heads(sessions, ["s10", "s9"])
     assert heads["value_1"] == ("2026-08-13 20:00 A",) * 2 or heads["value_1"][0].endswith(
         "20:00 A"
     )
@@ -297,7 +311,7 @@ def test_a_baseline_of_two_sessions_gives_no_verdict_side_by_side():
             "method": ["log_t"],
         }
     )
-    made = account.beside(
+    beside = side_by_side.beside(
         values, "s2", ["s0"], registry=REGISTRY, table=table, thresholds=THRESHOLDS
     )
-    assert made["verdict_1"].tolist() == ["not_comparable"]
+    assert beside["verdict_1"].tolist() == ["not_comparable"]

@@ -1,22 +1,27 @@
-"""Special events: the published river, what the smoother says by matrices, the ladder of methods, and what is claimed of which event."""
+"""Special events: the published river, what the smoother says by matrices, the ladder of methods.
+
+And what is claimed of which event.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from helpers import compare, reference
 from helpers.compare import shift
-from helpers.reference import schema
+from helpers.compare.logged import in_force
 from tests.benchmarks import comparison
+from tests.logged_events import NILE, account, logged
 
-NILE = sm.datasets.nile.load_pandas().data["volume"].to_numpy()  # 1871 to 1970
 ZONE = comparison.ZONE
 
 
 def test_the_nile_is_the_published_local_level():
-    """Durbin and Koopman's series by exact diffuse likelihood: variances 15 098.5 and 1 469.2, likelihood -632.5456 (KFAS, without -½ ln 2π)."""
+    """Durbin and Koopman's series by exact diffuse likelihood.
+
+    Variances 15 098.5 and 1 469.2, likelihood -632.5456 (KFAS, without -½ ln 2π).
+    """
     fitted = UnobservedComponents(NILE, "llevel", use_exact_diffuse=True).fit(disp=False)
     assert fitted.llf + 0.5 * np.log(2 * np.pi) == pytest.approx(-632.5456, abs=1e-3)
     assert fitted.params == pytest.approx([15_098.53, 1_469.178], rel=0.02)
@@ -24,10 +29,10 @@ def test_the_nile_is_the_published_local_level():
 
 def test_the_nile_fell_with_the_dam_of_1899():
     inside = np.arange(1871, 1971) >= 1899
-    found = shift.level_shift(NILE, inside, np.zeros((100, 0)))
-    assert found.method == "local_level" and found.effect == pytest.approx(-247.8, abs=1)
-    assert [found.lower, found.upper] == pytest.approx([-303.6, -190.7], abs=5)
-    assert found.effect == pytest.approx(
+    fall = shift.level_shift(NILE, inside, np.zeros((100, 0)))
+    assert fall.method == "local_level" and fall.effect == pytest.approx(-247.8, abs=1)
+    assert [fall.lower, fall.upper] == pytest.approx([-303.6, -190.7], abs=5)
+    assert fall.effect == pytest.approx(
         NILE[inside].mean() - NILE[~inside].mean(), rel=0.01
     )  # the level does not drift
 
@@ -73,39 +78,21 @@ def test_the_smoother_is_generalised_least_squares_and_so_is_the_placebo():
 )
 def test_the_method_follows_the_length_of_the_history(before, during, method):
     y = np.random.default_rng(2).normal(size=before + during)
-    found = shift.level_shift(
+    level = shift.level_shift(
         y, np.arange(before + during) >= before, np.zeros((before + during, 0))
     )
-    assert found.method == method and np.isnan(found.effect) == (method == "none")
-    assert not found.effect < found.lower and not found.effect > found.upper
+    assert level.method == method and np.isnan(level.effect) == (method == "none")
+    assert not level.effect < level.lower and not level.effect > level.upper
 
 
 def test_the_prediction_by_hand():
     y = np.array([1.0, 2.0, 3.0, 2.0, 7.0])
-    found = shift.level_shift(y, np.arange(5) == 4, np.zeros((5, 0)))
+    level = shift.level_shift(y, np.arange(5) == 4, np.zeros((5, 0)))
     half = 3.182446 * np.std(y[:4], ddof=1) * np.sqrt(1 / 4 + 1)
-    assert [found.effect, found.lower, found.upper] == pytest.approx([5, 5 - half, 5 + half])
+    assert [level.effect, level.lower, level.upper] == pytest.approx([5, 5 - half, 5 + half])
 
 
 # ----------------------------------------------------------------------------------- the event log
-
-
-def logged(*rows: dict) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        rows,
-        columns=[
-            "starts_at",
-            "ends_at",
-            "kind",
-            "what",
-            "expected_direction",
-            "metric",
-            "entered_at",
-        ],
-    )
-    for name in ("starts_at", "ends_at", "entered_at"):
-        frame[name] = pd.to_datetime(frame[name]).dt.tz_localize(ZONE)
-    return schema.conform(frame, "events", ZONE)
 
 
 def measured(sessions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
@@ -121,14 +108,6 @@ def measured(sessions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def account(count: int = 60, *, since: int, factor: float) -> pd.DataFrame:
-    """One session a day from 20 March at 20:00; viewers times `factor` from session `since` on."""
-    sessions = comparison.account(np.random.default_rng(3), count)
-    return sessions.assign(
-        viewers=sessions["viewers"].where(np.arange(count) < since, sessions["viewers"] * factor)
-    )
-
-
 REDESIGN = {
     "starts_at": "2026-05-09 00:00",
     "kind": "platform_redesign",
@@ -140,14 +119,14 @@ REDESIGN = {
 
 
 def test_a_fall_with_a_logged_event_is_matched_and_said_to_be_no_proof():
-    found = measured(account(since=50, factor=0.6), logged(REDESIGN)).iloc[0]
+    row = measured(account(since=50, factor=0.6), logged(REDESIGN)).iloc[0]
     assert (
-        found["verdict"],
-        found["n_before"],
-        found["n_during"],
-        bool(found["logged_after"]),
+        row["verdict"],
+        row["n_before"],
+        row["n_during"],
+        bool(row["logged_after"]),
     ) == ("moved", 50, 10, False)
-    assert found["lower"] <= 0.6 - 1 <= found["upper"] and found["p_placebo"] <= 0.05
+    assert row["lower"] <= 0.6 - 1 <= row["upper"] and row["p_placebo"] <= 0.05
     ((zh, en),) = compare.effect_sentences(
         measured(account(since=50, factor=0.6), logged(REDESIGN))
     )
@@ -171,10 +150,10 @@ def test_the_rest_is_counted_without_zeros():
 
 
 def test_a_rise_where_a_fall_was_expected_and_an_entry_after_the_fact_are_marked():
-    found = measured(
+    row = measured(
         account(since=50, factor=1.7), logged({**REDESIGN, "entered_at": "2026-05-12 09:00"})
     ).iloc[0]
-    assert found["verdict"] == "contrary" and found["logged_after"]
+    assert row["verdict"] == "contrary" and row["logged_after"]
     assert (
         measured(account(since=50, factor=1.0), logged(REDESIGN)).iloc[0]["verdict"]
         == "cannot_tell"
@@ -215,22 +194,25 @@ def test_events_of_the_same_days_are_taken_together_and_one_elsewhere_is_not():
         "ends_at": "2026-04-12 00:00",
         "what": "旧事",
     }
-    found = measured(account(since=50, factor=0.6), logged(REDESIGN, price, earlier)).set_index(
+    effects = measured(account(since=50, factor=0.6), logged(REDESIGN, price, earlier)).set_index(
         "event"
     )
-    assert found.index.tolist() == ["旧事", "改版 ＋ 降价"] and found["joint"].tolist() == [
+    assert effects.index.tolist() == ["旧事", "改版 ＋ 降价"] and effects["joint"].tolist() == [
         False,
         True,
     ]
     assert (
-        found.loc["改版 ＋ 降价", "n_before"] == 47
-        and found.loc["改版 ＋ 降价", "verdict"] == "moved"
+        effects.loc["改版 ＋ 降价", "n_before"] == 47
+        and effects.loc["改版 ＋ 降价", "verdict"] == "moved"
     )
-    assert found.loc["旧事", "verdict"] == "cannot_tell"
+    assert effects.loc["旧事", "verdict"] == "cannot_tell"
 
 
 def test_after_a_pause_the_first_sessions_are_looked_at():
-    """Nobody is live during the pause; the seven sessions from its start on are the ones after it."""
+    """Nobody is live during the pause.
+
+    The seven sessions from its start on are the ones after it.
+    """
     sessions = account(since=100, factor=1.0)
     sessions["started_at"] += pd.to_timedelta(np.where(np.arange(60) >= 50, 20, 0), unit="D")
     pause = logged(
@@ -241,7 +223,7 @@ def test_after_a_pause_the_first_sessions_are_looked_at():
             "ends_at": "2026-05-28 00:00",
         }
     ).iloc[0]
-    inside = compare.in_force(sessions, pause, reference.event_kinds()["suspended"])
+    inside = in_force(sessions, pause, reference.event_kinds()["suspended"])
     assert np.flatnonzero(inside).tolist() == list(range(50, 57))
 
 

@@ -1,4 +1,7 @@
-"""The forecast of the next session: kriging recomputed by inverting matrices, its limits, and quiet, drifting and slotted accounts."""
+"""The forecast of the next session.
+
+Kriging recomputed by inverting matrices, its limits, and quiet, drifting and slotted accounts.
+"""
 
 import numpy as np
 import pandas as pd
@@ -22,18 +25,23 @@ def test_with_nothing_shared_it_is_the_t_prediction_interval(monkeypatch):
     monkeypatch.setattr(forecasting, "SHARED", (0.0,))
     monkeypatch.setattr(forecasting, "FORGETTING", 1e9)
     values, near, place = shared(np.random.default_rng(1), 20)
-    found, plain = (
+    forecasted, plain = (
         forecast(values[-1], values[:-1], near, place),
         stats.prediction_interval(values[:-1], log=False),
     )
-    assert [found.mean, found.lower, found.upper] == pytest.approx(
+    assert [forecasted.mean, forecasted.lower, forecasted.upper] == pytest.approx(
         [plain.mean, plain.lower, plain.upper]
     )
-    assert found.p_value == pytest.approx(stats.prediction_p(values[-1], values[:-1], log=False))
+    assert forecasted.p_value == pytest.approx(
+        stats.prediction_p(values[-1], values[:-1], log=False)
+    )
 
 
 def test_one_way_of_sharing_is_generalised_least_squares(monkeypatch):
-    """Mean and error by inverting the covariance: the level by GLS, then the conditional mean of the next value around it."""
+    """Mean and error by inverting the covariance.
+
+    The level by GLS, then the conditional mean of the next value around it.
+    """
     monkeypatch.setattr(forecasting, "SHARED", (1.0,))
     monkeypatch.setattr(forecasting, "FORGETTING", 1e9)
     values, near, place = shared(np.random.default_rng(2), 25)
@@ -46,21 +54,21 @@ def test_one_way_of_sharing_is_generalised_least_squares(monkeypatch):
         - with_next @ inverse @ with_next
         + (1 - ones @ inverse @ with_next) ** 2 / (ones @ inverse @ ones)
     )
-    found = forecast(values[-1], values[:-1], near, place)
-    assert found.mean == pytest.approx(level + with_next @ inverse @ off)
-    assert found.error == pytest.approx(np.sqrt(off @ inverse @ off / 24 * unknown))
+    forecasted = forecast(values[-1], values[:-1], near, place)
+    assert forecasted.mean == pytest.approx(level + with_next @ inverse @ off)
+    assert forecasted.error == pytest.approx(np.sqrt(off @ inverse @ off / 24 * unknown))
 
 
 def test_it_moves_with_the_values_and_says_five_percent_on_its_bound():
     values, near, place = shared(np.random.default_rng(3), 30)
-    found, moved = (
+    forecasted, moved = (
         forecast(values[-1], values[:-1], near, place),
         forecast(2 * values[-1] + 5, 2 * values[:-1] + 5, near, place),
     )
     assert [moved.lower, moved.upper, moved.p_value] == pytest.approx(
-        [2 * found.lower + 5, 2 * found.upper + 5, found.p_value]
+        [2 * forecasted.lower + 5, 2 * forecasted.upper + 5, forecasted.p_value]
     )
-    assert forecast(found.upper, values[:-1], near, place).p_value == pytest.approx(0.05)
+    assert forecast(forecasted.upper, values[:-1], near, place).p_value == pytest.approx(0.05)
     with pytest.raises(ValueError, match="needs 12 sessions"):
         forecast(1.0, values[:11], near[:12, :12], place[:12, :12])
 
@@ -72,11 +80,11 @@ def test_a_constant_history_excludes_every_other_value():
 
 
 def test_near_in_time_and_alike_in_place():
-    made = comparison.account(np.random.default_rng(5), 4)
+    sessions = comparison.account(np.random.default_rng(5), 4)
     start = pd.to_datetime(
         ["2026-09-01 23:30", "2026-09-02 00:30", "2026-09-08 23:30", "2026-09-02 12:00"]
     ).tz_localize("Asia/Shanghai")
-    likeness = forecasting.alike(made.assign(started_at=start, host=["A", None, None, "A"]))
+    likeness = forecasting.alike(sessions.assign(started_at=start, host=["A", None, None, "A"]))
     near, place = likeness
     assert (
         near.loc["s0", "s2"] == pytest.approx(np.exp(-1))
@@ -91,7 +99,10 @@ def test_near_in_time_and_alike_in_place():
 
 @pytest.mark.parametrize("kind", ["even", "slots"])
 def test_what_is_shared_narrows_the_range_and_nothing_shared_widens_it_little(kind):
-    """Widths against the plain t interval of the same forty sessions: hardly wider where there is nothing to find."""
+    """Widths against the plain t interval of the same forty sessions.
+
+    Hardly wider where there is nothing to find.
+    """
     rng, ratios = np.random.default_rng(6), []
     for _ in range(12):
         sessions = comparison.account(rng, 41, slots=3)
@@ -100,11 +111,11 @@ def test_what_is_shared_narrows_the_range_and_nothing_shared_widens_it_little(ki
             sessions["started_at"].dt.hour.to_numpy() == 20
         )
         values = rng.normal(0, 0.15, 41) + level
-        found = forecast(
+        forecasted = forecast(
             values[-1], values[:-1], likeness.near.to_numpy(), likeness.place.to_numpy()
         )
         plain = stats.prediction_interval(values[:-1], log=False)
-        ratios.append((found.upper - found.lower) / (plain.upper - plain.lower))
+        ratios.append((forecasted.upper - forecasted.lower) / (plain.upper - plain.lower))
     assert (0.95 < np.mean(ratios) < 1.08) if kind == "even" else np.mean(ratios) < 0.85
 
 
@@ -112,7 +123,10 @@ def test_what_is_shared_narrows_the_range_and_nothing_shared_widens_it_little(ki
 def test_a_real_account_predicted_forward_is_covered_and_narrower_than_by_its_last_eight(
     tiktok_workspace, tmp_path
 ):
-    """Every ninth of 122 real sessions from those before it; `bench_compare` takes all of them and prints them by metric."""
+    """Every ninth of 122 real sessions from those before it.
+
+    `bench_compare` takes all of them and prints them by metric.
+    """
     from helpers import compare, reference
 
     review = open_review(
@@ -121,8 +135,8 @@ def test_a_real_account_predicted_forward_is_covered_and_narrower_than_by_its_la
     values = comparison.scaled(review.sessions, compare.comparable_metrics(comparison.REGISTRY))
     tested = compare.family(values, review.session_id, reference.playbook())
     ids = [name for name in tested if name not in comparison.WITHOUT_ADS]
-    made = comparison.covered(
+    coverage = comparison.covered(
         comparison.forward(review.sessions, review.everything("events"), ids, step=9)
     ).loc["all"]
-    assert made["sessions"] == 13 and 0.90 <= made["covered"] <= 0.99
-    assert made["width"] < 0.95 * made["plain width"]
+    assert coverage["sessions"] == 13 and 0.90 <= coverage["covered"] <= 0.99
+    assert coverage["width"] < 0.95 * coverage["plain width"]

@@ -1,4 +1,7 @@
-"""What good sessions share: traits recomputed by loops, accounts without a pattern stay quiet, a planted one is found."""
+"""What good sessions share.
+
+Traits recomputed by loops, accounts without a pattern stay quiet, a planted one is found.
+"""
 
 import numpy as np
 import pandas as pd
@@ -14,8 +17,11 @@ THRESHOLDS, TRAITS, REGISTRY = reference.thresholds(), reference.traits(), refer
 SIMULATED = demo.simulate(5, sessions=24, fault="none")
 
 
-def known(n: int, seed: int = 0, planted: np.ndarray | None = None) -> pd.DataFrame:
-    """Described daily sessions whose paid amount per hour is noise around drifting months, and what is planted."""
+def described(n: int, seed: int = 0, planted: np.ndarray | None = None) -> pd.DataFrame:
+    """Described daily sessions whose paid amount per hour is noise around drifting months.
+
+    And what is planted.
+    """
     rng, days = (
         np.random.default_rng(seed),
         pd.date_range("2026-01-03 20:00", periods=n, freq="3D", tz=ZONE),
@@ -45,7 +51,10 @@ def known(n: int, seed: int = 0, planted: np.ndarray | None = None) -> pd.DataFr
 
 
 def noise(n: int, seed: int, columns: int = 25) -> good_sessions.Traits:
-    """Traits that have nothing to do with the sessions: every other one drifts, some are in half of the sessions only."""
+    """Traits that have nothing to do with the sessions.
+
+    Every other one drifts, some are in half of the sessions only.
+    """
     rng = np.random.default_rng([seed, 1])
     values = rng.normal(5, 1, (n, columns)) + np.cumsum(
         rng.normal(0, 0.1, (n, columns)), axis=0
@@ -67,11 +76,11 @@ def noise(n: int, seed: int, columns: int = 25) -> good_sessions.Traits:
     return good_sessions.Traits(frame, words)
 
 
-def model(frame, found, session="last", mixes=300):
+def model(frame, traits, session="last", mixes=300):
     return good_sessions.model(
         frame,
         frame["session_id"].iloc[-1] if session == "last" else session,
-        found,
+        traits,
         thresholds=THRESHOLDS,
         mixes=mixes,
     )
@@ -82,7 +91,7 @@ def model(frame, found, session="last", mixes=300):
 
 def test_traits_of_a_simulated_shop_are_those_of_a_loop_over_its_rows():
     sessions, tables = SIMULATED.tables["sessions"], SIMULATED.tables
-    found = good_sessions.traits(sessions, tables, known=TRAITS).values
+    values = good_sessions.traits(sessions, tables, known=TRAITS).values
     for row in sessions.tail(3).itertuples():
         mine = {
             name: [line for line in tables[name].itertuples() if line.session_id == row.session_id]
@@ -116,7 +125,7 @@ def test_traits_of_a_simulated_shop_are_those_of_a_loop_over_its_rows():
             / sum(line.exposure_users for line in listed),
             "hours": row.duration_seconds,
         }
-        assert found.loc[row.session_id, list(expected)].to_dict() == pytest.approx(expected)
+        assert values.loc[row.session_id, list(expected)].to_dict() == pytest.approx(expected)
 
 
 def test_sessions_without_records_have_no_value_and_no_cue_of_a_kind_is_zero():
@@ -131,12 +140,12 @@ def test_sessions_without_records_have_no_value_and_no_cue_of_a_kind_is_zero():
         name: SIMULATED.tables[name].iloc[:0]
         for name in ("traffic", "videos", "rundown", "products")
     } | {"cues": kept}
-    found = good_sessions.traits(sessions, tables, known=TRAITS)
-    assert found.values.loc[second, "follow_prompts"] == 0 and np.isnan(
-        found.values.loc[third, "follow_prompts"]
+    traits = good_sessions.traits(sessions, tables, known=TRAITS)
+    assert traits.values.loc[second, "follow_prompts"] == 0 and np.isnan(
+        traits.values.loc[third, "follow_prompts"]
     )
-    assert not {"paid_share", "price", "stage_follow"} & set(found.values.columns)
-    assert found.words["trait"].tolist() == list(found.values.columns)
+    assert not {"paid_share", "price", "stage_follow"} & set(traits.values.columns)
+    assert traits.words["trait"].tolist() == list(traits.values.columns)
 
 
 def test_a_trait_that_does_not_say_what_it_measures_is_refused():
@@ -149,19 +158,19 @@ def test_a_trait_that_does_not_say_what_it_measures_is_refused():
 
 
 def test_the_session_under_review_and_those_after_it_are_not_in_its_model():
-    frame, found = known(60), noise(60, 0)
+    frame, traits = described(60), noise(60, 0)
     best = good_sessions.good_ones(frame, "s40", thresholds=THRESHOLDS)
     assert list(best.index) == [f"s{k}" for k in range(40)] and best.sum() == 10
     changed = frame.assign(
         paid_amount=frame["paid_amount"].where(frame["session_id"] != "s40", 1e9)
     )
-    pd.testing.assert_frame_equal(model(frame, found, "s40"), model(changed, found, "s40"))
-    assert (model(frame, found, "s40")["until"] == frame["started_at"].iloc[40]).all()
+    pd.testing.assert_frame_equal(model(frame, traits, "s40"), model(changed, traits, "s40"))
+    assert (model(frame, traits, "s40")["until"] == frame["started_at"].iloc[40]).all()
 
 
 def test_good_is_what_slot_and_month_leave():
     """Every other month sells ten times as much: its sessions are no better than the others'."""
-    frame = known(60)
+    frame = described(60)
     loud = frame["started_at"].dt.month % 2 == 0
     rich = frame.assign(paid_amount=frame["paid_amount"].where(~loud, 10 * frame["paid_amount"]))
     pd.testing.assert_series_equal(
@@ -197,8 +206,8 @@ def test_festivals_and_special_kinds_are_no_ordinary_sessions():
         f"s{k}" for k in range(11, 39) if k not in (30, 35)
     ]
     assert (
-        good_sessions.good_ones(known(16), "s15", thresholds=THRESHOLDS).empty
-        and not good_sessions.good_ones(known(17), "s16", thresholds=THRESHOLDS).empty
+        good_sessions.good_ones(described(16), "s15", thresholds=THRESHOLDS).empty
+        and not good_sessions.good_ones(described(17), "s16", thresholds=THRESHOLDS).empty
     )
 
 
@@ -209,17 +218,17 @@ def test_differences_and_their_spread_are_those_of_a_plain_t():
         {"a": rng.normal(0, 1, 30), "b": np.r_[rng.normal(0, 1, 20), [np.nan] * 10], "flat": 3.0},
         index=good.index,
     )
-    made = good_sessions.differences(good, values).set_index("trait")
-    assert set(made.index) == {"a", "b"}
+    rows = good_sessions.differences(good, values).set_index("trait")
+    assert set(rows.index) == {"a", "b"}
     for name in ("a", "b"):
         one, other = values.loc[good, name].dropna(), values.loc[~good, name].dropna()
-        assert made.loc[name, "diff"] == pytest.approx(one.mean() - other.mean()) and made.loc[
+        assert rows.loc[name, "diff"] == pytest.approx(one.mean() - other.mean()) and rows.loc[
             name, "n_rest"
         ] == len(other)
         inner = np.sqrt(
             ((one - one.mean()) ** 2).sum() + ((other - other.mean()) ** 2).sum()
         ) / np.sqrt(len(one) + len(other) - 2)
-        half = (made.loc[name, "upper"] - made.loc[name, "lower"]) / 2
+        half = (rows.loc[name, "upper"] - rows.loc[name, "lower"]) / 2
         assert (
             2.0 < half / (inner * np.sqrt(1 / len(one) + 1 / len(other))) < 2.8
         )  # a t of 28, for the farther of two traits
@@ -234,21 +243,26 @@ def test_differences_and_their_spread_are_those_of_a_plain_t():
 
 
 def test_accounts_without_a_pattern_name_a_trait_one_in_twenty_times_and_a_planted_one_is_found():
-    """60 quiet accounts of 80 sessions and 25 traits: family-wise 5 % (at most 7 of 60: 98 % of such sixties); then one that matters."""
+    """60 quiet accounts of 80 sessions and 25 traits.
+
+    Family-wise 5 % (at most 7 of 60: 98 % of such sixties); then one that matters.
+    """
     named = sum(
-        model(known(80, seed), noise(80, seed), mixes=200)["shared"].any() for seed in range(60)
+        model(described(80, seed), noise(80, seed), mixes=200)["shared"].any() for seed in range(60)
     )
     assert named <= 7
     hits = 0
     for seed in range(10):
-        found = noise(80, seed)
-        made = model(
-            known(80, seed, planted=0.4 * (found.values["t10"].to_numpy() - 5)), found, mixes=200
+        traits = noise(80, seed)
+        pattern = model(
+            described(80, seed, planted=0.4 * (traits.values["t10"].to_numpy() - 5)),
+            traits,
+            mixes=200,
         )
         hits += (
-            made["trait"].iloc[0] == "t10"
-            and bool(made["shared"].iloc[0])
-            and made["lower"].iloc[0] > 0
+            pattern["trait"].iloc[0] == "t10"
+            and bool(pattern["shared"].iloc[0])
+            and pattern["lower"].iloc[0] > 0
         )
     assert hits >= 8
 
@@ -257,11 +271,11 @@ def test_accounts_without_a_pattern_name_a_trait_one_in_twenty_times_and_a_plant
 
 
 def test_a_session_is_held_against_the_good_ones_range():
-    found = noise(80, 3)
-    frame = known(80, 3, planted=0.5 * (found.values["t10"].to_numpy() - 5))
-    made = model(frame, found)
-    found.values.loc["s79", "t10"], found.values.loc["s79", "t11"] = -50.0, np.nan
-    held = good_sessions.held(made, found, "s79").set_index("trait")
+    traits = noise(80, 3)
+    frame = described(80, 3, planted=0.5 * (traits.values["t10"].to_numpy() - 5))
+    pattern = model(frame, traits)
+    traits.values.loc["s79", "t10"], traits.values.loc["s79", "t11"] = -50.0, np.nan
+    held = good_sessions.held(pattern, traits, "s79").set_index("trait")
     assert (
         held.index[0] == "t10"
         and not held.loc["t10", "inside"]
@@ -277,24 +291,24 @@ def test_a_session_is_held_against_the_good_ones_range():
         next(held.reset_index().itertuples()), lang="zh", currency="CNY"
     )
     assert "不在好场次的常见范围里" in words and "不等于原因" in words
-    said = good_sessions.to_findings(held.reset_index(), currency="CNY")
-    assert len(said) == held["shared"].sum() and set(said["verdict"]) == {"better"}
-    told = good_sessions.summary(held.reset_index(), lang="zh", thresholds=THRESHOLDS)
+    sentences = good_sessions.to_findings(held.reset_index(), currency="CNY")
+    assert len(sentences) == held["shared"].sum() and set(sentences["verdict"]) == {"better"}
+    summary = good_sessions.summary(held.reset_index(), lang="zh", thresholds=THRESHOLDS)
     count = good_sessions.good_ones(frame, "s79", thresholds=THRESHOLDS).sum()
-    assert "分得开" in told and f"（{count} 场）" in told
+    assert "分得开" in summary and f"（{count} 场）" in summary
 
 
 def test_an_account_too_young_for_a_pattern_says_so():
-    made = model(known(10), noise(10, 0))
-    assert made.empty and list(made.columns) == good_sessions.COLUMNS
-    held = good_sessions.held(made, noise(10, 0), "s9")
+    pattern = model(described(10), noise(10, 0))
+    assert pattern.empty and list(pattern.columns) == good_sessions.COLUMNS
+    held = good_sessions.held(pattern, noise(10, 0), "s9")
     assert "不足 16 场" in good_sessions.summary(held, lang="zh", thresholds=THRESHOLDS)
     assert good_sessions.to_findings(held, currency="CNY").empty
 
 
 def test_the_model_is_kept_by_room_and_never_by_an_older_one(tmp_path):
     workspace = clean.Workspace(tmp_path, clean.Settings())
-    new, old = (model(known(60), noise(60, 0), name) for name in ("s50", "s40"))
+    new, old = (model(described(60), noise(60, 0), name) for name in ("s50", "s40"))
     for frame in (new, old, new.assign(room="other")):
         assert clean.keep_model(workspace, "pattern", frame) is frame
     kept = clean.read_table(workspace, "pattern")
@@ -316,12 +330,12 @@ def test_the_model_is_kept_by_room_and_never_by_an_older_one(tmp_path):
 def test_a_whole_simulated_shop_goes_through():
     sessions = SIMULATED.tables["sessions"]
     frame = slots.described(sessions, reference.calendar(), slots.SHOWN, REGISTRY)
-    found = good_sessions.traits(sessions, SIMULATED.tables, known=TRAITS)
-    made = good_sessions.model(
+    traits = good_sessions.traits(sessions, SIMULATED.tables, known=TRAITS)
+    pattern = good_sessions.model(
         frame,
         sessions["session_id"].iloc[-1],
-        found,
+        traits,
         thresholds=THRESHOLDS | {"min_sessions_for_pattern": 8},
         mixes=100,
     )
-    assert (made["usual_lower"] >= 0).all() and made["p_adjusted"].between(0, 1).all()
+    assert (pattern["usual_lower"] >= 0).all() and pattern["p_adjusted"].between(0, 1).all()

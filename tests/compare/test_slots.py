@@ -1,4 +1,7 @@
-"""Hosts and time slots: effects recomputed another way, what cannot be told apart is not, quiet accounts stay quiet."""
+"""Hosts and time slots.
+
+Effects recomputed another way, what cannot be told apart is not, quiet accounts stay quiet.
+"""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +10,7 @@ import statsmodels.formula.api as smf
 from statsmodels.stats.multitest import multipletests
 
 from helpers import reference
-from helpers.compare import slots
+from helpers.compare import ads_budget, slots
 from helpers.core import level_regression, stats
 
 REGISTRY, THRESHOLDS, CALENDAR = reference.registry(), reference.thresholds(), reference.calendar()
@@ -16,7 +19,10 @@ REGISTRY, THRESHOLDS, CALENDAR = reference.registry(), reference.thresholds(), r
 def account(
     seed: int = 0, n: int = 80, host: float = 1.0, slot: float = 1.0, afternoon: str | None = None
 ) -> pd.DataFrame:
-    """Described sessions: two hosts by turns, evenings and some afternoons, months that drift; B sells `host` times as much."""
+    """Described sessions: two hosts by turns, evenings and some afternoons, months that drift.
+
+    B sells `host` times as much.
+    """
     rng = np.random.default_rng(seed)
     days = pd.date_range("2026-02-02 20:00", periods=n, freq="2D", tz="Asia/Shanghai")
     late, who = np.arange(n) % 4 != 3, np.where(rng.random(n) < 0.5, "A", "B")
@@ -52,26 +58,28 @@ def account(
 
 def test_a_host_effect_is_that_of_an_ordinary_regression_by_formula():
     frame = account(3, host=1.3)
-    made = level_regression.compared(
+    compared = level_regression.compared(
         frame, value="uv_value", by="host", adjust=("block", "day", "month")
     ).rest.set_index("level")
     other = smf.ols("np.log(uv_value) ~ C(host) + C(block) + C(day) + C(month)", frame).fit()
     low, high = other.conf_int().loc["C(host)[T.B]"]
     assert np.log(
-        made.loc["B", ["ratio", "lower", "upper"]].astype(float)
+        compared.loc["B", ["ratio", "lower", "upper"]].astype(float)
     ).tolist() == pytest.approx([other.params["C(host)[T.B]"], low, high])
-    assert made.loc["B", "p_value"] == pytest.approx(other.pvalues["C(host)[T.B]"])
-    assert made.loc["A", "ratio"] == pytest.approx(1 / made.loc["B", "ratio"])
-    assert made["n"].sum() == len(frame)
+    assert compared.loc["B", "p_value"] == pytest.approx(other.pvalues["C(host)[T.B]"])
+    assert compared.loc["A", "ratio"] == pytest.approx(1 / compared.loc["B", "ratio"])
+    assert compared["n"].sum() == len(frame)
 
 
 def test_with_three_hosts_each_is_held_against_the_mean_of_the_others():
     frame = account(5).assign(host=lambda one: np.resize(["A", "B", "C"], len(one)))
-    made, both = level_regression.compared(frame, value="uv_value", by="host")
-    made = made.set_index("level")
+    compared, both = level_regression.compared(frame, value="uv_value", by="host")
+    compared = compared.set_index("level")
     logs = np.log(frame.groupby("host")["uv_value"].apply(lambda one: np.exp(np.log(one).mean())))
     for name in "ABC":
-        assert np.log(made.loc[name, "ratio"]) == pytest.approx(logs[name] - logs.drop(name).mean())
+        assert np.log(compared.loc[name, "ratio"]) == pytest.approx(
+            logs[name] - logs.drop(name).mean()
+        )
     assert len(both) == 6 and (both["p_adjusted"] >= both["p_value"] - 1e-12).all()
 
 
@@ -85,26 +93,29 @@ def test_holm_is_that_of_the_library():
 
 
 def test_a_host_who_never_shares_a_slot_is_not_compared():
-    made = slots.hosts(
+    hosts = slots.hosts(
         account(1, host=3.0, afternoon="C"), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS
     ).set_index("level")
-    assert made["verdict"].to_dict() == {"A": "worse", "B": "better", "C": "not_comparable"}
-    assert made.loc["A", "others"] == 1 and np.isnan(made.loc["C", "ratio"])
-    words = slots.hosts_sentence(made.reset_index(), lang="zh")
+    assert hosts["verdict"].to_dict() == {"A": "worse", "B": "better", "C": "not_comparable"}
+    assert hosts.loc["A", "others"] == 1 and np.isnan(hosts.loc["C", "ratio"])
+    words = slots.hosts_sentence(hosts.reset_index(), lang="zh")
     assert "C从不与别人同时段开播" in words and "B的UV价值比同时段其他主播高" in words
 
 
 def test_one_host_no_host_and_too_few_sessions_say_so():
     for frame in (account().assign(host="A"), account().assign(host=np.nan), account(n=8).head(4)):
-        made = slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)
+        hosts = slots.hosts(frame, slots.SHOWN, registry=REGISTRY, thresholds=THRESHOLDS)
         assert "无从比较" in slots.hosts_sentence(
-            made, lang="zh"
-        ) and "nothing to compare" in slots.hosts_sentence(made, lang="en")
-        assert not made["verdict"].isin(["better", "worse"]).any()
+            hosts, lang="zh"
+        ) and "nothing to compare" in slots.hosts_sentence(hosts, lang="en")
+        assert not hosts["verdict"].isin(["better", "worse"]).any()
 
 
 def test_hosts_and_slots_without_a_difference_are_seldom_named():
-    """40 quiet accounts: about one in twenty names a host or a slot for the budget (at most 5 of 40: over 96 % of such forties)."""
+    """Of 40 quiet accounts about one in twenty names a host or a slot for the budget.
+
+    At most 5 of 40: over 96 % of such forties.
+    """
     hosts, budgets = 0, 0
     for seed in range(40):
         frame = account(seed)
@@ -113,30 +124,23 @@ def test_hosts_and_slots_without_a_difference_are_seldom_named():
             .isin(["better", "worse"])
             .any()
         )
-        budgets += slots.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any()
+        budgets += ads_budget.budget(frame, thresholds=THRESHOLDS)["verdict"].eq("better").any()
     assert hosts <= 5 and budgets <= 5
 
 
 def test_the_slot_that_is_worth_more_is_named_with_how_sure_that_is():
-    made = slots.budget(account(2, slot=1.8), thresholds=THRESHOLDS).set_index("slot")
+    budget = ads_budget.budget(account(2, slot=1.8), thresholds=THRESHOLDS).set_index("slot")
     assert (
-        made["verdict"].to_dict() == {"18:00–21:00": "better", "12:00–15:00": "worse"}
-        and made["apart"].all()
+        budget["verdict"].to_dict() == {"18:00–21:00": "better", "12:00–15:00": "worse"}
+        and budget["apart"].all()
     )
-    words = slots.budget_sentence(made.reset_index(), level_regression.NOTHING, lang="zh")
+    words = ads_budget.budget_sentence(budget.reset_index(), level_regression.NOTHING, lang="zh")
     assert words.startswith("18:00–21:00 更值得加预算") and "p=0.00" in words
-    found = slots.to_findings(
-        slots.hosts(account(2), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS),
-        made.reset_index(),
-        level_regression.NOTHING,
-    )
-    assert (
-        set(found["verdict"]) <= {"better"}
-        and found["slice"].str.startswith(("slot:", "host:")).all()
-    )
+    rows = ads_budget.to_findings(budget.reset_index(), level_regression.NOTHING)
+    assert rows["verdict"].tolist() == ["better"] and rows["slice"].tolist() == ["slot:18:00–21:00"]
     words = [
-        slots.budget_sentence(
-            made.reset_index(), level_regression.Contrast(1.77, 1.57, 2.0, 0.001), lang=lang
+        ads_budget.budget_sentence(
+            budget.reset_index(), level_regression.Contrast(1.77, 1.57, 2.0, 0.001), lang=lang
         )
         for lang in ("zh", "en")
     ]
@@ -144,8 +148,8 @@ def test_the_slot_that_is_worth_more_is_named_with_how_sure_that_is():
         "广告成交多 77%（57% 到 100%）；这只是同时出现" in words[0]
         and "77% more by ads (57% to 100%); that is an association" in words[1]
     )
-    mixed = slots.budget(account(2, slot=1.8, afternoon="C"), thresholds=THRESHOLDS)
-    assert not mixed["apart"].any() and "分不开" in slots.budget_sentence(
+    mixed = ads_budget.budget(account(2, slot=1.8, afternoon="C"), thresholds=THRESHOLDS)
+    assert not mixed["apart"].any() and "分不开" in ads_budget.budget_sentence(
         mixed, level_regression.NOTHING, lang="zh"
     )
 
@@ -154,9 +158,9 @@ def test_what_double_the_spend_brought_is_found_again():
     rng = np.random.default_rng(1)
     frame = account(1).assign(cost=lambda one: 100 * np.exp(rng.normal(0, 0.5, len(one))))
     frame = frame.assign(brought=50 * frame["cost"] ** 0.5 * np.exp(rng.normal(0, 0.1, len(frame))))
-    found = slots.marginal(frame)
-    assert found.lower < 2**0.5 < found.upper and found.upper - found.lower < 0.15
-    assert np.isnan(slots.marginal(frame.head(20)).ratio)
+    grows = ads_budget.marginal(frame)
+    assert grows.lower < 2**0.5 < grows.upper and grows.upper - grows.lower < 0.15
+    assert np.isnan(ads_budget.marginal(frame.head(20)).ratio)
 
 
 # ----------------------------------------------------------------------------------- the heat maps
@@ -164,26 +168,29 @@ def test_what_double_the_spend_brought_is_found_again():
 
 def test_cells_are_drawn_to_the_account_and_small_ones_stay_blank():
     frame = account(7, n=60)
-    made = slots.cells(frame, ["uv_value"], registry=REGISTRY)
+    cells = slots.cells(frame, ["uv_value"], registry=REGISTRY)
     counts = frame.groupby(["block", "weekday"]).size()
-    for row in made.itertuples():
+    for row in cells.itertuples():
         n = counts.get((row.row, row.weekday), 0)
         assert row.n == n and np.isfinite(row.value) == (n >= slots.FEWEST)
         if n >= slots.FEWEST:
-            own = np.log(
+            logs = np.log(
                 frame.loc[
                     (frame["block"] == row.row) & (frame["weekday"] == row.weekday), "uv_value"
                 ]
             ).mean()
             level = np.log(row.value) - np.log(row.relative)
-            assert min(own, level) - 1e-9 <= np.log(row.value) <= max(own, level) + 1e-9
+            assert min(logs, level) - 1e-9 <= np.log(row.value) <= max(logs, level) + 1e-9
             assert row.lower < row.value < row.upper
     festive = slots.cells(frame.assign(ordinary=False), ["uv_value"], registry=REGISTRY)
     assert festive.empty or festive["value"].isna().all()
 
 
 def test_shrunken_means_are_those_of_a_long_simulation():
-    """The hierarchy by rejection: level and spread drawn flat, kept by how well they explain the means."""
+    """The hierarchy by rejection.
+
+    Level and spread drawn flat, kept by how well they explain the means.
+    """
     means, errors, draws = (
         np.array([1.0, 1.4, 0.7, 1.1, 1.9]),
         np.array([0.2, 0.4, 0.3, 0.2, 0.5]),
@@ -200,9 +207,9 @@ def test_shrunken_means_are_those_of_a_long_simulation():
     draws = inner * (level[keep][:, None] / tau[keep][:, None] ** 2 + means / errors**2) + np.sqrt(
         inner
     ) * rng.standard_normal((keep.sum(), 5))
-    found, spread, common = stats.shrink_means(means, errors)
+    shrunken, spread, common = stats.shrink_means(means, errors)
     assert keep.sum() > 2000
-    assert found == pytest.approx(draws.mean(axis=0), abs=0.03) and spread == pytest.approx(
+    assert shrunken == pytest.approx(draws.mean(axis=0), abs=0.03) and spread == pytest.approx(
         draws.std(axis=0), abs=0.03
     )
     assert common == pytest.approx(level[keep].mean(), abs=0.03)
@@ -220,7 +227,10 @@ def test_the_title_names_the_best_cell_only_where_cells_differ():
 
 
 def test_the_return_of_a_sessions_ads_stands_beside_that_of_the_comparable_ones_by_both_accounts():
-    """Recomputed row by row; what has no cost or no amount takes no part, organic sources neither."""
+    """Recomputed row by row.
+
+    What has no cost or no amount takes no part, organic sources neither.
+    """
     spent = pd.DataFrame(
         {
             "session_id": list("abcde"),
@@ -236,20 +246,22 @@ def test_the_return_of_a_sessions_ads_stands_beside_that_of_the_comparable_ones_
             "paid_amount": [30.0, 20, 900, 40, 9],
         }
     )
-    made = slots.ads_return(spent, traffic, session_id="a", base=["b", "c", "d", "e"]).set_index(
-        "line"
-    )
-    assert made.loc["ads_account", ["value", "baseline", "cost", "usual_cost", "n"]].tolist() == [
+    returned = ads_budget.ads_return(
+        spent, traffic, session_id="a", base=["b", "c", "d", "e"]
+    ).set_index("line")
+    assert returned.loc[
+        "ads_account", ["value", "baseline", "cost", "usual_cost", "n"]
+    ].tolist() == [
         1.5,
         300 / 200,
         100,
         (50 + 150) / 2,
         2,
     ]
-    assert made.loc["traffic_sources", ["value", "baseline", "n"]].tolist() == [0.5, 0.8, 1]
+    assert returned.loc["traffic_sources", ["value", "baseline", "n"]].tolist() == [0.5, 0.8, 1]
     assert (
-        slots.ads_return(spent, traffic, session_id="d", base=["a"]).empty
-        and slots.ads_return(spent, traffic, session_id="e", base=[]).empty
+        ads_budget.ads_return(spent, traffic, session_id="d", base=["a"]).empty
+        and ads_budget.ads_return(spent, traffic, session_id="e", base=[]).empty
     )
 
 
@@ -263,6 +275,16 @@ def test_ads_of_one_session_are_counted_at_their_finest_slots():
             "amount": [30.0, 60, 99, 10, 5],
         }
     )
-    made = slots.with_ads(frame, ads).set_index("session_id")
-    assert made.loc["s0", ["cost", "brought", "roi"]].tolist() == [30, 90, 3]
-    assert np.isnan(made.loc["s1", "roi"]) and made["roi"].notna().sum() == 1
+    spent = ads_budget.with_ads(frame, ads).set_index("session_id")
+    assert spent.loc["s0", ["cost", "brought", "roi"]].tolist() == [30, 90, 3]
+    assert np.isnan(spent.loc["s1", "roi"]) and spent["roi"].notna().sum() == 1
+
+
+def test_findings_of_hosts_whose_names_are_cut_alike_are_not_the_same():
+    hosts = slots.hosts(
+        account(2, host=3.0), ["uv_value"], registry=REGISTRY, thresholds=THRESHOLDS
+    )
+    best = hosts[hosts["verdict"] == "better"].head(1)
+    long = "名字特别长的主播" * 5
+    both = pd.concat([best.assign(level=f"{long}甲"), best.assign(level=f"{long}乙")])
+    assert slots.to_findings(both)["slice"].tolist() == [f"host:{long}甲", f"host:{long}乙"]

@@ -1,4 +1,7 @@
-"""Money at stake of single products and sources: worked out by hand where nothing is random, and against planted leaks."""
+"""Money at stake of single products and sources.
+
+Worked out by hand where nothing is random, and against planted leaks.
+"""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,7 @@ from scipy.special import expit, logit
 
 from helpers import reference
 from helpers.compare import stakes
+from helpers.compare.stakes import rates, sizing
 from helpers.core import findings, text
 from helpers.reference import schema
 from tests.benchmarks import opportunity as simulated
@@ -29,7 +33,10 @@ def product(session: str, unit: str, *counts: float, paid: float = 0.0, **others
 
 
 def account(*, sessions: int = 8, units: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Products that all convert 10 %, 10 % and 80 % at a price of 100; in the session reviewed the first orders half as often."""
+    """Products that all convert 10 %, 10 % and 80 % at a price of 100.
+
+    In the session reviewed the first orders half as often.
+    """
     rows = [
         product(f"S{s}", f"p{u}", MANY, MANY / 10, MANY / 100, MANY / 125, paid=MANY / 125 * 100)
         for s in range(sessions)
@@ -55,8 +62,8 @@ def size(
 
 
 def test_with_ample_counts_the_money_is_people_times_gap_times_what_follows():
-    found = size(*account(), returns=0.25)
-    first = found.iloc[0]
+    lines = size(*account(), returns=0.25)
+    first = lines.iloc[0]
     assert (first["unit"], first["below"], first["above"], first["basis"]) == (
         "p0",
         "click_users",
@@ -67,9 +74,9 @@ def test_with_ample_counts_the_money_is_people_times_gap_times_what_follows():
     # movement (one in eight) is the session's.
     assert first["money"] == pytest.approx(MANY / 10 * 0.05 * 0.8 * 100 * 0.75, rel=0.12)
     assert first["lower"] < first["money"] < first["upper"] and first["chance"] > 0.99
-    others = found[(found["unit"] != "p0") | (found["above"] != "create_users")]
-    assert others["money"].max() < 0.4 * first["money"] and found["rank"].tolist() == list(
-        range(1, len(found) + 1)
+    others = lines[(lines["unit"] != "p0") | (lines["above"] != "create_users")]
+    assert others["money"].max() < 0.4 * first["money"] and lines["rank"].tolist() == list(
+        range(1, len(lines) + 1)
     )
 
 
@@ -82,28 +89,28 @@ def test_a_gap_is_closed_up_to_what_like_units_reach_else_by_half():
 def test_the_quartile_is_that_of_the_group_where_it_is_large_enough():
     rates = np.arange(1.0, 11.0)
     groups = np.array([0] * 7 + [1] * 3)
-    found = stakes.upper_quartile(rates, groups)
-    assert found.tolist() == [np.quantile(rates[:7], 0.75)] * 7 + [np.quantile(rates, 0.75)] * 3
+    quartiles = stakes.upper_quartile(rates, groups)
+    assert quartiles.tolist() == [np.quantile(rates[:7], 0.75)] * 7 + [np.quantile(rates, 0.75)] * 3
 
 
 def test_what_the_whole_session_lost_is_no_products_money():
     """All orders halved: the comparison says so, and no single product has a gap beyond it."""
     now, past, chosen = account()
     halved = now.assign(create_users=MANY / 200, pay_users=MANY / 250, paid_amount=MANY / 250 * 100)
-    found = size(halved, past, chosen)
-    step = found[found["above"] == "create_users"]
+    lines = size(halved, past, chosen)
+    step = lines[lines["above"] == "create_users"]
     assert (step["expected"] / step["baseline"]).to_numpy() == pytest.approx(0.5, rel=0.05)
     assert step["money"].max() < 0.1 * size(now, past, chosen)["money"].iloc[0]
 
 
 def test_sold_out_minutes_are_taken_off_the_people_who_could_order():
     now, past, chosen = account()
-    found = size(now, past, chosen, sold_out=pd.Series({"p0": 0.5})).set_index(["unit", "above"])
-    row = found.loc[("p0", "create_users")]
+    lines = size(now, past, chosen, sold_out=pd.Series({"p0": 0.5})).set_index(["unit", "above"])
+    row = lines.loc[("p0", "create_users")]
     assert (
         row["people"] == MANY / 20 and row["raw_rate"] == pytest.approx(0.1) and row["chance"] < 0.7
     )
-    assert found.loc[("p1", "create_users"), "people"] == MANY / 10
+    assert lines.loc[("p1", "create_users"), "people"] == MANY / 10
 
 
 def test_a_unit_without_a_past_is_held_against_the_mean_of_its_like():
@@ -119,7 +126,10 @@ def test_a_unit_without_a_past_is_held_against_the_mean_of_its_like():
 
 
 def test_sessions_that_are_not_comparable_serve_a_rare_product_at_the_level_of_those_that_are():
-    """p0 was only in festival sessions, in which everything ordered twice as often: its own rate is half of what it showed there."""
+    """p0 was only in festival sessions, in which everything ordered twice as often.
+
+    Its own rate is half of what it showed there.
+    """
     now, past, chosen = account()
     festival = past.assign(
         session_id="F" + past["session_id"], create_users=MANY / 50, pay_users=MANY / 62.5
@@ -141,8 +151,8 @@ def test_units_with_a_missing_or_growing_step_have_no_line(change):
     now = now.assign(
         **{name: now[name].mask(now["product_id"] == "p0", value) for name, value in change.items()}
     )
-    found = size(now, past, chosen)
-    assert "p0" not in set(found["unit"]) and set(found["unit"]) == {f"p{u}" for u in range(1, 8)}
+    lines = size(now, past, chosen)
+    assert "p0" not in set(lines["unit"]) and set(lines["unit"]) == {f"p{u}" for u in range(1, 8)}
 
 
 def test_few_people_and_missing_tables_give_no_line_and_no_error():
@@ -150,7 +160,7 @@ def test_few_people_and_missing_tables_give_no_line_and_no_error():
     assert stakes.lines(
         now, past, chosen, FUNNELS["product_people"], key="product_id", min_people=2 * MANY
     ).empty
-    assert list(size(now.iloc[:0], past, chosen).columns) == stakes.COLUMNS
+    assert list(size(now.iloc[:0], past, chosen).columns) == sizing.COLUMNS
     assert size(now.drop(columns="paid_amount"), past, chosen).empty
 
 
@@ -173,7 +183,10 @@ def test_another_currency_scales_every_amount(rate):
 
 
 def test_a_product_that_broke_comes_before_the_ups_and_downs_of_a_large_one():
-    """p0 sells twenty times as much as the others and is down by a tenth, as happens; p1 orders half as often."""
+    """p0 sells twenty times as much as the others and is down by a tenth, as happens.
+
+    p1 orders half as often.
+    """
     now, past, chosen = account(units=12)
     orders = ["create_users", "pay_users", "paid_amount"]
     now[orders] = (
@@ -184,19 +197,19 @@ def test_a_product_that_broke_comes_before_the_ups_and_downs_of_a_large_one():
     )
     for frame in (now, past):
         frame["paid_amount"] *= np.where(frame["product_id"] == "p0", 20.0, 1.0)
-    found = size(now, past, chosen)
+    lines = size(now, past, chosen)
     first, second = (
-        found.iloc[0],
-        found[(found["unit"] == "p0") & (found["above"] == "create_users")].iloc[0],
+        lines.iloc[0],
+        lines[(lines["unit"] == "p0") & (lines["above"] == "create_users")].iloc[0],
     )
     assert (first["unit"], first["above"]) == ("p1", "create_users") and second["money"] > first[
         "money"
     ]
     assert first["odd"] > 0.9 > 0.3 > second["odd"]
-    assert (found["odd_money"] <= found["money"] + 1e-9).all() and (
-        found["odd"] <= found["chance"]
+    assert (lines["odd_money"] <= lines["money"] + 1e-9).all() and (
+        lines["odd"] <= lines["chance"]
     ).all()
-    assert found["odd_money"].is_monotonic_decreasing
+    assert lines["odd_money"].is_monotonic_decreasing
 
 
 # ---- products by source
@@ -206,7 +219,10 @@ SHARES, RATES = {"feed": 1.0, "ads": 0.5, "search": 0.25}, {"feed": 1.0, "ads": 
 
 
 def crossed(session: str, *, cut: str = "", exposed: bool = True) -> pd.DataFrame:
-    """Six products in three sources, whose odds to order multiply; the cell `cut` orders half as often."""
+    """Six products in three sources, whose odds to order multiply.
+
+    The cell `cut` orders half as often.
+    """
     rows = []
     for unit, source in ((f"p{u}", name) for u in range(6) for name in SHARES):
         odds = (1 + int(unit[1])) * 0.02 * RATES[source]
@@ -267,9 +283,12 @@ def test_viewer_events_are_priced_by_what_a_buyer_of_the_product_pays():
 
 
 def test_a_cell_without_a_past_is_due_what_its_product_and_its_source_lead_one_to_expect():
-    """The odds of the cells are products of their two names' odds, so that main effects give each cell's own rate."""
-    found = joint(crossed("NOW"), crossed("S0"))
-    orders = found[(found["kind"] == "cell") & (found["above"] == "create_users")]
+    """The odds of the cells are products of their two names' odds.
+
+    So that main effects give each cell's own rate.
+    """
+    lines = joint(crossed("NOW"), crossed("S0"))
+    orders = lines[(lines["kind"] == "cell") & (lines["above"] == "create_users")]
     assert set(orders["basis"]) == {"alike"} and len(orders) == 18
     assert orders["baseline"].to_numpy() == pytest.approx(orders["raw_rate"].to_numpy(), rel=0.01)
     cut = joint(crossed("NOW", cut="p3 ads"), crossed("S0")).iloc[0]
@@ -290,7 +309,7 @@ def effects(
     cases: list[float], trials: list[float], names: list[tuple[str, str]]
 ) -> list[np.ndarray]:
     index = pd.MultiIndex.from_tuples(names)
-    return stakes._crossed(
+    return rates.crossed(
         pd.Series(cases, index, dtype=float), pd.Series(trials, index, dtype=float)
     )
 
@@ -304,7 +323,10 @@ def effects(
     ],
 )
 def test_one_product_in_two_sources_is_expected_at_the_rate_of_each_source(cases, trials, rates):
-    """As many names as cells: nothing is left to be expected but what is seen, less the weight of half a case."""
+    """As many names as cells.
+
+    Nothing is left to be expected but what is seen, less the weight of half a case.
+    """
     assert effects(cases, trials, [("p0", "feed"), ("p0", "card")])[0] == pytest.approx(
         rates, rel=0.02
     )
@@ -312,7 +334,10 @@ def test_one_product_in_two_sources_is_expected_at_the_rate_of_each_source(cases
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_two_names_lead_one_to_expect_is_the_least_of_its_loss(seed):
-    """The same model found without derivatives or gradient of ours: no way from the point that is given leads further down."""
+    """The same model found without derivatives or gradient of ours.
+
+    No way from the point that is given leads further down.
+    """
     rng = np.random.default_rng(seed)
     names = [(f"p{u}", f"s{v}") for u in range(3) for v in range(2)]
     trials = rng.choice([0, 30, 900, 5000], 6).astype(float) + (seed == 0)
@@ -334,7 +359,10 @@ def test_what_two_names_lead_one_to_expect_is_the_least_of_its_loss(seed):
 
 
 def test_names_without_a_case_and_cells_without_trials_have_a_rate_and_a_finite_weight():
-    """Five products in two sources; the third's clicks come from one of them, the second has no order at all."""
+    """Five products in two sources.
+
+    The third's clicks come from one of them, the second has no order at all.
+    """
     names = [(f"p{u}", source) for u in range(5) for source in ("feed", "card")]
     trials, cases = (
         [4605, 0, 834, 0, 4906, 3766, 356, 293, 0, 0],
@@ -355,10 +383,13 @@ def test_the_order_of_the_rows_is_nobodys_money():
 
 
 def test_a_cell_with_a_past_is_held_against_it_step_by_step():
-    """The earlier log begins at the click: what follows is held against the past, the click itself is not."""
+    """The earlier log begins at the click.
+
+    What follows is held against the past, the click itself is not.
+    """
     past = pd.concat([crossed(f"S{s}", exposed=False) for s in range(8)])
-    found = joint(crossed("NOW", cut="p3 ads"), past, p3=0.25, p4=0.25)
-    cells = found[found["kind"] == "cell"].set_index(["unit", "above"])
+    lines = joint(crossed("NOW", cut="p3 ads"), past, p3=0.25, p4=0.25)
+    cells = lines[lines["kind"] == "cell"].set_index(["unit", "above"])
     assert (
         cells.xs("create_users", level=1)["basis"].eq("own").all()
         and cells.xs("click_users", level=1)["basis"].eq("alike").all()
@@ -368,34 +399,34 @@ def test_a_cell_with_a_past_is_held_against_it_step_by_step():
     assert row["baseline"] == pytest.approx(due, rel=0.02) and row["sessions"] == 8
     # 50,000 clicks x half of the rate x 80 % paid x 100 each, a quarter of this product comes back
     assert row["money"] == pytest.approx(MANY / 20 * due / 2 * 0.8 * 100 * 0.75, rel=0.15)
-    assert found.iloc[0]["unit"] == "p3 × ads"
+    assert lines.iloc[0]["unit"] == "p3 × ads"
 
 
-def test_what_is_said_of_cells_counts_them_and_a_cell_is_told_only_where_its_product_and_source_are_not():
+def test_a_cell_is_told_only_where_its_product_and_its_source_are_not():
     past = pd.concat([crossed(f"S{s}", exposed=False) for s in range(8)])
-    found, cells = joint(crossed("NOW", cut="p3 ads"), past), pd.concat([crossed("NOW"), past])
-    told = stakes.to_findings(found, registry=REGISTRY, currency="CNY", net=False)
-    assert told["slice"].tolist() == [text.plain("面膜 <b>3 × ads")]
+    lines, cells = joint(crossed("NOW", cut="p3 ads"), past), pd.concat([crossed("NOW"), past])
+    rows = stakes.to_findings(lines, registry=REGISTRY, currency="CNY", net=False)
+    assert rows["slice"].tolist() == [text.plain("面膜 <b>3 × ads")]
     assert (
-        "its own 8 earlier sessions together" in told["sentence_en"].item()
-        and "自身以往 8 场" in told["sentence_zh"].item()
+        "its own 8 earlier sessions together" in rows["sentence_en"].item()
+        and "自身以往 8 场" in rows["sentence_zh"].item()
     )
     for kind, unit in (("product", "p3"), ("source", "ads")):
-        line = found.iloc[[0]].assign(kind=kind, unit=unit, name=unit, above="create_users")
+        line = lines.iloc[[0]].assign(kind=kind, unit=unit, name=unit, above="create_users")
         both = stakes.to_findings(
-            pd.concat([found, line], ignore_index=True),
+            pd.concat([lines, line], ignore_index=True),
             registry=REGISTRY,
             currency="CNY",
             net=False,
         )
         assert len(both) == 1 and "×" not in both["slice"].item()
-    zh, en = stakes.of_cells(found, cells, "NOW")
-    every, own = (found["kind"] == "cell").sum(), (found["basis"] == "own").sum()
+    zh, en = stakes.of_cells(lines, cells, "NOW")
+    every, own_past = (lines["kind"] == "cell").sum(), (lines["basis"] == "own").sum()
     assert (
-        f"Earlier sessions with viewer events: 8; {own} lines are held against their own past, "
-        f"{every - own} against"
+        f"Earlier sessions with viewer events: 8; {own_past} lines are held against their own "
+        f"past, {every - own_past} against"
     ) in en
-    assert f"此前有观众行为记录的 8 场：{own} 行" in zh and "其中 1 行" in zh
+    assert f"此前有观众行为记录的 8 场：{own_past} 行" in zh and "其中 1 行" in zh
     few = stakes.of_cells(
         joint(crossed("NOW"), crossed("S0")), pd.concat([crossed("NOW"), crossed("S0")]), "NOW"
     )
@@ -419,13 +450,13 @@ def test_without_a_price_no_cell_is_sized_and_that_is_said():
         "returns": pd.Series({"": 0.0}),
         "sold_out": pd.DataFrame({"product_id": [], "share": []}),
     }
-    found = stakes.by_kind(
+    lines = stakes.by_kind(
         tables, ["S0"], funnels=FUNNELS, registry=REGISTRY, min_people=30, **nothing
     )
     assert (
-        found.empty and stakes.to_findings(found, registry=REGISTRY, currency="CNY", net=True).empty
+        lines.empty and stakes.to_findings(lines, registry=REGISTRY, currency="CNY", net=True).empty
     )
-    zh, en = stakes.of_cells(found, cells, "NOW")
+    zh, en = stakes.of_cells(lines, cells, "NOW")
     assert "不估算" in zh and "nothing is sized" in en
 
 
@@ -433,17 +464,20 @@ def test_without_a_price_no_cell_is_sized_and_that_is_said():
 
 
 def test_planted_leaks_are_first_and_the_claim_is_the_truth():
-    """Few tables with honest bounds; `bench_opportunity` scores 200 of each kind. The bare rates promise more than there is."""
-    found = pd.DataFrame(
+    """Few tables with honest bounds; `bench_opportunity` scores 200 of each kind.
+
+    The bare rates promise more than there is.
+    """
+    scores = pd.DataFrame(
         {kind: simulated.score(range(16), kind, 24_000) for kind in ("product", "source")}
     )
-    assert (found.loc["first"] >= 0.80).all()
-    assert (found.loc["first"] >= found.loc[["oracle", "oracle_money"]].max() - 0.20).all(), (
+    assert (scores.loc["first"] >= 0.80).all()
+    assert (scores.loc["first"] >= scores.loc[["oracle", "oracle_money"]].max() - 0.20).all(), (
         "who knows all but the place finds no more than chance more"
     )
-    assert found.loc["covered"].between(0.68, 0.92).all()
-    assert found.loc["claimed"].between(0.80, 1.20).all()
-    assert found.loc["bare", "product"] > found.loc["claimed", "product"] + 0.15
+    assert scores.loc["covered"].between(0.68, 0.92).all()
+    assert scores.loc["claimed"].between(0.80, 1.20).all()
+    assert scores.loc["bare", "product"] > scores.loc["claimed", "product"] + 0.15
 
 
 # ---- what the lines rest on
@@ -459,14 +493,16 @@ def test_return_rates_are_drawn_to_the_mean_and_come_from_finished_sessions_only
             "refund_orders": [100.0, 150, 200, 250, 300, 350, 400, 4, 900],
         }
     )
-    found = stakes.return_rates(rows, ["old"])
-    assert found["a"] == pytest.approx(0.1, abs=0.02) and found["g"] == pytest.approx(0.4, abs=0.02)
-    assert 0.25 < found["h"] < 0.7 and found[""] == pytest.approx(1754 / 7004)
+    by_product = stakes.return_rates(rows, ["old"])
+    assert by_product["a"] == pytest.approx(0.1, abs=0.02) and by_product["g"] == pytest.approx(
+        0.4, abs=0.02
+    )
+    assert 0.25 < by_product["h"] < 0.7 and by_product[""] == pytest.approx(1754 / 7004)
     assert stakes.return_rates(rows, []).empty
 
 
 def cues(*rows: tuple[int, str, float]) -> pd.DataFrame:
-    made = [
+    rows = [
         {
             "kind": "stock_change",
             "product_id": which,
@@ -476,7 +512,7 @@ def cues(*rows: tuple[int, str, float]) -> pd.DataFrame:
         for at, which, left in rows
     ]
     return schema.conform(
-        pd.DataFrame(made, columns=["kind", "product_id", "stock_after", "at"]),
+        pd.DataFrame(rows, columns=["kind", "product_id", "stock_after", "at"]),
         "cues",
         "Asia/Shanghai",
     )
@@ -499,15 +535,15 @@ def test_sold_out_minutes_weigh_more_inside_the_explanation():
         ["a", 15, 25],
         ["a", 40, (end - START) / pd.Timedelta("1min")],
     ]
-    found = stakes.sold_out(
+    sold_out = stakes.sold_out(
         cues((15, "a", 0), (25, "a", 50), (30, "b", 5)),
         spans,
         sales,
         started_at=START,
         ended_at=end,
     )
-    assert found["product_id"].tolist() == ["a"] and found["minutes"].tolist() == [10.0]
-    assert found["share"].item() == pytest.approx(0.8 * 5 / 10 + 0.2 * 5 / 90)
+    assert sold_out["product_id"].tolist() == ["a"] and sold_out["minutes"].tolist() == [10.0]
+    assert sold_out["share"].item() == pytest.approx(0.8 * 5 / 10 + 0.2 * 5 / 90)
     until_the_end = stakes.sold_out(
         cues((90, "a", 0)), spans.iloc[:0], sales.iloc[:0], started_at=START, ended_at=end
     )
@@ -567,3 +603,32 @@ def test_a_finding_sizes_and_does_not_judge():
         "自身以往 8 场" in first["sentence_zh"]
         and "its own 8 earlier sessions together" in first["sentence_en"]
     )
+
+
+# ---- words are not data
+
+
+def test_a_source_whose_name_holds_the_mark_between_two_names_is_one_source():
+    """The mark between product and source is for the eye; units are told apart by their ids."""
+    marked = {"ads": "ads × live"}
+    lines = joint(
+        crossed("NOW", cut="p3 ads").replace({"source": marked}),
+        crossed("S0").replace({"source": marked}),
+    )
+    first = lines.iloc[0]
+    assert (first["product_id"], first["source"]) == ("p3", "ads × live")
+    assert first["name"] == "面膜 <b>3 × ads × live"
+    by_unit = lines[lines["kind"] == "cell"].drop_duplicates(["product_id", "source"])
+    assert len(by_unit) == 18 and by_unit["unit"].is_unique
+
+
+def test_findings_of_names_that_are_cut_alike_are_not_the_same():
+    lines = both_kinds()
+    first = lines[lines["kind"] == "product"].iloc[[0]]
+    long = "自然流量里名字特别长的来源" * 5
+    sources = [
+        first.assign(kind="source", product_id=np.nan, source=name, unit=name, name=name)
+        for name in (f"{long}一", f"{long}二")
+    ]
+    rows = stakes.to_findings(pd.concat(sources), registry=REGISTRY, currency="CNY", net=True)
+    assert rows["slice"].map(findings.slice_key).tolist() == [f"{long}一", f"{long}二"]

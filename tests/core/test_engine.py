@@ -1,4 +1,7 @@
-"""The engine reads what pandas wrote and returns what pandas would: values, missing ones, times, and the same order always."""
+"""The engine reads what pandas wrote and returns what pandas would.
+
+Values, missing ones, times, and the same order always.
+"""
 
 import pandas as pd
 import pytest

@@ -141,7 +141,10 @@ def test_what_only_looks_like_it_is_left_alone(words):
 
 
 def test_nothing_in_the_reference_data_looks_personal():
-    """Metrics, playbook and mappings are printed in every report: none of their words may stop it."""
+    """Metrics, playbook and mappings are printed in every report.
+
+    None of their words may stop it.
+    """
 
     def texts(value):
         if isinstance(value, dict):

@@ -1,4 +1,7 @@
-"""Intervals, predictions, false discoveries and shrinkage against published tables and a second way of counting."""
+"""Statistics against published tables and a second way of counting.
+
+Intervals, predictions, false discoveries, shrinkage, times until something.
+"""
 
 import math
 
@@ -6,8 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines import KaplanMeierFitter
 
 from helpers.core import stats
+
+NAN = float("nan")
 
 # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, without continuity
 # correction).
@@ -16,17 +22,6 @@ NEWCOMBE_ONE = [
     (15, 148, 0.0624, 0.1605),
     (0, 20, 0.0, 0.1611),
     (1, 29, 0.0061, 0.1718),
-]
-# Newcombe 1998, Statistics in Medicine 17:873, Table II, method 10 (hybrid score).
-NEWCOMBE_TWO = [
-    (56, 70, 48, 80, 0.0524, 0.3339),
-    (9, 10, 3, 10, 0.1705, 0.8090),
-    (6, 7, 2, 7, 0.0582, 0.8062),
-    (5, 56, 0, 29, -0.0381, 0.1926),
-    (0, 10, 0, 20, -0.1611, 0.2775),
-    (0, 10, 0, 10, -0.2775, 0.2775),
-    (10, 10, 0, 20, 0.6791, 1.0),
-    (10, 10, 0, 10, 0.6075, 1.0),
 ]
 # Benjamini and Hochberg 1995, section 4.1: fifteen p-values of a myocardial infarction trial.
 BH_1995 = [
@@ -76,13 +71,6 @@ def test_wilson_is_newcombes_table_one(x, n, lower, upper):
     assert np.round(stats.wilson(x, n), 4) == pytest.approx([lower, upper], abs=1e-9)
 
 
-@pytest.mark.parametrize(("x1", "n1", "x2", "n2", "lower", "upper"), NEWCOMBE_TWO)
-def test_difference_is_newcombes_table_two(x1, n1, x2, n2, lower, upper):
-    found = stats.difference(x1, n1, x2, n2)
-    assert found.value == pytest.approx(x1 / n1 - x2 / n2)
-    assert np.round([found.lower, found.upper], 4) == pytest.approx([lower, upper], abs=1e-9)
-
-
 def test_wilson_is_undefined_where_there_is_no_proportion():
     lower, upper = stats.wilson([0, 3, np.nan, 2], [0, 2, 10, 4])
     assert np.isnan(lower).tolist() == np.isnan(upper).tolist() == [True, True, True, False]
@@ -101,9 +89,18 @@ def test_wilson_solves_the_score_equation(n, data):
 
 
 def test_two_rates_of_nothing_are_undefined():
-    assert all(math.isnan(v) for v in stats.difference(0, 0, 1, 2))
+    assert all(math.isnan(v) for v in stats.ratio(0, 0, 1, 2))
     assert math.isnan(stats.ratio(3, 10, 0, 10).value)
-    assert stats.ratio(30, 100, 20, 100).value == pytest.approx(1.5)
+
+
+def test_ratio_by_hand():
+    """The log of the ratio with one half added to each count, and its error by the delta method."""
+    found = stats.ratio(30, 100, 20, 100)
+    centre, error = math.log(30.5 / 20.5), math.sqrt(1 / 30.5 + 1 / 20.5 - 2 / 100.5)
+    assert found.value == pytest.approx(1.5)
+    assert np.log(found[1:]) == pytest.approx(
+        [centre - 1.959964 * error, centre + 1.959964 * error]
+    )
 
 
 def test_prediction_interval_by_hand():
@@ -160,10 +157,10 @@ def _simulated(rng, n, orders, sd):
 
 @pytest.mark.parametrize("n", [3, 5, 8, 15])
 def test_quiet_sessions_are_flagged_about_one_time_in_twenty(n):
-    """Null calibration: nothing happened, sessions vary by 12 % and by sampling; 2000 sessions of 240 orders.
+    """Null calibration: nothing happened, sessions vary by 12 % and by sampling.
 
-    The bounds are those of the acceptance table (.03 to .07); the Monte-Carlo error is half a
-    point.
+    2000 sessions of 240 orders. The bounds are those of the acceptance table (.03 to .07); the
+    Monte-Carlo error is half a point.
     """
     rng = np.random.default_rng(20261110 + n)
     flags = 0
@@ -175,7 +172,10 @@ def test_quiet_sessions_are_flagged_about_one_time_in_twenty(n):
 
 
 def test_a_lent_spread_keeps_quiet_sessions_quiet_and_sees_more():
-    """Three sessions and the spread of twenty others: false alarms stay in bounds, a fall to 60 % is seen far more often."""
+    """Three sessions and the spread of twenty others.
+
+    False alarms stay in bounds, a fall to 60 % is seen far more often.
+    """
     rng, flags, seen = np.random.default_rng(11), np.zeros(2), np.zeros(2)
     for _ in range(1500):
         values, pool = np.exp(rng.normal(0, 0.12, 4)), np.exp(rng.normal(0.1, 0.12, 20))
@@ -200,7 +200,10 @@ def test_small_counts_are_flagged_no_more_often_than_promised(n, orders):
 
 
 def test_small_counts_still_notice_a_collapse():
-    """A rate that falls to a third is seen with 30 orders a session, where log-t at n = 4 is nearly blind."""
+    """A rate that falls to a third is seen with 30 orders a session.
+
+    Log-t at n = 4 is nearly blind there.
+    """
     rng = np.random.default_rng(7)
     seen = np.zeros(2)
     for _ in range(300):
@@ -215,7 +218,10 @@ def test_small_counts_still_notice_a_collapse():
 
 
 def test_predictive_without_session_noise_nears_the_binomial():
-    """With ample history and no extra variation asked for, the interval is that of the plain binomial."""
+    """With ample history the interval is that of the plain binomial.
+
+    No extra variation is asked for.
+    """
     n = np.full(200, 1000.0)
     x = np.round(n * 0.05)
     found = stats.beta_binomial_predictive(50, 1000, x, n)
@@ -252,7 +258,10 @@ def test_bh_rejects_what_the_step_up_rule_rejects(p, rate):
 
 
 def test_shrinkage_is_efron_and_morris():
-    """Total squared error falls from .0755 (raw) to .0229, near James and Stein's .0214 (published .077 and .022)."""
+    """Total squared error falls from .0755 (raw) to .0229, near James and Stein's .0214.
+
+    Published are .077 and .022.
+    """
     raw = np.array(HITS) / 45
     shrunk = stats.shrink_rates(HITS, [45] * 18)
     assert ((raw - REST) ** 2).sum() == pytest.approx(0.0755, abs=5e-5)
@@ -321,7 +330,10 @@ def test_p_of_a_count_is_twice_the_smaller_tail_summed_term_by_term(x, mean):
 
 
 def test_rates_about_their_expectations_find_the_common_shift_and_the_broken_unit():
-    """Forty units about rates from 2 to 20 %, all odds x 0.8, one of them halved: shift, spread and the one are found."""
+    """Forty units about rates from 2 to 20 %, all odds x 0.8, one of them halved.
+
+    Shift, spread and the one are found.
+    """
     rng = np.random.default_rng(5)
     expected = np.linspace(0.02, 0.20, 40)
     odds = expected / (1 - expected) * 0.8 * np.exp(rng.normal(0, 0.1, 40))
@@ -342,6 +354,42 @@ def test_few_trials_leave_the_prior_its_spread():
     assert (found.odd < 0.25).all()
 
 
+CASES = st.lists(
+    st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 30)), min_size=1, max_size=40
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CASES, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_course_of_counted_cases_is_that_of_lifelines(cases, confidence):
+    """Curve, limits and median, with ties, with cases that end at 0, and where all are censored."""
+    days, happened, counts = (np.array(column) for column in zip(*cases, strict=True))
+    course = stats.course(days / 2, happened, counts, confidence=confidence)
+    fitted = KaplanMeierFitter(alpha=1 - confidence).fit(days / 2, happened, weights=counts)
+    assert (course.times == fitted.survival_function_.index).all()
+    left = fitted.survival_function_.iloc[:, 0].to_numpy()
+    assert 1 - course.share == pytest.approx(left, abs=1e-12)
+    limits = fitted.confidence_interval_survival_function_.to_numpy()
+    assert 1 - course.upper == pytest.approx(limits[:, 0], abs=1e-10)
+    assert 1 - course.lower == pytest.approx(limits[:, 1], abs=1e-10)
+    if np.abs(left - 0.5).min() > 1e-9:  # at exactly one half lifelines is at the mercy of a digit
+        assert course.reached(0.5) == fitted.median_survival_time_
+    moments = [0, 3.2, 20, 25]
+    assert 1 - course.by(moments) == pytest.approx(
+        fitted.survival_function_at_times(moments).to_numpy(), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("n", [2, 10, 28, 94])
+def test_the_median_of_an_even_number_of_times_is_the_one_by_which_half_have_happened(n):
+    assert stats.course(np.arange(1, n + 1), np.ones(n)).reached(0.5) == n / 2
+
+
+def test_a_course_needs_all_durations():
+    with pytest.raises(ValueError, match="duration"):
+        stats.course([1.0, NAN], [True, False])
+
+
 def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
     waits, happened = [30, 1800, 1800, 1800, 5, 10], [False, False, False, False, True, True]
     value, lower, upper = stats.happened_within(waits, happened, [4, 1800])
@@ -354,3 +402,17 @@ def test_a_share_of_none_or_all_within_a_mark_is_not_certain():
 def test_what_nobody_was_watched_for_is_unknown():
     assert np.isnan(stats.happened_within([10, 20], [True, False], [30])).all()
     assert not np.isnan(stats.happened_within([10, 20], [True, False], [20])).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0, 0.0, 0.5], [3.0, 0.25, 0.5]),
+        ([-2.0, 0.0, NAN, 8.0], [NAN, 4.0, NAN, 8.0]),
+        ([0.0, -1.0, NAN], [NAN, NAN, NAN]),
+        ([0, 0], [NAN, NAN]),
+        ([], []),
+    ],
+)
+def test_a_zero_counts_as_half_of_the_smallest_positive_value(values, expected):
+    np.testing.assert_array_equal(stats.positive(values), expected)

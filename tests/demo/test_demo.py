@@ -1,4 +1,7 @@
-"""The simulated shop: the same bytes for a seed, parts that add up, the severity that is promised, truths that are there."""
+"""The simulated shop gives the same bytes for a seed, parts that add up, and its truths.
+
+The severity is the one that is promised.
+"""
 
 import csv
 import hashlib
@@ -52,7 +55,6 @@ def odds(successes, trials):
 
 
 # ---- the same for a seed
-# ----------------------------------------------------------------------------------------
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -119,7 +121,6 @@ def test_writing_needs_all_tables(tmp_path):
 
 
 # ---- it adds up
-# -------------------------------------------------------------------------------------------------
 
 
 def test_every_table_fits_its_schema(whole):
@@ -243,7 +244,6 @@ def test_people_overlap_between_sources_and_products(whole):
 
 
 # ---- severity
-# ---------------------------------------------------------------------------------------------------
 
 
 def ordinary(simulation):
@@ -286,7 +286,10 @@ def test_the_size_of_an_ordinary_session(many):
 
 
 def test_cells_are_overdispersed_as_promised(many):
-    """Log odds of exposure → click, less what session, source and product explain, less the binomial part."""
+    """Log odds of exposure → click, less what is explained.
+
+    Session, source, product and the binomial part are taken off.
+    """
     found = []
     core = [key for key, item in shop()["products"].items() if item["core"]]
     for one in many[:4]:
@@ -322,7 +325,10 @@ AFFECTED = {
 
 @pytest.fixture(scope="module")
 def pairs():
-    """The last session's cells of the same seeds with and without each fault: fault → list of (truth, ill, well)."""
+    """The last session's cells of the same seeds with and without each fault.
+
+    fault → list of (truth, ill, well).
+    """
     well = [demo.simulate(seed, sessions=1, fault="none", tables=()) for seed in range(24)]
     made = {}
     for fault in ("source", "product", "all"):
@@ -371,7 +377,10 @@ def test_the_mix_fault_moves_viewers_to_the_source_that_converts_least():
 
 
 def test_the_story_works_on_the_metrics_it_names():
-    """Geometric means over shops: the follow rate doubles, the comment rate stays, the redesign takes 30 % of the entries."""
+    """Geometric means over shops.
+
+    The follow rate doubles, the comment rate stays, the redesign takes 30 % of the entries.
+    """
     gains, idle, redesign = [], [], []
     for seed in range(25):
         one = demo.simulate(seed, sessions=40, tables=())
@@ -399,7 +408,6 @@ def test_the_story_works_on_the_metrics_it_names():
 
 
 # ---- planted truths
-# ---------------------------------------------------------------------------------------------
 
 
 def test_the_timetable():
@@ -441,7 +449,10 @@ def test_nothing_is_ordered_while_sold_out_though_people_look(whole):
 
 
 def test_the_lost_orders_are_about_as_many_as_the_truth_says():
-    """The same shops with and without the story differ in orders of the product by what was expected to be lost."""
+    """Shops with and without the story differ in orders of the product sold out.
+
+    By what was expected to be lost.
+    """
     lost, expected = [], []
     for seed in range(24):
         told = demo.simulate(seed, sessions=1, tables=())
@@ -493,7 +504,6 @@ def test_customers_come_back(whole):
 
 
 # ---- the files
-# --------------------------------------------------------------------------------------------------
 
 
 def lines_of(path):

@@ -1,4 +1,4 @@
-"""Who buys against who watches: indices by hand, small groups guarded, and what order lines alone can say."""
+"""Who buys against who watches: indices by hand, small groups, and order lines alone."""
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,10 @@ def audience() -> pd.DataFrame:
         ("fan", "老粉", 2500.0, 100.0),
         ("fan", "新客", 7500.0, 100.0),
     ]
-    made = pd.DataFrame(rows, columns=["dimension", "group", "viewers", "pay_users"]).assign(
+    groups = pd.DataFrame(rows, columns=["dimension", "group", "viewers", "pay_users"]).assign(
         session_id="S"
     )
-    return schema.conform(made, "audience", ZONE)
+    return schema.conform(groups, "audience", ZONE)
 
 
 def test_the_index_is_the_share_of_buyers_over_that_of_viewers():
@@ -107,7 +107,7 @@ def test_groups_are_read_in_the_reader_s_language_and_fans_are_not_new_buyers():
 
 
 def lines(groups: dict[str, int], *, session: str, keys: bool = True) -> pd.DataFrame:
-    made = [
+    rows = [
         {
             "platform": "douyin",
             "line_id": f"{session}{g}{n}{again}",
@@ -123,7 +123,7 @@ def lines(groups: dict[str, int], *, session: str, keys: bool = True) -> pd.Data
         for n in range(count)
         for again in range(2)
     ]
-    return schema.conform(pd.DataFrame(made), "orders", ZONE)
+    return schema.conform(pd.DataFrame(rows), "orders", ZONE)
 
 
 def test_order_lines_compare_buyers_with_earlier_buyers_and_each_counts_once():

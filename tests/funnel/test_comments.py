@@ -1,4 +1,4 @@
-"""Comments: one form, words, questions, chants and spam, hot words; against sentences of our own and published numbers."""
+"""Comments: wording, questions, chants, spam and hot words, against published numbers."""
 
 import dataclasses
 from collections import Counter
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helpers import reference
 from helpers.core import findings, stats
 from helpers.funnel import comments
+from helpers.funnel.comments import product_questions, reading, vocabulary, volume, wording
 
 TALK, LEXICON = reference.talk(), reference.lexicon()
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -76,25 +77,25 @@ def read(*rows: Said, after: pd.DataFrame | None = None, **options: float) -> pd
 
 
 @pytest.mark.parametrize(
-    ("said", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
+    ("sentence", "form", "whole", "kind", "question"), lines("comments_golden.tsv", 5)
 )
-def test_golden_sentences(said, form, whole, kind, question):
-    plain = comments.normalised(said)
-    assert plain == (form or said.lower())
-    assert set(filter(None, whole.split("|"))) <= set(comments.words(plain, LEXICON))
-    assert comments.asked(plain, TALK) == (kind, question or None)
+def test_golden_sentences(sentence, form, whole, kind, question):
+    plain = wording.normalised(sentence)
+    assert plain == (form or sentence.lower())
+    assert set(filter(None, whole.split("|"))) <= set(wording.words(plain, LEXICON))
+    assert reading.asked(plain, TALK) == (kind, question or None)
 
 
 def test_without_the_lexicon_the_golden_words_break():
-    assert "运费险" not in comments.words("有运费险吗", ()) and "敏感肌" not in comments.words(
+    assert "运费险" not in wording.words("有运费险吗", ()) and "敏感肌" not in wording.words(
         "敏感肌能用吗", ()
     )
 
 
 def test_a_workspace_adds_its_own_words(tmp_path):
     (tmp_path / "lexicon.txt").write_text("# shades\n落日橘调\n", encoding="utf-8")
-    own = reference.lexicon(tmp_path)
-    assert set(LEXICON) < set(own) and "落日橘调" in comments.words("有落日橘调吗", own)
+    lexicon = reference.lexicon(tmp_path)
+    assert set(LEXICON) < set(lexicon) and "落日橘调" in wording.words("有落日橘调吗", lexicon)
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "lexicon.txt").write_text("two words\n", encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match="two words"):
@@ -103,25 +104,25 @@ def test_a_workspace_adds_its_own_words(tmp_path):
 
 @given(st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_any_text_has_one_form_and_stays_in_it(said):
-    once = comments.normalised(said)
-    assert comments.normalised(once + " ") in (once, comments.normalised(once))
-    assert comments.asked(once, TALK)[0] in ("spam", "chant", "question", "talk")
-    assert all(word in once for word in comments.words(once, LEXICON))
+def test_any_text_has_one_form_and_stays_in_it(sentence):
+    once = wording.normalised(sentence)
+    assert wording.normalised(once + " ") in (once, wording.normalised(once))
+    assert reading.asked(once, TALK)[0] in ("spam", "chant", "question", "talk")
+    assert all(word in once for word in wording.words(once, LEXICON))
 
 
-def scores(found: list[bool], true: list[bool]) -> tuple[float, float, float]:
-    hits = sum(a and b for a, b in zip(found, true, strict=True))
-    precision, recall = hits / max(sum(found), 1), hits / max(sum(true), 1)
+def scores(kinds: list[bool], true: list[bool]) -> tuple[float, float, float]:
+    hits = sum(a and b for a, b in zip(kinds, true, strict=True))
+    precision, recall = hits / max(sum(kinds), 1), hits / max(sum(true), 1)
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
 def test_the_rules_beat_the_question_mark_on_sentences_they_were_not_made_from():
     rows = lines("comments_heldout.tsv", 3)
     true = [kind == "question" for _, kind, _ in rows]
-    kinds = [comments.asked(comments.normalised(said), TALK)[0] for said, _, _ in rows]
+    kinds = [reading.asked(wording.normalised(sentence), TALK)[0] for sentence, _, _ in rows]
     precision, recall, f1 = scores([kind == "question" for kind in kinds], true)
-    baseline = scores([any(mark in said for mark in "吗?？") for said, _, _ in rows], true)
+    baseline = scores([any(mark in sentence for mark in "吗?？") for sentence, _, _ in rows], true)
     assert precision > 0.85 and recall > 0.85 and f1 > baseline[2] + 0.3
     for name in ("chant", "spam"):
         assert scores([kind == name for kind in kinds], [row[1] == name for row in rows])[2] > 0.75
@@ -227,7 +228,7 @@ def test_quiet_sessions_have_hardly_a_word_that_is_sure():
 
 def test_without_earlier_sessions_no_word_is_hot():
     rows = usual(np.random.default_rng(3), 1, 30, WORDS)
-    assert hot(rows, "s0").empty and list(hot(rows, "s0").columns) == comments.HOT
+    assert hot(rows, "s0").empty and list(hot(rows, "s0").columns) == vocabulary.HOT
 
 
 def test_comments_without_a_user_count_one_by_one():
@@ -285,14 +286,14 @@ def test_nothing_is_deleted_and_engagement_stands_with_and_without():
     assert (
         len(rows) == 5 and table["comments"].sum() == 4 and table["share"].sum() == pytest.approx(1)
     )
-    both = comments.engagement(rows, 100).set_index("counted")
+    both = volume.engagement(rows, 100).set_index("counted")
     assert both.loc["all"].tolist() == [4, 3, 0.04, 0.03] and both.loc["own"].tolist() == [
         1,
         1,
         0.01,
         0.01,
     ]
-    assert comments.engagement(rows, np.nan)["per_viewer"].isna().all()
+    assert volume.engagement(rows, np.nan)["per_viewer"].isna().all()
 
 
 # ---- questions
@@ -350,21 +351,21 @@ def test_who_asks_for_stock_asks_for_what_was_sold_out_and_not_for_what_is_being
 
 
 def test_the_name_of_a_product_is_no_question_about_its_contents():
-    said = Said(60, "a", "玻尿酸面膜到手价多少"), Said(70, "b", "玻尿酸面膜含酒精吗")
-    assert comments.read(frame(*said), cues(), TALK, names=NAMES)["question"].tolist() == [
+    sentences = Said(60, "a", "玻尿酸面膜到手价多少"), Said(70, "b", "玻尿酸面膜含酒精吗")
+    assert comments.read(frame(*sentences), cues(), TALK, names=NAMES)["question"].tolist() == [
         "price",
         "ingredients",
     ]
 
 
 def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stands_out():
-    asked = [Said(5.0 * n, f"u{n}", "有酒精吗") for n in range(12)] + [
+    about_one = [Said(5.0 * n, f"u{n}", "有酒精吗") for n in range(12)] + [
         Said(30.0, "u0", "有酒精吗")
     ] * 5
     other = [Said(610.0 + 5 * n, f"u{n}", "几天到货") for n in range(10)] + [
         Said(20.0 * n, f"v{n}", "包邮吗") for n in range(4)
     ]
-    table = questions(*asked, *other)
+    table = questions(*about_one, *other)
     first = table.iloc[0]
     assert (first["question"], first["product_id"], first["users"], first["comments"]) == (
         "ingredients",
@@ -378,24 +379,37 @@ def test_questions_are_ranked_by_people_and_what_one_product_is_asked_about_stan
         and first["others_share"] == 0
     )
     assert table["unanswered"].isna().all()
-    said = findings.frame(comments.question_findings(table))
+    facts = findings.frame(comments.question_findings(table))
     assert (
-        "12 人问成分与配料" in said["sentence_zh"][0]
-        and "cannot be known" in said["sentence_en"][0]
+        "12 人问成分与配料" in facts["sentence_zh"][0]
+        and "cannot be known" in facts["sentence_en"][0]
     )
     # Nobody named the product: it was being explained, and the sentence says that they may have
     # meant another.
     assert (
         first["about_basis"] == "explained"
-        and "时有 12 人问" in said["sentence_zh"][0]
-        and "也可能问的是别的商品" in said["sentence_zh"][0]
+        and "时有 12 人问" in facts["sentence_zh"][0]
+        and "也可能问的是别的商品" in facts["sentence_zh"][0]
     )
     assert (
-        said["sentence_en"][0].startswith("While “")
-        and "perhaps about another product" in said["sentence_en"][0]
+        facts["sentence_en"][0].startswith("While “")
+        and "perhaps about another product" in facts["sentence_en"][0]
     )
     named = findings.frame(comments.question_findings(table.assign(about_basis="named")))
     assert "可能" not in named["sentence_zh"][0] and "questions about it" in named["sentence_en"][0]
+
+
+def test_two_products_of_one_name_are_asked_about_one_by_one():
+    rows = read(*(Said(5.0 * n, f"u{n % 6}", "有酒精吗") for n in range(12)))
+    placed = pd.DataFrame(
+        {"product_id": ["p1"] * 6 + ["p2"] * 6, "product": "面膜", "about_basis": "named"},
+        index=rows.index,
+    )
+    table = comments.questions(rows, placed, comments.answered(rows, TALK), TALK)
+    assert table[["product_id", "users", "share", "others_share"]].to_numpy().tolist() == [
+        ["p1", 6, 1.0, 1.0],
+        ["p2", 6, 1.0, 1.0],
+    ]
 
 
 def test_each_count_of_people_is_named_for_what_it_is():
@@ -445,7 +459,7 @@ def test_no_comments_give_empty_tables():
     none = read()
     placed = comments.about(none, pd.Series(dtype=float), SPANS, NAMES)
     table = comments.questions(none, placed, comments.answered(none, TALK), TALK)
-    assert table.empty and list(table.columns) == comments.ASKED
+    assert table.empty and list(table.columns) == product_questions.ASKED
     assert comments.kinds(none).empty and comments.word_users(none, LEXICON).empty
     assert (
         comments.question_findings(table)

@@ -9,6 +9,8 @@ from scipy.stats import hypergeom
 
 from helpers import funnel, reference
 from helpers.core import findings, stats
+from helpers.funnel.figures import GROUPS, missing_columns
+from helpers.funnel.slices import against_others
 from helpers.reference import schema
 from helpers.reference.metrics import MetricError
 
@@ -77,11 +79,11 @@ def test_a_step_that_grows_is_flagged_and_has_no_interval():
 
 def test_a_step_that_grows_is_told_with_the_likely_clash_of_definitions():
     table = funnel.steps(DOUYIN.replace(1600.0, 2400.0), ROOM)
-    found = funnel.grown(table, ROOM)
-    assert found[["before", "users"]].to_numpy().tolist() == [[2000, 2400]] and found[
+    grown = funnel.grown(table, ROOM)
+    assert grown[["before", "users"]].to_numpy().tolist() == [[2000, 2400]] and grown[
         "slice"
     ].tolist() == [""]
-    (zh,), (en,) = (funnel.grown_words(found, lang) for lang in ("zh", "en"))
+    (zh,), (en,) = (funnel.grown_words(grown, lang) for lang in ("zh", "en"))
     assert (
         "2,400 对 2,000" in zh
         and "各商品的人数加在了一起" in zh
@@ -95,15 +97,28 @@ def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared(
     frame = pd.DataFrame([DOUYIN / 100, DOUYIN, DOUYIN.replace(1600.0, 2400.0)]).assign(
         source=["tiny", "feed", "video"]
     )
-    found = funnel.grown(
+    grown = funnel.grown(
         funnel.by_rows(frame, FUNNELS["source_people"], "source"),
         FUNNELS["source_people"],
         of="source",
     )
-    assert found["slice"].tolist() == [
+    assert grown["slice"].tolist() == [
         "video"
     ]  # the next source's first step is larger than this one's last, and no growth
-    assert "（video）" in funnel.grown_words(found, "zh")[0]
+    assert "（video）" in funnel.grown_words(grown, "zh")[0]
+
+
+def test_two_products_of_one_name_stay_two_in_the_steps_and_in_the_heat():
+    frame = pd.DataFrame([DOUYIN / 100, DOUYIN.replace(1600.0, 2400.0)]).assign(
+        product_id=["p1", "p2"]
+    )
+    entry = FUNNELS["source_people"]
+    table = funnel.by_rows(frame, entry, "product_id").assign(product="面膜")
+    grown = funnel.grown(table, entry, of="product_id", label="product")
+    assert grown[["slice", "before", "users"]].to_numpy().tolist() == [["面膜", 2000, 2400]]
+    cells = funnel.heat(table, "product_id", "zh", label="product")
+    assert set(cells["row"]) == {"面膜 (p1)", "面膜 (p2)"}
+    assert not cells.duplicated(["row", "column"]).any()
 
 
 def test_every_step_after_the_first_that_is_counted_says_why_it_could_grow():
@@ -274,7 +289,7 @@ def sources() -> pd.DataFrame:
 
 
 def test_a_slice_is_tested_exactly_against_the_others_together():
-    table = funnel.against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
+    table = against_others(sources(), numerator="pay_users", denominator="viewers", **LIMITS)
     # Fisher's two-sided p of the search row, summed term by term from the hypergeometric
     # distribution.
     chances = hypergeom(10000, 202, 980).pmf(np.arange(203))
@@ -286,16 +301,16 @@ def test_a_slice_is_tested_exactly_against_the_others_together():
 
 def test_a_small_but_certain_difference_does_not_stand_out():
     frame = pd.DataFrame({"x": [50_500.0, 49_500.0], "n": [1e6, 1e6]})
-    table = funnel.against_others(frame, numerator="x", denominator="n", **LIMITS)
+    table = against_others(frame, numerator="x", denominator="n", **LIMITS)
     assert (table["p_adjusted"] < 0.01).all() and (table["standing"] == "cannot_tell").all()
 
 
 def test_equal_slices_are_rarely_called_different():
-    """Of sessions whose sources truly convert alike, at most about one in ten shows any source that stands out."""
+    """Of sessions whose sources truly convert alike, about one in ten shows one that stands out."""
     random = np.random.default_rng(20261110)
     people = np.array([5000, 3000, 800, 400, 200], dtype=float)
     stands = [
-        funnel.against_others(
+        against_others(
             pd.DataFrame(
                 {"x": random.binomial(people.astype(int), 0.03).astype(float), "n": people}
             ),
@@ -312,7 +327,7 @@ def test_equal_slices_are_rarely_called_different():
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_one_slice_or_none_has_no_others(rows):
-    table = funnel.against_others(
+    table = against_others(
         sources().head(rows), numerator="pay_users", denominator="viewers", **LIMITS
     )
     assert len(table) == rows and not table["standing"].isin(["above", "below"]).any()
@@ -419,12 +434,12 @@ def test_the_quadrant_shows_ranked_products_only():
 
 def test_names_of_sources_are_explained_in_english_alone_each_once():
     named = ["千川PC版", "Live feed", "搜索", "千川PC版"]
-    said = funnel.source_words(named, "en")
+    sentence = funnel.source_words(named, "en")
     assert (
-        said.count("千川PC版: Qianchuan") == 1
-        and "搜索: search" in said
-        and "Live feed" not in said
-        and "关注" not in said
+        sentence.count("千川PC版: Qianchuan") == 1
+        and "搜索: search" in sentence
+        and "Live feed" not in sentence
+        and "关注" not in sentence
     )
     assert funnel.source_words(named, "zh") == funnel.source_words(["Live feed"], "en") == ""
 
@@ -434,18 +449,18 @@ def test_names_of_sources_are_explained_in_english_alone_each_once():
 
 def test_no_tables_give_empty_frames_not_errors():
     none = {name: schema.empty(name, "Asia/Shanghai") for name in ("traffic", "products")}
-    made = funnel.by_source(none["traffic"], REGISTRY, **LIMITS)
+    by_source = funnel.by_source(none["traffic"], REGISTRY, **LIMITS)
     listed = funnel.by_product(none["products"], REGISTRY, **LIMITS)
     each = funnel.by_rows(none["traffic"], FUNNELS["source_people"], "source")
     empty = [
-        made,
+        by_source,
         listed,
         funnel.quadrant(listed),
-        funnel.source_rates(made),
+        funnel.source_rates(by_source),
         funnel.heat(each, "source", "zh"),
         funnel.paid_and_organic(none["traffic"], REGISTRY),
         funnel.all_findings(
-            funnel.source_findings(made, REGISTRY), funnel.product_findings(listed, REGISTRY)
+            funnel.source_findings(by_source, REGISTRY), funnel.product_findings(listed, REGISTRY)
         ),
     ]
     assert [len(frame) for frame in empty] == [0] * len(empty)
@@ -518,13 +533,13 @@ def test_the_sentence_of_what_is_not_known_names_every_metric_and_column():
         and zh.startswith(f"{len(lost)} 个指标算不出：")
         and all(name in zh for name in lost["label_zh"])
     )
-    assert all(name in zh for name in funnel.missing_columns(row, figures, REGISTRY, "zh"))
+    assert all(name in zh for name in missing_columns(row, figures, REGISTRY, "zh"))
     assert funnel.unknown_words(row, figures[figures["value"].notna()], REGISTRY, "en") == ""
 
 
 def test_key_figures_come_group_by_group_and_say_what_is_missing():
     figures = funnel.key_figures(session_row(paid_amount=8000.0), REGISTRY)
-    assert figures["group"].drop_duplicates().tolist() == list(funnel.GROUPS)
+    assert figures["group"].drop_duplicates().tolist() == list(GROUPS)
     wide = figures.set_index("metric")
     assert wide.loc["uv_value", "value"] == 4 and np.isnan(wide.loc["ad_roi", "value"])
     assert wide.loc["uv_value", "formula_en"] == "Paid amount ÷ Viewers"
@@ -534,7 +549,7 @@ def test_key_figures_come_group_by_group_and_say_what_is_missing():
 
 def test_columns_that_are_missing_are_named_once_and_derived_ones_are_not():
     row = session_row(fan_viewer_share=0.3, new_fans=5.0)
-    names = funnel.missing_columns(row, funnel.key_figures(row, REGISTRY), REGISTRY, "en")
+    names = missing_columns(row, funnel.key_figures(row, REGISTRY), REGISTRY, "en")
     assert "Paid amount" in names and "Views" in names and len(names) == len(set(names))
     assert not {"Viewers", "Viewers who are fans", "New fans"} & set(names)
 
@@ -587,7 +602,7 @@ def test_each_step_of_the_heat_has_its_own_scale_and_colours_only_what_is_told_a
 
 def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
     """The table of products and the chart below it: one test, one correction, one standing."""
-    rng, told = np.random.default_rng(8), 0
+    rng, apart = np.random.default_rng(8), 0
     for _ in range(25):
         seen = rng.integers(60, 3000, 9)
         clicked = rng.binomial(seen, rng.uniform(0.08, 0.14, 9))
@@ -624,12 +639,15 @@ def test_a_product_is_coloured_where_the_table_says_so_and_nowhere_else():
                 table[standing].where(table[standing].isin(["above", "below"]), "").to_dict()
                 == colours.to_dict()
             )
-            told += int((colours != "").sum())
-    assert told > 20
+            apart += int((colours != "").sum())
+    assert apart > 20
 
 
 def test_the_cells_of_equal_slices_are_hardly_coloured():
-    """40 sessions of eight sources that are all alike: at most five have any coloured cell (one cell in 20 would be four in five)."""
+    """Of 40 sessions of eight sources that are all alike at most five have any coloured cell.
+
+    One cell in 20 would be four in five.
+    """
     rng, coloured = np.random.default_rng(2), 0
     for _ in range(40):
         viewers = rng.binomial(20000, 0.2, 8)
@@ -715,8 +733,8 @@ def test_a_step_that_grows_has_no_cell_in_the_heat():
 
 def test_paid_and_organic_stand_below_their_sources_without_interval():
     frame = pd.concat([sources(), sources().iloc[:1].assign(source="shop")], ignore_index=True)
-    made = funnel.with_paid(frame, FUNNELS["source_people"], "en").set_index(["source", "column"])
-    assert made.index.get_level_values(0).unique().tolist() == [
+    table = funnel.with_paid(frame, FUNNELS["source_people"], "en").set_index(["source", "column"])
+    assert table.index.get_level_values(0).unique().tolist() == [
         "feed",
         "video",
         "search",
@@ -724,7 +742,7 @@ def test_paid_and_organic_stand_below_their_sources_without_interval():
         "shop",
         "Organic (together)",
     ]  # one paid source needs no sum
-    organic = made.loc["Organic (together)"]
+    organic = table.loc["Organic (together)"]
     assert organic.loc["viewers", "users"] == 6000 + 980 + 6000 and organic["ci_lower"].isna().all()
     assert organic.loc["viewers", "rate_of_previous"] == pytest.approx(
         (6000 + 980 + 6000) / (50000 + 4000 + 50000)
@@ -758,11 +776,11 @@ def test_slice_findings_name_only_what_stands_apart():
     rows = funnel.all_findings(funnel.source_findings(table, REGISTRY))
     assert rows["slice"].tolist() == ["source=video", "source=search"]
     assert "低于" in rows["sentence_zh"][0] and "above the other sources" in rows["sentence_en"][1]
-    found = funnel.all_findings(
+    facts = funnel.all_findings(
         funnel.product_findings(funnel.by_product(products(), REGISTRY, **LIMITS), REGISTRY)
     )
-    assert set(found["metric"]) == {"item_click_rate", "item_click_pay_rate"}
-    assert found.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx(
+    assert set(facts["metric"]) == {"item_click_rate", "item_click_pay_rate"}
+    assert facts.set_index("metric").loc["item_click_rate", "baseline"].tolist() == pytest.approx(
         [410 / 4012, 310 / 1012]
     )
 

@@ -1,4 +1,4 @@
-"""The minutes of one session: curve, spans, marks and what stands out, against numbers worked out by hand."""
+"""The minutes of one session: curve, spans and marks against numbers worked out by hand."""
 
 import numpy as np
 import pandas as pd
@@ -282,6 +282,9 @@ def test_a_product_is_counted_by_its_own_orders_before_during_and_after():
         and minutes.side_by_side(without)["online_before"].item() == 100
     )
     assert minutes.side_by_side(minutes.phases(curve_, spans.iloc[:0], lines, START)).empty
+    twice = pd.concat([spans, spans.assign(product_id="p2")], ignore_index=True)
+    both = minutes.side_by_side(minutes.phases(curve_, twice, lines, START))
+    assert both["own_per_1000_during"].tolist() == [3, 1], "two products of one label stay two"
 
 
 def test_the_platform_s_own_record_of_explanations_comes_before_the_rundown():

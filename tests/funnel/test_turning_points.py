@@ -1,4 +1,4 @@
-"""Change points and exit points of the minutes: quiet where nothing happens, found where it does."""
+"""Change points and exit points: quiet where nothing happens, found where it does."""
 
 import numpy as np
 import pandas as pd
@@ -7,22 +7,26 @@ import ruptures
 import statsmodels.api as sm
 
 from helpers.funnel import minutes, turning_points
+from helpers.funnel.turning_points.points import STEADYING, breaks
 from helpers.reference import schema
 from tests.room_clock import RUNDOWN, START, cues, minute
 
 
 def ar(rng: np.random.Generator, minutes_: int, memory: float, sd: float) -> np.ndarray:
-    noise, made = rng.normal(0, sd * np.sqrt(1 - memory**2), minutes_), np.zeros(minutes_)
+    noise, correlated = rng.normal(0, sd * np.sqrt(1 - memory**2), minutes_), np.zeros(minutes_)
     for place in range(1, minutes_):
-        made[place] = memory * made[place - 1] + noise[place]
-    return made
+        correlated[place] = memory * correlated[place - 1] + noise[place]
+    return correlated
 
 
 def flat(seed: int, *, length: int = 180, **factors: np.ndarray) -> pd.DataFrame:
-    """A session in which every rate stays as it is but for AR(1) noise of memory 0.5, times the factors given."""
+    """A session in which every rate stays as it is but for AR(1) noise of memory 0.5.
+
+    The factors given multiply the rates.
+    """
     rng = np.random.default_rng([seed, length])
     online = np.round(120 * np.exp(ar(rng, length, 0.95, 0.2)))
-    made = pd.DataFrame({"minute": np.arange(length, dtype=float), "online": online})
+    curve = pd.DataFrame({"minute": np.arange(length, dtype=float), "online": online})
     for name, rate in (
         ("left", 0.4),
         ("new_fans", 0.02),
@@ -30,10 +34,10 @@ def flat(seed: int, *, length: int = 180, **factors: np.ndarray) -> pd.DataFrame
         ("product_click_users", 0.13),
         ("orders", 0.02),
     ):
-        made[name] = rng.poisson(
+        curve[name] = rng.poisson(
             rate * online * np.exp(ar(rng, length, 0.5, 0.2)) * factors.get(name, np.ones(length))
         ).astype(float)
-    return made
+    return curve
 
 
 def times(first: int, last: int, factor: float, length: int = 180) -> np.ndarray:
@@ -82,7 +86,7 @@ def before(number: int) -> pd.DataFrame:
 
 def test_the_usual_course_is_the_rate_of_each_tenth_over_that_of_the_session():
     rows = history(6, product_click_users=RISE)
-    found = turning_points.course(rows, before(6)).query("rate_of == 'click'")
+    courses = turning_points.course(rows, before(6)).query("rate_of == 'click'")
     parts = rows.assign(part=np.tile(np.arange(180) // 18, 6))
     events, expected = np.zeros(10), np.zeros(10)
     for _, one in parts.groupby("session_id"):
@@ -91,18 +95,19 @@ def test_the_usual_course_is_the_rate_of_each_tenth_over_that_of_the_session():
             events[part] += tenth["product_click_users"].sum()
             expected[part] += rate * tenth["online"].sum()
     np.testing.assert_allclose(
-        found["factor"], (events + turning_points.STEADYING) / (expected + turning_points.STEADYING)
+        courses["factor"],
+        (events + STEADYING) / (expected + STEADYING),
     )
     assert (
-        (found["sessions"] == 6).all()
-        and found["factor"].iloc[0] < 0.7
-        and found["factor"].iloc[-1] > 1.3
+        (courses["sessions"] == 6).all()
+        and courses["factor"].iloc[0] < 0.7
+        and courses["factor"].iloc[-1] > 1.3
     )
     few = turning_points.course(rows[rows["session_id"] < "S04"], before(6))
     assert (
         few.empty
         and "不足 5 场" in turning_points.course_words(few, "zh")
-        and "last 6 sessions" in turning_points.course_words(found, "en")
+        and "last 6 sessions" in turning_points.course_words(courses, "en")
     )
 
 
@@ -113,8 +118,8 @@ def test_what_every_session_does_is_no_change_and_what_this_one_does_beside_it_i
     )  # clicks alone: the other rates are as they were
     risen = [flat(seed, product_click_users=RISE).assign(**others) for seed in range(20)]
     clicks = [
-        len(turning_points.stretches(curve, usual=known)) > 1
-        for known in (None, usual)
+        len(turning_points.stretches(curve, usual=courses)) > 1
+        for courses in (None, usual)
         for curve in risen
     ]
     assert np.mean(clicks[:20]) >= 0.8 and np.mean(clicks[20:]) <= 0.10
@@ -141,18 +146,18 @@ def test_what_is_usual_at_a_point_adds_up_to_the_events_of_the_session():
     assert (table["usual_per_1000"] * people).sum() / 1000 == pytest.approx(
         curve["product_click_users"].sum()
     )
-    told = turning_points.change_findings(
+    parts = turning_points.change_findings(
         table, pd.DataFrame(columns=["minute", "until", "label_zh", "label_en", "weight"])
     )[0]
     assert (
-        "平常这时" in told["sentence_zh"]
-        and "usual at that point" in told["sentence_en"]
-        and told["baseline"] in table["usual_per_1000"].tolist()
+        "平常这时" in parts["sentence_zh"]
+        and "usual at that point" in parts["sentence_en"]
+        and parts["baseline"] in table["usual_per_1000"].tolist()
     )
 
 
 def test_a_halved_rate_is_found_where_it_is():
-    found = [
+    near = [
         turning_points.stretches(flat(seed, product_click_users=times(80, 110, 0.4))).query(
             "rate_of == 'click'"
         )
@@ -162,21 +167,21 @@ def test_a_halved_rate_is_found_where_it_is():
         len(one) >= 3
         and one["start_minute"].sub(80).abs().min() <= 3
         and one["end_minute"].sub(110).abs().min() <= 3
-        for one in found
+        for one in near
     ]
     assert np.mean(hits) >= 0.85
 
 
 def test_an_exit_point_is_found_where_people_left():
-    found = [
+    points = [
         turning_points.exits(flat(seed, left=times(100, 103, 2.5))).head(1) for seed in range(20)
     ]
     hits = [
         len(one) and one["start_minute"].item() < 103 and one["end_minute"].item() > 100
-        for one in found
+        for one in points
     ]
     assert np.mean(hits) >= 0.8
-    best = next(one for one in found if len(one)).iloc[0]
+    best = next(one for one in points if len(one)).iloc[0]
     assert best["leave_rate"] > 1.5 * best["around_rate"] and best["left_per_minute"] > 0
 
 
@@ -197,19 +202,19 @@ def test_the_break_of_the_nile_is_found_with_every_place_a_candidate():
 
 def test_stretches_hold_all_events_and_a_curve_without_noise_has_one():
     curve_ = flat(1, orders=times(60, 120, 5.0))
-    own = turning_points.stretches(curve_).query("rate_of == 'sales'")
+    part = turning_points.stretches(curve_).query("rate_of == 'sales'")
     assert (
-        own["minutes"].sum() == len(curve_)
-        and own["start_minute"].tolist()[1:] == own["end_minute"].tolist()[:-1]
+        part["minutes"].sum() == len(curve_)
+        and part["start_minute"].tolist()[1:] == part["end_minute"].tolist()[:-1]
     )
     exposure = [
         curve_.loc[
             curve_["minute"].between(row.start_minute, row.end_minute, inclusive="left"), "online"
         ].sum()
-        for row in own.itertuples()
+        for row in part.itertuples()
     ]
-    assert (own["per_1000"] * exposure / 1000).sum() == pytest.approx(curve_["orders"].sum())
-    assert ((own["ci_lower"] < own["per_1000"]) & (own["per_1000"] < own["ci_upper"])).all()
+    assert (part["per_1000"] * exposure / 1000).sum() == pytest.approx(curve_["orders"].sum())
+    assert ((part["ci_lower"] < part["per_1000"]) & (part["per_1000"] < part["ci_upper"])).all()
     assert not changed(
         curve_.assign(
             **{
@@ -270,7 +275,7 @@ def test_what_began_near_a_change_is_named_the_most_telling_first_else_what_runs
 
 
 def test_turns_say_where_and_how_much_and_what_went_with_it():
-    found = turning_points.exits(flat(3, left=times(100, 103, 3.0)))
+    leaving = turning_points.exits(flat(3, left=times(100, 103, 3.0)))
     spans = pd.DataFrame(
         {"start_minute": [100.0], "end_minute": [120.0], "label_zh": ["茶"], "label_en": ["tea"]}
     )
@@ -282,7 +287,7 @@ def test_turns_say_where_and_how_much_and_what_went_with_it():
         START,
         minute(180),
     )
-    fact = turning_points.exit_findings(found, things)[0]
+    fact = turning_points.exit_findings(leaving, things)[0]
     assert (
         fact["minute_from"] >= 98
         and "流失节点" in fact["sentence_zh"]
@@ -300,7 +305,7 @@ def test_turns_say_where_and_how_much_and_what_went_with_it():
     )
     assert set(turning_points.changing(stretches, things)["rate_of"]) >= {"sales"}
     shown = turning_points.with_turns(
-        minutes.marks(cues((minute(5), "coupon", "p1")), START), found, stretches
+        minutes.marks(cues((minute(5), "coupon", "p1")), START), leaving, stretches
     )
     assert {"exit", "change", "coupon"} <= set(shown["kind"])
     still = turning_points.stretches(flat(5))
@@ -313,12 +318,12 @@ def test_turns_say_where_and_how_much_and_what_went_with_it():
 def test_the_heading_is_answered_also_where_no_exit_point_is_sure():
     """The five minutes with most leavers per person online, looked for one start after another."""
     curve, none = flat(5), pd.DataFrame(columns=["start_minute", "end_minute"], dtype=float)
-    known = curve[curve["online"] >= curve["online"].median() / 10].reset_index(drop=True)
+    counted = curve[curve["online"] >= curve["online"].median() / 10].reset_index(drop=True)
     rates = [
-        known["left"][k : k + 5].sum() / known["online"][k : k + 5].sum()
-        for k in range(len(known) - 4)
+        counted["left"][k : k + 5].sum() / counted["online"][k : k + 5].sum()
+        for k in range(len(counted) - 4)
     ]
-    first = int(known["minute"][max(range(len(rates)), key=rates.__getitem__)])
+    first = int(counted["minute"][max(range(len(rates)), key=rates.__getitem__)])
     zh, en = (turning_points.leaving_words(curve, none, lang) for lang in ("zh", "en"))
     assert (
         f"第 {first}–{first + 4} 分钟（每百个在线的人每分钟走 {100 * max(rates):.1f} 人次" in zh
@@ -384,4 +389,4 @@ def test_each_group_has_its_leading_figure_and_what_its_minutes_do():
 def test_a_single_event_is_no_change_wherever_it_stands(minute):
     counts = np.zeros(60)
     counts[minute] = 1
-    assert turning_points.breaks(counts, 100 + np.arange(60) % 7.0) == []
+    assert breaks(counts, 100 + np.arange(60) % 7.0) == []

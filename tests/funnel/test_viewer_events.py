@@ -1,4 +1,4 @@
-"""Viewer events against loops: the ordered funnel with its windows, ties and duplicates, and carts that stay unpaid."""
+"""Viewer events against loops: the ordered funnel with its windows, and unpaid carts."""
 
 import numpy as np
 import pandas as pd
@@ -39,10 +39,10 @@ def spec(minutes=(None, None, None, None), *, ordered=True, events=EVENTS) -> Fu
 
 def log(*rows: tuple) -> pd.DataFrame:
     """Events as (seconds after the start, person, event, product, source)."""
-    made = pd.DataFrame(rows, columns=["at", "user_key", "event", "product_id", "source"])
-    texts = {name: "str" for name in made.columns.drop("at")}
-    return made.astype(texts).assign(
-        at=(START + pd.to_timedelta(made["at"].astype(float), unit="s")).astype(
+    events = pd.DataFrame(rows, columns=["at", "user_key", "event", "product_id", "source"])
+    texts = {name: "str" for name in events.columns.drop("at")}
+    return events.astype(texts).assign(
+        at=(START + pd.to_timedelta(events["at"].astype(float), unit="s")).astype(
             pd.DatetimeTZDtype("us", ZONE)
         )
     )
@@ -53,19 +53,21 @@ def counted(events: pd.DataFrame, funnel: Funnel, *by: str, **how) -> pd.DataFra
 
 
 # ---- the dumb way
-# ------------------------------------------------------------------------------------------------
 
 
 def loop(
     rows: list[tuple], funnel: Funnel, places: tuple[int, ...]
 ) -> dict[tuple, tuple[int, list[float]]]:
-    """By (group, step): how many people reached it, and their seconds, found by trying every pair of events."""
+    """By (group, step) the number of people who reached it, and their seconds.
+
+    By trying every pair of events.
+    """
     people: dict[tuple, dict[tuple, list[float]]] = {}
     for row in rows:
         key = tuple(row[place] for place in (*places, 1))
         if None not in key:
             people.setdefault(key, {}).setdefault(row[2], []).append(row[0])
-    found: dict[tuple, tuple[int, list[float]]] = {}
+    reached: dict[tuple, tuple[int, list[float]]] = {}
     for key, events in people.items():
         hits, first = None, None
         for number, step in enumerate(funnel.steps, 1):
@@ -75,19 +77,19 @@ def loop(
                 here = [t for t in here if any(0 <= t - before <= limit for before in hits)]
             if not here:
                 break
-            count, seconds = found.setdefault((key[:-1], number), (0, []))
-            found[key[:-1], number] = (
+            count, seconds = reached.setdefault((key[:-1], number), (0, []))
+            reached[key[:-1], number] = (
                 count + 1,
                 [*seconds, *([] if first is None or not funnel.ordered else [min(here) - first])],
             )
             hits, first = here, min(here)
-    return found
+    return reached
 
 
-def same(made: pd.DataFrame, expected: dict, by: tuple[str, ...]) -> None:
+def same(table: pd.DataFrame, expected: dict, by: tuple[str, ...]) -> None:
     got = {
         (tuple(row[name] for name in by), int(row["step"])): row
-        for _, row in made[made["users"] > 0].iterrows()
+        for _, row in table[table["users"] > 0].iterrows()
     }
     assert got.keys() == expected.keys()
     for key, (users, seconds) in expected.items():
@@ -118,7 +120,10 @@ windows = st.tuples(st.none(), *[st.sampled_from([None, 0.25, 0.5, 1.0])] * 3)
 def test_the_funnel_is_that_of_a_loop_over_every_pair_of_events(
     rows, minutes, by, ordered, doubled
 ):
-    """Times of ten seconds make ties, the rows come in any order, and half of the logs hold every event twice; a source is a log of its own."""
+    """Times of ten seconds make ties, rows come in any order, and half of the logs are doubled.
+
+    A source is a log of its own.
+    """
     rows = rows * (2 if doubled else 1)
     funnel = spec(minutes if ordered else (None,) * 4, ordered=ordered)
     places = tuple({"product_id": 3, "source": 4}[name] for name in by)
@@ -126,7 +131,6 @@ def test_the_funnel_is_that_of_a_loop_over_every_pair_of_events(
 
 
 # ---- by hand
-# -----------------------------------------------------------------------------------------------------
 
 
 def users(events: pd.DataFrame, funnel: Funnel, **how) -> list[float]:
@@ -183,10 +187,10 @@ def test_the_frame_is_that_of_a_funnel_from_counts():
         for second, event in enumerate(EVENTS)
         for person in "abcdefgh"[: 8 - 2 * second]
     ]
-    made = viewer_events.steps(counted(log(*rows), spec()), spec())
+    table = viewer_events.steps(counted(log(*rows), spec()), spec())
     plain = funnel.steps(pd.Series({"expose": 8, "click": 6, "create": 4, "pay": 2}), spec())
-    pd.testing.assert_frame_equal(made[plain.columns], plain)
-    assert made["seconds_median"].tolist()[1:] == [1, 1, 1]
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert table["seconds_median"].tolist()[1:] == [1, 1, 1]
 
 
 def test_an_empty_log_has_no_group_and_a_funnel_of_zeros():
@@ -204,7 +208,6 @@ def test_visits_can_be_counted_instead_of_people():
 
 
 # ---- the funnels of the reference file
-# ---------------------------------------------------------------------------
 
 
 def test_funnels_of_events_are_checked():
@@ -233,7 +236,6 @@ def test_an_unknown_event_is_refused_by_name(tmp_path):
 
 
 # ---- carts
-# -------------------------------------------------------------------------------------------------------
 
 
 def unpaid(waits: list[tuple[float, bool]], mark: float) -> float:
@@ -272,15 +274,15 @@ def test_unpaid_carts_are_those_of_a_loop_with_kaplan_meier_by_hand(rows):
             ]
             took = min([*paid, end - min(begun)])
             waits.setdefault(source, []).append((min(took, mark), bool(paid) and min(paid) <= mark))
-    made = viewer_events.carts(
+    table = viewer_events.carts(
         engine.table(log(*rows)), by=["source"], until=START + pd.Timedelta(seconds=end)
     ).set_index("source")
-    assert set(made.index) == set(waits)
+    assert set(table.index) == set(waits)
     for source, each in waits.items():
         left = unpaid(each, mark)
-        known = max(seconds for seconds, _ in each) >= mark or left == 0
-        assert made.loc[source, "rate"] == pytest.approx(left if known else np.nan, nan_ok=True)
-        assert made.loc[source, ["carts", "paid", "unknown"]].tolist() == [
+        waited = max(seconds for seconds, _ in each) >= mark or left == 0
+        assert table.loc[source, "rate"] == pytest.approx(left if waited else np.nan, nan_ok=True)
+        assert table.loc[source, ["carts", "paid", "unknown"]].tolist() == [
             len(each),
             sum(paid for _, paid in each),
             sum(not paid and seconds < mark for seconds, paid in each),
@@ -312,7 +314,6 @@ def test_no_cart_no_row():
 
 
 # ---- one group against the others
-# --------------------------------------------------------------------------------
 
 
 def test_a_leak_of_one_source_stands_out_at_its_step_alone():
@@ -329,8 +330,8 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
     ]
     funnel = spec((None, 30, 30), events=("click", "create", "pay"))
     table = viewer_events.steps(counted(log(*rows), funnel, "source"), funnel)
-    told = viewer_events.against_others(table, min_people=30)
-    assert told.set_index(["source", "column"])["standing"].to_dict() == {
+    compared = viewer_events.against_others(table, min_people=30)
+    assert compared.set_index(["source", "column"])["standing"].to_dict() == {
         ("a", "create"): "above",
         ("b", "create"): "below",
         ("c", "create"): "above",
@@ -338,12 +339,12 @@ def test_a_leak_of_one_source_stands_out_at_its_step_alone():
         ("b", "pay"): "cannot_tell",
         ("c", "pay"): "cannot_tell",
     }
-    leak = told.set_index(["source", "column"]).loc[("b", "create")]
+    leak = compared.set_index(["source", "column"]).loc[("b", "create")]
     assert leak["rate"] == 60 / 400 and leak["others_rate"] == 320 / 800 and leak["people"] == 400
 
 
 def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
-    """Of 400 who clicked in each source a few order; the fourth source has too few people to be drawn."""
+    """Of 400 who clicked in each source a few order; the fourth has too few people to be drawn."""
     orders = {"a": 160, "b": 60, "c": 100}
     rows = [(0, f"{source}{n}", "click", "p", source) for source in orders for n in range(400)] + [
         (0, f"d{n}", "click", "p", "d") for n in range(5)
@@ -354,11 +355,11 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
         for n in range(many)
     ]
     funnel = spec((None, 30, 30), events=("click", "create", "pay"))
-    told = viewer_events.against_others(
+    compared = viewer_events.against_others(
         viewer_events.steps(counted(log(*rows), funnel, "source"), funnel), min_people=30
     )
     drawn, whole = viewer_events.of_step(
-        told, viewer_events.steps(counted(log(*rows), funnel), funnel), "create"
+        compared, viewer_events.steps(counted(log(*rows), funnel), funnel), "create"
     )
     assert (
         drawn["label"].tolist() == ["a", "c", "b"]
@@ -377,16 +378,15 @@ def test_a_step_is_drawn_with_its_intervals_and_said_for_who_cannot_see_it():
         tuple(stats.wilson(many, 400)) for many in (160, 100, 60)
     ]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "c", "b"]
-    said = viewer_events.step_words(drawn, whole, "en")
+    sentence = viewer_events.step_words(drawn, whole, "en")
     assert (
-        said.startswith("3 sources: highest a 40.0% (95% interval")
-        and "lowest b 15.0%" in said
-        and said.endswith("all together 26.6%.")
+        sentence.startswith("3 sources: highest a 40.0% (95% interval")
+        and "lowest b 15.0%" in sentence
+        and sentence.endswith("all together 26.6%.")
     )
 
 
 # ---- counts by product and source
-# --------------------------------------------------------------------------------
 
 
 def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reached():
@@ -408,7 +408,10 @@ def test_a_funnel_leaves_out_what_the_log_never_has_and_keeps_what_nobody_reache
 
 
 def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
-    """The log of one session of the demo, and its clicks alone: sets of people by hand (each event of the demo comes in its order)."""
+    """The log of one session of the demo, and its clicks alone, as sets of people by hand.
+
+    Each event of the demo comes in its order.
+    """
     every = simulated.tables["actions"]
     every = every[every["session_id"] == simulated.truth["target_session"]]
     product = reference.funnels()["viewer_product"]
@@ -416,27 +419,27 @@ def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
         key: {event: set(rows.loc[rows["event"] == event, "user_key"]) for event in EVENTS}
         for key, rows in every.groupby(["product_id", "source"])
     }
-    made = viewer_events.cells(engine.table(every), product).set_index(["product_id", "source"])
-    assert list(made.columns) == [
+    table = viewer_events.cells(engine.table(every), product).set_index(["product_id", "source"])
+    assert list(table.columns) == [
         "exposure_users",
         "click_users",
         "create_users",
         "pay_users",
-    ] and set(made.index) == set(by_hand)
+    ] and set(table.index) == set(by_hand)
     for key, people in by_hand.items():
-        assert made.loc[key].tolist()[:2] == [
+        assert table.loc[key].tolist()[:2] == [
             len(people["expose"]),
             len(people["expose"] & people["click"]),
         ]
-        assert made.loc[key, "create_users"] <= len(people["create"])
+        assert table.loc[key, "create_users"] <= len(people["create"])
     alone = viewer_events.cells(engine.table(every[every["event"] != "expose"]), product).set_index(
         ["product_id", "source"]
     )
     assert (
         alone["exposure_users"].isna().all()
-        and (alone["click_users"] == made["click_users"].reindex(alone.index)).all()
+        and (alone["click_users"] == table["click_users"].reindex(alone.index)).all()
     )
-    assert alone["create_users"].sum() == made["create_users"].sum() > 100
+    assert alone["create_users"].sum() == table["create_users"].sum() > 100
 
 
 @pytest.mark.parametrize(
@@ -458,7 +461,10 @@ def test_counts_by_product_and_source_are_those_of_a_loop(simulated):
     ],
 )
 def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_money(change, missing):
-    """Seven earlier sessions have every step, the eighth log lacks one, or the names at it: nobody knows who left there."""
+    """Seven earlier sessions have every step, the eighth log lacks one, or the names at it.
+
+    Nobody knows who left there.
+    """
     people = (("expose", 300), ("click", 180), ("create", 90), ("pay", 80))
     whole = log(
         *(
@@ -501,7 +507,6 @@ def test_a_step_that_the_log_has_of_no_product_and_source_is_missing_and_no_mone
 
 
 # ---- the demo's log
-# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -556,15 +561,17 @@ def test_the_planted_source_leaks_between_click_and_order(simulated):
     log, truth = simulated.tables["actions"], simulated.truth
     log = log[log["session_id"] == truth["target_session"]]
     room = reference.funnels()["viewer_room"]
-    told = viewer_events.against_others(
+    compared = viewer_events.against_others(
         viewer_events.steps(counted(log, room, "source"), room), min_people=30
     )
-    leak = told.set_index(["source", "column"]).loc[(truth["imprecise_source"]["source"], "create")]
+    leak = compared.set_index(["source", "column"]).loc[
+        (truth["imprecise_source"]["source"], "create")
+    ]
     assert leak["standing"] == "below" and leak["ratio_upper"] < 1
-    said = viewer_events.leak_findings(told, reference.registry())
+    sentence = viewer_events.leak_findings(compared, reference.registry())
     assert any(
         one["slice"] == f"source={truth['source']}" and one["metric"] == "click_create_rate"
-        for one in said
+        for one in sentence
     )
 
 

@@ -1,4 +1,6 @@
-"""Each evidence rule on a small session worked out by hand; a cause without its record is not measurable."""
+"""Each evidence rule on a small session worked out by hand; a cause without its record is not
+measurable.
+"""
 
 import dataclasses
 
@@ -6,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import aftersales, reference
-from helpers.plan import causes
+from helpers import aftersales, plan, reference
+from helpers.plan import causes, measures, rule_words
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
@@ -56,7 +58,7 @@ def facts(results=None, earlier=None, **rows):
     past = earlier if earlier is not None else schema.empty("sessions", ZONE)
     as_of = START + pd.Timedelta(days=10)
     lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
-    return causes.Facts(SESSION, tables, results or {}, past, lines, as_of, None)
+    return plan.Facts(SESSION, tables, results or {}, past, lines, as_of, None)
 
 
 def cue(at, kind, **columns):
@@ -68,7 +70,7 @@ def evidence(rule, at_least=0.0, **columns):
 
 
 def measured(rule, made, **columns):
-    return causes.measure(evidence(rule, **columns), made, reference.rules()[rule])
+    return measures.measure(evidence(rule, **columns), made, reference.rules()[rule])
 
 
 PROMPTS = [
@@ -110,6 +112,7 @@ STEPS = pd.DataFrame(
 STANDING = pd.DataFrame(
     {
         "dimension": ["source", "source", "source", "product_id"],
+        "key": ["千川", "千川", "搜索", "1"],
         "slice": ["千川", "千川", "搜索", "面膜"],
         "verdict": ["worse", "worse", "cannot_tell", "better"],
         "metric": ["room_conversion", "click_pay_rate", "room_conversion", "item_click_pay_rate"],
@@ -128,6 +131,7 @@ SAID = [{"session_id": "s", "at": minute(1), "text": "有酒精吗"}]
 ASKED = pd.DataFrame(
     {
         "question": ["ingredients", "ingredients", "size"],
+        "product_id": ["a", "b", "b"],
         "product": ["精华", "面膜", "面膜"],
         "users": [20, 30, 40],
         "standing": ["above", "cannot_tell", "too_few"],
@@ -445,9 +449,9 @@ def test_a_host_is_new_only_where_the_account_is_older():
         ],
     )
     rule = reference.Evidence(rule="host_sessions", at_most=5)
-    assert causes.measure(rule, facts(earlier=past), reference.rules()["host_sessions"]) == 1
+    assert measures.measure(rule, facts(earlier=past), reference.rules()["host_sessions"]) == 1
     assert np.isnan(
-        causes.measure(rule, facts(earlier=past.head(8)), reference.rules()["host_sessions"])
+        measures.measure(rule, facts(earlier=past.head(8)), reference.rules()["host_sessions"])
     )
 
 
@@ -459,7 +463,7 @@ def test_a_short_history_is_no_missing_record(host, says):
 
 
 def test_every_rule_has_a_measure_and_every_measure_a_rule():
-    assert set(reference.rules()) == set(causes.MEASURES)
+    assert set(reference.rules()) == set(measures.MEASURES)
 
 
 @pytest.mark.parametrize("name", sorted(reference.rules()))
@@ -603,6 +607,7 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
             "standing": pd.DataFrame(
                 {
                     "dimension": "source",
+                    "key": ["千川"],
                     "slice": ["千川"],
                     "verdict": "worse",
                     "metric": e.metric[:1],
@@ -615,6 +620,7 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
             "standing": pd.DataFrame(
                 {
                     "dimension": "product_id",
+                    "key": ["1"],
                     "slice": ["面膜"],
                     "verdict": "worse",
                     "metric": e.metric[:1],
@@ -685,7 +691,7 @@ def test_every_line_of_the_playbook_is_reached_in_both_languages(name, cause):
 
 
 def test_twenty_rules_and_more_fire():
-    assert set(PLANTED) == set(reference.rules()) == set(causes.MEASURES) and len(PLANTED) >= 20
+    assert set(PLANTED) == set(reference.rules()) == set(measures.MEASURES) and len(PLANTED) >= 20
 
 
 @pytest.mark.parametrize(
@@ -764,7 +770,7 @@ def test_what_is_missing_is_named_and_no_table_that_is_there(found, made, said):
     ]
 
 
-@pytest.mark.parametrize("rule", causes.READS)
+@pytest.mark.parametrize("rule", rule_words.READS)
 def test_a_rule_reads_a_column_that_there_is(rule):
-    table, column = causes.READS[rule]
-    assert column in reference.tables()[table].columns and rule in causes.MEASURES
+    table, column = rule_words.READS[rule]
+    assert column in reference.tables()[table].columns and rule in measures.MEASURES

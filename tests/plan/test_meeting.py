@@ -1,4 +1,6 @@
-"""What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way review, the closed loop."""
+"""What the meeting ends with, on small frames: run of show, checklists, tree of goals, three-way
+review, the closed loop.
+"""
 
 import dataclasses
 import os
@@ -10,7 +12,7 @@ import pytest
 
 from helpers import compare, plan, reference
 from helpers.core import findings
-from helpers.plan import causes, meeting, plan_file, verification
+from helpers.plan import causes, closing, plan_file, run_of_show, verification
 from helpers.reference import metrics, schema
 
 ZONE = "Asia/Shanghai"
@@ -51,7 +53,7 @@ NOTHING = pd.DataFrame(columns=verification.COLUMNS)
 
 
 def show(lines, checked=NOTHING, earlier=None, rundown=(), cues=(), lang="zh"):
-    return meeting.next_session(
+    return plan.next_session(
         plan_file.frame(lines),
         checked,
         plan_file.frame([]) if earlier is None else earlier,
@@ -69,7 +71,7 @@ def show(lines, checked=NOTHING, earlier=None, rundown=(), cues=(), lang="zh"):
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_six_stages_come_in_order_and_actions_stand_in_theirs(lang):
-    stage = {name: getattr(TERMS["run_stage"][name], lang) for name in meeting.STEPS}
+    stage = {name: getattr(TERMS["run_stage"][name], lang) for name in run_of_show.STEPS}
     made = show(
         [
             line(stage=stage["closing"]),
@@ -79,7 +81,9 @@ def test_the_six_stages_come_in_order_and_actions_stand_in_theirs(lang):
         ],
         lang=lang,
     )
-    assert made["step"].tolist() == [stage[name] for name in ("before", *meeting.ON_AIR, "after")]
+    assert made["step"].tolist() == [
+        stage[name] for name in ("before", *run_of_show.ON_AIR, "after")
+    ]
     assert (made["who"] != "").all()
     assert made.set_index("step")["line"].to_dict() == {
         stage["after"]: "",
@@ -170,10 +174,10 @@ def test_each_stage_is_checked_and_pre_filled_where_the_data_speak():
     verdicts = pd.DataFrame(
         {"metric": ["avg_watch_seconds", "ad_roi"], "verdict": ["cannot_tell", "not_comparable"]}
     )
-    made = meeting.stage_checklist(found, PLAYBOOK, verdicts)
+    made = plan.stage_checklist(found, PLAYBOOK, verdicts)
     assert made["problem"].is_unique and set(made["problem"]) == set(PLAYBOOK)  # each once
     assert list(dict.fromkeys(made["stage"])) == [
-        stage for stage in meeting.ON_AIR if stage in set(made["stage"])
+        stage for stage in run_of_show.ON_AIR if stage in set(made["stage"])
     ]
     state = made.drop_duplicates("problem").set_index("problem")["check_state"]
     assert state[["fans_few", "traffic_low", "watch_short", "ads_inefficient"]].tolist() == [
@@ -212,7 +216,7 @@ def role_facts(**rows):
         "sessions",
         {"session_id": "s", "platform": "douyin", "started_at": START, "ended_at": minute(120)},
     ).iloc[0]
-    return causes.Facts(
+    return plan.Facts(
         session,
         tables,
         {},
@@ -228,7 +232,7 @@ def test_each_role_is_checked_by_its_records():
         {"at": minute(70), "kind": "coupon", "planned_at": minute(60)},
         *({"at": minute(at), "kind": "follow_prompt"} for at in range(5, 120, 5)),
     ]
-    made = meeting.role_checklist(ROLES, role_facts(cues=cues), rules=reference.rules())
+    made = plan.role_checklist(ROLES, role_facts(cues=cues), rules=reference.rules())
     assert set(made["role"]) == set(ROLES) and len(made) == sum(
         len(card.faults) for card in ROLES.values()
     )
@@ -260,13 +264,13 @@ def test_each_role_is_checked_by_its_records():
             }
         ]
         assert (
-            meeting.role_checklist(ROLES, role_facts(orders=orders), rules=reference.rules())
+            plan.role_checklist(ROLES, role_facts(orders=orders), rules=reference.rules())
             .set_index("en")
             .loc["Logistics not followed up", "evidence_zh"]
             == words
         )
     for lang in ("zh", "en"):
-        sheet = meeting.sheet_of(made, lang=lang)
+        sheet = plan.sheet_of(made, lang=lang)
         assert len(sheet) == len(made) and sheet.loc[0, "role"] == getattr(
             TERMS["role"]["host"], lang
         )
@@ -297,10 +301,10 @@ def test_slow_replies_have_one_verdict_in_both_checklists(found, verdict, stage,
     waits = [
         {"enquiry_id": str(i), "opened_at": START, "first_reply_at": minute(2)} for i in range(3)
     ]  # a median that alone would say something else
-    stages = meeting.stage_checklist(
+    stages = plan.stage_checklist(
         pd.DataFrame({"problem": found, "certainty": "found"}), PLAYBOOK, pd.DataFrame(), told=told
     )
-    roles = meeting.role_checklist(
+    roles = plan.role_checklist(
         ROLES,
         role_facts(service=waits),
         rules=reference.rules(),
@@ -319,6 +323,7 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
     standing = pd.DataFrame(
         {
             "dimension": "product_id",
+            "key": ["1"],
             "slice": ["洗脸巾"],
             "verdict": "worse",
             "metric": "item_click_rate",
@@ -333,7 +338,7 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
             ],
             products=goods,
         )
-        checks = meeting.role_checklist(
+        checks = plan.role_checklist(
             ROLES,
             dataclasses.replace(made, results={"standing": standing}),
             rules=reference.rules(),
@@ -348,7 +353,9 @@ def test_a_product_that_was_out_of_stock_does_not_speak_against_the_selection():
 
 
 def goals_completed():
-    """A month's goals on three levels over two sessions, the second under review: 100 viewers an hour each, 2 and 4 follow prompts."""
+    """A month's goals on three levels over two sessions, the second under review: 100 viewers an
+    hour each, 2 and 4 follow prompts.
+    """
     sessions = table(
         "sessions",
         *(
@@ -402,12 +409,12 @@ def goals_completed():
         ),
     )
     return compare.goal_completion(
-        goals, meeting.with_behaviours(values, cues, sessions), sessions, "s1", registry=REGISTRY
+        goals, plan.with_behaviours(values, cues, sessions), sessions, "s1", registry=REGISTRY
     )
 
 
 def test_the_tree_of_goals_goes_from_strategy_to_execution_and_says_how_far_each_level_is():
-    tree = meeting.goal_tree(goals_completed(), REGISTRY)
+    tree = plan.goal_tree(goals_completed(), REGISTRY)
     assert tree[["level", "metric"]].to_numpy().tolist() == [
         ["strategy", "paid_amount"],
         ["tactics", "room_conversion"],
@@ -418,7 +425,7 @@ def test_the_tree_of_goals_goes_from_strategy_to_execution_and_says_how_far_each
         [3000 / 6000, np.nan, (6 / 2) / 4], nan_ok=True
     )  # a share is no part of its goal
     assert tree["goal_kind"].tolist()[0] == "sales" and tree["owner_role"].tolist()[2] == "host"
-    levels = meeting.goal_levels(tree).set_index("level")
+    levels = plan.goal_levels(tree).set_index("level")
     assert levels["goals"].to_dict() == {"strategy": 1, "tactics": 2, "execution": 1} and levels[
         "measured"
     ].tolist() == [1, 1, 1]
@@ -452,12 +459,12 @@ def test_where_less_is_better_completion_is_target_over_value():
         "state_zh": "",
         "state_en": "",
     }
-    assert meeting.goal_tree(pd.DataFrame([goal]), REGISTRY)["completion"].tolist() == [0.5]
+    assert plan.goal_tree(pd.DataFrame([goal]), REGISTRY)["completion"].tolist() == [0.5]
 
 
 def test_each_goal_is_a_finding_that_ranks_with_no_verdict():
     goals = goals_completed()
-    made = meeting.goal_findings(goals, registry=REGISTRY, currency="CNY", notebook="06_plan")
+    made = plan.goal_findings(goals, registry=REGISTRY, currency="CNY", notebook="06_plan")
     assert (
         len(made) == len(goals)
         and made["id"].is_unique
@@ -487,7 +494,7 @@ def test_goals_of_a_month_and_of_its_quarter_are_two():
         "reached": False,
         "period_from": day[0],
     }
-    made = meeting.goal_findings(
+    made = plan.goal_findings(
         pd.DataFrame(
             [{**goal, "period_to": day[1]}, {**goal, "period_to": day[2], "target": 300.0}]
         ),
@@ -509,13 +516,13 @@ def test_a_total_of_a_running_period_says_how_far_it_is_behind():
         "ahead": 0.43169 - 0.466245,
         "reached": False,
     }
-    assert meeting.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith(
+    assert plan.goal_words(goal, lang="zh", registry=REGISTRY, currency="CNY").endswith(
         "完成 43.2%，周期已过 46.6%，落后 3.5 个百分点"
     )
-    assert meeting.goal_words(
+    assert plan.goal_words(
         {**goal, "ahead": 0.02}, lang="en", registry=REGISTRY, currency="CNY"
     ).endswith("2.0 percentage points ahead")
-    assert "周期已过" not in meeting.goal_words(
+    assert "周期已过" not in plan.goal_words(
         {**goal, "metric": "room_conversion"}, lang="zh", registry=REGISTRY, currency="CNY"
     )  # a rate does not fill up with time
     share = {
@@ -527,7 +534,7 @@ def test_a_total_of_a_running_period_says_how_far_it_is_behind():
         "elapsed": 0.4,
         "ahead": np.nan,
     }
-    assert meeting.goal_words(share, lang="zh", registry=REGISTRY, currency="CNY").endswith(
+    assert plan.goal_words(share, lang="zh", registry=REGISTRY, currency="CNY").endswith(
         "50.0%，实际 63.9%"
     )
 
@@ -547,7 +554,7 @@ def test_the_closing_page_counts_every_state_of_the_goals():
             }
         ]
     )
-    assert meeting._goals_said(levels) == (
+    assert closing.on_goals(levels) == (
         "目标完成：战略 3 项，目前达标 1 项，进行中 1 项，未达成 1 项。",
         "Goals: strategy 3 goals, 1 on track so far, 1 still running, 1 missed.",
     )
@@ -555,7 +562,7 @@ def test_the_closing_page_counts_every_state_of_the_goals():
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
-    made = meeting.plan_table(
+    made = plan.plan_table(
         plan_file.frame([line(), line(plan_id="H-1", metric="")]),
         pd.DataFrame(),
         pd.DataFrame(),
@@ -563,7 +570,7 @@ def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
         lang=lang,
         currency="CNY",
     )
-    twins = meeting.plan_table(
+    twins = plan.plan_table(
         plan_file.frame(
             [
                 line(),
@@ -602,7 +609,7 @@ def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
             ),
         ]
     )
-    back = meeting.plan_table(
+    back = plan.plan_table(
         of_product, pd.DataFrame(), sized, registry=REGISTRY, lang=lang, currency="CNY"
     )["won_back"].tolist()
     assert "¥30" in back[0] and back[1] == "" and "won_back" not in made
@@ -623,7 +630,7 @@ def test_the_plan_on_the_page_says_in_one_cell_what_verifies_a_line(lang):
 def test_what_verifies_a_product_s_line_names_the_product_once():
     row = {"slice": "甲 (1)", "baseline": 0.086, "sessions": 4.0}
     assert (
-        meeting.verified_by(row, REGISTRY["item_click_pay_rate"], "en", "CNY")
+        plan.verified_by(row, REGISTRY["item_click_pay_rate"], "en", "CNY")
         == "甲: Click-to-pay rate of the product (usually 8.6%, over the next 4 sessions)"
     )
 
@@ -667,8 +674,8 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
             "check_state": ["raised", "by_hand"],
         }
     )
-    made = meeting.three_way(
-        levels=meeting.goal_levels(meeting.goal_tree(goals_completed(), REGISTRY)),
+    made = plan.three_way(
+        levels=plan.goal_levels(plan.goal_tree(goals_completed(), REGISTRY)),
         verdicts=pd.DataFrame({"outcome": ["better", "worse", "worse", "normal"]}),
         problems=problems,
         judged=judged,
@@ -707,8 +714,8 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
 def test_a_first_review_closes_too():
     empty = pd.DataFrame({"verdict": []})
     problems = pd.DataFrame(columns=["problem", "zh", "en", "certainty", "dimension", "noted"])
-    made = meeting.three_way(
-        levels=meeting.goal_levels(meeting.goal_tree(pd.DataFrame(), REGISTRY)),
+    made = plan.three_way(
+        levels=plan.goal_levels(plan.goal_tree(pd.DataFrame(), REGISTRY)),
         verdicts=empty,
         problems=problems,
         judged=pd.DataFrame(columns=causes.COLUMNS),
@@ -725,7 +732,9 @@ def test_a_first_review_closes_too():
 
 
 def account(change):
-    """Twenty evening sessions, half a per cent of noise; from the 17th on the follow rate is multiplied by `change`; the 16th is bad."""
+    """Twenty evening sessions, half a per cent of noise; from the 17th on the follow rate is
+    multiplied by `change`; the 16th is bad.
+    """
     rng = np.random.default_rng(7)
     started = pd.date_range("2026-10-01 20:00", periods=20, freq="D", tz=ZONE)
     rate = 0.012 * np.exp(rng.normal(0, 0.05, 20)) * np.where(np.arange(20) > 15, change, 1.0)
@@ -750,7 +759,9 @@ def account(change):
 
 
 def reviewed(sessions, name, folder):
-    """What notebook 06 does of a session, on one problem: read the plans, verify, draft, merge, write."""
+    """What notebook 06 does of a session, on one problem: read the plans, verify, draft, merge,
+    write.
+    """
     values = metrics.by_session(sessions, ["follow_rate"], registry=REGISTRY)
     known = verification.history(values, sessions, room_of=name, events=table("events"))
     earlier = plan_file.earlier(folder, sessions, name, registry=REGISTRY)
@@ -793,7 +804,7 @@ def reviewed(sessions, name, folder):
     own = plan_file.load(folder, name, sessions, registry=REGISTRY)
     lines = plan_file.merge(plan.in_language(drafted, "zh"), own.rows)
     plan_file.write(lines, folder, name, lang="zh", sheets={}, registry=REGISTRY)
-    show = meeting.next_session(
+    show = plan.next_session(
         lines,
         checked,
         earlier.rows,

@@ -1,4 +1,6 @@
-"""From findings to the plan on small frames: which problems, in which order, what the team saw, which actions."""
+"""From findings to the plan on small frames: which problems, in which order, what the team saw,
+which actions.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +8,8 @@ import pytest
 
 from helpers import plan, reference
 from helpers.core import findings
-from helpers.plan import causes, plan_file
-from helpers.plan.draft import _evidence
+from helpers.plan import causes, parts, plan_file, verification
+from helpers.plan.problems import problem_figures
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
@@ -73,7 +75,9 @@ def notes(*rows):
 
 
 def judged(**verdicts):
-    """Causes of the playbook with the verdicts given for problem__cause; the rest not measurable."""
+    """Causes of the playbook with the verdicts given for problem__cause; the rest not
+    measurable.
+    """
     rows = [
         {
             "problem": name,
@@ -96,6 +100,15 @@ def judged(**verdicts):
         for cause in problem.causes
     ]
     return pd.DataFrame(rows, columns=causes.COLUMNS)
+
+
+def about(evidence, **products):
+    """The causes with the sources or products that those named are about: an id, or (id, name)."""
+    cells = {
+        cause: parts.packed(dict([one if isinstance(one, tuple) else (one, one)]))
+        for cause, one in products.items()
+    }
+    return evidence.assign(parts=evidence["cause"].map(cells).fillna(""))
 
 
 # --------------------------------------------------------------------------------------- the files
@@ -362,7 +375,7 @@ def test_what_is_only_suspected_lies_within_the_expected_and_carries_no_money():
 
 
 @pytest.mark.parametrize(
-    ("slice", "about", "counts"),
+    ("slice", "named", "counts"),
     [
         ("千川", {"one_source": "千川"}, True),
         ("千川", {"one_source": "搜索"}, False),
@@ -372,15 +385,15 @@ def test_what_is_only_suspected_lies_within_the_expected_and_carries_no_money():
         ("", {"source_mix": "千川"}, True),
     ],
 )
-def test_evidence_about_another_source_or_product_supports_no_cause(slice, about, counts):
+def test_evidence_about_another_source_or_product_supports_no_cause(slice, named, counts):
     found = findings.frame([finding("room_conversion", slice=slice)])
     seen = plan.problems(found, PLAYBOOK, NO_NOTES, suspected=findings.frame([]), registry=REGISTRY)
-    evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in about})
-    evidence["about"] = evidence["cause"].map(about).fillna("")
+    evidence = judged(**{f"room_conversion_low__{cause}": "supported" for cause in named})
+    evidence = about(evidence, **named)
     made = plan.concerning(evidence, seen, found)
-    own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(about)].iloc[0]
+    own = made[(made["problem"] == "room_conversion_low") & made["cause"].isin(named)].iloc[0]
     assert (own["verdict"] == "supported") == counts and (
-        (plan.BETWEEN if "source_mix" in about else plan.ELSEWHERE)["en"] in own["evidence_en"]
+        (causes.BETWEEN if "source_mix" in named else causes.ELSEWHERE)["en"] in own["evidence_en"]
     ) == (not counts)
     assert (
         len(made) == len(evidence)
@@ -443,6 +456,7 @@ def test_notes_are_set_against_the_data(row, verdict):
 OWN = pd.DataFrame(
     {
         "dimension": "product_id",
+        "key": ["1", "2"],
         "slice": ["焕亮精华液 30ml", "加厚棉柔洗脸巾 6包"],
         "metric": "item_click_pay_rate",
         "value": [0.05, 0.04],
@@ -469,8 +483,8 @@ OWN = pd.DataFrame(
 )
 def test_a_note_that_names_a_product_is_set_against_that_product(written, verdict, evidence):
     found, told = problems(finding("room_conversion")), judged(pay_low__stock_out="supported")
-    told["about"] = told["cause"].map({"stock_out": "加厚棉柔洗脸巾 6包"}).fillna("")
-    names = [*OWN["slice"], "补水面膜 5片"]
+    told = about(told, stock_out=("2", "加厚棉柔洗脸巾 6包"))
+    names = {**dict(zip(OWN["key"], OWN["slice"], strict=True)), "3": "补水面膜 5片"}
     made = plan.check_notes(
         notes(note("conversion", written)),
         found,
@@ -514,7 +528,7 @@ def test_a_note_on_after_sales_is_set_against_what_was_written_of_its_product(
         pd.DataFrame(),
         judged(),
         registry=REGISTRY,
-        products=["补水面膜 5片", "焕亮精华液 30ml"],
+        products={"3": "补水面膜 5片", "1": "焕亮精华液 30ml"},
         complaints=said,
         tree=reference.reasons(),
     ).iloc[0]
@@ -594,8 +608,7 @@ def test_what_moves_people_between_sources_is_verified_by_the_whole_session_and_
 ):
     """A smaller budget for a source changes how many come from it, not how those convert."""
     told = findings.frame([finding("product_click_rate", slice="千川", money=70)])
-    evidence = judged(**{f"{problem}__source_mix": "supported"})
-    evidence["about"] = evidence["cause"].map({"source_mix": "千川"}).fillna("")
+    evidence = about(judged(**{f"{problem}__source_mix": "supported"}), source_mix="千川")
     bases = pd.DataFrame(
         {"metric": ["room_conversion", "exposure_view_rate"], "baseline": [0.009, 0.13]}
     )
@@ -706,7 +719,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         "standing": standing,
         "products_beside": pd.DataFrame({"product_id": ["p1"], "pay_standing": ["below"]}),
     }
-    facts = causes.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
+    facts = plan.Facts(SESSION, tables, results, pd.DataFrame(), pd.DataFrame(), pd.NaT, None)
     own = plan.raised(PLAYBOOK, facts, rules=reference.rules())
     assert own[["named", "metric", "slice", "value", "baseline"]].values.tolist() == [
         ["questions_open", "item_click_pay_rate", "精华 (p1)", 0.02, 0.05]
@@ -732,7 +745,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         and "23 条里 23 条没有文字答复" in line["evidence_zh"]
         and "usually 5.0%" in line["evidence_en"]
     )
-    quiet = causes.Facts(
+    quiet = plan.Facts(
         SESSION,
         tables,
         {**results, "questions": asked.assign(users=9)},
@@ -742,7 +755,7 @@ def test_questions_that_nobody_answered_raise_a_suspected_problem_on_their_produ
         None,
     )
     assert plan.raised(PLAYBOOK, quiet, rules=reference.rules()).empty
-    assert "usually" not in _evidence(
+    assert "usually" not in problem_figures(
         pd.Series({**seen.iloc[1], "baseline": np.nan}), REGISTRY, "en", "CNY"
     )
 
@@ -844,9 +857,7 @@ def test_an_action_on_a_source_or_product_is_verified_there_and_carries_its_mone
         click_pay_low__stock_out="supported",
         click_pay_low__one_source="supported",
     )
-    evidence["about"] = (
-        evidence["cause"].map({"one_source": "千川", "stock_out": "洗脸巾"}).fillna("")
-    )
+    evidence = about(evidence, one_source="千川", stock_out=("371", "洗脸巾"))
     made = plan.draft(
         problems(*told),
         evidence,
@@ -872,9 +883,7 @@ def test_a_recorded_reason_comes_before_naming_the_product_that_sold_worse(produ
     evidence = judged(
         room_conversion_low__one_product="supported", click_pay_low__stock_out="supported"
     )
-    evidence["about"] = (
-        evidence["cause"].map({"one_product": product, "stock_out": "洗脸巾"}).fillna("")
-    )
+    evidence = about(evidence, one_product=product, stock_out="洗脸巾")
     made = draft(found, evidence)
     assert len(made) == 2 and made.loc[0, "cause_en"].startswith(
         "A lead product was out of stock" if first == "stock" else "It lies in single products"
@@ -962,7 +971,7 @@ def test_verified_actions_become_findings():
         }
     )
     rows = plan_file.frame([{"plan_id": name, "dimension": "fans"} for name in "abc"])
-    made = plan.verification_findings(
+    made = verification.findings_of(
         checked, dict.fromkeys("abc", ("句", "said")), rows, notebook="06_plan"
     )
     assert made["verdict"].tolist() == ["better", "worse"]

@@ -1,8 +1,11 @@
-"""The plan file: what is written is read back, edits survive, errors name file, row and column, nothing runs in Excel."""
+"""The plan file: what is written is read back, edits survive, errors name file, row and column,
+nothing runs in Excel.
+"""
 
 import datetime as dt
 import io
 import os
+import pathlib
 import time
 import zipfile
 
@@ -48,7 +51,7 @@ def file(tmp_path, content, encoding="utf-8-sig", name="s.csv"):
 
 
 def header(*columns):
-    return ",".join(columns or plan_file.COLUMNS) + "\n"
+    return ",".join(columns or plan_file.LABELS) + "\n"
 
 
 LINE = (
@@ -107,7 +110,7 @@ def test_what_spreadsheet_programs_make_of_it_is_read(tmp_path, encoding, delimi
 
 
 def test_headers_and_choices_may_be_labels_of_either_language(tmp_path):
-    zh = [plan_file.LABELS[column][0] for column in plan_file.COLUMNS]
+    zh = [plan_file.LABELS[column][0] for column in plan_file.LABELS]
     content = header(*zh) + LINE.format(owner="主播", status="Done", sessions=4)
     made = plan_file.read(file(tmp_path, content), registry=REGISTRY).rows.iloc[0]
     assert (made["owner_role"], made["status"]) == ("host", "done")
@@ -294,7 +297,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = plan_file.write_csv(plan({}), tmp_path / "s.csv")
     before = path.read_bytes()
     monkeypatch.setattr(
-        plan_file.Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError())
+        pathlib.Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError())
     )
     with pytest.raises(plan_file.PlanFileError, match="open in a spreadsheet program"):
         plan_file.write_csv(plan({"note": "neu"}), path)
@@ -448,19 +451,119 @@ def test_an_excel_alone_is_a_plan(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("later", [True, False])
-def test_edits_in_both_files_are_both_kept_and_the_last_saved_wins_where_they_meet(tmp_path, later):
+def in_csv(path, **notes):
+    """Write notes into the lines of a CSV as a person does in a text editor, by plan_id without
+    its dash.
+    """
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    place = plan_file.COLUMNS.index("note")
+    for number, line in enumerate(lines):
+        cells = line.split(",")
+        cells[place] = notes.get(cells[0].replace("-", ""), cells[place])
+        lines[number] = ",".join(cells)
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+
+
+def test_the_csv_is_a_copy_and_one_that_somebody_edited_is_named_and_not_taken(tmp_path):
     path = handed_out(tmp_path, {}, {"plan_id": "P-2"}, {"plan_id": "P-3"})
-    rows = plan_file.read(tmp_path / "s1.csv", registry=REGISTRY).rows
-    rows.loc[0, "note"], rows.loc[2, "note"] = "写在 CSV", "CSV 说"
-    plan_file.write_csv(rows, tmp_path / "s1.csv")
-    in_excel(path, (3, "note", "写在 Excel"), (4, "note", "Excel 说"), later=later)
+    in_csv(tmp_path / "s1.csv", P1="写在 CSV", P3="CSV 说")
+    in_excel(path, (3, "note", "写在 Excel"), (4, "note", "Excel 说"))
     made, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
-    assert made["note"].tolist() == ["写在 CSV", "写在 Excel", "Excel 说" if later else "CSV 说"]
-    assert (
-        aside[["row", "column"]].to_numpy().tolist() == [[4, "note"]]
-        and ("Excel" if later else "CSV") in aside.loc[0, "expected_en"]
+    assert made["note"].tolist() == ["", "写在 Excel", "Excel 说"]
+    assert aside["file"].tolist() == ["s1.csv"]
+    assert "in the Excel" in aside.loc[0, "expected_en"] and "副本" in aside.loc[0, "expected_zh"]
+
+
+@pytest.mark.parametrize("content", ["edited", "", "plan_id,note\nP-1,x\n"])
+def test_a_copy_that_is_no_plan_any_more_does_not_stop_a_review(tmp_path, content):
+    handed_out(tmp_path)
+    (tmp_path / "s1.csv").write_text(content, encoding="utf-8")
+    rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
+    assert len(rows) == 1 and aside["file"].tolist() == ["s1.csv"]
+
+
+def test_a_copy_that_is_only_behind_the_excel_says_nothing(tmp_path):
+    path = handed_out(tmp_path)
+    for note in ("先写的", "后写的"):
+        in_excel(path, (2, "note", note))
+        assert plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).aside.empty
+        plan_file.refresh(tmp_path, tmp_path, SESSIONS, "s3", lang="zh", registry=REGISTRY)
+        copy = plan_file.read(tmp_path / "s1.csv", registry=REGISTRY).rows
+        assert copy["note"].tolist() == [note]
+    in_excel(path, (2, "note", "又改"))
+    assert plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).aside.empty
+
+
+def test_a_new_run_writes_the_copies_of_earlier_plans_anew_and_keeps_what_was_typed_into_them(
+    tmp_path,
+):
+    plans, out = tmp_path / "plans", tmp_path / "work"
+    path = handed_out(plans)
+    in_excel(path, (2, "status", "已执行"))
+    in_csv(plans / "s1.csv", P1="写错了地方")
+    typed, edited = (plans / "s1.csv").read_bytes(), path.read_bytes()
+    plan_file.refresh(plans, out, SESSIONS, "s3", lang="zh", registry=REGISTRY)
+    assert [one.name for one in out.iterdir()] == ["s1.csv"]
+    until = time.time() + 120
+    plan_file.take_over(out, plans, since=until, registry=REGISTRY, sessions=SESSIONS)
+    assert path.read_bytes() == edited
+    copy = plan_file.read(plans / "s1.csv", registry=REGISTRY).rows
+    assert copy[["status", "note"]].to_numpy().tolist() == [["done", ""]]
+    assert typed in [one.read_bytes() for one in (plans / "kept").iterdir()]
+    assert plan_file.load(plans, "s1", SESSIONS, registry=REGISTRY).aside.empty
+    plan_file.refresh(plans, out, SESSIONS, "s3", lang="zh", registry=REGISTRY)
+    assert not out.exists()  # nothing to write any more
+
+
+def test_a_plan_without_its_excel_gets_one_from_its_csv(tmp_path):
+    handed_out(tmp_path).unlink()
+    in_csv(tmp_path / "s1.csv", P1="写在 CSV")
+    assert plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).rows["note"][0] == "写在 CSV"
+    plan_file.refresh(tmp_path, tmp_path, SESSIONS, "s3", lang="zh", registry=REGISTRY)
+    rows, aside = plan_file.read(tmp_path / "s1.xlsx", SESSIONS, registry=REGISTRY)
+    assert rows["note"].tolist() == ["写在 CSV"] and aside.empty
+    assert plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).aside.empty
+
+
+def test_a_plan_written_before_a_column_existed_is_read(tmp_path):
+    """The Excel and the CSV of an earlier version: no hidden columns, and the CSV without a
+    mark.
+    """
+    path = handed_out(tmp_path, {"parts": '{"1": "甲"}', "certainty": "found"})
+    assert plan_file.read(path, registry=REGISTRY).rows.loc[0, "parts"] == '{"1": "甲"}'
+    book = openpyxl.load_workbook(path)
+    for sheet in book.worksheets:
+        sheet.delete_cols(len(plan_file.LABELS) + 1, 99)
+    book.save(path)
+    lines = (tmp_path / "s1.csv").read_text(encoding="utf-8-sig").splitlines()
+    (tmp_path / "s1.csv").write_text(
+        "\n".join(",".join(line.split(",")[: len(plan_file.LABELS)]) for line in lines), "utf-8"
     )
+    in_excel(path, (2, "note", "急"))
+    rows, aside = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
+    assert rows.loc[0, ["note", "parts", "certainty"]].tolist() == ["急", "", ""]
+    assert aside["file"].tolist() == ["s1.csv"]  # without a mark it may have been edited
+    assert len(plan_file.read(tmp_path / "s1.csv", registry=REGISTRY).rows) == 1
+
+
+def test_what_is_for_the_next_review_alone_is_hidden_in_excel(tmp_path):
+    sheet = openpyxl.load_workbook(handed_out(tmp_path)).worksheets[0]
+    hidden = {
+        sheet.cell(1, place).value
+        for place in range(1, sheet.max_column + 1)
+        if sheet.column_dimensions[openpyxl.utils.get_column_letter(place)].hidden
+    }
+    assert "certainty" in hidden and not hidden & {label[0] for label in plan_file.LABELS.values()}
+
+
+def test_a_column_that_somebody_deleted_is_no_edit(tmp_path):
+    path = handed_out(tmp_path, {"note": "留着", "due_session": "2026-11-12"})
+    book = openpyxl.load_workbook(path)
+    for column in ("note", "due_session"):
+        book.worksheets[0].delete_cols(plan_file.COLUMNS.index(column) + 1)
+    book.save(path)
+    rows = plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY).rows
+    assert rows.loc[0, ["note", "due_session"]].tolist() == ["留着", "2026-11-12"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Verdicts on plans: formulas by hand, the error rates that the method promises, and the demo's planted actions.
+"""Verdicts on plans: formulas by hand, the error rates that the method promises, and the demo's
+planted actions.
 
 The error rates over hundreds of accounts are those of `benchmarks/bench_plan.py`; here are a few
 seconds of each.
@@ -101,7 +102,9 @@ def null_account(rng, slices=12, sessions=8, after=4, sd=0.15):
 
 
 def test_the_worst_of_twelve_with_nothing_done_is_seldom_called_effective():
-    """Picked as worst and left alone, most slices improve on that session; at most 5 % may be called effective (4 looks)."""
+    """Picked as worst and left alone, most slices improve on that session; at most 5 % may be
+    called effective (4 looks).
+    """
     rng, improved, effective, runs = np.random.default_rng(11), 0, 0, 600
     for _ in range(runs):
         values = null_account(rng)
@@ -138,7 +141,9 @@ def test_a_doubled_metric_is_found_and_the_interval_covers():
 
 
 def test_further_sessions_do_what_they_say():
-    """With as many sessions more, an effect of the size aimed at is found about four times in five."""
+    """With as many sessions more, an effect of the size aimed at is found about four times in
+    five.
+    """
     rng, sd, n = np.random.default_rng(13), 0.08, 40
     start = verification.effect(
         np.exp(rng.normal(0, sd, n)), np.exp(rng.normal(0.095, sd, 1))
@@ -346,7 +351,9 @@ def test_every_verdict_has_a_sentence(lang):
 
 
 def test_the_demo_action_that_worked_is_found_and_the_one_that_did_not_is_not_called_effective():
-    """Planted in the simulator: follow rate x 2 after the plan, interaction rate unchanged; only sessions of one festival state are compared."""
+    """Planted in the simulator: follow rate x 2 after the plan, interaction rate unchanged; only
+    sessions of one festival state are compared.
+    """
     simulation = demo.simulate(demo.SEED)
     sessions, truth = simulation.tables["sessions"], simulation.truth
     rows = plan_file.frame(
@@ -511,7 +518,9 @@ def test_a_metric_that_the_slice_does_not_have_is_no_error():
 
 
 def test_a_slice_against_its_controls_by_hand():
-    """The dumb way: subtract the mean log of the controls session by session, then the t interval on what is left."""
+    """The dumb way: subtract the mean log of the controls session by session, then the t
+    interval on what is left.
+    """
     rng = np.random.default_rng(3)
     values = np.exp(rng.normal(0, 0.2, (9, 1)) + rng.normal(0, 0.1, (9, 4)))
     made = verification.against_controls(
@@ -532,7 +541,9 @@ def test_a_slice_against_its_controls_by_hand():
 
 
 def test_a_control_that_missed_a_session_shifts_nothing():
-    """Controls count by their distance from their own mean: one that is a hundred times larger and absent once is no shock."""
+    """Controls count by their distance from their own mean: one that is a hundred times larger
+    and absent once is no shock.
+    """
     rng = np.random.default_rng(4)
     wide = np.exp(rng.normal(0, 0.01, (10, 3))) * [1, 100, 1]
     wide[3, 1] = np.nan
@@ -580,7 +591,9 @@ PRODUCTS = {
 
 
 def sold(seed=0, *, treated=1.0, shared=0.3, trend=0.0, absent=()):
-    """An account of products with a shock that all share: sessions, tidy values; product 1 is multiplied since."""
+    """An account of products with a shock that all share: sessions, tidy values; product 1 is
+    multiplied since.
+    """
     rng, n = np.random.default_rng(seed), N_BEFORE + 1 + N_AFTER
     sessions, _ = account(np.ones(n))
     shock = np.exp(rng.normal(0, shared, n))
@@ -744,7 +757,9 @@ def test_verdicts_to_be_read_have_the_columns_that_hold_something():
 
 
 def test_the_worst_of_twelve_is_seldom_called_effective_by_its_controls_either():
-    """Four looks at the worst slice with nothing done, the controls judging, or its own past where they may not."""
+    """Four looks at the worst slice with nothing done, the controls judging, or its own past
+    where they may not.
+    """
     rng, effective, runs = np.random.default_rng(21), 0, 120
     for _ in range(runs):
         values = simulated.slices(rng, before=9, after=4, slices=12, shared=0.12, own=0.175)
@@ -775,6 +790,7 @@ def test_controls_cover_and_find_more():
     )
 
 
+@pytest.mark.slow
 def test_the_demo_plan_over_a_few_seeds():
     table = simulated.demo_plans(range(100, 108))
     assert table.loc["worked", "effective"] >= 0.75
@@ -804,7 +820,9 @@ def test_an_effect_that_cannot_be_missed_still_takes_eight_blocks():
 
 
 def half_hours(sd, sessions=12, blocks=8, seed=41):
-    """Minutes of an account whose clicks vary by session, by place in the session and, by `sd`, from half hour to half hour."""
+    """Minutes of an account whose clicks vary by session, by place in the session and, by `sd`,
+    from half hour to half hour.
+    """
     rng, made = np.random.default_rng(seed), []
     for i in range(sessions):
         level = rng.normal(0, 0.4) + np.linspace(0.5, -0.5, blocks) + rng.normal(0, sd, blocks)

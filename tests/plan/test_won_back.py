@@ -1,11 +1,13 @@
-"""What stands beside the figures of the first screen: causes borne out, what can be won back, what usual means."""
+"""What stands beside the figures of the first screen: causes borne out, what can be won back,
+what usual means.
+"""
 
 import pandas as pd
 import pytest
 
 from helpers import compare, reference, split
 from helpers.aftersales import profit
-from helpers.plan import meeting, verification, won_back
+from helpers.plan import closing, parts, verification, won_back
 from helpers.report import first_screen
 from tests.sample_review import results, screen
 
@@ -29,7 +31,7 @@ def judged(**own):
         "problem": "click_pay_low",
         "verdict": "supported",
         "rule": "stock_out_minutes",
-        "about": "乙、甲",
+        "parts": parts.packed({"2": "乙", "1": "甲"}),
         "measured": 40.0,
         "zh": "主推商品断货",
         "en": "Sold out",
@@ -41,12 +43,12 @@ def judged(**own):
     ("own", "said"),
     [
         ({}, "记录支持的原因：断货 40 分钟。"),
-        ({"about": "乙"}, ""),
+        ({"parts": parts.packed({"2": "乙"})}, ""),
         ({"verdict": "not_supported"}, ""),
         ({"problem": "pay_low"}, ""),
         ({"rule": "worse_products"}, ""),  # which product fell is what the finding says already
         (
-            {"rule": "cue_delay_minutes", "about": ""},
+            {"rule": "cue_delay_minutes", "parts": ""},
             "",
         ),  # of the whole session: nothing about this product
     ],
@@ -60,7 +62,7 @@ def test_a_finding_says_the_cause_that_the_records_bear_out(own, said):
 def test_of_the_whole_session_any_measured_cause_counts_and_each_rule_once():
     late = {
         "rule": "cue_delay_minutes",
-        "about": "",
+        "parts": "",
         "measured": 4.66,
         "zh": "优惠券发放不及时",
         "en": "Coupons came late",
@@ -356,29 +358,31 @@ def test_the_closing_page_the_record_and_the_next_session_count_one_action_alike
     assert verification.record_sentence(verification.track_record(checked, {}), lang="zh").endswith(
         "另有 1 条目前有效，未看满。"
     )
-    assert meeting._verdicts_said(checked) == (
+    assert closing.on_verdicts(checked) == (
         "执行了的：目前有效，未看满 1；无法判断 1。",
         "Of those done: effective so far, not final 1; cannot tell 1.",
     )
 
 
 def test_what_happened_since_the_plan_is_said_beside_its_verdict():
-    """The festival touches the day after the plan; of three logged events one came into force in between."""
+    """The festival touches the day after the plan; of three logged events one came into force in
+    between.
+    """
     zone = "Asia/Shanghai"
     at = pd.to_datetime(["2026-11-08 20:00", "2026-11-14 20:00"]).tz_localize(zone)
     sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": at, "platform": "douyin"})
     log = pd.DataFrame(
         {
-            "what": ["早", "中", "晚"],
+            "what": ["早", "中、下午", "晚"],
             "from": pd.to_datetime(["2026-11-01", "2026-11-10", "2026-11-20"]).tz_localize(zone),
         }
     )
     plans = pd.DataFrame({"plan_id": ["P-1", "P-2"], "session_id": ["a", "gone"]})
     checked = won_back.with_meanwhile(plans, log, sessions, "b", calendar=reference.calendar())
-    assert checked["meanwhile"].tolist() == ["双11 2026、中", ""]
+    assert checked["meanwhile_zh"].tolist() == ["双11 2026、中、下午", ""]
     assert (
         won_back.meanwhile_words({"slice": "P-1"}, checked, "en")
-        == "Meanwhile: 双11 2026, 中; the change need not be this action's alone."
+        == "Meanwhile: 双11 2026, 中、下午; the change need not be this action's alone."
     )
     assert (
         won_back.meanwhile_words({"slice": "P-2"}, checked, "zh")

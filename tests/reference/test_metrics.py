@@ -384,25 +384,47 @@ TRADE = {
     "用户画像": ["portrait_index"],
 }
 MEASURED_BY_HAND = {
-    "source_share": "funnel/test_funnel::test_sources_have_shares_that_close_and_rates_of_their_own",
+    "source_share": (
+        "funnel/test_funnel::test_sources_have_shares_that_close_and_rates_of_their_own"
+    ),
     "paid_share": "funnel/test_funnel::test_paid_and_organic_add_visits_and_never_give_an_interval",
     "hot_words": "funnel/test_comments::test_the_published_example_of_log_odds",
     "goal_completion": "compare/test_compare::test_goals_of_the_session_and_of_the_month",
-    "refund_reasons": "aftersales/test_reasons::test_pareto_only_from_thirty_refunds_and_its_shares_close",
+    "refund_reasons": (
+        "aftersales/test_reasons::test_pareto_only_from_thirty_refunds_and_its_shares_close"
+    ),
     "first_response": "aftersales/test_service::test_first_response_is_the_published_kaplan_meier",
-    "resolution_time": "aftersales/test_service::test_settling_is_published_kaplan_meier_too_and_open_ones_are_censored",
+    "resolution_time": (
+        "aftersales/test_service::"
+        "test_settling_is_published_kaplan_meier_too_and_open_ones_are_censored"
+    ),
     "repurchase_rate": "aftersales/test_customers::test_cdnow_repurchase",
     "repurchase_cycle": "aftersales/test_customers::test_cdnow_repurchase",
     "rfm": "aftersales/test_customers::test_scores_and_segments_by_hand",
-    "churn_warning": "aftersales/test_customers::test_late_is_the_day_by_which_four_of_five_came_back",
-    "win_back_rate": "aftersales/test_customers::test_won_back_counts_from_the_day_of_becoming_late",
-    "first_order_conversion": "aftersales/test_customers::test_first_orders_and_recommended_buyers_by_hand",
+    "churn_warning": (
+        "aftersales/test_customers::test_late_is_the_day_by_which_four_of_five_came_back"
+    ),
+    "win_back_rate": (
+        "aftersales/test_customers::test_won_back_counts_from_the_day_of_becoming_late"
+    ),
+    "first_order_conversion": (
+        "aftersales/test_customers::test_first_orders_and_recommended_buyers_by_hand"
+    ),
     "referral_share": "aftersales/test_customers::test_first_orders_and_recommended_buyers_by_hand",
-    "unpaid_carts": "funnel/test_viewer_events::test_unpaid_carts_are_those_of_a_loop_with_kaplan_meier_by_hand",
-    "enquiry_repurchase": "aftersales/test_enquiries::test_the_funnel_is_the_one_worked_out_by_hand",
-    "close_time": "aftersales/test_enquiries::test_time_to_close_is_the_median_with_the_open_ones_still_waiting",
+    "unpaid_carts": (
+        "funnel/test_viewer_events::test_unpaid_carts_are_those_of_a_loop_with_kaplan_meier_by_hand"
+    ),
+    "enquiry_repurchase": (
+        "aftersales/test_enquiries::test_the_funnel_is_the_one_worked_out_by_hand"
+    ),
+    "close_time": (
+        "aftersales/test_enquiries::"
+        "test_time_to_close_is_the_median_with_the_open_ones_still_waiting"
+    ),
     "objection_share": "aftersales/test_enquiries::test_objections_by_hand",
-    "portrait_index": "funnel/test_buyers::test_the_index_is_the_share_of_buyers_over_that_of_viewers",
+    "portrait_index": (
+        "funnel/test_buyers::test_the_index_is_the_share_of_buyers_over_that_of_viewers"
+    ),
 }
 
 
@@ -716,7 +738,10 @@ def test_labels_are_unique_so_that_two_definitions_are_told_apart():
 
 
 def test_sources_are_named_in_the_reader_s_language():
-    """Beside the platforms' own names no English is left in the Chinese glossary, in none of the metrics."""
+    """Beside the platforms' own names no English is left in the Chinese glossary.
+
+    In none of the metrics.
+    """
     left = {
         metrics.source(metric, "zh")
         .replace("TikTok Shop", "")

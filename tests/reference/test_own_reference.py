@@ -1,4 +1,7 @@
-"""A workspace's own metric, laid over the registry, is known and named wherever its playbook, roles and plans use it."""
+"""A workspace's own metric, laid over the registry, is known and named everywhere.
+
+Wherever its playbook, roles and plans use it.
+"""
 
 import shutil
 
@@ -11,7 +14,7 @@ import yaml
 from helpers import clean, compare, plan, reference, report
 from helpers.clean import data_quality, reconcile
 from helpers.core import findings
-from helpers.plan import causes, meeting, plan_file
+from helpers.plan import plan_file
 from helpers.reference import metrics, schema
 from helpers.report import index
 
@@ -20,16 +23,16 @@ START = pd.Timestamp("2026-11-14 20:00", tz=ZONE)
 OWN = {
     "metrics.yml": """
 own_rate:
-  {zh: 自家成交指数, en: Own pay index, table: sessions, group: conversion, numerator: pay_users, denominator: viewers, unit: percent, additive: false,
-   bigger_is_better: true, decimals: 2, description: {zh: 店里自己的, en: The shop's own}, source: own}""",
+  {zh: 自家成交指数, en: Own pay index, table: sessions, group: conversion,
+   numerator: pay_users, denominator: viewers, unit: percent, additive: false,
+   bigger_is_better: true, decimals: 2, source: own,
+   description: {zh: 店里自己的, en: The shop's own}}""",
     "comments.yml": (
         "questions:\n  own_question: {zh: 自家问题类型, en: Own kind of question, words: [自家]}"
     ),
     "reasons.yml": (
-        "own_group: {zh: 自家原因组, en: Own group, reasons: {own_reason: {zh: "
-        "自家原因, "
-        "en: "
-        "Own reason, role: service, words: 自家原因}}}"
+        "own_group: {zh: 自家原因组, en: Own group, reasons: {own_reason: "
+        "{zh: 自家原因, en: Own reason, role: service, words: 自家原因}}}"
     ),
     "playbook.yml": """
 own_line:
@@ -41,11 +44,16 @@ own_line:
   work: {zh: 自查, en: Check}
   people: [operations]
   causes:
-    - {id: source, zh: 来源, en: A source, measurable: true, evidence: {rule: worse_sources, metric: own_rate, at_least: 1}}
-    - {id: quiet, zh: 商品, en: A product, measurable: true, evidence: {rule: worse_products, metric: own_rate, at_least: 1}}
-    - {id: step, zh: 步骤, en: A step, measurable: true, evidence: {rule: formula_share, step: own_rate, at_least: 0.3}}
-    - {id: asked, zh: 问得多, en: Asked, measurable: true, evidence: {rule: asked_about, question: own_question, at_least: 1}}
-    - {id: back, zh: 退货, en: Sent back, measurable: true, evidence: {rule: reason_share, reason: own_group, at_least: 0.1}}
+    - {id: source, zh: 来源, en: A source, measurable: true,
+       evidence: {rule: worse_sources, metric: own_rate, at_least: 1}}
+    - {id: quiet, zh: 商品, en: A product, measurable: true,
+       evidence: {rule: worse_products, metric: own_rate, at_least: 1}}
+    - {id: step, zh: 步骤, en: A step, measurable: true,
+       evidence: {rule: formula_share, step: own_rate, at_least: 0.3}}
+    - {id: asked, zh: 问得多, en: Asked, measurable: true,
+       evidence: {rule: asked_about, question: own_question, at_least: 1}}
+    - {id: back, zh: 退货, en: Sent back, measurable: true,
+       evidence: {rule: reason_share, reason: own_group, at_least: 0.1}}
   action: {zh: 自家行动, en: Own action}
   verify: own_rate
   source: own""",
@@ -62,7 +70,10 @@ own_line:
 
 @pytest.fixture
 def own(tmp_path):
-    """The reference folder of a workspace with a metric, a playbook line, a role's line, a reason and a question of its own."""
+    """The reference folder of a workspace with entries of its own.
+
+    A metric, a playbook line, a line of a role, a reason and a question.
+    """
     folder = tmp_path / "shop" / "reference"
     folder.mkdir(parents=True)
     (folder.parent / "raw").mkdir()
@@ -85,7 +96,10 @@ def worse(dimension: str, slice: str, verdict: str) -> dict[str, object]:
 
 @pytest.fixture
 def facts(own):
-    """Records in which a source does worse by the own metric, its step took all of the fall, and returns say the own reason."""
+    """Records in which a source does worse by the own metric.
+
+    Its step took all of the fall, and returns say the own reason.
+    """
     standing = pd.DataFrame(
         [worse("source", "推荐", "worse"), worse("product_id", "大碗", "better")]
     )
@@ -112,7 +126,13 @@ def facts(own):
         pd.DataFrame({"order_id": ["1"]}),
     )
     asked = pd.DataFrame(
-        {"question": ["own_question"], "product": ["大碗"], "users": [3], "standing": ["above"]}
+        {
+            "question": ["own_question"],
+            "product_id": ["1"],
+            "product": ["大碗"],
+            "users": [3],
+            "standing": ["above"],
+        }
     )
     lines = pd.DataFrame({"refunded": [True] * 40, "reason": ["自家原因"] * 40})
     session = pd.Series(
@@ -129,7 +149,7 @@ def facts(own):
         "source_split": pd.DataFrame(),
         "questions": asked,
     }
-    return causes.Facts(
+    return plan.Facts(
         session, tables, results, pd.DataFrame(), lines, START + pd.Timedelta(days=3), own
     )
 
@@ -160,7 +180,7 @@ def test_evidence_names_what_is_the_workspace_s_own(own, facts, cause, zh, en):
 
 
 def test_a_fault_of_a_role_is_checked_by_the_own_metric(own, facts):
-    checks = meeting.role_checklist(
+    checks = plan.role_checklist(
         {"operations": reference.roles(own)["operations"]}, facts, rules=reference.rules(own)
     )
     assert (
@@ -196,7 +216,7 @@ def test_a_note_is_held_against_the_own_metric_by_name(own, facts, note, says):
         pd.DataFrame({"metric": ["own_rate"], "verdict": ["better"]}),
         judged(own, facts).reset_index().iloc[:0],
         registry=reference.registry(own),
-        products=["大碗"],
+        products={"大碗": "大碗"},
         standing=facts.results["standing"],
     ).iloc[0]
     assert checked["verdict"] == "not_borne_out" and says in checked["evidence_zh"]

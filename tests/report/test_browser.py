@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing asked of the network, nothing beside the screen, usable by all."""
+"""The page in a real browser asks nothing of the network, fits the screen and is usable by all."""
 
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
 
 
 def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
-    """Charts are drawn for 10 points at their own size: on a phone that must still be some 9 pixels."""
+    """Charts are drawn for 10 points at their own size: some 9 pixels on a phone."""
     one = opened(files["zh"], "phone")
     scales = one.eval_on_selector_all(
         "figure svg",
@@ -125,9 +125,23 @@ def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
     assert len(scales) == len(chart_frames()) and min(scales) * 10 >= 9
 
 
+def test_quotation_marks_of_an_english_page_are_narrow_in_charts_and_on_paper(files, opened):
+    """The page's own font draws them as wide as a character."""
+    widths = opened(files["en"]).evaluate(
+        """async marks => {
+            await document.fonts.load('100px "Fupan Latin"', marks);
+            const pen = document.createElement('canvas').getContext('2d');
+            pen.font = '100px "Fupan Latin", "Fupan Sans SC", sans-serif';
+            return [...marks].map(mark => pen.measureText(mark).width);
+        }""",
+        "·‘’“”",
+    )
+    assert max(widths) < 60
+
+
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_words_of_a_chart_stand_where_they_were_drawn(files, opened, lang):
-    """Their widths are those of the font that the page carries, not of whatever font this machine has."""
+    """Their widths are those of the font that the page carries, not of one of this machine."""
     one = opened(files[lang])
     letters = "".join(
         sorted(
@@ -238,9 +252,12 @@ def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_firs
         encoding="utf-8",
     )
     desk, phone = opened(path), opened(path, "phone")
-    names = lambda: desk.eval_on_selector_all(
-        ".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)"
-    )  # noqa: E731
+
+    def names() -> list[str]:
+        return desk.eval_on_selector_all(
+            ".fp-table tbody tr", "rows => rows.map(r => r.cells[0].textContent)"
+        )
+
     for order in (sorted(range(20), reverse=True), sorted(range(20))):
         desk.click(".fp-table thead th:nth-child(2) button")
         assert [name for name in names() if name != "商品 0"] == [
@@ -356,7 +373,7 @@ def test_without_scripts_everything_but_the_code_can_be_read(files, browser):
 
 
 def test_a_machine_without_chinese_fonts_still_shows_every_character(files, opened):
-    """The embedded font alone must hold every Chinese character of the page: none falls through to a box."""
+    """The embedded font alone must hold every Chinese character of the page."""
     one = opened(files["zh"])
     one.evaluate("""async () => {
       const face = [...document.fonts].find(f => f.family.includes("Fupan"));

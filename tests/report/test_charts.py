@@ -1,4 +1,4 @@
-"""What is drawn is what was given: the data behind the artists, the theme, hostile text, missing glyphs."""
+"""What is drawn is what was given: data, theme, hostile text, missing glyphs."""
 
 import inspect
 import itertools
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from helpers import report
 from helpers.report import charts
+from helpers.report.charts import lines, points, theme
 from tests.sample_review import LONG, chart_frames
 
 matplotlib.use("agg")
@@ -120,7 +121,7 @@ def test_intervals_draws_the_ratio_over_its_expected_range():
 
 def test_a_verdict_has_a_shape_of_its_own_beside_its_colour():
     drawn = {
-        verdict: (charts.SHAPES[verdict], charts.COLOURS[verdict]) for verdict in charts.SHAPES
+        verdict: (points.SHAPES[verdict], points.COLOURS[verdict]) for verdict in points.SHAPES
     }
     assert len({shape for shape, _ in drawn.values()}) == len(drawn) == 5
     assert drawn["better"][1] != drawn["worse"][1]
@@ -164,7 +165,7 @@ def test_parts_of_a_whole_carry_the_line_on_in_its_place():
         (0, 70),
     ]
     assert [
-        bar.get_facecolor() == matplotlib.colors.to_rgba(charts.PAPER) for bar in axes.patches
+        bar.get_facecolor() == matplotlib.colors.to_rgba(theme.PAPER) for bar in axes.patches
     ] == [False, True, False, False, False]
     joints = [
         line.get_xdata()[0]
@@ -178,7 +179,7 @@ def test_mix_and_rate_stand_side_by_side_around_zero():
     axes = draw("mix_rate")
     assert widths(axes) == [0.01, -0.02, -0.005, 0.004]
     assert axes.get_xlim()[0] == -axes.get_xlim()[1]
-    paper = matplotlib.colors.to_rgba(charts.PAPER)
+    paper = matplotlib.colors.to_rgba(theme.PAPER)
     assert [bar.get_facecolor() == paper for bar in axes.patches] == [
         True,
         True,
@@ -257,7 +258,7 @@ def test_many_kinds_of_marks_leave_the_rarest_out():
     marks = pd.DataFrame(
         {"minute": range(30), "label": [f"k{place % 10}" for place in range(28)] + ["k0", "k1"]}
     )
-    kinds = dict(charts._mark_kinds(marks))
+    kinds = dict(lines.mark_kinds(marks))
     assert len(kinds) == 8 and {"k0", "k1"} <= set(kinds)
 
 
@@ -469,10 +470,10 @@ def test_control_and_direction_marks_never_reach_a_chart():
 
 
 def test_characters_of_data_that_the_font_lacks_become_a_box():
-    assert charts.shown("𠮷爆款") == "□爆款"
-    assert charts.shown("🔥爆款") == "爆款"
-    assert charts.shown("฿120") == "THB 120"
-    assert charts.shown("啫喱水 Đạ ½") == "啫喱水 Đạ ½"
+    assert theme.shown("𠮷爆款") == "□爆款"
+    assert theme.shown("🔥爆款") == "爆款"
+    assert theme.shown("฿120") == "THB 120"
+    assert theme.shown("啫喱水 Đạ ½") == "啫喱水 Đạ ½"
 
 
 def test_a_missing_glyph_in_our_own_words_is_an_error():
@@ -492,8 +493,8 @@ def test_another_warning_stays_a_warning():
 
 
 def test_charts_use_the_committed_font_alone():
-    assert matplotlib.rcParams["font.family"] == [charts.FAMILY]
-    found = matplotlib.font_manager.findfont(charts.FAMILY, fallback_to_default=False)
+    assert matplotlib.rcParams["font.family"] == [theme.FAMILY]
+    found = matplotlib.font_manager.findfont(theme.FAMILY, fallback_to_default=False)
     assert found == str(charts.FONT)
 
 
@@ -533,21 +534,21 @@ def test_many_marks_make_a_picture_of_points_not_of_paths():
     ],
 )
 def test_labels_are_broken_by_width(label, expected):
-    assert charts.wrapped(label) == expected
+    assert theme.wrapped(label) == expected
 
 
 @given(st.text(max_size=80))
 @settings(max_examples=200)
 def test_any_label_fits_in_two_lines_and_in_the_font(label):
-    lines = charts.wrapped(label).split("\n")
-    assert len(lines) <= 2 and all(charts.columns_wide(line) <= 19 for line in lines)
-    assert all(ord(mark) in charts._characters() for line in lines for mark in line)
+    lines = theme.wrapped(label).split("\n")
+    assert len(lines) <= 2 and all(theme.columns_wide(line) <= 19 for line in lines)
+    assert all(ord(mark) in theme._characters() for line in lines for mark in line)
 
 
 def test_long_names_are_cut_in_the_lanes_of_the_minutes():
     lanes = draw("minutes").figure.axes[2]
     assert [tick.get_text() for tick in lanes.get_yticklabels()] == [
-        charts.shown(LONG, limit=12),
+        theme.shown(LONG, limit=12),
         "福袋",
     ]
 

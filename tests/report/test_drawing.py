@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import report
-from helpers.report import charts, drawing, page
+from helpers.report import charts, drawing, parts
 from tests.sample_review import chart_frames
 
 INK = "#1c2630"
@@ -113,6 +113,6 @@ def test_a_page_lets_every_part_of_a_drawing_through():
     svg = report.figure(
         charts.mix_rate(frame, lang="zh", **options), title_zh="题", title_en="t", lang="zh"
     ).svg
-    kept = ElementTree.fromstring(page.clean(svg).replace("&nbsp;", " "))
+    kept = ElementTree.fromstring(parts.clean(svg).replace("&nbsp;", " "))
     spoken = lambda tree: sorted((node.tag, sorted(node.attrib.items())) for node in tree.iter())  # noqa: E731
     assert spoken(kept) == spoken(ElementTree.fromstring(svg))

@@ -1,4 +1,4 @@
-"""Tables, sentences and the page: what is shown is escaped and complete, and the gate refuses what may not go out."""
+"""What is shown is escaped and complete, and the gate refuses what may not go out."""
 
 import base64
 import copy
@@ -13,8 +13,6 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from fontTools.pens.boundsPen import BoundsPen
-from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
@@ -23,8 +21,8 @@ from helpers import clean, reference, report
 from helpers.compare import goals
 from helpers.core import findings
 from helpers.reference import metrics
-from helpers.report import charts, first_screen, gate, index, page
-from helpers.report.publish import _masked
+from helpers.report import cards, first_screen, gate, index, page, parts
+from helpers.report.publish import masked
 from helpers.review import SENTINEL
 from tests.sample_review import (
     NAN,
@@ -59,7 +57,7 @@ def cells(html: str) -> list[list[str]]:
 
 
 def check(page_html: str, books, lang: str = "zh", **more) -> None:
-    gate.check(page_html, books, dropped_tags=page.dropped_tags(lang), **more)
+    gate.check(page_html, books, dropped_tags=parts.dropped_tags(lang), **more)
 
 
 # ------------------------------------------------------------------------------------------ tables
@@ -250,7 +248,7 @@ def test_every_output_is_in_the_page(pages, lang):
         for cell in book.cells
         if cell.cell_type == "code"
     )
-    assert gate.read(html).outputs == by_hand == html.count('class="fp-output"')
+    assert gate.Seen(html).outputs == by_hand == html.count('class="fp-output"')
     assert (
         html.count("<table>") == 1
         and html.count("<svg ") == len(chart_frames())
@@ -268,7 +266,7 @@ def test_the_other_language_s_words_are_left_out(pages):
 
 
 def test_headings_have_an_id_each_and_the_contents_lead_to_them(pages):
-    seen = gate.read(pages["zh"][1])
+    seen = gate.Seen(pages["zh"][1])
     targets = [link[1:] for link in seen.links]
     assert {"summary", "p02", "p02-1", "p04", "p04-1", "method", "F02-aa11bb"} <= set(targets)
     assert set(targets) <= set(seen.ids) and len(seen.ids) == len(set(seen.ids))
@@ -276,7 +274,7 @@ def test_headings_have_an_id_each_and_the_contents_lead_to_them(pages):
 
 def test_two_notebooks_with_the_same_heading_do_not_share_an_id():
     books = {name: notebook(*both("## 结论", "## So")) for name in ("02_funnel", "03_compare")}
-    assert {"p02-1", "p03-1"} <= set(gate.read(built("zh", books)).ids)
+    assert {"p02-1", "p03-1"} <= set(gate.Seen(built("zh", books)).ids)
 
 
 def test_what_a_notebook_decides_leads_its_part(pages):
@@ -362,29 +360,11 @@ def test_outputs_that_are_not_ours_are_shown_as_well():
     assert '<div class="fp-code"><pre>rows 5' in html
 
 
-def test_marks_of_an_english_page_are_as_wide_as_their_ink_and_come_first():
-    packed = re.search(r"base64,([^)]+)", page._latin_face()).group(1)
-    with (
-        TTFont(io.BytesIO(base64.b64decode(packed))) as narrow,
-        TTFont(charts.FONT, lazy=True) as whole,
-    ):
-        assert set(narrow.getBestCmap()) == set(map(ord, "·‘’“”…"))
-        for code, name in narrow.getBestCmap().items():
-            ink, own = BoundsPen(narrow.getGlyphSet()), BoundsPen(whole.getGlyphSet())
-            narrow.getGlyphSet()[name].draw(ink)
-            whole.getGlyphSet()[whole.getBestCmap()[code]].draw(own)
-            width = narrow["hmtx"][name][0]
-            assert (
-                width < whole["hmtx"][whole.getBestCmap()[code]][0]
-                and ink.bounds[0] == width - ink.bounds[2] > 0
-            )
-            assert (
-                np.diff(ink.bounds[::2]) == np.diff(own.bounds[::2])
-                and ink.bounds[1::2] == own.bounds[1::2]
-            )
+def test_an_english_page_takes_its_marks_from_a_latin_font_ahead_of_all_others(pages):
+    assert page.LATIN_FACE in pages["en"][1] and page.LATIN_FACE not in pages["zh"][1]
     families = re.findall(
         r"font(?:-family)?:[^;]*?(\"Fupan [^;]*);",
-        (page.TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8"),
+        (parts.TEMPLATES / "fupan" / "style.css").read_text(encoding="utf-8"),
     )
     assert families and all(named.startswith('"Fupan Latin"') for named in families)
 
@@ -406,7 +386,6 @@ def test_an_amount_stays_with_its_sign_and_bracket(words, kept):
 
 
 def test_the_font_inside_covers_every_character_that_readers_may_lack(pages):
-    import io
 
     from fontTools.ttLib import TTFont
 
@@ -414,12 +393,12 @@ def test_the_font_inside_covers_every_character_that_readers_may_lack(pages):
     data = re.search(r"url\(data:font/woff2;base64,([^)]+)\)", html).group(1)
     assert len(data) < 400_000
     held = set(TTFont(io.BytesIO(base64.b64decode(data))).getBestCmap())
-    letters = {mark for words in gate.read(html).texts for mark in words if "一" <= mark <= "鿿"}
+    letters = {mark for words in gate.Seen(html).texts for mark in words if "一" <= mark <= "鿿"}
     assert len(letters) > 150 and {ord(mark) for mark in letters} <= held
 
 
 def test_a_policy_lets_nothing_in_but_the_page_s_own(pages):
-    seen = gate.read(pages["zh"][1])
+    seen = gate.Seen(pages["zh"][1])
     assert seen.policy.startswith("default-src 'none'; img-src data:; font-src data:;")
     assert len(seen.scripts) == len(seen.styles) == 1
     assert "unsafe" not in seen.policy
@@ -519,7 +498,7 @@ def test_what_people_type_is_shown_without_personal_data(words):
         report.table(pd.DataFrame({"note": [words], "file": [words]}), lang="zh").html,
         report.sentence(words, words, lang="en").html,
         report.notes([words], lang="zh").html,
-        _masked(pd.DataFrame({"action": [words]}))["action"].iloc[0],
+        masked(pd.DataFrame({"action": [words]}))["action"].iloc[0],
     ]
     assert all("***" in one and not list(gate.personal_data([one])) for one in shown)
     assert (
@@ -540,7 +519,7 @@ def test_a_figure_says_its_finding_where_one_is_given_and_its_title_else():
 
 
 def test_personal_data_in_an_alternative_text_or_in_code_are_refused():
-    assert list(gate.personal_data(gate.read('<img alt="13800138000">').texts))
+    assert list(gate.personal_data(gate.Seen('<img alt="13800138000">').texts))
     books = {"02_funnel": notebook(new_code_cell('phone = "13800138000"'))}
     with pytest.raises(gate.GateError, match="phone"):
         check(built("zh", books), books)
@@ -602,24 +581,24 @@ def test_an_output_that_vanished_is_refused(pages):
 
 
 def test_a_template_that_forgets_results_is_caught(monkeypatch, tmp_path, pages):
-    """nbconvert's base template shows nothing for an execute_result: with ours without that block every table would go."""
-    source = (page.TEMPLATES / "fupan" / "index.html.j2").read_text(encoding="utf-8")
+    """nbconvert's base template shows no execute_result: without our block every table would go."""
+    source = (parts.TEMPLATES / "fupan" / "index.html.j2").read_text(encoding="utf-8")
     broken = re.sub(
         r"(?s)\{%- block execute_result -%\}.*?\{%- endblock execute_result -%\}", "", source
     )
     assert broken != source
-    for path in (page.TEMPLATES / "fupan").iterdir():
+    for path in (parts.TEMPLATES / "fupan").iterdir():
         (tmp_path / "fupan").mkdir(exist_ok=True)
         (tmp_path / "fupan" / path.name).write_text(
             broken if path.name == "index.html.j2" else path.read_text(encoding="utf-8"),
             encoding="utf-8",
         )
-    monkeypatch.setattr(page, "TEMPLATES", tmp_path)
-    page._exporter.cache_clear()
+    monkeypatch.setattr(parts, "TEMPLATES", tmp_path)
+    parts._exporter.cache_clear()
     try:
         html = built("zh", pages["zh"][0])
     finally:
-        page._exporter.cache_clear()
+        parts._exporter.cache_clear()
     with pytest.raises(gate.GateError, match=f"hold {OUTPUTS} outputs, the page shows 0"):
         check(html, pages["zh"][0])
 
@@ -786,7 +765,7 @@ def test_a_first_screen_without_any_result_says_so_in_words(lang):
     first = screen(lang, {})
     html = page.build({}, first=first, lang=lang, registry=REGISTRY)
     check(html, {}, lang)
-    text = " ".join(gate.read(html).texts)
+    text = " ".join(gate.Seen(html).texts)
     expected = {
         "zh": ["没有登记目标", "不可计算", "未核对", "没有需要改的事项"],
         "en": ["No goal was entered", "not measurable", "not checked", "Nothing that needs"],
@@ -887,7 +866,7 @@ def test_a_page_that_fails_leaves_the_last_one_as_it_is(tmp_path):
 def test_publishing_does_not_change_the_notebooks(tmp_path):
     books = {"02_funnel": notebook(result(report.table(products(), lang="zh")))}
     before = copy.deepcopy(books["02_funnel"])
-    page.part("02_funnel", books["02_funnel"], "zh")
+    parts.part("02_funnel", books["02_funnel"], "zh")
     assert books["02_funnel"] == before
     assert any(
         SENTINEL in output.data
@@ -1093,13 +1072,13 @@ def test_a_card_and_the_index_say_the_word_of_the_table(outcome, words):
             "outcome": [outcome],
         }
     )
-    card = first_screen._against(verdicts.iloc[0], "zh")
+    card = cards.against_usual(verdicts.iloc[0], "zh")
     assert card["verdict"] == words and card["sign"] == first_screen.SIGNS[outcome][0]
     assert report.table(
         verdicts[["outcome"]].rename(columns={"outcome": "verdict"}), lang="zh"
     ).plain.endswith(f"{card['sign']} {words}")
     assert (
-        first_screen.row(pd.Series({"paid_amount": 1.0}), {"verdicts": verdicts}, currency="CNY")[
+        index.summary(pd.Series({"paid_amount": 1.0}), {"verdicts": verdicts}, currency="CNY")[
             "verdict"
         ]
         == outcome
@@ -1138,7 +1117,7 @@ def test_cells_tagged_lead_stand_at_the_beginning_of_their_chapter():
     late = result(report.sentence("先说结论。", "The answer first.", lang="zh"), source="late")
     late.metadata["tags"] = ["lead"]
     early = result(report.sentence("再看细节。", "Then the details.", lang="zh"), source="early")
-    body = page.part("02_funnel", notebook(early, late), "zh").body
+    body = parts.part("02_funnel", notebook(early, late), "zh").body
     assert body.index("先说结论") < body.index("再看细节") and body.index(
         "先改哪一步"
     ) < body.index("先说结论")
@@ -1162,7 +1141,7 @@ def test_the_list_shows_the_refund_rate_once_it_is_final_and_marks_an_estimate(
     )
     results = {} if final is None else {"expected_returns": frame}
     kept = json.loads(
-        json.dumps(first_screen.row(pd.Series({"paid_amount": 1.0}), results, currency="CNY"))
+        json.dumps(index.summary(pd.Series({"paid_amount": 1.0}), results, currency="CNY"))
     )
     known = pd.DataFrame(
         {

@@ -457,7 +457,7 @@ def printed_dates(folder) -> set[str]:
                     *chosen["host"].value_counts().astype(str),
                     usual["changes_zh"],
                     usual["previous_festival"],
-                    *result(folder, "verification")["meanwhile"],
+                    *result(folder, "verification")["meanwhile_zh"],
                 ]
             )
         )

@@ -1,4 +1,4 @@
-"""Further down: planted causes told apart, the tree that sums at every level, and an incident in a real-shaped clickstream."""
+"""Planted causes, the tree that sums at every level, and an incident in a clickstream."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import compare, demo, reference, split
+from helpers.split.levels import short_of
+from helpers.split.way import along, along_sentence
 from tests.benchmarks import causes
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -22,24 +24,27 @@ WAY = ["product_view", "cart", "shipping_details", "payment_details", "purchase"
     ("fault", "least"), [("none", 5), ("mix", 5), ("source", 5), ("product", 2), ("all", 3)]
 )
 def test_planted_causes_are_told_apart_from_margins_alone(fault, least):
-    """Six accounts each, a bound far below the benchmark's shares; `make bench` has the figures of 200."""
-    found = [causes.said(seed, fault, sessions=60) for seed in range(500, 506)]
-    assert found.count(causes.CAUSES[fault]) >= least, found
+    """Six accounts each have a bound far below the benchmark's shares.
+
+    `make bench` has the figures of 200.
+    """
+    answers = [causes.said(seed, fault, sessions=60) for seed in range(500, 506)]
+    assert answers.count(causes.CAUSES[fault]) >= least, answers
 
 
 @pytest.fixture(scope="module")
 def story():
-    made = demo.simulate(demo.SEED, tables=("sessions", "events"))
-    events = compare.event_windows(made.tables["events"], reference.event_kinds())
+    account = demo.simulate(demo.SEED, tables=("sessions", "events"))
+    events = compare.event_windows(account.tables["events"], reference.event_kinds())
     comparable = compare.comparable(
-        made.tables["sessions"],
-        made.truth["target_session"],
+        account.tables["sessions"],
+        account.truth["target_session"],
         events=events,
         calendar=reference.calendar(),
         thresholds=reference.thresholds(),
     )
     return (
-        made,
+        account,
         comparable.loc[comparable["chosen"], "session_id"].tolist(),
         compare.spread_pool(comparable),
     )
@@ -47,44 +52,44 @@ def story():
 
 @pytest.mark.parametrize("with_cells", [False, True])
 def test_the_planted_story_is_told_in_words_with_and_without_cells(story, with_cells):
-    made, chosen, pool = story
-    cells = made.cells.rename(
+    account, chosen, pool = story
+    cells = account.cells.rename(
         columns={
             "product_exposure_users": "exposed",
             "product_click_users": "clicked",
             "create_users": "sold",
         }
     )
-    names = split.product_names(made.tables["products"])
-    found = split.diagnose_session(
-        made.tables["traffic"],
-        made.tables["products"],
-        made.truth["target_session"],
+    names = split.product_names(account.tables["products"])
+    diagnosis = split.diagnose_session(
+        account.tables["traffic"],
+        account.tables["products"],
+        account.truth["target_session"],
         chosen,
         pool=pool,
         cells=cells if with_cells else None,
         names=names,
     )
-    assert found.cause == "both"
-    for said in (found.zh, found.en):
+    assert diagnosis.cause == "both"
+    for sentence in (diagnosis.zh, diagnosis.en):
         assert (
-            made.truth["source"] in said
-            and names[made.truth["weak_pitch"]["product_id"]] in said
-            and "nan" not in said
+            account.truth["source"] in sentence
+            and names[account.truth["weak_pitch"]["product_id"]] in sentence
+            and "nan" not in sentence
         )
 
 
 def test_without_history_or_tables_nothing_is_claimed(story):
-    made, chosen, _ = story
-    tables, session = made.tables, made.truth["target_session"]
+    account, chosen, _ = story
+    tables, session = account.tables, account.truth["target_session"]
     assert (
         split.diagnose_session(tables["traffic"], tables["products"], session, chosen[:2]).cause
         == "cannot_tell"
     )
-    found = split.diagnose_session(
+    diagnosis = split.diagnose_session(
         tables["traffic"].iloc[:0], tables["products"].iloc[:0], session, chosen
     )
-    assert found.cause == "cannot_tell" and "没有来源表" in found.zh
+    assert diagnosis.cause == "cannot_tell" and "没有来源表" in diagnosis.zh
 
 
 # ---------------------------------------------------------------------------------------- the tree
@@ -114,9 +119,9 @@ def test_every_level_of_the_tree_sums_to_its_parent(change, first, second, third
     scale = max(abs(change), 3e5)
     for node in tree["parent"].unique():
         if node:
-            own = tree.loc[tree["node"] == node, "amount"].item()
+            children = tree.loc[tree["node"] == node, "amount"].item()
             assert tree.loc[tree["parent"] == node, "amount"].sum() == pytest.approx(
-                own, abs=1e-9 * scale
+                children, abs=1e-9 * scale
             )
     assert tree["depth"].max() <= 3 and tree["node"].is_unique
     bars = split.drill_bars(tree, 2e6, 2e6 + change, "zh")
@@ -160,7 +165,7 @@ def test_the_tree_stops_where_nothing_is_sure_or_little_is_at_stake():
 
 @pytest.mark.real
 def test_the_incident_of_one_platform_is_found_though_the_total_rises():
-    """Weeks before the incident are the sessions it is held against; nothing says which platform or step to look at."""
+    """The incident is held against the weeks before; nothing says which platform or step it is."""
     path = REAL / "retent-ecom" / "ecom.csv.gz"
     if not path.exists():
         pytest.skip("shared/data/retent-ecom is not there")
@@ -189,18 +194,18 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
         .rename(columns={"period": "session_id"})
     )
     chosen = [name for name in rows["session_id"].unique() if name != "incident"]
-    table = split.along(rows, "incident", chosen, "platform", ["visits", *WAY])
+    table = along(rows, "incident", chosen, "platform", ["visits", *WAY])
     before, after = rows[rows["session_id"] != "incident"], rows[rows["session_id"] == "incident"]
     rates = [side["purchase"].sum() / side["visits"].sum() for side in (before, after)]
     assert rates[1] > rates[0]
-    told = table[table["p_adjusted"] <= 0.05]
-    assert told[["previous", "step", "slice"]].to_numpy().tolist() == [
+    falls = table[table["p_adjusted"] <= 0.05]
+    assert falls[["previous", "step", "slice"]].to_numpy().tolist() == [
         ["shipping_details", "payment_details", "mobile"]
     ]
-    assert told["slice_after"].item() == pytest.approx(22 / 60) and told[
+    assert falls["slice_after"].item() == pytest.approx(22 / 60) and falls[
         "slice_before"
     ].item() == pytest.approx(43 / 52)
-    zh, en = split.along_sentence(table, *rates, {})
+    zh, en = along_sentence(table, *rates, {})
     assert "mobile" in zh and "「mobile」从shipping_details到payment_details" in zh and "掩盖" in zh
     assert (
         "mobile fell from 82.7% to 36.7% between shipping_details and payment_details" in en
@@ -212,26 +217,28 @@ def test_the_incident_of_one_platform_is_found_though_the_total_rises():
 
 
 def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes():
-    made = demo.simulate(demo.SEED, tables=("sessions", "minutes", "rundown", "audience"))
-    tables, session = made.tables, made.truth["target_session"]
+    account = demo.simulate(demo.SEED, tables=("sessions", "minutes", "rundown", "audience"))
+    tables, session = account.tables, account.truth["target_session"]
     rows = split.further(
         tables["minutes"], tables["rundown"], tables["audience"], tables["sessions"]
     )
-    own = tables["minutes"][tables["minutes"]["session_id"] == session]
+    table_part = tables["minutes"][tables["minutes"]["session_id"] == session]
     slots = rows["slot"][rows["slot"]["session_id"] == session]
     assert slots[["weight", "value"]].sum().tolist() == pytest.approx(
-        own[["product_click_users", "orders"]].sum().tolist()
+        table_part[["product_click_users", "orders"]].sum().tolist()
     )
     started = tables["sessions"].set_index("session_id").loc[session, "started_at"]
-    second = own[
-        (own["at"] >= started + pd.Timedelta(minutes=30))
-        & (own["at"] < started + pd.Timedelta(minutes=60))
+    second = table_part[
+        (table_part["at"] >= started + pd.Timedelta(minutes=30))
+        & (table_part["at"] < started + pd.Timedelta(minutes=60))
     ]
     assert slots.set_index("slice").loc["030-060", "value"] == second["orders"].sum()
     script = tables["rundown"][tables["rundown"]["session_id"] == session]
     prompts = script[script["stage"] == "purchase_prompt"]
     inside = sum(
-        own.loc[(own["at"] >= row.starts_at) & (own["at"] < row.ends_at), "orders"].sum()
+        table_part.loc[
+            (table_part["at"] >= row.starts_at) & (table_part["at"] < row.ends_at), "orders"
+        ].sum()
         for row in prompts.itertuples()
     )
     stages = rows["stage"][rows["stage"]["session_id"] == session].set_index("slice")
@@ -259,8 +266,15 @@ def test_further_dimensions_are_counted_minute_by_minute_and_their_split_closes(
 def test_groups_are_named_by_their_own_words_and_fans_are_no_old_customers():
     table = pd.DataFrame(
         {
-            "dimension": ["audience:fan", "audience:fan", "audience:city", "stage", "slot"],
-            "slice": ["老粉", "新客", "follow", "closing", "030-060"],
+            "dimension": [
+                "audience:fan",
+                "audience:fan",
+                "audience:city",
+                "stage",
+                "slot",
+                "audience:price:paid",
+            ],
+            "slice": ["老粉", "新客", "follow", "closing", "030-060", "100-300"],
         }
     )
     named = split.named_dimensions(table)
@@ -275,7 +289,9 @@ def test_groups_are_named_by_their_own_words_and_fans_are_no_old_customers():
         "follow",
         reference.terms()["stage"]["closing"].en,
         "30–60 min",
-    ]  # follow is no viewer's act here
+        "100-300",
+    ]  # follow is no viewer's act here, and a span of prices no half hour
+    assert named["dimension_en"].iloc[-1] == "Audience · price:paid"
 
 
 def test_a_whole_that_goes_against_its_parts_is_said_of_its_dimension():
@@ -304,7 +320,10 @@ START = pd.Timestamp("2026-11-01 20:00", tz="Asia/Shanghai")
 
 
 def lines_of(session, counts):
-    """Order lines of one session: (source, product, minute since its explanation, how many), the explanation at minute 60."""
+    """Order lines of one session, the explanation at minute 60.
+
+    Each part: (source, product, minute since its explanation, how many).
+    """
     rows = [
         (session, source, product, START + pd.Timedelta(minutes=60 + minute))
         for source, product, minute, n in counts
@@ -342,10 +361,10 @@ def test_order_lines_know_the_minute_of_the_explanation_from_the_log_or_the_rund
     )
     sessions = pd.DataFrame({"session_id": ["a", "b"], "started_at": START})
     sold = split.sold_lines(pd.concat([orders, unpaid]), cues, rundown, sessions)
-    told = sold.sort_values(["session_id", "product_id"], kind="stable")[
+    lines = sold.sort_values(["session_id", "product_id"], kind="stable")[
         ["session_id", "product_id", "moment", "slot"]
     ].astype(object)
-    assert told.where(told.notna(), None).to_numpy().tolist() == [
+    assert lines.where(lines.notna(), None).to_numpy().tolist() == [
         ["a", "p", "before", "30"],
         ["a", "p", "0", "60"],
         ["a", "p", "5", "60"],
@@ -370,7 +389,7 @@ def test_orders_that_are_missing_add_up_over_any_dimension(now, then, expected):
         )
         for session, rows in (("x", now), ("y", then))
     ]
-    table = split.short_of(*frames, "source", expected)
+    table = short_of(*frames, "source", expected)
     assert table["gap"].sum() == pytest.approx(sum(n for _, n in now) - expected) and table[
         "usual"
     ].sum() == pytest.approx(expected)
@@ -383,7 +402,7 @@ def test_orders_that_are_missing_add_up_over_any_dimension(now, then, expected):
 
 
 def test_the_tree_goes_from_a_step_to_a_source_a_product_and_the_minutes_of_its_explanation():
-    """A source whose buyers stay away from one product after the fifth minute: planted, and followed to the minute."""
+    """A source whose buyers leave one product after the fifth minute is followed to the minute."""
     usual = [
         (source, product, minute, 8)
         for source in "st"
@@ -465,15 +484,15 @@ def test_pairs_of_ordinary_sessions_say_how_rare_a_step_is():
     today = pd.Series({"viewers": 1000.0, "pay_users": 20.0, "paid_amount": 1000.0})
     before = split.baseline_session(sessions[:3], columns, 2.0)
     steps = split.formula(before, today * 2, columns, registry=reference.registry())
-    made = split.pairs_beyond(sessions, columns, steps, 2.0)
-    assert made["pairs"].tolist() == [3.0] * 3 and made["beyond"].iloc[1] == 0
+    effects = split.pairs_beyond(sessions, columns, steps, 2.0)
+    assert effects["pairs"].tolist() == [3.0] * 3 and effects["beyond"].iloc[1] == 0
     for place in range(3):  # the same, one pair after the other
-        found = 0
+        pairs = 0
         for one, other in ((0, 1), (0, 2), (1, 2)):
             rows = [sessions.loc[k, columns] * 2 for k in (one, other)]
-            found += abs(
+            pairs += abs(
                 split.formula(*rows, columns, registry=reference.registry())["contribution"].iloc[
                     place
                 ]
             ) >= abs(steps["contribution"].iloc[place])
-        assert made["beyond"].iloc[place] == found
+        assert effects["beyond"].iloc[place] == pairs

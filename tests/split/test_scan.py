@@ -1,4 +1,4 @@
-"""The slice finder: planted slices, p-values without a cause, invariances, second causes, and the labelled cases."""
+"""The slice finder: planted slices, p-values, invariances, second and labelled causes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from scipy import optimize
 from scipy import stats as distributions
 
-from helpers import split
 from helpers.split import scan
 from tests.benchmarks import rootcause
 
@@ -36,8 +35,11 @@ def session(
     dispersion=0.0,
     sizes=(3, 3, 3),
 ):
-    """A frame and its baseline over host x source x product; `factors` multiply the rate by (host, source, product),
-    `*` for any value. Leaves differ by themselves, and by `dispersion` from one night to the next."""
+    """A frame and its baseline over host x source x product.
+
+    `factors` multiply the rate by (host, source, product), `*` for any value. Leaves differ by
+    themselves, and by `dispersion` from one night to the next.
+    """
     rng = np.random.default_rng(seed)
     values = ["abcdefgh"[: sizes[0]], "stuvwxyz"[: sizes[1]], "ijklmnop"[: sizes[2]]]
     rows = pd.DataFrame(list(itertools.product(*values)), columns=DIMENSIONS)
@@ -77,7 +79,7 @@ def test_a_planted_slice_is_found_with_its_factor(wanted, factor):
     right = []
     for seed in range(8):
         frame, before = session(seed, {wanted: factor}, dispersion=0.005)
-        best = split.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
+        best = scan.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
         right.append(named(best) == planted)
         if right[-1]:
             assert (
@@ -89,7 +91,7 @@ def test_a_planted_slice_is_found_with_its_factor(wanted, factor):
 
 def test_a_row_is_what_a_query_of_the_frames_gives():
     frame, before = session(4, {("*", "t", "k"): 3.0})
-    best = split.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
+    best = scan.find_slices(frame, baseline=before, **OPTIONS).iloc[0]
     inside = frame[(frame["source"] == "t") & (frame["product"] == "k")]
     past = before.loc[inside.index]
     assert best["observed"] == inside["failed"].sum() and np.isnan(best["host"])
@@ -112,7 +114,7 @@ def test_without_a_cause_p_values_are_about_uniform(setting):
     for seed in range(60):
         frame, before = session(seed, **setting)
         p.append(
-            split.find_slices(
+            scan.find_slices(
                 frame, baseline=before, draws=49, direction=("up", "down")[seed % 2], **OPTIONS
             )["p_value"].iloc[0]
         )
@@ -135,13 +137,13 @@ def test_a_change_that_is_the_same_everywhere_is_no_slice():
             )
             .astype(float)
         )
-        p.append(split.find_slices(risen, baseline=before, **OPTIONS)["p_value"].iloc[0])
+        p.append(scan.find_slices(risen, baseline=before, **OPTIONS)["p_value"].iloc[0])
     assert np.median(p) > 0.1
 
 
 def test_names_order_of_rows_and_split_rows_do_not_matter():
     frame, before = session(3, {("*", "t", "k"): 2.0}, dispersion=0.02)
-    plain = split.find_slices(frame, baseline=before, **OPTIONS)
+    plain = scan.find_slices(frame, baseline=before, **OPTIONS)
     labels = {
         "t": "短视频",
         "s": "广告",
@@ -153,7 +155,7 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
         "b": "y",
         "c": "x",
     }
-    told = {"host": "主播", "source": "来源", "product": "商品"}
+    answers = {"host": "主播", "source": "来源", "product": "商品"}
     halves = [
         part.assign(failed=part["failed"] - kept, exposed=part["exposed"] / 2)
         if side
@@ -166,30 +168,30 @@ def test_names_order_of_rows_and_split_rows_do_not_matter():
     def renamed(table):
         changed = table.astype({name: object for name in DIMENSIONS})
         changed[DIMENSIONS] = changed[DIMENSIONS].map(lambda value: labels.get(value, value))
-        return changed.rename(columns=told).sample(frac=1, random_state=1)
+        return changed.rename(columns=answers).sample(frac=1, random_state=1)
 
-    found = split.find_slices(
+    shuffled = scan.find_slices(
         renamed(frame),
         baseline=renamed(pd.concat(halves)),
-        **{**OPTIONS, "dimensions": list(told.values())},
+        **{**OPTIONS, "dimensions": list(answers.values())},
     )
     pd.testing.assert_frame_equal(
-        found[["score", "observed", "expected", "p_value"]],
+        shuffled[["score", "observed", "expected", "p_value"]],
         plain[["score", "observed", "expected", "p_value"]],
     )
-    back = found[list(told.values())].map(
+    back = shuffled[list(answers.values())].map(
         lambda value: {v: k for k, v in labels.items()}.get(value, value)
     )
     pd.testing.assert_frame_equal(
         back.set_axis(DIMENSIONS, axis=1), plain[DIMENSIONS], check_dtype=False
     )
-    assert {type(value) for value in found["商品"].dropna()} == {int}, "values keep their type"
+    assert {type(value) for value in shuffled["商品"].dropna()} == {int}, "values keep their type"
 
 
 def test_a_dimension_with_one_value_changes_nothing_but_its_own_column():
     frame, before = session(5, {("b", "*", "*"): 2.0})
-    plain = split.find_slices(frame, baseline=before, **OPTIONS)
-    wider = split.find_slices(
+    plain = scan.find_slices(frame, baseline=before, **OPTIONS)
+    wider = scan.find_slices(
         frame.assign(room=1),
         baseline=before.assign(room=1),
         **{**OPTIONS, "dimensions": ["room", *DIMENSIONS]},
@@ -200,10 +202,10 @@ def test_a_dimension_with_one_value_changes_nothing_but_its_own_column():
 
 def test_down_finds_a_drop_and_up_does_not_take_it_for_a_rise():
     frame, before = session(6, {("*", "u", "*"): 0.4}, dispersion=0.005)
-    down = split.find_slices(frame, baseline=before, direction="down", **OPTIONS).iloc[0]
+    down = scan.find_slices(frame, baseline=before, direction="down", **OPTIONS).iloc[0]
     assert named(down) == {"source": "u"} and down["p_value"] <= 0.02
     assert down["observed"] / down["expected"] == pytest.approx(0.4, rel=0.25)
-    up = split.find_slices(frame, baseline=before, **OPTIONS)
+    up = scan.find_slices(frame, baseline=before, **OPTIONS)
     assert not any(named(row) == {"source": "u"} for _, row in up.iterrows())
 
 
@@ -214,33 +216,33 @@ def test_two_causes_are_both_found_and_told_apart():
             seed, {("a", "s", "*"): 4.0, ("*", "*", "k"): 2.0}, dispersion=0.005
         )
         causes = [
-            named(row) for _, row in split.find_causes(frame, baseline=before, **OPTIONS).iterrows()
+            named(row) for _, row in scan.find_causes(frame, baseline=before, **OPTIONS).iterrows()
         ]
         both += {"host": "a", "source": "s"} in causes and {"product": "k"} in causes
         answers = [
-            named(row) for _, row in split.find_slices(frame, baseline=before, **OPTIONS).iterrows()
+            named(row) for _, row in scan.find_slices(frame, baseline=before, **OPTIONS).iterrows()
         ]
         assert {"product": "k"} in answers or {"host": "a", "source": "s"} in answers
     assert both >= 5
 
 
 def test_no_cause_is_named_where_there_is_none():
-    found = [
-        len(split.find_causes(*session(seed)[:1], baseline=session(seed)[1], **OPTIONS))
+    causes = [
+        len(scan.find_causes(*session(seed)[:1], baseline=session(seed)[1], **OPTIONS))
         for seed in range(20)
     ]
-    assert sum(count > 0 for count in found) <= 4
+    assert sum(count > 0 for count in causes) <= 4
 
 
 def test_of_descriptions_of_the_same_leaves_the_simplest_stands():
     frame, before = session(7, {("b", "*", "*"): 3.0})
     shop = {"a": "one", "b": "two", "c": "one"}
     wide = [table.assign(shop=table["host"].map(shop)) for table in (frame, before)]
-    found = split.find_slices(
+    answers = scan.find_slices(
         wide[0], baseline=wide[1], **{**OPTIONS, "dimensions": [*DIMENSIONS, "shop"]}
     )
-    assert found.iloc[0][[*DIMENSIONS, "shop"]].notna().sum() == 1
-    assert not (found["host"].eq("b") & found["shop"].eq("two")).any()
+    assert answers.iloc[0][[*DIMENSIONS, "shop"]].notna().sum() == 1
+    assert not (answers["host"].eq("b") & answers["shop"].eq("two")).any()
 
 
 def test_missing_values_belong_to_no_slice_and_new_leaves_are_expected_at_the_usual_rate():
@@ -251,11 +253,11 @@ def test_missing_values_belong_to_no_slice_and_new_leaves_are_expected_at_the_us
     new = pd.DataFrame(
         {"host": ["n"], "source": ["s"], "product": ["i"], "exposed": [400.0], "failed": [44.0]}
     )
-    found = split.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
-    assert named(found.iloc[0]) == {"host": "b"}
+    answers = scan.find_slices(pd.concat([frame, new]), baseline=before, top=50, **OPTIONS)
+    assert named(answers.iloc[0]) == {"host": "b"}
     usual = before["failed"].sum() / before["exposed"].sum()
-    assert found.loc[found["host"].eq("n"), "expected"].tolist() == pytest.approx(
-        [400 * usual] * len(found[found["host"].eq("n")]), rel=0.01
+    assert answers.loc[answers["host"].eq("n"), "expected"].tolist() == pytest.approx(
+        [400 * usual] * len(answers[answers["host"].eq("n")]), rel=0.01
     )
 
 
@@ -267,9 +269,9 @@ def test_nothing_to_find_is_an_empty_table_with_its_columns():
         frame.head(1),
         frame.assign(host="a", source="s", product="i"),
     ):
-        for search in (split.find_slices, split.find_causes):
-            found = search(quiet, baseline=before, **OPTIONS)
-            assert found.empty and list(found.columns) == columns
+        for search in (scan.find_slices, scan.find_causes):
+            table = search(quiet, baseline=before, **OPTIONS)
+            assert table.empty and list(table.columns) == columns
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_what_cannot_be_searched_is_named(change, words):
         **{key: value for key, value in change.items() if key in ("direction", "dimensions")},
     }
     with pytest.raises(ValueError, match=words):
-        split.find_slices(
+        scan.find_slices(
             frame, baseline=before.head(0) if change.get("baseline") else before, **options
         )
 
@@ -299,7 +301,7 @@ def test_what_cannot_be_searched_is_named(change, words):
 def test_nothing_is_changed_in_the_frames_and_the_same_call_gives_the_same_table():
     frame, before = session(2, {("a", "*", "*"): 2.0})
     kept = frame.copy(), before.copy()
-    first, second = (split.find_slices(frame, baseline=before, **OPTIONS) for _ in range(2))
+    first, second = (scan.find_slices(frame, baseline=before, **OPTIONS) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
     pd.testing.assert_frame_equal(frame, kept[0])
     pd.testing.assert_frame_equal(before, kept[1])
@@ -337,15 +339,15 @@ def test_dispersion_solves_pearsons_equation_and_comes_back_from_data():
         events = rng.poisson(mean * (rng.gamma(1 / true, true, mean.shape) if true else 1)).astype(
             float
         )
-        found = scan._dispersion(events, mean, mean)[0]
-        assert found == pytest.approx(true, rel=0.25, abs=0.002)
-        if found > 0:
+        dispersion = scan._dispersion(events, mean, mean)[0]
+        assert dispersion == pytest.approx(true, rel=0.25, abs=0.002)
+        if dispersion > 0:
             exact = optimize.brentq(
                 lambda k, events=events: ((events - mean) ** 2 / (mean + k * mean**2)).sum() - 398,
                 0,
                 10,
             )
-            assert found == pytest.approx(exact, rel=1e-3, abs=2e-5)
+            assert dispersion == pytest.approx(exact, rel=1e-3, abs=2e-5)
 
 
 # ------------------------------------------------------------------------------ the labelled cases
@@ -369,7 +371,7 @@ def test_scores_of_the_benchmark_by_hand():
 
 
 def test_the_benchmark_reads_a_folder_and_ends_with_one_line_of_scores(tmp_path, capsys):
-    made = []
+    folder = []
     for name, wanted in (("one night", ("b", "*", "*")), ("two+nights", ("*", "t", "k"))):
         frame, before = session(11, {wanted: 3.0})
         table = pd.concat([before.assign(min=60), frame.assign(min=120), before.assign(min=180)])
@@ -377,8 +379,8 @@ def test_the_benchmark_reads_a_folder_and_ends_with_one_line_of_scores(tmp_path,
             tmp_path / f"{name}.csv", index=False
         )
         cause = {key: value for key, value in zip(DIMENSIONS, wanted, strict=True) if value != "*"}
-        made.append({"data": name, "timestamp": 120, "cause": cause if len(made) else [cause]})
-    (tmp_path / "anomaly.yaml").write_text(rootcause.yaml.safe_dump(made), encoding="utf-8")
+        folder.append({"data": name, "timestamp": 120, "cause": cause if len(folder) else [cause]})
+    (tmp_path / "anomaly.yaml").write_text(rootcause.yaml.safe_dump(folder), encoding="utf-8")
     rootcause.main([str(tmp_path)])
     last = capsys.readouterr().out.splitlines()[-1]
     assert re.fullmatch(

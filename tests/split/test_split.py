@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import compare, reference, split
-from helpers.core import text
+from helpers.core import findings, text
+from helpers.split.facts import standing_findings, worth_of
+from helpers.split.product import lmdi, logarithmic_mean, sampling_interval, shapley
+from helpers.split.slices import stands_out
 
 REGISTRY = reference.registry()
 positive = st.floats(0.01, 1e4)
@@ -52,7 +55,7 @@ DAS_GUPTA = [
 
 
 def test_lmdi_is_lmdirs_first_step_slice_by_slice():
-    effects = split.lmdi(X[0], X[1])
+    effects = lmdi(X[0], X[1])
     assert effects == pytest.approx(
         np.array(
             [[50.47438029, -25.23719014, 14.76280986], [19.31568569, 15.78206435, 24.90224996]]
@@ -61,35 +64,33 @@ def test_lmdi_is_lmdirs_first_step_slice_by_slice():
     )
     ratios = np.exp(
         effects.sum(axis=0)
-        / split.logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0])))
+        / logarithmic_mean(*(np.prod(side, axis=1).sum() for side in (X[1], X[0])))
     )  # the multiplicative form
     assert ratios == pytest.approx([1.761117821, 0.926191306, 1.379410116], abs=1e-9)
 
 
 @pytest.mark.parametrize("year", range(3))
 def test_lmdi_is_lmdirs_series(year):
-    assert split.lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(
-        LMDIR_CHANGES[year], abs=1e-8
-    )
+    assert lmdi(X[year], X[year + 1]).sum(axis=0) == pytest.approx(LMDIR_CHANGES[year], abs=1e-8)
 
 
 def test_lmdi_is_lmdirs_zero_cases():
     from_zero = np.array(X[0], dtype=float)
     from_zero[0, 0] = 0
-    assert split.lmdi(from_zero, X[1])[0].tolist() == [60, 0, 0]
+    assert lmdi(from_zero, X[1])[0].tolist() == [60, 0, 0]
     to_zero = np.array(X[1], dtype=float)
     to_zero[1, 2] = 0
-    assert split.lmdi(X[0], to_zero)[1].tolist() == [0, 0, -60]
+    assert lmdi(X[0], to_zero)[1].tolist() == [0, 0, -60]
 
 
 def test_several_zeros_share_equally_and_nothing_stays_nothing():
-    assert split.lmdi([0, 0, 2], [3, 4, 2]).tolist() == [12, 12, 0]
-    assert split.lmdi([0, 5, 2], [0, 4, 2]).tolist() == [0, 0, 0]
+    assert lmdi([0, 0, 2], [3, 4, 2]).tolist() == [12, 12, 0]
+    assert lmdi([0, 5, 2], [0, 4, 2]).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("before", "after", "effects"), DAS_GUPTA)
 def test_shapley_is_das_gupta(before, after, effects):
-    assert split.shapley(before, after) == pytest.approx(effects, abs=1e-6)
+    assert shapley(before, after) == pytest.approx(effects, abs=1e-6)
 
 
 def test_shapley_of_vectors_is_das_gupta_4_3():
@@ -103,9 +104,7 @@ def test_shapley_of_vectors_is_das_gupta_4_3():
         [0.122, 0.622, 0.903, 0.930, 0.916, 0.873, 0.800],
         [0.043, 0.041, 0.036, 0.032, 0.026, 0.020, 0.018],
     ]
-    assert split.shapley(before, after) == pytest.approx(
-        [-7.285632, -2.720633, -1.565181], abs=1e-6
-    )
+    assert shapley(before, after) == pytest.approx([-7.285632, -2.720633, -1.565181], abs=1e-6)
 
 
 def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
@@ -125,7 +124,7 @@ def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
     def share(a, b, c, d):
         return (a * b * c).sum() / ((a * b * c).sum() + (a * (1 - b) * d).sum())
 
-    assert split.shapley(before, after, share) == pytest.approx(
+    assert shapley(before, after, share) == pytest.approx(
         [-0.00620498, 0.04866154, 0.02705922, 0.02470928], abs=1e-8
     )
 
@@ -134,25 +133,26 @@ def test_shapley_of_what_is_no_product_is_das_gupta_4_4():
 @given(st.lists(st.tuples(positive, positive), min_size=1, max_size=6))
 def test_lmdi_closes_turns_and_merges(pairs):
     before, after = (np.array(side) for side in zip(*pairs, strict=True))
-    effects = split.lmdi(before, after)
+    effects = lmdi(before, after)
     size = max(before.prod(), after.prod())
     assert effects.sum() == pytest.approx(after.prod() - before.prod(), abs=1e-9 * size)
-    assert split.lmdi(after, before) == pytest.approx(-effects, abs=1e-9 * size)
+    assert lmdi(after, before) == pytest.approx(-effects, abs=1e-9 * size)
     for place, (a, b) in enumerate(pairs):
         if a == b:
             assert effects[place] == 0
     if len(pairs) > 1:
-        together = split.lmdi(
-            [before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]]
-        )
+        together = lmdi([before[0] * before[1], *before[2:]], [after[0] * after[1], *after[2:]])
         assert together[0] == pytest.approx(effects[0] + effects[1], abs=1e-9 * size)
 
 
 def test_steps_that_cancel_are_not_lost():
-    """Price doubled, volume halved: the amount is the same, the effects are not zero (some libraries say they are)."""
-    assert split.lmdi([100, 5], [50, 10]) == pytest.approx([-500 * math.log(2), 500 * math.log(2)])
-    assert split.logarithmic_mean(3.0, 3.0) == 3.0
-    assert split.logarithmic_mean(3.0, 3.0 + 1e-9) == pytest.approx(3.0 + 0.5e-9, abs=1e-15)
+    """Price doubled, volume halved: the amount is the same, the effects are not zero.
+
+    Some libraries say they are.
+    """
+    assert lmdi([100, 5], [50, 10]) == pytest.approx([-500 * math.log(2), 500 * math.log(2)])
+    assert logarithmic_mean(3.0, 3.0) == 3.0
+    assert logarithmic_mean(3.0, 3.0 + 1e-9) == pytest.approx(3.0 + 0.5e-9, abs=1e-15)
 
 
 @settings(max_examples=25, deadline=None)
@@ -167,7 +167,7 @@ def test_shapley_is_the_mean_of_all_chains(pairs):
             now[place] = after[place]
             effects[place] = math.prod(now) - was
         chains.append(effects)
-    assert split.shapley(before, after) == pytest.approx(np.mean(chains, axis=0), abs=1e-6)
+    assert shapley(before, after) == pytest.approx(np.mean(chains, axis=0), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,16 @@ def test_shapley_is_the_mean_of_all_chains(pairs):
 )
 def test_lmdi_refuses_what_it_cannot_split(before, after):
     with pytest.raises(ValueError, match="lmdi"):
-        split.lmdi(before, after)
+        lmdi(before, after)
 
 
 def test_sampling_interval_covers_as_promised():
-    """Six factors of a session; the effects are estimated from sampled counts 400 times and the truth lies inside 95 %."""
+    """Effects are estimated from sampled counts 400 times and the truth lies inside 95 %.
+
+    They are of six factors of a session.
+    """
     rates0, rates1 = np.array([0.62, 0.185, 0.21, 0.83]), np.array([0.55, 0.16, 0.205, 0.79])
-    true = split.lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
+    true = lmdi([52_000, *rates0, 68], [61_000, *rates1, 74])
     rng, inside = np.random.default_rng(3), np.zeros(6)
     for _ in range(400):
         sides = []
@@ -190,11 +193,11 @@ def test_sampling_interval_covers_as_promised():
             for rate in rates:
                 counts.append(rng.binomial(counts[-1], rate))
             mean = rng.normal(price, 0.6 * price / math.sqrt(counts[-1]))
-            found = np.array(counts[1:]) / counts[:-1]
-            variance = [1 / counts[0], *((1 - found) / np.array(counts[1:])), 0.36 / counts[-1]]
-            sides.append(([counts[0], *found, mean], variance))
+            covered = np.array(counts[1:]) / counts[:-1]
+            variance = [1 / counts[0], *((1 - covered) / np.array(counts[1:])), 0.36 / counts[-1]]
+            sides.append(([counts[0], *covered, mean], variance))
         (x0, v0), (x1, v1) = sides
-        bounds = split.sampling_interval(x0, x1, v0, v1)
+        bounds = sampling_interval(x0, x1, v0, v1)
         inside += (bounds.lower <= true) & (true <= bounds.upper)
     assert (np.abs(inside / 400 - 0.95) < 0.035).all()
 
@@ -338,9 +341,13 @@ def test_waterfall_leads_from_the_baseline_to_the_session():
     assert bars["amount"].iloc[:-1].sum() == pytest.approx(bars["amount"].iloc[-1])
 
 
+@pytest.mark.slow
 def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
-    """Of 60 quiet sessions at most one in ten has any step outside the usual range; a broken step leaves it and is the largest."""
-    outside, found = [], 0
+    """Of 60 quiet sessions at most one in ten has any step outside the usual range.
+
+    A broken step leaves it and is the largest.
+    """
+    outside, unusual_sessions = [], 0
     for seed in range(60):
         rows = account(13, seed=100 + seed)
         before = split.baseline_session(rows.iloc[1:], STEPS, 4.0)
@@ -355,12 +362,12 @@ def test_usual_effects_hold_quiet_sessions_and_show_a_broken_step():
         steps = split.with_usual(
             split.formula(before, hurt, STEPS, registry=REGISTRY), usual
         ).set_index("factor")
-        found += (
+        unusual_sessions += (
             steps["contribution"].idxmin() == "click_create_rate"
             and steps.loc["click_create_rate", "unusual"]
         )
     assert np.mean(outside) <= 0.1
-    assert found >= 54
+    assert unusual_sessions >= 54
 
 
 def test_usual_effects_need_three_sessions():
@@ -516,12 +523,12 @@ def rates_table(weight, rate) -> pd.DataFrame:
     ],
 )
 def test_mix_and_rate_is_das_gupta(data, before, after, mix, rate):
-    found = split.mix_and_rate(
+    table = split.mix_and_rate(
         rates_table(*data[before]), rates_table(*data[after]), "slice", "n", "x"
     )
     digits = 1e-7 if data is DEATHS else 5e-5
-    assert found["mix_effect"].sum() == pytest.approx(mix, abs=digits)
-    assert found["rate_effect"].sum() == pytest.approx(rate, abs=digits)
+    assert table["mix_effect"].sum() == pytest.approx(mix, abs=digits)
+    assert table["rate_effect"].sum() == pytest.approx(rate, abs=digits)
 
 
 def counts_table(trials, successes) -> pd.DataFrame:
@@ -531,12 +538,12 @@ def counts_table(trials, successes) -> pd.DataFrame:
 
 
 def test_mix_and_rate_sees_berkeleys_reversal():
-    found = split.mix_and_rate(
+    table = split.mix_and_rate(
         *[counts_table(*BERKELEY[sex]) for sex in ("men", "women")], "slice", "n", "x"
     )
-    assert found["mix_effect"].sum() == pytest.approx(-0.17767, abs=1e-5)
-    assert found["rate_effect"].sum() == pytest.approx(0.03603, abs=1e-5)
-    assert split.reversal(found)
+    assert table["mix_effect"].sum() == pytest.approx(-0.17767, abs=1e-5)
+    assert table["rate_effect"].sum() == pytest.approx(0.03603, abs=1e-5)
+    assert split.reversal(table)
 
 
 slices = st.lists(
@@ -551,20 +558,20 @@ slices = st.lists(
 def test_mix_and_rate_closes_and_turns(rows):
     n0, n1, r0, r1 = (np.array(side, float) for side in zip(*rows, strict=True))
     before, after = rates_table(n0, r0), rates_table(n1, r1)
-    found = split.mix_and_rate(before, after, "slice", "n", "x")
+    table = split.mix_and_rate(before, after, "slice", "n", "x")
     if n0.sum() == 0 or n1.sum() == 0:
-        assert found.empty
+        assert table.empty
         return
     change = (n1 * r1).sum() / n1.sum() - (n0 * r0).sum() / n0.sum()
-    assert found["mix_effect"].sum() + found["rate_effect"].sum() == pytest.approx(change, abs=1e-9)
+    assert table["mix_effect"].sum() + table["rate_effect"].sum() == pytest.approx(change, abs=1e-9)
     back = (
-        split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[found["slice"]]
+        split.mix_and_rate(after, before, "slice", "n", "x").set_index("slice").loc[table["slice"]]
     )
-    assert back["mix_effect"].to_numpy() == pytest.approx(-found["mix_effect"].to_numpy(), abs=1e-9)
+    assert back["mix_effect"].to_numpy() == pytest.approx(-table["mix_effect"].to_numpy(), abs=1e-9)
     assert back["rate_effect"].to_numpy() == pytest.approx(
-        -found["rate_effect"].to_numpy(), abs=1e-9
+        -table["rate_effect"].to_numpy(), abs=1e-9
     )
-    one_sided = found[found["state"] != "both"]
+    one_sided = table[table["state"] != "both"]
     assert (one_sided["rate_effect"] == 0).all()
 
 
@@ -581,8 +588,8 @@ def test_mix_by_slice_does_not_depend_on_the_level_of_rates_and_halves_of_a_slic
         )
         for side in (before, after)
     ]
-    found = split.mix_and_rate(*halves, "slice", "n", "x")
-    assert found[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(
+    table = split.mix_and_rate(*halves, "slice", "n", "x")
+    assert table[["mix_effect", "rate_effect"]].sum().tolist() == pytest.approx(
         plain[["mix_effect", "rate_effect"]].sum().tolist()
     )
     # a growing source with a rate below the average pulls down, whatever its own rate does
@@ -659,14 +666,17 @@ def test_typical_slices_are_sums_over_sessions_of_the_same_length():
             "viewers": [10.0, 20.0, 50.0, 999.0],
         }
     )
-    found = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")[
+    table = split.typical_slices(rows, sessions, "source", ["viewers"], 6.0).set_index("source")[
         "viewers"
     ]
-    assert found.to_dict() == {"搜索": 120.0, "关注": 40.0}
+    assert table.to_dict() == {"搜索": 120.0, "关注": 40.0}
 
 
 def evenings(rng: np.random.Generator, sessions: int, hurt: str | None = None) -> pd.DataFrame:
-    """Six sources over some sessions: good and bad evenings (sd .3 for all alike), sources differ by .1; the last may be hurt."""
+    """Six sources over good and bad evenings (sd .3 for all alike); the last may be hurt.
+
+    Sources differ by .1.
+    """
     rows = []
     for number in range(sessions):
         mood = rng.normal(0, 0.3)
@@ -683,18 +693,21 @@ LIMITS = reference.thresholds()
 
 def told(rows: pd.DataFrame) -> pd.DataFrame:
     ids = list(dict.fromkeys(rows["session_id"]))
-    return split.stands_out(
-        rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS
-    )
+    return stands_out(rows, ids[-1], ids[:-1], "source", "viewers", "pay_users", thresholds=LIMITS)
 
 
 def test_a_hurt_source_stands_out_and_the_others_do_not_look_better_for_it():
-    """Twenty evenings that differ by 30 %: the halved source is named nearly every time, others hardly ever."""
+    """On twenty evenings that differ by 30 % the halved source is named nearly every time.
+
+    Others are hardly ever.
+    """
     named, others = 0, 0
     for seed in range(20):
-        found = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")["verdict"]
-        named += found["s2"] == "worse"
-        others += found.drop("s2").isin(["better", "worse"]).sum()
+        verdicts = told(evenings(np.random.default_rng(seed), 10, "s2")).set_index("source")[
+            "verdict"
+        ]
+        named += verdicts["s2"] == "worse"
+        others += verdicts.drop("s2").isin(["better", "worse"]).sum()
     assert named >= 18 and others <= 5
 
 
@@ -716,7 +729,7 @@ def test_a_slice_with_little_history_or_few_events_gets_no_verdict():
     )
     assert told(few).set_index("source").loc["s1", "verdict"] == "not_comparable"
     assert told(rows[rows["session_id"] != "e2"].assign(session_id="e0")).shape[0] == 6
-    assert split.stands_out(
+    assert stands_out(
         rows, "unknown", ["e0"], "source", "viewers", "pay_users", thresholds=LIMITS
     ).empty
 
@@ -730,7 +743,7 @@ def test_expected_is_the_usual_relation_times_the_others_today():
         ],
         columns=["session_id", "source", "viewers", "pay_users"],
     )
-    found = told(rows).set_index("source").loc["a"]
+    table = told(rows).set_index("source").loc["a"]
     relation = np.exp(
         np.mean(
             [
@@ -739,9 +752,9 @@ def test_expected_is_the_usual_relation_times_the_others_today():
             ]
         )
     )
-    assert found["expected"] == pytest.approx(relation * 0.02) and found["p_value"] < 0.05
-    assert found["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
-    assert found["gap"] == pytest.approx(found["expected"] - 0.01)
+    assert table["expected"] == pytest.approx(relation * 0.02) and table["p_value"] < 0.05
+    assert table["verdict"] == "cannot_tell"  # of two slices it cannot be said which of them moved
+    assert table["gap"] == pytest.approx(table["expected"] - 0.01)
 
 
 # ------------------------------------------------------------------------------------ what is said
@@ -766,9 +779,13 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
     standing = split.standings(
         {"source": rows}, tests, ids[-1], ids[:-1], names={}, thresholds=LIMITS
     )
-    told = split.Diagnosis("source", "流量不精准：千川的人群变了。", "Imprecise traffic.")
+    diagnosis = split.Diagnosis("source", "流量不精准：千川的人群变了。", "Imprecise traffic.")
     frame = split.to_findings(
-        steps, standing, {"source": rows[rows["session_id"] == ids[-1]]}, told, registry=REGISTRY
+        steps,
+        standing,
+        {"source": rows[rows["session_id"] == ids[-1]]},
+        diagnosis,
+        registry=REGISTRY,
     )
     assert frame.set_index("slice").loc["diagnosis", ["verdict", "sentence_en"]].tolist() == [
         "worse",
@@ -778,7 +795,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         steps,
         standing,
         {"source": rows[rows["session_id"] == ids[-1]]},
-        told._replace(cause="cannot_tell"),
+        diagnosis._replace(cause="cannot_tell"),
         registry=REGISTRY,
     )
     assert quiet.set_index("slice").loc["diagnosis", "verdict"] == "cannot_tell" and set(
@@ -804,7 +821,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         STEPS,
         steps,
         tree,
-        told,
+        diagnosis,
         NINE,
         finer=steps,
         standing=standing,
@@ -816,7 +833,10 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         and answers["sentence_en"].str.endswith(".").all()
     )
     assert text.money(abs(change), "zh") in answers.loc["change", "sentence_zh"]
-    assert answers.loc["judgement", "sentence_en"].lower().endswith(told.en.lower()) and (
+    share = text.signed(change / before["paid_amount"], "percent", "zh")
+    assert answers.loc["change", "sentence_zh"].endswith(f"（{share}）。")
+    assert answers.loc["change", "sentence_en"].endswith(f" ({share}).")
+    assert answers.loc["judgement", "sentence_en"].lower().endswith(diagnosis.en.lower()) and (
         "part by part" in answers.loc["judgement", "sentence_en"]
     ) == (not steps["unusual"].any())
     lead = steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
@@ -829,13 +849,14 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
         split.formula(before, after, main, registry=REGISTRY),
         split.usual_effects(peers, main, before, after),
     )
+    wide = wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0))
     told_parts = split.argument(
         before,
         after,
         STEPS,
-        wide.assign(contribution=wide["contribution"].where(wide.index == 1, 0.0)),
-        tree,
-        told,
+        wide,
+        split.drill(change, ("变化", "change"), split.session_levels(wide, main, {}, standing, {})),
+        diagnosis,
         NINE,
         finer=steps,
         standing=standing,
@@ -851,7 +872,7 @@ def test_findings_of_steps_and_slices_hold_their_numbers():
 
 
 def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_largest():
-    """Viewers fell most and are ordinary; a product fell at the click: both steps are named, each with its amount."""
+    """Viewers fell most and are ordinary, a product fell at the click: both steps are named."""
     before, after = (
         pd.Series({"viewers": 1000.0, "product_click_users": 100.0, "paid_amount": 5000.0}),
         pd.Series({"viewers": 700.0, "product_click_users": 63.0, "paid_amount": 3150.0}),
@@ -872,9 +893,8 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
         }
     )
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
-    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
 
-    def told(tree):
+    def told(tree, steps=steps):
         answers = split.argument(
             before,
             after,
@@ -884,17 +904,17 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
             quiet,
             NINE,
             finer=steps,
-            standing=none,
+            standing=NO_STANDING,
             sides=NO_SIDES,
         )
         return answers.set_index("part").loc["step", "sentence_en"]
 
-    said = told(tree)
+    sentence = told(tree)
     assert (
-        said.startswith("The step that pulled it down most is Viewers")
-        and "A change of that size is ordinary between comparable sessions" in said
+        sentence.startswith("The step that pulled it down most is Viewers")
+        and "A change of that size is ordinary between comparable sessions" in sentence
     )
-    assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in said
+    assert f"out of the ordinary is {steps['label_en'].iloc[1]}" in sentence
     assert "look into" not in told(tree.assign(parent=["", "0", "0", "9"]))
     inside = told(
         tree.assign(parent=["", "0", "0", "0.1"])
@@ -902,8 +922,11 @@ def test_an_ordinary_step_with_an_unusual_product_inside_is_named_beside_the_lar
     assert "set aside" not in inside and inside.endswith(
         "a source or product in it is out of the ordinary: look into it."
     )
+    alike = told(tree, steps.assign(label_zh="步", label_en="Step"))
+    assert "out of the ordinary is Step" in alike, "two steps of one name stay two"
 
 
+NO_STANDING = pd.DataFrame(columns=["dimension", "key", "slice", "verdict"], dtype="str")
 NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))
 NINE = compare.Basis("slot", 9, "strong", "同时段", "same slot")
 
@@ -912,7 +935,6 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
     alone = split.baseline_session(account(1).iloc[:0], ("paid_amount",), 4.0)
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))
     quiet = split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"])
-    none = pd.DataFrame({"verdict": pd.Series(dtype=str), "slice": pd.Series(dtype=str)})
     answers = split.argument(
         alone,
         account(1).iloc[0],
@@ -922,7 +944,7 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
         quiet,
         NINE._replace(n=0),
         finer=split.no_steps(),
-        standing=none,
+        standing=NO_STANDING,
         sides=NO_SIDES,
     )
     assert (
@@ -932,11 +954,65 @@ def test_nothing_to_compare_with_is_said_and_not_computed():
     assert "没有可比场次" in answers["sentence_zh"].iloc[-1]
 
 
+LONG = "直播专享 玻尿酸面膜 补水保湿 敏感肌可用 官方旗舰店正品 夏季新款 组合装 "  # 40 characters
+
+
+def test_two_products_whose_titles_differ_only_at_the_end_stay_two():
+    session = account(1).iloc[0]
+    standing = pd.DataFrame(
+        {
+            "dimension": "product_id",
+            "key": ["p1", "p1", "p2"],
+            "slice": [f"{LONG}十片", f"{LONG}十片", f"{LONG}廿片"],
+            "verdict": "worse",
+        }
+    )
+    answers = split.argument(
+        session,
+        session,
+        ("paid_amount",),
+        split.no_steps(),
+        pd.DataFrame(),
+        split.Diagnosis("cannot_tell", *split.CAUSES["cannot_tell"]),
+        NINE,
+        finer=split.no_steps(),
+        standing=standing,
+        sides=NO_SIDES,
+    )
+    words = answers.set_index("part").loc["certainty", "sentence_zh"]
+    assert words.count("玻尿酸") == 2 and "(p1)」、" in words and "(p2)」比平时差" in words
+
+
+def test_two_sources_whose_names_differ_only_at_the_end_have_findings_of_their_own():
+    names = [f"{LONG}{end}" for end in ("甲", "乙")]
+    standing = pd.DataFrame(
+        {
+            "dimension": "source",
+            "key": names,
+            "slice": names,
+            "metric": "room_conversion",
+            "value_column": "pay_users",
+            "verdict": "worse",
+            "value": 0.01,
+            "baseline": 0.02,
+            "lower": 0.015,
+            "upper": 0.03,
+            "weight": 1000.0,
+            "gap": 0.01,
+            "p_adjusted": 0.001,
+            "n": 9,
+        }
+    )
+    rows = pd.DataFrame({"source": names, "pay_users": [10.0, 10.0], "paid_amount": [900.0, 900.0]})
+    facts = findings.frame(standing_findings(standing, {"source": rows}, registry=REGISTRY))
+    assert facts["slice"].tolist() == names and facts["id"].is_unique
+
+
 def test_worth_of_a_slice_without_sales_is_that_of_all():
     rows = pd.DataFrame(
         {"source": ["a", "b"], "pay_users": [10.0, 0.0], "paid_amount": [900.0, 0.0]}
     )
-    assert split.worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
+    assert worth_of(rows, "source", "pay_users") == {"a": 90.0, "b": 90.0}
 
 
 # ---------------------------------------------------------------------------- three lines of money
@@ -950,11 +1026,14 @@ def test_the_three_lines_close_and_two_methods_agree():
     table = split.lines(rows.iloc[0], rows.iloc[1:], 4.0, registry=REGISTRY)
     totals = table.groupby("line")["contribution"].sum()
     mean = rows.iloc[1:][["created_amount", "paid_amount", "refund_amount"]].mean()
-    own = rows.iloc[0]
-    assert totals["created"] == pytest.approx(own["created_amount"] - mean["created_amount"])
-    assert totals["paid"] == pytest.approx(own["paid_amount"] - mean["paid_amount"])
+    line_rows = rows.iloc[0]
+    assert totals["created"] == pytest.approx(line_rows["created_amount"] - mean["created_amount"])
+    assert totals["paid"] == pytest.approx(line_rows["paid_amount"] - mean["paid_amount"])
     assert totals["net"] == pytest.approx(
-        own["paid_amount"] - own["refund_amount"] - mean["paid_amount"] + mean["refund_amount"]
+        line_rows["paid_amount"]
+        - line_rows["refund_amount"]
+        - mean["paid_amount"]
+        + mean["refund_amount"]
     )
     signs = set(np.sign(totals))
     zh, en = split.lines_agree(table)
@@ -964,7 +1043,7 @@ def test_the_three_lines_close_and_two_methods_agree():
     size = table.groupby("line")["contribution"].transform(lambda part: part.abs().sum())
     assert ((table["contribution"] - table["shapley"]).abs() < 0.03 * size).all()
     net = table[table["line"] == "net"].set_index("factor")["contribution"]
-    assert net["refund_amount"] == pytest.approx(mean["refund_amount"] - own["refund_amount"])
+    assert net["refund_amount"] == pytest.approx(mean["refund_amount"] - line_rows["refund_amount"])
 
 
 def test_a_line_that_the_tables_do_not_hold_is_left_out():
@@ -980,10 +1059,10 @@ def test_lmdi_does_not_depend_on_the_order_and_an_unchanged_step_gives_nothing(p
     random.shuffle(order)
     before, after = (np.array(side) for side in zip(*pairs, strict=True))
     size = max(before.prod(), after.prod())
-    assert split.lmdi(before[order], after[order]) == pytest.approx(
-        split.lmdi(before, after)[order], abs=1e-9 * size
+    assert lmdi(before[order], after[order]) == pytest.approx(
+        lmdi(before, after)[order], abs=1e-9 * size
     )
-    assert split.lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
+    assert lmdi([*before, 7.0], [*after, 7.0])[-1] == 0
 
 
 def test_chance_alone_is_narrower_than_what_sessions_differ_by():

@@ -1,10 +1,9 @@
-"""Did the plan work? Sessions after an action against the sessions before it, never against the bad one alone.
+"""Whether the plan worked: sessions after an action against the sessions before it.
 
 The session that a plan came from was picked because it was bad, so the next one is better by itself
-(regression to the mean): of products picked as worst with nothing done, most "improve". The
-baseline is the sessions before the flagged one, and the interval holds the variation from session
-to session. Where a plan row names a slice (a source, a product, a half hour), slices that no plan
-touched are its controls: what moved all of them alike was not the action
+(regression to the mean): the baseline is the sessions before it, and the interval holds the
+variation from session to session. Where a plan row names a slice (a source, a product, a half
+hour), slices that no plan touched are its controls: what moved all of them alike was not the action
 (difference-in-differences).
 """
 
@@ -22,27 +21,4 @@ from helpers.plan.verification.estimate import (
 from helpers.plan.verification.judge import COLUMNS, SLOPE_ERROR, verify
 from helpers.plan.verification.record import record_sentence, track_record
 from helpers.plan.verification.values import gather, history
-from helpers.plan.verification.words import for_table, sentence, status
-
-__all__ = [
-    "COLUMNS",
-    "FEWEST_BEFORE",
-    "MOST_BEFORE",
-    "SLOPE_ERROR",
-    "Effect",
-    "against_controls",
-    "block_variation",
-    "blocks_needed",
-    "effect",
-    "error_at_look",
-    "for_table",
-    "further_sessions",
-    "gather",
-    "history",
-    "record_sentence",
-    "sentence",
-    "status",
-    "track_record",
-    "verdict",
-    "verify",
-]
+from helpers.plan.verification.words import findings_of, for_table, sentence, status

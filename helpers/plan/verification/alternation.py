@@ -1,6 +1,4 @@
-"""A quicker proof: the action in some half hours or products of a session and not in others, and how many blocks that takes."""
-
-from __future__ import annotations
+"""A quicker proof: the action in some half hours or products of a session, not in others."""
 
 from collections.abc import Mapping
 
@@ -24,7 +22,7 @@ MOST_BEFORE = 15  # further back an account is another account: hosts, seasons a
 
 
 def _block_sd(rows: pd.DataFrame, slice: str) -> float:
-    """Spread of the log values from block to block, each session's level and each block's usual place taken out."""
+    """Of log values, the sessions' and the blocks' own levels taken out."""
     often = rows.assign(x=logs(rows["value"])).dropna(subset=["x"])
     often = often[often.groupby(slice)["x"].transform("size") >= FEWEST_BEFORE]
     rest = often["x"] - often.groupby("session_id")["x"].transform("mean")
@@ -34,7 +32,7 @@ def _block_sd(rows: pd.DataFrame, slice: str) -> float:
 
 
 def block_variation(
-    known: pd.DataFrame,
+    history: pd.DataFrame,
     plans: pd.DataFrame,
     *,
     minutes: pd.DataFrame,
@@ -42,29 +40,32 @@ def block_variation(
     sessions: pd.DataFrame,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """How much the metrics that plans name for the whole session vary within sessions, from one block to the next.
+    """How much the metrics that plans name for the whole session vary from block to block.
 
     One row per metric x kind of block: metric, by (half_hour, product), sd (log scale), per_session
-    (blocks in a session). From the last comparable sessions of `history` that have minutes or
-    products.
+    (blocks in a session). From the last comparable sessions that have minutes or products.
     """
     ids = [name for name in plans.loc[plans["slice"] == "", "metric"].unique() if name in registry]
     recent = (
-        known[known["comparable"]].sort_values("started_at", ascending=False)["session_id"].unique()
+        history[history["comparable"]]
+        .sort_values("started_at", ascending=False)["session_id"]
+        .unique()
     )
-    made = []
+    rows_by_block = []
     for by, slice, rows in (
         ("half_hour", "slot", slot_rows(minutes, sessions)),
         ("product", "product_id", product_rows(products)),
     ):
         here = set(rows["session_id"])
-        own = rows[rows["session_id"].isin([name for name in recent if name in here][:MOST_BEFORE])]
-        for name in metrics_of(ids, own, registry) if len(own) else []:
+        recent_rows = rows[
+            rows["session_id"].isin([name for name in recent if name in here][:MOST_BEFORE])
+        ]
+        for name in metrics_of(ids, recent_rows, registry) if len(recent_rows) else []:
             values = metrics.evaluate(
-                own, [name], registry=registry, by=["session_id", slice]
+                recent_rows, [name], registry=registry, by=["session_id", slice]
             ).dropna(subset=["value"])
             per_session = values.groupby("session_id").size().median() if len(values) else np.nan
-            made.append(
+            rows_by_block.append(
                 {
                     "metric": name,
                     "by": by,
@@ -73,19 +74,19 @@ def block_variation(
                 }
             )
     return (
-        pd.DataFrame(made, columns=["metric", "by", "sd", "per_session"])
+        pd.DataFrame(rows_by_block, columns=["metric", "by", "sd", "per_session"])
         .dropna()
         .reset_index(drop=True)
     )
 
 
 def alternation(
-    row: pd.Series, found: Effect, variation: pd.DataFrame | None, further: float
+    row: pd.Series, effect: Effect, variation: pd.DataFrame | None, further: float
 ) -> dict[str, object]:
-    """The kind of block that proves it soonest, with the number of blocks, where that is sooner than waiting."""
-    if variation is None or row["slice"] or not np.isfinite(found.effect):
+    """The kind of block that proves it soonest, with their number, where sooner than waiting."""
+    if variation is None or row["slice"] or not np.isfinite(effect.effect):
         return {}
-    aim = aim_of(found, row["least_effect"])
+    aim = aim_of(effect, row["least_effect"])
     ways = [
         (np.ceil(n / way.per_session), n, way.by)
         for way in variation[variation["metric"] == row["metric"]].itertuples()

@@ -1,6 +1,4 @@
-"""How large an effect is and how sure: before against after, alone or beside controls; the verdict, and how many sessions more would do."""
-
-from __future__ import annotations
+"""How large an effect is and how sure: before against after, alone or beside controls."""
 
 from typing import NamedTuple
 
@@ -9,14 +7,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
+from helpers.core import stats
+
 FEWEST_BEFORE = 4
 MOST_FURTHER = 60
-INTERIM_SHARE = (
-    0.2  # of the error allowed, spent on looks before the planned number of sessions is reached
-)
-NO_VARIATION = (
-    1e-12  # values that differ by less are the same: they say nothing of how much they vary
-)
+INTERIM_SHARE = 0.2  # of the error, spent on looks before the planned number of sessions
+NO_VARIATION = 1e-12  # closer values are the same: they do not say how much they vary
 FEWEST_BLOCKS = 8
 POWER = 0.80  # with which a real effect is to be found
 
@@ -40,7 +36,7 @@ class Effect(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """A slice against its controls: the effect, the controls' own change, and the p-value of a slope in the history."""
+    """A slice against its controls: its effect, their change, the p-value of an earlier slope."""
 
     effect: Effect
     controls: Effect
@@ -53,7 +49,7 @@ def _known(values: npt.ArrayLike) -> np.ndarray:
 
 
 def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, float]:
-    """Mean after less mean before with its bounds, and the spread before; no bounds where nothing varied before."""
+    """Mean after less mean before with its bounds (nan where nothing varied), and the spread."""
     sd, n, gap = float(x0.std(ddof=1)), len(x0), x1.mean() - x0.mean()
     half = (
         distributions.t.ppf(1 - error / 2, n - 1) * sd * np.sqrt(1 / len(x1) + 1 / n)
@@ -64,7 +60,6 @@ def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, floa
 
 
 def _good(bounds: np.ndarray, bigger_is_better: bool) -> list[float]:
-    """Value, lower and upper in the good direction."""
     return [float(value) for value in (bounds if bigger_is_better else -bounds[[0, 2, 1]])]
 
 
@@ -76,14 +71,13 @@ def effect(
     bigger_is_better: bool = True,
     error: float = 0.05,
 ) -> Effect:
-    """Mean of the sessions after against the mean before: d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before.
+    """Mean of the sessions after against the mean before, with its t interval.
 
-    On the log scale where all values are positive, else relative to the mean before. `flagged` is
-    the value of the session that the plan came from: it is no part of the baseline, but of what to
-    expect without action, (n mean + flagged) / (n + 1). `nan` bounds with fewer than
-    `FEWEST_BEFORE` sessions before, none after, or where the sessions before are all the same.
-    Effects are in the good direction: for a metric that should fall, a fall by 10 % is an effect of
-    +0.1.
+    d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before; on the log scale where all values are
+    positive, else relative to the mean before. `flagged` is the value of the session that the plan
+    came from: no part of the baseline, but of what to expect without action, (n mean + flagged) /
+    (n + 1). `nan` bounds with fewer than `FEWEST_BEFORE` sessions before, none after, or where
+    those before are all the same.
     """
     y0, y1 = _known(before), _known(after)
     if len(y0) < FEWEST_BEFORE or len(y1) == 0:
@@ -116,11 +110,8 @@ def effect(
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
-    """Logarithms; a zero counts as half of the smallest value seen, a negative value has none."""
-    y = np.asarray(values, dtype=float)
-    seen = y[y > 0]
-    least = seen.min() / 2 if seen.size else np.nan
-    return np.log(np.where(y == 0, least, np.where(y > 0, y, np.nan)))
+    """Logarithms of values as `stats.positive` gives them."""
+    return np.log(stats.positive(values))
 
 
 def against_controls(
@@ -133,22 +124,24 @@ def against_controls(
     bigger_is_better: bool = True,
     error: float = 0.05,
 ) -> Contrast:
-    """Difference-in-differences on the log scale: a session's value less the mean of its controls, before and after.
+    """Difference-in-differences on the log scale: a value less the mean of its controls.
 
     `controls_before` and `controls_after` are sessions x controls, nan where a control was not in
-    the session; each control counts by its distance from its own mean before, so that a missing one
-    shifts nothing. The interval is that of `effect` with the spread of the difference, so what
-    moves all slices of a session alike is not in it. `expected` is that of `effect` moved along
-    with the controls. `slope_p` is of the regression of the difference on the order of the sessions
-    before: small where slice and controls did not run in parallel.
+    the session; each counts by its distance from its own mean before, so that a missing one shifts
+    nothing. The interval is that of `effect` with the spread of the difference; `expected` is that
+    of `effect` moved along with the controls. `slope_p` is of the regression of the difference on
+    the order of the sessions before: small where slice and controls did not run in parallel.
     """
     n, y = len(np.asarray(before)), logs(np.r_[before, after])
     wide = pd.DataFrame(np.apply_along_axis(logs, 0, np.vstack([controls_before, controls_after])))
     levels = wide.iloc[:n].mean()
     shock = (wide - levels).mean(axis=1).to_numpy()
     usable = np.isfinite(y) & np.isfinite(shock)
-    own, moved = (x[:n][usable[:n]] for x in (y, shock)), (x[n:][usable[n:]] for x in (y, shock))
-    (y0, shock0), (y1, shock1) = own, moved
+    before_pair, moved = (
+        (x[:n][usable[:n]] for x in (y, shock)),
+        (x[n:][usable[n:]] for x in (y, shock)),
+    )
+    (y0, shock0), (y1, shock1) = before_pair, moved
     alone = effect(
         np.exp(y0), np.exp(y1), flagged=flagged, bigger_is_better=bigger_is_better, error=error
     )
@@ -178,9 +171,8 @@ def against_controls(
 def verdict(lower: float, value: float, upper: float, least_effect: float) -> str:
     """harmful, effective_but_small, effective, not_effective or cannot_tell, in this order.
 
-    Interval below 0: harmful. Above 0 but all of it under the least useful effect: effective but
-    small. Above 0 and the point at least that effect: effective. All of it under that effect: not
-    effective. Else it cannot be told.
+    Interval below 0; above 0 but all under the least useful effect; above 0 with the point at least
+    that effect; all under that effect; else.
     """
     if not np.isfinite([lower, value, upper]).all():
         return "cannot_tell"
@@ -195,34 +187,32 @@ def verdict(lower: float, value: float, upper: float, least_effect: float) -> st
     return "cannot_tell"
 
 
-def aim_of(found: Effect, least_effect: float) -> float:
-    """What is to be seen, on the log scale: the least useful effect, or the larger one seen so far."""
-    return float(np.log1p(max(least_effect, found.effect)))
+def aim_of(measured: Effect, least_effect: float) -> float:
+    """What is to be seen, on the log scale: the least useful effect, or the larger one so far."""
+    return float(np.log1p(max(least_effect, measured.effect)))
 
 
-def further_sessions(found: Effect, least_effect: float, *, error: float = 0.05) -> float:
-    """How many more sessions are needed to see the effect (the least useful one, or the larger one seen so far).
+def further_sessions(measured: Effect, least_effect: float, *, error: float = 0.05) -> float:
+    """How many more sessions are needed to see the effect (`aim_of`).
 
     With the variation of the baseline and a power of `POWER`; `inf` where `MOST_FURTHER` would not
-    do: then the metric varies too much from session to session for this plan, and `nan` where there
-    is no effect to reckon with.
+    do, `nan` where there is no effect to reckon with.
     """
-    if not np.isfinite(found.effect) or not np.isfinite(found.sd):
+    if not np.isfinite(measured.effect) or not np.isfinite(measured.sd):
         return np.nan
-    aim = aim_of(found, least_effect)
-    quantiles = distributions.t.ppf([1 - error / 2, POWER], found.n_before - 1).sum()
-    for total in range(found.n_after + 1, found.n_after + MOST_FURTHER + 1):
-        if quantiles * found.sd * np.sqrt(1 / total + 1 / found.n_before) <= aim:
-            return float(total - found.n_after)
+    aim = aim_of(measured, least_effect)
+    quantiles = distributions.t.ppf([1 - error / 2, POWER], measured.n_before - 1).sum()
+    for total in range(measured.n_after + 1, measured.n_after + MOST_FURTHER + 1):
+        if quantiles * measured.sd * np.sqrt(1 / total + 1 / measured.n_before) <= aim:
+            return float(total - measured.n_after)
     return np.inf
 
 
 def blocks_needed(sd: float, aim: float) -> int:
-    """How many blocks, half of them drawn at random for the new way, show a difference of `aim` on the log scale.
+    """How many blocks, half of them at random in the new way, show a difference of `aim` (log).
 
-    The smallest even number n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2
-    degrees of freedom; `sd` is from block to block on the log scale, the session's level and the
-    block's usual place in it taken out.
+    The smallest even n >= 8 with (t(0.975) + t(`POWER`)) 2 sd / sqrt(n) <= aim at n - 2 degrees of
+    freedom; `sd` is that of `block_variation`.
     """
     normal = (
         distributions.norm.ppf([0.975, POWER]).sum() * 2 * sd / aim
@@ -234,7 +224,7 @@ def blocks_needed(sd: float, aim: float) -> int:
 
 
 def error_at_look(n_after: int, planned: int, error: float) -> float:
-    """The error that one look may spend: looks before the planned number share a fifth of it, the last has the rest."""
+    """The error that one look may spend: early looks share a fifth of it, the last has the rest."""
     if planned <= 1:
         return error
     return (

@@ -1,6 +1,4 @@
-"""The verdicts on plan rows: which sessions and which untouched slices each is held against, and what comes out."""
-
-from __future__ import annotations
+"""The verdicts on plan rows: what each is held against, and what comes out."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,6 +8,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings
+from helpers.plan import parts
 from helpers.plan.verification.alternation import MOST_BEFORE, alternation
 from helpers.plan.verification.estimate import (
     FEWEST_BEFORE,
@@ -24,19 +23,17 @@ from helpers.plan.verification.estimate import (
 from helpers.plan.verification.words import slice_words
 
 FEWEST_CONTROLS = 2
-NEARLY_ALL = 0.9  # of the sessions looked at, a control must be in so many
-PRICE_BAND = (
-    2.0  # a control product's price is at most so many times the treated one's, or its share of it
-)
-# a history against the controls that runs up or down with a p-value below this is not parallel
-SLOPE_ERROR = 0.05
+NEARLY_ALL = 0.9  # of the sessions, a control must be in so many
+PRICE_BAND = 2.0  # by which factor a control product's price may differ, up or down
+SLOPE_ERROR = 0.05  # p-value of a slope below which slice and controls are not parallel
 MOST_NAMED = 6  # controls that a sentence lists
 AXES = {
     "source": ("来源", "sources"),
     "product_id": ("商品", "products"),
     "slot": ("时段", "time slots"),
 }
-COLUMNS = [
+# What a verdict takes from its plan row, and the columns that are words.
+OF_PLAN = (
     "plan_id",
     "session_id",
     "metric",
@@ -46,7 +43,27 @@ COLUMNS = [
     "cause",
     "action",
     "owner_role",
+    "problem_id",
+    "cause_id",
+    "action_id",
+    "parts",
     "status",
+    "least_effect",
+)
+TEXTS = (
+    "verdict",
+    "estimator",
+    "other_verdict",
+    "alternate_by",
+    "controls_zh",
+    "controls_en",
+    "reason_zh",
+    "reason_en",
+    "among_zh",
+    "among_en",
+)
+COLUMNS = [
+    *OF_PLAN[:-1],
     "verdict",
     "estimator",
     "n_before",
@@ -83,15 +100,11 @@ COLUMNS = [
 ]
 
 
-# ----------------------------------------------------------------------------- a plan row's values
-
-
 class _Seen(NamedTuple):
-    """The values that one plan row is judged by: before the flagged session, since the action, and on the day itself.
+    """The values that one plan row is judged by, of one festival state (name and year, or none).
 
-    All are of one festival state (`festival`: a festival's name and year, or none); `later` counts
-    all sessions since, `apart` those since that compare but for their festival state, `states` says
-    whether sessions are of several.
+    `later` counts all sessions since, `apart` those that compare but for their festival state;
+    `states` says whether sessions are of several.
     """
 
     before: pd.DataFrame
@@ -103,22 +116,24 @@ class _Seen(NamedTuple):
     states: bool
 
 
-def _starts(row: pd.Series, known: pd.Series) -> pd.Timestamp:
-    """When the action began to hold: the due session's start where the row names one, else just after the flagged one."""
-    flagged, due = known.get(row["session_id"], pd.NaT), row.get("due_session")
-    return max(known[due], flagged) if isinstance(due, str) and due in known.index else flagged
+def _starts(row: pd.Series, starts: pd.Series) -> pd.Timestamp:
+    """An action holds from the due session's start, else just after the flagged one."""
+    flagged, due = starts.get(row["session_id"], pd.NaT), row.get("due_session")
+    return max(starts[due], flagged) if isinstance(due, str) and due in starts.index else flagged
 
 
-def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) -> _Seen:
+def _seen(row: pd.Series, values: pd.DataFrame, starts: pd.Series, planned: int) -> _Seen:
     mine = (values["metric"] == row["metric"]) & (
         values["slice"] == findings.slice_key(row["slice"])
     )
-    own = values[mine].dropna(subset=["value"]).sort_values("started_at")
-    flagged_at = known[row["session_id"]]
-    later = own[(own["started_at"] > flagged_at) & (own["started_at"] >= _starts(row, known))]
-    bad = own.loc[own["session_id"] == row["session_id"], "value"]
+    of_row = values[mine].dropna(subset=["value"]).sort_values("started_at")
+    flagged_at = starts[row["session_id"]]
+    later = of_row[
+        (of_row["started_at"] > flagged_at) & (of_row["started_at"] >= _starts(row, starts))
+    ]
+    bad = of_row.loc[of_row["session_id"] == row["session_id"], "value"]
     before, since = (
-        own[own["comparable"] & (own["started_at"] < flagged_at)],
+        of_row[of_row["comparable"] & (of_row["started_at"] < flagged_at)],
         later[later["comparable"]],
     )
     state = _state(before["festival"], since["festival"], planned)
@@ -135,48 +150,42 @@ def _seen(row: pd.Series, values: pd.DataFrame, known: pd.Series, planned: int) 
 
 
 def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
-    """The festival state in which sessions since are judged: the one with most of those planned, of states with enough sessions before.
+    """The festival state to judge in: that of most sessions since, with enough before if any has.
 
-    Ordinary days before a festival where both have as many. Where no state has enough before, that
-    of most sessions since.
+    Ordinary days go before a festival where both have as many.
     """
-    known, held = since.value_counts().clip(upper=planned), before.value_counts()
-    enough = known[[held.get(state, 0) >= FEWEST_BEFORE for state in known.index]]
-    ranked = enough if len(enough) else known
+    sessions_by_state, held = since.value_counts().clip(upper=planned), before.value_counts()
+    enough = sessions_by_state[
+        [held.get(state, 0) >= FEWEST_BEFORE for state in sessions_by_state.index]
+    ]
+    ranked = enough if len(enough) else sessions_by_state
     return max(sorted(ranked.index), key=lambda state: ranked[state]) if len(ranked) else ""
 
 
-# ---------------------------------------------------------------------------------------- controls
-
-
-def _acted(plans: pd.DataFrame, known: pd.Series) -> pd.DataFrame:
-    """Plan rows that were not dropped: slice (its key), action, and when it began to hold."""
+def _acted(plans: pd.DataFrame, starts: pd.Series) -> pd.DataFrame:
     rows = plans[plans["status"] != "dropped"]
-    began = [_starts(row, known) for _, row in rows.iterrows()]
+    began = [_starts(row, starts) for _, row in rows.iterrows()]
     return pd.DataFrame(
         {
             "slice": rows["slice"].map(findings.slice_key),
+            "parts": rows["parts"].map(parts.ids),
             "action": rows["action"],
             "started_at": began,
         }
     )
 
 
-def _touched(others: pd.DataFrame, acted: pd.DataFrame, seen: _Seen) -> set[str]:
-    """Slices that an action named, by its slice or in its words, that began between the first and the last session seen."""
-    first, last = seen.before["started_at"].min(), seen.after["started_at"].max()
+def _touched(others: pd.DataFrame, acted: pd.DataFrame, sessions: _Seen) -> set[str]:
+    """Slices that an action meanwhile was about; of a line without ids, those that it names."""
+    first, last = sessions.before["started_at"].min(), sessions.after["started_at"].max()
     meanwhile = acted[acted["started_at"].between(first, last)]
-    words, labels = (
-        " ".join(meanwhile["action"]),
-        others.drop_duplicates("slice").set_index("slice")["label"],
-    )
-    return set(meanwhile["slice"]) | {
-        key for key, label in labels.items() if label and label in words
-    }
+    words = " ".join(meanwhile.loc[meanwhile["parts"].eq(set()), "action"])
+    labels = others.drop_duplicates("slice").set_index("slice")["label"]
+    named = {key for key, label in labels.items() if label and label in words}
+    return named.union(meanwhile["slice"], *meanwhile["parts"])
 
 
 def _in_band(others: pd.DataFrame, price: float) -> set[str]:
-    """Slices of a similar price; all where prices are not known."""
     theirs = others.groupby("slice")["price"].median()
     return set(
         theirs.index[
@@ -185,17 +194,19 @@ def _in_band(others: pd.DataFrame, price: float) -> set[str]:
     )
 
 
-def _controls(seen: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
-    """The metric of the untouched slices that may serve as controls: sessions seen (before, then after) x slice."""
-    own = seen.before.iloc[0]
-    ids = [*seen.before["session_id"], *seen.after["session_id"]]
+def _controls(sessions: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
+    """The metric of untouched slices: sessions x slice."""
+    first = sessions.before.iloc[0]
+    ids = [*sessions.before["session_id"], *sessions.after["session_id"]]
     same = (
-        (values["metric"] == own["metric"])
-        & (values["axis"] == own["axis"])
-        & (values["slice"] != own["slice"])
+        (values["metric"] == first["metric"])
+        & (values["axis"] == first["axis"])
+        & (values["slice"] != first["slice"])
     )
     others = values[same & values["session_id"].isin(ids)]
-    allowed = _in_band(others, seen.before["price"].median()) - _touched(others, acted, seen)
+    allowed = _in_band(others, sessions.before["price"].median()) - _touched(
+        others, acted, sessions
+    )
     wide = (
         others[others["slice"].isin(allowed)]
         .pivot(index="session_id", columns="slice", values="value")
@@ -208,31 +219,30 @@ def _said(zh: str, en: str, about: str = "reason") -> dict[str, str]:
     return {f"{about}_zh": zh, f"{about}_en": en}
 
 
-def _among(seen: _Seen) -> dict[str, str]:
-    """Which sessions are set against each other, in words, where some were in a festival and some were not."""
-    if not seen.states and not seen.festival:
+def _among(sessions: _Seen) -> dict[str, str]:
+    if not sessions.states and not sessions.festival:
         return _said("", "", "among")
     left = (
         (
-            f"；之后另有 {seen.apart} 场大促状态不同，没有算进来",
+            f"；之后另有 {sessions.apart} 场大促状态不同，没有算进来",
             (
                 "; later sessions left out because festival and ordinary days do not compare: "
-                f"{seen.apart}"
+                f"{sessions.apart}"
             ),
         )
-        if seen.apart
+        if sessions.apart
         else ("", "")
     )
-    if not seen.festival:
+    if not sessions.festival:
         return _said(
             f"只在非大促场次之间比{left[0]}",
             f"only sessions outside festivals are compared{left[1]}",
             "among",
         )
     return _said(
-        f"前后都只取{seen.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
+        f"前后都只取{sessions.festival}期间的场次{left[0]}；大促里各天也不一样，大促过后要再判一次",
         (
-            f"only sessions within {seen.festival} are compared{left[1]}; days of a festival "
+            f"only sessions within {sessions.festival} are compared{left[1]}; days of a festival "
             "differ "
             "too, so it must be judged again after it"
         ),
@@ -241,17 +251,20 @@ def _among(seen: _Seen) -> dict[str, str]:
 
 
 def _contrast(
-    seen: _Seen,
+    sessions: _Seen,
     values: pd.DataFrame,
     acted: pd.DataFrame,
     *,
     bigger_is_better: bool,
     error: float,
 ) -> tuple[Contrast | None, int, dict[str, str]]:
-    """The slice against its controls, how many these are, and in words which they are or why there are none."""
-    if seen.before.empty or not seen.before["axis"].iloc[0]:
+    """The slice against its controls, their number, and in words which or why there are none."""
+    if sessions.before.empty or not sessions.before["axis"].iloc[0]:
         return None, 0, _said("", "", "controls")
-    controls, (kind_zh, kind_en) = _controls(seen, values, acted), AXES[seen.before["axis"].iloc[0]]
+    controls, (kind_zh, kind_en) = (
+        _controls(sessions, values, acted),
+        AXES[sessions.before["axis"].iloc[0]],
+    )
     if controls.shape[1] < FEWEST_CONTROLS:
         return (
             None,
@@ -266,13 +279,13 @@ def _contrast(
                 "controls",
             ),
         )
-    wide, n = controls.to_numpy(), len(seen.before)
-    made = against_controls(
-        seen.before["value"],
-        seen.after["value"],
+    wide, n = controls.to_numpy(), len(sessions.before)
+    contrast = against_controls(
+        sessions.before["value"],
+        sessions.after["value"],
         wide[:n],
         wide[n:],
-        flagged=seen.flagged,
+        flagged=sessions.flagged,
         bigger_is_better=bigger_is_better,
         error=error,
     )
@@ -288,7 +301,7 @@ def _contrast(
         else ("", "")
     )
     return (
-        made,
+        contrast,
         n_controls,
         _said(
             f"对照：{'、'.join(zh)}{more_zh}（未改动的{kind_zh}）",
@@ -299,7 +312,7 @@ def _contrast(
 
 
 def _stands(contrast: Contrast | None) -> bool:
-    """Whether the controls may judge: there are any, with bounds, and the history ran in parallel."""
+    """Whether the controls may judge: there are bounds, and the history ran in parallel."""
     return (
         contrast is not None
         and bool(np.isfinite(contrast.effect.lower))
@@ -308,7 +321,7 @@ def _stands(contrast: Contrast | None) -> bool:
 
 
 def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> dict[str, object]:
-    """The controls' own change, and the estimator that did not judge with what it would have said."""
+    """The controls' own change, and what the estimator that did not judge would have said."""
     if contrast is None:
         return {}
     other, theirs = alone if _stands(contrast) else contrast.effect, contrast.controls
@@ -323,16 +336,12 @@ def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> di
     }
 
 
-# ---------------------------------------------------------------------------------------- verdicts
-
-
 def _refused(
-    row: pd.Series, known: pd.Series, registry: Mapping[str, reference.Metric]
+    row: pd.Series, starts: pd.Series, registry: Mapping[str, reference.Metric]
 ) -> dict[str, object] | None:
-    """The verdict on a row that cannot be judged, whatever the values; None where it can."""
     if row["status"] != "done":
         return {"verdict": "not_done", **_said("该项未标记为已执行", "not marked as done")}
-    if row["session_id"] not in known.index:
+    if row["session_id"] not in starts.index:
         return _said("计划所出的场次不在数据里", "the session of the plan is not in the data")
     if row["metric"] not in registry:
         return _said("验证指标不在指标库里", "the verifying metric is not in the registry")
@@ -344,25 +353,25 @@ def _refused(
     return None
 
 
-def _numbers(found: Effect, seen: _Seen) -> dict[str, object]:
-    rebound = found.expected / seen.flagged - 1 if seen.flagged else np.nan
+def _numbers(measured: Effect, sessions: _Seen) -> dict[str, object]:
+    rebound = measured.expected / sessions.flagged - 1 if sessions.flagged else np.nan
     return {
-        "n_before": found.n_before,
-        "n_after": found.n_after,
-        "flagged": seen.flagged,
-        "before": found.before,
-        "after": found.after,
-        "expected": found.expected,
+        "n_before": measured.n_before,
+        "n_after": measured.n_after,
+        "flagged": sessions.flagged,
+        "before": measured.before,
+        "after": measured.after,
+        "expected": measured.expected,
         "expected_rebound": rebound,
-        "effect": found.effect,
-        "effect_lower": found.lower,
-        "effect_upper": found.upper,
+        "effect": measured.effect,
+        "effect_lower": measured.lower,
+        "effect_upper": measured.upper,
     }
 
 
 def _judged(
     row: pd.Series,
-    seen: _Seen,
+    sessions: _Seen,
     planned: int,
     values: pd.DataFrame,
     acted: pd.DataFrame,
@@ -371,14 +380,16 @@ def _judged(
     bigger_is_better: bool,
     error: float,
 ) -> dict[str, object]:
-    """The verdict on a row with sessions since: by the controls where they may judge, else by its own past."""
+    """By the controls if they may judge, else by the row's own past."""
     way = {
         "bigger_is_better": bigger_is_better,
-        "error": error_at_look(len(seen.after), planned, error),
+        "error": error_at_look(len(sessions.after), planned, error),
     }
-    alone = effect(seen.before["value"], seen.after["value"], flagged=seen.flagged, **way)
-    contrast, n_controls, controls = _contrast(seen, values, acted, **way)
-    found, by = (contrast.effect, "controls") if _stands(contrast) else (alone, "baseline")
+    alone = effect(
+        sessions.before["value"], sessions.after["value"], flagged=sessions.flagged, **way
+    )
+    contrast, n_controls, controls = _contrast(sessions, values, acted, **way)
+    measured, by = (contrast.effect, "controls") if _stands(contrast) else (alone, "baseline")
     if contrast is not None and contrast.slope_p < SLOPE_ERROR:
         controls = _said(
             "此前与对照的走势不平行，对照不作数，只与自己的过去比",
@@ -389,91 +400,82 @@ def _judged(
             ),
             "controls",
         )
-    said = verdict(found.lower, found.effect, found.upper, row["least_effect"])
-    made = {
-        **_numbers(found, seen),
+    outcome = verdict(measured.lower, measured.effect, measured.upper, row["least_effect"])
+    row_verdict = {
+        **_numbers(measured, sessions),
         **controls,
         **_beside(contrast, alone, row["least_effect"]),
-        "verdict": said,
+        "verdict": outcome,
         "estimator": by,
         "n_controls": n_controls if row["slice"] else np.nan,
-        "final": len(seen.after) >= planned,
-        **_among(seen),
+        "final": len(sessions.after) >= planned,
+        **_among(sessions),
     }
-    if found.n_before < FEWEST_BEFORE and seen.states:
+    if measured.n_before < FEWEST_BEFORE and sessions.states:
         return (
-            made
+            row_verdict
             | {"estimator": "", "verdict": "not_comparable"}
             | _said(
-                f"之后的场次与此前的大促状态不同，此前同类场次只有 {found.n_before} 场",
+                f"之后的场次与此前的大促状态不同，此前同类场次只有 {measured.n_before} 场",
                 (
                     "the sessions since differ from those before in their festival state; only "
-                    f"{found.n_before} before are alike"
+                    f"{measured.n_before} before are alike"
                 ),
             )
         )
-    if found.n_before < FEWEST_BEFORE:
+    if measured.n_before < FEWEST_BEFORE:
         return (
-            made
+            row_verdict
             | {"estimator": ""}
             | _said(
-                f"此前可比场次只有 {found.n_before} 场",
-                f"only {found.n_before} comparable sessions before",
+                f"此前可比场次只有 {measured.n_before} 场",
+                f"only {measured.n_before} comparable sessions before",
             )
         )
-    if not np.isfinite(found.lower):
-        return made | _said(
+    if not np.isfinite(measured.lower):
+        return row_verdict | _said(
             "此前各场的数值都一样，无从知道它平时波动多大",
             "all sessions before have the same value, which does not tell how much it varies",
         )
-    if said == "cannot_tell":
-        made["further_sessions"] = further_sessions(found, row["least_effect"], error=error)
-        made |= alternation(row, found, variation, made["further_sessions"])
-    return made
+    if outcome == "cannot_tell":
+        row_verdict["further_sessions"] = further_sessions(
+            measured, row["least_effect"], error=error
+        )
+        row_verdict |= alternation(row, measured, variation, row_verdict["further_sessions"])
+    return row_verdict
 
 
 def _verify_row(
     row: pd.Series,
     values: pd.DataFrame,
-    known: pd.Series,
+    starts: pd.Series,
     acted: pd.DataFrame,
     variation: pd.DataFrame | None,
     registry: Mapping[str, reference.Metric],
     error: float,
 ) -> dict[str, object]:
     planned = max(int(row["sessions"]), 1) if pd.notna(row["sessions"]) else 1
-    made: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
+    row_verdict: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
         name: row[name] for name in COLUMNS if name in row.index
     }
-    words = dict.fromkeys(
-        (
-            "estimator",
-            "alternate_by",
-            "other_verdict",
-            "controls_zh",
-            "controls_en",
-            "reason_zh",
-            "reason_en",
-            "among_zh",
-            "among_en",
-        ),
-        "",
-    )
-    made |= {"n_planned": planned, "verdict": "cannot_tell", "final": False, **words}
-    refused = _refused(row, known, registry)
+    row_verdict |= {"n_planned": planned, "verdict": "cannot_tell", "final": False}
+    row_verdict |= dict.fromkeys(set(TEXTS) - {"verdict"}, "")
+    refused = _refused(row, starts, registry)
     if refused is not None:
-        return made | refused
-    seen = _seen(row, values, known, planned)
-    if seen.after.empty and seen.later:
-        return made | {
+        return row_verdict | refused
+    sessions = _seen(row, values, starts, planned)
+    if sessions.after.empty and sessions.later:
+        return row_verdict | {
             "verdict": "not_comparable",
             **_said("之后的场次类型不同，不可比", "the sessions since are of another kind"),
         }
-    if seen.after.empty:
-        return made | _said("执行后还没有该指标的数据", "no value of the metric since the action")
+    if sessions.after.empty:
+        return row_verdict | _said(
+            "执行后还没有该指标的数据", "no value of the metric since the action"
+        )
     better = registry[row["metric"]].bigger_is_better
-    return made | _judged(
-        row, seen, planned, values, acted, variation, bigger_is_better=better, error=error
+    return row_verdict | _judged(
+        row, sessions, planned, values, acted, variation, bigger_is_better=better, error=error
     )
 
 
@@ -488,41 +490,23 @@ def verify(
 ) -> pd.DataFrame:
     """Verdicts on the plan rows of earlier sessions, one row per plan row, columns `COLUMNS`.
 
-    `plans` are plan rows (helpers.planfile.COLUMNS), `values` is `history` up to the session under
-    review, `variation` is `block_variation`. The baseline are the comparable sessions before the
-    flagged session, the outcome the first `sessions` comparable ones from the due session on.
-    before, after, flagged and expected are in the metric's unit; effects are relative and in the
-    good direction. `estimator` says who judged: controls (untouched slices of the same kind, for
-    rows that name a slice; `controls_*` is their own change, `other_*` what the slice's own past
-    says) or baseline. `further_sessions` says how many more would do (`inf`: more than 60),
-    `alternate_by`, `n_blocks` and `block_sessions` where alternating within sessions would do in
-    fewer; `final` whether the planned number of sessions is reached, before which a fifth of the
-    error is spent on all looks together. Sessions before and since are of one festival state, as in
-    notebook 03: a festival is never set against ordinary days (`among_*` says so in words).
+    `values` is `history` up to the session under review, `variation` is `block_variation`. The
+    baseline are the comparable sessions before the flagged one, the outcome the first `sessions`
+    comparable ones from the due session on, all of one festival state as in notebook 03 (`among_*`
+    says so in words). before, after, flagged and expected are in the metric's unit; effects are
+    relative and in the good direction. `estimator` says who judged: controls (untouched slices of
+    the same kind, for rows that name a slice; `controls_*` is their own change, `other_*` what the
+    slice's own past says) or baseline. `further_sessions` says how many more would do (`inf`: more
+    than 60), `alternate_by`, `n_blocks` and `block_sessions` where alternating within sessions
+    needs fewer; `final` whether the planned number of sessions is reached, before which a fifth of
+    the error is spent on all looks together.
     """
-    known = sessions.set_index("session_id")["started_at"]
-    acted = _acted(plans, known)
+    starts = sessions.set_index("session_id")["started_at"]
+    acted = _acted(plans, starts)
     rows = [
-        _verify_row(row, values, known, acted, variation, registry, error)
+        _verify_row(row, values, starts, acted, variation, registry, error)
         for _, row in plans.iterrows()
     ]
-    made = pd.DataFrame(rows, columns=COLUMNS)
-    numbers = [
-        name
-        for name in COLUMNS
-        if name.startswith(("n_", "effect", "expected", "further", "block_"))
-        or name
-        in (
-            "flagged",
-            "before",
-            "after",
-            "least_effect",
-            "controls_effect",
-            "controls_lower",
-            "controls_upper",
-            "other_effect",
-            "other_lower",
-            "other_upper",
-        )
-    ]
-    return made.astype({**dict.fromkeys(numbers, "float64"), "final": "bool"})
+    judged = pd.DataFrame(rows, columns=COLUMNS)
+    numbers = [name for name in COLUMNS if name not in (*OF_PLAN, *TEXTS, "final")]
+    return judged.astype(dict.fromkeys([*numbers, "least_effect"], "float64") | {"final": "bool"})

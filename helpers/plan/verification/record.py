@@ -1,7 +1,5 @@
 """Which kinds of action have worked here: the verdicts of all plans, counted by what was done."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,36 +8,42 @@ import pandas as pd
 from helpers import reference
 from helpers.core import stats, text
 
-# judged actions of a kind below which it is not ranked, and of all below which nothing is said
+# judged actions: fewer of a kind are not ranked, of fewer in all nothing is said
 FEWEST_RANKED = 5
 RECORD_BY = ("dimension", "problem", "cause", "owner_role")
 
 
-def _by_label(playbook: Mapping[str, reference.Problem]) -> dict[str, reference.Label]:
-    """Problems and causes by their name in either language: plan files hold the language of the run that wrote them."""
-    named = [
-        *playbook.values(),
-        *(cause for problem in playbook.values() for cause in problem.causes),
-    ]
-    return {name: entry for entry in named for name in (entry.zh, entry.en)}
+def _labels(by: str, playbook: Mapping[str, reference.Problem]) -> dict[object, reference.Label]:
+    """Problems and causes also by name, which is all that some lines have."""
+    if by not in ("problem", "cause"):
+        return reference.terms()[{"owner_role": "role"}.get(by, by)]
+    entries = (
+        dict(playbook)
+        if by == "problem"
+        else {(name, one.id): one for name, problem in playbook.items() for one in problem.causes}
+    )
+    return {name: entry for entry in entries.values() for name in (entry.zh, entry.en)} | entries
 
 
 def _kinds(
     checked: pd.DataFrame, by: str, playbook: Mapping[str, reference.Problem]
 ) -> pd.DataFrame:
-    """What each row is counted under: key, zh, en."""
-    known = {**_by_label(playbook), **reference.terms().get({"owner_role": "role"}.get(by, by), {})}
-    labels = [known.get(value) for value in checked[by]]
-    zh = [label.zh if label else value for label, value in zip(labels, checked[by], strict=True)]
-    en = [label.en if label else value for label, value in zip(labels, checked[by], strict=True)]
-    return pd.DataFrame({"zh": zh, "en": en}, index=checked.index)
+    labels, kinds = _labels(by, playbook), []
+    for row in checked.to_dict("records"):
+        problem, word = row.get("problem_id"), row[by]
+        id = (problem, row.get("cause_id")) if by == "cause" else problem
+        label = labels.get(id if by in ("problem", "cause") else word, labels.get(word))
+        kinds.append((label.zh, label.en) if label else (word, word))
+    return pd.DataFrame(kinds, columns=["zh", "en"], index=checked.index)
 
 
 COUNTED = ("effective", "effective_but_small", "not_effective", "harmful", "cannot_tell")
+NUMBERS = ("done", "judged", *COUNTED, "effective_so_far", "running", "not_done")
+SHARES = ("share", "lower", "upper", "median_effect")
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, object]:
-    """One kind of action counted: judged are those done that had the planned number of sessions, by their verdict."""
+    """Judged are those that had their planned sessions."""
     done = rows[rows["verdict"] != "not_done"]
     judged = done[done["final"] & done["verdict"].isin(COUNTED)]
     lower, upper = stats.wilson((judged["verdict"] == "effective").sum(), len(judged))
@@ -60,15 +64,14 @@ def _counts(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
-    """Which kinds of action have worked on this account: the verdicts of `verify` counted, one row per record_by x kind.
+    """The verdicts of `verify` counted by kind of action: one row per record_by x kind.
 
     record_by is all, dimension, problem, cause or owner_role; zh, en name the kind. done = judged +
     running (too few sessions yet, of which effective_so_far, or not comparable); judged by verdict;
     share is effective of judged, those that could not be told included, with its Wilson interval
-    (lower, upper); median_effect is over all judged, relative and in the good direction; all four
-    are nan under `FEWEST_RANKED` judged, as a share of one or two says nothing. rank orders the
-    kinds of one `record_by` by the lower bound, and is nan under `FEWEST_RANKED` judged, and where
-    fewer than two kinds have as many.
+    (lower, upper); median_effect is over all judged, relative and in the good direction; these four
+    are nan under `FEWEST_RANKED` judged. rank orders the kinds of one record_by by lower, where two
+    or more have it.
     """
     rows = (
         [{"record_by": "all", "zh": "全部", "en": "All", **_counts(checked)}]
@@ -82,26 +85,16 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
             for (zh, en), group in kinds.groupby(["zh", "en"], sort=False)
             if zh
         ]
-    counted = ["done", "judged", *COUNTED, "effective_so_far", "running", "not_done"]
-    made = pd.DataFrame(
-        rows,
-        columns=["record_by", "zh", "en", *counted, "share", "lower", "upper", "median_effect"],
-    )
-    made = made.astype(
-        dict.fromkeys(counted, "int64")
-        | dict.fromkeys(("share", "lower", "upper", "median_effect"), "float64")
-    )
-    few = made["judged"] < FEWEST_RANKED
-    made = made.assign(
-        **{name: made[name].mask(few) for name in ("share", "lower", "upper", "median_effect")}
-    )
-    enough = made["lower"].groupby(made["record_by"])
-    rank = enough.rank(ascending=False, method="min").where(
-        enough.transform("count") > 1
-    )  # one kind alone is no ranking
+    types = dict.fromkeys(NUMBERS, "int64") | dict.fromkeys(SHARES, "float64")
+    record = pd.DataFrame(rows, columns=["record_by", "zh", "en", *types]).astype(types)
+    few = record["judged"] < FEWEST_RANKED
+    record = record.assign(**{name: record[name].mask(few) for name in SHARES})
+    enough = record["lower"].groupby(record["record_by"])
+    several = enough.transform("count") > 1  # one kind alone is no ranking
+    rank = enough.rank(ascending=False, method="min").where(several)
     order = {by: place for place, by in enumerate(("all", *RECORD_BY))}
     return (
-        made.assign(rank=rank, place=made["record_by"].map(order))
+        record.assign(rank=rank, place=record["record_by"].map(order))
         .sort_values(["place", "rank", "judged"], ascending=[True, True, False], kind="stable")
         .drop(columns="place")
         .reset_index(drop=True)
@@ -109,7 +102,7 @@ def track_record(checked: pd.DataFrame, playbook: Mapping[str, reference.Problem
 
 
 def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
-    """One sentence on the track record: how many actions were judged and worked, and the best kind where one may be named."""
+    """One sentence on the track record: how many actions worked, and the best kind if any."""
     whole = record[record["record_by"] == "all"]
     judged, early = int(whole["judged"].sum()), int(whole["effective_so_far"].sum())
     label = reference.terms()["plan_verdict"]["effective_so_far"]
@@ -148,7 +141,6 @@ def record_sentence(record: pd.DataFrame, *, lang: str) -> str:
 
 
 def _best_kind(record: pd.DataFrame, lang: str) -> str:
-    """The best cause, else problem, else dimension: the first of which at least two kinds are ranked."""
     for by in ("cause", "problem", "dimension"):
         ranked = record[(record["record_by"] == by) & record["rank"].notna()]
         if len(ranked) and ranked.iloc[0]["effective"]:

@@ -1,6 +1,4 @@
-"""The values that plan rows may name, of whole sessions and of sources, products and half hours, and which sessions count."""
-
-from __future__ import annotations
+"""The values that plan rows may name, and which sessions count."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,10 +15,10 @@ FEWEST_BLOCK_MINUTES = 20
 
 
 def slot_rows(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """Minutes as half hours since each session's start, those with at least 20 minutes: one row per session_id x slot.
+    """Minutes as half hours since each session's start: one row per session_id x slot.
 
-    Sums of the minutes' columns. People who entered stand for viewers and views, paid orders for
-    people who paid: a minute record has no other.
+    Sums, of half hours with 20 minutes or more. People who entered stand for viewers and views,
+    paid orders for people who paid: a minute record has no other.
     """
     named = dimensions.half_hours(minutes["at"], minutes["session_id"], sessions).map(
         dimensions.slot_name, na_action="ignore"
@@ -53,26 +51,23 @@ def metrics_of(
 def _by_slice(
     rows: pd.DataFrame, slice: str, wanted: pd.DataFrame, registry: Mapping[str, reference.Metric]
 ) -> pd.DataFrame:
-    """The metrics that plan rows name for slices of this kind, of all slices: the others may serve as controls.
-
-    Columns: session_id, metric, value, slice, axis (the kind), label (what people call it), price.
-    """
+    """Metrics that plan rows name for slices of this kind, of all such: others are controls."""
     named = wanted[wanted["slice"].map(findings.slice_key).isin(rows[slice])]
     ids = metrics_of(list(named["metric"].unique()), rows, registry)
     if not ids:
         return pd.DataFrame(
             columns=["session_id", "metric", "value", "slice", "axis", "label", "price"]
         )
-    made = metrics.evaluate(
+    values = metrics.evaluate(
         rows[rows[slice].notna()], ids, registry=registry, by=["session_id", slice]
     )
     about = rows.drop_duplicates(["session_id", slice]).set_index(["session_id", slice])
-    at = pd.MultiIndex.from_frame(made[["session_id", slice]])
+    at = pd.MultiIndex.from_frame(values[["session_id", slice]])
     label, price = (
         about[name].reindex(at).to_numpy() if name in about else other
-        for name, other in (("name", made[slice]), ("price", np.nan))
+        for name, other in (("name", values[slice]), ("price", np.nan))
     )
-    shaped = made.rename(columns={slice: "slice"}).assign(axis=slice, label=label, price=price)
+    shaped = values.rename(columns={slice: "slice"}).assign(axis=slice, label=label, price=price)
     return shaped[["session_id", "metric", "value", "slice", "axis", "label", "price"]]
 
 
@@ -90,33 +85,33 @@ def gather(
     registry: dict[str, reference.Metric],
     reply_seconds: float,
 ) -> pd.DataFrame:
-    """Every value that the plan rows may name: one row per session_id x metric x slice (slice "" for the whole).
+    """Every value that the plan rows may name: one row per session_id x metric x slice.
 
     Session metrics with totals per hour (`compare.on_one_scale`), the refund rate of order lines at
     the age of the session under review (a younger session always looks better), the metrics of
-    enquiries; and the metrics that plan rows name for a source, a product or a half hour (as
-    000-030), of all sources, products or half hours, with axis (source, product_id, slot), label
-    and price. A first reply to an enquiry is in time within `reply_seconds` (service.yml).
+    enquiries; and the metrics that plan rows name for a source, product or half hour (as 000-030),
+    of all of them, with axis (source, product_id, slot), label and price. A first reply is in time
+    within `reply_seconds` (service.yml).
     """
     values = metrics.by_session(sessions, compare.comparable_metrics(registry), registry=registry)
     parts = [compare.on_one_scale(values, sessions, registry)]
-    own = lines[lines["session_id"] == session_id]
-    if len(own):
-        age = aftersales.mean_age(own, as_of)
+    this_session = lines[lines["session_id"] == session_id]
+    if len(this_session):
+        age = aftersales.mean_age(this_session, as_of)
         same = aftersales.rates_at_age(lines, age_days=age, as_of=as_of).rename(
             columns={"rate": "value"}
         )
         # The session itself is only about as old as its own mean age: its rate is the one so far.
-        now = pd.DataFrame({"session_id": [session_id], "value": [own["refunded"].mean()]})
+        now = pd.DataFrame({"session_id": [session_id], "value": [this_session["refunded"].mean()]})
         parts.append(
             pd.concat([same[same["session_id"] != session_id], now]).assign(
                 metric="refund_rate_orders"
             )
         )
     of_service = [name for name, metric in registry.items() if metric.table == "service"]
-    known = enquiries.dropna(subset=["session_id"])
-    if len(known) and of_service:
-        timed = service.marked(known, as_of=as_of, seconds=reply_seconds)
+    assigned = enquiries.dropna(subset=["session_id"])
+    if len(assigned) and of_service:
+        timed = service.marked(assigned, as_of=as_of, seconds=reply_seconds)
         parts.append(metrics.evaluate(timed, of_service, registry=registry, by="session_id"))
     whole = pd.concat(
         [part[["session_id", "metric", "value"]] for part in parts], ignore_index=True
@@ -131,19 +126,20 @@ def gather(
         if len(wanted)
         else ()
     )
-    made = [part for slice, rows in slices if len(part := _by_slice(rows, slice, wanted, registry))]
-    return pd.concat([whole, *made], ignore_index=True)
+    by_slice = [
+        part for slice, rows in slices if len(part := _by_slice(rows, slice, wanted, registry))
+    ]
+    return pd.concat([whole, *by_slice], ignore_index=True)
 
 
 def _disturbed(values: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
-    """Whether a logged event that names the metric lay over the session."""
-    found = pd.Series(False, index=values.index)
+    disturbed = pd.Series(False, index=values.index)
     start = values["session_id"].map(sessions.set_index("session_id")["started_at"])
     for event in events.dropna(subset=["metric"]).itertuples():
-        found |= (
+        disturbed |= (
             values["metric"].eq(event.metric) & (start >= event.starts_at) & (start <= event.to)
         )
-    return found
+    return disturbed
 
 
 def history(
@@ -156,26 +152,27 @@ def history(
 ) -> pd.DataFrame:
     """Metric values by session as `verify` reads them: one row per session x metric x slice.
 
-    `values` are tidy (session_id, metric, value, and slice, axis, label, price where there are any:
-    `gather`), `room_of` is the session under review, `events` are those of `compare.event_windows`.
-    Columns: session_id, started_at, metric, slice, axis, label, price, value, comparable: whether
-    the session is of the same platform and room, no promotion or clearance, and not under a logged
-    event that names the metric; festival: the festival and year of `calendar` in which the session
-    lies, or empty. Sessions after the one under review are left out.
+    `values` are as of `gather`, slice, axis, label and price where there are any; `room_of` is the
+    session under review (later ones are left out), `events` are `compare.event_windows`. Columns:
+    session_id, started_at, metric, slice, axis, label, price, value, comparable (same platform and
+    room, no promotion or clearance, not under a logged event that names the metric), festival (that
+    of `calendar` with its year, or empty).
     """
-    known = sessions.set_index("session_id")
-    own = known.loc[room_of]
-    started, kind = (values["session_id"].map(known[name]) for name in ("started_at", "kind"))
-    same_room = values["session_id"].map(compare.same_room(known, own)).fillna(False).astype(bool)
+    by_session = sessions.set_index("session_id")
+    reviewed = by_session.loc[room_of]
+    started, kind = (values["session_id"].map(by_session[name]) for name in ("started_at", "kind"))
+    same_room = (
+        values["session_id"].map(compare.same_room(by_session, reviewed)).fillna(False).astype(bool)
+    )
     ordinary = ~kind.isin(["promotion", "clearance"])
-    made = values.assign(
+    rows = values.assign(
         started_at=started, comparable=same_room & ordinary & ~_disturbed(values, sessions, events)
     )
     for name in ("slice", "axis", "label"):
-        made[name] = made[name].astype("str").where(made[name].notna(), "") if name in made else ""
-    made["price"] = made["price"].astype(float) if "price" in made else np.nan
+        rows[name] = rows[name].astype("str").where(rows[name].notna(), "") if name in rows else ""
+    rows["price"] = rows["price"].astype(float) if "price" in rows else np.nan
     state = compare.described(sessions, calendar).set_index("session_id")["festival"]
-    kept = made[made["started_at"] <= own["started_at"]].assign(
+    kept = rows[rows["started_at"] <= reviewed["started_at"]].assign(
         festival=lambda rows: rows["session_id"].map(state)
     )
     return kept[

@@ -1,7 +1,5 @@
 """The verdicts in words and as a table, Chinese and English."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,9 +10,12 @@ from helpers.core import findings, text
 from helpers.plan.verification.estimate import MOST_FURTHER
 from helpers.split import dimensions
 
+OPTIONAL = ("slice", "controls", "other")  # columns that a table of verdicts may lack
+BLANK = ("", text.NOTHING)
+
 
 def _change(row: pd.Series, about: str, lang: str) -> str:
-    """A change (of the controls, by the other estimator) with its interval: +12.0% (−3.0% – 29.0%)."""
+    """A change with its interval: +12.0% (−3.0% – 29.0%)."""
     value, lower, upper = (row[f"{about}_{end}"] for end in ("effect", "lower", "upper"))
     if not np.isfinite(value):
         return text.NOTHING
@@ -31,7 +32,7 @@ def _change(row: pd.Series, about: str, lang: str) -> str:
 
 
 def status(row: Mapping[str, object]) -> str:
-    """How a verified action stands, a value of plan_verdict: its verdict, `…_so_far` before its planned sessions are there."""
+    """How a verified action stands: its verdict, `…_so_far` before its planned sessions."""
     early = f"{row['verdict']}_so_far"
     return (
         early
@@ -47,7 +48,7 @@ def for_table(
     lang: str,
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """Verdicts to be read: one row per plan row, values in words with their units, effects as percentages.
+    """Verdicts to be read: one row per plan row, values in words with their units.
 
     Columns: action, verify, slice, before, after, expected, effect and effect_lower (the whole
     interval), n_before, n_after, estimator, controls (their own change), other (what the other
@@ -82,45 +83,22 @@ def for_table(
                 "next": _next(row, lang),
             }
         )
-    columns = [
-        "action",
-        "verify",
-        "slice",
-        "before",
-        "after",
-        "expected",
-        "effect",
-        "effect_lower",
-        "n_before",
-        "n_after",
-        "estimator",
-        "controls",
-        "other",
-        "plan_verdict",
-        "next",
-    ]
-    made = pd.DataFrame(rows, columns=columns)
-    # What holds for none of the rows is no column: plans on whole sessions have neither slice nor
-    # controls.
-    return made.drop(
-        columns=[
-            name
-            for name in ("slice", "controls", "other")
-            if made[name].isin(["", text.NOTHING]).all()
-        ]
-    )
+    table = pd.DataFrame(rows)
+    # Plans on whole sessions have neither slice nor controls.
+    empty = [name for name in OPTIONAL if name in table and table[name].isin(BLANK).all()]
+    return table.drop(columns=empty)
 
 
 def sentence(
     row: pd.Series, registry: Mapping[str, reference.Metric], *, lang: str, currency: str = "CNY"
 ) -> str:
-    """One verdict in words: what was done, what the metric did against the sessions before, and what that says."""
-    said = text.label(reference.terms()["plan_verdict"][status(row)], lang)
+    """One verdict in words: what was done, what the metric did since, and what that says."""
+    outcome = text.label(reference.terms()["plan_verdict"][status(row)], lang)
     metric = registry.get(row["metric"])
     head = text.choose(
         lang,
-        f"「{text.plain(row['action'], 40)}」：{said}。",
-        f"“{text.plain(row['action'], 60)}”: {said.lower()}. ",
+        f"「{text.plain(row['action'], 40)}」：{outcome}。",
+        f"“{text.plain(row['action'], 60)}”: {outcome.lower()}. ",
     )
     if metric is None or not np.isfinite(row["effect"]):
         reason = row[f"reason_{lang}"]
@@ -177,13 +155,11 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
 
 
 def _alike(row: pd.Series, lang: str) -> str:
-    """Which sessions were compared, where festivals lay among them."""
     among = row[f"among_{lang}"]
     return "" if not among else text.choose(lang, f"{among}。", f" {among[:1].upper()}{among[1:]}.")
 
 
 def _so_far(row: pd.Series, lang: str) -> str:
-    """Over how many sessions a verdict that is not final was to be given; nothing afterwards or where none was given."""
     if row["final"] or row["verdict"] in ("cannot_tell", "not_comparable", "not_done"):
         return ""
     return text.choose(
@@ -194,7 +170,7 @@ def _so_far(row: pd.Series, lang: str) -> str:
 
 
 def _next(row: pd.Series, lang: str) -> str:
-    """What follows from a verdict; nothing is made the standard before its planned sessions are there."""
+    """Nothing becomes the standard before its planned sessions."""
     if row["verdict"] == "effective" and not row["final"]:
         return text.choose(
             lang,
@@ -205,7 +181,6 @@ def _next(row: pd.Series, lang: str) -> str:
 
 
 def _against(row: pd.Series, lang: str) -> str:
-    """Who judged, what the other estimator gives, and what the controls did meanwhile; nothing for whole sessions."""
     controls = row[f"controls_{lang}"]
     if not controls:
         return ""
@@ -222,7 +197,7 @@ def _against(row: pd.Series, lang: str) -> str:
         return text.choose(
             lang, f"{controls}{beside}。", f" {controls[:1].upper()}{controls[1:]}{beside}."
         )
-    said = text.label(reference.terms()["plan_verdict"][row["other_verdict"]], lang)
+    outcome = text.label(reference.terms()["plan_verdict"][row["other_verdict"]], lang)
     spill = (
         ""
         if not row["controls_upper"] < 0
@@ -239,12 +214,12 @@ def _against(row: pd.Series, lang: str) -> str:
         lang,
         (
             f"{controls}，它们同期 {_change(row, 'controls', lang)}；只与自己的过去比是 "
-            f"{_change(row, 'other', lang)}，{said}。{spill}"
+            f"{_change(row, 'other', lang)}，{outcome}。{spill}"
         ),
         (
             f" {controls[:1].upper()}{controls[1:]}; their own change "
             f"{_change(row, 'controls', lang)}. Against its own past alone "
-            f"{_change(row, 'other', lang)}: {said.lower()}.{spill}"
+            f"{_change(row, 'other', lang)}: {outcome.lower()}.{spill}"
         ),
     )
 
@@ -262,7 +237,6 @@ def _further(n: float, lang: str) -> str:
 
 
 def _alternate(row: pd.Series, lang: str) -> str:
-    """The quicker proof, where there is one: alternate the old and the new way within sessions."""
     if not row["alternate_by"]:
         return ""
     unit_zh, unit_en = {"half_hour": ("半小时", "half-hours"), "product": ("商品", "products")}[
@@ -281,4 +255,42 @@ def _alternate(row: pd.Series, lang: str) -> str:
             "sessions "
             "would do."
         ),
+    )
+
+
+def findings_of(
+    checked: pd.DataFrame,
+    sentences: Mapping[str, tuple[str, str]],
+    plans: pd.DataFrame,
+    *,
+    notebook: str,
+) -> pd.DataFrame:
+    """Findings of the verdicts on earlier plans: one row per verdict on what was done.
+
+    effective and effective_but_small are better, harmful is worse, the rest cannot be told.
+    `sentences` maps plan_id to its (zh, en) sentence, `plans` gives the dimension.
+    """
+    finding_verdicts = {
+        "effective": "better",
+        "effective_but_small": "better",
+        "harmful": "worse",
+        "not_comparable": "not_comparable",
+    }
+    dimension = plans.drop_duplicates("plan_id").set_index("plan_id")["dimension"]
+    return findings.frame(
+        [
+            findings.make(
+                notebook=notebook,
+                dimension=dimension[row.plan_id],
+                metric=row.metric,
+                slice=row.plan_id,
+                value=row.after,
+                baseline=row.before,
+                verdict=finding_verdicts.get(row.verdict, "cannot_tell"),
+                sentence_zh=sentences[row.plan_id][0],
+                sentence_en=sentences[row.plan_id][1],
+            )
+            for row in checked.itertuples()
+            if row.verdict != "not_done"
+        ]
     )

@@ -1,9 +1,8 @@
-"""Builds the committed font from Noto Sans CJK: `python helpers/report/fonts/build.py NotoSansCJK-Regular.ttc`.
+"""Builds the committed font: `python helpers/report/fonts/build.py NotoSansCJK-Regular.ttc`.
 
-Takes the Simplified Chinese face of the collection, keeps the characters that a report can hold,
-drops what neither the charts nor the page use (vertical forms, alternates, hinting) and gives the
-family a name of its own, so that a machine's own fonts are never picked up in its place. Same
-input, same bytes.
+Keeps what a report can hold without what neither charts nor page use (vertical forms, alternates,
+hinting), under a family name of its own, so that a machine's own fonts are never picked up instead.
+Same input, same bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +46,10 @@ RANGES = (
 
 
 def face(collection: Path) -> TTFont:
-    """The Simplified Chinese face of a Noto Sans CJK collection; raises `SystemExit` where the file has none."""
+    """The Simplified Chinese face of a Noto Sans CJK collection.
+
+    Raises `SystemExit` where the file has none.
+    """
     for number in range(64):
         try:
             font = TTFont(collection, fontNumber=number, recalcTimestamp=False)
@@ -59,7 +61,7 @@ def face(collection: Path) -> TTFont:
 
 
 def cut(font: TTFont) -> TTFont:
-    """The face with the characters of `RANGES` alone, without hinting and without layout features but kerning."""
+    """The face with the characters of `RANGES` alone; of hinting and layout only kerning stays."""
     options = subset.Options(
         hinting=False,
         desubroutinize=False,
