@@ -41,8 +41,10 @@ def thousands_mark(cells: pd.Series) -> str:
 
 
 MONEY_MARK = "|".join(re.escape(mark) for mark in sorted(text.CURRENCY_OF, key=len, reverse=True))
+_SIGNS = "[-+(（−－–＋ ]*"
 _SIGN = re.compile(
-    rf"^[-+]?[ ]*({MONEY_MARK})[ ]*[-+\d.]|\d[ ]*({MONEY_MARK})$", re.IGNORECASE | re.MULTILINE
+    rf"^{_SIGNS}({MONEY_MARK}){_SIGNS}[\d.]|\d[ ]*({MONEY_MARK})[-)]?$",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 

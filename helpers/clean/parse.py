@@ -45,6 +45,9 @@ _FACTOR = {
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
 _AMOUNT = r"[\d.,]+[万亿千wkm%]?"
 _SPAN = rf"{_AMOUNT}(?:[~～-]|至|到){_AMOUNT}|[<>≥≤]{_AMOUNT}|{_AMOUNT}\+"
+_DASHES = "[\N{MINUS SIGN}‐‑‒–—]"
+# (150.00), 150.00- and 150.00 CR of accountants: less than nothing
+_BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
 
@@ -179,6 +182,7 @@ def _figures(
         .str.lower()
         .str.replace(rf"{MONEY_MARK}|[\s_]|[人次件单个]$", "", regex=True)
     )
+    plain = plain.str.replace(_DASHES, "-", regex=True).str.replace(_BELOW, r"-\1\2", regex=True)
     spans = plain.str.fullmatch(_SPAN, na=False)
     group, point = (r"\.", ",") if mark == "." else ("[,']", r"\.")
     parts = plain.str.extract(

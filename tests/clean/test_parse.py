@@ -103,6 +103,25 @@ def test_a_unit_of_the_header_counts_for_plain_numbers(unit, value):
     assert one(parse.numbers(column("2.5"), kind="money", unit=unit)) == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("(1,234.50)", "¥(1,234.50)", "(¥1,234.50)", "（1234.50）"),
+        *("1,234.50-", "1234.50 CR", "1,234.50元-", "-¥1,234.50", "¥-1234.50"),
+        *("−1234.50", "－1234.50", "–1,234.50", "‑1234.50"),
+    ],
+)
+def test_every_way_to_write_a_minus(cell):
+    assert one(parse.numbers(column(cell), kind="score")) == -1234.5
+
+
+def test_a_plus_of_full_width_a_dash_alone_and_two_signs():
+    read = parse.numbers(column("＋5", "–", "-5-", "(-5)", "7–9"), kind="score")
+    assert read.values.isna().tolist() == [False, True, True, True, True]
+    assert read.values[0] == 5 and read.bad.tolist() == [False, False, True, True, False]
+    assert read.notes == ("1 values are ranges (for example 7–9): left out",)
+
+
 def test_the_column_decides_which_mark_groups_thousands():
     assert parse.numbers(column("1.234", "9.467.316"), kind="money").values.tolist() == [
         1234,

@@ -90,18 +90,6 @@ WRONG: dict[str, dict[str, str]] = {
         ["aftersales", "sessions"],
         "parse.impossible deletes what is below 0, a whole column of refunds too",
     ),
-    "in_parentheses": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows no amount in parentheses; rows aside, check says 0",
-    ),
-    "trailing_minus": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows no minus behind; rows aside, check says 0",
-    ),
-    "another_minus": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows one minus only; rows aside, check says 0",
-    ),
     "a_negative_hour": dict.fromkeys(
         ["sessions", "ads"],
         "parse.impossible deletes a net amount below 0",
