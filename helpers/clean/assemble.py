@@ -12,11 +12,17 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import file_name, mend, parse, recognise
 from helpers.clean.cells import Parsed, is_empty, too_long, words
-from helpers.clean.columns import LONGEST, currency, day_order, impossible, year_last_date
+from helpers.clean.columns import (
+    LONGEST,
+    currency,
+    day_order,
+    impossible,
+    without_sign,
+    year_last_date,
+)
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
-from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
 HELPERS = {
@@ -85,12 +91,12 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     cells = BlockCells(block, body)
-    values, bad, left_out, notes = _columns(block, cells, context)
+    values, bad, notes = _columns(block, cells, context)
     frame = pd.DataFrame(
         {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
         index=body.index,
     )
-    frame = frame.assign(**_completed(values, block, context), **_flags(left_out, body.index))
+    frame = frame.assign(**_completed(values, block, context))
     extra_rows = {"column": "", "value": "", "reason": "extra_row"}
     aside = pd.concat([_problems(bad, frame, export), pd.DataFrame(extra_rows, index=extra.index)])
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
@@ -118,8 +124,8 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
 
 def _columns(
     block: Block, cells: BlockCells, context: Context
-) -> tuple[dict[str, pd.Series], list[_BadCells], list[tuple[str, pd.Series]], tuple[str, ...]]:
-    """Values by column, cells that set rows aside, cells left out (not required), and notes."""
+) -> tuple[dict[str, pd.Series], list[_BadCells], tuple[str, ...]]:
+    """Values by column, cells that set rows aside, and notes."""
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -134,7 +140,6 @@ def _columns(
     parsed_of = _all_parsed(block, cells, columns, order=order, context=context)
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
-    left_out: list[tuple[str, pd.Series]] = []
     for name, how in export.columns.items():
         headers = block.places(how.header)
         if name == "product_id" and cells.sub.any() and headers:
@@ -144,31 +149,33 @@ def _columns(
         required = columns[name].required
         for header in headers:
             raw, parsed = cells.of(header), parsed_of[name, header.place]
-            wrong = impossible(parsed.values, columns[name].kind) & ~parsed.bad
-            if wrong.any() and not required:
-                left_out.append((name, privacy.masked(words(raw[wrong]))))
-                parsed = parsed._replace(values=parsed.values.mask(wrong))
-            read = parsed.values
+            read = without_sign(parsed.values, columns[name])
+            wrong = impossible(read, columns[name]) & ~parsed.bad
             values[name] = values[name].fillna(read) if name in values else read
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad += [
                 _BadCells(header.text, raw, parsed.bad, parsed.reason),
                 _BadCells(header.text, raw, too_long(read), "too_long"),
-                _BadCells(header.text, raw, wrong & required, "impossible"),
+                _BadCells(header.text, raw, wrong, "impossible"),
             ]
             if parsed.reason == "lost_digits" and required:
                 lost = read.isna() & ~is_empty(words(raw))
                 bad.append(_BadCells(header.text, raw, lost, "lost_digits"))
         if name in values:
             for header in block.places(how.plus):
-                more = parsed_of[name, header.place]
-                values[name] = values[name] + more.values.fillna(0)
-                bad.append(_BadCells(header.text, cells.of(header), more.bad, more.reason))
+                raw, more = cells.of(header), parsed_of[name, header.place]
+                read = without_sign(more.values, columns[name])
+                wrong = impossible(read, columns[name]) & ~more.bad
+                values[name] = values[name] + read.fillna(0)
+                bad += [
+                    _BadCells(header.text, raw, more.bad, more.reason),
+                    _BadCells(header.text, raw, wrong, "impossible"),
+                ]
             for header in block.places(how.joined):
                 values[name] = values[name] + "-" + parse.ids(cells.of(header)).values.fillna("")
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
-    return values, bad, left_out, tuple(dict.fromkeys(notes))
+    return values, bad, tuple(dict.fromkeys(notes))
 
 
 def _all_parsed(
@@ -213,15 +220,6 @@ def _question(dated: list[pd.Series], order: DayOrder) -> str:
         f"{example}: day and month cannot be told apart, is the day or the month first? "
         f"{why}, so the rows are kept aside; {answer}"
     )
-
-
-def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
-    """`source_flags`, a line `column=cell` for each cell left out; no column where none was."""
-    if not left_out:
-        return {}
-    lines = pd.concat([name + "=" + cells for name, cells in left_out])
-    flags = lines.groupby(level=0).agg("\n".join)
-    return {"source_flags": flags.reindex(index, fill_value="").astype("str")}
 
 
 def _parsed(

@@ -11,23 +11,32 @@ import pandas as pd
 from helpers.clean.cells import distinct, is_text, no_cell, words
 from helpers.clean.times import YEAR_LAST, DayOrder
 from helpers.core import text
+from helpers.reference import Column
 
 _DOT_THOUSANDS = {"IDR", "VND"}
 LONGEST = 100 * 86400.0
 
 
-def impossible(values: pd.Series, kind: str) -> pd.Series:
-    """Values that no export can mean.
+def impossible(values: pd.Series, column: Column) -> pd.Series:
+    """Values that the column cannot hold.
 
-    Negative counts, money and durations, rates above 1, durations above 100 days, years outside
-    2000 to 2099.
+    Negative ones where it may not be below zero, rates above 1, durations above 100 days, years
+    outside 2000 to 2099.
     """
-    if kind == "datetime":
+    if column.kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return no_cell(values)
-    most = {"rate": 1.0, "seconds": LONGEST}.get(kind, np.inf)
-    return ((values < 0) & (kind != "score")) | (values > most)
+    most = {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
+    return ((values < 0) & (not column.below_zero)) | (values > most)
+
+
+def without_sign(values: pd.Series, column: Column) -> pd.Series:
+    """Refunds without their minus where the column writes all of them with one; others as given."""
+    if column.line != "refund" or column.below_zero:
+        return values
+    given = values[values.notna() & (values != 0)]
+    return values.abs() if len(given) and (given < 0).all() else values
 
 
 def thousands_mark(cells: pd.Series) -> str:

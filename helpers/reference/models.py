@@ -48,12 +48,13 @@ class Label(Entry):
 
 
 class Column(Label):
-    """One column of a canonical table."""
+    """One column of a canonical table; `below_zero`: its values may be negative."""
 
     kind: Kind
     required: bool = False
     terms: str | None = None
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
+    below_zero: bool = False
 
 
 class Table(Label):

@@ -17,8 +17,7 @@ import pandera.pandas as pa
 from helpers.reference.load import tables, terms
 
 NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
-NEVER_NEGATIVE = NUMBERS - {"score"}
-TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
+TRACE = ("source_file", "source_sheet", "source_row")
 
 
 def dtype(kind: str, timezone: str) -> object:
@@ -49,7 +48,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     Columns it lacks are missing values.
 
     Columns that the table does not have are left out; those of `TRACE` are kept, as they say where
-    a row came from and which of its cells were left out. Raises `KeyError` for an unknown table and
+    a row came from. Raises `KeyError` for an unknown table and
     `ValueError` where a value does not fit.
     """
     if table not in tables():
@@ -76,7 +75,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
 def model(table: str) -> pa.DataFrameSchema:
     """The pandera schema of a canonical table.
 
-    Required values, closed choices, no negative counts or money, one row a key.
+    Required values, closed choices, nothing below zero but where it may be, one row a key.
     """
     columns = {}
     entry = tables()[table]
@@ -85,7 +84,7 @@ def model(table: str) -> pa.DataFrameSchema:
         if column.terms:
             allowed = list(terms()[column.terms])
             checks.append(pa.Check.isin(allowed, error=f"expected one of {', '.join(allowed)}"))
-        if column.kind in NEVER_NEGATIVE:
+        if column.kind in NUMBERS and not column.below_zero:
             checks.append(pa.Check.ge(0, error="expected 0 or more"))
         if column.kind == "rate":
             checks.append(pa.Check.le(1, error="expected a fraction of at most 1"))

@@ -51,7 +51,6 @@ def local(times: pd.Series) -> pd.Series:
 # ------------------------------------------------------------------------------------
 
 
-@wrong_today("a negative cell of money is deleted: parse.impossible, assemble._columns")
 def test_an_hour_of_ads_whose_net_amount_is_negative(case):
     found = check(case("hourly_net_negative"))
     ads = found.table("ads").sort_values("started_at")

@@ -385,18 +385,36 @@ def test_flags():
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "wrong"),
+    ("name", "value", "wrong"),
     [
-        ("users", -1, True),
-        ("money", -0.01, True),
-        ("score", -1, False),
-        ("rate", 1.01, True),
-        ("rate", 1, False),
-        ("ratio", 3, False),
+        ("viewers", -1, True),
+        ("paid_amount", -0.01, True),
+        ("avg_online", -1, True),
+        ("net_1h_amount", -150, False),
+        ("fan_viewer_share", 1.01, True),
+        ("fan_viewer_share", 1, False),
     ],
 )
-def test_impossible_values(kind, value, wrong):
-    assert columns.impossible(pd.Series([float(value)]), kind).iloc[0] == wrong
+def test_impossible_values(name, value, wrong):
+    column = reference.tables()["sessions"].columns[name]
+    assert columns.impossible(pd.Series([float(value)]), column).iloc[0] == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("refund_amount", [-10, 0, None, -3], [10, 0, None, 3]),
+        ("refund_amount", [-10, 0, 3], [-10, 0, 3]),  # one that cannot be
+        ("refund_amount", [10, 3], [10, 3]),
+        ("refund_amount", [0, None], [0, None]),
+        ("net_1h_amount", [-10, -3], [-10, -3]),  # may be below zero
+        ("ad_cost", [-10, -3], [-10, -3]),
+    ],
+)
+def test_a_column_whose_refunds_all_carry_a_minus_is_a_convention(name, written, read):
+    column = reference.tables()["sessions"].columns[name]
+    values = columns.without_sign(pd.Series(written, dtype="float64"), column)
+    assert values.equals(pd.Series(read, dtype="float64"))
 
 
 def test_every_reason_that_the_code_gives_has_words():

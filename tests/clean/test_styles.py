@@ -86,14 +86,6 @@ WRONG: dict[str, dict[str, str]] = {
         ["sessions", "traffic", "tiktok_sessions"],
         "parse.numbers: one dot is a decimal point, also of people",
     ),
-    "refunds_negative": dict.fromkeys(
-        ["aftersales", "sessions"],
-        "parse.impossible deletes what is below 0, a whole column of refunds too",
-    ),
-    "a_negative_hour": dict.fromkeys(
-        ["sessions", "ads"],
-        "parse.impossible deletes a net amount below 0",
-    ),
     "ids_as_numbers": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
