@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_empty, too_long, words
+from helpers.clean.cells import Parsed, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
     currency,
@@ -143,8 +143,12 @@ def _columns(
     for name, how in export.columns.items():
         headers = block.places(how.header)
         if name == "product_id" and cells.sub.any() and headers:
-            main_rows = cells.of(headers[0]).astype(object).where(~cells.sub)
-            values[name] = parse.ids(main_rows).values.ffill()
+            raw = cells.of(headers[0]).astype(object).where(~cells.sub)
+            main_rows = parse.ids(raw)
+            lost = _lost(main_rows)
+            values[name] = main_rows.values.mask(lost, "").ffill().replace("", np.nan)
+            bad.append(_BadCells(headers[0].text, raw, lost, "lost_digits"))
+            notes += [f"{headers[0].text}: {note}" for note in main_rows.notes]
             continue
         required = columns[name].required
         for header in headers:
@@ -158,9 +162,8 @@ def _columns(
                 _BadCells(header.text, raw, too_long(read), "too_long"),
                 _BadCells(header.text, raw, wrong, "impossible"),
             ]
-            if parsed.reason == "lost_digits" and required:
-                lost = read.isna() & ~is_empty(words(raw))
-                bad.append(_BadCells(header.text, raw, lost, "lost_digits"))
+            if required:
+                bad.append(_BadCells(header.text, raw, _lost(parsed), "lost_digits"))
         if name in values:
             for header in block.places(how.plus):
                 raw, more = cells.of(header), parsed_of[name, header.place]
@@ -172,10 +175,21 @@ def _columns(
                     _BadCells(header.text, raw, wrong, "impossible"),
                 ]
             for header in block.places(how.joined):
-                values[name] = values[name] + "-" + parse.ids(cells.of(header)).values.fillna("")
+                raw = cells.of(header)
+                more = parse.ids(raw)
+                values[name] = values[name] + "-" + more.values.fillna("")
+                notes += [f"{header.text}: {note}" for note in more.notes]
+                bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
     return values, bad, tuple(dict.fromkeys(notes))
+
+
+def _lost(parsed: Parsed) -> pd.Series:
+    """Ids that have lost their last digits."""
+    if parsed.reason == "lost_digits" and parsed.noted is not None:
+        return parsed.noted
+    return no_cell(parsed.values)
 
 
 def _all_parsed(

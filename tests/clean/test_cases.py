@@ -146,7 +146,7 @@ def test_lines_that_are_joined_in_a_cell_are_lines(case):
     assert len(right) == 8 and got.to_dict() == pytest.approx(right.to_dict())
 
 
-@wrong_today("ids count as rounded only where all of a column are: parse.ids")
+@wrong_today("the column is named, yet cli.check ends with 0")
 def test_ids_that_were_rounded_are_told_one_by_one(case):
     shop = case("ids_partly_rounded")
     found = check(shop)

@@ -302,6 +302,31 @@ def test_one_rounded_id_does_not_cost_the_good_ones():
     assert parsed.values.tolist()[0] == "6917926768823643751" and pd.isna(parsed.values.iloc[1])
 
 
+@pytest.mark.parametrize("mark", [",", ".", " ", "'", "\u202f"])
+def test_marks_of_thousands_are_no_part_of_an_id(mark):
+    written = f"{6919320038478964101:,}".replace(",", mark)
+    parsed = parse.ids(column(written, "6919320038478964102", "12,345", "101,102,103"))
+    assert parsed.values.tolist() == [
+        *("6919320038478964101", "6919320038478964102", "12,345", "101,102,103")
+    ]
+    assert parse.ids(column(f"{6919320038478960000:,}")).values.isna().all()
+
+
+@pytest.mark.parametrize("rounded", [1, 2, 13, 39, 40])
+@pytest.mark.parametrize("length", [18, 19, 20])
+def test_ids_rounded_by_excel_are_found_one_by_one(rounded, length):
+    whole = [str(6 * 10 ** (length - 1) + 7_654_321_987 * number + 1) for number in range(40)]
+    ids = [text[:15] + "0" * (length - 15) for text in whole[:rounded]] + whole[rounded:]
+    parsed = parse.ids(column(*ids))
+    assert parsed.values.isna().tolist() == [True] * rounded + [False] * (40 - rounded)
+
+
+def test_ids_that_end_in_zeros_by_chance_are_kept():
+    short = [str(6 * 10**15 + 7 * number) for number in range(60)]  # every tenth ends in 0
+    assert parse.ids(column(*short, "1234500000")).values.notna().all()
+    assert parse.ids(column("1234567890123450")).values.notna().all()
+
+
 def test_hashes_are_stable_keyed_and_no_ids():
     marks = parse.hashed(column("买家甲", " 买家甲\t", "买家乙", "-"), key=KEY).values
     assert marks.iloc[0] == marks.iloc[1] != marks.iloc[2] and pd.isna(marks.iloc[3])
