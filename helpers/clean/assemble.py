@@ -14,9 +14,15 @@ from helpers.clean import file_name, mend, parse, recognise
 from helpers.clean.cells import Parsed, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
+    WHOLE,
+    Dots,
     currency,
     day_order,
+    dots_of,
     impossible,
+    not_whole,
+    with_dots,
+    without_dots,
     without_sign,
     year_last_date,
 )
@@ -137,7 +143,8 @@ def _columns(
     if order == "open" and context.dates:
         order = context.dates
     notes = [_question(dated, order)] if order in ("open", "mixed") else []
-    parsed_of = _all_parsed(block, cells, columns, order=order, context=context)
+    dots = _dots(block, cells, columns)
+    parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
     for name, how in export.columns.items():
@@ -155,6 +162,10 @@ def _columns(
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
             wrong = impossible(read, columns[name]) & ~parsed.bad
+            if columns[name].kind in WHOLE and not (how.unit or header.unit):
+                bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
+            if dots.get(header.text) == "open":
+                bad.append(_BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad += [
@@ -196,6 +207,7 @@ def _all_parsed(
     block: Block,
     cells: BlockCells,
     columns: dict[str, Column],
+    dots: dict[str, Dots],
     *,
     order: DayOrder | None,
     context: Context,
@@ -209,13 +221,27 @@ def _all_parsed(
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = how.unit or header.unit
-        return _parsed(cells.of(header), columns[name], how, unit, name, order, context)
+        raw = cells.of(header)
+        raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
+        return _parsed(raw, columns[name], how, unit, name, order, context)
 
     keys = [(name, header.place) for name, _, header in sources]
     if len(cells.body) < _LONG:
         return dict(zip(keys, map(parsed, sources), strict=True))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(keys, pool.map(parsed, sources), strict=True))
+
+
+def _dots(block: Block, cells: BlockCells, columns: dict[str, Column]) -> dict[str, Dots]:
+    """What dots mean in the block's columns of whole numbers and money, by header."""
+    cells_of: dict[str, pd.Series] = {}
+    kind_of: dict[str, str] = {}
+    for name, how in block.export.columns.items():
+        kind = columns[name].kind
+        if kind in WHOLE or kind in ("money", "score"):
+            for header in block.places([*how.header, *how.plus]):
+                cells_of[header.text], kind_of[header.text] = cells.of(header), kind
+    return dots_of(cells_of, kind_of)
 
 
 def _question(dated: list[pd.Series], order: DayOrder) -> str:
@@ -265,7 +291,7 @@ def _parsed(
     if kind == "datetime":
         return times(cells, timezone=context.timezone, order=order)
     if kind == "seconds":
-        return parse.seconds(cells, unit=unit)
+        return parse.seconds(cells, unit=unit, least=column.least)
     return parse.numbers(cells, kind=kind, unit=unit)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,86 @@ def without_sign(values: pd.Series, column: Column) -> pd.Series:
         return values
     given = values[values.notna() & (values != 0)]
     return values.abs() if len(given) and (given < 0).all() else values
+
+
+WHOLE = ("users", "times", "count")
+_DOTTED = r"[-+]?\d{1,3}(?:\.\d{3})+\s*[人次件单个]?"
+_SAMPLE = 2_000  # texts of a column of money that tell its notation
+Dots = Literal["thousands", "open"]
+
+
+def dots_of(cells_of: Mapping[str, pd.Series], kind_of: Mapping[str, str]) -> dict[str, Dots]:
+    """What 5.000 is in columns of whole numbers and money, where it is no decimal point.
+
+    Thousands where the column itself holds 4.312 people, or else where other columns of its file
+    group thousands by dots; `open` where nothing of the file tells.
+    """
+    seen_in = {name: _dots_in(cells, kind_of[name]) for name, cells in cells_of.items()}
+    if not set(seen_in.values()) & {"thousands", "open"}:
+        return {}
+    whole = {seen_in[name] for name in seen_in if kind_of[name] in WHOLE}
+    every = set(seen_in.values())
+    dots: dict[str, Dots] = {}
+    for name, seen in seen_in.items():
+        if seen != "open":
+            dots |= {name: "thousands"} if seen == "thousands" and kind_of[name] in WHOLE else {}
+        elif kind_of[name] in WHOLE:
+            if "thousands" in every or "commas" not in every:
+                by_file = "thousands" in (whole if whole & {"thousands", "point"} else every)
+                dots[name] = "thousands" if by_file else "open"
+        elif "thousands" in every and not every & {"point", "commas"}:
+            dots[name] = "thousands"
+    return dots
+
+
+def _dots_in(cells: pd.Series, kind: str) -> str:
+    """`thousands`, `commas` or `point` where the column tells, `open` for 5.000 alone, or ""."""
+    texts = _texts(cells).dropna()
+    if kind in WHOLE:  # dots are rare in them, so all of theirs count
+        texts = texts[texts.str.contains(".", regex=False)]
+    written = words(texts.head(_SAMPLE) if kind not in WHOLE else texts)
+    if thousands_mark(written) == ".":
+        return "thousands"
+    written = written[written.str.contains(".", regex=False, na=False)]
+    dotted = written.str.fullmatch(_DOTTED)
+    if written[~dotted].str.contains(r"\d,\d{3}", regex=True).any():
+        return "commas"
+    if written[~dotted].str.fullmatch(r"\D*\d+\.\d+\D?").any():
+        return "point"
+    if not dotted.any():
+        return ""
+    if kind in WHOLE and (~written[dotted].str.contains(r"^\D*\d+\.000\D*$", regex=True)).any():
+        return "thousands"
+    return "open"
+
+
+def without_dots(cells: pd.Series) -> pd.Series:
+    """The column with the dots off that group thousands."""
+    written = words(cells)
+    dotted = is_text(cells) & written.str.fullmatch(_DOTTED, na=False)
+    return cells.astype(object).mask(dotted, written.str.replace(".", "", regex=False))
+
+
+def with_dots(cells: pd.Series) -> pd.Series:
+    """Cells such as 5.000, whose dot groups thousands or is a decimal point."""
+    return is_text(cells) & words(cells).str.fullmatch(_DOTTED, na=False)
+
+
+def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
+    """Fractions of people or pieces; with them all number cells that lost their thousands alike.
+
+    1.2345万 is rounded, no fraction. A number cell of 4.312 is 4,312 that an English Excel has read
+    as a number; then 5 beside it may be 5,000.
+    """
+    broken = (values - values.round()).abs() > 1e-6 * values.abs().clip(lower=1)
+    if not broken.any():
+        return no_cell(values)
+    scaled = words(cells[broken]).str.contains("[万亿千wkmb]", case=False, na=False)
+    broken &= ~scaled.reindex(broken.index, fill_value=False)
+    numbers = ~is_text(cells)
+    if (broken & numbers).any():
+        broken |= numbers & (values.abs() < 1000) & (values != 0)
+    return broken
 
 
 def thousands_mark(cells: pd.Series) -> str:

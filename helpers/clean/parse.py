@@ -228,16 +228,24 @@ def _figures(
 
 
 @each_once
-def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
+def seconds(cells: pd.Series, *, unit: str | None = None, least: float = 0) -> Parsed:
     """Durations in seconds.
 
     `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (default:
-    seconds).
+    seconds, or days where all of the column are below 1). What is shorter than `least` as a plain
+    number without a unit is not understood.
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
-    values = pd.to_numeric(written, errors="coerce").astype("float64") * _FACTOR.get(unit, 1.0)
-    rest = written.notna() & ~np.isfinite(values)
+    plain = pd.to_numeric(written, errors="coerce").astype("float64")
+    values = plain * _FACTOR.get(unit, 1.0)
+    given = plain[plain > 0]
+    if unit is None and len(given) and (given < 1).all():  # parts of a day, as Excel keeps them
+        values = (plain * _FACTOR["days"]).round(3)
+    if unit is None:
+        values = values.mask((values > 0) & (values < least))
+    doubtful = plain.notna() & values.isna()
+    rest = written.notna() & ~np.isfinite(values) & ~doubtful
     values = values.mask(rest, mapped(written[rest], _spoken).astype("float64"))
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)

@@ -223,7 +223,6 @@ def test_am_and_pm_do_not_put_the_month_first(case):
         assert found.names("o.csv", "Created Time")
 
 
-@wrong_today("a number without a unit is seconds, whatever it comes to: parse.seconds")
 def test_a_duration_in_days_is_two_hours_or_a_question(case):
     found = check(case("duration_day_fraction"))
     sessions = found.table("sessions")
@@ -231,7 +230,6 @@ def test_a_duration_in_days_is_two_hours_or_a_question(case):
     assert sessions["duration_seconds"].notna().any() or found.names("a.xlsx", "Duration")
 
 
-@wrong_today("one dot in a count is a decimal point: parse.numbers")
 def test_a_dot_in_a_count_of_people_is_a_mark_of_thousands(case):
     sessions = check(case("counts_with_dots")).table("sessions")
     assert sessions["views"].tolist() == [5000] * 3

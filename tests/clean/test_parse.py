@@ -103,6 +103,42 @@ def test_a_unit_of_the_header_counts_for_plain_numbers(unit, value):
     assert one(parse.numbers(column("2.5"), kind="money", unit=unit)) == pytest.approx(value)
 
 
+WHOLE, MONEY = "count", "money"
+
+
+@pytest.mark.parametrize(
+    ("columns_of", "dots"),
+    [
+        ([(WHOLE, "5.000", "4.312")], ["thousands"]),  # no 4.312 people
+        ([(WHOLE, "5.000"), (WHOLE, "4.312")], ["thousands"] * 2),
+        ([(WHOLE, "1.234.567"), (WHOLE, "5.000")], ["thousands"] * 2),
+        ([(WHOLE, "5.000"), (MONEY, "1.234,50")], ["thousands", None]),
+        ([(WHOLE, "5.000"), (MONEY, "1,234.50")], [None, None]),
+        ([(WHOLE, "5.000"), (MONEY, "49.90")], ["open", None]),
+        ([(WHOLE, "5.000"), (MONEY, "49.90"), (WHOLE, "4.312人")], ["thousands", None] * 2),
+        ([(WHOLE, "933.5", "4.312")], [None]),
+        ([(MONEY, "12.500"), (WHOLE, "4.312")], ["thousands"] * 2),
+        ([(MONEY, "12.500"), (WHOLE, "4312")], [None, None]),
+        ([(WHOLE, "1.2345万", "12"), (MONEY, "9.9")], [None, None]),
+    ],
+)
+def test_a_dot_groups_thousands_where_the_column_or_its_file_says_so(columns_of, dots):
+    cells_of = {str(n): column(*cells) for n, (_, *cells) in enumerate(columns_of)}
+    kind_of = {str(n): kind for n, (kind, *_) in enumerate(columns_of)}
+    seen = columns.dots_of(cells_of, kind_of)
+    expected = (dots * len(columns_of))[: len(columns_of)]
+    assert [seen.get(name) for name in cells_of] == expected
+
+
+def test_fractions_of_people_are_no_counts():
+    cells = column("12", "933.5", "1.23456万", "7")
+    values = parse.numbers(cells, kind="users").values
+    assert columns.not_whole(cells, values).tolist() == [False, True, False, False]
+    cells = column(5.0, 4.312, 0, 12000, "8")  # 5.000 and 4.312 opened by an English Excel
+    values = parse.numbers(cells, kind="users").values
+    assert columns.not_whole(cells, values).tolist() == [True, True, False, False, False]
+
+
 @pytest.mark.parametrize(
     "cell",
     [
@@ -172,6 +208,27 @@ def test_durations_in_seconds(cell, value):
 )
 def test_the_unit_of_a_duration(unit, value):
     assert one(parse.seconds(column("960"), unit=unit)) == value
+
+
+@pytest.mark.parametrize(
+    ("cells", "seconds"),
+    [
+        ([1 / 12, 0.125, None, 0.0], [7200, 10800, None, 0]),
+        (["0.001006944", "0.0005"], [87, 43.2]),
+        ([0.5, 90], [0.5, 90]),
+        (["45秒", "14"], [45, None]),
+        ([0.083, 1.2], [None, None]),
+        ([7200, 14], [7200, None]),
+    ],
+)
+def test_parts_of_a_day_and_sessions_of_seconds(cells, seconds):
+    least = 0 if seconds == [0.5, 90] or seconds[0] == 87 else 60
+    parsed = parse.seconds(column(*cells), least=least)
+    assert parsed.values.tolist() == pytest.approx(
+        [math.nan if s is None else s for s in seconds], nan_ok=True, abs=0.001
+    )
+    doubtful = [s is None and cell is not None for s, cell in zip(seconds, cells, strict=True)]
+    assert parsed.bad.tolist() == doubtful
 
 
 def test_what_is_no_duration_says_so():

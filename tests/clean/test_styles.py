@@ -82,10 +82,6 @@ def verdicts(trials: list[Trial]) -> dict[Trial, tuple[str, str]]:
 # --------------------------------------------------------------------------
 
 WRONG: dict[str, dict[str, str]] = {
-    "counts_with_dots": dict.fromkeys(
-        ["sessions", "traffic", "tiktok_sessions"],
-        "parse.numbers: one dot is a decimal point, also of people",
-    ),
     "ids_as_numbers": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
@@ -189,10 +185,6 @@ WRONG: dict[str, dict[str, str]] = {
     "serial_days_of_1904": dict.fromkeys(
         ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
         "read drops the era of the workbook; parse._serials counts from 1900",
-    ),
-    "day_fractions": dict.fromkeys(
-        ["traffic", "tiktok_sessions"],
-        "parse.seconds: a number is seconds whatever it comes to",
     ),
 }
 
