@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import datetime as dt
 import json
 from typing import NamedTuple
 
@@ -11,11 +12,12 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, mend, parse, recognise
-from helpers.clean.cells import Parsed, no_cell, too_long
+from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
     WHOLE,
     Dots,
+    came_swapped,
     currency,
     day_order,
     dots_of,
@@ -53,6 +55,8 @@ class Context(NamedTuple):
     key: bytes
     currency: str
     dates: DayOrder | None = None
+    era_1904: bool = False
+    swapped: bool = False  # date cells of a table whose day and month have changed places
 
 
 class Part(NamedTuple):
@@ -140,8 +144,11 @@ def _columns(
         for header in block.places(how.header)
     ]
     order = day_order(dated)
-    if order == "open" and context.dates:
-        order = context.dates
+    if order == "open":
+        order = context.dates or _order_by_file(dated, block, context)
+    context = context._replace(
+        swapped=came_swapped(dated, order) or _wrong_cells(dated, block, context)
+    )
     notes = [_question(dated, order)] if order in ("open", "mixed") else []
     dots = _dots(block, cells, columns)
     parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
@@ -244,6 +251,45 @@ def _dots(block: Block, cells: BlockCells, columns: dict[str, Column]) -> dict[s
     return dots_of(cells_of, kind_of)
 
 
+def _order_by_file(dated: list[pd.Series], block: Block, context: Context) -> DayOrder:
+    """The one order of day and month under which no date contradicts the file; else `open`."""
+    fitting = [order for order in ("day", "month") if _fits(dated, block, context, order=order)]
+    return fitting[0] if len(fitting) == 1 else "open"
+
+
+def _wrong_cells(dated: list[pd.Series], block: Block, context: Context) -> bool:
+    """Whether date cells contradict the file as they are, and do not with day and month swapped."""
+    native = [cells[is_instance(cells, dt.datetime)].astype(object) for cells in dated]
+    native = [cells for cells in native if len(cells)]
+    if not native or any(cell.day > 12 for cells in native for cell in cells):
+        return False
+    return not _fits(native, block, context) and _fits(native, block, context, swapped=True)
+
+
+def _fits(
+    dated: list[pd.Series],
+    block: Block,
+    context: Context,
+    *,
+    order: DayOrder | None = None,
+    swapped: bool = False,
+) -> bool:
+    """Whether dates are read so that none is after the export, the first of each row in its period.
+
+    The period is the one that stands above the table or in the file's name.
+    """
+    zone = context.timezone
+    read = [times(cells, timezone=zone, order=order, swapped=swapped) for cells in dated]
+    if any(parsed.bad.any() for parsed in read):
+        return False
+    first = pd.concat([parsed.values for parsed in read], axis=1).min(axis=1).dropna()
+    begin, end = file_name.period(f"{block.title} {context.named}", timezone=zone)
+    exported = file_name.exported_at(context.named, block.export, timezone=zone)
+    after = [moment for moment in (end, exported) if not pd.isna(moment)]
+    late = bool(after) and bool((first > min(after) + pd.Timedelta(days=1)).any())
+    return not late and not (not pd.isna(begin) and bool((first < begin).any()))
+
+
 def _question(dated: list[pd.Series], order: DayOrder) -> str:
     example = next(filter(None, map(year_last_date, dated)), "03/04/2026")
     why, answer = {
@@ -289,7 +335,13 @@ def _parsed(
     if kind == "text":
         return parse.text(cells, verbatim=column.required)
     if kind == "datetime":
-        return times(cells, timezone=context.timezone, order=order)
+        return times(
+            cells,
+            timezone=context.timezone,
+            order=order,
+            swapped=context.swapped,
+            era_1904=context.era_1904,
+        )
     if kind == "seconds":
         return parse.seconds(cells, unit=unit, least=column.least)
     return parse.numbers(cells, kind=kind, unit=unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -9,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from helpers.clean.cells import distinct, is_text, no_cell, words
-from helpers.clean.times import YEAR_LAST, DayOrder
+from helpers.clean.cells import distinct, is_instance, is_text, no_cell, words
+from helpers.clean.times import YEAR_LAST, DayOrder, plain_date
 from helpers.core import text
 from helpers.reference import Column
 
@@ -153,23 +154,50 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """Whether dates such as 03/04/2026 put the day or the month first.
 
     All date columns of a table settle it together: `open` where no date decides, `mixed` where they
-    contradict each other, None where no date has this form. A.m. and p.m. settle an open case: only
-    the month-first export writes them.
+    contradict each other, None where no date has this form. Of dates with a year of two digits, the
+    year is the part that hardly changes.
     """
-    any_date = day_first = month_first = half_days = False
+    any_date = day_first = month_first = False
     for cells in columns:
         texts = _texts(cells)
-        dates = texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)]
-        parts = words(dates).str.extract(YEAR_LAST).dropna(subset=[0])
+        dates = texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d", na=False)]
+        plain = words(dates).map(plain_date, na_action="ignore").astype("str")
+        parts = plain.str.extract(YEAR_LAST).dropna(subset=[0])
+        short = parts[parts[2].str.len() == 2]
+        if len(short):
+            first, last = (pd.to_numeric(short[place]).agg(np.ptp) for place in (0, 2))
+            if first <= 1 or last > 1:
+                return "year" if first <= 1 < last else "open"
         any_date |= len(parts) > 0
         day_first |= bool((pd.to_numeric(parts[0]) > 12).any())
         month_first |= bool((pd.to_numeric(parts[1]) > 12).any())
-        half_days |= bool(parts[6].notna().any())
     if not any_date:
         return None
     if day_first:
         return "mixed" if month_first else "day"
-    return "month" if month_first or half_days else "open"
+    return "month" if month_first else "open"
+
+
+def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
+    """Whether a spreadsheet of the other order has read those dates that its calendar allows.
+
+    Of 05/03/2026 an American Excel makes the 3rd of May, while 17/03/2026 stays text. So texts that
+    it could not read, in a column of date cells none of which is of a day above 12.
+    """
+    if order not in ("day", "month"):
+        return False
+    swapped = False
+    for cells in columns:
+        native = cells[is_instance(cells, dt.datetime)]
+        if native.empty:
+            continue
+        parts = words(_texts(cells)).str.extract(YEAR_LAST).dropna(subset=[0])
+        if any(cell.day > 12 for cell in native):
+            return False
+        numbers = parts[[0, 1]].apply(pd.to_numeric)
+        left = len(numbers) > 0 and bool((numbers.max(axis=1) > 12).all())
+        swapped |= left
+    return swapped
 
 
 def year_last_date(cells: pd.Series) -> str | None:

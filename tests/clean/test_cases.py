@@ -198,7 +198,6 @@ def test_merged_cells_hold_for_all_their_rows(case):
 # ------------------------------------------------------------------------------
 
 
-@wrong_today("date cells and texts of one column are read apart: parse.times")
 def test_dates_that_excel_swapped_are_put_right_or_asked_about(case):
     found = check(case("dates_swapped"))
     lines = found.table("orders")

@@ -269,6 +269,40 @@ def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
     assert parsed.values.iloc[1].hour == 0
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("Apr 12, 2026 8:15 PM", "April 12th, 2026, 8:15 pm", "12 Apr 2026 20:15"),
+        *("12-Apr-26 20:15", "Sun, 12 Apr 2026 12:15:00 GMT", "2026-04-12 20:15:00 GMT+8"),
+        *("2026-04-12 19:15:00 (GMT+07:00)", "2026-04-12 20:15 UTC+8", "1775996100"),
+        *("2026-04-12 12:15:00Z", "1775996100000", "46124.84375"),
+    ],
+)
+def test_months_by_name_and_offsets(cell):
+    read = times.times(column(cell), timezone="Asia/Shanghai")
+    assert one(read) == pd.Timestamp("2026-04-12 20:15", tz="Asia/Shanghai")
+
+
+def test_plain_days_count_from_1904_where_the_workbook_says_so():
+    read = times.times(column(46124.84375 - 1462), timezone="Asia/Shanghai", era_1904=True)
+    assert one(read) == pd.Timestamp("2026-04-12 20:15", tz="Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("cells", "order", "swapped"),
+    [
+        ((dt.datetime(2026, 5, 3, 17), "17/03/2026 20:00"), "day", True),
+        ((dt.datetime(2026, 3, 17), "17/03/2026 20:00"), "day", False),
+        ((dt.datetime(2026, 5, 3), "05/03/2026"), "day", False),  # Excel would have read it
+        ((dt.datetime(2026, 5, 3), "2026-03-17"), None, False),
+    ],
+)
+def test_date_cells_that_a_spreadsheet_of_the_other_order_made(cells, order, swapped):
+    assert columns.came_swapped([column(*cells)], order) == swapped
+    read = times.times(column(cells[0]), timezone="Asia/Shanghai", swapped=swapped)
+    assert one(read).month == (3 if swapped else cells[0].month)
+
+
 def test_an_evening_in_chinese_words_and_an_hour_alone():
     found = times.times(
         column("2026-01-01 下午8:00", "2026-01-01 20", "2026-01-01 20时"), timezone="Asia/Shanghai"
@@ -281,7 +315,8 @@ def test_an_evening_in_chinese_words_and_an_hour_alone():
     [
         (("03/04/2026 10:00:00", "13/04/2026 11:00:00\t"), "day", "2026-04-03 10:00"),
         (("03/04/2026 10:00:00", "04/13/2026 11:00:00"), "month", "2026-03-04 10:00"),
-        (("03/04/2026 10:00:00 PM", "04/05/2026 11:00:00 AM"), "month", "2026-03-04 22:00"),
+        (("17/03/26 20:15", "05/03/26 10:00"), "day", "2026-03-17 20:15"),
+        (("26/03/17 20:15", "26/03/05 10:00"), "year", "2026-03-17 20:15"),
     ],
 )
 def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
@@ -295,6 +330,8 @@ def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
     ("cells", "order"),
     [
         (("03/04/2026 10:00:00", "05/06/2026 11:00:00"), "open"),
+        (("03/04/2026 10:00:00 PM", "04/05/2026 11:00:00 AM"), "open"),
+        (("05/03/26", "05/03/26 10:00"), "open"),
         (("13/04/2026 10:00:00", "04/13/2026 10:00:00"), "mixed"),
     ],
 )

@@ -158,34 +158,6 @@ WRONG: dict[str, dict[str, str]] = {
         ],
         "read: nothing says that the last row is short",
     ),
-    "two_digit_years": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "month_names": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "day_month_names": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "gmt_offset": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "swapped_by_excel": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: date cells and texts are judged apart",
-    ),
-    "dmy_low_days": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "it is asked, yet cli.check ends with 0",
-    ),
-    "serial_days_of_1904": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "read drops the era of the workbook; parse._serials counts from 1900",
-    ),
 }
 
 TOGETHER: dict[tuple[str, str, str], str] = {}
