@@ -1,6 +1,7 @@
 """A recognised block of cells becomes rows of its canonical table, rows kept aside, and counts."""
 
 import concurrent.futures
+import datetime as dt
 import json
 from typing import NamedTuple
 
@@ -9,12 +10,25 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_empty, too_long, words
-from helpers.clean.columns import LONGEST, currency, day_order, impossible, year_last_date
+from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
+from helpers.clean.columns import (
+    LONGEST,
+    WHOLE,
+    Dots,
+    came_swapped,
+    currency,
+    day_order,
+    dots_of,
+    impossible,
+    not_whole,
+    with_dots,
+    without_dots,
+    without_sign,
+    year_last_date,
+)
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
-from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
 HELPERS = {
@@ -39,6 +53,8 @@ class Context(NamedTuple):
     key: bytes
     currency: str
     dates: DayOrder | None = None
+    era_1904: bool = False
+    swapped: bool = False  # date cells of a table whose day and month have changed places
 
 
 class Part(NamedTuple):
@@ -83,12 +99,12 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     cells = BlockCells(block, body)
-    values, bad, left_out, notes = _columns(block, cells, context)
+    values, bad, notes = _columns(block, cells, context)
     frame = pd.DataFrame(
         {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
         index=body.index,
     )
-    frame = frame.assign(**_completed(values, block, context), **_flags(left_out, body.index))
+    frame = frame.assign(**_completed(values, block, context))
     extra_rows = {"column": "", "value": "", "reason": "extra_row"}
     aside = pd.concat([_problems(bad, frame, export), pd.DataFrame(extra_rows, index=extra.index)])
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
@@ -116,8 +132,8 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
 
 def _columns(
     block: Block, cells: BlockCells, context: Context
-) -> tuple[dict[str, pd.Series], list[_BadCells], list[tuple[str, pd.Series]], tuple[str, ...]]:
-    """Values by column, cells that set rows aside, cells left out (not required), and notes."""
+) -> tuple[dict[str, pd.Series], list[_BadCells], tuple[str, ...]]:
+    """Values by column, cells that set rows aside, and notes."""
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -126,53 +142,77 @@ def _columns(
         for header in block.places(how.header)
     ]
     order = day_order(dated)
-    if order == "open" and context.dates:
-        order = context.dates
+    if order == "open":
+        order = context.dates or _order_by_file(dated, block, context)
+    context = context._replace(
+        swapped=came_swapped(dated, order) or _wrong_cells(dated, block, context)
+    )
     notes = [_question(dated, order)] if order in ("open", "mixed") else []
-    parsed_of = _all_parsed(block, cells, columns, order=order, context=context)
+    dots = _dots(block, cells, columns)
+    parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
-    left_out: list[tuple[str, pd.Series]] = []
     for name, how in export.columns.items():
         headers = block.places(how.header)
         if name == "product_id" and cells.sub.any() and headers:
-            main_rows = cells.of(headers[0]).astype(object).where(~cells.sub)
-            values[name] = parse.ids(main_rows).values.ffill()
+            raw = cells.of(headers[0]).astype(object).where(~cells.sub)
+            main_rows = parse.ids(raw)
+            lost = _lost(main_rows)
+            values[name] = main_rows.values.mask(lost, "").ffill().replace("", np.nan)
+            bad.append(_BadCells(headers[0].text, raw, lost, "lost_digits"))
+            notes += [f"{headers[0].text}: {note}" for note in main_rows.notes]
             continue
         required = columns[name].required
         for header in headers:
             raw, parsed = cells.of(header), parsed_of[name, header.place]
-            wrong = impossible(parsed.values, columns[name].kind) & ~parsed.bad
-            if wrong.any() and not required:
-                left_out.append((name, privacy.masked(words(raw[wrong]))))
-                parsed = parsed._replace(values=parsed.values.mask(wrong))
-            read = parsed.values
+            read = without_sign(parsed.values, columns[name])
+            wrong = impossible(read, columns[name]) & ~parsed.bad
+            if columns[name].kind in WHOLE and not (how.unit or header.unit):
+                bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
+            if dots.get(header.text) == "open":
+                bad.append(_BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
             notes += [f"{header.text}: {note}" for note in parsed.notes]
             bad += [
                 _BadCells(header.text, raw, parsed.bad, parsed.reason),
                 _BadCells(header.text, raw, too_long(read), "too_long"),
-                _BadCells(header.text, raw, wrong & required, "impossible"),
+                _BadCells(header.text, raw, wrong, "impossible"),
             ]
-            if parsed.reason == "lost_digits" and required:
-                lost = read.isna() & ~is_empty(words(raw))
-                bad.append(_BadCells(header.text, raw, lost, "lost_digits"))
+            if required:
+                bad.append(_BadCells(header.text, raw, _lost(parsed), "lost_digits"))
         if name in values:
             for header in block.places(how.plus):
-                more = parsed_of[name, header.place]
-                values[name] = values[name] + more.values.fillna(0)
-                bad.append(_BadCells(header.text, cells.of(header), more.bad, more.reason))
+                raw, more = cells.of(header), parsed_of[name, header.place]
+                read = without_sign(more.values, columns[name])
+                wrong = impossible(read, columns[name]) & ~more.bad
+                values[name] = values[name] + read.fillna(0)
+                bad += [
+                    _BadCells(header.text, raw, more.bad, more.reason),
+                    _BadCells(header.text, raw, wrong, "impossible"),
+                ]
             for header in block.places(how.joined):
-                values[name] = values[name] + "-" + parse.ids(cells.of(header)).values.fillna("")
+                raw = cells.of(header)
+                more = parse.ids(raw)
+                values[name] = values[name] + "-" + more.values.fillna("")
+                notes += [f"{header.text}: {note}" for note in more.notes]
+                bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
-    return values, bad, left_out, tuple(dict.fromkeys(notes))
+    return values, bad, tuple(dict.fromkeys(notes))
+
+
+def _lost(parsed: Parsed) -> pd.Series:
+    """Ids that have lost their last digits."""
+    if parsed.reason == "lost_digits" and parsed.noted is not None:
+        return parsed.noted
+    return no_cell(parsed.values)
 
 
 def _all_parsed(
     block: Block,
     cells: BlockCells,
     columns: dict[str, Column],
+    dots: dict[str, Dots],
     *,
     order: DayOrder | None,
     context: Context,
@@ -186,13 +226,66 @@ def _all_parsed(
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = how.unit or header.unit
-        return _parsed(cells.of(header), columns[name], how, unit, name, order, context)
+        raw = cells.of(header)
+        raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
+        return _parsed(raw, columns[name], how, unit, name, order, context)
 
     keys = [(name, header.place) for name, _, header in sources]
     if len(cells.body) < _LONG:
         return dict(zip(keys, map(parsed, sources), strict=True))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(keys, pool.map(parsed, sources), strict=True))
+
+
+def _dots(block: Block, cells: BlockCells, columns: dict[str, Column]) -> dict[str, Dots]:
+    """What dots mean in the block's columns of whole numbers and money, by header."""
+    cells_of: dict[str, pd.Series] = {}
+    kind_of: dict[str, str] = {}
+    for name, how in block.export.columns.items():
+        kind = columns[name].kind
+        if kind in WHOLE or kind in ("money", "score"):
+            for header in block.places([*how.header, *how.plus]):
+                cells_of[header.text], kind_of[header.text] = cells.of(header), kind
+    return dots_of(cells_of, kind_of)
+
+
+def _order_by_file(dated: list[pd.Series], block: Block, context: Context) -> DayOrder:
+    """The one order of day and month under which no date contradicts the file; else `open`."""
+    fitting = [order for order in ("day", "month") if _fits(dated, block, context, order=order)]
+    return fitting[0] if len(fitting) == 1 else "open"
+
+
+def _wrong_cells(dated: list[pd.Series], block: Block, context: Context) -> bool:
+    """Whether date cells contradict the file as they are, and do not with day and month swapped."""
+    native = [cells[is_instance(cells, dt.datetime)].astype(object) for cells in dated]
+    native = [cells for cells in native if len(cells)]
+    if not native or any(cell.day > 12 for cells in native for cell in cells):
+        return False
+    return not _fits(native, block, context) and _fits(native, block, context, swapped=True)
+
+
+def _fits(
+    dated: list[pd.Series],
+    block: Block,
+    context: Context,
+    *,
+    order: DayOrder | None = None,
+    swapped: bool = False,
+) -> bool:
+    """Whether dates are read so that none is after the export, the first of each row in its period.
+
+    The period is the one that stands above the table or in the file's name.
+    """
+    zone = context.timezone
+    read = [times(cells, timezone=zone, order=order, swapped=swapped) for cells in dated]
+    if any(parsed.bad.any() for parsed in read):
+        return False
+    first = pd.concat([parsed.values for parsed in read], axis=1).min(axis=1).dropna()
+    begin, end = file_name.period(f"{block.title} {context.named}", timezone=zone)
+    exported = file_name.exported_at(context.named, block.export, timezone=zone)
+    after = [moment for moment in (end, exported) if not pd.isna(moment)]
+    late = bool(after) and bool((first > min(after) + pd.Timedelta(days=1)).any())
+    return not late and not (not pd.isna(begin) and bool((first < begin).any()))
 
 
 def _question(dated: list[pd.Series], order: DayOrder) -> str:
@@ -211,15 +304,6 @@ def _question(dated: list[pd.Series], order: DayOrder) -> str:
         f"{example}: day and month cannot be told apart, is the day or the month first? "
         f"{why}, so the rows are kept aside; {answer}"
     )
-
-
-def _flags(left_out: list[tuple[str, pd.Series]], index: pd.Index) -> dict[str, pd.Series]:
-    """`source_flags`, a line `column=cell` for each cell left out; no column where none was."""
-    if not left_out:
-        return {}
-    lines = pd.concat([name + "=" + cells for name, cells in left_out])
-    flags = lines.groupby(level=0).agg("\n".join)
-    return {"source_flags": flags.reindex(index, fill_value="").astype("str")}
 
 
 def _parsed(
@@ -249,9 +333,15 @@ def _parsed(
     if kind == "text":
         return parse.text(cells, verbatim=column.required)
     if kind == "datetime":
-        return times(cells, timezone=context.timezone, order=order)
+        return times(
+            cells,
+            timezone=context.timezone,
+            order=order,
+            swapped=context.swapped,
+            era_1904=context.era_1904,
+        )
     if kind == "seconds":
-        return parse.seconds(cells, unit=unit)
+        return parse.seconds(cells, unit=unit, least=column.least)
     return parse.numbers(cells, kind=kind, unit=unit)
 
 

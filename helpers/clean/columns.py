@@ -1,31 +1,122 @@
 """What a column is as a whole: its currency, its thousands mark, its order of day and month."""
 
+import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from helpers.clean.cells import distinct, is_text, no_cell, words
-from helpers.clean.times import YEAR_LAST, DayOrder
+from helpers.clean.cells import distinct, is_instance, is_text, no_cell, words
+from helpers.clean.times import YEAR_LAST, DayOrder, plain_date
 from helpers.core import text
+from helpers.reference import Column
 
 _DOT_THOUSANDS = {"IDR", "VND"}
 LONGEST = 100 * 86400.0
 
 
-def impossible(values: pd.Series, kind: str) -> pd.Series:
-    """Values that no export can mean.
+def impossible(values: pd.Series, column: Column) -> pd.Series:
+    """Values that the column cannot hold.
 
-    Negative counts, money and durations, rates above 1, durations above 100 days, years outside
-    2000 to 2099.
+    Negative ones where it may not be below zero, rates above 1, durations above 100 days, years
+    outside 2000 to 2099.
     """
-    if kind == "datetime":
+    if column.kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return no_cell(values)
-    most = {"rate": 1.0, "seconds": LONGEST}.get(kind, np.inf)
-    return ((values < 0) & (kind != "score")) | (values > most)
+    most = {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
+    return ((values < 0) & (not column.below_zero)) | (values > most)
+
+
+def without_sign(values: pd.Series, column: Column) -> pd.Series:
+    """Refunds without their minus where the column writes all of them with one; others as given."""
+    if column.line != "refund" or column.below_zero:
+        return values
+    given = values[values.notna() & (values != 0)]
+    return values.abs() if len(given) and (given < 0).all() else values
+
+
+WHOLE = ("users", "times", "count")
+_DOTTED = r"[-+]?\d{1,3}(?:\.\d{3})+\s*[人次件单个]?"
+_SAMPLE = 2_000  # texts of a column of money that tell its notation
+Dots = Literal["thousands", "open"]
+
+
+def dots_of(cells_of: Mapping[str, pd.Series], kind_of: Mapping[str, str]) -> dict[str, Dots]:
+    """What 5.000 is in columns of whole numbers and money, where it is no decimal point.
+
+    Thousands where the column itself holds 4.312 people, or else where other columns of its file
+    group thousands by dots; `open` where nothing of the file tells.
+    """
+    seen_in = {name: _dots_in(cells, kind_of[name]) for name, cells in cells_of.items()}
+    if not set(seen_in.values()) & {"thousands", "open"}:
+        return {}
+    whole = {seen_in[name] for name in seen_in if kind_of[name] in WHOLE}
+    every = set(seen_in.values())
+    dots: dict[str, Dots] = {}
+    for name, seen in seen_in.items():
+        if seen != "open":
+            dots |= {name: "thousands"} if seen == "thousands" and kind_of[name] in WHOLE else {}
+        elif kind_of[name] in WHOLE:
+            if "thousands" in every or "commas" not in every:
+                by_file = "thousands" in (whole if whole & {"thousands", "point"} else every)
+                dots[name] = "thousands" if by_file else "open"
+        elif "thousands" in every and not every & {"point", "commas"}:
+            dots[name] = "thousands"
+    return dots
+
+
+def _dots_in(cells: pd.Series, kind: str) -> str:
+    """`thousands`, `commas` or `point` where the column tells, `open` for 5.000 alone, or ""."""
+    texts = _texts(cells).dropna()
+    if kind in WHOLE:  # dots are rare in them, so all of theirs count
+        texts = texts[texts.str.contains(".", regex=False)]
+    written = words(texts.head(_SAMPLE) if kind not in WHOLE else texts)
+    if thousands_mark(written) == ".":
+        return "thousands"
+    written = written[written.str.contains(".", regex=False, na=False)]
+    dotted = written.str.fullmatch(_DOTTED)
+    if written[~dotted].str.contains(r"\d,\d{3}", regex=True).any():
+        return "commas"
+    if written[~dotted].str.fullmatch(r"\D*\d+\.\d+\D?").any():
+        return "point"
+    if not dotted.any():
+        return ""
+    if kind in WHOLE and (~written[dotted].str.contains(r"^\D*\d+\.000\D*$", regex=True)).any():
+        return "thousands"
+    return "open"
+
+
+def without_dots(cells: pd.Series) -> pd.Series:
+    """The column with the dots off that group thousands."""
+    written = words(cells)
+    dotted = is_text(cells) & written.str.fullmatch(_DOTTED, na=False)
+    return cells.astype(object).mask(dotted, written.str.replace(".", "", regex=False))
+
+
+def with_dots(cells: pd.Series) -> pd.Series:
+    """Cells such as 5.000, whose dot groups thousands or is a decimal point."""
+    return is_text(cells) & words(cells).str.fullmatch(_DOTTED, na=False)
+
+
+def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
+    """Fractions of people or pieces; with them all number cells that lost their thousands alike.
+
+    1.2345万 is rounded, no fraction. A number cell of 4.312 is 4,312 that an English Excel has read
+    as a number; then 5 beside it may be 5,000.
+    """
+    broken = (values - values.round()).abs() > 1e-6 * values.abs().clip(lower=1)
+    if not broken.any():
+        return no_cell(values)
+    scaled = words(cells[broken]).str.contains("[万亿千wkmb]", case=False, na=False)
+    broken &= ~scaled.reindex(broken.index, fill_value=False)
+    numbers = ~is_text(cells)
+    if (broken & numbers).any():
+        broken |= numbers & (values.abs() < 1000) & (values != 0)
+    return broken
 
 
 def thousands_mark(cells: pd.Series) -> str:
@@ -39,8 +130,10 @@ def thousands_mark(cells: pd.Series) -> str:
 
 
 MONEY_MARK = "|".join(re.escape(mark) for mark in sorted(text.CURRENCY_OF, key=len, reverse=True))
+_SIGNS = "[-+(（−－–＋ ]*"
 _SIGN = re.compile(
-    rf"^[-+]?[ ]*({MONEY_MARK})[ ]*[-+\d.]|\d[ ]*({MONEY_MARK})$", re.IGNORECASE | re.MULTILINE
+    rf"^{_SIGNS}({MONEY_MARK}){_SIGNS}[\d.]|\d[ ]*({MONEY_MARK})[-)]?$",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -59,23 +152,50 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """Whether dates such as 03/04/2026 put the day or the month first.
 
     All date columns of a table settle it together: `open` where no date decides, `mixed` where they
-    contradict each other, None where no date has this form. A.m. and p.m. settle an open case: only
-    the month-first export writes them.
+    contradict each other, None where no date has this form. Of dates with a year of two digits, the
+    year is the part that hardly changes.
     """
-    any_date = day_first = month_first = half_days = False
+    any_date = day_first = month_first = False
     for cells in columns:
         texts = _texts(cells)
-        dates = texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", na=False)]
-        parts = words(dates).str.extract(YEAR_LAST).dropna(subset=[0])
+        dates = texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d", na=False)]
+        plain = words(dates).map(plain_date, na_action="ignore").astype("str")
+        parts = plain.str.extract(YEAR_LAST).dropna(subset=[0])
+        short = parts[parts[2].str.len() == 2]
+        if len(short):
+            first, last = (pd.to_numeric(short[place]).agg(np.ptp) for place in (0, 2))
+            if first <= 1 or last > 1:
+                return "year" if first <= 1 < last else "open"
         any_date |= len(parts) > 0
         day_first |= bool((pd.to_numeric(parts[0]) > 12).any())
         month_first |= bool((pd.to_numeric(parts[1]) > 12).any())
-        half_days |= bool(parts[6].notna().any())
     if not any_date:
         return None
     if day_first:
         return "mixed" if month_first else "day"
-    return "month" if month_first or half_days else "open"
+    return "month" if month_first else "open"
+
+
+def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
+    """Whether a spreadsheet of the other order has read those dates that its calendar allows.
+
+    Of 05/03/2026 an American Excel makes the 3rd of May, while 17/03/2026 stays text. So texts that
+    it could not read, in a column of date cells none of which is of a day above 12.
+    """
+    if order not in ("day", "month"):
+        return False
+    swapped = False
+    for cells in columns:
+        native = cells[is_instance(cells, dt.datetime)]
+        if native.empty:
+            continue
+        parts = words(_texts(cells)).str.extract(YEAR_LAST).dropna(subset=[0])
+        if any(cell.day > 12 for cell in native):
+            return False
+        numbers = parts[[0, 1]].apply(pd.to_numeric)
+        left = len(numbers) > 0 and bool((numbers.max(axis=1) > 12).all())
+        swapped |= left
+    return swapped
 
 
 def year_last_date(cells: pd.Series) -> str | None:

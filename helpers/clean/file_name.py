@@ -57,6 +57,20 @@ def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timest
     return _moment(stamp, timezone)
 
 
+_DAY = r"(20\d\d[-/.]?\d\d[-/.]?\d\d)(?!\d)"
+_PERIOD = re.compile(rf"(?<!\d){_DAY}\D{{1,20}}{_DAY}")
+
+
+def period(words: str, *, timezone: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The first two days that words state as a period, its end included; else missing."""
+    match = _PERIOD.search(words)
+    if match is None:
+        return pd.NaT, pd.NaT
+    days = [re.sub(r"\D", "", day) for day in match.groups()]
+    begin, end = (_moment(f"{day[:4]}-{day[4:6]}-{day[6:]}", timezone) for day in days)
+    return begin, end + pd.Timedelta(days=1)
+
+
 @functools.lru_cache(maxsize=256)
 def _moment(stamp: str, timezone: str) -> pd.Timestamp:
     return times(pd.Series([stamp], dtype="str"), timezone=timezone).values.iloc[0]

@@ -1,4 +1,4 @@
-"""Values that cannot be: by themselves, beside another value of their row, or as a rate."""
+"""Values that cannot be: beside another value of their row, or as a rate."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,15 +14,15 @@ def impossible(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Values that cannot be, one row per flag; the rows themselves are kept.
 
     Columns: table, file, sheet, row, column (or a+b), value, reason (`terms.yml`). Flagged are
-    cells left out on reading; columns that break never_above or never_without of `tables.yml`;
-    rates of the platform above 1 whose people are among those they divide by.
+    columns that break never_above or never_without of `tables.yml`, and rates of the platform above
+    1 whose people are among those they divide by. Rows of a value that cannot be by itself are kept
+    aside on reading.
     """
     parts = [
         part
         for name, frame in tables.items()
         if len(frame) and name in reference.tables()
         for part in (
-            _left_out(frame, name),
             _pairs(frame, name, reference.tables()[name].never_above, _exceeds, " > ", "above"),
             _pairs(frame, name, reference.tables()[name].never_without, _lacks, ", ", "without"),
         )
@@ -40,18 +40,6 @@ def _flagged(
         {"table": table, **where, "column": column, "value": value, "reason": reason},
         index=frame.index,
     )[FLAG]
-
-
-def _left_out(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Cells left out on reading that no other file of the session has given since."""
-    flags = frame.get("source_flags", pd.Series(dtype="str")).dropna().astype("str")
-    flags = flags[flags != ""].str.split("\n").explode()
-    if flags.empty:
-        return pd.DataFrame(columns=FLAG)
-    flags = flags.str.partition("=")
-    rows = frame.loc[flags.index]
-    still = [name not in frame or pd.isna(frame.at[row, name]) for row, name in flags[0].items()]
-    return _flagged(rows, table, flags[0].to_numpy(), flags[2].to_numpy(), "left_out")[still]
 
 
 def _pairs(

@@ -1,6 +1,8 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
 import itertools
+import re
+import zipfile
 from typing import BinaryIO
 
 import pandas as pd
@@ -23,7 +25,8 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
             for name in book.sheet_names
             if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)
         ]
-        return [Sheet(name, _cells(book.get_sheet_by_name(name))) for name in names]
+        era = _counts_from_1904(content)
+        return [Sheet(name, _cells(book.get_sheet_by_name(name)), era_1904=era) for name in names]
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
@@ -31,6 +34,17 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
             f"this workbook cannot be read ({type(error).__name__}: {error}); expected {EXPECTED}. "
             "Open it in Excel or WPS, save it again as xlsx, and put that file in its place"
         ) from error
+
+
+def _counts_from_1904(content: BinaryIO) -> bool:
+    """Whether an xlsx says that its days count from 1904, as Excel for Mac once did."""
+    if not zipfile.is_zipfile(content):
+        return False
+    with zipfile.ZipFile(content) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            return False
+        head = archive.read("xl/workbook.xml")
+    return re.search(rb"""date1904\s*=\s*["'](?:1|true)["']""", head) is not None
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:

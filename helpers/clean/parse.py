@@ -43,6 +43,12 @@ _FACTOR = {
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
 _AMOUNT = r"[\d.,]+[万亿千wkm%]?"
 _SPAN = rf"{_AMOUNT}(?:[~～-]|至|到){_AMOUNT}|[<>≥≤]{_AMOUNT}|{_AMOUNT}\+"
+_DASHES = "[\N{MINUS SIGN}‐‑‒–—]"
+# (150.00), 150.00- and 150.00 CR of accountants: less than nothing
+_BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
+# an id that a spreadsheet shows in thousands: four groups and more
+_GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
+_TELLING, _RARE = 18, 0.25  # digits of which three zeros at the end tell; ids ending so by chance
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
 
@@ -73,17 +79,20 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
 def ids(cells: pd.Series) -> Parsed:
     """Ids as text; those that lost digits in a spreadsheet are missing, with a note.
 
-    Long numbers that all end in 0, and those written 1.86E+15.
+    Number cells of more than 15 digits, texts whose digits from the 16th on are 0 (`_rounded`), and
+    those written 1.86E+15. Marks of thousands are taken off.
     """
     written = filled(cells)
+    grouped = written.str.extract(_GROUPED)[0]
+    if grouped.notna().any():
+        written = written.mask(grouped.notna(), grouped.str.replace(r"\D", "", regex=True))
     pointed = written.str.contains(".", regex=False, na=False)
     if pointed.any():
         written = written.mask(pointed, written[pointed].str.replace(r"\.0+$", "", regex=True))
-    science = written.str.fullmatch(r"\d(?:\.\d+)?[eE]\+?\d{2}", na=False)
+    science = written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
     long = written.str.fullmatch(r"\d{16,}", na=False)
-    rounded = written[long].str.endswith("0")
-    chopped = long & (bool(rounded.all()) and written[long].nunique() >= 3)
-    broken = science | chopped | (long & ~is_text(cells))  # a number cell holds 15 digits
+    broken = science | _rounded(written[long]).reindex(written.index, fill_value=False)
+    broken |= long & ~is_text(cells)  # a number cell holds 15 digits
     if not broken.any():
         return Parsed(written, no_cell(cells))
     note = (
@@ -91,6 +100,25 @@ def ids(cells: pd.Series) -> Parsed:
         f"{written[broken].iloc[0]}): left out, never joined on"
     )
     return Parsed(written.mask(broken), no_cell(cells), "lost_digits", (note,), broken)
+
+
+def _rounded(long: pd.Series) -> pd.Series:
+    """Ids of 16 digits and more that end in zeros from the 16th digit on, as Excel leaves them.
+
+    An id may end so by chance, one of ten of 16 digits, one of 10,000 of 19. So those of a length
+    are taken for rounded where they are more than chance explains among the column's ids of it.
+    """
+    lengths = long.str.len()
+    zeros = long.str.fullmatch(r"\d{15}0+", na=False)
+    rounded = zeros & False
+    for length in lengths[zeros].unique():
+        here = lengths == length
+        by_chance = long[here].nunique() * 0.1 ** (length - 15)
+        found = long[here & zeros].nunique()
+        few = length >= _TELLING and by_chance < _RARE
+        if few or (found >= 3 and found > by_chance + 4 * by_chance**0.5):
+            rounded |= here & zeros
+    return rounded
 
 
 @each_once
@@ -177,6 +205,7 @@ def _figures(
         .str.lower()
         .str.replace(rf"{MONEY_MARK}|[\s_]|[人次件单个]$", "", regex=True)
     )
+    plain = plain.str.replace(_DASHES, "-", regex=True).str.replace(_BELOW, r"-\1\2", regex=True)
     spans = plain.str.fullmatch(_SPAN, na=False)
     group, point = (r"\.", ",") if mark == "." else ("[,']", r"\.")
     parts = plain.str.extract(
@@ -197,16 +226,24 @@ def _figures(
 
 
 @each_once
-def seconds(cells: pd.Series, *, unit: str | None = None) -> Parsed:
+def seconds(cells: pd.Series, *, unit: str | None = None, least: float = 0) -> Parsed:
     """Durations in seconds.
 
     `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (default:
-    seconds).
+    seconds, or days where all of the column are below 1). What is shorter than `least` as a plain
+    number without a unit is not understood.
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
-    values = pd.to_numeric(written, errors="coerce").astype("float64") * _FACTOR.get(unit, 1.0)
-    rest = written.notna() & ~np.isfinite(values)
+    plain = pd.to_numeric(written, errors="coerce").astype("float64")
+    values = plain * _FACTOR.get(unit, 1.0)
+    given = plain[plain > 0]
+    if unit is None and len(given) and (given < 1).all():  # parts of a day, as Excel keeps them
+        values = (plain * _FACTOR["days"]).round(3)
+    if unit is None:
+        values = values.mask((values > 0) & (values < least))
+    doubtful = plain.notna() & values.isna()
+    rest = written.notna() & ~np.isfinite(values) & ~doubtful
     values = values.mask(rest, mapped(written[rest], _spoken).astype("float64"))
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)

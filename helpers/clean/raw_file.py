@@ -72,7 +72,7 @@ def read_file(
             mending.append(mend.rows_of(sheet.grid, name))
             entries.append(ledger.mended_sheet(raw, sheet, context))
             continue
-        here = context._replace(named=_named_by(sheet, path))
+        here = context._replace(named=_named_by(sheet, path), era_1904=sheet.era_1904)
         cells = {row: cells for (of, row), cells in (mends or {}).items() if of == name}
         for block in blocks:
             headers = [header.text for header in assemble.shown_headers(block)]

@@ -21,12 +21,14 @@ class Sheet(NamedTuple):
     The index is the row number in the file (from 1), columns are 0, 1, 2 … `member` is the path
     inside a zip, empty outside one. `places` are the columns that were asked for (None: all); of
     the others only the first rows are there, and rows with hardly a cell in those columns.
+    `era_1904`: days that are plain numbers count from 1904.
     """
 
     name: str
     grid: pd.DataFrame
     member: str = ""
     places: frozenset[int] | None = None
+    era_1904: bool = False
 
 
 # the first rows of a long text and its name → the columns to read, None: all

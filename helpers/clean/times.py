@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from helpers.clean.cells import Parsed, each_once, filled, is_instance, words
 
-DayOrder = Literal["day", "month", "mixed", "open"]
+DayOrder = Literal["day", "month", "year", "mixed", "open"]
 ZERO_DAY = dt.datetime(1899, 12, 30)
+_ERA_1904 = 1462  # days from the zero day of most workbooks to that of 1904
 _YMD = re.compile(
     r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"
     r"(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)"
@@ -22,8 +23,20 @@ _YMD = re.compile(
 )
 _CLOCK = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 YEAR_LAST = (
-    r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
-    r"(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?$"
+    r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})"
+    r"(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?"
+    r"\s*(?i:(z|utc|[+-]\d{2}:?\d{2}))?$"
+)
+_PLACES = {"day": (2, 1, 0), "month": (2, 0, 1), "year": (0, 1, 2)}  # of year, month and day
+_LETTERS = re.compile("[A-Za-z]{3}")
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_NAME = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
+_WEEKDAY = r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
+_YEAR = r"(\d{4}|\d{2})(?!\d)(?:\s*,|\s+at\b)?"
+_MONTH_DAY = re.compile(rf"^{_NAME}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}")
+_DAY_MONTH = re.compile(rf"^(\d{{1,2}})(?:st|nd|rd|th)?[\s-]*{_NAME}[\s,-]*{_YEAR}")
+_OFFSET = re.compile(
+    r"(?<=[\d apm])\s*\(?(?:gmt|utc)?\s*(?<![\d/.-])([+-])(\d{1,2})(?::?(\d{2}))?\)?$"
 )
 _MOMENT = (
     r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
@@ -38,29 +51,67 @@ def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
     return ends[0 if part == "start" else 1].fillna(written)
 
 
+def plain_date(written: str) -> str:
+    """A date with its month as a number, its offset as +08:00, without the day of the week.
+
+    `Apr 12, 2026`, `12-Apr-26` and `GMT+8` are read so; other text stays.
+    """
+    if not (_LETTERS.search(written) or "+" in written):
+        return written
+    low = re.sub(_WEEKDAY, "", written.lower())
+    for pattern, places in ((_MONTH_DAY, (3, 1, 2)), (_DAY_MONTH, (3, 2, 1))):
+        if match := pattern.match(low):
+            year, name, day = (match[place] for place in places)
+            low = f"{year.rjust(4, '0').replace('00', '20', 1) if len(year) == 2 else year}"
+            low += f"-{_MONTHS.index(name) + 1:02}-{int(day):02}{match.string[match.end() :]}"
+            break
+    low = re.sub(r"\s*\(?gmt\)?$", " utc", low)
+    if match := _OFFSET.search(low):
+        low = f"{low[: match.start()]}{match[1]}{int(match[2]):02}:{match[3] or '00'}"
+    return low
+
+
 @each_once
-def times(cells: pd.Series, *, timezone: str, order: DayOrder | None = None) -> Parsed:
+def times(
+    cells: pd.Series,
+    *,
+    timezone: str,
+    order: DayOrder | None = None,
+    swapped: bool = False,
+    era_1904: bool = False,
+) -> Parsed:
     """Dates and times as datetime64[us, timezone].
 
-    In ISO and Chinese forms, as `2025-09-08_00-00-46`, with day or month first, as Excel serials or
-    epochs. Clocks without a zone are the workspace's. An hour that summer time repeats is standard
-    time, one that it skips moves forward.
+    In ISO and Chinese forms, as `2025-09-08_00-00-46`, with names of months, with day or month
+    first, as Excel serials (from 1904 with `era_1904`) or epochs. With `swapped` the day and the
+    month of date cells change places. Clocks without a zone are the workspace's. An hour that
+    summer time repeats is standard time, one that it skips moves forward.
     """
     native = is_instance(cells, dt.date)
     written = filled(cells).mask(native)
     naive = _clocks(written)
     if native.any():
         of_workbook = pd.to_datetime(cells[native].astype("object")).astype("datetime64[us]")
+        of_workbook = _turned(of_workbook) if swapped else of_workbook
         naive = naive.mask(native, of_workbook)
     values = _localised(naive, timezone)
     rest = written.notna() & naive.isna()
     if rest.any():
         keys = pd.Series(written[rest].unique(), dtype="str")
-        read = pd.Series(_moments(keys, timezone=timezone, order=order).array, index=pd.Index(keys))
+        plain = keys.map(plain_date).astype("str")
+        moments = _moments(plain, timezone=timezone, order=order, era_1904=era_1904)
+        read = pd.Series(moments.array, index=pd.Index(keys))
         values = values.mask(rest, written[rest].map(read))
     unread = (written.notna() | native) & values.isna()
     doubtful = order in ("open", "mixed") and written[unread].str.match(YEAR_LAST).any()
     return Parsed(values, unread, "ambiguous_date" if doubtful else "not_a_date")
+
+
+def _turned(days: pd.Series) -> pd.Series:
+    """Dates with day and month in each other's place; days above 12 stay."""
+    low = days.dt.day <= 12
+    parts = {"year": days.dt.year, "month": days.dt.day.where(low, 1), "day": days.dt.month}
+    return days.mask(low, pd.to_datetime(parts) + (days - days.dt.normalize()))
 
 
 def _clocks(written: pd.Series) -> pd.Series:
@@ -84,16 +135,19 @@ def _localised(naive: pd.Series, timezone: str) -> pd.Series:
     )
 
 
-def _moments(keys: pd.Series, *, timezone: str, order: DayOrder | None) -> pd.Series:
+def _moments(
+    keys: pd.Series, *, timezone: str, order: DayOrder | None, era_1904: bool
+) -> pd.Series:
     year_first = keys.str.extract(_YMD)
     half = year_first[3].fillna(year_first[7])
     moments = _assembled(year_first[[0, 1, 2, 4, 5, 6]], half, year_first[8], timezone)
-    if order in ("day", "month"):
+    if order in _PLACES:
         parts = keys.str.extract(YEAR_LAST)
-        day, month = (0, 1) if order == "day" else (1, 0)
-        by_order = _assembled(parts[[2, month, day, 3, 4, 5]], parts[6], None, timezone)
+        by_order = _assembled(parts[[*_PLACES[order], 3, 4, 5]], parts[6], parts[7], timezone)
         moments = moments.fillna(by_order)
-    return moments.fillna(_serials(keys, timezone)) if moments.isna().any() else moments
+    if moments.isna().any():
+        moments = moments.fillna(_serials(keys, timezone, _ERA_1904 if era_1904 else 0))
+    return moments
 
 
 def _assembled(
@@ -102,6 +156,7 @@ def _assembled(
     frame = parts.apply(pd.to_numeric).set_axis(
         ["year", "month", "day", "hour", "minute", "second"], axis=1
     )
+    frame["year"] += 2000 * (frame["year"] < 100)
     frame[["hour", "minute", "second"]] = frame[["hour", "minute", "second"]].fillna(0)
     if half.notna().any():
         late = half.str.lower().isin({"pm", "下午", "晚上", "中午"}) & (frame["hour"] < 12)
@@ -119,10 +174,10 @@ def _assembled(
     return moments
 
 
-def _serials(keys: pd.Series, timezone: str) -> pd.Series:
+def _serials(keys: pd.Series, timezone: str, later: int) -> pd.Series:
     """Excel's days (2000 to 2099) as local clocks; epoch (milli)seconds as moments."""
     number = pd.to_numeric(keys, errors="coerce").astype("float64")
-    days = number.where((number >= 36526) & (number < 73051))
+    days = (number + later).where((number + later >= 36526) & (number + later < 73051))
     clock = pd.Timestamp(ZERO_DAY) + pd.to_timedelta((days * 86400).round(), unit="s")
     milliseconds = (number / 1000).where((number >= 1e12) & (number < 4.2e12))
     epoch = number.where((number >= 1e9) & (number < 4.2e9)).fillna(milliseconds)

@@ -45,12 +45,17 @@ class Label(Entry):
 
 
 class Column(Label):
-    """One column of a canonical table."""
+    """One column of a canonical table.
+
+    `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful.
+    """
 
     kind: Kind
     required: bool = False
     terms: str | None = None
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
+    below_zero: bool = False
+    least: float = 0
 
 
 class Table(Label):

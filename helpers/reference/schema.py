@@ -12,8 +12,7 @@ import pandera.pandas as pa
 from helpers.reference.load import tables, terms
 
 NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
-NEVER_NEGATIVE = NUMBERS - {"score"}
-TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
+TRACE = ("source_file", "source_sheet", "source_row")
 
 
 def dtype(kind: str, timezone: str) -> object:
@@ -64,7 +63,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
 
 @functools.cache
 def model(table: str) -> pa.DataFrameSchema:
-    """The pandera schema: required values, closed choices, nothing negative, one row a key."""
+    """The pandera schema: required values, closed choices, nothing below zero but where it may be, one row a key."""
     columns = {}
     entry = tables()[table]
     for name, column in entry.columns.items():
@@ -72,7 +71,7 @@ def model(table: str) -> pa.DataFrameSchema:
         if column.terms:
             allowed = list(terms()[column.terms])
             checks.append(pa.Check.isin(allowed, error=f"expected one of {', '.join(allowed)}"))
-        if column.kind in NEVER_NEGATIVE:
+        if column.kind in NUMBERS and not column.below_zero:
             checks.append(pa.Check.ge(0, error="expected 0 or more"))
         if column.kind == "rate":
             checks.append(pa.Check.le(1, error="expected a fraction of at most 1"))

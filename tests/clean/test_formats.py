@@ -295,8 +295,11 @@ CHECKLIST = {
         "created_at",
         [day("2026-03-04 10:00"), day("2026-04-25 10:00")],
     ),
-    "month first by its a.m. and p.m.": Format(
-        tiktok("03/04/2026 10:00:00 PM"), "created_at", [day("2026-03-04 22:00")]
+    "a.m. and p.m. do not put the month first": Format(
+        tiktok("03/04/2026 10:00:00 PM", "2026-04-25 10:00:00"),
+        "created_at",
+        [day("2026-04-25 10:00")],
+        ("ambiguous_date",),
     ),
     "day or month first that cannot be told is refused": Format(
         tiktok("03/04/2026 10:00:00", "2026-04-25 10:00:00"),

@@ -103,6 +103,61 @@ def test_a_unit_of_the_header_counts_for_plain_numbers(unit, value):
     assert one(parse.numbers(column("2.5"), kind="money", unit=unit)) == pytest.approx(value)
 
 
+WHOLE, MONEY = "count", "money"
+
+
+@pytest.mark.parametrize(
+    ("columns_of", "dots"),
+    [
+        ([(WHOLE, "5.000", "4.312")], ["thousands"]),  # no 4.312 people
+        ([(WHOLE, "5.000"), (WHOLE, "4.312")], ["thousands"] * 2),
+        ([(WHOLE, "1.234.567"), (WHOLE, "5.000")], ["thousands"] * 2),
+        ([(WHOLE, "5.000"), (MONEY, "1.234,50")], ["thousands", None]),
+        ([(WHOLE, "5.000"), (MONEY, "1,234.50")], [None, None]),
+        ([(WHOLE, "5.000"), (MONEY, "49.90")], ["open", None]),
+        ([(WHOLE, "5.000"), (MONEY, "49.90"), (WHOLE, "4.312人")], ["thousands", None] * 2),
+        ([(WHOLE, "933.5", "4.312")], [None]),
+        ([(MONEY, "12.500"), (WHOLE, "4.312")], ["thousands"] * 2),
+        ([(MONEY, "12.500"), (WHOLE, "4312")], [None, None]),
+        ([(WHOLE, "1.2345万", "12"), (MONEY, "9.9")], [None, None]),
+    ],
+)
+def test_a_dot_groups_thousands_where_the_column_or_its_file_says_so(columns_of, dots):
+    cells_of = {str(n): column(*cells) for n, (_, *cells) in enumerate(columns_of)}
+    kind_of = {str(n): kind for n, (kind, *_) in enumerate(columns_of)}
+    seen = columns.dots_of(cells_of, kind_of)
+    expected = (dots * len(columns_of))[: len(columns_of)]
+    assert [seen.get(name) for name in cells_of] == expected
+
+
+def test_fractions_of_people_are_no_counts():
+    cells = column("12", "933.5", "1.23456万", "7")
+    values = parse.numbers(cells, kind="users").values
+    assert columns.not_whole(cells, values).tolist() == [False, True, False, False]
+    cells = column(5.0, 4.312, 0, 12000, "8")  # 5.000 and 4.312 opened by an English Excel
+    values = parse.numbers(cells, kind="users").values
+    assert columns.not_whole(cells, values).tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("(1,234.50)", "¥(1,234.50)", "(¥1,234.50)", "（1234.50）"),
+        *("1,234.50-", "1234.50 CR", "1,234.50元-", "-¥1,234.50", "¥-1234.50"),
+        *("−1234.50", "－1234.50", "–1,234.50", "‑1234.50"),
+    ],
+)
+def test_every_way_to_write_a_minus(cell):
+    assert one(parse.numbers(column(cell), kind="score")) == -1234.5
+
+
+def test_a_plus_of_full_width_a_dash_alone_and_two_signs():
+    read = parse.numbers(column("＋5", "–", "-5-", "(-5)", "7–9"), kind="score")
+    assert read.values.isna().tolist() == [False, True, True, True, True]
+    assert read.values[0] == 5 and read.bad.tolist() == [False, False, True, True, False]
+    assert read.notes == ("1 values are ranges (for example 7–9): left out",)
+
+
 def test_the_column_decides_which_mark_groups_thousands():
     assert parse.numbers(column("1.234", "9.467.316"), kind="money").values.tolist() == [
         1234,
@@ -155,6 +210,27 @@ def test_the_unit_of_a_duration(unit, value):
     assert one(parse.seconds(column("960"), unit=unit)) == value
 
 
+@pytest.mark.parametrize(
+    ("cells", "seconds"),
+    [
+        ([1 / 12, 0.125, None, 0.0], [7200, 10800, None, 0]),
+        (["0.001006944", "0.0005"], [87, 43.2]),
+        ([0.5, 90], [0.5, 90]),
+        (["45秒", "14"], [45, None]),
+        ([0.083, 1.2], [None, None]),
+        ([7200, 14], [7200, None]),
+    ],
+)
+def test_parts_of_a_day_and_sessions_of_seconds(cells, seconds):
+    least = 0 if seconds == [0.5, 90] or seconds[0] == 87 else 60
+    parsed = parse.seconds(column(*cells), least=least)
+    assert parsed.values.tolist() == pytest.approx(
+        [math.nan if s is None else s for s in seconds], nan_ok=True, abs=0.001
+    )
+    doubtful = [s is None and cell is not None for s, cell in zip(seconds, cells, strict=True)]
+    assert parsed.bad.tolist() == doubtful
+
+
 def test_what_is_no_duration_says_so():
     parsed = parse.seconds(column("long", "5分"))
     assert parsed.bad.tolist() == [True, False] and parsed.reason == "not_a_duration"
@@ -193,6 +269,40 @@ def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
     assert parsed.values.iloc[1].hour == 0
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("Apr 12, 2026 8:15 PM", "April 12th, 2026, 8:15 pm", "12 Apr 2026 20:15"),
+        *("12-Apr-26 20:15", "Sun, 12 Apr 2026 12:15:00 GMT", "2026-04-12 20:15:00 GMT+8"),
+        *("2026-04-12 19:15:00 (GMT+07:00)", "2026-04-12 20:15 UTC+8", "1775996100"),
+        *("2026-04-12 12:15:00Z", "1775996100000", "46124.84375"),
+    ],
+)
+def test_months_by_name_and_offsets(cell):
+    read = times.times(column(cell), timezone="Asia/Shanghai")
+    assert one(read) == pd.Timestamp("2026-04-12 20:15", tz="Asia/Shanghai")
+
+
+def test_plain_days_count_from_1904_where_the_workbook_says_so():
+    read = times.times(column(46124.84375 - 1462), timezone="Asia/Shanghai", era_1904=True)
+    assert one(read) == pd.Timestamp("2026-04-12 20:15", tz="Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("cells", "order", "swapped"),
+    [
+        ((dt.datetime(2026, 5, 3, 17), "17/03/2026 20:00"), "day", True),
+        ((dt.datetime(2026, 3, 17), "17/03/2026 20:00"), "day", False),
+        ((dt.datetime(2026, 5, 3), "05/03/2026"), "day", False),  # Excel would have read it
+        ((dt.datetime(2026, 5, 3), "2026-03-17"), None, False),
+    ],
+)
+def test_date_cells_that_a_spreadsheet_of_the_other_order_made(cells, order, swapped):
+    assert columns.came_swapped([column(*cells)], order) == swapped
+    read = times.times(column(cells[0]), timezone="Asia/Shanghai", swapped=swapped)
+    assert one(read).month == (3 if swapped else cells[0].month)
+
+
 def test_an_evening_in_chinese_words_and_an_hour_alone():
     found = times.times(
         column("2026-01-01 下午8:00", "2026-01-01 20", "2026-01-01 20时"), timezone="Asia/Shanghai"
@@ -205,7 +315,8 @@ def test_an_evening_in_chinese_words_and_an_hour_alone():
     [
         (("03/04/2026 10:00:00", "13/04/2026 11:00:00\t"), "day", "2026-04-03 10:00"),
         (("03/04/2026 10:00:00", "04/13/2026 11:00:00"), "month", "2026-03-04 10:00"),
-        (("03/04/2026 10:00:00 PM", "04/05/2026 11:00:00 AM"), "month", "2026-03-04 22:00"),
+        (("17/03/26 20:15", "05/03/26 10:00"), "day", "2026-03-17 20:15"),
+        (("26/03/17 20:15", "26/03/05 10:00"), "year", "2026-03-17 20:15"),
     ],
 )
 def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
@@ -219,6 +330,8 @@ def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
     ("cells", "order"),
     [
         (("03/04/2026 10:00:00", "05/06/2026 11:00:00"), "open"),
+        (("03/04/2026 10:00:00 PM", "04/05/2026 11:00:00 AM"), "open"),
+        (("05/03/26", "05/03/26 10:00"), "open"),
         (("13/04/2026 10:00:00", "04/13/2026 10:00:00"), "mixed"),
     ],
 )
@@ -281,6 +394,31 @@ def test_ids_that_lost_digits_are_left_out_with_a_note(cells):
 def test_one_rounded_id_does_not_cost_the_good_ones():
     parsed = parse.ids(column("6917926768823643751", "6.91E+18", "6917926768823643750"))
     assert parsed.values.tolist()[0] == "6917926768823643751" and pd.isna(parsed.values.iloc[1])
+
+
+@pytest.mark.parametrize("mark", [",", ".", " ", "'", "\u202f"])
+def test_marks_of_thousands_are_no_part_of_an_id(mark):
+    written = f"{6919320038478964101:,}".replace(",", mark)
+    parsed = parse.ids(column(written, "6919320038478964102", "12,345", "101,102,103"))
+    assert parsed.values.tolist() == [
+        *("6919320038478964101", "6919320038478964102", "12,345", "101,102,103")
+    ]
+    assert parse.ids(column(f"{6919320038478960000:,}")).values.isna().all()
+
+
+@pytest.mark.parametrize("rounded", [1, 2, 13, 39, 40])
+@pytest.mark.parametrize("length", [18, 19, 20])
+def test_ids_rounded_by_excel_are_found_one_by_one(rounded, length):
+    whole = [str(6 * 10 ** (length - 1) + 7_654_321_987 * number + 1) for number in range(40)]
+    ids = [text[:15] + "0" * (length - 15) for text in whole[:rounded]] + whole[rounded:]
+    parsed = parse.ids(column(*ids))
+    assert parsed.values.isna().tolist() == [True] * rounded + [False] * (40 - rounded)
+
+
+def test_ids_that_end_in_zeros_by_chance_are_kept():
+    short = [str(6 * 10**15 + 7 * number) for number in range(60)]  # every tenth ends in 0
+    assert parse.ids(column(*short, "1234500000")).values.notna().all()
+    assert parse.ids(column("1234567890123450")).values.notna().all()
 
 
 def test_hashes_are_stable_keyed_and_no_ids():
@@ -366,18 +504,36 @@ def test_flags():
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "wrong"),
+    ("name", "value", "wrong"),
     [
-        ("users", -1, True),
-        ("money", -0.01, True),
-        ("score", -1, False),
-        ("rate", 1.01, True),
-        ("rate", 1, False),
-        ("ratio", 3, False),
+        ("viewers", -1, True),
+        ("paid_amount", -0.01, True),
+        ("avg_online", -1, True),
+        ("net_1h_amount", -150, False),
+        ("fan_viewer_share", 1.01, True),
+        ("fan_viewer_share", 1, False),
     ],
 )
-def test_impossible_values(kind, value, wrong):
-    assert columns.impossible(pd.Series([float(value)]), kind).iloc[0] == wrong
+def test_impossible_values(name, value, wrong):
+    column = reference.tables()["sessions"].columns[name]
+    assert columns.impossible(pd.Series([float(value)]), column).iloc[0] == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("refund_amount", [-10, 0, None, -3], [10, 0, None, 3]),
+        ("refund_amount", [-10, 0, 3], [-10, 0, 3]),  # one that cannot be
+        ("refund_amount", [10, 3], [10, 3]),
+        ("refund_amount", [0, None], [0, None]),
+        ("net_1h_amount", [-10, -3], [-10, -3]),  # may be below zero
+        ("ad_cost", [-10, -3], [-10, -3]),
+    ],
+)
+def test_a_column_whose_refunds_all_carry_a_minus_is_a_convention(name, written, read):
+    column = reference.tables()["sessions"].columns[name]
+    values = columns.without_sign(pd.Series(written, dtype="float64"), column)
+    assert values.equals(pd.Series(read, dtype="float64"))
 
 
 def test_every_reason_that_the_code_gives_has_words():

@@ -496,35 +496,28 @@ def test_a_rate_of_people_above_one_cannot_be_but_events_per_person_can():
     ].values.tolist() == [["成交率", "1.2", "above_one"]]
 
 
-def test_a_cell_left_out_on_reading_is_flagged_until_another_file_gives_its_value(tmp_path):
+def test_an_impossible_cell_sets_its_row_aside_with_the_reason(tmp_path):
     from tests.made_files import SESSION, load, named, workbook
 
-    bad = {**SESSION, "直播间观看人数": -3, "观看老粉占比": 1.4}
-    sessions = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, bad))).tables["sessions"]
-    flags = impossible_values.impossible({"sessions": sessions})
-    assert flags[["file", "sheet", "row", "column", "value", "reason"]].values.tolist() == [
-        ["x.xlsx", "S", 2, "viewers", "-3", "left_out"],
-        ["x.xlsx", "S", 2, "fan_viewer_share", "1.4", "left_out"],
+    bad = [
+        {**SESSION, "直播间观看人数": -3},
+        {**SESSION, "直播开始时间": "2026/09/11 08:00:00", "观看老粉占比": 1.4},
     ]
-    assert sessions["paid_amount"].tolist() == [SESSION["直播间成交金额"]], (
-        "the rest of the row counts"
-    )
-    assert (
-        impossible_values.impossible({"sessions": sessions.assign(source_flags=None)}).empty
-        and impossible_values.impossible({"sessions": sessions.assign(source_flags="")}).empty
-    )
-    mended = impossible_values.impossible({"sessions": sessions.assign(viewers=15093.0)})
-    assert mended["column"].tolist() == ["fan_viewer_share"]
+    reading = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, *bad)))
+    assert reading.tables == {}
+    assert reading.aside[["row", "column", "value", "reason"]].values.tolist() == [
+        [2, "直播间观看人数", "-3", "impossible"],
+        [3, "观看老粉占比", "1.4", "impossible"],
+    ]
 
 
 def test_the_reasons_of_flags_have_words():
-    assert {"above", "above_one", "left_out", "without"} <= set(reference.terms()["reason"])
+    assert {"above", "above_one", "without"} <= set(reference.terms()["reason"])
 
 
-def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_workspace):
+def test_of_a_whole_simulated_account_nothing_is_impossible_but_the_planted_row(demo_workspace):
     import json
 
-    pass
     workspace = clean.Workspace.open(demo_workspace)
     planted = [
         row
@@ -536,7 +529,8 @@ def test_of_a_whole_simulated_account_only_the_planted_cell_is_impossible(demo_w
     flags = impossible_values.impossible(
         {name: clean.read_table(workspace, name) for name in reference.tables()}
     )
-    assert set(zip(flags["file"], flags["row"].astype(int), strict=True)) == {
+    assert flags.empty
+    aside = clean.read_table(workspace, "aside").query("reason == 'impossible'")
+    assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == {
         (row["file"], row["row"]) for row in planted
     }
-    assert set(flags["reason"]) == {"left_out"}

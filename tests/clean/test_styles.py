@@ -82,45 +82,17 @@ def verdicts(trials: list[Trial]) -> dict[Trial, tuple[str, str]]:
 # --------------------------------------------------------------------------
 
 WRONG: dict[str, dict[str, str]] = {
-    "counts_with_dots": dict.fromkeys(
-        ["sessions", "traffic", "tiktok_sessions"],
-        "parse.numbers: one dot is a decimal point, also of people",
-    ),
-    "refunds_negative": dict.fromkeys(
-        ["aftersales", "sessions"],
-        "parse.impossible deletes what is below 0, a whole column of refunds too",
-    ),
-    "in_parentheses": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows no amount in parentheses; rows aside, check says 0",
-    ),
-    "trailing_minus": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows no minus behind; rows aside, check says 0",
-    ),
-    "another_minus": dict.fromkeys(
-        ["settlements"],
-        "parse._figures knows one minus only; rows aside, check says 0",
-    ),
-    "a_negative_hour": dict.fromkeys(
-        ["sessions", "ads"],
-        "parse.impossible deletes a net amount below 0",
-    ),
     "ids_as_numbers": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
     ),
     "some_ids_rounded": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
-        "parse.ids judges the column, not the value",
+        "it is noted, yet cli.check ends with 0",
     ),
     "ids_in_science": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
-    ),
-    "ids_with_thousands": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "tiktok_orders"],
-        "parse.ids keeps the commas",
     ),
     "lines_joined": dict.fromkeys(
         ["orders"],
@@ -185,38 +157,6 @@ WRONG: dict[str, dict[str, str]] = {
             "tiktok_sessions",
         ],
         "read: nothing says that the last row is short",
-    ),
-    "two_digit_years": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "month_names": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "day_month_names": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "gmt_offset": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: not read; rows aside, check says 0 and nothing",
-    ),
-    "swapped_by_excel": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "parse.times: date cells and texts are judged apart",
-    ),
-    "dmy_low_days": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "it is asked, yet cli.check ends with 0",
-    ),
-    "serial_days_of_1904": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "read drops the era of the workbook; parse._serials counts from 1900",
-    ),
-    "day_fractions": dict.fromkeys(
-        ["traffic", "tiktok_sessions"],
-        "parse.seconds: a number is seconds whatever it comes to",
     ),
 }
 

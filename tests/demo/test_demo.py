@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from helpers import clean, demo, reference
-from helpers.clean import impossible_values
 from helpers.demo.schedule import shop, timetable
 from helpers.plan import plan_file
 from helpers.reference import schema
@@ -552,27 +551,8 @@ def test_dirty_rows_are_kept_aside_when_read_and_no_others(written):
     aside = pd.concat(
         [read(folder / "raw" / name).aside for name in sorted({row["file"] for row in dirty})]
     )
-    unusable = {
-        (row["file"], row["row"])
-        for row in dirty
-        if row["what"] not in ("unknown_order", "negative_amount")
-    }
+    unusable = {(row["file"], row["row"]) for row in dirty if row["what"] != "unknown_order"}
     assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == unusable
-
-
-def test_an_impossible_amount_is_flagged_and_its_row_kept(written):
-    folder, _ = written
-    (dirty,) = [
-        row
-        for row in json.loads((folder / "truth.json").read_text(encoding="utf-8"))["dirty_rows"]
-        if row["what"] == "negative_amount"
-    ]
-    orders = read(folder / "raw" / dirty["file"]).tables["orders"]
-    flags = impossible_values.impossible({"orders": orders})
-    assert set(zip(flags["file"], flags["row"].astype(int), flags["reason"], strict=True)) == {
-        (dirty["file"], dirty["row"], "left_out")
-    }
-    assert set(flags["value"]) == {dirty["value"]}
 
 
 def orders_files(folder):
@@ -613,11 +593,8 @@ def test_no_order_reads_wrong(written):
         for path in sorted(orders_files(folder), key=lambda path: path.name)
     ]
     every = pd.concat(frames).drop_duplicates("line_id", keep="last").set_index("line_id")
-    found = every[
-        every["source_flags"].fillna("") == ""
-    ]  # but for the one planted with an impossible amount
-    made = simulation.tables["orders"].set_index("line_id").loc[found.index]
-    assert len(found) == len(simulation.tables["orders"])
+    made = simulation.tables["orders"].set_index("line_id").loc[every.index]
+    assert len(every) == len(simulation.tables["orders"])
     for column in (
         "order_id",
         "product_id",
@@ -629,7 +606,7 @@ def test_no_order_reads_wrong(written):
         "channel",
         "status",
     ):
-        same = (found[column] == made[column]) | (found[column].isna() & made[column].isna())
+        same = (every[column] == made[column]) | (every[column].isna() & made[column].isna())
         assert same.all(), column
 
 
