@@ -63,7 +63,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
 
 @functools.cache
 def model(table: str) -> pa.DataFrameSchema:
-    """The pandera schema: required values, closed choices, nothing below zero but where it may be, one row a key."""
+    """The pandera schema: required values, closed choices, no wrong sign, one row a key."""
     columns = {}
     entry = tables()[table]
     for name, column in entry.columns.items():
