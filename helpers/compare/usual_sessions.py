@@ -34,19 +34,18 @@ def usual(
     rate = rows["paid_amount"].astype(float) / rows["hours"].where(rows["hours"] > 0)
     last = rate[before.index[0]] if len(before) else np.nan
     changed = lasting(events, comparable, session)
-    return pd.DataFrame(
-        {
-            "n": [len(chosen)],
-            "first_at": chosen["started_at"].min(),
-            "last_at": chosen["started_at"].max(),
-            **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
-            **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
-            "previous_at": before["started_at"].max(),
-            "previous_festival": before["festival"].max() if len(before) else "",
-            "festival": session["festival"],
-            "previous_change": rate[session_id] / last - 1 if last > 0 else np.nan,
-        }
-    )
+    row = {
+        "n": len(chosen),
+        "first_at": chosen["started_at"].min(),
+        "last_at": chosen["started_at"].max(),
+        **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
+        **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
+        "previous_at": before["started_at"].max(),
+        "previous_festival": before["festival"].max() if len(before) else "",
+        "festival": session["festival"],
+        "previous_change": rate[session_id] / last - 1 if last > 0 else np.nan,
+    }
+    return pd.DataFrame([row])
 
 
 def _hosts(chosen: pd.DataFrame, lang: str) -> str:

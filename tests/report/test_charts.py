@@ -441,8 +441,8 @@ def test_no_words_of_a_chart_leave_the_picture(name):
 def test_the_same_chart_gives_the_same_bytes_in_another_process():
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); from "
-        "tests.sample_review import chart_frames; from helpers import charts, report; "
-        "charts.use_theme();"
+        "tests.sample_review import chart_frames; from helpers import report; "
+        "from helpers.report import charts; charts.use_theme();"
         "frame, options = chart_frames()['minutes'];"
         "made = report.figure(charts.minutes(frame, lang='zh', **options), title_zh='a', "
         "title_en='a', lang='zh'); print(made.html + made.svg)"
