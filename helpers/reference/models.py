@@ -47,7 +47,8 @@ class Label(Entry):
 class Column(Label):
     """One column of a canonical table.
 
-    `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful.
+    `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
+    `per_hour`: the most that an hour of a session can bring.
     """
 
     kind: Kind
@@ -56,6 +57,7 @@ class Column(Label):
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
     below_zero: bool = False
     least: float = 0
+    per_hour: float | None = None
 
 
 class Table(Label):
@@ -63,7 +65,8 @@ class Table(Label):
 
     `never_above` says which column can never exceed which others in the same row, `never_without`
     which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
-    rows of one file are all rows.
+    rows of one file are all rows. `needs` are the columns without which its money cannot be told,
+    each with the column beside which a row must have it (None: none).
     """
 
     grain: str
@@ -72,6 +75,7 @@ class Table(Label):
     columns: dict[str, Column]
     never_above: dict[str, Many] = {}
     never_without: dict[str, Many] = {}
+    needs: dict[str, str | None] = {}
     repeats: bool = False
 
 
