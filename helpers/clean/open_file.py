@@ -28,6 +28,18 @@ _DAMAGES = (
     struct.error,
 )
 
+# how files begin that are mistaken for exports
+_NO_TABLES = {
+    b"%PDF": "a PDF",
+    b"Rar!": "a RAR archive (unpack it first)",
+    b"7z\xbc\xaf": "a 7-Zip archive (unpack it first)",
+    b"\x1f\x8b": "a gzip archive (unpack it first)",
+    b"\x89PNG": "a picture (a screenshot holds no rows: export the table)",
+    b"\xff\xd8\xff": "a picture (a screenshot holds no rows: export the table)",
+    b"MIME-Version:": "a web archive (open it in Excel or WPS and save it as xlsx)",
+}
+_MARK = max(map(len, _NO_TABLES))
+
 
 class RawFile(NamedTuple):
     """A raw file opened: its sheets, and (part of the file, problem) of what was not opened."""
@@ -78,7 +90,11 @@ def _open(
 ) -> tuple[list[Sheet], list[tuple[str, str]]]:
     try:
         content.seek(0)
-        mark = content.read(4)
+        mark = content.read(_MARK)
+        for start, what in _NO_TABLES.items():
+            if mark.startswith(start):
+                raise UnreadableError(f"is {what} whatever its name says; expected {EXPECTED}")
+        mark = mark[:4]
         if mark == b"PK\x03\x04" and not _is_workbook(content):
             if in_zip:
                 raise UnreadableError("is a zip inside a zip; unpack it first")

@@ -207,7 +207,8 @@ class Export(Label):
 class Unverified(Label):
     """One export whose layout nobody has seen: its figures go into sheets of our template.
 
-    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets.
+    `words` name it in a file name, a sheet name or a title, all parts of a word together; `tables`
+    are the template's sheets.
     """
 
     id: str
