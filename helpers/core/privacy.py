@@ -73,6 +73,7 @@ def _plain(words: str) -> tuple[str, list[int] | None]:
 # Between groups of digits: a space, a dash, or both. Dots, which stand in decimals, count where
 # all gaps are alike.
 _GAP = r"(?: ?- ?| )"
+_APART = r"(?: ?- ?| |\.)"
 _MOBILE = re.compile(
     r"(?<![\d¥$])(?<!\d\.)(?:\(?(?:\+|00)?86\)?[ .-]{0,2})?"
     rf"((?:1[3-9]\d{_GAP}?\d{{4}}{_GAP}?\d{{4}}|1[3-9]\d{_GAP}\d{{3}}{_GAP}\d{{5}}"
@@ -82,9 +83,9 @@ _MOBILE = re.compile(
 )
 _SPELT_MOBILE = re.compile(rf"1{_GAP}?[3-9](?:{_GAP}?\d){{9}}")
 _LANDLINE = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:\(0\d{2,3}\)[ -]?|0(?:10|2\d|[3-9]\d{2})[ .-]"
-    r"|\(?(?:\+|00)86\)?[ -]?(?:\(0?[1-9]\d{1,2}\)|0?[1-9]\d{1,2})[ -]?)"
-    r"\d{3,4}[ -]?\d{4}(?!\d)(?:(?: ?- ?| ?转 ?| ?ext\.? ?| ?分机 ?)\d{1,6})?(?![\d-])",
+    rf"(?<![A-Za-z0-9_-])(?:\(0\d{{2,3}}\){_APART}?|0(?:10|2\d|[3-9]\d{{2}}){_APART}"
+    rf"|\(?(?:\+|00)86\)?[ -]?(?:\(0?[1-9]\d{{1,2}}\)|0?[1-9]\d{{1,2}}){_APART}?)"
+    rf"\d{{3,4}}{_APART}?\d{{4}}(?!\d)(?:(?: ?- ?| ?转 ?| ?ext\.? ?| ?分机 ?)\d{{1,6}})?(?![\d-])",
     re.IGNORECASE,
 )
 # countries that the shops sell to
@@ -109,8 +110,8 @@ _CALLED = re.compile(
     r"(?![48] ?-?0 ?-?0)((?:\+ ?)?\(?\d(?:[ .~/|,，、。_()-]{0,3}\d){6,14})(?!\d)",
     re.IGNORECASE,
 )
-_IDENTITY = re.compile(r"(?<!\d)([1-9](?:[ -]?\d){16}[ -]?[\dXx])(?![\dXx])")
-_OLD_IDENTITY = re.compile(r"(?<!\d)(?<!\d-)([1-9]\d{5}[ -]?\d{6}[ -]?\d{3})(?!\d)")
+_IDENTITY = re.compile(rf"(?<!\d)([1-9](?:{_APART}?\d){{16}}{_APART}?[\dXx])(?![\dXx])")
+_OLD_IDENTITY = re.compile(rf"(?<!\d)(?<!\d-)([1-9]\d{{5}}{_APART}?\d{{6}}{_APART}?\d{{3}})(?!\d)")
 _PROVINCE = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91")
 _COUNTY = re.compile(  # the numbers of prefectures differ by province
     r"(?:(?:1[12]|31)0[12]|500[1-3]|1[34](?:0\d|1[01]|2[1-9])|15(?:0\d|2[1-9])"
@@ -127,8 +128,9 @@ _CERTIFIED = re.compile(
     re.IGNORECASE,
 )
 _CARD = re.compile(
-    r"(?<!\d)(?:([3-6]\d{3}([ -])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?)|(62\d{4}[ -]\d{10,13})"
-    r"|(3[47]\d{2}[ -]\d{6}[ -]\d{5})|([3-6]\d{15,18}))(?!\d)"
+    rf"(?<!\d)(?:([3-6]\d{{3}}({_APART})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?)"
+    rf"|(62\d{{4}}{_APART}\d{{10,13}})|(3[47]\d{{2}}{_APART}\d{{6}}{_APART}\d{{5}})"
+    r"|([3-6]\d{15,18}))(?!\d)"
 )
 _BANKED = re.compile(
     r"(?:卡|卡号|账号|帐号|账户|帐户|[工建农中招交邮]行|银行|信用社)[^\d\n]{0,6}$"
@@ -228,10 +230,10 @@ NOT_HASHED = "id that is not hashed"
 _DOUBTFUL = re.compile(
     rf"{_LOCAL}[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,8}}"  # e-mail
     # any number with the code of a country
-    rf"|(?<!\d)(?:\+\d{{1,3}}|00(?:86|{_CODES}))[- .]?(?:\d[- .]?){{6,11}}\d(?!\d)"
+    rf"|(?<![\dA-Z])(?:\+\d{{1,3}}|00(?:86|{_CODES}))[- .]?(?:\d[- .]?){{6,11}}\d(?!\d)"
     # landline, Indonesian mobile
-    r"|(?<!\d)0(?:10|2\d|[3-9]\d{2})[- ]?\d{7,8}(?!\d)"
-    r"|(?<!\d)0\d{2,3}[- ]\d{3,4}[- ]\d{3,4}(?!\d)|(?<!\d)08\d{8,11}(?!\d)"
+    r"|(?<![\dA-Z])0(?:10|2\d|[3-9]\d{2})[- ]?\d{7,8}(?!\d)"
+    r"|(?<!\d)0\d{2,3}[- ]\d{3,4}[- ]\d{3,4}(?!\d)|(?<![\dA-Z])08\d{8,11}(?!\d)"
 )
 _DOUBTFUL_MOBILE = re.compile(r"(?<![\d¥$A-Z])(?<!\d\.)(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?![\dA-Z])")
 
@@ -258,7 +260,7 @@ def _adds_up(number: str) -> bool:
 
 
 def _bare(match: re.Match[str]) -> str:
-    return re.sub("[ -]", "", match[match.lastindex])
+    return re.sub("[ .-]", "", match[match.lastindex])
 
 
 def _before(words: str, match: re.Match[str], limit: int = 16) -> str:
