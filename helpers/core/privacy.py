@@ -293,6 +293,19 @@ def _is_mobile(words: str, match: re.Match[str]) -> bool:
     )
 
 
+def _in_hash(words: str, match: re.Match[str]) -> bool:
+    """Whether the match stands in a longer row of hexadecimal digits."""
+    start, end = match.span()
+    before = re.search("[0-9a-f]*$", words[max(start - 32, 0) : start])[0]
+    behind = re.match("[0-9a-f]*", words[end : end + 32])[0]
+    return len(before + match[0] + behind) >= 16 and bool(before + behind)
+
+
+def _may_be_mobile(words: str, match: re.Match[str]) -> bool:
+    """Eleven digits behind letters, as in zhangsan13800138000."""
+    return not _in_hash(words, match) and not _is_prices(match[1])
+
+
 def _is_identity(words: str, match: re.Match[str]) -> bool:
     """A province, a day of birth and the right check digit, or a word that says what it is."""
     number = _bare(match)
@@ -365,8 +378,8 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
     ("messenger account", _QQ, lambda words, match: len(set(match[1]) - set(" -")) > 1),
 )
 _DOUBTS = (
-    ("phone number", _DOUBTFUL, None),
-    ("phone number", _DOUBTFUL_MOBILE, lambda words, match: not _is_prices(match[1])),
+    ("phone number", _DOUBTFUL, lambda words, match: not _in_hash(words, match)),
+    ("phone number", _DOUBTFUL_MOBILE, _may_be_mobile),
     ("identity card number", _IDENTITY, _may_be_identity),
 )
 _FEWEST = 5  # digits of a number
