@@ -12,7 +12,7 @@ import pandas as pd
 from helpers import reference
 from helpers.clean.folder import Workspace, WorkspaceError, replacing
 from helpers.clean.merge import merge
-from helpers.clean.readings import drop_old_readings, mended_readings, readings_of
+from helpers.clean.readings import drop_old_readings, mended_readings, name_in_raw, readings_of
 from helpers.clean.tables import LEDGERS
 
 READS = ("clean", "core/privacy.py", "core/text.py", "reference")
@@ -68,7 +68,7 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
         state = _state(workspace)
         version = _reading_version(workspace)
         stamps = {
-            str(path.relative_to(workspace.path)): [path.stat().st_size, path.stat().st_mtime_ns]
+            name_in_raw(workspace, path): [path.stat().st_size, path.stat().st_mtime_ns]
             for path in paths
         }
         if not force and state.get("version") == version and state.get("stamps") == stamps:

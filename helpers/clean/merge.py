@@ -124,11 +124,11 @@ def _without_original(
         "table": "aside",
         "row": lost["from_row"],
         "column": "file",
-        "value": lost["file"],
+        "value": lost["file"].map(privacy.mask_name),
         "reason": "no_original",
         "field": None,
         "expected": "original",
-        "row_json": lost["cells"].map(privacy.hide),
+        "row_json": lost["cells"].map(privacy.mask),
     }
     return files, pd.DataFrame(rows)
 

@@ -59,7 +59,7 @@ def read_file(
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
-    raw = raw._replace(file=context.file)
+    raw = raw._replace(file=context.file, sheets=ledger.told_apart(raw.sheets))
     parts: list[Part] = []
     changes: list[tuple[Part, list[mend.Change]]] = []
     mending: list[pd.DataFrame] = []
@@ -87,7 +87,7 @@ def read_file(
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(
         _tables(finished),
-        ledger.frame(entries, timezone),
+        ledger.frame(ledger.renamed(entries, raw, Path(path).name), timezone),
         ledger.rows_aside(finished, context),
         questions.of_file(finished, context),
         mended,

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
@@ -14,7 +14,9 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import raw_file
 from helpers.clean.folder import Workspace
+from helpers.clean.ledger import TOLD_BY
 from helpers.clean.mend import HASH_DIGITS
+from helpers.core import privacy
 
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
@@ -104,9 +106,17 @@ def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
 
 
 def name_in_raw(workspace: Workspace, path: Path) -> str:
-    """How a file is called everywhere: its path below raw/."""
+    """How a file is called everywhere: its path below raw/.
+
+    Somebody's phone or the like in it is hidden; the first digits of the file's digest then say
+    which file it is.
+    """
     folder = workspace.raw if path.is_relative_to(workspace.raw) else workspace.path
-    return path.relative_to(folder).as_posix()
+    name = path.relative_to(folder).as_posix()
+    shown = PurePosixPath(privacy.mask_name(name))
+    if str(shown) == name:
+        return name
+    return str(shown.with_name(f"{shown.stem}~{_sha256(path)[:TOLD_BY]}{shown.suffix}"))
 
 
 def _reading(
