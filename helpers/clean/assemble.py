@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import file_name, mend, parse, recognise
+from helpers.clean import file_name, joined_lines, mend, parse, recognise
 from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
@@ -26,6 +26,7 @@ from helpers.clean.columns import (
     without_sign,
     year_last_date,
 )
+from helpers.clean.joined_lines import Lines
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
@@ -61,7 +62,8 @@ class Part(NamedTuple):
     """One block parsed: canonical columns by row number, the platform's own rates, counts, notes.
 
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
-    value and reason by row number.
+    value and reason by row number; lines that share a row are labelled with `step`
+    (`joined_lines`).
     """
 
     system: System
@@ -77,6 +79,7 @@ class Part(NamedTuple):
     unmapped: list[str]
     notes: tuple[str, ...]
     as_of: pd.Timestamp
+    step: int
 
 
 class _BadCells(NamedTuple):
@@ -98,15 +101,30 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     body = without(rows, rows.index[totals])
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
-    cells = BlockCells(block, body)
-    values, bad, notes = _columns(block, cells, context)
+    lines = joined_lines.split(block, body)
+    count = len(rows) + len(lines.rows) + len(lines.aside) - len(body)
+    body = lines.rows
+    cells = BlockCells(block if lines.line.empty else block._replace(rows=body), body)
+    values, bad, notes = _columns(block, cells, context, lines)
     frame = pd.DataFrame(
-        {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
+        {
+            "source_file": context.file,
+            "source_sheet": sheet,
+            "source_row": joined_lines.row_of(body.index, lines.step),
+        },
         index=body.index,
     )
     frame = frame.assign(**_completed(values, block, context))
     extra_rows = {"column": "", "value": "", "reason": "extra_row"}
-    aside = pd.concat([_problems(bad, frame, export), pd.DataFrame(extra_rows, index=extra.index)])
+    problems = _problems(bad, frame, export)
+    aside = pd.concat(
+        [
+            problems.set_axis(joined_lines.row_of(problems.index, lines.step), axis=0),
+            lines.aside,
+            pd.DataFrame(extra_rows, index=extra.index),
+        ]
+    )
+    notes = lines.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -118,20 +136,21 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         export,
         sheet,
         book,
-        without(frame, aside.index),
+        without(frame, problems.index),
         _reported(block, cells),
         aside,
         _raw(block, rows),
-        len(rows),
+        count,
         int(totals.sum()),
         block.unmapped,
         notes,
         stamp,
+        lines.step,
     )
 
 
 def _columns(
-    block: Block, cells: BlockCells, context: Context
+    block: Block, cells: BlockCells, context: Context, lines: Lines
 ) -> tuple[dict[str, pd.Series], list[_BadCells], tuple[str, ...]]:
     """Values by column, cells that set rows aside, and notes."""
     export, columns = block.export, columns_of(block.export)
@@ -150,6 +169,10 @@ def _columns(
     notes = [_question(dated, order)] if order in ("open", "mixed") else []
     dots = _dots(block, cells, columns)
     parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
+    parsed_of = {
+        (name, place): parsed._replace(values=lines.shared(parsed.values, name, place))
+        for (name, place), parsed in parsed_of.items()
+    }
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
     for name, how in export.columns.items():
