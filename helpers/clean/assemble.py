@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import file_name, mend, parse, recognise
+from helpers.clean import file_name, joined_lines, mend, parse, recognise
 from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
@@ -28,6 +28,7 @@ from helpers.clean.columns import (
     without_dots,
     without_sign,
 )
+from helpers.clean.joined_lines import Lines
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
@@ -64,7 +65,7 @@ class Part(NamedTuple):
 
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
     value and reason by row number, once a row; `bad` has them of every bad cell, `left_out` of
-    cells whose rows stay.
+    cells whose rows stay. Lines that share a row are labelled with `step` (`joined_lines`).
     """
 
     system: System
@@ -82,6 +83,7 @@ class Part(NamedTuple):
     unmapped: list[str]
     notes: tuple[str, ...]
     as_of: pd.Timestamp
+    step: int
 
     def header_of(self, name: str) -> str:
         """The header of a column in the block; else all that it may have, else its name."""
@@ -127,17 +129,30 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     body = without(rows, rows.index[totals])
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
-    cells = BlockCells(block, body)
-    values, bad, left_out, notes = _columns(block, cells, context)
+    lines = joined_lines.split(block, body)
+    count = len(rows) + len(lines.rows) + len(lines.aside) - len(body)
+    body = lines.rows
+    cells = BlockCells(block if lines.line.empty else block._replace(rows=body), body)
+    values, bad, left_out, notes = _columns(block, cells, context, lines)
     frame = pd.DataFrame(
-        {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
+        {
+            "source_file": context.file,
+            "source_sheet": sheet,
+            "source_row": joined_lines.row_of(body.index, lines.step),
+        },
         index=body.index,
     )
     frame = frame.assign(**_completed(values, block, context))
+
+    def by_row(cells: pd.DataFrame) -> pd.DataFrame:
+        return cells.set_axis(joined_lines.row_of(cells.index, lines.step), axis=0)
+
     extra_rows = {"column": "", "value": "", "reason": "extra_row"}
     bad_cells = _problems(bad, frame, block)
+    problems = first_of_each_row([bad_cells])
     extra_cells = pd.DataFrame(extra_rows, index=extra.index)
-    aside = pd.concat([first_of_each_row([bad_cells]), extra_cells])
+    aside = pd.concat([by_row(problems), lines.aside, extra_cells])
+    notes = lines.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -149,17 +164,18 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         export,
         sheet,
         book,
-        without(frame, aside.index),
+        without(frame, problems.index),
         _reported(block, cells),
         aside,
-        bad_cells,
-        _every(left_out),
+        by_row(bad_cells),
+        by_row(_every(left_out)),
         _raw(block, rows),
-        len(rows),
+        count,
         int(totals.sum()),
         block.unmapped,
         notes,
         stamp,
+        lines.step,
     )
 
 
@@ -168,7 +184,7 @@ def _every(cells: list[_BadCells]) -> pd.DataFrame:
     return pd.concat(filled) if filled else pd.DataFrame(columns=["column", "value", "reason"])
 
 
-def _columns(block: Block, cells: BlockCells, context: Context) -> _ParsedColumns:
+def _columns(block: Block, cells: BlockCells, context: Context, lines: Lines) -> _ParsedColumns:
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -184,6 +200,10 @@ def _columns(block: Block, cells: BlockCells, context: Context) -> _ParsedColumn
     )
     dots = _dots(block, cells, columns, context.answers)
     parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
+    parsed_of = {
+        (name, place): parsed._replace(values=lines.shared(parsed.values, name, place))
+        for (name, place), parsed in parsed_of.items()
+    }
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
     left_out: list[_BadCells] = []

@@ -109,6 +109,8 @@ def _read(export: Export) -> list[str]:
     return [
         *export.reported,
         *export.totals,
+        *export.list_amount,
+        *export.list_price,
         *(
             name
             for how in export.columns.values()

@@ -66,7 +66,8 @@ class Table(Label):
     `never_above` says which column can never exceed which others in the same row, `never_without`
     which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
     rows of one file are all rows. `needs` are the columns without which its money cannot be told,
-    each with the column beside which a row must have it (None: none).
+    each with the column beside which a row must have it (None: none). `shared`: columns that a row
+    of several lines may state once for all of them; a table without any is never split into lines.
     """
 
     grain: str
@@ -77,6 +78,7 @@ class Table(Label):
     never_without: dict[str, Many] = {}
     needs: dict[str, str | None] = {}
     repeats: bool = False
+    shared: list[str] = []
 
 
 Group = Literal[
@@ -181,7 +183,8 @@ class Export(Label):
     column `as_of` may be mapped in every export: the time at which it was made, which counts before
     the name's. `totals` names headers and the values that mark a total row (`""`: no value);
     `description_row` is a text in the row of explanations below the headers. `personal` columns are
-    never read, `ignore` ones are known and not needed.
+    never read, `ignore` ones are known and not needed. `list_amount` and `list_price` (of a piece)
+    are headers by which the amounts of an order are shared among lines that stand in one row.
     """
 
     id: str
@@ -200,6 +203,8 @@ class Export(Label):
     description_row: str | None = None
     personal: Many = []
     ignore: Many = []
+    list_amount: Many = []
+    list_price: Many = []
     money_line: str | None = None
     note: Label | None = None
 

@@ -123,7 +123,6 @@ def test_one_paid_line_without_an_amount_does_not_stop_the_review(case, tmp_path
 # ---------------------------------------------------------------------------------------
 
 
-@wrong_today("a list of ids in a cell is one id: parse.ids")
 def test_lines_that_are_joined_in_a_cell_are_lines(case):
     shop = case("merged_lines")
     found = check(shop)

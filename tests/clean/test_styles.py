@@ -94,10 +94,6 @@ WRONG: dict[str, dict[str, str]] = {
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
     ),
-    "lines_joined": dict.fromkeys(
-        ["orders"],
-        "parse.ids takes a list for an id",
-    ),
     "total_in_other_words": dict.fromkeys(
         ["traffic"],
         "assemble.TOTAL_WORDS is a list of words, not of sums",
