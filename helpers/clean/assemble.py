@@ -94,8 +94,8 @@ def columns_of(export: Export) -> dict[str, Column]:
 def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     """The block's rows as canonical columns: each is kept, a total or note, or aside."""
     export, rows = block.export, block.rows
-    totals = not_records(block)
-    body = without(rows, rows.index[totals])
+    others = not_records(block)
+    body = without(rows, rows.index[others.rows].union(others.aside.index))
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     cells = BlockCells(block, body)
@@ -105,8 +105,10 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         index=body.index,
     )
     frame = frame.assign(**_completed(values, block, context))
-    extra_rows = {"column": "", "value": "", "reason": "extra_row"}
-    aside = pd.concat([_problems(bad, frame, export), pd.DataFrame(extra_rows, index=extra.index)])
+    problem = {"column": "", "value": "", "reason": "extra_row"}
+    extra_rows = pd.DataFrame(problem, index=extra.index)
+    aside = pd.concat([_problems(bad, frame, export), extra_rows, others.aside])
+    notes = others.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -123,7 +125,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         aside,
         _raw(block, rows),
         len(rows),
-        int(totals.sum()),
+        int(others.rows.sum()),
         block.unmapped,
         notes,
         stamp,
