@@ -125,8 +125,8 @@ def columns_of(export: Export) -> dict[str, Column]:
 def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     """The block's rows as canonical columns: each is kept, a total or note, or aside."""
     export, rows = block.export, block.rows
-    totals = not_records(block)
-    body = without(rows, rows.index[totals])
+    others = not_records(block)
+    body = without(rows, rows.index[others.rows].union(others.aside.index))
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     lines = joined_lines.split(block, body)
@@ -147,12 +147,12 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     def by_row(cells: pd.DataFrame) -> pd.DataFrame:
         return cells.set_axis(joined_lines.row_of(cells.index, lines.step), axis=0)
 
-    extra_rows = {"column": "", "value": "", "reason": "extra_row"}
     bad_cells = _problems(bad, frame, block)
     problems = first_of_each_row([bad_cells])
-    extra_cells = pd.DataFrame(extra_rows, index=extra.index)
-    aside = pd.concat([by_row(problems), lines.aside, extra_cells])
-    notes = lines.notes + notes
+    problem = {"column": "", "value": "", "reason": "extra_row"}
+    extra_rows = pd.DataFrame(problem, index=extra.index)
+    aside = pd.concat([by_row(problems), lines.aside, extra_rows, others.aside])
+    notes = others.notes + lines.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -171,7 +171,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         by_row(_every(left_out)),
         _raw(block, rows),
         count,
-        int(totals.sum()),
+        int(others.rows.sum()),
         block.unmapped,
         notes,
         stamp,

@@ -20,6 +20,7 @@ READS_DATA = (
     "sources",
     "tables.yml",
     "terms.yml",
+    "totals.yml",
     "attribution.yml",
     "thresholds.yml",
     "metrics.yml",

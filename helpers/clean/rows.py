@@ -1,11 +1,15 @@
 """The rows of a block that are records: totals, notes and headers of sub-rows are none."""
 
+import itertools
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 
-from helpers.clean.cells import filled, is_empty, words
+from helpers import reference
+from helpers.clean.cells import filled, words
 from helpers.clean.recognise import Block, Header, normal
-
-TOTAL_WORDS = {"合计", "总计", "小计", "汇总", "total", "grand total", "subtotal"}
+from helpers.clean.totals import totals
 
 
 def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
@@ -21,36 +25,99 @@ def first_of_each_row(problems: list[pd.DataFrame]) -> pd.DataFrame:
     return every[~every.index.duplicated()]
 
 
-def not_records(block: Block) -> pd.Series:
-    """Rows that are no records: the description below the headers, totals, headers of sub-rows."""
+class NotRecords(NamedTuple):
+    """The rows of a block that are no records, and those whose place is unclear.
+
+    `rows`: descriptions, totals, remarks, headers of sub-rows; `totals` has of each total the
+    rows that it adds up; `aside` has column, value and reason by number of the row.
+    """
+
+    rows: pd.Series
+    totals: dict[int, pd.Index]
+    aside: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def not_records(block: Block) -> NotRecords:
+    """The rows that are no records: the description below the headers, totals, remarks."""
     rows, export = block.rows, block.export
     marked = pd.Series(False, index=rows.index)
     if export.layout != "rows" or rows.empty:
-        return marked
+        return NotRecords(marked, {}, first_of_each_row([]), ())
     if export.description_row:
         for row in rows.index[:3]:
             marked[row] = any(export.description_row in str(cell) for cell in rows.loc[row])
-    first = words(rows[block.headers[0].place])
-    marked |= first.str.lower().isin(TOTAL_WORDS) | _notes(rows, last=block.last)
-    sub = _sub_rows(block)
-    for name, marks in export.totals.items():
-        for header in block.places([name]):
-            cells = words(rows[header.place])
-            hit = cells.isin(marks) | (is_empty(cells) & ("" in marks))
-            marked |= hit & ~sub
-    return marked | _sub_headers(block)
+    marked |= _of_words(block, rows.iloc[:1]).reindex(rows.index, fill_value=False)
+    foreign, notes = _other_tables(block, rows[~marked])
+    marked |= foreign.reindex(rows.index, fill_value=False)
+    marked |= _remarks(block, rows) | _sub_headers(block)
+    main = rows[~marked & ~_sub_rows(block)]
+    found = totals(block, main)
+    marked[list(found.parts)] = True
+    return NotRecords(marked, found.parts, found.off, (*notes, *found.notes))
 
 
-def _notes(rows: pd.DataFrame, *, last: bool) -> pd.Series:
-    """Rows of one cell of words: a remark (注：…), or the title of the next table of the sheet."""
-    alone = rows.iloc[:, :1]
-    for place in list(rows)[1:]:
-        if len(alone):
-            alone = alone[words(rows.loc[alone.index, place], code=False).isna()]
-    first = words(alone.iloc[:, 0])
-    remarks = first.str.match(r"(?:注|说明|备注|note|notes|\*)\s*[:：*]", case=False, na=False)
-    titles = (alone.index == rows.index[-1]) & (not last)
-    return (remarks | titles).reindex(rows.index, fill_value=False)
+def _cells_alone(rows: pd.DataFrame) -> pd.Series:
+    """The text of rows of one cell, by number of the row."""
+    alone = pd.Series(0, index=rows.index)
+    text = pd.Series(np.nan, index=rows.index, dtype="str")
+    for place in rows:
+        some = alone.index[alone < 2]
+        if not len(some):
+            break
+        cells = words(rows.loc[some, place], code=False)
+        alone[some] += cells.notna()
+        text = text.fillna(cells)
+    return text[alone == 1]
+
+
+def _remarks(block: Block, rows: pd.DataFrame) -> pd.Series:
+    """Rows of one cell of words: remarks, at an end whatever they say, and titles of tables."""
+    text = _cells_alone(rows)
+    remark = "|".join(reference.row_words().remarks)
+    said = text.str.replace(r"\s", "", regex=True).str.match(f"(?i:{remark})", na=False)
+    spoken = text.str.contains(r"[^\W\d_]", na=False) & (len(block.headers) > 1)
+    ends = {
+        row
+        for way in (rows.index, rows.index[::-1])
+        for row in itertools.takewhile(text.index.__contains__, way)
+    }
+    at_end = text.index.isin(ends) & spoken
+    titles = (text.index == rows.index[-1]) & (not block.last)
+    return (said | at_end | titles).reindex(rows.index, fill_value=False)
+
+
+def _of_words(block: Block, rows: pd.DataFrame) -> pd.Series:
+    """Rows of words alone, some of them where figures or times would stand."""
+    columns = reference.tables()[block.export.table].columns
+    figures = {
+        header.place
+        for name, how in block.export.columns.items()
+        if name in columns and columns[name].kind not in ("id", "text", "choice", "flag")
+        for header in block.places([*how.header, *how.plus])
+    }
+    count, digits, wordy = (pd.Series(0, index=rows.index) for _ in range(3))
+    for place in rows:
+        cells = filled(rows[place])
+        count += cells.notna()
+        digits += cells.str.contains(r"\d", na=False)
+        wordy += cells.notna() & (place in figures)
+    return (count > 1) & (wordy > 0) & (digits == 0)
+
+
+def _other_tables(block: Block, rows: pd.DataFrame) -> tuple[pd.Series, tuple[str, ...]]:
+    """Rows of another table below: its own headers follow an empty row."""
+    numbers = rows.index.to_numpy()
+    after_gap = rows.iloc[1:][np.diff(numbers) > 1]
+    heads = _of_words(block, after_gap)
+    if not heads.any():
+        return pd.Series(False, index=rows.index), ()
+    first = after_gap.index[heads][0]
+    note = (
+        f"rows {first} to {numbers[-1]} stand below an empty row under other words: "
+        "another table, left unread"
+    )
+    return pd.Series(numbers >= first, index=rows.index), (note,)
 
 
 def _sub_rows(block: Block) -> pd.Series:

@@ -14,6 +14,7 @@ from helpers.reference.load import (
     reasons,
     registry,
     roles,
+    row_words,
     rules,
     service,
     systems,

@@ -24,6 +24,7 @@ from helpers.reference.models import (
     Measure,
     Metric,
     ReferenceDataError,
+    RowWords,
     System,
     Table,
 )
@@ -357,6 +358,12 @@ def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
 def attribution(workspace_reference: Path | None = None) -> Attribution:
     """The attribution rules (`attribution.yml`)."""
     return _whole("attribution.yml", Attribution, workspace_reference)
+
+
+@functools.cache
+def row_words() -> RowWords:
+    """Words of rows that are no records (`totals.yml`)."""
+    return _whole("totals.yml", RowWords, None)
 
 
 @functools.cache

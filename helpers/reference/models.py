@@ -48,7 +48,8 @@ class Column(Label):
     """One column of a canonical table.
 
     `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
-    `per_hour`: the most that an hour of a session can bring.
+    `per_hour`: the most that an hour of a session can bring; `adds`: the values of rows add up to
+    that of a total, where the kind does not say so.
     """
 
     kind: Kind
@@ -58,6 +59,12 @@ class Column(Label):
     below_zero: bool = False
     least: float = 0
     per_hour: float | None = None
+    adds: bool = False
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether a total row holds the sum of the rows: of events, pieces and money it does."""
+        return self.adds or (self.kind in ("times", "count", "money") and self.line != "price")
 
 
 class Table(Label):
@@ -163,6 +170,16 @@ class SourceColumn(Entry):
     file: str | None = None
 
 
+class RowWords(Entry):
+    """Words of rows that are no records: of totals, with what stands before and behind; remarks."""
+
+    words: list[str]
+    before: list[str]
+    behind: list[str]
+    alone: list[str]
+    remarks: list[str]
+
+
 class SubRows(Entry):
     """Rows below their parent row.
 
@@ -181,10 +198,11 @@ class Export(Label):
     of the headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the
     time of the export) only help; `title` is one for the rows above the headers (a period, say). A
     column `as_of` may be mapped in every export: the time at which it was made, which counts before
-    the name's. `totals` names headers and the values that mark a total row (`""`: no value);
-    `description_row` is a text in the row of explanations below the headers. `personal` columns are
-    never read, `ignore` ones are known and not needed. `list_amount` and `list_price` (of a piece)
-    are headers by which the amounts of an order are shared among lines that stand in one row.
+    the name's. `totals` names headers and values of rows that may be the sum of others (`""`, no
+    value: which are an aggregate); `description_row` is a text in the row of explanations below the
+    headers. `personal` columns are never read, `ignore` ones are known and not needed.
+    `list_amount` and `list_price` (of a piece) are headers by which the amounts of an order are
+    shared among lines that stand in one row.
     """
 
     id: str

@@ -60,7 +60,6 @@ def test_an_hour_of_ads_whose_net_amount_is_negative(case):
     assert calm(found)
 
 
-@wrong_today("a row without an id of a line counts as a total: totals {子订单号: ['']}")
 def test_settlement_rows_without_a_line_are_money(case):
     found = check(case("settlement_adjustments"))
     settled = found.table("settlements")
@@ -71,7 +70,6 @@ def test_settlement_rows_without_a_line_are_money(case):
     assert calm(found)
 
 
-@wrong_today("自然流量 counts as a total by its name, though no row is a part of it")
 def test_a_channel_without_children_is_a_leaf(case):
     found = check(case("channels_mixed_depth"))
     leaves = found.table("traffic").set_index("source")

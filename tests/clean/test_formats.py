@@ -250,7 +250,17 @@ CHECKLIST = {
         channels(["整体", 10], ["搜索", 4], ["关注", 6]), "views", [4, 6], totals=1
     ),
     "totals rows: 全部流量 and 全部付费流量": Format(
-        channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 4]), "views", [4], totals=2
+        channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 4], ["搜索", 6]),
+        "views",
+        [4, 6],
+        totals=2,
+    ),
+    "a total that is the sum of nothing": Format(
+        channels(["全部流量", 10], ["全部付费流量", 4], ["千川PC版", 4]),
+        "views",
+        [4],
+        ("total_off",),
+        totals=1,
     ),
     "totals rows: 合计": Format({"S": [HEAD, ROW, ["合计", "", 5]]}, "viewers", [5], totals=1),
     "an aggregate without an id": Format(

@@ -94,30 +94,6 @@ WRONG: dict[str, dict[str, str]] = {
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
     ),
-    "total_in_other_words": dict.fromkeys(
-        ["traffic"],
-        "assemble.TOTAL_WORDS is a list of words, not of sums",
-    ),
-    "total_with_count": dict.fromkeys(
-        ["traffic"],
-        "assemble.TOTAL_WORDS is a list of words, not of sums",
-    ),
-    "total_with_date": dict.fromkeys(
-        ["aftersales", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "a row of sums with a date is a record: no arithmetic",
-    ),
-    "total_without_mark": dict.fromkeys(
-        ["ads"],
-        "an ad without a time is a record: no arithmetic",
-    ),
-    "remark_below": dict.fromkeys(
-        ["traffic"],
-        "assemble._notes knows some beginnings of remarks only",
-    ),
-    "line_without_id": dict.fromkeys(
-        ["settlements"],
-        "a row without 子订单号 is a total: totals of doudian.yml",
-    ),
     "one_amount_missing": dict.fromkeys(
         ["orders", "settlements", "tiktok_orders"],
         "a paid row without its amount is not said",
@@ -129,10 +105,6 @@ WRONG: dict[str, dict[str, str]] = {
     "merged_cells": dict.fromkeys(
         ["orders", "sessions", "tiktok_sessions"],
         "read._cells: of merged cells only the first has the value",
-    ),
-    "block_below": dict.fromkeys(
-        ["traffic"],
-        "recognise: a block ends only where a known header begins",
     ),
     "hidden_rows": dict.fromkeys(
         ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
@@ -157,24 +129,12 @@ WRONG: dict[str, dict[str, str]] = {
 }
 
 _PART_BY_PART = "parse.day_order judges each sheet and each block by itself, not the file"
-_FIRST_COLUMN = "assemble._totals looks for the word of a total in the first column alone"
 TOGETHER: dict[tuple[str, str, str], str] = {
     **{
         (kind, order, parts): _PART_BY_PART
         for kind in ("sessions", "tiktok_sessions")
         for order in ("dmy", "dmy_pm")
         for parts in ("over_two_sheets", "header_again")
-    },
-    **{
-        (kind, "columns_turned", total): _FIRST_COLUMN
-        for kind, totals in {
-            "traffic": ("total_marked", "total_on_top", "subtotals"),
-            "ads": (
-                *("total_marked", "total_on_top", "subtotals"),
-                *("total_in_other_words", "total_with_count"),
-            ),
-        }.items()
-        for total in totals
     },
     ("tiktok_sessions", "spoken_durations", "big5"): "durations of 時 stand aside, check says 0",
     **{
