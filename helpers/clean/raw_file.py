@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import assemble, ledger, mend, questions, recognise, template
+from helpers.clean import assemble, invariants, ledger, mend, questions, recognise, template
 from helpers.clean.assemble import Context, Part
 from helpers.clean.columns import NOTHING_SAID, Answers
 from helpers.clean.keys import KeptRows, kept_rows
@@ -24,7 +24,9 @@ class Reading(NamedTuple):
     Tables are canonical, with `source_file`, `source_sheet`, `source_row`. The ledger has one row
     per sheet and table, `questions` one per thing that was not understood, `mended` one per cell
     that was mended before reading (file, sheet, table, row, column, value, mended, row_json),
-    `mends` one per row of another file that this one mends (`mend.COLUMNS`).
+    `mends` one per row of another file that this one mends (`mend.COLUMNS`), `totals` one per value
+    of a total row (`invariants.TOTALS`), `invariants` one per table and thing that must hold in it
+    (`invariants.CHECKED`).
     """
 
     tables: dict[str, pd.DataFrame]
@@ -33,6 +35,8 @@ class Reading(NamedTuple):
     questions: pd.DataFrame
     mended: pd.DataFrame
     mends: pd.DataFrame
+    totals: pd.DataFrame
+    invariants: pd.DataFrame
 
 
 def read_file(
@@ -84,6 +88,7 @@ def read_file(
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
     entries += [ledger.entry(raw, done, mended, context) for done in finished]
+    checked, totals = invariants.of_file(finished, context)
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(
         _tables(finished),
@@ -92,6 +97,8 @@ def read_file(
         questions.of_file(finished, context),
         mended,
         every,
+        totals,
+        checked,
     )
 
 
