@@ -536,3 +536,85 @@ def test_of_a_whole_simulated_account_nothing_is_impossible_but_the_planted_row(
     assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == {
         (row["file"], row["row"]) for row in planted
     }
+
+
+# ---- days beside sessions
+
+
+def day_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """A day that agrees, one whose second session is not there, one that states nothing."""
+
+    def at(words: str) -> pd.Timestamp:
+        return pd.Timestamp(words, tz=ZONE)
+
+    stated = pd.DataFrame(
+        [
+            {"day": at("2026-11-01"), "session_count": 2, "viewers": 1500, "views": 3000}
+            | {"live_seconds": 7250, "new_fans": 30, "refund_amount": 12.5},
+            {"day": at("2026-11-02"), "session_count": 2, "viewers": 900, "views": 4000},
+            {"day": at("2026-11-03"), "seeded_paid_amount": 70.0},
+            {"day": at("2026-11-09"), "session_count": 1},
+        ]
+    ).assign(platform="douyin", room_name="木木")
+    held = pd.DataFrame(
+        [
+            {"started_at": at("2026-11-01 10:00"), "viewers": 1000, "views": 1800}
+            | {"duration_seconds": 3600, "new_fans": 10, "paid_amount": 100.0},
+            {"started_at": at("2026-11-01 23:30"), "viewers": 800, "views": 1200}
+            | {"duration_seconds": 3600, "new_fans": 20, "paid_amount": 50.5},
+            {"started_at": at("2026-11-02 20:00"), "viewers": 1000, "views": 2000}
+            | {"duration_seconds": 3600, "new_fans": 5, "paid_amount": 80.0},
+        ]
+    ).assign(platform="douyin", room_name="木木", session_id=["a", "b", "c"])
+    sold = pd.DataFrame(
+        {
+            "session_id": ["a", None, None, None],
+            "paid_at": [at(f"2026-11-0{day} 12:00") for day in (1, 1, 1, 2)],
+            "paid": [100.0, 20.0, 3.3, None],
+            "created_at": at("2026-11-01 09:00"),
+            "order_id": [*"wxyz"],
+            "line_id": [*"wxyz"],
+            "platform": "douyin",
+        }
+    )
+    frames = {"days": stated, "sessions": held, "orders": sold}
+    return tuple(schema.conform(frame, name, ZONE) for name, frame in frames.items())
+
+
+def test_a_day_stands_beside_the_sum_of_its_sessions_and_what_was_sold_outside():
+    stated, held, sold = day_tables()
+    table = reconcile.days(
+        stated, held, sold, until=pd.Timestamp("2026-11-03 20:00", tz=ZONE), tolerance=0.01
+    )
+    assert table["day"].dt.day.tolist() == [3, 2, 1]  # the 9th is yet to come
+    assert table["n"].tolist() == [0, 1, 2]
+    assert table["live_paid"].iloc[1:].tolist() == [80.0, 150.5]
+    assert table["outside_paid"].iloc[1:].tolist() == [0.0, 23.3]
+    assert table["agrees"].tolist() == [pd.NA, False, True]
+    assert table["differs_zh"].tolist() == [
+        "没有可比的数",
+        "开播场次：日 2，场次 1；观看次数：日 4,000，场次 2,000；观看人数：日 900，场次 1,000",
+        "一致",
+    ]
+    assert reconcile.day_words(table, "en") == (
+        "Of 3 days with figures 2 can be held against their sessions; 1 differ (11-02): exports of "
+        "sessions may be missing, or the day holds another account; export the list of sessions of "
+        "those days again."
+    )
+
+
+def test_a_sum_that_lacks_a_session_and_a_day_of_another_account_are_not_held_against_each_other():
+    stated, held, sold = day_tables()
+    held = held.assign(views=held["views"].where(held["session_id"] != "c"))
+    other = stated.assign(room_name="别家")
+    until = pd.Timestamp("2026-11-03 20:00", tz=ZONE)
+    table = reconcile.days(
+        pd.concat([stated, other], ignore_index=True), held, sold, until=until, tolerance=0.01
+    )
+    mine = table[(table["room_name"] == "木木") & (table["day"].dt.day == 2)]
+    assert "观看次数" not in mine["differs_zh"].item()
+    assert table["outside_paid"].isna().all()  # whose order it was is not said
+    empty = reconcile.days(
+        schema.empty("days", ZONE), held, schema.empty("orders", ZONE), until=until, tolerance=0.01
+    )
+    assert empty.empty and "agrees" in empty
