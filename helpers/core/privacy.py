@@ -104,12 +104,13 @@ _AT_HOME = re.compile(
 )
 # behind such a word digits are a number, however they are grouped; 400 and 800 are a service's
 _CALLED = re.compile(
-    r"(?:电话|手机|座机|联系方式|联系人|联系我|联系|致电|拨打|打给|来电"
+    r"(?:电话|手机(?=号| ?:)|座机|联系方式|联系人|联系我|联系|致电|拨打|打给|来电"
     r"|(?<![a-z])(?:tel|telp|phone|mobile|call|whatsapp|wa|hp|hubungi|contact))"
     r"(?:号码|号|我|no)?[ .:是为]{0,3}"
     r"(?![48] ?-?0 ?-?0)((?:\+ ?)?\(?\d(?:[ .~/|,，、。_()-]{0,3}\d){6,14})(?!\d)",
     re.IGNORECASE,
 )
+_FIGURE = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)|20\d\d[-./]?[01]?\d[-./]?[0-3]?\d(?!\d)")
 _IDENTITY = re.compile(rf"(?<!\d)([1-9](?:{_APART}?\d){{16}}{_APART}?[\dXx])(?![\dXx])")
 _OLD_IDENTITY = re.compile(rf"(?<!\d)(?<!\d-)([1-9]\d{{5}}{_APART}?\d{{6}}{_APART}?\d{{3}})(?!\d)")
 _PROVINCE = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91")
@@ -374,7 +375,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
     ("phone number", _LANDLINE, None),
     ("phone number", _ABROAD, None),
     ("phone number", _AT_HOME, None),
-    ("phone number", _CALLED, None),
+    ("phone number", _CALLED, lambda words, match: not _FIGURE.match(match[1])),
     ("messenger account", _QQ, lambda words, match: len(set(match[1]) - set(" -")) > 1),
 )
 _DOUBTS = (
