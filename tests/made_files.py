@@ -11,19 +11,20 @@ import struct
 import xlsxwriter
 
 from helpers import clean, reference
+from helpers.clean.columns import Answers
 
 KEY = b"k" * 32
 CHINA = "Asia/Shanghai"
 
 
-def load(path, *, timezone=CHINA, currency="CNY", dates=None):
+def load(path, *, timezone=CHINA, currency="CNY", **answers):
     reading = clean.read_file(
         path,
         systems=reference.systems(),
         timezone=timezone,
         key=KEY,
         currency=currency,
-        dates=dates,
+        answers=Answers(**answers),
     )
     files = reading.files.dropna(subset=["export"])
     assert (

@@ -3,6 +3,7 @@
 import concurrent.futures
 import datetime as dt
 import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from helpers.clean import file_name, mend, parse, recognise
 from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
+    NOTHING_SAID,
     WHOLE,
+    Answers,
     Dots,
     came_swapped,
     currency,
@@ -24,7 +27,6 @@ from helpers.clean.columns import (
     with_dots,
     without_dots,
     without_sign,
-    year_last_date,
 )
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
@@ -52,7 +54,7 @@ class Context(NamedTuple):
     timezone: str
     key: bytes
     currency: str
-    dates: DayOrder | None = None
+    answers: Answers = NOTHING_SAID
     era_1904: bool = False
     swapped: bool = False  # date cells of a table whose day and month have changed places
 
@@ -61,7 +63,8 @@ class Part(NamedTuple):
     """One block parsed: canonical columns by row number, the platform's own rates, counts, notes.
 
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
-    value and reason by row number.
+    value and reason by row number, once a row; `bad` has them of every bad cell, `left_out` of
+    cells whose rows stay.
     """
 
     system: System
@@ -71,6 +74,8 @@ class Part(NamedTuple):
     frame: pd.DataFrame
     reported: pd.DataFrame
     aside: pd.DataFrame
+    bad: pd.DataFrame
+    left_out: pd.DataFrame
     raw: pd.DataFrame
     rows_in: int
     rows_totals: int
@@ -78,12 +83,36 @@ class Part(NamedTuple):
     notes: tuple[str, ...]
     as_of: pd.Timestamp
 
+    def header_of(self, name: str) -> str:
+        """The header of a column in the block; else all that it may have, else its name."""
+        return _header_of(name, self.export, self.raw)
+
+
+def _header_of(name: str, export: Export, present: Iterable[str]) -> str:
+    headers = export.columns[name].header if name in export.columns else ()
+    plain = {normal(header): header for header in present}
+    fitting = [plain[normal(header)] for header in headers if normal(header) in plain]
+    return fitting[0] if fitting else " / ".join(headers) or name
+
 
 class _BadCells(NamedTuple):
     column: str
     cells: pd.Series
     bad: pd.Series
     reason: str
+
+    def frame(self) -> pd.DataFrame:
+        shown = mend.shown(self.cells[self.bad])
+        return pd.DataFrame({"column": self.column, "value": shown, "reason": self.reason})
+
+
+class _ParsedColumns(NamedTuple):
+    """Values by column, cells that set rows aside, cells left out of rows that stay, notes."""
+
+    values: dict[str, pd.Series]
+    bad: list[_BadCells]
+    left_out: list[_BadCells]
+    notes: tuple[str, ...]
 
 
 def columns_of(export: Export) -> dict[str, Column]:
@@ -99,20 +128,24 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
     cells = BlockCells(block, body)
-    values, bad, notes = _columns(block, cells, context)
+    values, bad, left_out, notes = _columns(block, cells, context)
     frame = pd.DataFrame(
         {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
         index=body.index,
     )
     frame = frame.assign(**_completed(values, block, context))
-    problem = {"column": "", "value": "", "reason": "extra_row"}
-    extra_rows = pd.DataFrame(problem, index=extra.index)
-    aside = pd.concat([_problems(bad, frame, export), extra_rows, others.aside])
+    extra_rows = {"column": "", "value": "", "reason": "extra_row"}
+    bad_cells = _problems(bad, frame, block)
+    extra_cells = pd.DataFrame(extra_rows, index=extra.index)
+    aside = pd.concat([first_of_each_row([bad_cells]), extra_cells, others.aside])
     notes = others.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
         stamp = file_name.exported_at(context.named, export, timezone=context.timezone)
+        kept = without(frame, aside.index)
+        stamp, late = file_name.not_before(stamp, kept, reference.tables()[export.table])
+        notes += late
     if export.table == "sessions" and len(frame):
         frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
     return Part(
@@ -123,6 +156,8 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         without(frame, aside.index),
         _reported(block, cells),
         aside,
+        bad_cells,
+        _every(left_out),
         _raw(block, rows),
         len(rows),
         int(others.rows.sum()),
@@ -132,10 +167,12 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     )
 
 
-def _columns(
-    block: Block, cells: BlockCells, context: Context
-) -> tuple[dict[str, pd.Series], list[_BadCells], tuple[str, ...]]:
-    """Values by column, cells that set rows aside, and notes."""
+def _every(cells: list[_BadCells]) -> pd.DataFrame:
+    filled = [entry.frame() for entry in cells if entry.bad.any()]
+    return pd.concat(filled) if filled else pd.DataFrame(columns=["column", "value", "reason"])
+
+
+def _columns(block: Block, cells: BlockCells, context: Context) -> _ParsedColumns:
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -145,15 +182,16 @@ def _columns(
     ]
     order = day_order(dated)
     if order == "open":
-        order = context.dates or _order_by_file(dated, block, context)
+        order = context.answers.dates or _order_by_file(dated, block, context)
     context = context._replace(
         swapped=came_swapped(dated, order) or _wrong_cells(dated, block, context)
     )
-    notes = [_question(dated, order)] if order in ("open", "mixed") else []
-    dots = _dots(block, cells, columns)
+    dots = _dots(block, cells, columns, context.answers)
     parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
+    left_out: list[_BadCells] = []
+    notes: list[str] = []
     for name, how in export.columns.items():
         headers = block.places(how.header)
         if name == "product_id" and cells.sub.any() and headers:
@@ -162,9 +200,7 @@ def _columns(
             lost = _lost(main_rows)
             values[name] = main_rows.values.mask(lost, "").ffill().replace("", np.nan)
             bad.append(_BadCells(headers[0].text, raw, lost, "lost_digits"))
-            notes += [f"{headers[0].text}: {note}" for note in main_rows.notes]
             continue
-        required = columns[name].required
         for header in headers:
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
@@ -180,8 +216,8 @@ def _columns(
                 _BadCells(header.text, raw, too_long(read), "too_long"),
                 _BadCells(header.text, raw, wrong, "impossible"),
             ]
-            if required:
-                bad.append(_BadCells(header.text, raw, _lost(parsed), "lost_digits"))
+            lost = _BadCells(header.text, raw, _lost(parsed), parsed.reason)
+            (bad if columns[name].required else left_out).append(lost)
         if name in values:
             for header in block.places(how.plus):
                 raw, more = cells.of(header), parsed_of[name, header.place]
@@ -196,18 +232,15 @@ def _columns(
                 raw = cells.of(header)
                 more = parse.ids(raw)
                 values[name] = values[name] + "-" + more.values.fillna("")
-                notes += [f"{header.text}: {note}" for note in more.notes]
                 bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
-    return values, bad, tuple(dict.fromkeys(notes))
+    return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
 
 
 def _lost(parsed: Parsed) -> pd.Series:
-    """Ids that have lost their last digits."""
-    if parsed.reason == "lost_digits" and parsed.noted is not None:
-        return parsed.noted
-    return no_cell(parsed.values)
+    """Cells that are left out, as ids that have lost their last digits."""
+    return no_cell(parsed.values) if parsed.left_out is None else parsed.left_out
 
 
 def _all_parsed(
@@ -239,7 +272,9 @@ def _all_parsed(
         return dict(zip(keys, pool.map(parsed, sources), strict=True))
 
 
-def _dots(block: Block, cells: BlockCells, columns: dict[str, Column]) -> dict[str, Dots]:
+def _dots(
+    block: Block, cells: BlockCells, columns: dict[str, Column], answers: Answers
+) -> dict[str, Dots]:
     """What dots mean in the block's columns of whole numbers and money, by header."""
     cells_of: dict[str, pd.Series] = {}
     kind_of: dict[str, str] = {}
@@ -248,7 +283,7 @@ def _dots(block: Block, cells: BlockCells, columns: dict[str, Column]) -> dict[s
         if kind in WHOLE or kind in ("money", "score"):
             for header in block.places([*how.header, *how.plus]):
                 cells_of[header.text], kind_of[header.text] = cells.of(header), kind
-    return dots_of(cells_of, kind_of)
+    return dots_of(cells_of, kind_of, answers.thousands)
 
 
 def _order_by_file(dated: list[pd.Series], block: Block, context: Context) -> DayOrder:
@@ -290,24 +325,6 @@ def _fits(
     return not late and not (not pd.isna(begin) and bool((first < begin).any()))
 
 
-def _question(dated: list[pd.Series], order: DayOrder) -> str:
-    example = next(filter(None, map(year_last_date, dated)), "03/04/2026")
-    why, answer = {
-        "open": (
-            "no date of the file decides it",
-            "say so in workspace.yml (dates: day, or dates: month)",
-        ),
-        "mixed": (
-            "other dates of the file contradict each other",
-            "write the dates as year-month-day",
-        ),
-    }[order]
-    return (
-        f"{example}: day and month cannot be told apart, is the day or the month first? "
-        f"{why}, so the rows are kept aside; {answer}"
-    )
-
-
 def _parsed(
     cells: pd.Series,
     column: Column,
@@ -343,7 +360,8 @@ def _parsed(
             era_1904=context.era_1904,
         )
     if kind == "seconds":
-        return parse.seconds(cells, unit=unit, least=column.least)
+        answer = context.answers.durations if column.least else None
+        return parse.seconds(cells, unit=unit, answer=answer, least=column.least)
     return parse.numbers(cells, kind=kind, unit=unit)
 
 
@@ -415,23 +433,23 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
     }
 
 
-def _problems(bad: list[_BadCells], frame: pd.DataFrame, export: Export) -> pd.DataFrame:
-    """The first unreadable cell of each row, and why."""
-    problems = [
-        pd.DataFrame(
-            {
-                "column": entry.column,
-                "value": mend.shown(entry.cells[entry.bad]),
-                "reason": entry.reason,
-            }
-        )
-        for entry in bad
-        if entry.bad.any()
-    ]
-    if export.table == "sessions" and {"started_at", "ended_at"} <= set(frame):
-        ends = frame.loc[frame["ended_at"] < frame["started_at"], "ended_at"].astype("str")
-        problems.append(pd.DataFrame({"column": "ended_at", "value": ends, "reason": "impossible"}))
-    return first_of_each_row(problems)
+def _problems(bad: list[_BadCells], frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+    """The cells that set rows aside, and why: by themselves, or beside others of their row."""
+    headers = [header.text for header in block.headers]
+
+    def impossible_at(name: str, rows: pd.Series) -> pd.DataFrame:
+        column = _header_of(name, block.export, headers)
+        values = frame.loc[rows, name].astype("str")
+        return pd.DataFrame({"column": column, "value": values, "reason": "impossible"})
+
+    problems = [_every(bad)]
+    if {"started_at", "ended_at"} <= set(frame):
+        problems.append(impossible_at("ended_at", frame["ended_at"] < frame["started_at"]))
+    for name, column in columns_of(block.export).items():
+        if column.per_hour and {name, "duration_seconds"} <= set(frame):
+            most = column.per_hour * frame["duration_seconds"] / 3600
+            problems.append(impossible_at(name, frame[name] > most))
+    return pd.concat(problems)
 
 
 def _reported(block: Block, cells: BlockCells) -> pd.DataFrame:

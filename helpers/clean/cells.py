@@ -50,7 +50,8 @@ _SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 class Parsed(NamedTuple):
     """A column parsed: values, cells that could not be read and why, notes on the whole column.
 
-    `reason` is a code of `terms.yml`; each note begins with the count of its cells, `noted`.
+    `reason` is a code of `terms.yml`; it is also that of cells `left_out`, whose value is not to be
+    trusted. Each note begins with the count of its cells, `noted`.
     """
 
     values: pd.Series
@@ -58,6 +59,7 @@ class Parsed(NamedTuple):
     reason: str = ""
     notes: tuple[str, ...] = ()
     noted: pd.Series | None = None
+    left_out: pd.Series | None = None
 
 
 def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
@@ -86,7 +88,10 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
     def whole(cells: pd.Series, **options: object) -> Parsed:
         values, places = distinct(cells)
         parsed = parser(values, **options)
-        noted = None if parsed.noted is None else _spread(parsed.noted, places, cells)
+        noted, left_out = (
+            None if marked is None else _spread(marked, places, cells)
+            for marked in (parsed.noted, parsed.left_out)
+        )
         notes = tuple(f"{int(noted.sum())} {note}" for note in parsed.notes)
         return Parsed(
             _spread(parsed.values, places, cells),
@@ -94,6 +99,7 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
             parsed.reason,
             notes,
             noted,
+            left_out,
         )
 
     return whole

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,8 @@ def impossible(values: pd.Series, column: Column) -> pd.Series:
 
 
 def without_sign(values: pd.Series, column: Column) -> pd.Series:
-    """Refunds without their minus where the column writes all of them with one; others as given."""
-    if column.line != "refund" or column.below_zero:
+    """Refunds and costs without their minus where all of the column have one; others as given."""
+    if column.line not in ("refund", "cost") or column.below_zero:
         return values
     given = values[values.notna() & (values != 0)]
     return values.abs() if len(given) and (given < 0).all() else values
@@ -45,17 +45,37 @@ _SAMPLE = 2_000  # texts of a column of money that tell its notation
 Dots = Literal["thousands", "open"]
 
 
-def dots_of(cells_of: Mapping[str, pd.Series], kind_of: Mapping[str, str]) -> dict[str, Dots]:
+class Answers(NamedTuple):
+    """What a workspace says of cells that their file leaves open (`workspace.yml`).
+
+    `dates`: what comes first in 03/04/2026; `thousands`: the mark of 5.000; `durations`: the unit
+    of plain numbers.
+    """
+
+    dates: DayOrder | None = None
+    thousands: Literal[".", ","] | None = None
+    durations: Literal["seconds", "minutes", "hours", "days"] | None = None
+
+
+NOTHING_SAID = Answers()
+
+
+def dots_of(
+    cells_of: Mapping[str, pd.Series], kind_of: Mapping[str, str], answer: str | None = None
+) -> dict[str, Dots]:
     """What 5.000 is in columns of whole numbers and money, where it is no decimal point.
 
     Thousands where the column itself holds 4.312 people, or else where other columns of its file
-    group thousands by dots; `open` where nothing of the file tells.
+    group thousands by dots, or where the workspace says so (`answer`); `open` where nothing tells.
     """
     seen_in = {name: _dots_in(cells, kind_of[name]) for name, cells in cells_of.items()}
     if not set(seen_in.values()) & {"thousands", "open"}:
         return {}
     whole = {seen_in[name] for name in seen_in if kind_of[name] in WHOLE}
     every = set(seen_in.values())
+    if answer:
+        seen_as = {"thousands", "open"} if answer == "." else {"thousands"}
+        return {name: "thousands" for name in seen_in if seen_in[name] in seen_as}
     dots: dict[str, Dots] = {}
     for name, seen in seen_in.items():
         if seen != "open":
@@ -196,9 +216,3 @@ def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
         left = len(numbers) > 0 and bool((numbers.max(axis=1) > 12).all())
         swapped |= left
     return swapped
-
-
-def year_last_date(cells: pd.Series) -> str | None:
-    """The first date of a column that puts the year last, such as 03/04/2026."""
-    texts = words(_texts(cells))
-    return next(iter(texts[texts.str.match(YEAR_LAST, na=False)]), None)

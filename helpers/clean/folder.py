@@ -27,6 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from helpers import demo, reference
+from helpers.clean.columns import Answers
 from helpers.core import text
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,16 @@ class Settings(BaseModel):
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
     # which comes first in dates such as 03/04/2026, where a file leaves it open
     dates: Literal["day", "month"] | None = None
+    # which mark groups thousands in numbers such as 5.000, where a file leaves it open
+    thousands: Literal[".", ","] | None = None
+    # the unit of plain numbers in columns of durations, where neither header nor cell states it
+    durations: Literal["seconds", "minutes", "hours", "days"] | None = None
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
+
+    @property
+    def answers(self) -> Answers:
+        """What the workspace says of cells that a file leaves open."""
+        return Answers(self.dates, self.thousands, self.durations)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,8 +178,8 @@ def _settings(path: Path) -> Settings:
             detail = error.errors()[0]
         where = "".join(f"{part}: " for part in detail["loc"])
         raise WorkspaceError(
-            f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, "
-            "dates, id)"
+            f"{path}: {where}{text.plain(detail['msg'], 300)} (expected "
+            f"{', '.join(Settings.model_fields)})"
         ) from error
     return settings
 

@@ -23,7 +23,7 @@ class KeptRows(NamedTuple):
 def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     """The part's rows conformed; rows without a required value and duplicates aside."""
     table = part.export.table
-    missing = _missing_required(frame, table)
+    missing = _missing_values(frame, part)
     kept = without(frame, missing.index)
     twice = _duplicates(kept, part)
     kept = without(kept, twice.index)
@@ -37,16 +37,25 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     return KeptRows(part, tables, aside, len(kept))
 
 
-def _missing_required(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    problems = []
-    for name, column in reference.tables()[table].columns.items():
+def _missing_values(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Rows without a value that the table requires, or needs beside another of the row."""
+    table, problems = part.export.table, []
+    entry = reference.tables()[table]
+    for name, column in entry.columns.items():
         if column.required:
             rows = frame.index[frame[name].isna()] if name in frame else frame.index
             reason = "no_session" if name == "session_id" and table != "sessions" else "missing"
-            problem = {"column": name, "value": "", "reason": reason}
-            problems.append(pd.DataFrame(problem, index=rows))
+            problems.append(_problem(name, "", reason, rows))
+    for name, beside in entry.needs.items():
+        if beside and {name, beside} <= set(frame):
+            rows = frame.index[frame[name].isna() & frame[beside].notna()]
+            problems.append(_problem(part.header_of(name), "", "no_amount", rows))
     # a session without a start has no id either: the start is what the export should hold
     return first_of_each_row(problems[::-1] if table == "sessions" else problems)
+
+
+def _problem(column: str, value: object, reason: str, rows: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame({"column": column, "value": value, "reason": reason}, index=rows)
 
 
 def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
@@ -64,8 +73,7 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     values = ""
     if key and same.any():
         values = frame.loc[same, key].astype("str").fillna("").agg(" · ".join, axis=1)
-    problem = {"column": "+".join(key), "value": values, "reason": "duplicate"}
-    return pd.DataFrame(problem, index=frame.index[same])
+    return _problem("+".join(key), values, "duplicate", frame.index[same])
 
 
 def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import assemble, mend, recognise
+from helpers.clean import assemble, mend, questions, recognise
 from helpers.clean.assemble import Context, Part
 from helpers.clean.file_name import exported_at
 from helpers.clean.keys import KeptRows
@@ -20,7 +20,9 @@ def sheet_name(sheet: Sheet) -> str:
     return "/".join(filter(None, [sheet.member, sheet.name]))
 
 
-def entry(raw: RawFile, done: KeptRows, mended: pd.DataFrame) -> dict[str, object]:
+def entry(
+    raw: RawFile, done: KeptRows, mended: pd.DataFrame, context: Context
+) -> dict[str, object]:
     """The ledger's row of a part that was read."""
     part = done.part
     here = (mended["sheet"] == part.sheet) & (mended["table"] == part.export.table)
@@ -39,9 +41,16 @@ def entry(raw: RawFile, done: KeptRows, mended: pd.DataFrame) -> dict[str, objec
         "rows_aside": len(done.aside),
         "rows_mended": len(changed - set(done.aside.index)),
         "unmapped": "; ".join(privacy.mask(text.plain(header)) for header in part.unmapped) or None,
-        "problem": "; ".join(part.notes) or None,
+        "problem": " ".join(_said(done, context)) or None,
         "as_of": part.as_of,
     }
+
+
+def _said(done: KeptRows, context: Context) -> list[str]:
+    """What was not understood, then what is worth knowing."""
+    asked = questions.of_part(done, context)
+    notes = [f"{note[0].upper()}{note[1:].rstrip('.')}." for note in done.part.notes]
+    return [*(questions.sentence(row, "en") for row in asked.itertuples()), *notes]
 
 
 def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> dict[str, object]:
@@ -54,6 +63,18 @@ def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> d
         **dict.fromkeys(COUNTS, 0),
         "as_of": exported_at(context.named, None, timezone=context.timezone),
     }
+
+
+def hidden_sheet(
+    raw: RawFile, sheet: Sheet, blocks: list[recognise.Block], context: Context
+) -> dict[str, object]:
+    """The ledger's row of a hidden sheet: who opens the file does not see its tables."""
+    rows = sum(len(block.rows) for block in blocks)
+    problem = (
+        f"this sheet is hidden: {rows} rows left unread. Unhide it in Excel and save the file to "
+        "have them read, or delete it"
+    )
+    return unread(raw, sheet_name(sheet), problem, context)
 
 
 def mended_sheet(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:

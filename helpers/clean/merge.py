@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import attribution, history, mend
+from helpers.clean import attribution, history, mend, questions
 from helpers.clean.folder import Workspace, replacing
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
@@ -83,9 +83,9 @@ def merge(
         writer.submit(_write_partitions, workspace, table, frame) for table, frame in merged.items()
     ]
     writing.append(writer.submit(_write_history, workspace, earlier))
-    aside, mended = (
+    aside, asked, mended = (
         pd.concat([reading.table(name) for reading in readings], ignore_index=True)
-        for name in ("aside", "mended")
+        for name in ("aside", "questions", "mended")
     )
     files, lost = _without_original(
         files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
@@ -93,6 +93,7 @@ def merge(
     ledgers = {
         "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
         "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
+        "questions": pd.concat([asked, questions.of_rows(lost)], ignore_index=True),
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }

@@ -77,7 +77,7 @@ def hashed(cells: pd.Series, *, key: bytes) -> Parsed:
 
 @each_once
 def ids(cells: pd.Series) -> Parsed:
-    """Ids as text; those that lost digits in a spreadsheet are missing, with a note.
+    """Ids as text; those that lost digits in a spreadsheet are missing, and left out.
 
     Number cells of more than 15 digits, texts whose digits from the 16th on are 0 (`_rounded`), and
     those written 1.86E+15. Marks of thousands are taken off.
@@ -95,11 +95,7 @@ def ids(cells: pd.Series) -> Parsed:
     broken |= long & ~is_text(cells)  # a number cell holds 15 digits
     if not broken.any():
         return Parsed(written, no_cell(cells))
-    note = (
-        "ids have lost their last digits in a spreadsheet (for example "
-        f"{written[broken].iloc[0]}): left out, never joined on"
-    )
-    return Parsed(written.mask(broken), no_cell(cells), "lost_digits", (note,), broken)
+    return Parsed(written.mask(broken), no_cell(cells), "lost_digits", left_out=broken)
 
 
 def _rounded(long: pd.Series) -> pd.Series:
@@ -185,7 +181,7 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     unread = written.notna() & ~np.isfinite(values) & ~spans
     values = values.where(np.isfinite(values))
     notes = [f"values are ranges (for example {span}): left out" for span in written[spans][:1]]
-    return Parsed(values, unread, "not_a_number", tuple(notes), spans)
+    return Parsed(values, unread, "not_a_number", tuple(notes), noted=spans)
 
 
 def _floats(written: pd.Series) -> pd.Series:
@@ -226,13 +222,16 @@ def _figures(
 
 
 @each_once
-def seconds(cells: pd.Series, *, unit: str | None = None, least: float = 0) -> Parsed:
+def seconds(
+    cells: pd.Series, *, unit: str | None = None, answer: str | None = None, least: float = 0
+) -> Parsed:
     """Durations in seconds.
 
-    `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit` (default:
-    seconds, or days where all of the column are below 1). What is shorter than `least` as a plain
-    number without a unit is not understood.
+    `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit`, else in
+    that of the workspace's `answer`. Without both they are seconds, or days where all of the column
+    are below 1, and what is shorter than `least` then is not understood.
     """
+    unit = unit or answer
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
     plain = pd.to_numeric(written, errors="coerce").astype("float64")
@@ -247,7 +246,7 @@ def seconds(cells: pd.Series, *, unit: str | None = None, least: float = 0) -> P
     values = values.mask(rest, mapped(written[rest], _spoken).astype("float64"))
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)
-    return Parsed(values, unread, "not_a_duration")
+    return Parsed(values, unread, "short_duration" if doubtful.any() else "not_a_duration")
 
 
 _ZH = re.compile(

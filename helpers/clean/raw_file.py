@@ -8,28 +8,30 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import assemble, ledger, mend, recognise, template
+from helpers.clean import assemble, ledger, mend, questions, recognise, template
 from helpers.clean.assemble import Context, Part
+from helpers.clean.columns import NOTHING_SAID, Answers
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
+from helpers.clean.rows import as_shown
 from helpers.clean.sheet import Sheet
-from helpers.clean.times import DayOrder
 from helpers.reference import Export, System
 
 
 class Reading(NamedTuple):
-    """What a file holds: tables, its ledger, rows kept aside, cells mended, rows that mend.
+    """What a file holds: tables, its ledger, rows aside, questions, cells mended, rows that mend.
 
     Tables are canonical, with `source_file`, `source_sheet`, `source_row`. The ledger has one row
-    per sheet and table, `mended` one per cell that was mended before reading (file, sheet, table,
-    row, column, value, mended, row_json), `mends` one per row of another file that this one mends
-    (`mend.COLUMNS`).
+    per sheet and table, `questions` one per thing that was not understood, `mended` one per cell
+    that was mended before reading (file, sheet, table, row, column, value, mended, row_json),
+    `mends` one per row of another file that this one mends (`mend.COLUMNS`).
     """
 
     tables: dict[str, pd.DataFrame]
     files: pd.DataFrame
     aside: pd.DataFrame
+    questions: pd.DataFrame
     mended: pd.DataFrame
     mends: pd.DataFrame
 
@@ -41,7 +43,7 @@ def read_file(
     timezone: str,
     key: bytes,
     currency: str,
-    dates: DayOrder | None = None,
+    answers: Answers = NOTHING_SAID,
     name: str | None = None,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
     sha256: str = "",
@@ -49,13 +51,12 @@ def read_file(
     """Read one raw file: a CSV, a workbook or a zip of exports.
 
     Clocks without a zone are taken in `timezone`; `currency` counts where the file states none;
-    `key` is the secret of the buyer hashes; `dates` says which comes first in dates such as
-    03/04/2026 that a file leaves open; `name` is how the file is called, where not by its own name;
-    `mends` are mended cells by header, by sheet and row; `sha256` is the digest where known. Never
-    raises for what a file holds: what cannot be read or recognised is a row of `files` whose
-    `problem` says what was found and what was expected.
+    `key` is the secret of the buyer hashes; `answers` say what a file leaves open; `name` is how
+    the file is called, where not by its own name; `mends` are mended cells by header, by sheet and
+    row; `sha256` is the digest where known. Never raises for what a file holds: what cannot be read
+    or recognised is a row of `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
+    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, answers)
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
@@ -73,22 +74,26 @@ def read_file(
             entries.append(ledger.mended_sheet(raw, sheet, context))
             continue
         here = context._replace(named=_named_by(sheet, path), era_1904=sheet.era_1904)
+        if sheet.is_hidden:
+            entries += [ledger.hidden_sheet(raw, sheet, blocks, here)] if blocks else []
+            continue
         cells = {row: cells for (of, row), cells in (mends or {}).items() if of == name}
         for block in blocks:
             headers = [header.text for header in assemble.shown_headers(block)]
-            block, changed = mend.applied(block, headers, cells)
+            block, changed = mend.applied(as_shown(block, sheet), headers, cells)
             parts.append(assemble.part(block, sheet=name, book=sheet.member, context=here))
             changes += [(parts[-1], changed)] if changed else []
         if not blocks:
             entries.append(ledger.unknown(raw, sheet, candidates, here, systems))
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
-    entries += [ledger.entry(raw, done, mended) for done in finished]
+    entries += [ledger.entry(raw, done, mended, context) for done in finished]
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(
         _tables(finished),
         ledger.frame(entries, timezone),
         ledger.rows_aside(finished, context),
+        questions.of_file(finished, context),
         mended,
         every,
     )

@@ -129,7 +129,7 @@ def _reading(
         timezone=workspace.settings.timezone,
         key=workspace.key(),
         currency=workspace.settings.currency,
-        dates=workspace.settings.dates,
+        answers=workspace.settings.answers,
         name=name_in_raw(workspace, path),
         mends=mends,
         sha256=sha,

@@ -27,6 +27,7 @@ YEAR_LAST = (
     r"(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?"
     r"\s*(?i:(z|utc|[+-]\d{2}:?\d{2}))?$"
 )
+_DOUBTS = {"open": "ambiguous_date", "mixed": "contradicting_dates"}
 _PLACES = {"day": (2, 1, 0), "month": (2, 0, 1), "year": (0, 1, 2)}  # of year, month and day
 _LETTERS = re.compile("[A-Za-z]{3}")
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -103,8 +104,9 @@ def times(
         read = pd.Series(moments.array, index=pd.Index(keys))
         values = values.mask(rest, written[rest].map(read))
     unread = (written.notna() | native) & values.isna()
-    doubtful = order in ("open", "mixed") and written[unread].str.match(YEAR_LAST).any()
-    return Parsed(values, unread, "ambiguous_date" if doubtful else "not_a_date")
+    year_last = written[unread].str.match(YEAR_LAST).any()
+    reason = _DOUBTS.get(order, "not_a_date") if year_last else "not_a_date"
+    return Parsed(values, unread, reason)
 
 
 def _turned(days: pd.Series) -> pd.Series:

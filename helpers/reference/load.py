@@ -113,6 +113,8 @@ def tables() -> dict[str, Table]:
         for rule, others in limits.items():
             columns = [*others, *(column for names in others.values() for column in names)]
             _require(columns, table.columns, f"tables.yml: {name}.{rule}", f"column of {name}")
+        needed = [*table.needs, *filter(None, table.needs.values())]
+        _require(needed, table.columns, f"tables.yml: {name}.needs", f"column of {name}")
     return canonical
 
 

@@ -48,7 +48,8 @@ class Column(Label):
     """One column of a canonical table.
 
     `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
-    `adds`: the values of rows add up to that of a total, where the kind does not say so.
+    `per_hour`: the most that an hour of a session can bring; `adds`: the values of rows add up to
+    that of a total, where the kind does not say so; `ahead`: a time that may lie ahead of now.
     """
 
     kind: Kind
@@ -57,7 +58,9 @@ class Column(Label):
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
     below_zero: bool = False
     least: float = 0
+    per_hour: float | None = None
     adds: bool = False
+    ahead: bool = False
 
     @property
     def is_sum(self) -> bool:
@@ -70,7 +73,8 @@ class Table(Label):
 
     `never_above` says which column can never exceed which others in the same row, `never_without`
     which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
-    rows of one file are all rows.
+    rows of one file are all rows. `needs` are the columns without which its money cannot be told,
+    each with the column beside which a row must have it (None: none).
     """
 
     grain: str
@@ -79,6 +83,7 @@ class Table(Label):
     columns: dict[str, Column]
     never_above: dict[str, Many] = {}
     never_without: dict[str, Many] = {}
+    needs: dict[str, str | None] = {}
     repeats: bool = False
 
 

@@ -80,15 +80,17 @@ def main() -> None:
 
 
 @main.command(
-    help="Say of each raw file what it is: system, export, evidence grade, rows, problems, columns "
-    "not mapped and what they may be."
+    help="Say of each raw file what it is: system, export, evidence grade, rows, what was not "
+    "understood, columns not mapped and what they may be. Ends with 1 where something was not "
+    "understood."
 )
 @data_option
 @json_option
 def check(data_dir: Path, as_json: bool) -> None:
     workspace = _workspace(data_dir)
     files = _ingest(workspace)
-    unknown = files[files["table"].isna()]
+    unread = files["table"].isna() & files["problem"].notna()
+    asked = clean.read_table(workspace, "questions")
     proposed = [_proposals(row, workspace) for row in files.itertuples()]
     if as_json:
         rows = files.drop(columns="as_of").to_json(orient="records", force_ascii=False)
@@ -103,8 +105,11 @@ def check(data_dir: Path, as_json: bool) -> None:
             for proposal in proposals:
                 words = f"{_place(row.file, row.sheet)}: {_proposal(proposal)}"
                 console.print(words, soft_wrap=True)
-        _print_aside(workspace)
-    sys.exit(1 if len(unknown) else 0)
+        path = workspace.clean / "aside.xlsx"
+        if path.exists():
+            words = f"rows kept aside can be mended in {path}; put it into raw/ then"
+            console.print(words, soft_wrap=True)
+    sys.exit(1 if unread.any() or len(asked) else 0)
 
 
 @main.command("run")
@@ -484,24 +489,8 @@ def _place(file: str, sheet: object) -> str:
     return f"{file} [{text.plain(sheet)}]" if isinstance(sheet, str) and sheet else file
 
 
-def _print_aside(workspace: clean.Workspace) -> None:
-    """The first of each reason, and where all are; never a value."""
-    rows, words = clean.read_table(workspace, "aside"), reference.terms()["reason"]
-    same = rows.fillna({"sheet": "", "column": "", "reason": ""})
-    same = same.groupby(["file", "sheet", "column", "reason"], sort=False)["row"]
-    for (file, sheet, column, reason), group in same.agg(["first", "size"]).iterrows():
-        more = f" and {group['size'] - 1:.0f} more" if group["size"] > 1 else ""
-        why = words[reason].en if reason in words else text.plain(reason, 200)
-        where = f"{_place(file, sheet)}: row {group['first']:.0f}{more} kept aside, column"
-        console.print(f"{where} {text.plain(column) or '?'}: {why}", soft_wrap=True)
-    if len(rows):
-        path = workspace.clean / "aside.xlsx"
-        words = f"rows kept aside can be mended in {path}; put it into raw/ then"
-        console.print(words, soft_wrap=True)
-
-
 def _problem(row) -> str:
-    problem = text.plain(row.problem.removeprefix(f"{row.file}: "), 400)
+    problem = text.plain(row.problem.removeprefix(f"{row.file}: "), 4_000)
     return f"{_place(row.file, row.sheet)}: {problem}"
 
 

@@ -1,0 +1,127 @@
+"""What was not understood in a file: the rows concerned, an example, what to answer, and where."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import reference
+from helpers.clean import columns, parse
+from helpers.clean.assemble import Context
+from helpers.clean.keys import KeptRows
+from helpers.clean.times import times
+from helpers.core import text
+from helpers.reference import schema
+
+_SAME = ["file", "sheet", "table", "column", "reason", "effect"]
+
+
+def of_file(finished: Iterable[KeptRows], context: Context) -> pd.DataFrame:
+    """The questions of a file (`tables.yml`: questions)."""
+    asked = [of_part(done, context) for done in finished]
+    every = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame()
+    return schema.conform(every, "questions", context.timezone)
+
+
+def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
+    """The questions of one table of a sheet: of rows aside, cells left out, columns that lack.
+
+    A reason is a question where `terms.yml` has a remedy for it: a duplicate has none.
+    """
+    part = done.part
+    export, table = part.export, reference.tables()[part.export.table]
+    left_out = part.left_out[~part.left_out.index.isin(done.aside.index)]
+    others = done.aside[~done.aside.index.isin(part.bad.index)]
+    cells = [
+        frame.rename_axis("row").reset_index().assign(effect=effect)
+        for frame, effect in ((part.bad, "aside"), (others, "aside"), (left_out, "left_out"))
+    ]
+    # our template is filled with what a team has; what it lacks other exports hold
+    whole = export.layout == "rows" and export.grade != "own" and done.rows_kept > 0
+    lacking = [
+        {"column": part.header_of(name), "reason": "no_column", "effect": "lacking"}
+        for name in table.needs
+        if whole and name in export.columns and name not in part.frame
+    ]
+    every = pd.concat([*cells, pd.DataFrame(lacking)], ignore_index=True)
+    rows = every.assign(file=context.file, sheet=part.sheet, table=export.table)
+    return of_rows(rows, whole=done.rows_kept)
+
+
+def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
+    """Rows kept aside, by what is asked of them; a column that lacks concerns `whole` rows."""
+    remedies = reference.terms()["remedy"]
+    asked = rows[rows["reason"].isin(remedies)]
+    if "effect" not in asked:
+        asked = asked.assign(effect="aside")
+    groups = asked.groupby(_SAME, sort=False, dropna=False)
+    counted = groups.agg(rows=("row", "size"), row=("row", "first"), value=("value", "first"))
+    counted = counted.reset_index()
+    return counted.assign(rows=counted["rows"].mask(counted["effect"] == "lacking", whole))
+
+
+class _Option(NamedTuple):
+    """One answer that a workspace may give, and how a cell reads with it."""
+
+    line: str
+    reading: str
+
+
+def _options(reason: str, value: str) -> list[_Option]:
+    """The answers in `workspace.yml` that settle a reason, each with the cell as it reads then."""
+    cell = pd.Series([value], dtype="str")
+    if reason == "ambiguous_date":
+        read = {
+            f"dates: {order}": times(cell, timezone="UTC", order=order).values.iloc[0]
+            for order in ("day", "month")
+        }
+        return [_Option(line, f"{at:%Y-%m-%d}") for line, at in read.items() if pd.notna(at)]
+    if reason == "ambiguous_number":
+        read = {".": columns.without_dots(cell), ",": cell}
+        figures = {mark: parse.numbers(cells, kind="score") for mark, cells in read.items()}
+        return [
+            _Option(f'thousands: "{mark}"', f"{parsed.values.iloc[0]:g}")
+            for mark, parsed in figures.items()
+        ]
+    if reason == "short_duration":
+        units = ("seconds", "minutes", "hours", "days")
+        read = {unit: parse.seconds(cell, answer=unit).values.iloc[0] for unit in units}
+        return [
+            _Option(f"durations: {unit}", f"{pd.Timedelta(seconds=round(seconds))}")
+            for unit, seconds in read.items()
+        ]
+    return []
+
+
+def sentence(question: object, lang: str) -> str:
+    """A question in words: column, rows, an example, why, and what to do.
+
+    `question` is a row of the table by attribute.
+    """
+    terms = reference.terms()
+    column = text.plain(question.column) or "?"
+    why = text.label(terms["reason"][question.reason], lang)
+    count = f"{int(question.rows):,}"
+    first = "" if pd.isna(question.row) else f"{int(question.row)}"
+    value = text.plain(question.value, 60) if isinstance(question.value, str) else ""
+    options = _options(question.reason, value)
+    answers = text.choose(lang, "，或 ", ", or ").join(
+        text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
+        for line, reading in options
+    )
+    answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
+    remedy = text.label(terms["remedy"][question.reason], lang)
+    if question.effect == "lacking":
+        return text.choose(
+            lang,
+            f"列「{column}」：{why}，影响 {count} 行。{remedy}。",
+            f"Column {column}: {why}, {count} rows lack it. {remedy}.",
+        )
+    effect = text.label(terms["effect"][question.effect], lang)
+    example = text.choose(lang, f"（{value}）", f" ({value})") if value else ""
+    where = text.choose(lang, f"，最先在第 {first} 行", f", first in row {first}") if first else ""
+    return text.choose(
+        lang,
+        f"列「{column}」：{count} {effect}{where}{example}：{why}。{remedy}{answers}。",
+        f"Column {column}: {count} {effect}{where}{example}: {why}. {remedy}{answers}.",
+    )
