@@ -164,6 +164,9 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
         stamp = file_name.exported_at(context.named, export, timezone=context.timezone)
+        kept = without(frame, aside.index)
+        stamp, late = file_name.not_before(stamp, kept, reference.tables()[export.table])
+        notes += late
     if export.table == "sessions" and len(frame):
         frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
     return Part(

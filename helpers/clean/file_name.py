@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from helpers.clean.times import times
-from helpers.reference import Export
+from helpers.reference import Export, Table
 
 
 def disagreements(frame: pd.DataFrame, export: Export, file: str, timezone: str) -> tuple[str, ...]:
@@ -57,6 +57,31 @@ def exported_at(file: str, export: Export | None, *, timezone: str) -> pd.Timest
     return _moment(stamp, timezone)
 
 
+def not_before(
+    exported: pd.Timestamp, frame: pd.DataFrame, table: Table
+) -> tuple[pd.Timestamp, tuple[str, ...]]:
+    """The time of an export, which is not before its own rows: the latest of these, and a note."""
+    happened = [
+        frame[name].dropna()
+        for name, column in table.columns.items()
+        if column.kind == "datetime" and not column.ahead and name in frame
+    ]
+    every = pd.concat([at for at in happened if len(at)]) if any(map(len, happened)) else None
+    if pd.isna(exported) or every is None:
+        return exported, ()
+    # a date far from all others is no time of the export
+    latest = every[every <= every.median() + _FAR].max()
+    if latest <= exported:
+        return exported, ()
+    day_alone = exported == exported.normalize() and latest.date() == exported.date()
+    note = (
+        f"the file name says that it was exported on {exported:%Y-%m-%d %H:%M}, its rows go on to "
+        f"{latest:%Y-%m-%d %H:%M}: the rows count"
+    )
+    return latest, () if day_alone else (note,)
+
+
+_FAR = pd.Timedelta(days=366)
 _DAY = r"(20\d\d[-/.]?\d\d[-/.]?\d\d)(?!\d)"
 _PERIOD = re.compile(rf"(?<!\d){_DAY}\D{{1,20}}{_DAY}")
 

@@ -98,6 +98,18 @@ def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> d
     }
 
 
+def hidden_sheet(
+    raw: RawFile, sheet: Sheet, blocks: list[recognise.Block], context: Context
+) -> dict[str, object]:
+    """The ledger's row of a hidden sheet: who opens the file does not see its tables."""
+    rows = sum(len(block.rows) for block in blocks)
+    problem = (
+        f"this sheet is hidden: {rows} rows left unread. Unhide it in Excel and save the file to "
+        "have them read, or delete it"
+    )
+    return unread(raw, sheet_name(sheet), problem, context)
+
+
 def mended_sheet(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:
     """The ledger's row of a sheet of mended rows: they are counted where they come from."""
     return {

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import re
+import shutil
 import statistics
 import tempfile
 from collections import deque
@@ -23,6 +24,7 @@ from helpers.clean.charset import DAMAGE, HEAD, MOST_DAMAGED, beginning, detect_
 from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted, text_column
 
 _LINES = 200
+_LINES_OF_ROW = 20  # in cells of a last row whose quotation mark is open
 _LONG_TEXT = 1 << 24  # bytes of a text of which only the columns that matter are made
 _BLOCK, _LARGEST = 1 << 22, (1 << 31) - 1  # bytes that are taken apart at a time
 _END = "\x01"  # the row behind the last one of a piece
@@ -49,7 +51,10 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
         with _separable(content, charset, separator) as (text, encoding):
             form = _Form(encoding, separator, width)
             places = _places_wanted(text, form, name, wanted) if wanted else None
-            return Sheet("", _grid(text, form, places), places=places)
+            text, is_open = _with_end(text)
+            grid, is_short = _grid(text, form, places)
+            cut = "open" if is_open else "short" if is_short else ""
+            return Sheet("", grid, places=places, cut=cut)
     except UnicodeError as error:
         raise UnreadableError(
             f"begins as {charset} text but does not go on as such (cut off while saving?); "
@@ -63,6 +68,40 @@ def _markup(head: str) -> str:
     if "urn:schemas-microsoft-com:office:spreadsheet" in head:
         return "an XML spreadsheet of Excel 2003"
     return "a web page (HTML)" if re.search(r"(?i)<(?:html|table|!doctype)", head) else "XML"
+
+
+def _with_end(text: BinaryIO) -> tuple[BinaryIO, bool]:
+    """The text, and whether it ends within the quotation marks of a last row; these are closed."""
+    size = text.seek(0, io.SEEK_END)
+    text.seek(max(size - 1, 0))
+    if not size or text.read(1) in b"\r\n":
+        return text, False
+    text.seek(0)
+    marks = 0
+    while some := text.read(_BLOCK):
+        marks += some.count(b'"')
+    text.seek(max(size - limits.MAX_CELL, 0))
+    tail = text.read()
+    row = tail[_last_row_start(tail, marks) :]
+    if marks % 2 == 0 or row.count(b"\n") > _LINES_OF_ROW or row.count(b'"') % 2 == 0:
+        return text, False
+    whole = tempfile.TemporaryFile()  # noqa: SIM115, it lives as long as the text
+    text.seek(0)
+    shutil.copyfileobj(text, whole)
+    whole.write(b'"')
+    return whole, True
+
+
+def _last_row_start(tail: bytes, marks: int) -> int:
+    """Where in the tail of a text the last row begins, before which all marks are closed."""
+    end, behind = len(tail), 0
+    while end > 0:
+        start = tail.rfind(b"\n", 0, end) + 1
+        behind += tail.count(b'"', start, end)
+        if (marks - behind) % 2 == 0:
+            return start
+        end = start - 1
+    return 0
 
 
 @contextlib.contextmanager
@@ -129,15 +168,21 @@ def _places_wanted(text: BinaryIO, form: _Form, name: str, wanted: Wanted) -> fr
     if text.seek(0, io.SEEK_END) < _LONG_TEXT:
         return None
     try:
-        return wanted(_grid(io.BytesIO(next(_pieces(text, HEAD))), form, None), name)
+        return wanted(_grid(io.BytesIO(next(_pieces(text, HEAD))), form, None)[0], name)
     except UnreadableError:  # a quotation mark is open at the end of the first piece
         return None
 
 
-def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.DataFrame:
-    """Rows of the usual width are made at once, the others put between."""
+def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> tuple[pd.DataFrame, bool]:
+    """Rows of the usual width are made at once, the others put between.
+
+    Also whether the last row has fewer cells and no line end: the text is cut.
+    """
     usual, odd = _taken_apart(text, form, places)
     rows = len(usual) + len(odd)
+    is_short = bool(odd) and odd[-1][0] == rows and odd[-1][1] < form.width
+    text.seek(-1 if is_short else 0, io.SEEK_END)
+    is_short &= text.read(1) not in b"\r\n"
     lines = [_trimmed(count, line, form.separator) for _, count, line in odd]
     widest = max([form.width, *(count for count, _ in lines)])
     limits.check_size(rows, widest)
@@ -162,7 +207,7 @@ def _grid(text: BinaryIO, form: _Form, places: frozenset[int] | None) -> pd.Data
         grid = dict(enumerate(pool.map(joined, range(widest))))
     while len(grid) > 1 and _is_blank(grid[len(grid) - 1]):
         grid.popitem()
-    return pd.DataFrame(grid, copy=False).set_axis(range(1, rows + 1), axis=0)
+    return pd.DataFrame(grid, copy=False).set_axis(range(1, rows + 1), axis=0), is_short
 
 
 def _taken_apart(

@@ -1,9 +1,11 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
 import itertools
+import posixpath
 import re
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
+from xml.etree import ElementTree
 
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +14,12 @@ import python_calamine
 from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, text_column
 
 _ROWS = 10_000  # of a workbook at a time
+_VISIBLE = python_calamine.SheetVisibleEnum.Visible
+_BLOCK = 1 << 20
+_ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
+_HIDDEN = re.compile(rb"""\shidden\s*=\s*["'](?:1|true)["']""")
+_NUMBER = re.compile(rb"""\sr\s*=\s*["'](\d{1,7})["']""")
+_LONGEST_TAG = 1_000  # bytes of the tag of a row
 
 
 def workbook_sheets(content: BinaryIO) -> list[Sheet]:
@@ -20,13 +28,28 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(content)
         kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
+        seen = {sheet.name: sheet.visible for sheet in book.sheets_metadata}
         names = [
             name
             for name in book.sheet_names
             if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)
         ]
         era = _counts_from_1904(content)
-        return [Sheet(name, _cells(book.get_sheet_by_name(name)), era_1904=era) for name in names]
+        hidden = _hidden_rows(content)
+        sheets = []
+        for name in names:
+            sheet = book.get_sheet_by_name(name)
+            sheets.append(
+                Sheet(
+                    name,
+                    _cells(sheet),
+                    era_1904=era,
+                    merged=tuple(sheet.merged_cell_ranges or ()),
+                    hidden=hidden.get(name, frozenset()),
+                    is_hidden=seen.get(name) not in (None, _VISIBLE),
+                )
+            )
+        return sheets
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
@@ -57,6 +80,44 @@ def _counts_from_1904(content: BinaryIO) -> bool:
             return False
         head = archive.read("xl/workbook.xml")
     return re.search(rb"""date1904\s*=\s*["'](?:1|true)["']""", head) is not None
+
+
+def _hidden_rows(content: BinaryIO) -> dict[str, frozenset[int]]:
+    """The numbers of the rows that an xlsx hides, by sheet."""
+    if not zipfile.is_zipfile(content):
+        return {}
+    with zipfile.ZipFile(content) as archive:
+        names = set(archive.namelist())
+        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
+            return {}
+        book, links = (
+            ElementTree.fromstring(archive.read(name))
+            for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
+        )
+        target = {link.get("Id"): link.get("Target", "") for link in links}
+        hidden = {}
+        for sheet in book.iter():
+            if not sheet.tag.endswith("}sheet"):
+                continue
+            link = next((value for key, value in sheet.items() if key.endswith("}id")), None)
+            path = posixpath.normpath(posixpath.join("/xl", target.get(link, "")))[1:]
+            if path in names:
+                with archive.open(path) as handle:
+                    hidden[sheet.get("name")] = _hidden_in(handle)
+        return hidden
+
+
+def _hidden_in(handle: IO[bytes]) -> frozenset[int]:
+    rows, rest = set(), b""
+    while block := handle.read(_BLOCK):
+        rest += block
+        if b"hidden" in rest:
+            for tag in _ROW.findall(rest):
+                number = _NUMBER.search(tag) if _HIDDEN.search(tag) else None
+                if number:
+                    rows.add(int(number[1]))
+        rest = rest[-_LONGEST_TAG:]
+    return frozenset(rows)
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from helpers.clean.columns import NOTHING_SAID, Answers
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
+from helpers.clean.rows import as_shown
 from helpers.clean.sheet import Sheet
 from helpers.reference import Export, System
 
@@ -77,10 +78,13 @@ def read_file(
             entries.append(ledger.mended_sheet(raw, sheet, context))
             continue
         here = context._replace(named=_named_by(sheet, path), era_1904=sheet.era_1904)
+        if sheet.is_hidden:
+            entries += [ledger.hidden_sheet(raw, sheet, blocks, here)] if blocks else []
+            continue
         cells = {row: cells for (of, row), cells in (mends or {}).items() if of == name}
         for block in blocks:
             headers = [header.text for header in assemble.shown_headers(block)]
-            block, changed = mend.applied(block, headers, cells)
+            block, changed = mend.applied(as_shown(block, sheet), headers, cells)
             parts.append(assemble.part(block, sheet=name, book=sheet.member, context=here))
             changes += [(parts[-1], changed)] if changed else []
         if not blocks:

@@ -52,7 +52,9 @@ class Header(NamedTuple):
 class Block(NamedTuple):
     """One table found in a sheet: its export, its headers, the rows below that are not blank.
 
-    `title` stands above the headers; `last`: no other table follows in the sheet.
+    `title` stands above the headers; `last`: no other table follows in the sheet. `hidden` are
+    numbers of hidden rows, `cut` that of the row in which the file ends; `shared` has column, value
+    and reason of rows of which one figure cannot be told apart.
     """
 
     system: System
@@ -61,6 +63,9 @@ class Block(NamedTuple):
     rows: pd.DataFrame
     last: bool = True
     title: str = ""
+    hidden: frozenset[int] = frozenset()
+    cut: int | None = None
+    shared: pd.DataFrame | None = None
 
     @property
     def unmapped(self) -> list[str]:

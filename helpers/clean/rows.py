@@ -7,9 +7,74 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.clean.cells import filled, words
+from helpers.clean import mend
+from helpers.clean.cells import filled, is_empty, words
 from helpers.clean.recognise import Block, Header, normal
-from helpers.clean.totals import totals
+from helpers.clean.sheet import Sheet
+from helpers.clean.totals import Totals, totals
+
+_TOLD_BY = 1_000  # rows before a last one
+_MOST_FILLED = 10_000_000  # cells of merged ranges
+
+
+def as_shown(block: Block, sheet: Sheet) -> Block:
+    """The block with its merged cells filled as they are shown, and what of its rows is hidden.
+
+    A figure that adds up is not filled: it may be of each row, or of all together.
+    """
+    columns = reference.tables()[block.export.table].columns
+    sums = {
+        header.place: header.text
+        for name, how in block.export.columns.items()
+        if name in columns and (columns[name].is_sum or columns[name].kind == "users")
+        for header in block.places([*how.header, *how.plus])
+    }
+    rows, shared = block.rows, []
+    places = {row: at for at, row in enumerate(rows.index)} if sheet.merged and len(rows) else {}
+    columns_of, filled_cells = {}, 0
+    for (top, left), (bottom, right) in sheet.merged if len(rows) else ():
+        last, right = min(bottom + 1, rows.index[-1]), min(right, rows.columns[-1])
+        filled_cells += max(last - top, 0) * max(right - left + 1, 0)
+        if filled_cells > _MOST_FILLED:  # ranges that overlap, which Excel never writes
+            break
+        at = [places[row] for row in range(top + 1, last + 1) if row in places]
+        if not at or top + 1 not in places or left not in rows:
+            continue
+        value = rows.iat[at[0], rows.columns.get_loc(left)]
+        if top == bottom and _fills_alone(rows.iloc[at[0]], left, right):
+            continue
+        for place in range(left, right + 1):
+            if place not in sums:
+                cells = columns_of.setdefault(place, rows[place].to_numpy(object).copy())
+                cells[at] = value
+            elif (len(at) > 1 or right > left) and not is_empty(words(pd.Series([value])))[0]:
+                shown = mend.shown(pd.Series([value], dtype=object))[0]
+                said = {"column": sums[place], "value": shown, "reason": "merged"}
+                shared.append(pd.DataFrame(said, index=rows.index[at]))
+    if columns_of:
+        rows = rows.copy()
+        for place, cells in columns_of.items():
+            rows[place] = pd.Series(cells, index=rows.index, dtype=object)
+    return block._replace(
+        rows=rows,
+        hidden=sheet.hidden,
+        cut=sheet.grid.index[-1] if sheet.cut and not _is_whole(sheet, rows) else None,
+        shared=first_of_each_row(shared) if shared else None,
+    )
+
+
+def _is_whole(sheet: Sheet, rows: pd.DataFrame) -> bool:
+    """Whether a last row of fewer cells is a remark: of one cell, as none of its column begins."""
+    if sheet.cut == "open" or not len(_cells_alone(rows.tail(1))):
+        return False
+    *others, text = words(rows.iloc[-_TOLD_BY:, 0], code=False).fillna("")
+    return not text[:1].isdigit() and not any(other.startswith(text) for other in others)
+
+
+def _fills_alone(row: pd.Series, left: int, right: int) -> bool:
+    """Whether a row has no cell beside a merged one: a title, a remark."""
+    cells = words(row.astype(object))
+    return cells[[place for place in row.index if not left <= place <= right]].isna().all()
 
 
 def without(frame: pd.DataFrame, rows: pd.Index) -> pd.DataFrame:
@@ -53,8 +118,29 @@ def not_records(block: Block) -> NotRecords:
     marked |= _remarks(block, rows) | _sub_headers(block)
     main = rows[~marked & ~_sub_rows(block)]
     found = totals(block, main)
+    hidden = rows.index.isin(block.hidden)
+    if hidden.any():
+        shown = totals(block, main[~main.index.isin(block.hidden)])
+        left = _sums(shown) > _sums(found)
+        found = shown if left else found
+        marked |= hidden & left
+        notes += (
+            f"{hidden.sum()} rows are hidden in the sheet: "
+            + ("left out, as its total counts only the others" if left else "read like the others"),
+        )
     marked[list(found.parts)] = True
-    return NotRecords(marked, found.parts, found.off, (*notes, *found.notes))
+    aside = [found.off] if block.shared is None else [found.off, block.shared]
+    if block.cut in rows.index and not marked[block.cut]:
+        text = mend.shown(rows.loc[[block.cut]].iloc[:, 0])
+        cut = {"column": block.headers[0].text, "value": text, "reason": "cut"}
+        aside.insert(0, pd.DataFrame(cut))
+    aside = first_of_each_row(aside)
+    return NotRecords(marked, found.parts, aside[~marked[aside.index]], (*notes, *found.notes))
+
+
+def _sums(found: Totals) -> int:
+    """How many of the rows that are called totals, or may be some, are sums."""
+    return sum(len(parts) > 0 for parts in found.parts.values()) - len(found.off)
 
 
 def _cells_alone(rows: pd.DataFrame) -> pd.Series:
@@ -82,7 +168,7 @@ def _remarks(block: Block, rows: pd.DataFrame) -> pd.Series:
         for way in (rows.index, rows.index[::-1])
         for row in itertools.takewhile(text.index.__contains__, way)
     }
-    at_end = text.index.isin(ends) & spoken
+    at_end = text.index.isin(ends) & spoken & (text.index != block.cut)
     titles = (text.index == rows.index[-1]) & (not block.last)
     return (said | at_end | titles).reindex(rows.index, fill_value=False)
 

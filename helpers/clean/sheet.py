@@ -1,7 +1,7 @@
 """A sheet of a raw file as it is handed on: its cells, columns of text, and what is no sheet."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,10 @@ class Sheet(NamedTuple):
     The index is the row number in the file (from 1), columns are 0, 1, 2 … `member` is the path
     inside a zip, empty outside one. `places` are the columns that were asked for (None: all); of
     the others only the first rows are there, and rows with hardly a cell in those columns.
-    `era_1904`: days that are plain numbers count from 1904.
+    `era_1904`: days that are plain numbers count from 1904. `merged` are ranges of cells that are
+    shown as one (first and last row and column, from 0); `hidden` the numbers of hidden rows,
+    `is_hidden` a hidden sheet; `cut`: the last row, and so the file, ends before its last cell, or
+    within quotation marks that are still open.
     """
 
     name: str
@@ -29,6 +32,10 @@ class Sheet(NamedTuple):
     member: str = ""
     places: frozenset[int] | None = None
     era_1904: bool = False
+    merged: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()
+    hidden: frozenset[int] = frozenset()
+    is_hidden: bool = False
+    cut: Literal["", "short", "open"] = ""
 
 
 # the first rows of a long text and its name → the columns to read, None: all

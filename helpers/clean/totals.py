@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import parse
+from helpers.clean import mend, parse
 from helpers.clean.cells import is_empty, words
 from helpers.clean.columns import WHOLE, without_dots
 from helpers.clean.recognise import Block, Header
@@ -58,7 +58,7 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
     # of a required key the row's own column will be named
     says_more = any(_is_required(block, name) for name in keys)
     off = [(at, why) for at, why in search.off.items() if why == "total_off" or not says_more]
-    cells = words(rows[place].iloc[[at for at, _ in off]]).fillna("")
+    cells = mend.shown(rows[place].iloc[[at for at, _ in off]])
     return Totals(
         {int(rows.index[at]): rows.index[parts] for at, parts in search.sums.items()},
         pd.DataFrame(

@@ -49,7 +49,7 @@ class Column(Label):
 
     `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
     `per_hour`: the most that an hour of a session can bring; `adds`: the values of rows add up to
-    that of a total, where the kind does not say so.
+    that of a total, where the kind does not say so; `ahead`: a time that may lie ahead of now.
     """
 
     kind: Kind
@@ -60,6 +60,7 @@ class Column(Label):
     least: float = 0
     per_hour: float | None = None
     adds: bool = False
+    ahead: bool = False
 
     @property
     def is_sum(self) -> bool:

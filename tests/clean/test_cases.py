@@ -180,7 +180,6 @@ def test_two_packages_and_a_gift_of_one_sku_are_three_lines(case):
     assert lines["line_id"].is_unique
 
 
-@wrong_today("of merged cells only the first has the value: read._cells")
 def test_merged_cells_hold_for_all_their_rows(case):
     found = check(case("merged_cells"))
     sessions = found.table("sessions")

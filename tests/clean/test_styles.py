@@ -102,29 +102,9 @@ WRONG: dict[str, dict[str, str]] = {
         ["orders", "aftersales", "sessions", "traffic", "tiktok_orders"],
         "nothing says which columns the money of a table needs",
     ),
-    "merged_cells": dict.fromkeys(
-        ["orders", "sessions", "tiktok_sessions"],
-        "read._cells: of merged cells only the first has the value",
-    ),
-    "hidden_rows": dict.fromkeys(
-        ["orders", "aftersales", "settlements", "sessions", "tiktok_orders", "tiktok_sessions"],
-        "read._cells does not see that rows are hidden",
-    ),
     "saved_as_csv_by_excel": dict.fromkeys(
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
-    ),
-    "cut_in_a_row": dict.fromkeys(
-        [
-            "orders",
-            "aftersales",
-            "settlements",
-            "sessions",
-            "ads",
-            "tiktok_orders",
-            "tiktok_sessions",
-        ],
-        "read: nothing says that the last row is short",
     ),
 }
 

@@ -197,7 +197,7 @@ def test_another_table_below_is_left_and_said(tmp_path):
     below = [[], ["商品", "备货", "成本"], ["卫衣", 300, 25], ["帽子", 120, 8]]
     reading = read(tmp_path, HOURLY, *HOURS, *below)
     assert counts(reading) == (3, 3, 0)
-    assert "rows 6 to 8 stand below an empty row" in reading.files["problem"].iloc[0]
+    assert "Rows 6 to 8 stand below an empty row" in reading.files["problem"].iloc[0]
 
 
 def test_a_long_table_is_looked_at_by_its_ends_and_gaps(tmp_path):
