@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
+from helpers.clean.cells import Parsed, is_instance, no_cell, too_long, words
 from helpers.clean.columns import (
     LONGEST,
     WHOLE,
@@ -21,6 +21,7 @@ from helpers.clean.columns import (
     dots_of,
     impossible,
     not_whole,
+    slack_of,
     with_dots,
     without_dots,
     without_sign,
@@ -29,6 +30,7 @@ from helpers.clean.columns import (
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
+from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
 HELPERS = {
@@ -61,7 +63,8 @@ class Part(NamedTuple):
     """One block parsed: canonical columns by row number, the platform's own rates, counts, notes.
 
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
-    value and reason by row number.
+    value and reason by row number, `totals` what the total rows state (`_stated_totals`); `period`
+    is what title or file name state: begin and end, missing where they do not.
     """
 
     system: System
@@ -77,6 +80,8 @@ class Part(NamedTuple):
     unmapped: list[str]
     notes: tuple[str, ...]
     as_of: pd.Timestamp
+    totals: pd.DataFrame
+    period: tuple[pd.Timestamp, pd.Timestamp]
 
 
 class _BadCells(NamedTuple):
@@ -127,7 +132,56 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         block.unmapped,
         notes,
         stamp,
+        _stated_totals(block, body.index, rows.index[totals], context),
+        file_name.period(f"{block.title} {context.named}", timezone=context.timezone),
     )
+
+
+def _stated_totals(
+    block: Block, body: pd.Index, totals: pd.Index, context: Context
+) -> pd.DataFrame:
+    """What the total rows state of columns that are sums (`invariants.yml`), one row a value.
+
+    Columns: row, label (how the row calls itself), column, header, stated, and slack: by how much
+    the rows may miss it because cells are written in short. Read together with the other rows, so
+    that a column is read in one way.
+    """
+    export = block.export
+    sums = {
+        name: how
+        for rule in reference.invariants().values()
+        if rule.kind == "total"
+        for name in rule.columns.get(export.table, ())
+        if (how := export.columns.get(name)) and how.when is None and block.places(how.header)
+    }
+    stated = []
+    if len(totals) and sums:
+        narrow = export.model_copy(update={"columns": sums, "sub_rows": None})
+        rows = block.rows.loc[block.rows.index.isin(body.union(totals))]
+        block = block._replace(export=narrow, rows=rows)
+        cells = BlockCells(block, rows)
+        values, _, _ = _columns(block, cells, context)
+        label = words(rows.loc[totals, block.headers[0].place]).fillna("")
+        for name, how in sums.items():
+            header = block.places(how.header)[0]
+            sums_up = values[name].loc[totals].dropna()
+            cell, kind = cells.of(header), columns_of(export)[name].kind
+            unit = how.unit or header.unit
+            slack = slack_of(cell.loc[sums_up.index], cell.loc[body], kind=kind, unit=unit)
+            stated.append(
+                pd.DataFrame(
+                    {
+                        "row": sums_up.index,
+                        "label": privacy.masked(label.loc[sums_up.index].str.slice(0, 40)),
+                        "column": name,
+                        "header": header.text,
+                        "stated": sums_up,
+                        "slack": slack,
+                    }
+                )
+            )
+    columns = ["row", "label", "column", "header", "stated", "slack"]
+    return pd.concat(stated, ignore_index=True) if stated else pd.DataFrame(columns=columns)
 
 
 def _columns(

@@ -19,6 +19,7 @@ READS = ("clean", "core/privacy.py", "core/text.py", "reference")
 READS_DATA = (
     "sources",
     "tables.yml",
+    "invariants.yml",
     "terms.yml",
     "attribution.yml",
     "thresholds.yml",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import attribution, history, mend
+from helpers.clean import attribution, history, invariants, mend
 from helpers.clean.folder import Workspace, replacing
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
@@ -96,6 +96,9 @@ def merge(
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
+    held = [invariants.across(merged, files, reference.systems(workspace.reference))]
+    held += [reading.table("invariants") for reading in readings]
+    ledgers["invariants"] = pd.concat(held[::-1], ignore_index=True)
     ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
     _write_aside(workspace, aside, mended, files)
     for future in writing:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import assemble, ledger, mend, recognise, template
+from helpers.clean import assemble, invariants, ledger, mend, recognise, template
 from helpers.clean.assemble import Context, Part
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
@@ -24,7 +24,8 @@ class Reading(NamedTuple):
     Tables are canonical, with `source_file`, `source_sheet`, `source_row`. The ledger has one row
     per sheet and table, `mended` one per cell that was mended before reading (file, sheet, table,
     row, column, value, mended, row_json), `mends` one per row of another file that this one mends
-    (`mend.COLUMNS`).
+    (`mend.COLUMNS`), `totals` one per value of a total row (`invariants.TOTALS`), `invariants` one
+    per table and thing that must hold in it (`invariants.CHECKED`).
     """
 
     tables: dict[str, pd.DataFrame]
@@ -32,6 +33,8 @@ class Reading(NamedTuple):
     aside: pd.DataFrame
     mended: pd.DataFrame
     mends: pd.DataFrame
+    totals: pd.DataFrame
+    invariants: pd.DataFrame
 
 
 def read_file(
@@ -84,6 +87,7 @@ def read_file(
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
     entries += [ledger.entry(raw, done, mended) for done in finished]
+    checked, totals = invariants.of_file(finished, context)
     every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(
         _tables(finished),
@@ -91,6 +95,8 @@ def read_file(
         ledger.rows_aside(finished, context),
         mended,
         every,
+        totals,
+        checked,
     )
 
 

@@ -7,11 +7,6 @@ import pandas as pd
 from helpers import reference
 from helpers.core import text
 
-PARTS = {
-    "products": ("orders", "units", "paid_amount"),
-    "traffic": ("orders", "paid_amount"),
-    "minutes": ("orders", "paid_amount"),
-}
 BETWEEN_EXPORTS = ("orders", "units", "paid_amount", "user_paid_amount")
 CHECK = [
     *("check", "metric", "label_zh", "label_en"),
@@ -40,7 +35,13 @@ def checks(
     not counted twice. `files` are the rows of `exports`.
     """
     sums = []
-    for table, columns in PARTS.items():
+    parts_of = {
+        table: columns
+        for rule in reference.invariants().values()
+        if rule.kind == "session_total"
+        for table, columns in rule.columns.items()
+    }
+    for table, columns in parts_of.items():
         frame = tables.get(table, pd.DataFrame())
         if table == "products" and len(frame):
             frame = frame[frame["sku_id"].isna()]

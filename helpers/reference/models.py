@@ -267,3 +267,39 @@ class Definition(Label):
 
     terms: Many
     minus: Many = []
+
+
+class Invariant(Label):
+    """One thing that must hold in figures that platforms state.
+
+    `columns` are those it looks at, by canonical table, in the order that its kind asks for;
+    `invariants.yml` says what each kind is. `share` and `group` are read by the kinds that need
+    them; `either_sign`: what is taken off may be written with its minus.
+    """
+
+    kind: Literal[
+        "total",
+        "sub_rows",
+        "difference",
+        "id_length",
+        "after_export",
+        "in_period",
+        "order_lines",
+        "refund_line",
+        "refund_order",
+        "days",
+        "periods",
+        "session_total",
+    ]
+    columns: dict[str, Many]
+    share: float | None = Field(None, gt=0.5, lt=1)
+    group: str | None = None
+    either_sign: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Invariant:
+        if self.kind == "id_length" and self.share is None:
+            raise ValueError("id_length needs share: how many ids make the length of a column")
+        if self.kind == "difference" and any(len(names) != 3 for names in self.columns.values()):
+            raise ValueError("a difference names three columns: the result, of what, what is off")
+        return self

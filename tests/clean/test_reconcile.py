@@ -10,6 +10,7 @@ from helpers.clean import data_quality, impossible_values, reconcile
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
+UNCOMPARED = pd.DataFrame({"light": ["grey"], "metric": None, "label_zh": "甲", "label_en": "A"})
 THRESHOLDS = {"reconcile_green": 0.01, "reconcile_amber": 0.05}
 
 
@@ -99,7 +100,7 @@ def test_the_quality_sentence_states_shares_without_a_session_and_names_only_som
             "no_session": [24, 0, 0],
         }
     ).assign(no_time=0, several_sessions=0, no_order=0)
-    row = data_quality.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
+    row = data_quality.quality(files, UNCOMPARED, attributed, {}).iloc[0]
     assert (
         "5.4%" in row["sentence_zh"]
         and "5.4% of the order lines belong to no session, mostly: not sold live."
@@ -169,6 +170,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     checked = pd.DataFrame(
         {
             "light": ["green", "amber", "grey"],
+            "metric": ["paid_amount", "orders", "orders"],
             "label_zh": ["甲", "乙", "丙"],
             "label_en": ["A", "B", "C"],
         }
@@ -184,11 +186,11 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     assert table["because_zh"].tolist() == [
         "b.csv",
         "不是日期时间 2；重复行（保留最后一行） 1",
-        "2 项核对里 1 项一致；不一致：乙",
+        "2 项核对里 1 项一致；不一致：乙；1 项没法核对",
         "前者不可能大于后者 1",
         "评论弹幕",
     ]
-    assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
+    assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B; not compared: 1"
     zh, en = (data_quality.verdict_words(verdict, lang) for lang in ("zh", "en"))
     assert (
         zh.startswith("可以用，但")
@@ -247,7 +249,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
             "table": ["sessions", "orders", None],
         }
     )
-    checked = pd.DataFrame({"light": ["green"]})
+    checked = UNCOMPARED.assign(light="green", metric="paid_amount")
     row = data_quality.quality(
         files, checked, pd.DataFrame(), {"orders": False, "products": True}
     ).iloc[0]
