@@ -21,7 +21,7 @@ CHECKED = {
 TOTALS = ["file", "sheet", "table", "row", "label", "column", "header", "stated", "summed", "rows"]
 _Words = Callable[[object, str, str], tuple[str, str]]
 _CENT, _HOUR, _DAY = 0.005, pd.Timedelta(hours=1), pd.Timedelta(days=1)
-_MOST_TOTALS = 50  # of one table: with more each is held against the rows next to it alone
+_MOST_TOTALS = 12  # of one table: with more each is held against the rows next to it alone
 
 
 class Compared(NamedTuple):
@@ -454,14 +454,18 @@ def _refunds(
 ) -> pd.DataFrame:
     """What was paid back for each line or order against what was paid for it."""
     (column,) = rule.columns[table]
-    back, lines = tables[table], tables["orders"]
-    if table == "aftersales" and len(back):
+    back = tables[table]
+    if table == "aftersales":
         back = back[back["status"].eq("succeeded")]
-    lines = lines[lines["paid"].notna() & ~lines.index.isin(tables["whole orders"].index)]
-    back = back[back[column].gt(0) & back["line_id" if level == "line_id" else "order_id"].notna()]
+    back = back[back[column].gt(0) & back[level].notna()]
+    if back.empty or tables["orders"].empty:
+        return _NO_PAIRS
     key = ["platform", level]
-    lines = lines[lines[level].isin(back[level])]
-    if back.empty or lines.empty:
+    lines = tables["orders"][["platform", "order_id", "line_id", "paid", "session_id"]]
+    lines = lines[lines[level].isin(back[level]) & lines["paid"].notna()]
+    whole = lines.index.isin(tables["whole orders"].index)
+    lines = lines[~(whole & lines["order_id"].isin(lines.loc[~whole, "order_id"]))]
+    if lines.empty:
         return _NO_PAIRS
     paid = lines.groupby(key, sort=False).agg(stated=("paid", "sum"), session_id=_FIRST_SESSION)
     trace = {name: (name, "first") for name in TRACE}
@@ -645,8 +649,8 @@ def of_session(
         shown[f"part_{lang}"] = [text.label(tables[name], lang) for name in shown["table"]]
         shown[f"result_{lang}"] = [text.label(states[code], lang) for code in shown["state"]]
         shown[f"label_{lang}"] = [text.label(names[name], lang) for name in shown["invariant"]]
-        said = [text.label(why[code], lang) if code in why else None for code in shown["why"]]
-        reasons = pd.Series(said, index=shown.index, dtype="str")
+        words = [text.label(why[code], lang) if code in why else None for code in shown["why"]]
+        reasons = pd.Series(words, index=shown.index, dtype="str")
         shown[f"because_{lang}"] = shown[f"example_{lang}"].fillna(reasons)
     return shown
 
