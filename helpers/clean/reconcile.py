@@ -259,7 +259,7 @@ def days(
     room_name, day, viewers, session_count, live_seconds, views, new_fans, seeded_paid_amount,
     refund_amount (as stated), n (sessions there are), live_paid (their paid amount), outside_paid
     (order lines paid that day that belong to no session; `nan` where orders do not reach that day,
-    or accounts share the platform), agrees (missing where nothing can be compared), differs_zh,
+    or accounts share the platform), matches (missing where nothing can be compared), differs_zh,
     differs_en (how the sessions' sum is off by more than `tolerance`; viewers, who count once a
     day, are no fewer than in one session and no more than in all).
     """
@@ -289,8 +289,8 @@ def days(
                 *(_difference(compared, lang) for lang in ("zh", "en")),
             ]
         )
-    added = ["n", "live_paid", "outside_paid", "agrees", "differs_zh", "differs_en"]
-    table = pd.DataFrame(rows, columns=added).astype({"agrees": "boolean"})
+    added = ["n", "live_paid", "outside_paid", "matches", "differs_zh", "differs_en"]
+    table = pd.DataFrame(rows, columns=added).astype({"matches": "boolean"})
     columns = ["viewers", *SUMS_OF_DAY, "seeded_paid_amount", "refund_amount"]
     return mine[["platform", "room_name", "day", *columns]].join(table)
 
@@ -335,8 +335,8 @@ def day_words(table: pd.DataFrame, lang: str) -> str:
 
     `table` is that of `days`.
     """
-    compared = table[table["agrees"].notna()]
-    off = compared[~compared["agrees"].astype(bool)]
+    compared = table[table["matches"].notna()]
+    off = compared[~compared["matches"].astype(bool)]
     count = text.choose(
         lang,
         f"{len(table)} 天的日数据里 {len(compared)} 天能与当天场次比",

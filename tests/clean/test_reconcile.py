@@ -590,7 +590,7 @@ def test_a_day_stands_beside_the_sum_of_its_sessions_and_what_was_sold_outside()
     assert table["n"].tolist() == [0, 1, 2]
     assert table["live_paid"].iloc[1:].tolist() == [80.0, 150.5]
     assert table["outside_paid"].iloc[1:].tolist() == [0.0, 23.3]
-    assert table["agrees"].tolist() == [pd.NA, False, True]
+    assert table["matches"].tolist() == [pd.NA, False, True]
     assert table["differs_zh"].tolist() == [
         "没有可比的数",
         "开播场次：日 2，场次 1；观看次数：日 4,000，场次 2,000；观看人数：日 900，场次 1,000",
@@ -617,4 +617,4 @@ def test_a_sum_that_lacks_a_session_and_a_day_of_another_account_are_not_held_ag
     empty = reconcile.days(
         schema.empty("days", ZONE), held, schema.empty("orders", ZONE), until=until, tolerance=0.01
     )
-    assert empty.empty and "agrees" in empty
+    assert empty.empty and "matches" in empty
