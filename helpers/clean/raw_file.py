@@ -96,6 +96,31 @@ def read_file(
     )
 
 
+def unreadable(
+    path: Path,
+    problem: str,
+    *,
+    timezone: str,
+    key: bytes,
+    currency: str,
+    name: str | None = None,
+    sha256: str = "",
+    **_: object,
+) -> Reading:
+    """The reading of a file that could not be read: no rows, and a ledger that says why."""
+    context = Context(name or path.name, path.name, timezone, key, currency)
+    raw = RawFile(context.file, sha256, (), ())
+    entry = ledger.unread(raw, "", f"{path.name}: {problem}", context)
+    no_mends = pd.DataFrame(columns=mend.COLUMNS)
+    return Reading(
+        {},
+        ledger.frame([entry], timezone),
+        ledger.rows_aside([], context),
+        ledger.mended_cells([], context),
+        no_mends,
+    )
+
+
 def _opened(
     path: str | Path, sha256: str, candidates: list[recognise.Candidate]
 ) -> tuple[RawFile, list[list[recognise.Block]]]:

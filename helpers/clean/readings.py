@@ -14,10 +14,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import raw_file
 from helpers.clean.folder import Workspace
 from helpers.clean.mend import HASH_DIGITS
+from helpers.clean.reader_process import readers
 
+AT_ONCE = 2  # files that are read at the same time
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
 
@@ -56,8 +57,13 @@ def readings_of(
     for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
         paths_of.setdefault(_sha256(path), []).append(path)
     readings, copies = {}, {}
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as reading:
+        read_of = {
+            sha: reading.submit(_reading, workspace, first, version, sha, writer)
+            for sha, (first, *_) in paths_of.items()
+        }
     for sha, (first, *others) in paths_of.items():
-        readings[first] = _reading(workspace, first, version, sha, writer)
+        readings[first] = read_of[sha].result()
         alike = others and _says_all(workspace, readings[first].table("files"))
         for other in others:
             if alike:
@@ -125,7 +131,7 @@ def _reading(
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
         return StoredReading(folder, {}, writer.submit(lambda: None))
-    reading = raw_file.read_file(
+    reading = readers().read(
         path,
         systems=reference.systems(workspace.reference),
         timezone=workspace.settings.timezone,
