@@ -18,20 +18,3 @@ from helpers.aftersales.refund_rates import (
     return_findings,
     so_far,
 )
-
-__all__ = [
-    "DAY",
-    "DIMENSIONS",
-    "against_past",
-    "by_slice",
-    "delay_curve",
-    "described",
-    "lines",
-    "mean_age",
-    "price_cuts",
-    "rates",
-    "rates_at_age",
-    "return_findings",
-    "so_far",
-    "unmatched",
-]

@@ -1,11 +1,8 @@
 """选品汰换: what is to become of each product (keep, change slot, restock, drop), and why.
 
-A product is held against others of its price in the same sessions, over the account's recent
-sessions: one session has too few buyers a product. The rules are data (`assortment.yml`); where the
-evidence is thin the verdict is "cannot tell".
+A product is held against others of its price in the same sessions, over recent sessions: one has
+too few buyers a product. The rules are data (`assortment.yml`); thin evidence gives "cannot tell".
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -44,13 +41,12 @@ COLUMNS = [
 
 
 def places(sessions: pd.DataFrame, *logs: pd.DataFrame) -> pd.DataFrame:
-    """Where each product stood in each session: one row per session x product.
+    """Where each product stood in each session: one row per session x product logged.
 
-    `logs` are tables with session_id, product_id and the time of an explanation (`at` of floor
-    control's beginnings, else `starts_at`), the best known first: a session is taken from the first
-    that has it. Columns: session_id, product_id, slot (the three hours in which the session
-    starts), host, place (early, middle, late: the third of the session in which it was first
-    explained; missing where nobody logged it: only those of `logs` have a row).
+    `logs` have session_id, product_id and the time of an explanation (`at` of floor control's
+    beginnings, else `starts_at`), the best first: a session is taken from the first that has it.
+    Columns: session_id, product_id, slot (the three hours in which the session starts), host, place
+    (early, middle, late: the third of the session of the first explanation).
     """
     by_session = sessions.set_index("session_id")
     keys = ["session_id", "product_id"]
@@ -87,12 +83,10 @@ def elsewhere(
 ) -> pd.DataFrame:
     """How a product converts in other slots ÷ in this session's: one row per slot, best first.
 
-    Each of its sessions is first set against products of its price in the same session
-    (`against_like`), so that a strong night favours no slot. Columns: kind (slot, host, place),
-    slot (the other one), now (this session's), sessions, ratio, lower, upper: t on the log scale,
-    with the spread between sessions, at a confidence shared out over all slots compared
-    (Bonferroni), so that the best of many is not found by chance. Slots of fewer than
-    `FEWEST_SESSIONS` sessions are not compared.
+    Against products of its price (`against_like`), so that a strong night favours no slot. Columns:
+    kind (slot, host, place), slot (the other one), now (this session's), sessions, ratio, lower,
+    upper (t, log scale, spread between sessions, Bonferroni over all slots compared). Slots of
+    fewer than `FEWEST_SESSIONS` sessions are left out.
     """
     reached, due, _ = _reached_and_due(recent, product, *STEPS["conversion"])
     slots = placed[placed["product_id"] == product].set_index("session_id")
@@ -121,12 +115,10 @@ def elsewhere(
 
 
 def _spread(reached: pd.Series, due: pd.Series) -> float:
-    """Variance between sessions of what a product reached ÷ what was due."""
     return stats.session_cv(reached.to_numpy(float), due.to_numpy(float), proportion=False) ** 2
 
 
 def _rate(reached: pd.Series, due: pd.Series, spread: float) -> tuple[float, float]:
-    """What a product reached ÷ what was due (ratio of sums), and the variance of its logarithm."""
     x, weight = reached.to_numpy(float).sum() + 0.5, due.to_numpy(float)
     variance = spread * (weight**2).sum() / weight.sum() ** 2 + 1 / x
     return x / (weight.sum() + 0.5), variance
@@ -139,10 +131,6 @@ def _half(sessions: int, variance: float, confidence: float) -> float:
 
 
 def _slot_evidence(slots: pd.DataFrame, least: float) -> dict[str, object]:
-    """The slot in which the product sells best against where it stands now (`elsewhere`).
-
-    slot_state says whether that is sure: better, none, unknown.
-    """
     if slots.empty:
         return NO_SLOT
     sure = slots[(slots["lower"] > 1) & (slots["ratio"] >= 1 + least)]
@@ -162,7 +150,7 @@ def slot_words(kind: object, slot: object, lang: str) -> str:
 
 
 def slot_note(table: pd.DataFrame, lang: str) -> str:
-    """On what the advice to change the slot rests: how many products could be compared."""
+    """How many products the advice to change the slot rests on."""
     count = table["slot_state"].value_counts()
     better, none, unknown = (int(count.get(name, 0)) for name in ("better", "none", "unknown"))
     return text.choose(
@@ -185,11 +173,10 @@ def slot_note(table: pd.DataFrame, lang: str) -> str:
 def against_like(
     recent: pd.DataFrame, product: str, above: str, below: str, *, confidence: float = 0.95
 ) -> stats.Estimate:
-    """A product's rate ÷ that of other products of its price in the same sessions (ratio of sums).
+    """A product's rate ÷ that of others of its price in the same sessions (ratio of sums).
 
-    `recent` has one row per session x product with the column `band`. Each session is its own
-    comparison, so that a strong night or a long one favours nobody. The interval holds counting
-    noise and the spread between sessions (t, log scale). `nan` under `FEWEST_SESSIONS` sessions.
+    `recent` has one row per session x product with the column `band`. The interval (t, log scale)
+    holds counting noise and the spread between sessions. `nan` under `FEWEST_SESSIONS` sessions.
     """
     reached, due, like = _reached_and_due(recent, product, above, below)
     if len(reached) < FEWEST_SESSIONS:
@@ -202,10 +189,7 @@ def against_like(
 def _reached_and_due(
     recent: pd.DataFrame, product: str, above: str, below: str
 ) -> tuple[pd.Series, pd.Series, float]:
-    """What a product reached in each session, what was due, and what others reached in all.
-
-    Due is what products of its price would have reached.
-    """
+    """What a product reached by session, what others' rate made due, what the others reached."""
     rows = recent.dropna(subset=[above, below])
     rows = rows[(rows[below] > 0) & (rows[above] <= rows[below])]
     own_rows = rows[rows["product_id"] == product].set_index("session_id")
@@ -221,8 +205,8 @@ def _reached_and_due(
 def standing(ratio: stats.Estimate, *, band: float, least: float) -> str:
     """The state of a ratio: low, high, usual, unclear or unknown.
 
-    low or high where the interval leaves 1 and the ratio is off by `least`, usual where all of it
-    is within `band`.
+    low or high where the interval leaves 1 and the ratio is off by `least`; usual: all within
+    `band`.
     """
     if not np.isfinite(ratio.value):
         return "unknown"
@@ -236,7 +220,6 @@ def standing(ratio: stats.Estimate, *, band: float, least: float) -> str:
 def _returned(
     finished: pd.DataFrame, product: str, confidence: float
 ) -> tuple[stats.Estimate, stats.Estimate]:
-    """A product's share of orders that came back (Wilson), and its ratio to that of all others."""
     rows = finished.dropna(subset=["refund_orders", "orders"])
     rows = rows[rows["refund_orders"] <= rows["orders"]]
     sums = (
@@ -251,10 +234,6 @@ def _returned(
 
 
 def _margins(now: pd.DataFrame, costs: pd.DataFrame, commission: float) -> pd.Series:
-    """Share of what buyers pay that is left after goods and commission, by product_id.
-
-    `nan` without a unit cost.
-    """
     unit_costs = costs[(costs["item"] == "unit_cost") & costs["product_id"].notna()]
     unit_costs = unit_costs.drop_duplicates("product_id", keep="last").set_index("product_id")
     units, paid = now["units"], now["paid_amount"].where(now["paid_amount"] > 0)
@@ -277,14 +256,13 @@ def evidence(
 ) -> pd.DataFrame:
     """What speaks for and against each product of the session: one row per product, largest first.
 
-    `products` are this and earlier sessions' rows, `recent` the sessions over which click and
-    conversion are taken, `finished` those whose returns are all in, `sold_out` as `stakes.sold_out`
-    gives it (None: nothing was logged), `commission` as a fraction, `placed` that of `places`.
-    Columns: product_id, name, tier, orders, paid_amount (this session), sessions (recent ones it
-    was in), click and conversion (÷ those of its like) with _lower and _upper, returns (rate) with
-    bounds, margin (fraction), minutes (sold out), slot_kind, slot, slot_now, slot_ratio with
-    slot_lower, slot_upper (the best other slot ÷ this session's, see `elsewhere`), and a state of
-    each in <name>_state.
+    `products` are rows of this and earlier sessions, `recent` the sessions of click and conversion,
+    `finished` those whose returns are all in, `sold_out` that of `stakes.sold_out` (None: nothing
+    was logged), `commission` a fraction, `placed` that of `places`. Columns: product_id, name,
+    tier, orders, paid_amount (this session), sessions (recent ones it was in), click and conversion
+    (÷ those of its like) with _lower and _upper, returns (rate) with bounds, margin (fraction),
+    minutes (sold out), slot_kind, slot, slot_now, slot_ratio with slot_lower, slot_upper (the best
+    of `elsewhere`), and a state of each in <name>_state.
     """
     rows = products[products["sku_id"].isna()]
     now = rows[rows["session_id"] == session_id].sort_values(
@@ -371,10 +349,6 @@ def _why(
     row: Mapping[str, object],
     lang: str,
 ) -> str:
-    """The rule's reason with what stands in its braces filled in.
-
-    {conversion}, {slot}, {slot_now} and {times} (slot ÷ slot_now, with interval).
-    """
     if rule is None:
         return text.choose(lang, "证据不足或互相矛盾", "the evidence is thin or contradicts itself")
     bounds = f"{row['slot_lower']:.2f} – {row['slot_upper']:.2f}"
@@ -385,10 +359,6 @@ def _why(
 
 
 def _place(row: Mapping[str, object]) -> str:
-    """Where conversion stands by its interval (a key of `standing`).
-
-    Away from 1 only where the whole interval is.
-    """
     side = "level"
     if row["conversion_upper"] < 1:
         side = "below"
@@ -405,10 +375,7 @@ def _first(row: Mapping[str, object], rules: Assortment) -> reference.Assortment
 
 
 def to_findings(table: pd.DataFrame, *, notebook: str) -> list[dict[str, object]]:
-    """For the selection team: a finding on each product that is not simply kept, with the evidence.
-
-    At most `MOST_FINDINGS`.
-    """
+    """A finding with its evidence on each product not simply kept; `MOST_FINDINGS` at most."""
     changes = table[~table["decision"].isin(["keep", "cannot_tell"])].head(MOST_FINDINGS)
     return [_finding(row, notebook) for row in changes.itertuples()]
 
@@ -432,7 +399,6 @@ def _finding(row: tuple, notebook: str) -> dict[str, object]:
 
 
 def _evidence(row: tuple, lang: str) -> str:
-    """What is known of conversion, returns, stock and margin, in words."""
     parts = []
     if np.isfinite(row.conversion):
         level = text.number(row.conversion, "en", 2)

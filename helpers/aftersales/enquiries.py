@@ -1,11 +1,8 @@
 """What became of those who asked customer service: whether they bought, and bought again.
 
-Needs enquiries that say whose they are (buyer keys, hashed as they are read). Who has not bought
-yet counts as not yet, so that a session of yesterday does not look worse than one of last month.
-Source: 电商销售团队绩效管理与提升策略.
+Needs enquiries with buyer keys. Who has not bought yet counts as not yet, so that yesterday's
+session does not look worse than last month's. Source: 电商销售团队绩效管理与提升策略.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -25,9 +22,9 @@ def people(
 ) -> pd.DataFrame:
     """Those who enquired, one row per buyer key, by their first enquiry of the rows given.
 
-    `bought` are the lines of `customers.bought`. Columns: buyer_key, opened_at, closed_at (first
-    payment after it for something not sent back in full), again_days (shopping days from that one
-    to the next purchase, else to `as_of`), came_back.
+    `bought` are those of `customers.bought`. Columns: buyer_key, opened_at, closed_at (first
+    payment after it for something not sent back in full), again_days (shopping days from then to
+    the next purchase, else to `as_of`), came_back.
     """
     first = (
         enquiries.dropna(subset=["buyer_key"])
@@ -86,9 +83,9 @@ def steps(
     `asked` is that of `people`, of one session. Columns: step (viewers, asked, ordered, again), zh,
     en, users (so far), rate_of_previous with ci_lower, ci_upper (Wilson for the enquiries,
     Kaplan-Meier after them), days (within which), known (people of whom it is known by then).
-    Ordered counts within `close_days`, or the whole days that all have been followed for; again
-    within the longest of `within_days` that somebody has been followed for, `nan` where nobody has.
-    Empty where no enquiry says whose it is.
+    Ordered: within `close_days`, or the whole days that all have been followed for; again: within
+    the longest of `within_days` that somebody has been followed for, else `nan`. Empty where no
+    enquiry says whose it is.
     """
     columns = ["step", "users", "rate_of_previous", "ci_lower", "ci_upper", "days", "known"]
     if asked.empty:
@@ -125,10 +122,10 @@ def steps(
 
 
 def close_time(asked: pd.DataFrame, *, as_of: pd.Timestamp) -> float:
-    """成单周期: seconds from the first enquiry to the first payment after it.
+    """成单周期: median seconds from the first enquiry to the first payment (Kaplan-Meier).
 
-    The median by Kaplan-Meier: who has not paid by `as_of` counts as not yet; `inf` where fewer
-    than half have, `nan` without anybody.
+    Who has not paid by `as_of` counts as not yet; `inf` where fewer than half have, `nan` without
+    anybody.
     """
     if asked.empty:
         return np.nan
@@ -147,10 +144,7 @@ def words(
     as_of: pd.Timestamp,
     lang: str,
 ) -> list[str]:
-    """What the funnel says and does not say, in sentences.
-
-    Whose enquiries are known, how long they took, who is not followed long enough.
-    """
+    """What the funnel says and does not say, in sentences."""
     content = _content(enquiries, registry, lang)
     if funnel.empty:
         return [
@@ -219,7 +213,6 @@ def words(
 
 
 def _content(enquiries: pd.DataFrame, registry: Mapping[str, Metric], lang: str) -> list[str]:
-    """客户满意度 in a sentence; nothing where nobody was asked."""
     row = metrics.evaluate(enquiries, ["satisfaction_rate"], registry=registry).iloc[0]
     if not row["denominator"] > 0:
         return []
@@ -240,11 +233,10 @@ def _content(enquiries: pd.DataFrame, registry: Mapping[str, Metric], lang: str)
 def objections(
     enquiries: pd.DataFrame, *, registry: Mapping[str, Metric], confidence: float = 0.95
 ) -> pd.DataFrame:
-    """客户异议类型: what kept those who enquired, one row per objection stated.
+    """客户异议类型: what kept those who enquired, one row per objection, the most frequent first.
 
-    The most frequent first. Columns: objection, enquiries, share (of those with an objection) with
-    ci_lower, ci_upper (Wilson), converted (share that ordered all the same; nan where it is not
-    recorded) with lower and upper.
+    Columns: objection, enquiries, share (of those with an objection) with ci_lower, ci_upper
+    (Wilson), converted (share that ordered all the same; nan where not recorded) with lower, upper.
     """
     stated = enquiries.dropna(subset=["objection"])
     columns = ["objection", "enquiries", "share", "ci_lower", "ci_upper"]

@@ -1,7 +1,5 @@
 """What a young session's returns will come to: the final refund rate and net amount to expect."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -45,9 +43,9 @@ def to_come(
     """Refunds still to come of `n` lines of which `refunded` have come back: (1 - F) x n x q.
 
     `share` is F(age) and `seen` the refunds that its curve rests on; q is the session's own level
-    drawn to the account's (`prior`): (refunded + weight x mean) / (n x F + weight), with a vague
-    prior where there is none. The variance is that of the lines still open (binomial), of q, and of
-    F. `nan` where F is unknown.
+    drawn to the account's (`prior`; a vague one where there is none): (refunded + weight x mean) /
+    (n x F + weight). The variance is that of the open lines (binomial), of q, and of F. `nan` where
+    F is unknown.
     """
     mean, weight = prior if np.isfinite(prior.mean) else (0.5, 1.0)
     left = n - refunded
@@ -63,10 +61,7 @@ def to_come(
 
 
 def _final(refunded: float, n: float, rest: Rest, confidence: float) -> tuple[float, float, float]:
-    """The final rate and its interval.
-
-    Of the lines still open a beta-binomial share of that mean and variance comes to what has come.
-    """
+    """The final rate and its interval, that of a beta-binomial share of the open lines."""
     left, value = round(n - refunded), (refunded + rest.mean) / n
     share = rest.mean / left if left > 0 else 0.0
     if not 0 < share < 1:
@@ -89,11 +84,11 @@ def expected_rate(
     rest: Rest | None = None,
     confidence: float = 0.95,
 ) -> Expected:
-    """Final refund rate of a young session: what has come and what is to come (`to_come`).
+    """Final refund rate of a young session: refunded / n + (1 - F) x q (`to_come`).
 
-    That is refunded / n + (1 - F) x q. `share` is F(age), `prior` the account's final rate and its
-    weight in lines. With F = 0 this is the pooled rate, with F = 1 the session's own; `nan` where F
-    is unknown. The interval is that of the session's final rate, not only of its level.
+    `share` is F(age), `prior` the account's final rate and its weight in lines. With F = 0 this is
+    the pooled rate, with F = 1 the session's own; `nan` where F is unknown. The interval is that of
+    the session's final rate, not only of its level.
     """
     rest = rest or to_come(refunded, n, share, prior)
     if np.isnan(rest.mean):
@@ -102,15 +97,11 @@ def expected_rate(
 
 
 def _bands(prices: pd.Series, cuts: list[float]) -> pd.Series:
-    """Price band of each line: 0 for the cheapest. Lines without a price go to the cheapest."""
     return pd.Series(np.searchsorted(cuts, prices.fillna(0), side="right"), index=prices.index)
 
 
 def _prior(history: pd.DataFrame, as_of: pd.Timestamp, window_days: float) -> stats.Prior:
-    """The final rate of the account's old sessions and what it weighs.
-
-    `nan` under 30 lines; under three sessions it weighs `SHRINK_ORDERS`.
-    """
+    """The final rate of the account's old sessions and what it weighs; `nan` under 30 lines."""
     old = rates_at_age(history, age_days=window_days, as_of=as_of)
     if old["n"].sum() < FEWEST_FOR_CURVE:
         return stats.Prior(np.nan, np.nan)
@@ -120,7 +111,6 @@ def _prior(history: pd.DataFrame, as_of: pd.Timestamp, window_days: float) -> st
 
 
 def _channel(lines: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The lines with the refunds of one channel only; those of the other count as not refunded."""
     if name == "all":
         return lines
     in_channel = lines["before_shipping"] == (name == "before_shipping")
@@ -136,7 +126,6 @@ def _part(
     window_days: float,
     confidence: float,
 ) -> dict[str, Expected]:
-    """The expectation of each channel, and of all refunds as the sum of both channels."""
     n, levels, rests = len(lines), {}, {}
     for name, curve in curves.items():
         refunded = _channel(lines, name)["refunded"].sum()
@@ -164,16 +153,15 @@ def expected_final(
 ) -> pd.DataFrame:
     """What the session's refunds will come to: a row for all, each channel and each price band.
 
-    `history` are the lines of earlier sessions. Refunds before shipping come at once and those
-    after it late, so each channel has its own delay curve and rate, and the whole is their sum
-    (tried on simulated sessions: a third less error in the first week than one curve for both).
-    Price bands (thirds of the history's prices; none where `bands` is 1) have their own rates, as
-    dear goods come back more often. Columns: part (all, before_shipping, after_shipping, band_1 …),
-    n, paid_amount, refunded, refunded_amount, maturity, pooled, expected, lower, upper (lines),
-    age_days, final (whether the window is over), printable (whether the maturity of all refunds
-    reaches `min_maturity`; expected is `nan` where it does not), rests_on (refunds behind the
-    part's curve), complete (taken as complete before the window is over: by the curve not even half
-    a refund lies in the interval).
+    `history` are lines of earlier sessions. Refunds before shipping come at once and those after it
+    late, so each channel has its own delay curve and rate (on simulated sessions a third less error
+    in the first week than one curve). Price bands (thirds of the history's prices; none where
+    `bands` is 1) have their own rates, as dear goods come back more often. Columns: part (all,
+    before_shipping, after_shipping, band_1 …), n, paid_amount, refunded, refunded_amount, maturity,
+    pooled, expected, lower, upper (lines), age_days, final (whether the window is over), printable
+    (whether all refunds' maturity reaches `min_maturity`; else expected is `nan`), rests_on
+    (refunds behind the part's curve), complete (taken as complete before the window is over: by the
+    curve not even half a refund lies in the interval).
     """
     age = mean_age(lines, as_of)
     # a long history is filtered many times: no text in it
@@ -219,10 +207,7 @@ def expected_final(
 
 
 def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> str:
-    """Why refunds before shipping have no interval; empty where they have one.
-
-    The curve takes them as complete.
-    """
+    """Why refunds before shipping have no interval; empty where they have one."""
     row = expected.set_index("part").loc["before_shipping"]
     if not row["complete"]:
         return ""
@@ -256,10 +241,9 @@ def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
     """Paid, refunded so far, net so far, and the net to be expected: one row per line.
 
     Columns: line (paid, refunded, net, expected_refunds, expected_net), amount, lower, upper.
-    Expected refunds are added over the price bands of `expected_final`, each rate times the band's
-    paid amount and the share of a line's price that a refund gives back; never less than what has
-    been refunded already. The interval is that of all lines' rate, in proportion. `nan` where not
-    printable.
+    Expected refunds are added over the price bands of `expected_final`: rate times paid amount
+    times the share of a line's price that a refund gives back, never less than is refunded already.
+    The interval is that of all lines' rate, in proportion. `nan` where not printable.
     """
     paid, refunded = lines["paid"].sum(), lines["refunded_amount"].sum()
     of_refunded = lines.loc[lines["refunded"], "paid"].sum()
@@ -350,11 +334,11 @@ def net_findings(
 def recent(
     lines: pd.DataFrame, *, as_of: pd.Timestamp, sessions: int = 6, **options: float
 ) -> pd.DataFrame:
-    """The account's newest sessions, what has come back and what will: one row per session.
+    """What has come back and what will, of the newest sessions: one row per session, newest first.
 
-    The newest stands first. `options` are those of `expected_final`. Columns: session_id, started
-    (first payment), age_days, n, paid_amount, refunded_amount, net (so far), so_far, expected,
-    lower, upper (final refund rate of lines; `nan` under `min_maturity`), final, as_of.
+    `options` are those of `expected_final`. Columns: session_id, started (first payment), age_days,
+    n, paid_amount, refunded_amount, net (so far), so_far, expected, lower, upper (final refund rate
+    of lines; `nan` under `min_maturity`), final, as_of.
     """
     in_sessions = lines[lines["session_id"].notna()]
     begun = in_sessions.groupby("session_id", sort=False)["paid_at"].min().sort_values()
@@ -381,9 +365,6 @@ def recent(
     return pd.DataFrame(rows, columns=columns)
 
 
-# --------------------------------------------------------------------------------------- back-test
-
-
 def back_test(
     lines: pd.DataFrame,
     *,
@@ -393,14 +374,13 @@ def back_test(
     window_days: float = 30,
     **options: float,
 ) -> pd.DataFrame:
-    """How the estimates of old sessions came out: one row per session x day.
+    """How estimates of old sessions, from what was known then, came out: one row per session x day.
 
-    Each is made again with only what was known at that age. `lines` are those of the account; the
-    newest `sessions` whose window is over by `as_of` are taken. For each the lines of the sessions
-    before it, and its own, are set back to `days` after its payments (`known_at`). Columns:
-    session_id, started (first payment), day, n, so_far (the naive rate), expected, lower, upper
-    (`nan` under `min_maturity`), final (refund rate within the window). Sessions without earlier
-    ones give no estimate. `options` are further ones of `expected_final`.
+    `lines` are the account's; of the newest `sessions` whose window is over by `as_of`, all lines
+    are set back to `days` after the session's payments (`known_at`). Columns: session_id, started
+    (first payment), day, n, so_far (the naive rate), expected, lower, upper (`nan` under
+    `min_maturity`), final (refund rate within the window). Sessions without earlier ones give no
+    estimate. `options` are further ones of `expected_final`.
     """
     timed = ~(lines["refunded"] & lines["refunded_at"].isna())
     slim = lines.loc[lines["session_id"].notna() & timed, SET_BACK]
@@ -428,7 +408,7 @@ def back_test(
 
 
 def scores(tested: pd.DataFrame) -> pd.DataFrame:
-    """How far estimates and naive rates of a back-test lay from what came out: one row per day.
+    """How far a back-test's estimates and naive rates lay from what came out: one row per day.
 
     Columns: day, estimates, not_yet (sessions under the least maturity), rmse, rmse_so_far
     (fractions), ratio of the two, inside (share of final rates within their interval) with ci_lower

@@ -1,11 +1,8 @@
 """Paid order lines, each with what became of it, and what a line is looked at by.
 
-Everything is counted on order lines: a line with three cases is one refunded line, an exchange is
-no refund, and what buyers asked for is kept apart from what was paid back. Every figure belongs to
-the moment `as_of`.
+A line with three cases is one refunded line, an exchange is no refund, and what buyers asked for is
+kept apart from what was paid back. Every figure belongs to the moment `as_of`.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
@@ -41,13 +38,11 @@ LINE_COLUMNS = [
 
 
 def _line_of_case(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
-    """The order line of each case: its own line_id, else the only line of its order."""
     single = orders[~orders["order_id"].duplicated(keep=False)].set_index("order_id")["line_id"]
     return cases["line_id"].fillna(cases["order_id"].map(single).astype(cases["line_id"].dtype))
 
 
 def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Cases that existed at `as_of`, with is_exchange, paid_back and paid_back_at as of then."""
     asked = cases[cases["asked_at"] <= as_of]
     is_exchange = asked["kind"].eq("exchange") | asked["status"].eq("exchanged")
     paid_back_at = asked["refunded_at"].fillna(asked["closed_at"]).fillna(asked["asked_at"])
@@ -64,10 +59,7 @@ def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def _by_line(cases: pd.DataFrame) -> pd.DataFrame:
-    """One row per order line that has cases.
-
-    The reason is that of the case that was paid back, else of the first asked.
-    """
+    """One row per line with cases; its reason is of the case paid back, else of the first asked."""
     ordered = cases.sort_values(["paid_back", "asked_at"], ascending=[False, True], kind="stable")
     refunds = ordered[~ordered["is_exchange"]].groupby("line_id", sort=False)
     table = pd.DataFrame(
@@ -86,7 +78,7 @@ def _by_line(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_payment_time(orders: pd.DataFrame) -> pd.DataFrame:
-    """Orders of an export without any payment times: what was paid was paid when it was created."""
+    """Without any payment times in the export, what was paid was paid when it was created."""
     if orders["paid_at"].notna().any():
         return orders
     return orders.assign(paid_at=orders["created_at"].where(orders["paid"].gt(0)))
@@ -95,11 +87,11 @@ def _with_payment_time(orders: pd.DataFrame) -> pd.DataFrame:
 def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid order lines with what became of them: one row per line paid by `as_of`.
 
-    Columns: `LINE_COLUMNS`. `asked` counts lines with a refund asked for, `refunded` those paid
-    back; `refunded_amount` adds up the cases of a line and never passes what was paid for it.
-    Without cases the order export's own `refunded` amount is used, which knows neither when nor
-    why. An export without payment times is taken at its creation times. `before_shipping` says when
-    the refund was asked for. Raises `ValueError` where a line id occurs twice.
+    Columns: `LINE_COLUMNS`. `asked`: a refund was asked for; `refunded`: it was paid back;
+    `before_shipping`: when it was asked for; `refunded_amount`: all cases of the line, at most what
+    was paid for it. Without cases the order export's own `refunded` amount is used, which knows
+    neither when nor why; without payment times, creation times. Raises `ValueError` where a line id
+    occurs twice.
     """
     paid = _with_payment_time(orders)
     paid = paid[paid["paid_at"].notna() & (paid["paid_at"] <= as_of)]
@@ -142,9 +134,7 @@ def product_keys(lines: pd.DataFrame) -> pd.Series:
 def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
     """Lines paid by an earlier moment, with their refunds as they stood then.
 
-    The flags are those of `lines` made from the cases of that day. Amounts are of lines refunded by
-    then; where several cases of one line were paid back at different times, all of them count with
-    the first.
+    Where several cases of one line were paid back at different times, all count with the first.
     """
     then = lines[lines["paid_at"] <= moment]
     back = then["refunded"] & (then["refunded_at"] <= moment)
@@ -179,8 +169,7 @@ def described(
 ) -> pd.DataFrame:
     """Lines with what a refund rate is looked at by: tier (in that session), host, price_band.
 
-    `cuts` are the prices at which a band ends (`price_cuts`); bands are named by the prices they
-    hold.
+    `cuts` are those of `price_cuts`.
     """
     keys = ["session_id", "product_id"]
     tiers = products[products["sku_id"].isna() & products["tier"].notna()]
@@ -193,10 +182,7 @@ def described(
 
 
 def price_cuts(prices: pd.Series, bands: int = 3) -> list[float]:
-    """The paid amounts that cut lines into bands of like size.
-
-    There are fewer cuts where many lines have one price, and none without prices.
-    """
+    """The paid amounts that cut lines into bands of like size; fewer where many have one price."""
     known_prices = prices.dropna()
     if known_prices.empty:
         return []
@@ -204,10 +190,7 @@ def price_cuts(prices: pd.Series, bands: int = 3) -> list[float]:
 
 
 def price_bands(prices: pd.Series, cuts: Iterable[float]) -> pd.Series:
-    """The band of each price in words of its bounds, each band without its upper bound.
-
-    Missing where the price is.
-    """
+    """The band of each price in words, without its upper bound; missing where the price is."""
     edges = [f"{cut:g}" for cut in cuts]
     names = [f"{low}–{high}" for low, high in itertools.pairwise(edges)]
     names = [f"<{edges[0]}", *names, f"≥{edges[-1]}"] if edges else ["–"]

@@ -1,7 +1,5 @@
 """What was earned: from the paid amount down to profit, each line with the record that gives it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -18,10 +16,7 @@ SESSION_COLUMN = {
 
 
 def _costs_of(session: pd.Series, costs: pd.DataFrame) -> pd.DataFrame:
-    """Cost rows that hold for the session: its own, and those that name no session.
-
-    Its own replace the general ones.
-    """
+    """Cost rows that hold for the session: its own replace those that name no session."""
     of_session = costs["session_id"].eq(session["session_id"])
     general = costs["session_id"].isna() & costs["session_started_at"].isna()
     ranked = pd.concat([costs[of_session], costs[general]])
@@ -29,14 +24,13 @@ def _costs_of(session: pd.Series, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _put_back(lines: pd.DataFrame) -> pd.Series:
-    """Whether the goods of each line are back on the shelf: returned, or refunded unshipped."""
     return lines["returned"] | (lines["refunded"] & lines["before_shipping"])
 
 
 def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
     """Pieces that buyers kept, one row per product: product_id, units.
 
-    Goods of a refund before shipping or of a return are back on the shelf; those refunded without a
+    Goods refunded before shipping or returned are back on the shelf; those refunded without a
     return are not.
     """
     pieces = lines[~_put_back(lines)].groupby("product_id", as_index=False)["qty"].sum()
@@ -46,8 +40,7 @@ def units_kept(lines: pd.DataFrame) -> pd.DataFrame:
 def units_sold(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """Pieces that stay sold, from lines, else from the product export: product_id, units.
 
-    The product export knows refunded orders but not their pieces: its units are taken down in
-    proportion.
+    The product export knows refunded orders, not pieces: units are taken down in proportion.
     """
     if len(lines):
         return units_kept(lines)
@@ -58,10 +51,7 @@ def units_sold(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
 
 
 def _goods_cost(session: pd.Series, costs: pd.DataFrame, units: pd.DataFrame) -> float:
-    """Units times unit cost; the session's own total wins.
-
-    `nan` where there are no units or a product that sold has no cost.
-    """
+    """The session's own total, else units times unit cost; `nan` where a cost is not known."""
     if pd.notna(session.get("goods_cost", np.nan)):
         return float(session["goods_cost"])
     sold = units[units["units"] > 0]
@@ -79,10 +69,9 @@ def statement(
 
     Columns: line, zh, en, amount (deductions negative), kind (start, step, end), measurable,
     missing_zh, missing_en (what record would fill the line). Profit is measurable when paid amount,
-    refunds and the cost of every product sold are known; a missing commission, ads, coupons, gifts
-    or staff line leaves it incomplete, which its `missing` says. `units` has product_id and units
-    (see `units_kept`); costs of a session replace those that hold for all. Source:
-    直播复盘与售后跟踪 (净利).
+    refunds and the cost of every product sold are known; other lines that are missing leave it
+    incomplete, as its `missing` says. `units` is that of `units_kept`; costs of a session replace
+    those that hold for all. Source: 直播复盘与售后跟踪 (净利).
     """
     own_costs = _costs_of(session, costs)
     amounts = {
@@ -127,10 +116,7 @@ def _profit_row(line: str, amount: float) -> dict[str, object]:
 
 
 def left_out(table: pd.DataFrame, lang: str) -> str:
-    """What profit does not hold: usual costs of `not_in_profit` (terms.yml) that no line of it has.
-
-    Some no export gives, others are lines of the statement that nothing filled.
-    """
+    """Usual costs that profit does not hold: `not_in_profit` (terms.yml) without an amount."""
     filled = set()
     if {"line", "measurable"} <= set(table.columns):
         filled = set(table.loc[table["measurable"].astype(bool), "line"])
@@ -142,7 +128,7 @@ def left_out(table: pd.DataFrame, lang: str) -> str:
 
 
 def left_out_note(table: pd.DataFrame, lang: str) -> str:
-    """What profit does not hold, and how coupons count in it, in one sentence or two."""
+    """What profit does not hold, and how coupons count in it."""
     costs = left_out(table, lang)
     sentence = text.choose(lang, f"没有计入：{costs}。", f"Not included: {costs}.")
     filled = table["measurable"].astype(bool) & table["amount"].ne(0)
@@ -163,10 +149,10 @@ def left_out_note(table: pd.DataFrame, lang: str) -> str:
 
 
 def goods_back(past: pd.DataFrame, *, age_days: float) -> float:
-    """Paid worth of the goods put back on the shelf for each unit of money refunded so late.
+    """Worth (as paid) of goods back on the shelf per unit of money refunded after `age_days`.
 
-    That is later than `age_days` after payment. `past` are lines of sessions whose return window is
-    over. `nan` where nothing was refunded so late.
+    `past` are lines of sessions whose return window is over. `nan` where nothing was refunded so
+    late.
     """
     late = past[past["refunded"] & ((past["refunded_at"] - past["paid_at"]) / DAY > age_days)]
     refunded = late["refunded_amount"].sum()
@@ -184,12 +170,11 @@ def to_expect(
     """What profit comes to once all refunds are in: one row per line, with its interval.
 
     Columns: line (profit so far, refunds_to_come, goods_to_come, expected_profit), zh, en, amount,
-    lower, upper. Refunds to come are those that `net` (`final_returns.net_amount`) expects less
-    those known. Of their goods the part `back` (`goods_back`) returns to the shelf, at the cost per
-    paid amount of the goods still kept; none where the session states its cost of goods as one
-    total (`whole_cost`), as the statement takes returned goods off neither. Commission and all
-    other lines stay. Empty where profit is not measurable, nothing is expected yet, or refunds are
-    to come of which `back` is not known.
+    lower, upper. Refunds to come are those of `net` (`final_returns.net_amount`) less those known.
+    The part `back` (`goods_back`) of their goods returns to the shelf, at the cost per paid amount
+    of the goods still kept; none where the session states its cost of goods as one total
+    (`whole_cost`). All other lines stay. Empty where profit is not measurable, nothing is expected
+    yet, or refunds are to come of which `back` is not known.
     """
     amounts, expected = table.set_index("line")["amount"], net.set_index("line")
     to_come = expected.loc["expected_refunds", ["amount", "lower", "upper"]].to_numpy(float)

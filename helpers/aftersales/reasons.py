@@ -1,7 +1,5 @@
 """Why lines were refunded: the tree of reasons, their shares, and what they say to whom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd
@@ -17,10 +15,7 @@ FEWEST_FOR_PARETO = 30
 
 
 def reason_of(written: object, tree: Mapping[str, reference.ReasonGroup]) -> tuple[str, str]:
-    """The (group, reason) of a text: that whose longest word occurs in it.
-
-    ("other", "unknown") where none does.
-    """
+    """The (group, reason) of a text by the longest word in it, else ("other", "unknown")."""
     words = written.lower() if isinstance(written, str) else ""
     hits = [
         (len(word), group, name)
@@ -29,8 +24,7 @@ def reason_of(written: object, tree: Mapping[str, reference.ReasonGroup]) -> tup
         for word in reason.words
         if word.lower() in words
     ]
-    # The longest word decides; among equals the first of the tree, so that the answer never depends
-    # on chance.
+    # among equally long words the first of the tree, so that the answer never depends on chance
     return max(hits, key=lambda hit: hit[0])[1:] if hits else ("other", "unknown")
 
 
@@ -56,8 +50,8 @@ def complaints(
 
     Columns: kind (refund, review, incident), product (name), written. `lines` are the session's
     (refunded ones count), `reviews` and `incidents` the account's of the 60 days before `as_of`; an
-    incident names its product in its words only. `names` gives product names by id; a refunded
-    product that is not among them has the name of the order.
+    incident names its product in its words only. `names` gives product names by id, else that of
+    the order counts.
     """
     reviews, incidents = (lately(rows, as_of, INCIDENT_DAYS) for rows in (reviews, incidents))
     of_reviews = reviews["product_id"].map(names)
@@ -110,7 +104,7 @@ def rises(
     as_of: pd.Timestamp,
     false_discovery_rate: float = 0.10,
 ) -> pd.DataFrame:
-    """Which reasons came up more (worse) or less (better) than in earlier sessions at the same age.
+    """Which reasons came up more (worse) or less (better) than in earlier sessions at that age.
 
     One row per reason of the session. Columns: reason, count (lines refunded for it), rate (of all
     order lines, as a share of refunds would fall when another reason rises), baseline, lower, upper
@@ -135,10 +129,7 @@ def rises(
 
 
 def stages_of(lines: pd.DataFrame, rundown: pd.DataFrame) -> pd.Series:
-    """The script stage in which each line was paid, on the index of `lines`.
-
-    Missing outside of the script's lines.
-    """
+    """The script stage in which each line was paid, by line; missing outside of the script."""
     script = rundown.dropna(subset=["starts_at", "stage"]).sort_values("starts_at")[
         ["starts_at", "ends_at", "stage"]
     ]
@@ -155,10 +146,7 @@ def stages_of(lines: pd.DataFrame, rundown: pd.DataFrame) -> pd.Series:
 
 
 def _stands_out(of_reason: pd.Series, of_all: pd.Series) -> tuple[object, int]:
-    """The value that a reason's lines hold more often than all lines do, by more than chance.
-
-    And how often; (None, 0) where there is none.
-    """
+    """The value more frequent in a reason's lines than by chance, and how often, else (None, 0)."""
     counts, usual = of_reason.dropna().value_counts(), of_all.value_counts(normalize=True)
     n = counts.sum()
     chances = {
@@ -177,9 +165,9 @@ def behind(
     """The product and the script stage behind each reason: one row per reason of the session.
 
     Columns: reason, count, product_name, product_count, stage, stage_count. A product or stage is
-    named only where it has more of the reason's refunds than its share of all orders leads to
-    expect (binomial, corrected for the number of products or stages); else missing and 0. Names
-    what goes together, not what causes it.
+    named only where it has more of the reason's refunds than its share of orders leads to expect
+    (binomial, corrected for the number of products or stages); else missing and 0. No claim of
+    cause.
     """
     products = product_keys(lines)
     names = lines["product_name"].groupby(products).first()
@@ -199,7 +187,6 @@ def behind(
 
 
 def _place(row: pd.Series, lang: str) -> str:
-    """Where a reason's refunds gather, in words; empty where no product or stage stands out."""
     places = []
     if isinstance(row["product_name"], str):
         name, count = text.plain(row["product_name"], 30), row["product_count"]
@@ -220,7 +207,6 @@ def _place(row: pd.Series, lang: str) -> str:
 
 
 def _sentence(row: pd.Series, lang: str, tree: Mapping[str, reference.ReasonGroup]) -> str:
-    """One reason in words: to whom, how many, whether more than usual, where, and what is asked."""
     entry = next(
         group.reasons[row["reason"]] for group in tree.values() if row["reason"] in group.reasons
     )
@@ -267,10 +253,9 @@ def reason_findings(
 ) -> list[dict[str, object]]:
     """What the reasons say to whom, as findings.
 
-    On each reason that rose and, where there are thirty refunds, on the three most frequent.
-    Sentences name the role of the reason (reasons.yml) and what it is asked to do. `why` is
-    `shares`, `rose` `rises`, `places` `behind`. Verdicts are left to the refund rate: a reason is
-    no rate of its own.
+    On each reason that rose and, from thirty refunds on, the three most frequent. `why` is
+    `shares`, `rose` `rises`, `places` `behind`. No verdicts, which are left to the refund rate: a
+    reason is no rate of its own.
     """
     if why.empty:
         return []

@@ -1,7 +1,5 @@
 """How refunds arrive over time, from earlier sessions, and what share is in at an age."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import ibis
@@ -25,11 +23,7 @@ class Maturity(NamedTuple):
 def _minutes_to_refund(
     lines: pd.DataFrame | ibis.Table, as_of: pd.Timestamp, window_days: float
 ) -> pd.DataFrame:
-    """Lines by begun minutes from payment to refund: one row per minutes x happened, with n.
-
-    Where a line is not refunded by `as_of` the minutes run until then, at most through the window.
-    Counted on the engine, so that it takes lines beyond memory.
-    """
+    """Lines by begun minutes to refund, else to `as_of`, at most through the window."""
     table = lines
     if isinstance(lines, pd.DataFrame):
         table = engine.table(lines[["paid_at", "refunded", "refunded_at"]])
@@ -51,11 +45,10 @@ def delay_curve(
 ) -> pd.DataFrame:
     """How refunds arrive over time, from older sessions: one row per day 0 … window_days.
 
-    `lines` are a frame, or a table of the engine (`engine.table`) with paid_at, refunded and
-    refunded_at. Columns: day, share (of all refunds within the window, F(day) = (1 - S(day)) / (1 -
-    S(window)) with the Kaplan-Meier S of paid lines, so that younger sessions help as far as they
-    go), refunds (how many it rests on). Empty under 30 refunds with a known time. Lines paid after
-    `as_of` do not belong in `lines`.
+    `lines`, paid by `as_of`, are a frame or a table of the engine (`engine.table`) with paid_at,
+    refunded and refunded_at. Columns: day, share (of all refunds within the window, F(day) = (1 -
+    S(day)) / (1 - S(window)) with the Kaplan-Meier S of paid lines, so that younger sessions help
+    too), refunds (how many it rests on). Empty under 30 refunds with a known time.
     """
     none = pd.DataFrame({"day": [], "share": [], "refunds": []})
     if isinstance(lines, pd.DataFrame) and lines.empty:

@@ -1,7 +1,5 @@
 """Refund rates so far, whole and by slice, and against earlier sessions at the same age."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -16,10 +14,7 @@ DIMENSIONS = ("product_id", "tier", "source", "province", "price_band")
 
 
 def ratio_interval(part: pd.Series, whole: pd.Series) -> tuple[float, float]:
-    """95 % interval of sum(part) / sum(whole) over lines by linearisation.
-
-    Amounts are no proportion, so it is not Wilson's.
-    """
+    """95 % interval of sum(part) / sum(whole) by linearisation, as amounts are no proportion."""
     n, total = len(whole), whole.sum()
     if n < 2 or total <= 0:
         return np.nan, np.nan
@@ -75,11 +70,10 @@ def rates(lines: pd.DataFrame, *, by: str | list[str] = ()) -> pd.DataFrame:
 
 
 def session_rates(session: pd.Series) -> pd.DataFrame:
-    """Refund rates from the session's own totals: one row per rate.
+    """Refund rates of a session without order lines, from its own totals: one row per rate.
 
-    For sessions without order lines. Columns: metric (refund_rate_orders, refund_rate_amount),
-    numerator, denominator, value, ci_lower, ci_upper (Wilson, orders only). Rates whose totals the
-    platform does not give are left out, so the frame can be empty.
+    Columns: metric (refund_rate_orders, refund_rate_amount), numerator, denominator, value,
+    ci_lower, ci_upper (Wilson, orders only). Rates whose totals are missing are left out.
     """
     columns = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
     rows = []
@@ -98,9 +92,9 @@ def so_far(lines: pd.DataFrame, session: pd.Series, *, as_of: pd.Timestamp) -> p
     """What has come back so far, from order lines, else from the session's totals: a row per rate.
 
     Columns: rate (asked, refunded, before_shipping, after_shipping, exchanged, amount), zh, en,
-    numerator, denominator, value with ci_lower and ci_upper, as_of, age_days (mean age of the
-    lines, else of the session's end), basis (lines or session). Numerator and denominator of
-    `amount` are money, else order lines or orders. Without lines and totals it is empty.
+    numerator, denominator (of `amount` money, else order lines or orders), value with ci_lower and
+    ci_upper, as_of, age_days (mean age of the lines, else of the session's end), basis (lines or
+    session). Empty without lines and totals.
     """
     labels = reference.terms()["refund_rate"]
     if lines.empty:
@@ -160,14 +154,12 @@ def by_slice(
 def rates_at_age(lines: pd.DataFrame, *, age_days: float, as_of: pd.Timestamp) -> pd.DataFrame:
     """Each session's refund rate as it stood when its lines were so old: one row per session.
 
-    Columns: session_id, n, refunded, rate; of sessions that are `age_days` old by `as_of`. A young
-    session may only be compared with others at the same age. Sessions whose refunds have no time
-    are left out: how they stood at that age is not known.
+    Columns: session_id, n, refunded, rate; of sessions that are `age_days` old by `as_of` and whose
+    refunds have times. A young session may only be compared with others at the same age.
     """
     old = lines[(ages(lines, as_of) >= age_days) & lines["session_id"].notna()]
     back = old["refunded"] & ((old["refunded_at"] - old["paid_at"]) / DAY <= age_days)
-    # Sums over codes: the same as a groupby by session, and many times faster, as back-tests ask
-    # for it often.
+    # a groupby by session would be many times slower, and back-tests ask for it often
     codes, ids = pd.factorize(old["session_id"], sort=True)
     n, refunded, untimed = (
         np.bincount(codes, values, len(ids))
@@ -190,10 +182,8 @@ def against_past(
 
     One row for the whole (return_by "") and per slice of the columns `by` with at least
     `FEWEST_LINES` lines here and in the past: return_by (the column), slice, name, n, refunded,
-    rate, baseline, lower, upper (beta-binomial prediction with the account's own session
-    variation), p_value, p_adjusted (Benjamini-Hochberg over the rows), verdict, age_days,
-    paid_amount. Empty without history of that age. A young session set against final rates would
-    always look better.
+    rate, baseline, lower, upper (beta-binomial prediction), p_value, p_adjusted (Benjamini-Hochberg
+    over the rows), verdict, age_days, paid_amount. Empty without history of that age.
     """
     age = mean_age(lines, as_of)
     columns = ["return_by", "slice", "name", "n", "refunded", "rate", "baseline", "lower", "upper"]
@@ -226,7 +216,6 @@ def judged(compared: pd.DataFrame, *, false_discovery_rate: float) -> pd.DataFra
 def _slices(
     lines: pd.DataFrame, history: pd.DataFrame, by: Iterable[str]
 ) -> Iterator[tuple[str, str, str, pd.DataFrame, pd.DataFrame]]:
-    """The whole session and each slice: dimension, slice, name, its lines, its earlier lines."""
     yield "", "", "", lines, history
     for dimension in by:
         for value, part in lines.groupby(dimension, sort=True):
@@ -238,10 +227,10 @@ def _slices(
 def return_findings(
     compared: pd.DataFrame, *, notebook: str, registry: Mapping[str, reference.Metric]
 ) -> list[dict[str, object]]:
-    """Findings on the refund rate against earlier sessions of the same age.
+    """Findings on the refund rate against earlier sessions of the same age (`against_past`).
 
-    `compared` is that of `against_past`. The whole always gives one; a product only where it
-    differs. Money at stake is the rate's excess x paid amount.
+    The whole always gives one; a product only where it differs. Money at stake is the rate's excess
+    x paid amount.
     """
     apart = compared["return_by"].eq("product_id") & compared["verdict"].ne("cannot_tell")
     rows = []

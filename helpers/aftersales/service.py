@@ -1,10 +1,7 @@
 """Customer service: replies and settling, open cases, shipping as promised, the six tasks, reviews.
 
-Times run on where something is still open: what is not answered by `as_of` is censored, not left
-out.
+What is still open at `as_of` is censored, not left out.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -30,7 +27,6 @@ class Response(NamedTuple):
 
 
 def _first(cases: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series:
-    """The earliest of the named times that a frame has, by row; missing where it has none."""
     names = [name for name in columns if name in cases]
     return cases[names].min(axis=1) if names else pd.Series(pd.NaT, index=cases.index)
 
@@ -58,8 +54,8 @@ def first_response(
     """Median time to the first reply (or, with step "settled", to the end) by Kaplan-Meier.
 
     What is open at `as_of` counts as open: a mean over answered cases would reward not answering.
-    `inf` where more than half are still unanswered, `nan` without any case. `opened` is the column
-    of the start (opened_at of enquiries, asked_at of cases).
+    `inf` where more than half are unanswered, `nan` without any case. `opened` is the column of the
+    start (opened_at of enquiries, asked_at of cases).
     """
     data = _waits(cases, opened, as_of, step)
     if data.empty:
@@ -101,10 +97,7 @@ def sparse(cases: pd.DataFrame) -> bool:
 def sparse_note(
     name: str, cases: pd.DataFrame, *, as_of: pd.Timestamp, opened: str, lang: str
 ) -> str:
-    """That first replies of a queue are hardly recorded, beside how it was settled.
-
-    Empty where they are recorded or none is.
-    """
+    """That a queue's first replies are hardly recorded; empty where they are, or none is."""
     replies = first_response(cases, as_of=as_of, opened=opened)
     if not (replies.answered and sparse(cases)):
         return ""
@@ -133,10 +126,10 @@ def responses(
 ) -> pd.DataFrame:
     """First replies and settling of several queues: one row per queue x step x mark.
 
-    A step that nobody records is left out, and first replies that most settled cases do not record
-    (`sparse`). `queues` maps a name to its cases and the column of their start, `marks`
-    (service.yml) to the seconds. Columns: queue, step (first_reply, settled), n, answered (that
-    took the step), median (seconds), seconds (the mark), rate (within it), ci_lower, ci_upper.
+    A step that nobody records is left out, and first replies that are `sparse`. `queues` maps a
+    name to its cases and the column of their start, `marks` (service.yml) to the seconds. Columns:
+    queue, step (first_reply, settled), n, answered (that took the step), median (seconds), seconds
+    (the mark), rate (within it), ci_lower, ci_upper.
     """
     parts = []
     for name, (cases, opened) in queues.items():
@@ -152,14 +145,11 @@ def responses(
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-# ---------------------------------------------------------------------------------- in time or not
-
-
 def marked(enquiries: pd.DataFrame, *, as_of: pd.Timestamp, seconds: float) -> pd.DataFrame:
-    """Enquiries with `replied_in_time` filled where the record does not state it.
+    """Enquiries with `replied_in_time`, where not stated, filled from a reply within `seconds`.
 
-    In time is a first reply within `seconds`. Missing where the mark is not over yet and nobody has
-    answered, and where first replies are not recorded at all.
+    Missing where nobody has answered and the mark is not over yet, or first replies are not
+    recorded.
     """
     if enquiries.empty or enquiries["first_reply_at"].isna().all():
         return enquiries
@@ -183,9 +173,9 @@ def reply_findings(
 ) -> list[dict[str, object]]:
     """A finding on the share of enquiries answered in time.
 
-    Worse where it is clearly under the target (service.yml, by the Wilson interval), or under the
-    account's own past; better where it is above the past. The past is that of earlier sessions
-    (beta-binomial prediction, three sessions at least). Nothing where replies are not recorded.
+    Worse where it is clearly under the target (service.yml, by the Wilson interval) or under the
+    account's past (beta-binomial prediction, three earlier sessions at least); better where above
+    the past. Nothing where replies are not recorded.
     """
     options = {"as_of": as_of, "seconds": rules.reply.seconds}
     in_time = marked(enquiries, **options)["replied_in_time"].dropna().astype(float)
@@ -229,10 +219,7 @@ def reply_findings(
 
 
 def _expected(missed: float, n: int, past_missed: pd.Series, past: pd.Series) -> stats.Predictive:
-    """The share in time that the past leads to expect, by the few that were not.
-
-    The method is one for small proportions.
-    """
+    """The share in time to expect, by the misses, as the method is for small proportions."""
     guess = stats.beta_binomial_predictive(missed, n, past_missed, past)
     return guess._replace(mean=1 - guess.mean, lower=1 - guess.upper, upper=1 - guess.lower)
 
@@ -245,7 +232,6 @@ def _reply_words(
     guess: stats.Predictive | None,
     lang: str,
 ) -> str:
-    """The share answered in time beside its target and the account's own range, in words."""
     target, past = text.percent(reply.target, 0), ""
     if reply.assumption:
         target += text.choose(lang, "（非平台规定）", " (no platform's rule)")
@@ -264,9 +250,6 @@ def _reply_words(
     )
 
 
-# ------------------------------------------------------------------------------- what waits for us
-
-
 def open_cases(
     cases: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.ServiceRules
 ) -> pd.DataFrame:
@@ -274,7 +257,7 @@ def open_cases(
 
     Soon is less than `soon_hours` left. Columns: case_id, kind, product_name, asked_at, due_at (as
     exported, else asked_at plus the limit of the kind), assumed (whether the deadline is ours),
-    hours_left (negative: overdue). Nothing of the buyer. All open cases count in `attrs["open"]`.
+    hours_left (negative: overdue); nothing of the buyer. `attrs["open"]` counts all open cases.
     """
     waiting = cases[
         (cases["asked_at"] <= as_of) & cases["status"].eq("open") & ~(cases["closed_at"] <= as_of)
@@ -344,9 +327,6 @@ def shipping(orders: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     return pd.concat([table.head(1), products], ignore_index=True)
 
 
-# ----------------------------------------------------------------------------------- the six tasks
-
-
 def _share(flags: pd.Series) -> tuple[float, float]:
     stated = flags.dropna().astype(float)
     return float(stated.sum()), float(len(stated))
@@ -360,13 +340,12 @@ def tasks(
     as_of: pd.Timestamp,
     rules: reference.ServiceRules,
 ) -> pd.DataFrame:
-    """The six tasks of customer service, each with its figure, in the order of service.yml.
+    """The six tasks of customer service, one row per task, in the order of service.yml.
 
-    One row per task. Columns: task, zh, en, done, n, value with ci_lower and ci_upper (Wilson),
-    lacks_zh, lacks_en (where there is no figure: that nothing is due yet, or the record that would
-    give it). Enquiries answered in time; orders shipped as promised; receipts confirmed of orders
-    shipped `late_days` ago and not refunded; enquirers called back; disputed cases and enquiries
-    that are closed. Source: 直播复盘与售后跟踪 (售后客服工作).
+    Columns: task, zh, en, done, n, value with ci_lower and ci_upper (Wilson), lacks_zh, lacks_en
+    (why there is no figure). Enquiries answered in time; orders shipped as promised; receipts
+    confirmed of orders shipped `late_days` ago and not refunded; enquirers called back; disputed
+    cases and enquiries that are closed. Source: 直播复盘与售后跟踪 (售后客服工作).
     """
     due = _due_lines(orders, as_of)
     old = orders[
@@ -425,9 +404,6 @@ def disputes(cases: pd.DataFrame, enquiries: pd.DataFrame, *, as_of: pd.Timestam
     return pd.DataFrame(rows, columns=["queue", "n", "disputed", "value", "ci_lower", "ci_upper"])
 
 
-# --------------------------------------------------------------------------- reviews and incidents
-
-
 def lately(table: pd.DataFrame, as_of: pd.Timestamp, days: float) -> pd.DataFrame:
     """The rows of the last so many days, in the order of time."""
     rows = table[(table["at"] <= as_of) & (table["at"] > as_of - days * DAY)]
@@ -435,10 +411,7 @@ def lately(table: pd.DataFrame, as_of: pd.Timestamp, days: float) -> pd.DataFram
 
 
 def rated(table: pd.DataFrame, *, rules: reference.ServiceRules) -> pd.DataFrame:
-    """Reviews with `bad` filled from the stars where the record does not state it.
-
-    Bad is up to `bad_rating`. Missing without either.
-    """
+    """Reviews with `bad` filled, where not stated, from the stars: up to `bad_rating`."""
     by_stars = (table["rating"] <= rules.bad_rating).astype("boolean")
     by_stars = by_stars.where(table["rating"].notna())
     return table.assign(bad=table["bad"].astype("boolean").fillna(by_stars))
@@ -447,11 +420,10 @@ def rated(table: pd.DataFrame, *, rules: reference.ServiceRules) -> pd.DataFrame
 def reviews(
     table: pd.DataFrame, *, as_of: pd.Timestamp, rules: reference.ServiceRules
 ) -> pd.DataFrame:
-    """Reviews of the last `REVIEW_DAYS` and of the days before: one row per period that has any.
+    """Reviews of the last `REVIEW_DAYS` and of the days before: a row per period, newest first.
 
-    The newest stands first. Columns: period_from, period_to, n, rating (mean), bad (`rated`),
-    bad_rate with ci_lower and ci_upper (Wilson), shop_score (the last stated), reason (the most
-    frequent of bad reviews).
+    Columns: period_from, period_to, n, rating (mean), bad (`rated`), bad_rate with ci_lower and
+    ci_upper (Wilson), shop_score (the last stated), reason (the most frequent of bad reviews).
     """
     columns = ["period_from", "period_to", "n", "rating", "bad", "bad_rate"]
     rows, all_reviews = [], rated(table, rules=rules)

@@ -28,33 +28,3 @@ from helpers.clean.tables import (
     sessions,
 )
 from helpers.clean.template import write_template
-
-__all__ = [
-    "AFTER",
-    "BY_HAND",
-    "COUNTS",
-    "LEDGERS",
-    "PROJECT",
-    "REPORTS",
-    "WORK",
-    "Reading",
-    "Settings",
-    "Workspace",
-    "WorkspaceError",
-    "code_version",
-    "content_version",
-    "data_as_of",
-    "export",
-    "finest_slots",
-    "ingest",
-    "keep_model",
-    "lazy_table",
-    "proposals",
-    "read_file",
-    "read_table",
-    "replacing",
-    "scan",
-    "sessions",
-    "tables_version",
-    "write_template",
-]

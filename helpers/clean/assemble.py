@@ -1,7 +1,5 @@
 """A recognised block of cells becomes rows of its canonical table, rows kept aside, and counts."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import json
 from typing import NamedTuple

@@ -4,8 +4,6 @@ The rules stand in `tables.yml` (attribute) and `attribution.yml`. A row that fi
 several, is left unattributed with the reason, never guessed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Cells as text, each different value looked at once, and what a parser gives for a column."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Callable

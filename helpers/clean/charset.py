@@ -1,7 +1,5 @@
 """The charset of a text, found by its bytes."""
 
-from __future__ import annotations
-
 import codecs
 import io
 from typing import BinaryIO

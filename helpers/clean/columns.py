@@ -1,7 +1,5 @@
 """What a column is as a whole: its currency, its thousands mark, its order of day and month."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Whether the data of a session can be used: its files, its lights, what is lacking."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -295,7 +293,7 @@ def ads_left_out(ads: pd.DataFrame, lang: str) -> list[str]:
     return [text.choose(lang, zh, en)]
 
 
-def _mostly(attributed: pd.Series) -> reference.Term:
+def _mostly(attributed: pd.Series) -> reference.Label:
     return reference.terms()["column"][max(attribution.UNATTRIBUTED, key=attributed.get)]
 
 

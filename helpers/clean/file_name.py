@@ -1,7 +1,5 @@
 """What the name of a file says: when it was exported, and what its cells do not hold."""
 
-from __future__ import annotations
-
 import functools
 import re
 

@@ -1,7 +1,5 @@
 """What was known when: the newest state of rows that several exports speak of, and earlier ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Values that cannot be: by themselves, beside another value of their row, or as a rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What is new in raw/ becomes the tables of clean/; digests say when nothing is new."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import functools
 import hashlib

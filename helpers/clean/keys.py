@@ -1,7 +1,5 @@
 """The rows of a part that may stay: those with all required values, and each key once."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The ledger of a raw file: what each sheet is, counts of its rows, why one was not read."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers import reference

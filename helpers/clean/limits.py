@@ -1,7 +1,5 @@
 """How much of a file is unpacked: one beyond these limits is refused before it fills the memory."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from pathlib import PurePosixPath

@@ -5,8 +5,6 @@ was written count as mended; all else, personal columns above all, comes from th
 must still be in raw/.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import re

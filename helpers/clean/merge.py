@@ -1,7 +1,5 @@
 """All readings become the tables of clean/: newest value by key, attributed, written by month."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import functools
 from collections.abc import Iterator, Mapping

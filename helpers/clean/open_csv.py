@@ -1,7 +1,5 @@
 """A text table becomes a sheet: taken apart and decoded piece by piece, its cells text."""
 
-from __future__ import annotations
-
 import codecs
 import concurrent.futures
 import contextlib

@@ -1,7 +1,5 @@
 """A raw file becomes sheets of cells: a text table, a workbook, or a zip of these."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
-from __future__ import annotations
-
 import itertools
 from typing import BinaryIO
 

@@ -3,8 +3,6 @@
 A parser a kind, over whole columns, for every notation that was seen; each returns `Parsed`.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import fnmatch
 import hashlib

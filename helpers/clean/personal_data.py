@@ -1,7 +1,5 @@
 """Personal data that is left in clean tables, named by its place."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """One raw file in; canonical tables, a ledger of the file and the rows kept aside out."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Each raw file is read once: its tables wait in clean/readings until it or the code changes."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Finds the tables in a sheet by name alone, never by position: header row, export, columns."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """Money is held against money: parts against totals, exports, and rates against counts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

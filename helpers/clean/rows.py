@@ -1,7 +1,5 @@
 """The rows of a block that are records: totals, notes and headers of sub-rows are none."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers.clean.cells import filled, is_empty, words

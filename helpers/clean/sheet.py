@@ -1,7 +1,5 @@
 """A sheet of a raw file as it is handed on: its cells, columns of text, and what is no sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The Excel that a team fills in by hand, and the mapping that reads it back, from `tables.yml`."""
 
-from __future__ import annotations
-
 import functools
 import re
 from pathlib import Path

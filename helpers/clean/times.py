@@ -1,7 +1,5 @@
 """Cells become dates and times, and ranges of times their ends."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 from typing import Literal

@@ -1,9 +1,8 @@
 """Comparison 对比分析: which sessions compare, how far this one is from them, how sure that is.
 
-同比 sets a session against the same period of last year, 环比 against the previous period, 定基比
-against one fixed base (the order in which a slide of 直播复盘与售后跟踪 prints them pairs them
-wrongly). What decides is none of the three but the account's own recent average with its prediction
-interval: two single sessions always differ.
+同比 is the same period of last year, 环比 the previous period, 定基比 a fixed base (a slide of
+直播复盘与售后跟踪 pairs them wrongly). None of them decides, for two single sessions always differ,
+but the account's recent average with its prediction interval.
 """
 
 from helpers.compare.baseline import (
@@ -32,45 +31,3 @@ from helpers.compare.setting import Setting, setting_of
 from helpers.compare.usual_sessions import usual, usual_words
 from helpers.compare.verdict import money_at_stake, ranges, verdicts
 from helpers.compare.words import basis_sentence, calendar_notes, summary, to_findings
-
-__all__ = [
-    "GOAL_PLACE",
-    "GOAL_STATES",
-    "Basis",
-    "Setting",
-    "absent_bases",
-    "basis",
-    "basis_sentence",
-    "by_calendar",
-    "calendar_notes",
-    "coinciding",
-    "comparable",
-    "comparable_metrics",
-    "course_breaks",
-    "course_note",
-    "described",
-    "effect_sentences",
-    "effects",
-    "event_windows",
-    "family",
-    "festival_of",
-    "goal_completion",
-    "history",
-    "label",
-    "money_at_stake",
-    "oddities",
-    "on_one_scale",
-    "periods",
-    "ranges",
-    "same_date_year_ago",
-    "same_room",
-    "setting_of",
-    "since_baseline",
-    "spread_pool",
-    "summary",
-    "to_findings",
-    "usual",
-    "usual_words",
-    "verdicts",
-    "year_ago",
-]

@@ -1,10 +1,8 @@
 """The account over its sessions: how it moves by week and month.
 
-Rates of a period are ratios of sums, money is added up, people are not: who watches twice would be
-counted twice, so a period shows the mean of its sessions.
+Over a period rates are ratios of sums and money is added; people are not, for who watches twice
+would count twice: a period shows the mean of its sessions.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -29,8 +27,7 @@ EVERY = {"week": "W-SUN", "month": "M"}
 def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS) -> pd.DataFrame:
     """The sessions of this session's room and currency, up to itself, oldest first.
 
-    So many weeks back; columns as in `sessions`. Sessions that start later are left out, so that a
-    page says the same whenever it is made.
+    Later ones are left out, so that a page says the same whenever it is made.
     """
     session = sessions.set_index("session_id").loc[session_id]
     room = room_until(sessions, session)
@@ -40,17 +37,14 @@ def sessions_of(sessions: pd.DataFrame, session_id: str, *, weeks: float = WEEKS
 
 
 def whole(mine: pd.DataFrame) -> pd.Series:
-    """Whether a session is about as long as the room's sessions are, or of unknown length.
-
-    About as long: neither more than three times shorter nor longer than their median.
-    """
+    """Whether a session is within a factor of three of the median length, or of unknown length."""
     lengths = pd.Series(hours(mine).to_numpy(), index=mine.index)
     ratio = lengths / lengths.median()
     return lengths.isna() | ratio.between(1 / LONGEST_RATIO, LONGEST_RATIO)
 
 
 def _period(times: pd.Series, every: str) -> pd.Series:
-    """The first moment of each time's calendar week (from Monday) or month, in the times' zone."""
+    """The first moment of each time's week (from Monday) or month."""
     periods = times.dt.tz_localize(None).dt.to_period(EVERY[every])
     return periods.dt.start_time.dt.tz_localize(times.dt.tz)
 
@@ -64,12 +58,11 @@ def trend(
     return_days: float,
     names: Iterable[str] = TREND,
 ) -> pd.DataFrame:
-    """Metrics of the account by calendar week or month (`every`), from those of `sessions_of`.
+    """Metrics of the account by calendar week or month (`every`), from `sessions_of`.
 
-    One row per period with sessions x metric that has a value: period (its first moment), metric,
-    label_zh, label_en, unit, value, n (sessions), how (sum, ratio of sums, or mean of the sessions:
-    totals that do not add up), open (bool: refunds of the period are still to come, so what is net
-    of them is too high).
+    One row per period x metric that has a value: period (its first moment), metric, label_zh,
+    label_en, unit, value, n (sessions), how (sum, ratio, or mean of the sessions), open (bool:
+    refunds are still to come, so what is net of them is too high).
     """
     shown = {name: registry[name] for name in names if name in registry}
     framed = mine.assign(period=_period(mine["started_at"], every))
@@ -101,16 +94,12 @@ def trend(
 
 
 def _ages(periods: pd.Series, framed: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
-    """Days from the youngest session of each period to the time of the data."""
     last = periods.map(framed.groupby("period")["started_at"].max())
     return (as_of - last).dt.total_seconds() / 86400
 
 
 def wide(by_month: pd.DataFrame, *, currency: str, lang: str) -> pd.DataFrame:
-    """The periods of `trend` as a table to read, newest first.
-
-    One row per period: period, n and a column of words per metric.
-    """
+    """The periods of `trend` to read, newest first: period, n and a column of words per metric."""
     worded = by_month.assign(
         words=[
             text.value(
@@ -141,10 +130,10 @@ def movement(
 ) -> pd.DataFrame:
     """The last eight weeks against the sixteen before, a week being one observation.
 
-    Tested by Welch's t on the log scale. Weeks with a session inside a festival are left out, for
-    totals also the week that is not over yet, and what is net of refunds still to come. One row per
-    metric: metric, label_zh, label_en, unit, recent, earlier (geometric means), n_recent, n_earlier
-    (weeks), ratio, lower, upper, p_value, p_adjusted (Benjamini-Hochberg), verdict.
+    Welch's t on logarithms, without weeks that touch a festival, totals of the week not over yet,
+    and what is net of refunds still to come. One row per metric: metric, label_zh, label_en, unit,
+    recent, earlier (geometric means), n_recent, n_earlier (weeks), ratio, lower, upper, p_value,
+    p_adjusted (Benjamini-Hochberg), verdict.
     """
     festive = described(mine, calendar)["festival"] != ""
     weeks = _period(mine["started_at"], "week")
@@ -215,7 +204,7 @@ def movement_verdict(
 
 
 def movement_sentence(moved: pd.DataFrame, *, lang: str) -> str:
-    """Which metrics of the account rose or fell in the last weeks, and which cannot be told."""
+    """Which metrics of the account rose or fell lately, and which cannot be told."""
     judged = moved[moved["verdict"] != "not_comparable"]
     if judged.empty:
         return text.choose(
@@ -264,9 +253,9 @@ def marked(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What a trend is marked with: festivals in which the account was live, other logged events.
 
-    `events` are those of `event_windows`. Two frames: bands (starts, ends, label: the days from its
-    first to its last session within the festival's window), and marks (number, from, kind_zh,
-    kind_en, what, logged_after), the last `MOST_MARKS`.
+    `events` are those of `event_windows`. Two frames: bands (starts, ends, label: first to last
+    session within a festival), and marks (number, from, kind_zh, kind_en, what, logged_after), the
+    last `MOST_MARKS`.
     """
     sessions = described(mine, calendar)
     inside = sessions[sessions["festival"] != ""]

@@ -1,7 +1,5 @@
 """What ads bring back by time slot, and which slot is worth more of the budget."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -16,8 +14,8 @@ from helpers.core import findings, level_regression, text
 def with_ads(sessions: pd.DataFrame, ads: pd.DataFrame) -> pd.DataFrame:
     """Sessions with what their ads cost and brought by the ads' own account.
 
-    Adds cost, brought and roi (the ads' own amount ÷ their cost, of sessions where both are known
-    and something was spent); the finest slots of `ads` count.
+    Adds cost, brought and roi (where both are known and something was spent), over the finest slots
+    of `ads`.
     """
     sums = clean.finest_slots(ads).groupby("session_id")[["cost", "amount"]].sum(min_count=1)
     cost, brought = (
@@ -31,9 +29,9 @@ def ads_return(
 ) -> pd.DataFrame:
     """What came back of this session's ads, beside the comparable sessions.
 
-    As the ads' own account says, and as the room's sources do. One row per line (ads_account,
-    traffic_sources) with a cost: value and baseline (amount ÷ cost, all sessions of `base`
-    together), cost, usual_cost (mean a session), n (sessions of `base` with a cost).
+    One row per line (ads_account, traffic_sources) with a cost: value and baseline (amount ÷ cost,
+    sessions of `base` together), cost, usual_cost (mean a session), n (sessions of `base` with a
+    cost).
     """
     paid = traffic[traffic["is_paid"].fillna(False).astype(bool) & traffic["ad_cost"].gt(0)]
     lines = {
@@ -53,12 +51,12 @@ def ads_return(
 
 
 def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """What ads brought back by time slot, each against the others in the same month, kind and host.
+    """What ads brought back by slot, each against the others in the same month, kind and host.
 
     `spent` is `with_ads`. One row per slot with three sessions or more: slot, n, cost, brought,
     value (brought ÷ cost), others, ratio, lower, upper, p_value, p_adjusted (Holm against each
-    other slot, the worst of them), verdict (better: more came back than in every other slot; worse;
-    cannot_tell; not_comparable), apart (bool: the host could be held equal).
+    other slot, the worst), verdict (better or worse than every other slot, cannot_tell,
+    not_comparable), apart (bool: the host could be held equal).
     """
     rows = spent[spent["whole"]].dropna(subset=["roi"])
     able = rows["host"].notna().any() and level_regression.separable(
@@ -85,8 +83,8 @@ def budget(spent: pd.DataFrame, *, thresholds: Mapping[str, float]) -> pd.DataFr
 def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regression.Contrast:
     """By how much what ads bring grows when their cost doubles (1: not at all, 2: in step).
 
-    A slope of logarithms within slot, month and kind of session. It comes from budgets as they were
-    set, not from a trial: sessions that were going well may have been given more.
+    A slope of logarithms within slot, month and kind. Budgets were set, not tried: sessions that
+    were going well may have been given more.
     """
     rows = spent[spent["whole"] & (spent["cost"] > 0) & (spent["brought"] > 0)]
     if len(rows) < 4 * level_regression.FEWEST_FREE:
@@ -112,7 +110,7 @@ def marginal(spent: pd.DataFrame, *, confidence: float = 0.95) -> level_regressi
 
 
 def budget_sentence(slots: pd.DataFrame, grows: level_regression.Contrast, *, lang: str) -> str:
-    """Which slot is worth more of the budget, if that can be told; what more budget may bring."""
+    """Which slot is worth more of the budget, if that can be told; what more may bring."""
     sentence = _budget_words(slots, lang)
     if np.isfinite(grows.ratio) and np.isfinite(grows.upper):
         change, low, high = (
@@ -187,7 +185,7 @@ def _budget_words(slots: pd.DataFrame, lang: str) -> str:
 def to_findings(slots: pd.DataFrame, grows: level_regression.Contrast) -> pd.DataFrame:
     """The slot that is worth more of the budget (`budget`) as a finding, where that is sure.
 
-    It speaks of the account, not of this session, and so names what is better, never what is worse.
+    It speaks of the account, not of this session: what is worse is left out.
     """
     return findings.frame(
         [

@@ -1,7 +1,5 @@
 """Which sessions a session may be compared with, and why the others are refused."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
@@ -51,9 +49,9 @@ REASONS = {
 
 
 class Basis(NamedTuple):
-    """What a session was compared with: rung of the ladder, number of sessions, strength.
+    """What a session was compared with: rung of the ladder (zh, en) and number of sessions.
 
-    strength is strong, weak or none; zh and en name the rung.
+    strength is strong, weak or none.
     """
 
     rung: str
@@ -76,9 +74,8 @@ def hours(sessions: pd.DataFrame) -> pd.Series:
 def described(sessions: pd.DataFrame, calendar: Iterable[reference.Festival]) -> pd.DataFrame:
     """What decides whether sessions compare: the rows of `sessions` with more columns.
 
-    These are hours, slot (minute of the day at which it starts), day (work or rest), festival (the
-    festival's name and year, or empty), festival_name, festival_year, and offset (its distance in
-    days from the festival's day).
+    hours, slot (minute of the day at which it starts), day (work, rest), festival (name and year,
+    or empty), festival_name, festival_year, offset (days from the festival's day).
     """
     calendar = tuple(calendar)
     days = [
@@ -103,7 +100,7 @@ def same_value(values: pd.Series, value: object) -> pd.Series:
 
 
 def same_room(sessions: pd.DataFrame, session: pd.Series) -> pd.Series:
-    """Which sessions took place on the platform and in the room of a session (its row), by row."""
+    """Which sessions took place on the platform and in the room of a session (its row)."""
     return same_value(sessions["platform"], session["platform"]) & same_value(
         sessions["room"], session["room"]
     )
@@ -118,7 +115,7 @@ def room_until(sessions: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
 def _foreign_events(
     sessions: pd.DataFrame, session: pd.Series, windows: pd.DataFrame
 ) -> list[Hashable | None]:
-    """For each session the index of the first event over it that is not over the reviewed one."""
+    """By session the index of the first event over it, not over the reviewed one."""
     shared = events_over(windows, session["started_at"], session["end"]).index
     events = [
         events_over(windows, start, end).index.difference(shared, sort=False)
@@ -128,10 +125,9 @@ def _foreign_events(
 
 
 class _Ladder(NamedTuple):
-    """One way of choosing a baseline: why sessions are refused, and the rungs, best first.
+    """One way of choosing a baseline: why sessions are refused (or empty), and rungs, best first.
 
-    refusal is empty where a session can serve; events has the index of the logged event over each
-    session that the reviewed one does not share, or None; rungs say which sessions each one takes.
+    events has by session the index of the event that the reviewed one does not share.
     """
 
     refusal: pd.Series
@@ -150,8 +146,7 @@ def _ladder(
 ) -> _Ladder:
     """A ladder whose refusals go by the first reason of `REASONS` that holds.
 
-    `festival=False` lets sessions of any festival state through, and with them those under a
-    promotion or a holiday.
+    `festival=False` also lets sessions under a promotion or a holiday through.
     """
     windows = windows if festival else windows[~windows["kind"].isin(["promotion", "holiday"])]
     events = _foreign_events(others, session, windows)
@@ -175,10 +170,10 @@ def _ladder(
 def _ladders(
     others: pd.DataFrame, session: pd.Series, windows: pd.DataFrame, weeks: float
 ) -> list[_Ladder]:
-    """The ways of choosing a baseline, best first: a later one serves where those before do not.
+    """The ways of choosing a baseline: a later one serves where those before do not.
 
-    A promotion night has its like among other promotion nights; an ordinary session inside a
-    festival, where the festival has hardly begun, is held against ordinary days for orientation.
+    A promotion night's like are other promotion nights; an ordinary session where the festival has
+    hardly begun is held against ordinary days for orientation.
     """
     slot = same_slot(others["slot"], session["slot"])
     host, day = same_value(others["host"], session["host"]), others["day"] == session["day"]
@@ -200,7 +195,6 @@ def _ladders(
 
 
 def _turned_away(others: pd.DataFrame, session: pd.Series) -> pd.Series:
-    """By what a session that no check refuses is turned away: slot, host or kind of day."""
     reason = pd.Series("day", index=others.index, dtype="str")
     reason = reason.mask(~same_value(others["host"], session["host"]), "host")
     return reason.mask(~same_slot(others["slot"], session["slot"]), "slot")
@@ -227,13 +221,14 @@ def comparable(
     """Which sessions are the baseline of this one, and why the others are not.
 
     One row per other session, newest first: session_id, started_at, host, title, hours, day,
-    festival, chosen (bool), rung, reason, reason_zh, reason_en. Tried in this order, within
-    `baseline_weeks` before: same host, time slot and kind of day; same slot; all outside festivals.
-    A session inside a festival is set against the same festival; where that has too few sessions, a
-    promotion against other promotions of a year, an ordinary one against ordinary days. Sessions
-    under a logged event that this one does not share are left out, as are rooms, kinds and lengths
-    that differ; `events` are those of `event_windows`. Raises `KeyError` where the session is not
-    in `sessions`.
+    festival, chosen (bool), rung, reason, reason_zh, reason_en. `events` are those of
+    `event_windows`.
+
+    Within `baseline_weeks`, in this order: same host, slot and kind of day; same slot; all outside
+    festivals. A session inside a festival is set against the same festival; where that has too few,
+    a promotion against promotions of a year, an ordinary one against ordinary days. Left out are
+    sessions under a logged event that this one does not share, and other rooms, kinds and lengths.
+    Raises `KeyError` for an unknown session.
     """
     all_sessions = described(sessions, calendar).assign(end=schema.session_ends(sessions))
     session = all_sessions.set_index("session_id", drop=False).loc[session_id]
@@ -270,7 +265,6 @@ def comparable(
 
 
 def _reason_words(code: str, festival: str, event: pd.Series | None) -> tuple[str, str]:
-    """Why a session is left out, in both languages, with its festival or the event it lay under."""
     details = (festival or "非大促", festival or "no festival")
     if event is not None and code == "event":
         what = event["what"] if isinstance(event["what"], str) and event["what"] else event["kind"]
@@ -294,8 +288,8 @@ def basis(chosen: pd.DataFrame, thresholds: Mapping[str, float]) -> Basis:
 def spread_pool(comparable_sessions: pd.DataFrame) -> list[str]:
     """Ids of further sessions that tell how much sessions of this account differ.
 
-    From the frame of `comparable`, those turned away for their age, host, time slot or kind of day
-    only: too unlike to say where this session should be, like enough to say how far sessions stray.
+    Of `comparable`, those turned away for age, host, slot or kind of day only: too unlike to say
+    where this session should be, like enough to say how far sessions stray.
     """
     chosen = comparable_sessions["chosen"]
     same_state = comparable_sessions["festival"].isin(comparable_sessions.loc[chosen, "festival"])

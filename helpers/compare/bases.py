@@ -1,7 +1,5 @@
 """环比, 同比 and 定基比: one session against others together, and the change that is ordinary."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -55,10 +53,9 @@ def against(
 ) -> pd.DataFrame:
     """This session against other sessions taken together.
 
-    环比: the previous one; 同比: last year's; 定基比: a fixed base. One row per metric: metric,
-    value, reference (ratio of sums), n, change (fraction), index (定基 = 100), and the change that
-    is ordinary between sessions, ordinary_lower and ordinary_upper, from the spread in `table` (the
-    verdicts) where it is given: a change inside it says nothing.
+    One row per metric: metric, value, reference (ratio of sums), n, change (fraction), index (定基
+    = 100), ordinary_lower and ordinary_upper (the change that is ordinary between sessions, from
+    the spread in `table`, the verdicts, where given).
     """
     other_ids = set(ids) - {session_id}
     values_here = values[(values["session_id"] == session_id) & values["value"].notna()].set_index(
@@ -92,8 +89,7 @@ def periods(
     """环比, 同比 and 定基比 in one table: `against` each base of `PERIODS` that has sessions.
 
     One row per basis x metric: basis, basis_zh, basis_en, metric, label_zh, label_en, value,
-    baseline, n, change, index, lower, upper (the change that is ordinary; `nan` where it is
-    unknown).
+    baseline, n, change, index, lower, upper (the ordinary change, or `nan`).
     """
     parts = [
         against(values, session_id, ids, registry=registry, table=table).assign(
@@ -129,8 +125,8 @@ def same_date_year_ago(
 ) -> pd.DataFrame:
     """What a comparison by date takes for 同比: the room's sessions around that date a year before.
 
-    For a festival session only: beside `year_ago` it shows what the festival's own date does. An
-    ordinary session has none of its own (empty).
+    Empty but for a festival session, where it shows, beside `year_ago`, what the festival's own
+    date does.
     """
     all_sessions = described(sessions, calendar)
     session = all_sessions.set_index("session_id").loc[session_id]
@@ -144,7 +140,7 @@ def same_date_year_ago(
 def by_calendar(sessions: pd.DataFrame, session_id: str) -> dict[str, list[str]]:
     """环比 by the calendar: ids of the room's sessions of the day, the week and the month before.
 
-    Keys are `day`, `week` (Monday to Sunday) and `month`. All sessions, comparable or not.
+    Keys: `day`, `week` (Monday to Sunday), `month`. Comparable or not.
     """
     session = sessions.set_index("session_id").loc[session_id]
     same = sessions[same_room(sessions, session)]
@@ -162,9 +158,8 @@ def year_ago(
 ) -> pd.DataFrame:
     """The sessions of last year that 同比 sets this one against: rows of `described`, may be empty.
 
-    A festival session is matched by its offset from the festival's day (a date in the lunar year
-    moves by weeks), any other to ordinary sessions within two weeks of the same date on the same
-    kind of day; the room is the same.
+    In the same room: a festival session by its offset from the festival's day (lunar dates move by
+    weeks), any other by ordinary sessions within two weeks of the date on the same kind of day.
     """
     all_sessions = described(sessions, calendar)
     session = all_sessions.set_index("session_id").loc[session_id]
@@ -181,12 +176,12 @@ def year_ago(
 
 
 def absent_bases(bases: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
-    """Sentences (Chinese, English) on the comparisons that have no session to be made with."""
+    """Sentences (Chinese, English) on the comparisons that have no session."""
     return [ABSENT[name] for name, ids in bases.items() if name in ABSENT and not list(ids)]
 
 
 def _ordinary(changes: pd.DataFrame, table: pd.DataFrame | None, confidence: float) -> pd.DataFrame:
-    """The change that this session and n others would show anyway, by the metric's own spread."""
+    """The change that this session and n others would show anyway, by the metric's spread."""
     if table is None or table.empty:
         return pd.DataFrame(
             {"ordinary_lower": np.nan, "ordinary_upper": np.nan}, index=changes.index

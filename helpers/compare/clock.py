@@ -1,7 +1,5 @@
 """The time of day at which sessions start: how far apart two are, and which share a slot."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -15,12 +13,12 @@ def start_minute(times: pd.Series) -> pd.Series:
 
 
 def angle(minutes: pd.Series) -> pd.Series:
-    """Minutes since midnight as the angle of a hand that goes around once a day."""
+    """Minutes since midnight as an angle, once around a day."""
     return 2 * np.pi * minutes / DAY
 
 
 def minutes_apart(minutes: pd.Series, minute: float) -> pd.Series:
-    """Minutes between times of day (minutes since midnight), the short way around the clock."""
+    """Minutes between times of day (minutes since midnight), the short way around."""
     apart = (minutes - minute).abs()
     return np.minimum(apart, DAY - apart)
 

@@ -1,10 +1,7 @@
 """Where the course of the account breaks: change points of its metrics, and what they touch.
 
-A break is where the level before and after differ by more than the series strays anyway; that an
-event, a festival, another host or time slot lies beside it is coincidence in time, no cause.
+What lies beside a break (event, festival, another host or slot) coincides in time and is no cause.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -44,10 +41,10 @@ COLUMNS = (
 
 
 def breaks(values: npt.ArrayLike) -> list[int]:
-    """Positions at which a new level begins: the optimal partition by squared error.
+    """Positions at which a new level begins: the optimal partition by squared error (Pelt).
 
-    By Pelt, every position tried. The variance is taken from neighbouring differences, robustly, so
-    that the breaks themselves do not count, and raised for values that resemble their neighbours.
+    The variance is taken robustly from neighbouring differences, so that the breaks do not count,
+    and raised for values that resemble their neighbours.
     """
     y = np.asarray(values, dtype=float)
     if y.size < 2 * SHORTEST:
@@ -76,12 +73,12 @@ def course_breaks(
 ) -> pd.DataFrame:
     """Breaks in the account's metrics up to the reviewed session, newest first.
 
-    Over sessions and, where several fall on a day, over days. `values` come from `on_one_scale`;
-    the last `LOOKED_BACK` sessions of the same room are looked at. One row per series and break: by
-    (session, day; by_zh, by_en), metric, label_zh, label_en, at (start of the first session of the
-    new level), before, after (geometric means of both levels), change (fraction), n_before, n_after
-    (sessions or days of them), touches_zh, touches_en (logged events within the lag of their kind,
-    festivals that begin or end, another host or time slot; empty where nothing is known).
+    Over sessions and, where several fall on a day, over days: the last `LOOKED_BACK` of the room.
+    `values` come from `on_one_scale`. One row per series and break: by (session, day; by_zh,
+    by_en), metric, label_zh, label_en, at (start of the first session of the new level), before,
+    after (geometric means), change (fraction), n_before, n_after (sessions or days), touches_zh,
+    touches_en (logged events within their kind's lag, festivals that begin or end, another host or
+    time slot; may be empty).
     """
     session = sessions.set_index("session_id").loc[session_id]
     past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
@@ -156,7 +153,6 @@ def _touches(
     events: pd.DataFrame,
     kinds: Mapping[str, reference.EventKind],
 ) -> list[tuple[str, str]]:
-    """What begins, ends or is under way beside a break, in both languages."""
     place = int((table["started_at"] < at).sum())
     first, last = (
         table["started_at"].iloc[min(max(place + step, 0), len(table) - 1)]
@@ -208,7 +204,7 @@ def _festivals(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
 
 
 def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
-    """Another host or time slot, where all sessions before the break had one, all after it another.
+    """Another host or slot, where all sessions before had one and all after another.
 
     Turns taken in a day are none.
     """
@@ -231,7 +227,7 @@ def _changed(table: pd.DataFrame, place: int) -> list[tuple[str, str]]:
 
 
 def course_note(table: pd.DataFrame) -> tuple[str, str]:
-    """How many breaks there are and how many touch something known, in one sentence each."""
+    """How many breaks there are and how many touch something known, in one sentence."""
     explained = int(table["touches_zh"].ne("").sum())
     if table.empty:
         return (

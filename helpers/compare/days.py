@@ -1,7 +1,5 @@
 """What kind of day it is: shopping festivals, working days with their make-up days."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from collections.abc import Iterable
@@ -19,9 +17,8 @@ def festival_of(
 ) -> tuple[reference.Festival, int] | None:
     """The shopping festival a day lies in and its offset in days from the festival's day, or None.
 
-    Rows for the platform itself count before rows for `all`, which stand for the Chinese platforms;
-    the window begins with the presale where that is known. Where two festivals overlap, the one
-    whose day is nearer is meant.
+    Rows for the platform count before rows for `all`, the Chinese platforms; the window begins with
+    the presale where known. Of overlapping festivals the one whose day is nearer.
     """
     rows = [
         row
@@ -48,8 +45,8 @@ def _statutory(year: int) -> frozenset[dt.date]:
 def day_class(day: dt.date, platform: str) -> str:
     """The kind of day: `work` or `rest`.
 
-    On Chinese platforms by the State Council's calendar with its make-up days, else by weekday. A
-    year whose make-up days are not announced yet falls back to weekends and statutory holidays.
+    On Chinese platforms by the State Council's calendar (where a year's make-up days are not
+    announced, weekends and statutory holidays), else by weekday.
     """
     if platform not in CHINESE:
         return "rest" if day.weekday() >= 5 else "work"

@@ -1,7 +1,5 @@
 """Special events: when a logged event is in force, and what coincides with a session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -29,9 +27,9 @@ COINCIDING = [
 def event_windows(events: pd.DataFrame, kinds: Mapping[str, reference.EventKind]) -> pd.DataFrame:
     """The logged events with the time they are in force: columns of `events` and from, to, stays.
 
-    One row per event. An event without an end stays in force for the days that its kind lingers (a
-    redesign two weeks, an outage a day); stays: its kind leaves a new level behind (bool). `kinds`
-    are the workspace's (`reference.event_kinds`).
+    One without an end stays in force for the days that its kind lingers (a redesign two weeks, an
+    outage a day); stays: its kind leaves a new level behind (bool). `kinds` are those of
+    `reference.event_kinds`.
     """
     lingers = pd.to_timedelta(
         events["kind"].map({name: kind.days for name, kind in kinds.items()}).fillna(1), unit="D"
@@ -54,7 +52,7 @@ def events_over(windows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -
 def lasting(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
     """Logged changes that stay and came after most of the baseline and before the session.
 
-    Rows of `events` in the order of time, and before (number of chosen sessions before it).
+    Rows of `events`, oldest first, and before (number of chosen sessions before it).
     """
     chosen = comparable.loc[comparable["chosen"], "started_at"]
     stayed = events["stays"].astype(bool) & (events["starts_at"] < session["started_at"])
@@ -66,10 +64,9 @@ def lasting(events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series) 
 def since_baseline(
     events: pd.DataFrame, comparable: pd.DataFrame, session: pd.Series
 ) -> list[tuple[str, str]]:
-    """Sentences (Chinese, English) on the `lasting` changes.
+    """Sentences (Chinese, English) on the `lasting` changes, which are in every difference.
 
-    What they changed is in every difference. `events` are those of `event_windows`, `comparable`
-    has `started_at` and `chosen`, `session` is the row under review.
+    `events` are those of `event_windows`, `comparable` has `started_at` and `chosen`.
     """
     n = int(comparable["chosen"].sum())
     return [
@@ -95,12 +92,11 @@ def coinciding(
     session_id: str,
     verdicts: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """What was logged, or stands in the calendar, for the time of this session.
+    """What was logged, or stands in the calendar, for the time of this session; it proves nothing.
 
-    It coincides, and proves nothing. `events` are those of `event_windows`. One row per event:
-    source (log, calendar; also source_zh, source_en), kind, what, from, to, expected_direction,
-    metric, logged_after (entered only after the session had begun), agrees (the event names a
-    metric and a direction, and that metric did move so).
+    `events` are those of `event_windows`. One row per event: source (log, calendar), source_zh,
+    source_en, kind, what, from, to, expected_direction, metric, logged_after (after the session had
+    begun), agrees (the metric named moved in the direction named).
     """
     by_id = sessions.set_index("session_id")
     row, end = by_id.loc[session_id], schema.session_ends(by_id).loc[session_id]
@@ -134,7 +130,6 @@ def coinciding(
 
 
 def _agreement(logged: pd.DataFrame, verdicts: pd.DataFrame | None) -> pd.Series:
-    """Whether the metric that an event names moved as the event says; missing where unknown."""
     if verdicts is None or verdicts.empty:
         return pd.Series(pd.NA, index=logged.index, dtype="boolean")
     change = logged["metric"].map(verdicts.set_index("metric")["ratio"]).astype(float) - 1

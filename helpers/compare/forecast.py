@@ -1,13 +1,9 @@
 """What the next session should be, from those before it: near and like ones count for more.
 
-A session's logarithm is a common level, what sessions near in time share, what sessions of a like
-place share (time slot, length, kind of day, host), and its own chance: ordinary kriging (Cressie
-1993, section 3.2), which with nothing shared is the t prediction interval of
-`stats.prediction_interval`. How much is shared is chosen for each metric from its own history, by
-restricted likelihood; how far sessions stray is measured on one-step errors, recent ones for more.
+Ordinary kriging (Cressie 1993, section 3.2) of logarithms over time and place (slot, length, kind
+of day, host); with nothing shared it is `stats.prediction_interval`. How much is shared each
+metric's history says, by restricted likelihood; how far sessions stray, one-step errors.
 """
-
-from __future__ import annotations
 
 import functools
 from typing import NamedTuple
@@ -34,20 +30,14 @@ FORGETTING = 40  # sessions after which an error counts half
 
 
 class Alike(NamedTuple):
-    """How much each two sessions share in time and in place, by session_id on both sides.
-
-    1 and more for the same.
-    """
+    """How much each two sessions share in time and in place, by session_id on both sides."""
 
     near: pd.DataFrame
     place: pd.DataFrame
 
 
 class Forecast(NamedTuple):
-    """Centre and prediction interval of the next value.
-
-    With its two-sided p-value and the standard error, on the scale of the values (logarithms).
-    """
+    """The next value, on the scale of the past: interval, two-sided p-value, standard error."""
 
     mean: float
     lower: float
@@ -57,10 +47,7 @@ class Forecast(NamedTuple):
 
 
 def alike(sessions: pd.DataFrame) -> Alike:
-    """How alike sessions are in time and place, oldest first.
-
-    From start, duration, host and kind of day. Two unknown hosts are the same.
-    """
+    """How alike sessions are in time and place, oldest first; two unknown hosts are the same."""
     sessions = sessions.sort_values("started_at")
     ids = pd.Index(sessions["session_id"])
     start = sessions["started_at"]
@@ -94,10 +81,7 @@ def _prior(shared: float) -> float:
 
 
 class _Tried(NamedTuple):
-    """One way of sharing, and what it makes of the next value.
-
-    loss is the restricted negative log likelihood with the scale taken out.
-    """
+    """One way of sharing; loss is the restricted negative log likelihood less the scale."""
 
     loss: float
     mean: float
@@ -105,7 +89,6 @@ class _Tried(NamedTuple):
 
 
 def _scale(errors: Floats) -> tuple[float, float]:
-    """Variance of the errors with its degrees of freedom, the recent ones for more."""
     n = errors.size
     weight = 0.5 ** (np.arange(n)[::-1] / FORGETTING)
     free = (n - 1) / n
@@ -114,7 +97,6 @@ def _scale(errors: Floats) -> tuple[float, float]:
 
 
 def _try(past: Floats, covariance: Floats) -> _Tried:
-    """Ordinary kriging of the last value from those before it, all whitened by their covariance."""
     root = linalg.cholesky(covariance[:-1, :-1], lower=True, check_finite=False)
     # One column at a time: BLAS gives several to its threads, which costs a hundredfold on so small
     # a matrix.
@@ -136,11 +118,11 @@ def _try(past: Floats, covariance: Floats) -> _Tried:
 def forecast(
     value: float, past: npt.ArrayLike, near: Floats, place: Floats, *, confidence: float = 0.95
 ) -> Forecast:
-    """The next value from the `past` ones, oldest first, on the scale on which they vary evenly.
+    """The next value from the `past` ones, oldest first, on a scale on which they vary evenly.
 
-    That scale is that of logarithms. `near` and `place` are those of `alike`, the session itself
-    last. All ways of sharing in `SHARED` are tried and averaged by their posterior weight, their
-    disagreement included in the error. Raises `ValueError` with fewer than `LONG` values.
+    Logarithms, mostly. `near` and `place` are those of `alike`, the session itself last. All ways
+    of sharing in `SHARED` are averaged by posterior weight, their disagreement included in the
+    error. Raises `ValueError` with fewer than `LONG` values.
     """
     past = np.asarray(past, dtype=float)
     if past.size < LONG:

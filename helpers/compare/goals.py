@@ -1,7 +1,5 @@
 """GMV达成率 and its like: how much of each goal is reached."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -45,17 +43,16 @@ def goal_completion(
 ) -> pd.DataFrame:
     """GMV达成率 and its like: each goal of this session or a period around it.
 
-    `values` are those of `metrics.by_session`, totals undivided. One row per goal: scope (session,
-    period), period_from, period_to, metric, target, value, completion (value ÷ target), elapsed
-    (share of the period that has passed by the end of this session), pace (elapsed, of totals
-    alone: a rate does not fill up with time), ahead (completion − pace), reached (bool), state
-    (reached: for good; on_track and off_target: by the figures so far, which can still turn, the
-    latter of rates; running: a total not yet there, in a period that is not over; missed; empty
-    where unknown), note (these two also in words), and its place in the tree of goals
-    (`GOAL_PLACE`). `settled` says that no refund of this session is to come any more: until then
-    what refunds are taken off is on track at best. People cannot be added over sessions: such a
-    goal for a period gets no value, and the note says so. A goal of what is done (a cue kind per
-    hour) has a value where `values` hold it (`plan.with_behaviours`).
+    `values` are those of `metrics.by_session`, totals undivided, and of `plan.with_behaviours` for
+    goals of what is done. One row per goal: scope (session, period), period_from, period_to,
+    metric, target, value, completion (value ÷ target), elapsed (share of the period passed by the
+    end of this session), pace (elapsed, of totals alone), ahead (completion − pace), reached
+    (bool), state and note (also in words), and `GOAL_PLACE`.
+
+    state: reached for good; on_track, off_target (rates) by figures that can still turn; running (a
+    total not yet there); missed; empty where unknown. Until refunds are `settled`, what they are
+    taken off is on track at best. People cannot be added over sessions: such a goal for a period
+    has no value, and the note says so.
     """
     row = sessions.set_index("session_id").loc[session_id]
     start, end = (
@@ -119,15 +116,12 @@ def goal_completion(
 
 
 def _end_of(stated: pd.Series) -> pd.Series:
-    """When periods end: one that is stated as a day ends with that day."""
+    """When periods end: one stated as a day ends with that day."""
     return stated.mask(stated == stated.dt.normalize(), stated + pd.Timedelta(days=1))
 
 
 def _state(reached: bool, metric: reference.Metric | None, *, over: bool, settled: bool) -> str:
-    """How a goal with a value stands.
-
-    What still runs, or waits for refunds, is reached or missed only where that cannot turn.
-    """
+    """How a goal with a value stands: reached or missed only where that cannot turn."""
     total = metric is not None and metric.denominator is None and not metric.minus
     wanted_up = metric is None or metric.bigger_is_better is not False
     done = over and (settled or metric is None or not _waits_for_refunds(metric))
@@ -139,7 +133,6 @@ def _state(reached: bool, metric: reference.Metric | None, *, over: bool, settle
 
 
 def _waits_for_refunds(metric: reference.Metric) -> bool:
-    """Whether refunds are in a metric, other than those of the first hour."""
     return any(
         column.startswith("refund") and not column.startswith("refund_1h")
         for column in (metric.numerator, *metric.minus)

@@ -1,13 +1,9 @@
 """What an account's good sessions share: how they were set up and run, against its other ones.
 
-Good are the quarter of the ordinary sessions with the highest paid amount per hour, what slot, kind
-of day and month made of it taken off. Held against the rest are traits (`traits.yml`): things a
-team does, not what comes of them. Of many traits some differ by chance: names are mixed at random
-to see how far the farthest of them strays (Westfall and Young's maximum statistic), so that in an
-account without a pattern one in twenty names anything.
+Traits (`traits.yml`) are what a team does, not what comes of it. Of many some differ by chance:
+which sessions are called good is mixed at random (Westfall and Young's maximum statistic), so that
+without a pattern one account in twenty has a trait named.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -47,16 +43,13 @@ COLUMNS = [
 ]
 
 
-# -------------------------------------------------------------------------------------- the traits
-
-
 def _column(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
     values = sessions.set_index("session_id")[trait.column].astype(float)
     return values / hours(sessions) if trait.per_hour else values
 
 
 def _cues(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """Cues of the kinds per hour (0 where others are logged), or minutes until the first one."""
+    """Cues per hour (0 where only others are logged), or minutes until the first one."""
     logged = rows.groupby("session_id").size()
     of_kind = rows[rows["kind"].isin(trait.kind)].groupby("session_id")["at"]
     if trait.first:
@@ -94,7 +87,6 @@ def _paid(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) ->
 
 
 def _source(trait: reference.Trait, sessions: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The share of each source that most sessions have: a column per source."""
     shares = rows.assign(visits=_visits(rows)).pivot_table(
         index="session_id", columns="source", values="visits", aggfunc="sum"
     )
@@ -138,11 +130,7 @@ MEASURES = {
 
 
 class Traits(NamedTuple):
-    """Values of the traits and their words.
-
-    values has one row per session and one column per trait; words one row per trait: trait,
-    label_zh, label_en, unit.
-    """
+    """Traits of sessions: `values` session x trait, `words` trait, label_zh, label_en, unit."""
 
     values: pd.DataFrame
     words: pd.DataFrame
@@ -156,8 +144,8 @@ def traits(
 ) -> Traits:
     """The traits of sessions, measured in their tables.
 
-    A session without a table's rows has no value of its traits. A trait of which fewer than two
-    sessions have a value is left out.
+    Missing where a session has no rows in the table; a trait that fewer than two sessions have is
+    left out.
     """
     ids, columns, words = sessions["session_id"], {}, []
     for name, trait in known.items():
@@ -190,17 +178,13 @@ def traits(
     )
 
 
-# ----------------------------------------------------------------------------------- good and rest
-
-
 def good_ones(
     sessions: pd.DataFrame, session_id: str, *, thresholds: Mapping[str, float]
 ) -> pd.Series:
     """Which ordinary sessions before this one are the account's good ones, by session_id.
 
-    Empty where there are too few. `sessions` is `slots.described`, which says what is ordinary.
-    Good: the `best_share` with the highest paid amount per hour, on the log scale and less what
-    slot, kind of day and month explain.
+    `sessions` is `slots.described`. Good is the `best_share` with the highest paid amount per hour
+    (log), less what slot, kind of day and month explain. Empty under `min_sessions_for_pattern`.
     """
     start = sessions.loc[sessions["session_id"] == session_id, "started_at"].iloc[0]
     plain = sessions[(sessions["started_at"] < start) & sessions["ordinary"]]
@@ -219,9 +203,9 @@ def good_ones(
 
 
 def _gaps(good: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Differences of means and their errors: a row a draw, a column a trait.
+    """Differences of means and their errors, draw x trait.
 
-    `good` is draws x sessions, `values` sessions x traits.
+    `good` is draw x session, `values` session x trait.
     """
     mask, filled = np.isfinite(values), np.nan_to_num(values)
     n1, s1, q1 = (good @ part for part in (mask.astype(float), filled, filled**2))
@@ -240,10 +224,10 @@ def differences(
 ) -> pd.DataFrame:
     """Each trait of the good sessions against the rest: one row per trait that enough of both have.
 
-    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all of them together
-    cover with `confidence`), p_adjusted (family-wise, by mixing which sessions are called good),
-    shared (bool), usual_lower, usual_upper (where one further good session should lie,
-    `stats.prediction_interval`). A trait that does not vary has no p-value.
+    Columns: trait, n_good, n_rest, good, rest (means), diff, lower, upper (all together cover with
+    `confidence`), p_adjusted (family-wise), shared (bool), usual_lower, usual_upper (where a
+    further good session should lie, `stats.prediction_interval`). A trait that does not vary has no
+    row.
     """
     rows = values.reindex(good.index)
     n1, n0 = rows[good].notna().sum(), rows[~good].notna().sum()
@@ -291,12 +275,11 @@ def model(
     thresholds: Mapping[str, float],
     mixes: int = MIXES,
 ) -> pd.DataFrame:
-    """The account's own model of its good sessions, from those before this one.
+    """The account's model of its good sessions, from those before this one (clean/pattern.parquet).
 
-    It is what clean/pattern.parquet keeps. One row per trait, the surest first: platform, room,
-    until (start of this session: it is not in its own model), trait, label_zh, label_en, unit,
-    sessions (ordinary ones before), and the columns of `differences`. Empty where the account has
-    too few ordinary sessions, or no trait that enough of them have.
+    One row per trait, the surest first: platform, room, until (start of this session), trait,
+    label_zh, label_en, unit, sessions (ordinary ones before), and the columns of `differences`.
+    Empty with too few ordinary sessions, or no trait that enough of them have.
     """
     good = good_ones(sessions, session_id, thresholds=thresholds)
     if good.empty:
@@ -315,8 +298,8 @@ def model(
 def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFrame:
     """This session against the good sessions' usual range.
 
-    The rows of the model with value and inside (bool, missing if unknown). What the good ones share
-    comes first, then where this session lies outside their range.
+    The rows of the model with value and inside (bool, missing if unknown): shared traits first,
+    then those outside.
     """
     values = measured.values.loc[session_id].reindex(pattern["trait"]).to_numpy(float)
     inside = (values >= pattern["usual_lower"] - 1e-9) & (values <= pattern["usual_upper"] + 1e-9)
@@ -325,9 +308,6 @@ def held(pattern: pd.DataFrame, measured: Traits, session_id: str) -> pd.DataFra
         _last=~rows["shared"].astype(bool), _inside=rows["inside"].fillna(True)
     ).sort_values(["_last", "_inside", "p_adjusted"], kind="stable")
     return first.drop(columns=["_last", "_inside"]).reset_index(drop=True)
-
-
-# ------------------------------------------------------------------------------------ what is said
 
 
 def _words(row, lang: str, currency: str) -> tuple[str, str, str, str, str]:
@@ -358,7 +338,7 @@ def _words(row, lang: str, currency: str) -> tuple[str, str, str, str, str]:
 
 
 def trait_sentence(row, *, lang: str, currency: str) -> str:
-    """One trait that the good sessions share: the rest, the interval, and this session."""
+    """One trait that the good sessions share, beside the rest and this session."""
     good, others, value, span, label = _words(row, lang, currency)
     here = ""
     if pd.notna(row.inside):
@@ -384,7 +364,7 @@ def trait_sentence(row, *, lang: str, currency: str) -> str:
 
 
 def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, float]) -> str:
-    """What the comparison of good sessions with the rest rests on and how much it found."""
+    """What the comparison of good sessions rests on and how much it found."""
     least, share = (
         int(thresholds["min_sessions_for_pattern"]),
         text.percent(thresholds["best_share"], 0),
@@ -430,7 +410,7 @@ def summary(held_against: pd.DataFrame, *, lang: str, thresholds: Mapping[str, f
 def to_findings(held_against: pd.DataFrame, *, currency: str) -> pd.DataFrame:
     """One finding per trait that the good sessions share.
 
-    They speak of the account, so none of them is a fault of this session.
+    They speak of the account: none is a fault of this session.
     """
     shared = held_against[held_against["shared"].astype(bool)]
     return findings.frame(

@@ -1,11 +1,8 @@
 """Special events 特殊事件分析: what moved while a logged event was in force.
 
-Coinciding is no cause. A change is claimed only where its interval leaves out zero after the
-correction over all events and metrics, and where at most one in twenty of the other dates would
-show as large a one.
+Coinciding is no cause: a change is claimed only where its interval leaves out zero, also after the
+correction over all events and metrics, and at most one in twenty other dates shows as large a one.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -61,7 +58,7 @@ COLUMNS = (
 def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind) -> np.ndarray:
     """Which sessions (oldest first) an event's change is looked for in.
 
-    Those while it is in force, or the first ones since its start.
+    Those while it is in force, or the first ones since its start, by its kind.
     """
     begun = (sessions["started_at"] >= event["starts_at"]).to_numpy()
     most = DURING if kind.lag_sessions is None else kind.lag_sessions
@@ -71,7 +68,7 @@ def in_force(sessions: pd.DataFrame, event: pd.Series, kind: reference.EventKind
 
 
 def _end(event: pd.Series, kind: reference.EventKind) -> pd.Timestamp | None:
-    """When what an event does is over; None where its sessions are counted instead."""
+    """When an event's effect is over; None where its sessions are counted or it stays."""
     if kind.lag_sessions is not None or (pd.isna(event["ends_at"]) and kind.stays):
         return None
     lingers = event["starts_at"] + pd.Timedelta(days=kind.days)
@@ -85,10 +82,7 @@ def goes_on(event: pd.Series, kind: reference.EventKind, now: pd.Timestamp) -> b
 
 
 def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
-    """Events that cannot be told apart, by position.
-
-    Both were in force at once, and began within `TOGETHER` sessions.
-    """
+    """Events that cannot be told apart, by position: in force at once, begun almost together."""
     groups: list[list[int]] = []
     for k, mask in enumerate(masks):
         first = groups[-1][0] if groups else -1
@@ -106,10 +100,7 @@ def _grouped(masks: list[np.ndarray]) -> list[list[int]]:
 
 
 def _covariates(table: pd.DataFrame, outside: int) -> np.ndarray:
-    """What else sets sessions apart, as many columns as the sessions can bear.
-
-    Promotion, pause, length, time of day, day of rest, in this order.
-    """
+    """What else sets sessions apart, in this order, as many columns as they can bear."""
     pause = table["started_at"].diff().dt.total_seconds().div(86400).fillna(0).clip(lower=0)
     hand = angle(table["slot"])
     columns = pd.DataFrame(
@@ -135,7 +126,6 @@ def _own_metrics(event: pd.Series, with_values: set[str]) -> list[str]:
 def _measured(
     table: pd.DataFrame, values: pd.Series, mask: np.ndarray, other: np.ndarray, confidence: float
 ) -> tuple[Shift, int, int]:
-    """The shift of a metric's logarithm, and how many sessions before and in force it rests on."""
     usable = values.gt(0)
     place = np.arange(len(table))
     begin, last = int(mask.argmax()), int(place[mask].max())
@@ -168,15 +158,15 @@ def effects(
 ) -> pd.DataFrame:
     """What moved with each logged event of the last `days`, as known at the reviewed session.
 
-    One row per event (or events that overlap) x metric. `values` come from `on_one_scale`; sessions
-    after the reviewed one and of other rooms take no part. event (its words; several joined where
-    they cannot be told apart: joint), kind, from, to, logged_after (entered only after the first
-    session in force), expected_direction, metric (the one named, else those of `UNNAMED`),
-    n_before, n_during, effect (fraction) with lower and upper, p_value, p_adjusted
-    (Benjamini-Hochberg over all rows), p_placebo (share of `dates` other dates with as large a
-    change), method, verdict (keys of `VERDICTS`; outcome_zh, outcome_en its words; kind_zh, kind_en
-    those of the kind). Promotions are held against their like and not measured here; a metric that
-    can be negative has no logarithm and is left out.
+    `values` come from `on_one_scale`; later sessions and other rooms take no part. Promotions are
+    held against their like and not measured here; a metric that can be negative is left out.
+
+    One row per event x metric: event (several joined where they cannot be told apart: joint), kind,
+    kind_zh, kind_en, from, to, logged_after (only after the first session in force),
+    expected_direction, metric (the one named, else `UNNAMED`), label_zh, label_en, n_before,
+    n_during, effect (fraction), lower, upper, p_value, p_adjusted (Benjamini-Hochberg over all
+    rows), p_placebo (share of `dates` other dates with as large a change), method, verdict (keys of
+    `VERDICTS`), outcome_zh, outcome_en.
     """
     session = sessions.set_index("session_id").loc[session_id]
     past = room_until(sessions, session).sort_values("started_at", ignore_index=True)
@@ -276,11 +266,6 @@ def _row(
 
 
 def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """The rows with p_adjusted and verdict: a change is claimed where three things hold.
-
-    The interval leaves out zero, the correction keeps it, and so does the placebo, if there are
-    dates enough for one.
-    """
     level = 1 - thresholds["confidence"]
     adjusted = pd.Series(
         stats.benjamini_hochberg(table["p_value"].astype(float)), index=table.index
@@ -308,10 +293,7 @@ def _judged(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFram
 
 
 def effect_sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """One sentence (Chinese, English) an event and metric that moved, either way.
-
-    The others are counted in a last one.
-    """
+    """A sentence (Chinese, English) for each event and metric that moved, one for the others."""
     moved = table[table["verdict"].isin(["moved", "contrary"])]
     sentences = [_sentence(row) for row in moved.itertuples()]
     unclear = table[~table.index.isin(moved.index)]

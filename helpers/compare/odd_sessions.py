@@ -1,7 +1,5 @@
 """What is odd about a session's place among the account's others, in sentences."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers.compare.account import sessions_of, whole
@@ -17,8 +15,7 @@ def oddities(
 ) -> list[tuple[str, str]]:
     """What is odd about a session's place among the others, as sentences (Chinese, English).
 
-    After a pause, at the same time as another session, much shorter or longer than the room's
-    sessions, over midnight, and why none is comparable, where that is so.
+    A pause before it, another session at once, an unusual length, midnight, none comparable.
     """
     mine = sessions_of(sessions, session_id, weeks=10_000)
     ends = schema.session_ends(sessions)

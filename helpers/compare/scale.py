@@ -1,7 +1,5 @@
 """Values on one scale: totals per hour, comparable metrics, and which metrics are tested."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,9 +38,8 @@ def _per_hour(metric: reference.Metric) -> bool:
 def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
     """Metrics that one session can be compared by: none that grows with age, no total twice.
 
-    Refunds, and what is net of them, keep coming for weeks: a young session would always look
-    better. Totals are compared per hour (`on_one_scale`), so the registry's own hourly metrics
-    would only say the same again.
+    Refunds keep coming for weeks: net of them a young session would always look better. Hourly
+    metrics of the registry repeat the totals of `on_one_scale`.
     """
     names = []
     for name, metric in registry.items():
@@ -59,11 +56,10 @@ def comparable_metrics(registry: Mapping[str, reference.Metric]) -> list[str]:
 def family(
     values: pd.DataFrame, session_id: str, playbook: Mapping[str, reference.Problem]
 ) -> list[str]:
-    """The metrics that are tested: of each problem of the playbook the first that is there.
+    """The metrics tested: of each problem of the playbook the first that can be compared.
 
-    That is the first that this session and others have. The family is fixed before the numbers are
-    seen. Testing every metric there is (people and times, a rate and the rates it is made of) would
-    say the same thing often and drown it: the more tests, the fewer survive the correction.
+    That is, that this session and others have; fixed before the numbers are seen. The more tests,
+    the fewer survive the correction, and testing every metric would say the same thing often.
     """
     rows = values.dropna(subset=["value"])
     ours = set(rows.loc[rows["session_id"] == session_id, "metric"])
@@ -82,8 +78,7 @@ def on_one_scale(
 ) -> pd.DataFrame:
     """The values of `metrics.by_session` made comparable between sessions: totals become per hour.
 
-    One row per session_id x metric: numerator, denominator, value, per_hour (bool). Only
-    `comparable_metrics` stay.
+    One row per session_id x `comparable_metrics`: numerator, denominator, value, per_hour (bool).
     """
     rows = values[values["metric"].isin(comparable_metrics(registry))]
     hourly = (
@@ -113,10 +108,7 @@ def pooled(rows: pd.DataFrame, factor: float) -> float:
 
 
 def history(values: pd.DataFrame, sessions: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One metric over the account's sessions, oldest first.
-
-    One row per session: started_at, session_id, value.
-    """
+    """One metric over the account's sessions, oldest first: started_at, session_id, value."""
     rows = values[values["metric"] == metric].dropna(subset=["value"])
     started = rows["session_id"].map(sessions.set_index("session_id")["started_at"])
     return rows.assign(started_at=started)[["started_at", "session_id", "value"]].sort_values(

@@ -1,7 +1,5 @@
 """What a review holds its session against, made once: calendar, events, comparable sessions."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pandas as pd
@@ -15,8 +13,7 @@ from helpers.review import Review
 class Setting(NamedTuple):
     """What a session is held against.
 
-    calendar and kinds (of events) are the workspace's, events those of `event_windows`, comparable
-    the frame of `comparable`, basis what `basis` makes of it.
+    calendar and kinds (of events) are the workspace's, events those of `event_windows`.
     """
 
     calendar: tuple[reference.Festival, ...]
@@ -27,12 +24,12 @@ class Setting(NamedTuple):
 
     @property
     def chosen(self) -> list[str]:
-        """The ids of the sessions that are the baseline, newest first."""
+        """The ids of the baseline sessions, newest first."""
         return self.comparable.loc[self.comparable["chosen"], "session_id"].tolist()
 
 
 def setting_of(review: Review) -> Setting:
-    """The setting of a review, made at the first call and kept with the review."""
+    """The setting of a review, made once and kept with it."""
     return review.once("compare.setting", lambda: _made(review))
 
 

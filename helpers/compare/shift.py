@@ -1,7 +1,5 @@
 """How far a level stands off over some sessions, and how often other dates show as much."""
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 
@@ -22,7 +20,7 @@ ENOUGH_DATES = 19  # other dates, under which no share of them could be as low a
 class Shift(NamedTuple):
     """How far the level stands off, with its interval and p-value.
 
-    p_placebo is the share of other dates with as much, dates how many there are.
+    p_placebo is the share of other `dates` with as much.
     """
 
     effect: float
@@ -40,12 +38,11 @@ UNKNOWN = Shift(*[np.nan] * 5, 0, "none")
 def level_shift(
     values: npt.ArrayLike, inside: npt.ArrayLike, covariates: Floats, *, confidence: float = 0.95
 ) -> Shift:
-    """The level of the sessions `inside` against the others, in the order in which they took place.
+    """The level of the sessions `inside` against the others, oldest first.
 
-    `covariates` is sessions x columns. With 12 others and 3 inside a local level with a step
-    (`UnobservedComponents`, exact diffuse), with 8 a regression with errors robust to
-    autocorrelation, with 3 the t prediction interval of their mean; with fewer, or with nobody
-    inside, all is `nan`. Series are indexed by session, not by day.
+    `covariates` is session x column. With `LONG` others and `ENOUGH_DURING` inside a local level
+    with a step, with `MIDDLE` a regression with errors robust to autocorrelation, with `LEAST` the
+    t prediction interval of their mean; else, or with nobody inside, `UNKNOWN`.
     """
     y, step = np.asarray(values, dtype=float), np.asarray(inside, dtype=bool)
     outside, during = int((~step).sum()), int(step.sum())
@@ -100,7 +97,7 @@ def local_level(y: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
     """Coefficients, their errors and the variances (session, level) of a level with regressors.
 
     By exact diffuse likelihood. The level drifts only where a likelihood-ratio test at one in
-    twenty says so: else its errors would be wide for nothing.
+    twenty says so: else errors would be wide for nothing.
     """
     drifting, steady = _fitted(y, columns, "llevel"), _fitted(y, columns, "deterministic constant")
     fitted = drifting if drifting.llf - steady.llf > DRIFT else steady
@@ -134,8 +131,8 @@ def placebo(
 ) -> Floats:
     """|effect| ÷ error of a step as long as the real one at every other date.
 
-    `y` is the series without the real one. Generalised least squares with the variances of the
-    local level: what the smoother gives, for all dates at once.
+    `y` is the series without the real step. Generalised least squares with the local level's
+    variances gives what the smoother gives, for all dates at once.
     """
     n, length = y.size, int(step.sum())
     starts = [k for k in range(MIDDLE, n - length + 1) if not step[k : k + length].any()]

@@ -1,7 +1,5 @@
 """Sessions side by side: this one beside a few others that are named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,8 +21,8 @@ def named(
     """The ids of sessions named in a parameter, divided by commas.
 
     Each is an id or the beginning of one; `last` is the session before in the room. Raises
-    `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError` where the
-    session under review is named itself or more than `most` are.
+    `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError` for the
+    session under review or more than `most`.
     """
     earlier = sessions_of(sessions, session_id, weeks=10_000)["session_id"].tolist()[:-1]
     ids = []
@@ -50,12 +48,12 @@ def beside(
     table: pd.DataFrame,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Sessions side by side: for each other its value, the change to this one and a verdict.
+    """Sessions side by side: each other's value, the change to this one and a verdict.
 
     `values` and `table` are those of the verdicts (`on_one_scale`, `verdicts`): two single sessions
-    differ by chance as much as the account's sessions do, twice over. One row per metric: metric,
-    label_zh, label_en, value, then value_1, change_1, verdict_1 and so on, in the order of
-    `others`; p-values are corrected over the whole table (Benjamini-Hochberg).
+    differ by chance twice over. One row per metric: metric, label_zh, label_en, value, then
+    value_1, change_1, verdict_1 and so on in the order of `others`; p-values are corrected over the
+    whole table (Benjamini-Hochberg).
     """
     side_by_side = table[["metric", "label_zh", "label_en", "value"]].reset_index(drop=True)
     parts = [
@@ -94,10 +92,7 @@ def beside(
 def _one_beside(
     changes: pd.DataFrame, table: pd.DataFrame, thresholds: Mapping[str, float]
 ) -> pd.DataFrame:
-    """This session over one other, by metric of the verdicts (`table`).
-
-    Columns of `against`, and the p-value behind the change that is ordinary (p).
-    """
+    """`against` one other by metric of the verdicts, with p behind the ordinary change."""
     rows = changes.set_index("metric").reindex(table["metric"])
     free = (table.set_index("metric")["n"].astype(float) - 1).where(
         lambda n: n >= thresholds["min_sessions_for_verdict"] - 1
@@ -110,7 +105,7 @@ def _one_beside(
 
 
 def beside_heads(sessions: pd.DataFrame, others: list[str]) -> dict[str, tuple[str, str]]:
-    """Column heads of `beside` in both languages: when each other session was, and its host."""
+    """Column heads of `beside`: when each other session was, and its host."""
     rows, heads = sessions.set_index("session_id"), {}
     for place, other in enumerate(others, start=1):
         row = rows.loc[other]

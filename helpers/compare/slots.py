@@ -1,10 +1,7 @@
-"""Time slots and hosts: when the account sells best, and who does.
+"""When the account sells best, and which host does: slots and hosts over sessions.
 
-All of it session by session: a session is one observation, and what sessions differ by anyway is
-the error. A slot is the three-hour block of the clock in which a session starts.
+A session is one observation; a slot is the three-hour block of the clock in which it starts.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -41,10 +38,9 @@ def described(
 ) -> pd.DataFrame:
     """The sessions of `account.sessions_of` with what a slot comparison needs: one row per session.
 
-    Adds to `baseline.described` block (its three hours as words), weekday (0 Monday), day (work,
-    rest), month, festive (bool), whole (bool: about as long as the others, no test of ten minutes),
-    ordinary (bool: whole, outside festivals, daily or of unknown kind), and a column for each
-    metric.
+    Adds to `baseline.described` block (the slot in words), weekday (0 Monday), month, festive
+    (bool), whole (bool, `account.whole`), ordinary (bool: whole, outside festivals, daily or of
+    unknown kind), and a column per metric.
     """
     sessions = baseline.described(mine, calendar)
     values = metrics.by_session(mine, list(names), registry=registry).pivot(
@@ -71,13 +67,12 @@ def cells(
     registry: Mapping[str, reference.Metric],
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Slot by weekday: what a session there typically brings.
+    """What an ordinary session typically brings by slot and weekday.
 
-    Cells of few sessions are drawn towards the account's own level. Ordinary sessions alone
-    (`described`). One row per metric x slot x weekday: metric, label_zh, label_en, unit, row,
-    weekday, column_zh, column_en, n, value, lower, upper (of the cell's typical session, by a
-    hierarchical mean of logarithms), relative (÷ the account's level), spread_p (of the metric:
-    whether cells differ at all, one-way F). A cell of fewer than `FEWEST` sessions has no value.
+    One row per metric x slot x weekday: metric, label_zh, label_en, unit, row, weekday, column_zh,
+    column_en, n, value, lower, upper (of the typical session; cells of few sessions are drawn to
+    the account's level, `shrunken`), relative (÷ that level), spread_p (of the metric: whether
+    cells differ at all, one-way F). Under `FEWEST` sessions a cell has no value.
     """
     plain = sessions[sessions["ordinary"]]
     parts = [
@@ -138,7 +133,6 @@ def _one_map(
 
 
 def _spread_p(rows: pd.DataFrame) -> float:
-    """Whether cells of enough sessions differ at all: p-value of a one-way analysis of variance."""
     groups = [
         part["log"].to_numpy()
         for _, part in rows.groupby(["block", "weekday"])
@@ -152,9 +146,8 @@ def shrunken(
 ) -> pd.DataFrame:
     """Means of logarithms by cell drawn to their common mean (`stats.shrink_means`), as values.
 
-    Columns: value, lower, upper, relative (÷ the common mean). A cell's error is the sessions' own
-    spread, pooled over cells, over its number of sessions. `nan` where n is 0 or no cell tells a
-    spread.
+    Columns: value, lower, upper, relative (÷ the common mean). A cell's error is the sessions'
+    spread, pooled over cells, over its n. `nan` where n is 0 or no cell tells a spread.
     """
     k = n.to_numpy(float)
     used, free = k > 0, float((k - 1).clip(0).sum())
@@ -173,9 +166,9 @@ def shrunken(
 
 
 def map_sentence(grid: pd.DataFrame, *, lang: str, currency: str, confidence: float = 0.95) -> str:
-    """What the heat maps show, as a title: of each metric its best and its worst cell.
+    """The title of the heat maps: of each metric the best and the worst cell.
 
-    Or that cells cannot be told apart (Benjamini-Hochberg over the maps).
+    Or that its cells cannot be told apart (Benjamini-Hochberg over the maps).
     """
     if grid["value"].notna().sum() == 0:
         return text.choose(
@@ -221,11 +214,9 @@ def hosts(
 ) -> pd.DataFrame:
     """Each host against the other hosts in the same slot, kind of session, kind of day and month.
 
-    One row per host x metric, columns of `level_regression.compared` and more: level (host),
-    metric, label_zh, label_en, unit, n, typical, others, ratio, lower, upper, p_value, p_adjusted
-    (Benjamini-Hochberg over the table), verdict (better, worse, cannot_tell; not_comparable for a
-    host who never shares a slot with another). Co-hosts stay as written: 甲/乙 is a pair of its
-    own.
+    One row per host x metric: level (host; 甲/乙 is one), metric, label_zh, label_en, unit, n,
+    typical, others, ratio, lower, upper, p_value, p_adjusted (Benjamini-Hochberg over the table),
+    verdict (better, worse, cannot_tell; not_comparable for a host who never shares a slot).
     """
     parts = [
         level_regression.compared(
@@ -262,7 +253,7 @@ def hosts(
 
 
 def hosts_sentence(compared: pd.DataFrame, *, lang: str) -> str:
-    """What can be said of the hosts, in one sentence; who cannot be compared, and why."""
+    """Which hosts differ from the others, who cannot be compared, and why, in one sentence."""
     names = compared["level"].unique()
     if len(names) < 2:
         return text.choose(
@@ -313,7 +304,7 @@ def _host_words(row, lang: str) -> str:
 def to_findings(compared: pd.DataFrame) -> pd.DataFrame:
     """A finding for each host who is above the others by a metric (`hosts`).
 
-    They speak of the account, not of this session, and so name what is better, never what is worse.
+    They speak of the account, not of this session: what is worse is left out.
     """
     return findings.frame(
         [
@@ -321,7 +312,8 @@ def to_findings(compared: pd.DataFrame) -> pd.DataFrame:
                 notebook=NOTEBOOK,
                 dimension="sales",
                 metric=row.metric,
-                slice=f"host:{text.plain(row.level, 30)}",
+                # the whole name: cut ones may be the same
+                slice=f"host:{text.plain(row.level, len(row.level))}",
                 slice_id=f"host:{row.level}",
                 verdict="better",
                 value=row.ratio,

@@ -1,7 +1,5 @@
 """What usual means for one session: which sessions and hosts, and what has changed since."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,11 +22,10 @@ def usual(
 ) -> pd.DataFrame:
     """What the comparable sessions are, and the change against the room's session before: one row.
 
-    Columns: n sessions chosen from first_at to last_at, hosts with their sessions and the
-    logged changes that came after most of them and stay (both in words), previous_at and
-    previous_festival of the session before, festival of this one (both may be empty),
-    previous_change of the paid amount per hour (fraction, `nan` without one). `events` are those of
-    `event_windows`, `comparable` that of `comparable`.
+    `events` are those of `event_windows`, `comparable` that of `comparable`. Columns: n sessions
+    chosen, first_at, last_at, hosts_zh, hosts_en (with their sessions), changes_zh, changes_en
+    (logged after most of them and lasting), previous_at and previous_festival, festival of this one
+    (may be empty), previous_change of the paid amount per hour (fraction or `nan`).
     """
     rows = described(sessions, calendar).set_index("session_id")
     session, chosen = rows.loc[session_id], comparable[comparable["chosen"]]
@@ -37,19 +34,18 @@ def usual(
     rate = rows["paid_amount"].astype(float) / rows["hours"].where(rows["hours"] > 0)
     last = rate[before.index[0]] if len(before) else np.nan
     changed = lasting(events, comparable, session)
-    return pd.DataFrame(
-        {
-            "n": [len(chosen)],
-            "first_at": chosen["started_at"].min(),
-            "last_at": chosen["started_at"].max(),
-            **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
-            **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
-            "previous_at": before["started_at"].max(),
-            "previous_festival": before["festival"].max() if len(before) else "",
-            "festival": session["festival"],
-            "previous_change": rate[session_id] / last - 1 if last > 0 else np.nan,
-        }
-    )
+    row = {
+        "n": len(chosen),
+        "first_at": chosen["started_at"].min(),
+        "last_at": chosen["started_at"].max(),
+        **{f"hosts_{lang}": _hosts(chosen, lang) for lang in ("zh", "en")},
+        **{f"changes_{lang}": _changes(changed, lang) for lang in ("zh", "en")},
+        "previous_at": before["started_at"].max(),
+        "previous_festival": before["festival"].max() if len(before) else "",
+        "festival": session["festival"],
+        "previous_change": rate[session_id] / last - 1 if last > 0 else np.nan,
+    }
+    return pd.DataFrame([row])
 
 
 def _hosts(chosen: pd.DataFrame, lang: str) -> str:
@@ -70,7 +66,7 @@ def _changes(changed: pd.DataFrame, lang: str) -> str:
 
 
 def usual_words(row: Mapping[str, Any], lang: str) -> list[str]:
-    """The row of `usual` in words: what usual means, and the change against the session before.
+    """The row of `usual` in words: what usual means, and the change since the session before.
 
     Each may be missing.
     """

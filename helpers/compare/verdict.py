@@ -1,7 +1,5 @@
 """Whether a value lies outside what comparable sessions let one expect; what the gap is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,10 +29,7 @@ NOTHING = _Tested(*[np.nan] * 5, "none")
 
 
 class _Rows(NamedTuple):
-    """One metric of this session, of the comparable ones, and of them and all further ones.
-
-    Oldest first.
-    """
+    """One metric of this session, of the comparable ones, and of these and all further ones."""
 
     current: pd.Series
     past: pd.DataFrame
@@ -42,13 +37,11 @@ class _Rows(NamedTuple):
 
 
 def _positive(value: float, past: np.ndarray) -> tuple[float, np.ndarray]:
-    """This session's value and the past ones made fit for the log scale (`stats.positive`)."""
     values = stats.positive(np.r_[past, value])
     return values[-1], values[:-1]
 
 
 def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float) -> _Tested:
-    """A predictive distribution of counts, for proportions and hourly counts of few events."""
     session = rows.current
     x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     predict = (
@@ -70,7 +63,6 @@ def _counted(rows: _Rows, metric: reference.Metric, confidence: float, cv: float
 
 
 def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
-    """Whether events are counted, and fewer than a limit are expected of the sessions."""
     x, n = (rows.past[name].to_numpy(float) for name in ("numerator", "denominator"))
     per = np.nansum(x) / np.nansum(n) if np.isfinite(n).any() and np.nansum(n) > 0 else np.nan
     counted = metric.proportion or (bool(rows.current["per_hour"]) and metric.unit != "money")
@@ -83,7 +75,6 @@ def _few(rows: _Rows, metric: reference.Metric, limit: float) -> bool:
 
 
 def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
-    """The t prediction interval of a short history, its spread steadied by further sessions."""
     past = rows.past["value"].to_numpy(float)
     value, past = _positive(rows.current["value"], past) if log else (rows.current["value"], past)
     further = rows.history.loc[~rows.history["session_id"].isin(rows.past["session_id"]), "value"]
@@ -94,10 +85,7 @@ def _short(rows: _Rows, log: bool, confidence: float) -> _Tested:
 
 
 def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested:
-    """The forecast from the account's sessions.
-
-    `sd` is such that the comparable sessions' own t interval would be as wide.
-    """
+    """The forecast; `sd` is such that the comparable sessions' t interval would be as wide."""
     history = rows.history.tail(FARTHEST)
     value, past = rows.current["value"], history["value"].to_numpy(float)
     if log:
@@ -118,10 +106,7 @@ def _long(rows: _Rows, log: bool, confidence: float, likeness: Alike) -> _Tested
 def _test(
     rows: _Rows, metric: reference.Metric, confidence: float, cv: float, likeness: Alike
 ) -> _Tested:
-    """Expected value, prediction interval and p-value of one metric.
-
-    By counts where events are few, else by the forecast or, in a short history, t.
-    """
+    """By counts where events are few, else by the forecast or, in a short history, t."""
     log = not metric.minus
     usable = rows.history["value"].gt(0).sum() if log else len(rows.history)
     long = usable >= LONG
@@ -131,10 +116,7 @@ def _test(
 
 
 def _account_cv(rows: pd.DataFrame, proportion: bool) -> float:
-    """How much this metric varies between the account's sessions.
-
-    A short baseline's own spread is shrunk to it.
-    """
+    """How much a metric varies in the account: a short baseline's spread is shrunk to it."""
     counted = rows.dropna(subset=["numerator", "denominator"])
     counted = counted[counted["denominator"] > 0]
     if len(counted) < 8 or counted["numerator"].sum() <= 0:
@@ -211,20 +193,20 @@ def verdicts(
 ) -> pd.DataFrame:
     """Each metric of this session against the baseline sessions, with the range to be expected.
 
-    `values` comes from `on_one_scale`, `sessions` says when and where they took place, `pool_ids`
-    comes from `spread_pool`: with `LONG` sessions in all, the range is the forecast from all of
-    them (`forecast`); in a shorter history that of the baseline sessions, its spread steadied by
-    the others. One row per metric that this session has: metric, label_zh, label_en, group, unit,
-    per_hour, value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n,
-    n_history (sessions that the range rests on), expected, lower, upper (prediction interval of the
-    value), sd (on the log scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value,
-    p_adjusted (Benjamini-Hochberg over all metrics here), unusual (bool), verdict, outcome (as it
-    is read: the verdict, but normal for a value inside a range that excludes something, so that
-    cannot_tell is left to what the data do not decide), weak (bool). A verdict needs
-    `min_sessions_for_verdict` sessions, a value outside its interval and a p_adjusted within
-    `false_discovery_rate`; better or worse also needs a metric that says which way is good, and
-    that expectation and baseline lie on the same side. Raises `KeyError` where a session is not in
-    `sessions`.
+    `values` comes from `on_one_scale`, `pool_ids` from `spread_pool`. With `LONG` sessions in all
+    the range is the forecast from all of them, else that of the baseline sessions, its spread
+    steadied by the others. Raises `KeyError` where a session is not in `sessions`.
+
+    One row per metric that this session has: metric, label_zh, label_en, group, unit, per_hour,
+    value, numerator, denominator (hours, where per hour), baseline (ratio of sums), n, n_history
+    (sessions behind the range), expected, lower, upper (prediction interval of the value), sd (on
+    the log scale), method, ratio, ratio_lower, ratio_upper (÷ baseline), p_value, p_adjusted
+    (Benjamini-Hochberg over all metrics here), unusual (bool), verdict, outcome (the verdict, but
+    normal for a value inside a range that excludes something), weak (bool).
+
+    A verdict needs `min_sessions_for_verdict` sessions, a value outside its interval and a
+    p_adjusted within `false_discovery_rate`; better or worse also a metric that says which way is
+    good, and expectation and baseline on the same side of the value.
     """
     chosen = set(chosen_ids) - {session_id}
     pool = set(pool_ids) - chosen - {session_id}
@@ -248,7 +230,7 @@ def verdicts(
 def ranges(
     values: pd.DataFrame, session_id: str, chosen_ids: Iterable[str], **options: Any
 ) -> pd.DataFrame:
-    """As `verdicts`, for metrics that are only looked up: without a verdict on any of them."""
+    """As `verdicts`, for metrics that are only looked up: without a verdict."""
     table = verdicts(values, session_id, chosen_ids, **options)
     return table.drop(columns=["p_value", "p_adjusted", "unusual", "verdict", "outcome"])
 
@@ -287,8 +269,7 @@ def _judged(
     )
 
 
-# Columns that lie on the way from being shown the room to having paid, in people, in events, and in
-# orders.
+# From being shown the room to having paid: in people, in events, and in orders.
 PATH = {
     "room_exposure_users",
     "viewers",
@@ -312,10 +293,9 @@ def money_at_stake(
 ) -> pd.Series:
     """What closing the gap to the baseline would have brought in this session, in its currency.
 
-    By row of `verdicts`. For a rate on the way to the sale: gap x people who came to the step x
-    what each of those who took it paid in the end. Only where the value is on the bad side of the
-    baseline and the numerator leads to payment; else `nan`. Each line changes one step and keeps
-    the others: the lines are not to be added.
+    By row of `verdicts`: gap x people who came to the step x what each who took it paid in the end.
+    `nan` unless the value is on the bad side and the numerator leads to payment. Each line changes
+    one step and keeps the others: they are not to be added.
     """
     stake = []
     for row in table.itertuples():

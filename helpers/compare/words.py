@@ -1,7 +1,5 @@
 """The comparison in sentences and findings, Chinese and English."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from collections.abc import Mapping
@@ -36,7 +34,7 @@ def _shown(row, metric: reference.Metric, lang: str, currency: str) -> dict[str,
 
 
 def basis_sentence(ground: Basis) -> tuple[str, str]:
-    """What the comparison rests on, as one sentence in each language."""
+    """What the comparison rests on, in one sentence."""
     if not ground.n:
         return (
             "没有可比场次：只列出本场数值，不比较。",
@@ -59,10 +57,9 @@ def basis_sentence(ground: Basis) -> tuple[str, str]:
 
 
 def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, str]]:
-    """What the calendar does not know of this session's year and the one before it.
+    """Which make-up days the calendar lacks for this session's year and the one before.
 
-    In both languages; empty where all is known. Only Chinese platforms follow the make-up days that
-    the State Council announces each November for the next year.
+    Only Chinese platforms follow those that the State Council announces each November.
     """
     years = [
         year
@@ -84,7 +81,6 @@ def calendar_notes(started_at: pd.Timestamp, platform: str) -> list[tuple[str, s
 
 
 def _says_nothing(row) -> bool:
-    """Whether the expected range spans so many orders of magnitude that it excludes nothing."""
     return row.verdict == "cannot_tell" and row.lower > 0 and row.upper / row.lower > text.WIDEST
 
 
@@ -94,7 +90,7 @@ def _torn(row) -> bool:
 
 
 def sentence(row, words: dict[str, str], ground: Basis, lang: str) -> str:
-    """A verdict in words; `words` are the values of the row as they are shown."""
+    """A verdict in words; `words` are the row's values as shown."""
     choose = functools.partial(text.choose, lang)
     head = choose(f"{row.label_zh} {words['value']}", f"{row.label_en}: {words['value']}")
     if not row.n:
@@ -148,10 +144,10 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The verdicts as findings, one row per metric tested (columns of `findings.COLUMNS`).
+    """The verdicts as findings, one row per metric tested.
 
-    ci_* bound the value expected. `table` is `verdicts` with the column money_at_stake; where that
-    is kept, it is stated for a metric called worse only.
+    ci_* bound the value expected. `table` is `verdicts`, with money_at_stake where known: it is
+    stated for a metric called worse only.
     """
     rows = []
     for row in table.itertuples():
@@ -177,7 +173,7 @@ def to_findings(
 
 
 def summary(table: pd.DataFrame, ground: Basis) -> tuple[str, str]:
-    """How many metrics were tested, and how many are out of range, in one sentence a language."""
+    """How many metrics were tested, and how many are out of range, in one sentence."""
     count = {
         name: int((table["outcome"] == name).sum())
         for name in ("better", "worse", "normal", "cannot_tell", "not_comparable")

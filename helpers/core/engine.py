@@ -1,11 +1,8 @@
 """The engine for tables that can outgrow memory: ibis expressions, run by DuckDB in this process.
 
-What fits goes through pandas. Viewer events, and order lines over years, stay in Parquet and are
-aggregated where they lie; only the small result becomes a frame. The expressions know no engine, so
-that another one can run them.
+Viewer events, and order lines over years, stay in Parquet and are aggregated where they lie; what
+fits goes through pandas. The expressions know no engine, so that another one can run them.
 """
-
-from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
@@ -20,10 +17,7 @@ THREADS = 2
 
 @functools.cache
 def backend() -> ibis.BaseBackend:
-    """The engine of this process, in which times are in UTC.
-
-    DuckDB in memory, with a bound on what it may hold.
-    """
+    """The engine of this process, DuckDB with a bound on its memory; its times are in UTC."""
     connection = ibis.duckdb.connect(
         memory_limit=MEMORY, threads=THREADS, preserve_insertion_order=False
     )
@@ -33,8 +27,6 @@ def backend() -> ibis.BaseBackend:
 
 def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
     """A frame, or the Parquet files of one canonical table, as a table of the engine.
-
-    Files are read when they are asked for.
 
     Raises `ValueError` for no file: an engine cannot know the columns of nothing.
     """
@@ -49,18 +41,12 @@ def table(source: pd.DataFrame | Iterable[Path]) -> ibis.Table:
 
 
 def kept(expression: ibis.Table) -> ibis.Table:
-    """The rows of an expression, worked out once and kept as long as the process lives.
-
-    For what is asked often.
-    """
+    """The rows of an expression, worked out once and kept as long as the process lives."""
     return backend().create_table(ibis.util.gen_name("fupan"), expression, temp=True)
 
 
 def frame(expression: ibis.Table) -> pd.DataFrame:
-    """The rows of an expression, ordered by all its columns.
-
-    Threads return equal keys in any order.
-    """
+    """The rows of an expression, ordered by all columns, as threads return them in any order."""
     return backend().execute(expression.order_by(list(expression.columns)))
 
 

@@ -1,9 +1,4 @@
-"""Findings: what the review asserts.
-
-Each has its evidence, its verdict and its sentence in both languages.
-"""
-
-from __future__ import annotations
+"""Findings: what the review asserts, each with evidence, verdict and sentences."""
 
 import base64
 import hashlib
@@ -55,11 +50,9 @@ def make(
 ) -> dict[str, object]:
     """One finding as a row of `COLUMNS`; a new run gives the same subject the same id.
 
-    `slice_id` is what the slice is recognised by where `slice` holds its name: names may change, or
-    be cut, and the id of the finding does not depend on them.
-    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one
-    (the notebook says which). Raises `ValueError` for a verdict outside `VERDICTS` or an empty
-    sentence.
+    Where `slice` holds a name, which may change or be cut, the id is made from `slice_id`.
+    `ci_lower` and `ci_upper` bound `value`, or its prediction from the baseline where there is one.
+    Raises `ValueError` for a verdict outside `VERDICTS` or an empty sentence.
     """
     if verdict not in VERDICTS:
         raise ValueError(
@@ -92,15 +85,12 @@ def make(
 
 
 def outcome(verdict: pd.Series, value: pd.Series, lower: pd.Series, upper: pd.Series) -> pd.Series:
-    """Verdicts as they are read: normal for a value inside its range.
-
-    So cannot_tell is left to what the data do not decide.
-    """
+    """Verdicts as they are read: normal, and not cannot_tell, for a value inside its range."""
     return verdict.mask(verdict.eq("cannot_tell") & value.between(lower, upper), "normal")
 
 
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Findings as a frame, one row per finding, with the columns and dtypes of `COLUMNS`.
+    """Findings as a frame of `COLUMNS`, one row per finding.
 
     Raises `ValueError` where two findings carry one id: they speak of the same thing.
     """

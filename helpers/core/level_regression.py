@@ -1,12 +1,9 @@
 """What one level of something (a host, a time slot) is worth beside the others, all else equal.
 
-A session is one observation: the logarithm of its value is regressed on the levels and on what else
-differs (the kind of session, the month …), so that the error is how much sessions differ, not how
-many people were counted. Where a level never meets another under the same circumstances, the two
-cannot be told from what sets them apart, and nothing is estimated.
+A session is one observation, so that the error is how much sessions differ: the logarithm of its
+value is regressed on the levels and on what else differs. Levels that never meet under the same
+circumstances are not compared.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -26,8 +23,8 @@ FEWEST_FREE = 8  # degrees of freedom below which the spread itself is guesswork
 class Fit(NamedTuple):
     """A least-squares fit.
 
-    names: of the levels; beta: coefficients; covariance: theirs, unscaled; estimable: what can be
-    estimated; sd: the spread; free: degrees of freedom.
+    names: of the levels; covariance: unscaled; estimable: what can be estimated; sd: the spread;
+    free: degrees of freedom.
     """
 
     names: list[str]
@@ -39,10 +36,7 @@ class Fit(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """One level over others as a ratio (1: the same) with its interval and p-value.
-
-    `nan` where it cannot be estimated.
-    """
+    """One level over others as a ratio (1: the same); `nan` where it cannot be estimated."""
 
     ratio: float
     lower: float
@@ -59,10 +53,7 @@ def logs(values: npt.ArrayLike) -> np.ndarray:
 
 
 def design(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Columns of 0 and 1 for every value of the factors but the first of each.
-
-    A missing value is a value of its own.
-    """
+    """Columns of 0 and 1 for all values of the factors but each one's first; missing is a value."""
     words = [frame[name].astype("str").fillna("?") for name in factors]
     columns = [
         pd.get_dummies(values, prefix=name, dtype=float).iloc[:, 1:]
@@ -79,10 +70,7 @@ def inverted(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def fit(y: npt.ArrayLike, levels: pd.Series, others: pd.DataFrame) -> Fit:
-    """Least squares of y on a column for each level and on the other columns.
-
-    All have one row per session, none of them missing.
-    """
+    """Least squares of y on a column for each level and on the other columns, nothing missing."""
     of_levels = pd.get_dummies(levels.astype("str"), dtype=float)
     x, y = np.column_stack([of_levels, others]), np.asarray(y, dtype=float)
     inverse, rank = inverted(x)
@@ -118,10 +106,7 @@ class Compared(NamedTuple):
 
 
 class _Sessions(NamedTuple):
-    """The sessions that count, the names of their levels, and their fit.
-
-    There is no fit where there is nothing to compare.
-    """
+    """The sessions that count, the names of their levels, and their fit, if any."""
 
     rows: pd.DataFrame
     names: list[str]
@@ -148,7 +133,6 @@ def _pairs(sessions: _Sessions, confidence: float) -> pd.DataFrame:
 
 
 def _holm(contrasts: pd.DataFrame) -> pd.Series:
-    """Adjusted p-values of unordered pairs, on both of their rows."""
     levels = zip(contrasts["level"], contrasts["other"], strict=True)
     key = [" | ".join(sorted(pair)) for pair in levels]
     once = contrasts["p_value"].groupby(key).first().dropna()
@@ -169,12 +153,12 @@ def compared(
 ) -> Compared:
     """Each level of `by` against the mean of the others that it meets, and against each of them.
 
-    One fit gives both. `frame` has one row per session; the columns of `adjust` are held equal,
-    levels of fewer than `FEWEST` sessions left out. rest has one row per level: level, n
-    (sessions), typical (geometric mean, as it is), others (how many levels it is held against),
-    ratio, lower, upper, p_value; `nan` where it meets no other level under the same circumstances,
-    or the sessions are too few. each has one row per ordered pair that can be estimated: level,
-    other, ratio, lower, upper, p_value, p_adjusted (Holm over the pairs).
+    `frame` has one row per session; the columns of `adjust` are held equal, levels of fewer than
+    `FEWEST` sessions left out. rest has one row per level: level, n (sessions), typical (geometric
+    mean, as it is), others (how many levels it is held against), ratio, lower, upper, p_value;
+    `nan` where it meets no other level under the same circumstances, or the sessions are too few.
+    each has one row per ordered pair that can be estimated: level, other, ratio, lower, upper,
+    p_value, p_adjusted (Holm over the pairs).
     """
     sessions = _sessions(frame, value, by, adjust)
     pairs, rows = _pairs(sessions, confidence), []
@@ -191,10 +175,7 @@ def compared(
 
 
 def separable(frame: pd.DataFrame, *, by: str, adjust: Sequence[str]) -> bool:
-    """Whether all levels of `by` can be told apart from the columns of `adjust`.
-
-    They cannot where one stands for the other.
-    """
+    """Whether all levels of `by` can be told apart from what the columns of `adjust` hold."""
     rows = frame.dropna(subset=[by])
     levels = sorted(rows[by].astype("str").unique())
     if len(levels) < 2:

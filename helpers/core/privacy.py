@@ -1,11 +1,8 @@
 """Personal data in text, found by its form and hidden.
 
-Phone numbers, identity numbers, e-mail and postal addresses. The rules are exact rather than wide,
-as a finding stops a report: an identity number needs its check digit, a postal address a place, a
-road and a number. Names and nicknames have no form; they are dropped with their columns on reading.
+The rules are exact rather than wide, as a finding stops a report. Names and nicknames have no form;
+they are dropped with their columns on reading.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
@@ -104,19 +101,15 @@ class Hit(NamedTuple):
 
 
 def _checks(number: str) -> bool:
-    """Whether the last digit of an identity number is the right one.
-
-    By GB 11643, which is ISO 7064 MOD 11-2.
-    """
+    """Whether the last digit of an identity number is right by GB 11643 (ISO 7064 MOD 11-2)."""
     total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(number[:17]))
     return number[17].upper() == "10X98765432"[total % 11]
 
 
 def _is_mobile(words: str, match: re.Match[str]) -> bool:
-    """Whether a number of eleven digits is a phone number.
+    """Whether eleven digits are a phone number.
 
-    Inside a code of letters and digits it is none, unless the letters say whose it is (wx13…,
-    tel13…).
+    Inside a code they are none, unless its letters say whose it is (wx13…, tel13…).
     """
     before, after = words[: match.start()], words[match.end() : match.end() + 1]
     lettered = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
@@ -137,10 +130,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], Callable[[str, re.Match[str]], bool] |
 
 
 def _addresses(words: str) -> Iterator[Hit]:
-    """Postal addresses: a house number behind a road behind the name of a place.
-
-    The place has two levels, or one level where a door follows the house.
-    """
+    """House numbers behind a road behind a place of two levels, or of one where a door follows."""
     end = 0
     for house in _HOUSE.finditer(words):
         if house.start() < end:
@@ -161,10 +151,7 @@ def _addresses(words: str) -> Iterator[Hit]:
 
 
 def _place(before: str, *, with_door: bool) -> int | None:
-    """Where the place begins that the words before a road name.
-
-    None where they name none, or too little of one.
-    """
+    """Where the place begins that the words before a road name, if they name enough of one."""
     place = _PLACE.search(before)
     if place and _DISTRICT.search(before, place.end()):
         return place.start()
@@ -175,7 +162,8 @@ def _place(before: str, *, with_door: bool) -> int | None:
 def find(words: str) -> list[Hit]:
     """Personal data in one text: kind and place.
 
-    Kinds: phone number, identity card number, e-mail address, postal address.
+    Kinds: phone number, identity card number (its check digit is right), e-mail address, postal
+    address (a place, a road and a number).
     """
     if not LIKELY.search(words):
         return []
@@ -190,7 +178,7 @@ def find(words: str) -> list[Hit]:
 
 
 def hide(words: str) -> str:
-    """The text with all that `find` finds in it replaced by `***`."""
+    """The text with `***` for all that `find` finds in it."""
     parts, end = [], 0
     for hit in find(words):
         parts += [words[end : hit.start], "***"] if hit.start >= end else []
@@ -199,15 +187,12 @@ def hide(words: str) -> str:
 
 
 def mask(words: str) -> str:
-    """The text of a cell with `***` for what is personal, and for what may be, as files are read.
-
-    All that `find` finds is masked, and more: what it leaves alone may still be somebody's.
-    """
+    """The text of a cell with `***` for what `find` finds, and for what may be personal."""
     return hide(_DOUBTFUL.sub("***", words))
 
 
 def masked(cells: pd.Series) -> pd.Series:
-    """Cells of text, each masked (`mask`)."""
+    """Cells of text, each by `mask`."""
     risky = cells.str.contains(LIKELY.pattern, regex=True, na=False)
     return cells.mask(risky, cells[risky].map(mask).astype("str")) if risky.any() else cells
 
@@ -215,11 +200,11 @@ def masked(cells: pd.Series) -> pd.Series:
 def in_frame(
     frame: pd.DataFrame, *, ids: frozenset[str] = frozenset(), keys: frozenset[str] = frozenset()
 ) -> pd.DataFrame:
-    """Cells of text columns that hold personal data, without their values.
+    """Cells of text columns that hold personal data, without their values: one row per cell.
 
-    One row per cell: row (position, from 0), column and kind. Numbers in the columns of `ids` are
-    not looked at, as any digits may be an id; in those of `keys` everything that is no keyed hash
-    (16 hex digits) is a find. Each different text is looked at once.
+    Columns: row (position, from 0), column, kind. Columns of `ids` are not searched for numbers, as
+    any digits may be an id; in those of `keys` everything that is no keyed hash (16 hex digits) is
+    a find.
     """
     hits = [
         _in_column(frame[name], name, is_id=name in ids, is_key=name in keys)

@@ -1,10 +1,8 @@
 """Pure statistics: rates, predictions for a new session, many tests, shrinkage, times.
 
-Arrays and scalars in, arrays, scalars or named tuples out; nothing here knows of sessions or
-metrics. `nan` stands for undefined (0/0, too short a history) and is returned on purpose.
+Nothing here knows of sessions or metrics. `nan` stands for undefined (0/0, too short a history) and
+is returned on purpose.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -16,8 +14,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 Floats = npt.NDArray[np.float64]
 
-# Session-to-session coefficient of variation that a short history is shrunk towards, and what that
-# guess weighs.
+# coefficient of variation between sessions that a short history is shrunk to, and its weight
 PRIOR_CV = 0.15
 PRIOR_CV_WEIGHT = 4.0
 
@@ -31,10 +28,9 @@ class Estimate(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the next value should be, from n earlier ones.
+    """What the next value should be, from n earlier ones, with the prediction interval.
 
-    mean: the centre; lower, upper: the prediction interval; sd: the standard deviation. With
-    `log=True` the centre is the geometric mean and `sd` is on the log scale (0.12 is about 12 %).
+    With `log=True` the mean is geometric and `sd` is on the log scale (0.12 is about 12 %).
     """
 
     mean: float
@@ -45,10 +41,7 @@ class Prediction(NamedTuple):
 
 
 class Predictive(NamedTuple):
-    """A predictive distribution for a new rate: centre and interval.
-
-    p_value is the two-sided mid-p of the value observed.
-    """
+    """A predictive distribution for a new rate, with the two-sided mid-p of the value observed."""
 
     mean: float
     lower: float
@@ -57,10 +50,7 @@ class Predictive(NamedTuple):
 
 
 class Shrunk(NamedTuple):
-    """Rates by empirical Bayes: the posterior means with their intervals.
-
-    alpha and beta are the Beta prior fitted to the group.
-    """
+    """Posterior means of rates with their intervals, and the Beta prior fitted to the group."""
 
     rate: Floats
     lower: Floats
@@ -73,8 +63,8 @@ class Around(NamedTuple):
     """How rates of one occasion lie about those expected of them, fitted to all units together.
 
     shift: what all moved by in common, in log odds, with its standard error; weight: of the
-    expectation, in trials, for an ordinary unit; wide: the same for one out of the ordinary; odd:
-    the chance that a unit is such a one.
+    expectation, in trials, for an ordinary unit; wide: for one out of the ordinary; odd: the chance
+    that a unit is such a one.
     """
 
     shift: float
@@ -94,10 +84,9 @@ def _floats(values: npt.ArrayLike) -> Floats:
 def wilson(
     successes: npt.ArrayLike, trials: npt.ArrayLike, *, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Wilson score interval of each proportion successes / trials (Newcombe 1998, method 3).
+    """Wilson score interval, (lower, upper), of each successes / trials (Newcombe 1998, method 3).
 
-    Returns (lower, upper), arrays of the broadcast shape. `nan` where trials are 0 or missing, and
-    where successes exceed trials: such a ratio is no proportion and has no such interval.
+    `nan` where trials are 0 or missing, and where successes exceed trials: that is no proportion.
     """
     x, n = np.broadcast_arrays(_floats(successes), _floats(trials))
     usable = (n > 0) & (x >= 0) & (x <= n)
@@ -112,8 +101,8 @@ def wilson(
 def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.95) -> Estimate:
     """Ratio (x1/n1) / (x2/n2) with the log interval adjusted by one half.
 
-    The value is `nan` where the second rate is 0. Only for two rates of one session: between
-    sessions it ignores that sessions differ, see `prediction_interval`.
+    `nan` where the second rate is 0. Only for two rates of one session: between sessions it ignores
+    that sessions differ, see `prediction_interval`.
     """
     if not (n1 > 0 and n2 > 0 and 0 <= x1 <= n1 and 0 <= x2 <= n2):
         return Estimate(np.nan, np.nan, np.nan)
@@ -128,11 +117,10 @@ def ratio(x1: float, n1: float, x2: float, n2: float, *, confidence: float = 0.9
 
 
 def dispersion(events: npt.ArrayLike, expected: npt.ArrayLike, *, fitted: int = 1) -> float:
-    """How many times more counts vary about their means than Poisson counts would.
+    """How many times more counts vary about their means than Poisson counts would, at least 1.
 
     Pearson's chi-square over n - fitted. `expected` are the means, made from the counts themselves
-    with `fitted` rates. At least 1; 1 where fewer counts with a positive mean are known than there
-    are rates.
+    with `fitted` rates; 1 where fewer counts with a positive mean are known than rates.
     """
     x, mean = _with_trials(events, expected)
     free = x.size - fitted
@@ -148,8 +136,8 @@ def count_rate(
 ) -> tuple[Floats, Floats]:
     """Interval of each rate events / exposure, widened by the dispersion.
 
-    The limits are Garwood's (1936), exact for Poisson counts. With a dispersion d the events count
-    as events / d independent ones (quasi-Poisson). `nan` where exposure is 0 or missing.
+    Garwood's (1936), exact for Poisson counts. With a dispersion d the events count as events / d
+    independent ones (quasi-Poisson). `nan` where exposure is 0 or missing.
     """
     x, n = np.broadcast_arrays(_floats(events), _floats(exposure))
     usable, tail = (n > 0) & (x >= 0), (1 - confidence) / 2
@@ -159,10 +147,7 @@ def count_rate(
 
 
 def count_p(events: npt.ArrayLike, expected: npt.ArrayLike, *, dispersion: float = 1.0) -> Floats:
-    """Two-sided p-value of each count under a (quasi-)Poisson with the mean expected.
-
-    Twice the smaller tail, at most 1.
-    """
+    """Two-sided p-value of each count, twice the smaller tail of the (quasi-)Poisson expected."""
     x, mean = (
         np.asarray(values, dtype=float) / dispersion
         for values in np.broadcast_arrays(events, expected)
@@ -178,8 +163,7 @@ def log_odds(
     """Log-odds of each word in one corpus against another, and their z.
 
     With a Dirichlet prior (Monroe, Colaresi, Quinn 2008). `target` and `other` are counts of the
-    same words in the two corpora, `prior` the pseudo-counts that both get. Swapping the corpora
-    changes the signs and nothing else.
+    same words, `prior` the pseudo-counts that both get.
     """
     y1, y2, alpha = (_floats(values) for values in np.broadcast_arrays(target, other, prior))
     odds = [np.log((y + alpha) / ((y + alpha).sum() - y - alpha)) for y in (y1, y2)]
@@ -191,18 +175,15 @@ def log_odds(
 
 
 def smoothed_rate(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
-    """The rate (x + 1/2) / (n + 1/2), which stays positive at x = 0.
-
-    So its logarithm exists.
-    """
+    """The rate (x + 1/2) / (n + 1/2), which has a logarithm at x = 0 too."""
     return (_floats(numerator) + 0.5) / (_floats(denominator) + 0.5)
 
 
 def positive(values: npt.ArrayLike) -> Floats:
     """Values that all have a logarithm: a zero becomes half of the smallest positive value.
 
-    Half of the smallest value holds in any currency. `nan` stands for a missing and for a negative
-    value, and for a zero where no value is positive.
+    So it holds in any currency. `nan` for missing and negative values, and for zeros where no value
+    is positive.
     """
     y = _floats(values)
     smallest = np.min(y[y > 0], initial=np.inf)
@@ -211,10 +192,7 @@ def positive(values: npt.ArrayLike) -> Floats:
 
 
 def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
-    """Mean, standard deviation (n - 1) and number of the values that are known.
-
-    On the scale that is compared: logarithms when `log`.
-    """
+    """Mean, standard deviation (n - 1) and number of the known values, of logarithms when `log`."""
     values = _floats(history).ravel()
     values = values[np.isfinite(values) & (values > 0)] if log else values[np.isfinite(values)]
     scaled = np.log(values) if log else values
@@ -223,10 +201,7 @@ def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
 
 
 class Spread(NamedTuple):
-    """What is known beforehand of how much sessions differ.
-
-    A standard deviation, and what it weighs, in sessions.
-    """
+    """What is known beforehand of how much sessions differ, weighed in sessions."""
 
     sd: float
     weight: float
@@ -235,18 +210,15 @@ class Spread(NamedTuple):
 def prior_spread(pool: npt.ArrayLike, *, log: bool = True) -> Spread | None:
     """The spread of further sessions of the account, to steady that of a short history.
 
-    None with fewer than three sessions. It weighs at most four sessions, so that a longer history
-    speaks for itself.
+    None with fewer than three sessions. It weighs at most four, so that a longer history speaks for
+    itself.
     """
     _, sd, n = _centre(pool, log)
     return Spread(sd, min(PRIOR_CV_WEIGHT, n - 1)) if n > 2 else None
 
 
 def _steadied(sd: float, n: int, spread: Spread | None) -> tuple[float, float]:
-    """Standard deviation and degrees of freedom of a history with the prior spread mixed in.
-
-    A moderated t; `n` is the number of sessions of the history.
-    """
+    """Standard deviation and degrees of freedom, the prior spread mixed in (a moderated t)."""
     if spread is None:
         return sd, n - 1
     free = n - 1 + spread.weight
@@ -262,10 +234,9 @@ def prediction_interval(
 ) -> Prediction:
     """Where one further value should lie: mean +- t s sqrt(1 + 1/n), of logarithms when `log`.
 
-    A session is one value, so the interval holds the session-to-session variation that binomial
-    intervals leave out. Three sessions say little of their own spread; `spread` lends them that of
-    other sessions. Values that are missing (or not positive when `log`) are left out; fewer than
-    two give `nan` bounds.
+    It holds the session-to-session variation that binomial intervals leave out. Three sessions say
+    little of their own spread; `spread` lends them that of other sessions. Values that are missing
+    (or not positive when `log`) are left out; fewer than two give `nan` bounds.
     """
     mean, own_sd, n = _centre(history, log)
     sd, free = _steadied(own_sd, n, spread)
@@ -280,7 +251,7 @@ def prediction_p(
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
     `nan` with fewer than two earlier values, and where `log` and the value is not positive; a
-    history without any variation gives 1 for the same value and 0 for another.
+    history without variation gives 1 for the same value and 0 for another.
     """
     mean, own_sd, n = _centre(history, log)
     if n < 2 or not np.isfinite(value) or (log and value <= 0):
@@ -299,11 +270,11 @@ def session_cv(
     proportion: bool = True,
     prior_cv: float = PRIOR_CV,
 ) -> float:
-    """Session-to-session coefficient of variation of a rate, shrunk to `prior_cv`.
+    """Session-to-session coefficient of variation of a rate, without sampling noise.
 
-    Sampling noise is taken out. Method of moments on the squared deviations of events / exposure
-    from the pooled rate; the prior guess weighs as much as four further sessions, because three or
-    four sessions say little about their own spread.
+    Method of moments on the squared deviations of events / exposure from the pooled rate, shrunk to
+    `prior_cv` with the weight of four further sessions: a few sessions say little about their
+    spread.
     """
     x, n = _floats(events), _floats(exposure)
     pooled = x.sum() / n.sum()
@@ -329,10 +300,7 @@ def _with_trials(events: npt.ArrayLike, exposure: npt.ArrayLike) -> tuple[Floats
 
 
 class Prior(NamedTuple):
-    """What earlier sessions say of the rate of a new one.
-
-    Its mean, and what that weighs in trials (a Beta's alpha + beta).
-    """
+    """What earlier sessions say of a new rate: a Beta's mean, and alpha + beta, in trials."""
 
     mean: float
     weight: float
@@ -341,10 +309,10 @@ class Prior(NamedTuple):
 def session_prior(
     past_successes: npt.ArrayLike, past_trials: npt.ArrayLike, *, prior_cv: float = PRIOR_CV
 ) -> Prior:
-    """The Beta of a new session's rate.
+    """The Beta of a new session's rate, `nan` without any history.
 
     Its mean is the pooled rate, its variance session variation (`session_cv`) and that of the
-    pooled rate. `nan` without any history.
+    pooled rate.
     """
     x, n = _with_trials(past_successes, past_trials)
     if not x.size:
@@ -367,10 +335,9 @@ def beta_binomial_predictive(
 ) -> Predictive:
     """Predicts a small proportion from earlier sessions, with their overdispersion.
 
-    The p-value is a two-sided mid-p. For proportions of few events (under about 50), where the
-    logarithm of a rate is too coarse. The new rate is Beta with the pooled rate as mean and, as
-    variance, session variation (`session_cv`) plus that of the pooled rate; the count is then
-    beta-binomial. `nan` where there is no history or no trial.
+    For few events (under about 50), where the logarithm of a rate is too coarse: the rate is that
+    of `session_prior`, the count beta-binomial, the p-value a two-sided mid-p. `nan` where there is
+    no history or no trial.
     """
     x, n = _with_trials(past_successes, past_trials)
     if not x.size or not trials > 0 or not 0 <= successes <= trials:
@@ -390,10 +357,9 @@ def negative_binomial_predictive(
     confidence: float = 0.95,
     prior_cv: float = PRIOR_CV,
 ) -> Predictive:
-    """Predicts a small count per unit of exposure (orders per hour).
+    """Predicts a small count per unit of exposure (orders per hour) from earlier sessions.
 
-    As `beta_binomial_predictive` does a proportion. The new rate is Gamma, the count negative
-    binomial; interval and centre are per unit of exposure.
+    The rate is Gamma, the count negative binomial; interval and centre are per unit of exposure.
     """
     x, n = _with_trials(past_events, past_exposure)
     if not x.size or not exposure > 0 or not events >= 0:
@@ -412,10 +378,9 @@ def negative_binomial_predictive(
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values of Benjamini and Hochberg (1995).
+    """Adjusted p-values of Benjamini and Hochberg (1995), for a false discovery rate.
 
-    One that is at most the false discovery rate is rejected. A missing p-value stays `nan` and does
-    not count as a test.
+    A missing p-value stays `nan` and does not count as a test.
     """
     p = _floats(p_values)
     adjusted = np.full(p.shape, np.nan)
@@ -426,11 +391,10 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values of Holm (1979).
+    """Adjusted p-values of Holm (1979), for the chance of any error in the family.
 
-    Rejecting those of at most 5 % errs anywhere in the family in 5 % of cases at most. A missing
-    p-value stays `nan` and does not count as a test. (statsmodels' own collects the process's
-    garbage on each call.)
+    A missing p-value stays `nan` and does not count as a test. (statsmodels' own collects the
+    process's garbage on each call.)
     """
     p = _floats(p_values)
     adjusted, order = np.full(p.shape, np.nan), np.argsort(p)[: int(np.isfinite(p).sum())]
@@ -443,8 +407,7 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
 
-    Sought over logit(mean) and log(weight); the weight is held under 1e6, which is what rates
-    without any overdispersion run off to.
+    The weight is held under 1e6, which is what rates without any overdispersion run off to.
     """
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
@@ -471,12 +434,11 @@ def shrink_rates(
     confidence: float = 0.80,
     prior: tuple[float, float] | None = None,
 ) -> Shrunk:
-    """Rates of like units drawn to their common mean by a prior fitted to them.
+    """Rates of like units drawn to their common mean by a beta-binomial prior (empirical Bayes).
 
-    The prior is beta-binomial (empirical Bayes). Arrays as long as the input; a unit without trials
-    gets the prior itself. `prior` is (alpha, beta), for groups too small to fit one (under six
-    units, say); a single unit without a given prior keeps a vague Beta(1/2, 1/2). Raises ValueError
-    where successes exceed trials.
+    A unit without trials gets the prior itself. `prior` is (alpha, beta), for groups too small to
+    fit one (under six units, say); a single unit without one keeps a vague Beta(1/2, 1/2). Raises
+    ValueError where successes exceed trials.
     """
     x, n = _floats(successes), np.nan_to_num(_floats(trials))
     x = np.where(n > 0, x, 0.0)
@@ -502,9 +464,9 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
 
     Expected odds x a common shift, and beta-binomial about that. The prior of each unit has two
     parts, an ordinary one whose spread is fitted (held near `PRIOR_CV` with the weight of
-    `PRIOR_CV_WEIGHT` units, as `session_cv` does) and a wide one for a unit that broke, so that one
-    broken unit neither widens the others' prior nor is drawn to them. `expected` lies strictly
-    between 0 and 1, trials are positive.
+    `PRIOR_CV_WEIGHT` units) and a wide one for a unit that broke, so that it neither widens the
+    others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are
+    positive.
     """
     x, n = np.round(_floats(successes)), np.round(_floats(trials))
     centre = special.logit(_floats(expected))
@@ -558,11 +520,9 @@ class Course(NamedTuple):
     followed: Floats
 
     def by(self, moments: npt.ArrayLike) -> Floats:
-        """The share that has happened by each moment; after the last time it stays as it is."""
         return self.share[np.searchsorted(self.times, moments, side="right") - 1]
 
     def reached(self, share: float) -> float:
-        """The first time by which so large a share has happened; `inf` where it never does."""
         late = self.times[self.share >= share - 1e-12]
         return float(late[0]) if late.size else np.inf
 
@@ -576,11 +536,11 @@ def course(
 ) -> Course:
     """The Kaplan-Meier estimate of how what happens is spread over time.
 
-    `durations` are times until it happened; where it has not, until the case was last looked at.
-    `counts` says how many cases each row stands for (one, where it is missing). The limits are
-    Greenwood's on the log of the log, so that they never leave 0 to 1; at a share of 0 or 1 they
-    are that share. Raises ValueError where a duration is missing. (statsmodels' SurvfuncRight has
-    Tsiatis' error for counted rows, which is a smaller one.)
+    `durations` are times until it happened, else until the case was last looked at; `counts` says
+    how many cases each row stands for. The limits are Greenwood's on the log of the log, so that
+    they never leave 0 to 1; at a share of 0 or 1 they are that share. Raises ValueError where a
+    duration is missing. (statsmodels' SurvfuncRight has Tsiatis' error for counted rows, which is a
+    smaller one.)
     """
     durations = _floats(durations)
     if not np.isfinite(durations).all():
@@ -609,9 +569,9 @@ def happened_within(
 ) -> tuple[Floats, Floats, Floats]:
     """The share that happens within each mark, by `course`: value, lower, upper.
 
-    What has not happened and is younger than a mark counts as unknown from its age on. A share of
-    exactly 0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was
-    looked at until the mark, unless the last one looked at had happened.
+    What has not happened and is younger than a mark is unknown from its age on. A share of exactly
+    0 or 1 has the Wilson interval of those of whom it is known. `nan` where nothing was looked at
+    until the mark, unless the last one looked at had happened.
     """
     durations, marks = _floats(durations), _floats(marks)
     happened = np.asarray(happened, dtype=bool)
@@ -630,12 +590,12 @@ def happened_within(
 
 
 def shrink_means(means: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[Floats, Floats, float]:
-    """Means of like units drawn to their common mean.
+    """Means of like units drawn to their common mean: posterior means, their sds, the common mean.
 
-    Returns posterior means, their standard deviations, and the common mean. A normal hierarchy with
-    known standard errors and a flat prior on how much units differ, averaged over that (Gelman et
-    al., Bayesian Data Analysis, section 5.4): a point estimate of it would often be zero, and then
-    all units would be one and too sure. A single unit, or units without any error, are as they are.
+    A normal hierarchy with known standard errors, averaged over how much units differ under a flat
+    prior (Gelman et al., Bayesian Data Analysis, section 5.4): a point estimate of that would often
+    be zero, and then all units would be one and too sure. A single unit, or units without any
+    error, are as they are.
     """
     m, e = _floats(means), _floats(errors)
     if m.size < 3 or not (e > 0).all():

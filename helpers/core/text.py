@@ -3,8 +3,6 @@
 The only place where a number is rounded.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata
@@ -43,10 +41,7 @@ class Labelled(Protocol):
 
 
 def choose(lang: str, zh: str, en: str) -> str:
-    """The text of the language asked for.
-
-    Raises `ValueError` where the language is neither zh nor en.
-    """
+    """The text of the language asked for; raises `ValueError` where it is neither zh nor en."""
     if lang not in ("zh", "en"):
         raise ValueError(f"lang: expected zh or en, found {lang!r}")
     return zh if lang == "zh" else en
@@ -65,8 +60,7 @@ def short(name: str) -> str:
 def plain(text: object, limit: int = 60) -> str:
     """Data text made fit for a sentence.
 
-    Control and bidirectional marks and pictographs are taken out, spaces folded, long text
-    shortened.
+    Without control and bidirectional marks and pictographs; spaces folded, long text shortened.
     """
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return NOTHING
@@ -78,10 +72,7 @@ def plain(text: object, limit: int = 60) -> str:
 
 
 def number(x: float, lang: str, decimals: int = 0) -> str:
-    """A plain number with thousands separators.
-
-    In Chinese from ten thousand on in 万, from a hundred million in 亿.
-    """
+    """A number with thousands separators, in Chinese from ten thousand on in 万, then 亿."""
     if x is None or not math.isfinite(x):
         return NOTHING
     if lang == "zh" and round(abs(x)) >= 100_000_000:
@@ -96,10 +87,7 @@ def number(x: float, lang: str, decimals: int = 0) -> str:
 
 
 def _minus(words: str) -> str:
-    """A figure with a true minus; what rounds to zero has none.
-
-    Sums of floats leave dust such as -0.0000000001.
-    """
+    """A figure with a true minus, none for what rounds to zero, such as a sum's -0.0000000001."""
     return (
         words.replace("-", MINUS if _not_zero(words) else "", 1) if words.startswith("-") else words
     )
@@ -125,10 +113,7 @@ def money(x: float, lang: str, currency: str = "CNY", decimals: int | None = Non
 
 
 def percent(x: float, decimals: int = 1) -> str:
-    """A fraction as a percentage.
-
-    A rate under one percent has as many decimals more as it needs to show two digits.
-    """
+    """A fraction as a percentage; under one percent with as many decimals as show two digits."""
     if x is None or not math.isfinite(x):
         return NOTHING
     shown = (
@@ -195,10 +180,9 @@ def interval(
     decimals: int | None = None,
     currency: str = "CNY",
 ) -> str:
-    """An interval "lower – upper" in the unit of its metric.
+    """An interval "lower – upper" in the unit of its metric; "to" where an end is negative.
 
-    "lower to upper" where an end is negative. A rate about one percent has as many decimals at both
-    ends.
+    A rate about one percent has as many decimals at both ends.
     """
     if (
         unit == "percent"

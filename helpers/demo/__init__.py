@@ -4,5 +4,3 @@ from helpers.demo.simulate import FAULTS, Simulation, simulate
 from helpers.demo.write import write
 
 SEED = 20261111
-
-__all__ = ["FAULTS", "SEED", "Simulation", "simulate", "write"]

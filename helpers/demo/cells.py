@@ -1,9 +1,4 @@
-"""How platforms write values, and workbooks and text tables of them.
-
-The same cells give the same bytes.
-"""
-
-from __future__ import annotations
+"""How platforms write values, and workbooks and text tables of them; same cells, same bytes."""
 
 import datetime as dt
 import functools
@@ -39,7 +34,7 @@ def workbook(
 ) -> None:
     """Write rows of cells to the sheets of a workbook, stamped with the time of its export.
 
-    Text stays text, whatever it begins with; None is an empty cell.
+    Text stays text, whatever it begins with.
     """
     options = {
         "in_memory": True,
@@ -70,10 +65,7 @@ def text_table(
     encoding: str,
     extra: bool = False,
 ) -> None:
-    """Write a CSV whose cells are already quoted where they must be.
-
-    `extra` ends each row with an unnamed empty column.
-    """
+    """Write a CSV of cells already quoted; `extra` ends rows with an unnamed empty column."""
     rows = [",".join(cells) for cells in zip(*(columns[name] for name in headers), strict=True)]
     end = ",\r\n" if extra else "\r\n"
     body = ",".join(headers) + "\r\n" + "".join(row + end for row in rows)
@@ -81,10 +73,7 @@ def text_table(
 
 
 def plain(value: Any) -> Any:
-    """A canonical value as a cell.
-
-    None for missing, naive local time, whole numbers without a decimal point.
-    """
+    """A canonical value as a cell: naive local time, whole numbers without a decimal point."""
     if (
         value is None
         or value is pd.NA
@@ -105,7 +94,6 @@ def or_dash(value: Any, dash: str = "-") -> Any:
 
 
 def clock(values: pd.Series, form: str) -> pd.Series:
-    """Times as text on the local clock."""
     return values.dt.tz_localize(None).dt.strftime(form).fillna("-").astype("str")
 
 
@@ -126,15 +114,11 @@ def hours_minutes(value: float) -> str:
 
 
 def money(values: pd.Series) -> pd.Series:
-    """Amounts as text with two decimals, `-` where there is none."""
     return values.map("{:.2f}".format).mask(values.isna(), "-").astype("str")
 
 
 def quoted(values: pd.Series) -> pd.Series:
-    """Ids and text as the shop system writes them: in quotes, after a tab.
-
-    `-` where there is none.
-    """
+    """Ids and text as the shop system writes them: in quotes, after a tab; `-` for none."""
     return ('"\t' + values.fillna("-").astype("str") + '"').astype("str")
 
 

@@ -1,7 +1,5 @@
 """The exports of 抖音电商罗盘: lists of sessions, and a workbook for each session."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,6 @@ SKU_SHARE = {"单件装": 0.7, "两件装": 0.3}
 
 
 def _list_columns(sessions: pd.DataFrame) -> dict[str, pd.Series]:
-    """The columns of the list that have values, by header.
-
-    Numbers are not rounded, rates are fractions.
-    """
     s, hours = sessions, sessions["duration_seconds"] / 3600
 
     def rate(part: str, whole: str) -> pd.Series:
@@ -103,10 +97,7 @@ def _list_file(
 
 
 def write_lists(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """A list for each quarter, and a stale one of the last weeks.
-
-    Each quarter begins some days before the last one ended.
-    """
+    """A list for each quarter, begun some days before the last one ended, and a stale one."""
     sessions = tables["sessions"]
     quarter = sessions["started_at"].dt.tz_localize(None).dt.to_period("Q")
     dirty: cells.Dirty = []
@@ -127,7 +118,6 @@ def write_lists(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timesta
 
 
 def _refunds_at(sessions: pd.DataFrame, cases: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
-    """Sessions with the refunds that had been made by a time."""
     amounts = cases[
         (cases["refunded_at"] <= at) & cases["session_id"].isin(sessions["session_id"])
     ].groupby("session_id")["amount"]
@@ -216,7 +206,6 @@ def _board(s: pd.Series) -> list[list[Any]]:
 
 
 def _steps(s: pd.Series) -> list[list[Any]]:
-    """Names in column A, values in column B."""
     names = {
         "直播间曝光人数": "room_exposure_users",
         "直播间观看人数": "viewers",
@@ -228,7 +217,6 @@ def _steps(s: pd.Series) -> list[list[Any]]:
 
 
 def _channels(s: pd.Series, traffic: pd.DataFrame) -> list[list[Any]]:
-    """One row per leaf channel below a row for all of them."""
     headers = [
         "渠道名称",
         "人均观看时长",
@@ -292,10 +280,7 @@ def _traffic_videos(videos: pd.DataFrame) -> list[list[Any]]:
 
 
 def _goods(products: pd.DataFrame) -> list[list[Any]]:
-    """Products, each followed by its SKUs.
-
-    An SKU's first cell begins with a dash; it must not be added to the products.
-    """
+    """Products, each followed by its SKUs, which begin with a dash and must not be added."""
     headers = [
         "商品ID",
         "商品名称",

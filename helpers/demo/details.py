@@ -1,7 +1,4 @@
-"""The finer tables of the demo: audience, enquiries, videos, ads, goals, costs, notes, events.
-
-Minutes and run log are those of `floor.py`, comments those of `talk.py`.
-"""
+"""The finer tables of the demo: audience, enquiries, videos, ads, goals, costs, notes, events."""
 
 from __future__ import annotations
 
@@ -42,10 +39,7 @@ OBJECTIONS = {
 
 
 class Part(NamedTuple):
-    """What the makers of the tables below share.
-
-    The world, the tables and counts already made, the order lines.
-    """
+    """What the makers of the tables share."""
 
     world: World
     sessions: pd.DataFrame
@@ -57,12 +51,10 @@ class Part(NamedTuple):
     rng: np.random.Generator
 
     def recent(self, table: str) -> list[int]:
-        """Positions of the sessions that have this table."""
         n = len(self.sessions)
         return list(range(max(0, n - RECENT[table]), n))
 
     def of_recent(self, table: str, make: Callable[[Part, int], pd.DataFrame]) -> pd.DataFrame:
-        """The table of these sessions, one after the other."""
         return pd.concat([make(self, i) for i in self.recent(table)], ignore_index=True)
 
     def after_action(self, i: int) -> bool:
@@ -82,10 +74,7 @@ def tables(
     wanted: tuple[str, ...] | None,
     generator: Callable[[int], np.random.Generator],
 ) -> dict[str, pd.DataFrame]:
-    """The tables beside sessions, traffic and products that are wanted (None: all).
-
-    They are not yet conformed.
-    """
+    """The tables wanted (None: all) beside sessions, traffic and products, not conformed."""
     makers = {
         "minutes": floor.minutes,
         "rundown": floor.rundown,
@@ -132,10 +121,6 @@ def _audience(part: Part) -> pd.DataFrame:
 
 
 def _audience_of(part: Part, i: int) -> pd.DataFrame:
-    """Viewers, buyers and money by group.
-
-    The groups of each dimension sum to the session's totals.
-    """
     session, rng = part.sessions.iloc[i], part.rng
     fans = float(session["fan_viewer_share"])
     province = {name: [share / 100, 1.0] for name, share in shop()["provinces"].items()}
@@ -168,10 +153,6 @@ def _audience_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def _service(part: Part) -> pd.DataFrame:
-    """Enquiries during the session.
-
-    First reply after minutes, some never answered, some turned into orders or disputes.
-    """
     parts = []
     for i in part.recent("service"):
         session, rng = part.sessions.iloc[i], part.rng
@@ -207,10 +188,7 @@ def _service(part: Part) -> pd.DataFrame:
 def _whose(
     enquiries: pd.DataFrame, sold: pd.DataFrame | None, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Whose most enquiries are, what kept them and whether they were content.
-
-    Those who ordered are buyers of that session.
-    """
+    """Whose most enquiries are: who ordered is a buyer of that session."""
     n = len(enquiries)
     objects = rng.random(n) < np.where(enquiries["converted"], 0.3, 0.7)
     kinds = rng.choice(list(OBJECTIONS), n, p=list(OBJECTIONS.values()))
@@ -239,10 +217,7 @@ def _whose(
 
 
 def _recommended(sold: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Whether an older customer recommended the shop to the buyer.
-
-    Asked of those whose order is paid, mostly of new ones.
-    """
+    """Whether a customer recommended the shop; asked of those who paid, mostly of new ones."""
     by_buyer = rng.random(len(sold)) < np.where(sold["is_new_buyer"], 0.14, 0.02)
     return sold.assign(
         is_referred=pd.Series(by_buyer, index=sold.index).groupby(sold["order_id"]).transform("max")
@@ -271,10 +246,7 @@ def _videos(part: Part) -> pd.DataFrame:
 
 
 def _ads(part: Part) -> pd.DataFrame:
-    """Ad spend by day, as the ads system reports it.
-
-    The amount it claims is what its own sources sold, and a little more.
-    """
+    """Ad spend by day; the amount it claims is what its own sources sold, and a little more."""
     sessions, rng = part.sessions, part.rng
     n = len(sessions)
     amount = np.round(sessions["paid_amount"] * rng.uniform(0.16, 0.24, n), 2)
@@ -296,10 +268,6 @@ def _ads(part: Part) -> pd.DataFrame:
 
 
 def _goals(part: Part) -> pd.DataFrame:
-    """A paid-amount goal for each of the last sessions and for each month.
-
-    Under the last month's stands what it takes to reach it.
-    """
     usual = float(part.sessions.loc[part.sessions["kind"] == "daily", "paid_amount"].median())
     recent = part.sessions.iloc[part.recent("goals")]
     target = [round(usual * shop()["kind"][kind]["goal"], -2) for kind in recent["kind"]]
@@ -335,7 +303,6 @@ def _goals(part: Part) -> pd.DataFrame:
 
 
 def _costs(part: Part) -> pd.DataFrame:
-    """Unit cost of each product, and the staff of the last sessions."""
     goods = pd.DataFrame(
         [
             {"item": "unit_cost", "product_id": key, "amount": item["cost"]}

@@ -1,7 +1,5 @@
 """The exports of 抖店: orders and after-sales cases, with some dirty rows."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path
@@ -37,10 +35,7 @@ def _cipher(values: pd.Series, mark: str) -> pd.Series:
 
 
 def _order_columns(orders: pd.DataFrame, exported: pd.Timestamp) -> dict[str, pd.Series]:
-    """The columns of an order export that have values, as quoted text by header.
-
-    What is later than the export is not known yet.
-    """
+    """What is later than the export is not known yet."""
     o = orders
     every = functools.partial(pd.Series, index=o.index)
 
@@ -142,11 +137,7 @@ def _order_file(
 
 
 def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """Orders by quarter, the first in GB18030.
-
-    Of the last one there is an export made just after the last session, and one of its last week
-    made later.
-    """
+    """Orders by quarter, the first in GB18030; the last early, then from its last week on anew."""
     created = orders["created_at"].dt.tz_localize(None)
     quarter = created.dt.to_period("Q")
     early = pd.Timestamp(EARLY_EXPORT)
@@ -169,10 +160,6 @@ def write_orders(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> cel
 
 
 def _dirty_orders(path: Path) -> cells.Dirty:
-    """Plants a row twice, one at an impossible time, one with a negative amount.
-
-    Both of the latter have ids of their own.
-    """
     head, *rows = path.read_bytes().decode("utf-8-sig").split("\r\n")
     headers, stamp = head.split(","), path.stat()
     rows = rows[:-1]
@@ -235,10 +222,7 @@ def _case_columns(cases: pd.DataFrame, paid: pd.Series) -> dict[str, pd.Series]:
 
 
 def write_cases(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> cells.Dirty:
-    """After-sales cases by half year.
-
-    In the last file a case is of an unknown order, and the amount of one is a remark.
-    """
+    """After-sales cases by half year; the last has an unknown order, and words for an amount."""
     cases = tables["aftersales"].reset_index(drop=True)
     if cases.empty:
         return []
@@ -263,7 +247,6 @@ def write_cases(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timesta
 def _dirty_cases(
     columns: dict[str, pd.Series], path: Path
 ) -> tuple[dict[str, pd.Series], cells.Dirty]:
-    """Two more cases at the end: one whose order is nowhere, one whose amount is words."""
     more = {
         header: pd.concat([values, values.iloc[[0, 0]]], ignore_index=True)
         for header, values in columns.items()

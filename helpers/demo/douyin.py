@@ -1,7 +1,5 @@
 """The files of the demo's platforms: 抖音电商罗盘, 抖店, 巨量千川 and 巨量百应."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +12,9 @@ WORKBOOKS = 36  # sessions that have a whole-session workbook
 
 
 def write(simulation: Simulation, raw: Path) -> cells.Dirty:
-    """Write the platforms' files into `raw`; returns the dirty rows planted.
+    """Write the platforms' files into `raw`; returns the dirty rows planted (`cells.dirty`).
 
-    A dirty row has file, row (in the file), column, value and what; again is the row of the second
-    copy.
+    again is the row of the second copy.
     """
     tables = simulation.tables
     exported = as_of()
@@ -34,7 +31,6 @@ def write(simulation: Simulation, raw: Path) -> cells.Dirty:
 
 
 def _buyin(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> None:
-    """百应's trend by minute of the last session: a few of the columns of the minute table."""
     minutes = tables["minutes"]
     mine = minutes[minutes["session_id"] == tables["sessions"]["session_id"].iloc[-1]]
     rows = [

@@ -23,7 +23,6 @@ def _minute_clock(session: pd.Series) -> pd.DatetimeIndex:
 
 
 def _profile(part: Part, i: int, n: int) -> np.ndarray:
-    """Share of each product's interest that falls into each minute: product x minute."""
     begin = (
         part.sessions["started_at"].iloc[i] - part.sessions["started_at"].iloc[i].floor("min")
     ).total_seconds()
@@ -37,10 +36,7 @@ def _profile(part: Part, i: int, n: int) -> np.ndarray:
 
 
 def _online(session: pd.Series, n: int, rng: np.random.Generator) -> np.ndarray:
-    """A curve of the people online that has the session's average and peak.
-
-    A quick rise, a plateau with waves, a slow fall; never an empty room.
-    """
+    """A curve of the people online with the session's average and peak; never an empty room."""
     x = np.linspace(0, 1, n)
     wave = np.cumsum(rng.normal(0, 0.03, n))
     shape = (
@@ -59,10 +55,6 @@ def minutes(part: Part) -> pd.DataFrame:
 
 
 def _minutes_of(part: Part, i: int) -> pd.DataFrame:
-    """One session's minutes.
-
-    Orders and money are those of its paid lines, the other sums the session's own totals.
-    """
     session, rng = part.sessions.iloc[i], part.rng
     clock = _minute_clock(session)
     n = len(clock)
@@ -126,10 +118,6 @@ def rundown(part: Part) -> pd.DataFrame:
 
 
 def _rundown_of(part: Part, i: int) -> pd.DataFrame:
-    """The script of a session: pre-heat, its products, closing.
-
-    Each product has introduction and purchase prompt, then a follow prompt or an activity.
-    """
     session, explained = part.sessions.iloc[i], blocks(part, i)
     names = shop()["products"]
     begin, end = session["started_at"].floor("min"), session["ended_at"].floor("min")
@@ -174,10 +162,6 @@ def every(session: pd.Series, first: int, gap: int) -> list[pd.Timestamp]:
 
 
 def _cues_of(part: Part, i: int) -> pd.DataFrame:
-    """The log of the floor: planned and real time of each cue.
-
-    Cues say what was listed, explained, prompted and handed out.
-    """
     session, explained, rng = part.sessions.iloc[i], blocks(part, i), part.rng
     rows: list[tuple[Any, ...]] = []
     for block in explained.itertuples(index=False):
@@ -215,7 +199,6 @@ def _cues_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def _stock_cues(part: Part, i: int) -> pd.DataFrame:
-    """Sold out and refilled, in the last session of the story."""
     columns = ["planned_at", "kind", "product_id", "stock_after", "at"]
     if part.world.stock_out is None or i != len(part.sessions) - 1:
         return pd.DataFrame(columns=columns).astype(

@@ -1,9 +1,4 @@
-"""What the demo's team fills in by hand: the sheets of the template.
-
-One workbook a month and one for the account.
-"""
-
-from __future__ import annotations
+"""What the demo's team fills in by hand: a template workbook a month, and one for the account."""
 
 from pathlib import Path
 from typing import Any
@@ -109,9 +104,8 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
 def members(orders: pd.DataFrame, raw: Path, exported: pd.Timestamp, part: str) -> None:
     """The shop's own list of who bought, as a CSV of the template's sheet of orders.
 
-    Paid order lines with the member's number. The platform's order export names no buyer, so the
-    team exports both together; the lines meet by their ids. The name stands before the platform's:
-    of two exports of one moment the last in order counts as the newer, and that is the platform's.
+    The platform's order export names no buyer; the lines meet by their ids. The file's name stands
+    before the platform's: of two exports of one moment the last in order counts as the newer.
     """
     paid, columns = orders[orders["paid_at"].notna()], reference.tables()["orders"].columns
     filled = {columns[name].zh: paid[name] for name in ("order_id", "line_id", "buyer_key")}
@@ -135,10 +129,7 @@ def _of(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
 
 
 def _sheet(table: str, frame: pd.DataFrame, sessions: pd.DataFrame) -> list[list[Any]]:
-    """A sheet of the template with Chinese headers.
-
-    Choices stand by their Chinese labels, columns that hold nothing are left out.
-    """
+    """Columns that hold nothing are left out."""
     columns = reference.tables()[table].columns
     names = ASKED.get(table) or [
         name for name in columns if name != "session_id" and frame[name].notna().any()
@@ -160,7 +151,6 @@ def _values(values: pd.Series, column: reference.Column) -> list[Any]:
 
 
 def _dirty_cost(rows: list[list[Any]], path: Path) -> cells.Dirty:
-    """Adds a cost line whose amount is words."""
     header = reference.tables()["costs"].columns["amount"].zh
     bad: list[Any] = [None] * len(rows[0])
     bad[0], bad[rows[0].index(header)] = "人工", "待定"

@@ -17,9 +17,8 @@ AGAIN = 0.04  # further orders per paying person and cell
 NEW_BUYERS = 0.62
 EARLIER_BUYERS = 6_000  # people who had bought before the first session of the data
 CARD_ORDERS_A_DAY = 8
-# Delay in days from payment to the request: shift + gamma(shape, scale), at most `longest`; its
-# median is 7 days. A share `late` comes even after the 30 days. Cancellations before shipping come
-# within hours.
+# Days from payment to the request: shift + gamma(shape, scale), at most `longest`, median 7; a
+# share `late` comes after the 30 days, cancellations before shipping within hours.
 RETURNS = {
     "shift": 1.5,
     "shape": 2.0,
@@ -33,10 +32,7 @@ SECOND = np.timedelta64(1, "s")
 
 
 class Lines(NamedTuple):
-    """Order lines as arrays of one length.
-
-    Times are whole seconds since 1970 on the local clock.
-    """
+    """Order lines as arrays of one length; times are seconds since 1970 on the local clock."""
 
     session: np.ndarray  # position of the session, -1 outside of sessions
     source: np.ndarray  # position of the source, -1 outside
@@ -66,17 +62,13 @@ def time_share(begin: int, end: int, *, start: int, block: int, duration: int) -
 
 
 def _seconds(world: World, name: str) -> np.ndarray:
-    """Start or end of each session in seconds since 1970, on the local clock."""
     return world.sessions[name].to_numpy().astype("datetime64[s]").astype(int)
 
 
 def _offsets(
     world: World, session: np.ndarray, product: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Seconds after the start of the session at which lines are created.
-
-    None falls into the time in which the product is sold out.
-    """
+    """Seconds after the session's start, none while the product is sold out."""
     duration = world.sessions["duration_seconds"].to_numpy()[session]
     start, block = world.start[session, product], world.block[session]
 
@@ -102,7 +94,6 @@ def _offsets(
 def _basket(
     price: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pieces, payable cents and coupon cents of lines at a price in cents."""
     qty = 1 + rng.binomial(2, 0.07, len(price))
     discount = np.where(rng.random(len(price)) < 0.3, price * qty * 5 // 100, 0)
     return qty, price * qty - discount, discount
@@ -111,7 +102,6 @@ def _basket(
 def _cases(
     product: np.ndarray, paid_at: np.ndarray, payable: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """The after-sales case of each paid line (kind 0: none, also for unpaid lines)."""
     n = len(product)
     rate = facts("products", "returns")[product]
     before = rng.random(n) < RETURNS["before_shipping"]
@@ -139,10 +129,7 @@ def _cases(
 
 
 def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) -> Lines:
-    """The lines created in sessions, ordered by session and cell.
-
-    One per order, the unpaid ones included.
-    """
+    """The lines created in sessions, by session and cell: one per order, also the unpaid."""
     paid_count = counts["pay"] + rng.binomial(counts["pay"], AGAIN)
     where, paid = [], []
     for count, is_paid in ((paid_count, True), (counts["create"] - counts["pay"], False)):
@@ -179,10 +166,7 @@ def core(world: World, counts: dict[str, np.ndarray], rng: np.random.Generator) 
 def _buyers(
     paying: np.ndarray, session: np.ndarray, paid: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each line's buyer (a number within the session) and whether he is new.
-
-    Exactly the session's paying users pay.
-    """
+    """Each line's buyer and whether he is new; exactly the session's paying users pay."""
     people = np.round(paying * 0.95).astype(int)
     rank = np.empty(len(session), int)
     shuffled = np.lexsort((rng.random(len(session)), ~paid, session))
@@ -218,7 +202,6 @@ def per_cell(lines: Lines, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 
 def _refunded(lines: Lines, as_of: pd.Timestamp) -> np.ndarray:
-    """Lines whose money has gone back by `as_of`."""
     return (
         (lines.kind > 0)
         & (lines.kind < 4)
@@ -228,10 +211,7 @@ def _refunded(lines: Lines, as_of: pd.Timestamp) -> np.ndarray:
 
 
 def per_session(lines: Lines, n: int, *, as_of: pd.Timestamp) -> dict[str, np.ndarray]:
-    """Session sums of orders, money and refunds: arrays by column name.
-
-    Refunds are those that had been made by `as_of`.
-    """
+    """Session sums of orders, money and refunds made by `as_of`: arrays by column name."""
 
     def add(mask: np.ndarray, values: np.ndarray | float = 1.0) -> np.ndarray:
         return np.bincount(lines.session, mask * values, n).round()
@@ -278,7 +258,7 @@ def per_product(
 
 
 def _card(world: World, rng: np.random.Generator) -> Lines:
-    """Lines sold outside of the room (product card, videos), any day, until the export."""
+    """Lines sold outside of the room, at any time until the export."""
     begin = int(world.sessions["started_at"].iloc[0].value // 10**9)
     end = int(as_of().value // 10**9) - 7200
     n = int(rng.poisson(CARD_ORDERS_A_DAY * (end - begin) / 86400))
@@ -314,10 +294,9 @@ def _card(world: World, rng: np.random.Generator) -> Lines:
 
 
 def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndarray:
-    """The number of the person behind each line.
+    """The person behind each line: new people get new numbers, others have bought before.
 
-    New people get new numbers, others are people who bought before. Groups in the order of time:
-    the lines sold outside of the room before a session, then the session's.
+    In the order of time: the lines sold outside of the room before a session, then the session's.
     """
     begins = _seconds(world, "started_at")
     outside = lines.session < 0
@@ -338,19 +317,13 @@ def _identities(world: World, lines: Lines, rng: np.random.Generator) -> np.ndar
 
 
 def _returning(pool: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws `n` different people out of the first `pool`.
-
-    The more recent a customer, the likelier he is back.
-    """
+    """Draws `n` different people out of the first `pool`, the likelier the more recent."""
     near = pool - 1 - np.floor(pool * rng.beta(0.8, 2.2, 4 * n + 8)).astype(int)
     return rng.permutation(np.unique(near.clip(0)))[:n]
 
 
 def frames(world: World, lines: Lines, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The tables `orders` and `aftersales` as of the export.
-
-    One row per line, one row per case.
-    """
+    """The tables `orders` and `aftersales` as of the export: one row per line, one per case."""
     every = Lines(*(np.concatenate(pair) for pair in zip(lines, _card(world, rng), strict=True)))
     person = _identities(world, every, rng)
     order = np.lexsort((np.arange(len(person)), every.created))

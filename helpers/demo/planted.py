@@ -68,10 +68,7 @@ def planted_in(world: World, rng: np.random.Generator) -> Planted:
 
 
 def _plant_story(world: World, planted: Planted) -> None:
-    """Writes the demo's story into fresh arrays.
-
-    An imprecise source, a weak pitch, a stock-out, an event, an action.
-    """
+    """An imprecise source, a weak pitch, a stock-out, an event, an action, in fresh arrays."""
     story = shop()["story"]
     source, last = world.sources.index(story["source"]), story["source_sessions"]
     planted.share[-last:, source] = story["source_growth"]
@@ -99,10 +96,7 @@ def _plant_story(world: World, planted: Planted) -> None:
 
 
 def comparable_before(plan: pd.DataFrame) -> pd.DataFrame:
-    """The last 15 daily evening sessions before the action's first session.
-
-    Those during the redesign are left out.
-    """
+    """The last 15 daily evening sessions before the action's first, without the redesign's."""
     story = shop()["story"]
     days = plan["started_at"].dt.date
     quiet = (days < story["redesign"]["from"]) | (days > story["redesign"]["to"])

@@ -1,7 +1,5 @@
 """The exports of 巨量千川: ad spend by day, and by hour of the last session's day."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,7 @@ def _thousands(value: float) -> str:
 
 
 def write(tables: dict[str, pd.DataFrame], raw: Path, exported: pd.Timestamp) -> None:
-    """The live report by day, and the last session's day by hour.
-
-    The days end on the last session's eve and stand below a row of totals.
-    """
+    """The live report by day, until the last session's eve, and that session's day by hour."""
     ads = tables["ads"]
     before, last = ads.iloc[:-1], ads.iloc[-1]
     if len(before):
@@ -57,10 +52,6 @@ def _ads_row(day: str, row: pd.Series) -> list[Any]:
 
 
 def _hours(row: pd.Series, minutes: pd.DataFrame, day: str) -> list[list[Any]]:
-    """The day's spend and sales shared over the hours by the people online.
-
-    The hours sum to the day.
-    """
     mine = minutes[minutes["session_id"] == row["session_id"]]
     weight = mine.groupby(mine["at"].dt.strftime("%Y-%m-%d %H:00"))["online"].sum()
     weight = weight[weight.index.str.startswith(day)]

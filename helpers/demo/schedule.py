@@ -1,7 +1,5 @@
 """The demo shop's invented settings (`shop.yml`) and its timetable of sessions."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from pathlib import Path
@@ -32,7 +30,6 @@ def facts(group: str, name: str) -> np.ndarray:
 
 
 def _kind_and_slot(day: dt.date) -> tuple[str, str] | None:
-    """What the shop does on a day, or None where it does not stream."""
     if day in shop()["specials"]:
         return shop()["specials"][day]["kind"], "evening"
     if any(gap["from"] <= day <= gap["to"] for gap in shop()["rests"]):

@@ -1,11 +1,9 @@
 """A simulated Douyin shop with planted truths.
 
-Canonical tables, the source x product cells behind them, and the truth. Severity is fixed here, so
-that no test can choose an easy one: see the constants. Everything comes from one seed; each part
-draws from a generator of its own, so that asking for fewer tables changes none of the others.
+Severity is fixed in constants, so that no test can choose an easy one. Everything comes from one
+seed; each part draws from a generator of its own, so that asking for fewer tables changes none of
+the others.
 """
-
-from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -29,10 +27,7 @@ DISTINCT_CLICK, DISTINCT_ORDER = 0.74, 0.95
 
 
 class Simulation(NamedTuple):
-    """Canonical tables by name, the cells, and what was planted.
-
-    Cells have one row per session x source x product.
-    """
+    """Canonical tables by name, the cells (session x source x product), and what was planted."""
 
     tables: dict[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -40,10 +35,7 @@ class Simulation(NamedTuple):
 
 
 class World(NamedTuple):
-    """What the parts share.
-
-    The timetable, the names on the axes of the arrays, and arrays by session.
-    """
+    """What the parts share: timetable, names on the axes of the arrays, arrays by session."""
 
     seed: int
     fault: str
@@ -60,21 +52,19 @@ class World(NamedTuple):
 
 
 def generator(seed: int, part: int) -> np.random.Generator:
-    """The random numbers of one part of the simulation."""
     return np.random.default_rng([seed, part])
 
 
 def simulate(
     seed: int, *, sessions: int = 200, fault: str = "demo", tables: tuple[str, ...] | None = None
 ) -> Simulation:
-    """The simulated shop: canonical tables, cells and truth.
+    """The simulated shop: canonical tables, cells and truth; the last session carries the fault.
 
-    The last session is the one that carries the fault. `fault`: none; mix (more viewers from a
-    low-converting source); source, product (two), all (odds halved); demo (the whole story).
-    `tables` names the tables wanted (None: all); sessions, traffic, products and cells are always
-    there. Cells: session_id, source, product_id, product_exposure_users, product_click_users,
-    create_users, pay_users, orders, units, paid_amount. Raises `ValueError` for an unknown fault or
-    fewer than one session.
+    `fault`: none; mix (more viewers from a low-converting source); source, product (two), all (odds
+    halved); demo (the whole story). `tables` names the tables wanted (None: all); sessions,
+    traffic, products and cells are always there. Cells: session_id, source, product_id,
+    product_exposure_users, product_click_users, create_users, pay_users, orders, units,
+    paid_amount. Raises `ValueError` for an unknown fault or fewer than one session.
     """
     if fault not in FAULTS:
         raise ValueError(f"fault: expected one of {', '.join(FAULTS)}, found {fault!r}")
@@ -120,10 +110,7 @@ def simulate(
 
 
 def _correlated(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two shocks of sd SD_LOG whose sum has sd SD_LOG as well.
-
-    They are of two steps of a funnel, the sum of the whole of it.
-    """
+    """Two shocks of sd SD_LOG whose sum has it too: of two steps of a funnel, and of the whole."""
     first, second = rng.standard_normal((2, n)) * SD_LOG
     return first, -0.5 * first + np.sqrt(0.75) * second
 
@@ -167,10 +154,6 @@ def _world(seed: int, sessions: int, fault: str) -> World:
 
 
 def _mid_session(places: np.ndarray, product: int) -> np.ndarray:
-    """The order of explanation with one product moved to the middle.
-
-    It changes places with the one there.
-    """
     middle = int(np.flatnonzero(places == LISTED // 2)[0])
     moved = places.copy()
     moved[[product, middle]] = places[[middle, product]]
@@ -184,7 +167,6 @@ def _stock_out(start: np.ndarray, block: np.ndarray) -> tuple[int, int]:
 
 
 def _session_level(world: World, planted: Planted) -> dict[str, np.ndarray]:
-    """Shocks and expected sizes of each session: arrays by session."""
     plan, n = world.sessions, len(world.sessions)
     rng = generator(world.seed, 2)
     arrive, enter = _correlated(rng, n)
@@ -231,14 +213,12 @@ def _logit(p: np.ndarray) -> np.ndarray:
 
 
 def _odds(p: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """The probability whose odds are `ratio` times those of `p`."""
     return ratio * p / (1 - p + ratio * p)
 
 
 def _viewers(
     world: World, planted: Planted, totals: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source: room exposure, viewers, those who saw a product."""
     rng = generator(world.seed, 3)
     share = facts("sources", "share")[None, :] * planted.share
     share = share * np.exp(rng.standard_normal(share.shape) * OVERDISPERSION)
@@ -264,10 +244,7 @@ def _viewers(
 def _cells(
     world: World, planted: Planted, totals: dict[str, np.ndarray], viewers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """People by session x source x product at each step, and the expected click → pay.
-
-    Steps: exposure, click, create, pay.
-    """
+    """People by cell at each step (exposure, click, create, pay), and the expected click → pay."""
     rng = generator(world.seed, 5)
     weight = facts("products", "weight")[None, :] * world.listed
     weight = weight * np.exp(rng.standard_normal(weight.shape) * OVERDISPERSION)
@@ -303,10 +280,7 @@ def _users(count: np.ndarray, factor: float, at_least: np.ndarray | int = 0) -> 
 def _funnel_users(
     exposed: np.ndarray, counts: dict[str, np.ndarray], axis: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Distinct people at each step, never growing along the way.
-
-    For sessions (axis 1, 2) or session x source (axis 2).
-    """
+    """Distinct people at each step, never growing, by session (axis 1, 2) or source too (2)."""
     pay, create, click = (counts[name].sum(axis=axis) for name in ("pay", "create", "click"))
     pay, create = _users(pay, DISTINCT_ORDER), _users(create, DISTINCT_ORDER)
     click = _users(click, DISTINCT_CLICK, create)
@@ -474,7 +448,6 @@ def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) 
 
 
 def _cell_frame(world: World, counts: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One row per session x source x listed product."""
     at, source, item = np.nonzero(np.broadcast_to(world.listed[:, None, :], counts["pay"].shape))
     names = {
         "product_exposure_users": "exposure",

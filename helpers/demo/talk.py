@@ -45,10 +45,7 @@ def _comments_of(part: Part, i: int) -> pd.DataFrame:
 
 
 def _plant_talk(part: Part, i: int, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The comments with chants after activities, and the team's replies.
-
-    In the last session of the story many ask one question about one product.
-    """
+    """Adds chants after activities, replies, and in the last session a question that many ask."""
     session, texts = part.sessions.iloc[i], frame["text"].tolist()
     gap = floor.ACTIVITY_MINUTES[int(part.after_action(i))]
     for at in floor.every(session, 25, gap):
@@ -73,10 +70,7 @@ def _plant_talk(part: Part, i: int, frame: pd.DataFrame, rng: np.random.Generato
 def _with_replies(
     frame: pd.DataFrame, session: pd.Series, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """The comments and, behind half of the questions that the team has words for, its reply.
-
-    A reply comes some seconds later.
-    """
+    """Adds a reply to half of the questions that the team has words for."""
     rows = []
     for row in frame.itertuples():
         reply = next((reply for word, reply in shop()["replies"].items() if word in row.text), None)
@@ -102,10 +96,7 @@ def _said(text: str, listed: list[str], good: int) -> str:
 
 
 def _plant_comments(part: Part, frame: pd.DataFrame) -> pd.DataFrame:
-    """The last session's comments with hostile texts in fixed places.
-
-    In the story there are complaints while a product is sold out.
-    """
+    """The last session's comments, with hostile texts, and complaints while sold out."""
     texts = frame["text"].tolist()
     for place, text in enumerate(shop()["hostile"], start=1):
         if place * 7 < len(texts):

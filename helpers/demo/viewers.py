@@ -1,7 +1,4 @@
-"""The viewers' own steps behind the cells, to the second.
-
-Who entered, saw, clicked, put into the cart, ordered and paid.
-"""
+"""The viewers' own steps behind the cells, to the second."""
 
 from __future__ import annotations
 
@@ -21,8 +18,7 @@ if TYPE_CHECKING:
 TRIED = (
     34,
     23,
-    # so many sessions before the newest the log was tried out for a while, and held what follows a
-    # click only
+    # so many sessions before the newest the log was tried out, with what follows a click only
 )
 AFTER_CLICK = ("click", "cart", "create", "pay")
 CARTS = 1.4  # people with a cart per person who orders, as the products export counts them
@@ -60,10 +56,7 @@ class Steps(NamedTuple):
 
 
 def actions(part: Part) -> pd.DataFrame:
-    """The viewer events of the last sessions, in the order of time.
-
-    Of some sessions a while before there is what follows a click.
-    """
+    """The viewer events of the last sessions, and what follows a click of some before, by time."""
     recent = [_of_session(part, i) for i in part.recent("actions")]
     n, tried = len(part.sessions), part._replace(rng=np.random.default_rng([part.world.seed, 50]))
     before = [_of_session(tried, i) for i in range(max(0, n - TRIED[0]), max(0, n - TRIED[1]))]
@@ -113,10 +106,6 @@ def _of_session(part: Part, i: int) -> pd.DataFrame:
 
 
 def _of_cell(part: Part, i: int, k: int, p: int, first: int, seen: int) -> Steps:
-    """The events of one source and product.
-
-    Of those who saw it some clicked, put it into the cart, ordered and paid.
-    """
     world, rng = part.world, part.rng
     exposed, clicked, ordered = (
         int(part.counts[name][i, k, p]) for name in ("exposure", "click", "create")
@@ -165,17 +154,12 @@ def _of_cell(part: Part, i: int, k: int, p: int, first: int, seen: int) -> Steps
 def _people(
     seen: int, exposed: int, clicked: int, curious: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Who saw a product, those who clicked it before the others."""
     clicking = rng.permutation(min(max(curious, clicked), seen))[:clicked]
     others = np.setdiff1d(np.arange(seen), clicking)
     return np.concatenate([clicking, rng.permutation(others)[: exposed - clicked]])
 
 
 def _entered(people: int, steps: Steps, length: int, rng: np.random.Generator) -> Steps:
-    """Everybody's entering, some seconds before the first other event.
-
-    At any time for those who did nothing.
-    """
     earliest = np.full(people, length)
     np.minimum.at(earliest, steps.person, steps.second)
     second = np.where(

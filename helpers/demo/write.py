@@ -1,9 +1,4 @@
-"""Writes a simulated shop as a workspace.
-
-The platforms' exports in raw/, a plan, the settings, and truth.json.
-"""
-
-from __future__ import annotations
+"""Writes a simulated shop as a workspace: raw exports, a plan, the settings, truth.json."""
 
 import json
 import shutil
@@ -44,11 +39,11 @@ PLAN_COLUMNS = [
 def write(simulation: Simulation, folder: str | Path) -> Path:
     """Write the workspace of a simulated shop (all tables, fault "demo") and return its folder.
 
-    raw/ holds exports as the platforms name and format them, with overlaps, a stale copy and dirty
-    rows (listed in truth.json under dirty_rows: file, row, column, value, what); plans/ the plan
-    that the last sessions carried out. The same simulation gives the same bytes. An earlier demo in
-    the folder is replaced. Raises `FileExistsError` where the folder holds something else and
-    `ValueError` where the simulation lacks tables.
+    raw/ holds the platforms' exports, with overlaps, a stale copy and dirty rows (listed in
+    truth.json under dirty_rows: file, row, column, value, what); plans/ the plan that the last
+    sessions carried out. The same simulation gives the same bytes. An earlier demo in the folder is
+    replaced. Raises `FileExistsError` where the folder holds something else and `ValueError` where
+    the simulation lacks tables.
     """
     folder = Path(folder)
     lacking = sorted(
@@ -84,7 +79,6 @@ def _settings() -> dict[str, str]:
 
 
 def _clear(folder: Path) -> None:
-    """Make room: an earlier demo goes, anything else stays and is an error."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "workspace.yml"
     ours = (
@@ -109,10 +103,7 @@ def _rates(sessions: pd.DataFrame, ids: list[str]) -> dict[str, float]:
 
 
 def write_plan(simulation: Simulation, folder: Path) -> None:
-    """Write the plan of the session before the action, with both lines done.
-
-    One of them worked and one did not.
-    """
+    """Write the plan of the session before the action: one line worked, one did not."""
     folder.mkdir(exist_ok=True)
     truth = simulation.truth
     if not truth.get("plan_session"):

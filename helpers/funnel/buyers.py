@@ -1,12 +1,9 @@
 """The buyer portrait 用户画像: who bought against who watched, or against who bought before.
 
-Earlier buyers stand in where no export says who watched. The index of a group is its share of
-buyers over its share of viewers, times 100. Viewers are many and buyers few, so the interval is
-that of the buyers' share. Groups of one dimension add up to everybody; dimensions never add up to
-each other.
+The index of a group is its share of buyers over its share of viewers (earlier buyers, where no
+export says who watched), times 100; its interval is that of the buyers' share, as buyers are few.
+Groups of one dimension add up to everybody; dimensions never add up to each other.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -51,10 +48,6 @@ NEW = {"新客": ("首次购买", "first purchase"), "老客": ("以前买过", 
 
 
 def _dimension(rows: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
-    """The groups of one dimension with their shares, index and conversion.
-
-    The index has its interval; the conversion is set against that of all other groups.
-    """
     buyers, viewers = rows["pay_users"].sum(), rows["viewers"].sum()
     share = rows["viewers"] / viewers if viewers > 0 else rows["viewers"] * np.nan
     lower, upper = stats.wilson(
@@ -84,8 +77,8 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
 
     `limits` are those of `limits`. Columns: `COLUMNS`; index, lower and upper are missing where
     fewer than `FEWEST_BUYERS` buyers could be expected (standing too_few); rate is the group's
-    conversion, standing sets it against that of all other groups of the dimension (see
-    `against_others`). basis is audience.
+    conversion, standing sets it against the dimension's other groups (see `against_others`). basis
+    is audience.
     """
     parts = [
         _dimension(rows, limits)
@@ -98,10 +91,6 @@ def of_audience(audience: pd.DataFrame, **limits: float) -> pd.DataFrame:
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Dimensions and groups with the words they are read under.
-
-    What no term names stays as the export writes it.
-    """
     terms = reference.terms()
     dimensions = terms["audience_dimension"] | terms["portrait_dimension"]
     columns = {}
@@ -124,12 +113,11 @@ def of_orders(
 ) -> pd.DataFrame:
     """This session's buyers against the buyers of earlier sessions, as order lines know them.
 
-    They know the province, and whether a purchase is the buyer's first. One row per dimension x
-    group; columns `COLUMNS`, with the earlier buyers' counts and shares in viewers and
-    viewer_share; no conversion and no standing, as nobody knows who watched. A buyer counts once a
-    dimension (an order instead, where the export does not say whose it is). Groups of fewer than
-    `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected, have no
-    index. basis is orders.
+    One row per dimension (province, first purchase) x group; columns `COLUMNS`, with the earlier
+    buyers in viewers and viewer_share, without conversion and standing. A buyer counts once a
+    dimension (an order instead, where the export does not say whose it is). No index under
+    `min_people` earlier buyers, or where fewer than `FEWEST_BUYERS` could be expected. basis is
+    orders.
     """
     parts = []
     for dimension, column in BOUGHT.items():
@@ -168,16 +156,12 @@ def of_orders(
 
 
 def _counts(values: pd.Series) -> pd.Series:
-    """How many buyers each group has."""
     groups = values.map(GROUPS) if values.name == "is_new_buyer" else values
     return groups.astype("str").value_counts().astype(float)
 
 
 def _buyers(orders: pd.DataFrame, column: str) -> pd.Series:
-    """What the first paid line of each buyer says of the buyer.
-
-    Of each order, where the export does not say whose it is.
-    """
+    """By each buyer's first paid line; by that of each order, where nobody knows whose it is."""
     paid = orders[orders[column].notna() & (orders["paid"] > 0)].sort_values(
         "created_at", kind="stable"
     )
@@ -209,7 +193,7 @@ def drawn(table: pd.DataFrame, lang: str) -> pd.DataFrame:
 def fan_words(table: pd.DataFrame, orders: pd.DataFrame, lang: str) -> str:
     """A sentence on fans and first purchases being two things; nothing where the table has no fans.
 
-    It gives the share of first purchases, where orders say it.
+    With the share of first purchases, where orders say it.
     """
     if not (table["dimension"] == "fan").any():
         return ""

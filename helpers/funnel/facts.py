@@ -1,7 +1,5 @@
 """Findings of the funnel, the sources and the products of a session, and which come first."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -25,8 +23,7 @@ def step_findings(
 ) -> list[dict[str, object]]:
     """One fact per known step of the room funnel, and one for entering to paying.
 
-    Only rates that have a name in the registry. No verdict (`not_comparable`): whether a rate is
-    low for this account is said against its history, elsewhere.
+    Only rates that have a name in the registry. No verdict (`not_comparable`): that needs history.
     """
     counted = table[table["users"].notna()].set_index("column")
     pairs = [
@@ -49,10 +46,7 @@ def step_findings(
 
 
 def event_findings(table: pd.DataFrame, registry: Mapping[str, Metric]) -> list[dict[str, object]]:
-    """One fact per known ratio of the funnels of events (table of `several`).
-
-    Each is a value without interval or verdict.
-    """
+    """One fact per known ratio of the funnels of events (`several`), no interval, no verdict."""
     facts = []
     for _, steps_of_one in table[table["users"].notna()].groupby("funnel", sort=False):
         counted = steps_of_one.set_index("column")
@@ -159,9 +153,9 @@ def source_findings(
 
 
 def paid_findings(table: pd.DataFrame, *, currency: str) -> list[dict[str, object]]:
-    """One fact on paid traffic, where sources are marked as paid.
+    """One fact on paid traffic: its share of visits and of paid amount, and its own return.
 
-    Its share of visits and of paid amount, and its own return.
+    None where no source is marked as paid.
     """
     kinds = table.set_index("is_paid")
     if "paid" not in kinds.index or not np.isfinite(kinds.loc["paid", "visit_share"]):
@@ -223,7 +217,6 @@ def product_findings(
 
 
 def _product(row: pd.Series, table: pd.DataFrame) -> str:
-    """A product's name; its id where it has none; both where another product looks the same."""
     if not isinstance(row["name"], str):
         return str(row["product_id"])
     names = table["name"].map(text.plain)
@@ -270,10 +263,9 @@ def _slice_fact(
 def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]:
     """The facts with the few that matter first, and how many those are.
 
-    They go topic by topic: `most` at most, `EACH` of a topic. First come the whole session's
-    conversion and what a test or the minutes' own unevenness tells apart, the surest of every topic
-    before the second of any; the others keep their order. Columns: those of the facts, topic_zh,
-    topic_en.
+    `most` at most, `EACH` of a topic: the whole session's conversion and what a test or the
+    minutes' own unevenness tells apart, the surest of every topic before the second of any; the
+    others keep their order. Columns added: topic_zh, topic_en.
     """
     topics = reference.terms()["fact_topic"]
     topic = pd.Series([_topic(row) for row in facts.itertuples()], index=facts.index, dtype="str")
@@ -299,7 +291,6 @@ def foremost(facts: pd.DataFrame, *, most: int = 10) -> tuple[pd.DataFrame, int]
 
 
 def _topic(fact) -> str:
-    """The topic of a fact, by its slice; nothing where it describes and tells nothing apart."""
     kind = fact.slice.split("=")[0]
     if not fact.slice:
         return "whole" if fact.metric == "room_conversion" else ""
@@ -316,5 +307,5 @@ def _topic(fact) -> str:
 
 
 def all_findings(*parts: Iterable[dict[str, object]]) -> pd.DataFrame:
-    """The facts given as one frame with the columns of `findings.COLUMNS`."""
+    """The facts as one frame with the columns of `findings.COLUMNS`."""
     return findings.frame([row for part in parts for row in part])

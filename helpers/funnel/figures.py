@@ -1,7 +1,5 @@
 """The key figures of a session, and what its exports leave unknown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,13 +16,12 @@ GROUPS = ("traffic", "fans", "interaction", "click", "conversion", "sales")
 def key_figures(
     session: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Every metric of one session, in the groups of the textbook 直播复盘与售后跟踪.
+    """Every metric of one session, in the groups of the textbook 直播复盘与售后跟踪, then sales.
 
-    The groups are 流量、粉丝、互动、点击、转化, then sales. `session` is the session's row of
-    `sessions`. One row per metric, in the registry's order; columns: group, metric, label_zh,
-    label_en, unit, value, ci_lower, ci_upper, formula_zh, formula_en, description_zh,
-    description_en; value is nan where the session's exports do not carry a term. Raises
-    `MetricError` for more than one row.
+    `session` is its row of `sessions`. One row per metric, in the registry's order; columns: group
+    (流量、粉丝、互动、点击、转化), metric, label_zh, label_en, unit, value (nan where the exports
+    do not carry a term), ci_lower, ci_upper, formula_zh, formula_en, description_zh,
+    description_en. Raises `MetricError` for more than one row.
     """
     ids = [name for name, m in registry.items() if m.table == "sessions" and m.group in GROUPS]
     values = metrics.by_session(_one_row(session), ids, registry=registry, confidence=confidence)
@@ -39,10 +36,7 @@ def key_figures(
 def missing_columns(
     session: pd.DataFrame, figures: pd.DataFrame, registry: Mapping[str, Metric], lang: str
 ) -> list[str]:
-    """Names of the columns whose lack leaves a key figure without a value.
-
-    In the order of the sessions table.
-    """
+    """Names of the columns whose lack leaves a key figure without a value, in the table's order."""
     lacking = {
         term
         for name in figures.loc[figures["value"].isna(), "metric"]
@@ -91,10 +85,9 @@ def partly_missing(
     funnels: Mapping[str, Funnel],
     lang: str,
 ) -> list[str]:
-    """Sentences on what a session's exports leave open though their tables are there.
+    """Sentences on the key figures and funnels left open though a session's tables are there.
 
-    They are about key figures and two funnels. `session` is its row of `sessions`, `tables` the
-    session's rows of the tables that the funnels read.
+    `session` is its row of `sessions`, `tables` its rows of the tables that the funnels read.
     """
     counts = {
         name: counted(tables, funnels[name])
@@ -109,11 +102,11 @@ def partly_missing(
 
 
 def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
-    """The counts of a funnel whose steps stand in tables of many rows, as a row for `steps`.
+    """The counts of a funnel over tables of many rows (enquiries, ads), as a row for `steps`.
 
-    Such are enquiries and ads. `tables` holds one session's rows by table. Ids are counted once
-    each, flags where they are true, events and orders are added up; people are taken from a table
-    of one row and never added up. A step whose table is empty is missing.
+    `tables` holds one session's rows by table. Ids are counted once each, flags where they are
+    true, events and orders are added up; people are taken from a table of one row and never added
+    up. A step whose table is empty is missing.
     """
     return pd.Series(
         {
@@ -127,10 +120,7 @@ def counted(tables: Mapping[str, pd.DataFrame], entry: Funnel) -> pd.Series:
 
 
 def lacking_words(counts: pd.Series, entry: Funnel, lang: str) -> str:
-    """A sentence on the steps that a funnel lacks where fewer than two are known; else nothing.
-
-    One step alone has nothing to be set against.
-    """
+    """A sentence on the steps that a funnel lacks where fewer than two are known; else nothing."""
     lost = [text.label(step, lang) for step in entry.steps if pd.isna(counts[step.column])]
     if len(entry.steps) - len(lost) > 1:
         return ""

@@ -4,8 +4,6 @@ Minutes of one session share their people, so nobody is added up over minutes: r
 online and the minutes they were there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -36,20 +34,17 @@ MOST_POINTS = 120  # of a curve drawn
 
 
 def elapsed(times: pd.Series, started_at: pd.Timestamp) -> pd.Series:
-    """Whole minutes since the start of the session; the minute that the session starts in is 0."""
+    """Whole minutes since the start of the session; the minute that it starts in is 0."""
     return ((times - started_at.floor("min")) / pd.Timedelta("1min")).apply(np.floor)
 
 
 def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
     """The minute curve, one row per minute recorded, in order.
 
-    Minutes that the export leaves out stay out. Rows within one minute are taken together: people
-    online averaged, everything else added up. A 0 that cannot be (nobody online in a minute with an
-    order, `tables.yml`: never_without) is a gap in the recording: missing here, not drawn as 0.
-
-    Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click users ÷
-    people online: the minute curve's own definition, which is not the session's click rate),
-    net_inflow (entered − left).
+    Rows within one minute are taken together: people online averaged, everything else added up. A 0
+    that cannot be (nobody online in a minute with an order, `tables.yml`: never_without) is
+    missing. Columns: minute (elapsed), at (clock time), those of CURVES, click_rate (product click
+    users ÷ people online, which is not the session's click rate), net_inflow (entered − left).
     """
     rows = (
         minutes.sort_values("at", kind="stable")
@@ -67,7 +62,7 @@ def profile(minutes: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _gaps_open(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve without zeros that cannot be, as something was counted beside them."""
+    """A zero beside which something was counted is a gap in the recording."""
     for column, others in reference.tables()["minutes"].never_without.items():
         curve = curve.assign(
             **{
@@ -87,12 +82,11 @@ def bands(
     ended_at: pd.Timestamp,
     exported: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Spans of minutes in which a product was explained.
+    """Spans in which a product was explained: as floor control logged, else as exported or planned.
 
-    As floor control logged, else as exported, else as planned. One row per span: mark (A, B, … in
-    order), start_minute, end_minute (past its last minute), label_zh, label_en, product_id, stage,
-    basis (cues, explanations, rundown). `names` gives product names by id; `exported` is the table
-    of explanations.
+    One row per span: mark (A, B, … in order), start_minute, end_minute (past its last minute),
+    label_zh, label_en, product_id, stage, basis (cues, explanations, rundown). `names` gives
+    product names by id; `exported` is the table of explanations.
     """
     logged = _explanations(cues, ended_at)
     recorded = logged if len(logged) or exported is None else _exported(exported, ended_at)
@@ -116,12 +110,7 @@ def bands(
 
 
 def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Explanations as floor control logged them.
-
-    Each lasts to the end logged for its product, else to the next explanation, else to the end of
-    the session. An end logged after the same product was begun again belongs to that later
-    explanation.
-    """
+    """An end logged after the same product was begun again belongs to that later explanation."""
     starts = cues[cues["kind"] == "explain_start"].sort_values("at", kind="stable")
     ends = cues[cues["kind"] == "explain_end"]
     ends_at = []
@@ -148,10 +137,6 @@ def _explanations(cues: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _exported(explanations: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """Explanations as the platform recorded them.
-
-    Each lasts to its end, else to the next one, else to the end of the session.
-    """
     rows = explanations.sort_values("starts_at", kind="stable")
     end = rows["ends_at"].fillna(rows["starts_at"].shift(-1)).fillna(ended_at)
     product = rows["product_id"].fillna(rows["name"])
@@ -184,7 +169,6 @@ def stages(rundown: pd.DataFrame, started_at: pd.Timestamp, ended_at: pd.Timesta
 
 
 def _labels(names: pd.Series, terms: str) -> dict[str, pd.Series]:
-    """label_zh and label_en of each name; what no term names stays as it was written."""
     words = reference.terms()[terms]
     return {
         f"label_{lang}": names.map(
@@ -197,15 +181,11 @@ def _labels(names: pd.Series, terms: str) -> dict[str, pd.Series]:
 
 
 def _same(products: pd.Series, product: object) -> pd.Series:
-    """Whether each product is the one given, two unnamed ones being the same."""
+    """Two unnamed products are the same."""
     return products.isna() if pd.isna(product) else products == product
 
 
 def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
-    """The rundown's lines.
-
-    Each lasts to its end, else to the next line, else to the end of the session.
-    """
     lines = rundown.sort_values("starts_at", kind="stable")
     end = lines["ends_at"].fillna(lines["starts_at"].shift(-1)).fillna(ended_at)
     return lines.assign(start=lines["starts_at"], end=end, basis="rundown")[
@@ -214,7 +194,6 @@ def _planned(rundown: pd.DataFrame, ended_at: pd.Timestamp) -> pd.DataFrame:
 
 
 def _band_label(product_id: object, stage: object, names: Mapping[str, str]) -> tuple[str, str]:
-    """Name of the product explained, else its id, else the stage of the rundown."""
     if isinstance(product_id, str):
         name = names.get(product_id)
         label = text.plain(name if isinstance(name, str) else product_id, 24)
@@ -228,8 +207,7 @@ def marks(
 ) -> pd.DataFrame:
     """What floor control did beside explaining, of the kinds asked for: one row per cue.
 
-    Columns: minute, kind, label_zh, label_en. Left to itself it takes what few minutes have and
-    many viewers notice.
+    Columns: minute, kind, label_zh, label_en. Default: what is rare and many viewers notice.
     """
     rows = cues[cues["kind"].isin(kinds)].sort_values("at", kind="stable")
     return pd.DataFrame(
@@ -242,10 +220,7 @@ def marks(
 
 
 def violation_words(cues: pd.DataFrame, started_at: pd.Timestamp, lang: str) -> str:
-    """A sentence on violations and banned words, or that none was logged; nothing without a log.
-
-    Floor control logs when the platform spoke of one.
-    """
+    """A sentence on violations and banned words, or that none was logged; nothing without a log."""
     if cues.empty:
         return ""
     rows = marks(cues, started_at, kinds=("violation", "banned_word"))
@@ -279,7 +254,7 @@ def step(curve: pd.DataFrame) -> int:
 
 
 def thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve to be drawn, in MOST_POINTS points at most: means over `step` minutes each."""
+    """The curve in MOST_POINTS points at most: means over `step` minutes each."""
     return (
         curve.drop(columns="at")
         .groupby(np.arange(len(curve)) // step(curve))
@@ -297,14 +272,12 @@ def band_table(
 ) -> pd.DataFrame:
     """Orders and money of each span of the session, by the people online and for how long.
 
-    One row per span. Columns: those of `bands`, minutes (recorded within it), online (mean),
-    product_click_rate (clicks ÷ online, over its minutes), orders, paid_amount, paid_per_1000 and
-    orders_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper,
+    Columns: those of `bands`, minutes (recorded within it), online (mean), product_click_rate
+    (clicks ÷ online), orders, paid_amount, paid_per_1000 and orders_per_1000 (per 1000 online
+    person-minutes) with ci_lower, ci_upper (quasi-Poisson, the dispersion measured on the minutes),
     session_orders_per_1000 and session_paid_per_1000 (all minutes recorded), p_adjusted and
-    standing (above, below, cannot_tell, unknown) of its orders against the session's rate. The
-    interval is quasi-Poisson: minutes of one span vary more than chance alone, and how much more is
-    measured on them. Orders can come minutes after the words that caused them, so neighbours share
-    each other's credit.
+    standing (above, below, cannot_tell, unknown) of its orders against the session's rate. Orders
+    can come minutes after the words that caused them: neighbours share each other's credit.
     """
     parts = [
         curve[(curve["minute"] >= row.start_minute) & (curve["minute"] < row.end_minute)]
@@ -340,10 +313,7 @@ def band_table(
 
 
 def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
-    """The dispersion of the orders of minutes about the rate of their own span.
-
-    Minutes outside all spans have one rate.
-    """
+    """Minutes outside all spans have one rate."""
     span = pd.Series(-1, index=curve.index)
     for place, row in enumerate(table.itertuples()):
         span = span.mask(
@@ -359,7 +329,6 @@ def _unevenness(curve: pd.DataFrame, table: pd.DataFrame) -> float:
 
 
 def _sums(part: pd.DataFrame) -> dict[str, float]:
-    """Minutes of one span taken together."""
     return {
         "minutes": float(len(part)),
         "online": part["online"].mean(),
@@ -387,10 +356,9 @@ def phases(
     `orders` are the session's order lines. Columns: label_zh, label_en, product_id, start_minute,
     end_minute (of the span), phase (before, during, after; the first and last are `BESIDE`
     minutes), minutes, online and net_inflow (people a minute, means), click_rate (clicks ÷ online,
-    of all products), own_orders (orders of this product paid in the phase; nan without order
-    lines), own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson).
-    Minutes of neighbouring explanations count before and after; what was sold then is the product's
-    own.
+    of all products), own_orders (of this product, paid in the phase; nan without order lines),
+    own_per_1000 (per 1000 online person-minutes) with ci_lower, ci_upper (quasi-Poisson). Minutes
+    of neighbouring explanations count before and after.
     """
     sold = _sold(orders, started_at)
     rows = [
@@ -436,10 +404,7 @@ def phases(
 
 
 def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None:
-    """The paid orders of each product, one of several SKUs once; None without order lines.
-
-    Columns: order_id, product_id, minute.
-    """
+    """None without order lines."""
     paid = orders[orders["paid_at"].notna()] if len(orders) else orders
     if paid.empty:
         return None
@@ -448,10 +413,7 @@ def _sold(orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame | None
 
 
 def own_orders(spans: pd.DataFrame, orders: pd.DataFrame, started_at: pd.Timestamp) -> pd.Series:
-    """Orders of each span's own product that were paid within the span.
-
-    By order lines; nan without a product or without order lines.
-    """
+    """Orders of each span's own product paid within it; nan without a product or order lines."""
     sold = _sold(orders, started_at)
     counts = [
         np.nan
@@ -472,10 +434,7 @@ def inclusive(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def clocked(table: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
-    """A table of spans with the time of day (hh:mm) of their first and their last minute.
-
-    Unknown minutes stay unknown.
-    """
+    """A table of spans with the time of day (hh:mm) of their first and their last minute."""
     begun = started_at.floor("min")
     return table.assign(
         **{
@@ -531,10 +490,7 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
 def band_findings(
     table: pd.DataFrame, *, currency: str, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """Facts on the best and the weakest span, of those that stand apart.
-
-    By orders per 1000 online person-minutes.
-    """
+    """Facts on the best and the weakest span that stand apart, by orders per person-minute."""
     extremes = [
         (
             table[table["standing"] == standing]

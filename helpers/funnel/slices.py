@@ -1,11 +1,9 @@
 """The session by source and by product: each against the other slices of the same session.
 
-Nothing here is a judgement against the account's history (that is `compare`). Every rate travels
-with its interval. People are de-duplicated within one row of a table, so slices are never added up
-to people; where "the others together" are needed, people count once in every slice.
+Nothing here is judged against the account's history (that is `compare`). People are de-duplicated
+within one row of a table only: slices are never added up to people, and in "the others together"
+people count once in every slice.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
@@ -48,13 +46,11 @@ def heat(
 ) -> pd.DataFrame:
     """Rates of the steps of every slice as the heat chart takes them.
 
-    Columns: row (the slice), column (the step), value, shade. `each` is the table of by_rows or
-    over_sessions. Steps that no slice knows the rate of are left out, and so are ratios of steps
-    that grow (no rates). shade is by how much the rate is off that of the other slices together, in
-    doublings (0.26 is a fifth more), so that each step has a scale of its own; of rates without
-    counts the median is what they are off. A slice's step has a colour where `against_others` says
-    above or below, as in the tables of sources and products: what is not told apart has none (0).
-    With `only_apart` slices of which no cell has one are left out.
+    `steps` is the table of `by_rows` or `over_sessions`. Columns: row (the slice), column (the
+    step), value, shade: how far the rate is off that of the other slices together (without counts:
+    off their median), in doublings (0.26 is a fifth more); 0 where `against_others` does not tell
+    it apart. Steps that no slice knows the rate of and steps that grow are left out, with
+    `only_apart` also slices without a shade.
     """
     cells = steps.assign(
         value=steps["rate_of_previous"].where(~steps["grows"])
@@ -82,16 +78,11 @@ def heat(
 
 
 def _told_apart(names: pd.Series, ids: pd.Series) -> pd.Series:
-    """The names, with the id behind those that several ids bear."""
     return names.where(ids.groupby(names).transform("nunique") == 1, names + " (" + ids + ")")
 
 
 def _off_others(cells: pd.DataFrame, limits: Mapping[str, float]) -> pd.Series:
-    """Each cell's rate over that of the other slices at the step; aligned to the rows.
-
-    It is 1 where the two are not told apart. Rows without an interval (the sums of paid and organic
-    sources) are no slices: they are neither judged nor among the others.
-    """
+    """Rows without an interval (sums of sources) are neither judged nor among the others."""
     parts = [
         against_others(rows, numerator="users", denominator="before", **limits)
         for _, rows in cells[cells["ci_lower"].notna()].groupby("step")
@@ -109,10 +100,6 @@ def _off_others(cells: pd.DataFrame, limits: Mapping[str, float]) -> pd.Series:
 
 
 def _before(cells: pd.DataFrame, key: str) -> pd.Series:
-    """How many were at the step before, of each slice; aligned to the rows.
-
-    Missing where the step's rate is none.
-    """
     return (
         cells[cells["users"].notna()]
         .groupby(key)["users"]
@@ -209,12 +196,10 @@ def by_source(
 ) -> pd.DataFrame:
     """The session's leaf sources side by side, the largest first.
 
-    They have structure, rates, and conversion against the others. One row per source. Columns:
-    source, is_paid, viewers, views, viewer_share and paid_share (of the sum over sources; a viewer
-    who came through two of them counts in both), paid_amount, ad_cost, the values of
-    SOURCE_METRICS, and of the room conversion ci_lower, ci_upper, others_rate, ratio, ratio_lower,
-    ratio_upper, p_adjusted, standing (see against_others; `unknown` where the export has no paying
-    users by source).
+    Columns: source, is_paid, viewers, views, viewer_share and paid_share (of the sum over sources,
+    where a viewer of two counts in both), paid_amount, ad_cost, the values of SOURCE_METRICS, and
+    of the room conversion those of `against_others` from ci_lower on, without p_value (standing
+    `unknown` without paying users by source).
     """
     order = traffic["viewers"].fillna(traffic["views"]).fillna(0).argsort(kind="stable")[::-1]
     rows = traffic.iloc[order].reset_index(drop=True)
@@ -235,8 +220,8 @@ def by_source(
 def source_rates(table: pd.DataFrame) -> pd.DataFrame:
     """The conversion of each source as the rates chart takes it.
 
-    Columns: label, metric, rate, ci_lower, ci_upper, n. Room conversion with its interval; orders
-    per view, without, where the export has no paying users by source.
+    Columns: label, metric, rate, ci_lower, ci_upper, n. Orders per view, without an interval, where
+    the export has no paying users by source.
     """
     of_people = table["room_conversion"].notna().any()
     metric, n = ("room_conversion", "viewers") if of_people else ("view_order_rate_times", "views")
@@ -256,9 +241,9 @@ def source_rates(table: pd.DataFrame) -> pd.DataFrame:
 def paid_and_organic(traffic: pd.DataFrame, registry: Mapping[str, Metric]) -> pd.DataFrame:
     """Paid against organic sources, one row per kind (付费 / 自然 / not said).
 
-    People count once in every source. Columns: is_paid ("paid", "organic", "unknown"), sources,
-    visits (people summed over sources), visit_share, paid_amount, paid_share, ad_cost,
-    room_conversion, uv_value, ad_roi (nan where a term is missing; no intervals).
+    Columns: is_paid ("paid", "organic", "unknown"), sources, visits (people summed over sources),
+    visit_share, paid_amount, paid_share, ad_cost, room_conversion, uv_value, ad_roi (nan where a
+    term is missing; no intervals).
     """
     kind = (
         traffic["is_paid"]
@@ -298,14 +283,13 @@ def _wide(
 def by_product(
     products: pd.DataFrame, registry: Mapping[str, Metric], **limits: float
 ) -> pd.DataFrame:
-    """The session's products with their rates, the best-selling first.
+    """The session's products with their rates, the best-selling first; SKU rows are left out.
 
-    A rank stands only where enough people saw a product. SKU rows are left out. One row per
-    product. Columns: product_id, name, tier, price, exposure_users, click_users, pay_users, orders,
+    Columns: product_id, name, tier, price, exposure_users, click_users, pay_users, orders,
     paid_amount, paid_share, the values of PRODUCT_METRICS, click_lower, click_upper,
     click_standing, click_p_adjusted, pay_lower, pay_upper, pay_standing, pay_p_adjusted (click rate
-    and click-to-pay rate against the other products, see against_others), and rank by paid amount
-    per person exposed (nan under `min_people` exposed people: a few people's luck would be ranked).
+    and click-to-pay rate against the other products, see `against_others`), rank (by paid amount
+    per person exposed; nan under `min_people` of them, where luck would be ranked).
     """
     rows = products[products["sku_id"].isna()].sort_values(
         "paid_amount", ascending=False, kind="stable", ignore_index=True
@@ -340,9 +324,8 @@ def by_product(
 def quadrant(table: pd.DataFrame) -> pd.DataFrame:
     """Ranked products over people exposed and the share of them who paid.
 
-    Columns: number (by paid amount), label, quadrant, x, y, size (paid amount). The lines stand at
-    the median of people exposed and at the rate of all products together, in x_middle and y_middle.
-    Much shown and seldom bought is exposure wasted; seldom shown and often bought has room.
+    Columns: number (by paid amount), label, quadrant, x, y, size (paid amount), and where the lines
+    stand: x_middle (median of people exposed), y_middle (rate of all products together).
     """
     ranked = table[table["rank"].notna() & table["item_exposure_pay_rate"].notna()].sort_values(
         "paid_amount", ascending=False, kind="stable"
@@ -370,10 +353,7 @@ def quadrant(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def source_words(sources: Iterable[str], lang: str) -> str:
-    """The platforms' own names of these sources explained, each once; nothing in Chinese.
-
-    There they are plain words.
-    """
+    """The platforms' own names of these sources explained, each once; nothing in Chinese."""
     glosses = reference.terms()["source_gloss"]
     explained = [
         f"{name}: {glosses[name].en}" for name in dict.fromkeys(sources) if name in glosses

@@ -1,9 +1,4 @@
-"""The funnel of a session step by step, and the same over several sessions.
-
-Each rate of people has an interval.
-"""
-
-from __future__ import annotations
+"""The funnel of a session step by step, and the same over several sessions."""
 
 from collections.abc import Mapping
 
@@ -23,13 +18,12 @@ def steps(
 ) -> pd.DataFrame:
     """The steps of one funnel for one row, each against the step before and the first.
 
-    The row is a session, a source or a product. One row per step. Columns: step (from 1), column,
-    label_zh, label_en, users (people, or events where the funnel's unit is times; nan where the
-    export lacks it), previous (the last known step before), rate_of_previous, ci_lower, ci_upper,
-    rate_of_first, first_lower, first_upper, grows. Wilson intervals for funnels of people only.
-    `grows` marks a step larger than the one before: no funnel, so its numbers come from different
-    definitions or have gaps. Raises `MetricError` for a frame of several rows (by_rows does those
-    one by one).
+    The row is a session, a source or a product. Columns: step (from 1), column, label_zh, label_en,
+    users (people, or events where the funnel's unit is times; nan where the export lacks it),
+    previous (the last known step before), rate_of_previous, ci_lower, ci_upper, rate_of_first,
+    first_lower, first_upper (Wilson, for funnels of people only), grows (larger than the step
+    before: definitions differ or numbers have gaps). Raises `MetricError` for a frame of several
+    rows (see `by_rows`).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
     table = pd.DataFrame(
@@ -82,8 +76,8 @@ def with_paid(
 ) -> pd.DataFrame:
     """`by_rows` of the sources, with paid and organic ones taken together below them.
 
-    Only where sources are marked as paid or not. People who came through several sources count once
-    in each, so the rows taken together have no interval.
+    Only where sources are marked as paid or not. The rows taken together have no interval: people
+    count once in each source.
     """
     parts = [by_rows(traffic, entry, "source", confidence=confidence)]
     words = reference.terms()["is_paid"]
@@ -122,11 +116,10 @@ def several(
 def over_sessions(sessions: pd.DataFrame, entry: Funnel, by: str) -> pd.DataFrame:
     """The rates of a funnel's steps over the sessions of each group (host, time slot).
 
-    One row per group and step. Ratio of sums over sessions that know every step that any of them
-    knows; each session is a scope of its own, so the people of several are a denominator and never
-    a count. Columns: `by`, sessions, step, column, label_zh, label_en, rate_of_previous,
-    rate_of_first. No intervals: sessions differ by more than counting. Groups of fewer than
-    `FEWEST_SESSIONS` sessions are left out.
+    Columns: `by`, sessions, step, column, label_zh, label_en, rate_of_previous, rate_of_first:
+    ratios of sums over sessions that know every step that any of them knows. No intervals, as
+    sessions differ by more than counting; no counts, as people are not added up over sessions.
+    Groups of fewer than `FEWEST_SESSIONS` sessions are left out.
     """
     columns_counted = [step.column for step in entry.steps if sessions[step.column].notna().any()]
     grouped = sessions.dropna(subset=[*columns_counted, by]).groupby(by, sort=True)
@@ -156,7 +149,7 @@ def time_slot(started_at: pd.Series) -> pd.Series:
 
 
 def known_steps(table: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The steps that have a number, with `label` in the language wanted, for the funnel chart."""
+    """The steps that have a number, with their `label`, for the funnel chart."""
     return (
         table[table["users"].notna()]
         .assign(label=lambda t: t[f"label_{lang}"])
@@ -169,10 +162,10 @@ def grown(
 ) -> pd.DataFrame:
     """The steps that are larger than the one before, with what that most likely means.
 
-    One row per step (and slice). `table` is that of `steps`, `several` or `by_rows`, `of` the
-    column of the slice and `label` that of its name, where it has one of its own. Columns: slice
-    (its name; empty for the whole session), previous, column, before_zh, before_en, label_zh,
-    label_en, before, users, reason_zh, reason_en (empty where funnels.yml has none).
+    `table` is that of `steps`, `several` or `by_rows`, `of` the column of the slice and `label`
+    that of its name. Columns: slice (its name; empty for the whole session), previous, column,
+    before_zh, before_en, label_zh, label_en, before, users, reason_zh, reason_en (empty where
+    funnels.yml has none).
     """
     labels, why = (
         {step.column: step for step in entry.steps},
@@ -210,10 +203,7 @@ def grown(
 
 
 def grown_words(grown: pd.DataFrame, lang: str, *, unit: str = "users") -> list[str]:
-    """A sentence per step that grows.
-
-    The two counts, that their ratio is no conversion, and the likely clash of definitions.
-    """
+    """A sentence per step that grows: its counts, that they are no rate, and the likely reason."""
     pairs, sentences = grown.groupby(["previous", "column"], sort=False), []
     for _, rows in pairs:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
@@ -267,10 +257,7 @@ def _bounds(
 
 
 def pooled_rate(frame: pd.DataFrame, numerator: str, denominator: str) -> float:
-    """Sum over sum over the rows that have both terms; nan over nobody.
-
-    People count once in each row.
-    """
+    """Sum over sum over the rows that have both terms; nan over nobody."""
     sums = frame[[numerator, denominator]].dropna().sum()
     return float(sums[numerator] / sums[denominator]) if sums[denominator] > 0 else np.nan
 

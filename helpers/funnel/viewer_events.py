@@ -1,11 +1,8 @@
 """The funnel from viewer events (table `actions`): who did what after what, and unpaid carts.
 
-Everything is an expression of the engine until it is small: only counts and times by group become a
-frame. Rows without a time, a person, or a value of the columns grouped by belong to no group and
-are left out.
+Everything is an expression of the engine until only counts and times by group are left. Rows
+without a time, a person, or a value of the columns grouped by are left out.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -43,18 +40,16 @@ def people(
 ) -> pd.DataFrame:
     """How many people of each group reached each step of a funnel of events, and how fast.
 
-    One row per group of `by` x step reached, in order. Columns: by…, step (from 1), users (distinct
-    people, never to be added up over groups), seconds_q25, seconds_median, seconds_q75 (from first
-    reaching the step before to first reaching this one). `who` names the person, or what is counted
-    instead (visit_id).
+    Columns: by…, step (from 1), users (distinct people, never to be added up over groups),
+    seconds_q25, seconds_median, seconds_q75 (from first reaching the step before to first reaching
+    this one). `who` names the person, or what is counted instead (visit_id).
 
-    The first step is reached by each of its events. A later one is reached by an event that comes
-    at or after, and at most `within_minutes` after, an event by which the same person, in the same
-    group, reached the step before. So events of the same moment count as in order, events the wrong
-    way round do not, any attempt may succeed and not the first alone, and repeated events or the
-    sequence of the rows change nothing. Times run from the first attempt and may be longer than the
-    window. With `ordered: false` a step is reached by whoever has events of it and of all before
-    it; then no times.
+    The first step is reached by each of its events, a later one by an event at or after, and at
+    most `within_minutes` after, an event by which the same person, in the same group, reached the
+    step before. So events of the same moment count as in order, any attempt may succeed, and
+    repeated events or the sequence of the rows change nothing. Times run from the first attempt and
+    may be longer than the window. With `ordered: false` a step is reached by whoever has events of
+    it and of all before it; then no times.
     """
     rows, groups = _of_steps(events, spec, list(by), who)
     parts = [
@@ -69,10 +64,7 @@ def people(
 
 
 def logged(events: ibis.Table, spec: Funnel) -> Funnel:
-    """The funnel as far as a log can show it.
-
-    A step that the log never has while it has later ones is left out, as nobody would get past it.
-    """
+    """The funnel without steps that the log never has while it has later ones."""
     return _shown(_events(events), spec)
 
 
@@ -99,10 +91,9 @@ def _events(events: ibis.Table) -> set[str]:
 def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
     """How many people of each product and source reached each step.
 
-    Steps have the names that the products export has for them. One row per product_id x source, a
-    column a step (exposure_users, click_users …: distinct people, never to be added up); a step of
-    which the log has no event with a product and a source is missing, one that nobody of a product
-    and source reached is 0.
+    One row per product_id x source, a column a step, named as in the products export
+    (exposure_users, click_users …: distinct people, never to be added up). A step of which the log
+    has no event with a product and a source is missing, one that nobody of these reached is 0.
     """
     whole = events.filter(*(events[name].notnull() for name in ("at", "user_key", *CELL)))
     whole_events = _events(whole)
@@ -127,8 +118,7 @@ def cells(events: ibis.Table, spec: Funnel) -> pd.DataFrame:
 def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd.DataFrame:
     """The counts of `people` as a funnel, with the columns of `steps`, then its times.
 
-    It has both percent bases and Wilson intervals. One row per group x step, the columns grouped by
-    first; a step that nobody reached has 0 people.
+    One row per group x step, the columns grouped by first; a step that nobody reached has 0 people.
     """
     by = list(counts.columns[: list(counts.columns).index("step")])
     parts = []
@@ -149,11 +139,7 @@ def steps(counts: pd.DataFrame, spec: Funnel, *, confidence: float = 0.95) -> pd
 def _of_steps(
     events: ibis.Table, spec: Funnel, by: list[str], who: str
 ) -> tuple[ibis.Table, pd.DataFrame]:
-    """The events of the funnel's steps without texts (group, person, step, at), and the groups.
-
-    People are told apart by a mark of 64 bits, as their hashed keys are already: numbers take a
-    third of the time of texts.
-    """
+    """Persons are hashed, groups numbered: numbers take a third of the time of texts."""
     usable = events.filter(events["at"].notnull(), *(events[name].notnull() for name in [*by, who]))
     usable = usable.filter(usable["event"].isin([step.column for step in spec.steps]))
     step = usable["event"].cases(
@@ -172,7 +158,6 @@ def _of_steps(
 
 
 def _counted(reached: ibis.Table) -> pd.DataFrame:
-    """The people of one step and their times, one row per group."""
     times = (
         {name: reached["seconds"].quantile(share) for name, share in QUANTILES.items()}
         if "seconds" in reached.columns
@@ -183,11 +168,7 @@ def _counted(reached: ibis.Table) -> pd.DataFrame:
 
 
 def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
-    """The people who reached each step in turn, one row per group and person.
-
-    `seconds` run since the step before was first reached. The hits of a step wait in the engine for
-    the next one: in one query DuckDB would hold or make them several times.
-    """
+    """Hits wait in the engine: in one query DuckDB would hold or make them several times."""
     hits = rows.filter(rows["step"] == 1).drop("step")
     done = engine.kept(hits.group_by(KEY).agg(at=_["at"].min()))
     yield done
@@ -207,10 +188,7 @@ def _reached(rows: ibis.Table, spec: Funnel) -> Iterator[ibis.Table]:
 
 
 def _following(hits: ibis.Table, here: ibis.Table, minutes: float | None) -> ibis.Table:
-    """The events `here` that reach their step.
-
-    They come not before the first of `hits` (its time is `before`), and near one of them.
-    """
+    """The events `here` not before the first of `hits` (its `before`), and near one of them."""
     after = here.filter(here["at"] >= here["before"]).select(*KEY, "at")
     if minutes is None:
         return after
@@ -229,8 +207,8 @@ def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
     """Each group's rate at each step against that of all other groups together.
 
     One row per group and step after the first. `table` is that of `steps` by one column. Columns:
-    that column, column, previous, label_zh, label_en, then those of `against_others` (people, rate,
-    its interval, others_rate, ratio …, standing); steps are corrected one by one.
+    that column, column, previous, label_zh, label_en, then those of the slices' `against_others`,
+    corrected step by step.
     """
     pairs = table.assign(before=table.groupby(table.columns[0])["users"].shift())
     names = [table.columns[0], "column", "previous", "label_zh", "label_en"]
@@ -247,8 +225,8 @@ def against_others(table: pd.DataFrame, **limits: float) -> pd.DataFrame:
 def of_step(compared: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[pd.DataFrame, float]:
     """The rates of one step as the rates chart takes them, and the rate of all people.
 
-    The latter is of `walked`: `steps` of all people together. One row per group of `against_others`
-    with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
+    `compared` is of `against_others`, `walked` the `steps` of all people together. One row per
+    group with people enough, the highest first: label, rate, ci_lower, ci_upper, n (people before).
     """
     rows = compared[
         (compared["column"] == event) & ~compared["standing"].isin(["too_few", "unknown"])
@@ -262,10 +240,7 @@ def of_step(compared: pd.DataFrame, walked: pd.DataFrame, event: str) -> tuple[p
 
 
 def step_words(drawn: pd.DataFrame, whole: float, lang: str, *, confidence: float = 0.95) -> str:
-    """A sentence on the rates of `of_step` for those who cannot see the chart.
-
-    It names the highest and the lowest with their intervals, and the rate of all.
-    """
+    """The rates of `of_step` in a sentence: the highest, the lowest, and that of all."""
     ends = [
         (
             f"{text.plain(row.label, 30)} {text.percent(row.rate)}"
@@ -299,13 +274,12 @@ def carts(
 ) -> pd.DataFrame:
     """What was put into carts and not paid within so many minutes (加购后30分钟未支付占比).
 
-    One row per group of `by` (a column of the cart event). A cart is a person's first adding of a
-    product, paid by the first payment of that person and product at or after it. Columns: by…,
-    carts (begun by `until`), paid (within the minutes, by `until`), unknown (younger than that at
-    `until` and not paid), rate (unpaid: Kaplan-Meier at the minutes, whole seconds), ci_lower,
-    ci_upper (log-log). A young cart is unknown, not unpaid: it counts as far as it has been seen.
-    `nan` where no cart has been seen for so long. Source: methods, right-censored times (first
-    response, cart to pay).
+    A cart is a person's first adding of a product, paid by the first payment of that person and
+    product at or after it. Columns: by… (of the cart event), carts (begun by `until`), paid (within
+    the minutes, by `until`), unknown (younger than that at `until` and not paid: it counts as far
+    as it has been seen), rate (unpaid: Kaplan-Meier at the minutes, whole seconds; nan where no
+    cart has been seen for so long), ci_lower, ci_upper (log-log). Source: methods, right-censored
+    times (first response, cart to pay).
     """
     waits = _waits(events, by, until, minutes * 60)
     columns = [*by, "carts", "paid", "unknown", "rate", "ci_lower", "ci_upper"]
@@ -342,8 +316,8 @@ def carts_by(
 ) -> pd.DataFrame:
     """The carts of all groups together and of each with enough of them, the most carts first.
 
-    They are seen until the end of the log. Columns: that column (missing in the first row, which is
-    of all), then those of `carts`. No row for a log without events.
+    They are seen until the end of the log. Columns: that column (missing in the first row, of all),
+    then those of `carts`. No row for a log without events.
     """
     until = engine.frame(events.agg(until=events["at"].max()))["until"].item()
     if pd.isna(until):
@@ -362,10 +336,7 @@ def carts_by(
 def _waits(
     events: ibis.Table, by: Sequence[str], until: pd.Timestamp, longest: float
 ) -> pd.DataFrame:
-    """How long carts waited, to payment, `until` or `longest`.
-
-    Columns: by…, seconds, paid, n (how many).
-    """
+    """Columns: by…, seconds (to payment, `until` or `longest`), paid, n (how many)."""
     key = ["user_key", "product"]
     end = until.value // 1000
     rows = events.filter(
@@ -404,10 +375,7 @@ def _waits(
 def leak_findings(
     compared: pd.DataFrame, registry: Mapping[str, Metric], *, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact per group and step whose rate stands below that of the others together.
-
-    From the table of `against_others`.
-    """
+    """One fact per group and step of `against_others` that stands below the others together."""
     below = compared[
         (compared["standing"] == "below")
         & compared["previous"].isin(COLUMNS)
@@ -460,10 +428,7 @@ def _leak(
 def cart_findings(
     table: pd.DataFrame, *, min_carts: float, minutes: float = 30.0, confidence: float = 0.95
 ) -> list[dict[str, object]]:
-    """One fact on all carts: how many were paid in time; none for too few carts.
-
-    From the first row of `carts_by`.
-    """
+    """One fact on all carts of `carts_by`: how many were paid in time; none for too few carts."""
     if table.empty or not table.iloc[0]["carts"] >= min_carts or pd.isna(table.iloc[0]["rate"]):
         return []
     row = table.iloc[0]

@@ -19,35 +19,3 @@ from helpers.plan.notes import check_notes, with_notes
 from helpers.plan.problems import problems, raised, suspicions
 from helpers.plan.run_of_show import next_session
 from helpers.plan.scorecard import aftersales_scores, other_scores, scorecard
-
-__all__ = [
-    "NO_5W2H",
-    "Facts",
-    "aftersales_scores",
-    "check_notes",
-    "concerning",
-    "draft",
-    "five_w_two_h",
-    "goal_findings",
-    "goal_levels",
-    "goal_slice",
-    "goal_tree",
-    "goal_words",
-    "in_language",
-    "judge_causes",
-    "merged",
-    "next_session",
-    "other_scores",
-    "plan_table",
-    "problems",
-    "raised",
-    "role_checklist",
-    "scorecard",
-    "sheet_of",
-    "stage_checklist",
-    "suspicions",
-    "three_way",
-    "verified_by",
-    "with_behaviours",
-    "with_notes",
-]

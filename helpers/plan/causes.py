@@ -4,8 +4,6 @@ A cause is supported or not by the bound of its rule, or not measurable as a rec
 of this proves a cause.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ What the records cannot say is left to be checked by hand. Sources: 电商直播
 直播复盘与售后跟踪 (team work and its faults).
 """
 
-from __future__ import annotations
-
 import types
 from collections.abc import Mapping
 from typing import get_args

@@ -3,8 +3,6 @@
 Source: 电商销售团队绩效管理与提升策略.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from helpers import compare, reference

@@ -3,8 +3,6 @@
 Source: 直播复盘与售后跟踪.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

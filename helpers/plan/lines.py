@@ -1,7 +1,5 @@
 """Plan lines as they are read on the page: who, what, and by what the action will be verified."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 A measure is `nan` where the records do not say; that is no evidence either way.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Notes of the team held against the records: borne out, contradicted, or not to be checked."""
 
-from __future__ import annotations
-
 import re
 import types
 from collections.abc import Iterable, Mapping

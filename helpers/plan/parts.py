@@ -3,8 +3,6 @@
 Names are only to be read: long ones are cut, and two may be alike.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 

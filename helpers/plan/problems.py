@@ -1,7 +1,5 @@
 """Findings become problems: what was measured to be worse, and what is suspected."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a rule of evidence measured, in words, and which record is missing where it could not."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

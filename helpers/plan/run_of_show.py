@@ -3,8 +3,6 @@
 Source: 电商直播销售流程规范 (the six stages).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import get_args
 

@@ -1,7 +1,5 @@
 """The scorecards of the roles: each figure that a role answers for, beside what is usual."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

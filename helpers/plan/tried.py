@@ -1,7 +1,5 @@
 """Which actions earlier plans tried and how they came out: what failed is not proposed again."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What stands beside a finding: its cause, what can be won back, what else happened."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any

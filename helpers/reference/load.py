@@ -1,12 +1,8 @@
 """Loads the knowledge in `data/reference` and checks that it agrees with itself.
 
-Tables, metrics, sources, funnels, playbook, roles, calendar. Every file is checked against a model
-when it is loaded: an unknown key, a missing label or a wrong type ends in a `ReferenceDataError`
-that names the file and the key. A workspace may hold a `reference/` folder of its own, whose
-entries replace those of the same key.
+What does not fit its model ends in a `ReferenceDataError` that names the file and the key. Entries
+of a workspace's own `reference/` folder replace those of the same key.
 """
-
-from __future__ import annotations
 
 import csv
 import functools
@@ -61,10 +57,7 @@ def _merge(shipped: Any, workspace: Any) -> Any:
 
 
 def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
-    """The shipped file's mapping, with the workspace's own laid over it key by key.
-
-    The workspace's file has the same name.
-    """
+    """Shipped entries, those of the same key in the workspace's file in their place."""
     merged: dict[str, Any] = {}
     for folder in (SHIPPED, workspace_reference):
         path = folder / name if folder else None
@@ -96,14 +89,12 @@ def _validate(model: type[M], content: Any, where: str) -> M:
 
 
 def _require(names: Iterable[str], among: Container[str], where: str, what: str) -> None:
-    """Raises `ReferenceDataError` for the first name that is not among the allowed ones."""
     for name in names:
         if name not in among:
             raise ReferenceDataError(f"{where}: {name!r} is no {what}")
 
 
 def _whole(name: str, model: type[M], workspace_reference: Path | None) -> M:
-    """A file that is one entry."""
     return _validate(model, _load(name, workspace_reference), name)
 
 
@@ -114,10 +105,7 @@ def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dic
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """Canonical tables by name (`tables.yml`); a workspace cannot change them.
-
-    Limits name columns of their table.
-    """
+    """Canonical tables by name (`tables.yml`); a workspace cannot change them."""
     canonical = _entries("tables.yml", Table, None)
     for name, table in canonical.items():
         limits = {"never_above": table.never_above, "never_without": table.never_without}
@@ -129,10 +117,7 @@ def tables() -> dict[str, Table]:
 
 @functools.cache
 def terms() -> dict[str, dict[str, Label]]:
-    """Labels of closed choices by group and value (`terms.yml`).
-
-    `terms()["stage"]["preheat"].zh`, say; a workspace cannot change them.
-    """
+    """Labels of closed choices by group and value (`terms.yml`); a workspace cannot change them."""
     content = _load("terms.yml", None)
     return {
         group: {
@@ -165,10 +150,7 @@ def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
 @functools.cache
 def measures() -> dict[str, Measure]:
-    """The figures that are no ratio of sums, by id (`measures.yml`).
-
-    The code computes them, so that a workspace cannot change them.
-    """
+    """Figures that are no ratio of sums, by id (`measures.yml`); a workspace cannot change them."""
     return _entries("measures.yml", Measure, None)
 
 
@@ -200,7 +182,7 @@ def funnels(workspace_reference: Path | None = None) -> dict[str, Funnel]:
 def _check_export(where: str, export: Export) -> None:
     """Refuses columns and constants of an export that its table does not have.
 
-    They may also say which session a row belongs to; rates name columns of the table.
+    They may also say which session a row belongs to.
     """
     _require([export.table], tables(), f"{where}.table", "canonical table")
     table = tables()[export.table]
@@ -292,10 +274,7 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
 
 @functools.cache
 def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
-    """Problems by id (`playbook.yml`).
-
-    Metrics are in the registry, evidence follows `rules.yml`, cause ids differ.
-    """
+    """Problems by id (`playbook.yml`), whose metrics and rules exist and whose cause ids differ."""
     problems = _entries("playbook.yml", Problem, workspace_reference)
     for name, problem in problems.items():
         where, ids = f"playbook.yml: {name}", [cause.id for cause in problem.causes]
@@ -317,10 +296,7 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
 
 @functools.cache
 def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
-    """Role cards by role (`roles.yml`).
-
-    Roles are those of `terms.yml`, metrics of the registry; evidence follows `rules.yml`.
-    """
+    """Role cards by role (`roles.yml`), whose roles, metrics and rules exist."""
     cards = _entries("roles.yml", RoleCard, workspace_reference)
     for name, card in cards.items():
         where = f"roles.yml: {name}"
@@ -351,10 +327,7 @@ def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
 
 @functools.cache
 def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]:
-    """How long each kind of special event is in force and lingers (`events.yml`).
-
-    The kinds are those of `terms.yml`.
-    """
+    """How long each kind of special event (`terms.yml`) is in force and lingers (`events.yml`)."""
     kinds = _entries("events.yml", EventKind, workspace_reference)
     if unlike := set(kinds) ^ set(terms()["event_kind"]):
         raise ReferenceDataError(
@@ -365,10 +338,7 @@ def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]
 
 @functools.cache
 def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
-    """Shopping festivals and holidays by platform and year (`calendar.csv`).
-
-    The workspace's rows come after the shipped ones.
-    """
+    """Shopping festivals and holidays by platform and year (`calendar.csv`), shipped first."""
     festivals = []
     for folder in (SHIPPED, workspace_reference):
         path = folder / "calendar.csv" if folder else None
@@ -389,10 +359,7 @@ def attribution(workspace_reference: Path | None = None) -> Attribution:
 
 @functools.cache
 def definitions(workspace_reference: Path | None = None) -> dict[str, list[Definition]]:
-    """Other meanings of a session's totals by column (`definitions.yml`).
-
-    All terms are columns of the sessions.
-    """
+    """Other meanings of a session's totals by column (`definitions.yml`)."""
     content = _load("definitions.yml", workspace_reference)
     meanings = {
         name: [_validate(Definition, entry, f"definitions.yml: {name}") for entry in entries]
@@ -413,10 +380,7 @@ def talk(workspace_reference: Path | None = None) -> Talk:
 
 @functools.cache
 def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
-    """Words of the trade for the segmentation of Chinese (`lexicon.txt`, one a line).
-
-    The shipped ones come first, then the workspace's own.
-    """
+    """Words of the trade for segmenting Chinese (`lexicon.txt`, one a line), shipped first."""
     paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
     lines = [
         line.strip()
@@ -441,10 +405,7 @@ def customers(workspace_reference: Path | None = None) -> Customers:
 
 @functools.cache
 def service(workspace_reference: Path | None = None) -> ServiceRules:
-    """The rules of customer service (`service.yml`).
-
-    They have a limit for every kind of case of `terms.yml`.
-    """
+    """The rules of customer service (`service.yml`), with a limit for every kind of case."""
     rules = _whole("service.yml", ServiceRules, workspace_reference)
     kinds = terms()["aftersales_kind"]
     if set(rules.limits) != set(kinds):

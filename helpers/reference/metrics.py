@@ -1,12 +1,9 @@
 """Evaluates the metric registry: ratios of sums over any grouping of a canonical table.
 
-A proportion has its interval. A ratio is always sum over sum, never a mean of ratios. Counts of
-people are de-duplicated within one row only, so they are never added up: a total of people over
-several rows is refused, and so is a ratio that would add the people of several slices of one
-session. Over sessions a ratio of sums stands: each session is a scope of its own.
+A ratio is sum over sum, never a mean of ratios. People are de-duplicated within one row only, so a
+total of people over several rows is refused, and a ratio that would add the people of several
+slices of one session; over sessions it stands, as each is a scope of its own.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,13 +18,7 @@ VALUES = ["metric", "numerator", "denominator", "value", "ci_lower", "ci_upper"]
 
 
 class MetricError(ValueError):
-    """A metric that does not exist, or rows over which it has no meaning.
-
-    The message says why.
-    """
-
-
-# ------------------------------------------------------------------------------------ the registry
+    """A metric that does not exist, or rows over which it has no meaning; the message says why."""
 
 
 def terms(metric: Metric) -> list[str]:
@@ -53,10 +44,7 @@ def kinds(metric: Metric) -> dict[str, str]:
 
 
 def check(name: str, metric: Metric) -> None:
-    """Refuses (`MetricError`) a definition that cannot be what it says it is.
-
-    One that mixes people and events unsaid, or calls a proportion what is none.
-    """
+    """Refuses (`MetricError`) mixing people and events unsaid, and a proportion that is none."""
     kind_of = kinds(metric)
     if {"users", "times"} <= set(kind_of.values()) and metric.mixed_units is None:
         raise MetricError(
@@ -78,8 +66,7 @@ def check(name: str, metric: Metric) -> None:
 def formula(metric: Metric, lang: str) -> str:
     """The formula in the words of the columns, e.g. "新增粉丝数 ÷ 观看人数".
 
-    Ids and marked rows are counted. Empty for a figure that stands in the export as it is: there is
-    nothing to work out.
+    Ids and marked rows are counted. Empty for a figure that stands in the export as it is.
     """
     table = load.tables()[metric.table]
 
@@ -113,10 +100,7 @@ def formula(metric: Metric, lang: str) -> str:
 
 
 def source(metric: Metric | Measure, lang: str) -> str:
-    """Where a metric's definition comes from, in the words of `terms.yml`.
-
-    The group is metric_source; titles stay as they are.
-    """
+    """Where a metric's definition comes from, in the words of `terms.yml` (metric_source)."""
     words = metric.source
     for word, label in load.terms()["metric_source"].items():
         words = words.replace(word, text.label(label, lang))
@@ -153,14 +137,8 @@ def glossary(registry: Mapping[str, Metric], ids: Iterable[str] | None = None) -
     return pd.DataFrame(rows)
 
 
-# -------------------------------------------------------------------------------------- evaluation
-
-
 def with_derived(sessions: pd.DataFrame) -> pd.DataFrame:
-    """The frame with `fan_viewers` filled where a platform gives only the share.
-
-    viewers x fan_viewer_share, rounded.
-    """
+    """The frame with missing `fan_viewers` filled: viewers x fan_viewer_share, rounded."""
     if not {"viewers", "fan_viewer_share"} <= set(sessions.columns):
         return sessions
     implied = (sessions["viewers"] * sessions["fan_viewer_share"]).round()
@@ -181,16 +159,15 @@ def evaluate(
     count_per_slice: bool = False,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Evaluates metrics over the rows of each group.
+    """Evaluates metrics over the rows of each group: one row per group x metric.
 
-    Sum of numerators over sum of denominators, times the factor. One row per group x metric, groups
-    in order of appearance. Columns: those of `by`, metric, numerator, denominator (nan for a
-    total), value, ci_lower, ci_upper (Wilson, where the registry says proportion; nan elsewhere).
+    Groups stand in order of appearance. Columns: those of `by`, metric, numerator, denominator (nan
+    for a total), value, ci_lower, ci_upper (Wilson, where the registry says proportion; else nan).
     `frame` is any table that carries the metrics' columns (those of `sessions` also by source); a
     column it lacks counts as missing. A ratio leaves out the rows that lack one of its terms; a
     total with a missing row is missing; 0/0 and x/0 are nan. `count_per_slice=True` lets people be
-    counted once in every slice they were in (say, over the paid sources of a session); such a ratio
-    is no proportion and gets no interval.
+    counted once in every slice they were in (paid sources of a session, say); such a ratio is no
+    proportion and gets no interval.
 
     Raises `MetricError` for an unknown id, a grouping column that is not there, none of the
     metrics' columns present, people or averages added over rows, product rows mixed with their SKU
@@ -210,8 +187,7 @@ def evaluate(
     ]
     if not parts:
         return pd.DataFrame(columns=[*keys, *VALUES])
-    # The parts' index is the number of the group: sorting by it brings the metrics of one group
-    # together.
+    # the parts' index is the number of the group: the metrics of one group come together
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)[[*keys, *VALUES]]
 
 
@@ -232,10 +208,7 @@ def by_session(
 
 
 def _groups(data: pd.DataFrame, keys: list[str]) -> tuple[pd.Series, pd.DataFrame]:
-    """The number of each row's group, and the keys of each group.
-
-    Groups in order of appearance; without keys all rows are one.
-    """
+    """The number of each row's group, and the keys of each group, in order of appearance."""
     if not keys:
         return pd.Series(0, index=data.index), pd.DataFrame(index=range(min(len(data), 1)))
     grouped = data.groupby(keys, sort=False, dropna=False, observed=True)
@@ -251,7 +224,6 @@ def _one(
     count_per_slice: bool,
     confidence: float,
 ) -> dict[str, object]:
-    """Numerator, denominator, value and interval of one metric, each by group."""
     check(name, metric)
     _refuse_sums(data, name, metric, group, count_per_slice)
     above = _side(data, metric, group, metric.numerator, metric.minus)
@@ -279,10 +251,7 @@ def _one(
 def _side(
     data: pd.DataFrame, metric: Metric, group: pd.Series, first: str, rest: Sequence[str]
 ) -> pd.Series:
-    """Row values of one side of a ratio: the first term less the others.
-
-    `nan` where any of them is missing.
-    """
+    """Row values of one side of a ratio: the first term less the others."""
     side = _values(data, metric, group, first)
     for term in rest:
         side = side - _values(data, metric, group, term)
@@ -290,10 +259,7 @@ def _side(
 
 
 def _values(data: pd.DataFrame, metric: Metric, group: pd.Series, term: str) -> pd.Series:
-    """Row values of one term as numbers.
-
-    An id is 1 where it is first seen in its group and 0 after, a flag 1 or 0.
-    """
+    """Row values of one term: an id is 1 where first seen in its group, else 0; a flag 1 or 0."""
     if term == ROWS:
         return pd.Series(1.0, index=data.index)
     if term not in data:
@@ -318,10 +284,7 @@ def _wilson(
 def named(
     denominator: str, numerator: str, *, registry: Mapping[str, Metric], table: str = "sessions"
 ) -> str | None:
-    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more.
-
-    None where the registry has none.
-    """
+    """Id of the metric of a table that is `numerator` ÷ `denominator` and nothing more, if any."""
     for name, m in registry.items():
         if (
             m.table == table
@@ -334,18 +297,12 @@ def named(
 
 
 def price_bands(products: pd.DataFrame) -> pd.Series:
-    """Price band of each product by product_id.
-
-    0 cheapest to 2 dearest, by thirds; -1 without a price.
-    """
+    """Price band of each product by product_id: 0 to 2 by thirds, cheapest first; -1 unpriced."""
     price = products.groupby("product_id")["price"].median()
     cuts = price.dropna().quantile([1 / 3, 2 / 3]).to_numpy()
     return pd.Series(
         np.where(price.isna(), -1, np.searchsorted(cuts, price, side="right")), index=price.index
     )
-
-
-# ---------------------------------------------------------------------------------------- refusals
 
 
 def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
@@ -380,7 +337,6 @@ def _refuse_frame(
 def _refuse_sums(
     data: pd.DataFrame, name: str, metric: Metric, group: pd.Series, count_per_slice: bool
 ) -> None:
-    """Raises `MetricError` where evaluating one metric would add up what cannot be added."""
     kind_of = kinds(metric)
     sizes = group.value_counts()
     if (

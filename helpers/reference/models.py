@@ -28,14 +28,11 @@ Many = Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) 
 
 
 class ReferenceDataError(ValueError):
-    """A file of `data/reference` that does not fit its model.
-
-    The message names the file, the key and what was expected.
-    """
+    """A file of `data/reference` that does not fit its model; names file, key and fault."""
 
 
 class Entry(BaseModel):
-    """What all models share: unknown keys are refused, and nothing is changed once it is loaded."""
+    """What all models share: unknown keys are refused, and nothing changes once it is loaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,9 +56,9 @@ class Column(Label):
 class Table(Label):
     """One canonical table: grain, key, how a row finds its session, columns.
 
-    `never_above` says which column can never exceed which others in the same row (people who pay
-    and people who watch), `never_without` which cannot be above 0 where another is 0 (orders with
-    nobody online); with `repeats` equal rows of one file are all rows.
+    `never_above` says which column can never exceed which others in the same row, `never_without`
+    which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
+    rows of one file are all rows.
     """
 
     grain: str
@@ -89,11 +86,10 @@ ROWS = "rows"  # the term of a metric that counts the rows of its table
 
 
 class Metric(Label):
-    """One metric of the registry.
+    """One metric of the registry: sum(numerator) / sum(denominator) x factor, or a total.
 
-    A ratio is sum(numerator) / sum(denominator) x factor over the rows of `table` that are grouped
-    together; a total has no denominator. Terms are column names of the table, or `rows` (how many
-    there are); `a - b` has b in `minus`.
+    A total has no denominator. Terms are columns of `table`, or `rows` (how many there are); `a -
+    b` has b in `minus`.
     """
 
     table: str
@@ -116,7 +112,7 @@ class Metric(Label):
 class Measure(Label):
     """One figure that is no ratio of sums: a median time, say, or a share of persons followed.
 
-    `by` is module.function under helpers; `formula` says it in words, `needs` which data it wants.
+    `by` is module.function under helpers; `needs`: which data it wants.
     """
 
     group: Group
@@ -131,12 +127,12 @@ class Measure(Label):
 class SourceColumn(Entry):
     """How one canonical column is read from an export.
 
-    `from` lists header names; where a file has several of them, the first that has a value counts.
-    `plus` headers are added to the amount, `with` headers are joined to the id. `part` takes one
-    end of a range of times, or the first of two amounts (`¥11.19 / ¥500`); `when` keeps the value
-    only where another canonical column has one, `file` takes it from a named group of the export's
-    `file_name` or `title`. `name#2` is the second header of that name. `map` goes from the export's
-    words (`*` and `?` as wildcards, first fit wins) to ours.
+    `from` lists header names, of which the first that has a value counts; `name#2` is the second
+    header of that name. `plus` headers are added to the amount, `with` headers joined to the id.
+    `part` takes one end of a range of times, or the first of two amounts (`¥11.19 / ¥500`); `when`
+    keeps the value only where another canonical column has one, `file` takes it from a named group
+    of the export's `file_name` or `title`. `map` goes from the export's words (`*` and `?` as
+    wildcards, first fit wins) to ours.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -170,13 +166,13 @@ class SubRows(Entry):
 class Export(Label):
     """One table of one export of one system.
 
-    An export is recognised where all of `headers` are there (`a | b`: either name); the one that
-    explains most of the headers wins. `sheet` and `file_name` (a regular expression; its group
-    `as_of` is the time of the export) only help. A column `as_of` may be mapped in every export:
-    the time at which it was made, which counts before the name's. `title` is one for the rows above
-    the headers (a period, say). `totals` names headers and the values that mark a total row (`""`:
-    no value); `description_row` is a text in the row of explanations below the headers. `personal`
-    columns are never read, `ignore` ones are known and not needed.
+    Recognised where all of `headers` are there (`a | b`: either name); the one that explains most
+    of the headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the
+    time of the export) only help; `title` is one for the rows above the headers (a period, say). A
+    column `as_of` may be mapped in every export: the time at which it was made, which counts before
+    the name's. `totals` names headers and the values that mark a total row (`""`: no value);
+    `description_row` is a text in the row of explanations below the headers. `personal` columns are
+    never read, `ignore` ones are known and not needed.
     """
 
     id: str
@@ -200,10 +196,9 @@ class Export(Label):
 
 
 class Unverified(Label):
-    """One export whose layout nobody has seen, so that it is not guessed at.
+    """One export whose layout nobody has seen: its figures go into sheets of our template.
 
-    Its figures go into sheets of our template. `words` name it in a file name, a sheet name or a
-    title; `tables` are the template's sheets for what it holds.
+    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets.
     """
 
     id: str
@@ -237,9 +232,8 @@ class FunnelStep(Label):
 class Funnel(Label):
     """One funnel: an ordered list of columns of one table.
 
-    All are of one unit unless `mixed_units` says why not. A funnel of `actions` has viewer events
-    instead of columns; a step counts within so many minutes of the one before, and with `ordered:
-    false` in any order.
+    All are of one unit unless `mixed_units` says why not. A funnel of `actions` has viewer events;
+    a step counts within so many minutes of the one before, with `ordered: false` in any order.
     """
 
     table: str

@@ -1,9 +1,4 @@
-"""The canonical tables as pandas and pandera see them: dtypes, grain, keys, checks.
-
-Their list is `tables.yml`.
-"""
-
-from __future__ import annotations
+"""The canonical tables (`tables.yml`) as pandas and pandera see them: dtypes, keys, checks."""
 
 import functools
 import hashlib
@@ -22,10 +17,7 @@ TRACE = ("source_file", "source_sheet", "source_row", "source_flags")
 
 
 def dtype(kind: str, timezone: str) -> object:
-    """The pandas dtype of a column kind.
-
-    str, float64, boolean, or datetime64[us] in the workspace's time zone.
-    """
+    """The pandas dtype of a column kind, times with the workspace's zone."""
     if kind in NUMBERS:
         return "float64"
     if kind == "flag":
@@ -44,13 +36,11 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
-    """The frame with exactly the table's columns, in its order and dtypes.
+    """The frame with the table's columns, in its order and dtypes; those it lacks are missing.
 
-    Columns it lacks are missing values.
-
-    Columns that the table does not have are left out; those of `TRACE` are kept, as they say where
-    a row came from and which of its cells were left out. Raises `KeyError` for an unknown table and
-    `ValueError` where a value does not fit.
+    Of other columns only those of `TRACE` are kept, which say where a row came from and which of
+    its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value
+    does not fit.
     """
     if table not in tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
@@ -74,10 +64,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
 
 @functools.cache
 def model(table: str) -> pa.DataFrameSchema:
-    """The pandera schema of a canonical table.
-
-    Required values, closed choices, no negative counts or money, one row a key.
-    """
+    """The pandera schema: required values, closed choices, nothing negative, one row a key."""
     columns = {}
     entry = tables()[table]
     for name, column in entry.columns.items():
@@ -95,10 +82,7 @@ def model(table: str) -> pa.DataFrameSchema:
 
 
 def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
-    """Rows whose key no other row has.
-
-    A row that has no session yet is told apart from others only when it finds one.
-    """
+    """Rows whose key no other row has; those without a session yet pass."""
     unknown = (
         frame["session_id"].isna() if "session_id" in key else pd.Series(False, index=frame.index)
     )
@@ -106,10 +90,9 @@ def _once(frame: pd.DataFrame, key: list[str]) -> pd.Series:
 
 
 def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Values that do not fit the table, one row per failing value.
+    """Values that do not fit the table, one row per failing value; nothing is changed.
 
-    Columns: row (index label), column, value, reason. An empty frame means that all values fit.
-    Nothing is changed or dropped.
+    Columns: row (index label), column, value, reason.
     """
     try:
         model(table).validate(frame, lazy=True)
@@ -132,21 +115,17 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def session_ends(sessions: pd.DataFrame) -> pd.Series:
-    """When each session ended, by row.
-
-    As exported, else its start and length; its start where neither is known.
-    """
+    """When each session ended, by row: as exported, else start and length, else the start."""
     return sessions["ended_at"].fillna(
         sessions["started_at"] + pd.to_timedelta(sessions["duration_seconds"].fillna(0), unit="s")
     )
 
 
 def session_id(platform: str, room: str | None, started_at: pd.Timestamp) -> str:
-    """The key of a session.
+    """The key of a session: local start to the minute, platform, four hex digits of the room.
 
-    Start to the minute in local time, platform, and four hex digits of the room account.
-    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and four digits; an
-    unknown room is "0000".
+    `session_id("douyin", "demo", 2026-11-10 20:00)` is "20261110-2000-douyin-" and the digits;
+    those of an unknown room are "0000".
     """
     named = isinstance(room, str) and room != ""
     mark = hashlib.blake2s(room.encode(), digest_size=2).hexdigest() if named else "0000"

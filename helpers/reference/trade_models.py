@@ -1,7 +1,4 @@
-"""Models of what the trade knows.
-
-Causes and actions, reasons, roles, events, customers, service.
-"""
+"""Models of what the trade knows: causes, actions, reasons, roles, events, customers, service."""
 
 from __future__ import annotations
 
@@ -42,10 +39,7 @@ Standing = Literal["low", "usual", "high", "unclear", "unknown"]
 
 
 class Evidence(Entry):
-    """What would speak for a cause.
-
-    A rule of `rules.yml`, what it looks at, and the bound that decides.
-    """
+    """What would speak for a cause: a rule of `rules.yml`, what it looks at, the bound."""
 
     rule: str
     kind: Many = Field([])
@@ -67,11 +61,9 @@ class Evidence(Entry):
 
     @property
     def bound(self) -> float:
-        """The one bound that is given."""
         return self.at_least if self.at_least is not None else self.at_most
 
     def looks_at(self) -> set[str]:
-        """Names of the parameters that are given, the rule and its bound left out."""
         return {
             name
             for name in ("kind", "reason", "question", "step", "metric", "stage", "tier", "table")
@@ -80,9 +72,9 @@ class Evidence(Entry):
 
 
 class Rule(Label):
-    """One evidence rule: the tables that it reads, its parameters, and a measurement in words.
+    """One evidence rule: what it reads, its parameters, a measurement in words (with `{value}`).
 
-    A table is a canonical one or a saved result; the words hold `{value}`.
+    A table is a canonical one or a saved result.
     """
 
     said: Label | None = None
@@ -92,10 +84,7 @@ class Rule(Label):
 
 
 class Trait(Label):
-    """Something that sessions are set up with or that is done in them.
-
-    The table it is read from and one measure of it.
-    """
+    """Something that sessions are set up with or that is done in them, with one measure of it."""
 
     unit: Literal["count", "percent", "score", "money", "seconds"]
     table: Literal["sessions", "traffic", "videos", "cues", "rundown", "products"]
@@ -125,13 +114,12 @@ class Trait(Label):
 
 
 class Cause(Label):
-    """One likely cause of a problem.
+    """One likely cause of a problem: evidence or the export that would show it, who, what to do.
 
-    Its evidence or the export that would show it, who is answerable, what to do. `stage` is when
-    the action is done: a content stage, before the start or after the end. `words` are what a team
-    note that means this cause says (断货, 发券): the note is then checked by its evidence; `unless`
-    are words of a note that this record says nothing of (停留, where the evidence is what people
-    buy).
+    `stage` is when the action is done: a content stage, before the start or after the end. `words`
+    are what a team note that means this cause says (断货, 发券), which the evidence then checks;
+    `unless` are words of a note that this record says nothing of (停留, where the evidence is what
+    people buy).
     """
 
     id: str
@@ -156,11 +144,7 @@ class Cause(Label):
 
 
 class Problem(Label):
-    """One line of the playbook.
-
-    Problem, content stages, team work, people, causes, action, verifying metric. Its metrics show
-    it; a problem that no metric shows is raised by a rule of evidence instead.
-    """
+    """One line of the playbook; a problem that no metric shows is raised by a rule of evidence."""
 
     dimension: Dimension
     metrics: Many
@@ -179,10 +163,7 @@ class Problem(Label):
 
 
 class Reason(Label):
-    """One reason for a refund.
-
-    The words that platforms and buyers use for it, who can do something about it, and what.
-    """
+    """One reason for a refund: the words for it, who can do something about it, and what."""
 
     role: Role
     ask: Label | None = None
@@ -204,8 +185,8 @@ class ScoreLine(Entry):
 class Fault(Label):
     """One typical fault of a role's work; with evidence where a record can speak for it.
 
-    `problem` names the line of the playbook whose verdict it shares, so that one thing is not
-    judged twice.
+    `problem` names the line of the playbook whose verdict it shares, lest one thing be judged
+    twice.
     """
 
     evidence: Evidence | None = None
@@ -220,10 +201,7 @@ class RoleCard(Label):
 
 
 class Festival(Entry):
-    """One shopping festival or holiday window of one year on one platform.
-
-    The platform `all` is every platform.
-    """
+    """One festival or holiday window of one year on one platform (`all`: every platform)."""
 
     festival: str
     platform: str
@@ -259,10 +237,7 @@ class Channels(Entry):
 
 
 class Attribution(Entry):
-    """How rows without a session find theirs.
-
-    Which order channels are live, and how far times may be off.
-    """
+    """How rows without a session find theirs: live order channels, how far times may be off."""
 
     channels: Channels
     start_tolerance_minutes: float
@@ -277,11 +252,7 @@ class Question(Label):
 
 
 class Talk(Entry):
-    """What comments say.
-
-    Words that ask (anywhere, first, last, with a type's word), that do not, types, chants, spam,
-    stop words.
-    """
+    """What comments say: words that ask and that do not, types, chants, spam, stop words."""
 
     ask: tuple[str, ...]
     ask_first: tuple[str, ...]
@@ -365,10 +336,7 @@ class AssortmentLimits(Entry):
 
 
 class AssortmentConditions(Entry):
-    """What a rule asks of the evidence on a product: the states that let it hold.
-
-    What is not named may be anything.
-    """
+    """What a rule asks of the evidence on a product; what is not named may be anything."""
 
     click: list[Standing] = Field([])
     conversion: list[Standing] = Field([])
@@ -387,10 +355,7 @@ class AssortmentRule(Label):
 
 
 class Assortment(Entry):
-    """选品汰换: limits of the evidence, verdicts, and the rules in their order.
-
-    The first rule that holds decides.
-    """
+    """选品汰换: limits of the evidence, verdicts, and the rules; the first that holds decides."""
 
     limits: AssortmentLimits
     verdicts: dict[str, Label]
@@ -435,8 +400,7 @@ class Reply(Entry):
 class ServiceTask(Label):
     """One task of customer service.
 
-    lacks: the record that would give its figure where it is not there; none: what is said where
-    nothing is due.
+    lacks: the record that would give its figure; none: what is said where nothing is due.
     """
 
     lacks: Label
@@ -444,10 +408,7 @@ class ServiceTask(Label):
 
 
 class ServiceRules(Entry):
-    """What customer service is measured by.
-
-    Marks, the reply that is wanted, deadlines, the six tasks.
-    """
+    """What customer service is measured by: marks, the reply wanted, deadlines, the six tasks."""
 
     marks: dict[str, Marks]
     reply: Reply

@@ -5,18 +5,3 @@ from helpers.report.index import write_index
 from helpers.report.publish import index_row, publish, sheet
 from helpers.report.show import Shown, figure, findings, notes, sentence, setup
 from helpers.report.tables import table
-
-__all__ = [
-    "GateError",
-    "Shown",
-    "figure",
-    "findings",
-    "index_row",
-    "notes",
-    "publish",
-    "sentence",
-    "setup",
-    "sheet",
-    "table",
-    "write_index",
-]

@@ -1,7 +1,5 @@
 """The cards of the first screen: key figures beside the usual, and what ads brought back."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 
@@ -39,7 +37,6 @@ def cards(
 
 
 def _figures(session: pd.Series, results: Results, registry: Registry) -> dict[str, float]:
-    """The session's own totals and ratios; money kept and earned as the profit statement has it."""
     names = [name for name in CARDS if name in registry and registry[name].table == "sessions"]
     measured = metrics.by_session(pd.DataFrame([session]), names, registry=registry)
     figures = dict(zip(measured["metric"], measured["value"].astype(float), strict=True))
@@ -52,7 +49,6 @@ def _figures(session: pd.Series, results: Results, registry: Registry) -> dict[s
 
 
 def _amounts(results: Results, name: str) -> pd.Series | None:
-    """The amounts of a statement by its lines; none where the statement has not been made."""
     statement = results[name]
     if not {"line", "amount"} <= set(statement.columns):
         return None
@@ -70,7 +66,6 @@ def _joined(lang: str, *parts: str) -> str:
 def _card(
     name: str, value: float, results: Results, lang: str, registry: Registry, currency: str
 ) -> dict[str, str]:
-    """One key figure: its value, its change against the usual, the normal range, its verdict."""
     card = {
         "name": text.label(registry[name], lang),
         "value": _value(value, registry[name], lang, currency),
@@ -100,10 +95,6 @@ def _card(
 
 
 def _still_to_come(name: str, results: Results, lang: str, currency: str) -> str:
-    """Money kept or earned lacks refunds that are expected yet; empty where none are.
-
-    Says what refunds are taken off so far, and what refunds are expected in the end.
-    """
     amounts = _amounts(results, "net")
     if name not in ("net_amount", "profit") or amounts is None:
         return ""
@@ -121,10 +112,7 @@ def _still_to_come(name: str, results: Results, lang: str, currency: str) -> str
 
 
 def _final(name: str, results: Results, lang: str, currency: str) -> str:
-    """What money kept or earned comes to once all refunds are in, with its interval.
-
-    Empty where that is not known, or nothing is to come.
-    """
+    """Once all refunds are in; empty where that is not known, or nothing is to come."""
     if name not in FINAL:
         return ""
     table, line = FINAL[name]
@@ -143,7 +131,6 @@ def _final(name: str, results: Results, lang: str, currency: str) -> str:
 
 
 def _not_in(name: str, results: Results, lang: str) -> str:
-    """Which usual costs profit lacks, and that coupons count as paid on top where there are any."""
     statement = results["profit"]
     if name != "profit" or not {"line", "measurable", "amount"} <= set(statement.columns):
         return ""
@@ -188,9 +175,9 @@ def against_usual(row: pd.Series, lang: str) -> dict[str, str]:
 def ads_cards(
     frame: pd.DataFrame, *, lang: str, registry: Registry, currency: str
 ) -> list[dict[str, str]]:
-    """What was spent on ads and what they brought back by their own account; none without ads.
+    """What was spent on ads and what they brought back by either account; none without ads.
 
-    What the room's sources say stands beside it. Neither is judged: the usual is said, no range.
+    The room's sources are the other account. Neither is judged: the usual is said, no range.
     """
     lines = frame.set_index("line") if "line" in frame else frame
     if "ads_account" not in lines.index:
@@ -225,10 +212,7 @@ def _usual_cost(ads: pd.Series, lang: str, registry: Registry, currency: str) ->
 
 
 def _earned_back(lines: pd.DataFrame, lang: str) -> str:
-    """What each unit of money spent brought in by either account, and whether that earned it back.
-
-    Ads also claim those who would have come otherwise.
-    """
+    """By either account: ads also claim those who would have come otherwise."""
     returns = [
         _return(lines.loc[name], words, lang)
         for name, words in ADS_WORDS.items()

@@ -1,10 +1,7 @@
 """A drawn figure as SVG inside a page: its words are text in the page's font, its looks attributes.
 
-A page's policy refuses styles inside elements, and glyphs drawn as paths were two thirds of every
-page.
+A page's policy refuses styles inside elements; glyphs as paths were two thirds of every page.
 """
-
-from __future__ import annotations
 
 import itertools
 import re
@@ -47,8 +44,8 @@ ID = re.compile(r'(?<= href="#)\w+|(?<="url\(#)\w+|(?<= id=")\w+')
 def lean(drawn: bytes, *, ink: str) -> str:
     """Matplotlib's SVG (with `svg.fonttype` none) as an element for a page, without what is unseen.
 
-    Places are exact to a tenth of a pixel. Texts without a colour of their own have `ink`. Ids are
-    short and belong to this figure alone; `numbered` makes them differ within a page.
+    Places are exact to a tenth of a pixel; texts without a colour have `ink`. Ids belong to this
+    figure alone; `numbered` makes them differ within a page.
     """
     root = ElementTree.fromstring(drawn)
     box = [float(side) for side in root.get("viewBox", "").split()]
@@ -62,7 +59,6 @@ def lean(drawn: bytes, *, ink: str) -> str:
 
 
 def _element(element: ElementTree.Element, ink: str) -> str:
-    """One element with all below it, without what is never seen and groups that say nothing."""
     tag = element.tag.removeprefix(NAMESPACE)
     if tag not in TAGS:
         return ""
@@ -82,7 +78,6 @@ def _element(element: ElementTree.Element, ink: str) -> str:
 
 
 def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, str]:
-    """What of an element's attributes and style is worth saying."""
     styled = dict(
         part.split(": ", 1) for part in re.split(r";\s*", element.get("style", "")) if ": " in part
     )
@@ -101,7 +96,7 @@ def _attributes(element: ElementTree.Element, tag: str, ink: str) -> dict[str, s
 
 
 def _worth(name: str, value: str, defined: bool) -> str | None:
-    """An attribute's value in its shortest form; None where leaving it out says the same."""
+    """None where leaving it out says the same."""
     value = value.removesuffix("px")
     if DEFAULTS.get(name) == value or (name == "stroke-width" and float(value) == 1):
         return None
@@ -113,11 +108,10 @@ def _worth(name: str, value: str, defined: bool) -> str | None:
 
 
 def path(commands: str, decimals: int) -> str:
-    """A path in steps from point to point, in whole tenths or hundredths.
+    """A path in steps from point to point, in whole tenths or hundredths: half as long.
 
-    Absolute places would be twice as long. Reads M, L, C, Q and Z with absolute places, all that
-    matplotlib writes. A step starts from where the rounded one before it ended, so that errors
-    never add up.
+    Reads absolute M, L, C, Q and Z, all that matplotlib writes. A step starts from where the
+    rounded one before it ended, so that errors never add up.
     """
     factor, at, written = 10**decimals, (0, 0), []
     start = at
@@ -137,7 +131,7 @@ def path(commands: str, decimals: int) -> str:
 
 
 def _joined_steps(steps: list[str]) -> str:
-    """Steps of the same kind behind one letter; after a move the letter of a line is understood."""
+    """After a move the letter of a line is understood."""
     commands = steps[0] if steps else ""
     for before, step in itertools.pairwise(steps):
         kind = "l" if before[0] == "m" and step[0] == "l" else before[0]

@@ -1,6 +1,4 @@
-"""The first screen of a report: what the results say in a few words. Frames in, words out."""
-
-from __future__ import annotations
+"""The first screen of a report: what the results say in a few words, frames in, words out."""
 
 import math
 import re
@@ -28,12 +26,10 @@ def make(
     registry: Registry,
     currency: str,
 ) -> dict[str, Any]:
-    """The first screen is made of results, all as words.
+    """The first screen as words: title, facts, goals, cards, findings, actions, data quality.
 
-    It has title and facts of the session, goals, cards, findings, actions and data quality.
     `results` holds verdicts, findings, plan, quality, profit, net, goals, ads_return and
-    open_cases, each of which may be missing or empty: what they would say is then said to be
-    unknown, or not said.
+    open_cases, each of which may be missing or empty: its words are then unknown, or not there.
     """
     saved = defaultdict(pd.DataFrame, results)
     words = {"lang": lang, "registry": registry, "currency": currency}
@@ -58,7 +54,7 @@ def make(
             saved["argument"],
             saved["findings"],
             lang,
-            known=any(line["cause"] for line in lines),
+            cause_known=any(line["cause"] for line in lines),
         ),
         "quality": quality(saved["quality"], lang),
         "waiting": waiting(saved["open_cases"], lang),
@@ -66,7 +62,7 @@ def make(
 
 
 def _compared(verdicts: pd.DataFrame) -> bool:
-    """Whether any metric could be compared: if none, no finding is no sign that all is well."""
+    """If no metric could be compared, no finding is no sign that all is well."""
     return "verdict" in verdicts and bool(verdicts["verdict"].ne("not_comparable").any())
 
 
@@ -86,7 +82,7 @@ MOST_GOALS = 3
 
 def goals(
     frame: pd.DataFrame,
-    found: pd.DataFrame,
+    session_findings: pd.DataFrame,
     verdicts: pd.DataFrame,
     *,
     lang: str,
@@ -95,10 +91,9 @@ def goals(
 ) -> list[dict[str, str]]:
     """The foremost goals, a line each: how much is reached, and the finding that says it.
 
-    A goal is of the session or of a period still running. A missed goal of the session's paid
-    amount says how much of the gap is a goal above the usual, how much a session below it
-    (`verdicts`). Goals of strategy come before those of tactics and execution, which the plan's
-    part lists in full.
+    Goals of the session or of a period still running, those of strategy first; the plan's part
+    lists all. A missed goal of the session's paid amount says how much of the gap is a goal above
+    the usual, how much a session below it (`verdicts`).
     """
     if not {"metric", "target"} <= set(frame.columns):
         return []
@@ -108,19 +103,22 @@ def goals(
     usual = usual_amount(verdicts)
     return [
         goal_line(row, usual, lang, registry, currency)
-        | {"id": _proof(found, row["metric"], plan.goal_slice(row))}
+        | {"id": _proof(session_findings, row["metric"], plan.goal_slice(row))}
         for row in foremost.to_dict("records")
     ]
 
 
-def _proof(found: pd.DataFrame, metric: str, slice: str) -> str:
-    """The id of the finding on a metric and slice; empty where there is none."""
-    own = (
-        found.loc[(found["metric"] == metric) & (found["slice"].fillna("") == slice), "id"]
-        if {"metric", "slice"} <= set(found.columns)
+def _proof(session_findings: pd.DataFrame, metric: str, slice: str) -> str:
+    ids = (
+        session_findings.loc[
+            (session_findings["metric"] == metric)
+            & (session_findings["slice"].fillna("") == slice),
+            "id",
+        ]
+        if {"metric", "slice"} <= set(session_findings.columns)
         else pd.Series(dtype="str")
     )
-    return own.iloc[0] if len(own) else ""
+    return ids.iloc[0] if len(ids) else ""
 
 
 def top_findings(
@@ -128,8 +126,8 @@ def top_findings(
 ) -> list[dict[str, str]]:
     """The findings that matter most: the worse first, then by the money at stake.
 
-    Only verdicts of better and worse count. One of each source or product: what else is said of it
-    is mostly the same money. The one that sums up others is said where the money went (`why`).
+    Only better and worse count, one of each source or product: what else is said of it is mostly
+    the same money. The one that sums up others is in `why`.
     """
     if frame.empty:
         return []
@@ -165,10 +163,7 @@ def beside(
     registry: Registry,
     currency: str,
 ) -> list[dict[str, str]]:
-    """The findings with the cause that the records bear out; each addition may be empty.
-
-    Also with what of their gap can be won back, and with what else happened meanwhile.
-    """
+    """The findings with cause, what can be won back, what else happened; each may be empty."""
     rows = results["findings"].set_index("id", drop=False).to_dict("index") if lines else {}
     verified = results["verification"]
     return [
@@ -186,7 +181,6 @@ def _bridge(
     registry: Registry,
     currency: str,
 ) -> dict[str, str]:
-    """What the records say of one finding or plan line: cause and won_back, in words."""
     if row.get("verdict", "worse") != "worse":
         return {"cause": "", "won_back": ""}
     judged = results["causes"]
@@ -225,7 +219,6 @@ def _stake(amount: float, lang: str, currency: str) -> str:
 
 
 def _unsaid(stake: str, sentence: str) -> str:
-    """The amount, unless the sentence says it already."""
     return "" if stake and stake.split(" ")[-1] in sentence else stake
 
 
@@ -234,36 +227,34 @@ WHY = ("change", "step", "judgement")  # of the split's answers those that the f
 
 def why(
     frame: pd.DataFrame,
-    found: pd.DataFrame,
+    session_findings: pd.DataFrame,
     lang: str,
     *,
-    known: bool = False,
+    cause_known: bool = False,
 ) -> list[dict[str, str]]:
     """The split analysis in a few sentences, each with its finding.
 
-    They say what changed, through which step, who came or how it was sold. Of the last only the
-    judgement itself; its figures stand in the part on the split. Where a cause is `known` from the
-    records, it does not say that causes cannot be told apart.
+    Of the diagnosis only the judgement; where the records name a cause it does not say that causes
+    cannot be told apart.
     """
     answers = frame[frame["part"].isin(WHY)] if "part" in frame else frame
     lines = []
     for row in answers.to_dict("records"):
         words = row[f"sentence_{lang}"]
         if row["part"] == "judgement":
-            words = _head(_settled(words, lang) if known else words)
-        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, found)})
+            words = _head(_settled(words, lang) if cause_known else words)
+        lines.append({"words": text.plain(words, 400), "id": _split_proof(row, session_findings)})
     return lines
 
 
 def _settled(words: str, lang: str) -> str:
-    """A diagnosis without its bracket on causes of products that cannot be told apart."""
+    """Without the bracket on causes of products that cannot be told apart."""
     return re.sub(
         r" ?[（(][^（()）]*" + re.escape(text.choose(lang, *split.OPEN)) + "[）)]", "", words
     )
 
 
 def _head(words: str) -> str:
-    """What is said before the first semicolon or full stop."""
     first = re.split(r"[。；]|; |\. ", words)[0].rstrip(".")
     return first + ("。" if re.search("[\u4e00-\u9fff]", first) and "。" in words else ".")
 
@@ -271,9 +262,9 @@ def _head(words: str) -> str:
 SPLIT_SLICES = {"change": "", "step": "formula", "judgement": findings.JUDGEMENT}
 
 
-def _split_proof(answer: Mapping[str, Any], found: pd.DataFrame) -> str:
-    """The finding behind an answer of the split; else the part of the page itself."""
-    return _proof(found, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
+def _split_proof(answer: Mapping[str, Any], session_findings: pd.DataFrame) -> str:
+    """Else the part of the page itself."""
+    return _proof(session_findings, answer.get("proof", ""), SPLIT_SLICES[answer["part"]]) or "p04"
 
 
 def actions(
@@ -285,11 +276,8 @@ def actions(
     currency: str,
     most: int = 3,
 ) -> list[dict[str, str]]:
-    """The first lines of the plan: what is done, by whom, and what will verify it.
-
-    Also what is at stake, and what of it can be won back.
-    """
-    found = []
+    """The plan's first lines: what, by whom, how verified, what is at stake and can be won back."""
+    lines = []
     sized, judged = (results.get(name, pd.DataFrame()) for name in ("opportunity", "causes"))
     for row in frame.head(most).to_dict("records"):
         action = _first(row, f"action_{lang}", "action")
@@ -309,7 +297,7 @@ def actions(
             if row.get("certainty") == "suspected"
             else ""
         )
-        found.append(
+        lines.append(
             {
                 "id": _first(row, "plan_id") or "",
                 "doubt": doubt,
@@ -323,7 +311,7 @@ def actions(
                 "money": text.choose(lang, "，", "; ").join(filter(None, [at_stake, back])),
             }
         )
-    return [line for line in found if line["words"] != text.NOTHING]
+    return [line for line in lines if line["words"] != text.NOTHING]
 
 
 def _first(row: Mapping[str, Any], *names: str) -> str | None:

@@ -1,7 +1,5 @@
 """The publish gate: what a finished page must be before it takes the place of the last one."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
@@ -147,7 +145,6 @@ class Seen(HTMLParser):
             self._column += 1
 
     def _say(self, words: str) -> None:
-        """Keep words with their place: below which heading, in which row and column of a table."""
         if not words.strip():
             return
         cell = ""
@@ -194,8 +191,8 @@ def personal_data(
 ) -> Iterator[str]:
     """What `privacy` finds in texts, as its kind and place, never the value.
 
-    A place is of `places`, one a text, else the text's number. `known_ids` are numbers that are
-    known to be something else, such as a product's id.
+    A place is of `places`, one a text, else the text's number. `known_ids` are something else, such
+    as a product's id.
     """
     for number, words in enumerate(texts):
         for hit in privacy.find(words):
@@ -205,10 +202,7 @@ def personal_data(
 
 
 def stored_failures(scan: pd.DataFrame) -> Iterator[str]:
-    """What the scan of the clean store found (`clean.scan`): one sentence per table and column.
-
-    It names the first row.
-    """
+    """What `clean.scan` found in the clean store: a sentence per table and column."""
     if scan.empty:
         return
     for (table, column, kind), rows in scan.groupby(["table", "column", "kind"], sort=False):
@@ -282,8 +276,8 @@ def check(
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks.
 
-    `stored` is what the scan of the clean store found, `results` the tables that are published
-    beside the page, `words` the texts of other files there, by file.
+    `stored` is of the scan of the clean store, `results` and `words` (by file) are published beside
+    the page.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [

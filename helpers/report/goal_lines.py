@@ -1,7 +1,5 @@
 """A goal in a line of the first screen: how much is reached, and why the rest is missing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -54,10 +52,6 @@ def usual_amount(verdicts: pd.DataFrame) -> float:
 
 
 def _gap(goal: Mapping[str, Any], usual: float, lang: str, currency: str) -> str:
-    """What a missed goal of the session's paid amount lacks, in two parts.
-
-    The goal is above the usual, the session is below it, or both.
-    """
     target, value = float(goal["target"]), float(goal.get("value", math.nan))
     if goal.get("scope") != "session" or goal["metric"] != "paid_amount":
         return ""

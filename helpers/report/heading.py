@@ -1,7 +1,5 @@
 """The head of the first screen: the session's title, where, who, when and how long."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The index of a workspace's reviews: a line a session, the trend over them, and their page."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +53,6 @@ def summary(
 
 
 def _returns(expected: pd.DataFrame) -> dict[str, Any] | None:
-    """The refund rate of a session: final once its window is over, else expected; at what age."""
     whole = expected[expected["part"] == "all"] if "part" in expected else expected
     if whole.empty or not whole.iloc[0]["n"]:
         return None
@@ -83,8 +80,8 @@ def write_index(
     """`index.html` of all sessions: a row each, the newest first, with its report if it has one.
 
     `published` is run.json by session id (with `summary`; `failed` where a later run failed);
-    `sessions` the sessions table; `workspace_reference` the folder that its workspace
-    lays over data/reference; `others` where the lists in other languages are, from here.
+    `workspace_reference` the folder laid over data/reference; `others` the lists in other
+    languages.
     """
     links = {other: (folder / "index.html").as_posix() for other, folder in (others or {}).items()}
     lines = index_lines(published, sessions, workspace_reference=workspace_reference, lang=lang)
@@ -108,7 +105,7 @@ def index_lines(
 ) -> list[dict[str, Any]]:
     """One line per session of the workspace or the reports folder, the newest first.
 
-    Each line has the words of its cells and the keys by which they are sorted.
+    A line has its cells' words and the keys to sort them by.
     """
     rows = sessions.set_index("session_id", drop=False).assign(
         matured=matured(sessions, workspace_reference).to_numpy()
@@ -128,10 +125,7 @@ def index_lines(
 
 
 def matured(sessions: pd.DataFrame, workspace_reference: Path | None) -> pd.Series:
-    """The refund rate by orders of each session whose returns were over when it was exported.
-
-    `nan` for younger ones.
-    """
+    """The refund rate by orders of sessions whose returns were over when exported, else `nan`."""
     if not {"refund_orders", "orders", "as_of"} <= set(sessions.columns):
         return pd.Series(math.nan, index=sessions.index)
     as_of, started = (pd.to_datetime(sessions[name], utc=True) for name in ("as_of", "started_at"))
@@ -142,10 +136,7 @@ def matured(sessions: pd.DataFrame, workspace_reference: Path | None) -> pd.Seri
 
 
 def _spark(amounts: pd.Series, name: str) -> str:
-    """The paid amounts of a session and the nine before it as points of a line 54 by 14.
-
-    The session itself stands at the right.
-    """
+    """Points of a line 54 by 14: the session at the right, the nine before it."""
     if name not in amounts.index:
         return ""
     drawn = amounts.loc[:name].iloc[-RECENT:]
@@ -207,7 +198,6 @@ def _index_line(
 
 
 def _returns_words(returns: Mapping[str, Any]) -> str:
-    """The refund rate in the index: final, expected (with a sign), or not yet to be told."""
     if returns.get("rate") is None:
         return text.NOTHING
     rate = text.percent(returns["rate"])
@@ -220,7 +210,6 @@ def _goals_reached(goals: list[int] | None, lang: str) -> str:
 
 
 def _plan_status(summary: Mapping[str, Any], lang: str) -> str:
-    """How many lines the plan has and how many of them are still open."""
     if "plan_open" not in summary:
         return ""
     lines, waiting = summary["plan_lines"], summary["plan_open"]
@@ -233,8 +222,7 @@ def trend(
     """Of each figure of the account, the median of the last ten sessions beside the ten before.
 
     One entry a figure: name, value, change, points (of a line 220 by 44, the newest right, from
-    zero) and the words that say the line. A figure with fewer than two sessions, and a currency
-    that is not the newest session's, are left out.
+    zero) and the line in words; none under two sessions, or in an older currency.
     """
     rows = sessions.sort_values("started_at", kind="stable")
     if rows.empty:
@@ -263,7 +251,6 @@ def trend(
 
 
 def _about(name: str, values: pd.Series, lang: str) -> str:
-    """Of how many sessions the value of a figure is the median."""
     recent, over = min(int(values.notna().sum()), RECENT), name == "refund_rate_orders"
     return text.choose(
         lang,

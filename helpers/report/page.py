@@ -1,7 +1,5 @@
 """Executed notebooks and a first screen become one page of HTML that asks for nothing outside."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import html
@@ -53,9 +51,8 @@ def build(
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method.
 
-    `first` comes from `first_screen.make`; `notebooks` are in order, but the part about the data
-    comes last. What the page must not hold is found by `gate.check`, not here. The same input gives
-    the same bytes.
+    `first` comes from `first_screen.make`; of the `notebooks` the part about the data comes last.
+    `gate.check` finds what the page must not hold. The same input gives the same bytes.
     """
     ordered = sorted(notebooks.items(), key=lambda item: item[0] == LAST)
     parts = [part(name, notebook, lang) for name, notebook in ordered]
@@ -98,8 +95,7 @@ def index(
 ) -> str:
     """The page that lists all sessions below the account's trend, to be sorted and searched.
 
-    `lines` are of `index.index_lines`, `trend` of `index.trend`; `others` are the addresses of the
-    same list in other languages.
+    `lines` are of `index.index_lines`, `trend` of `index.trend`, `others` addresses by language.
     """
     content = _rendered(
         "index_page.html.j2",
@@ -118,10 +114,7 @@ def index(
 
 
 def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> str:
-    """The content inside a whole document with its style, its font and its scripts as one.
-
-    The document's policy allows only these.
-    """
+    """The document's policy allows this style, font and script alone."""
     code = '"use strict";\n' + "".join(
         (PAGES / script).read_text(encoding="utf-8") for script in scripts
     )
@@ -151,10 +144,7 @@ def _rendered(template: str, lang: str, **values: Any) -> str:
 
 
 def _foot(title: str) -> str:
-    """A style rule that prints the title at the foot of every sheet.
-
-    Each character that is no letter or digit is spelled as its number.
-    """
+    """Prints the title at the foot of every sheet, all but letters and digits as numbers."""
     spelled = "".join(
         mark if mark.isascii() and mark.isalnum() else f"\\{ord(mark):x} " for mark in title
     )
@@ -187,10 +177,7 @@ def unbroken(words: str) -> str:
 
 
 def _anchored(bodies: list[str]) -> list[str]:
-    """The bodies with the id of each finding or plan line where it first stands.
-
-    The first screen can point there.
-    """
+    """A finding or plan line has its id where it first stands: the first screen points there."""
     placed: set[str] = set()
 
     def named(match: re.Match[str]) -> str:
@@ -227,7 +214,6 @@ def definitions(
 
 
 def _needs(metric: reference.Metric | reference.Measure, lang: str) -> str:
-    """The data that a measure needs; a metric's formula names its columns already."""
     return (
         text.choose(lang, f"（需要：{metric.needs.zh}）", f" (needs: {metric.needs.en})")
         if isinstance(metric, reference.Measure)
@@ -244,17 +230,13 @@ def _formula(metric: reference.Metric | reference.Measure, lang: str) -> str:
 
 
 def _letters(content: str, *, beyond: int) -> frozenset[int]:
-    """The characters that a reader of this HTML meets, from a place in Unicode on."""
     words = html.unescape(re.sub("<[^>]*>", "", content))
     return frozenset(ord(mark) for mark in words if ord(mark) > beyond)
 
 
 @functools.lru_cache(maxsize=8)
 def _font_face(letters: frozenset[int]) -> str:
-    """A style rule that embeds the committed font's glyphs of these characters.
-
-    It is for readers without Chinese fonts.
-    """
+    """For readers without Chinese fonts."""
     if not letters:
         return ""
     options = subset.Options(

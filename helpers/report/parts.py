@@ -1,7 +1,5 @@
 """An executed notebook becomes a part of the page: one language, cleaned, numbered headings."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import html
@@ -82,8 +80,7 @@ CLASS = re.compile(r"fp-[a-z]+|fupan-[a-z]+|dataframe|highlight|hl-[a-z0-9]+|[a-
 IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 DRAWN = re.compile(r"c\d+")  # an id of a drawing, before `drawing.numbered`
 PICTURE = re.compile(r'<img alt="([^"]*)"[^>]*>')
-# Classes of highlighted code that the style colours; names and texts, too, would be a third of the
-# page.
+# Classes of highlighted code with a colour; names and texts, too, would be a third of the page.
 COLOURED = "k|kn|kc|ow|c1"
 PLAIN_CODE = re.compile(
     rf'<span class="(?!(?:{COLOURED})")[a-z0-9]{{1,3}}">([^<]*)</span>|<span></span>'
@@ -120,10 +117,9 @@ def part(name: str, notebook: NotebookNode, lang: str) -> Part:
 
 
 def shown_cells(notebook: NotebookNode, lang: str) -> NotebookNode:
-    """A copy of a notebook with the cells that the page of a language shows.
+    """A copy of a notebook with the cells that a language's page shows, without the end's mark.
 
-    Without the mark of the notebook's end. Cells tagged lead come first: a notebook can only say at
-    its end what its reader wants to know at the beginning.
+    Cells tagged lead come first: a notebook can only say at its end what its reader wants first.
     """
     shown = copy.deepcopy(notebook)
     for cell in shown.cells:
@@ -139,7 +135,7 @@ def shown_cells(notebook: NotebookNode, lang: str) -> NotebookNode:
 
 
 def _as_drawn(output: NotebookNode) -> NotebookNode:
-    """An output with its drawing, which is lean and sharp at any size, in its picture's place."""
+    """The drawing, lean and sharp at any size, takes its picture's place."""
     data = output.get("data", {})
     if {"text/html", "image/svg+xml"} <= set(data):
         drawn = data["image/svg+xml"]
@@ -161,7 +157,7 @@ def _exporter() -> HTMLExporter:
 def clean(fragment: str) -> str:
     """HTML without anything that runs, asks for something elsewhere or looks like the page's frame.
 
-    Styles written inline for JupyterLab go as well: the page's policy would refuse them.
+    Styles inline, made for JupyterLab, go as well: the page's policy would refuse them.
     """
     return nh3.clean(
         fragment,
@@ -189,7 +185,6 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _headings(body: str, *, prefix: str) -> tuple[str, str, list[tuple[str, str]]]:
-    """The body with its headings a level down and numbered; its title, taken out; the headings."""
     titles: list[str] = []
     headings: list[tuple[str, str]] = []
 
@@ -210,7 +205,7 @@ def _headings(body: str, *, prefix: str) -> tuple[str, str, list[tuple[str, str]
 
 
 def _lead(match: re.Match[str]) -> str:
-    """What a notebook decides, as the part's first line; the rest of its list is with the code."""
+    """What a notebook decides comes first; the rest of its list is with the code."""
     items = re.findall(r"<li>(.*?)</li>", match.group(1), re.DOTALL)
     decides = re.compile(r"\s*<strong>(决定|Decides)</strong>")
     decided = "".join(item for item in items if decides.match(item))

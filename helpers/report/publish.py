@@ -1,7 +1,5 @@
 """What a run publishes of a session, behind the gate: page, workbook, pictures and words."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -45,9 +43,9 @@ def publish(
 ) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder.
 
-    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), the charts
-    as pictures (`charts/`). Raises `GateError` and leaves all that was there as it is where the
-    gate finds anything wrong. The same input gives the same bytes.
+    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), pictures
+    (`charts/`). Raises `GateError` and changes nothing where the gate finds anything wrong. The
+    same input gives the same bytes.
     """
     lang, registry = review.lang, review.registry
     executed = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
@@ -96,7 +94,7 @@ def sheet(
 ) -> workbook.Sheet:
     """A result table as a sheet of the workbook: all its rows and columns, numbers unrounded.
 
-    Columns are named as in the page; where two have the same name, with their ids.
+    Columns are named as in the page, those of one name with their ids.
     """
     shown = in_language(frame, lang)
     names = {column: _bound_name(column, lang, registry) for column in shown}
@@ -110,7 +108,6 @@ def sheet(
 
 
 def _bound_name(column: str, lang: str, registry: Registry) -> str:
-    """A column's name; of an interval, which in the page is one column, its lower or upper end."""
     lower = {upper: lower for lower, upper in SPANS.items()}.get(column, column)
     name = column_name(lower, lang, registry, {})
     if lower not in SPANS:
@@ -122,7 +119,6 @@ def _bound_name(column: str, lang: str, registry: Registry) -> str:
 def _sheet_cells(
     frame: pd.DataFrame, column: str, lang: str, registry: Registry
 ) -> list[tuple[float | str | None, str]]:
-    """The cells of a column: numbers with their units, everything else in the words of the page."""
     values = frame[column]
     if column == "unit":
         return [
@@ -145,7 +141,6 @@ def _sheet_cells(
 
 
 def _saved(review: Review) -> dict[str, pd.DataFrame]:
-    """Every result table that lies beside the page, by name."""
     return {
         path.stem: review.result(path.stem)
         for path in sorted((review.out_dir / "results").glob("*.parquet"))
@@ -164,7 +159,7 @@ def masked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known_ids(review: Review) -> set[str]:
-    """Ids of products, rooms and listed cases, which could look like somebody's phone."""
+    """They could look like somebody's phone."""
     products = review.everything("products")
     ids = [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]
     return {str(value) for value in [*ids, *review.result("open_cases").get("case_id", [])]}

@@ -1,7 +1,5 @@
 """What a notebook shows beside tables: figures and sentences in the language of the review."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -41,10 +39,7 @@ CHOSEN: dict[str, tuple[str, str]] = {
 
 
 class Shown(NamedTuple):
-    """Something a notebook shows, as HTML for JupyterLab and the page, and as plain text.
-
-    A chart has its drawing as well.
-    """
+    """What a notebook shows: HTML for JupyterLab and the page, plain text, a chart's drawing."""
 
     html: str
     plain: str
@@ -54,7 +49,6 @@ class Shown(NamedTuple):
         return self.html
 
     def _repr_svg_(self) -> str | None:
-        """The drawing that a page holds in the place of the picture in `html`."""
         return self.svg or None
 
     def __repr__(self) -> str:
@@ -64,8 +58,7 @@ class Shown(NamedTuple):
 def setup(review: Review) -> Shown | None:
     """A notebook is made ready for the review: the charts' theme, and frames in full width.
 
-    Returns for a notebook that somebody runs by hand: which session it reviews, of which workspace,
-    and how that was chosen.
+    Returns, if run by hand, which session of which workspace it reviews, and how it was chosen.
     """
     charts.use_theme()
     pd.set_option("display.width", 160, "display.max_columns", 30)
@@ -94,10 +87,9 @@ def figure(
 ) -> Shown:
     """A chart becomes an image with its title above; the figure is closed.
 
-    Its alternative text, else the title, is inside. A notebook shows a picture of points, which
-    needs no font; the page holds the drawing, up to some two thousand marks. The same chart gives
-    the same bytes. Raises `UserWarning` where a character has no glyph in the font: a box in a
-    customer's report is an error.
+    Its alternative text, else the title, is inside. A notebook shows a picture, the page the
+    drawing, up to some two thousand marks. The same chart gives the same bytes. Raises
+    `UserWarning` where a character has no glyph in the font.
     """
     drawn = axes.get_figure(root=True)
     title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
@@ -129,7 +121,7 @@ def _rendered(drawn: Figure, kind: str, **options: Any) -> bytes:
 
 
 def _settle(drawn: Figure) -> None:
-    """Lay the figure out once and round the places of its axes, whose last digits would vary."""
+    """The last digits of the axes' places would vary."""
     drawn.draw_without_rendering()
     drawn.set_layout_engine("none")
     for axes in drawn.axes:
@@ -137,7 +129,6 @@ def _settle(drawn: Figure) -> None:
 
 
 def _marks(drawn: Figure) -> int:
-    """How many marks a figure holds: points of lines and scatters, bars, cells."""
     return sum(
         sum(len(line.get_xdata()) for line in axes.lines)
         + len(axes.patches)
@@ -174,9 +165,8 @@ def findings(
 ) -> Shown:
     """The sentences of findings stand one under another, each with its id, coloured by its verdict.
 
-    `frame` has `findings.COLUMNS`. `limit` shows the first alone; with `folded` the others stand
-    behind them until opened. Where a row has `topic_zh` and `topic_en`, the first of each topic
-    comes under its name.
+    `frame` has `findings.COLUMNS`. `limit` shows the first alone, `folded` the others behind them
+    until opened. With `topic_zh` and `topic_en` each topic has its name above.
     """
     if frame.empty:
         return sentence("本节没有可说的结论。", "Nothing to state here.", lang=lang)

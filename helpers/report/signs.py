@@ -1,7 +1,5 @@
 """Signs and colours of verdicts and lights, and the names of codes."""
 
-from __future__ import annotations
-
 from helpers import reference
 from helpers.core import text
 

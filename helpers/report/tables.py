@@ -1,7 +1,5 @@
 """A frame as a table to be read: names for columns and codes, values in their units."""
 
-from __future__ import annotations
-
 import html
 import math
 import re
@@ -64,8 +62,8 @@ def table(
     that metric's unit. Names come from `labels`, else from the registry, the canonical tables and
     the terms; units from `units` likewise (+money, +points: a change with its sign). A column
     without a single value is left out. `anchor` names the column of ids to which the page may
-    point. `limit` shows the first rows and says of how many; `folded` shows the caption alone until
-    it is opened, for tables that back up what was said. All data are escaped.
+    point. `limit` shows the first rows and says of how many, `folded` the caption alone until it is
+    opened. All data are escaped.
     """
     registry = registry or {}
     caption = text.choose(lang, caption_zh or caption_en or "", caption_en or caption_zh or "")
@@ -96,10 +94,7 @@ def table(
 
 
 def in_language(frame: pd.DataFrame, lang: str) -> pd.DataFrame:
-    """The frame with the words of one language alone, without the codes that they stand for.
-
-    label_zh and label_en become label, zh and en likewise.
-    """
+    """The frame with one language's words, label_zh as label, without the codes they stand for."""
     other = text.choose(lang, "en", "zh")
     renamed = {
         name: name.removesuffix(lang).rstrip("_") or "label"
@@ -122,7 +117,6 @@ def in_language(frame: pd.DataFrame, lang: str) -> pd.DataFrame:
 def _column_names(
     frame: pd.DataFrame, lang: str, registry: Registry, labels: Mapping[str, tuple[str, str]]
 ) -> dict[str, str]:
-    """Columns in order with their names; an upper bound stands with its lower one."""
     columns = set(frame.columns)
     hidden = {upper for lower, upper in SPANS.items() if lower in columns} | {"unit"}
     hidden |= {"metric"} if "label" in columns else set()
@@ -201,7 +195,6 @@ def _span(
 
 
 def _words(value: object, column: str, lang: str, registry: Registry) -> Cell:
-    """A text as it is read: a metric's or a code's name; verdicts and lights with their signs."""
     if isinstance(value, (bool, np.bool_)):
         return Cell(_yes_or_no(value, lang))
     if isinstance(value, (list, tuple, set)):
@@ -231,7 +224,6 @@ def _words(value: object, column: str, lang: str, registry: Registry) -> Cell:
 
 
 def _term(value: str, column: str, lang: str) -> Cell:
-    """A code by its name in the terms, with the sign of a verdict or a light; else a plain text."""
     entry = canonical(column)
     groups = [
         column,
@@ -246,8 +238,7 @@ def _term(value: str, column: str, lang: str) -> Cell:
         words = text.label(term, lang)
     else:
         words = text.plain(value, LONGEST if column in ("sentence", "content") else 200)
-        # Words that people type (a note in the plan, a file's name) may hold a phone number; ids
-        # are ids.
+        # Words that people type (a note in the plan, a file's name) may hold a phone number.
         words = words if entry and entry.kind == "id" else privacy.hide(words)
     return Cell(f"{sign} {words}".strip(), style=style)
 
@@ -260,7 +251,7 @@ def _table_html(
     lang: str,
     marks: list[str],
 ) -> str:
-    """The table in a box that scrolls sideways: styles for JupyterLab, classes for the page."""
+    """Styles are for JupyterLab, classes for the page."""
     numeric = [any(row[place].number for row in rows) for place in range(len(names))]
     right = ' class="fp-num" style="text-align:right;font-variant-numeric:tabular-nums"'
     left = ' style="text-align:left"'
@@ -299,10 +290,7 @@ def _table_html(
 
 
 def _fitted(names: list[str], rows: list[tuple[Cell, ...]]) -> str:
-    """The class of a table that must be set smaller to fit the paper.
-
-    What cannot be broken in each column is counted in half-width columns.
-    """
+    """What cannot be broken in each column must fit the paper, in half-width columns."""
     widths = [_piece(name) for name in names]
     for row in rows:
         for place, cell in enumerate(row):
@@ -316,19 +304,17 @@ def _fitted(names: list[str], rows: list[tuple[Cell, ...]]) -> str:
 
 
 def _piece(words: str) -> int:
-    """The widest part of a text that no line may break."""
     return max(map(columns_wide, UNBROKEN.findall(words)), default=0)
 
 
 def _whole(cell: Cell) -> bool:
-    """Whether a cell of words is never broken: a word or two, figures, times and ids."""
+    """A word or two, figures, times and ids are never broken."""
     return len(cell.words) <= (2 * SHORT if cell.style else SHORT) or bool(
         re.fullmatch(r"[-−+¥$\d.,:%万亿 –至to]+|[A-Z]\d*-[0-9a-f]+", cell.words)
     )
 
 
 def _classes(cell: Cell) -> str:
-    """The class attribute of a cell of words: its colour, no break, or room for a sentence."""
     width, whole = len(cell.words), _whole(cell)
     names = (
         ["fp-mark"] * whole

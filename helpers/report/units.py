@@ -1,7 +1,5 @@
 """Units of what is shown: their names, their formats in a workbook, and the unit of each column."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -93,7 +91,7 @@ def unit_of(
 ) -> tuple[str, int | None]:
     """Unit and decimals of a column in a row: from `units`, else the row's metric, else the column.
 
-    A column that nothing knows is a count where it is `whole`, else a number.
+    One that nothing knows is a count where it is `whole`, else a number.
     """
     if column in units:
         return units[column], None

@@ -1,7 +1,5 @@
 """Other forms of a review: a workbook of its tables, pictures of its charts, words for a chat."""
 
-from __future__ import annotations
-
 import base64
 import datetime
 import functools
@@ -29,10 +27,7 @@ DATED = datetime.datetime(2000, 1, 1)  # the workbook's own date: same results, 
 
 
 class Column(NamedTuple):
-    """A column of a sheet: its id, its name, and a (value, unit) for each row.
-
-    A value is a number, a text or None.
-    """
+    """A column of a sheet, with a (value, unit) for each row: a number, a text or None."""
 
     id: str
     name: str
@@ -52,9 +47,9 @@ def workbook(
 ) -> bytes:
     """All result tables as an Excel workbook, a sheet a table.
 
-    Before them stand contents, definitions of the metrics (name, formula, description, source) and
-    names of the columns. Texts are texts, whatever they begin with; numbers are unrounded and
-    formatted by their units. The same input gives the same bytes.
+    Before them stand contents, definitions (name, formula, description, source) and names of
+    columns. Texts are texts, whatever they begin with; numbers are unrounded and formatted by their
+    units. The same input gives the same bytes.
     """
     held = io.BytesIO()
     book = xlsxwriter.Workbook(held, OPTIONS)
@@ -121,7 +116,6 @@ def _definitions(entries: Sequence[Mapping[str, str]], lang: str) -> Sheet:
 
 
 def _names(sheets: Sequence[Sheet], lang: str) -> Sheet:
-    """One row per column of each table: its name, its id, and the unit of its numbers."""
     rows = []
     for sheet in sheets:
         for column in sheet.columns:
@@ -254,7 +248,6 @@ def _joined(separator: str, *parts: str) -> str:
 
 
 def _duty(action: Mapping[str, str], lang: str) -> str:
-    """Who answers for an action and what will tell whether it worked, in brackets."""
     verify = text.choose(lang, "验证：", "verified by: ") + action["verify"]
     words = _joined(
         text.choose(lang, "；", "; "), action["owner"], verify if action["verify"] else ""

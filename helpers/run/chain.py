@@ -6,8 +6,6 @@ failed, and the last good report stands. English reports live in reports/en/; wh
 their pages are linked.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Papermill executes the notebooks of a session, all in one kernel of this very environment."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
@@ -70,6 +68,9 @@ class _OneKernel(papermill.engines.Engine):
         finally:
             if client.kc is not None:
                 client.kc.stop_channels()
+
+
+papermill.engines.papermill_engines.register("fupan", _OneKernel)
 
 
 @contextlib.contextmanager

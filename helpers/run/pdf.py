@@ -1,7 +1,5 @@
 """A browser of this machine prints a report to a PDF."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """run.json of each report: what a run writes, what is read again, and which sessions are due."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ The choice (`keep_choice`) stands for parameters that such a notebook leaves emp
 their parameters, so that no choice ever reaches them.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

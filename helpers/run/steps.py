@@ -1,7 +1,5 @@
 """The notebooks of a review: their order, parameters, and the digests that say what is done."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import importlib.metadata

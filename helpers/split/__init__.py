@@ -1,10 +1,9 @@
 """A change of the account split along its formula, its sources and its products: 拆分分析.
 
 The parts sum to the whole. Steps of a product are split by the additive LMDI-I (Ang 2005), which
-has no remainder, does not depend on the order of the steps and lets steps be merged by adding their
-effects; shares and rates of slices by the centred Kitagawa / Das Gupta split, because a structure
-effect by LMDI cannot be read slice by slice (Roux and Plank 2022). A split is accounting: it says
-through which step and where a change came, not why.
+has no remainder, does not depend on the order of the steps and lets effects be added; slices by the
+centred Kitagawa / Das Gupta split, as a structure effect by LMDI cannot be read slice by slice
+(Roux and Plank 2022). A split says through where a change came, not why.
 """
 
 from helpers.split.amount_steps import (
@@ -66,67 +65,3 @@ from helpers.split.tables import (
     step_table,
     whole_products,
 )
-
-__all__ = [
-    "ARGUMENT_WORDS",
-    "CAUSES",
-    "DIMENSION_COLUMNS",
-    "LINE_WORDS",
-    "MAIN_STEPS",
-    "MIX_WORDS",
-    "OPEN",
-    "SLICE_COLUMNS",
-    "SLICE_WORDS",
-    "STANDING_COLUMNS",
-    "STANDING_WORDS",
-    "STEP_COLUMNS",
-    "STEP_WORDS",
-    "SUM_WORDS",
-    "TREE_WORDS",
-    "Diagnosis",
-    "argument",
-    "baseline_session",
-    "by_dimension",
-    "by_slice",
-    "diagnose_session",
-    "dimension_sums",
-    "drill",
-    "drill_bars",
-    "formula",
-    "further",
-    "ground",
-    "hours",
-    "indented",
-    "largest",
-    "lines",
-    "lines_agree",
-    "merged",
-    "mix_and_rate",
-    "mix_sentence",
-    "named_dimensions",
-    "named_lines",
-    "named_slices",
-    "named_states",
-    "no_steps",
-    "pairs_beyond",
-    "path_sentence",
-    "possible",
-    "product_names",
-    "reversal",
-    "reversals",
-    "sampling",
-    "session_levels",
-    "slice_totals",
-    "sold_lines",
-    "spread_of",
-    "standings",
-    "step_table",
-    "times",
-    "to_findings",
-    "tree",
-    "typical_slices",
-    "usual_effects",
-    "waterfall",
-    "whole_products",
-    "with_usual",
-]

@@ -1,7 +1,5 @@
 """The way to an amount as a formula, and the change of the amount split along its steps."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,8 +10,7 @@ from helpers import reference
 from helpers.core import stats, text
 from helpers.split.product import Floats, lmdi, logarithmic_mean, sampling_interval, shapley
 
-# The way to the sale, in people and, where an export has none, in events; the amount stands at the
-# end.
+# In people and, where an export has none, in events; the amount stands at the end.
 PEOPLE = (
     "room_exposure_users",
     "viewers",
@@ -42,8 +39,8 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
     """The longest way to an amount that this session and all of the baseline can be followed along.
 
     Columns of `sessions` from the first step to the amount, in people where the export has them,
-    else in events. A column that is missing anywhere is left out and its neighbours meet; without
-    any, the amount alone. The way to the created amount ends in those who ordered, paid or not.
+    else in events, without those missing anywhere. The way to the created amount ends in those who
+    ordered, paid or not.
     """
 
     def known(columns: Sequence[str]) -> list[str]:
@@ -62,20 +59,16 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
 
 
 def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: float) -> pd.Series:
-    """The session that the comparable ones lead one to expect.
+    """The session that the comparable ones lead one to expect: their sums, scaled to `hours`.
 
-    It is their sums, scaled to the same number of hours. A Series by column. Its ratios are ratios
-    of sums, so that its sources and products can be made the same way.
+    Its ratios are ratios of sums, so its sources and products can be made the same way.
     """
     length = sessions["duration_seconds"].sum() / 3600
     return sessions[list(columns)].sum(min_count=1) / length * hours
 
 
 def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
-    """The first column, then each column per one of the column before.
-
-    `nan` after a step that nobody reached.
-    """
+    """The first column, then each per the one before; `nan` after a step that nobody reached."""
     values = row[list(columns)].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
@@ -85,8 +78,7 @@ def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
 def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
     """Both sides' factors, a rate that is missing on one side set to that of the other.
 
-    It is missing where nobody came to its step; the loss then falls to the first step that is zero,
-    where it belongs.
+    The loss then falls to the first step that is zero, where it belongs.
     """
     known0, known1 = np.where(np.isnan(x0), x1, x0), np.where(np.isnan(x1), x0, x1)
     return np.nan_to_num(known0, nan=1.0), np.nan_to_num(known1, nan=1.0)
@@ -95,7 +87,6 @@ def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:
 def _step_metric(
     columns: Sequence[str], place: int, registry: Mapping[str, reference.Metric]
 ) -> str:
-    """The registry's metric of a step: the first column, or a column per the one before it."""
     above, below = columns[place], columns[place - 1] if place else None
     for name, metric in registry.items():
         plain = (
@@ -112,7 +103,6 @@ def _step_metric(
 def _step_names(
     columns: Sequence[str], metrics: Sequence[str], registry: Mapping[str, reference.Metric]
 ) -> dict[str, list[str]]:
-    """factor, label_zh and label_en of each step: its metric, or its column per the one before."""
     words = reference.tables()["sessions"].columns
 
     def label(place: int, lang: str) -> str:
@@ -138,12 +128,11 @@ def formula(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The change of the amount split along its steps (LMDI-I).
+    """The change from a baseline of the same length, split along the amount's steps (LMDI-I).
 
-    The baseline is a session of the same length. One row per step: factor (metric of the registry,
-    or the column), label_zh, label_en, unit, numerator, denominator, before, after (the step's own
-    value), ratio, contribution (money), share (of the change). Contributions sum to the change
-    exactly.
+    Columns: factor (metric of the registry, or the column), label_zh, label_en, unit, numerator,
+    denominator, before, after (the step's own value), ratio, contribution (money; sums to the
+    change exactly), share (of the change).
     """
     x0, x1 = factors(before, columns), factors(after, columns)
     effects = lmdi(*undefined_as_unchanged(x0, x1))
@@ -175,10 +164,7 @@ def formula(
 
 
 def _shares(effects: Sequence[float], total: float) -> Floats:
-    """Each effect as a share of the change.
-
-    `nan` where the effects mostly cancel and a share of the rest says nothing.
-    """
+    """`nan` where the effects mostly cancel and a share of the rest says nothing."""
     parts = np.asarray(effects, dtype=float)
     return (
         parts / total
@@ -197,11 +183,10 @@ def usual_effects(
 ) -> pd.DataFrame:
     """How large each step's contribution would be in an ordinary session.
 
-    A contribution must leave that range to mean anything. Each step's own value has a t prediction
-    interval from the comparable sessions (totals per hour, on the log scale), widened so that all
-    steps together hold the confidence (Bonferroni); a step at such a bound would contribute L(V1,
-    V0) ln(bound / baseline). One row per step in order: usual_lower, usual_upper, n. `nan` with
-    fewer than three sessions, and where there is no sale on one side.
+    Each step's own value has a t prediction interval from the comparable sessions (totals per hour,
+    on the log scale), widened so that all steps together hold the confidence (Bonferroni); at such
+    a bound it contributes L(V1, V0) ln(bound / baseline). One row per step in order: usual_lower,
+    usual_upper, n. `nan` with fewer than three sessions, or without a sale on one side.
     """
     past = np.array([factors(row, columns) for _, row in sessions.iterrows()]).reshape(
         len(sessions), len(columns)
@@ -226,9 +211,8 @@ def pairs_beyond(
 ) -> pd.DataFrame:
     """How often two ordinary sessions differ by as much at a step as this one from its baseline.
 
-    Every pair of the comparable sessions, brought to `hours`, is split like the change itself. One
-    row per step in order: pairs (pairs with sales on both sides), beyond (those whose contribution
-    is at least as large, whichever way).
+    Every pair of comparable sessions, brought to `hours`, is split likewise. One row per step in
+    order: pairs (with sales on both sides), beyond (contribution at least as large, whichever way).
     """
     size = hours * 3600 / sessions["duration_seconds"].to_numpy(float)
     rows = [
@@ -252,10 +236,7 @@ def pairs_beyond(
 
 
 def with_usual(steps: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
-    """The steps of `formula` with the usual range of each and whether it is left.
-
-    Columns added: usual_lower, usual_upper, unusual.
-    """
+    """The steps of `formula` with usual_lower, usual_upper and unusual (beyond these)."""
     assert len(steps) == len(usual)
     joined = steps.assign(
         usual_lower=usual["usual_lower"].to_numpy(), usual_upper=usual["usual_upper"].to_numpy()
@@ -273,10 +254,9 @@ def merged(
     registry: Mapping[str, reference.Metric],
     keep: Iterable[str] = MAIN_STEPS,
 ) -> pd.DataFrame:
-    """The same split with steps taken together.
+    """The same split with steps taken together: their contributions (LMDI, not Shapley) add.
 
-    Contributions add, which is a property of LMDI and not of Shapley. `keep` are the columns that
-    stay, in order; the amount, the last of `columns`, always does. One row per step: factor,
+    `keep` are the columns that stay, in order; the last of `columns` always does. Columns: factor,
     label_zh, label_en, contribution, share.
     """
     stay = [*(name for name in columns[:-1] if name in keep), columns[-1]]
@@ -305,13 +285,12 @@ def lines(
     *,
     registry: Mapping[str, reference.Metric],
 ) -> pd.DataFrame:
-    """The money lines split along their formulas, as far as the tables hold them.
+    """The amounts created, paid, and net of refunds split along their formulas, where known.
 
-    They are created, paid, and net of refunds. One row per line and factor: line, factor, label_zh,
-    label_en, contribution, shapley (the same by Shapley; for net, which is paid minus refunds and
-    no product, there is nothing else), share. Net takes refunds as of each session's own `as_of`:
-    the older sessions have had more time to return. Contributions sum to the change of their line
-    to 1e-9 of it.
+    Columns: line, factor, label_zh, label_en, contribution (sums to the line's change to 1e-9 of
+    it), shapley (the same by Shapley, which alone serves for net: paid minus refunds is no
+    product), share. Net takes refunds as of each session's own `as_of`: older sessions have had
+    more time to return.
     """
     splits = []
     for line, amount in LINES.items():
@@ -388,9 +367,8 @@ def sampling(
     """What chance alone does to each step's contribution (delta method), a row a step.
 
     Columns: sampling_lower, sampling_upper. Variance of a rate's logarithm (1 - p) / x, of the
-    first count 1 / x, of the mean amount spread^2 / n; `times` is how many such sessions the
-    baseline holds, `spread` the coefficient of variation of what one buyer paid (unknown: the last
-    step gets no interval).
+    first count 1 / x, of the mean amount spread^2 / n; the baseline holds `times` such sessions,
+    `spread` is `spread_of` (unknown: the last step gets no interval).
     """
 
     def variances(row: pd.Series, size: float) -> Floats:
@@ -471,7 +449,7 @@ def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> boo
 
 
 def no_steps() -> pd.DataFrame:
-    """The frame of `formula` with `with_usual` without rows, for nothing to compare with."""
+    """The frame of `with_usual` without rows, for nothing to compare with."""
     text_columns = ["factor", "label_zh", "label_en", "unit", "numerator", "denominator"]
     numbers = ["before", "after", "ratio", "contribution", "share", "usual_lower", "usual_upper"]
     return pd.DataFrame(

@@ -1,7 +1,5 @@
 """The split in sentences: what is compared, and how much, where, who and how sure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,10 +35,7 @@ class Basis(Protocol):
 def ground(
     before: pd.Series, after: pd.Series, columns: Sequence[str], basis: Basis, currency: str = "CNY"
 ) -> tuple[str, str]:
-    """What the split compares, as one sentence in each language.
-
-    `basis` is that of `compare.basis`.
-    """
+    """What the split compares, as one sentence in each language."""
     if not possible(before, after, columns):
         return (
             "没有可比场次，或支付金额未知，无法拆分。",
@@ -64,10 +59,7 @@ def ground(
 
 
 def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
-    """The two-way split of a rate as one sentence in each language.
-
-    It warns where aggregate and parts disagree.
-    """
+    """The two-way split of a rate as a sentence, with a warning where whole and parts disagree."""
     mix, rates = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
     total, parts = mix + rates, {}
     for lang in ("zh", "en"):
@@ -162,12 +154,11 @@ def argument(
 ) -> pd.DataFrame:
     """The whole split as questions and answers.
 
-    How much, through which step, where, who came or how it was sold, how sure. One row per answer:
-    part (the keys of `QUESTIONS`), proof (the metric whose finding proves it), question_zh,
-    question_en, sentence_zh, sentence_en, and the amounts that change and step name: baseline,
-    value. `steps` has the usual effects (`with_usual`) of the steps that the `tree` of `drill`
-    begins with, `finer` is the same change in all its steps, `standing` is that of `standings`,
-    `sides` that of `named_dimensions`, `basis` that of `compare.basis`.
+    One row per answer: part (the keys of `QUESTIONS`), proof (the metric whose finding proves it),
+    question_zh, question_en, sentence_zh, sentence_en, and the amounts that change and step name:
+    baseline, value. `steps` has the usual effects (`with_usual`) of the steps that the `tree` of
+    `drill` begins with, `finer` is the same change in all its steps, `standing` that of
+    `standings`, `sides` that of `named_dimensions`.
     """
     start, end = float(before[columns[-1]]), float(after[columns[-1]])
     sentences, amounts = (
@@ -229,12 +220,10 @@ def _signed(amount: float, currency: str) -> list[str]:
 
 
 def _lead(steps: pd.DataFrame, change: float) -> pd.Series:
-    """The step with the largest effect in the direction of the change."""
     return steps.loc[(steps["contribution"] * np.sign(change)).idxmax()]
 
 
 def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> str:
-    """The finer steps that a step takes together, in words; nothing where it is one itself."""
     ends = finer["numerator"].tolist()
     rows = finer.iloc[
         ends.index(lead["denominator"]) + 1 if lead["denominator"] in ends else 0 : ends.index(
@@ -256,10 +245,6 @@ def _parts(lead: pd.Series, finer: pd.DataFrame, lang: str, currency: str) -> st
 def _main_step(
     steps: pd.DataFrame, finer: pd.DataFrame, tree: pd.DataFrame, change: float, currency: str
 ) -> tuple[str, str]:
-    """The step that moved the amount most the way it went, and its parts.
-
-    Beside it the largest one that contains an unusual source or product.
-    """
     lead = _lead(steps, change)
     unusual = steps[steps["unusual"]]
     moved = _signed(lead["contribution"], currency)
@@ -300,10 +285,7 @@ def _main_step(
 
 
 def _goes_down(steps: pd.DataFrame, tree: pd.DataFrame) -> pd.Series | None:
-    """The first step at which the tree goes down although it is ordinary as a whole, if any.
-
-    The first level of the tree has the large steps in their order.
-    """
+    """The first step that is split though ordinary; the tree's first level has them in order."""
     nodes = tree.loc[(tree["depth"] == 1) & (tree["kind"] == "part"), "node"]
     if nodes.empty:
         return None
@@ -313,10 +295,6 @@ def _goes_down(steps: pd.DataFrame, tree: pd.DataFrame) -> pd.Series | None:
 
 
 def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str, str]:
-    """A sentence on an ordinary step in which a source or product is unusual; else nothing.
-
-    It is the one at which the tree goes down.
-    """
     row = _goes_down(steps, tree)
     if row is None:
         return "", ""
@@ -331,10 +309,7 @@ def _hidden(steps: pd.DataFrame, tree: pd.DataFrame, currency: str) -> tuple[str
 
 
 def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
-    """The diagnosis, beside what the steps of the whole say.
-
-    A session within the usual may hide a source that is not.
-    """
+    """A session within the usual may hide a source that is not."""
     if diagnosis.cause == "cannot_tell" or not len(steps) or steps["unusual"].any():
         return diagnosis.zh, diagnosis.en
     return (
@@ -347,7 +322,6 @@ def _judgement(steps: pd.DataFrame, diagnosis: Diagnosis) -> tuple[str, str]:
 
 
 def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
-    """A sentence on the time slots that pulled the rate down most; nothing without minutes."""
     slots = sides[sides["dimension"] == "slot"]
     moved = (slots["mix_effect"] + slots["rate_effect"]).astype(float)
     worst = slots.loc[moved[moved < 0].nsmallest(2).index]
@@ -375,7 +349,6 @@ def _worst_slots(sides: pd.DataFrame) -> tuple[str, str]:
 
 
 def _certainty(steps: pd.DataFrame, standing: pd.DataFrame, basis: Basis) -> tuple[str, str]:
-    """A sentence on what the answers rest on, what left the usual, and that a split is no cause."""
     worse = standing[standing["verdict"] == "worse"].drop_duplicates(["dimension", "key"])
     names = worse["slice"].map(lambda name: text.plain(name, 30))
     alike = names.duplicated(keep=False)  # once shortened: their ids tell them apart

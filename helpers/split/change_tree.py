@@ -1,7 +1,5 @@
 """The tree of a change, in which every level sums to its parent, and what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,15 +36,14 @@ def is_large(amounts: pd.Series, change: float) -> pd.Series:
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change, whose largest branch is split again at each level.
 
-    It ends where nothing speaks for going on. Each of `levels` takes the path of keys so far and
-    gives the branches: key, label_zh, label_en, amount, p_value (how likely such a branch is by
-    chance; missing: unknown). It goes on from the largest branch in the direction of the change
-    whose p_value is at most .05, and stops where there is none, where the branch is under 3 % of
-    the change, or at `DEPTH`. One row per node, parents first: node, parent, depth, label_zh,
-    label_en, amount, share (of the change), kind (root, part, rest), sure (whether its p_value is
-    at most .05), stop (why the split ends at this node: evidence, small, data, depth; empty
-    elsewhere). Children sum to their parent exactly: what is not shown, and what the tables do not
-    explain, is the rest.
+    Each of `levels` takes the path of keys so far and gives the branches: key, label_zh, label_en,
+    amount, p_value (how likely such a branch is by chance; missing: unknown). It goes on from the
+    largest branch in the direction of the change whose p_value is at most .05, and stops where
+    there is none, where the branch is under 3 % of the change, or at `DEPTH`. One row per node,
+    parents first: node, parent, depth, label_zh, label_en, amount, share (of the change), kind
+    (root, part, rest), sure (p_value at most .05), stop (why the split ends at this node: evidence,
+    small, data, depth; else empty). Children sum to their parent exactly, with a rest of what is
+    not shown or explained.
     """
     rows, path, parent, amount, stop = (
         [("0", "", 0, *label, change, "root", False)],
@@ -149,7 +146,6 @@ def path_sentence(tree: pd.DataFrame, lang: str, currency: str = "CNY") -> str:
 
 
 def _in_order(tree: pd.DataFrame) -> pd.DataFrame:
-    """The nodes in the order of reading: each followed by what lies below it."""
     return tree.sort_values(
         "node", key=lambda nodes: nodes.map(lambda node: [int(part) for part in node.split(".")])
     )

@@ -1,7 +1,5 @@
 """Time slots, script stages and audience groups as slices, with weight and value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 
@@ -16,9 +14,9 @@ SLOT_MINUTES = 30
 
 
 def half_hours(at: pd.Series, session_id: pd.Series, sessions: pd.DataFrame) -> pd.Series:
-    """The half hour of its session in which each moment lies, as the minute at which that begins.
+    """The half hour of its session in which each moment lies, as the minute at which it begins.
 
-    What is earlier is in that of minute 0; missing where the session's start is unknown.
+    Earlier moments are in that of minute 0; missing where the session's start is unknown.
     """
     passed = at - session_id.map(sessions.set_index("session_id")["started_at"])
     return (passed.dt.total_seconds() // (60 * SLOT_MINUTES) * SLOT_MINUTES).clip(lower=0)
@@ -51,10 +49,7 @@ def slots(minutes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
-    """Script stages with the minutes of each, as `slots`.
-
-    Minutes that no script line covers are left out.
-    """
+    """Script stages as `slots`, of the minutes that a script line covers."""
     script = rundown.dropna(subset=["starts_at", "stage"])[
         ["session_id", "starts_at", "ends_at", "stage"]
     ].sort_values("starts_at")
@@ -72,10 +67,7 @@ def stages(minutes: pd.DataFrame, rundown: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(audience: pd.DataFrame, dimension: str) -> pd.DataFrame:
-    """The groups of one dimension of the audience, as `slots`.
-
-    weight: viewers; value: people who paid.
-    """
+    """The groups of one dimension of the audience as `slots`: weight viewers, value payers."""
     held = audience[
         (audience["dimension"] == dimension)
         & audience["viewers"].gt(0)
@@ -96,11 +88,10 @@ DIMENSIONS = {
 def by_dimension(
     rows: Mapping[str, pd.DataFrame], session_id: str, chosen: Iterable[str]
 ) -> pd.DataFrame:
-    """The rate of this session split over each further dimension.
+    """The rate of this session split over each further dimension that comparable ones have too.
 
-    Only where both it and a comparable session have rows. One row per dimension x slice: dimension,
-    n (comparable sessions), and the columns of `mix_and_rate`, with reversal (whether the whole
-    went against its parts).
+    One row per dimension x slice: dimension, n (comparable sessions), the columns of
+    `mix_and_rate`, and reversal (whether the whole went against its parts).
     """
     past_ids, tables = list(chosen), []
     for dimension, frame in rows.items():
@@ -133,10 +124,7 @@ def further(
 
 
 def named_dimensions(table: pd.DataFrame) -> pd.DataFrame:
-    """`by_dimension` with its dimensions and slices in words.
-
-    Columns added: dimension_zh, dimension_en, label_zh, label_en.
-    """
+    """`by_dimension` with its words: dimension_zh, dimension_en, label_zh, label_en."""
     terms = reference.terms()
     of_audience = terms["audience_dimension"] | terms["portrait_dimension"]
     named = table.copy()
@@ -165,16 +153,15 @@ def slot_words(name: str, lang: str) -> str:
 
 
 def _term(value: str, words: Mapping[str, reference.Label], lang: str) -> str:
-    """A code by its name; what no term names stays as the export writes it."""
     return text.label(words[value], lang) if value in words else text.plain(value, 30)
 
 
 def dimension_sums(table: pd.DataFrame) -> pd.DataFrame:
-    """`named_dimensions` summed to one row per dimension.
+    """`named_dimensions` summed to one row per dimension, those of the same rate together.
 
-    Those of the same rate stand one under another. Columns: of_zh, of_en (the rate: orders per
-    clicking person by slot and stage, payers per viewer by audience), dimension_zh, dimension_en,
-    n, rate_before, rate_after, mix_effect, rate_effect, reversal.
+    Columns: of_zh, of_en (the rate: orders per clicking person by slot and stage, payers per viewer
+    by audience), dimension_zh, dimension_en, n, rate_before, rate_after, mix_effect, rate_effect,
+    reversal.
     """
     people = table["dimension"].str.startswith(AUDIENCE)
     rows = table.assign(

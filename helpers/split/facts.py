@@ -1,7 +1,5 @@
 """What the split found, as findings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,8 +18,7 @@ def step_findings(
 ) -> list[dict[str, object]]:
     """One finding per step of the formula: what it added to, or took from, the amount.
 
-    The verdict is better or worse only where the contribution
-    leaves the range usual between comparable sessions.
+    Better or worse only where the contribution leaves the usual range.
     """
     rows = []
     for row in steps.itertuples():
@@ -79,9 +76,8 @@ def standing_findings(
 ) -> list[dict[str, object]]:
     """One finding per source or product of `standings` that did better or worse than usual.
 
-    The money at stake is the gap times the people who came to the step
-    times what one event of that slice brought today; `rows` are this session's rows by slice
-    column.
+    At stake is the gap times the people at the step times what one event of that slice brought
+    today; `rows` are this session's by slice column.
     """
     found_rows = []
     for row in standing[standing["verdict"].isin(["better", "worse"])].to_dict("records"):
@@ -154,10 +150,7 @@ def to_findings(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
 ) -> pd.DataFrame:
-    """The split's findings: the diagnosis, then steps, then sources and products.
-
-    Of these those off their usual standing.
-    """
+    """The split's findings: the diagnosis, the steps, then the slices off their usual standing."""
     return findings.frame(
         [
             diagnosis_finding(diagnosis),
@@ -168,10 +161,7 @@ def to_findings(
 
 
 def worth_of(rows: pd.DataFrame, slice: str, value: str) -> dict[str, float]:
-    """The amount paid per `value` of each slice, by slice.
-
-    Where a slice has none, that of all.
-    """
+    """The amount paid per `value` of each slice; that of all where a slice has none."""
     sums = rows.groupby(slice)[[value, AMOUNT]].sum()
     whole = sums[AMOUNT].sum() / sums[value].sum() if sums[value].sum() > 0 else np.nan
     return (sums[AMOUNT] / sums[value].where(sums[value] > 0)).fillna(whole).to_dict()

@@ -1,7 +1,5 @@
 """The levels of a session's tree: steps, sources or products, then what was sold where and when."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,20 +27,19 @@ def session_levels(
     names: Names,
     sold: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> list[Level]:
-    """The levels of one session's tree: the steps of the formula, then the slices at a step.
+    """The levels of one session's tree: steps of the formula, slices at a step, order lines.
 
-    Below a slice come the order lines: what was sold where and when. `steps` is the frame of
-    `formula` with `with_usual` for `columns`, which the other tables must hold too to go on,
-    `splits` the frames of `by_slice` by slice column, `standing` that of `standings`. A step has a
-    small p-value where its contribution is unusual or a slice left its usual standing at it; which
-    dimension a step is split over is decided by the surest slice. `sold` (before, after: frames of
-    `sold_lines`) lets a source go on to its products, a product to its sources, and both to
-    minutes; see `short_of`.
+    `steps` is the frame of `formula` with `with_usual` for `columns`, which the other tables must
+    hold too to go on, `splits` the frames of `by_slice` by slice column, `standing` that of
+    `standings`. A step has a small p-value where its contribution is unusual or a slice left its
+    usual standing at it; the surest slice decides over which dimension a step is split. `sold`
+    (before, after: frames of `sold_lines`) lets a source go on to its products, a product to its
+    sources, and both to minutes; see `short_of`.
     """
     before = dict(zip(columns, ["", *columns], strict=False))
 
     def alike(frame: pd.DataFrame, key: str) -> pd.DataFrame:
-        """The rows of the very step, reached from the same column, in the names of either table."""
+        """The rows of the step, reached from the same column, in the names of either table."""
         ends = [
             (before[key], key),
             (OF_PRODUCTS.get(before[key], before[key]), OF_PRODUCTS.get(key, key)),
@@ -114,10 +111,9 @@ def sold_lines(
 ) -> pd.DataFrame:
     """Paid order lines with where and when each was ordered.
 
-    Columns: session_id, source, product_id, moment, slot. moment: minutes since the explanation of
-    the product last began (before, 0, 5, 10, 20: the first minute of each span), from floor
-    control's log, for sessions without one from the rundown; missing where neither says. slot: the
-    half hour since the session began.
+    Columns: session_id, source, product_id, moment (minutes since the explanation of the product
+    last began: before, 0, 5, 10, 20, the first of each span; from floor control's log, without one
+    from the rundown, else missing), slot (half hour since the session began).
     """
     paid = orders[orders["paid_at"].notna() & orders["session_id"].notna()].sort_values(
         "created_at", kind="stable"
@@ -163,10 +159,9 @@ def sold_lines(
 def short_of(now: pd.DataFrame, then: pd.DataFrame, by: str, expected: float) -> pd.DataFrame:
     """The places where orders that are short of `expected` are missing.
 
-    This session's lines stand against the usual profile. One row per value of `by`: key, now, usual
-    (expected x its share among the lines of `then`), gap (now - usual; the gaps sum to len(now) -
-    expected), p_value (quasi-Poisson with the variation between the sessions of `then` and the
-    error of the share, times the values searched).
+    One row per value of `by`: key, now, usual (expected x its share among the lines of `then`), gap
+    (now - usual; sums to len(now) - expected), p_value (quasi-Poisson with the variation between
+    the sessions of `then` and the error of the share, times the values searched).
     """
     held = then.dropna(subset=[by])
     counts = held.groupby(["session_id", by]).size().unstack(fill_value=0)
@@ -200,10 +195,7 @@ def _within(
     path: Sequence[tuple[str, str]],
     names: Names,
 ) -> pd.DataFrame:
-    """The branches below a slice whose step stood at `ratio` of the usual.
-
-    Its money is spread as its orders are short.
-    """
+    """Its money is spread over the branches as its orders are short."""
     expected = len(now) / ratio
     for dimension, key in path[1:]:
         table = short_of(now, then, dimension, expected).set_index("key")
@@ -235,7 +227,6 @@ def _within(
 
 
 def _told(then: pd.DataFrame, now: pd.DataFrame, name: str) -> bool:
-    """Whether (nearly) every line of both sides has a value, and there are several."""
     return (
         all(len(side) and side[name].notna().mean() > 0.9 for side in (then, now))
         and then[name].nunique() > 1
@@ -243,7 +234,6 @@ def _told(then: pd.DataFrame, now: pd.DataFrame, name: str) -> bool:
 
 
 def _branches(dimension: str, keys: pd.Series, names: Names) -> pd.DataFrame:
-    """key (dimension, value), label_zh, label_en of each slice."""
     labels = [_label(dimension, key, names) for key in keys]
     pairs = pd.Series([(dimension, key) for key in keys], dtype=object)
     return pd.DataFrame(

@@ -1,13 +1,10 @@
 """Imprecise traffic or a weak pitch: the sources and products of a session against the usual.
 
-Exports hold sources and products, but not which source bought which product. The two margins answer
-nearly as well: the quasi-binomial model logit(rate) = slice + session is fitted to the comparable
-sessions, which says what each source and product does beside the others and how much further
-sessions stray; this session is then held against it. Where cells of source x product exist, the
-same model has both factors.
+Exports do not hold which source bought which product; the two margins answer nearly as well. The
+quasi-binomial model logit(rate) = slice + session (with cells of source x product: both factors) is
+fitted to the comparable sessions: what each slice does beside the others and how much further
+sessions stray. This session is then held against it.
 """
-
-from __future__ import annotations
 
 import itertools
 import math
@@ -23,9 +20,8 @@ from helpers.core import text
 from helpers.split.product import Floats
 from helpers.split.slices import mix_and_rate
 
-# The chance of each false alarm; together a session like the others is called otherwise one time in
-# ten at most. A changed mix and a broken source are plain where they occur and lose nothing by a
-# strict level; single products sell in dozens.
+# The chance of each false alarm; together one quiet session in ten at most is called otherwise. A
+# changed mix and a broken source lose nothing by a strict level; single products sell in dozens.
 LEVELS = {"mix": 0.003, "source": 0.003, "product": 0.065, "product_click": 0.003, "overall": 0.03}
 SINGLE = 5  # one slice in five at most may have fallen for it to be a matter of single ones
 FALLS = (
@@ -98,10 +94,7 @@ class Fallen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The model of the history: the log odds of each level, and the variance of a cell.
-
-    The levels are by factor, the variance is that beyond sampling.
-    """
+    """The history's log odds of each level by factor, and a cell's variance beyond sampling."""
 
     effects: dict[str, pd.Series]
     variance: float
@@ -112,11 +105,9 @@ def _rate(log_odds: Floats | pd.Series) -> Floats | pd.Series:
 
 
 def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
-    """The fit of logit(rate) = sum of the effects of `names`, by Newton's steps factor by factor.
+    """Newton's steps by factor: a design matrix with a column for each session would be slow.
 
-    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982),
-    by halving the interval of the variance. Accounts have hundreds of sessions: a design matrix
-    with a column for each would be slow.
+    Cells are weighted so that Pearson's chi-square equals its degrees of freedom (Williams 1982).
     """
     codes = [pd.factorize(rows[name]) for name in names]
     trials, successes = rows["trials"].to_numpy(float), rows["successes"].to_numpy(float)
@@ -158,10 +149,6 @@ def _quasi_binomial(rows: pd.DataFrame, names: Sequence[str]) -> Fit:
 
 
 def _levels(rows: pd.DataFrame) -> pd.Series:
-    """By how much the log odds of each session as a whole differ from `logit`.
-
-    Maximum likelihood, by Newton's steps.
-    """
     level = pd.Series(0.0, index=pd.Index(rows["session_id"].unique(), name="session_id"))
     for _ in range(25):
         p = _rate(rows["logit"] + rows["session_id"].map(level))
@@ -194,8 +181,7 @@ def step_of(
 
     `rows` are rows by session and slice, or cells with the two `factors`; `pool` are further
     sessions, too unlike to say where this one should be as a whole, like enough to say how slices
-    stand to each other and how far sessions stray. Slices without a past are left out: nothing can
-    be expected of them.
+    stand to each other and how far sessions stray. Slices without a past are left out.
     """
     past_ids, factors = list(chosen), list(factors) or [slice]
     held = rows[
@@ -246,11 +232,7 @@ def step_of(
 
 
 def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
-    """The places of up to `most` slices whose having fallen is likeliest, furthest fallen first.
-
-    By the log likelihood ratio. Only the slices that fell furthest can be the best set of their
-    size (Neill 2012), so sorted prefixes are enough.
-    """
+    """Only the slices that fell furthest can be the best set of their size (Neill 2012)."""
     total = counts.sum()
     share = expected / expected.sum() * total
     order = np.argsort(counts / share)
@@ -264,11 +246,9 @@ def _best_set(counts: Floats, expected: Floats, most: int) -> Floats:
 
 
 def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
-    """How much likelier it is that one slice or two fell than none (logarithm), by row of counts.
+    """The log likelihood ratio of a fall of one slice or two, averaged over sets and `FALLS`.
 
-    The multinomial likelihood ratio averaged over the sets and over `FALLS`: where it is not known
-    which slices fell and how far, the average finds more than the best set does (Neyman and
-    Pearson), at the same rate of false alarms.
+    Where neither is known, the average finds more than the best set does (Neyman and Pearson).
     """
     top = np.argsort(-expected, kind="stable")[:SEARCHED]
     share, total, sizes = expected / expected.sum(), counts.sum(axis=-1, keepdims=True), []
@@ -283,9 +263,8 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
 def fallen(step: Step) -> Fallen:
     """The set of up to a fifth of the slices that fell beside the others, and its p-value.
 
-    The p-value counts how often a session without any such fault shows as clear a fall: its slices
-    drawn from the model, with the variance beyond sampling and the uncertainty of the history, and
-    searched in the same way.
+    How often a session without any such fault shows as clear a fall: its slices drawn from the
+    model, with the variance beyond sampling and the uncertainty of the history, and searched alike.
     """
     rows = step.slices
     trials, expected, observed = (
@@ -308,10 +287,6 @@ def fallen(step: Step) -> Fallen:
 
 
 def _one_sided(value: float, past: pd.Series) -> float:
-    """The chance of so low a value in one more session.
-
-    t prediction from those before, whose mean is zero by making.
-    """
     if len(past) < LEAST_SESSIONS or past.std(ddof=1) == 0:
         return np.nan
     return float(
@@ -324,9 +299,8 @@ def _one_sided(value: float, past: pd.Series) -> float:
 def overall(pay: Step, click: Step | None, chosen: Iterable[str]) -> float:
     """The chance that a session like the others sells so little to those who click.
 
-    It is that given how many clicked. Evenings with many idle clicks sell to fewer of them, so the
-    log odds of paying are predicted from those of clicking (straight line over all sessions known,
-    the level by the chosen ones).
+    Evenings with many idle clicks sell to fewer of them, so the log odds of paying are predicted
+    from those of clicking (straight line over all sessions known, the level by the chosen ones).
     """
     is_chosen = pay.past.index.isin(list(chosen))
     group = np.where(is_chosen, "chosen", "pool")
@@ -358,8 +332,8 @@ def mix_of(
 ) -> Mix | None:
     """The mix effect of this session over its sources, and how far it lies from the ordinary.
 
-    Every session's shares are given the usual rates of the sources; the logarithm of what comes out
-    has a t prediction interval from the chosen sessions.
+    The logarithm of what each session's shares make at the usual rates of the sources has a t
+    prediction interval from the chosen sessions.
     """
     past_ids = list(chosen)
     held = traffic[traffic["session_id"].isin([session_id, *past_ids])]
@@ -404,14 +378,8 @@ def mix_of(
     )
 
 
-# ---- the decision
-
-
 def sold(*tables: pd.DataFrame) -> str:
-    """The name of the column that counts those who bought.
-
-    People who ordered where every row has them, else those who paid.
-    """
+    """The column that counts buyers: who ordered where every row has it, else who paid."""
     return (
         "create_users"
         if all("create_users" in table and table["create_users"].notna().all() for table in tables)
@@ -482,11 +450,10 @@ def diagnose_session(
 ) -> Diagnosis:
     """The cause that one session's fall speaks for: 流量不精准 or 话术不足.
 
-    It is read off the two margins or, where there are any, the cells. cause: mix (other people
-    came), source (single sources), product (single products), both (traffic and products), overall
-    (all alike), cannot_tell. Only falls are looked for. The levels of the tests are such that a
-    quiet session is called quiet nine times in ten; what that finds is measured by
-    `tests/benchmarks/bench_causes.py`.
+    Read off the two margins or, where there are any, the cells. cause: mix (other people came),
+    source (single sources), product (single products), both (traffic and products), overall (all
+    alike), cannot_tell. Only falls are looked for. A quiet session is called quiet nine times in
+    ten; `tests/benchmarks/bench_causes.py` measures what that finds.
     """
     past_ids = list(chosen)
     evidence = gathered(traffic, products, session_id, past_ids, pool=pool, cells=cells)
@@ -542,7 +509,6 @@ def _reasons(
     p_overall: float,
     names: Mapping[str, str],
 ) -> list[tuple[str, str]]:
-    """The evidence in words, a pair (Chinese, English) per test; else that none says anything."""
     reasons = []
     if p_mix <= LEVELS["mix"]:
         mix = evidence.mix

@@ -1,7 +1,5 @@
 """Effects of the factors of a product: additive LMDI-I, Shapley, and their sampling intervals."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -15,17 +13,14 @@ Floats = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """Lower and upper bounds of each effect, as arrays in the order of the factors."""
+    """Lower and upper bounds of each effect, in the order of the factors."""
 
     lower: Floats
     upper: Floats
 
 
 def logarithmic_mean(a: float, b: float) -> float:
-    """The logarithmic mean (a - b) / ln(a / b), which is a where both are equal.
-
-    Libraries that say 0 there report no effect at all.
-    """
+    """The logarithmic mean (a - b) / ln(a / b), which is a where both are equal."""
     if a == b:
         return a
     # Near equality the quotient loses its digits; the series of the mean around the middle keeps
@@ -36,10 +31,7 @@ def logarithmic_mean(a: float, b: float) -> float:
 
 
 def _lmdi_row(before: Floats, after: Floats) -> Floats:
-    """The effects of one slice by LMDI-I.
-
-    The limits where a factor is zero are those of Ang, Zhang and Choi (1998).
-    """
+    """The limits where a factor is zero are those of Ang, Zhang and Choi (1998)."""
     start, end = before.prod(), after.prod()
     if start > 0 and end > 0:
         return logarithmic_mean(end, start) * np.log(after / before)
@@ -54,9 +46,9 @@ def _lmdi_row(before: Floats, after: Floats) -> Floats:
 def lmdi(before: npt.ArrayLike, after: npt.ArrayLike) -> Floats:
     """The additive LMDI-I effects: what each factor adds to the change of their product.
 
-    Or to that of the sum of products over slices. `before` and `after` are factors, or slices x
-    factors; the effects have that shape and sum to the change exactly. Raises `ValueError` for
-    negative or missing factors: use `shapley` for what is no product of positive numbers.
+    `before` and `after` are factors, or slices x factors (a sum of products); the effects have that
+    shape and sum to the change exactly. Raises `ValueError` for negative or missing factors: use
+    `shapley` for what is no product of positive numbers.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if x0.shape != x1.shape:
@@ -75,12 +67,11 @@ def shapley(
     after: Sequence[npt.ArrayLike],
     function: Callable[..., float] | None = None,
 ) -> Floats:
-    """The Shapley effects (Das Gupta 1993) of the factors of a function.
+    """The Shapley effects (Das Gupta 1993) of a function's factors, over all orders of change.
 
-    Each is the change of `function`, averaged over all orders of change. Factors may be scalars or
-    arrays; `function` takes them as arguments and defaults to their product, summed. It works for
-    what is no product (profit = amount - cost) and through zeros, but merging two steps does not
-    add their effects.
+    Factors are scalars or arrays, the arguments of `function` (default: their product, summed). It
+    works for what is no product (profit = amount - cost) and through zeros, but merging two steps
+    does not add their effects.
     """
     value = function or (
         lambda *factors: float(np.sum(np.prod(np.broadcast_arrays(*factors), axis=0)))
@@ -112,11 +103,11 @@ def sampling_interval(
     *,
     confidence: float = 0.95,
 ) -> Interval:
-    """Delta-method bounds of the LMDI effects of one product.
+    """Delta-method bounds of the LMDI effects of one product, by its factors' log variances.
 
-    They come from the variances of the factors' logarithms. For a rate x/n that variance is (1 - p)
-    / x, for a mean amount (s / mean)^2 / n. This is sampling noise alone, always narrower than what
-    sessions differ by anyway (`usual_effects`). `nan` where a product is 0.
+    For a rate x/n that variance is (1 - p) / x, for a mean amount (s / mean)^2 / n. Sampling noise
+    alone, always narrower than what sessions differ by anyway (`usual_effects`). `nan` where a
+    product is 0.
     """
     x0, x1 = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     v0, v1 = np.asarray(variance_before, dtype=float), np.asarray(variance_after, dtype=float)

@@ -1,13 +1,10 @@
 """The slice finder: where a rate left its baseline more than the rest, over all dimensions.
 
-A likelihood-ratio scan (Kulldorff 1997) whose noise is measured instead of assumed. Real leaves
-vary more than counting noise allows, and more so within what went wrong; a plain Poisson scan then
-takes the largest leaf for the cause. Here a leaf counts only as much as its variance allows: v(1 -
-p) + (dispersion + (1 - p) / (past events)) v^2 for v expected events, with the dispersion estimated
-from what the best slice leaves unexplained.
+A likelihood-ratio scan (Kulldorff 1997) whose noise is measured: real leaves vary more than
+counting noise, and more so within what went wrong, so that a plain Poisson scan takes the largest
+leaf for the cause. Here v expected events have the variance v(1 - p) + (dispersion + (1 - p) /
+(past events)) v^2, the dispersion from what the best slice leaves unexplained.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -36,10 +33,7 @@ EXACT = 2**53  # whole numbers up to here add up exactly in floating point
 
 
 class _Leaves(NamedTuple):
-    """Leaves of the frame, with their events and what the baseline makes expect.
-
-    codes: leaf x dimension, -1 unknown.
-    """
+    """Events and what the baseline makes expect; codes: leaf x dimension, -1 unknown."""
 
     codes: npt.NDArray[np.intp]
     levels: list[pd.Index]
@@ -51,10 +45,7 @@ class _Leaves(NamedTuple):
 
 
 class _Slices(NamedTuple):
-    """Candidate slices: their leaves (slice x leaf), and their values by dimension.
-
-    -1 where a dimension is free.
-    """
+    """Candidates: their leaves (slice x leaf), their values by dimension (-1 where free)."""
 
     members: sparse.csr_array
     values: npt.NDArray[np.intp]
@@ -65,18 +56,12 @@ class _Slices(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """A finished scan: score and log-likelihood ratio (slice x draw), expected events.
-
-    Those are without a cause (leaf x draw).
-    """
+    """By slice x draw the score and ratio; by leaf x draw the events expected without a cause."""
 
     score: Floats
     ratio: Floats
     mean: Floats
     dispersion: Floats
-
-
-# ---- leaves
 
 
 def _checked(
@@ -101,10 +86,7 @@ def _totals(groups: npt.NDArray[np.intp], numbers: Floats, size: int) -> Floats:
 def _leaves(
     frame: pd.DataFrame, baseline: pd.DataFrame, dimensions: Sequence[str], value: str, weight: str
 ) -> _Leaves:
-    """Both frames summed to the leaves that the frame has.
-
-    Their order does not depend on names or rows.
-    """
+    """The leaves that the frame has, in an order that depends on neither names nor rows."""
     coded = [
         pd.factorize(pd.concat([frame[name], baseline[name]], ignore_index=True))
         for name in dimensions
@@ -141,13 +123,9 @@ def _leaves(
     )
 
 
-# ---- slices
-
-
 def _one_cuboid(
     codes: npt.NDArray[np.intp], names: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.intp], ...]:
-    """Slices of one combination of dimensions: leaf, slice number, and the values of each slice."""
     complete = np.flatnonzero((codes[:, list(names)] >= 0).all(axis=1))
     values, number = np.unique(codes[np.ix_(complete, list(names))], axis=0, return_inverse=True)
     wide = np.full((len(values), codes.shape[1]), -1, dtype=np.intp)
@@ -163,11 +141,7 @@ def _cuboids(codes: npt.NDArray[np.intp], depth: int) -> Iterator[tuple[npt.NDAr
 
 
 def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
-    """All slices of up to `depth` dimensions with enough expected events, simplest first.
-
-    Each set of leaves stands once. Two descriptions of the very same leaves have the same numbers:
-    only the simplest is kept.
-    """
+    """Simplest first; of two descriptions of the very same leaves only the simplest is kept."""
     leaf, number, values, start = [], [], [], 0
     for inside, local, new_values in _cuboids(leaves.codes, depth):
         leaf.append(inside)
@@ -181,8 +155,7 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
         )
     columns, rows = np.concatenate(leaf), np.concatenate(number)
     members = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(start, size))
-    # Sums of large whole numbers drawn for the leaves are exact: equal sums mean equal sets of
-    # leaves.
+    # Sums of large whole numbers are exact: equal ones mean equal sets of leaves.
     tags = np.random.default_rng(0).integers(1, EXACT // max(size, 1), size).astype(float)
     _, first = np.unique(members @ tags, return_index=True)
     rows_kept = np.sort(first)
@@ -190,16 +163,10 @@ def _slices(leaves: _Leaves, depth: int, least: float) -> _Slices:
     return _Slices(members[rows_kept], np.concatenate(values)[rows_kept])
 
 
-# ---- scan
-
-
 def _log_ratio(
     events: Floats, expected: Floats, all_events: Floats, all_expected: Floats, sign: int
 ) -> Floats:
-    """Kulldorff's log-likelihood ratio of a slice's own rate, slice x draw.
-
-    0 where it moved the other way.
-    """
+    """0 where the slice's own rate moved the other way."""
     others, others_expected = (
         np.maximum(all_events - events, 0),
         np.maximum(all_expected - expected, 1e-12),
@@ -217,11 +184,7 @@ def _log_ratio(
 def _scores(
     events: Floats, weight: Floats, leaves: _Leaves, slices: _Slices, sign: int
 ) -> tuple[Floats, Floats]:
-    """Score and log-likelihood ratio, slice x draw.
-
-    Each further dimension must earn half the log of the events that count (the price of a parameter
-    in the BIC).
-    """
+    """Each further dimension must earn half the log of the events that count (as in the BIC)."""
     counted, expected = events * weight, leaves.expected[:, None] * weight
     total = counted.sum(axis=0)
     ratio = _log_ratio(
@@ -231,11 +194,7 @@ def _scores(
 
 
 def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
-    """Squared coefficient of variation of the leaves about their means, per draw.
-
-    It is where Pearson's statistic meets its degrees of freedom (Paule and Mandel 1982); 0 where
-    counting noise is enough.
-    """
+    """Where Pearson's statistic meets its degrees of freedom (Paule and Mandel 1982), per draw."""
     square, freedom = (events - mean) ** 2, max(len(events) - 2, 1)
     low, high = (
         np.full(events.shape[1], np.log(LEAST_DISPERSION)),
@@ -249,26 +208,20 @@ def _dispersion(events: Floats, mean: Floats, noise: Floats) -> Floats:
 
 
 def _shares(leaves: _Leaves, mean: Floats) -> Floats:
-    """The part of Poisson variance that a bounded count keeps: 1 - rate; leaf x draw.
-
-    The count is of at most all exposures.
-    """
+    """The part of Poisson variance that a count of at most all exposures keeps."""
     left = 1 - mean / leaves.exposures[:, None] if leaves.binomial else np.ones_like(mean)
     return np.maximum(left, LEAST_NOISE)
 
 
 def _learned(leaves: _Leaves) -> Floats:
-    """Squared coefficient of variation of a leaf's expected events, as its baseline is finite."""
+    """A leaf's baseline is finite: its expected events vary too."""
     return _shares(leaves, leaves.expected[:, None]) / (leaves.past + PRIOR_EVENTS)[:, None]
 
 
 def _fitted(
     events: Floats, leaves: _Leaves, inside: Floats, weight: Floats
 ) -> tuple[Floats, Floats]:
-    """Expected events, leaf x draw, with one cause and without.
-
-    The cause has its own factor; without it all have that of the other leaves.
-    """
+    """Leaf x draw, with one cause (a factor of its own) and without."""
     expected = leaves.expected[:, None]
     factor_inside, factor_outside = (
         (events * weight * part).sum(axis=0)
@@ -284,10 +237,7 @@ def _fitted(
 def _scan(
     events: Floats, leaves: _Leaves, slices: _Slices, sign: int, dispersion: Floats, passes: int
 ) -> _Scan:
-    """The scan, made again with the dispersion about the fit of its best slice.
-
-    All draws at once.
-    """
+    """All draws at once, each pass with the dispersion about the fit of the best slice."""
     share, learned = _shares(leaves, leaves.expected[:, None]), _learned(leaves)
     for step in range(passes):
         weight = 1 / (share + (dispersion + learned) * leaves.expected[:, None])
@@ -314,10 +264,7 @@ def _drawn(leaves: _Leaves, scan: _Scan, draws: int, rng: np.random.Generator) -
 def _null_scores(
     leaves: _Leaves, slices: _Slices, scan: _Scan, sign: int, draws: int, rng: np.random.Generator
 ) -> Floats:
-    """The best score of each data set without a cause.
-
-    Search and estimate of the dispersion are inside the test.
-    """
+    """Search and estimate of the dispersion are inside the test."""
     block = max(1, BLOCK // len(slices.values))
     best = [np.zeros(0)]
     for start in range(0, draws, block):
@@ -329,10 +276,7 @@ def _null_scores(
 def _without(
     leaves: _Leaves, slices: _Slices, gone: npt.NDArray[np.bool_]
 ) -> tuple[_Leaves, _Slices, npt.NDArray[np.intp]]:
-    """Leaves and slices after the leaves of a cause are taken out.
-
-    With the row numbers of the slices that remain.
-    """
+    """What is left without the leaves of a cause, and the row numbers of the slices that remain."""
     stay = np.flatnonzero(~gone)
     left = leaves._replace(
         codes=leaves.codes[stay],
@@ -346,14 +290,8 @@ def _without(
     return left, _Slices(sparse.csr_array(members[rows]), slices.values[rows]), rows
 
 
-# ---- answers
-
-
 def _p_values(scores: Floats, null: Floats) -> Floats:
-    """The share of data sets without a cause whose best score is as high.
-
-    The one at hand is counted among them.
-    """
+    """The data at hand are counted among those without a cause."""
     if not len(null):
         return np.full(scores.shape, np.nan)
     return (1 + (null[None, :] >= scores[:, None]).sum(axis=1)) / (1 + len(null))
@@ -362,10 +300,6 @@ def _p_values(scores: Floats, null: Floats) -> Floats:
 def _answers(
     leaves: _Leaves, slices: _Slices, sign: int, draws: int, top: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """The best slices of one scan and the leaves of the first.
-
-    Columns: row, score, observed, expected, p_value.
-    """
     columns = ["row", "score", "observed", "expected", "p_value"]
     if not len(slices.values):
         return pd.DataFrame(columns=columns, dtype=float), np.zeros(len(leaves.events), dtype=bool)
@@ -396,7 +330,6 @@ def _answers(
 
 
 def _with_second(first_answers: pd.DataFrame, second: pd.DataFrame, top: int) -> pd.DataFrame:
-    """The answers with the second cause among the other readings of the first, by score."""
     others = pd.concat([first_answers[1:], second]).sort_values(
         "score", ascending=False, kind="stable"
     )
@@ -415,10 +348,6 @@ def _named(
     used: Sequence[str],
     dimensions: Sequence[str],
 ) -> pd.DataFrame:
-    """The rows found with the values of their dimensions, in the type they came in.
-
-    NaN where any value will do.
-    """
     values = slices.values[answers["row"].to_numpy(int)]
     named = {name: pd.Series([np.nan] * len(answers), dtype=object) for name in dimensions}
     for place, name in enumerate(used):
@@ -471,16 +400,14 @@ def find_slices(
     events) and `weight` (exposures); rows are summed to leaves. One row per slice of up to `depth`
     dimensions, best first: the dimensions (NaN where free), score (log-likelihood ratio less the
     price of further dimensions), observed and expected events (at the baseline's rate), p_value:
-    how often the best of `draws` overdispersed data sets without any cause scores as high, so the
-    search is paid for. It is at least 1 / (draws + 1), `nan` with draws = 0, and rough (too small)
-    with fewer than eight leaves.
+    how often the best of `draws` overdispersed data sets without any cause scores as high; at least
+    1 / (draws + 1), `nan` with draws = 0, too small with fewer than eight leaves.
 
-    The first row is the answer; the next are other readings of it and, by the score it has once the
-    leaves of the first are taken out, the second cause (its row counts what is left). Of
-    descriptions of the same leaves the simplest stands. Dimensions with one value are ignored,
-    missing values belong to no slice, and a change that is the same everywhere is no slice. Says
-    where, not why. Raises `ValueError` for missing columns, numbers that are missing or negative,
-    an empty baseline, or another direction. Kulldorff (1997), A spatial scan statistic.
+    The first row is the answer; the next are other readings of it and, by its score without the
+    leaves of the first, the second cause (its row counts what is left). Of descriptions of the same
+    leaves the simplest stands. Dimensions with one value are ignored, missing values belong to no
+    slice, and a change that is the same everywhere is no slice. Raises `ValueError` for missing
+    columns, numbers that are missing or negative, an empty baseline, or another direction.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth
@@ -510,9 +437,8 @@ def find_causes(
 ) -> pd.DataFrame:
     """The separate causes of a change: the best slice, then the best of what it leaves.
 
-    It ends where one is no surprise. One row per cause, in the order found, with the columns of
-    `find_slices`; none where even the first has a p_value above `level`. At most `most` rows.
-    Arguments and errors as there.
+    One row per cause, in the order found, with the columns of `find_slices`, at most `most`; none
+    from the first p_value above `level` on. Arguments and errors as there.
     """
     leaves, slices, used, sign = _prepared(
         frame, baseline, dimensions, value, weight, direction, depth

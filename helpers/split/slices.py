@@ -1,7 +1,5 @@
 """A change over sources and products, and which of them left their usual place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -22,9 +20,8 @@ def typical_slices(
 ) -> pd.DataFrame:
     """The baseline's sources or products: sums over the comparable sessions, scaled to `hours`.
 
-    One row per slice: slice and the columns. `rows` are rows of a table by session (traffic,
-    products), `sessions` the comparable sessions that have such rows; a slice that one of them
-    lacks counts as zero there.
+    One row per slice: slice and the columns. `rows` are by session (traffic, products), `sessions`
+    the comparable ones that have such rows; a slice that one of them lacks counts as zero there.
     """
     held = rows[rows["session_id"].isin(sessions["session_id"])]
     present = sessions[sessions["session_id"].isin(held["session_id"])]
@@ -35,7 +32,6 @@ def typical_slices(
 def _aligned(
     before: pd.DataFrame, after: pd.DataFrame, slice: str, columns: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both sides summed by slice over the same slices, a slice missing on one side as zeros."""
     sides = [side.groupby(slice, sort=False)[list(columns)].sum() for side in (after, before)]
     names = list(dict.fromkeys([*sides[0].index, *sides[1].index]))
     now, then = (side.reindex(names).fillna(0.0) for side in sides)
@@ -56,12 +52,11 @@ def mix_and_rate(
     """The change of a rate split over slices into who came (mix) and how they did (rate).
 
     The rate is sum(value) / sum(weight). Centred Kitagawa (Das Gupta 1993): mix = change of share x
-    (the slice's mean rate - the whole's mean rate), rate = mean share x change of rate; both sum
-    over slices to the change exactly and swap sign when the periods are swapped. One row per slice:
-    the slice column, state (both, new, gone), weight_before, weight_after, share_before,
-    share_after, rate_before, rate_after, mix_effect, rate_effect. A slice that exists on one side
-    only has no rate on the other: it counts as mix entirely. Empty where either side has no weight
-    at all.
+    (the slice's mean rate - the whole's mean rate), rate = mean share x change of rate; both sum to
+    the change exactly and swap sign with the periods. Columns: the slice column, state (both, new,
+    gone), weight_before, weight_after, share_before, share_after, rate_before, rate_after,
+    mix_effect, rate_effect. A slice on one side only counts as mix entirely. Empty where either
+    side has no weight.
     """
     then, now = _aligned(before, after, slice, [weight, value])
     if not (then[weight].sum() > 0 and now[weight].sum() > 0):
@@ -90,10 +85,7 @@ def mix_and_rate(
 
 
 def reversal(table: pd.DataFrame) -> bool:
-    """Whether the whole moved one way while its parts moved the other (Simpson's paradox).
-
-    The parts are the slices' own rates, taken together.
-    """
+    """Whether the whole moved one way, its slices' own rates the other (Simpson's paradox)."""
     change, rates = (
         table["mix_effect"].sum() + table["rate_effect"].sum(),
         table["rate_effect"].sum(),
@@ -106,11 +98,11 @@ def by_slice(
 ) -> pd.DataFrame:
     """The change of the last column split over slices and over the steps within each (LMDI-I).
 
-    The steps are those between the columns. One row per slice x step, slices in order of their
-    change: slice, state (both, new, gone), step (the column reached, or `new` and `gone` for a
-    slice that exists on one side only, which has no steps to compare), previous (the column it is
-    reached from; empty for the first), contribution, ratio (the step after / before; missing where
-    there is none). The contributions sum to the change of the whole exactly.
+    One row per slice x step between the columns, slices in order of their change: slice, state
+    (both, new, gone), step (the column reached, or `new` and `gone` for a slice on one side only),
+    previous (the column it is reached from; empty for the first), contribution, ratio (the step
+    after / before; missing where there is none). Contributions sum to the change of the whole
+    exactly.
     """
     then, now = _aligned(before, after, slice, columns)
     # A step that an export does not have is left out, and its neighbours meet.
@@ -128,8 +120,7 @@ def by_slice(
                 factors(then.loc[name], columns), factors(now.loc[name], columns)
             )
             effects = lmdi(x0, x1)
-            # Sales without a single person at the first step (unattributed ones) cannot be followed
-            # step by step.
+            # Unattributed sales, without a person at the first step, cannot be followed.
             closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
             ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
             parts = (
@@ -187,11 +178,7 @@ STANDS_OUT = [
 def _relative(
     rows: pd.DataFrame, slice: str, weight: str, value: str, apart: Iterable[str]
 ) -> pd.DataFrame:
-    """Each slice's rate over that of the other slices of its session (logarithm, smoothed).
-
-    By session and slice. Slices `apart` are compared with the others but are not among the others
-    of anyone else.
-    """
+    """By session and slice, smoothed; slices `apart` are not among the others of anyone else."""
     held = rows.groupby(["session_id", slice])[[weight, value]].sum()
     ordinary = held.mul(~held.index.get_level_values(slice).isin(list(apart)), axis=0)
     others = ordinary.groupby("session_id").transform("sum") - ordinary
@@ -212,10 +199,6 @@ def _one_round(
     apart: Iterable[str],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """One test of every slice of the session.
-
-    Slices already found are kept out of the others.
-    """
     table = _relative(rows, slice, weight, value, apart)
     names = table.index.get_level_values(slice)
     tests = []
@@ -264,11 +247,11 @@ def stands_out(
     A good or bad evening moves all slices alike, so each is first set against the others of its own
     session, and that relation against the comparable sessions (difference in differences on the log
     scale, t prediction interval). The surest slice that leaves its range is then kept out of the
-    others, who would else look better for it, and so on. One row per slice of this session: the
-    slice, weight, value, rate, expected (its usual relation times the others' rate today), lower,
-    upper, others_rate, n (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the
-    slices), gap (expected - rate), verdict. Fewer than five expected events, or too few sessions,
-    give no verdict; of two slices it cannot be told which one moved.
+    others, who would else look better for it, and so on. Columns: the slice, weight, value, rate,
+    expected (its usual relation times the others' rate today), lower, upper, others_rate, n
+    (sessions with it), p_value, p_adjusted (Benjamini-Hochberg over the slices), gap (expected -
+    rate), verdict: none for fewer than five expected events or too few sessions. Of two slices it
+    cannot be told which one moved.
     """
     rows = rows[rows["session_id"].isin({session_id, *chosen})]
     columns = [slice, *STANDS_OUT, "p_adjusted", "gap", "verdict"]
@@ -314,10 +297,10 @@ def standings(
 ) -> pd.DataFrame:
     """`stands_out` for several rates at once.
 
-    One row per rate x source or product of this session. `tests` are (slice column, weight, value,
-    metric), `rows` the frame of each slice column. Columns: dimension (the slice column), key,
-    slice (its name), metric, weight_column, value_column, and those of `stands_out`, whose rate is
-    here called value and whose expected rate baseline.
+    `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
+    Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
+    value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
+    baseline.
     """
     past_ids, parts = list(chosen), []
     for slice, weight, value, metric in tests:

@@ -1,7 +1,5 @@
 """The tables of the split as they are read: names of columns, units, values in words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -187,10 +185,7 @@ def named_lines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def named_states(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its state in words where it is worth saying (new, gone).
-
-    Columns added: state_zh, state_en.
-    """
+    """The table with state_zh and state_en: the state in words where it is new or gone."""
     return table.assign(
         state_zh=[STATES[state][0] for state in table["state"]],
         state_en=[STATES[state][1] for state in table["state"]],
@@ -200,10 +195,7 @@ def named_states(table: pd.DataFrame) -> pd.DataFrame:
 def named_slices(
     totals: pd.DataFrame, slice: str, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """`slice_totals` with slices, states and steps in words.
-
-    Columns added: label_zh, label_en, state_zh, state_en, step_zh, step_en.
-    """
+    """`slice_totals` in words: label_zh, label_en, state_zh, state_en, step_zh, step_en."""
     columns = {**reference.tables()["products"].columns, **reference.tables()["sessions"].columns}
     steps = {name: (column.zh, column.en) for name, column in columns.items()} | STATES
     label = totals[slice].map(lambda value: (names or {}).get(value, value))

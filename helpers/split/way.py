@@ -1,7 +1,5 @@
 """Every step of a way over the slices of one dimension, and which slice fell there."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -33,11 +31,11 @@ def along(
 ) -> pd.DataFrame:
     """Every step of a way over the slices of one dimension, and which slice fell.
 
-    Each has who came and how they did. `rows` have one row per session and slice, `columns` are the
-    way in order. One row per step: previous, step, rate_before (all chosen sessions), rate_after,
-    mix_effect, rate_effect, reversal (the whole against its parts), slice (fallen furthest beside
-    the others), slice_before, slice_after, p_value (with the search over slices inside), p_adjusted
-    (Benjamini-Hochberg over the steps). Steps that nobody took are left out.
+    `rows` have one row per session and slice, `columns` are the way in order. One row per step:
+    previous, step, rate_before (all chosen sessions), rate_after, mix_effect, rate_effect, reversal
+    (the whole against its parts), slice (fallen furthest beside the others), slice_before,
+    slice_after, p_value (with the search over slices inside), p_adjusted (Benjamini-Hochberg over
+    the steps). Steps that nobody took are left out.
     """
     past_ids, steps = list(chosen), []
     sides = rows[rows["session_id"].isin(past_ids)], rows[rows["session_id"] == session_id]
@@ -78,10 +76,10 @@ def along_sentence(
     *,
     level: float = LEVEL,
 ) -> tuple[str, str]:
-    """What `along` found, as one sentence in each language.
+    """What `along` found in a sentence, beside the way of the whole from first to last step.
 
-    It stands beside the way of the whole from its first to its last step. `names` gives the steps'
-    names by column. Where the whole rises while a slice collapses, that is said first.
+    `names` gives the steps' names by column. A whole that rises while a slice collapses is said
+    first.
     """
     whole = [text.percent(rate) for rate in (rate_before, rate_after)]
     falls = table[table["p_adjusted"] <= level].sort_values("p_value", kind="stable")

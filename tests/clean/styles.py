@@ -671,7 +671,13 @@ class Doc:
         ]
 
     def sums(self, rows: list[int], marks: dict[int, object]) -> list:
-        """A row of sums over some rows, with marks by the place of a column."""
+        """A row of sums over some rows, with marks by the place of a column.
+
+        The mark of the first column moves to the first one of words where the first holds figures.
+        """
+        if 0 in marks:
+            first = next(iter(_places(self, "text", "name", "slot", "id", "code", "time")))
+            marks = {first: marks[0], **{place: mark for place, mark in marks.items() if place}}
         made = []
         for place, column in enumerate(self.table.columns):
             if column.role in (*MONEY, *COUNTS):
@@ -1195,7 +1201,13 @@ def block_beside(doc):
     doc.beside = True
 
 
-@style(2, "hidden rows total", needs="xlsx", fits=lambda table: table.total is None)
+@style(
+    2,
+    "hidden rows total",
+    needs="xlsx",
+    fits=lambda table: table.total is None,
+    asks=lambda table: [],
+)
 def hidden_rows(doc):
     doc.hidden = set(range(1, doc.table.rows(), 3))
 
@@ -1622,7 +1634,7 @@ def _ranges(doc: Doc) -> list[tuple[int, int, int, str]]:
 
 
 def judged(file: File, found: Checked) -> tuple[str, str]:
-    """Equal, named or wrong, and what is wrong. Named: nothing differs, what is left out is said."""
+    """Equal, named or wrong, and what is wrong. Named: nothing differs, what is missing is said."""
     stray = [
         record["table"]
         for record in found.of(file.name)

@@ -220,7 +220,32 @@ WRONG: dict[str, dict[str, str]] = {
     ),
 }
 
-TOGETHER: dict[tuple[str, str, str], str] = {}
+_PART_BY_PART = "parse.day_order judges each sheet and each block by itself, not the file"
+_FIRST_COLUMN = "assemble._totals looks for the word of a total in the first column alone"
+TOGETHER: dict[tuple[str, str, str], str] = {
+    **{
+        (kind, order, parts): _PART_BY_PART
+        for kind in ("sessions", "tiktok_sessions")
+        for order in ("dmy", "dmy_pm")
+        for parts in ("over_two_sheets", "header_again")
+    },
+    **{
+        (kind, "columns_turned", total): _FIRST_COLUMN
+        for kind, totals in {
+            "traffic": ("total_marked", "total_on_top", "subtotals"),
+            "ads": (
+                *("total_marked", "total_on_top", "subtotals"),
+                *("total_in_other_words", "total_with_count"),
+            ),
+        }.items()
+        for total in totals
+    },
+    ("tiktok_sessions", "spoken_durations", "big5"): "durations of 時 stand aside, check says 0",
+    **{
+        (kind, "sign_of_money_before", "big5"): "￥ of Big5 is read as another character, unsaid"
+        for kind in ("tiktok_orders", "tiktok_sessions")
+    },
+}
 
 
 def _decides(trial: Trial) -> bool:

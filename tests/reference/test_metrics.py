@@ -389,7 +389,7 @@ MEASURED_BY_HAND = {
     ),
     "paid_share": "funnel/test_funnel::test_paid_and_organic_add_visits_and_never_give_an_interval",
     "hot_words": "funnel/test_comments::test_the_published_example_of_log_odds",
-    "goal_completion": "compare/test_compare::test_goals_of_the_session_and_of_the_month",
+    "goal_completion": "compare/test_goals::test_goals_of_the_session_and_of_the_month",
     "refund_reasons": (
         "aftersales/test_reasons::test_pareto_only_from_thirty_refunds_and_its_shares_close"
     ),

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 
 from helpers import report
 from helpers.report import charts
@@ -395,7 +396,7 @@ def test_every_chart_there_is_has_a_frame_here_and_a_test_of_what_it_draws():
     there_are = {
         name
         for name, made in inspect.getmembers(charts, inspect.isfunction)
-        if made.__annotations__.get("return") == "Axes" and name[0] != "_" and name != "empty"
+        if made.__annotations__.get("return") is Axes and name[0] != "_" and name != "empty"
     }
     written = Path(__file__).read_text(encoding="utf-8")
     assert there_are == set(FRAMES) == {name for name in there_are if f'draw("{name}")' in written}
@@ -440,8 +441,8 @@ def test_no_words_of_a_chart_leave_the_picture(name):
 def test_the_same_chart_gives_the_same_bytes_in_another_process():
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); from "
-        "tests.sample_review import chart_frames; from helpers import charts, report; "
-        "charts.use_theme();"
+        "tests.sample_review import chart_frames; from helpers import report; "
+        "from helpers.report import charts; charts.use_theme();"
         "frame, options = chart_frames()['minutes'];"
         "made = report.figure(charts.minutes(frame, lang='zh', **options), title_zh='a', "
         "title_en='a', lang='zh'); print(made.html + made.svg)"

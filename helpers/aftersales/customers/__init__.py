@@ -17,24 +17,3 @@ from helpers.aftersales.customers.repurchase import (
 from helpers.aftersales.customers.scores import best, rated, segments, shortened
 from helpers.aftersales.customers.session_buyers import first_orders, referred
 from helpers.aftersales.customers.words import customer_findings, figures
-
-__all__ = [
-    "best",
-    "bought",
-    "curves",
-    "customer_findings",
-    "cycle",
-    "figures",
-    "first_orders",
-    "gaps",
-    "lateness",
-    "origins",
-    "purchases",
-    "rated",
-    "referred",
-    "segments",
-    "shortened",
-    "today",
-    "within",
-    "won_back",
-]

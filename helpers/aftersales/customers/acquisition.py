@@ -1,7 +1,5 @@
 """Which sessions and products bring customers who come back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import ibis
@@ -35,12 +33,12 @@ def origins(
 ) -> pd.DataFrame:
     """Which sessions or products bring customers who come back: one row per value of `by`.
 
-    Values are those of first purchases, most first. `purchases` are those of the lines.
-    Columns: `by`, n (new customers whose first purchase holds it), watched (of whom it is known
-    after `origin_days`), rate (back within them, Kaplan-Meier), ci_lower, ci_upper, usual (the same
-    of all new customers of the same four weeks), p_value (log-rank against them), p_adjusted
-    (Benjamini-Hochberg), verdict. A customer stands under each product of his first purchase: rows
-    are not to be added. Under `fewest` customers watched: shown, not judged (not_comparable).
+    Values are those of first purchases, most first. `purchases` are those of the lines. Columns:
+    `by`, n (new customers whose first purchase holds it), watched (of whom it is known after
+    `origin_days`), rate (back within them, Kaplan-Meier), ci_lower, ci_upper, usual (the same of
+    all new customers of the same four weeks), p_value (log-rank against them), p_adjusted
+    (Benjamini-Hochberg), verdict. A customer stands under each product of his first purchase: do
+    not add rows. Under `fewest` customers watched the verdict is not_comparable.
     """
     new = purchases.filter(purchases.number == 1)
     first = new.select("buyer_key", "day", "days", "happened", month=new.day // MONTH)
@@ -87,7 +85,6 @@ def _origin(
     rules: Customers,
     confidence: float,
 ) -> dict[str, float]:
-    """One origin against all new customers of the same months."""
     row = within(part, [rules.origin_days], confidence=confidence).iloc[0]
     months = part.groupby("month")
     more, variance = np.sum(
@@ -107,9 +104,9 @@ def _origin(
 def logrank(part: Daily, whole: Daily) -> tuple[float, float]:
     """The log-rank test: how many more of a part came back than expected, and the variance of that.
 
-    The whole lets one expect it, and the part is inside the whole; more² / variance is chi-squared
-    with one degree of freedom, and over several months the sums of both are. lifelines tests one
-    pair without months; there are hundreds.
+    The part is inside the whole; more² / variance is chi-squared with one degree of freedom, and
+    over several months the sums of both are. lifelines tests one pair without months; there are
+    hundreds.
     """
     (part_back, part_followed), (back, followed) = part, whole
     back, followed = back[: len(part_followed)], followed[: len(part_followed)]

@@ -1,7 +1,5 @@
 """Who has waited longer than most who came back, and how many such customers bought again."""
 
-from __future__ import annotations
-
 import ibis
 import numpy as np
 import pandas as pd
@@ -12,13 +10,13 @@ from helpers.reference import Customers
 
 
 def lateness(counts: pd.DataFrame, *, rules: Customers) -> pd.DataFrame:
-    """From how many days on a customer is late, by how often he bought.
+    """From how many days on a customer is late, one row per frequency class.
 
-    One row per frequency class. Columns: frequency (purchases so far, from), overdue_days, basis, n
-    (purchases), came_back. overdue_days is the day by which `overdue_share` had come back, by
-    Kaplan-Meier; where so many never do, of those who come back within the longest time followed
-    (basis "returned" instead of "all"). Where fewer than `fewest` came back, the class below stands
-    in (basis "below"); `nan` where there is none.
+    Columns: frequency (purchases so far, from), overdue_days, basis, n (purchases), came_back.
+    overdue_days is the day by which `overdue_share` had come back (Kaplan-Meier); where so many
+    never do, of those who come back within the longest time followed (basis "returned" instead of
+    "all"). Where fewer than `fewest` came back, the class below stands in (basis "below"); `nan`
+    where there is none.
     """
     rows = []
     ends = [*rules.frequency_classes[1:], np.inf]
@@ -49,10 +47,9 @@ def overdue_days(purchases: ibis.Value, late: pd.DataFrame) -> ibis.Value:
 def won_back(
     counts: pd.DataFrame, late: pd.DataFrame, *, rules: Customers, confidence: float = 0.95
 ) -> Share:
-    """流失挽回率: of all who became overdue, the share that bought again within `winback_days`.
+    """流失挽回率: of the n who became overdue, the share that bought again within `winback_days`.
 
-    By Kaplan-Meier; n is how many became overdue. It says that they came back, not that anybody won
-    them.
+    By Kaplan-Meier. It says that they came back, not that anybody won them.
     """
     place = np.searchsorted(late["frequency"], counts["number"], side="right") - 1
     days_over = counts["days"] - late["overdue_days"].to_numpy()[place]

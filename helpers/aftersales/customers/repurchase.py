@@ -1,11 +1,8 @@
 """Purchases of each buyer, and how many customers come back and when.
 
-A line refunded in full is no purchase, an exchange changes nothing, one buyer's orders of one
-shopping day are one purchase, and who has not come back yet counts as not yet. Order lines may
-outgrow memory: they are aggregated on the engine, and only small results become frames.
+A line refunded in full is no purchase, an exchange changes nothing, and one buyer's orders of one
+shopping day are one purchase. Order lines may outgrow memory: they are aggregated on the engine.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -28,8 +25,7 @@ BUYER_COLUMNS = ["order_id", "buyer_key", "is_new_buyer"]
 def bought(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Paid order lines whose buyer is known, with what became of them: one row per line.
 
-    Columns: those of `order_lines.lines`, order_id, buyer_key, is_new_buyer (what the export says,
-    often missing).
+    Columns: those of `order_lines.lines`, order_id, buyer_key, is_new_buyer (often missing).
     """
     buyers = orders[["line_id", *BUYER_COLUMNS]].dropna(subset=["buyer_key"])
     paid_lines = order_lines.lines(orders, cases, as_of=as_of)
@@ -63,14 +59,8 @@ def cents(amounts: ibis.Value) -> ibis.Value:
 
 
 def exact_sum(amounts: ibis.Value) -> ibis.Value:
-    """The sum of amounts, added up in whole cents.
-
-    Sums of floats depend, in the last digit, on the order in which the engine's threads add.
-    """
+    """The sum of amounts in whole cents: that of floats depends on the order of threads."""
     return cents(amounts).sum() / 100
-
-
-# --------------------------------------------------------------------------------------- purchases
 
 
 def not_sent_back(lines: ibis.Table, as_of: pd.Timestamp) -> ibis.Table:
@@ -83,13 +73,11 @@ def purchases(
 ) -> ibis.Table:
     """Every purchase that was kept, as an expression: one row per buyer x shopping day.
 
-    Who asks it more than once has it worked out once: `engine.kept`.
-
-    `lines` are those of `bought`, or a table of the engine with buyer_key, is_new_buyer, paid,
-    paid_at, refunded_amount. Columns: buyer_key, day, amount (net of refunds), number (1 for the
-    first of all; counted one higher where the export knows an older customer), days (to the next
-    purchase, else to `as_of`), happened (whether there is a next one). Lines that cost nothing are
-    no purchase either: gifts come with another line.
+    `engine.kept` works it out once. `lines` are those of `bought`, or a table of the engine with
+    buyer_key, is_new_buyer, paid, paid_at, refunded_amount. Columns: buyer_key, day, amount (net of
+    refunds), number (from 1; one higher where the export knows an older customer), days (to the
+    next purchase, else to `as_of`), happened (whether there is a next one). Lines that cost nothing
+    are no purchase: gifts come with another line.
     """
     kept_lines = not_sent_back(on_engine(lines), as_of)
     kept_lines = kept_lines.filter(kept_lines.buyer_key.notnull())
@@ -116,9 +104,6 @@ def gaps(purchases: ibis.Table) -> pd.DataFrame:
     return engine.frame(purchases.group_by("number", "days", "happened").agg(n=purchases.count()))
 
 
-# ------------------------------------------------------------------------------------- coming back
-
-
 def by_day(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """By day from 0: how many came back on it, and how many were still followed when it began."""
     length = int(counts["days"].max()) + 1
@@ -130,9 +115,8 @@ def by_day(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     """The share that came back, day by day, by Kaplan-Meier: who has not yet counts as not yet.
 
-    `counts` has days (whole), happened and n (`gaps`). One row per day on which somebody came back,
-    and for day 0: days, rate, ci_lower, ci_upper, watched (customers still followed when the day
-    began).
+    `counts` is that of `gaps`. One row per day on which somebody came back, and for day 0: days,
+    rate, ci_lower, ci_upper, watched (customers still followed when the day began).
     """
     if counts.empty:
         columns = ["days", "rate", "ci_lower", "ci_upper", "watched"]
@@ -153,8 +137,8 @@ def curve(counts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
 def within(counts: pd.DataFrame, marks: Sequence[int], *, confidence: float = 0.95) -> pd.DataFrame:
     """The share that came back within each mark: one row per mark.
 
-    Columns: days, rate, ci_lower, ci_upper, n (customers), watched (those of whom it is known by
-    then: back, or followed for so long). `nan` where that cannot be said (`stats.happened_within`).
+    Columns: days, rate, ci_lower, ci_upper, n (customers), watched (back by then, or followed for
+    so long). `nan` as in `stats.happened_within`.
     """
     table = pd.DataFrame({"days": [*marks], "n": int(counts["n"].sum())})
     if counts.empty:
@@ -178,8 +162,8 @@ def cycle(counts: pd.DataFrame) -> pd.DataFrame:
     """How long until the next purchase: a row for the first gap and one for the later ones.
 
     Columns: gap (first, later), n (purchases), came_back (followed by another), median (days by
-    Kaplan-Meier, `nan` where not even half have come back: then there is none), among_returned
-    (median of those who did; always too short). A gap without purchases has no row.
+    Kaplan-Meier; `nan` where not even half have come back), among_returned (median of those who
+    did; always too short). A gap without purchases has no row.
     """
     rows = []
     for gap, part in first_and_later(counts).items():

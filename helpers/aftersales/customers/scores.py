@@ -1,9 +1,4 @@
-"""Scores of each customer by recency, frequency and spend (RFM), and the segments that they make.
-
-By key alone, never by name. Source: 电商销售团队绩效管理与提升策略.
-"""
-
-from __future__ import annotations
+"""Scores of each customer by recency, frequency and spend (RFM), and the segments they make."""
 
 from collections.abc import Sequence
 
@@ -31,8 +26,7 @@ def rated(
 
     Columns: buyer_key, days_since, purchases, amount, recency, frequency and spend (scores from 1),
     segment (a key of `customers.yml`), overdue_days (`nan` where his class has none), overdue.
-    Bounds are fixed and amounts in medians of one purchase, so that equal customers score equally
-    and any currency will do.
+    Spend is scored in medians of one purchase, so that any currency will do.
     """
     customers = purchases.group_by("buyer_key").agg(
         days_since=today(as_of, rules) - purchases.day.max(),

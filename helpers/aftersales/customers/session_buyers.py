@@ -1,7 +1,5 @@
 """The buyers of one session: new ones, baskets, orders left unpaid, recommendations."""
 
-from __future__ import annotations
-
 import ibis
 import numpy as np
 import pandas as pd
@@ -48,7 +46,6 @@ def new_share(
 
 
 def _mean_error(values: pd.Series, confidence: float) -> float:
-    """Half the width of the interval of a mean."""
     return float(norm.ppf((1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
@@ -83,7 +80,7 @@ def unpaid(
 def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
     """老客推荐占比: buyers whom a customer recommended, out of those of whom it is stated (Wilson).
 
-    Who did not pay is no buyer, and a buyer with one recommended line is one. `nan` where nobody
+    One recommended line makes a recommended buyer; who did not pay is none. `nan` where nobody
     fills it in. Source: 电商销售团队绩效管理与提升策略.
     """
     stated = orders[orders["paid_at"].notna()].dropna(subset=["buyer_key", "is_referred"])
@@ -92,10 +89,7 @@ def referred(orders: pd.DataFrame, *, confidence: float = 0.95) -> Share:
 
 
 def first_orders(people: Share, viewers: float, *, confidence: float = 0.95) -> Share:
-    """首单转化率: new buyers of a session (those of `new_share`) over its viewers.
-
-    `nan` where viewers are not known.
-    """
+    """首单转化率: a session's new buyers (`new_share`) over its viewers, `nan` where unknown."""
     if not (people.n and pd.notna(viewers) and viewers >= people.n):
         return Share(np.nan, np.nan, np.nan, 0)
     return counted(round(people.value * people.n), viewers, confidence)

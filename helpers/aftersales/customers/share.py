@@ -1,7 +1,5 @@
 """A share with its interval and what it rests on."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The figures of the chapter on customers, and findings on them in words."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -35,9 +33,9 @@ def figures(
     """The figures of the chapter on customers: one row per figure, those of the session first.
 
     Columns: figure, scope (session or account), unit, value, ci_lower, ci_upper, n (buyers, orders
-    or customers), zh, en. `orders` are the session's, `parts` those of `segments`. first_order are
-    new buyers over all viewers, old customers among them, so it is a lower bound. Where a figure
-    cannot be told its row is left out.
+    or customers), zh, en. `orders` are the session's, `parts` those of `segments`. first_order, new
+    buyers over all viewers, is a lower bound: viewers hold old customers. Figures that cannot be
+    told have no row.
     """
     options = {"as_of": as_of, "rules": rules, "confidence": confidence}
     money, people = new_share(lines, session_id=session["session_id"], **options)
@@ -98,8 +96,8 @@ def customer_findings(
 ) -> list[dict[str, object]]:
     """Findings on customers: new ones in this session, who comes back, who is late.
 
-    `shown` is that of `figures`, `products` that of `origins` with product_name. They state facts:
-    none says better or worse, as no earlier session is compared.
+    `shown` is that of `figures`, `products` that of `origins` with product_name. None says better
+    or worse, as no earlier session is compared.
     """
     table = shown.set_index("figure")
     apart = products[products["verdict"].isin(["better", "worse"])]

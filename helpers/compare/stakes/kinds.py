@@ -1,7 +1,5 @@
 """Products, sources and products by source in one table; the prices and returns behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -24,7 +22,7 @@ class Kind(NamedTuple):
 KINDS = {
     "product": Kind("products", "product_id", "product_people"),
     "source": Kind("traffic", "source", "source_people"),
-    # of both: counted in viewer events
+    # counted in viewer events
     "cell": Kind("actions", ["product_id", "source"], "product_people"),
 }
 BETWEEN = " × "  # the names of a unit that has two
@@ -44,10 +42,10 @@ def by_kind(
     """The lines of products, of sources and of both, by rank.
 
     `tables` holds for each canonical table this session's rows and earlier ones (of actions: as
-    `priced` makes them), `chosen` the comparable sessions. Columns: those of `lines`, kind, name
-    (the product's name or the source, or both), product_id and source (missing where the kind has
-    none), metric (of the step: its id where the registry has one), label_zh and label_en (names of
-    the step). Rank counts within a kind: money of all kinds is the same money, seen several times.
+    `priced` makes them), `chosen` the comparable sessions. Columns: those of `lines`, kind, name,
+    product_id and source (missing where the kind has none), metric (the step's id in the registry),
+    label_zh, label_en (of the step). rank counts within a kind: money of all kinds is the same
+    money.
     """
     chosen_ids, parts = list(chosen), []
     goods = tables["products"][0]
@@ -81,10 +79,6 @@ def by_kind(
 
 
 def _named(units: pd.Series, kind: Kind, goods: pd.DataFrame) -> dict[str, object]:
-    """The columns of `WORDS` for units of a kind.
-
-    A product is called by its name, a source by itself.
-    """
     keys = [kind.key] if isinstance(kind.key, str) else kind.key
     ids = pd.DataFrame(units.tolist(), index=units.index, columns=keys, dtype="str")
     called = ids
@@ -102,7 +96,6 @@ def _named(units: pd.Series, kind: Kind, goods: pd.DataFrame) -> dict[str, objec
 def _step_names(
     sized: pd.DataFrame, funnel: Funnel, table: str, registry: Mapping[str, Metric]
 ) -> dict[str, list[object]]:
-    """Metric id and name of each line's step, from the registry, else of the funnel's two steps."""
     steps, names = {step.column: step for step in funnel.steps}, []
     for below, above in zip(sized["below"], sized["above"], strict=True):
         metric = metrics.named(below, above, registry=registry, table=table)
@@ -116,8 +109,8 @@ def _step_names(
 def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """Counts by product and source (`viewer_events.cells`) with paid_amount.
 
-    Viewer events do not have it: it is buyers x what a buyer of the product pays (ratio of sums
-    over the rows `products` of the same sessions).
+    That is buyers x what a buyer of the product pays (ratio of sums over `products` of the same
+    sessions): viewer events hold no money.
     """
     of_these = products["sku_id"].isna() & products["session_id"].isin(cells["session_id"])
     priced_rows = products[of_these].dropna(subset=["paid_amount", "pay_users"])
@@ -129,10 +122,10 @@ def priced(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
 
 
 def return_rates(products: pd.DataFrame, old: Iterable[str]) -> pd.Series:
-    """Share of paid orders of each product that came back, by product_id; of all of them under "".
+    """Share of paid orders that came back, by product_id, and of all products under "".
 
-    From the refunds of the sessions `old`, whose return window is over; a product of few orders is
-    drawn to the others. Empty where no export gives refunds.
+    From sessions (`old`) whose return window is over; a product of few orders is drawn to the
+    others. Empty where no export gives refunds.
     """
     rows = products[products["session_id"].isin(set(old)) & products["sku_id"].isna()].dropna(
         subset=["refund_orders", "orders"]

@@ -1,9 +1,7 @@
 """The rate of each unit at one step: its own past, what like units do, and draws of both.
 
-A unit is a product, a source, or a product in one source.
+A unit is a product, a source, or both.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -25,8 +23,8 @@ ARRIVED = 1e-6
 class Baseline(NamedTuple):
     """The rate that each unit is held against.
 
-    rate, its relative variance (doubt), its weight in trials, whether it is the unit's own past
-    (own_past) or that of its like, and over how many sessions.
+    doubt is its relative variance, weight is in trials, own_past says whether it is the unit's own
+    (else that of its like), sessions how many it rests on.
     """
 
     rate: stats.Floats
@@ -37,10 +35,10 @@ class Baseline(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of all units: counts of this session, and draws (draw x unit) of its rate.
+    """One step of all units: counts of this session, and draws (draw x unit).
 
-    x of n people took the step; rate is what it is, target what it should be, odd whether the unit
-    is out of the ordinary; expected is the baseline moved as this session went.
+    x of n people took the step; target is what the rate should be, odd whether the unit is out of
+    the ordinary, expected the baseline moved as this session went.
     """
 
     x: stats.Floats
@@ -53,7 +51,7 @@ class Step(NamedTuple):
 
 
 def _level(x: pd.DataFrame, n: pd.DataFrame, rate: stats.Floats) -> pd.Series:
-    """What all units did in common in each session, as a factor on their rates; 1 without any."""
+    """What all units did in common in each session, as a factor on their rates."""
     due = (n * rate).where(x.notna()).sum(axis=1).replace(0, np.nan)
     return (x.sum(axis=1) / due).replace(0, np.nan).fillna(1.0)
 
@@ -63,9 +61,9 @@ def _of_own_past(
 ) -> tuple[stats.Floats, stats.Floats]:
     """Past rate of each unit (ratio of sums) and its relative variance.
 
-    Sessions differ, and counts are finite. `level`, where given, is taken out of the rate: the
-    sessions are not those that it is compared with. Out of the variance it is taken in any case:
-    what all units did in common is the session's, and comes back as its shift.
+    `level` is given where the sessions are not those compared with, and taken out of the rate. Out
+    of the variance it is taken in any case: what all units did in common comes back as the
+    session's shift.
     """
     due = n if level is None else n.mul(level, axis=0)
     total = due.sum().to_numpy(float)
@@ -83,8 +81,7 @@ def _alike(
 ) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
     """Mean of like units, its relative variance and its weight in trials, by unit.
 
-    It stands for units without a past of their own; `nan` where fewer than `FEWEST_ALIKE` units
-    have people, alike or not.
+    `nan` where fewer than `FEWEST_ALIKE` units have people, alike or not.
     """
     with_people, priors = n.to_numpy(float) > 0, np.full((3, len(n)), np.nan)
     for name in np.unique(groups):
@@ -107,10 +104,10 @@ def _weight(rate: stats.Floats) -> stats.Floats:
 def crossed(x: pd.Series, n: pd.Series) -> tuple[stats.Floats, stats.Floats, stats.Floats]:
     """Rate, relative variance and weight in trials that both names of a cell lead one to expect.
 
-    It stands for cells without a past of their own: a logistic model of main effects on this
-    session's cells, each effect drawn to none with the weight of half a case (a ridge, which keeps
-    names without any case off the edge). Newton's method; as no cell's log odds move by more than 1
-    at a time, each move is downhill (Bach 2010, self-concordance). `nan` where it has not arrived.
+    A logistic model of main effects on this session's cells; a ridge of half a case keeps names
+    without any case off the edge. Newton's method, no cell's log odds moving by more than 1 at a
+    time, so that each move is downhill (Bach 2010, self-concordance). `nan` where it has not
+    arrived.
     """
     first, second = (pd.factorize(n.index.get_level_values(level))[0] for level in (0, 1))
     cases, trials = np.nan_to_num(x.to_numpy(float)), np.nan_to_num(n.to_numpy(float))
@@ -142,11 +139,10 @@ def _baseline(
     groups: np.ndarray,
     alike: list[str],
 ) -> Baseline:
-    """The past of each unit where it has `OWN_SESSIONS` sessions, else that of its like.
+    """The past of each unit with `OWN_SESSIONS` sessions, else that of its like.
 
-    Without any past, the like of this session; cells of two names have no like and are held against
-    what both names lead one to expect in this session. Comparable sessions (`alike`) count; where a
-    unit has too few, all of its sessions, brought to the level of those.
+    Without any past, the like of this session; cells of two names have no like (`crossed`). Where a
+    unit has too few comparable sessions (`alike`), all of its own, brought to the level of those.
     """
     usable = past[pair[1]].notna() & (past[pair[0]] > 0) & (past[pair[1]] <= past[pair[0]])
     x, n = (past[name].where(usable) for name in (pair[1], pair[0]))

@@ -1,7 +1,5 @@
 """The money that each step of each unit could win back."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping
 
@@ -42,16 +40,13 @@ ORDER = ["odd_money", "money"]
 def closable(rate: stats.Floats, target: stats.Floats, cap: stats.Floats) -> stats.Floats:
     """The part of the gap from a rate to its target that can be hoped for.
 
-    All of it up to `cap`, which is what like units reach, and beyond that half.
+    All of it up to `cap`, what like units reach, and half beyond.
     """
     return np.maximum(np.minimum(target, np.maximum(cap, (rate + target) / 2)) - rate, 0)
 
 
 def upper_quartile(rates: stats.Floats, groups: np.ndarray) -> stats.Floats:
-    """The third quartile of each unit's group (last axis).
-
-    Of all units where the group is smaller than `FEWEST_ALIKE`.
-    """
+    """The third quartile of each unit's group (last axis), of all units under `FEWEST_ALIKE`."""
     of_all = np.quantile(rates, 0.75, axis=-1, keepdims=True)
     quartiles = np.repeat(of_all, rates.shape[-1], axis=-1)
     for name in np.unique(groups):
@@ -76,22 +71,22 @@ def lines(
 ) -> pd.DataFrame:
     """Money at stake of one session: one row per unit (product, source, or both) x step.
 
-    `current` has one row per unit of this session, `past` those of earlier sessions (with
-    session_id), of which `chosen` are the comparable ones; `key` names the unit. The baseline is
-    the unit's own past rate where it has `OWN_SESSIONS` sessions (comparable ones, else the newest
-    `MOST_SESSIONS` of all, brought to their level), else the shrunken mean of its like (`groups`,
-    by unit; a unit of two names: what both lead one to expect), moved down by as much as the whole
-    session fell. money = people at the step x closable gap x rates of the later steps x what a
-    buyer pays x (1 - returns); sold_out (share of the clicks made while nothing was left) is taken
-    off the people who could order; `groups`, `returns` and `sold_out` go by unit, or by its first
-    name. Columns: unit, below, above (columns of the step), people, rate (shrunken), raw_rate,
-    baseline, expected, basis (own, alike), sessions, money (mean), lower, upper (`LEVEL` interval),
-    chance (that there is a gap at all), odd (that there is one beyond ordinary ups and downs),
-    odd_money (the money of that alone), raw_money (what the bare rates would claim), rank (by
-    odd_money: large units go up and down for large amounts, a smaller one that broke comes before
-    them). unit is its id, the tuple of its ids where `key` names two columns. Units with fewer than
-    `min_people` at a step, or whose counts grow along the way, have no line. Empty without paid
-    amounts.
+    `current` has one row per unit, `past` those of earlier sessions (with session_id), of which
+    `chosen` are comparable; `key` names the unit; `groups`, `returns` and `sold_out` go by unit, or
+    its first name. money = people at the step x closable gap x rates of the later steps x what a
+    buyer pays x (1 - returns); `sold_out` (share of clicks while nothing was left) is taken off the
+    people who could order.
+
+    The baseline is the unit's own past rate with `OWN_SESSIONS` sessions (comparable ones, else the
+    newest `MOST_SESSIONS`, brought to their level), else the shrunken mean of its group (two names:
+    what both lead one to expect), moved down as far as the whole session fell.
+
+    Columns: unit (id, or tuple of two), below, above (columns of the step), people, rate
+    (shrunken), raw_rate, baseline, expected, basis (own, alike), sessions, money (mean), lower,
+    upper (`LEVEL` interval), chance (of any gap), odd (chance of one beyond ordinary ups and
+    downs), odd_money (the money of that alone), raw_money (what bare rates would claim), rank (by
+    odd_money: a small unit that broke comes before the ups and downs of large ones). No line for
+    under `min_people` at a step or counts that grow along the way; empty without paid amounts.
     """
     columns = [
         step.column
@@ -130,12 +125,11 @@ def lines(
 
 
 def _of(values: pd.Series, units: pd.Index, otherwise: float) -> stats.Floats:
-    """The value of each unit, by its name or, where it has two, by the first."""
     return values.reindex(units.get_level_values(0)).fillna(otherwise).to_numpy(float)
 
 
 def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> pd.DataFrame:
-    """The units whose steps are all known and never grow, by name: draws go by place."""
+    """The units whose steps are all known and never grow, sorted: draws go by place."""
     rows = current.set_index(key).sort_index()[[*columns, "paid_amount"]].dropna(subset=columns)
     falling = (rows[columns].diff(axis=1).iloc[:, 1:] <= 0).all(axis=1)
     return rows[falling & (rows[columns[0]] > 0)]
@@ -144,11 +138,7 @@ def _units(current: pd.DataFrame, key: str | list[str], columns: list[str]) -> p
 def _wide(
     past: pd.DataFrame, key: str | list[str], columns: list[str], units: pd.Index, alike: list[str]
 ) -> dict[str, pd.DataFrame]:
-    """One frame session x unit for each column.
-
-    Of the sessions `alike` and the newest of each unit. A column that the past lacks is all
-    missing.
-    """
+    """One frame session x unit per column, of the sessions `alike` and the newest of each unit."""
     keys = [key] if isinstance(key, str) else list(key)
     past = past.sort_values("session_id", kind="stable")
     age = past.groupby(keys, sort=False).cumcount(ascending=False)
@@ -159,16 +149,12 @@ def _wide(
 
 
 def _able(now: pd.DataFrame, pair: tuple[str, str], short: stats.Floats) -> pd.Series:
-    """The people at a step who could take it: those who came while the product was not sold out."""
     people = now[pair[0]]
     return np.maximum(people * (1 - short), now[pair[1]]) if pair[0] == BUYS_FROM else people
 
 
 def _paid_per_buyer(now: pd.DataFrame, past: Mapping[str, pd.DataFrame]) -> stats.Floats:
-    """What a buyer of each unit pays: ratio of sums over this session and the past ones.
-
-    0 where nobody ever paid.
-    """
+    """What a buyer of each unit pays, this session and past ones; 0 where nobody ever paid."""
     both = past["paid_amount"].notna() & past["pay_users"].notna()
     paid = now["paid_amount"].fillna(0) + past["paid_amount"].where(both).sum()
     buyers = now["pay_users"] + past["pay_users"].where(both).sum()
@@ -187,10 +173,6 @@ def _sized(
     groups: np.ndarray,
     min_people: float,
 ) -> pd.DataFrame:
-    """The lines of the first of `steps`, which the others follow: draws of the money.
-
-    raw_money is what the bare rates would claim.
-    """
     step, later = steps[0], steps[1:]
     gap = closable(step.rate, step.target, upper_quartile(step.rate, groups))
     money = step.n * gap * np.prod([following.rate for following in later], axis=0) * worth

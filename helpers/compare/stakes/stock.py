@@ -1,7 +1,5 @@
 """When products had nothing left to sell, and the share of their clicks in that time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -20,10 +18,9 @@ def sold_out(
 ) -> pd.DataFrame:
     """When products could not be bought: one row per product that ran out.
 
-    Columns: product_id, minutes, share (of its buyers' clicks). From floor control's stock changes
-    (0 left, until the next count above 0 or the end). Clicks crowd where a product is explained
-    (`spans`: product_id, start_minute, end_minute); how much, is taken from the order lines `sales`
-    of the products that did not run out, which are made at other times for the same reason.
+    Columns: product_id, minutes, share (of its buyers' clicks). Clicks crowd where a product is
+    explained (`spans`: product_id, start_minute, end_minute); how much is taken from the order
+    lines `sales` of products that did not run out.
     """
     length = (ended_at - started_at) / MINUTE
     empty = out_of_stock(cues, started_at=started_at, ended_at=ended_at)
@@ -47,9 +44,10 @@ def sold_out(
 def out_of_stock(
     cues: pd.DataFrame, *, started_at: pd.Timestamp, ended_at: pd.Timestamp
 ) -> pd.DataFrame:
-    """One row per span in which a product had nothing left.
+    """One row per span in which a product had nothing left, by floor control's stock changes.
 
-    Columns: product_id, start_minute, end_minute, label_zh, label_en (the same for all).
+    From 0 left until the next count above 0 or the end: product_id, start_minute, end_minute,
+    label_zh, label_en (the same for all).
     """
     stock = cues[(cues["kind"] == "stock_change") & cues["stock_after"].notna()]
     stock = stock.sort_values("at", kind="stable")
@@ -68,7 +66,6 @@ def out_of_stock(
 def _empty(
     rows: pd.DataFrame, started_at: pd.Timestamp, length: float
 ) -> list[tuple[float, float]]:
-    """Spans of minutes with nothing left, of one product's stock changes in their order."""
     at = ((rows["at"] - started_at) / MINUTE).clip(0, length)
     later = at.shift(-1).fillna(length)
     return [
@@ -79,7 +76,6 @@ def _empty(
 
 
 def _inside(sales: pd.DataFrame, spans: pd.DataFrame, started_at: pd.Timestamp) -> float:
-    """Share of the order lines created while their own product was explained; 0 without any."""
     if sales.empty:
         return 0.0
     minute = pd.DataFrame(

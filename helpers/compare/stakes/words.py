@@ -1,7 +1,5 @@
 """The money at stake of products and sources in sentences and findings, Chinese and English."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd
@@ -17,9 +15,9 @@ FINDINGS = 5
 
 
 def of_cells(table: pd.DataFrame, cells: pd.DataFrame, session_id: str) -> tuple[str, str]:
-    """One sentence on the lines of products by source: what they are held against, what they show.
+    """What the lines of products by source are held against and show, in one sentence.
 
-    `cells` are the counts of several sessions, `table` has the lines (`by_kind`).
+    `cells` are the counts of several sessions, `table` is that of `by_kind`.
     """
     rows = table[table["kind"] == "cell"]
     if rows.empty:
@@ -76,9 +74,9 @@ def to_findings(
 ) -> pd.DataFrame:
     """The first lines whose interval leaves zero as findings, at most `FINDINGS`.
 
-    `net` says whether returns are taken off. They size and do not judge (`not_comparable`): whether
-    a source or product fell is tested elsewhere. ci_* bound the money. A product of one source is
-    told only where it is as good as sure, and neither the product nor the source is at that step.
+    `net`: returns are taken off. They size and do not judge (`not_comparable`): whether a unit fell
+    is tested elsewhere. ci_* bound the money. A product of one source is told only where it is as
+    good as sure, and neither of the two is at that step.
     """
     sure = leading(table, most=len(table))
     sure = sure[
@@ -103,12 +101,12 @@ def to_findings(
 
 
 def _at(column: str) -> str:
-    """The step by a name that products (product_click_users) and sources (click_users) share."""
+    """The step by a name that products and sources share."""
     return column.removeprefix("product_")
 
 
 def _slice(row) -> str:
-    """What a finding is about, with the id where a name that is cut would not be unique."""
+    """What a finding is about, with the id where a cut name would not be unique."""
     if row.kind == "product":
         return f"{text.plain(row.name, 30)} ({row.unit})"
     name = text.plain(row.name, 45)

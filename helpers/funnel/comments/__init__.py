@@ -1,27 +1,11 @@
 """What viewers wrote: what they asked, which words were new, and what was chanted or advertised.
 
-People are counted, not messages: somebody who writes a thing fifty times is one person. Nothing is
-deleted; chants and advertising are told apart, and engagement is given with and without them. The
-texts are strangers' words: they are shown shortened and escaped, and numbers that could be a phone
-are masked when they are read.
+People are counted, not messages. Nothing is deleted: engagement is given with and without chants
+and advertising. Strangers' words are shown shortened and escaped; numbers that could be a phone are
+masked when they are read.
 """
 
 from helpers.funnel.comments.product_questions import about, answered, question_findings, questions
 from helpers.funnel.comments.reading import latest, read
 from helpers.funnel.comments.vocabulary import hot_words, word_findings, word_users
 from helpers.funnel.comments.volume import engagement_findings, kinds, people_words
-
-__all__ = [
-    "about",
-    "answered",
-    "engagement_findings",
-    "hot_words",
-    "kinds",
-    "latest",
-    "people_words",
-    "question_findings",
-    "questions",
-    "read",
-    "word_findings",
-    "word_users",
-]

@@ -1,7 +1,5 @@
 """What viewers asked about which product, and whether the team answered."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -46,13 +44,12 @@ def about(
     *,
     sold_out: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """The product that each comment is about.
+    """The product that each comment is about: the one named, else explained, else its link number.
 
-    By a name in it, else by the explanation running, else by its link number alone. Columns (index
-    of `rows`): product_id (nan where none is known), product (name, else the link number),
-    about_basis (named, link, explained, none). A link number stands for itself: no export says
-    which product has which number. Who asks for stock while a product that was never out of it is
-    explained, and another was (`sold_out`), asks about no product known.
+    Columns (index of `rows`): product_id (nan where none is known), product (name, else the link
+    number, as no export says whose it is), about_basis (named, link, explained, none). Who asks for
+    stock while a product that was never out of it is explained, and another was (`sold_out`), asks
+    about no product known.
     """
     marks = marks_of(names)
     link = rows["plain"].str.extract(r"(\d{1,3}号链接)")[0]
@@ -122,9 +119,9 @@ def questions(
     `products` is `about`, `replied` is `answered`. Columns: question, question_zh, question_en,
     product_id, product, about_basis (as most were placed), users, comments, share (of the questions
     about the product, each counted once a person), unanswered (comments; nan where no reply can be
-    known), unanswered_share, others_share (the same share among the questions about the other
-    products), p_adjusted (Fisher's exact test, one-sided: more of this type than about the others),
-    standing (above, cannot_tell, too_few), example.
+    known), unanswered_share, others_share (the share at the other products), p_adjusted (Fisher's
+    exact test, one-sided: more than at the others), standing (above, cannot_tell, too_few),
+    example.
     """
     asking = rows[rows["question"].notna() & rows["kind"].eq("question") & ~rows["team"]]
     rows_asking = asking.join(products).assign(open=1 - replied[asking.index].astype("float64"))
@@ -170,10 +167,7 @@ def questions(
 
 
 def _over_asked(table: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[float]]:
-    """The share of each type among the questions about the other products, and a chance beside it.
-
-    The chance is that of so many more questions of the type about this product.
-    """
+    """The chance is that of so many more questions of the type about this product."""
     by_type, by_product = asks["question"].value_counts(), asks["subject"].value_counts()
     shares_own, shares, chances = (
         table["users"] / table["subject"].map(by_product).astype(float),
@@ -195,10 +189,7 @@ def _over_asked(table: pd.DataFrame, asks: pd.DataFrame) -> dict[str, Iterable[f
 def question_findings(
     table: pd.DataFrame, *, reply_seconds: float = 120, least_users: float = 10
 ) -> list[dict[str, object]]:
-    """Facts of at most `MOST_STATED` types of question that stand out at one product.
-
-    Many people asked them, and more often than about other products.
-    """
+    """Facts of at most `MOST_STATED` types of question that stand out at one product."""
     above = table[(table["standing"] == "above") & (table["users"] >= least_users)].head(
         MOST_STATED
     )

@@ -1,7 +1,5 @@
 """What each comment is: a question of some type, talk, a chant, a prompted one, or advertising."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 
@@ -28,10 +26,7 @@ _EITHER = re.compile(r"([\u4e00-\u9fff])不\1")  # 辣不辣, 好不好
 
 
 def question_type(plain: str, talk: Talk) -> str | None:
-    """The type of question whose word in the comment is longest, the earlier type of two.
-
-    None where no type has a word in it.
-    """
+    """The type of question whose word in the comment is longest, the earlier of two; else None."""
     bare = LINKED.sub(" ", plain)
     longest = {
         name: max((len(hit) for hit in pattern(entry.words).findall(bare)), default=0)
@@ -42,10 +37,7 @@ def question_type(plain: str, talk: Talk) -> str | None:
 
 
 def question(plain: str, talk: Talk) -> str | None:
-    """The type of question that a comment asks; None where it asks nothing.
-
-    It is "other" where the comment asks something that is of no type.
-    """
+    """The type of question that a comment asks, "other" for no known type; None for no question."""
     bare = plain.rstrip("。.!~… ")
     if pattern(talk.not_ask).search(bare) and "?" not in bare:
         return None
@@ -66,16 +58,12 @@ def question(plain: str, talk: Talk) -> str | None:
 
 
 def _is_chant(plain: str, talk: Talk) -> bool:
-    """Whether a comment is made of chants alone."""
     left = pattern(talk.chants).sub("", plain)
     return left != plain and not left.strip(" ,，.。!~?")
 
 
 def asked(plain: str, talk: Talk) -> tuple[str, str | None]:
-    """What a comment is by its words alone, and the type of question it asks.
-
-    It is spam, chant, question or talk.
-    """
+    """Spam, chant, question or talk, by a comment's words alone, and the type of its question."""
     if pattern(talk.spam).search(plain):
         return "spam", None
     if not plain or _is_chant(plain, talk):
@@ -104,11 +92,11 @@ def read(
 
     One row per comment, in order of time. Columns: session_id, at, user (the viewer's key; a
     comment without one counts as a person of its own), text, plain (its one form), team (written by
-    the team), kind (KINDS: question, talk, prompted_chant, chant, spam), question (its type,
+    the team), kind (question, talk, prompted_chant, chant, spam), question (its type,
     `comments.yml`). A chant within `prompt_seconds` after a cue that asks for it is prompted. Spam
     are words of advertising, and long texts that `spam_users` people wrote within two seconds or
-    that one person wrote REPEATED times. `names` are products: a question's type is read off what
-    stands beside their names (a 玻尿酸面膜 is no question of ingredients).
+    one person REPEATED times. A question's type is read off what stands beside the `names` of
+    products (a 玻尿酸面膜 is no question of ingredients).
     """
     marks = marks_of(names or {})
     rows = comments.sort_values("at", kind="stable").reset_index(drop=True)
@@ -139,13 +127,12 @@ def read(
 
 
 def _skeleton(rows: pd.DataFrame) -> pd.Series:
-    """The text without signs and figures, which near-duplicates share; nothing for short ones."""
+    """What near-duplicates share; missing for short texts."""
     bare = rows["plain"].str.replace(r"[\W\d_]+", "", regex=True)
     return bare.where(bare.str.len() >= LONG_ENOUGH)
 
 
 def _together(rows: pd.DataFrame, users: float) -> pd.Series:
-    """Long texts that so many different people wrote within two seconds."""
     texts = (
         rows.assign(same=_skeleton(rows))
         .dropna(subset=["same"])
@@ -161,7 +148,6 @@ def _together(rows: pd.DataFrame, users: float) -> pd.Series:
 
 
 def _repeated(rows: pd.DataFrame) -> pd.Series:
-    """Long texts that one person wrote again and again."""
     same = _skeleton(rows)
     return same.notna() & (
         same.groupby([rows["session_id"], rows["user"], same.fillna("")]).transform("size")
@@ -170,7 +156,6 @@ def _repeated(rows: pd.DataFrame) -> pd.Series:
 
 
 def _prompted(rows: pd.DataFrame, cues: pd.DataFrame, seconds: float) -> pd.Series:
-    """Whether a cue that asks for an answer came within so many seconds before."""
     prompts = np.sort(clock(cues.loc[cues["kind"].isin(PROMPTS), "at"]))
     at = clock(rows["at"])
     before = np.append(-np.inf, prompts)[np.searchsorted(prompts, at, side="right")]

@@ -1,7 +1,5 @@
 """The words that viewers used, and those that more people wrote than in earlier sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np
@@ -32,10 +30,10 @@ HOT = [
 def word_users(
     rows: pd.DataFrame, lexicon: tuple[str, ...], stop: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """The words that each viewer used, one row per session, person and word.
+    """The words of what each viewer asked or said, one row per session, person and word.
 
-    They are those of what viewers asked or said, with an example of theirs. Columns: session_id,
-    user, word, text. Words of one letter or character and stop words are left out.
+    Columns: session_id, user, word, text (an example). Words of one letter or character and stop
+    words are left out.
     """
     written = rows[~rows["team"] & rows["kind"].isin(["question", "talk"])]
     left = set(stop)
@@ -60,13 +58,12 @@ def hot_words(
 ) -> pd.DataFrame:
     """Words that more people wrote than the account's earlier sessions let one expect.
 
-    The hottest stand first. `used` is `word_users` of the session and of earlier ones. One row per
-    word of `min_users` people at least with z above `min_z`: word, users, users_before,
-    sessions_before (earlier sessions in which somebody wrote it), users_share (of those who wrote
-    anything), share_before, log_odds, z (against the history, `stats.log_odds`; people, not
-    messages), p_adjusted (beta-binomial prediction from the earlier sessions, which holds how much
-    sessions differ; Benjamini-Hochberg over all words of so many people), example. Empty without
-    earlier sessions.
+    `used` is `word_users` of the session and of earlier ones. One row per word of `min_users`
+    people at least with z above `min_z`, the hottest first: word, users, users_before,
+    sessions_before (earlier sessions that have it), users_share (of those who wrote anything),
+    share_before, log_odds, z (against the history, `stats.log_odds`; people, not messages),
+    p_adjusted (beta-binomial prediction, which holds how much sessions differ; Benjamini-Hochberg
+    over all words of so many people), example. Empty without earlier sessions.
     """
     table = used.pivot_table(
         index="word", columns="session_id", values="user", aggfunc="size", fill_value=0
@@ -111,10 +108,7 @@ def hot_words(
 def word_findings(
     hot: pd.DataFrame, *, false_discovery_rate: float = 0.10
 ) -> list[dict[str, object]]:
-    """Facts of at most `MOST_STATED` hot words.
-
-    More people wrote them than the earlier sessions, with all their differences, let one expect.
-    """
+    """Facts of at most `MOST_STATED` hot words, beyond what earlier sessions differ by."""
     surest = hot[hot["p_adjusted"] <= false_discovery_rate].head(MOST_STATED)
     return [_word_fact(row) for row in surest.itertuples()]
 

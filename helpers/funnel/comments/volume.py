@@ -1,7 +1,5 @@
 """How much was written by how many, with and without chants that were asked for and advertising."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -11,10 +9,10 @@ from helpers.funnel.facts import fact
 
 
 def kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """The comments by kind, of which there are five: one row per kind that occurs, in their order.
+    """The comments by kind: one row per kind that occurs, in the order of the kinds.
 
-    Columns: comment_kind, comments, share (of viewers' comments), users (people who wrote such; one
-    can write several kinds).
+    Columns: comment_kind, comments, share (of viewers' comments), users (one can write several
+    kinds).
     """
     written = rows[~rows["team"]]
     table = (
@@ -48,11 +46,10 @@ def engagement(rows: pd.DataFrame, viewers: float) -> pd.DataFrame:
 
 
 def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang: str) -> str:
-    """A sentence on which count of people is which.
+    """A sentence that tells the platform's count of people from those of comments and hot words.
 
-    The platform's, those of the comments at hand, and those that hot words are shares of. `rows` is
-    the session's part of `read`, `used` its part of `word_users`, `commenters` the session's own
-    column.
+    `rows` is the session's part of `read`, `used` its part of `word_users`, `commenters` the
+    session's own column.
     """
     team, (every, unprompted) = rows["team"].sum(), engagement(rows, np.nan)["users"]
     counts = {
@@ -99,10 +96,7 @@ def people_words(rows: pd.DataFrame, used: pd.DataFrame, commenters: float, lang
 
 
 def engagement_findings(rows: pd.DataFrame, viewers: float) -> list[dict[str, object]]:
-    """One fact on comments and people with and without chants and advertising.
-
-    None without comments.
-    """
+    """One fact on comments and people with and without chants and advertising, if there are any."""
     if rows.empty:
         return []
     every, unprompted = (row for row in engagement(rows, viewers).itertuples())

@@ -1,7 +1,5 @@
 """The wording of a comment: its one form, its words, and the names of products in it."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata
@@ -46,10 +44,7 @@ def _segmenter(lexicon: tuple[str, ...]) -> rjieba.Jieba:
 
 
 def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
-    """The words of a comment in its one form.
-
-    Chinese as rjieba and the lexicon cut it, Latin words, link numbers whole.
-    """
+    """The words of a comment in its one form: cut by rjieba and the lexicon, link numbers whole."""
     cut: list[str] = []
     end = 0
     for whole in [*LINKED.finditer(plain), None]:
@@ -63,10 +58,7 @@ def words(plain: str, lexicon: tuple[str, ...]) -> list[str]:
 
 @functools.cache
 def pattern(listed: tuple[str, ...]) -> re.Pattern[str]:
-    """The pattern of any of the words, the longest first.
-
-    Latin words stand whole, Chinese ones anywhere.
-    """
+    """The pattern of any of the words, the longest first; Latin words stand whole."""
     ordered = sorted(listed, key=len, reverse=True)
     return re.compile(
         "|".join(

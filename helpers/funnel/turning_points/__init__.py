@@ -1,7 +1,7 @@
 """Where the minutes of a session turn, and what happened at that time.
 
-The level of a rate changes, or people leave. Both are told only where they are beyond the minutes'
-own unevenness; what happened at the same time only coincides.
+A level changes, or people leave, beyond the minutes' own unevenness; what happened then only
+coincides.
 """
 
 from helpers.funnel.turning_points.circumstances import changing, happened, touching, with_turns
@@ -14,19 +14,3 @@ from helpers.funnel.turning_points.turn_facts import (
     leaving_words,
     quiet_words,
 )
-
-__all__ = [
-    "change_findings",
-    "changing",
-    "course",
-    "course_words",
-    "exit_findings",
-    "exits",
-    "groups",
-    "happened",
-    "leaving_words",
-    "quiet_words",
-    "stretches",
-    "touching",
-    "with_turns",
-]

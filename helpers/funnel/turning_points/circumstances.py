@@ -1,7 +1,5 @@
 """What happened at the time of a change: explanations, cues, stages and logged events."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -31,11 +29,10 @@ def happened(
     started_at: pd.Timestamp,
     ended_at: pd.Timestamp,
 ) -> pd.DataFrame:
-    """All that a change can go with, one row per thing, in order.
+    """What a change can go with: explanations, cues, stages of the script, logged events.
 
-    Columns: minute, until (nan for a moment), label_zh, label_en, weight. Explanations, floor
-    control's cues, stages of the script, logged events of the session; the smaller the weight the
-    more telling.
+    Columns: minute, until (nan for a moment), label_zh, label_en, weight (the smaller the more
+    telling).
     """
     during = events[
         (events["starts_at"] <= ended_at)
@@ -84,7 +81,6 @@ def happened(
 
 
 def _event(kind: object, what: object) -> tuple[str, str]:
-    """A logged event in words: its kind and what was written."""
     term, note = (
         reference.terms()["event_kind"].get(kind) if isinstance(kind, str) else None,
         text.plain(what, 20),
@@ -116,10 +112,7 @@ def touching(
 
 
 def with_turns(marks: pd.DataFrame, leaving: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:
-    """`marks` with the exit points and change points of the session.
-
-    Change points of several rates at one minute stand once.
-    """
+    """`marks` with the exit and change points; change points of several rates at a minute once."""
     begins = stretches[stretches.groupby("rate_of").cumcount() > 0][
         "start_minute"
     ].drop_duplicates()
@@ -137,10 +130,7 @@ def with_turns(marks: pd.DataFrame, leaving: pd.DataFrame, stretches: pd.DataFra
 
 
 def changing(parts: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
-    """The stretches of the rates whose level changes, with what went with their beginning.
-
-    Columns added: began_zh, began_en.
-    """
+    """The stretches of rates that change, with what they began with (began_zh, began_en)."""
     several = parts[parts.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.assign(
         **{

@@ -1,7 +1,5 @@
 """Change points and exit points of the minutes, and the usual course they stand beside."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np
@@ -38,9 +36,9 @@ EXIT_ALARM = 0.05  # chance that a session without exit points shows one
 def breaks(counts: np.ndarray, exposure: np.ndarray) -> list[int]:
     """Places at which the level of a rate changes; none in a curve without noise.
 
-    PELT on squared error, every place a candidate. The counts are brought to one variance, 2√(count
-    ÷ exposure · mean exposure + 3/8). The noise is that of neighbours' differences, cut at four
-    deviations so that the changes themselves do not count, times what an AR(1) adds to a mean.
+    PELT on squared error. The counts are brought to one variance, 2√(count ÷ exposure · mean
+    exposure + 3/8). The noise is that of neighbours' differences, cut at four deviations so that
+    the changes themselves do not count, times what an AR(1) adds to a mean.
     """
     y = 2 * np.sqrt(counts / exposure * exposure.mean() + 3 / 8)
     steps = np.diff(y)
@@ -64,9 +62,9 @@ def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """The account's usual course: each rate in each tenth of a session ÷ that of the whole session.
 
     `minutes_` are those of earlier sessions, `sessions` their rows; the last LAST_SESSIONS that
-    have them are taken. One row per rate and tenth: rate_of, part (0 to PARTS - 1), factor (ratio
-    of sums: events ÷ those that the session's own rate leads to expect, steadied towards 1 where
-    there are few), sessions. Rates that fewer than FEWEST_SESSIONS sessions hold are left out.
+    have minutes are taken. Columns: rate_of, part (0 to PARTS - 1), factor (events ÷ those that the
+    sessions' own rates lead to expect, steadied towards 1 where few), sessions. Rates that fewer
+    than FEWEST_SESSIONS sessions hold are left out.
     """
     begun = sessions.set_index("session_id")["started_at"]
     last = begun[begun.index.isin(minutes_["session_id"])].sort_values().index[-LAST_SESSIONS:]
@@ -88,7 +86,6 @@ def course(minutes_: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
-    """Events of each rate in each tenth of one session, and how many its own rate makes expect."""
     parts = []
     for name, (above, below) in RATES.items():
         counted = enough(curve, above, below)
@@ -106,10 +103,7 @@ def _parts_of(curve: pd.DataFrame) -> list[tuple[str, int, float, float]]:
 def _usual(
     curve: pd.DataFrame, minute: pd.Series, name: str, courses: pd.DataFrame | None
 ) -> np.ndarray:
-    """The usual course of a rate at these minutes; 1 where it is not known.
-
-    Straight lines lead from the middle of a tenth to that of the next.
-    """
+    """1 where it is not known; straight lines between the middles of tenths."""
     tenths = courses[courses["rate_of"] == name].sort_values("part") if courses is not None else []
     if len(tenths) < PARTS:
         return np.ones(len(minute))
@@ -122,13 +116,13 @@ def stretches(
 ) -> pd.DataFrame:
     """The rates of RATES between their change points, one row per rate and stretch.
 
-    There is one stretch where nothing changes. `usual` is the account's `course`: change points are
-    those of a rate beside it. Columns: rate_of (a name of RATES), start_minute, end_minute (past
-    its last minute), minutes, per_1000 (events per 1000 of the denominator: online person-minutes,
-    for conversion clicks), ci_lower, ci_upper (quasi-Poisson, the dispersion measured within the
-    stretches), session_per_1000, usual_per_1000 (what the session's own level and the usual course
-    lead to expect there; without a course the session's), apart (how far off that, in standard
-    deviations). Rates that the minutes do not hold, or for too few minutes, are left out.
+    Change points are those of a rate beside `usual`, the account's `course`. Columns: rate_of (a
+    name of RATES), start_minute, end_minute (past its last minute), minutes, per_1000 (events per
+    1000 of the denominator: online person-minutes, for conversion clicks), ci_lower, ci_upper
+    (quasi-Poisson, the dispersion measured within the stretches), session_per_1000, usual_per_1000
+    (what the session's level and the usual course lead to expect; without a course the session's),
+    apart (how far off that, in standard deviations). Rates that the minutes do not hold, or for too
+    few minutes, are left out.
     """
     parts = [_stretches_of(curve, name, usual, confidence) for name in RATES]
     with_minutes = [part for part in parts if len(part)]
@@ -140,10 +134,7 @@ def stretches(
 
 
 def enough(curve: pd.DataFrame, above: str, below: str) -> pd.DataFrame:
-    """The minutes that know both terms of a rate, without those of a handful of people.
-
-    A handful is a tenth of the usual number.
-    """
+    """The minutes that know both terms of a rate, with a tenth of the usual people at least."""
     counted = curve[curve[above].notna() & (curve[below] > 0)]
     return counted[counted[below] >= counted[below].median() / 10].reset_index(drop=True)
 
@@ -195,10 +186,7 @@ def _stretches_of(
 
 
 def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """How far windows lie above the running median, in deviations, and the memory of each curve.
-
-    Windows are of one to LONGEST_EXIT minutes: by length, a row a curve.
-    """
+    """How far windows (by length, a row a curve) lie above the running median; curves' memory."""
     padded = np.pad(rows, ((0, 0), (AROUND, AROUND)), mode="reflect")
     residual = rows - np.median(
         np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1, axis=1), axis=2
@@ -223,10 +211,7 @@ def _off(rows: np.ndarray) -> tuple[dict[int, np.ndarray], np.ndarray]:
 
 @functools.cache
 def _bar(length: int, memory: float) -> float:
-    """What the furthest window of a curve of AR(1) noise passes with the chance EXIT_ALARM.
-
-    By 200 curves of a fixed seed.
-    """
+    """What the furthest window of AR(1) noise passes with the chance EXIT_ALARM, by simulation."""
     steps = np.random.default_rng(0).standard_normal((200, length + 20))
     noise = np.zeros_like(steps)
     for place in range(1, length + 20):
@@ -242,11 +227,10 @@ def _bar(length: int, memory: float) -> float:
 def exits(curve: pd.DataFrame) -> pd.DataFrame:
     """Exit points 流失节点, in which more of those online left than around, the clearest first.
 
-    Each is of up to five minutes. One row per exit point, at most `MOST_EXITS`: start_minute,
-    end_minute (past its last minute), left_per_minute, leave_rate (left ÷ online over it),
-    around_rate (the same over AROUND minutes before and after), apart (deviations). The bar is set
-    so that EXIT_ALARM of the sessions without one show one. Empty where the minutes have no
-    leavers.
+    At most `MOST_EXITS` of up to five minutes: start_minute, end_minute (past its last minute),
+    left_per_minute, leave_rate (left ÷ online over it), around_rate (the same over AROUND minutes
+    before and after), apart (deviations). EXIT_ALARM of the sessions without one show one. Empty
+    where the minutes have no leavers.
     """
     counted = enough(curve, "left", "online")
     columns = [

@@ -1,7 +1,5 @@
 """What the turning points of a session say: sentences, groups at a glance, and findings."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -32,10 +30,7 @@ METRICS = {
 
 
 def course_words(courses: pd.DataFrame, lang: str) -> str:
-    """A sentence on whether change points are those beside a usual course, and from what.
-
-    It names the number of sessions that the course is of.
-    """
+    """A sentence on whether change points are beside a usual course, and of how many sessions."""
     if courses.empty:
         return text.choose(
             lang,
@@ -64,9 +59,9 @@ def course_words(courses: pd.DataFrame, lang: str) -> str:
 
 
 def leaving_words(curve: pd.DataFrame, leaving: pd.DataFrame, lang: str) -> str:
-    """A sentence on when people left: the exit points, else the five minutes with most leavers.
+    """A sentence on the exit points, else on the five minutes with most leavers per person online.
 
-    Those are per person online, and said not to be sure.
+    The latter are said not to be sure.
     """
     if len(leaving):
         listed = text.choose(lang, "、", ", ").join(
@@ -132,9 +127,9 @@ def when_words(first: float, last: float) -> dict[str, str]:
 def groups(figures: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
     """The six groups 流量、粉丝、互动、点击、转化、带货 at a glance, one row each.
 
-    A row has the group's leading figure and what its minutes do. `figures` are those of
-    `key_figures`. Columns: group, metric, value, ci_lower, ci_upper, minutes_zh, minutes_en (the
-    most unusual stretch, else that none is sure, else that the minutes do not hold it).
+    `figures` are those of `key_figures`. Columns: group, metric (its leading figure), value,
+    ci_lower, ci_upper, minutes_zh, minutes_en (the most unusual stretch, else that none is sure,
+    else that the minutes do not hold it).
     """
     valued, unusual = (
         figures[figures["value"].notna()].set_index("metric"),
@@ -165,7 +160,6 @@ def groups(figures: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame) ->
 def _group_words(
     name: str, unusual: pd.DataFrame, parts: pd.DataFrame, leaving: pd.DataFrame, lang: str
 ) -> str:
-    """What the minutes of one group do, in a few words."""
     if name not in set(parts["rate_of"]):
         return text.choose(lang, "分钟数据里没有", "not in the minutes")
     label = text.label(reference.terms()["rate_of"][name], lang)
@@ -194,10 +188,7 @@ def _group_words(
 
 
 def standing_out(parts: pd.DataFrame) -> pd.DataFrame:
-    """Of each rate that changes the stretch that is furthest from the session's.
-
-    One row per rate, in the order of RATES.
-    """
+    """Of each rate that changes the stretch furthest from the session's, in the order of RATES."""
     several = parts[parts.groupby("rate_of")["rate_of"].transform("size") > 1]
     return several.loc[
         several["apart"].abs().groupby(several["rate_of"], sort=False).idxmax()
@@ -205,10 +196,7 @@ def standing_out(parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def exit_findings(leaving: pd.DataFrame, things: pd.DataFrame) -> list[dict[str, object]]:
-    """One fact per exit point, with what went with it.
-
-    How many left a minute, of how many, against the minutes around.
-    """
+    """One fact per exit point: leavers against the minutes around, and what went with it."""
     return [_exit_fact(row, things) for row in leaving.itertuples()]
 
 

@@ -1,7 +1,5 @@
 """The columns of the plan's file: their names, what may stand in them, and who writes them."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

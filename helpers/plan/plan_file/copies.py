@@ -1,7 +1,5 @@
 """The CSV beside the plan's Excel: a copy to read, marked so that an edited one is known."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

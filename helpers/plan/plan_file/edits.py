@@ -4,8 +4,6 @@ People edit the Excel; the CSV beside it is a copy, read only where there is no 
 the team touched is never overwritten.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

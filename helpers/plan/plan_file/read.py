@@ -1,7 +1,5 @@
 """One plan file, Excel or CSV, as it is read: its lines by id, and what in it cannot be used."""
 
-from __future__ import annotations
-
 import csv
 import datetime as dt
 import io

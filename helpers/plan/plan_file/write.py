@@ -1,7 +1,5 @@
 """The plan as the Excel that the team edits, and how the files of a run take their place."""
 
-from __future__ import annotations
-
 import datetime as dt
 import io
 from collections.abc import Mapping

@@ -22,27 +22,3 @@ from helpers.plan.verification.judge import COLUMNS, SLOPE_ERROR, verify
 from helpers.plan.verification.record import record_sentence, track_record
 from helpers.plan.verification.values import gather, history
 from helpers.plan.verification.words import findings_of, for_table, sentence, status
-
-__all__ = [
-    "COLUMNS",
-    "FEWEST_BEFORE",
-    "MOST_BEFORE",
-    "SLOPE_ERROR",
-    "Effect",
-    "against_controls",
-    "block_variation",
-    "blocks_needed",
-    "effect",
-    "error_at_look",
-    "findings_of",
-    "for_table",
-    "further_sessions",
-    "gather",
-    "history",
-    "record_sentence",
-    "sentence",
-    "status",
-    "track_record",
-    "verdict",
-    "verify",
-]

@@ -1,7 +1,5 @@
 """A quicker proof: the action in some half hours or products of a session, not in others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How large an effect is and how sure: before against after, alone or beside controls."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The verdicts on plan rows: what each is held against, and what comes out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

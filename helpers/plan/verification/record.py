@@ -1,7 +1,5 @@
 """Which kinds of action have worked here: the verdicts of all plans, counted by what was done."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

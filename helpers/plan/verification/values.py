@@ -1,7 +1,5 @@
 """The values that plan rows may name, and which sessions count."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

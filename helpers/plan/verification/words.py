@@ -1,7 +1,5 @@
 """The verdicts in words and as a table, Chinese and English."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,9 +1,8 @@
 """Charts: tidy frames in, Axes out, one function a chart; nothing is computed but positions.
 
-One theme for all: the committed font alone, colours that a colour-blind reader and a grey print
-keep apart (and shapes beside the colours), labels at the marks instead of legends, units on the
-axes, zero lines and intervals drawn. A chart is as wide as a phone can show without making its
-words unreadable; its title stands beside it, in the page.
+One theme for all: the committed font, colours that a colour-blind reader and a grey print keep
+apart, shapes beside them, labels at the marks, units, zero lines and intervals drawn. A chart is as
+wide as a phone can show legibly; its title stands beside it, in the page.
 """
 
 from helpers.report.charts.bars import funnel, mix_rate, pareto, waterfall, words
@@ -11,24 +10,3 @@ from helpers.report.charts.heat_maps import cells, heat
 from helpers.report.charts.lines import comeback, history, minutes, trend
 from helpers.report.charts.points import effects, estimates, intervals, quadrant, rates
 from helpers.report.charts.theme import FONT, use_theme
-
-__all__ = [
-    "FONT",
-    "cells",
-    "comeback",
-    "effects",
-    "estimates",
-    "funnel",
-    "heat",
-    "history",
-    "intervals",
-    "minutes",
-    "mix_rate",
-    "pareto",
-    "quadrant",
-    "rates",
-    "trend",
-    "use_theme",
-    "waterfall",
-    "words",
-]

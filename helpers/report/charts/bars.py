@@ -1,7 +1,5 @@
 """Bars from one zero line: steps of a funnel, waterfalls, mix and rate, reasons, words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -134,7 +132,6 @@ def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY"
 
 
 def _change_words(unit: str, lang: str, currency: str, widest: float) -> Callable[[float], str]:
-    """How a change is written: a rate's in points, with the decimals that the widest needs."""
     if unit != "percent":
         return lambda x: shown(text.signed(x, unit, lang, currency=currency))
     decimals = 2 if widest >= 0.005 else 3

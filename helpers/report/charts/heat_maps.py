@@ -1,7 +1,5 @@
 """Values by row and column: the heat map of a session, the slots of an account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +23,8 @@ STRONG = mpl.colors.LinearSegmentedColormap.from_list("fupan", [WORSE, PAPER, AC
 def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") -> Axes:
     """A value for each row and column is a cell, coloured and marked by how far it is off.
 
-    One row per cell: row, column, value, shade (from -1 to 1 and beyond, 0 without colour). Rows
-    and columns keep the order in which they first come. ▲ (above) and ▼ (below) say in grey what
-    the colours say.
+    One row per cell, in order: row, column, value, shade (from -1 to 1 and beyond, 0 without
+    colour). ▲ (above) and ▼ (below) say in grey what the colours say.
     """
     if frame.empty or frame["value"].notna().sum() == 0:
         return theme.empty(lang=lang)

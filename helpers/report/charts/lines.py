@@ -1,7 +1,5 @@
 """Lines over days and minutes: sessions, customers who come back, weeks, a session by itself."""
 
-from __future__ import annotations
-
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
@@ -37,8 +35,7 @@ def history(
 ) -> Axes:
     """The metric of each session over time, with this session set off before its expected range.
 
-    One row per session: started_at, value. `current` is the start of the session reviewed, as in
-    `started_at`.
+    One row per session: started_at, value. `current` is the started_at of the session reviewed.
     """
     sessions = frame.dropna(subset=["value"]).sort_values("started_at", kind="stable")
     if sessions.empty:
@@ -75,7 +72,6 @@ def history(
 
 
 def _date_ticks(axes: Axes, moments: pd.Series, form: str, most: int) -> None:
-    """Three to `most` dates under the axes, in the time zone of what is drawn."""
     zone = moments.dt.tz
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=most, tz=zone))
     axes.xaxis.set_major_formatter(mdates.DateFormatter(form, tz=zone))
@@ -84,8 +80,7 @@ def _date_ticks(axes: Axes, moments: pd.Series, form: str, most: int) -> None:
 def comeback(frame: pd.DataFrame, *, lang: str) -> Axes:
     """The share that has come back by each day, a line a group with its interval as a band.
 
-    One row per group x day, in order: label, days, rate, ci_lower, ci_upper (fractions). Each line
-    is named at its end.
+    One row per group x day, in order: label, days, rate, ci_lower, ci_upper (fractions).
     """
     if frame.empty:
         return theme.empty(lang=lang)
@@ -148,7 +143,6 @@ def trend(
 
 
 def _weeks(panel: Axes, rows: pd.DataFrame) -> None:
-    """A metric week by week, broken where weeks are missing, dashed where it is not final."""
     apart = (rows["period"].diff() > pd.Timedelta(days=8)).cumsum()
     for _, run in rows.groupby(apart):
         dot = ["."] if len(run) == 1 else []
@@ -161,7 +155,7 @@ def _weeks(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _fill_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
-    """All bands of a panel as one area: one mark in the file, however many they are."""
+    """One mark in the file, however many bands there are."""
     low, high = panel.get_ylim()
     corners = []
     for band in () if bands is None else bands.itertuples():
@@ -172,7 +166,7 @@ def _fill_bands(panel: Axes, bands: pd.DataFrame | None) -> None:
 
 
 def _mark_times(panel: Axes, bands: pd.DataFrame | None, marks: pd.DataFrame | None) -> None:
-    """Names of bands and numbers of events over the topmost panel; a name that would touch goes."""
+    """A name that would touch the one before is left out."""
     pad = 24 if marks is not None and len(marks) else 14
     panel.set_title(panel.get_title("left"), color=INK, fontsize=10, pad=pad)
     over = panel.get_xaxis_transform()
@@ -253,7 +247,7 @@ def _minute_panel(panel: Axes, frame: pd.DataFrame, column: str, lang: str, curr
 
 
 def _shade(panel: Axes, bands: pd.DataFrame | None, *, every: int = 1) -> None:
-    """Bands in two greys by turns, as they often touch; with `every` 2 the darker ones alone."""
+    """Two greys by turns, as bands often touch; with `every` 2 the darker ones alone."""
     for place, row in enumerate(() if bands is None else bands.itertuples()):
         if place % every == 0:
             end, alpha = max(row.end_minute, row.start_minute + 1), (0.85, 0.4)[place % 2]
@@ -292,7 +286,6 @@ def _fill_lanes(
     stages: list[tuple[str, pd.DataFrame]],
     bands: pd.DataFrame | None,
 ) -> None:
-    """Marks as strokes, stages as bars, each label a lane."""
     _shade(lanes, bands, every=2)
     for place, (_, at) in enumerate(kinds):
         lanes.plot(at, [place] * len(at), "|", color=INK, markersize=8, markeredgewidth=1.3)

@@ -1,7 +1,5 @@
 """Points and their intervals: metrics against the usual, effects, rates, estimates, quadrants."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,7 +67,6 @@ def _interval_row(axes: Axes, place: int, row: Any, low: float, high: float) -> 
 
 
 def _change_ticks(axes: Axes, low: float, high: float) -> None:
-    """Ticks of a log axis of ratios, written as changes in percent, as many as have room."""
     ladders = (
         [0.85, 1, 1.15],
         [0.7, 0.85, 1, 1.15, 1.35],
@@ -267,7 +264,7 @@ def quadrant(
 def _name_marks(
     axes: Axes, marks: pd.DataFrame, areas: pd.Series, middles: tuple[float, float], named: int
 ) -> None:
-    """Names above the marks, else below them, where nothing is in the way; else left out."""
+    """Above the marks, else below them, where nothing is in the way; else left out."""
     axes.figure.draw_without_rendering()
     box, places = axes.get_window_extent(), axes.transAxes.inverted()
     across, up = places.transform(axes.transData.transform(middles))

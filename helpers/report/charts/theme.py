@@ -1,7 +1,5 @@
 """What charts share: font, colours, words that can be drawn, labelled rows, ticks in units."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata
@@ -46,8 +44,7 @@ def _characters() -> frozenset[int]:
 def use_theme() -> None:
     """Set the look of all charts: seaborn's ticks style, the committed font, small sizes.
 
-    `$` is not mathematics here (product titles hold it). The words of a drawing stay words: the
-    page that holds it carries the font.
+    `$` is not mathematics here (product titles hold it). Words stay words: the page has the font.
     """
     if FAMILY not in font_manager.get_font_names():
         font_manager.fontManager.addfont(FONT)
@@ -106,7 +103,7 @@ def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
     """A label broken to at most `lines` lines of `width` half-width columns.
 
     Breaks stand at spaces, before an opening bracket, else between Chinese characters; a number
-    keeps its unit. What is longer than a line by itself is broken anywhere.
+    keeps its unit. A longer piece is broken anywhere.
     """
     broken = [""]
     for piece in PIECE.findall(shown(value)):
@@ -124,7 +121,6 @@ def wrapped(value: object, *, width: int = 18, lines: int = 2) -> str:
 
 
 def _cut(line: str, width: int) -> str:
-    """A line after which a label goes on, with dots: its last character or Latin word gives way."""
     if " " in line and columns_wide(line) >= width:
         line = line[: line.rindex(" ")] if line[-1].isascii() else line[:-1]
     elif " " not in line:

@@ -1,9 +1,8 @@
 """Builds the committed font: `python helpers/report/fonts/build.py NotoSansCJK-Regular.ttc`.
 
-Takes the Simplified Chinese face of the Noto Sans CJK collection, keeps the characters that a
-report can hold, drops what neither the charts nor the page use (vertical forms, alternates,
-hinting) and gives the family a name of its own, so that a machine's own fonts are never picked up
-in its place. Same input, same bytes.
+Keeps what a report can hold without what neither charts nor page use (vertical forms, alternates,
+hinting), under a family name of its own, so that a machine's own fonts are never picked up instead.
+Same input, same bytes.
 """
 
 from __future__ import annotations
