@@ -10,6 +10,7 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import assemble, ledger, mend, recognise, template
 from helpers.clean.assemble import Context, Part
+from helpers.clean.file_name import printable
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
@@ -55,7 +56,8 @@ def read_file(
     raises for what a file holds: what cannot be read or recognised is a row of `files` whose
     `problem` says what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
+    named = printable(Path(path).name)
+    context = Context(name or named, named, timezone, key, currency, dates)
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
@@ -106,9 +108,10 @@ def unreadable(
     **_: object,
 ) -> Reading:
     """The reading of a file that could not be read: no rows, and a ledger that says why."""
-    context = Context(name or path.name, path.name, timezone, key, currency)
+    named = printable(path.name)
+    context = Context(name or named, named, timezone, key, currency)
     raw = RawFile(context.file, sha256, (), ())
-    entry = ledger.unread(raw, "", f"{path.name}: {problem}", context)
+    entry = ledger.unread(raw, "", f"{named}: {problem}", context)
     no_mends = pd.DataFrame(columns=mend.COLUMNS)
     return Reading(
         {},
@@ -146,7 +149,7 @@ def _holds(sheet: Sheet, block: recognise.Block) -> bool:
 
 
 def _named_by(sheet: Sheet, path: str | Path) -> str:
-    return PurePosixPath(sheet.member).name or Path(path).name
+    return PurePosixPath(sheet.member).name or printable(Path(path).name)
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:

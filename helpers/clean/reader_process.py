@@ -1,42 +1,48 @@
 """Each raw file is read in a process of its own: a file can only break its own reading.
 
-A small server imports the reader once and forks for each file; where a system has no fork, a new process is started for each file. A reader has limits of
-memory and of time by the size of its file. What dies there is one named file; the others go on.
+A small server imports the reader once and forks for each file; where a system has no fork, a new
+process is started for each. A reader has limits of time and, on Linux, of memory, by the size of
+its file. What dies is one named file. Server and readers end with the process that asks, however
+that ends, and leave nothing on disk.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import errno
 import functools
+import gc
 import os
 import pickle
-import shutil
 import signal
 import socket
-import socketserver
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
+import weakref
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
-import pyarrow as pa
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from helpers import reference
 from helpers.clean import raw_file, recognise, template
+from helpers.clean.open_file import RawFile, open_file
 
 FORKS = hasattr(os, "fork")
-PACKAGE = Path(__file__).parents[2]
-MEMORY, MEMORY_PER_BYTE, MEMORY_PER_PACKED_BYTE = 900_000_000, 6, 40  # beside what imports take
-SECONDS, SECONDS_PER_BYTE, SECONDS_PER_PACKED_BYTE = 40, 1e-6, 1e-5  # of processor time
+KILLED = -9  # by the system, which had no memory left, or by somebody: not the file's fault
+MEMORY, MEMORY_PER_BYTE = 400_000_000, 12  # beside what imports take
+SECONDS, SECONDS_PER_BYTE = 20, 2e-6  # of processor time
+XLS_UNPACKED = 4  # text of an xls has a byte a character, each cell becomes an object
 PATIENCE = 8  # times the processor's seconds by the clock: a machine can be busy
-START_SECONDS = 120
+_T = TypeVar("_T")
+
+
+class ReaderError(Exception):
+    """A file's reader gave no answer; the message says how it ended, and what helps."""
 
 
 class Limits(NamedTuple):
@@ -46,225 +52,268 @@ class Limits(NamedTuple):
     seconds: int
 
 
+class Ended(NamedTuple):
+    """How a reader ended: exit code (negative: its signal), seconds of processor, most bytes."""
+
+    code: int
+    seconds: float = 0
+    memory: int = 0
+
+
+_ENDED = struct.Struct("!idQ")
+
+
 def limits_of(path: Path) -> Limits:
-    """The limits of a file's reader by its size: what is packed may become much more."""
+    """The limits of a file's reader, by the bytes that the file says it unpacks to."""
     try:
-        size = path.stat().st_size
-        packed = zipfile.is_zipfile(path) or path.suffix.lower() == ".xls"
-    except OSError:
-        return Limits(MEMORY, SECONDS)
-    memory, seconds = (
-        (MEMORY_PER_PACKED_BYTE, SECONDS_PER_PACKED_BYTE)
-        if packed
-        else (MEMORY_PER_BYTE, SECONDS_PER_BYTE)
-    )
-    return Limits(MEMORY + int(size * memory), SECONDS + int(size * seconds))
+        size = path.stat().st_size * (XLS_UNPACKED if path.suffix.lower() == ".xls" else 1)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size += sum(member.file_size for member in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error):
+        size = 0
+    return Limits(MEMORY + size * MEMORY_PER_BYTE, SECONDS + int(size * SECONDS_PER_BYTE))
 
 
 class Readers:
-    """Reads raw files, each in a process of its own; several threads may ask at once."""
+    """Reads files, each in a process of its own; several threads may ask at once."""
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
+        self._asking = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="fupan-read-"))
+        self._line: socket.socket | None = None
+        self.close: Callable[[], object] = lambda: None
 
-    def close(self) -> None:
-        """End the server, and take its files away."""
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def start(self) -> None:
+        """Start the server, which is at work then when the first file is asked for."""
+        if FORKS:
+            with self._asking:
+                self._connected()
 
     def read(self, path: Path, **options: Any) -> raw_file.Reading:
         """What `raw_file.read_file` gives; a ledger with the reason where the reader dies."""
-        allowed = limits_of(path)
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            request = pickle.dumps((path, options, folder, allowed))
-            answer = self._asked(request, allowed)
-            kind, content = answer or ("memory", None)  # a library that gets no memory just ends
-            if kind == "read":
-                return raw_file.Reading(**_loaded(Path(folder), content))
-        return raw_file.unreadable(path, _in_words(kind, content, allowed), **options)
-
-    def _asked(self, request: bytes, allowed: Limits) -> tuple[str, Any] | None:
-        """The reader's answer; None where it died before it gave one."""
-        patience = allowed.seconds * PATIENCE + 5
         try:
-            if FORKS:
-                with socket.socket(socket.AF_UNIX) as line:
-                    line.settimeout(patience)
-                    line.connect(self._address())
-                    _send(line, request)
-                    return pickle.loads(_received(line))
-            done = subprocess.run(
-                [*_command(), "once"], input=request, capture_output=True, timeout=patience
-            )
-            return pickle.loads(done.stdout) if done.returncode == 0 else None
-        except (TimeoutError, subprocess.TimeoutExpired):
-            return ("seconds", None)
-        except (EOFError, OSError):
-            return None
+            return self.call(raw_file.read_file, path, **options)
+        except ReaderError as error:
+            return raw_file.unreadable(path, str(error), **options)
 
-    def _address(self) -> str:
-        """The socket of the server, which is started when the first file is read."""
-        with self._starting:
-            place = self._folder / "server"
-            if self._server is None or self._server.poll() is not None:
-                place.unlink(missing_ok=True)
+    def open_file(self, path: Path) -> RawFile:
+        """What `open_file.open_file` gives; a problem where the reader dies."""
+        try:
+            return self.call(open_file, path)
+        except ReaderError as error:
+            return RawFile(path.name, "", (), (("", f"{path.name}: {error}"),))
+
+    def call(self, function: Callable[..., _T], path: Path, **options: Any) -> _T:
+        """What a function makes of a file; raises `ReaderError` where it does not come to it."""
+        with _nameless() as request, _nameless() as answer:
+            pickle.dump((function, path.absolute(), options), request)
+            request.flush()
+            for _ in range(2):  # who was killed may not be, without another beside him
+                request.seek(0)
+                ended = self._forked(request, answer) if FORKS else _started(request, answer, path)
+                if ended.code != KILLED:
+                    break
+            if ended.code:
+                raise ReaderError(_in_words(ended))
+            answer.seek(0)
+            result, fault = pickle.load(answer)
+        if fault:
+            raise ReaderError(
+                f"cannot be read ({fault}); it is damaged, or holds what the reader does not "
+                "expect. Open it in Excel, save it again, and export it anew where that does not "
+                "help"
+            )
+        return result
+
+    def _forked(self, request: BinaryIO, answer: BinaryIO) -> Ended:
+        mine, theirs = socket.socketpair()
+        with mine, theirs:
+            with self._asking:
+                line = self._connected()
+                with contextlib.suppress(OSError):
+                    files = [request.fileno(), answer.fileno(), theirs.fileno()]
+                    socket.send_fds(line, [b"r"], files)
+            theirs.close()
+            ended = mine.recv(_ENDED.size, socket.MSG_WAITALL)
+        if ended:
+            return Ended(*_ENDED.unpack(ended))
+        with self._asking:  # the server itself died
+            if line is self._line:
+                self.close()
+        return Ended(KILLED)
+
+    def _connected(self) -> socket.socket:
+        """The line to the server, which is started with the first file, and again if it died."""
+        if self._line is None or self._line.fileno() < 0:
+            self._line, theirs = socket.socketpair()
+            with theirs:
                 self._server = subprocess.Popen(
-                    [*_command(), str(place), str(os.getpid())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
+                    _command("serve"),
+                    stdin=theirs,
+                    stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # an interrupt is the asking process's to deal with
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no threads where it forks
                 )
-                self._server.stdout.readline()  # it says so when it listens
-            return str(place)
+            self.close = weakref.finalize(self, _end, self._line, self._server, os.getpid())
+        return self._line
+
+
+def _end(line: socket.socket, server: subprocess.Popen[bytes], owner: int) -> None:
+    """End a server with its readers; a fork of its owner only lets go of it."""
+    line.close()
+    if os.getpid() == owner:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _nameless() -> BinaryIO:
+    """A file that is gone when nobody has it open: in memory where there is such, which is fast."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("fupan-reading"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 @functools.cache
 def readers() -> Readers:
-    """The readers of this process: their server starts with the first file and ends with it."""
-    shared = Readers()
-    atexit.register(shared.close)
-    return shared
+    """The readers of this process."""
+    return Readers()
 
 
-def _command() -> list[str]:
-    program = f"import sys; sys.path.insert(0, {str(PACKAGE)!r}); "
-    return [
-        sys.executable,
-        "-c",
-        program + "from helpers.clean import reader_process; reader_process.main(sys.argv[1:])",
-    ]
+if FORKS:  # a forked process has readers of its own, and does not keep those of its parent alive
+    os.register_at_fork(after_in_child=readers.cache_clear)
 
 
-def _in_words(kind: str, detail: object, allowed: Limits) -> str:
-    """Why a file could not be read: what was found, and what helps."""
-    if kind == "memory":
-        return (
-            f"broke off its reader, most likely by asking for more than the "
-            f"{allowed.memory // 1_000_000:,} MB of memory that a file of its size may take; it is "
-            "damaged or made to do so. Open it in Excel, save the sheet as CSV and put that into "
-            "raw/"
+def _command(what: str) -> list[str]:
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; "
+        f"from helpers.clean import reader_process; sys.exit(reader_process.{what}())"
+    )
+    return [sys.executable, "-c", program]
+
+
+def _started(request: BinaryIO, answer: BinaryIO, path: Path) -> Ended:
+    """A reader that is a new process."""
+    seconds = limits_of(path).seconds * PATIENCE
+    try:
+        done = subprocess.run(
+            _command("once"),
+            stdin=request,
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
         )
-    if kind == "seconds":
-        return (
-            f"takes more than {allowed.seconds:,} seconds to be read, far more than a file of its "
-            "size; it is damaged or made to do so. Open it in Excel, save the sheet as CSV and put "
-            "that into raw/"
-        )
+    except subprocess.TimeoutExpired:
+        return Ended(errno.ETIME, seconds)
+    return Ended(done.returncode)
+
+
+def _in_words(ended: Ended) -> str:
+    """Why a file could not be read: what was found, what was expected, and what helps."""
+    used = f" after {ended.seconds:,.0f} seconds" if ended.seconds else ""
+    used += f" and {ended.memory / 1e6:,.0f} MB of memory" if ended.memory else ""
+    how = {errno.ENOMEM: "had no memory left", errno.ETIME: "had no time left"}.get(ended.code)
+    if how is None and ended.code < 0:
+        how = f"was ended by {signal.Signals(-ended.code).name}"
     return (
-        f"cannot be read ({detail}); it is damaged, or holds what the reader does not expect. Open "
-        "it in Excel, save it again, and export it anew where that does not help"
+        f"cannot be read: its reader {how or f'ended with {ended.code}'}{used}; expected a file "
+        "that is read within the memory and time that its size allows. It is damaged or made to "
+        "do so: open it in Excel, save the sheet as CSV and put that into raw/ in its place"
     )
 
 
-# ---- a line between the two ------------------------------------------------------------------
+# ---- the side of the reader ----------------------------------------------------------------------
 
 
-def _send(line: socket.socket, message: bytes) -> None:
-    line.sendall(struct.pack("!Q", len(message)) + message)
+def serve() -> None:
+    """Fork a reader for each request at standard input, until the process that asks is gone."""
+    reference.tables(), reference.terms(), recognise.candidates([template.system()])  # once for all
+    gc.freeze()
+    ends: dict[int, int] = {}
+
+    def report(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                process, status, used = ended
+                seconds = used.ru_utime + used.ru_stime
+                memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                message = _ENDED.pack(os.waitstatus_to_exitcode(status), seconds, memory)
+                with contextlib.suppress(OSError):  # nobody waits for it any more
+                    os.write(ends[process], message)
+                os.close(ends.pop(process))
+
+    signal.signal(signal.SIGCHLD, report)
+    with socket.socket(fileno=0) as line:
+        while files := socket.recv_fds(line, 1, 3)[1]:
+            request, answer, end = files
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until it is in `ends`
+            ends[process := os.fork()] = end
+            if not process:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for file in (*ends.values(), line.fileno()):
+                    os.close(file)
+                _read(request, answer)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            os.close(request)
+            os.close(answer)
+    os.killpg(0, signal.SIGKILL)  # with the readers, whose answers nobody waits for
 
 
-def _received(line: socket.socket) -> bytes:
-    """A whole message. Raises `EOFError` where the other side ends before it."""
-
-    def exactly(size: int) -> bytes:
-        parts = []
-        while size:
-            part = line.recv(min(size, 1 << 20))
-            if not part:
-                raise EOFError
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    return exactly(struct.unpack("!Q", exactly(8))[0])
+def _read(request: int, answer: int) -> None:
+    """In the forked process, which never goes back into what the server does."""
+    code = 1
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        with os.fdopen(request, "rb") as asked, os.fdopen(answer, "wb") as to:
+            code = _answered(asked, to)
+    finally:
+        os._exit(code)
 
 
-def _kept(folder: Path, reading: raw_file.Reading) -> dict[str, Any]:
-    """A reading written to a folder as Arrow files: the names by which `_loaded` finds them."""
-
-    def written(frame: pd.DataFrame, name: str) -> str:
-        table = pa.Table.from_pandas(frame)
-        with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_file(sink, table.schema) as to:
-            to.write_table(table)
-        return name
-
-    tables = {name: written(frame, f"table-{name}") for name, frame in reading.tables.items()}
-    others = {name: written(getattr(reading, name), name) for name in reading._fields[1:]}
-    return {"tables": tables, **others}
+def once() -> int:
+    """Answer the one request of standard input at standard output."""
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # what a library prints is no part of it
+        return _answered(sys.stdin.buffer, answer)
 
 
-def _loaded(folder: Path, names: dict[str, Any]) -> dict[str, Any]:
-    def frame(name: str) -> pd.DataFrame:
-        with pa.memory_map(str(folder / name)) as source:
-            return pa.ipc.open_file(source).read_all().to_pandas()
+def _answered(request: BinaryIO, answer: BinaryIO) -> int:
+    """Do what is asked within the limits of the file; the exit code."""
+    function, path, options = pickle.load(request)
+    try:
+        _limit(Limits(MEMORY, SECONDS))  # while the file's own are found out
+        _limit(limits_of(path))
+        content = function(path, **options), None
+        pickle.dump(content, answer, protocol=pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        return errno.ENOMEM
+    except Exception as error:  # what its message says may be somebody's: only its kind and place
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        fault = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        answer.seek(0)
+        pickle.dump((None, fault), answer)
+    return 0
 
-    tables = {table: frame(name) for table, name in names["tables"].items()}
-    return {"tables": tables} | {name: frame(name) for name in names if name != "tables"}
 
-
-# ---- the side of the reader --------------------------------------------------------------------
-
-
-def _limited(allowed: Limits) -> None:
-    """Bound this process: its memory beside what it has now, its processor time, its patience."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        held = next(
-            int(line.split()[1]) * 1024
-            for line in Path("/proc/self/status").read_text().splitlines()
-            if line.startswith("VmData:")
-        )
-        resource.setrlimit(resource.RLIMIT_DATA, (held + allowed.memory,) * 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (allowed.seconds, allowed.seconds + 5))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _limit(allowed: Limits) -> None:
+    """Bound this process: its time, and its memory beside what it has now."""
     if hasattr(signal, "alarm"):
         signal.alarm(allowed.seconds * PATIENCE)
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
 
+        def bound(what: int, most: int) -> None:
+            highest = resource.getrlimit(what)[1]
+            free = highest == resource.RLIM_INFINITY
+            resource.setrlimit(what, (most if free else min(most, highest), highest))
 
-def _answer(request: bytes) -> bytes:
-    """Read the file of a request within its limits; the answer, pickled."""
-    path, options, folder, allowed = pickle.loads(request)
-    _limited(allowed)
-    try:
-        reading = raw_file.read_file(path, **options)
-        return pickle.dumps(("read", _kept(Path(folder), reading)))
-    except (MemoryError, pa.ArrowMemoryError):
-        return pickle.dumps(("memory", None))
-    except Exception as error:  # what a message says may be somebody's: only its kind and place
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}, line {place.lineno}"
-        return pickle.dumps(("died", f"{type(error).__name__} in {where}"))
-
-
-def _server(place: str, parent: int) -> None:
-    """Fork for each request until the process that asks is gone."""
-
-    class Reader(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            _send(self.request, _answer(_received(self.request)))
-
-    class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-        request_queue_size = 64
-
-        def service_actions(self) -> None:
-            super().service_actions()
-            if os.getppid() != parent:
-                raise SystemExit
-
-    reference.tables(), reference.terms(), recognise.candidates([template.system()])  # once for all
-    with Server(place, Reader) as server:
-        print("listening", flush=True)
-        server.serve_forever(poll_interval=0.2)
-
-
-def main(arguments: list[str]) -> None:
-    """Serve at a socket for a parent process, or read the one request of standard input."""
-    if arguments == ["once"]:
-        sys.stdout.buffer.write(_answer(sys.stdin.buffer.read()))
-    else:
-        _server(arguments[0], int(arguments[1]))
+        bound(resource.RLIMIT_CORE, 0)
+        bound(resource.RLIMIT_CPU, allowed.seconds)
+        with contextlib.suppress(OSError):  # no /proc: what a process holds cannot be bounded
+            status = Path("/proc/self/status").read_text()
+            held = int(status.partition("VmData:")[2].split()[0]) * 1024
+            bound(resource.RLIMIT_DATA, held + allowed.memory)
+            # where the machine has no memory left, it is the reader that goes
+            Path("/proc/self/oom_score_adj").write_text("1000")

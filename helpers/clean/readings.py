@@ -12,7 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean.folder import Workspace
+from helpers.clean import raw_file
+from helpers.clean.file_name import exact, printable
+from helpers.clean.folder import Workspace, status, unreadable
 from helpers.clean.mend import HASH_DIGITS
 from helpers.clean.reader_process import readers
 
@@ -53,13 +55,19 @@ def readings_of(
     """
     paths_of: dict[str, list[Path]] = {}
     for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
-        paths_of.setdefault(_sha256(path), []).append(path)
+        problem = unreadable(path)
+        sha = f"{exact(str(path))} {problem}" if problem else _sha256(path)
+        paths_of.setdefault(sha, []).append(path)
     readings, copies = {}, {}
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as reading:
         read_of = {
             sha: reading.submit(_reading, workspace, first, version, sha, writer)
             for sha, (first, *_) in paths_of.items()
         }
+        try:
+            concurrent.futures.wait(read_of.values(), return_when="FIRST_EXCEPTION")
+        finally:  # who interrupts the reading does not wait for all files
+            reading.shutdown(wait=False, cancel_futures=True)
     for sha, (first, *others) in paths_of.items():
         readings[first] = read_of[sha].result()
         alike = others and _says_all(workspace, readings[first].table("files"))
@@ -72,7 +80,7 @@ def readings_of(
 
 
 def _age(path: Path) -> tuple[float, str]:
-    return path.stat().st_mtime, str(path)
+    return status(path).st_mtime, str(path)
 
 
 def mended_readings(
@@ -112,7 +120,9 @@ def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
 def name_in_raw(workspace: Workspace, path: Path) -> str:
     """How a file is called everywhere: its path below raw/."""
     folder = workspace.raw if path.is_relative_to(workspace.raw) else workspace.path
-    return path.relative_to(folder).as_posix()
+    name = path.relative_to(folder).as_posix()
+    taken = printable(name) != name and (folder / printable(name)).exists()
+    return exact(name) if taken else printable(name)
 
 
 def _reading(
@@ -123,23 +133,30 @@ def _reading(
     writer: concurrent.futures.Executor,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> StoredReading:
-    name = str(path.relative_to(workspace.path))
+    named = name_in_raw(workspace, path)
+    name = f"{exact(str(path.relative_to(workspace.path)))}|{named}"
     changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
     mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
         return StoredReading(folder, {}, writer.submit(lambda: None))
-    reading = readers().read(
-        path,
-        systems=reference.systems(workspace.reference),
-        timezone=workspace.settings.timezone,
-        key=workspace.key(),
-        currency=workspace.settings.currency,
-        dates=workspace.settings.dates,
-        name=name_in_raw(workspace, path),
-        mends=mends,
-        sha256=sha,
-    )
+    options = {
+        "timezone": workspace.settings.timezone,
+        "key": workspace.key(),
+        "currency": workspace.settings.currency,
+        "name": named,
+    }
+    if problem := unreadable(path):
+        reading = raw_file.unreadable(path, problem, **options)
+    else:
+        reading = readers().read(
+            path,
+            systems=reference.systems(workspace.reference),
+            dates=workspace.settings.dates,
+            mends=mends,
+            sha256=sha,
+            **options,
+        )
     tables = reading._asdict()
     tables |= tables.pop("tables")
     return StoredReading(folder, tables, writer.submit(_write_reading, folder, dict(tables)))
