@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import attribution, history, invariants, mend, questions
-from helpers.clean.folder import Workspace, replacing
+from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
 from helpers.clean.personal_data import scan
@@ -164,7 +164,7 @@ def _export_times(
     """File → (sheet → time): what the export says, else the time of the file on disk."""
     changed = {
         name_in_raw(workspace, path): pd.Timestamp(
-            path.stat().st_mtime_ns // 1000, unit="us", tz="UTC"
+            status(path).st_mtime_ns // 1000, unit="us", tz="UTC"
         )
         for path in paths
     }

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from helpers.clean import limits
+from helpers.clean.file_name import decoded, printable
 from helpers.clean.open_csv import text_sheet
 from helpers.clean.open_workbook import workbook_sheets
 from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted
@@ -74,15 +75,16 @@ def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = Non
     columns of a long text matter (`Sheet.places`).
     """
     path = Path(path)
+    name = printable(path.name)
     try:
         content = path.open("rb")
     except OSError as error:
         problem = f"cannot be opened ({error.strerror}); expected {EXPECTED}"
-        return RawFile(path.name, "", (), (("", problem),))
+        return RawFile(name, "", (), (("", problem),))
     with content:
         digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
-        sheets, problems = _open(content, path.name, wanted)
-    return RawFile(path.name, digest, tuple(sheets), tuple(problems))
+        sheets, problems = _open(content, name, wanted)
+    return RawFile(name, digest, tuple(sheets), tuple(problems))
 
 
 def _open(
@@ -148,12 +150,12 @@ def _is_litter(name: str) -> bool:
 
 
 def _member_name(member: zipfile.ZipInfo) -> str:
-    """Zips made on Chinese Windows hold GBK names, which zipfile reads as cp437."""
+    """Names without the mark of UTF-8 are read as cp437 by zipfile, whatever they are."""
     if member.flag_bits & 0x800:
         return member.filename
     try:
-        return member.filename.encode("cp437").decode("gb18030")
-    except (UnicodeEncodeError, UnicodeDecodeError):
+        return decoded(member.filename.encode("cp437"))
+    except UnicodeEncodeError:
         return member.filename
 
 

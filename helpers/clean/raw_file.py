@@ -11,6 +11,7 @@ from helpers import reference
 from helpers.clean import assemble, invariants, ledger, mend, questions, recognise, template
 from helpers.clean.assemble import Context, Part
 from helpers.clean.columns import NOTHING_SAID, Answers
+from helpers.clean.file_name import printable
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
@@ -60,7 +61,8 @@ def read_file(
     row; `sha256` is the digest where known. Never raises for what a file holds: what cannot be read
     or recognised is a row of `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, answers)
+    named = printable(Path(path).name)
+    context = Context(name or named, named, timezone, key, currency, answers)
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
@@ -106,6 +108,32 @@ def read_file(
     )
 
 
+def unreadable(
+    path: Path,
+    problem: str,
+    *,
+    timezone: str,
+    key: bytes,
+    currency: str,
+    name: str | None = None,
+    sha256: str = "",
+    **_: object,
+) -> Reading:
+    """The reading of a file that could not be read: no rows, and a ledger that says why."""
+    named = printable(path.name)
+    context = Context(name or named, named, timezone, key, currency)
+    raw = RawFile(context.file, sha256, (), ())
+    entry = ledger.unread(raw, "", f"{named}: {problem}", context)
+    no_mends = pd.DataFrame(columns=mend.COLUMNS)
+    return Reading(
+        {},
+        ledger.frame([entry], timezone),
+        ledger.rows_aside([], context),
+        ledger.mended_cells([], context),
+        no_mends,
+    )
+
+
 def _opened(
     path: str | Path, sha256: str, candidates: list[recognise.Candidate]
 ) -> tuple[RawFile, list[list[recognise.Block]]]:
@@ -133,7 +161,7 @@ def _holds(sheet: Sheet, block: recognise.Block) -> bool:
 
 
 def _named_by(sheet: Sheet, path: str | Path) -> str:
-    return PurePosixPath(sheet.member).name or Path(path).name
+    return PurePosixPath(sheet.member).name or printable(Path(path).name)
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:

@@ -235,7 +235,6 @@ def test_a_dot_in_a_count_of_people_is_a_mark_of_thousands(case):
 # ---------------------------------------------------------------------------
 
 
-@wrong_today("a file that ends the process ends all reading: read._workbook")
 @pytest.mark.parametrize("name", ["xlsx_far_cell", "xls_loop"])
 def test_a_hostile_file_is_named_and_the_others_are_read(case, name):
     shop = case(name)
