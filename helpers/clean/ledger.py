@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -42,7 +41,7 @@ def told_apart(sheets: Iterable[Sheet]) -> tuple[Sheet, ...]:
 
 def renamed(entries: list[dict[str, object]], raw: RawFile, name: str) -> list[dict[str, object]]:
     """The ledger's rows of a file whose name may not be shown, with how to find and mend it."""
-    if PurePosixPath(raw.file).name == name:
+    if privacy.mask_name(name) == name:
         return entries
     why = (
         "its name holds somebody's phone number or the like and is shown masked: it is the file in "

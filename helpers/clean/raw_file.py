@@ -94,15 +94,25 @@ def read_file(
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
     entries += [ledger.entry(raw, done, mended, context) for done in finished]
+    entries = ledger.renamed(entries, raw, named)
+    return _reading(entries, finished, mended, mending, context)
+
+
+def _reading(
+    entries: list[dict[str, object]],
+    finished: list[KeptRows],
+    mended: pd.DataFrame,
+    mending: list[pd.DataFrame],
+    context: Context,
+) -> Reading:
     checked, totals = invariants.of_file(finished, context)
-    every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
     return Reading(
         _tables(finished),
-        ledger.frame(ledger.renamed(entries, raw, Path(path).name), timezone),
+        ledger.frame(entries, context.timezone),
         ledger.rows_aside(finished, context),
         questions.of_file(finished, context),
         mended,
-        every,
+        pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True),
         totals,
         checked,
     )
@@ -123,15 +133,9 @@ def unreadable(
     named = printable(path.name)
     context = Context(name or named, named, timezone, key, currency)
     raw = RawFile(context.file, sha256, (), ())
-    entry = ledger.unread(raw, "", f"{named}: {problem}", context)
-    no_mends = pd.DataFrame(columns=mend.COLUMNS)
-    return Reading(
-        {},
-        ledger.frame([entry], timezone),
-        ledger.rows_aside([], context),
-        ledger.mended_cells([], context),
-        no_mends,
-    )
+    entries = [ledger.unread(raw, "", f"{context.file}: {problem}", context)]
+    entries = ledger.renamed(entries, raw, named)
+    return _reading(entries, [], ledger.mended_cells([], context), [], context)
 
 
 def _opened(
