@@ -447,8 +447,7 @@ def period_words(table: pd.DataFrame, n_products: int, lang: str, currency: str 
     words = text.choose(
         lang,
         f"周期：{listed}。本场 {n_products} 个商品里 {len(table)} 个有周期数据。",
-        f"Period: {listed}. {len(table)} of the session's {n_products} products have figures of "
-        "one.",
+        f"Period: {listed}. {len(table)} of the session's {n_products} products are in it.",
     )
     if not table["holds"].any():
         words += text.choose(
