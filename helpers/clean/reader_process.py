@@ -212,7 +212,7 @@ def _started(request: BinaryIO, answer: BinaryIO, path: Path) -> Ended:
 
 def _in_words(ended: Ended) -> str:
     """Why a file could not be read: what was found, what was expected, and what helps."""
-    used = f" after {ended.seconds:,.0f} seconds" if ended.seconds else ""
+    used = f" after {ended.seconds:,.1f} seconds" if ended.seconds else ""
     used += f" and {ended.memory / 1e6:,.0f} MB of memory" if ended.memory else ""
     how = {errno.ENOMEM: "had no memory left", errno.ETIME: "had no time left"}.get(ended.code)
     if how is None and ended.code < 0:
