@@ -49,8 +49,8 @@ def as_shown(block: Block, sheet: Sheet) -> Block:
                 cells[at] = value
             elif (len(at) > 1 or right > left) and not is_empty(words(pd.Series([value])))[0]:
                 shown = mend.shown(pd.Series([value], dtype=object))[0]
-                said = {"column": sums[place], "value": shown, "reason": "merged"}
-                shared.append(pd.DataFrame(said, index=rows.index[at]))
+                problem = {"column": sums[place], "value": shown, "reason": "merged"}
+                shared.append(pd.DataFrame(problem, index=rows.index[at]))
     if columns_of:
         rows = rows.copy()
         for place, cells in columns_of.items():
@@ -117,30 +117,30 @@ def not_records(block: Block) -> NotRecords:
     marked |= foreign.reindex(rows.index, fill_value=False)
     marked |= _remarks(block, rows) | _sub_headers(block)
     main = rows[~marked & ~_sub_rows(block)]
-    found = totals(block, main)
+    by_sums = totals(block, main)
     hidden = rows.index.isin(block.hidden)
     if hidden.any():
         shown = totals(block, main[~main.index.isin(block.hidden)])
-        left = _sums(shown) > _sums(found)
-        found = shown if left else found
+        left = _sums(shown) > _sums(by_sums)
+        by_sums = shown if left else by_sums
         marked |= hidden & left
         notes += (
             f"{hidden.sum()} rows are hidden in the sheet: "
             + ("left out, as its total counts only the others" if left else "read like the others"),
         )
-    marked[list(found.parts)] = True
-    aside = [found.off] if block.shared is None else [found.off, block.shared]
+    marked[list(by_sums.parts)] = True
+    aside = [by_sums.off] if block.shared is None else [by_sums.off, block.shared]
     if block.cut in rows.index and not marked[block.cut]:
         text = mend.shown(rows.loc[[block.cut]].iloc[:, 0])
         cut = {"column": block.headers[0].text, "value": text, "reason": "cut"}
         aside.insert(0, pd.DataFrame(cut))
     aside = first_of_each_row(aside)
-    return NotRecords(marked, found.parts, aside[~marked[aside.index]], (*notes, *found.notes))
+    return NotRecords(marked, by_sums.parts, aside[~marked[aside.index]], (*notes, *by_sums.notes))
 
 
-def _sums(found: Totals) -> int:
+def _sums(by_sums: Totals) -> int:
     """How many of the rows that are called totals, or may be some, are sums."""
-    return sum(len(parts) > 0 for parts in found.parts.values()) - len(found.off)
+    return sum(len(parts) > 0 for parts in by_sums.parts.values()) - len(by_sums.off)
 
 
 def _cells_alone(rows: pd.DataFrame) -> pd.Series:
@@ -161,7 +161,7 @@ def _remarks(block: Block, rows: pd.DataFrame) -> pd.Series:
     """Rows of one cell of words: remarks, at an end whatever they say, and titles of tables."""
     text = _cells_alone(rows)
     remark = "|".join(reference.row_words().remarks)
-    said = text.str.replace(r"\s", "", regex=True).str.match(f"(?i:{remark})", na=False)
+    remarked = text.str.replace(r"\s", "", regex=True).str.match(f"(?i:{remark})", na=False)
     spoken = text.str.contains(r"[^\W\d_]", na=False) & (len(block.headers) > 1)
     ends = {
         row
@@ -170,7 +170,7 @@ def _remarks(block: Block, rows: pd.DataFrame) -> pd.Series:
     }
     at_end = text.index.isin(ends) & spoken & (text.index != block.cut)
     titles = (text.index == rows.index[-1]) & (not block.last)
-    return (said | at_end | titles).reindex(rows.index, fill_value=False)
+    return (remarked | at_end | titles).reindex(rows.index, fill_value=False)
 
 
 def _of_words(block: Block, rows: pd.DataFrame) -> pd.Series:

@@ -91,7 +91,7 @@ def _key_headers(block: Block) -> dict[str, list[Header]]:
         is_figure = column is not None and column.kind not in ("id", "text", "choice", "datetime")
         if name in {*table.key, *needed, *_TELLS} and not is_figure:
             headers[name] = block.places([*how.header, *how.joined])
-    return {name: found for name, found in headers.items() if found}
+    return {name: places for name, places in headers.items() if places}
 
 
 def _is_name(block: Block, name: str) -> bool:
@@ -156,12 +156,12 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
     }
     mark_of = {place: _marked(rows[place]) for place in spoken}
     marked = functools.reduce(np.logical_or, mark_of.values())
-    hinted = told = pd.Series(False, index=rows.index)
+    hinted = aggregate = pd.Series(False, index=rows.index)
     for name, marks in export.totals.items():
         for header in block.places([name]):
             cells = words(rows[header.place])
             hinted = hinted | cells.isin([mark for mark in marks if mark])
-            told = told | (is_empty(cells) & ("" in marks))
+            aggregate = aggregate | (is_empty(cells) & ("" in marks))
     parts = {
         name: functools.reduce(
             np.logical_or,
@@ -178,7 +178,7 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
         {
             "marked": marked,
             "hinted": hinted,
-            "told": told,
+            "told": aggregate,
             "bare": ~some & bool(keys),
             "edge": ends & ~whole.all(axis=1),
             "keyed": whole[required].all(axis=1) if required else some,
