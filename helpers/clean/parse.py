@@ -11,6 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from scipy import special
 
 from helpers.clean.cells import (
     LATER,
@@ -48,7 +49,7 @@ _DASHES = "[\N{MINUS SIGN}‐‑‒–—]"
 _BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 # an id that a spreadsheet shows in thousands: four groups and more
 _GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
-_TELLING, _RARE = 18, 0.25  # digits of which three zeros at the end tell; ids ending so by chance
+_CHANCE = 0.01
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
 
@@ -110,9 +111,8 @@ def _rounded(long: pd.Series) -> pd.Series:
     for length in lengths[zeros].unique():
         here = lengths == length
         by_chance = long[here].nunique() * 0.1 ** (length - 15)
-        found = long[here & zeros].nunique()
-        few = length >= _TELLING and by_chance < _RARE
-        if few or (found >= 3 and found > by_chance + 4 * by_chance**0.5):
+        count = long[here & zeros].nunique()
+        if special.pdtrc(count - 1, by_chance) < _CHANCE:
             rounded |= here & zeros
     return rounded
 
