@@ -407,8 +407,11 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     """Maximum-likelihood Beta prior of beta-binomial counts, as (alpha, beta).
 
-    The weight is held under 1e6, which is what rates without any overdispersion run off to.
+    The weight is held under 1e6, which is what rates without any overdispersion run off to. Units
+    of the same counts (thousands of products without a sale) are evaluated once.
     """
+    pairs, place = np.unique(np.column_stack([x, n]), axis=0, return_inverse=True)
+    place = place.ravel()
     pooled = (x.sum() + 0.5) / (n.sum() + 1)
 
     def shape(point: Floats) -> tuple[float, float]:
@@ -419,7 +422,7 @@ def _fit_beta(x: Floats, n: Floats) -> tuple[float, float]:
     start = np.array([np.log(pooled / (1 - pooled)), np.log(50.0)])
     return shape(
         optimize.minimize(
-            lambda point: -stats.betabinom.logpmf(x, n, *shape(point)).sum(),
+            lambda point: -stats.betabinom.logpmf(*pairs.T, *shape(point))[place].sum(),
             start,
             method="Nelder-Mead",
             options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000},
@@ -466,7 +469,8 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
     parts, an ordinary one whose spread is fitted (held near `PRIOR_CV` with the weight of
     `PRIOR_CV_WEIGHT` units) and a wide one for a unit that broke, so that it neither widens the
     others' prior nor is drawn to them. `expected` lies strictly between 0 and 1, trials are
-    positive.
+    positive. Where no trial succeeded, or all did, no shift is the likeliest: it is then the one
+    that leads to half a success, or half a failure.
     """
     x, n = np.round(_floats(successes)), np.round(_floats(trials))
     centre = special.logit(_floats(expected))
@@ -485,12 +489,20 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
         prior = PRIOR_CV_WEIGHT * (point[1] + PRIOR_CV**2 * np.exp(-2 * point[1]) / 2)
         return float(prior - np.logaddexp(*parts(point)[3:]).sum())
 
-    best = optimize.minimize(
-        loss,
-        [0.0, np.log(PRIOR_CV)],
-        method="Nelder-Mead",
-        options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000},
-    ).x
+    options = {"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000}
+    start = [0.0, np.log(PRIOR_CV)]
+    if 0 < x.sum() < n.sum():
+        best = optimize.minimize(loss, start, method="Nelder-Mead", options=options).x
+    else:
+        due = 0.5 if x.sum() == 0 else n.sum() - 0.5
+        shift = _shift_to(due, n, centre)
+        spread = optimize.minimize(
+            lambda point: loss(np.array([shift, point[0]])),
+            start[1:],
+            method="Nelder-Mead",
+            options=options,
+        ).x
+        best = np.array([shift, spread[0]])
     mean, weight, wide, usual, odd = parts(best)
     noise = (1 - mean) / mean * (1 / (weight + 1) + 1 / n)
     return Around(
@@ -499,6 +511,16 @@ def around(successes: npt.ArrayLike, trials: npt.ArrayLike, expected: npt.ArrayL
         weight,
         wide,
         special.expit(odd - usual),
+    )
+
+
+def _shift_to(successes: float, trials: Floats, centre: Floats) -> float:
+    """The shift of the log odds `centre` by which so many successes are expected in all."""
+    share = special.logit(successes / trials.sum())
+    return optimize.brentq(
+        lambda shift: special.expit(centre + shift) @ trials - successes,
+        share - centre.max() - 1,
+        share - centre.min() + 1,
     )
 
 

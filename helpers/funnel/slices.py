@@ -5,6 +5,7 @@ within one row of a table only: slices are never added up to people, and in "the
 people count once in every slice.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -49,8 +50,8 @@ def heat(
     `steps` is the table of `by_rows` or `over_sessions`. Columns: row (the slice), column (the
     step), value, shade: how far the rate is off that of the other slices together (without counts:
     off their median), in doublings (0.26 is a fifth more); 0 where `against_others` does not tell
-    it apart. Steps that no slice knows the rate of and steps that grow are left out, with
-    `only_apart` also slices without a shade.
+    it apart; size: people at the slice's largest step. Steps that no slice knows the rate of and
+    steps that grow are left out, with `only_apart` also slices without a shade.
     """
     cells = steps.assign(
         value=steps["rate_of_previous"].where(~steps["grows"])
@@ -71,6 +72,7 @@ def heat(
             "column": cells[f"label_{lang}"],
             "value": cells["value"],
             "shade": shade,
+            "size": cells.groupby(key)["users"].transform("max") if "users" in cells else np.nan,
         }
     )
     unlike = drawn["shade"].fillna(0).ne(0).groupby(drawn["row"]).transform("any")
@@ -145,8 +147,7 @@ def against_others(
     x_others, n_others = x[usable].sum() - x, n[usable].sum() - n
     pairs = list(zip(x, n, x_others, n_others, strict=True))
     ratios = [
-        stats.ratio(*p, confidence=confidence) if ok else (np.nan,) * 3
-        for p, ok in zip(pairs, judged, strict=True)
+        _ratio(*p, confidence) if ok else (np.nan,) * 3 for p, ok in zip(pairs, judged, strict=True)
     ]
     p_values = np.array(
         [_fisher(*p) if ok else np.nan for p, ok in zip(pairs, judged, strict=True)], dtype=float
@@ -185,10 +186,19 @@ def against_others(
     return table[columns].assign(standing=pd.Series(standing, index=frame.index, dtype="str"))
 
 
+# Thousands of small products share their few counts, and each is tested in a table and in a chart.
+@functools.lru_cache(maxsize=2**15)
 def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
     if n_others <= 0 or x_others > n_others:
         return np.nan
     return float(fisher_exact([[x, n - x], [x_others, n_others - x_others]]).pvalue)
+
+
+@functools.lru_cache(maxsize=2**15)
+def _ratio(
+    x: float, n: float, x_others: float, n_others: float, confidence: float
+) -> stats.Estimate:
+    return stats.ratio(x, n, x_others, n_others, confidence=confidence)
 
 
 def by_source(

@@ -11,6 +11,7 @@ from helpers.reference import Funnel
 from helpers.reference.metrics import MetricError
 
 FEWEST_SESSIONS = 3  # of a group whose rates are shown over sessions
+MOST_NAMED = 8  # slices that a sentence calls by their names
 
 
 def steps(
@@ -26,32 +27,48 @@ def steps(
     rows (see `by_rows`).
     """
     row = _one_row(row).iloc[0] if isinstance(row, pd.DataFrame) else row
+    users = np.array([[_number(row, step.column) for step in funnel.steps]])
+    return _table(users, funnel, confidence)
+
+
+def _table(counts: np.ndarray, funnel: Funnel, confidence: float) -> pd.DataFrame:
+    """The table of `steps` for counts of slice x step, slice by slice: a step at a time, not a row.
+
+    What a slice does not know of is passed over: its next step stands against the last known one.
+    """
+    slices, width = counts.shape
+    columns = np.array([step.column for step in funnel.steps])
+    wide = pd.DataFrame(counts)
+    seen = wide.notna()
+    first = wide.bfill(axis=1)[0]
+    before = wide.ffill(axis=1).shift(axis=1).where(seen)
+    places = pd.DataFrame(np.tile(np.arange(float(width)), (slices, 1))).where(seen)
+    place = places.ffill(axis=1).shift(axis=1).where(seen).to_numpy().ravel()
     table = pd.DataFrame(
         {
-            "step": range(1, len(funnel.steps) + 1),
-            "column": [step.column for step in funnel.steps],
-            "label_zh": [step.zh for step in funnel.steps],
-            "label_en": [step.en for step in funnel.steps],
-            "users": [_number(row, step.column) for step in funnel.steps],
+            "step": np.tile(np.arange(1, width + 1), slices),
+            "column": np.tile(columns, slices),
+            "label_zh": [step.zh for step in funnel.steps] * slices,
+            "label_en": [step.en for step in funnel.steps] * slices,
+            "users": counts.ravel(),
         }
-    )
-    users = table["users"].dropna()
-    before, first = users.shift(), users.iloc[0] if len(users) else np.nan
+    ).astype({"column": "str", "label_zh": "str", "label_en": "str"})
+    users, previous = table["users"], pd.Series(before.to_numpy().ravel())
+    whole = pd.Series(np.repeat(first.to_numpy(), width)).where(users.notna())
     of_people = funnel.unit == "users" and funnel.mixed_units is None
-    lower, upper = _bounds(users, before, of_people, confidence)
-    base = (users * 0 + first).where(
-        users.index != users.index.min()
-    )  # the first step is all of itself, without doubt
-    first_lower, first_upper = _bounds(users, base, of_people, confidence)
+    lower, upper = _bounds(users, previous, of_people, confidence)
+    # the first step is all of itself, without doubt
+    first_lower, first_upper = _bounds(users, whole.where(previous.notna()), of_people, confidence)
+    names = pd.Series(columns, dtype="str").reindex(place).reset_index(drop=True)
     return table.assign(
-        previous=table["column"].loc[users.index].shift().reindex(table.index),
-        rate_of_previous=_rate(users, before),
+        previous=names,
+        rate_of_previous=_rate(users, previous),
         ci_lower=lower,
         ci_upper=upper,
-        rate_of_first=_rate(users, users * 0 + first),
+        rate_of_first=_rate(users, whole),
         first_lower=first_lower,
         first_upper=first_upper,
-        grows=(users > before).reindex(table.index, fill_value=False),
+        grows=users > previous,
     )
 
 
@@ -59,16 +76,10 @@ def by_rows(
     frame: pd.DataFrame, funnel: Funnel, key: str, *, confidence: float = 0.95
 ) -> pd.DataFrame:
     """The steps of every row of a frame, one row per value of its `key` and step."""
-    parts = [
-        steps(row, funnel, confidence=confidence).assign(**{key: row[key]})
-        for _, row in frame.iterrows()
-    ]
-    if not parts:
-        return (
-            steps(pd.Series(dtype=float), funnel).iloc[:0].assign(**{key: pd.Series(dtype="str")})
-        )
-    table = pd.concat(parts, ignore_index=True)
-    return table[[key, *table.columns.drop(key)]]
+    counts = frame.reindex(columns=[step.column for step in funnel.steps]).to_numpy(float)
+    table = _table(counts, funnel, confidence)
+    keys = frame[key].repeat(len(funnel.steps)).reset_index(drop=True)
+    return table.assign(**{key: keys.astype("str")})[[key, *table.columns]]
 
 
 def with_paid(
@@ -207,9 +218,12 @@ def grown_words(grown: pd.DataFrame, lang: str, *, unit: str = "users") -> list[
     pairs, sentences = grown.groupby(["previous", "column"], sort=False), []
     for _, rows in pairs:
         row, names = rows.iloc[0], [text.plain(name, 20) for name in rows["slice"] if name]
-        which = (
-            text.choose(lang, f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ""
+        which, more = (
+            text.choose(lang, "、", ", ").join(names[:MOST_NAMED]),
+            len(names) - MOST_NAMED,
         )
+        which += text.choose(lang, f"等 {len(names)} 个", f" and {more} more") if more > 0 else ""
+        which = text.choose(lang, f"（{which}）", f" ({which})") if names else ""
         counts = [text.value(row[name], unit, lang) for name in ("users", "before")]
         why = (
             text.choose(

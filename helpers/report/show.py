@@ -104,13 +104,16 @@ def figure(
 ) -> Shown:
     """A chart becomes an image with its title above; the figure is closed.
 
-    Its alternative text, else the title, is inside. A notebook shows a picture, the page the
+    Its alternative text, else the title, is inside; both end with how many the chart leaves out. A
+    notebook shows a picture, the page the
     drawing, up to some two thousand marks. The same chart gives the same bytes. Raises
     `UserWarning` where a character has no glyph in the font.
     """
     drawn = axes.get_figure(root=True)
-    title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120))
-    alt = privacy.hide(text.plain(text.choose(lang, alt_zh or title_zh, alt_en or title_en), 400))
+    left_out = drawn.get_label()
+    title = privacy.hide(text.plain(text.choose(lang, title_zh, title_en), 120)) + left_out
+    words = text.choose(lang, alt_zh or title_zh, alt_en or title_en)
+    alt = privacy.hide(text.plain(words, 400)) + left_out
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing", category=UserWarning)
         _settle(drawn)

@@ -354,6 +354,14 @@ def test_few_trials_leave_the_prior_its_spread():
     assert (found.odd < 0.25).all()
 
 
+@pytest.mark.parametrize(("each", "shift"), [(0, -1.46634), (10, 5.86079)])
+def test_where_nothing_or_everything_happened_the_shift_is_that_of_half_a_case(each, shift):
+    """ln(.025/.975) - ln(.1/.9), and ln(.975/.025) - ln(.1/.9): half a case of twenty."""
+    found = stats.around([each, each], [10, 10], [0.1, 0.1])
+    assert found.shift == pytest.approx(shift, abs=1e-4) and np.isfinite(found.error)
+    assert (found.weight > 0).all() and np.isfinite(found.odd).all()
+
+
 CASES = st.lists(
     st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 30)), min_size=1, max_size=40
 )

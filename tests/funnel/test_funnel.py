@@ -108,6 +108,30 @@ def test_slices_in_which_a_step_grows_are_named_and_neighbours_are_not_compared(
     assert "（video）" in funnel.grown_words(grown, "zh")[0]
 
 
+def test_a_sentence_names_eight_slices_that_grow_and_counts_the_others():
+    frame = pd.DataFrame([DOUYIN.replace(1600.0, 2400.0)] * 11).assign(
+        source=[f"s{place}" for place in range(11)]
+    )
+    entry = FUNNELS["source_people"]
+    grown = funnel.grown(funnel.by_rows(frame, entry, "source"), entry, of="source")
+    (zh,), (en,) = (funnel.grown_words(grown, lang) for lang in ("zh", "en"))
+    assert "（s0、s1、s2、s3、s4、s5、s6、s7等 11 个）" in zh and zh.endswith("。")
+    assert "(s0, s1, s2, s3, s4, s5, s6, s7 and 3 more)" in en
+
+
+def test_each_slice_stands_against_the_last_step_that_it_knows():
+    """Clicks of the second slice are unknown: its buyers stand against the exposures, 5 of 100."""
+    entry = FUNNELS["product_people"]
+    counts = [{"exposure_users": 100.0, "click_users": 20.0, "pay_users": 5.0}]
+    counts += [{"exposure_users": 100.0, "pay_users": 5.0}]
+    frame = pd.DataFrame(counts).assign(product_id=["a", "b"])
+    steps = funnel.by_rows(frame, entry, "product_id").set_index(["product_id", "column"])
+    assert steps["rate_of_previous"].dropna().tolist() == pytest.approx([0.2, 0.25, 0.05])
+    assert steps.loc[("a", "pay_users"), "previous"] == "click_users"
+    assert steps.loc[("b", "pay_users"), "previous"] == "exposure_users"
+    assert steps["rate_of_first"].dropna().tolist() == pytest.approx([1, 0.2, 0.05, 1, 0.05])
+
+
 def test_two_products_of_one_name_stay_two_in_the_steps_and_in_the_heat():
     frame = pd.DataFrame([DOUYIN / 100, DOUYIN.replace(1600.0, 2400.0)]).assign(
         product_id=["p1", "p2"]

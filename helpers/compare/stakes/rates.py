@@ -15,6 +15,7 @@ from helpers.core import stats
 DRAWS = 2000
 OWN_SESSIONS = 5  # with so many past sessions a unit has a baseline of its own
 FEWEST_ALIKE = 6  # fewer units than this have no quartile and no common spread of their own
+LEAST_RATE = 1e-9  # nor is any rate nearer to 1: beyond this a draw has no spread to be made from
 HALF_A_CASE = 0.5  # weight with which a name's effect is drawn to none
 MOVES = 200  # of the fit of such effects, and when it has arrived (log odds)
 ARRIVED = 1e-6
@@ -197,6 +198,7 @@ def step_rates(
     moved = shift + error * rng.normal(size=(DRAWS, 1))
     odd = rng.random(shape) < chance
     centre, trials = expit(logit(past_rate) + moved), np.where(odd, wide, weight)
+    centre = np.clip(centre, LEAST_RATE, 1 - LEAST_RATE)
     rate = rng.beta(
         np.nan_to_num(centre * trials, nan=1) + x,
         np.nan_to_num((1 - centre) * trials, nan=1) + n - x,

@@ -96,7 +96,10 @@ def mix_rate(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY"
     """
     if frame.empty:
         return theme.empty(lang=lang)
+    moved = frame[["mix_effect", "rate_effect"]].abs().sum(axis=1)
+    every, frame = len(frame), theme.largest(frame, moved, theme.rows_that_fit(0.58, 0.95))
     axes = theme.labelled_rows(frame, 0.58, 0.95)
+    theme.say_left_out(axes, len(frame), every - len(frame), lang)
     effects = frame[["mix_effect", "rate_effect"]].to_numpy(float)
     widest = np.nanmax(np.abs(np.r_[effects.ravel(), 1e-12]))
     words = _change_words(unit, lang, currency, widest)
@@ -163,7 +166,9 @@ def pareto(frame: pd.DataFrame, *, lang: str) -> Axes:
     if frame.empty:
         return theme.empty(lang=lang)
     ordered = frame.sort_values("count", ascending=False, kind="stable")
+    ordered = ordered.head(theme.rows_that_fit(0.46, 0.5))
     axes = theme.labelled_rows(ordered, 0.46, 0.5)
+    theme.say_left_out(axes, len(ordered), len(frame) - len(ordered), lang)
     most = max(ordered["count"].max(), 1)
     axes.barh(range(len(ordered)), ordered["count"], height=0.56, color=ACCENT)
     for place, row in enumerate(ordered.itertuples()):
@@ -183,7 +188,9 @@ def words(frame: pd.DataFrame, *, lang: str) -> Axes:
     """
     if frame.empty:
         return theme.empty(lang=lang)
+    every, frame = len(frame), frame.head(theme.rows_that_fit(0.3, 0.6))
     axes = theme.labelled_rows(frame.assign(label=frame["word"]), 0.3, 0.6, lines=1)
+    theme.say_left_out(axes, len(frame), every - len(frame), lang)
     axes.barh(range(len(frame)), frame["z"], height=0.6, color=ACCENT)
     furthest, people = frame["z"].max(), text.choose(lang, "人", "people")
     for place, row in enumerate(frame.itertuples()):

@@ -24,16 +24,20 @@ def heat(frame: pd.DataFrame, *, lang: str, unit: str, currency: str = "CNY") ->
     """A value for each row and column is a cell, coloured and marked by how far it is off.
 
     One row per cell, in order: row, column, value, shade (from -1 to 1 and beyond, 0 without
-    colour). ▲ (above) and ▼ (below) say in grey what the colours say.
+    colour), and size, by which the rows that fit are chosen where not all do (else the first). ▲
+    (above) and ▼ (below) say in grey what the colours say.
     """
     if frame.empty or frame["value"].notna().sum() == 0:
         return theme.empty(lang=lang)
     rows, across = frame["row"].drop_duplicates(), frame["column"].drop_duplicates()
+    sizes = frame.groupby("row")["size"].max()[rows] if "size" in frame else pd.Series(0.0, rows)
+    every, rows = len(rows), theme.largest(rows, sizes, theme.rows_that_fit(0.42, 0.9))
     values, shades = (
         frame.pivot(index="row", columns="column", values=name).loc[rows, across].to_numpy(float)
         for name in ("value", "shade")
     )
     axes = theme.canvas(len(rows) * 0.42 + 0.9)
+    theme.say_left_out(axes, len(rows), every - len(rows), lang)
     marks = np.select([shades >= MARKED, shades <= -MARKED], [" ▲", " ▼"], "")
     words = np.array(
         [[theme.written(unit, lang, currency)(value) for value in line] for line in values]

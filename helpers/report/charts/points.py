@@ -23,6 +23,7 @@ COLOURS = {
 }
 SHAPES = {"better": "o", "worse": "D", "normal": "s", "cannot_tell": "h", "not_comparable": "x"}
 POINT = 1.39  # pixels of the figure
+MOST_MARKS = 60  # of a quadrant, beyond which they cover each other
 
 
 def intervals(frame: pd.DataFrame, *, lang: str) -> Axes:
@@ -151,7 +152,9 @@ def rates(
     """
     if frame.empty:
         return theme.empty(lang=lang)
+    every, frame = len(frame), theme.largest(frame, frame["n"], theme.rows_that_fit(0.44, 0.85))
     axes = theme.labelled_rows(frame, 0.44, 0.85)
+    theme.say_left_out(axes, len(frame), every - len(frame), lang)
     places = np.arange(len(frame))
     axes.hlines(places, frame["ci_lower"], frame["ci_upper"], color=QUIET, linewidth=2.4)
     axes.scatter(frame["rate"], places, color=ACCENT, s=42, zorder=3, clip_on=False)
@@ -217,8 +220,10 @@ def quadrant(
     marks = frame.dropna(subset=["x", "y"])
     if marks.empty:
         return theme.empty(lang=lang)
-    marks = marks.sort_values("size", ascending=False, kind="stable")
+    every = len(marks)
+    marks = marks.sort_values("size", ascending=False, kind="stable").head(MOST_MARKS)
     axes = theme.canvas(3.9)
+    theme.say_left_out(axes, len(marks), every - len(marks), lang)
     areas = 150 + 420 * (marks["size"].fillna(0) / max(marks["size"].max(), 1e-12)).clip(0, 1)
     sns.scatterplot(
         x=marks["x"],

@@ -22,7 +22,7 @@ from helpers.report import units
 
 FONT = Path(__file__).parents[1] / "fonts" / "FupanSansSC-Regular.otf"
 FAMILY = "Fupan Sans SC"
-WIDTH = 5.2
+WIDTH, TALLEST = 5.2, 14.0
 INK, SOFT, LINE = "#1c2630", "#5a6672", "#dde2e7"
 ACCENT, WORSE, QUIET, PAPER = "#0b5a85", "#d4622a", "#a9b3bc", "#ffffff"
 # Currency signs that the font lacks, and what is drawn in their place.
@@ -130,7 +130,30 @@ def _cut(line: str, width: int) -> str:
 
 def canvas(height: float) -> Axes:
     """An axes as wide as a phone can show, its height within bounds."""
-    return plt.subplots(figsize=(WIDTH, min(max(height, 1.6), 14)))[1]
+    return plt.subplots(figsize=(WIDTH, min(max(height, 1.6), TALLEST)))[1]
+
+
+def rows_that_fit(row_height: float, extra: float) -> int:
+    """How many labelled rows of a height stand in one chart without touching each other."""
+    return int((TALLEST - extra) / row_height + 1e-9)
+
+
+def largest(frame: pd.DataFrame, sizes: pd.Series, most: int) -> pd.DataFrame:
+    """The `most` rows of the largest sizes, in the order of the frame."""
+    places = np.argsort(-sizes.fillna(-np.inf).to_numpy(float), kind="stable")[:most]
+    return frame.iloc[np.sort(places)]
+
+
+def say_left_out(axes: Axes, shown_count: int, left_out: int, lang: str) -> None:
+    """The figure's label says how many are not drawn; the caption beside the chart ends with it."""
+    if left_out > 0:
+        axes.figure.set_label(
+            text.choose(
+                lang,
+                f"（只画最大的 {shown_count} 个，另有 {left_out} 个未画）",
+                f" (the largest {shown_count}; {left_out} more are not drawn)",
+            )
+        )
 
 
 def panels(count: int, height: float, ratios: Sequence[float] | None = None) -> np.ndarray:
