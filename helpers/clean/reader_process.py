@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import gc
+import mmap
 import os
 import pickle
 import signal
@@ -37,6 +38,7 @@ KILLED = -9  # by the system, which had no memory left, or by somebody: not the 
 MEMORY, MEMORY_PER_BYTE = 400_000_000, 12  # beside what imports take
 SECONDS, SECONDS_PER_BYTE = 20, 2e-6  # of processor time
 XLS_UNPACKED = 4  # text of an xls has a byte a character, each cell becomes an object
+_ALIGNED = 64  # bytes: blocks of memory begin at multiples
 PATIENCE = 8  # times the processor's seconds by the clock: a machine can be busy
 _T = TypeVar("_T")
 
@@ -116,8 +118,7 @@ class Readers:
                     break
             if ended.code:
                 raise ReaderError(_in_words(ended))
-            answer.seek(0)
-            result, fault = pickle.load(answer)
+            result, fault = _taken(answer)
         if fault:
             raise ReaderError(
                 f"cannot be read ({fault}); it is damaged, or holds what the reader does not "
@@ -174,6 +175,19 @@ def _nameless() -> BinaryIO:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("fupan-reading"), "w+b")
     return tempfile.TemporaryFile()
+
+
+def _taken(answer: BinaryIO) -> Any:
+    """The object of `_hand_back`: its blocks stay where they are, nothing is copied."""
+    answer.seek(0)
+    lengths, place = pickle.load(answer), answer.tell()
+    mapped = memoryview(mmap.mmap(answer.fileno(), 0, access=mmap.ACCESS_COPY))
+    parts = []
+    for length in lengths:
+        place += -place % _ALIGNED
+        parts.append(mapped[place : place + length])
+        place += length
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
 @functools.cache
@@ -285,16 +299,26 @@ def _answered(request: BinaryIO, answer: BinaryIO) -> int:
     try:
         _limit(Limits(MEMORY, SECONDS))  # while the file's own are found out
         _limit(limits_of(path))
-        content = function(path, **options), None
-        pickle.dump(content, answer, protocol=pickle.HIGHEST_PROTOCOL)
+        _hand_back((function(path, **options), None), answer)
     except MemoryError:
         return errno.ENOMEM
     except Exception as error:  # what its message says may be somebody's: only its kind and place
         place = traceback.extract_tb(error.__traceback__)[-1]
         fault = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
         answer.seek(0)
-        pickle.dump((None, fault), answer)
+        _hand_back((None, fault), answer)
     return 0
+
+
+def _hand_back(content: object, answer: BinaryIO) -> None:
+    """Write an object and, each by itself, the blocks of memory that it holds."""
+    blocks: list[pickle.PickleBuffer] = []
+    whole = pickle.dumps(content, protocol=5, buffer_callback=blocks.append)
+    parts = [whole, *(block.raw() for block in blocks)]
+    pickle.dump([len(part) for part in parts], answer)
+    for part in parts:
+        answer.write(bytes(-answer.tell() % _ALIGNED))
+        answer.write(part)
 
 
 def _limit(allowed: Limits) -> None:
