@@ -143,9 +143,8 @@ def test_cells_are_short_and_plain(path):
             f"more than {MOST_STATEMENTS} statements:\n{cell.source}"
         )
         for node in ast.walk(ast.parse(cell.source)):
-            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), (
-                cell.source
-            )
+            banned = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assert | ast.Raise
+            assert not isinstance(node, banned), cell.source  # one bad row never stops a review
         assert not re.search(
             r"sys\.path|filterwarnings|simplefilter|^%|^!", cell.source, re.MULTILINE
         ), cell.source

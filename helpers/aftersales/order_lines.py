@@ -37,9 +37,35 @@ LINE_COLUMNS = [
 ]
 
 
-def _line_of_case(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.Series:
-    single = orders[~orders["order_id"].duplicated(keep=False)].set_index("order_id")["line_id"]
-    return cases["line_id"].fillna(cases["order_id"].map(single).astype(cases["line_id"].dtype))
+def _on_lines(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
+    """Cases by order line; one whose line is unknown falls to its order.
+
+    There to the line of its product, else to all lines of the order, its amount shared by what was
+    paid for them. A case of an order whose lines are of several sessions stays without.
+    """
+    unknown = ~cases["line_id"].isin(orders["line_id"])
+    of_order = cases.loc[unknown & cases["order_id"].isin(orders["order_id"].dropna())]
+    if of_order.empty:
+        return cases[~unknown]
+    lines_of = orders[["order_id", "line_id", "product_id", "session_id", "paid"]]
+    pairs = of_order.drop(columns="line_id").merge(
+        lines_of.sort_values("line_id"), on="order_id", suffixes=("", "_of_line")
+    )
+    same = pairs["product_id"].eq(pairs["product_id_of_line"])
+    fits = same | ~same.groupby(pairs["case_id"]).transform("any")
+    mine = pairs["session_id"].eq(pairs["session_id_of_line"]) | pairs["session_id"].isna()
+    pairs = pairs[fits & mine]
+    rooms = pairs.groupby("case_id")["session_id_of_line"].transform("nunique")
+    pairs = pairs[rooms <= 1]
+    place = pairs.groupby("case_id").cumcount()
+    weight = pairs["paid"].fillna(0)
+    whole = weight.groupby(pairs["case_id"]).transform("sum")
+    weight = weight.where(whole > 0, (place == 0).astype("float64"))
+    upto = weight.groupby(pairs["case_id"]).cumsum() / whole.where(whole > 0, 1)
+    running = (pairs["amount"] * 100 * upto).round()
+    before = running.groupby(pairs["case_id"]).shift(fill_value=0)
+    pairs = pairs.assign(amount=(running - before) / 100)
+    return pd.concat([cases[~unknown], pairs[list(cases)]], ignore_index=True)
 
 
 def _cases_until(cases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -101,8 +127,7 @@ def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> 
     table = paid[ORDER_COLUMNS].assign(
         shipped=paid["shipped_at"].notna() & (paid["shipped_at"] <= as_of)
     )
-    asked = _cases_until(cases, as_of)
-    asked = asked.assign(line_id=_line_of_case(asked, orders)).dropna(subset=["line_id"])
+    asked = _cases_until(_on_lines(cases, orders), as_of)
     table = table.merge(
         _by_line(asked), left_on="line_id", right_index=True, how="left", validate="one_to_one"
     )
@@ -151,7 +176,7 @@ def known_at(lines: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
 
 def unmatched(cases: pd.DataFrame, orders: pd.DataFrame) -> int:
     """How many cases belong to no order line at hand (and so count in no rate)."""
-    return int((~_line_of_case(cases, orders).isin(orders["line_id"])).sum())
+    return int((~cases["case_id"].isin(_on_lines(cases, orders)["case_id"])).sum())
 
 
 def ages(lines: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:

@@ -1,10 +1,13 @@
 """What was earned: from the paid amount down to profit, each line with the record that gives it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from helpers import reference
 from helpers.aftersales.order_lines import DAY
+from helpers.aftersales.settlement import NOT_SETTLED
 from helpers.core import findings, text
 
 SESSION_COLUMN = {
@@ -63,15 +66,22 @@ def _goods_cost(session: pd.Series, costs: pd.DataFrame, units: pd.DataFrame) ->
 
 
 def statement(
-    session: pd.Series, *, costs: pd.DataFrame, units: pd.DataFrame, refunded: float
+    session: pd.Series,
+    *,
+    costs: pd.DataFrame,
+    units: pd.DataFrame,
+    refunded: float,
+    fees: Mapping[str, str] = NOT_SETTLED,
 ) -> pd.DataFrame:
     """From paid amount to profit, one row per line of the statement, ready for a waterfall.
 
     Columns: line, zh, en, amount (deductions negative), kind (start, step, end), measurable,
-    missing_zh, missing_en (what record would fill the line). Profit is measurable when paid amount,
-    refunds and the cost of every product sold are known; other lines that are missing leave it
-    incomplete, as its `missing` says. `units` is that of `units_kept`; costs of a session replace
-    those that hold for all. Source: 直播复盘与售后跟踪 (净利).
+    missing_zh, missing_en (what record would fill the line), fees_zh, fees_en (of profit: that the
+    platform's fee is not off and what is settled; `fees` is that of `settlement.standing`). Profit
+    is measurable when paid amount, refunds and the cost of every product sold are known; other
+    lines that are missing leave it incomplete, as its `missing` says. `units` is that of
+    `units_kept`; costs of a session replace those that hold for all. Source: 直播复盘与售后跟踪
+    (净利).
     """
     own_costs = _costs_of(session, costs)
     amounts = {
@@ -97,6 +107,8 @@ def statement(
         "missing_zh": "、".join(lacking["zh"]),
         "missing_en": ", ".join(lacking["en"].str.lower()),
     }
+    end |= {f"fees_{lang}": fees[lang] if whole else "" for lang in ("zh", "en")}
+    table = table.assign(fees_zh="", fees_en="")
     return pd.concat([table, pd.DataFrame([end])], ignore_index=True)
 
 
@@ -241,10 +253,12 @@ def _profit_words(
     if missing:
         missing = text.choose(lang, f"，未计入：{missing}", f"; not included: {missing}")
     amount, moment = text.money(end["amount"], lang, currency), f"{as_of:%Y-%m-%d %H:%M}"
+    fees = end[f"fees_{lang}"]
     sentence = text.choose(
         lang,
-        f"截至 {moment} 净利 {amount}（只减了已知的退款{missing}）。",
-        f"Profit as of {moment}: {amount} (only refunds known so far are taken off{missing}).",
+        f"截至 {moment} 净利 {amount}（{fees}；只减了已知的退款{missing}）。",
+        f"Profit as of {moment}: {amount} ({fees}; only refunds known so far are taken off"
+        f"{missing}).",
     )
     if later.empty:
         return sentence

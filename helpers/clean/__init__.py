@@ -17,6 +17,7 @@ from helpers.clean.ingestion import AFTER, code_version, content_version, ingest
 from helpers.clean.ledger import COUNTS
 from helpers.clean.personal_data import scan
 from helpers.clean.raw_file import Reading, export, read_file
+from helpers.clean.reader_process import readers
 from helpers.clean.recognise import proposals
 from helpers.clean.tables import (
     LEDGERS,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import file_name, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
+from helpers.clean import file_name, joined_lines, mend, parse, recognise
+from helpers.clean.cells import Parsed, is_instance, no_cell, too_long, words
 from helpers.clean.columns import (
     LONGEST,
     NOTHING_SAID,
@@ -24,13 +24,16 @@ from helpers.clean.columns import (
     dots_of,
     impossible,
     not_whole,
+    slack_of,
     with_dots,
     without_dots,
     without_sign,
 )
+from helpers.clean.joined_lines import Lines
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
+from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
 HELPERS = {
@@ -64,7 +67,9 @@ class Part(NamedTuple):
 
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
     value and reason by row number, once a row; `bad` has them of every bad cell, `left_out` of
-    cells whose rows stay.
+    cells whose rows stay; `totals` what the total rows state (`_stated_totals`). Lines that share
+    a row are labelled with `step` (`joined_lines`). `period` is what title or file name state:
+    begin and end, missing where they do not.
     """
 
     system: System
@@ -82,6 +87,9 @@ class Part(NamedTuple):
     unmapped: list[str]
     notes: tuple[str, ...]
     as_of: pd.Timestamp
+    step: int
+    totals: pd.DataFrame
+    period: tuple[pd.Timestamp, pd.Timestamp]
 
     def header_of(self, name: str) -> str:
         """The header of a column in the block; else all that it may have, else its name."""
@@ -127,18 +135,31 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     body = without(rows, rows.index[others.rows].union(others.aside.index))
     extra = body.iloc[1:] if export.layout != "rows" else body.iloc[:0]
     body = without(body, extra.index)
-    cells = BlockCells(block, body)
-    values, bad, left_out, notes = _columns(block, cells, context)
+    records = body.index
+    lines = joined_lines.split(block, body)
+    count = len(rows) + len(lines.rows) + len(lines.aside) - len(body)
+    body = lines.rows
+    cells = BlockCells(block if lines.line.empty else block._replace(rows=body), body)
+    values, bad, left_out, notes = _columns(block, cells, context, lines)
     frame = pd.DataFrame(
-        {"source_file": context.file, "source_sheet": sheet, "source_row": body.index},
+        {
+            "source_file": context.file,
+            "source_sheet": sheet,
+            "source_row": joined_lines.row_of(body.index, lines.step),
+        },
         index=body.index,
     )
     frame = frame.assign(**_completed(values, block, context))
-    extra_rows = {"column": "", "value": "", "reason": "extra_row"}
+
+    def by_row(cells: pd.DataFrame) -> pd.DataFrame:
+        return cells.set_axis(joined_lines.row_of(cells.index, lines.step), axis=0)
+
     bad_cells = _problems(bad, frame, block)
-    extra_cells = pd.DataFrame(extra_rows, index=extra.index)
-    aside = pd.concat([first_of_each_row([bad_cells]), extra_cells, others.aside])
-    notes = others.notes + notes
+    problems = first_of_each_row([bad_cells])
+    problem = {"column": "", "value": "", "reason": "extra_row"}
+    extra_rows = pd.DataFrame(problem, index=extra.index)
+    aside = pd.concat([by_row(problems), lines.aside, extra_rows, others.aside])
+    notes = others.notes + lines.notes + notes
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -153,18 +174,68 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         export,
         sheet,
         book,
-        without(frame, aside.index),
+        without(frame, problems.index),
         _reported(block, cells),
         aside,
-        bad_cells,
-        _every(left_out),
+        by_row(bad_cells),
+        by_row(_every(left_out)),
         _raw(block, rows),
-        len(rows),
+        count,
         int(others.rows.sum()),
         block.unmapped,
         notes,
         stamp,
+        lines.step,
+        _stated_totals(block, records, rows.index[others.rows], context),
+        file_name.period(f"{block.title} {context.named}", timezone=context.timezone),
     )
+
+
+def _stated_totals(
+    block: Block, body: pd.Index, totals: pd.Index, context: Context
+) -> pd.DataFrame:
+    """What the total rows state of columns that are sums (`invariants.yml`), one row a value.
+
+    Columns: row, label (how the row calls itself), column, header, stated, and slack: by how much
+    the rows may miss it because cells are written in short. Read together with the other rows, so
+    that a column is read in one way.
+    """
+    export = block.export
+    sums = {
+        name: how
+        for rule in reference.invariants().values()
+        if rule.kind == "total"
+        for name in rule.columns.get(export.table, ())
+        if (how := export.columns.get(name)) and how.when is None and block.places(how.header)
+    }
+    stated = []
+    if len(totals) and sums:
+        narrow = export.model_copy(update={"columns": sums, "sub_rows": None})
+        rows = block.rows.loc[block.rows.index.isin(body.union(totals))]
+        block = block._replace(export=narrow, rows=rows)
+        cells = BlockCells(block, rows)
+        values = _columns(block, cells, context).values
+        label = words(rows.loc[totals, block.headers[0].place]).fillna("")
+        for name, how in sums.items():
+            header = block.places(how.header)[0]
+            sums_up = values[name].loc[totals].dropna()
+            cell, kind = cells.of(header), columns_of(export)[name].kind
+            unit = how.unit or header.unit
+            slack = slack_of(cell.loc[sums_up.index], cell.loc[body], kind=kind, unit=unit)
+            stated.append(
+                pd.DataFrame(
+                    {
+                        "row": sums_up.index,
+                        "label": privacy.masked(label.loc[sums_up.index].str.slice(0, 40)),
+                        "column": name,
+                        "header": header.text,
+                        "stated": sums_up,
+                        "slack": slack,
+                    }
+                )
+            )
+    columns = ["row", "label", "column", "header", "stated", "slack"]
+    return pd.concat(stated, ignore_index=True) if stated else pd.DataFrame(columns=columns)
 
 
 def _every(cells: list[_BadCells]) -> pd.DataFrame:
@@ -172,7 +243,9 @@ def _every(cells: list[_BadCells]) -> pd.DataFrame:
     return pd.concat(filled) if filled else pd.DataFrame(columns=["column", "value", "reason"])
 
 
-def _columns(block: Block, cells: BlockCells, context: Context) -> _ParsedColumns:
+def _columns(
+    block: Block, cells: BlockCells, context: Context, lines: Lines | None = None
+) -> _ParsedColumns:
     export, columns = block.export, columns_of(block.export)
     dated = [
         cells.of(header)
@@ -188,6 +261,11 @@ def _columns(block: Block, cells: BlockCells, context: Context) -> _ParsedColumn
     )
     dots = _dots(block, cells, columns, context.answers)
     parsed_of = _all_parsed(block, cells, columns, dots, order=order, context=context)
+    if lines is not None:
+        parsed_of = {
+            (name, place): parsed._replace(values=lines.shared(parsed.values, name, place))
+            for (name, place), parsed in parsed_of.items()
+        }
     values: dict[str, pd.Series] = {}
     bad: list[_BadCells] = []
     left_out: list[_BadCells] = []

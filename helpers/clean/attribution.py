@@ -169,13 +169,26 @@ def _by_start(
 def _by_order(
     cases: pd.DataFrame, orders: pd.DataFrame | None, column: str
 ) -> tuple[pd.Series, pd.Series]:
+    """By the line, else by the order: the one session of its lines, or that they are of several."""
     ids = pd.Series(index=cases.index, dtype="str")
     if orders is None or orders.empty:
         return ids, ids.fillna("no_order")
     lines = orders.drop_duplicates(column).set_index(column)
     why = cases[column].map(lines["why_not"]) if "why_not" in lines else ids
     ids = cases[column].map(lines["session_id"])
-    return ids, why.mask(~cases[column].isin(lines.index), "no_order").mask(ids.notna())
+    unknown = ~cases[column].isin(lines.index)
+    why = why.mask(unknown, "no_order")
+    if "order_id" in cases and "order_id" in orders and unknown.any():
+        of_case = cases.loc[unknown, "order_id"].dropna()
+        theirs = orders[orders["order_id"].isin(of_case)]
+        sessions = theirs.groupby("order_id")["session_id"].agg(["first", "nunique"])
+        count = of_case.map(sessions["nunique"])
+        first = theirs.drop_duplicates("order_id").set_index("order_id")
+        none = of_case.map(first.get("why_not", first["session_id"]))
+        ids.loc[of_case.index] = of_case.map(sessions["first"]).where(count == 1).astype("str")
+        reason = none.astype("str").mask(count > 1, "several_sessions")
+        why.loc[of_case.index] = reason.fillna("no_order")
+    return ids, why.mask(ids.notna())
 
 
 def _ads(

@@ -216,3 +216,30 @@ def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
         left = len(numbers) > 0 and bool((numbers.max(axis=1) > 12).all())
         swapped |= left
     return swapped
+
+
+_WRITTEN = r"(?:\.(\d+))?\s*(亿|万|w|千|k|m|b)?\D*$"
+_IN_SHORT = {"亿": 1e8, "万": 1e4, "w": 1e4, "千": 1e3, "k": 1e3, "m": 1e6, "b": 1e9, "": 1.0}
+_CENT = 0.005
+
+
+def slack_of(
+    stated: pd.Series, parts: pd.Series, *, kind: str, unit: str | None = None
+) -> pd.Series:
+    """By how much the sum of cells may miss each cell that states it, as all are rounded.
+
+    Half the last digit of what is written in short (1.2万) or in thousands; half a cent an amount,
+    half a unit where no amount of the column has cents; nothing for plain counts.
+    """
+    both = pd.concat([words(stated), words(parts)]).fillna("").str.lower()
+    written = both.str.extract(_WRITTEN).fillna("")
+    scale = written[1].map(_IN_SHORT) * {"wan": 1e4, "thousand": 1e3}.get(unit or "", 1.0)
+    half = (scale * 10.0 ** -written[0].str.len() / 2).where((scale > 1) & (both != ""), 0.0)
+    given = len(stated)
+    rounded = half.iloc[:given] + half.iloc[given:].sum()
+    if kind in WHOLE:
+        return rounded
+    count = len(parts)
+    cents = (written[0] != "").any()
+    plain = _CENT * (count + 1) if cents else min((count + 1) / 2, 0.5 + count**0.5)
+    return rounded + plain

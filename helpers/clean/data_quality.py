@@ -55,18 +55,37 @@ def worst(lights: pd.Series) -> str:
     return next((light for light in LIGHTS if (lights == light).any()), "grey")
 
 
+def money_light(checked: pd.DataFrame) -> str:
+    """The worst light of what was checked, green only where an amount of the session was.
+
+    `checked` has light and metric: the rows of `reconcile.checks` and of `invariants.of_session`.
+    """
+    light = worst(checked["light"])
+    compared = _of_money(checked) & (checked["light"] != "grey")
+    return "grey" if light == "green" and not compared.any() else light
+
+
+def _of_money(checked: pd.DataFrame) -> pd.Series:
+    columns = reference.tables()["sessions"].columns
+    amounts = [name for name, column in columns.items() if column.kind == "money"]
+    return checked["metric"].isin(amounts)
+
+
 def quality(
     files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame, present: dict[str, bool]
 ) -> pd.DataFrame:
     """The data quality of a review in one row.
 
     Columns: light, counts of files and rows, missing tables, and a sentence in zh and en. `files`
-    and `attributed` are ledgers, `checked` comes from `checks`; `present` says of each canonical
-    table whether this session has rows of it.
+    and `attributed` are ledgers, `checked` is that of `money_light`; `present` says of each
+    canonical table whether this session has rows of it. The sentence names what differs and which
+    amounts could not be compared.
     """
     rows = {name: int(files[name].sum()) for name in COUNTS}
     unread = [*_unread(files)["file"].map(text.plain).unique()]
-    light = worst(checked["light"])
+    light = money_light(checked)
+    off = checked[~checked["light"].isin(["green", "grey"])]
+    alone = checked[_of_money(checked) & (checked["light"] == "grey")]
     lacking = [name for name, there in present.items() if not there]
     names = {
         lang: text.choose(lang, "、", ", ").join(
@@ -77,6 +96,10 @@ def quality(
     by_table = attributed.set_index("table") if len(attributed) else attributed
     share = by_table.get("share", pd.Series(dtype="float64"))
     lights = reference.terms()["light"]
+    differ, blank = (
+        {lang: _some([*rows[f"label_{lang}"].unique()], lang) for lang in ("zh", "en")}
+        for rows in (off, alone)
+    )
     left = [
         (
             reference.tables()[name],
@@ -89,7 +112,9 @@ def quality(
     zh = (
         f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 "
         f"{rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
-        f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}。"
+        f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}"
+        + (f"（{differ['zh']}）" if len(off) else "")
+        + (f"；没法核对：{blank['zh']}。" if len(alone) else "。")
         + (f"未能读入：{_some(unread, 'zh')}。" if unread else "没有读不了的文件。")
         + "".join(
             f"{table.zh}有 {part} 不归任何一场，主要是{why.zh}。" for table, part, why in left
@@ -99,7 +124,9 @@ def quality(
     en = (
         f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: "
         f"{rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
-        f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}."
+        f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}"
+        + (f" ({differ['en']})" if len(off) else "")
+        + (f"; not compared: {blank['en']}." if len(alone) else ".")
         + (f" Not read: {_some(unread, 'en')}." if unread else " Every file could be read.")
         + "".join(
             f" {part} of the {table.en.lower()} belong to no session, mostly: {why.en.lower()}."
@@ -128,9 +155,9 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
     money = {
         "green": ("可以用：钱和单对得上。", "The data can be used: money and orders reconcile."),
         "amber": (
-            "可以用，但钱或单有差异：引用前先看下表写明的是哪一项。",
-            "The data can be used, but money or orders differ: see below in which check before "
-            "quoting them.",
+            "可以用，但钱、单、编号或日期有差异：引用前先看下表写明的是哪一项。",
+            "The data can be used, but money, orders, ids or dates differ: see below in which "
+            "check before quoting them.",
         ),
         "red": (
             "先核对再用：钱或单对不上，下表写明是哪一项。",
@@ -234,17 +261,19 @@ def _rows_aside(verdict: pd.Series, aside: pd.DataFrame, lang: str) -> tuple[str
 
 def _money_agrees(checked: pd.DataFrame, lang: str) -> tuple[str, str, str]:
     compared = checked[checked["light"] != "grey"]
-    off = compared.loc[compared["light"] != "green", f"label_{lang}"].tolist()
-    agree = len(compared) - len(off)
+    off = compared.loc[compared["light"] != "green", f"label_{lang}"]
+    agree, blank = len(compared) - len(off), len(checked) - len(compared)
     return (
         text.choose(lang, "钱和单对得上吗？", "Do money and orders reconcile?"),
-        text.label(reference.terms()["light"][worst(checked["light"])], lang),
+        text.label(reference.terms()["light"][money_light(checked)], lang),
         text.choose(
             lang,
             f"{len(compared)} 项核对里 {agree} 项一致",
             f"{agree} of {len(compared)} checks agree",
         )
-        + (text.choose(lang, "；不一致：", "; not: ") + _some(off, lang) if off else ""),
+        + (text.choose(lang, "；不一致：", "; not: ") if len(off) else "")
+        + _some([*off.unique()], lang)
+        + (text.choose(lang, f"；{blank} 项没法核对", f"; not compared: {blank}") if blank else ""),
     )
 
 
@@ -256,6 +285,23 @@ def _cannot_be(flags: pd.DataFrame, lang: str) -> tuple[str, str, str | None]:
         else text.choose(lang, "没有", "none"),
         _reasons(flags["reason"], lang) or None,
     )
+
+
+def not_stated(
+    checks: pd.DataFrame, session: pd.Series, tables: Mapping[str, pd.DataFrame]
+) -> list[tuple[str, str]]:
+    """Columns (with their table) without which an amount of `reconcile.checks` has no counterpart.
+
+    Of tables of which the session has rows; those that it lacks are named as a whole.
+    """
+    places = []
+    for check in checks.loc[_of_money(checks) & (checks["light"] == "grey"), "check"]:
+        table, column = check.split(".")
+        if pd.isna(session[column]):
+            places.append(("sessions", column))
+        elif table in tables and len(tables[table]):
+            places.append((table, column if column in tables[table] else "paid"))
+    return list(dict.fromkeys(places))
 
 
 def _lacking(verdict: pd.Series, partly: Iterable[str], lang: str) -> tuple[str, str, str | None]:

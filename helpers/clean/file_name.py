@@ -1,12 +1,33 @@
 """What the name of a file says: when it was exported, and what its cells do not hold."""
 
 import functools
+import os
 import re
 
 import pandas as pd
 
 from helpers.clean.times import times
 from helpers.reference import Export, Table
+
+
+def decoded(name: bytes) -> str:
+    """A file's name: UTF-8, or GBK as Chinese Windows packs it; other bytes are written out."""
+    for charset in ("utf-8", "gb18030"):
+        try:
+            return name.decode(charset)
+        except UnicodeDecodeError:
+            continue
+    return name.decode("utf-8", errors="backslashreplace")
+
+
+def printable(name: str) -> str:
+    """A name as the file system gives it, or a path; what is no UTF-8 in it is decoded."""
+    return "/".join(decoded(os.fsencode(part)) for part in name.split("/"))
+
+
+def exact(name: str) -> str:
+    """A name as the file system gives it, each byte of it that is no UTF-8 written out."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def disagreements(frame: pd.DataFrame, export: Export, file: str, timezone: str) -> tuple[str, ...]:

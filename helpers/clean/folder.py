@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -99,12 +100,21 @@ class Workspace:
         return folder if folder.is_dir() and folder.resolve() != reference.SHIPPED else None
 
     def raw_files(self) -> list[Path]:
-        """Files of raw/ by name, without hidden and half-saved ones, and the own costs.csv."""
-        files = [
-            path
-            for path in self.raw.rglob("*")
-            if path.is_file() and not path.name.startswith((".", "~$"))
-        ]
+        """All of raw/ by name, without hidden and half-saved ones, and the own costs.csv.
+
+        Also what cannot be read (`unreadable`): links that lead nowhere, folders that are shut.
+        """
+        files: list[Path] = []
+
+        def shut(error: OSError) -> None:
+            if os.path.lexists(error.filename):
+                files.append(Path(error.filename))
+
+        for folder, folders, names in os.walk(self.raw, onerror=shut):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            files += [
+                Path(folder, name) for name in (*names, *links) if not name.startswith((".", "~$"))
+            ]
         return sorted(files) + [path for path in [self.path / "costs.csv"] if path.exists()]
 
     def key(self) -> bytes:
@@ -137,6 +147,33 @@ class Workspace:
                 f"{self.clean}: {error.strerror}. What is read from the exports is kept there"
             ) from error
         return filelock.FileLock(self.clean / ".lock", timeout=600)
+
+
+def unreadable(path: Path) -> str | None:
+    """Why what lies in raw/ cannot be read, in words; None of a file that can be opened."""
+    kind = "a link to a folder" if path.is_symlink() else "a folder that cannot be looked into"
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            path.open("rb").close()
+            return None
+        if not path.is_dir():
+            kind = "a pipe, a device or a socket"
+    except FileNotFoundError:
+        kind = "a link to a file that is not there"
+    except OSError as error:
+        return (
+            f"cannot be opened ({error.strerror}); expected a file that this user may read. Close "
+            "it in other programs, or change its rights"
+        )
+    return f"is {kind}; expected a file. Put the file itself, or a copy of it, into raw/"
+
+
+def status(path: Path) -> os.stat_result:
+    """Of a file; of a link that leads nowhere, its own."""
+    try:
+        return path.stat()
+    except OSError:
+        return path.lstat()
 
 
 def _folder(data_dir: str | Path) -> Path:

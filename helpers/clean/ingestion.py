@@ -10,15 +10,17 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import reference
-from helpers.clean.folder import Workspace, WorkspaceError, replacing
+from helpers.clean.folder import Workspace, WorkspaceError, replacing, status, unreadable
 from helpers.clean.merge import merge
-from helpers.clean.readings import drop_old_readings, mended_readings, readings_of
+from helpers.clean.reader_process import readers
+from helpers.clean.readings import drop_old_readings, mended_readings, name_in_raw, readings_of
 from helpers.clean.tables import LEDGERS
 
 READS = ("clean", "core/privacy.py", "core/text.py", "reference")
 READS_DATA = (
     "sources",
     "tables.yml",
+    "invariants.yml",
     "terms.yml",
     "totals.yml",
     "attribution.yml",
@@ -68,12 +70,10 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
     with workspace.lock():
         state = _state(workspace)
         version = _reading_version(workspace)
-        stamps = {
-            str(path.relative_to(workspace.path)): [path.stat().st_size, path.stat().st_mtime_ns]
-            for path in paths
-        }
+        stamps = {name_in_raw(workspace, path): _stamp(path) for path in paths}
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
+        readers().start()
         _write_state(workspace, {})
         # what is read goes to disk while it is worked on
         with concurrent.futures.ThreadPoolExecutor(1) as writer:
@@ -87,6 +87,11 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
         content = sorted(reading.folder.name for reading in readings)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
+
+
+def _stamp(path: Path) -> list[object]:
+    """What tells whether a file changed: rights do, too, and who has it open."""
+    return [status(path).st_size, status(path).st_mtime_ns, unreadable(path)]
 
 
 def _state(workspace: Workspace) -> dict:

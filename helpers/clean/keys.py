@@ -7,6 +7,7 @@ import pandas as pd
 from helpers import reference
 from helpers.clean.assemble import Context, Part
 from helpers.clean.history import TRACE
+from helpers.clean.joined_lines import row_of
 from helpers.clean.rows import first_of_each_row, without
 from helpers.reference import schema
 
@@ -27,7 +28,8 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     kept = without(frame, missing.index)
     twice = _duplicates(kept, part)
     kept = without(kept, twice.index)
-    aside = pd.concat([part.aside, missing, twice]).sort_index()
+    more = [rows.set_axis(row_of(rows.index, part.step), axis=0) for rows in (missing, twice)]
+    aside = pd.concat([part.aside, *more]).sort_index()
     assert part.rows_in == len(kept) + part.rows_totals + len(aside), (
         f"{context.file} {part.sheet}: rows lost"
     )

@@ -1,5 +1,8 @@
 """The ledger of a raw file: what each sheet is, counts of its rows, why one was not read."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import pandas as pd
 
 from helpers import reference
@@ -12,12 +15,41 @@ from helpers.clean.sheet import Sheet
 from helpers.core import privacy, text
 from helpers.reference import Export, System, Unverified, schema
 
+TOLD_BY = 8  # digits of its digest in the name of a file whose own name is hidden
 COUNTS = ("rows_in", "rows_kept", "rows_totals", "rows_aside")
 
 
 def sheet_name(sheet: Sheet) -> str:
-    """How a sheet is called everywhere: its file's path in a zip, and its own name."""
-    return "/".join(filter(None, [sheet.member, sheet.name]))
+    """How a sheet is called everywhere: its file's path in a zip, and its own name.
+
+    Somebody's phone or the like in it is hidden.
+    """
+    return privacy.mask_name("/".join(filter(None, [sheet.member, sheet.name])))
+
+
+def told_apart(sheets: Iterable[Sheet]) -> tuple[Sheet, ...]:
+    """The sheets of a file, numbered where what is shown of their names is the same."""
+    count: Counter[str] = Counter()
+    numbered = []
+    for sheet in sheets:
+        name = sheet_name(sheet)
+        count[name] += 1
+        another = count[name] > 1
+        numbered.append(sheet._replace(name=f"{sheet.name} ({count[name]})") if another else sheet)
+    return tuple(numbered)
+
+
+def renamed(entries: list[dict[str, object]], raw: RawFile, name: str) -> list[dict[str, object]]:
+    """The ledger's rows of a file whose name may not be shown, with how to find and mend it."""
+    if privacy.mask_name(name) == name:
+        return entries
+    why = (
+        "its name holds somebody's phone number or the like and is shown masked: it is the file in "
+        f"raw/ whose SHA-256 begins with {raw.sha256[:TOLD_BY]}; give it another name"
+    )
+    return [
+        entry | {"problem": "; ".join(filter(None, [entry["problem"], why]))} for entry in entries
+    ]
 
 
 def entry(
@@ -59,7 +91,7 @@ def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> d
         "file": raw.file,
         "sheet": sheet,
         "sha256": raw.sha256,
-        "problem": problem,
+        "problem": problem and privacy.mask_name(problem),
         **dict.fromkeys(COUNTS, 0),
         "as_of": exported_at(context.named, None, timezone=context.timezone),
     }

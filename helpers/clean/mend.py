@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 def shown(cells: pd.Series) -> pd.Series:
     """Cells as text in the workbook: personal data masked, very long ones cut, empty as ""."""
-    return privacy.masked(words(cells).fillna("").str.slice(0, MOST_SIGNS))
+    return privacy.masked(words(cells).fillna("")).str.slice(0, MOST_SIGNS)
 
 
 def is_ours(grid: pd.DataFrame) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import attribution, history, mend, questions
-from helpers.clean.folder import Workspace, replacing
+from helpers.clean import attribution, history, invariants, mend, questions
+from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
 from helpers.clean.personal_data import scan
@@ -97,6 +97,9 @@ def merge(
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
+    held = [invariants.across(merged, files, reference.systems(workspace.reference))]
+    held += [reading.table("invariants") for reading in readings]
+    ledgers["invariants"] = pd.concat(held[::-1], ignore_index=True)
     ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
     _write_aside(workspace, aside, mended, files)
     for future in writing:
@@ -124,11 +127,11 @@ def _without_original(
         "table": "aside",
         "row": lost["from_row"],
         "column": "file",
-        "value": lost["file"],
+        "value": lost["file"].map(privacy.mask_name),
         "reason": "no_original",
         "field": None,
         "expected": "original",
-        "row_json": lost["cells"].map(privacy.hide),
+        "row_json": lost["cells"].map(privacy.mask),
     }
     return files, pd.DataFrame(rows)
 
@@ -161,7 +164,7 @@ def _export_times(
     """File → (sheet → time): what the export says, else the time of the file on disk."""
     changed = {
         name_in_raw(workspace, path): pd.Timestamp(
-            path.stat().st_mtime_ns // 1000, unit="us", tz="UTC"
+            status(path).st_mtime_ns // 1000, unit="us", tz="UTC"
         )
         for path in paths
     }

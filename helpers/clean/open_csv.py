@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import csv
 import io
+import re
 import shutil
 import statistics
 import tempfile
@@ -40,7 +41,10 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
     head = beginning(content, HEAD).decode(charset, errors="ignore")
     head = head.replace("\0", "").lstrip("\ufeff")
     if head.lstrip()[:1] == "<":
-        raise UnreadableError(f"is a web page (HTML or XML) by its content; expected {EXPECTED}")
+        raise UnreadableError(
+            f"is {_markup(head)} by its content, whatever its name says; expected {EXPECTED}. Open "
+            "it in Excel or WPS, save it as xlsx, and put that file in its place"
+        )
     separator = _separator(head)
     width = max(statistics.mode(_counts(head, separator)) + 1, 1)
     try:
@@ -58,6 +62,12 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
         ) from error
     except pa.ArrowInvalid as error:
         raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
+
+
+def _markup(head: str) -> str:
+    if "urn:schemas-microsoft-com:office:spreadsheet" in head:
+        return "an XML spreadsheet of Excel 2003"
+    return "a web page (HTML)" if re.search(r"(?i)<(?:html|table|!doctype)", head) else "XML"
 
 
 def _with_end(text: BinaryIO) -> tuple[BinaryIO, bool]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from helpers.clean import limits
+from helpers.clean.file_name import decoded, printable
 from helpers.clean.open_csv import text_sheet
 from helpers.clean.open_workbook import workbook_sheets
 from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted
@@ -27,6 +28,18 @@ _DAMAGES = (
     OSError,
     struct.error,
 )
+
+# how files begin that are mistaken for exports
+_NO_TABLES = {
+    b"%PDF": "a PDF",
+    b"Rar!": "a RAR archive (unpack it first)",
+    b"7z\xbc\xaf": "a 7-Zip archive (unpack it first)",
+    b"\x1f\x8b": "a gzip archive (unpack it first)",
+    b"\x89PNG": "a picture (a screenshot holds no rows: export the table)",
+    b"\xff\xd8\xff": "a picture (a screenshot holds no rows: export the table)",
+    b"MIME-Version:": "a web archive (open it in Excel or WPS and save it as xlsx)",
+}
+_MARK = max(map(len, _NO_TABLES))
 
 
 class RawFile(NamedTuple):
@@ -62,15 +75,16 @@ def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = Non
     columns of a long text matter (`Sheet.places`).
     """
     path = Path(path)
+    name = printable(path.name)
     try:
         content = path.open("rb")
     except OSError as error:
         problem = f"cannot be opened ({error.strerror}); expected {EXPECTED}"
-        return RawFile(path.name, "", (), (("", problem),))
+        return RawFile(name, "", (), (("", problem),))
     with content:
         digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
-        sheets, problems = _open(content, path.name, wanted)
-    return RawFile(path.name, digest, tuple(sheets), tuple(problems))
+        sheets, problems = _open(content, name, wanted)
+    return RawFile(name, digest, tuple(sheets), tuple(problems))
 
 
 def _open(
@@ -78,7 +92,11 @@ def _open(
 ) -> tuple[list[Sheet], list[tuple[str, str]]]:
     try:
         content.seek(0)
-        mark = content.read(4)
+        mark = content.read(_MARK)
+        for start, what in _NO_TABLES.items():
+            if mark.startswith(start):
+                raise UnreadableError(f"is {what} whatever its name says; expected {EXPECTED}")
+        mark = mark[:4]
         if mark == b"PK\x03\x04" and not _is_workbook(content):
             if in_zip:
                 raise UnreadableError("is a zip inside a zip; unpack it first")
@@ -132,12 +150,12 @@ def _is_litter(name: str) -> bool:
 
 
 def _member_name(member: zipfile.ZipInfo) -> str:
-    """Zips made on Chinese Windows hold GBK names, which zipfile reads as cp437."""
+    """Names without the mark of UTF-8 are read as cp437 by zipfile, whatever they are."""
     if member.flag_bits & 0x800:
         return member.filename
     try:
-        return member.filename.encode("cp437").decode("gb18030")
-    except (UnicodeEncodeError, UnicodeDecodeError):
+        return decoded(member.filename.encode("cp437"))
+    except UnicodeEncodeError:
         return member.filename
 
 

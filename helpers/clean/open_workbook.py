@@ -53,10 +53,22 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
+        if _is_locked(content, error):
+            raise UnreadableError(
+                f"this workbook is protected by a password; expected {EXPECTED}. Open it in Excel "
+                "or WPS, take the password off, and put the saved file in its place"
+            ) from error
         raise UnreadableError(
             f"this workbook cannot be read ({type(error).__name__}: {error}); expected {EXPECTED}. "
             "Open it in Excel or WPS, save it again as xlsx, and put that file in its place"
         ) from error
+
+
+def _is_locked(content: BinaryIO, error: BaseException) -> bool:
+    """Whether a workbook asks for a password: an old one says so, a new one is packed away."""
+    content.seek(0)
+    packed = "EncryptedPackage".encode("utf-16-le") in content.read()
+    return isinstance(error, python_calamine.PasswordError) or packed
 
 
 def _counts_from_1904(content: BinaryIO) -> bool:

@@ -13,6 +13,7 @@ from helpers.clean.times import times
 from helpers.core import text
 from helpers.reference import schema
 
+SETTLED = {"duplicate"}  # reasons that nobody needs to answer
 _SAME = ["file", "sheet", "table", "column", "reason", "effect"]
 
 
@@ -24,10 +25,7 @@ def of_file(finished: Iterable[KeptRows], context: Context) -> pd.DataFrame:
 
 
 def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
-    """The questions of one table of a sheet: of rows aside, cells left out, columns that lack.
-
-    A reason is a question where `terms.yml` has a remedy for it: a duplicate has none.
-    """
+    """The questions of one table of a sheet: of rows aside, cells left out, columns that lack."""
     part = done.part
     export, table = part.export, reference.tables()[part.export.table]
     left_out = part.left_out[~part.left_out.index.isin(done.aside.index)]
@@ -50,8 +48,7 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
 
 def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     """Rows kept aside, by what is asked of them; a column that lacks concerns `whole` rows."""
-    remedies = reference.terms()["remedy"]
-    asked = rows[rows["reason"].isin(remedies)]
+    asked = rows[~rows["reason"].isin(SETTLED)]
     if "effect" not in asked:
         asked = asked.assign(effect="aside")
     groups = asked.groupby(_SAME, sort=False, dropna=False)
@@ -110,7 +107,8 @@ def sentence(question: object, lang: str) -> str:
         for line, reading in options
     )
     answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
-    remedy = text.label(terms["remedy"][question.reason], lang)
+    remedy = terms["remedy"].get(question.reason, terms["remedy"]["other"])
+    remedy = text.label(remedy, lang)
     if question.effect == "lacking":
         return text.choose(
             lang,

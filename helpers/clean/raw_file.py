@@ -8,9 +8,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import assemble, ledger, mend, questions, recognise, template
+from helpers.clean import assemble, invariants, ledger, mend, questions, recognise, template
 from helpers.clean.assemble import Context, Part
 from helpers.clean.columns import NOTHING_SAID, Answers
+from helpers.clean.file_name import printable
 from helpers.clean.keys import KeptRows, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
@@ -25,7 +26,9 @@ class Reading(NamedTuple):
     Tables are canonical, with `source_file`, `source_sheet`, `source_row`. The ledger has one row
     per sheet and table, `questions` one per thing that was not understood, `mended` one per cell
     that was mended before reading (file, sheet, table, row, column, value, mended, row_json),
-    `mends` one per row of another file that this one mends (`mend.COLUMNS`).
+    `mends` one per row of another file that this one mends (`mend.COLUMNS`), `totals` one per value
+    of a total row (`invariants.TOTALS`), `invariants` one per table and thing that must hold in it
+    (`invariants.CHECKED`).
     """
 
     tables: dict[str, pd.DataFrame]
@@ -34,6 +37,8 @@ class Reading(NamedTuple):
     questions: pd.DataFrame
     mended: pd.DataFrame
     mends: pd.DataFrame
+    totals: pd.DataFrame
+    invariants: pd.DataFrame
 
 
 def read_file(
@@ -56,11 +61,12 @@ def read_file(
     row; `sha256` is the digest where known. Never raises for what a file holds: what cannot be read
     or recognised is a row of `files` whose `problem` says what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, answers)
+    named = printable(Path(path).name)
+    context = Context(name or named, named, timezone, key, currency, answers)
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
-    raw = raw._replace(file=context.file)
+    raw = raw._replace(file=context.file, sheets=ledger.told_apart(raw.sheets))
     parts: list[Part] = []
     changes: list[tuple[Part, list[mend.Change]]] = []
     mending: list[pd.DataFrame] = []
@@ -88,15 +94,48 @@ def read_file(
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
     entries += [ledger.entry(raw, done, mended, context) for done in finished]
-    every = pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True)
+    entries = ledger.renamed(entries, raw, named)
+    return _reading(entries, finished, mended, mending, context)
+
+
+def _reading(
+    entries: list[dict[str, object]],
+    finished: list[KeptRows],
+    mended: pd.DataFrame,
+    mending: list[pd.DataFrame],
+    context: Context,
+) -> Reading:
+    checked, totals = invariants.of_file(finished, context)
     return Reading(
         _tables(finished),
-        ledger.frame(entries, timezone),
+        ledger.frame(entries, context.timezone),
         ledger.rows_aside(finished, context),
         questions.of_file(finished, context),
         mended,
-        every,
+        pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True),
+        totals,
+        checked,
     )
+
+
+def unreadable(
+    path: Path,
+    problem: str,
+    *,
+    timezone: str,
+    key: bytes,
+    currency: str,
+    name: str | None = None,
+    sha256: str = "",
+    **_: object,
+) -> Reading:
+    """The reading of a file that could not be read: no rows, and a ledger that says why."""
+    named = printable(path.name)
+    context = Context(name or named, named, timezone, key, currency)
+    raw = RawFile(context.file, sha256, (), ())
+    entries = [ledger.unread(raw, "", f"{context.file}: {problem}", context)]
+    entries = ledger.renamed(entries, raw, named)
+    return _reading(entries, [], ledger.mended_cells([], context), [], context)
 
 
 def _opened(
@@ -126,7 +165,7 @@ def _holds(sheet: Sheet, block: recognise.Block) -> bool:
 
 
 def _named_by(sheet: Sheet, path: str | Path) -> str:
-    return PurePosixPath(sheet.member).name or Path(path).name
+    return PurePosixPath(sheet.member).name or printable(Path(path).name)
 
 
 def export(system: str, name: str, systems: Iterable[System]) -> Export:

@@ -6,16 +6,21 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import reference
 from helpers.clean import raw_file
-from helpers.clean.folder import Workspace
+from helpers.clean.file_name import exact, printable
+from helpers.clean.folder import Workspace, status, unreadable
+from helpers.clean.ledger import TOLD_BY
 from helpers.clean.mend import HASH_DIGITS
+from helpers.clean.reader_process import readers
+from helpers.core import privacy
 
+AT_ONCE = 2  # files that are read at the same time
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
 
@@ -52,10 +57,21 @@ def readings_of(
     """
     paths_of: dict[str, list[Path]] = {}
     for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
-        paths_of.setdefault(_sha256(path), []).append(path)
+        problem = unreadable(path)
+        sha = f"{exact(str(path))} {problem}" if problem else _sha256(path)
+        paths_of.setdefault(sha, []).append(path)
     readings, copies = {}, {}
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as reading:
+        read_of = {
+            sha: reading.submit(_reading, workspace, first, version, sha, writer)
+            for sha, (first, *_) in paths_of.items()
+        }
+        try:
+            concurrent.futures.wait(read_of.values(), return_when="FIRST_EXCEPTION")
+        finally:  # who interrupts the reading does not wait for all files
+            reading.shutdown(wait=False, cancel_futures=True)
     for sha, (first, *others) in paths_of.items():
-        readings[first] = _reading(workspace, first, version, sha, writer)
+        readings[first] = read_of[sha].result()
         alike = others and _says_all(workspace, readings[first].table("files"))
         for other in others:
             if alike:
@@ -66,7 +82,7 @@ def readings_of(
 
 
 def _age(path: Path) -> tuple[float, str]:
-    return path.stat().st_mtime, str(path)
+    return status(path).st_mtime, str(path)
 
 
 def mended_readings(
@@ -104,9 +120,20 @@ def _says_all(workspace: Workspace, ledger: pd.DataFrame) -> bool:
 
 
 def name_in_raw(workspace: Workspace, path: Path) -> str:
-    """How a file is called everywhere: its path below raw/."""
+    """How a file is called everywhere: its path below raw/.
+
+    Somebody's phone or the like in it is hidden; the first digits of the file's digest then say
+    which file it is.
+    """
     folder = workspace.raw if path.is_relative_to(workspace.raw) else workspace.path
-    return path.relative_to(folder).as_posix()
+    name = path.relative_to(folder).as_posix()
+    taken = printable(name) != name and (folder / printable(name)).exists()
+    name = exact(name) if taken else printable(name)
+    shown = PurePosixPath(privacy.mask_name(name))
+    if str(shown) == name:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest() if unreadable(path) else _sha256(path)
+    return str(shown.with_name(f"{shown.stem}~{digest[:TOLD_BY]}{shown.suffix}"))
 
 
 def _reading(
@@ -117,23 +144,30 @@ def _reading(
     writer: concurrent.futures.Executor,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> StoredReading:
-    name = str(path.relative_to(workspace.path))
+    named = name_in_raw(workspace, path)
+    name = f"{exact(str(path.relative_to(workspace.path)))}|{named}"
     changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
     mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
     folder = workspace.clean / "readings" / mark
     if folder.is_dir():
         return StoredReading(folder, {}, writer.submit(lambda: None))
-    reading = raw_file.read_file(
-        path,
-        systems=reference.systems(workspace.reference),
-        timezone=workspace.settings.timezone,
-        key=workspace.key(),
-        currency=workspace.settings.currency,
-        answers=workspace.settings.answers,
-        name=name_in_raw(workspace, path),
-        mends=mends,
-        sha256=sha,
-    )
+    options = {
+        "timezone": workspace.settings.timezone,
+        "key": workspace.key(),
+        "currency": workspace.settings.currency,
+        "name": named,
+    }
+    if problem := unreadable(path):
+        reading = raw_file.unreadable(path, problem, **options)
+    else:
+        reading = readers().read(
+            path,
+            systems=reference.systems(workspace.reference),
+            answers=workspace.settings.answers,
+            mends=mends,
+            sha256=sha,
+            **options,
+        )
     tables = reading._asdict()
     tables |= tables.pop("tables")
     return StoredReading(folder, tables, writer.submit(_write_reading, folder, dict(tables)))

@@ -114,6 +114,8 @@ def _read(export: Export) -> list[str]:
     return [
         *export.reported,
         *export.totals,
+        *export.list_amount,
+        *export.list_price,
         *(
             name
             for how in export.columns.values()
@@ -373,16 +375,32 @@ def undecided(grid: pd.DataFrame, candidates: list[Candidate]) -> list[Export]:
 def unverified(
     grid: pd.DataFrame, *, sheet: str, file: str, systems: Iterable[System]
 ) -> tuple[System, Unverified] | None:
-    """The export of unverified layout that a sheet's file, name or title speaks of."""
+    """The export of unverified layout that a sheet's file, name or title speaks of.
+
+    Where they name a platform or system, only of those.
+    """
     names = normal(" ".join([file, sheet, _title(grid, min(_TITLE_ROWS, len(grid)))]))
+    systems = list(systems)
+    labels = {("platform", code): label for code, label in reference.terms()["platform"].items()}
+    labels |= {("system", system.system): system for system in systems}
+    named = {
+        which
+        for which, label in labels.items()
+        if normal(label.zh) in names or normal(label.en) in names
+    }
     fitting = [
         (max(map(len, words)), system, export)
         for system in systems
+        if not named or {("system", system.system), ("platform", system.platform)} & named
         for export in system.unverified
-        if (words := [word for word in export.words if normal(word) in names])
+        if (words := [word for word in export.words if _all_in(word, names)])
     ]
     # the longest word says most
     return max(fitting, key=lambda entry: entry[0])[1:] if fitting else None
+
+
+def _all_in(word: str, names: str) -> bool:
+    return all(part in names for part in normal(word).split())
 
 
 def proposals(unmapped: Iterable[str], export: Export) -> pd.DataFrame:

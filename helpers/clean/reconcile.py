@@ -1,17 +1,13 @@
 """Money is held against money: parts against totals, exports, and rates against counts."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import reference
 from helpers.core import text
 
-PARTS = {
-    "products": ("orders", "units", "paid_amount"),
-    "traffic": ("orders", "paid_amount"),
-    "minutes": ("orders", "paid_amount"),
-}
 BETWEEN_EXPORTS = ("orders", "units", "paid_amount", "user_paid_amount")
 CHECK = [
     *("check", "metric", "label_zh", "label_en"),
@@ -40,7 +36,13 @@ def checks(
     not counted twice. `files` are the rows of `exports`.
     """
     sums = []
-    for table, columns in PARTS.items():
+    parts_of = {
+        table: columns
+        for rule in reference.invariants().values()
+        if rule.kind == "session_total"
+        for table, columns in rule.columns.items()
+    }
+    for table, columns in parts_of.items():
         frame = tables.get(table, pd.DataFrame())
         if table == "products" and len(frame):
             frame = frame[frame["sku_id"].isna()]
@@ -221,3 +223,133 @@ def _light(parts: float, total: float, thresholds: dict[str, float]) -> str:
         name for name in ("green", "amber") if abs(relative) <= thresholds[f"reconcile_{name}"]
     )
     return next(lights, "red")
+
+
+# figures of a day that its sessions add up to, with the column of sessions (None: how many they
+# are), and what they may differ by beside the tolerance
+SUMS_OF_DAY = {
+    "session_count": (None, 0),
+    "live_seconds": ("duration_seconds", 60),
+    "views": ("views", 0),
+    "new_fans": ("new_fans", 0),
+}
+
+
+class Compared(NamedTuple):
+    """A figure that a day states beside what its sessions come to."""
+
+    name: str
+    stated: float
+    sessions: float
+    agrees: bool
+
+
+def days(
+    stated: pd.DataFrame,
+    sessions: pd.DataFrame,
+    orders: pd.DataFrame,
+    *,
+    until: pd.Timestamp,
+    tolerance: float,
+) -> pd.DataFrame:
+    """The account's day figures beside its sessions, one row per account x day, newest first.
+
+    `stated` are rows of `days`, counted up to the day of `until`; `sessions` and `orders` those of
+    the workspace. A session belongs to the day and account on which it began. Columns: platform,
+    room_name, day, viewers, session_count, live_seconds, views, new_fans, seeded_paid_amount,
+    refund_amount (as stated), n (sessions there are), live_paid (their paid amount), outside_paid
+    (order lines paid that day that belong to no session; `nan` where orders do not reach that day,
+    or accounts share the platform), matches (missing where nothing can be compared), differs_zh,
+    differs_en (how the sessions' sum is off by more than `tolerance`; viewers, who count once a
+    day, are no fewer than in one session and no more than in all).
+    """
+    mine = stated[stated["day"].dt.normalize() <= until.normalize()]
+    mine = mine.sort_values("day", ascending=False, kind="stable", ignore_index=True)
+    began, paid_on = sessions["started_at"].dt.normalize(), orders["paid_at"].dt.normalize()
+    apart = orders["session_id"].isna()
+    outside = orders[apart].groupby(["platform", paid_on[apart]])["paid"].sum()
+    reach = paid_on.groupby(orders["platform"]).agg(["min", "max"])
+    alone = mine.groupby("platform")["room_name"].transform("nunique") <= 1
+    rows = []
+    for row, single in zip(mine.itertuples(index=False), alone, strict=True):
+        day = row.day.normalize()
+        held = sessions[(began == day) & (sessions["platform"] == row.platform)]
+        if isinstance(row.room_name, str) and sessions["room_name"].eq(row.room_name).any():
+            held = held[held["room_name"] == row.room_name]
+        reached = row.platform in reach.index and bool(
+            reach.loc[row.platform, "min"] <= day <= reach.loc[row.platform, "max"]
+        )
+        compared = _compared(row, held, tolerance)
+        rows.append(
+            [
+                len(held),
+                held["paid_amount"].sum(min_count=1),
+                outside.get((row.platform, day), 0.0) if single and reached else float("nan"),
+                all(figure.agrees for figure in compared) if compared else pd.NA,
+                *(_difference(compared, lang) for lang in ("zh", "en")),
+            ]
+        )
+    added = ["n", "live_paid", "outside_paid", "matches", "differs_zh", "differs_en"]
+    table = pd.DataFrame(rows, columns=added).astype({"matches": "boolean"})
+    columns = ["viewers", *SUMS_OF_DAY, "seeded_paid_amount", "refund_amount"]
+    return mine[["platform", "room_name", "day", *columns]].join(table)
+
+
+def _compared(row: tuple, held: pd.DataFrame, tolerance: float) -> list[Compared]:
+    """A sum that lacks a session's figure says nothing and is not compared."""
+    compared = []
+    for name, (column, least) in SUMS_OF_DAY.items():
+        stated = getattr(row, name)
+        total = float(len(held)) if column is None else held[column].sum(skipna=False)
+        if pd.notna(stated) and pd.notna(total) and (len(held) or column is None):
+            near = abs(total - stated) <= max(tolerance * abs(stated), least)
+            compared.append(Compared(name, stated, total, near))
+    viewers = held["viewers"]
+    if pd.notna(row.viewers) and len(held) and viewers.notna().all():
+        low, high = viewers.max() * (1 - tolerance), viewers.sum() * (1 + tolerance)
+        bound = viewers.max() if row.viewers < low else viewers.sum()
+        compared.append(Compared("viewers", row.viewers, bound, low <= row.viewers <= high))
+    return compared
+
+
+def _difference(compared: list[Compared], lang: str) -> str:
+    if not compared:
+        return text.choose(lang, "没有可比的数", "nothing to compare")
+    columns = reference.tables()["days"].columns
+    off = [
+        text.choose(lang, "{}：日 {}，场次 {}", "{}: day {}, sessions {}").format(
+            text.label(columns[figure.name], lang),
+            *(
+                text.value(value, columns[figure.name].kind, lang)
+                for value in (figure.stated, figure.sessions)
+            ),
+        )
+        for figure in compared
+        if not figure.agrees
+    ]
+    return text.choose(lang, "；", "; ").join(off) or text.choose(lang, "一致", "agrees")
+
+
+def day_words(table: pd.DataFrame, lang: str) -> str:
+    """How many days agree with their sessions, and what to do where they do not.
+
+    `table` is that of `days`.
+    """
+    compared = table[table["matches"].notna()]
+    off = compared[~compared["matches"].astype(bool)]
+    count = text.choose(
+        lang,
+        f"{len(table)} 天的日数据里 {len(compared)} 天能与当天场次比",
+        f"Of {len(table)} days with figures {len(compared)} can be held against their sessions",
+    )
+    if off.empty:
+        return count + text.choose(lang, "，没有不符。", "; none differs.")
+    listed = text.choose(lang, "、", ", ").join(f"{day:%m-%d}" for day in off["day"].head(5))
+    listed += text.choose(lang, "等", " …") * (len(off) > 5)
+    return count + text.choose(
+        lang,
+        f"，{len(off)} 天不符（{listed}）：可能缺场次导出，或日数据含别的账号；"
+        "请补导这几天的场次列表。",
+        f"; {len(off)} differ ({listed}): exports of sessions may be missing, or the day holds "
+        "another account; export the list of sessions of those days again.",
+    )

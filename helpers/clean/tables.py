@@ -17,7 +17,7 @@ from helpers.reference import schema
 if TYPE_CHECKING:
     import ibis
 
-LEDGERS = ("files", "aside", "questions", "mended", "attribution", "personal")
+LEDGERS = ("files", "aside", "questions", "mended", "invariants", "attribution", "personal")
 MODELS = ("pattern",)  # what a review keeps for the next one
 # what one row of ads speaks of, whichever export holds it
 _LAUNCH = ["session_id", "platform", "campaign", "started_at", "title"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.demo import floor, orders, talk, viewers
+from helpers.demo import books, floor, orders, talk, viewers
 from helpers.demo.schedule import as_of, shop
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def tables(
         by_name["service"] = _whose(by_name["service"], by_name.get("orders"), generator(60))
     if "orders" in by_name:
         by_name["orders"] = _recommended(by_name["orders"], generator(61))
+    if wanted is None:
+        by_name |= books.tables(coarse, by_name["orders"], by_name["aftersales"], generator(62))
     return by_name
 
 

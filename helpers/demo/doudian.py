@@ -1,4 +1,4 @@
-"""The exports of 抖店: orders and after-sales cases, with some dirty rows."""
+"""The exports of 抖店: orders and after-sales cases, with some dirty rows; settlement bills."""
 
 import functools
 import hashlib
@@ -265,3 +265,47 @@ def _dirty_cases(
         cells.dirty(path, n, "商品单号", "6900000000000000139", "unknown_order"),
         cells.dirty(path, n + 1, "退商品金额（元）", "见备注", "text_for_number"),
     ]
+
+
+def _bill_columns(bill: pd.DataFrame) -> dict[str, pd.Series]:
+    """Ids stand behind an apostrophe."""
+    every = functools.partial(pd.Series, index=bill.index)
+    ids = {"订单号": "order_id", "子订单号": "line_id", "商品ID": "product_id"}
+    amounts = {
+        "结算金额": "settled",
+        "结算前退款金额": "refunded_before",
+        "用户实付": "user_paid",
+        "收入合计": "income",
+        "平台服务费": "platform_fee",
+        "达人佣金": "commission",
+        "支出合计": "expense",
+    }
+    return {
+        **{header: "'" + bill[name] for header, name in ids.items()},
+        **{header: cells.money(bill[name]) for header, name in amounts.items()},
+        "结算时间": cells.clock(bill["settled_at"], cells.DASHES),
+        "下单时间": cells.clock(bill["created_at"], cells.DASHES),
+        "结算账户": bill["account"],
+        "结算单类型": bill["scene"],
+        "商品名称": bill["product_name"],
+        "有结算前退款": every("否").mask(bill["refunded_before"] < 0, "是"),
+        "业务类型": every("普通订单"),
+    }
+
+
+def write_bills(bill: pd.DataFrame, raw: Path, exported: pd.Timestamp) -> None:
+    """A settlement bill a month, its second row the note on how the platform reckons."""
+    month = bill["settled_at"].dt.strftime("%Y-%m")
+    for number, name in enumerate(sorted(month.unique())):
+        mine = bill[month == name].reset_index(drop=True)
+        columns = _bill_columns(mine)
+        headers = cells.layout("doudian_settlement")
+        filled = {
+            header: ["平台计算说明" if header == headers[0] else ""]
+            + (columns[header].tolist() if header in columns else ["0.00"] * len(mine))
+            for header in headers
+        }
+        at = exported - pd.Timedelta(minutes=20 - number)
+        path = raw / _epoch_name(at, f"bill {name}")
+        cells.text_table(path, headers, filled, encoding="utf-8-sig")
+        cells.stamp(path, at)

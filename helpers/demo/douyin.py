@@ -25,6 +25,7 @@ def write(simulation: Simulation, raw: Path) -> cells.Dirty:
     ]
     for session_id in tables["sessions"]["session_id"].tail(WORKBOOKS):
         compass.write_session(tables, session_id, raw, exported)
+    doudian.write_bills(tables["settlements"], raw, exported)
     qianchuan.write(tables, raw, exported)
     _buyin(tables, raw, exported)
     return dirty

@@ -21,6 +21,7 @@ MONTHLY = (
     "comments",
 )
 ACCOUNT = ("goals", "costs", "events", "notes", "incidents", "reviews")
+BY_DAY = ("days", "product_periods")  # no export of the demo's platforms has them
 # The platforms' exports say the rest; the team adds what they do not hold.
 ASKED = {
     "sessions": [
@@ -98,6 +99,10 @@ def write(tables: dict[str, pd.DataFrame], raw: Path) -> cells.Dirty:
     dirty = _dirty_cost(account["costs"], path)
     named = {reference.tables()[table].zh: rows for table, rows in account.items()}
     cells.workbook(path, named, exported)
+    by_day = {
+        reference.tables()[table].zh: _sheet(table, tables[table], sessions) for table in BY_DAY
+    }
+    cells.workbook(raw / "复盘手工表_店铺日报.xlsx", by_day, exported)
     return dirty
 
 

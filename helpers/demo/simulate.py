@@ -77,9 +77,10 @@ def simulate(
     counts = _cells(world, planted, totals, viewers)
     lines = orders.core(world, counts, generator(seed, 4))
     counts = counts | orders.per_cell(lines, counts["pay"].shape)
+    session_rows = _sessions(world, totals, viewers, counts, lines)
     frames = {
-        "sessions": _sessions(world, totals, viewers, counts, lines),
-        "traffic": _traffic(world, totals, viewers, counts),
+        "sessions": session_rows,
+        "traffic": _traffic(world, totals, viewers, counts, session_rows["views"].to_numpy()),
         "products": _products(world, counts, lines),
     }
     truth = _truth(world, planted, counts)
@@ -390,7 +391,9 @@ def _traffic(
     totals: dict[str, np.ndarray],
     viewers: dict[str, np.ndarray],
     counts: dict[str, np.ndarray],
+    views: np.ndarray,
 ) -> pd.DataFrame:
+    """By session and source; the views of a session's sources add to its own."""
     rng = generator(world.seed, 7)
     n, k = viewers["viewers"].shape
     watch = (
@@ -402,7 +405,7 @@ def _traffic(
     columns = {
         "room_exposure_users": viewers["exposure"],
         "viewers": viewers["viewers"],
-        "views": np.round(viewers["viewers"] * rng.uniform(1.3, 1.4, (n, k))),
+        "views": _shared_out(views, viewers["viewers"] * rng.uniform(1.3, 1.4, (n, k))),
         "avg_watch_seconds": np.round(watch),
         **_funnel_users(viewers["seen"], counts, (2,)),
         "orders": counts["orders"].sum(axis=2),
@@ -417,6 +420,12 @@ def _traffic(
         is_paid=paid,
         ad_cost=frame["ad_cost"].where(paid),
     )
+
+
+def _shared_out(totals: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Whole numbers that add to each total and follow the weights of its row."""
+    reached = np.cumsum(weights, axis=1) / weights.sum(axis=1)[:, None]
+    return np.diff(np.round(reached * totals[:, None]), axis=1, prepend=0)
 
 
 def _products(world: World, counts: dict[str, np.ndarray], lines: orders.Lines) -> pd.DataFrame:

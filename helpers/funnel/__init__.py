@@ -17,11 +17,14 @@ from helpers.funnel.figures import (
     unknown_words,
 )
 from helpers.funnel.slices import (
+    beside_period,
     by_product,
     by_source,
+    by_video,
     heat,
     limits,
     paid_and_organic,
+    period_words,
     quadrant,
     source_rates,
     source_words,

@@ -363,3 +363,112 @@ def source_words(sources: Iterable[str], lang: str) -> str:
         if explained
         else ""
     )
+
+
+def by_video(videos: pd.DataFrame, started_at: pd.Timestamp) -> pd.DataFrame:
+    """The videos that led into the session, those with most entries first.
+
+    Columns: title, posted_at, hours_before (from posting to the start; below 0 once it was on),
+    exposures, entries (events, not people), entry_rate (entries ÷ exposures, without an interval),
+    entry_share (of all videos' entries), paid_amount.
+    """
+    order = videos["entries"].fillna(-1).argsort(kind="stable")[::-1]
+    rows = videos.iloc[order].reset_index(drop=True)
+    columns = ["title", "posted_at", "hours_before", "exposures", "entries", "entry_rate"]
+    return rows.assign(
+        hours_before=(started_at - rows["posted_at"]) / pd.Timedelta(hours=1),
+        entry_rate=rows["entries"] / rows["exposures"].where(rows["exposures"] > 0),
+        entry_share=_share(rows["entries"]),
+    )[[*columns, "entry_share", "paid_amount"]]
+
+
+PERIOD = {
+    "live_paid_amount": "period_live",
+    "paid_amount": "period_paid",
+    "live_units": "period_live_units",
+    "units": "period_units",
+    "live_exposure_times": "live_exposure_times",
+    "live_click_times": "live_click_times",
+    "live_pay_users": "live_pay_users",
+    "commission": "period_commission",
+}
+
+
+def beside_period(
+    products: pd.DataFrame, periods: pd.DataFrame, session: pd.Series
+) -> pd.DataFrame:
+    """The session's products beside their figures of a longer period, the best-selling first.
+
+    Of the periods that a product's export speaks of the shortest one that holds the session's start
+    counts, else the newest that begins before it. One row per product of the session that has one;
+    SKU rows are left out. Columns: product_id, name, period_from, period_to (dates), holds (the
+    whole session lies in it), paid_amount and units (of the session), the values of `PERIOD`,
+    live_share (period_live ÷ period_paid), session_share (paid_amount ÷ period_live; `nan` unless
+    it holds the session), above (the session alone sold more in it than the whole period in LIVE).
+    """
+    day = session["started_at"].normalize()
+    ended = session["ended_at"] if pd.notna(session["ended_at"]) else session["started_at"]
+    rows = periods[
+        periods["platform"].eq(session["platform"]) & ~(periods["period_from"] > day)
+    ].drop(columns="name")
+    inside = rows["period_to"] >= day
+    rows = rows.assign(
+        holds=inside & (rows["period_to"] + pd.Timedelta(days=1) > ended),
+        inside=inside,
+        length=(rows["period_to"] - rows["period_from"]).where(inside, pd.Timedelta(0)),
+    ).sort_values(["inside", "length", "period_to"], ascending=[False, True, False], kind="stable")
+    mine = products.loc[
+        products["sku_id"].isna(), ["product_id", "name", "paid_amount", "units"]
+    ].sort_values("paid_amount", ascending=False, kind="stable")
+    table = mine.merge(
+        rows.drop_duplicates("product_id").rename(columns=PERIOD),
+        on="product_id",
+        suffixes=("", "_in_period"),
+        validate="many_to_one",
+    )
+    live, every = table["period_live"], table["period_paid"]
+    of_session = ["product_id", "name", "period_from", "period_to", "holds", "paid_amount"]
+    return table.assign(
+        live_share=live / every.where(every > 0),
+        session_share=(table["paid_amount"] / live.where(live > 0)).where(table["holds"]),
+        above=table["holds"] & (table["paid_amount"] > live * (1 + 1e-9) + 0.005),
+    )[[*of_session, "units", *PERIOD.values(), "live_share", "session_share", "above"]]
+
+
+def period_words(table: pd.DataFrame, n_products: int, lang: str, currency: str = "CNY") -> str:
+    """Which period it is, how many of the session's products have one, and what cannot be.
+
+    `table` is that of `beside_period`.
+    """
+    spans = table[["period_from", "period_to"]].dropna().drop_duplicates()
+    listed = text.choose(lang, "、", ", ").join(
+        f"{row.period_from:%Y-%m-%d}–{row.period_to:%Y-%m-%d}" for row in spans.head(3).itertuples()
+    )
+    words = text.choose(
+        lang,
+        f"周期：{listed}。本场 {n_products} 个商品里 {len(table)} 个有周期数据。",
+        f"Period: {listed}. {len(table)} of the session's {n_products} products have figures of "
+        "one.",
+    )
+    if not table["holds"].any():
+        words += text.choose(
+            lang,
+            "周期不含本场整场，只能参考。",
+            " It does not hold the whole session: for reference only.",
+        )
+    over = table[table["above"]]
+    if len(over):
+        first = over.iloc[0]
+        name = text.plain(first["name"] if isinstance(first["name"], str) else first["product_id"])
+        sold, period = (
+            text.money(first[column], lang, currency) for column in ("paid_amount", "period_live")
+        )
+        words += text.choose(
+            lang,
+            f"{len(over)} 个商品本场卖的比整个周期的直播支付还多，两份导出有一份不全：例如"
+            f"《{name}》本场 {sold}，周期 {period}；请重新导出商品列表。",
+            f" {len(over)} products sold more in this session than in LIVE in the whole period, so "
+            f"one of the exports is incomplete: “{name}”, for example, {sold} against {period}; "
+            "export the product list anew.",
+        )
+    return words

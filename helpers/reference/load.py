@@ -19,6 +19,7 @@ from helpers.reference.models import (
     Definition,
     Export,
     Funnel,
+    Invariant,
     Label,
     M,
     Measure,
@@ -116,6 +117,18 @@ def tables() -> dict[str, Table]:
         needed = [*table.needs, *filter(None, table.needs.values())]
         _require(needed, table.columns, f"tables.yml: {name}.needs", f"column of {name}")
     return canonical
+
+
+@functools.cache
+def invariants() -> dict[str, Invariant]:
+    """What must hold in stated figures, by id (`invariants.yml`); a workspace cannot change it."""
+    rules = _entries("invariants.yml", Invariant, None)
+    for name, rule in rules.items():
+        where = f"invariants.yml: {name}"
+        _require(rule.columns, tables(), where, "canonical table")
+        for table, columns in rule.columns.items():
+            _require(columns, tables()[table].columns, f"{where}.{table}", f"column of {table}")
+    return rules
 
 
 @functools.cache

@@ -74,7 +74,8 @@ class Table(Label):
     `never_above` says which column can never exceed which others in the same row, `never_without`
     which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
     rows of one file are all rows. `needs` are the columns without which its money cannot be told,
-    each with the column beside which a row must have it (None: none).
+    each with the column beside which a row must have it (None: none). `shared`: columns that a row
+    of several lines may state once for all of them; a table without any is never split into lines.
     """
 
     grain: str
@@ -85,6 +86,7 @@ class Table(Label):
     never_without: dict[str, Many] = {}
     needs: dict[str, str | None] = {}
     repeats: bool = False
+    shared: list[str] = []
 
 
 Group = Literal[
@@ -200,6 +202,8 @@ class Export(Label):
     the name's. `totals` names headers and values of rows that may be the sum of others (`""`, no
     value: which are an aggregate); `description_row` is a text in the row of explanations below the
     headers. `personal` columns are never read, `ignore` ones are known and not needed.
+    `list_amount` and `list_price` (of a piece) are headers by which the amounts of an order are
+    shared among lines that stand in one row.
     """
 
     id: str
@@ -218,6 +222,8 @@ class Export(Label):
     description_row: str | None = None
     personal: Many = []
     ignore: Many = []
+    list_amount: Many = []
+    list_price: Many = []
     money_line: str | None = None
     note: Label | None = None
 
@@ -225,7 +231,8 @@ class Export(Label):
 class Unverified(Label):
     """One export whose layout nobody has seen: its figures go into sheets of our template.
 
-    `words` name it in a file name, a sheet name or a title; `tables` are the template's sheets.
+    `words` name it in a file name, a sheet name or a title, all parts of a word together; `tables`
+    are the template's sheets.
     """
 
     id: str
@@ -289,3 +296,39 @@ class Definition(Label):
 
     terms: Many
     minus: Many = []
+
+
+class Invariant(Label):
+    """One thing that must hold in figures that platforms state.
+
+    `columns` are those it looks at, by canonical table, in the order that its kind asks for;
+    `invariants.yml` says what each kind is. `share` and `group` are read by the kinds that need
+    them; `either_sign`: what is taken off may be written with its minus.
+    """
+
+    kind: Literal[
+        "total",
+        "sub_rows",
+        "difference",
+        "id_length",
+        "after_export",
+        "in_period",
+        "order_lines",
+        "refund_line",
+        "refund_order",
+        "days",
+        "periods",
+        "session_total",
+    ]
+    columns: dict[str, Many]
+    share: float | None = Field(None, gt=0.5, lt=1)
+    group: str | None = None
+    either_sign: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Invariant:
+        if self.kind == "id_length" and self.share is None:
+            raise ValueError("id_length needs share: how many ids make the length of a column")
+        if self.kind == "difference" and any(len(names) != 3 for names in self.columns.values()):
+            raise ValueError("a difference names three columns: the result, of what, what is off")
+        return self

@@ -137,9 +137,9 @@ def _not_in(name: str, results: Results, lang: str) -> str:
     left_out = profit.left_out(statement, lang)
     coupons = text.choose(lang, "；优惠券算商家另付", "; coupons count as paid on top by the shop")
     any_coupon = statement.loc[statement["line"].eq("coupon"), "amount"].lt(0).any()
-    return text.choose(lang, f"未计入{left_out}", f"not included: {left_out}") + (
-        coupons if any_coupon else ""
-    )
+    costs = text.choose(lang, f"未计入{left_out}", f"not included: {left_out}")
+    fees = text.plain(statement.iloc[-1].get(f"fees_{lang}") or "", 80)
+    return _joined(lang, fees, costs) + (coupons if any_coupon else "")
 
 
 def _lacking(name: str, results: Results, lang: str) -> str:

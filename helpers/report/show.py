@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -36,6 +37,22 @@ CHOSEN: dict[str, tuple[str, str]] = {
         "under review is the newest session of the demo",
     ),
 }  # how the session of a notebook was chosen
+
+
+REMEDIES = {
+    "data": (
+        "复盘照常继续，本表的数先核对再用：《数据清洗》写明它来自哪个文件、哪些行被搁置；"
+        "补好导出，放进 raw/ 再跑一次。",
+        "The review goes on; check the figures of this table before using them: the cleaning "
+        "chapter says which file they come from and which rows are aside. Mend the export, put it "
+        "into raw/ and run again.",
+    ),
+    "plan": (
+        "复盘照常继续：打开 plans/ 里的行动计划 Excel，核对这几行的编号和状态，存好再跑一次。",
+        "The review goes on: open the plan's Excel in plans/, check the ids and states of these "
+        "lines, save it and run again.",
+    ),
+}  # what to do where something does not hold
 
 
 class Shown(NamedTuple):
@@ -158,6 +175,23 @@ def sentence(
         f'<p class="fp-say fp-{level}"{named} style="{style}">{lead}{page.unbroken(words)}</p>',
         f"{sign} {words}".strip(),
     )
+
+
+def watch(
+    holds: object,
+    zh: str,
+    en: str,
+    *,
+    lang: str,
+    remedy: Literal["data", "plan"] = "data",
+) -> None:
+    """What must hold is watched: where it does not, this is shown, with what to do.
+
+    The notebook goes on: one bad row never stops a review. `zh` and `en` say what is wrong.
+    """
+    if pd.isna(holds) or not holds:
+        todo_zh, todo_en = REMEDIES[remedy]
+        display(sentence(f"{zh}。{todo_zh}", f"{en}. {todo_en}", lang=lang, level="warn"))
 
 
 def findings(

@@ -34,13 +34,15 @@ UNITS = {
 # its unit wins.
 ADDED = {
     "percent": "rate_of_previous rate_of_first share rate relative completion elapsed ci_lower "
-    "ci_upper effect_lower effect_upper least_effect mix_effect rate_effect",
+    "ci_upper effect_lower effect_upper least_effect mix_effect rate_effect "
+    "entry_rate entry_share live_share session_share",
     "+percent": "change",
     "ratio": "ratio ratio_lower ratio_upper",
     "count": "n rows minute minute_from minute_to",
     "users": "users",
     "p": "p_value p_adjusted",
-    "money": "money_at_stake",
+    "money": "money_at_stake outstanding period_live period_paid period_commission live_paid "
+    "outside_paid",
 }
 UNIT_OF_COLUMN = {column: unit for unit, columns in ADDED.items() for column in columns.split()}
 IN_UNIT_OF_METRIC = frozenset(

@@ -68,12 +68,13 @@ def review_session(
             shutil.rmtree(failed, ignore_errors=True)
             return outcome("unchanged", final / "review.html")
         shutil.rmtree(work, ignore_errors=True)
+        places = _places(workspace, session_id, work.parent, lang)
         if fresh and final.is_dir():
             shutil.copytree(final, work)
         try:
             seconds = _execute(
                 [name for name in steps.ORDER if name not in fresh],
-                given | _places(workspace, session_id, work.parent, lang),
+                given | places,
                 work / "notebooks",
                 progress,
             )
@@ -107,10 +108,11 @@ def review_session(
             if not isinstance(
                 error, kernel.NotebookFailed | report.GateError | plan_file.PlanFileError
             ):
-                (work / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                trace = kernel.without_paths(traceback.format_exc(), places)
+                (work / "error.txt").write_text(trace, encoding="utf-8")
                 message = f"{type(error).__name__}: {message}"
             message = text.plain(message, 600)
-            _keep_failure(work, failed, session_id, message)
+            _keep_failure(work, failed, session_id, kernel.without_paths(message, places))
             return outcome("failed", failed, message)
         _swap(work, final)
         shutil.rmtree(failed, ignore_errors=True)

@@ -92,10 +92,16 @@ def check(data_dir: Path, as_json: bool) -> None:
     unread = files["table"].isna() & files["problem"].notna()
     asked = clean.read_table(workspace, "questions")
     proposed = [_proposals(row, workspace) for row in files.itertuples()]
+    checked = clean.read_table(workspace, "invariants")
     if as_json:
         rows = files.drop(columns="as_of").to_json(orient="records", force_ascii=False)
         pairs = zip(json.loads(rows), proposed, strict=True)
-        _print_json([row | {"proposals": proposals} for row, proposals in pairs])
+        _print_json(
+            [
+                row | {"proposals": proposals, "invariants": _invariants(row, checked)}
+                for row, proposals in pairs
+            ]
+        )
     else:
         columns = ["file", "sheet", "system", "export", "grade", "table", *clean.COUNTS]
         _print_table(files, columns)
@@ -105,6 +111,7 @@ def check(data_dir: Path, as_json: bool) -> None:
             for proposal in proposals:
                 words = f"{_place(row.file, row.sheet)}: {_proposal(proposal)}"
                 console.print(words, soft_wrap=True)
+        _print_differing(checked)
         path = workspace.clean / "aside.xlsx"
         if path.exists():
             words = f"rows kept aside can be mended in {path}; put it into raw/ then"
@@ -487,6 +494,22 @@ def _short(value: object, limit: int = 48) -> str:
 def _place(file: str, sheet: object) -> str:
     file = text.plain(file, 120)
     return f"{file} [{text.plain(sheet)}]" if isinstance(sheet, str) and sheet else file
+
+
+def _invariants(row: dict, checked) -> list[dict]:
+    """What was checked of a table of a sheet, and what was found first in it."""
+    same = checked["file"].eq(row["file"]) & checked["sheet"].fillna("").eq(row["sheet"] or "")
+    mine = checked[same & checked["table"].eq(row["table"])].drop(columns=["file", "sheet"])
+    return json.loads(mine.to_json(orient="records", force_ascii=False))
+
+
+def _print_differing(checked) -> None:
+    """Each thing that does not hold, with its first example."""
+    names = reference.invariants()
+    for row in checked[checked["state"] == "differs"].itertuples():
+        counts = f"{row.differ:.0f} of {row.compared:.0f} differ"
+        words = f"{names[row.invariant].en}: {counts}; {text.plain(row.example_en, 300)}"
+        console.print(f"{_place(row.file, row.sheet)}: {words}", soft_wrap=True)
 
 
 def _problem(row) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,17 @@ from typing import Any
 
 import jupyter_client
 import nbclient.exceptions
+import nbformat
 import papermill
 import papermill.engines
 import papermill.exceptions
 from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 
+from helpers.clean import PROJECT
 from helpers.run import steps
+
+_OF_THIS_MACHINE = ("data_dir", "reports_dir")  # parameters that are not written down
 
 
 class NotebookFailed(RuntimeError):
@@ -48,6 +53,61 @@ def run_notebook(
         RuntimeError,
     ) as error:
         raise NotebookFailed(f"{name}: {type(error).__name__}: {error}") from error
+    finally:
+        _keep_no_path(output, values)
+
+
+def _keep_no_path(output: Path, values: Mapping[str, Any]) -> None:
+    """Take the paths of this machine out of an executed notebook; it ran with them."""
+    if not output.exists():
+        return
+    notebook = nbformat.read(output, as_version=4)
+    about = notebook.metadata.get("papermill", {})
+    for name in _OF_THIS_MACHINE:
+        about.get("parameters", {}).pop(name, None)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            lines = cell.source.splitlines(keepends=True)
+            given = tuple(f"{name} =" for name in _OF_THIS_MACHINE)
+            cell.source = "".join(line for line in lines if not line.startswith(given))
+    short = _shortened(notebook, _folders(values))
+    nbformat.write(nbformat.from_dict(short), output)
+
+
+def _shortened(part: Any, folders: re.Pattern[str]) -> Any:
+    """A part of a notebook with `…` for these folders in each of its texts; pictures are none."""
+    if isinstance(part, str):
+        return folders.sub("…", part)
+    if isinstance(part, list):
+        return [_shortened(item, folders) for item in part]
+    if isinstance(part, dict):
+        pictures = {name for name in part if name.startswith("image/")} - {"image/svg+xml"}
+        return {
+            name: item if name in pictures else _shortened(item, folders)
+            for name, item in part.items()
+        }
+    return part
+
+
+def without_paths(words: str, values: Mapping[str, Any]) -> str:
+    """A text in which the folders of this machine are `…`; `values` name workspace and reports."""
+    return _folders(values).sub("…", words)
+
+
+def _folders(values: Mapping[str, Any]) -> re.Pattern[str]:
+    home = Path.home()
+    folders = [Path(values[name]) for name in _OF_THIS_MACHINE if values.get(name)]
+    folders += [PROJECT, steps.NOTEBOOKS, Path(sys.prefix), Path(sys.base_prefix), home]
+    folders.append(Path(tempfile.gettempdir()))
+    spelt = set()
+    for folder in {*folders, *(folder.resolve() for folder in folders)}:
+        if len(folder.parts) > 1:  # the root of the disk is no folder of anybody's
+            spelt |= {str(folder), folder.as_posix(), str(folder).replace("\\", "\\\\")}
+            if folder != home and folder.is_relative_to(home):  # as a traceback has it
+                spelt.add((Path("~") / folder.relative_to(home)).as_posix())
+    any_of = "|".join(map(re.escape, sorted(spelt, key=len, reverse=True)))
+    # behind a letter only where that ends the mark of a colour
+    return re.compile(rf"(?:(?<![\w.~/\\-])|(?<=\dm))(?:{any_of})(?![\w-])")
 
 
 class _OneKernel(papermill.engines.Engine):

@@ -39,15 +39,19 @@ def tree(session: pd.Series, baseline: pd.DataFrame, amount: str = AMOUNT) -> tu
     """The longest way to an amount that this session and all of the baseline can be followed along.
 
     Columns of `sessions` from the first step to the amount, in people where the export has them,
-    else in events, without those missing anywhere. The way to the created amount ends in those who
-    ordered, paid or not.
+    else in events, without those missing anywhere, or 0 in this session though it sold: that 0 is a
+    gap in the recording. The way to the created amount ends in those who ordered, paid or not.
     """
+    sold = pd.notna(session.get(amount)) and session[amount] > 0
 
     def known(columns: Sequence[str]) -> list[str]:
         return [
             name
             for name in columns
-            if name in baseline and pd.notna(session.get(name)) and baseline[name].notna().all()
+            if name in baseline
+            and pd.notna(session.get(name))
+            and not (sold and session[name] <= 0)
+            and baseline[name].notna().all()
         ]
 
     created = amount == "created_amount"
@@ -443,9 +447,15 @@ def hours(session: pd.Series) -> float:
 
 
 def possible(before: pd.Series, after: pd.Series, columns: Sequence[str]) -> bool:
-    """Whether there is a change to split: both amounts known, and a sale on one side at least."""
-    amounts = [side[columns[-1]] for side in (before, after)]
-    return all(pd.notna(amount) for amount in amounts) and max(amounts) > 0
+    """Whether there is a change to split: both amounts known, and a sale on one side at least.
+
+    Nor can a step be split at which nobody or nothing is left while a later one has some: the
+    recording of one of them is wrong.
+    """
+    sides = [side[list(columns)].to_numpy(float) for side in (before, after)]
+    amounts = [side[-1] for side in sides]
+    gaps = any(((side[:-1] <= 0) & (side[1:] > 0)).any() for side in sides)
+    return not gaps and all(amount >= 0 for amount in amounts) and max(amounts) > 0
 
 
 def no_steps() -> pd.DataFrame:

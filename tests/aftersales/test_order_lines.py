@@ -44,6 +44,27 @@ def test_lines_are_counted_once_and_asked_is_not_refunded(rows, asked, refunded,
     )
 
 
+@pytest.mark.parametrize(
+    ("case", "back"),
+    [
+        ({}, [40, 20, 0]),  # 60.00 of an order of 80 and 40: two thirds and one third
+        ({"product_id": "b"}, [0, 40, 0]),  # the line of its product, at most what was paid
+        ({"amount": 0.01}, [0.01, 0, 0]),
+        ({"session_id": "s2"}, [0, 0, 0]),  # another session's
+        ({"line_id": "l1"}, [0, 40, 0]),
+    ],
+)
+def test_a_case_whose_line_is_unknown_falls_to_its_order_once(case, back):
+    made = of(
+        [{"line_id": None, "order_id": "o", "session_id": "s1", "amount": 60.0, **case}],
+        count=3,
+        order_id=["o", "o", "p"],
+        product_id=["a", "b", "b"],
+        paid=[80.0, 40.0, 100.0],
+    )
+    assert made.sort_values("line_id")["refunded_amount"].tolist() == pytest.approx(back)
+
+
 def test_exchange_is_kept_apart():
     assert (
         of([{"line_id": "l1", "kind": "exchange", "status": "exchanged"}])["exchanged"].sum() == 1

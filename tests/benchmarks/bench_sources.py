@@ -20,6 +20,8 @@ import pandas as pd
 import pytest
 import xlsxwriter
 
+from helpers import demo
+
 RUNS = int(os.environ.get("FUPAN_BENCH_RUNS", "3"))
 DOUDIAN = """
 主订单编号,子订单编号,支付方式,选购商品,货号,商品ID,商家编码,商品数量,商品金额,订单提交时间,支付完成时间,订单完成时间,承诺发货时间,
@@ -211,6 +213,11 @@ def tmall(path: Path, rows: int) -> Expected:
     return Expected(rows, aside, rows - aside, cents)
 
 
+HERE = (
+    "from helpers.clean import raw_file, reader_process, readings\nreadings.AT_ONCE = 1\n"
+    "reader_process.Readers.start = lambda readers: None\nreader_process.Readers.read = "
+    "lambda readers, path, **options: raw_file.read_file(path, **options)\n"
+)  # before STORE: files are read in the process itself, one after the other
 FILES = {"csv": ("1791213782_orders.csv", doudian), "xlsx": ("ExportOrderList.xlsx", tmall)}
 
 
@@ -292,6 +299,42 @@ def test_orders_from_a_raw_file_to_the_clean_store(kind, rows, tmp_path, monkeyp
     assert round(sum(month["paid"].sum() for month in months) * 100) == expected.cents
     assert (sum(month["buyer_key"].notna().sum() for month in months) == expected.lines) == (
         kind == "xlsx"
+    )
+
+
+def demo_files(data: Path) -> None:
+    demo.write(demo.simulate(demo.SEED), data)
+
+
+SHOPS = {
+    "csv": (lambda data: doudian(_raw(data, "csv"), 1_000_000), 1.1),
+    "xlsx": (lambda data: tmall(_raw(data, "xlsx"), 300_000), 1.1),
+    "demo": (demo_files, 1.25),
+}
+
+
+def _raw(data: Path, kind: str) -> Path:
+    (data / "raw").mkdir(parents=True)
+    return data / "raw" / FILES[kind][0]
+
+
+@pytest.mark.parametrize("kind", SHOPS)
+def test_reading_in_processes_of_their_own_costs_little(kind, tmp_path, monkeypatch):
+    """The time by the clock beside that of reading in the process itself, in turn."""
+    monkeypatch.setenv("FUPAN_KEYS", str(tmp_path / "keys"))
+    make, most = SHOPS[kind]
+    make(tmp_path / "shop")
+    sides: dict[str, list[Run]] = {"in the process": [], "apart": []}
+    for _ in range(RUNS):
+        for (name, runs), do in zip(sides.items(), (HERE + STORE, STORE), strict=True):
+            _forget(tmp_path / "shop" / "clean")
+            runs.append(run(do, tmp_path / "shop"))
+            print(f"  {name:<16}{runs[-1].seconds:8.1f} s{runs[-1].processor_seconds:8.1f} CPU-s")
+    here, apart = (median(runs) for runs in sides.values())
+    assert here.rows == apart.rows
+    ratio = apart.seconds / here.seconds
+    print(
+        f"{kind}: {here.seconds:.1f} s, apart {apart.seconds:.1f} s: {ratio:.2f} (at most {most})"
     )
 
 

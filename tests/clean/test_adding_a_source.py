@@ -147,3 +147,25 @@ def test_an_export_that_nobody_has_seen_is_named_and_sent_to_the_template(
     ):
         assert said in entry["problem"]
     assert set(export.tables) <= set(clean.template.SHEETS), "the template has a sheet for it"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("快手订单_2026-03.xlsx", "Orders of the Kuaishou shop"),
+        ("快手小店售后单.xlsx", "Other exports of Kuaishou"),
+        ("快手人群画像.xlsx", "Other exports of Kuaishou"),
+        ("视频号小店订单明细.xlsx", "Orders of the WeChat Channels shop"),
+        ("快手直播数据.xlsx", "Live reviews of Kuaishou"),
+        ("人群画像.xlsx", "Minute curve and buyers' portrait"),
+    ],
+)
+def test_a_file_of_an_unread_platform_is_called_what_its_name_says(tmp_path, name, label):
+    path = workbook(tmp_path / name, 导出=[["栏目甲", "栏目乙"], ["1", "2"]])
+    assert f"({label})" in load(path).files["problem"].iloc[0]
+
+
+@pytest.mark.parametrize("name", ["场次数据.xlsx", "淘宝人群画像.xlsx"])
+def test_a_word_of_all_platforms_names_none(tmp_path, name):
+    path = workbook(tmp_path / name, 导出=[["栏目甲", "栏目乙"], ["1", "2"]])
+    assert "layout is unverified" not in load(path).files["problem"].iloc[0]

@@ -121,7 +121,6 @@ def test_one_paid_line_without_an_amount_does_not_stop_the_review(case, tmp_path
 # ---------------------------------------------------------------------------------------
 
 
-@wrong_today("a list of ids in a cell is one id: parse.ids")
 def test_lines_that_are_joined_in_a_cell_are_lines(case):
     shop = case("merged_lines")
     found = check(shop)
@@ -236,7 +235,6 @@ def test_a_dot_in_a_count_of_people_is_a_mark_of_thousands(case):
 # ---------------------------------------------------------------------------
 
 
-@wrong_today("a file that ends the process ends all reading: read._workbook")
 @pytest.mark.parametrize("name", ["xlsx_far_cell", "xls_loop"])
 def test_a_hostile_file_is_named_and_the_others_are_read(case, name):
     shop = case(name)

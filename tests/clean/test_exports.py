@@ -908,10 +908,10 @@ DOUDIAN = {
             {
                 "entry_id": "2026070806273341620114198961",
                 "line_id": "6917926768823643752",
-                "flow": "入账",
+                "flow": "in",
                 "settled": 95,
             },
-            {"line_id": None, "flow": "出账", "settled": 22.86, "scene": "权益保险"},
+            {"line_id": None, "flow": "out", "settled": 22.86, "scene": "权益保险"},
         ],
         {"user_paid": ("paid", 119.8)},
         (2, 2, 0, 0),

@@ -12,6 +12,7 @@ import csv
 import io
 import os
 import random
+import re
 import resource
 import signal
 import tempfile
@@ -30,8 +31,10 @@ from hypothesis import strategies as st
 from helpers import clean, reference
 from helpers.clean import recognise, template
 from helpers.clean.open_file import open_file
+from helpers.clean.reader_process import Readers
 from helpers.reference import schema
 from tests.clean.test_raw_file import ORDER, doudian
+from tests.clean.test_reader_process import looping_xls
 from tests.made_files import KEY, SESSION, headers_of, named, table, whole_session, workbook
 from tests.made_files import export as mapping
 
@@ -246,21 +249,23 @@ def _sheet(rows):
     )
 
 
+DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    IndexError,
+)
+
+
 def in_a_workbook_gone_wrong(content, dice):
     """A workbook whose parts are dropped, damaged, blown up, or that has cells in far corners."""
     out = io.BytesIO()
-    damaged = contextlib.suppress(
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        IndexError,
-    )
     with (
-        damaged,
+        contextlib.suppress(*DAMAGES),
         zipfile.ZipFile(io.BytesIO(content)) as kept,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
@@ -345,12 +350,45 @@ LARGE = [with_a_huge_cell, with_a_million_columns]
 ENDINGS = [".csv", ".xlsx", ".xls", ".zip", ".txt", "", ".CSV", ".pdf"]
 
 
-def gone_wrong(whole, number):
+def with_odd_places(content, dice):
+    """A workbook whose cells and rows say their place oddly, far away, or not at all.
+
+    And sometimes one text in all cells. It can end the process that reads it.
+    """
+    places = [b"", b' r="XFD1048576"', b' r=" XFD9 "', b' r="xfd1048576"', b' r="$A$1048576"']
+    places += [b' r="A99999999999"', b' r="-1"', b' s="9" r="ZZZ7"', b" r='B2 '", b' r=""']
+    out = io.BytesIO()
+    with (
+        contextlib.suppress(*DAMAGES),
+        zipfile.ZipFile(io.BytesIO(content)) as kept,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in kept.namelist():
+            part = kept.read(name)
+            if "worksheets" in name:
+                rate = dice.choice([0.001, 0.05, 1])
+                part = re.sub(
+                    rb' r="[A-Z]*[0-9]+"',
+                    lambda place, rate=rate: (
+                        dice.choice(places) if dice.random() < rate else place[0]
+                    ),
+                    part,
+                )
+                if dice.random() < 0.2:
+                    cell = b'<c t="s"><v>0</v></c>' * dice.choice([100, 60_000])
+                    part = part.replace(b"</sheetData>", b"<row>%b</row></sheetData>" % cell)
+            if "sharedStrings" in name and dice.random() < 0.5:
+                part = part.replace(b"</t>", b"x" * 70_000 + b"</t>", 1)
+            archive.writestr(name, part)
+    return out.getvalue() or content
+
+
+def gone_wrong(whole, number, steps=SMALL):
     """One file gone wrong: its name, its bytes, and how; the same for the same number."""
     dice = random.Random(number)
     name = dice.choice(list(whole))
     content, how = whole[name], []
-    steps = dice.choices(SMALL, k=dice.choice([1, 1, 1, 2, 3])) + (
+    steps = dice.choices(steps, k=dice.choice([1, 1, 1, 2, 3])) + (
         [dice.choice(LARGE)] if dice.random() < 0.02 else []
     )
     for step in steps:
@@ -480,6 +518,39 @@ def test_no_file_gone_wrong_is_a_traceback_or_loses_a_row(part, whole, tmp_path)
     one()
     assert peak() - before < MEGABYTES
     print(f"\n{dict(seen)}")
+
+
+def test_no_file_gone_wrong_brings_the_reader_down(whole, tmp_path):
+    """Read apart: each ends in time and memory, and what could not be read is named."""
+    readers, ended, steps = Readers(), Counter(), [*SMALL, *[with_odd_places] * 4]
+    loops = {
+        f"{where}.xls": looping_xls(tmp_path / where, where).read_bytes()
+        for where in ("directory", "itself", "zeros", "tables")
+    }
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    for number in range(FILES):
+        name, content, _ = gone_wrong({**whole, **loops}, 10**10 + number, steps)
+        path = tmp_path / name
+        path.write_bytes(content)
+        began = time.monotonic()
+        reading = readers.read(
+            path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
+        )
+        ended["seconds, at most"] = max(ended["seconds, at most"], time.monotonic() - began)
+        files = reading.files
+        assert len(files) and set(files["file"]) == {name}
+        whole_file = files["table"].isna() & files["sheet"].fillna("").eq("")
+        assert files.loc[whole_file, "problem"].notna().all()
+        ended["read"] += bool(reading.tables)
+        ended["named"] += bool(files["problem"].notna().any())
+        ended["died"] += bool(files["problem"].str.contains("its reader").any())
+        path.unlink()
+        if number % 100 == 99:
+            print(f"{number + 1}: {dict(ended)}", flush=True)
+    readers.close()  # of a server that is done, the readers count, too
+    ended["MB, at most"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert max(ended["MB, at most"], before) < MEGABYTES
+    print(f"\n{FILES} files read apart: {dict(ended)}")
 
 
 @pytest.mark.parametrize("number", range(max(FILES // 40 // IN_ALL, 1)))

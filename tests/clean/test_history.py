@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import clean
-from helpers.clean import history, raw_file
+from helpers.clean import history
+from helpers.clean.reader_process import Readers
 
 ZONE = "Asia/Shanghai"
 CASE = [
@@ -213,7 +214,7 @@ def test_the_same_bytes_under_another_name_change_nothing_and_are_not_read(tmp_p
     }
     aside = clean.read_table(workspace, "aside")
     shutil.copy(path, path.with_name("另存为.csv"))
-    monkeypatch.setattr(raw_file, "read_file", lambda *args, **options: pytest.fail("read again"))
+    monkeypatch.setattr(Readers, "read", lambda *args, **options: pytest.fail("read again"))
     files = clean.ingest(workspace).set_index("file")
     assert {
         path.relative_to(tmp_path): path.read_bytes()

@@ -10,6 +10,7 @@ from helpers.clean import data_quality, impossible_values, reconcile
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
+UNCOMPARED = pd.DataFrame({"light": ["grey"], "metric": None, "label_zh": "甲", "label_en": "A"})
 THRESHOLDS = {"reconcile_green": 0.01, "reconcile_amber": 0.05}
 
 
@@ -99,7 +100,7 @@ def test_the_quality_sentence_states_shares_without_a_session_and_names_only_som
             "no_session": [24, 0, 0],
         }
     ).assign(no_time=0, several_sessions=0, no_order=0)
-    row = data_quality.quality(files, pd.DataFrame({"light": ["grey"]}), attributed, {}).iloc[0]
+    row = data_quality.quality(files, UNCOMPARED, attributed, {}).iloc[0]
     assert (
         "5.4%" in row["sentence_zh"]
         and "5.4% of the order lines belong to no session, mostly: not sold live."
@@ -169,6 +170,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     checked = pd.DataFrame(
         {
             "light": ["green", "amber", "grey"],
+            "metric": ["paid_amount", "orders", "orders"],
             "label_zh": ["甲", "乙", "丙"],
             "label_en": ["A", "B", "C"],
         }
@@ -184,11 +186,11 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
     assert table["because_zh"].tolist() == [
         "b.csv",
         "不是日期时间 2；重复行（保留最后一行） 1",
-        "2 项核对里 1 项一致；不一致：乙",
+        "2 项核对里 1 项一致；不一致：乙；1 项没法核对",
         "前者不可能大于后者 1",
         "评论弹幕",
     ]
-    assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B"
+    assert table["because_en"].tolist()[2] == "1 of 2 checks agree; not: B; not compared: 1"
     zh, en = (data_quality.verdict_words(verdict, lang) for lang in ("zh", "en"))
     assert (
         zh.startswith("可以用，但")
@@ -247,7 +249,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
             "table": ["sessions", "orders", None],
         }
     )
-    checked = pd.DataFrame({"light": ["green"]})
+    checked = UNCOMPARED.assign(light="green", metric="paid_amount")
     row = data_quality.quality(
         files, checked, pd.DataFrame(), {"orders": False, "products": True}
     ).iloc[0]
@@ -534,3 +536,85 @@ def test_of_a_whole_simulated_account_nothing_is_impossible_but_the_planted_row(
     assert set(zip(aside["file"], aside["row"].astype(int), strict=True)) == {
         (row["file"], row["row"]) for row in planted
     }
+
+
+# ---- days beside sessions
+
+
+def day_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """A day that agrees, one whose second session is not there, one that states nothing."""
+
+    def at(words: str) -> pd.Timestamp:
+        return pd.Timestamp(words, tz=ZONE)
+
+    stated = pd.DataFrame(
+        [
+            {"day": at("2026-11-01"), "session_count": 2, "viewers": 1500, "views": 3000}
+            | {"live_seconds": 7250, "new_fans": 30, "refund_amount": 12.5},
+            {"day": at("2026-11-02"), "session_count": 2, "viewers": 900, "views": 4000},
+            {"day": at("2026-11-03"), "seeded_paid_amount": 70.0},
+            {"day": at("2026-11-09"), "session_count": 1},
+        ]
+    ).assign(platform="douyin", room_name="木木")
+    held = pd.DataFrame(
+        [
+            {"started_at": at("2026-11-01 10:00"), "viewers": 1000, "views": 1800}
+            | {"duration_seconds": 3600, "new_fans": 10, "paid_amount": 100.0},
+            {"started_at": at("2026-11-01 23:30"), "viewers": 800, "views": 1200}
+            | {"duration_seconds": 3600, "new_fans": 20, "paid_amount": 50.5},
+            {"started_at": at("2026-11-02 20:00"), "viewers": 1000, "views": 2000}
+            | {"duration_seconds": 3600, "new_fans": 5, "paid_amount": 80.0},
+        ]
+    ).assign(platform="douyin", room_name="木木", session_id=["a", "b", "c"])
+    sold = pd.DataFrame(
+        {
+            "session_id": ["a", None, None, None],
+            "paid_at": [at(f"2026-11-0{day} 12:00") for day in (1, 1, 1, 2)],
+            "paid": [100.0, 20.0, 3.3, None],
+            "created_at": at("2026-11-01 09:00"),
+            "order_id": [*"wxyz"],
+            "line_id": [*"wxyz"],
+            "platform": "douyin",
+        }
+    )
+    frames = {"days": stated, "sessions": held, "orders": sold}
+    return tuple(schema.conform(frame, name, ZONE) for name, frame in frames.items())
+
+
+def test_a_day_stands_beside_the_sum_of_its_sessions_and_what_was_sold_outside():
+    stated, held, sold = day_tables()
+    table = reconcile.days(
+        stated, held, sold, until=pd.Timestamp("2026-11-03 20:00", tz=ZONE), tolerance=0.01
+    )
+    assert table["day"].dt.day.tolist() == [3, 2, 1]  # the 9th is yet to come
+    assert table["n"].tolist() == [0, 1, 2]
+    assert table["live_paid"].iloc[1:].tolist() == [80.0, 150.5]
+    assert table["outside_paid"].iloc[1:].tolist() == [0.0, 23.3]
+    assert table["matches"].tolist() == [pd.NA, False, True]
+    assert table["differs_zh"].tolist() == [
+        "没有可比的数",
+        "开播场次：日 2，场次 1；观看次数：日 4,000，场次 2,000；观看人数：日 900，场次 1,000",
+        "一致",
+    ]
+    assert reconcile.day_words(table, "en") == (
+        "Of 3 days with figures 2 can be held against their sessions; 1 differ (11-02): exports of "
+        "sessions may be missing, or the day holds another account; export the list of sessions of "
+        "those days again."
+    )
+
+
+def test_a_sum_that_lacks_a_session_and_a_day_of_another_account_are_not_held_against_each_other():
+    stated, held, sold = day_tables()
+    held = held.assign(views=held["views"].where(held["session_id"] != "c"))
+    other = stated.assign(room_name="别家")
+    until = pd.Timestamp("2026-11-03 20:00", tz=ZONE)
+    table = reconcile.days(
+        pd.concat([stated, other], ignore_index=True), held, sold, until=until, tolerance=0.01
+    )
+    mine = table[(table["room_name"] == "木木") & (table["day"].dt.day == 2)]
+    assert "观看次数" not in mine["differs_zh"].item()
+    assert table["outside_paid"].isna().all()  # whose order it was is not said
+    empty = reconcile.days(
+        schema.empty("days", ZONE), held, schema.empty("orders", ZONE), until=until, tolerance=0.01
+    )
+    assert empty.empty and "matches" in empty

@@ -94,10 +94,6 @@ WRONG: dict[str, dict[str, str]] = {
         ["orders", "aftersales", "settlements", "tiktok_orders"],
         "it is noted, yet cli.check ends with 0",
     ),
-    "lines_joined": dict.fromkeys(
-        ["orders"],
-        "parse.ids takes a list for an id",
-    ),
     "one_amount_missing": dict.fromkeys(
         ["orders", "settlements", "tiktok_orders"],
         "a paid row without its amount is not said",

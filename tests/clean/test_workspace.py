@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import data_quality, history, merge, raw_file, tables
+from helpers.clean import data_quality, history, merge, tables
+from helpers.clean.reader_process import Readers
 from helpers.compare import ads_budget
 from helpers.review import choose_session, open_review
 
@@ -23,7 +24,7 @@ def refuse(*args, **kwargs):
 
 def test_unchanged_files_are_not_read_again(own_workspace, monkeypatch):
     workspace = clean.Workspace.open(own_workspace)
-    monkeypatch.setattr(raw_file, "read_file", refuse)
+    monkeypatch.setattr(Readers, "read", refuse)
     before = {path: path.stat().st_mtime_ns for path in workspace.clean.rglob("*.parquet")}
     for path in workspace.raw.iterdir():
         path.touch()
@@ -34,11 +35,11 @@ def test_unchanged_files_are_not_read_again(own_workspace, monkeypatch):
 def test_only_the_new_file_is_read(own_workspace, monkeypatch):
     workspace = clean.Workspace.open(own_workspace)
     seen = []
-    real = clean.read_file
+    real = Readers.read
     monkeypatch.setattr(
-        raw_file,
-        "read_file",
-        lambda path, **options: seen.append(path.name) or real(path, **options),
+        Readers,
+        "read",
+        lambda readers, path, **options: seen.append(path.name) or real(readers, path, **options),
     )
     (workspace.raw / "随手记.csv").write_text("备注,数字\n好,1\n", encoding="utf-8")
     files = clean.ingest(workspace)
@@ -367,11 +368,11 @@ def a_session_list(folder: Path) -> clean.Workspace:
 def test_own_reference_data_lead_to_a_new_reading(tmp_path, monkeypatch):
     workspace = a_session_list(tmp_path)
     clean.ingest(workspace)
-    before, seen, real = clean.content_version(workspace), [], clean.read_file
+    before, seen, real = clean.content_version(workspace), [], Readers.read
     monkeypatch.setattr(
-        raw_file,
-        "read_file",
-        lambda path, **options: seen.append(path.name) or real(path, **options),
+        Readers,
+        "read",
+        lambda readers, path, **options: seen.append(path.name) or real(readers, path, **options),
     )
     (tmp_path / "reference").mkdir()
     shutil.copy(reference.SHIPPED / "thresholds.yml", tmp_path / "reference")

@@ -70,7 +70,7 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
         for seed, name in ((3, "a"), (3, "b"), (4, "c"))
     ]
     first, again, other = map(digests, folders)
-    assert len(first) == 19
+    assert len(first) == 20
     assert first == again
     assert first["truth.json"] != other["truth.json"]
 
@@ -80,6 +80,46 @@ def test_files_carry_the_time_of_their_export(written):
     for path in (folder / "raw").iterdir():
         made = pd.Timestamp(path.stat().st_mtime, unit="s", tz="UTC").tz_convert(ZONE)
         assert pd.Timestamp("2026-11-08", tz=ZONE) < made <= pd.Timestamp(shop()["as_of"], tz=ZONE)
+
+
+def test_settlements_days_and_periods_agree_with_sessions_and_orders(whole):
+    """Recomputed from the other tables: fee and commission by line, sums by day and by product."""
+    tables = whole.tables
+    bill = tables["settlements"].merge(
+        tables["orders"][["line_id", "paid", "refunded", "session_id"]],
+        on="line_id",
+        suffixes=("", "_of_order"),
+        validate="many_to_one",
+    )
+    assert len(bill) == len(tables["settlements"]) > 5_000
+    same = bill["session_id"].eq(bill["session_id_of_order"])
+    assert (same | (bill["session_id"].isna() & bill["session_id_of_order"].isna())).all()
+    first = bill[bill["scene"] == "首笔结算"]
+    kept = first["paid"] - first["refunded"].fillna(0)
+    np.testing.assert_allclose(first["user_paid"], kept, atol=0.001)
+    np.testing.assert_allclose(first["platform_fee"], -0.05 * kept, atol=0.0101)
+    np.testing.assert_allclose(bill["settled"], bill["income"] + bill["expense"], atol=0.001)
+    assert not first["line_id"].duplicated().any() and (bill["scene"] == "售后补偿").any()
+    sessions = tables["sessions"]
+    days = tables["days"].set_index("day")
+    began = sessions["started_at"].dt.normalize()
+    for name, column in (("views", "views"), ("live_seconds", "duration_seconds")):
+        sums = sessions.groupby(began)[column].sum().reindex(days.index, fill_value=0)
+        assert (days[name] == sums).all(), name
+    assert (days["viewers"] <= days["views"]).all() and days["session_count"].sum() > 20
+    goods = tables["product_periods"]
+    begin, end = goods["period_from"].min(), goods["period_to"].min() + pd.Timedelta(days=1)
+    sold = tables["orders"][tables["orders"]["paid_at"].between(begin, end, inclusive="left")]
+    month = goods[goods["period_from"] == begin].set_index("product_id")
+    np.testing.assert_allclose(
+        month["paid_amount"], sold.groupby("product_id")["paid"].sum()[month.index], atol=0.005
+    )
+    live = sold[sold["session_id"].notna()].groupby("product_id")["paid"].sum()
+    np.testing.assert_allclose(
+        month["live_paid_amount"].fillna(0),
+        live.reindex(month.index, fill_value=0),
+        atol=0.005,
+    )
 
 
 def test_asking_for_fewer_tables_changes_none():

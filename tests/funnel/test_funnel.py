@@ -787,3 +787,93 @@ def test_slice_findings_name_only_what_stands_apart():
 
 def test_no_facts_give_an_empty_frame_of_findings():
     assert list(funnel.all_findings([], []).columns) == list(findings.COLUMNS)
+
+
+# ---- videos that led into the session, and the product list's period
+
+
+def test_videos_stand_by_entries_with_their_hour_and_share():
+    start = pd.Timestamp("2026-11-14 20:00", tz="Asia/Shanghai")
+    videos = schema.conform(
+        pd.DataFrame(
+            {
+                "session_id": "s",
+                "title": ["早上发的", "没有次数", "开播后发的"],
+                "posted_at": [start - pd.Timedelta(hours=8), pd.NaT, start + pd.Timedelta("30min")],
+                "exposures": [4000, None, 1000],
+                "entries": [240, None, 360],
+            }
+        ),
+        "videos",
+        "Asia/Shanghai",
+    )
+    table = funnel.by_video(videos, start)
+    assert table["title"].tolist() == ["开播后发的", "早上发的", "没有次数"]
+    assert table["hours_before"].iloc[:2].tolist() == [-0.5, 8.0]
+    assert table["entry_rate"].iloc[:2].tolist() == [0.36, 0.06]
+    assert table["entry_share"].iloc[:2].tolist() == [0.6, 0.4]
+    assert table.iloc[2][["entry_rate", "entry_share"]].isna().all()
+    assert funnel.by_video(videos.iloc[:0], start).empty
+
+
+def period_tables():
+    zone = "Asia/Shanghai"
+    products = schema.conform(
+        pd.DataFrame(
+            {
+                "session_id": "s",
+                "product_id": ["p", "q", "q", "r"],
+                "sku_id": [None, None, "red", None],
+                "name": ["甲", "乙", "乙", "丙"],
+                "paid_amount": [100.0, 300.0, 300.0, 7.0],
+                "units": [1, 3, 3, 1],
+            }
+        ),
+        "products",
+        zone,
+    )
+    rows = [
+        ("p", "2026-11-01", "2026-11-30", 2000.0, 1000.0),
+        ("p", "2026-11-09", "2026-11-15", 500.0, 400.0),
+        ("p", "2026-11-20", "2026-11-26", 9.0, 9.0),  # yet to come
+        ("q", "2026-11-01", "2026-11-30", 800.0, 250.0),  # less than the session alone
+        ("x", "2026-11-01", "2026-11-30", 5.0, 5.0),
+    ]
+    periods = pd.DataFrame(
+        rows,
+        columns=["product_id", "period_from", "period_to", "paid_amount", "live_paid_amount"],
+    ).assign(platform="tiktok")
+    days = {
+        name: pd.to_datetime(periods[name]).dt.tz_localize(zone)
+        for name in ("period_from", "period_to")
+    }
+    session = pd.Series(
+        {
+            "platform": "tiktok",
+            "started_at": pd.Timestamp("2026-11-14 20:00", tz=zone),
+            "ended_at": pd.Timestamp("2026-11-14 23:00", tz=zone),
+        }
+    )
+    return products, schema.conform(periods.assign(**days), "product_periods", zone), session
+
+
+def test_products_stand_beside_the_shortest_period_that_holds_the_session():
+    products, periods, session = period_tables()
+    table = funnel.beside_period(products, periods, session)
+    assert table["product_id"].tolist() == ["q", "p"] and table["holds"].all()
+    assert table["period_live"].tolist() == [250.0, 400.0]
+    assert table["live_share"].tolist() == [0.3125, 0.8]
+    assert table["session_share"].tolist() == [1.2, 0.25]
+    assert table["above"].tolist() == [True, False]
+    zh = funnel.period_words(table, 3, "zh")
+    assert "3 个商品里 2 个" in zh and "《乙》本场 ¥300，周期 ¥250" in zh
+
+
+def test_a_period_that_ends_during_the_session_is_for_reference_only():
+    products, periods, session = period_tables()
+    late = dict(session) | {"ended_at": pd.Timestamp("2026-12-01 02:00", tz="Asia/Shanghai")}
+    table = funnel.beside_period(products, periods, pd.Series(late))
+    assert not table["holds"].any() and table["session_share"].isna().all()
+    assert not table["above"].any() and "只能参考" in funnel.period_words(table, 3, "zh")
+    other = pd.Series(dict(session) | {"platform": "douyin"})
+    assert funnel.beside_period(products, periods, other).empty

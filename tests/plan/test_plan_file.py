@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from helpers import reference
 from helpers.plan import plan_file
+from tests.clean.test_reader_process import far_cell
 
 REGISTRY = reference.registry()
 ROW = {
@@ -655,6 +656,20 @@ def test_edits_in_excel_survive_a_new_run_in_the_other_language(tmp_path):
         "2026-11-12",
         "new evidence",
     ]
+
+
+@pytest.mark.parametrize("place", ['r="xfd1048576"', 'r=" XFD1048576 "'])
+def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, place):
+    far_cell(tmp_path / "s1.xlsx", place)
+    with pytest.raises(plan_file.PlanFileError, match=r"s1\.xlsx: cannot be read"):
+        plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
+
+
+def test_a_csv_of_far_more_than_a_plan_is_refused(tmp_path):
+    path = tmp_path / "s1.csv"
+    path.write_bytes(header().encode() + b"x" * 20_000_000)
+    with pytest.raises(plan_file.PlanFileError, match=r"s1\.csv: 20,000,\d+ bytes; expected"):
+        plan_file.load(tmp_path, "s1", SESSIONS, registry=REGISTRY)
 
 
 def test_a_workbook_that_is_none_is_refused(tmp_path):

@@ -221,6 +221,18 @@ def test_no_text_in_a_sentence_becomes_markup(words, finding):
     assert html.count('"') == html.replace("&quot;", "").count('"') and html.count('"') % 2 == 0
 
 
+@pytest.mark.parametrize("holds", [False, 0, None, float("nan"), pd.NA])
+def test_what_does_not_hold_is_shown_with_what_to_do_and_stops_nothing(monkeypatch, holds):
+    seen = []
+    monkeypatch.setattr("helpers.report.show.display", seen.append)
+    report.watch(holds, "各来源<b>加不成</b>全部", "Sources do not add up", lang="zh")
+    report.watch(True, "无", "none", lang="zh")
+    assert len(seen) == 1 and "fp-warn" in seen[0].html and "<b>" not in seen[0].html
+    assert "放进 raw/ 再跑一次" in seen[0].plain
+    report.watch(holds, "计划编号重复", "A plan id stands twice", lang="en", remedy="plan")
+    assert "A plan id stands twice" in seen[1].plain and "plans/" in seen[1].plain
+
+
 def test_a_sentence_carries_its_finding_and_its_level():
     html = report.sentence("变差", "worse", lang="en", level="bad", finding="F02-ab12cd").html
     assert 'data-finding="F02-ab12cd"' in html and "fp-bad" in html and html.endswith("worse</p>")

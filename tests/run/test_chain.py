@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -449,3 +451,32 @@ def test_kernels_that_run_at_once_do_not_share_a_socket():
 
 def test_the_gate_error_is_the_one_that_the_runner_catches():
     assert issubclass(gate.GateError, Exception) and chain.report.GateError is gate.GateError
+
+
+def test_an_executed_notebook_holds_no_path_of_the_machine(tmp_path, monkeypatch):
+    shop, reports = tmp_path / "张三的店" / "data", tmp_path / "reports"
+    told = [
+        "import sys, tempfile, warnings\nfrom pathlib import Path\nimport helpers",
+        "print(data_dir, Path.cwd(), reports_dir + '/x', helpers.__file__, sys.executable)",
+        "print('file:/', Path.home(), tempfile.gettempdir() + '/y', '1/tmp/2')",
+        "warnings.warn('old')\n(data_dir, Path(reports_dir))",
+        "from helpers.core import text\ntext.choose(data_dir, '', '')",
+    ]
+    first = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    cells = [first, *map(nbformat.v4.new_code_cell, told)]
+    kernelspec = {"name": "python3", "display_name": "p", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
+    nbformat.write(notebook, tmp_path / "told.ipynb")
+    monkeypatch.setattr(steps, "NOTEBOOKS", tmp_path)
+    values = {"session_id": "s", "data_dir": str(shop), "reports_dir": str(reports), "lang": "zh"}
+    with kernel.kernel() as manager, pytest.raises(kernel.NotebookFailed, match="张三的店"):
+        kernel.run_notebook("told", tmp_path / "out.ipynb", values, manager)
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    written = json.dumps(executed, ensure_ascii=False)
+    for folder in (tmp_path, clean.PROJECT, sys.prefix, Path.home(), tempfile.gettempdir()):
+        assert f'{folder}"' not in written and f"{folder}/" not in written.replace("1/tmp/2", "")
+    assert "张三" not in written and "1/tmp/2" in written
+    assert "…/helpers/core/text.py" in written, "where an error is stays readable"
+    injected = [cell for cell in executed.cells if "injected-parameters" in cell.metadata.tags]
+    assert injected[0].source.splitlines() == ["# Parameters", 'session_id = "s"', 'lang = "zh"']
+    assert executed.metadata.papermill.parameters == {"session_id": "s", "lang": "zh"}

@@ -931,6 +931,24 @@ NO_SIDES = split.named_dimensions(split.by_dimension({}, "none", []))
 NINE = compare.Basis("slot", 9, "strong", "同时段", "same slot")
 
 
+def test_a_zero_before_a_sale_is_a_gap_that_the_split_steps_over():
+    """1,000 viewers, 0 clicks recorded, 20 buyers, 500: the way leaves the clicks out."""
+    rows = account(4)
+    row = rows.iloc[0].copy()
+    gap = STEPS[1]
+    row[gap] = 0
+    way = split.tree(row, rows.iloc[1:])
+    assert gap not in way and way == tuple(name for name in STEPS if name != gap)
+    nothing = row.copy()
+    nothing[list(STEPS[1:])] = 0
+    assert split.tree(nothing, rows.iloc[1:]) == STEPS  # nobody bought: 0 is 0
+    before = pd.Series({"viewers": 1000.0, "pay_users": 20.0, "paid_amount": 500.0})
+    columns = tuple(before.index)
+    assert split.possible(before, before * 2, columns)
+    assert not split.possible(before, before.replace({20.0: 0.0}), columns)
+    assert not split.possible(before, before.replace({500.0: -40.0}), columns)
+
+
 def test_nothing_to_compare_with_is_said_and_not_computed():
     alone = split.baseline_session(account(1).iloc[:0], ("paid_amount",), 4.0)
     assert not split.possible(alone, account(1).iloc[0], ("paid_amount",))

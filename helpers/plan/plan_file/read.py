@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import python_calamine
 
-from helpers import reference
+from helpers import clean, reference
 from helpers.plan.plan_file.columns import (
     CHOICES,
     COLUMNS,
@@ -32,6 +31,9 @@ COLUMN_OF = {name: name for name in HIDDEN} | {
 }
 # Begins a formula in Excel; an apostrophe before it makes it text and is taken off when read.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+MOST_BYTES = 20_000_000  # of a CSV; a plan of a thousand lines has half a million
 
 
 class Reading(NamedTuple):
@@ -74,6 +76,10 @@ def runs(written: str) -> bool:
 
 def _decoded(path: Path) -> str:
     """UTF-8 as we write it, else as Excel saves Unicode text or Chinese CSV."""
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise PlanFileError(
+            f"{path.name}: {size:,} bytes; expected a plan of at most {MOST_BYTES:,}"
+        )
     content = path.read_bytes()
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
@@ -103,20 +109,21 @@ def _written(cell: object) -> str:
 
 
 def _sheets(path: Path) -> dict[str, list[list[str]]]:
-    try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
-        return {
-            name: [
-                [_written(cell) for cell in row]
-                for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            ]
-            for name in book.sheet_names
-        }
-    except python_calamine.CalamineError as error:
+    """Read in a process of its own, as raw files are: what comes back was in other hands."""
+    book = clean.readers().open_file(path)
+    if book.problems:
+        problem = book.problems[0][1].removeprefix(f"{path.name}: ")
         raise PlanFileError(
-            f"{path.name}: cannot be read as an Excel workbook ({error}); save the plan as .xlsx "
+            f"{path.name}: cannot be read as an Excel workbook ({problem}); save the plan as .xlsx "
             "or CSV"
-        ) from error
+        )
+    return {
+        sheet.name: [
+            [_written(cell) for cell in row]
+            for row in sheet.grid.astype("object").itertuples(index=False)
+        ]
+        for sheet in book.sheets
+    }
 
 
 def _header(file: str, cells: list[str]) -> list[str]:

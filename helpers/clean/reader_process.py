@@ -1,0 +1,319 @@
+"""Each raw file is read in a process of its own: a file can only break its own reading.
+
+A small server imports the reader once and forks for each file; where a system has no fork, a new
+process is started for each. A reader has limits of time and, on Linux, of memory, by the size of
+its file. What dies is one named file. Server and readers end with the process that asks, however
+that ends, and leave nothing on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import gc
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import weakref
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+from helpers import reference
+from helpers.clean import raw_file, recognise, template
+from helpers.clean.open_file import RawFile, open_file
+
+FORKS = hasattr(os, "fork")
+KILLED = -9  # by the system, which had no memory left, or by somebody: not the file's fault
+MEMORY, MEMORY_PER_BYTE = 400_000_000, 12  # beside what imports take
+SECONDS, SECONDS_PER_BYTE = 20, 2e-6  # of processor time
+XLS_UNPACKED = 4  # text of an xls has a byte a character, each cell becomes an object
+PATIENCE = 8  # times the processor's seconds by the clock: a machine can be busy
+_T = TypeVar("_T")
+
+
+class ReaderError(Exception):
+    """A file's reader gave no answer; the message says how it ended, and what helps."""
+
+
+class Limits(NamedTuple):
+    """What a reader may use: bytes of memory beside those of its imports, seconds of processor."""
+
+    memory: int
+    seconds: int
+
+
+class Ended(NamedTuple):
+    """How a reader ended: exit code (negative: its signal), seconds of processor, most bytes."""
+
+    code: int
+    seconds: float = 0
+    memory: int = 0
+
+
+_ENDED = struct.Struct("!idQ")
+
+
+def limits_of(path: Path) -> Limits:
+    """The limits of a file's reader, by the bytes that the file says it unpacks to."""
+    try:
+        size = path.stat().st_size * (XLS_UNPACKED if path.suffix.lower() == ".xls" else 1)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size += sum(member.file_size for member in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error):
+        size = 0
+    return Limits(MEMORY + size * MEMORY_PER_BYTE, SECONDS + int(size * SECONDS_PER_BYTE))
+
+
+class Readers:
+    """Reads files, each in a process of its own; several threads may ask at once."""
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self.close: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        """Start the server, which is at work then when the first file is asked for."""
+        if FORKS:
+            with self._asking:
+                self._connected()
+
+    def read(self, path: Path, **options: Any) -> raw_file.Reading:
+        """What `raw_file.read_file` gives; a ledger with the reason where the reader dies."""
+        try:
+            return self.call(raw_file.read_file, path, **options)
+        except ReaderError as error:
+            return raw_file.unreadable(path, str(error), **options)
+
+    def open_file(self, path: Path) -> RawFile:
+        """What `open_file.open_file` gives; a problem where the reader dies."""
+        try:
+            return self.call(open_file, path)
+        except ReaderError as error:
+            return RawFile(path.name, "", (), (("", f"{path.name}: {error}"),))
+
+    def call(self, function: Callable[..., _T], path: Path, **options: Any) -> _T:
+        """What a function makes of a file; raises `ReaderError` where it does not come to it."""
+        with _nameless() as request, _nameless() as answer:
+            pickle.dump((function, path.absolute(), options), request)
+            request.flush()
+            for _ in range(2):  # who was killed may not be, without another beside him
+                request.seek(0)
+                ended = self._forked(request, answer) if FORKS else _started(request, answer, path)
+                if ended.code != KILLED:
+                    break
+            if ended.code:
+                raise ReaderError(_in_words(ended))
+            answer.seek(0)
+            result, fault = pickle.load(answer)
+        if fault:
+            raise ReaderError(
+                f"cannot be read ({fault}); it is damaged, or holds what the reader does not "
+                "expect. Open it in Excel, save it again, and export it anew where that does not "
+                "help"
+            )
+        return result
+
+    def _forked(self, request: BinaryIO, answer: BinaryIO) -> Ended:
+        mine, theirs = socket.socketpair()
+        with mine, theirs:
+            with self._asking:
+                line = self._connected()
+                with contextlib.suppress(OSError):
+                    files = [request.fileno(), answer.fileno(), theirs.fileno()]
+                    socket.send_fds(line, [b"r"], files)
+            theirs.close()
+            ended = mine.recv(_ENDED.size, socket.MSG_WAITALL)
+        if ended:
+            return Ended(*_ENDED.unpack(ended))
+        with self._asking:  # the server itself died
+            if line is self._line:
+                self.close()
+        return Ended(KILLED)
+
+    def _connected(self) -> socket.socket:
+        """The line to the server, which is started with the first file, and again if it died."""
+        if self._line is None or self._line.fileno() < 0:
+            self._line, theirs = socket.socketpair()
+            with theirs:
+                self._server = subprocess.Popen(
+                    _command("serve"),
+                    stdin=theirs,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # an interrupt is the asking process's to deal with
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no threads where it forks
+                )
+            self.close = weakref.finalize(self, _end, self._line, self._server, os.getpid())
+        return self._line
+
+
+def _end(line: socket.socket, server: subprocess.Popen[bytes], owner: int) -> None:
+    """End a server with its readers; a fork of its owner only lets go of it."""
+    line.close()
+    if os.getpid() == owner:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _nameless() -> BinaryIO:
+    """A file that is gone when nobody has it open: in memory where there is such, which is fast."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("fupan-reading"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+@functools.cache
+def readers() -> Readers:
+    """The readers of this process."""
+    return Readers()
+
+
+if FORKS:  # a forked process has readers of its own, and does not keep those of its parent alive
+    os.register_at_fork(after_in_child=readers.cache_clear)
+
+
+def _command(what: str) -> list[str]:
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; "
+        f"from helpers.clean import reader_process; sys.exit(reader_process.{what}())"
+    )
+    return [sys.executable, "-c", program]
+
+
+def _started(request: BinaryIO, answer: BinaryIO, path: Path) -> Ended:
+    """A reader that is a new process."""
+    seconds = limits_of(path).seconds * PATIENCE
+    try:
+        done = subprocess.run(
+            _command("once"),
+            stdin=request,
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(errno.ETIME, seconds)
+    return Ended(done.returncode)
+
+
+def _in_words(ended: Ended) -> str:
+    """Why a file could not be read: what was found, what was expected, and what helps."""
+    used = f" after {ended.seconds:,.0f} seconds" if ended.seconds else ""
+    used += f" and {ended.memory / 1e6:,.0f} MB of memory" if ended.memory else ""
+    how = {errno.ENOMEM: "had no memory left", errno.ETIME: "had no time left"}.get(ended.code)
+    if how is None and ended.code < 0:
+        how = f"was ended by {signal.Signals(-ended.code).name}"
+    return (
+        f"cannot be read: its reader {how or f'ended with {ended.code}'}{used}; expected a file "
+        "that is read within the memory and time that its size allows. It is damaged or made to "
+        "do so: open it in Excel, save the sheet as CSV and put that into raw/ in its place"
+    )
+
+
+# ---- the side of the reader ----------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Fork a reader for each request at standard input, until the process that asks is gone."""
+    reference.tables(), reference.terms(), recognise.candidates([template.system()])  # once for all
+    gc.freeze()
+    ends: dict[int, int] = {}
+
+    def report(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                process, status, used = ended
+                seconds = used.ru_utime + used.ru_stime
+                memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                message = _ENDED.pack(os.waitstatus_to_exitcode(status), seconds, memory)
+                with contextlib.suppress(OSError):  # nobody waits for it any more
+                    os.write(ends[process], message)
+                os.close(ends.pop(process))
+
+    signal.signal(signal.SIGCHLD, report)
+    with socket.socket(fileno=0) as line:
+        while files := socket.recv_fds(line, 1, 3)[1]:
+            request, answer, end = files
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until it is in `ends`
+            ends[process := os.fork()] = end
+            if not process:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for file in (*ends.values(), line.fileno()):
+                    os.close(file)
+                _read(request, answer)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            os.close(request)
+            os.close(answer)
+    os.killpg(0, signal.SIGKILL)  # with the readers, whose answers nobody waits for
+
+
+def _read(request: int, answer: int) -> None:
+    """In the forked process, which never goes back into what the server does."""
+    code = 1
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        with os.fdopen(request, "rb") as asked, os.fdopen(answer, "wb") as to:
+            code = _answered(asked, to)
+    finally:
+        os._exit(code)
+
+
+def once() -> int:
+    """Answer the one request of standard input at standard output."""
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # what a library prints is no part of it
+        return _answered(sys.stdin.buffer, answer)
+
+
+def _answered(request: BinaryIO, answer: BinaryIO) -> int:
+    """Do what is asked within the limits of the file; the exit code."""
+    function, path, options = pickle.load(request)
+    try:
+        _limit(Limits(MEMORY, SECONDS))  # while the file's own are found out
+        _limit(limits_of(path))
+        content = function(path, **options), None
+        pickle.dump(content, answer, protocol=pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        return errno.ENOMEM
+    except Exception as error:  # what its message says may be somebody's: only its kind and place
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        fault = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        answer.seek(0)
+        pickle.dump((None, fault), answer)
+    return 0
+
+
+def _limit(allowed: Limits) -> None:
+    """Bound this process: its time, and its memory beside what it has now."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(allowed.seconds * PATIENCE)
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
+
+        def bound(what: int, most: int) -> None:
+            highest = resource.getrlimit(what)[1]
+            free = highest == resource.RLIM_INFINITY
+            resource.setrlimit(what, (most if free else min(most, highest), highest))
+
+        bound(resource.RLIMIT_CORE, 0)
+        bound(resource.RLIMIT_CPU, allowed.seconds)
+        with contextlib.suppress(OSError):  # no /proc: what a process holds cannot be bounded
+            status = Path("/proc/self/status").read_text()
+            held = int(status.partition("VmData:")[2].split()[0]) * 1024
+            bound(resource.RLIMIT_DATA, held + allowed.memory)
+            # where the machine has no memory left, it is the reader that goes
+            Path("/proc/self/oom_score_adj").write_text("1000")
