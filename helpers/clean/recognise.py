@@ -170,7 +170,7 @@ def tables(
     if not starts:
         return []
     ends = [*(row for row, *_ in starts[1:]), len(grid)]
-    return [
+    blocks = [
         Block(
             candidate.system,
             candidate.export,
@@ -181,6 +181,23 @@ def tables(
         )
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
+    whole = blocks[:1]
+    for (row, *_), block in zip(starts[1:], blocks[1:], strict=True):
+        if _goes_on(whole[-1], block, grid, row):
+            both = pd.concat([whole[-1].rows, block.rows])
+            whole[-1] = whole[-1]._replace(rows=both, last=block.last)
+        else:
+            whole.append(block)
+    return whole
+
+
+def _goes_on(first: Block, second: Block, grid: pd.DataFrame, row: int) -> bool:
+    """Whether the headers of a table are only repeated, as they are on each page of a print."""
+    if second.headers != first.headers or second.export != first.export or first.export.title:
+        return False
+    above = grid.iloc[row - 1]
+    cells = above.notna() & (above.astype("str").str.strip() != "")
+    return bool(first.export.layout == "rows" and cells.sum() > 1)
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:

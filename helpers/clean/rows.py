@@ -1,5 +1,6 @@
 """The rows of a block that are records: totals, notes and headers of sub-rows are none."""
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -145,16 +146,18 @@ def _sums(by_sums: Totals) -> int:
 
 def _cells_alone(rows: pd.DataFrame) -> pd.Series:
     """The text of rows of one cell, by number of the row."""
-    alone = pd.Series(0, index=rows.index)
-    text = pd.Series(np.nan, index=rows.index, dtype="str")
+    count, text = np.zeros(len(rows), dtype=int), {}
     for place in rows:
-        some = alone.index[alone < 2]
+        some = np.flatnonzero(count < 2)
         if not len(some):
             break
-        cells = words(rows.loc[some, place], code=False)
-        alone[some] += cells.notna()
-        text = text.fillna(cells)
-    return text[alone == 1]
+        cells = words(rows[place] if len(some) == len(rows) else rows[place].iloc[some], code=False)
+        filled_at = some[cells.notna().to_numpy()]
+        count[filled_at] += 1
+        text[place] = cells
+    alone = rows.index[count == 1]
+    cells = [of_column.reindex(alone) for of_column in text.values()]
+    return functools.reduce(pd.Series.fillna, cells) if cells else pd.Series(dtype="str")
 
 
 def _remarks(block: Block, rows: pd.DataFrame) -> pd.Series:

@@ -114,7 +114,7 @@ TOGETHER: dict[tuple[str, str, str], str] = {
         (kind, order, parts): _PART_BY_PART
         for kind in ("sessions", "tiktok_sessions")
         for order in ("dmy", "dmy_pm")
-        for parts in ("over_two_sheets", "header_again")
+        for parts in ("over_two_sheets",)
     },
     ("tiktok_sessions", "spoken_durations", "big5"): "durations of 時 stand aside, check says 0",
     **{

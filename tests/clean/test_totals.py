@@ -219,3 +219,9 @@ def test_a_long_table_is_looked_at_by_its_ends_and_gaps(tmp_path):
     pd.DataFrame(rows, columns=list(lines)).to_csv(path, index=False)
     reading = load(path)
     assert counts(reading) == (many, 2, 0) and reading.tables["orders"]["paid"].sum() == 18_000
+
+
+def test_a_total_below_headers_that_are_repeated_counts_all_rows(tmp_path):
+    rows = [*HOURS[:2], HOURLY, HOURS[2], ["合计", "", 175.5, 400, 6]]
+    reading = read(tmp_path, HOURLY, *rows)
+    assert reading.tables["ads"]["cost"].sum() == 175.5 and counts(reading) == (3, 1, 0)
