@@ -389,7 +389,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypa
         "shut.csv": "cannot be opened (Permission denied)",
     }
     assert set(said.index) == set(words)
-    assert all(said[name].startswith(f"{Path(name).name}: {of}") for name, of in words.items())
+    assert all(said[name].startswith(f"{name}: {of}") for name, of in words.items())
     assert said.str.contains("expected a file").all()
     assert len(clean.read_table(workspace, "comments")) == 2
     shut = False  # nothing else about the file changes
