@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime as dt
+import functools
 import json
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, joined_lines, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_instance, no_cell, too_long
+from helpers.clean.cells import Parsed, filled, is_instance, no_cell, too_long
 from helpers.clean.columns import (
     LONGEST,
     WHOLE,
@@ -54,6 +55,7 @@ class Context(NamedTuple):
     key: bytes
     currency: str
     dates: DayOrder | None = None
+    room: str | None = None  # of files that name none (workspace.yml: rooms)
     era_1904: bool = False
     swapped: bool = False  # date cells of a table whose day and month have changed places
 
@@ -114,7 +116,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         },
         index=body.index,
     )
-    frame = frame.assign(**_completed(values, block, context))
+    frame = frame.assign(**_completed(values, block, context), **_mark(block, cells))
     extra_rows = {"column": "", "value": "", "reason": "extra_row"}
     problems = _problems(bad, frame, export)
     aside = pd.concat(
@@ -408,7 +410,22 @@ def _completed(
             if "currency" in completed
             else constant("currency", code)
         )
+    if context.room:
+        for name in {"room", "room_name"} & set(columns):
+            given = constant(name, context.room)
+            completed[name] = completed[name].fillna(given) if name in completed else given
     return _with_ends(completed) if export.table == "sessions" else completed
+
+
+def _mark(block: Block, cells: BlockCells) -> dict[str, pd.Series]:
+    """What tells rows of one key apart beside their columns, as a digest."""
+    headers = block.places(block.export.tells_apart)
+    if not headers:
+        return {}
+    written = [filled(cells.of(header)) for header in headers]
+    any_written = pd.concat(written, axis=1).notna().any(axis=1)
+    text = functools.reduce(lambda one, other: one + "|" + other, [w.fillna("") for w in written])
+    return {schema.MARK: parse.hashed(text.where(any_written), key=b"").values}
 
 
 def _currency_of(block: Block) -> str | None:

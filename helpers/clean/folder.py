@@ -50,6 +50,8 @@ class Settings(BaseModel):
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
     # which comes first in dates such as 03/04/2026, where a file leaves it open
     dates: Literal["day", "month"] | None = None
+    # the room of files that name none, by a pattern of their names such as shop_a*
+    rooms: dict[str, str] = {}
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
 
@@ -169,7 +171,7 @@ def _settings(path: Path) -> Settings:
         where = "".join(f"{part}: " for part in detail["loc"])
         raise WorkspaceError(
             f"{path}: {where}{text.plain(detail['msg'], 300)} (expected name, timezone, currency, "
-            "dates, id)"
+            "dates, rooms, id)"
         ) from error
     return settings
 

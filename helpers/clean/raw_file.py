@@ -42,6 +42,7 @@ def read_file(
     key: bytes,
     currency: str,
     dates: DayOrder | None = None,
+    room: str | None = None,
     name: str | None = None,
     mends: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
     sha256: str = "",
@@ -50,12 +51,15 @@ def read_file(
 
     Clocks without a zone are taken in `timezone`; `currency` counts where the file states none;
     `key` is the secret of the buyer hashes; `dates` says which comes first in dates such as
-    03/04/2026 that a file leaves open; `name` is how the file is called, where not by its own name;
+    03/04/2026 that a file leaves open; `room` is the room of sessions that name none; `name` is how
+    the file is called, where not by its own name;
     `mends` are mended cells by header, by sheet and row; `sha256` is the digest where known. Never
     raises for what a file holds: what cannot be read or recognised is a row of `files` whose
     `problem` says what was found and what was expected.
     """
-    context = Context(name or Path(path).name, Path(path).name, timezone, key, currency, dates)
+    context = Context(
+        name or Path(path).name, Path(path).name, timezone, key, currency, dates, room
+    )
     systems = list(systems)
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)

@@ -1,6 +1,7 @@
 """Each raw file is read once: its tables wait in clean/readings until it or the code changes."""
 
 import concurrent.futures
+import fnmatch
 import hashlib
 import json
 import re
@@ -109,6 +110,19 @@ def name_in_raw(workspace: Workspace, path: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+def _room_of(workspace: Workspace, path: Path) -> str | None:
+    rooms = workspace.settings.rooms
+    names = (path.name, name_in_raw(workspace, path))
+    return next(
+        (
+            room
+            for pattern, room in rooms.items()
+            if any(fnmatch.fnmatchcase(name.casefold(), pattern.casefold()) for name in names)
+        ),
+        None,
+    )
+
+
 def _reading(
     workspace: Workspace,
     path: Path,
@@ -130,6 +144,7 @@ def _reading(
         key=workspace.key(),
         currency=workspace.settings.currency,
         dates=workspace.settings.dates,
+        room=_room_of(workspace, path),
         name=name_in_raw(workspace, path),
         mends=mends,
         sha256=sha,

@@ -64,7 +64,8 @@ class Table(Label):
     `never_above` says which column can never exceed which others in the same row, `never_without`
     which cannot be above 0 where another is 0 (orders with nobody online); with `repeats` equal
     rows of one file are all rows. `shared`: columns that a row of several lines may state once for
-    all of them; a table without any is never split into lines.
+    all of them; a table without any is never split into lines. `completes` completes the key where
+    rows of one sheet share it.
     """
 
     grain: str
@@ -75,6 +76,7 @@ class Table(Label):
     never_without: dict[str, Many] = {}
     repeats: bool = False
     shared: list[str] = []
+    completes: list[str] = []
 
 
 Group = Literal[
@@ -181,6 +183,7 @@ class Export(Label):
     `description_row` is a text in the row of explanations below the headers. `personal` columns are
     never read, `ignore` ones are known and not needed. `list_amount` and `list_price` (of a piece)
     are headers by which the amounts of an order are shared among lines that stand in one row.
+    `tells_apart`: headers that are read only to tell rows of one key apart.
     """
 
     id: str
@@ -201,6 +204,7 @@ class Export(Label):
     ignore: Many = []
     list_amount: Many = []
     list_price: Many = []
+    tells_apart: Many = []
     money_line: str | None = None
     note: Label | None = None
 
