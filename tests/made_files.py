@@ -142,7 +142,8 @@ def headers_of(how):
         for column in how.columns.values()
         for name in [*column.header[:1], *column.plus, *column.joined]
     ]
-    return list(dict.fromkeys([*found, *how.reported, *how.personal, *how.ignore]))
+    others = [*how.tells_apart, *how.reported, *how.personal, *how.ignore]
+    return list(dict.fromkeys([*found, *others]))
 
 
 SESSION = {

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime as dt
+import functools
 import json
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import file_name, joined_lines, mend, parse, recognise
-from helpers.clean.cells import Parsed, is_instance, no_cell, too_long, words
+from helpers.clean.cells import Parsed, filled, is_instance, no_cell, too_long, words
 from helpers.clean.columns import (
     LONGEST,
     NOTHING_SAID,
@@ -149,7 +150,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         },
         index=body.index,
     )
-    frame = frame.assign(**_completed(values, block, context))
+    frame = frame.assign(**_completed(values, block, context), **_mark(block, cells))
 
     def by_row(cells: pd.DataFrame) -> pd.DataFrame:
         return cells.set_axis(joined_lines.row_of(cells.index, lines.step), axis=0)
@@ -483,7 +484,22 @@ def _completed(
             if "currency" in completed
             else constant("currency", code)
         )
+    if context.answers.room:
+        for name in {"room", "room_name"} & set(columns):
+            given = constant(name, context.answers.room)
+            completed[name] = completed[name].fillna(given) if name in completed else given
     return _with_ends(completed) if export.table == "sessions" else completed
+
+
+def _mark(block: Block, cells: BlockCells) -> dict[str, pd.Series]:
+    """What tells rows of one key apart beside their columns, as a digest."""
+    headers = block.places(block.export.tells_apart)
+    if not headers:
+        return {}
+    written = [filled(cells.of(header)) for header in headers]
+    any_written = pd.concat(written, axis=1).notna().any(axis=1)
+    text = functools.reduce(lambda one, other: one + "|" + other, [w.fillna("") for w in written])
+    return {schema.MARK: parse.hashed(text.where(any_written), key=b"").values}
 
 
 def _currency_of(block: Block) -> str | None:

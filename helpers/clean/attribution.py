@@ -161,9 +161,11 @@ def _by_start(
         direction="nearest",
         tolerance=pd.Timedelta(minutes=tolerance),
     )
-    near = nearest.set_index("row")["session_id"].reindex(range(len(times))).set_axis(times.index)
+    nearest = nearest.set_index("row").reindex(range(len(times))).set_axis(times.index)
+    twice = nearest["started_at"].isin(starts["started_at"][starts["started_at"].duplicated()])
+    near = nearest["session_id"].mask(twice)
     why = pd.Series("no_session", index=times.index, dtype="str").mask(times.isna(), "no_time")
-    return near, why.mask(near.notna())
+    return near, why.mask(twice, "several_sessions").mask(near.notna())
 
 
 def _by_order(

@@ -49,12 +49,13 @@ class Answers(NamedTuple):
     """What a workspace says of cells that their file leaves open (`workspace.yml`).
 
     `dates`: what comes first in 03/04/2026; `thousands`: the mark of 5.000; `durations`: the unit
-    of plain numbers.
+    of plain numbers; `room`: the account on air of a file that names none.
     """
 
     dates: DayOrder | None = None
     thousands: Literal[".", ","] | None = None
     durations: Literal["seconds", "minutes", "hours", "days"] | None = None
+    room: str | None = None
 
 
 NOTHING_SAID = Answers()

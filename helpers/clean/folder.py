@@ -56,6 +56,8 @@ class Settings(BaseModel):
     thousands: Literal[".", ","] | None = None
     # the unit of plain numbers in columns of durations, where neither header nor cell states it
     durations: Literal["seconds", "minutes", "hours", "days"] | None = None
+    # the room of files that name none, by a pattern of their names such as shop_a*
+    rooms: dict[str, str] = {}
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path
 
     @property

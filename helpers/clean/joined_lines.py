@@ -17,7 +17,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import parse
-from helpers.clean.cells import distinct, filled, words
+from helpers.clean.cells import distinct, filled, is_text, words
 from helpers.clean.recognise import Block, Header
 from helpers.clean.rows import without
 from helpers.reference.schema import NUMBERS
@@ -25,7 +25,7 @@ from helpers.reference.schema import NUMBERS
 # what no id holds, then what an id holds only between parts that are long
 _SURE = (r"\r?\n", "[;；]", r"[|｜]", "、")
 _LONG = {"[,，]": r"[\w-]{6,}", r"[/+&]": r"\d{10,}", r"\s+": r"\d{10,}"}
-_ANY = r"[\n;；|｜、,，/+&\s]"
+_ANY = r"[^0-9A-Za-z_.-]"
 _EDGE = " \t\r\n;；|｜、,，/+&'\"\xa0\u3000\u200b\ufeff"
 _GROUPS = r"\D*\d{1,3}(?:[,，]\d{3})+(?:\.\d+)?\D*"
 
@@ -148,8 +148,8 @@ def _key_headers(block: Block, table: reference.Table) -> list[Header]:
 def _marks(cells: pd.Series) -> pd.Series:
     """What parts the ids of cells that hold several, by row."""
     values, places = distinct(cells)
-    written = filled(values)
-    likely = written[written.str.contains(_ANY, na=False)]
+    texts = values[is_text(values)].astype("str").str.strip(_EDGE)
+    likely = filled(texts[texts.str.contains(_ANY, na=False)]).dropna()
     mark_of = {at: mark for at, value in likely.items() if (mark := _mark(value))}
     marks = pd.Series(mark_of, dtype="object").reindex(values.index)
     if places is not None:

@@ -28,6 +28,11 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     kept = without(frame, missing.index)
     twice = _duplicates(kept, part)
     kept = without(kept, twice.index)
+    key = [name for name in reference.tables()[table].key if name in kept]
+    several = int(kept.duplicated(key, keep=False).sum()) if key and table != "sessions" else 0
+    if several:
+        note = f"{several} rows share {'+'.join(key)} and differ: each is a record of its own"
+        part = part._replace(notes=(*part.notes, note))
     more = [rows.set_axis(row_of(rows.index, part.step), axis=0) for rows in (missing, twice)]
     aside = pd.concat([part.aside, *more]).sort_index()
     assert part.rows_in == len(kept) + part.rows_totals + len(aside), (
@@ -61,21 +66,79 @@ def _problem(column: str, value: object, reason: str, rows: pd.Index) -> pd.Data
 
 
 def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
-    """Rows whose key, or every cell, comes again; comments of unknown viewers honestly may."""
-    key = [name for name in reference.tables()[part.export.table].key if name in frame]
+    """Rows that stand again, and rows of one key that contradict each other.
+
+    Equal in every cell that is read, or in a row id that the export states, a row stands again: the
+    last is kept. Where the key is made up of other columns, rows that differ are records of their
+    own (`collisions` completes their key); elsewhere those that differ in a figure are a question.
+    Comments of unknown viewers honestly come again.
+    """
+    table = reference.tables()[part.export.table]
+    key = [name for name in table.key if name in frame]
     if "session_id" in key and "session_started_at" in frame:
         # sessions that are found only later are told apart by their start
         key.append("session_started_at")
     ids = [name for name in frame if name.endswith(("_id", "_key")) and name != "session_id"]
-    same = pd.Series(False, index=frame.index)
-    if key:
-        same = frame.duplicated(key, keep="last")
-    elif ids and not reference.tables()[part.export.table].repeats:
-        same = frame.drop(columns="source_row").duplicated(keep="last")
+    if not key and (not ids or table.repeats):
+        return _no_rows()
+    cells = frame.drop(columns=[*TRACE, "as_of"], errors="ignore")
+    if not key:
+        return _aside(frame, key, cells.duplicated(keep="last"), "duplicate")
+    shared = frame.duplicated(key, keep=False)
+    if not shared.any():
+        return _no_rows()
+    again = cells[shared].duplicated(keep="last").reindex(frame.index, fill_value=False)
+    rest = frame[shared & ~again]
+    differs = _contradicts(rest, key, table).reindex(frame.index, fill_value=False)
+    alone = ~_is_completed(frame, part, table)
+    # a room is on air once: of its rows of one start the last is the newest
+    differs &= alone & (part.export.table != "sessions")
+    again |= alone & rest.duplicated(key, keep="last").reindex(frame.index, fill_value=False)
+    return pd.concat(
+        [
+            _aside(frame, key, again & ~differs, "duplicate"),
+            _aside(frame, key, differs, "collision"),
+        ]
+    )
+
+
+def _is_completed(frame: pd.DataFrame, part: Part, table: reference.Table) -> pd.Series:
+    """Rows whose key may be that of several records: no id of theirs alone, no known room."""
+    how = part.export.columns.get(table.key[-1])
+    of_order = part.export.columns.get("order_id")
+    stated = (
+        how is not None
+        and table.columns[table.key[-1]].kind == "id"
+        and not how.joined
+        and not (of_order and set(how.header) & set(of_order.header))
+    )
+    completed = pd.Series(bool(table.completes) and not stated, index=frame.index)
+    return completed & frame["room"].isna() if "room" in frame else completed
+
+
+def _contradicts(rows: pd.DataFrame, key: list[str], table: reference.Table) -> pd.Series:
+    """Rows whose key has several figures in one column."""
+    figures = [
+        name
+        for name in rows
+        if name in table.columns and table.columns[name].kind in schema.NUMBERS and name not in key
+    ]
+    if rows.empty or not figures:
+        return pd.Series(False, index=rows.index)
+    return (rows.groupby(key, dropna=False)[figures].transform("nunique") > 1).any(axis=1)
+
+
+def _no_rows() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"column": [], "value": [], "reason": []}, index=pd.Index([], dtype="int64")
+    )
+
+
+def _aside(frame: pd.DataFrame, key: list[str], rows: pd.Series, reason: str) -> pd.DataFrame:
     values = ""
-    if key and same.any():
-        values = frame.loc[same, key].astype("str").fillna("").agg(" · ".join, axis=1)
-    return _problem("+".join(key), values, "duplicate", frame.index[same])
+    if key and rows.any():
+        values = frame.loc[rows, key].astype("str").fillna("").agg(" · ".join, axis=1)
+    return _problem("+".join(key), values, reason, frame.index[rows])
 
 
 def _rates(part: Part, kept: pd.DataFrame, context: Context) -> pd.DataFrame:

@@ -141,6 +141,7 @@ def mended_cells(changes: list[tuple[Part, list[mend.Change]]], context: Context
 
 _EXPECTED = {
     "duplicate": "unique",
+    "collision": "unique",
     "no_session": "session",
     "extra_row": "one_row",
     "impossible": "possible",

@@ -1,21 +1,23 @@
 """All readings become the tables of clean/: newest value by key, attributed, written by month."""
 
+import collections
 import concurrent.futures
 import functools
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import attribution, history, invariants, mend, questions
+from helpers.clean import attribution, collisions, history, invariants, mend, questions, raw_file
 from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
 from helpers.clean.personal_data import scan
 from helpers.clean.readings import StoredReading, name_in_raw
 from helpers.clean.tables import LEDGERS
-from helpers.core import privacy
+from helpers.core import privacy, text
 from helpers.reference import schema
 
 
@@ -38,6 +40,7 @@ def merge(
     merged: dict[str, pd.DataFrame] = {}
     earlier: dict[str, pd.DataFrame] = {}
     notes = []
+    by_room: collisions.Rooms | None = None
     for table in [name for name in reference.tables() if name not in LEDGERS]:
         entry = reference.tables()[table]
         parts = [
@@ -52,6 +55,12 @@ def merge(
             frame = schema.empty(table, zone).assign(**{history.SINCE: since})
         if not frame[history.SINCE].is_monotonic_increasing:
             frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
+        if table == "sessions":
+            by_room = collisions.rooms(frame)
+            frame = by_room.rows
+        else:
+            frame = collisions.renamed(frame, table, by_room)
+        frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
         if not entry.key:
@@ -62,7 +71,12 @@ def merge(
         if not by_session:  # what a later export says of an order decides where it belongs
             # of one sheet each key stands once: it was read so
             alone = (files["table"] == table).sum() == 1
-            frame, earlier[table] = history.versions(frame, [] if alone else entry.key)
+            key = [*entry.key, collisions.MEMBER] if entry.key else []
+            frame = collisions.numbered(frame, table)
+            frame, earlier[table] = history.versions(frame, [] if alone else key)
+            frame, earlier[table] = (
+                collisions.with_numbers(states, table) for states in (frame, earlier[table])
+            )
         if attributed and len(frame):
             find = functools.partial(
                 attribution.attribute,
@@ -90,10 +104,15 @@ def merge(
     files, lost = _without_original(
         files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
     )
+    files, unclear = _rooms_said(files, by_room, reference.systems(workspace.reference))
+    more = [rows.astype(aside.dtypes) for rows in (lost, unclear)]
+    aside = pd.concat([aside, *more], ignore_index=True)
     ledgers = {
         "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
-        "aside": pd.concat([aside, lost.astype(aside.dtypes)], ignore_index=True),
-        "questions": pd.concat([asked, questions.of_rows(lost)], ignore_index=True),
+        "aside": aside,
+        "questions": pd.concat(
+            [asked, questions.of_rows(pd.concat([lost, unclear]))], ignore_index=True
+        ),
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
@@ -134,6 +153,80 @@ def _without_original(
         "row_json": lost["cells"].map(privacy.mask),
     }
     return files, pd.DataFrame(rows)
+
+
+def _rooms_said(
+    files: pd.DataFrame, by_room: collisions.Rooms, systems: list[reference.System]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The ledger with what became of sessions of one minute, and the unclear ones kept aside."""
+    apart = collections.Counter(place[:2] for place in by_room.ids)
+    for place, count in apart.items():
+        note = f"{count} sessions share their minute with another room's: told apart by their rows"
+        files = _with_problem(files, place, note)
+    rows = []
+    sessions = by_room.unclear
+    groups = (
+        sessions.groupby(["source_file", "source_sheet"], dropna=False) if len(sessions) else ()
+    )
+    for (file, sheet), of_sheet in groups:
+        files = _with_problem(files, (file, sheet), _question(file, of_sheet), aside=len(of_sheet))
+        entry = files[_sheet_of_sessions(files, (file, sheet))].iloc[0]
+        export = raw_file.export(entry["system"], entry["export"], systems)
+        header_of = {name: how.header[0] for name, how in export.columns.items() if how.header}
+        cells = of_sheet[[name for name in header_of if name in of_sheet]].rename(columns=header_of)
+        cells = cells.astype("str").where(cells.notna(), "")
+        rows.append(
+            pd.DataFrame(
+                {
+                    "file": file,
+                    "sheet": sheet,
+                    "table": "sessions",
+                    "row": of_sheet["source_row"],
+                    "column": header_of["started_at"],
+                    "value": of_sheet["started_at"].dt.strftime("%Y-%m-%d %H:%M"),
+                    "reason": "collision",
+                    "field": "started_at",
+                    "expected": "unique",
+                    "row_json": [
+                        json.dumps(row, ensure_ascii=False) for row in cells.to_dict("records")
+                    ],
+                }
+            )
+        )
+    columns = list(reference.tables()["aside"].columns)
+    return files, pd.concat(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def _question(file: str, sessions: pd.DataFrame) -> str:
+    first = sessions.iloc[0]
+    title = text.plain(first["title"]) if isinstance(first["title"], str) else "-"
+    return (
+        f"{len(sessions)} rows start in the minute of another session and may be of another room "
+        f"(row {first['source_row']:.0f}: {first['started_at']:%Y-%m-%d %H:%M}, {title}), so they "
+        "are kept aside; write into workspace.yml which room the file is of "
+        f"(rooms: {{'{text.plain(file)}': NAME}})"
+    )
+
+
+def _sheet_of_sessions(files: pd.DataFrame, place: tuple) -> pd.Series:
+    file, sheet = place
+    sheet = "" if pd.isna(sheet) else sheet
+    here = (files["file"] == file) & (files["sheet"].fillna("") == sheet)
+    return here & (files["table"] == "sessions")
+
+
+def _with_problem(
+    files: pd.DataFrame, place: tuple, problem: str, *, aside: int = 0
+) -> pd.DataFrame:
+    here = _sheet_of_sessions(files, place)
+    here &= ~here.cumsum().gt(1)  # of several tables of a sheet the first speaks for it
+    before = files["problem"].fillna("")
+    whole = (before + "; " + problem).str.removeprefix("; ")
+    return files.assign(
+        rows_kept=files["rows_kept"] - here * aside,
+        rows_aside=files["rows_aside"] + here * aside,
+        problem=files["problem"].mask(here, whole),
+    )
 
 
 def _write_aside(

@@ -1,6 +1,7 @@
 """Each raw file is read once: its tables wait in clean/readings until it or the code changes."""
 
 import concurrent.futures
+import fnmatch
 import hashlib
 import json
 import re
@@ -136,6 +137,19 @@ def name_in_raw(workspace: Workspace, path: Path) -> str:
     return str(shown.with_name(f"{shown.stem}~{digest[:TOLD_BY]}{shown.suffix}"))
 
 
+def _room_of(workspace: Workspace, path: Path) -> str | None:
+    rooms = workspace.settings.rooms
+    names = (path.name, name_in_raw(workspace, path))
+    return next(
+        (
+            room
+            for pattern, room in rooms.items()
+            if any(fnmatch.fnmatchcase(name.casefold(), pattern.casefold()) for name in names)
+        ),
+        None,
+    )
+
+
 def _reading(
     workspace: Workspace,
     path: Path,
@@ -163,7 +177,7 @@ def _reading(
         reading = readers().read(
             path,
             systems=reference.systems(workspace.reference),
-            answers=workspace.settings.answers,
+            answers=workspace.settings.answers._replace(room=_room_of(workspace, path)),
             mends=mends,
             sha256=sha,
             **options,

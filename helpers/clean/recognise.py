@@ -116,6 +116,7 @@ def _read(export: Export) -> list[str]:
         *export.totals,
         *export.list_amount,
         *export.list_price,
+        *export.tells_apart,
         *(
             name
             for how in export.columns.values()

@@ -76,6 +76,7 @@ class Table(Label):
     rows of one file are all rows. `needs` are the columns without which its money cannot be told,
     each with the column beside which a row must have it (None: none). `shared`: columns that a row
     of several lines may state once for all of them; a table without any is never split into lines.
+    `completes` completes the key where rows of one sheet share it.
     """
 
     grain: str
@@ -87,6 +88,7 @@ class Table(Label):
     needs: dict[str, str | None] = {}
     repeats: bool = False
     shared: list[str] = []
+    completes: list[str] = []
 
 
 Group = Literal[
@@ -203,7 +205,8 @@ class Export(Label):
     value: which are an aggregate); `description_row` is a text in the row of explanations below the
     headers. `personal` columns are never read, `ignore` ones are known and not needed.
     `list_amount` and `list_price` (of a piece) are headers by which the amounts of an order are
-    shared among lines that stand in one row.
+    shared among lines that stand in one row. `tells_apart`: headers that are read only to tell rows
+    of one key apart.
     """
 
     id: str
@@ -224,6 +227,7 @@ class Export(Label):
     ignore: Many = []
     list_amount: Many = []
     list_price: Many = []
+    tells_apart: Many = []
     money_line: str | None = None
     note: Label | None = None
 

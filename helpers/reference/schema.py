@@ -13,6 +13,7 @@ from helpers.reference.load import tables, terms
 
 NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
 TRACE = ("source_file", "source_sheet", "source_row")
+MARK = "mark"  # what else tells rows of one key apart, until readings are brought together
 
 
 def dtype(kind: str, timezone: str) -> object:
@@ -37,8 +38,8 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     """The frame with the table's columns, in its order and dtypes; those it lacks are missing.
 
-    Of other columns only those of `TRACE` are kept, which say where a row came from and which of
-    its cells were left out. Raises `KeyError` for an unknown table and `ValueError` where a value
+    Of other columns only `MARK` and those of `TRACE` are kept, which say where a row came from.
+    Raises `KeyError` for an unknown table and `ValueError` where a value
     does not fit.
     """
     if table not in tables():
@@ -55,7 +56,7 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
             values_by_name[name] = values.astype(expected)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{table}.{name}: expected {column.kind}: {error}") from error
-    trace = [name for name in TRACE if name in frame]
+    trace = [name for name in (*TRACE, MARK) if name in frame]
     return pd.DataFrame(
         {**values_by_name, **{name: frame[name] for name in trace}}, index=frame.index, copy=False
     )

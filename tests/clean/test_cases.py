@@ -155,7 +155,6 @@ def test_ids_that_were_rounded_are_told_one_by_one(case):
     assert found.names("a.csv", "子订单编号")
 
 
-@wrong_today("two rooms of one minute are one session where the export names no room")
 def test_two_accounts_on_air_in_the_same_minute_are_two_sessions(case):
     found = check(case("two_creators"))
     sessions = found.table("sessions")
@@ -168,7 +167,6 @@ def test_two_accounts_on_air_in_the_same_minute_are_two_sessions(case):
     assert sorted(sessions["viewers"]) == [200] * 3 + [4000] * 3
 
 
-@wrong_today("order and SKU are taken for a key, rows that share them for duplicates")
 def test_two_packages_and_a_gift_of_one_sku_are_three_lines(case):
     lines = check(case("same_sku_twice")).table("orders")
     same = lines[lines["order_id"].str.endswith("9001")]
