@@ -72,14 +72,19 @@ def _of_money(checked: pd.DataFrame) -> pd.Series:
 
 
 def quality(
-    files: pd.DataFrame, checked: pd.DataFrame, attributed: pd.DataFrame, present: dict[str, bool]
+    files: pd.DataFrame,
+    checked: pd.DataFrame,
+    attributed: pd.DataFrame,
+    present: dict[str, bool],
+    *,
+    asked: int = 0,
 ) -> pd.DataFrame:
     """The data quality of a review in one row.
 
     Columns: light, counts of files and rows, missing tables, and a sentence in zh and en. `files`
     and `attributed` are ledgers, `checked` is that of `money_light`; `present` says of each
-    canonical table whether this session has rows of it. The sentence names what differs and which
-    amounts could not be compared.
+    canonical table whether this session has rows of it; `asked` is the number of open questions.
+    The sentence names what differs and which amounts could not be compared.
     """
     rows = {name: int(files[name].sum()) for name in COUNTS}
     unread = [*_unread(files)["file"].map(text.plain).unique()]
@@ -140,6 +145,7 @@ def quality(
                 "light": light,
                 "files": files["file"].nunique(),
                 "unread": len(unread),
+                "questions": asked,
                 **rows,
                 "missing": ",".join(lacking),
                 "orders_attributed": share.get("orders", float("nan")),
@@ -170,10 +176,18 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
         ),
     }[verdict["light"]]
     unread, aside = int(verdict["unread"]), int(verdict["rows_aside"])
+    asked = int(verdict["questions"])
     words = text.choose(lang, *money)
     if unread:
         words += text.choose(
             lang, f"有 {unread} 个文件没有读成。", f" {unread} files could not be read."
+        )
+    if asked:
+        words += text.choose(
+            lang,
+            f"全账号有 {asked:,} 处没看懂，下面逐条列出怎么办。",
+            f" {asked:,} things in the account's files were not understood; each is listed with "
+            "what to do.",
         )
     if aside:
         words += text.choose(

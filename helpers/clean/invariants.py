@@ -63,7 +63,7 @@ def of_file(finished: Iterable[KeptRows], context: Context) -> tuple[pd.DataFram
             if len(compared.off):
                 first = compared.off.iloc[0]
                 example = _example(first, table, words, len(done.aside))
-                header = first.get("header") or _headers(done)[first["field"]]
+                header = first.get("header") or done.part.header_of(first["field"])
                 checked[-1] |= {**example, "column": header}
             if rule.kind == "total":
                 totals.append(compared.every.assign(**where)[TOTALS])
@@ -118,15 +118,6 @@ def _example(first: pd.Series, table: str, words: _Words, aside: int = 0) -> dic
         + (f"；另有 {aside} 行搁置" if aside else ""),
         "example_en": f"row {first['row']:.0f}: {en}"
         + (f"; rows kept aside: {aside}" if aside else ""),
-    }
-
-
-def _headers(done: KeptRows) -> dict[str, str]:
-    """The header in this file of each canonical column, or its own name."""
-    there = set(done.part.raw)
-    return {
-        name: next((header for header in how.header if header in there), name)
-        for name, how in done.part.export.columns.items()
     }
 
 

@@ -123,3 +123,12 @@ def sentence(question: object, lang: str) -> str:
         f"列「{column}」：{count} {effect}{where}{example}：{why}。{remedy}{answers}。",
         f"Column {column}: {count} {effect}{where}{example}: {why}. {remedy}{answers}.",
     )
+
+
+def worded(asked: pd.DataFrame) -> pd.DataFrame:
+    """Questions in words: file, sheet, question_zh and question_en, one row a question."""
+    columns = {
+        f"question_{lang}": [sentence(row, lang) for row in asked.itertuples()]
+        for lang in ("zh", "en")
+    }
+    return asked[["file", "sheet"]].assign(**columns)

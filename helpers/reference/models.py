@@ -307,7 +307,8 @@ class Invariant(Label):
 
     `columns` are those it looks at, by canonical table, in the order that its kind asks for;
     `invariants.yml` says what each kind is. `share` and `group` are read by the kinds that need
-    them; `either_sign`: what is taken off may be written with its minus.
+    them; `either_sign`: what is taken off may be written with its minus. `asks`: where it does not
+    hold, the file was not understood.
     """
 
     kind: Literal[
@@ -328,6 +329,7 @@ class Invariant(Label):
     share: float | None = Field(None, gt=0.5, lt=1)
     group: str | None = None
     either_sign: bool = False
+    asks: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Invariant:

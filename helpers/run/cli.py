@@ -98,7 +98,9 @@ def check(data_dir: Path, as_json: bool) -> None:
         pairs = zip(json.loads(rows), proposed, strict=True)
         _print_json(
             [
-                row | {"proposals": proposals, "invariants": _invariants(row, checked)}
+                row
+                | {"proposals": proposals}
+                | {"questions": _of_table(row, asked), "invariants": _of_table(row, checked)}
                 for row, proposals in pairs
             ]
         )
@@ -116,7 +118,9 @@ def check(data_dir: Path, as_json: bool) -> None:
         if path.exists():
             words = f"rows kept aside can be mended in {path}; put it into raw/ then"
             console.print(words, soft_wrap=True)
-    sys.exit(1 if unread.any() or len(asked) else 0)
+    asking = [name for name, rule in reference.invariants().items() if rule.asks]
+    off = checked["state"].eq("differs") & checked["invariant"].isin(asking)
+    sys.exit(1 if unread.any() or len(asked) or off.any() else 0)
 
 
 @main.command("run")
@@ -496,10 +500,10 @@ def _place(file: str, sheet: object) -> str:
     return f"{file} [{text.plain(sheet)}]" if isinstance(sheet, str) and sheet else file
 
 
-def _invariants(row: dict, checked) -> list[dict]:
-    """What was checked of a table of a sheet, and what was found first in it."""
-    same = checked["file"].eq(row["file"]) & checked["sheet"].fillna("").eq(row["sheet"] or "")
-    mine = checked[same & checked["table"].eq(row["table"])].drop(columns=["file", "sheet"])
+def _of_table(row: dict, ledger) -> list[dict]:
+    """The rows of a ledger that are of one table of a sheet."""
+    same = ledger["file"].eq(row["file"]) & ledger["sheet"].fillna("").eq(row["sheet"] or "")
+    mine = ledger[same & ledger["table"].eq(row["table"])].drop(columns=["file", "sheet"])
     return json.loads(mine.to_json(orient="records", force_ascii=False))
 
 
