@@ -41,6 +41,7 @@ def without_sign(values: pd.Series, column: Column) -> pd.Series:
 
 WHOLE = ("users", "times", "count")
 _DOTTED = r"[-+]?\d{1,3}(?:\.\d{3})+\s*[人次件单个]?"
+_DIGITS_ALONE = re.compile(r"[\d\s+-]*")
 _SAMPLE = 2_000  # texts of a column of money that tell its notation
 Dots = Literal["thousands", "open"]
 
@@ -93,22 +94,24 @@ def dots_of(
 def _dots_in(cells: pd.Series, kind: str) -> str:
     """`thousands`, `commas` or `point` where the column tells, `open` for 5.000 alone, or ""."""
     texts = _texts(cells).dropna()
+    if _DIGITS_ALONE.fullmatch("\n".join(texts)):
+        return ""
     if kind in WHOLE:  # dots are rare in them, so all of theirs count
         texts = texts[texts.str.contains(".", regex=False)]
-    written = words(texts.head(_SAMPLE) if kind not in WHOLE else texts)
+    written = words(texts.head(_SAMPLE) if kind not in WHOLE else texts).dropna()
     if thousands_mark(written) == ".":
         return "thousands"
-    written = written[written.str.contains(".", regex=False, na=False)]
-    dotted = written.str.fullmatch(_DOTTED)
-    if written[~dotted].str.contains(r"\d,\d{3}", regex=True).any():
+    pointed = [text for text in written if "." in text]
+    dotted = [text for text in pointed if re.fullmatch(_DOTTED, text)]
+    others = set(pointed).difference(dotted)
+    if any(re.search(r"\d,\d{3}", text) for text in others):
         return "commas"
-    if written[~dotted].str.fullmatch(r"\D*\d+\.\d+\D?").any():
+    if any(re.fullmatch(r"\D*\d+\.\d+\D?", text) for text in others):
         return "point"
-    if not dotted.any():
+    if not dotted:
         return ""
-    if kind in WHOLE and (~written[dotted].str.contains(r"^\D*\d+\.000\D*$", regex=True)).any():
-        return "thousands"
-    return "open"
+    plain = all(re.fullmatch(r"\D*\d+\.000\D*", text) for text in dotted)
+    return "thousands" if kind in WHOLE and not plain else "open"
 
 
 def without_dots(cells: pd.Series) -> pd.Series:

@@ -53,7 +53,7 @@ def renamed(entries: list[dict[str, object]], raw: RawFile, name: str) -> list[d
 
 
 def entry(
-    raw: RawFile, done: KeptRows, mended: pd.DataFrame, context: Context
+    raw: RawFile, done: KeptRows, mended: pd.DataFrame, asked: pd.DataFrame
 ) -> dict[str, object]:
     """The ledger's row of a part that was read."""
     part = done.part
@@ -73,14 +73,13 @@ def entry(
         "rows_aside": len(done.aside),
         "rows_mended": len(changed - set(done.aside.index)),
         "unmapped": "; ".join(privacy.mask(text.plain(header)) for header in part.unmapped) or None,
-        "problem": " ".join(_said(done, context)) or None,
+        "problem": " ".join(_said(done, asked)) or None,
         "as_of": part.as_of,
     }
 
 
-def _said(done: KeptRows, context: Context) -> list[str]:
+def _said(done: KeptRows, asked: pd.DataFrame) -> list[str]:
     """What was not understood, then what is worth knowing."""
-    asked = questions.of_part(done, context)
     notes = [f"{note[0].upper()}{note[1:].rstrip('.')}." for note in done.part.notes]
     return [*(questions.sentence(row, "en") for row in asked.itertuples()), *notes]
 

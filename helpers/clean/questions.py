@@ -1,6 +1,5 @@
 """What was not understood in a file: the rows concerned, an example, what to answer, and where."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -17,9 +16,8 @@ SETTLED = {"duplicate"}  # reasons that nobody needs to answer
 _SAME = ["file", "sheet", "table", "column", "reason", "effect"]
 
 
-def of_file(finished: Iterable[KeptRows], context: Context) -> pd.DataFrame:
-    """The questions of a file (`tables.yml`: questions)."""
-    asked = [of_part(done, context) for done in finished]
+def table(asked: list[pd.DataFrame], context: Context) -> pd.DataFrame:
+    """The questions of the parts of a file as their table (`tables.yml`: questions)."""
     every = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame()
     return schema.conform(every, "questions", context.timezone)
 
@@ -28,18 +26,20 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
     """The questions of one table of a sheet: of rows aside, cells left out, columns that lack."""
     part = done.part
     export, table = part.export, reference.tables()[part.export.table]
-    left_out = part.left_out[~part.left_out.index.isin(done.aside.index)]
-    others = done.aside[~done.aside.index.isin(part.bad.index)]
-    cells = [
-        frame.rename_axis("row").reset_index().assign(effect=effect)
-        for frame, effect in ((part.bad, "aside"), (others, "aside"), (left_out, "left_out"))
-    ]
     # our template is filled with what a team has; what it lacks other exports hold
     whole = export.layout == "rows" and export.grade != "own" and done.rows_kept > 0
     lacking = [
         {"column": part.header_of(name), "reason": "no_column", "effect": "lacking"}
         for name in table.needs
         if whole and name in export.columns and name not in part.frame
+    ]
+    if not lacking and part.bad.empty and done.aside.empty and part.left_out.empty:
+        return pd.DataFrame()
+    left_out = part.left_out[~part.left_out.index.isin(done.aside.index)]
+    others = done.aside[~done.aside.index.isin(part.bad.index)]
+    cells = [
+        frame.rename_axis("row").reset_index().assign(effect=effect)
+        for frame, effect in ((part.bad, "aside"), (others, "aside"), (left_out, "left_out"))
     ]
     every = pd.concat([*cells, pd.DataFrame(lacking)], ignore_index=True)
     rows = every.assign(file=context.file, sheet=part.sheet, table=export.table)
@@ -49,6 +49,8 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
 def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     """Rows kept aside, by what is asked of them; a column that lacks concerns `whole` rows."""
     asked = rows[~rows["reason"].isin(SETTLED)]
+    if asked.empty:
+        return pd.DataFrame(columns=[*_SAME, "rows", "row", "value"])
     if "effect" not in asked:
         asked = asked.assign(effect="aside")
     groups = asked.groupby(_SAME, sort=False, dropna=False)

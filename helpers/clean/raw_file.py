@@ -93,14 +93,19 @@ def read_file(
             entries.append(ledger.unknown(raw, sheet, candidates, here, systems))
     finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
     mended = ledger.mended_cells(changes, context)
-    entries += [ledger.entry(raw, done, mended, context) for done in finished]
+    asked = [questions.of_part(done, context) for done in finished]
+    entries += [
+        ledger.entry(raw, done, mended, of_part)
+        for done, of_part in zip(finished, asked, strict=True)
+    ]
     entries = ledger.renamed(entries, raw, named)
-    return _reading(entries, finished, mended, mending, context)
+    return _reading(entries, finished, asked, mended, mending, context)
 
 
 def _reading(
     entries: list[dict[str, object]],
     finished: list[KeptRows],
+    asked: list[pd.DataFrame],
     mended: pd.DataFrame,
     mending: list[pd.DataFrame],
     context: Context,
@@ -110,7 +115,7 @@ def _reading(
         _tables(finished),
         ledger.frame(entries, context.timezone),
         ledger.rows_aside(finished, context),
-        questions.of_file(finished, context),
+        questions.table(asked, context),
         mended,
         pd.concat([pd.DataFrame(columns=mend.COLUMNS), *mending], ignore_index=True),
         totals,
@@ -135,7 +140,7 @@ def unreadable(
     raw = RawFile(context.file, sha256, (), ())
     entries = [ledger.unread(raw, "", f"{context.file}: {problem}", context)]
     entries = ledger.renamed(entries, raw, named)
-    return _reading(entries, [], ledger.mended_cells([], context), [], context)
+    return _reading(entries, [], [], ledger.mended_cells([], context), [], context)
 
 
 def _opened(

@@ -185,13 +185,12 @@ def _of_words(block: Block, rows: pd.DataFrame) -> pd.Series:
         if name in columns and columns[name].kind not in ("id", "text", "choice", "flag")
         for header in block.places([*how.header, *how.plus])
     }
-    count, digits, wordy = (pd.Series(0, index=rows.index) for _ in range(3))
-    for place in rows:
-        cells = filled(rows[place])
-        count += cells.notna()
-        digits += cells.str.contains(r"\d", na=False)
-        wordy += cells.notna() & (place in figures)
-    return (count > 1) & (wordy > 0) & (digits == 0)
+    verdicts = []
+    for row in rows.to_numpy(dtype=object):
+        texts = filled(pd.Series(row, index=list(rows), dtype=object)).dropna()
+        digits = any(char.isdigit() for text in texts for char in text)
+        verdicts.append(len(texts) > 1 and not digits and not figures.isdisjoint(texts.index))
+    return pd.Series(verdicts, index=rows.index, dtype=bool)
 
 
 def _other_tables(block: Block, rows: pd.DataFrame) -> tuple[pd.Series, tuple[str, ...]]:
