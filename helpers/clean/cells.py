@@ -44,7 +44,7 @@ _NOTHING = {
     for word in EMPTY | LATER | NO_REFUND | NEVER
     for marks in itertools.product(*({mark, mark.upper()} for mark in word))
 }
-_SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
+SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
 
 
 class Parsed(NamedTuple):
@@ -114,20 +114,20 @@ def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
         values, places = distinct(cells)
         return _spread(words(values, code=code), places, cells)
     if isinstance(cells.dtype, pd.StringDtype):
-        trimmed = cells.str.strip(_SPACE)
+        trimmed = cells.str.strip(SPACE)
     else:
         trimmed = pd.Series([_word(cell) for cell in cells], index=cells.index, dtype="str")
     if code:
         marked = trimmed.str.startswith(("'", "=", "`", "‘"), na=False)
         if marked.any():
             bare = trimmed[marked].str.replace(r'^[\'`‘]+|^="|"$', "", regex=True)
-            trimmed = trimmed.mask(marked, bare.str.strip(_SPACE))
+            trimmed = trimmed.mask(marked, bare.str.strip(SPACE))
     return trimmed.mask(trimmed == "")
 
 
 def _word(cell: object) -> str | None:
     if cell is None or isinstance(cell, str):
-        return cell.strip(_SPACE) if cell else None
+        return cell.strip(SPACE) if cell else None
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import mend, parse
-from helpers.clean.cells import is_empty, words
+from helpers.clean.cells import SPACE, is_empty, words
 from helpers.clean.columns import WHOLE, without_dots
 from helpers.clean.recognise import Block, Header
 from helpers.reference import Column
@@ -134,8 +134,8 @@ def _is_mark(cell: str) -> bool:
 
 
 def _marked(cells: pd.Series) -> pd.Series:
-    texts = words(cells, code=False)
-    return texts.map({text: _is_mark(text) for text in texts.dropna().unique()}).eq(True)
+    marks = [isinstance(cell, str) and _is_mark(cell.strip(SPACE)) for cell in cells]
+    return pd.Series(marks, index=cells.index, dtype=bool)
 
 
 _ROLES = ("marked", "hinted", "told", "bare", "edge")
