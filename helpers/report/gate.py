@@ -304,7 +304,13 @@ def result_failures(
 ) -> Iterator[str]:
     """Personal data in the result tables of a review, as table, column and row."""
     for name, frame in results.items():
-        plain = frame.mask(frame.isin(list(known_ids))) if known_ids else frame
+        texts = frame.select_dtypes("str")
+        plain = frame.assign(
+            **{
+                column: texts[column].mask([words in known_ids for words in texts[column]])
+                for column in texts
+            }
+        )
         ids = frozenset(column for column in frame if str(column).endswith("id"))
         for hit in privacy.in_frame(plain, ids=ids).itertuples():
             place = f"the result {name}, column {hit.column}, row {hit.row + 1}"
