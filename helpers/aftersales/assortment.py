@@ -4,7 +4,9 @@ A product is held against others of its price in the same sessions, over recent 
 too few buyers a product. The rules are data (`assortment.yml`); thin evidence gives "cannot tell".
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,21 @@ COLUMNS = [
     *("margin", "minutes"),
     *(f"{name}_state" for name in EVIDENCE),
 ]
+
+
+class Reached(NamedTuple):
+    """What a product reached at one step by session, and what the rate of others made due.
+
+    like is what those others reached in all.
+    """
+
+    sessions: np.ndarray
+    reached: stats.Floats
+    due: stats.Floats
+    like: float
+
+
+NOTHING = Reached(np.array([], dtype=object), np.array([]), np.array([]), 0.0)
 
 
 def places(sessions: pd.DataFrame, *logs: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +91,7 @@ def places(sessions: pd.DataFrame, *logs: pd.DataFrame) -> pd.DataFrame:
 
 
 def elsewhere(
-    recent: pd.DataFrame,
+    conversion: Reached,
     placed: pd.DataFrame,
     product: str,
     session_id: str,
@@ -83,20 +100,27 @@ def elsewhere(
 ) -> pd.DataFrame:
     """How a product converts in other slots ÷ in this session's: one row per slot, best first.
 
-    Against products of its price (`against_like`), so that a strong night favours no slot. Columns:
-    kind (slot, host, place), slot (the other one), now (this session's), sessions, ratio, lower,
-    upper (t, log scale, spread between sessions, Bonferroni over all slots compared). Slots of
-    fewer than `FEWEST_SESSIONS` sessions are left out.
+    Against products of its price (`against_like`), so that a strong night favours no slot;
+    `conversion` is what it reached at that step. Columns: kind (slot, host, place), slot (the other
+    one), now (this session's), sessions, ratio, lower, upper (t, log scale, spread between
+    sessions, Bonferroni over all slots compared). Slots of fewer than `FEWEST_SESSIONS` sessions
+    are left out.
     """
-    reached, due, _ = _reached_and_due(recent, product, *STEPS["conversion"])
+    held, reached, due, _ = conversion
     slots = placed[placed["product_id"] == product].set_index("session_id")
     compared = []
-    for kind in KINDS if session_id in slots.index and session_id in reached.index else ():
-        where, now = slots[kind].reindex(reached.index), slots.loc[session_id, kind]
+    for kind in KINDS if session_id in slots.index and session_id in held else ():
+        where, now = slots[kind].reindex(held), slots.loc[session_id, kind]
         sessions = where.value_counts(sort=False)
         if sessions.get(now, 0) >= FEWEST_SESSIONS:
             compared += [
-                (kind, other, now, int(sessions[other]), where == other, where == now)
+                (
+                    kind,
+                    other,
+                    now,
+                    int(sessions[other]),
+                    *((where == name).to_numpy() for name in (other, now)),
+                )
                 for other in where.dropna().unique()
                 if other != now and sessions[other] >= FEWEST_SESSIONS
             ]
@@ -114,14 +138,14 @@ def elsewhere(
     )
 
 
-def _spread(reached: pd.Series, due: pd.Series) -> float:
-    return stats.session_cv(reached.to_numpy(float), due.to_numpy(float), proportion=False) ** 2
+def _spread(reached: stats.Floats, due: stats.Floats) -> float:
+    return stats.session_cv(reached, due, proportion=False) ** 2
 
 
-def _rate(reached: pd.Series, due: pd.Series, spread: float) -> tuple[float, float]:
-    x, weight = reached.to_numpy(float).sum() + 0.5, due.to_numpy(float)
-    variance = spread * (weight**2).sum() / weight.sum() ** 2 + 1 / x
-    return x / (weight.sum() + 0.5), variance
+def _rate(reached: stats.Floats, due: stats.Floats, spread: float) -> tuple[float, float]:
+    x = reached.sum() + 0.5
+    variance = spread * (due**2).sum() / due.sum() ** 2 + 1 / x
+    return x / (due.sum() + 0.5), variance
 
 
 def _half(sessions: int, variance: float, confidence: float) -> float:
@@ -170,36 +194,51 @@ def slot_note(table: pd.DataFrame, lang: str) -> str:
     )
 
 
-def against_like(
-    recent: pd.DataFrame, product: str, above: str, below: str, *, confidence: float = 0.95
-) -> stats.Estimate:
+def against_like(step: Reached, *, confidence: float = 0.95) -> stats.Estimate:
     """A product's rate ÷ that of others of its price in the same sessions (ratio of sums).
 
-    `recent` has one row per session x product with the column `band`. The interval (t, log scale)
-    holds counting noise and the spread between sessions. `nan` under `FEWEST_SESSIONS` sessions.
+    The interval (t, log scale) holds counting noise and the spread between sessions. `nan` under
+    `FEWEST_SESSIONS` sessions.
     """
-    reached, due, like = _reached_and_due(recent, product, above, below)
-    if len(reached) < FEWEST_SESSIONS:
+    if len(step.reached) < FEWEST_SESSIONS:
         return stats.Estimate(np.nan, np.nan, np.nan)
-    value, variance = _rate(reached, due, _spread(reached, due))
-    half = _half(len(reached), variance + 1 / like, confidence)
+    value, variance = _rate(step.reached, step.due, _spread(step.reached, step.due))
+    half = _half(len(step.reached), variance + 1 / step.like, confidence)
     return stats.Estimate(float(value), float(value * np.exp(-half)), float(value * np.exp(half)))
 
 
-def _reached_and_due(
-    recent: pd.DataFrame, product: str, above: str, below: str
-) -> tuple[pd.Series, pd.Series, float]:
-    """What a product reached by session, what others' rate made due, what the others reached."""
+def reach(recent: pd.DataFrame, above: str, below: str) -> dict[str, Reached]:
+    """One step of every product, beside others of its price, of all prices where these are few.
+
+    `recent` has one row per session x product with the column `band`. The others' sums are those of
+    all less the product's own: thousands of products are not added up once for each.
+    """
     rows = recent.dropna(subset=[above, below])
     rows = rows[(rows[below] > 0) & (rows[above] <= rows[below])]
-    own_rows = rows[rows["product_id"] == product].set_index("session_id")
-    others = rows[rows["product_id"] != product]
-    if len(own_rows):
-        near = others[others["band"] == own_rows["band"].iloc[0]]
-        others = near if near["product_id"].nunique() >= FEWEST_LIKE else others
-    sums = others.groupby("session_id")[[above, below]].sum()
-    due = (own_rows[below] * sums[above] / sums[below]).reindex(own_rows.index)
-    return own_rows.loc[due > 0, above], due[due > 0], float(sums[above].sum())
+    rows = rows.sort_values("product_id", kind="stable")
+    columns, product, session = [above, below], rows["product_id"], rows["session_id"]
+    band = rows.groupby(product)["band"].transform("first")
+    alike = product.groupby(band).transform("nunique") > FEWEST_LIKE
+    own, near, all_prices = (
+        rows.groupby(keys)[columns].transform("sum")
+        for keys in ([product, session], [band, session], session)
+    )
+    others = near.where(alike, all_prices) - own
+    like = rows[above].groupby(band).transform("sum").where(alike, rows[above].sum())
+    like -= rows[above].groupby(product).transform("sum")
+    due = rows[below] * others[above] / others[below].where(others[below] > 0)
+    kept = due > 0
+    reached, made_due, by_like = (
+        values[kept].to_numpy(float) for values in (rows[above], due, like)
+    )
+    products, sessions = product[kept].to_numpy(), session[kept].to_numpy()
+    starts = np.flatnonzero(np.r_[True, products[1:] != products[:-1]][: len(products)])
+    return {
+        products[start]: Reached(
+            sessions[start:end], reached[start:end], made_due[start:end], by_like[start]
+        )
+        for start, end in itertools.pairwise([*starts, len(products)])
+    }
 
 
 def standing(ratio: stats.Estimate, *, band: float, least: float) -> str:
@@ -218,19 +257,22 @@ def standing(ratio: stats.Estimate, *, band: float, least: float) -> str:
 
 
 def _returned(
-    finished: pd.DataFrame, product: str, confidence: float
-) -> tuple[stats.Estimate, stats.Estimate]:
+    finished: pd.DataFrame, confidence: float
+) -> Callable[[str], tuple[stats.Estimate, stats.Estimate]]:
+    """Of each product, the rate of its returns and that rate ÷ that of all others."""
     rows = finished.dropna(subset=["refund_orders", "orders"])
     rows = rows[rows["refund_orders"] <= rows["orders"]]
-    sums = (
-        rows.groupby(rows["product_id"] == product)[["refund_orders", "orders"]]
-        .sum()
-        .reindex([True, False], fill_value=0.0)
-    )
-    (x, n), (other_x, other_n) = sums.to_numpy(float)
-    lower, upper = stats.wilson(x, n, confidence=confidence)
-    rate = stats.Estimate(x / n if n else np.nan, float(lower), float(upper))
-    return rate, stats.ratio(x, n, other_x, other_n, confidence=confidence)
+    sums = rows.groupby("product_id")[["refund_orders", "orders"]].sum()
+    by_product = dict(zip(sums.index, sums.to_numpy(float), strict=True))
+    whole = sums.sum().to_numpy(float)
+
+    def returned(product: str) -> tuple[stats.Estimate, stats.Estimate]:
+        x, n = own = by_product.get(product, np.zeros(2))
+        lower, upper = stats.wilson(x, n, confidence=confidence)
+        rate = stats.Estimate(x / n if n else np.nan, float(lower), float(upper))
+        return rate, stats.ratio(x, n, *(whole - own), confidence=confidence)
+
+    return returned
 
 
 def _margins(now: pd.DataFrame, costs: pd.DataFrame, commission: float) -> pd.Series:
@@ -278,15 +320,20 @@ def evidence(
     gone = pd.DataFrame(columns=["minutes", "share"])
     if sold_out is not None:
         gone = sold_out.set_index("product_id")
+    returned_of = _returned(done, confidence)
+    reached = {name: reach(near, *step) for name, step in STEPS.items()}
+    in_script = set(placed.loc[placed["session_id"] == session_id, "product_id"])
     table = []
     for row in now.itertuples():
         product, margin = row.product_id, margins[row.product_id]
-        ratios = {
-            name: against_like(near, product, *step, confidence=confidence)
-            for name, step in STEPS.items()
-        }
-        returned, relative = _returned(done, product, confidence)
-        slots = elsewhere(near, placed, product, session_id, confidence=confidence)
+        steps = {name: by_product.get(product, NOTHING) for name, by_product in reached.items()}
+        ratios = {name: against_like(step, confidence=confidence) for name, step in steps.items()}
+        returned, relative = returned_of(product)
+        slots = (
+            elsewhere(steps["conversion"], placed, product, session_id, confidence=confidence)
+            if product in in_script
+            else None
+        )
         minutes, share = (
             gone.loc[product, ["minutes", "share"]] if product in gone.index else (0, 0)
         )
@@ -299,7 +346,7 @@ def evidence(
                     for name, ratio in (ratios | {"returns": returned}).items()
                     for end, value in zip(ENDS, ratio, strict=True)
                 },
-                **_slot_evidence(slots, limits.apart),
+                **(NO_SLOT if slots is None else _slot_evidence(slots, limits.apart)),
                 "margin": margin,
                 "minutes": float(minutes) if sold_out is not None else np.nan,
                 **{

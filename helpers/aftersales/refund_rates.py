@@ -219,6 +219,8 @@ def _slices(
     yield "", "", "", lines, history
     for dimension in by:
         for value, part in lines.groupby(dimension, sort=True):
+            if len(part) < FEWEST_LINES:  # not judged, and a long tail has thousands of these
+                continue
             name = part["product_name"].iloc[0] if dimension == "product_id" else value
             past = history[history[dimension] == value]
             yield dimension, str(value), str(name) if pd.notna(name) else "", part, past

@@ -635,7 +635,7 @@ def of_session(
     worse = shown["relative"] > thresholds["reconcile_amber"]
     shown["light"] = light.mask((light == "amber") & worse, "red")
     names, why = reference.invariants(), reference.terms()["not_compared"]
-    tables, states = reference.tables(), reference.terms()["check_state"]
+    tables, states = reference.tables(), reference.terms()["invariant_state"]
     for lang in ("zh", "en"):
         shown[f"part_{lang}"] = [text.label(tables[name], lang) for name in shown["table"]]
         shown[f"result_{lang}"] = [text.label(states[code], lang) for code in shown["state"]]

@@ -384,6 +384,8 @@ _DOUBTS = (
     ("identity card number", _IDENTITY, _may_be_identity),
 )
 _FEWEST = 5  # digits of a number
+# a number as a computer writes one that it has worked out: some of these would read as a phone's
+_COMPUTED = re.compile(r"(?=(?:\D*\d){15,17}$)-?\d{1,8}\.\d{9,17}")
 
 
 def _addresses(words: str) -> Iterator[Hit]:
@@ -454,7 +456,7 @@ def _spelt(plain: str) -> Iterator[Hit]:
 
 def _found(words: str, *, doubtful: bool = False) -> list[Hit]:
     """`_hits` at their places in the text itself."""
-    if not LIKELY.search(words):
+    if not LIKELY.search(words) or _COMPUTED.fullmatch(words):
         return []
     plain, places = _plain(words)
     hits = {*_hits(plain, doubtful=doubtful)}

@@ -33,11 +33,11 @@ class Prediction(NamedTuple):
     With `log=True` the mean is geometric and `sd` is on the log scale (0.12 is about 12 %).
     """
 
-    mean: float
-    lower: float
-    upper: float
-    n: int
-    sd: float
+    mean: float | Floats
+    lower: float | Floats
+    upper: float | Floats
+    n: int | npt.NDArray[np.int64]
+    sd: float | Floats
 
 
 class Predictive(NamedTuple):
@@ -191,13 +191,21 @@ def positive(values: npt.ArrayLike) -> Floats:
     return np.where(y == 0, half, np.where(y > 0, y, np.nan))
 
 
-def _centre(history: npt.ArrayLike, log: bool) -> tuple[float, float, int]:
-    """Mean, standard deviation (n - 1) and number of the known values, of logarithms when `log`."""
-    values = _floats(history).ravel()
-    values = values[np.isfinite(values) & (values > 0)] if log else values[np.isfinite(values)]
-    scaled = np.log(values) if log else values
-    mean = float(scaled.mean()) if scaled.size else np.nan
-    return mean, float(scaled.std(ddof=1)) if scaled.size > 1 else np.nan, int(scaled.size)
+def _centre(history: npt.ArrayLike, log: bool) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Mean, standard deviation (n - 1) and number of the known values, of logarithms when `log`.
+
+    They go down the first axis: of a table, those of each of its columns.
+    """
+    values = np.atleast_1d(_floats(history))
+    usable = np.isfinite(values) & (values > 0) if log else np.isfinite(values)
+    kept = np.where(usable, values, 1.0)
+    scaled = np.log(kept) if log else kept
+    n = usable.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(usable, scaled, 0.0).sum(axis=0) / n
+        squares = np.where(usable, (scaled - mean) ** 2, 0.0).sum(axis=0)
+        sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
+    return mean, sd, n
 
 
 class Spread(NamedTuple):
@@ -214,15 +222,15 @@ def prior_spread(pool: npt.ArrayLike, *, log: bool = True) -> Spread | None:
     itself.
     """
     _, sd, n = _centre(pool, log)
-    return Spread(sd, min(PRIOR_CV_WEIGHT, n - 1)) if n > 2 else None
+    return Spread(float(sd), min(PRIOR_CV_WEIGHT, int(n) - 1)) if n > 2 else None
 
 
-def _steadied(sd: float, n: int, spread: Spread | None) -> tuple[float, float]:
+def _steadied(sd: Floats, n: npt.NDArray[np.int64], spread: Spread | None) -> tuple[Floats, Floats]:
     """Standard deviation and degrees of freedom, the prior spread mixed in (a moderated t)."""
     if spread is None:
         return sd, n - 1
     free = n - 1 + spread.weight
-    return float(np.sqrt(((n - 1) * sd**2 + spread.weight * spread.sd**2) / free)), free
+    return np.sqrt(((n - 1) * sd**2 + spread.weight * spread.sd**2) / free), free
 
 
 def prediction_interval(
@@ -236,31 +244,42 @@ def prediction_interval(
 
     It holds the session-to-session variation that binomial intervals leave out. Three sessions say
     little of their own spread; `spread` lends them that of other sessions. Values that are missing
-    (or not positive when `log`) are left out; fewer than two give `nan` bounds.
+    (or not positive when `log`) are left out; fewer than two give `nan` bounds. A table sessions x
+    units gives arrays, a value per unit.
     """
     mean, own_sd, n = _centre(history, log)
     sd, free = _steadied(own_sd, n, spread)
-    half = stats.t.ppf(0.5 + confidence / 2, free) * sd * np.sqrt(1 + 1 / n) if n > 1 else np.nan
-    bounds = np.array([mean, mean - half, mean + half])
-    return Prediction(*(float(v) for v in (np.exp(bounds) if log else bounds)), n=n, sd=sd)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = stats.t.ppf(0.5 + confidence / 2, free) * sd * np.sqrt(1 + 1 / n)
+    bounds = np.array(
+        [mean, *(np.where(n > 1, edge, np.nan) for edge in (mean - half, mean + half))]
+    )
+    values = (*(np.exp(bounds) if log else bounds), n, sd)
+    return Prediction(*values) if n.ndim else Prediction(*(value.item() for value in values))
 
 
 def prediction_p(
-    value: float, history: npt.ArrayLike, *, log: bool = True, spread: Spread | None = None
-) -> float:
+    value: npt.ArrayLike,
+    history: npt.ArrayLike,
+    *,
+    log: bool = True,
+    spread: Spread | None = None,
+) -> float | Floats:
     """Two-sided p-value of `value` under the t prediction of `prediction_interval`.
 
     `nan` with fewer than two earlier values, and where `log` and the value is not positive; a
-    history without variation gives 1 for the same value and 0 for another.
+    history without variation gives 1 for the same value and 0 for another. Values by unit beside a
+    table sessions x units give a p-value per unit.
     """
     mean, own_sd, n = _centre(history, log)
-    if n < 2 or not np.isfinite(value) or (log and value <= 0):
-        return np.nan
     sd, free = _steadied(own_sd, n, spread)
-    gap = (np.log(value) if log else value) - mean
-    if sd == 0:
-        return 1.0 if np.isclose(gap, 0) else 0.0
-    return float(2 * stats.t.sf(abs(gap) / (sd * np.sqrt(1 + 1 / n)), free))
+    observed = _floats(value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = (np.log(observed) if log else observed) - mean
+        p = 2 * stats.t.sf(np.abs(gap) / (sd * np.sqrt(1 + 1 / n)), free)
+    p = np.where(sd == 0, np.isclose(gap, 0).astype(float), p)
+    p = np.where((n > 1) & np.isfinite(gap), p, np.nan)
+    return p if p.ndim else p.item()
 
 
 def session_cv(

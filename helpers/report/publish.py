@@ -14,7 +14,7 @@ from helpers.core import privacy, text
 from helpers.report import first_screen, gate, index, page, workbook
 from helpers.report.parts import dropped_tags, shown_cells
 from helpers.report.tables import SPANS, column_cells, column_name, in_language
-from helpers.report.units import Registry, unit_of
+from helpers.report.units import Registry, units_of
 from helpers.review import Review
 
 # What the first screen and the index are made from, beside the findings.
@@ -134,9 +134,11 @@ def _sheet_cells(
     return [
         (
             float(value) if pd.notna(value) and math.isfinite(value) else None,
-            unit_of(row, column, registry, {}, whole)[0].lstrip("+"),
+            unit.lstrip("+"),
         )
-        for value, row in zip(values, frame.to_dict("records"), strict=True)
+        for value, (unit, _) in zip(
+            values, units_of(frame, column, registry, {}, whole), strict=True
+        )
     ]
 
 

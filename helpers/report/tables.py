@@ -1,5 +1,6 @@
 """A frame as a table to be read: names for columns and codes, values in their units."""
 
+import functools
 import html
 import math
 import re
@@ -16,7 +17,7 @@ from helpers.report import page
 from helpers.report.charts.theme import columns_wide
 from helpers.report.show import LONGEST, Shown
 from helpers.report.signs import SIGNS
-from helpers.report.units import PLACE, Registry, canonical, unit_of
+from helpers.report.units import PLACE, Registry, canonical, units_of
 
 WIDE = 10.0  # a share whose interval reaches beyond 1000 % is not shown in numbers
 SHORT = 6  # characters of a cell that is not broken into lines
@@ -150,8 +151,10 @@ def column_cells(
     upper, values = SPANS.get(name), frame[name]
     if upper in frame:
         return [
-            _span(low, high, *unit_of(row, name, registry, units), lang, currency)
-            for low, high, row in zip(values, frame[upper], frame.to_dict("records"), strict=True)
+            _span(low, high, *unit, lang, currency)
+            for low, high, unit in zip(
+                values, frame[upper], units_of(frame, name, registry, units), strict=True
+            )
         ]
     if pd.api.types.is_bool_dtype(values.dtype):
         return [
@@ -164,10 +167,16 @@ def column_cells(
     if pd.api.types.is_numeric_dtype(values.dtype):
         whole = bool((values.dropna() % 1 == 0).all())
         return [
-            _number(value, *unit_of(row, name, registry, units, whole), lang, currency)
-            for value, row in zip(values, frame.to_dict("records"), strict=True)
+            _number(value, *unit, lang, currency)
+            for value, unit in zip(
+                values, units_of(frame, name, registry, units, whole), strict=True
+            )
         ]
-    return [_words(value, name, lang, registry) for value in values]
+    worded = functools.cache(lambda words: _words(words, name, lang, registry))
+    return [
+        worded(value) if isinstance(value, str) else _words(value, name, lang, registry)
+        for value in values
+    ]
 
 
 def _yes_or_no(value: object, lang: str) -> str:

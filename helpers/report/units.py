@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from helpers import reference
 
 Registry = Mapping[str, reference.Metric]
@@ -84,7 +86,7 @@ def decimals_of(metric: reference.Metric) -> int | None:
     return None if metric.unit == "money" else metric.decimals
 
 
-def unit_of(
+def _unit_of(
     row: Mapping[str, Any],
     column: str,
     registry: Registry,
@@ -109,3 +111,19 @@ def unit_of(
     entry = canonical(column)
     kind = "" if entry is None else "percent" if entry.kind == "rate" else entry.kind
     return kind if kind in UNITS else "count" if whole else "score", None
+
+
+def units_of(
+    frame: pd.DataFrame,
+    column: str,
+    registry: Registry,
+    units: Mapping[str, str],
+    whole: bool = False,
+) -> list[tuple[str, int | None]]:
+    """`_unit_of` of a column in each row of a table."""
+    of_metric = PLACE.sub("", column) in IN_UNIT_OF_METRIC and column not in units
+    deciding = [name for name in ("unit", "metric") if of_metric and name in frame]
+    if not deciding:
+        return [_unit_of({}, column, registry, units, whole)] * len(frame)
+    rows = frame[deciding].to_dict("records")
+    return [_unit_of(row, column, registry, units, whole) for row in rows]

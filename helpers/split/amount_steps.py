@@ -71,12 +71,15 @@ def baseline_session(sessions: pd.DataFrame, columns: Sequence[str], hours: floa
     return sessions[list(columns)].sum(min_count=1) / length * hours
 
 
-def factors(row: pd.Series, columns: Sequence[str]) -> Floats:
-    """The first column, then each per the one before; `nan` after a step that nobody reached."""
+def factors(row: pd.Series | pd.DataFrame, columns: Sequence[str]) -> Floats:
+    """The first column, then each per the one before; `nan` after a step that nobody reached.
+
+    Of a frame, those of each of its rows.
+    """
     values = row[list(columns)].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.where(values[:-1] > 0, values[1:] / values[:-1], np.nan)
-    return np.r_[values[0], steps]
+        steps = np.where(values[..., :-1] > 0, values[..., 1:] / values[..., :-1], np.nan)
+    return np.concatenate([values[..., :1], steps], axis=-1)
 
 
 def undefined_as_unchanged(x0: Floats, x1: Floats) -> tuple[Floats, Floats]:

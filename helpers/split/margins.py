@@ -250,7 +250,7 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
 
     Where neither is known, the average finds more than the best set does (Neyman and Pearson).
     """
-    top = np.argsort(-expected, kind="stable")[:SEARCHED]
+    top = np.argsort(-expected[:SEARCHED], kind="stable")
     share, total, sizes = expected / expected.sum(), counts.sum(axis=-1, keepdims=True), []
     for size in range(1, min(most, 2) + 1):
         sets = np.array(list(itertools.combinations(top, size)))
@@ -258,6 +258,24 @@ def _evidence(counts: Floats, expected: Floats, most: int) -> Floats:
         ratios = [inside * math.log(left) - total * np.log1p(-hoped * (1 - left)) for left in FALLS]
         sizes.append(logsumexp(ratios, axis=(0, 2)) - math.log(len(FALLS) * len(sets)))
     return logsumexp(sizes, axis=0) - math.log(len(sizes))
+
+
+def _rest_as_one(
+    expected: Floats, log_variance: Floats, *counts: Floats
+) -> tuple[Floats, Floats, *tuple[Floats, ...]]:
+    """The `SEARCHED` largest slices in their order, and all others together as the last.
+
+    Thousands of products of which no fall could be told from chance are drawn as one, with the
+    variance of their sum.
+    """
+    if len(expected) <= SEARCHED:
+        return expected, log_variance, *counts
+    rest = np.argsort(-expected, kind="stable")[SEARCHED:]
+    squares = (expected[rest] ** 2 * np.expm1(log_variance[rest])).sum()
+    of_rest = math.log1p(squares / expected[rest].sum() ** 2)
+    summed = ([*np.delete(each, rest), each[rest].sum()] for each in (expected, *counts))
+    expected, *counts = map(np.array, summed)
+    return expected, np.append(np.delete(log_variance, rest), of_rest), *counts
 
 
 def fallen(step: Step) -> Fallen:
@@ -271,19 +289,19 @@ def fallen(step: Step) -> Fallen:
         rows[name].to_numpy(float) for name in ("trials", "expected", "successes")
     )
     most = max(1, len(rows) // SINGLE)
-    spread = np.sqrt(
-        step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float)
+    best = rows["slice"].iloc[_best_set(observed, expected, most)].tolist()
+    log_variance = step.variance / rows["cells"].to_numpy(float) + 1 / rows["seen"].to_numpy(float)
+    expected, log_variance, trials, observed = _rest_as_one(
+        expected, log_variance, trials, observed
     )
+    spread = np.sqrt(log_variance)
     rng = np.random.default_rng(SEED)
-    noise = np.exp(rng.standard_normal((DRAWS, len(rows))) * spread - spread**2 / 2)
+    noise = np.exp(rng.standard_normal((DRAWS, len(trials))) * spread - spread**2 / 2)
     drawn = rng.binomial(trials.astype(int), np.minimum(expected / trials * noise, 0.999)).astype(
         float
     )
     as_clear = _evidence(drawn, expected, most) >= _evidence(observed[None], expected, most)
-    return Fallen(
-        rows["slice"].iloc[_best_set(observed, expected, most)].tolist(),
-        float((1 + as_clear.sum()) / (DRAWS + 1)),
-    )
+    return Fallen(best, float((1 + as_clear.sum()) / (DRAWS + 1)))
 
 
 def _one_sided(value: float, past: pd.Series) -> float:

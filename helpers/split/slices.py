@@ -112,20 +112,22 @@ def by_slice(
         if name == columns[-1] or (then[name].sum() > 0 and now[name].sum() > 0)
     ]
     state = _state(then[columns[0]] + then[columns[-1]], now[columns[0]] + now[columns[-1]])
+    totals = now[columns[-1]] - then[columns[-1]]
+    both = state == "both"
+    x0, x1 = undefined_as_unchanged(factors(then[both], columns), factors(now[both], columns))
+    effects = lmdi(x0, x1)
+    # Unattributed sales, without a person at the first step, cannot be followed.
+    closes = np.isclose(effects.sum(axis=1), totals[both], rtol=1e-9, atol=1e-6)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(x0 > 0, x1 / x0, np.nan)
+    followed = iter(zip(closes, effects, ratios, strict=True))
     rows = []
-    for name, kind in zip(then.index, state, strict=True):
-        total = now.loc[name, columns[-1]] - then.loc[name, columns[-1]]
+    for name, kind, total in zip(then.index, state, totals, strict=True):
         if kind == "both":
-            x0, x1 = undefined_as_unchanged(
-                factors(then.loc[name], columns), factors(now.loc[name], columns)
-            )
-            effects = lmdi(x0, x1)
-            # Unattributed sales, without a person at the first step, cannot be followed.
-            closes = np.isclose(effects.sum(), total, rtol=1e-9, atol=1e-6)
-            ratios = [now_ / was if was > 0 else np.nan for was, now_ in zip(x0, x1, strict=True)]
+            closed, steps, changes = next(followed)
             parts = (
-                zip(columns, ["", *columns[:-1]], effects, ratios, strict=True)
-                if closes
+                zip(columns, ["", *columns[:-1]], steps, changes, strict=True)
+                if closed
                 else [(columns[-1], "", total, np.nan)]
             )
             rows += [(name, kind, *part) for part in parts]
@@ -200,36 +202,30 @@ def _one_round(
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     table = _relative(rows, slice, weight, value, apart)
-    names = table.index.get_level_values(slice)
-    tests = []
-    for name, today in (
-        table.xs(session_id, level="session_id").dropna(subset=["relative"]).iterrows()
-    ):
-        past = table.loc[
-            (names == name) & (table.index.get_level_values("session_id") != session_id), "relative"
-        ].dropna()
-        bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
-        expected, lower, upper = (float(np.exp(edge) * today["others_rate"]) for edge in bounds[:3])
-        few = (
-            len(past) < thresholds["min_sessions_for_verdict"]
-            or not expected * today[weight] >= FEW_ORDERS
-        )
-        p = np.nan if few else stats.prediction_p(today["relative"], past, log=False)
-        tests.append(
-            (
-                name,
-                today[weight],
-                today[value],
-                today[value] / today[weight],
-                expected,
-                lower,
-                upper,
-                today["others_rate"],
-                len(past),
-                p,
-            )
-        )
-    return pd.DataFrame(tests, columns=[slice, *STANDS_OUT])
+    today = table.xs(session_id, level="session_id").dropna(subset=["relative"])
+    by_session = table["relative"].unstack(slice).reindex(columns=today.index)
+    past = by_session[by_session.index != session_id]
+    bounds = stats.prediction_interval(past, confidence=thresholds["confidence"], log=False)
+    others_rate = today["others_rate"].to_numpy(float)
+    expected, lower, upper = (np.exp(edge) * others_rate for edge in bounds[:3])
+    few = (bounds.n < thresholds["min_sessions_for_verdict"]) | ~(
+        expected * today[weight] >= FEW_ORDERS
+    )
+    p_values = stats.prediction_p(today["relative"], past, log=False)
+    return pd.DataFrame(
+        {
+            slice: today.index,
+            "weight": today[weight].to_numpy(),
+            "value": today[value].to_numpy(),
+            "rate": (today[value] / today[weight]).to_numpy(),
+            "expected": expected,
+            "lower": lower,
+            "upper": upper,
+            "others_rate": others_rate,
+            "n": bounds.n,
+            "p_value": np.where(few, np.nan, p_values),
+        }
+    )[[slice, *STANDS_OUT]]
 
 
 def stands_out(

@@ -88,23 +88,27 @@ def decided(
 # ---- the evidence
 
 
+def reached(frame: pd.DataFrame) -> assortment.Reached:
+    return assortment.reach(frame, "pay_users", "click_users")["a"]
+
+
+def against_like(frame: pd.DataFrame):
+    return assortment.against_like(reached(frame))
+
+
 def test_a_rate_is_held_against_products_of_its_price_in_the_same_sessions():
     frame = products(a=(0.10, 0.05)).assign(band=0)
-    found = assortment.against_like(frame, "a", "pay_users", "click_users")
+    found = against_like(frame)
     assert found.value == pytest.approx(0.5, rel=0.01) and found.lower < 0.5 < found.upper < 0.7
     # All of one session doubled for everybody: no product is the better for it.
     strong = frame.assign(
         pay_users=frame["pay_users"].where(frame["session_id"] != "S03", frame["pay_users"] * 2)
     )
-    assert assortment.against_like(strong, "a", "pay_users", "click_users").value == pytest.approx(
-        0.5, rel=0.02
-    )
+    assert against_like(strong).value == pytest.approx(0.5, rel=0.02)
     # Dearer products that hardly sell are not its like.
     dear = frame[frame["product_id"].isin(list("fgh"))].assign(band=2, pay_users=1.0)
     mixed = pd.concat([frame[~frame["product_id"].isin(list("fgh"))], dear])
-    assert assortment.against_like(mixed, "a", "pay_users", "click_users").value == pytest.approx(
-        0.5, rel=0.02
-    )
+    assert against_like(mixed).value == pytest.approx(0.5, rel=0.02)
 
 
 def test_the_interval_holds_the_spread_between_sessions():
@@ -116,13 +120,9 @@ def test_the_interval_holds_the_spread_between_sessions():
             frame["product_id"] == "a", frame["pay_users"] * frame["session_id"].map(factor)
         )
     )
-    calm, wild = (
-        assortment.against_like(one, "a", "pay_users", "click_users") for one in (frame, shaken)
-    )
+    calm, wild = (against_like(one) for one in (frame, shaken))
     assert wild.upper / wild.lower > 1.15 * calm.upper / calm.lower
-    few = assortment.against_like(
-        frame[frame["session_id"] <= "S01"], "a", "pay_users", "click_users"
-    )
+    few = against_like(frame[frame["session_id"] <= "S01"])
     assert np.isnan(few.value)
 
 
@@ -133,7 +133,7 @@ def test_equal_products_are_seldom_called_unlike():
     for _ in range(150):
         rate = 0.1 * np.exp(rng.normal(0, 0.15, len(frame)))
         drawn = frame.assign(pay_users=rng.binomial(400, np.clip(rate, 0, 1)), click_users=400.0)
-        found = assortment.against_like(drawn, "a", "pay_users", "click_users")
+        found = against_like(drawn)
         called += not found.lower <= 1 <= found.upper
     assert called / 150 <= 0.08
 
@@ -420,6 +420,6 @@ def test_where_no_slot_is_better_few_products_are_told_to_move():
         drawn = frame.assign(
             pay_users=rng.binomial(400, np.clip(rate, 0, 1)).astype(float), click_users=400.0
         )
-        found = assortment.elsewhere(drawn, placed, "a", "S15")
+        found = assortment.elsewhere(reached(drawn), placed, "a", "S15")
         told += bool(((found["lower"] > 1) & (found["ratio"] >= 1 + RULES.limits.apart)).any())
     assert told <= 3

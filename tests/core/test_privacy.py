@@ -557,3 +557,11 @@ def test_a_raw_frame_of_results_is_not_published():
         pd.DataFrame({"a": ["own"]}).to_html(),
     ):
         assert not list(gate.page_failures(f"<h2>目标</h2>{shown}", expected_outputs=0))
+
+
+@pytest.mark.parametrize(
+    "number", ["5.006135933499524", "8.008624272421116", "1.510903531028005", "-0.4410108800000001"]
+)
+def test_a_computed_number_is_nobodys(number):
+    assert not privacy.find(number) and privacy.mask(number) == number
+    assert privacy.find(f"电话 13812345678，{number}")

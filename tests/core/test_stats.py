@@ -132,6 +132,22 @@ def test_a_lent_spread_is_a_weighted_mean_of_variances():
     ) == pytest.approx((1.0, 2.0))
 
 
+def test_predictions_of_many_units_are_those_of_each():
+    history = np.array([[0.1, 0.2, 0.5], [0.3, np.nan, 0.5], [0.2, 0.4, 0.5], [0.4, 0.1, 0.5]])
+    values = np.array([0.9, 0.2, 0.5])
+    together = stats.prediction_interval(history, log=False)
+    p_values = stats.prediction_p(values, history, log=False)
+    assert together.n.tolist() == [4, 3, 4] and p_values[2] == 1
+    for place, column in enumerate(history.T):
+        alone = stats.prediction_interval(column, log=False)
+        assert [float(each[place]) for each in together] == pytest.approx(list(alone))
+        assert p_values[place] == pytest.approx(
+            stats.prediction_p(values[place], column, log=False)
+        )
+    # 0.25 - 3.1824 x 0.1291 x sqrt(1 + 1/4), by t with three degrees of freedom
+    assert together.lower[0] == pytest.approx(0.25 - 0.4594, abs=1e-4)
+
+
 def test_prediction_needs_two_sessions():
     assert math.isnan(stats.prediction_interval([0.1]).lower)
     assert math.isnan(stats.prediction_p(0.1, [0.1]))

@@ -392,3 +392,13 @@ def test_a_file_is_listed_under_the_name_of_the_workspace_s_own_export_or_of_the
         and "目标" in told
         and "own_export" not in told
     )
+
+
+def test_a_key_that_is_given_twice_is_refused_and_named(tmp_path):
+    path = tmp_path / "thresholds.yml"
+    path.write_text("pending_days: 7\nhot_word_users: 4\npending_days: 9\n", encoding="utf-8")
+    with pytest.raises(
+        reference.ReferenceDataError,
+        match=r"(?s)thresholds\.yml: not valid YAML: .* 'pending_days' is given twice.*line 3",
+    ):
+        reference.thresholds(tmp_path)

@@ -1,17 +1,23 @@
 """A review holds for any assortment: one product or 5,000, equal names, no orders, any audience.
 
-Its analyses are called directly, without files.
+The grid of whole runs is slow; here its analyses are called directly, without files.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from helpers import funnel, reference, report
 from helpers.compare import stakes
 from helpers.report import charts
+from helpers.run import cli
 from tests import assortments
 from tests.assortments import Shop
 
@@ -19,11 +25,15 @@ FUNNELS, REGISTRY = reference.funnels(), reference.registry()
 LIMITS = funnel.limits(reference.thresholds())
 SIZES = {
     "one_product": Shop(products=1),
+    "five": Shop(),
     "eighty": Shop(products=80, viewers=400_000),
     "equal_names": Shop(products=80, names="equal", viewers=400_000),
     "empty_names": Shop(products=80, names="empty", viewers=400_000),
+    "names_made_equal": Shop(names="styled"),
     "one_source": Shop(sources=1),
     "thirty_sources": Shop(sources=30),
+    "no_minutes": Shop(minutes=0, floor=False),
+    "a_whole_day": Shop(minutes=1440, past=1),
     "three_orders": Shop(viewers=300, buyers=3, past=12),
     "no_order": Shop(viewers=300, buyers=0, past=12),
     "one_viewer": Shop(viewers=1, buyers=0, products=1, sources=1, past=0),
@@ -32,8 +42,9 @@ SIZES = {
     "after_one": Shop(past=1),
     "after_two": Shop(past=2),
     "five_hundred": Shop(products=500),
-    "five_thousand": Shop(products=5000, viewers=20_000, past=3),
+    "five_thousand": Shop(products=5000, viewers=20_000, buyers=1500, past=3),
 }
+every_shop = pytest.mark.parametrize("name", SIZES)
 by_product = pytest.mark.parametrize(
     "name",
     [
@@ -158,3 +169,22 @@ def test_the_slices_that_are_drawn_are_the_largest_in_their_own_order():
     assert labels == [f"来源{place}" for place in range(11, 40)]
     shown = report.figure(axes, title_zh="图", title_en="chart", lang="en")
     assert "chart (the largest 29; 11 more are not drawn)</figcaption>" in shown.html
+
+
+@pytest.mark.slow
+@every_shop
+def test_the_whole_review_is_published(name, tmp_path):
+    """5,000 products take at most two minutes of processor time, children included."""
+    folder = assortments.workspace(tmp_path / "shop", SIZES[name])
+    before = _processor_seconds()
+    options = ["--data", str(folder), "--reports", str(tmp_path / "reports"), "--json"]
+    done = CliRunner().invoke(cli.main, ["run", "--latest", *options])
+    assert done.exit_code == 0, done.output
+    (outcome,) = json.loads(done.stdout)
+    assert outcome["status"] == "published"
+    assert _processor_seconds() - before < 120
+
+
+def _processor_seconds() -> float:
+    spent = os.times()
+    return time.process_time() + spent.children_user + spent.children_system

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from helpers import compare, reference, split
 from helpers.core import findings, text
 from helpers.split.facts import standing_findings, worth_of
+from helpers.split.margins import Step, fallen
 from helpers.split.product import lmdi, logarithmic_mean, sampling_interval, shapley
 from helpers.split.slices import stands_out
 
@@ -1099,3 +1100,16 @@ def test_chance_alone_is_narrower_than_what_sessions_differ_by():
     assert np.isnan(
         split.sampling(before, rows.iloc[0], STEPS, times=9.0)["sampling_lower"].iloc[-1]
     )
+
+
+@pytest.mark.parametrize(("sold", "names", "sure"), [(0.1, 1, True), (0.2, None, False)])
+def test_a_fall_is_found_among_thousands_of_products(sold, names, sure):
+    """Of 3,000 products, each usually bought by a fifth of 5,000 / rank, the second by half."""
+    trials = np.ceil(5000 / np.arange(1, 3001))
+    expected, successes = trials * 0.2, trials * 0.2
+    successes[1] = trials[1] * sold
+    rows = {"trials": trials, "successes": successes, "expected": expected, "seen": 4 * expected}
+    slices = pd.DataFrame(rows).assign(slice=[f"p{place}" for place in range(3000)], cells=1.0)
+    fall = fallen(Step(slices, 0.0, pd.Series(dtype=float), 0.01))
+    assert (fall.p_value < 0.01) == sure
+    assert names is None or fall.names == [f"p{names}"]
