@@ -28,7 +28,7 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     kept = without(frame, missing.index)
     twice = _duplicates(kept, part)
     kept = without(kept, twice.index)
-    key = [name for name in reference.tables()[table].key if name in kept]
+    key = _key(kept, table)
     several = int(kept.duplicated(key, keep=False).sum()) if key and table != "sessions" else 0
     if several:
         note = f"{several} rows share {'+'.join(key)} and differ: each is a record of its own"
@@ -74,10 +74,7 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     Comments of unknown viewers honestly come again.
     """
     table = reference.tables()[part.export.table]
-    key = [name for name in table.key if name in frame]
-    if "session_id" in key and "session_started_at" in frame:
-        # sessions that are found only later are told apart by their start
-        key.append("session_started_at")
+    key = _key(frame, part.export.table)
     ids = [name for name in frame if name.endswith(("_id", "_key")) and name != "session_id"]
     if not key and (not ids or table.repeats):
         return _no_rows()
@@ -100,6 +97,14 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
             _aside(frame, key, differs, "collision"),
         ]
     )
+
+
+def _key(frame: pd.DataFrame, table: str) -> list[str]:
+    key = [name for name in reference.tables()[table].key if name in frame]
+    if "session_id" in key and "session_started_at" in frame:
+        # sessions that are found only later are told apart by their start
+        key.append("session_started_at")
+    return key
 
 
 def _is_completed(frame: pd.DataFrame, part: Part, table: reference.Table) -> pd.Series:

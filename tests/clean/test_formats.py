@@ -374,7 +374,7 @@ def test_the_checklist(tmp_path, name):
 def test_a_file_name_whose_dates_disagree_is_noted_and_the_sheet_counts(tmp_path):
     name = "直播间详情页_整场数据下载_2026-07-29_09-00-00(某店_2026-07-27_15-44-39).xlsx"
     reading = load(workbook(tmp_path / name, **whole_session()))
-    assert "the file name says ended_at 2026-07-27" in reading.files["problem"].iloc[
+    assert "The file name says ended_at 2026-07-27" in reading.files["problem"].iloc[
         0
     ] and reading.tables["sessions"]["ended_at"].dt.day.tolist() == [28]
 
@@ -417,12 +417,13 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (
         pd.isna(asked)
         if dates
-        else (
-            "03/04/2026 10:00:00: day and month cannot be told apart, is the day or the month "
-            "first?"
+        else asked
+        == (
+            "Column Created Time: 2 rows kept aside, first in row 2 (03/04/2026 10:00:00): day and "
+            "month cannot be told apart. Write one line into workspace.yml: dates: day "
+            "(03/04/2026 10:00:00 is 2026-04-03), or dates: month (03/04/2026 10:00:00 is "
+            "2026-03-04)."
         )
-        in asked
-        and "dates: day" in asked
     )
 
 
