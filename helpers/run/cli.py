@@ -376,6 +376,7 @@ def _chosen(
             as_of=clean.data_as_of(workspace, sessions),
             ages=reference.service(workspace.reference).look_again_days,
             recent_days=reference.thresholds(workspace.reference)["pending_days"],
+            cut=records.cut_files(workspace),
         )
     return list(sessions["session_id"])
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class _Record(BaseModel):
     message: str = ""
     as_of: AwareDatetime | None = None
     steps: dict[str, str] = {}
+    cut: list[str] = []
     summary: _Summary | None = None
 
 
@@ -79,7 +80,14 @@ def record(
         "versions": steps.versions(),
         "inputs": dict(zip(files["file"], files["sha256"], strict=True)),
         "rows": {name: int(files[name].sum()) for name in clean.COUNTS},
+        "cut": sorted(cut_files(workspace)),
     }
+
+
+def cut_files(workspace: clean.Workspace) -> set[str]:
+    """The raw files that end in the middle of a row: half of them is still to come."""
+    asked = clean.read_table(workspace, "questions")
+    return set(asked.loc[asked["reason"] == "cut", "file"])
 
 
 def write(folder: Path, record: Mapping[str, Any]) -> None:
@@ -118,12 +126,14 @@ def due(
     as_of: pd.Timestamp,
     recent_days: float,
     ages: Sequence[float],
+    cut: Container[str] = (),
 ) -> list[str]:
     """Sessions that `--pending` takes, oldest first: without a good page, or due another look.
 
     Without a good page only recent ones. `runs` is `published`. A page is due another look for its
     after-sales where the session has passed one of `ages` (days, service.yml) by the newest data,
-    `as_of`, and had not by the data of its page.
+    `as_of`, and had not by the data of its page; and where it was made of half a file whose rest
+    has come (`cut`: those that are halves today).
     """
     newest = sessions["started_at"].max() - pd.Timedelta(days=recent_days)
     names = []
@@ -132,6 +142,9 @@ def due(
         if run.get("status") != "published" or "failed" in run:
             if row.started_at >= newest:
                 names.append(row.session_id)
+            continue
+        if any(file not in cut for file in run.get("cut", ())):
+            names.append(row.session_id)
             continue
         looked_at = pd.Timestamp(run["as_of"]) if "as_of" in run else row.started_at
         marks = [row.started_at + pd.Timedelta(days=age) for age in ages]

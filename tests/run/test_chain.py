@@ -238,6 +238,21 @@ def test_pending_knows_when_after_sales_need_another_look():
     )
 
 
+def test_a_page_of_half_a_file_is_due_once_the_rest_is_there():
+    sessions = pd.DataFrame(
+        {"session_id": ["a", "b"], "started_at": [pd.Timestamp("2026-11-10 20:00", tz="UTC")] * 2}
+    )
+    page = {"status": "published", "as_of": "2026-11-11T00:00:00+00:00"}
+    runs = {"a": {**page, "cut": ["orders.csv"]}, "b": page}
+
+    def due(cut):
+        as_of = pd.Timestamp("2026-11-11", tz="UTC")
+        return records.due(sessions, runs, as_of=as_of, recent_days=14, ages=[7], cut=cut)
+
+    assert due({"orders.csv"}) == []
+    assert due(set()) == ["a"]
+
+
 PLAN = """from helpers.plan import plan_file
 row = {
     "plan_id": "P-1",
