@@ -53,6 +53,7 @@ def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
         return pd.DataFrame(columns=[*_SAME, "rows", "row", "value"])
     if "effect" not in asked:
         asked = asked.assign(effect="aside")
+    asked = asked.drop_duplicates([*_SAME, "row"])  # two columns of ours may read one of theirs
     groups = asked.groupby(_SAME, sort=False, dropna=False)
     counted = groups.agg(rows=("row", "size"), row=("row", "first"), value=("value", "first"))
     counted = counted.reset_index()
