@@ -161,6 +161,8 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     extra_rows = pd.DataFrame(problem, index=extra.index)
     aside = pd.concat([by_row(problems), lines.aside, extra_rows, others.aside])
     notes = others.notes + lines.notes + notes
+    called_totals = others.aside.index[others.aside["reason"] == "total_off"]
+    total_rows = rows.index[others.rows].union(called_totals)
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
     stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
@@ -187,7 +189,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         notes,
         stamp,
         lines.step,
-        _stated_totals(block, records, rows.index[others.rows], context),
+        _stated_totals(block, records, total_rows, context),
         file_name.period(f"{block.title} {context.named}", timezone=context.timezone),
     )
 
