@@ -219,11 +219,11 @@ def reach(recent: pd.DataFrame, above: str, below: str) -> dict[str, Reached]:
     columns, product, session = [above, below], rows["product_id"], rows["session_id"]
     band = rows.groupby(product)["band"].transform("first")
     alike = product.groupby(band).transform("nunique") > FEWEST_LIKE
-    own, near, all_prices = (
+    of_product, near, all_prices = (
         rows.groupby(keys)[columns].transform("sum")
         for keys in ([product, session], [band, session], session)
     )
-    others = near.where(alike, all_prices) - own
+    others = near.where(alike, all_prices) - of_product
     like = rows[above].groupby(band).transform("sum").where(alike, rows[above].sum())
     like -= rows[above].groupby(product).transform("sum")
     due = rows[below] * others[above] / others[below].where(others[below] > 0)
@@ -267,10 +267,10 @@ def _returned(
     whole = sums.sum().to_numpy(float)
 
     def returned(product: str) -> tuple[stats.Estimate, stats.Estimate]:
-        x, n = own = by_product.get(product, np.zeros(2))
+        x, n = counts = by_product.get(product, np.zeros(2))
         lower, upper = stats.wilson(x, n, confidence=confidence)
         rate = stats.Estimate(x / n if n else np.nan, float(lower), float(upper))
-        return rate, stats.ratio(x, n, *(whole - own), confidence=confidence)
+        return rate, stats.ratio(x, n, *(whole - counts), confidence=confidence)
 
     return returned
 
