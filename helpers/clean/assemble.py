@@ -69,8 +69,8 @@ class Part(NamedTuple):
     Rows of `frame` may lack their session: the rest of the file may name it. `aside` has column,
     value and reason by row number, once a row; `bad` has them of every bad cell, `left_out` of
     cells whose rows stay; `totals` what the total rows state (`_stated_totals`). Lines that share
-    a row are labelled with `step` (`joined_lines`). `period` is what title or file name state:
-    begin and end, missing where they do not.
+    a row are labelled with `step` (`joined_lines`). `exported` and `period` (begin, end) are
+    what cells, title or file name state, missing where they do not; `as_of` is not before the rows.
     """
 
     system: System
@@ -88,6 +88,7 @@ class Part(NamedTuple):
     unmapped: list[str]
     notes: tuple[str, ...]
     as_of: pd.Timestamp
+    exported: pd.Timestamp
     step: int
     totals: pd.DataFrame
     period: tuple[pd.Timestamp, pd.Timestamp]
@@ -164,11 +165,11 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     called_totals = others.aside.index[others.aside["reason"] == "total_off"]
     total_rows = rows.index[others.rows].union(called_totals)
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
-    stamp = frame["as_of"].max() if "as_of" in frame else pd.NaT
+    stamp = exported = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
-        stamp = file_name.exported_at(context.named, export, timezone=context.timezone)
-        kept = without(frame, aside.index)
-        stamp, late = file_name.not_before(stamp, kept, reference.tables()[export.table])
+        exported = file_name.exported_at(context.named, export, timezone=context.timezone)
+        kept = without(frame, problems.index)
+        stamp, late = file_name.not_before(exported, kept, reference.tables()[export.table])
         notes += late
     if export.table == "sessions" and len(frame):
         frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
@@ -188,6 +189,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         block.unmapped,
         notes,
         stamp,
+        exported,
         lines.step,
         _stated_totals(block, records, total_rows, context),
         file_name.period(f"{block.title} {context.named}", timezone=context.timezone),

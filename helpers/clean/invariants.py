@@ -62,7 +62,8 @@ def of_file(finished: Iterable[KeptRows], context: Context) -> tuple[pd.DataFram
             checked.append({**where, "invariant": name, **_held(compared, table)})
             if len(compared.off):
                 first = compared.off.iloc[0]
-                example = _example(first, table, words, len(done.aside))
+                records = int((done.aside["reason"] != "total_off").sum())
+                example = _example(first, table, words, records)
                 header = first.get("header") or done.part.header_of(first["field"])
                 checked[-1] |= {**example, "column": header}
             if rule.kind == "total":
@@ -310,7 +311,7 @@ def _id_words(pair: pd.Series, zh: str, en: str) -> tuple[str, str]:
 
 def _after_export(rule: Invariant, done: KeptRows, frame: pd.DataFrame) -> Compared | str:
     """Times of a file against its export; a date alone stands for its whole day."""
-    exported = done.part.as_of
+    exported = done.part.exported
     if pd.isna(exported):
         return "no_export_time"
     limit = exported + (_DAY if exported == exported.normalize() else _HOUR)

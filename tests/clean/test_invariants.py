@@ -493,7 +493,7 @@ def test_check_prints_what_differs_and_gives_it_as_json(tmp_path):
     read(shop / "raw" / "hours.xlsx", hours(eight, total=["1,300.00", "2,400.00", 24, "2,000.00"]))
     run = CliRunner().invoke
     told = run(cli.main, ["check", "--data", str(shop)])
-    assert told.exit_code == 0, "whether it stops a review is decided elsewhere"
+    assert told.exit_code == 1, "rows were lost, or misread"
     assert (
         "hours.xlsx [列表]: Rows add to the file's own total row: 1 of 4 differ; row 3: the total "
         "row “全部” states 1,300 as Cost, its 1 rows add to 1,200" in told.output
@@ -510,5 +510,8 @@ def test_all_that_applies_agrees_in_the_demo(demo_workspace):
     differ = checked[checked["state"] == "differs"]
     assert differ.empty, differ[["file", "invariant", "example_en"]].to_string()
     compared = checked[checked["state"] == "agrees"].groupby("invariant")["compared"].sum()
-    names = "total_row sub_rows net id_length after_export in_period refund_line refund_order"
+    names = (
+        "total_row sub_rows net settled id_length after_export in_period refund_line refund_order "
+        "account_days account_period"
+    )
     assert set(names.split()) == set(compared[compared > 0].index)

@@ -136,7 +136,7 @@ def test_bad_rows_go_aside_and_good_rows_go_on(tmp_path):
         2: ["session_id", "duplicate"],
         3: ["直播开始时间", "not_a_date"],
         4: ["started_at", "missing"],
-        5: ["ended_at", "impossible"],
+        5: ["直播结束时间", "impossible"],
         6: ["直播间成交金额", "not_a_number"],
         7: ["直播间观看人数", "impossible"],
     }
