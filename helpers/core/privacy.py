@@ -462,7 +462,12 @@ def _found(words: str, *, doubtful: bool = False) -> list[Hit]:
     hits = {*_hits(plain, doubtful=doubtful)}
     if places:
         hits = {Hit(hit.kind, places[hit.start], places[hit.end]) for hit in hits}
-    return sorted(hits, key=lambda hit: (hit.start, hit.end))
+    outer: list[Hit] = []
+    for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
+        # part of a longer number is nothing by itself
+        inside = outer and hit.end <= outer[-1].end and hit[1:] != outer[-1][1:]
+        outer += [] if inside else [hit]
+    return outer
 
 
 def find(words: str) -> list[Hit]:
