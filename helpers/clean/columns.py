@@ -237,7 +237,8 @@ def slack_of(
     """
     both = pd.concat([words(stated), words(parts)]).fillna("").str.lower()
     written = both.str.extract(_WRITTEN).fillna("")
-    scale = written[1].map(_IN_SHORT) * {"wan": 1e4, "thousand": 1e3}.get(unit or "", 1.0)
+    of_unit = {"wan": 1e4, "thousand": 1e3}.get(unit or "", 1.0)
+    scale = written[1].map(_IN_SHORT).astype("float64") * of_unit
     half = (scale * 10.0 ** -written[0].str.len() / 2).where((scale > 1) & (both != ""), 0.0)
     given = len(stated)
     rounded = half.iloc[:given] + half.iloc[given:].sum()

@@ -33,6 +33,7 @@ HEADERS = {
 }
 # of one sheet: the same fault in more rows is mended in the export, not row by row
 MOST_ROWS = 5000
+_LONGEST_NUMBER = 200  # signs of a number or an address, however it is written
 MOST_SIGNS = 1000  # of a cell: enough to know it by
 HASH_DIGITS = 16
 _MADE = dt.datetime(2000, 1, 1)  # the same rows give the same bytes
@@ -51,7 +52,12 @@ class Change(NamedTuple):
 
 def shown(cells: pd.Series) -> pd.Series:
     """Cells as text in the workbook: personal data masked, very long ones cut, empty as ""."""
-    return privacy.masked(words(cells).fillna("")).str.slice(0, MOST_SIGNS)
+    texts = words(cells).fillna("")
+    long = texts.str.len() > MOST_SIGNS
+    if long.any():  # what is cut off in the middle could not be told for a number
+        texts = texts.mask(long, texts.str.slice(0, MOST_SIGNS + _LONGEST_NUMBER))
+    masked = privacy.masked(texts)
+    return masked.mask(long, masked.str.slice(0, -_LONGEST_NUMBER)) if long.any() else masked
 
 
 def is_ours(grid: pd.DataFrame) -> bool:

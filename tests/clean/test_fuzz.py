@@ -52,7 +52,7 @@ def _orders(count):
     return [
         {
             **ORDER,
-            "子订单编号": f"\t69179267688236{number:05d}",
+            "子订单编号": f"\t69179267688236{number + 1:05d}",
             "订单应付金额": str(10 + number),
             "选购商品": f'卫衣, {number} "新"',
         }

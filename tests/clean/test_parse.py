@@ -338,7 +338,8 @@ def test_day_or_month_first_is_settled_by_the_whole_column(cells, order, first):
 def test_an_order_that_cannot_be_told_is_refused(cells, order):
     assert columns.day_order([column(*cells)]) == order
     parsed = times.times(column(*cells), timezone="Asia/Jakarta", order=order)
-    assert parsed.bad.all() and parsed.reason == "ambiguous_date"
+    reason = {"open": "ambiguous_date", "mixed": "contradicting_dates"}[order]
+    assert parsed.bad.all() and parsed.reason == reason
 
 
 @pytest.mark.parametrize(
@@ -386,9 +387,10 @@ def test_ids_are_text_without_the_marks_of_spreadsheets(cell, value):
         ("1862046336917810", "1862046095439880", "1862057764403480"),
     ],
 )
-def test_ids_that_lost_digits_are_left_out_with_a_note(cells):
+def test_ids_that_lost_digits_are_left_out(cells):
     parsed = parse.ids(column(*cells))
-    assert parsed.values.isna().all() and "lost" in parsed.notes[0]
+    assert parsed.values.isna().all() and parsed.left_out.all()
+    assert parsed.reason == "lost_digits"
 
 
 def test_one_rounded_id_does_not_cost_the_good_ones():
@@ -406,8 +408,11 @@ def test_marks_of_thousands_are_no_part_of_an_id(mark):
     assert parse.ids(column(f"{6919320038478960000:,}")).values.isna().all()
 
 
-@pytest.mark.parametrize("rounded", [1, 2, 13, 39, 40])
-@pytest.mark.parametrize("length", [18, 19, 20])
+@pytest.mark.parametrize(
+    ("rounded", "length"),
+    # one of 40 ids of 18 digits ends in three zeros by chance in 4 % of columns
+    [(1, 19), (1, 20), *((count, length) for count in (2, 13, 39, 40) for length in (18, 19, 20))],
+)
 def test_ids_rounded_by_excel_are_found_one_by_one(rounded, length):
     whole = [str(6 * 10 ** (length - 1) + 7_654_321_987 * number + 1) for number in range(40)]
     ids = [text[:15] + "0" * (length - 15) for text in whole[:rounded]] + whole[rounded:]
@@ -527,7 +532,8 @@ def test_impossible_values(name, value, wrong):
         ("refund_amount", [10, 3], [10, 3]),
         ("refund_amount", [0, None], [0, None]),
         ("net_1h_amount", [-10, -3], [-10, -3]),  # may be below zero
-        ("ad_cost", [-10, -3], [-10, -3]),
+        ("ad_cost", [-10, -3], [10, 3]),
+        ("paid_amount", [-10, -3], [-10, -3]),  # that cannot be
     ],
 )
 def test_a_column_whose_refunds_all_carry_a_minus_is_a_convention(name, written, read):
