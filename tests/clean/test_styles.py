@@ -97,7 +97,9 @@ def _alone_on(name: str, every: bool) -> list[str]:
     if every:
         return kinds
     turn = _shop("", name)
-    return [kind for kind in kinds if kind in {kinds[turn % len(kinds)], kinds[-1 - turn % 2]}]
+    return [
+        kind for kind in kinds if kind in {kinds[turn % len(kinds)], kinds[turn // 7 % len(kinds)]}
+    ]
 
 
 ALONE = [
