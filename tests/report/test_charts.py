@@ -500,20 +500,9 @@ def test_charts_use_the_committed_font_alone():
 
 
 def test_many_marks_make_a_picture_of_points_not_of_paths():
-    frame = pd.DataFrame(
-        {
-            "label": ["x"] * 2500,
-            "x": np.linspace(0, 1, 2500),
-            "y": np.linspace(1, 2, 2500),
-            "size": 1.0,
-        }
-    )
-    drawn = report.figure(
-        charts.quadrant(frame, lang="en", x_label="x", y_label="y", named=0),
-        title_zh="题",
-        title_en="t",
-        lang="en",
-    )
+    figure, axes = plt.subplots()
+    axes.scatter(np.linspace(0, 1, 2500), np.linspace(1, 2, 2500))
+    drawn = report.figure(figure, title_zh="题", title_en="t", lang="en")
     assert "data:image/png" in drawn.html and not drawn.svg and drawn._repr_svg_() is None
 
 
