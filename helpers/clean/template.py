@@ -47,7 +47,7 @@ def system() -> System:
     exports = [
         _export(name, table)
         for name, table in reference.tables().items()
-        if name not in ("files", "aside")
+        if name not in ("files", "aside", "questions")
     ]
     return System(
         system="template",
