@@ -1,6 +1,6 @@
 """What was not understood in a file: the rows concerned, an example, what to answer, and where."""
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -60,37 +60,39 @@ def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     return counted.assign(rows=counted["rows"].mask(counted["effect"] == "lacking", whole))
 
 
-class _Option(NamedTuple):
-    """One answer that a workspace may give, and how a cell reads with it."""
+def _readings(reason: str, value: str) -> dict[str, str | None]:
+    """The lines of `workspace.yml` that settle a reason, and how a cell reads with each.
 
-    line: str
-    reading: str
-
-
-def _options(reason: str, value: str) -> list[_Option]:
-    """The answers in `workspace.yml` that settle a reason, each with the cell as it reads then."""
+    None where it does not: the first bad cell of a column may be bad for another reason.
+    """
     cell = pd.Series([value], dtype="str")
+
+    def first(values: pd.Series, form: Callable[[object], str]) -> str | None:
+        return form(values.iloc[0]) if pd.notna(values.iloc[0]) else None
+
     if reason == "ambiguous_date":
-        read = {
-            f"dates: {order}": times(cell, timezone="UTC", order=order).values.iloc[0]
-            for order in ("day", "month")
+        orders = {order: times(cell, timezone="UTC", order=order) for order in ("day", "month")}
+        return {
+            f"dates: {order}": first(parsed.values, "{:%Y-%m-%d}".format)
+            for order, parsed in orders.items()
         }
-        return [_Option(line, f"{at:%Y-%m-%d}") for line, at in read.items() if pd.notna(at)]
     if reason == "ambiguous_number":
-        read = {".": columns.without_dots(cell), ",": cell}
-        figures = {mark: parse.numbers(cells, kind="score") for mark, cells in read.items()}
-        return [
-            _Option(f'thousands: "{mark}"', f"{parsed.values.iloc[0]:g}")
-            for mark, parsed in figures.items()
-        ]
+        marks = {".": columns.without_dots(cell), ",": cell}
+        return {
+            f'thousands: "{mark}"': first(parse.numbers(cells, kind="score").values, "{:g}".format)
+            for mark, cells in marks.items()
+        }
     if reason == "short_duration":
         units = ("seconds", "minutes", "hours", "days")
-        read = {unit: parse.seconds(cell, answer=unit).values.iloc[0] for unit in units}
-        return [
-            _Option(f"durations: {unit}", f"{pd.Timedelta(seconds=round(seconds))}")
-            for unit, seconds in read.items()
-        ]
-    return []
+        return {
+            f"durations: {unit}": first(parse.seconds(cell, answer=unit).values, _lasting)
+            for unit in units
+        }
+    return {}
+
+
+def _lasting(seconds: float) -> str:
+    return str(pd.Timedelta(seconds=round(seconds)))
 
 
 def sentence(question: object, lang: str) -> str:
@@ -104,10 +106,11 @@ def sentence(question: object, lang: str) -> str:
     count = f"{int(question.rows):,}"
     first = "" if pd.isna(question.row) else f"{int(question.row)}"
     value = text.plain(question.value, 60) if isinstance(question.value, str) else ""
-    options = _options(question.reason, value)
     answers = text.choose(lang, "，或 ", ", or ").join(
-        text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
-        for line, reading in options
+        line
+        if reading is None
+        else text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
+        for line, reading in _readings(question.reason, value).items()
     )
     answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
     remedy = terms["remedy"].get(question.reason, terms["remedy"]["other"])

@@ -421,6 +421,20 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (question in reading.files["problem"].iloc[0]) == (dates is None)
 
 
+def test_an_open_question_whose_first_cell_is_no_value_at_all_is_asked_all_the_same(tmp_path):
+    rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
+    rows += [
+        ["抖音", "a", f"2026-05-0{day} 20:00:00", cell] for day, cell in ((1, "很久"), (2, 14))
+    ]
+    reading = load(workbook(tmp_path / "直播场次.xlsx", 直播场次=rows))
+    assert reading.aside["row"].tolist() == [2, 3]
+    assert (
+        "Column 直播时长: 2 rows kept aside, first in row 2 (很久): a duration without a unit, "
+        "impossibly short in seconds. Write one line into workspace.yml: durations: seconds, or "
+        "durations: minutes, or durations: hours, or durations: days."
+    ) in reading.files["problem"].iloc[0]
+
+
 def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):
     path = workbook(tmp_path / "x.xlsx", **tiktok("03/04/2026 10:00:00", "25/06/2026 10:00:00"))
     assert load(path, dates="month").tables["orders"]["created_at"].dt.month.tolist() == [4, 6]
