@@ -261,8 +261,8 @@ DAMAGES = (
 )
 
 
-def in_a_workbook_gone_wrong(content, dice):
-    """A workbook whose parts are dropped, damaged, blown up, or that has cells in far corners."""
+def _rewritten(content, change):
+    """An archive with what `change` makes of each part by name; None leaves the part out."""
     out = io.BytesIO()
     with (
         contextlib.suppress(*DAMAGES),
@@ -270,16 +270,26 @@ def in_a_workbook_gone_wrong(content, dice):
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name in kept.namelist():
-            part, fate = kept.read(name), dice.random()
-            if name.endswith(".xml") and "sheet1" in name and fate < 0.4:
-                part = _sheet([(1, "A1"), (1_048_576, "XFD1048576")]).encode()
-            elif fate < 0.5:
-                part = dice.choice([truncated, flipped, with_nuls, spliced])(part, dice)
-            elif fate < 0.53:
-                part += b" " * 60_000_000
-            if fate < 0.95:
+            part = change(name, kept.read(name))
+            if part is not None:
                 archive.writestr(name, part)
     return out.getvalue() or content
+
+
+def in_a_workbook_gone_wrong(content, dice):
+    """A workbook whose parts are dropped, damaged, blown up, or that has cells in far corners."""
+
+    def changed(name, part):
+        fate = dice.random()
+        if name.endswith(".xml") and "sheet1" in name and fate < 0.4:
+            part = _sheet([(1, "A1"), (1_048_576, "XFD1048576")]).encode()
+        elif fate < 0.5:
+            part = dice.choice([truncated, flipped, with_nuls, spliced])(part, dice)
+        elif fate < 0.53:
+            part += b" " * 60_000_000
+        return part if fate < 0.95 else None
+
+    return _rewritten(content, changed)
 
 
 PATHS = [
@@ -357,30 +367,23 @@ def with_odd_places(content, dice):
     """
     places = [b"", b' r="XFD1048576"', b' r=" XFD9 "', b' r="xfd1048576"', b' r="$A$1048576"']
     places += [b' r="A99999999999"', b' r="-1"', b' s="9" r="ZZZ7"', b" r='B2 '", b' r=""']
-    out = io.BytesIO()
-    with (
-        contextlib.suppress(*DAMAGES),
-        zipfile.ZipFile(io.BytesIO(content)) as kept,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for name in kept.namelist():
-            part = kept.read(name)
-            if "worksheets" in name:
-                rate = dice.choice([0.001, 0.05, 1])
-                part = re.sub(
-                    rb' r="[A-Z]*[0-9]+"',
-                    lambda place, rate=rate: (
-                        dice.choice(places) if dice.random() < rate else place[0]
-                    ),
-                    part,
-                )
-                if dice.random() < 0.2:
-                    cell = b'<c t="s"><v>0</v></c>' * dice.choice([100, 60_000])
-                    part = part.replace(b"</sheetData>", b"<row>%b</row></sheetData>" % cell)
-            if "sharedStrings" in name and dice.random() < 0.5:
-                part = part.replace(b"</t>", b"x" * 70_000 + b"</t>", 1)
-            archive.writestr(name, part)
-    return out.getvalue() or content
+
+    def changed(name, part):
+        if "worksheets" in name:
+            rate = dice.choice([0.001, 0.05, 1])
+            part = re.sub(
+                rb' r="[A-Z]*[0-9]+"',
+                lambda place: dice.choice(places) if dice.random() < rate else place[0],
+                part,
+            )
+            if dice.random() < 0.2:
+                cell = b'<c t="s"><v>0</v></c>' * dice.choice([100, 60_000])
+                part = part.replace(b"</sheetData>", b"<row>%b</row></sheetData>" % cell)
+        if "sharedStrings" in name and dice.random() < 0.5:
+            part = part.replace(b"</t>", b"x" * 70_000 + b"</t>", 1)
+        return part
+
+    return _rewritten(content, changed)
 
 
 def gone_wrong(whole, number, steps=SMALL):
