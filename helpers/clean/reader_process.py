@@ -12,7 +12,6 @@ import contextlib
 import errno
 import functools
 import gc
-import mmap
 import os
 import pickle
 import signal
@@ -38,7 +37,6 @@ KILLED = -9  # by the system, which had no memory left, or by somebody: not the 
 MEMORY, MEMORY_PER_BYTE = 400_000_000, 12  # beside what imports take
 SECONDS, SECONDS_PER_BYTE = 20, 2e-6  # of processor time
 XLS_UNPACKED = 4  # text of an xls has a byte a character, each cell becomes an object
-_ALIGNED = 64  # bytes: blocks of memory begin at multiples
 PATIENCE = 8  # times the processor's seconds by the clock: a machine can be busy
 _T = TypeVar("_T")
 
@@ -178,15 +176,11 @@ def _nameless() -> BinaryIO:
 
 
 def _taken(answer: BinaryIO) -> Any:
-    """The object of `_hand_back`: its blocks stay where they are, nothing is copied."""
+    """The object of `_hand_back`; it keeps no file open, as a workspace may hold thousands."""
     answer.seek(0)
-    lengths, place = pickle.load(answer), answer.tell()
-    mapped = memoryview(mmap.mmap(answer.fileno(), 0, access=mmap.ACCESS_COPY))
-    parts = []
-    for length in lengths:
-        place += -place % _ALIGNED
-        parts.append(mapped[place : place + length])
-        place += length
+    parts = [bytearray(length) for length in pickle.load(answer)]
+    for part in parts:
+        answer.readinto(part)
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
@@ -317,7 +311,6 @@ def _hand_back(content: object, answer: BinaryIO) -> None:
     parts = [whole, *(block.raw() for block in blocks)]
     pickle.dump([len(part) for part in parts], answer)
     for part in parts:
-        answer.write(bytes(-answer.tell() % _ALIGNED))
         answer.write(part)
 
 

@@ -280,11 +280,15 @@ def test_a_server_that_died_is_started_again(readers, tmp_path):
     assert len(read(readers, path).tables["comments"]) == 2
 
 
+def open_files(process: int | str) -> int:
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
 def test_nothing_is_left_of_readers_that_are_done(readers, tmp_path):
     path = comments(tmp_path / "a.csv")
     read(readers, path)
     server = readers._server.pid
-    before = [len(os.listdir(f"/proc/{process}/fd")) for process in ("self", server)]
+    before = open_files("self")
     threads = [threading.Thread(target=lambda: read(readers, path)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -293,7 +297,17 @@ def test_nothing_is_left_of_readers_that_are_done(readers, tmp_path):
     with pytest.raises(reader_process.ReaderError):
         readers.call(killed, tmp_path / "b.csv")
     wait_for(lambda: not Path(f"/proc/{server}/task/{server}/children").read_text())
-    assert before == [len(os.listdir(f"/proc/{process}/fd")) for process in ("self", server)]
+    wait_for(lambda: open_files(server) == 3)  # its line to us, and where output would go
+    assert open_files("self") == before
+
+
+def test_readings_that_are_kept_hold_no_file_open(readers, tmp_path):
+    path = comments(tmp_path / "a.csv")
+    kept = [read(readers, path)]
+    before = open_files("self")
+    kept += [read(readers, path) for _ in range(5)]
+    assert open_files("self") == before
+    assert all(len(reading.tables["comments"]) == 2 for reading in kept)
 
 
 def wait_for(what) -> None:
