@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from typing import BinaryIO
 
 import charset_normalizer
@@ -39,7 +40,7 @@ def detect_charset(content: BinaryIO) -> str:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if len(head.translate(None, _TEXT)) > len(head.replace(b"\0", b"")) // 100:
         raise UnreadableError(f"is a binary file that is not known; expected {EXPECTED}")
-    if _decodes(content, "utf-8"):
+    if _decodes(content, "utf-8") and not _is_chance(head.decode("utf-8", errors="ignore")):
         return "utf-8"
     if _common_share(head[: 1 << 16]) > 0.7 and _decodes(io.BytesIO(head), "gb18030"):
         return "gb18030"  # whether it goes on as such is seen on reading
@@ -59,6 +60,16 @@ def detect_charset(content: BinaryIO) -> str:
 _NOTHING = b"\0 \t\r\n\x0b\x0c"
 # what a text of any of these charsets may hold; NULs are dropped
 _TEXT = bytes([0, *b"\t\n\r\x0b\x0c\x1a", *range(32, 256)])
+
+
+def _is_chance(text: str) -> bool:
+    """Whether a text is UTF-8 by chance: as two bytes of GB18030 may be, 元 as a rare letter."""
+    letters = set(re.findall(r"[^\x00-\x7f]", text))
+    return bool(letters) and all(_RARE.match(letter) for letter in letters)
+
+
+# phonetic marks, letters of Komi, Armenian, Syriac, N'Ko: in no export
+_RARE = re.compile(r"[\u0250-\u02af\u0500-\u058f\u0700-\u07ff]")
 
 
 def _nearly(head: bytes, charset: str) -> bool:

@@ -52,7 +52,8 @@ def _missing_values(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
         if column.required:
             rows = frame.index[frame[name].isna()] if name in frame else frame.index
             reason = "no_session" if name == "session_id" and table != "sessions" else "missing"
-            problems.append(_problem(name, "", reason, rows))
+            header = part.header_of(name) if name in frame else name
+            problems.append(_problem(header, "", reason, rows))
     for name, beside in entry.needs.items():
         if beside and {name, beside} <= set(frame):
             rows = frame.index[frame[name].isna() & frame[beside].notna()]

@@ -31,6 +31,9 @@ def as_shown(block: Block, sheet: Sheet) -> Block:
         for header in block.places([*how.header, *how.plus])
     }
     rows, shared = block.rows, []
+    end = sheet.grid.index[-1] if sheet.cut and not _is_whole(sheet, rows) else None
+    if end is not None and block.last and end not in rows.index:  # cut in an empty row
+        rows = pd.concat([rows, sheet.grid.loc[[end], list(rows)]])
     places = {row: at for at, row in enumerate(rows.index)} if sheet.merged and len(rows) else {}
     columns_of, filled_cells = {}, 0
     for (top, left), (bottom, right) in sheet.merged if len(rows) else ():
@@ -59,7 +62,7 @@ def as_shown(block: Block, sheet: Sheet) -> Block:
     return block._replace(
         rows=rows,
         hidden=sheet.hidden,
-        cut=sheet.grid.index[-1] if sheet.cut and not _is_whole(sheet, rows) else None,
+        cut=end,
         shared=first_of_each_row(shared) if shared else None,
     )
 

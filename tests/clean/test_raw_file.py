@@ -135,7 +135,7 @@ def test_bad_rows_go_aside_and_good_rows_go_on(tmp_path):
     assert reading.aside.set_index("row")[["column", "reason"]].T.to_dict("list") == {
         2: ["session_id", "duplicate"],
         3: ["直播开始时间", "not_a_date"],
-        4: ["started_at", "missing"],
+        4: ["直播开始时间", "missing"],
         5: ["直播结束时间", "impossible"],
         6: ["直播间成交金额", "not_a_number"],
         7: ["直播间观看人数", "impossible"],
