@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from helpers.clean import limits
 
@@ -39,12 +41,19 @@ NEVER = {
     "1970-01-01 08:00:00",
     "1970-01-01",
 }
-_NOTHING = {
-    "".join(marks)
-    for word in EMPTY | LATER | NO_REFUND | NEVER
-    for marks in itertools.product(*({mark, mark.upper()} for mark in word))
-}
+_NOTHING = pa.array(
+    {
+        "".join(marks)
+        for word in EMPTY | LATER | NO_REFUND | NEVER
+        for marks in itertools.product(*({mark, mark.upper()} for mark in word))
+    },
+    pa.large_string(),
+)
 SPACE = " \t\r\n\xa0\u3000\u200b\ufeff"
+
+
+_STR = pd.StringDtype("pyarrow", na_value=np.nan)
+_CODE = "^['=`‘]"
 
 
 class Parsed(NamedTuple):
@@ -113,16 +122,17 @@ def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         values, places = distinct(cells)
         return _spread(words(values, code=code), places, cells)
-    if isinstance(cells.dtype, pd.StringDtype):
-        trimmed = cells.str.strip(SPACE)
+    if not isinstance(cells.dtype, pd.StringDtype):
+        texts = pa.array([_word(cell) for cell in cells], pa.large_string())
     else:
-        trimmed = pd.Series([_word(cell) for cell in cells], index=cells.index, dtype="str")
+        texts = pc.utf8_trim(arrow(cells), SPACE)
     if code:
-        marked = trimmed.str.startswith(("'", "=", "`", "‘"), na=False)
-        if marked.any():
-            bare = trimmed[marked].str.replace(r'^[\'`‘]+|^="|"$', "", regex=True)
-            trimmed = trimmed.mask(marked, bare.str.strip(SPACE))
-    return trimmed.mask(trimmed == "")
+        marked = pc.match_substring_regex(texts, _CODE)
+        if pc.any(marked).as_py():
+            bare = pc.replace_substring_regex(texts, r'^[\'`‘]+|^="|"$', "")
+            texts = pc.if_else(marked, pc.utf8_trim(bare, SPACE), texts)
+    texts = pc.if_else(pc.equal(texts, ""), None, texts)
+    return column(texts, cells.index)
 
 
 def _word(cell: object) -> str | None:
@@ -139,7 +149,22 @@ def _word(cell: object) -> str | None:
 
 def is_empty(cells: pd.Series) -> pd.Series:
     """Cells that say that there is nothing, as a dash, `无退款申请` or a value due tomorrow do."""
-    return cells.isna() | cells.isin(_NOTHING)
+    if not isinstance(cells.dtype, pd.StringDtype):
+        values, places = distinct(cells)
+        return _spread(is_empty(words(values, code=False)), places, cells)
+    texts = arrow(cells)
+    empty = pc.or_(pc.is_null(texts), pc.is_in(texts, _NOTHING))
+    return pd.Series(empty.to_numpy(zero_copy_only=False), index=cells.index)
+
+
+def arrow(cells: pd.Series) -> pa.Array | pa.ChunkedArray:
+    """The texts of a column as Arrow keeps them."""
+    return pa.array(cells.array, pa.large_string(), from_pandas=True)
+
+
+def column(texts: pa.Array | pa.ChunkedArray, index: pd.Index) -> pd.Series:
+    """Arrow's texts as a column."""
+    return pd.Series(pd.arrays.ArrowStringArray(texts, dtype=_STR), index=index)
 
 
 def is_text(cells: pd.Series) -> pd.Series:
@@ -163,7 +188,8 @@ def no_cell(cells: pd.Series) -> pd.Series:
 def filled(cells: pd.Series) -> pd.Series:
     """Cells as text (`words`), missing where they say that there is nothing."""
     written = words(cells)
-    return written.mask(is_empty(written))
+    texts = arrow(written)
+    return column(pc.if_else(pc.is_in(texts, _NOTHING), None, texts), written.index)
 
 
 def mapped(cells: pd.Series, make: Callable[[str], object]) -> pd.Series:

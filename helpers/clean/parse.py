@@ -7,6 +7,7 @@ import datetime as dt
 import fnmatch
 import hashlib
 import re
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -171,15 +172,18 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     written = filled(cells)
     values = _floats(written) * factor / divisor
     rest = written.notna() & ~np.isfinite(values)
-    spans = no_cell(cells)
     if rest.any():
         mark = thousands_mark(written)
         unclear = written.notna() if mark == "." else rest
-        figures, ranges = _figures(written[unclear], mark, kind, factor, divisor)
-        values = values.mask(unclear, figures)
-        spans = ranges.reindex(cells.index, fill_value=False).astype(bool)
-    unread = written.notna() & ~np.isfinite(values) & ~spans
-    values = values.where(np.isfinite(values))
+        share = kind in ("rate", "ratio", "score")
+        read = {
+            text: _figure(text, mark, factor=factor, divisor=divisor, share=share)
+            for text in written[unclear].unique()
+        }
+        values = values.mask(unclear, written.map(read).astype("float64"))
+    spans = np.isinf(values)
+    unread = written.notna() & values.isna()
+    values = values.mask(spans)
     notes = [f"values are ranges (for example {span}): left out" for span in written[spans][:1]]
     return Parsed(values, unread, "not_a_number", tuple(notes), noted=spans)
 
@@ -192,33 +196,34 @@ def _floats(written: pd.Series) -> pd.Series:
         return pd.to_numeric(written, errors="coerce").astype("float64")
 
 
-def _figures(
-    written: pd.Series, mark: str, kind: str, factor: float, divisor: float
-) -> tuple[pd.Series, pd.Series]:
-    """Also which are ranges."""
-    plain = (
-        written.str.normalize("NFKC")
-        .str.lower()
-        .str.replace(rf"{MONEY_MARK}|[\s_]|[人次件单个]$", "", regex=True)
+_FIGURE = {
+    mark: re.compile(
+        rf"([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
+        r"([万亿千wkmb]?)(%?)",
+        re.ASCII,
     )
-    plain = plain.str.replace(_DASHES, "-", regex=True).str.replace(_BELOW, r"-\1\2", regex=True)
-    spans = plain.str.fullmatch(_SPAN, na=False)
-    group, point = (r"\.", ",") if mark == "." else ("[,']", r"\.")
-    parts = plain.str.extract(
-        rf"^([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
-        r"([万亿千wkmb]?)(%?)$"
-    )
-    digits = parts[1].str.replace(group, "", regex=True).str.replace(",", ".", regex=False)
-    figure = pd.to_numeric(digits, errors="coerce").astype("float64")
-    percent = parts[3] == "%"
-    scale = parts[2].map(_SCALE).astype("float64").fillna(1.0)
-    sign = np.where(parts[0] == "-", -1.0, 1.0)
-    values = (
-        figure * scale * sign * np.where(percent, 1.0, factor) / np.where(percent, 100.0, divisor)
-    )
-    if kind not in ("rate", "ratio", "score"):
-        values = values.mask(percent)
-    return values, spans & values.isna() & ~percent
+    for mark, group, point in ((".", r"\.", ","), (",", "[,']", r"\."))
+}
+_UNITS = re.compile(rf"{MONEY_MARK}|[\s_]|[人次件单个]$")
+
+
+def _figure(text: str, mark: str, *, factor: float, divisor: float, share: bool) -> float:
+    """The figure that a text is, infinite where it is a range, NaN where it is neither.
+
+    `mark` groups thousands; a percentage is a figure only of a `share`.
+    """
+    plain = _UNITS.sub("", unicodedata.normalize("NFKC", text).lower())
+    plain = re.sub(_BELOW, r"-\1\2", re.sub(_DASHES, "-", plain))
+    match = _FIGURE[mark].fullmatch(plain)
+    if match is None:
+        return np.inf if re.fullmatch(_SPAN, plain) else np.nan
+    sign, digits, scale, percent = match.groups()
+    if percent and not share:
+        return np.nan
+    point = digits.replace(".", "").replace(",", ".") if mark == "." else re.sub("[,']", "", digits)
+    figure = float(point) * _SCALE.get(scale, 1.0) * (-1.0 if sign == "-" else 1.0)
+    figure = figure / 100.0 if percent else figure * factor / divisor
+    return figure if np.isfinite(figure) else np.nan
 
 
 @each_once
