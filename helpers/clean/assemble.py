@@ -552,24 +552,22 @@ def _problems(bad: list[_BadCells], frame: pd.DataFrame, block: Block) -> pd.Dat
 
 def _reported(block: Block, cells: BlockCells) -> pd.DataFrame:
     """One row per source row and rate."""
-    rates = []
-    for name, terms in block.export.reported.items():
-        for header in block.places([name]):
-            values = parse.numbers(cells.of(header), kind="score", unit=header.unit).values.dropna()
-            rates.append(
-                pd.DataFrame(
-                    {
-                        "row": values.index,
-                        "name": name,
-                        "value": values.to_numpy(),
-                        "numerator": terms.get("numerator"),
-                        "denominator": terms.get("denominator"),
-                        "factor": float(terms.get("factor", 1)),
-                    }
-                )
-            )
+    values = {
+        (name, header.place): parse.numbers(cells.of(header), kind="score", unit=header.unit).values
+        for name in block.export.reported
+        for header in block.places([name])
+    }
     columns = ["row", "name", "value", "numerator", "denominator", "factor"]
-    return pd.concat(rates, ignore_index=True) if rates else pd.DataFrame(columns=columns)
+    if not values:
+        return pd.DataFrame(columns=columns)
+    names = [name for name, _ in values]
+    terms = pd.DataFrame([block.export.reported[name] for name in names], index=range(len(names)))
+    terms = terms.reindex(columns=["numerator", "denominator", "factor"])
+    rates = terms.assign(name=names, factor=terms["factor"].astype("float64").fillna(1.0))
+    rates = rates.loc[np.repeat(rates.index, len(cells.body))].assign(
+        row=np.tile(cells.body.index, len(names)), value=np.concatenate(list(values.values()))
+    )
+    return rates.dropna(subset="value")[columns].reset_index(drop=True)
 
 
 def _raw(block: Block, rows: pd.DataFrame) -> pd.DataFrame:

@@ -201,4 +201,5 @@ def too_long(cells: pd.Series) -> pd.Series:
     """Texts longer than a cell can be: an open quotation mark swallows what follows."""
     if not isinstance(cells.dtype, pd.StringDtype):
         return no_cell(cells)
-    return cells.str.len().gt(limits.MAX_CELL).fillna(False).astype(bool)
+    long = pc.greater(pc.utf8_length(arrow(cells)), limits.MAX_CELL).fill_null(False)
+    return pd.Series(long.to_numpy(zero_copy_only=False), index=cells.index)

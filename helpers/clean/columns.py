@@ -27,8 +27,11 @@ def impossible(values: pd.Series, column: Column) -> pd.Series:
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return no_cell(values)
-    most = {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
-    return ((values < 0) & (not column.below_zero)) | (values > most)
+    figures = values.to_numpy()
+    beyond = figures > {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
+    if not column.below_zero:
+        beyond |= figures < 0
+    return pd.Series(beyond, index=values.index)
 
 
 def without_sign(values: pd.Series, column: Column) -> pd.Series:
@@ -93,12 +96,12 @@ def dots_of(
 
 def _dots_in(cells: pd.Series, kind: str) -> str:
     """`thousands`, `commas` or `point` where the column tells, `open` for 5.000 alone, or ""."""
-    texts = _texts(cells).dropna()
+    texts = _texts(cells)
     if _DIGITS_ALONE.fullmatch("\n".join(texts)):
         return ""
-    if kind in WHOLE:  # dots are rare in them, so all of theirs count
-        texts = texts[texts.str.contains(".", regex=False)]
-    written = words(texts.head(_SAMPLE) if kind not in WHOLE else texts).dropna()
+    # dots are rare in whole numbers, so all of theirs count
+    texts = [text for text in texts if "." in text] if kind in WHOLE else texts[:_SAMPLE]
+    written = words(pd.Series(texts, dtype="str")).dropna()
     if thousands_mark(written) == ".":
         return "thousands"
     pointed = [text for text in written if "." in text]
@@ -132,9 +135,11 @@ def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
     1.2345万 is rounded, no fraction. A number cell of 4.312 is 4,312 that an English Excel has read
     as a number; then 5 beside it may be 5,000.
     """
-    broken = (values - values.round()).abs() > 1e-6 * values.abs().clip(lower=1)
+    figures = values.to_numpy()
+    broken = np.abs(figures - np.round(figures)) > 1e-6 * np.maximum(np.abs(figures), 1)
     if not broken.any():
         return no_cell(values)
+    broken = pd.Series(broken, index=values.index)
     scaled = words(cells[broken]).str.contains("[万亿千wkmb]", case=False, na=False)
     broken &= ~scaled.reindex(broken.index, fill_value=False)
     numbers = ~is_text(cells)
@@ -161,14 +166,18 @@ _SIGN = re.compile(
 )
 
 
-def _texts(cells: pd.Series) -> pd.Series:
+_SHORT_DATE = re.compile(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d")
+
+
+def _texts(cells: pd.Series) -> list[str]:
+    """The texts of a column, each once where they repeat much."""
     values, _ = distinct(cells)
-    return values[is_text(values)].astype("str")
+    return [value for value in values if isinstance(value, str)]
 
 
 def currency(cells: pd.Series) -> str | None:
     """The ISO code of the first sign of money in the texts of a column."""
-    sign = _SIGN.search("\n".join(_texts(cells).dropna().head(200)))
+    sign = _SIGN.search("\n".join(_texts(cells)[:200]))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
 
 
@@ -181,9 +190,11 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """
     any_date = day_first = month_first = False
     for cells in columns:
-        texts = _texts(cells)
-        dates = texts[texts.str.match(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d", na=False)]
-        plain = words(dates).map(plain_date, na_action="ignore").astype("str")
+        dates = [text for text in _texts(cells) if _SHORT_DATE.match(text)]
+        if not dates:
+            continue
+        written = words(pd.Series(dates, dtype="str"))
+        plain = written.map(plain_date, na_action="ignore").astype("str")
         parts = plain.str.extract(YEAR_LAST).dropna(subset=[0])
         short = parts[parts[2].str.len() == 2]
         if len(short):
@@ -213,7 +224,8 @@ def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
         native = cells[is_instance(cells, dt.datetime)]
         if native.empty:
             continue
-        parts = words(_texts(cells)).str.extract(YEAR_LAST).dropna(subset=[0])
+        written = words(pd.Series(_texts(cells), dtype="str"))
+        parts = written.str.extract(YEAR_LAST).dropna(subset=[0])
         if any(cell.day > 12 for cell in native):
             return False
         numbers = parts[[0, 1]].apply(pd.to_numeric)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from helpers import reference
 from helpers.clean.assemble import Context
@@ -201,13 +202,17 @@ def _sub_rows(rule: Invariant, done: KeptRows, frame: pd.DataFrame) -> Compared 
     sums, counts = grouped.sum(min_count=1), grouped.size()
     whole = frame[frame["sku_id"].isna()].set_index(key)
     whole = whole[whole.index.isin(sums.index)]
-    pairs = []
-    for field in columns:
-        stated = whole[field]
-        counted = sums[field].reindex(stated.index)
-        slack = _slack(field, "products", counts.reindex(stated.index) + 1)
-        pairs.append(_pairs(field, whole["source_row"], stated, counted, slack))
-    every = pd.concat(pairs, ignore_index=True)
+    values = counts.reindex(whole.index) + 1
+    slack = pd.DataFrame({field: _slack(field, "products", values) for field in columns})
+    every = _pairs(
+        np.repeat(columns, len(whole)),
+        np.tile(whole["source_row"], len(columns)),
+        *(
+            frame[columns].to_numpy(float).ravel("F")
+            for frame in (whole, sums.reindex(whole.index))
+        ),
+        slack.to_numpy().ravel("F"),
+    )
     return _of_pairs(every) if len(every) else "no_column"
 
 
@@ -225,15 +230,15 @@ def _slack(field: str, table: str, values: pd.Series | int) -> pd.Series | float
 
 
 def _pairs(
-    field: str, row: pd.Series, stated: pd.Series, counted: pd.Series, slack: pd.Series | float
+    field: ArrayLike, row: ArrayLike, stated: ArrayLike, counted: ArrayLike, slack: ArrayLike
 ) -> pd.DataFrame:
     """Pairs of which both sides are there; they differ by more than the slack."""
     frame = pd.DataFrame(
         {
-            "row": row.to_numpy(),
+            "row": np.asarray(row),
             "field": field,
-            "stated": stated.to_numpy(dtype=float),
-            "counted": counted.to_numpy(dtype=float),
+            "stated": np.asarray(stated, dtype=float),
+            "counted": np.asarray(counted, dtype=float),
         }
     )
     apart = (frame["stated"] - frame["counted"]).abs()

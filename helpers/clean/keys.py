@@ -51,6 +51,8 @@ def _missing_values(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     for name, column in entry.columns.items():
         if column.required:
             rows = frame.index[frame[name].isna()] if name in frame else frame.index
+            if rows.empty:
+                continue
             reason = "no_session" if name == "session_id" and table != "sessions" else "missing"
             header = part.header_of(name) if name in frame else name
             problems.append(_problem(header, "", reason, rows))

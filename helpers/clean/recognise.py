@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import rapidfuzz
 
 from helpers import reference
+from helpers.clean.cells import arrow
 from helpers.clean.template import NOT_ASKED
 from helpers.reference import Export, System, Unverified
 
@@ -225,13 +228,15 @@ def _likely_rows(grid: pd.DataFrame, candidates: list[Candidate]) -> list[int]:
     """The first rows, and later ones whose first cells are known names."""
     if len(grid) <= _HEAD_ROWS:
         return list(range(len(grid)))
-    words = set().union(*(candidate.known for candidate in candidates))
+    names = set().union(*(candidate.known for candidate in candidates))
+    known_names = pa.array(names, pa.large_string())
     later = np.zeros(len(grid), dtype=bool)
     for column in list(grid)[:_HEAD_COLUMNS]:
         cells = grid[column].iloc[_HEAD_ROWS:]
         category = isinstance(cells.dtype, pd.CategoricalDtype)
         values = pd.Series(cells.cat.categories) if category else cells
-        hit = values.astype("str").str.strip().str.lower().isin(words).to_numpy(dtype=bool)
+        plain = pc.utf8_lower(pc.utf8_trim_whitespace(arrow(values.astype("str"))))
+        hit = pc.is_in(plain, known_names).to_numpy(zero_copy_only=False)
         later[_HEAD_ROWS:] |= hit[cells.cat.codes] if category else hit
     return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
 

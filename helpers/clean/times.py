@@ -13,20 +13,22 @@ from helpers.clean.cells import Parsed, each_once, filled, is_instance, words
 
 DayOrder = Literal["day", "month", "year", "mixed", "open"]
 ZERO_DAY = dt.datetime(1899, 12, 30)
+_LAST = pd.Timestamp(9999, 12, 30)
 _ERA_1904 = 1462  # days from the zero day of most workbooks to that of 1904
 _YMD = re.compile(
     r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"
     r"(?:[ T_]*(?:(上午|下午|中午|晚上|凌晨)?\s*)"
     r"(\d{1,2})(?:[:\-_时点](\d{1,2})(?:[:\-_分](\d{1,2})(?:\.\d+)?)?)?[秒分时点]?)?"
-    r"\s*(am|pm)?\s*(z|utc|[+-]\d{2}:?\d{2})?$",
+    r"\s*(am|pm)?\s*(z|utc|[+-][01]\d:?[0-5]\d)?$",
     re.IGNORECASE,
 )
 _CLOCK = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 YEAR_LAST = (
     r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})"
     r"(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*(?i:(am|pm))?"
-    r"\s*(?i:(z|utc|[+-]\d{2}:?\d{2}))?$"
+    r"\s*(?i:(z|utc|[+-][01]\d:?[0-5]\d))?$"
 )
+_LATE, _EARLY = ("pm", "下午", "晚上", "中午"), ("am", "上午", "凌晨")
 _DOUBTS = {"open": "ambiguous_date", "mixed": "contradicting_dates"}
 _PLACES = {"day": (2, 1, 0), "month": (2, 0, 1), "year": (0, 1, 2)}  # of year, month and day
 _LETTERS = re.compile("[A-Za-z]{3}")
@@ -132,7 +134,8 @@ def _clocks(written: pd.Series) -> pd.Series:
 
 
 def _localised(naive: pd.Series, timezone: str) -> pd.Series:
-    return naive.dt.tz_localize(
+    # the last hours of the calendar are beyond it elsewhere; so late is impossible all the same
+    return naive.clip(upper=_LAST).dt.tz_localize(
         timezone, ambiguous=np.zeros(len(naive), dtype=bool), nonexistent="shift_forward"
     )
 
@@ -140,40 +143,39 @@ def _localised(naive: pd.Series, timezone: str) -> pd.Series:
 def _moments(
     keys: pd.Series, *, timezone: str, order: DayOrder | None, era_1904: bool
 ) -> pd.Series:
-    year_first = keys.str.extract(_YMD)
-    half = year_first[3].fillna(year_first[7])
-    moments = _assembled(year_first[[0, 1, 2, 4, 5, 6]], half, year_first[8], timezone)
-    if order in _PLACES:
-        parts = keys.str.extract(YEAR_LAST)
-        by_order = _assembled(parts[[*_PLACES[order], 3, 4, 5]], parts[6], parts[7], timezone)
-        moments = moments.fillna(by_order)
+    clocks, offsets = zip(*(_clock(key, order) for key in keys), strict=True)
+    naive = pd.Series(np.array(clocks, dtype="datetime64[us]"), index=keys.index)
+    moments = _localised(naive, timezone)
+    for offset in {*offsets} - {None}:
+        here = np.array([stated == offset for stated in offsets])
+        zone = "UTC" if offset.upper() in ("Z", "UTC") else f"UTC{offset[:3]}:{offset[-2:]}"
+        moments = moments.mask(here, naive[here].dt.tz_localize(zone).dt.tz_convert(timezone))
     if moments.isna().any():
         moments = moments.fillna(_serials(keys, timezone, _ERA_1904 if era_1904 else 0))
     return moments
 
 
-def _assembled(
-    parts: pd.DataFrame, half: pd.Series, zone: pd.Series | None, timezone: str
-) -> pd.Series:
-    frame = parts.apply(pd.to_numeric).set_axis(
-        ["year", "month", "day", "hour", "minute", "second"], axis=1
+def _clock(key: str, order: DayOrder | None) -> tuple[dt.datetime | None, str | None]:
+    """The clock that a text shows, and the offset from UTC that it states."""
+    if match := _YMD.match(key):
+        *date, spoken, hour, minute, second, half, offset = match.groups()
+    elif order in _PLACES and (match := re.match(YEAR_LAST, key)):
+        *date, hour, minute, second, half, offset = match.groups()
+        date, spoken = [date[place] for place in _PLACES[order]], None
+    else:
+        return None, None
+    year, month, day, hours, minutes, seconds = (
+        int(part or 0) for part in (*date, hour, minute, second)
     )
-    frame["year"] += 2000 * (frame["year"] < 100)
-    frame[["hour", "minute", "second"]] = frame[["hour", "minute", "second"]].fillna(0)
-    if half.notna().any():
-        late = half.str.lower().isin({"pm", "下午", "晚上", "中午"}) & (frame["hour"] < 12)
-        early = half.str.lower().isin({"am", "上午", "凌晨"}) & (frame["hour"] == 12)
-        frame["hour"] = frame["hour"] + 12 * late - 12 * early
-    naive = pd.to_datetime(frame, errors="coerce").astype("datetime64[us]")
-    moments = _localised(naive, timezone)
-    if zone is None or zone.isna().all():
-        return moments
-    shift = zone.str.upper().replace({"Z": "+00:00", "UTC": "+00:00"})
-    for offset in shift.dropna().unique():
-        here = shift == offset
-        stated = naive[here].dt.tz_localize(f"UTC{offset[:3]}:{offset[-2:]}")
-        moments = moments.mask(here, stated.dt.tz_convert(timezone))
-    return moments
+    half = (spoken or half or "").lower()
+    hours += 12 * (half in _LATE and hours < 12) - 12 * (half in _EARLY and hours == 12)
+    end_of_day = (hours, minutes, seconds) == (24, 0, 0)
+    try:
+        clock = dt.time() if end_of_day else dt.time(hours, minutes, seconds)
+        moment = dt.datetime.combine(dt.date(year + 2000 * (year < 100), month, day), clock)
+        return moment + dt.timedelta(days=end_of_day), offset
+    except (ValueError, OverflowError):  # a day that no calendar has, a time that no clock shows
+        return None, None
 
 
 def _serials(keys: pd.Series, timezone: str, later: int) -> pd.Series:

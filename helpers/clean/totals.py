@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import mend, parse
-from helpers.clean.cells import SPACE, is_empty, words
+from helpers.clean.cells import SPACE, is_empty, no_cell, words
 from helpers.clean.columns import WHOLE, without_dots
 from helpers.clean.recognise import Block, Header
 from helpers.reference import Column
@@ -127,15 +127,18 @@ def _mark() -> re.Pattern[str]:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _is_mark(cell: str) -> bool:
-    if len(cell) > _LONGEST:
+    if len(cell) > _LONGEST or cell.isdecimal():
         return False
     plain = re.sub(r"\s", "", unicodedata.normalize("NFKC", cell)).casefold().strip(":.。*")
     return _mark().fullmatch(plain) is not None
 
 
 def _marked(cells: pd.Series) -> pd.Series:
-    marks = [isinstance(cell, str) and _is_mark(cell.strip(SPACE)) for cell in cells]
-    return pd.Series(marks, index=cells.index, dtype=bool)
+    texts = {cell: cell.strip(SPACE) for cell in set(cells) if isinstance(cell, str)}
+    marks = {cell for cell, text in texts.items() if _is_mark(text)}
+    if not marks:
+        return no_cell(cells)
+    return pd.Series([cell in marks for cell in cells], index=cells.index, dtype=bool)
 
 
 _ROLES = ("marked", "hinted", "told", "bare", "edge")

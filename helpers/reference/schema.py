@@ -18,13 +18,11 @@ MARK = "mark"  # what else tells rows of one key apart, until readings are broug
 
 def dtype(kind: str, timezone: str) -> object:
     """The pandas dtype of a column kind, times with the workspace's zone."""
-    if kind in NUMBERS:
-        return "float64"
-    if kind == "flag":
-        return "boolean"
     if kind == "datetime":
         return pd.DatetimeTZDtype("us", timezone)
-    return "str"
+    return pd.api.types.pandas_dtype(
+        "float64" if kind in NUMBERS else "boolean" if kind == "flag" else "str"
+    )
 
 
 def empty(table: str, timezone: str) -> pd.DataFrame:
@@ -45,10 +43,11 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     if table not in tables():
         raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
     columns = tables()[table].columns
+    missing = functools.cache(functools.partial(pd.Series, None, frame.index))
     values_by_name = {}
     for name, column in columns.items():
         expected = dtype(column.kind, timezone)
-        values = frame[name] if name in frame else pd.Series(index=frame.index, dtype=expected)
+        values = frame[name] if name in frame else missing(expected)
         if column.kind == "datetime" and not isinstance(values.dtype, pd.DatetimeTZDtype):
             values = pd.to_datetime(values)
             values = values.dt.tz_localize(timezone) if values.dt.tz is None else values
