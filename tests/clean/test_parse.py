@@ -260,6 +260,35 @@ def test_times_on_the_local_clock(cell):
     assert found == pd.Timestamp("2026-07-28 08:15:49", tz="Asia/Shanghai")
 
 
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2026-01-02 03:04:05 +99:99",
+        "2026-01-02 99:99",
+        "2026/01/02 10:75",
+        "2026年1月2日 25点",
+        "9999-12-31 24:00:00",
+        "2026-02-30 10:00",
+    ],
+)
+def test_a_time_that_no_clock_shows_is_a_bad_cell_among_good_ones(cell, zone):
+    cells = pd.Series([cell, "2026-01-02 03:04:05"])
+    read = times.times(cells, timezone=zone)
+    assert read.bad.tolist() == [True, False]
+    assert read.values[1] == pd.Timestamp("2026-01-02 03:04:05", tz=zone)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+@pytest.mark.parametrize(
+    "cell", ["9999-12-31 23:59:59", "9999/12/31 23:59", dt.datetime(9999, 12, 31, 23, 59, 59)]
+)
+def test_the_end_of_the_calendar_is_impossible_in_every_zone(cell, zone):
+    read = times.times(pd.Series([cell, "2026-01-02"], dtype=object), timezone=zone)
+    column = reference.tables()["orders"].columns["paid_at"]
+    assert columns.impossible(read.values, column).tolist() == [True, False]
+
+
 def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
     parsed = times.times(
         column(dt.datetime(2026, 1, 1, 8), "2026/1/2", "-", "soon"), timezone="Asia/Jakarta"
