@@ -125,14 +125,14 @@ def words(cells: pd.Series, *, code: bool = True) -> pd.Series:
     if not isinstance(cells.dtype, pd.StringDtype):
         texts = pa.array([_word(cell) for cell in cells], pa.large_string())
     else:
-        texts = pc.utf8_trim(arrow(cells), SPACE)
+        texts = pc.utf8_trim(to_arrow(cells), SPACE)
     if code:
         marked = pc.match_substring_regex(texts, _CODE)
         if pc.any(marked).as_py():
             bare = pc.replace_substring_regex(texts, r'^[\'`‘]+|^="|"$', "")
             texts = pc.if_else(marked, pc.utf8_trim(bare, SPACE), texts)
     texts = pc.if_else(pc.equal(texts, ""), None, texts)
-    return column(texts, cells.index)
+    return from_arrow(texts, cells.index)
 
 
 def _word(cell: object) -> str | None:
@@ -152,17 +152,17 @@ def is_empty(cells: pd.Series) -> pd.Series:
     if not isinstance(cells.dtype, pd.StringDtype):
         values, places = distinct(cells)
         return _spread(is_empty(words(values, code=False)), places, cells)
-    texts = arrow(cells)
+    texts = to_arrow(cells)
     empty = pc.or_(pc.is_null(texts), pc.is_in(texts, _NOTHING))
     return pd.Series(empty.to_numpy(zero_copy_only=False), index=cells.index)
 
 
-def arrow(cells: pd.Series) -> pa.Array | pa.ChunkedArray:
+def to_arrow(cells: pd.Series) -> pa.Array | pa.ChunkedArray:
     """The texts of a column as Arrow keeps them."""
     return pa.array(cells.array, pa.large_string(), from_pandas=True)
 
 
-def column(texts: pa.Array | pa.ChunkedArray, index: pd.Index) -> pd.Series:
+def from_arrow(texts: pa.Array | pa.ChunkedArray, index: pd.Index | None = None) -> pd.Series:
     """Arrow's texts as a column."""
     return pd.Series(pd.arrays.ArrowStringArray(texts, dtype=_STR), index=index)
 
@@ -188,8 +188,8 @@ def no_cell(cells: pd.Series) -> pd.Series:
 def filled(cells: pd.Series) -> pd.Series:
     """Cells as text (`words`), missing where they say that there is nothing."""
     written = words(cells)
-    texts = arrow(written)
-    return column(pc.if_else(pc.is_in(texts, _NOTHING), None, texts), written.index)
+    texts = to_arrow(written)
+    return from_arrow(pc.if_else(pc.is_in(texts, _NOTHING), None, texts), written.index)
 
 
 def mapped(cells: pd.Series, make: Callable[[str], object]) -> pd.Series:
@@ -201,5 +201,5 @@ def too_long(cells: pd.Series) -> pd.Series:
     """Texts longer than a cell can be: an open quotation mark swallows what follows."""
     if not isinstance(cells.dtype, pd.StringDtype):
         return no_cell(cells)
-    long = pc.greater(pc.utf8_length(arrow(cells)), limits.MAX_CELL).fill_null(False)
+    long = pc.greater(pc.utf8_length(to_arrow(cells)), limits.MAX_CELL).fill_null(False)
     return pd.Series(long.to_numpy(zero_copy_only=False), index=cells.index)

@@ -7,8 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from helpers.clean.cells import distinct, is_instance, is_text, no_cell, words
+from helpers.clean.cells import distinct, from_arrow, is_instance, is_text, no_cell, to_arrow, words
 from helpers.clean.times import YEAR_LAST, DayOrder, plain_date
 from helpers.core import text
 from helpers.reference import Column
@@ -44,7 +46,7 @@ def without_sign(values: pd.Series, column: Column) -> pd.Series:
 
 WHOLE = ("users", "times", "count")
 _DOTTED = r"[-+]?\d{1,3}(?:\.\d{3})+\s*[人次件单个]?"
-_DIGITS_ALONE = re.compile(r"[\d\s+-]*")
+_DIGITS_ALONE = r"^[\d\s+-]*$"
 _SAMPLE = 2_000  # texts of a column of money that tell its notation
 Dots = Literal["thousands", "open"]
 
@@ -97,11 +99,12 @@ def dots_of(
 def _dots_in(cells: pd.Series, kind: str) -> str:
     """`thousands`, `commas` or `point` where the column tells, `open` for 5.000 alone, or ""."""
     texts = _texts(cells)
-    if _DIGITS_ALONE.fullmatch("\n".join(texts)):
+    if pc.all(pc.match_substring_regex(texts, _DIGITS_ALONE)).as_py() is not False:
         return ""
     # dots are rare in whole numbers, so all of theirs count
-    texts = [text for text in texts if "." in text] if kind in WHOLE else texts[:_SAMPLE]
-    written = words(pd.Series(texts, dtype="str")).dropna()
+    dotted = pc.match_substring(texts, ".") if kind in WHOLE else None
+    texts = texts.slice(0, _SAMPLE) if dotted is None else texts.filter(dotted)
+    written = words(from_arrow(texts)).dropna()
     if thousands_mark(written) == ".":
         return "thousands"
     pointed = [text for text in written if "." in text]
@@ -166,18 +169,20 @@ _SIGN = re.compile(
 )
 
 
-_SHORT_DATE = re.compile(r"\W*\d{1,2}[-/.]\d{1,2}[-/.]\d")
+_SHORT_DATE = r"^\W*\d{1,2}[-/.]\d{1,2}[-/.]\d"
 
 
-def _texts(cells: pd.Series) -> list[str]:
-    """The texts of a column, each once where they repeat much."""
+def _texts(cells: pd.Series) -> pa.Array | pa.ChunkedArray:
+    """The texts of a column as Arrow keeps them, each once where they repeat much."""
     values, _ = distinct(cells)
-    return [value for value in values if isinstance(value, str)]
+    if isinstance(values.dtype, pd.StringDtype):
+        return to_arrow(values)
+    return pa.array([value for value in values if isinstance(value, str)], pa.large_string())
 
 
 def currency(cells: pd.Series) -> str | None:
     """The ISO code of the first sign of money in the texts of a column."""
-    sign = _SIGN.search("\n".join(_texts(cells)[:200]))
+    sign = _SIGN.search("\n".join(_texts(cells).drop_null().slice(0, 200).to_pylist()))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
 
 
@@ -190,10 +195,11 @@ def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
     """
     any_date = day_first = month_first = False
     for cells in columns:
-        dates = [text for text in _texts(cells) if _SHORT_DATE.match(text)]
-        if not dates:
+        texts = _texts(cells)
+        dates = texts.filter(pc.match_substring_regex(texts, _SHORT_DATE))
+        if not len(dates):
             continue
-        written = words(pd.Series(dates, dtype="str"))
+        written = words(from_arrow(dates))
         plain = written.map(plain_date, na_action="ignore").astype("str")
         parts = plain.str.extract(YEAR_LAST).dropna(subset=[0])
         short = parts[parts[2].str.len() == 2]
@@ -224,8 +230,7 @@ def came_swapped(columns: Iterable[pd.Series], order: DayOrder | None) -> bool:
         native = cells[is_instance(cells, dt.datetime)]
         if native.empty:
             continue
-        written = words(pd.Series(_texts(cells), dtype="str"))
-        parts = written.str.extract(YEAR_LAST).dropna(subset=[0])
+        parts = words(from_arrow(_texts(cells))).str.extract(YEAR_LAST).dropna(subset=[0])
         if any(cell.day > 12 for cell in native):
             return False
         numbers = parts[[0, 1]].apply(pd.to_numeric)

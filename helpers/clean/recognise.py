@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import rapidfuzz
 
 from helpers import reference
-from helpers.clean.cells import arrow
+from helpers.clean.cells import to_arrow
 from helpers.clean.template import NOT_ASKED
 from helpers.reference import Export, System, Unverified
 
@@ -235,7 +235,7 @@ def _likely_rows(grid: pd.DataFrame, candidates: list[Candidate]) -> list[int]:
         cells = grid[column].iloc[_HEAD_ROWS:]
         category = isinstance(cells.dtype, pd.CategoricalDtype)
         values = pd.Series(cells.cat.categories) if category else cells
-        plain = pc.utf8_lower(pc.utf8_trim_whitespace(arrow(values.astype("str"))))
+        plain = pc.utf8_lower(pc.utf8_trim_whitespace(to_arrow(values.astype("str"))))
         hit = pc.is_in(plain, known_names).to_numpy(zero_copy_only=False)
         later[_HEAD_ROWS:] |= hit[cells.cat.codes] if category else hit
     return [*range(_HEAD_ROWS), *np.flatnonzero(later)]
