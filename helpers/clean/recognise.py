@@ -22,6 +22,7 @@ _OWN_SHARE = 0.8
 _OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
+_FEWEST_FILLED = 3  # cells of a row above the headers that may be one of the table
 UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个")) | {
     "万": "wan",
     "万元": "wan",
@@ -54,7 +55,8 @@ class Block(NamedTuple):
 
     `title` stands above the headers; `last`: no other table follows in the sheet. `hidden` are
     numbers of hidden rows, `cut` that of the row in which the file ends; `shared` has column, value
-    and reason of rows of which one figure cannot be told apart.
+    and reason of rows of which one figure cannot be told apart; `above` are numbers of rows above
+    the headers that look like rows of the table.
     """
 
     system: System
@@ -66,6 +68,7 @@ class Block(NamedTuple):
     hidden: frozenset[int] = frozenset()
     cut: int | None = None
     shared: pd.DataFrame | None = None
+    above: tuple[int, ...] = ()
 
     @property
     def unmapped(self) -> list[str]:
@@ -182,7 +185,7 @@ def tables(
         )
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
-    whole = blocks[:1]
+    whole = [blocks[0]._replace(above=_records_above(grid.iloc[: starts[0][0]], blocks[0]))]
     for (row, *_), block in zip(starts[1:], blocks[1:], strict=True):
         if _goes_on(whole[-1], block, grid, row):
             both = pd.concat([whole[-1].rows, block.rows])
@@ -199,6 +202,23 @@ def _goes_on(first: Block, second: Block, grid: pd.DataFrame, row: int) -> bool:
     above = grid.iloc[row - 1]
     cells = above.notna() & (above.astype("str").str.strip() != "")
     return bool(first.export.layout == "rows" and cells.sum() > 1)
+
+
+def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, ...]:
+    """Numbers of rows that fill half of a table's columns, not with words alone.
+
+    They are above its headers where somebody sorted these among the rows.
+    """
+    if block.export.layout != "rows" or len(block.headers) < _FEWEST_FILLED:
+        return ()
+    filled, figures = np.zeros(len(rows), dtype=int), np.zeros(len(rows), dtype=bool)
+    for header in block.headers:
+        cells = rows[header.place].astype("object")
+        text = cells.where(cells.notna(), "").astype("str").str.strip()
+        filled += (text != "").to_numpy(dtype=bool)
+        figures |= text.str.fullmatch(r"\W*\d[\d\W]*").to_numpy(dtype=bool)
+    alike = (filled >= max(_FEWEST_FILLED, len(block.headers) / 2)) & figures
+    return tuple(int(row) for row in rows.index[alike])
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:

@@ -144,11 +144,13 @@ def _cells(content):
     text = content.decode(
         "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace"
     )
-    return (
-        list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
-        if "\n" in text
-        else [[text]]
-    )
+    if "\n" not in text:
+        return [[text]]
+    limit = csv.field_size_limit(len(text) + 1)  # a whole file behind one open mark is a cell, too
+    try:
+        return list(csv.reader(io.StringIO(text.replace("\0", ""), newline="")))
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _written(rows, dice):
@@ -436,6 +438,37 @@ def rows_by_hand(sheet) -> list[int]:
     ]
 
 
+def cells_by_hand(sheet, number) -> dict[int, str]:
+    """What stands in a row of a sheet, by place."""
+    cells = {place: str(cell).strip() for place, cell in sheet.grid.loc[number].items()}
+    return {place: cell for place, cell in cells.items() if cell not in ("", "nan", "None")}
+
+
+def lines_beside_rows(reading: clean.Reading, name: str, tables) -> int:
+    """How many records of a sheet are further lines of a row that names several ids."""
+    kept = [reading.tables[table] for table in tables if table in reading.tables]
+    rows = [*(frame.loc[frame["source_sheet"].fillna("") == name, "source_row"] for frame in kept)]
+    rows.append(reading.aside.loc[reading.aside["sheet"].fillna("") == name, "row"])
+    count = pd.concat(rows).astype(int).value_counts()
+    return int((count - 1).sum())
+
+
+def is_row_of_headers(cells: dict[int, str], blocks: list[recognise.Block]) -> bool:
+    """Whether a row says the headers of a table, cell by cell."""
+    names = {place: recognise.normal(cell[:200].strip()) for place, cell in cells.items()}
+    return any(
+        all(names.get(header.place) == recognise.normal(header.text) for header in block.headers)
+        for block in blocks
+    )
+
+
+def is_record_above(cells: dict[int, str], block: recognise.Block) -> bool:
+    """Whether a row above the headers of a table looks like one of its rows."""
+    here = [cells[header.place] for header in block.headers if header.place in cells]
+    figures = any(re.fullmatch(r"\W*\d[\d\W]*", cell) for cell in here)
+    return figures and len(here) >= max(3, len(block.headers) / 2)
+
+
 def accounted(path: Path, reading: clean.Reading) -> None:
     """Every row that the format yields is kept, a total, aside, a header or above one.
 
@@ -469,10 +502,22 @@ def accounted(path: Path, reading: clean.Reading) -> None:
         )
         if blocks and blocks[0].export.layout != "vertical":
             below = [set(block.rows.index) for block in blocks]
-            assert set.union(*below) <= filled and sum(map(len, below)) == entries["rows_in"].sum()
+            more = lines_beside_rows(reading, name, entries["table"].dropna().unique())
+            counted = entries["rows_in"].sum()
+            assert set.union(*below) <= filled and sum(map(len, below)) + more == counted
             first = min(set.union(*below), default=max(filled))
-            others = [number for number in filled - set.union(*below) if number > first]
-            assert len(others) <= 2 * (len(blocks) - 1)  # the headers of the tables that follow
+            others = {
+                number: cells
+                for number in filled - set.union(*below)
+                if not is_row_of_headers(cells := cells_by_hand(sheet, number), blocks)
+            }
+            # headers in two rows, of the tables that follow
+            assert sum(number > first for number in others) <= 2 * (len(blocks) - 1)
+            if blocks[0].export.layout == "rows" and any(
+                number < first and is_record_above(cells, blocks[0])
+                for number, cells in others.items()
+            ):
+                assert entries["problem"].str.contains("rows above the headers").any()
             aside = set(
                 reading.aside.loc[reading.aside["sheet"].fillna("") == name, "row"].astype(int)
             )
