@@ -55,8 +55,8 @@ class Block(NamedTuple):
 
     `title` stands above the headers; `last`: no other table follows in the sheet. `hidden` are
     numbers of hidden rows, `cut` that of the row in which the file ends; `shared` has column, value
-    and reason of rows of which one figure cannot be told apart; `above` are numbers of rows above
-    the headers that look like rows of the table.
+    and reason of rows of which one figure cannot be told apart; `above`: how many rows above the
+    headers look like rows of the table, and the number of the first.
     """
 
     system: System
@@ -68,7 +68,7 @@ class Block(NamedTuple):
     hidden: frozenset[int] = frozenset()
     cut: int | None = None
     shared: pd.DataFrame | None = None
-    above: tuple[int, ...] = ()
+    above: tuple[int, int] = (0, 0)
 
     @property
     def unmapped(self) -> list[str]:
@@ -204,21 +204,21 @@ def _goes_on(first: Block, second: Block, grid: pd.DataFrame, row: int) -> bool:
     return bool(first.export.layout == "rows" and cells.sum() > 1)
 
 
-def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, ...]:
-    """Numbers of rows that fill half of a table's columns, not with words alone.
+def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, int]:
+    """How many rows from the first that fills half of a table's columns, not with words alone.
 
-    They are above its headers where somebody sorted these among the rows.
+    Such rows are above its headers where somebody sorted these among the rows. And its number.
     """
-    if block.export.layout != "rows" or len(block.headers) < _FEWEST_FILLED:
-        return ()
-    filled, figures = np.zeros(len(rows), dtype=int), np.zeros(len(rows), dtype=bool)
-    for header in block.headers:
-        cells = rows[header.place].astype("object")
-        text = cells.where(cells.notna(), "").astype("str").str.strip()
-        filled += (text != "").to_numpy(dtype=bool)
-        figures |= text.str.fullmatch(r"\W*\d[\d\W]*").to_numpy(dtype=bool)
-    alike = (filled >= max(_FEWEST_FILLED, len(block.headers) / 2)) & figures
-    return tuple(int(row) for row in rows.index[alike])
+    least = max(_FEWEST_FILLED, len(block.headers) / 2)
+    if block.export.layout != "rows" or rows.empty:
+        return (0, 0)
+    places = [header.place for header in block.headers]
+    for at, cells in enumerate(rows.iloc[:_HEAD_ROWS][places].to_numpy(dtype=object)):
+        texts = [str(cell).strip() for cell in cells if not pd.isna(cell)]
+        figures = any(re.fullmatch(r"\W*\d[\d\W]*", text) for text in texts)
+        if sum(map(bool, texts)) >= least and figures:
+            return len(not_blank(rows.iloc[at:])), int(rows.index[at])
+    return (0, 0)
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:

@@ -111,12 +111,12 @@ def not_records(block: Block) -> NotRecords:
     """The rows that are no records: the description below the headers, totals, remarks."""
     rows, export = block.rows, block.export
     marked = pd.Series(False, index=rows.index)
-    above: tuple[str, ...] = ()
-    if block.above:
-        above = (
-            f"{len(block.above)} rows above the headers look like rows of this table (first in row "
-            f"{block.above[0]}): left unread. Put the headers above all rows",
-        )
+    count, first = block.above
+    note = (
+        f"{count} rows above the headers look like rows of this table (first in row {first}): left "
+        "unread. Put the headers above all rows"
+    )
+    above = (note,) if count else ()
     if export.layout != "rows" or rows.empty:
         return NotRecords(marked, {}, first_of_each_row([]), above)
     if export.description_row:
