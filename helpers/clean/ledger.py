@@ -52,6 +52,36 @@ def renamed(entries: list[dict[str, object]], raw: RawFile, name: str) -> list[d
     ]
 
 
+def never_silent(
+    entries: list[dict[str, object]], raw: RawFile, context: Context
+) -> list[dict[str, object]]:
+    """The ledger's rows of a file, with a problem for each book of which they say nothing."""
+    sheets_of: dict[str, set[str]] = {}
+    for sheet in raw.sheets:
+        sheets_of.setdefault(sheet.member, set()).add(sheet_name(sheet))
+    listed = {entry["sheet"] for entry in entries}
+    spoken_of = {entry["sheet"] for entry in entries if entry.get("table") or entry["problem"]}
+    silent = {book: names for book, names in sheets_of.items() if not names & spoken_of}
+    empty = set().union(*silent.values())
+    unseen = (
+        "holds nothing to read (its sheets are hidden and hold no table, or explain our template); "
+        "expected headers and rows"
+    )
+    return [
+        *(
+            entry | {"problem": "holds no cells; expected headers and rows"}
+            if entry["sheet"] in empty
+            else entry
+            for entry in entries
+        ),
+        *(
+            unread(raw, book, f"{book or raw.file}: {unseen}", context)
+            for book, names in silent.items()
+            if not names & listed
+        ),
+    ]
+
+
 def entry(
     raw: RawFile, done: KeptRows, mended: pd.DataFrame, asked: pd.DataFrame
 ) -> dict[str, object]:
@@ -88,7 +118,7 @@ def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> d
     """The ledger's row of a sheet, or of a file, that was not read."""
     return {
         "file": raw.file,
-        "sheet": sheet,
+        "sheet": privacy.mask_name(sheet),
         "sha256": raw.sha256,
         "problem": problem and privacy.mask_name(problem),
         **dict.fromkeys(COUNTS, 0),
@@ -176,8 +206,7 @@ def unknown(
     filled = recognise.not_blank(sheet.grid)
     name = sheet_name(sheet)
     if filled.empty:
-        alone = None if len(raw.sheets) > 1 else "holds no cells; expected headers and rows"
-        return unread(raw, name, alone, context)
+        return unread(raw, name, None, context)
     where = f"{raw.file} [{name}]" if name else raw.file
     named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
     if named:

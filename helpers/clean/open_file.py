@@ -102,7 +102,10 @@ def _open(
                 raise UnreadableError("is a zip inside a zip; unpack it first")
             return _zip(content, wanted)
         if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-            return workbook_sheets(content), []
+            sheets = workbook_sheets(content)
+            if not sheets:  # charts alone, or its list of sheets is damaged
+                raise UnreadableError(f"is a workbook without a worksheet; expected {EXPECTED}")
+            return sheets, []
         return [text_sheet(content, PurePosixPath(name).name, wanted)], []
     except (UnreadableError, limits.LimitError) as error:
         return [], [("", f"{name}: {error}")]

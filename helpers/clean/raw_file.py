@@ -98,7 +98,7 @@ def read_file(
         ledger.entry(raw, done, mended, of_part)
         for done, of_part in zip(finished, asked, strict=True)
     ]
-    entries = ledger.renamed(entries, raw, named)
+    entries = ledger.renamed(ledger.never_silent(entries, raw, context), raw, named)
     return _reading(entries, finished, asked, mended, mending, context)
 
 

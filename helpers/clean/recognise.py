@@ -25,6 +25,7 @@ _OWN_SHARE = 0.8
 _OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
+_FEWEST_FILLED = 3  # cells of a row above the headers that may be one of the table
 UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个")) | {
     "万": "wan",
     "万元": "wan",
@@ -57,7 +58,8 @@ class Block(NamedTuple):
 
     `title` stands above the headers; `last`: no other table follows in the sheet. `hidden` are
     numbers of hidden rows, `cut` that of the row in which the file ends; `shared` has column, value
-    and reason of rows of which one figure cannot be told apart.
+    and reason of rows of which one figure cannot be told apart; `above`: how many rows above the
+    headers look like rows of the table, and the number of the first.
     """
 
     system: System
@@ -69,6 +71,7 @@ class Block(NamedTuple):
     hidden: frozenset[int] = frozenset()
     cut: int | None = None
     shared: pd.DataFrame | None = None
+    above: tuple[int, int] = (0, 0)
 
     @property
     def unmapped(self) -> list[str]:
@@ -185,7 +188,7 @@ def tables(
         )
         for (row, depth, candidate, headers), end in zip(starts, ends, strict=True)
     ]
-    whole = blocks[:1]
+    whole = [blocks[0]._replace(above=_records_above(grid.iloc[: starts[0][0]], blocks[0]))]
     for (row, *_), block in zip(starts[1:], blocks[1:], strict=True):
         if _goes_on(whole[-1], block, grid, row):
             both = pd.concat([whole[-1].rows, block.rows])
@@ -202,6 +205,23 @@ def _goes_on(first: Block, second: Block, grid: pd.DataFrame, row: int) -> bool:
     above = grid.iloc[row - 1]
     cells = above.notna() & (above.astype("str").str.strip() != "")
     return bool(first.export.layout == "rows" and cells.sum() > 1)
+
+
+def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, int]:
+    """How many rows from the first that fills half of a table's columns, not with words alone.
+
+    Such rows are above its headers where somebody sorted these among the rows. And its number.
+    """
+    least = max(_FEWEST_FILLED, len(block.headers) / 2)
+    if block.export.layout != "rows" or rows.empty:
+        return (0, 0)
+    places = [header.place for header in block.headers]
+    for at, cells in enumerate(rows.iloc[:_HEAD_ROWS][places].to_numpy(dtype=object)):
+        texts = [str(cell).strip() for cell in cells if not pd.isna(cell)]
+        figures = any(re.fullmatch(r"\W*\d[\d\W]*", text) for text in texts)
+        if sum(map(bool, texts)) >= least and figures:
+            return len(not_blank(rows.iloc[at:])), int(rows.index[at])
+    return (0, 0)
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:
