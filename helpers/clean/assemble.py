@@ -165,20 +165,20 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
     called_totals = others.aside.index[others.aside["reason"] == "total_off"]
     total_rows = rows.index[others.rows].union(called_totals)
     notes += file_name.disagreements(frame, export, context.named, context.timezone)
+    kept = without(frame, problems.index)
     stamp = exported = frame["as_of"].max() if "as_of" in frame else pd.NaT
     if pd.isna(stamp):
         exported = file_name.exported_at(context.named, export, timezone=context.timezone)
-        kept = without(frame, problems.index)
         stamp, late = file_name.not_before(exported, kept, reference.tables()[export.table])
         notes += late
     if export.table == "sessions" and len(frame):
-        frame["as_of"] = frame["as_of"].fillna(stamp) if "as_of" in frame else stamp
+        kept = kept.assign(as_of=kept["as_of"].fillna(stamp) if "as_of" in kept else stamp)
     return Part(
         block.system,
         export,
         sheet,
         book,
-        without(frame, problems.index),
+        kept,
         _reported(block, cells),
         aside,
         by_row(bad_cells),

@@ -175,7 +175,7 @@ def is_text(cells: pd.Series) -> pd.Series:
 
 def is_instance(cells: pd.Series, *types: type) -> pd.Series:
     """Cells that are the workbook's own values of these types; a datetime is a date."""
-    if isinstance(cells.dtype, pd.StringDtype):
+    if cells.dtype != object:
         return no_cell(cells)
     return pd.Series([isinstance(cell, types) for cell in cells], index=cells.index, dtype=bool)
 

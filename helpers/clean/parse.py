@@ -50,6 +50,8 @@ _DASHES = "[\N{MINUS SIGN}‐‑‒–—]"
 _BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 # an id that a spreadsheet shows in thousands: four groups and more
 _GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
+_GROUP_MARKS = "[,.'’ \u00a0\u202f]"
+_ROUNDED = r"\d{15}0+"
 _CHANCE = 0.01
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -85,16 +87,18 @@ def ids(cells: pd.Series) -> Parsed:
     those written 1.86E+15. Marks of thousands are taken off.
     """
     written = filled(cells)
-    grouped = written.str.extract(_GROUPED)[0]
-    if grouped.notna().any():
-        written = written.mask(grouped.notna(), grouped.str.replace(r"\D", "", regex=True))
-    pointed = written.str.contains(".", regex=False, na=False)
-    if pointed.any():
+    marked = written.str.contains(_GROUP_MARKS, na=False)
+    if marked.any():
+        grouped = written[marked].str.extract(_GROUPED)[0].dropna()
+        digits = grouped.str.replace(r"\D", "", regex=True)
+        written = written.mask(marked, digits.reindex(written.index).fillna(written))
+        pointed = written.str.contains(".", regex=False, na=False)
         written = written.mask(pointed, written[pointed].str.replace(r"\.0+$", "", regex=True))
     science = written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
     long = written.str.fullmatch(r"\d{16,}", na=False)
-    broken = science | _rounded(written[long]).reindex(written.index, fill_value=False)
-    broken |= long & ~is_text(cells)  # a number cell holds 15 digits
+    broken = science | (long & ~is_text(cells))  # a number cell holds 15 digits
+    if written.str.fullmatch(_ROUNDED, na=False).any():
+        broken |= _rounded(written[long]).reindex(written.index, fill_value=False)
     if not broken.any():
         return Parsed(written, no_cell(cells))
     return Parsed(written.mask(broken), no_cell(cells), "lost_digits", left_out=broken)
@@ -107,7 +111,7 @@ def _rounded(long: pd.Series) -> pd.Series:
     are taken for rounded where they are more than chance explains among the column's ids of it.
     """
     lengths = long.str.len()
-    zeros = long.str.fullmatch(r"\d{15}0+", na=False)
+    zeros = long.str.fullmatch(_ROUNDED, na=False)
     rounded = zeros & False
     for length in lengths[zeros].unique():
         here = lengths == length
