@@ -77,6 +77,9 @@ def merge(
             of_orders = whole_orders.without_whole_orders(frame, _listing_orders(files, systems))
             frame = of_orders.rows
             doubted.append(_not_their_lines(of_orders))
+        frame, of_accounts = collisions.accounts(frame, table)
+        if len(of_accounts):
+            doubted.append(_of_two_accounts(of_accounts, table))
         frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
@@ -199,6 +202,12 @@ def _not_their_lines(orders: whole_orders.WholeOrders) -> _Doubted:
     return _Doubted("orders", rows, "order_id", rows["order_id"], "not_its_lines", _lines_question)
 
 
+def _of_two_accounts(rows: pd.DataFrame, table: str) -> _Doubted:
+    field = next(name for name in ("product_id", "day") if name in rows)
+    values = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
+    return _Doubted(table, rows, field, values, "collision", _account_question)
+
+
 def _with_doubted(
     files: pd.DataFrame, doubted: _Doubted, systems: list[reference.System]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -262,6 +271,16 @@ def _room_question(file: str, sessions: pd.DataFrame) -> str:
         f"(row {first['source_row']:.0f}: {first['started_at']:%Y-%m-%d %H:%M}, {title}), so they "
         "are kept aside; write into workspace.yml which room the file is of "
         f"(rooms: {{'{text.plain(file)}': NAME}})"
+    )
+
+
+def _account_question(file: str, rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return (
+        f"{len(rows)} rows are stated otherwise by another export without a room and may be of "
+        f"another account (row {first['source_row']:.0f}; files {text.plain(first['beside'], 200)})"
+        ", so they are kept aside; write into workspace.yml which room each file is of "
+        f"(rooms: {{'{text.plain(file)}': NAME}}), or keep the right file alone"
     )
 
 
