@@ -232,7 +232,7 @@ def _stated_totals(
                 pd.DataFrame(
                     {
                         "row": sums_up.index,
-                        "label": privacy.masked(label.loc[sums_up.index].str.slice(0, 40)),
+                        "label": privacy.masked(label.loc[sums_up.index]).str.slice(0, 40),
                         "column": name,
                         "header": header.text,
                         "stated": sums_up,

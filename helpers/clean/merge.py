@@ -137,10 +137,10 @@ def merge(
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
-    held = [invariants.across(merged, files, systems)]
+    held = [invariants.across(merged, pd.concat([of_orders.totals, of_orders.unclear]))]
     held += [reading.table("invariants") for reading in readings]
     ledgers["invariants"] = pd.concat(held[::-1], ignore_index=True)
-    ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
+    ledgers["personal"] = pd.concat([scan({**merged, **ledgers}), scan(earlier)], ignore_index=True)
     _write_aside(workspace, aside, mended, files)
     for future in writing:
         future.result()

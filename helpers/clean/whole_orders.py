@@ -58,7 +58,8 @@ def without_whole_orders(frame: pd.DataFrame, listing: set[tuple[str, str]]) -> 
     against = of_order.sum(min_count=1).loc[wholes["order"]].set_axis(wholes.index, axis=0)
     slack = _CENT * (of_order.size().loc[wholes["order"]].to_numpy() + 1)
     off = (wholes[_AMOUNTS] - against).abs().gt(slack, axis=0)
-    off["paid"] |= wholes["paid"].gt(0) & against["paid"].isna()
+    off["paid"] = wholes["paid"].gt(0) & (off["paid"] | against["paid"].isna())
+    off = off.groupby(wholes["order"]).transform("last")  # the newest state counts
     compared = (wholes[_AMOUNTS].notna() & against.notna()).any(axis=1)
     certain = wholes["listed"] | (compared & ~off.any(axis=1))
     wholes = wholes.assign(of_lines=against["paid"])

@@ -134,6 +134,16 @@ def test_an_order_that_is_not_the_sum_of_its_lines_is_a_question(
     assert checked.table("questions")["reason"].tolist() == ["not_its_lines"]
 
 
+def test_an_older_list_in_which_an_order_was_not_paid_yet_is_no_question(tmp_path):
+    lines = [qianniu(ORDER, LINES[0], 1, "30.00"), qianniu(ORDER, LINES[1], 2, "70.00")]
+    lists = {"old": [whole_21(ORDER, 3, "0.00")], "new": [whole_21(ORDER, 3, "100.00")]}
+    checked = shop(tmp_path, **lists, lines=lines)
+    assert paid(checked) == {LINES[0]: 30.0, LINES[1]: 70.0} and checked.exit_code == 0
+    assert [checked.of(f"{name}.csv")[0]["rows_totals"] for name in lists] == [1, 1]
+    held = checked.table("invariants").set_index("invariant").loc["order_lines"]
+    assert (held["state"], held["compared"]) == ("agrees", 1)
+
+
 @pytest.mark.parametrize("newer", [True, False])
 def test_a_row_of_several_lines_gives_way_to_what_the_lines_state(tmp_path, newer):
     whole = [doudian(ORDER, ";".join(LINES), 3, "100.00", 订单状态="已完成")]
