@@ -109,11 +109,12 @@ class _BadCells(NamedTuple):
     column: str
     cells: pd.Series
     bad: pd.Series
-    reason: str
+    reason: str | pd.Series
 
     def frame(self) -> pd.DataFrame:
         shown = mend.shown(self.cells[self.bad])
-        return pd.DataFrame({"column": self.column, "value": shown, "reason": self.reason})
+        reason = self.reason if isinstance(self.reason, str) else self.reason[self.bad]
+        return pd.DataFrame({"column": self.column, "value": shown, "reason": reason})
 
 
 class _ParsedColumns(NamedTuple):
@@ -231,7 +232,7 @@ def _stated_totals(
                 pd.DataFrame(
                     {
                         "row": sums_up.index,
-                        "label": privacy.masked(label.loc[sums_up.index].str.slice(0, 40)),
+                        "label": privacy.masked(label.loc[sums_up.index]).str.slice(0, 40),
                         "column": name,
                         "header": header.text,
                         "stated": sums_up,

@@ -59,13 +59,13 @@ _CODE = "^['=`‘]"
 class Parsed(NamedTuple):
     """A column parsed: values, cells that could not be read and why, notes on the whole column.
 
-    `reason` is a code of `terms.yml`; it is also that of cells `left_out`, whose value is not to be
-    trusted. Each note begins with the count of its cells, `noted`.
+    `reason` is a code of `terms.yml`, or one for each cell; it is also that of cells `left_out`,
+    whose value is not to be trusted. Each note begins with the count of its cells, `noted`.
     """
 
     values: pd.Series
     bad: pd.Series
-    reason: str = ""
+    reason: str | pd.Series = ""
     notes: tuple[str, ...] = ()
     noted: pd.Series | None = None
     left_out: pd.Series | None = None
@@ -97,6 +97,7 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
     def whole(cells: pd.Series, **options: object) -> Parsed:
         values, places = distinct(cells)
         parsed = parser(values, **options)
+        reason = parsed.reason
         noted, left_out = (
             None if marked is None else _spread(marked, places, cells)
             for marked in (parsed.noted, parsed.left_out)
@@ -105,7 +106,7 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
         return Parsed(
             _spread(parsed.values, places, cells),
             _spread(parsed.bad, places, cells),
-            parsed.reason,
+            reason if isinstance(reason, str) else _spread(reason, places, cells),
             notes,
             noted,
             left_out,

@@ -3,7 +3,7 @@
 Two rooms that go on air in one minute have one session id where the export names no room. Whether
 a later row is the same session counted anew is told by its title, its length, its figures, which
 never shrink, and by the other sessions of its file: exports of one room agree on most of them,
-those of two rooms on none.
+those of two rooms on none. So it is with days, and products of a period, of two accounts.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MEMBER = "member"
 # figures that only grow while a session is on air and stay once it has ended
 _GROWING = ("views", "viewers", "room_exposure_times", "comments", "likes", "pay_users", "orders")
 _SHRUNK, _GROWN = 0.9, 1.5  # newer by older: a correction; what late counting adds
+_COUNTED = ("users", "times", "count", "money")
 _SAME_LENGTH = 60  # seconds
 _PLACE = ["source_file", "source_sheet"]
 _PROVEN = 9  # votes of an id that the export states
@@ -84,6 +85,37 @@ class Rooms(NamedTuple):
     ids: dict[tuple, str]
     of_file: dict[tuple, set[str]]
     shared: frozenset[str]
+
+
+def accounts(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows, and those of keys that two sheets without a room state as two accounts would.
+
+    A newer export of one account agrees with the older in most of what both state: figures of a
+    time that was over do not change much. Of two accounts they do, and their rows are unclear;
+    `beside` names the files. `frame` is sorted by the time of the export.
+    """
+    entry = reference.tables()[table]
+    key = [name for name in entry.key if name != "room_name"]
+    if "room_name" not in entry.key or frame.empty:
+        return frame, frame.iloc[:0].assign(beside="")
+    rows = frame[frame["room_name"].isna()].dropna(subset=key)
+    figures = [name for name, column in entry.columns.items() if column.kind in _COUNTED]
+    place = rows.groupby(_PLACE, dropna=False, sort=False).ngroup()
+    of_key = rows.assign(place=place).groupby(key, sort=False)
+    older = of_key[[*figures, SINCE, "place"]].shift()
+    both = rows[figures].notna() & older[figures].notna()
+    # what is counted before its day is over still grows
+    part = rows[entry.key[-1]] + pd.Timedelta(days=1) > older[SINCE]
+    grown = (rows[figures] > _GROWN * older[figures]).mul(~part, axis=0)
+    off = both & (grown | (rows[figures] < _SHRUNK * older[figures]))
+    pair = older["place"].notna() & (older["place"] != place)
+    differs = pair & off.any(axis=1) & (2 * off.sum(axis=1) >= both.sum(axis=1))
+    sheets = [np.fmin(older["place"], place), np.fmax(older["place"], place)]
+    votes = (differs * 2 - 1).where(pair, 0).groupby(sheets).transform("sum")
+    two = (differs & (votes > 0)).groupby([rows[name] for name in key]).transform("any")
+    unclear = rows[two]
+    files = unclear.groupby(key)["source_file"].transform(lambda names: ", ".join(names.unique()))
+    return frame.drop(index=unclear.index), unclear.assign(beside=files)
 
 
 class _Session:

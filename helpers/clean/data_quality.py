@@ -117,7 +117,9 @@ def quality(
     zh = (
         f"读入 {files['file'].nunique()} 个文件 {rows['rows_in']:,} 行：保留 "
         f"{rows['rows_kept']:,} 行，合计与说明行 {rows['rows_totals']:,} 行，"
-        f"搁置 {rows['rows_aside']:,} 行；金额核对：{lights[light].zh}"
+        f"搁置 {rows['rows_aside']:,} 行；"
+        + (f"{not_understood(asked, 'zh')}；" if asked else "")
+        + f"金额核对：{lights[light].zh}"
         + (f"（{differ['zh']}）" if len(off) else "")
         + (f"；没法核对：{blank['zh']}。" if len(alone) else "。")
         + (f"未能读入：{_some(unread, 'zh')}。" if unread else "没有读不了的文件。")
@@ -129,7 +131,9 @@ def quality(
     en = (
         f"{files['file'].nunique()} files with {rows['rows_in']:,} rows were read: "
         f"{rows['rows_kept']:,} kept, {rows['rows_totals']:,} totals and notes, "
-        f"{rows['rows_aside']:,} kept aside; money: {lights[light].en.lower()}"
+        f"{rows['rows_aside']:,} kept aside; "
+        + (f"{not_understood(asked, 'en')}; " if asked else "")
+        + f"money: {lights[light].en.lower()}"
         + (f" ({differ['en']})" if len(off) else "")
         + (f"; not compared: {blank['en']}." if len(alone) else ".")
         + (f" Not read: {_some(unread, 'en')}." if unread else " Every file could be read.")
@@ -154,6 +158,12 @@ def quality(
             }
         ]
     )
+
+
+def not_understood(asked: int, lang: str) -> str:
+    """How many questions are open, to stand beside a verdict that would sound whole without."""
+    were = "thing was" if asked == 1 else "things were"
+    return text.choose(lang, f"有 {asked:,} 处没看懂", f"{asked:,} {were} not understood")
 
 
 def verdict_words(verdict: pd.Series, lang: str) -> str:
@@ -185,9 +195,9 @@ def verdict_words(verdict: pd.Series, lang: str) -> str:
     if asked:
         words += text.choose(
             lang,
-            f"全账号有 {asked:,} 处没看懂，下面逐条列出怎么办。",
-            f" {asked:,} things in the account's files were not understood; each is listed with "
-            "what to do.",
+            f"全账号{not_understood(asked, 'zh')}，下面逐条列出怎么办。",
+            f" In the account's files {not_understood(asked, 'en')}; each is listed with what to "
+            "do.",
         )
     if aside:
         words += text.choose(

@@ -12,7 +12,7 @@ from helpers.clean.assemble import Context
 from helpers.clean.history import TRACE
 from helpers.clean.keys import KeptRows
 from helpers.core import text
-from helpers.reference import Invariant, System
+from helpers.reference import Invariant
 
 CHECKED = {
     **dict.fromkeys(("file", "sheet", "table", "session_id", "invariant"), "str"),
@@ -406,16 +406,13 @@ _OF_FILE: dict[
 # ---- tables against each other
 
 
-def across(
-    tables: Mapping[str, pd.DataFrame], files: pd.DataFrame, systems: Iterable[System]
-) -> pd.DataFrame:
+def across(tables: Mapping[str, pd.DataFrame], whole: pd.DataFrame) -> pd.DataFrame:
     """The invariants between the tables of a workspace, in the columns of `of_file`.
 
+    `whole` are orders whose lines other exports state (`whole_orders`), no rows of the tables.
     One row per session (refunds, orders) or file (days, periods of the account) and invariant; one
     without either where nothing could be compared.
     """
-    orders = tables["orders"]
-    whole = _of_whole_orders(orders, files, systems)
     checked = []
     for name, rule in reference.invariants().items():
         if rule.kind not in _ACROSS:
@@ -460,8 +457,6 @@ def _refunds(
     key = ["platform", level]
     lines = tables["orders"][["platform", "order_id", "line_id", "paid", "session_id"]]
     lines = lines[lines[level].isin(back[level]) & lines["paid"].notna()]
-    whole = lines.index.isin(tables["whole orders"].index)
-    lines = lines[~(whole & lines["order_id"].isin(lines.loc[~whole, "order_id"]))]
     if lines.empty:
         return _NO_PAIRS
     paid = lines.groupby(key, sort=False).agg(stated=("paid", "sum"), session_id=_FIRST_SESSION)
@@ -488,38 +483,18 @@ def _refund_words(pair: pd.Series, zh: str, en: str) -> tuple[str, str]:
     )
 
 
-def _of_whole_orders(
-    orders: pd.DataFrame, files: pd.DataFrame, systems: Iterable[System]
-) -> pd.DataFrame:
-    """The rows of `orders` whose export has one row per order, not per line."""
-    exports = {
-        (system.system, export.id)
-        for system in systems
-        for export in system.exports
-        if export.table == "orders"
-        and {"order_id", "line_id"} <= set(export.columns)
-        and export.columns["line_id"].header == export.columns["order_id"].header
-        and not export.columns["line_id"].joined
-    }
-    named = [key in exports for key in zip(files["system"], files["export"], strict=True)]
-    sheets = files[pd.Series(named, index=files.index, dtype=bool)]
-    if sheets.empty or orders.empty:
-        return orders.iloc[:0]
-    places = pd.MultiIndex.from_frame(sheets[["file", "sheet"]].fillna(""))
-    ours = pd.MultiIndex.from_frame(orders[["source_file", "source_sheet"]].fillna(""))
-    return orders[ours.isin(places)]
-
-
 def _order_lines(rule: Invariant, table: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Orders of exports with a row per order against the lines that other exports give of them."""
     (column,) = rule.columns[table]
     whole, key = tables["whole orders"], ["platform", "order_id"]
     lines = tables[table]
-    lines = lines[~lines.index.isin(whole.index) & lines["order_id"].isin(whole["order_id"])]
+    lines = lines[lines["order_id"].isin(whole["order_id"])]
     if lines.empty:
         return _NO_PAIRS
-    lines = lines.groupby(key, sort=False)
-    sums = pd.DataFrame({"counted": lines[column].sum(min_count=1), "lines": lines.size()})
+    by_order = lines.groupby(key, sort=False)
+    sums = by_order.agg(lines=("line_id", "size"), session_id=_FIRST_SESSION)
+    sums["counted"] = by_order[column].sum(min_count=1)
+    whole = whole.drop_duplicates(key, keep="last").drop(columns="session_id")
     pairs = whole.join(sums, on=key, how="inner").dropna(subset=[column, "counted"])
     pairs = pairs.assign(stated=pairs[column], id=pairs["order_id"], field=column)
     slack = (pairs["lines"] + 1) * _CENT + 1e-9

@@ -55,14 +55,7 @@ class Lines(NamedTuple):
         if once.empty:
             return values
         row = pd.Series(once % self.step, index=once)
-        stated = values.loc[once]
-        if name == "qty":
-            size = row.groupby(row).transform("size")
-            rest = (stated - size).where(stated >= size, stated)
-            other = (stated >= size).astype("float64").where(stated.notna())
-            share = other.where(self.line.loc[once] > 0, rest + other)
-        else:
-            share = _by_weight(stated, self.weights.loc[once], row)
+        share = shares(values.loc[once], name, self.weights.loc[once], row)
         return values.astype("float64").mask(values.index.isin(once), share)
 
 
@@ -325,8 +318,16 @@ def _weights(block: Block, lines: Lines) -> pd.Series:
     return amounts.where(whole, first)
 
 
-def _by_weight(stated: pd.Series, weights: pd.Series, row: pd.Series) -> pd.Series:
-    """Shares in cents that add up to what is stated: each is the step of a rounded running sum."""
+def shares(stated: pd.Series, name: str, weights: pd.Series, row: pd.Series) -> pd.Series:
+    """What each line has of a figure that its row states once: one piece, or cents by weight.
+
+    Cents add up to what is stated: each share is the step of a rounded running sum.
+    """
+    if name == "qty":
+        size = row.groupby(row).transform("size")
+        rest = (stated - size).where(stated >= size, stated)
+        other = (stated >= size).astype("float64").where(stated.notna())
+        return other.where(row.duplicated(), rest + other)
     upto = weights.groupby(row).cumsum() / weights.groupby(row).transform("sum")
     cents = (stated * 100).round()
     running = (cents * upto).round()

@@ -33,6 +33,8 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     if several:
         note = f"{several} rows share {'+'.join(key)} and differ: each is a record of its own"
         part = part._replace(notes=(*part.notes, note))
+    else:
+        part = _with_unused_ids_noted(part)
     more = [rows.set_axis(row_of(rows.index, part.step), axis=0) for rows in (missing, twice)]
     aside = pd.concat([part.aside, *more]).sort_index()
     assert part.rows_in == len(kept) + part.rows_totals + len(aside), (
@@ -42,6 +44,26 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     if len(part.reported) and len(kept) and "session_id" in kept:
         tables["reported"] = _rates(part, kept, context)
     return KeptRows(part, tables, aside, len(kept))
+
+
+def _with_unused_ids_noted(part: Part) -> Part:
+    """Without the lost digits of ids that nothing stands on: no key, and no other table has them.
+
+    An id that completes the key is such a one as long as no two rows share the key.
+    """
+    tables = reference.tables()
+    entry = tables[part.export.table]
+    elsewhere = {name for table in tables.values() if table is not entry for name in table.columns}
+    ids = [name for name in entry.completes if entry.columns[name].kind == "id"]
+    headers = [part.header_of(name) for name in ids if name not in {*entry.key, *elsewhere}]
+    lost = part.left_out["column"].isin(headers) & (part.left_out["reason"] == "lost_digits")
+    if not lost.any():
+        return part
+    note = (
+        f"{', '.join(headers)}: {int(lost.sum())} ids have lost their last digits and are left "
+        "out; nothing is joined by them"
+    )
+    return part._replace(left_out=part.left_out[~lost], notes=(*part.notes, note))
 
 
 def _missing_values(frame: pd.DataFrame, part: Part) -> pd.DataFrame:

@@ -4,13 +4,23 @@ import collections
 import concurrent.futures
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import reference
-from helpers.clean import attribution, collisions, history, invariants, mend, questions, raw_file
+from helpers.clean import (
+    attribution,
+    collisions,
+    history,
+    invariants,
+    mend,
+    questions,
+    raw_file,
+    whole_orders,
+)
 from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
@@ -40,6 +50,8 @@ def merge(
     merged: dict[str, pd.DataFrame] = {}
     earlier: dict[str, pd.DataFrame] = {}
     notes = []
+    doubted: list[_Doubted] = []
+    systems = reference.systems(workspace.reference)
     by_room: collisions.Rooms | None = None
     for table in [name for name in reference.tables() if name not in LEDGERS]:
         entry = reference.tables()[table]
@@ -58,8 +70,16 @@ def merge(
         if table == "sessions":
             by_room = collisions.rooms(frame)
             frame = by_room.rows
+            doubted.append(_of_two_rooms(by_room))
         else:
             frame = collisions.renamed(frame, table, by_room)
+        if table == "orders":
+            of_orders = whole_orders.without_whole_orders(frame, _listing_orders(files, systems))
+            frame = of_orders.rows
+            doubted.append(_not_their_lines(of_orders))
+        frame, of_accounts = collisions.accounts(frame, table)
+        if len(of_accounts):
+            doubted.append(_of_two_accounts(of_accounts, table))
         frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
@@ -104,22 +124,23 @@ def merge(
     files, lost = _without_original(
         files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
     )
-    files, unclear = _rooms_said(files, by_room, reference.systems(workspace.reference))
-    more = [rows.astype(aside.dtypes) for rows in (lost, unclear)]
-    aside = pd.concat([aside, *more], ignore_index=True)
+    files = _with_whole_orders(_with_rooms_told_apart(files, by_room), of_orders.totals)
+    late = [lost]
+    for one in doubted:
+        files, rows = _with_doubted(files, one, systems)
+        late.append(rows)
+    aside = pd.concat([aside, *(rows.astype(aside.dtypes) for rows in late)], ignore_index=True)
     ledgers = {
         "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
         "aside": aside,
-        "questions": pd.concat(
-            [asked, questions.of_rows(pd.concat([lost, unclear]))], ignore_index=True
-        ),
+        "questions": pd.concat([asked, questions.of_rows(pd.concat(late))], ignore_index=True),
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
-    held = [invariants.across(merged, files, reference.systems(workspace.reference))]
+    held = [invariants.across(merged, pd.concat([of_orders.totals, of_orders.unclear]))]
     held += [reading.table("invariants") for reading in readings]
     ledgers["invariants"] = pd.concat(held[::-1], ignore_index=True)
-    ledgers["personal"] = scan({**merged, "files": ledgers["files"], "aside": ledgers["aside"]})
+    ledgers["personal"] = pd.concat([scan({**merged, **ledgers}), scan(earlier)], ignore_index=True)
     _write_aside(workspace, aside, mended, files)
     for future in writing:
         future.result()
@@ -155,37 +176,64 @@ def _without_original(
     return files, pd.DataFrame(rows)
 
 
-def _rooms_said(
-    files: pd.DataFrame, by_room: collisions.Rooms, systems: list[reference.System]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The ledger with what became of sessions of one minute, and the unclear ones kept aside."""
-    apart = collections.Counter(place[:2] for place in by_room.ids)
-    for place, count in apart.items():
-        note = f"{count} sessions share their minute with another room's: told apart by their rows"
-        files = _with_problem(files, place, note)
-    rows = []
+class _Doubted(NamedTuple):
+    """Rows of a table that stand aside once all files lie side by side, and what is asked of them.
+
+    `field` is the column concerned, `values` its cells as they are shown; `question` words what is
+    asked of the rows of one file.
+    """
+
+    table: str
+    rows: pd.DataFrame
+    field: str
+    values: pd.Series
+    reason: str
+    question: Callable[[str, pd.DataFrame], str]
+
+
+def _of_two_rooms(by_room: collisions.Rooms) -> _Doubted:
     sessions = by_room.unclear
-    groups = (
-        sessions.groupby(["source_file", "source_sheet"], dropna=False) if len(sessions) else ()
-    )
-    for (file, sheet), of_sheet in groups:
-        files = _with_problem(files, (file, sheet), _question(file, of_sheet), aside=len(of_sheet))
-        entry = files[_sheet_of_sessions(files, (file, sheet))].iloc[0]
+    starts = sessions["started_at"].dt.strftime("%Y-%m-%d %H:%M")
+    return _Doubted("sessions", sessions, "started_at", starts, "collision", _room_question)
+
+
+def _not_their_lines(orders: whole_orders.WholeOrders) -> _Doubted:
+    rows = orders.unclear
+    return _Doubted("orders", rows, "order_id", rows["order_id"], "not_its_lines", _lines_question)
+
+
+def _of_two_accounts(rows: pd.DataFrame, table: str) -> _Doubted:
+    field = next(name for name in ("product_id", "day") if name in rows)
+    values = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
+    return _Doubted(table, rows, field, values, "collision", _account_question)
+
+
+def _with_doubted(
+    files: pd.DataFrame, doubted: _Doubted, systems: list[reference.System]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The ledger with the rows counted aside, and these as rows of `aside`."""
+    rows = []
+    for (file, sheet), of_sheet in _by_sheet(doubted.rows):
+        place = (file, sheet, doubted.table)
+        question = doubted.question(file, of_sheet)
+        files = _with_problem(files, place, question, aside=len(of_sheet))
+        entry = files[_table_of_sheet(files, place)].iloc[0]
         export = raw_file.export(entry["system"], entry["export"], systems)
         header_of = {name: how.header[0] for name, how in export.columns.items() if how.header}
         cells = of_sheet[[name for name in header_of if name in of_sheet]].rename(columns=header_of)
+        cells = cells.loc[:, ~cells.columns.duplicated()]  # two columns of ours may read one
         cells = cells.astype("str").where(cells.notna(), "")
         rows.append(
             pd.DataFrame(
                 {
                     "file": file,
                     "sheet": sheet,
-                    "table": "sessions",
+                    "table": doubted.table,
                     "row": of_sheet["source_row"],
-                    "column": header_of["started_at"],
-                    "value": of_sheet["started_at"].dt.strftime("%Y-%m-%d %H:%M"),
-                    "reason": "collision",
-                    "field": "started_at",
+                    "column": header_of.get(doubted.field, doubted.field),
+                    "value": doubted.values.loc[of_sheet.index],
+                    "reason": doubted.reason,
+                    "field": doubted.field,
                     "expected": "unique",
                     "row_json": [
                         json.dumps(row, ensure_ascii=False) for row in cells.to_dict("records")
@@ -197,7 +245,25 @@ def _rooms_said(
     return files, pd.concat(rows) if rows else pd.DataFrame(columns=columns)
 
 
-def _question(file: str, sessions: pd.DataFrame) -> str:
+def _with_rooms_told_apart(files: pd.DataFrame, by_room: collisions.Rooms) -> pd.DataFrame:
+    apart = collections.Counter(place[:2] for place in by_room.ids)
+    for place, count in apart.items():
+        note = f"{count} sessions share their minute with another room's: told apart by their rows"
+        files = _with_problem(files, (*place, "sessions"), note)
+    return files
+
+
+def _with_whole_orders(files: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
+    for place, rows in _by_sheet(totals):
+        note = (
+            f"{len(rows)} rows are orders whose lines other files hold: counted as the lines' "
+            "totals, their money once"
+        )
+        files = _with_problem(files, (*place, "orders"), note, totals=len(rows))
+    return files
+
+
+def _room_question(file: str, sessions: pd.DataFrame) -> str:
     first = sessions.iloc[0]
     title = text.plain(first["title"]) if isinstance(first["title"], str) else "-"
     return (
@@ -208,22 +274,57 @@ def _question(file: str, sessions: pd.DataFrame) -> str:
     )
 
 
-def _sheet_of_sessions(files: pd.DataFrame, place: tuple) -> pd.Series:
-    file, sheet = place
+def _account_question(file: str, rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return (
+        f"{len(rows)} rows are stated otherwise by another export without a room and may be of "
+        f"another account (row {first['source_row']:.0f}; files {text.plain(first['beside'], 200)})"
+        ", so they are kept aside; write into workspace.yml which room each file is of "
+        f"(rooms: {{'{text.plain(file)}': NAME}}), or keep the right file alone"
+    )
+
+
+def _lines_question(file: str, orders: pd.DataFrame) -> str:
+    first = orders.iloc[0]
+    lines = "no amount" if pd.isna(first["of_lines"]) else f"{first['of_lines']:,.2f}"
+    return (
+        f"{len(orders)} rows are orders whose lines other files hold, and not the sum of these "
+        f"(row {first['source_row']:.0f}: order {text.plain(first['order_id'])}, paid "
+        f"{first['paid']:,.2f}, its lines {lines}), so they are kept aside and the lines count; "
+        "put the newest export of all order lines into raw/, or the order list alone"
+    )
+
+
+def _listing_orders(files: pd.DataFrame, systems: list[reference.System]) -> set[tuple[str, str]]:
+    """Files and sheets that hold one row an order."""
+    return {
+        (entry.file, "" if pd.isna(entry.sheet) else entry.sheet)
+        for entry in files[files["table"] == "orders"].itertuples()
+        if whole_orders.lists_orders(raw_file.export(entry.system, entry.export, systems))
+    }
+
+
+def _by_sheet(rows: pd.DataFrame) -> Iterable[tuple[tuple[str, str], pd.DataFrame]]:
+    return rows.groupby(["source_file", "source_sheet"], dropna=False) if len(rows) else ()
+
+
+def _table_of_sheet(files: pd.DataFrame, place: tuple) -> pd.Series:
+    file, sheet, table = place
     sheet = "" if pd.isna(sheet) else sheet
     here = (files["file"] == file) & (files["sheet"].fillna("") == sheet)
-    return here & (files["table"] == "sessions")
+    return here & (files["table"] == table)
 
 
 def _with_problem(
-    files: pd.DataFrame, place: tuple, problem: str, *, aside: int = 0
+    files: pd.DataFrame, place: tuple, problem: str, *, aside: int = 0, totals: int = 0
 ) -> pd.DataFrame:
-    here = _sheet_of_sessions(files, place)
+    here = _table_of_sheet(files, place)
     here &= ~here.cumsum().gt(1)  # of several tables of a sheet the first speaks for it
     before = files["problem"].fillna("")
     whole = (before + "; " + problem).str.removeprefix("; ")
     return files.assign(
-        rows_kept=files["rows_kept"] - here * aside,
+        rows_kept=files["rows_kept"] - here * (aside + totals),
+        rows_totals=files["rows_totals"] + here * totals,
         rows_aside=files["rows_aside"] + here * aside,
         problem=files["problem"].mask(here, whole),
     )

@@ -255,7 +255,9 @@ def seconds(
     values = values.mask(rest, mapped(written[rest], _spoken).astype("float64"))
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)
-    return Parsed(values, unread, "short_duration" if doubtful.any() else "not_a_duration")
+    if not doubtful.any():
+        return Parsed(values, unread, "not_a_duration")
+    return Parsed(values, unread, doubtful.map({True: "short_duration", False: "not_a_duration"}))
 
 
 _ZH = re.compile(

@@ -11,7 +11,7 @@ from helpers.core import privacy
 
 
 def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Personal data left in clean tables, one row per cell.
+    """Personal data left in clean tables and ledgers, one row per cell.
 
     Columns: table, column, kind, file, sheet and row; never the value. Any row stops every report
     (`gate.check`). Names have no form and are not found: their columns are dropped on reading.
@@ -23,10 +23,11 @@ def scan(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _scanned(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    columns = reference.tables()[table].columns
+    entry = reference.tables().get(table)  # some ledgers are ours alone: all of them is text
+    columns = entry.columns if entry else {}
     ids = frozenset(name for name, column in columns.items() if column.kind == "id")
     keys = frozenset(name for name in ids if name.endswith("_key"))
-    canonical = frame[[name for name in frame if name in columns]]
+    canonical = frame[[name for name in frame if name in columns]] if entry else frame
     hits = privacy.in_frame(canonical, ids=ids - keys, keys=keys)
     rows = frame.iloc[hits["row"].astype("int64")].reset_index(drop=True)
     file, sheet, row = ("file", "sheet", "row") if table in LEDGERS else TRACE

@@ -63,7 +63,7 @@ def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
 def _readings(reason: str, value: str) -> dict[str, str | None]:
     """The lines of `workspace.yml` that settle a reason, and how a cell reads with each.
 
-    None where it does not: the first bad cell of a column may be bad for another reason.
+    None where it does not, as 31.12.2026 with the month first.
     """
     cell = pd.Series([value], dtype="str")
 

@@ -106,9 +106,10 @@ def times(
         read = pd.Series(moments.array, index=pd.Index(keys))
         values = values.mask(rest, written[rest].map(read))
     unread = (written.notna() | native) & values.isna()
-    year_last = written[unread].str.match(YEAR_LAST).any()
-    reason = _DOUBTS.get(order, "not_a_date") if year_last else "not_a_date"
-    return Parsed(values, unread, reason)
+    if order not in _DOUBTS or not unread.any():
+        return Parsed(values, unread, "not_a_date")
+    year_last = written.where(unread).str.match(YEAR_LAST, na=False)
+    return Parsed(values, unread, year_last.map({True: _DOUBTS[order], False: "not_a_date"}))
 
 
 def _turned(days: pd.Series) -> pd.Series:

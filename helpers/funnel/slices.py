@@ -426,18 +426,21 @@ def beside_period(
 ) -> pd.DataFrame:
     """The session's products beside their figures of a longer period, the best-selling first.
 
-    Of the periods that a product's export speaks of the shortest one that holds the session's start
-    counts, else the newest that begins before it. One row per product of the session that has one;
-    SKU rows are left out. Columns: product_id, name, period_from, period_to (dates), holds (the
-    whole session lies in it), paid_amount and units (of the session), the values of `PERIOD`,
-    live_share (period_live ÷ period_paid), session_share (paid_amount ÷ period_live; `nan` unless
-    it holds the session), above (the session alone sold more in it than the whole period in LIVE).
+    Periods are those of the session's room, where exports name it. Of the periods that a product's
+    export speaks of the shortest one that holds the session's start counts, else the newest that
+    begins before it. One row per product of the session that has one; SKU rows are left out.
+    Columns: product_id, name, period_from, period_to (dates), holds (the whole session lies in it),
+    paid_amount and units (of the session), the values of `PERIOD`, live_share (period_live ÷
+    period_paid), session_share (paid_amount ÷ period_live; `nan` unless it holds the session),
+    above (the session alone sold more in it than the whole period in LIVE).
     """
     day = session["started_at"].normalize()
     ended = session["ended_at"] if pd.notna(session["ended_at"]) else session["started_at"]
     rows = periods[
         periods["platform"].eq(session["platform"]) & ~(periods["period_from"] > day)
     ].drop(columns="name")
+    if rows["room_name"].eq(session["room_name"]).any():
+        rows = rows[rows["room_name"].fillna(session["room_name"]) == session["room_name"]]
     inside = rows["period_to"] >= day
     rows = rows.assign(
         holds=inside & (rows["period_to"] + pd.Timedelta(days=1) > ended),

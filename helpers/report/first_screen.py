@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import compare, plan, split
+from helpers.clean import data_quality
 from helpers.core import findings, text
 from helpers.plan import won_back
 from helpers.report.cards import ads_cards, cards
@@ -319,14 +320,22 @@ def _first(row: Mapping[str, Any], *names: str) -> str | None:
 
 
 def quality(frame: pd.DataFrame, lang: str) -> dict[str, str]:
-    """The data's light and its sentence; unknown where the data were not checked."""
+    """The data's light and its sentence; unknown where the data were not checked.
+
+    While questions are open the light names them, and is at best that of a difference.
+    """
     checked = len(frame) and "light" in frame
     row = frame.iloc[0] if checked else {"light": None}
-    sign, style = SIGNS.get(row["light"], ("○", "quiet"))
+    asked = int(row.get("questions", 0))
+    seen = "amber" if asked and row["light"] == "green" else row["light"]
+    sign, style = SIGNS.get(seen, ("○", "quiet"))
+    light = term("light", row["light"], lang)
+    if asked:
+        light += text.choose(lang, "，", "; ") + data_quality.not_understood(asked, lang)
     unchecked = text.choose(lang, "未核对", "not checked")
     return {
         "sign": sign,
         "style": style,
-        "light": term("light", row["light"], lang) if checked else unchecked,
+        "light": light if checked else unchecked,
         "words": text.plain(row.get(f"sentence_{lang}", ""), 400),
     }

@@ -317,6 +317,12 @@ CHECKLIST = {
         [day("2026-04-25 10:00")],
         ("ambiguous_date",),
     ),
+    "a doubtful day and no day at all, each with its own reason": Format(
+        tiktok("soon", "03/04/2026 10:00:00", "2026-04-25 10:00:00"),
+        "created_at",
+        [day("2026-04-25 10:00")],
+        ("not_a_date", "ambiguous_date"),
+    ),
     "a session that crosses midnight": Format(
         {
             "S": [
@@ -421,18 +427,24 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (question in reading.files["problem"].iloc[0]) == (dates is None)
 
 
-def test_an_open_question_whose_first_cell_is_no_value_at_all_is_asked_all_the_same(tmp_path):
+@pytest.mark.parametrize("cells", [("很久", 14), (14, "很久"), ("很久", "2小时", 14)])
+def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_path, cells):
     rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
     rows += [
-        ["抖音", "a", f"2026-05-0{day} 20:00:00", cell] for day, cell in ((1, "很久"), (2, 14))
+        ["抖音", "a", f"2026-05-0{day} 20:00:00", cell] for day, cell in enumerate(cells, start=1)
     ]
     reading = load(workbook(tmp_path / "直播场次.xlsx", 直播场次=rows))
-    assert reading.aside["row"].tolist() == [2, 3]
+    of_cell = dict(zip(reading.aside["value"], reading.aside["reason"], strict=True))
+    assert of_cell == {"很久": "not_a_duration", "14": "short_duration"}
+    problem = reading.files["problem"].iloc[0]
     assert (
-        "Column 直播时长: 2 rows kept aside, first in row 2 (很久): a duration without a unit, "
-        "impossibly short in seconds. Write one line into workspace.yml: durations: seconds, or "
-        "durations: minutes, or durations: hours, or durations: days."
-    ) in reading.files["problem"].iloc[0]
+        f"Column 直播时长: 1 rows kept aside, first in row {cells.index(14) + 2} (14): a duration "
+        "without a unit, impossibly short in seconds. Write one line into workspace.yml: "
+        "durations: seconds (14 is 0 days 00:00:14), or durations: minutes (14 is 0 days "
+        "00:14:00), or durations: hours (14 is 0 days 14:00:00), or durations: days (14 is 14 "
+        "days 00:00:00)."
+    ) in problem
+    assert f"first in row {cells.index('很久') + 2} (很久): not a duration." in problem
 
 
 def test_the_workspace_answers_only_what_a_file_leaves_open(tmp_path):

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from helpers import clean, reference
-from helpers.clean import template
+from helpers.clean import invariants, personal_data, template
 from helpers.core import text
+from helpers.report import gate
 from helpers.run import cli
 
 START = dt.datetime(2026, 11, 10, 20)
@@ -147,3 +148,54 @@ def test_a_file_with_a_telling_name_is_shown_masked_and_found_by_its_digest(plan
     assert of_csv["problem"].str.contains(f"SHA-256 begins with {digests['.csv']}").all()
     unknown = files.loc[files["file"].str.endswith(".xlsx") & files["table"].isna(), "sheet"]
     assert set(unknown) == {"客户 ***", "客户 *** (2)"}
+
+
+HOURS = ["时间-小时", "整体消耗", "整体成交金额", "整体成交订单数", "净成交金额"]
+EIGHT = ["2026-10-01 20:00 ~ 20:59", "100.00", "200.00", 2, "150.00"]
+NINE = ["2026-10-01 21:00 ~ 21:59", "100.00", "200.00", 2, "150.00"]
+
+
+@pytest.mark.parametrize("words", [PLANTED[0], PLANTED[4], PLANTED[6]])
+def test_what_a_total_row_and_a_sheet_are_called_is_hidden_in_every_store(tmp_path, words):
+    (tmp_path / "raw").mkdir()
+    book = openpyxl.Workbook()
+    book.active.title = f"李四 {words}"
+    for row in (HOURS, EIGHT, NINE, [f"合计 {words}", "300.00", "400.00", 4, "300.00"]):
+        book.active.append(row)
+    book.save(tmp_path / "raw" / "hours.xlsx")
+    outcome = CliRunner().invoke(cli.main, ["check", "--json", "--data", str(tmp_path)])
+    assert not SECRETS.search(outcome.output)
+    held = list(texts_of(tmp_path / "clean"))
+    assert [(name, words) for name, words in held if SECRETS.search(words)] == []
+    workspace = clean.Workspace.open(tmp_path)
+    assert clean.read_table(workspace, "files")["sheet"].tolist() == ["*** ***"]
+    assert any("合计 ***" in words for _, words in held), "as a total row, or as one kept aside"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "rows"),
+    [
+        ("invariants", "example_zh", {"example_zh": "合计行「合计 13912345678」"}),
+        ("questions", "value", {"value": "１３９－１２３４－５６７８", "reason": "missing"}),
+        ("mended", "row_json", {"row_json": '{"备注": "微信：abc_1234"}'}),
+        ("attribution", "note", {"note": "zhang.san＠example.com"}),
+    ],
+)
+def test_a_ledger_that_holds_something_personal_is_named(table, column, rows):
+    ledger = pd.DataFrame([{"file": "a.csv", "sheet": None, "row": 3.0} | rows])
+    (hit,) = personal_data.scan({table: ledger}).to_dict("records")
+    assert (hit["table"], hit["column"]) == (table, column)
+    (failure,) = gate.stored_failures(personal_data.scan({table: ledger}))
+    assert failure.startswith(f"clean/{table}, column {column}: ")
+
+
+def test_the_ledger_of_invariants_goes_through_the_scan(planted, monkeypatch):
+    checked = invariants.across
+
+    def planting(*tables):
+        return pd.concat([checked(*tables)] * 2).assign(example_zh="合计 13912345678")
+
+    monkeypatch.setattr(invariants, "across", planting)
+    workspace = clean.Workspace.open(planted)
+    clean.ingest(workspace)
+    assert set(clean.read_table(workspace, "personal")["table"]) == {"invariants"}

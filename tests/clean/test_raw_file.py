@@ -334,6 +334,35 @@ def test_personal_columns_are_nowhere_in_what_is_kept(tmp_path):
     assert reading.aside["reason"].tolist() == ["duplicate", "not_a_date"]
 
 
+LAUNCHES = ["LIVE name", "Launched time", "Campaign name", "Campaign ID", "Cost"]
+LOST = [1862046336917810, "1.86205E+15", "1862046336917000000"]
+
+
+def launches(*ids, name="A{}"):
+    started = dt.datetime(2026, 4, 12, 15, 5, 30)
+    rows = (["PROMO", started, name.format(at), id, 100 + at] for at, id in enumerate(ids))
+    return [LAUNCHES, *rows]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_lost_digits_of_an_id_that_nothing_is_joined_by_are_a_note(tmp_path, lost):
+    reading = load(workbook(tmp_path / "a.xlsx", Data=launches(lost, "1862046336917812", lost)))
+    count = reading.tables["ads"]["campaign_id"].isna().sum()
+    assert reading.tables["ads"]["cost"].tolist() == [100, 101, 102] and count in (2, 3)
+    assert reading.questions.empty and reading.aside.empty
+    assert f"Campaign ID: {count} ids have lost their last digits" in reading.files["problem"][0]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_lost_digits_of_ids_that_alone_tell_rows_apart_are_asked_about(tmp_path, lost):
+    sheet = launches(lost, "1862046336917812", lost, name="A")
+    reading = load(workbook(tmp_path / "a.xlsx", Data=sheet))
+    assert reading.questions[["column", "reason", "effect"]].values.tolist() == [
+        ["Campaign ID", "lost_digits", "left_out"]
+    ]
+    assert reading.tables["ads"]["cost"].sum() == 303
+
+
 def test_ids_that_lost_digits_are_never_joined_on(tmp_path):
     lost = [
         {**ORDER, "主订单编号": "6.91793E+18", "子订单编号": f"6917926768823{tail}0"}

@@ -78,7 +78,8 @@ def test_tiktok_ads_without_blank_rows_and_without_broken_ids(ads):
         0,
         0,
     )
-    assert "Column Campaign ID: 135 cells left out" in entry["problem"]
+    assert entry["problem"].startswith("Campaign ID: 135 ids have lost their last digits")
+    assert ads.questions.empty, "nothing is joined by them"
     assert ads.tables["ads"]["campaign_id"].isna().all()
     assert (ads.tables["ads"]["cost"] == 0).sum() == 48
     assert ads.tables["ads"]["started_at"].min().date().isoformat() == "2026-02-11"

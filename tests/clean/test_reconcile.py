@@ -8,6 +8,7 @@ import pytest
 from helpers import clean, reference
 from helpers.clean import data_quality, impossible_values, reconcile
 from helpers.reference import schema
+from helpers.report import first_screen
 
 ZONE = "Asia/Shanghai"
 UNCOMPARED = pd.DataFrame({"light": ["grey"], "metric": None, "label_zh": "甲", "label_en": "A"})
@@ -272,6 +273,35 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
         "没有读不了的文件" in clean["sentence_zh"]
         and "Every file could be read." in clean["sentence_en"]
     )
+
+
+@pytest.mark.parametrize(
+    ("light", "asked", "shown", "zh", "en"),
+    [
+        ("green", 3, "▲", "一致，有 3 处没看懂", "Agrees; 3 things were not understood"),
+        ("red", 1, "◆", "对不上，有 1 处没看懂", "Does not reconcile; 1 thing was not understood"),
+        (
+            "grey",
+            1_200,
+            "○",
+            "无法核对，有 1,200 处没看懂",
+            "Cannot be checked; 1,200 things were not understood",
+        ),
+        ("green", 0, "●", "一致", "Agrees"),
+    ],
+)
+def test_open_questions_stand_beside_the_light_and_in_its_sentence(light, asked, shown, zh, en):
+    files = pd.DataFrame(
+        [{"file": "a", "rows_in": 9, "rows_kept": 9, "rows_totals": 0, "rows_aside": 0}]
+    ).assign(problem=None, table="sessions")
+    checked = UNCOMPARED.assign(light=light, metric="paid_amount")
+    frame = data_quality.quality(files, checked, pd.DataFrame(), {}, asked=asked)
+    first = {lang: first_screen.quality(frame, lang) for lang in ("zh", "en")}
+    assert {words["sign"] for words in first.values()} == {shown}
+    assert (first["zh"]["light"], first["en"]["light"]) == (zh, en)
+    for lang, open_ in (("zh", zh.partition("，")[2]), ("en", en.partition("; ")[2])):
+        assert open_ in first[lang]["words"]
+    assert "understood" not in data_quality.quality(files, checked, pd.DataFrame(), {}).to_json()
 
 
 def orders(paid: float) -> pd.DataFrame:

@@ -874,6 +874,7 @@ def period_tables():
     session = pd.Series(
         {
             "platform": "tiktok",
+            "room_name": "甲店",
             "started_at": pd.Timestamp("2026-11-14 20:00", tz=zone),
             "ended_at": pd.Timestamp("2026-11-14 23:00", tz=zone),
         }
@@ -891,6 +892,14 @@ def test_products_stand_beside_the_shortest_period_that_holds_the_session():
     assert table["above"].tolist() == [True, False]
     zh = funnel.period_words(table, 3, "zh")
     assert "3 个商品里 2 个" in zh and "《乙》本场 ¥300，周期 ¥250" in zh
+
+
+def test_products_of_another_room_do_not_stand_beside_the_session():
+    products, periods, session = period_tables()
+    other = periods.assign(room_name="乙店", live_paid_amount=1.0)
+    both = pd.concat([other, periods.assign(room_name="甲店")], ignore_index=True)
+    table = funnel.beside_period(products, both, session)
+    assert table["period_live"].tolist() == [250.0, 400.0]
 
 
 def test_a_period_that_ends_during_the_session_is_for_reference_only():

@@ -188,6 +188,19 @@ def test_a_broken_cell_is_kept_aside_and_the_good_lines_go_on(
     ]
 
 
+@pytest.mark.parametrize("phone", ["13812345678", "138-1234-5678", "138 1234 5678"])
+def test_what_was_typed_into_a_plan_is_shown_masked(tmp_path, phone):
+    good = LINE.format(owner="host", status="open", sessions=4)
+    bad = LINE.format(owner=f"ask {phone}", status=f"ask {phone}", sessions=f"ask {phone}")
+    last = good.strip().replace("P-1", "P-2") + "\n"
+    content = header().strip() + f",call {phone}\n" + bad + last.replace("\n", ",x\n")
+    _, aside = plan_file.read(file(tmp_path, content), registry=REGISTRY)
+    assert sorted(aside["found"]) == ["ask ***"] * 3 + ["call ***"]
+    assert "call ***" in set(aside["column"])
+    with pytest.raises(plan_file.PlanFileError, match=r"found plan_id, call \*\*\*$"):
+        plan_file.read(file(tmp_path, f"plan_id,call {phone}\n"), registry=REGISTRY)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import clean, reference
+from helpers.core import privacy
 from helpers.plan.plan_file.columns import (
     CHOICES,
     COLUMNS,
@@ -58,8 +59,9 @@ def reading(rows: list[dict[str, object]], kept_aside: list[dict[str, object]]) 
 
 
 def aside(file: str, row: int, column: str, found: object, zh: str, en: str) -> dict[str, object]:
-    """One cell or line that is not taken, as a row of `ASIDE`."""
-    return dict(zip(ASIDE, (file, row, column, str(found), zh, en), strict=True))
+    """One cell or line that is not taken, as a row of `ASIDE`: what was typed is shown masked."""
+    column, written = privacy.mask(column), privacy.mask(str(found))
+    return dict(zip(ASIDE, (file, row, column, written, zh, en), strict=True))
 
 
 def starts_of(sessions: pd.DataFrame | None) -> pd.Series:
@@ -112,7 +114,7 @@ def _sheets(path: Path) -> dict[str, list[list[str]]]:
     """Read in a process of its own, as raw files are: what comes back was in other hands."""
     book = clean.readers().open_file(path)
     if book.problems:
-        problem = book.problems[0][1].removeprefix(f"{path.name}: ")
+        problem = privacy.mask(book.problems[0][1].removeprefix(f"{path.name}: "))
         raise PlanFileError(
             f"{path.name}: cannot be read as an Excel workbook ({problem}); save the plan as .xlsx "
             "or CSV"
@@ -132,7 +134,7 @@ def _header(file: str, cells: list[str]) -> list[str]:
     if lacking:
         raise PlanFileError(
             f"{file}: row 1: column {', '.join(lacking)} is missing; found "
-            f"{', '.join(filter(None, cells))}"
+            f"{privacy.mask(', '.join(filter(None, cells)))}"
         )
     return names
 
