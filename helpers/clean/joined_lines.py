@@ -141,7 +141,8 @@ def _key_headers(block: Block, table: reference.Table) -> list[Header]:
 def _marks(cells: pd.Series) -> pd.Series:
     """What parts the ids of cells that hold several, by row."""
     values, places = distinct(cells)
-    texts = values[is_text(values)].astype("str")
+    is_plain = isinstance(values.dtype, pd.StringDtype)
+    texts = values if is_plain else values[is_text(values)].astype("str")
     texts = texts[texts.str.contains(_ANY, na=False)].str.strip(_EDGE)
     likely = filled(texts[texts.str.contains(_ANY, na=False)]).dropna()
     mark_of = {at: mark for at, value in likely.items() if (mark := _mark(value))}

@@ -26,10 +26,13 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     table = part.export.table
     missing = _missing_values(frame, part)
     kept = without(frame, missing.index)
-    twice = _duplicates(kept, part)
-    kept = without(kept, twice.index)
     key = _key(kept, table)
-    several = int(kept.duplicated(key, keep=False).sum()) if key and table != "sessions" else 0
+    once = key and not kept.duplicated(key).any()
+    twice = _no_rows() if once else _duplicates(kept, part)
+    kept = without(kept, twice.index)
+    several = 0
+    if key and not once and table != "sessions":
+        several = int(kept.duplicated(key, keep=False).sum())
     if several:
         note = f"{several} rows share {'+'.join(key)} and differ: each is a record of its own"
         part = part._replace(notes=(*part.notes, note))

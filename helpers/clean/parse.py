@@ -12,7 +12,6 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import special
 
 from helpers.clean.cells import (
     LATER,
@@ -50,7 +49,6 @@ _DASHES = "[\N{MINUS SIGN}‐‑‒–—]"
 _BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 # an id that a spreadsheet shows in thousands: four groups and more
 _GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
-_GROUP_MARKS = "[,.'’ \u00a0\u202f]"
 _ROUNDED = r"\d{15}0+"
 _CHANCE = 0.01
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
@@ -86,18 +84,18 @@ def ids(cells: pd.Series) -> Parsed:
     Number cells of more than 15 digits, texts whose digits from the 16th on are 0 (`_rounded`), and
     those written 1.86E+15. Marks of thousands are taken off.
     """
-    written = filled(cells)
-    marked = written.str.contains(_GROUP_MARKS, na=False)
-    if marked.any():
-        grouped = written[marked].str.extract(_GROUPED)[0].dropna()
-        digits = grouped.str.replace(r"\D", "", regex=True)
-        written = written.mask(marked, digits.reindex(written.index).fillna(written))
-        pointed = written.str.contains(".", regex=False, na=False)
-        written = written.mask(pointed, written[pointed].str.replace(r"\.0+$", "", regex=True))
-    science = written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
-    long = written.str.fullmatch(r"\d{16,}", na=False)
-    broken = science | (long & ~is_text(cells))  # a number cell holds 15 digits
-    if written.str.fullmatch(_ROUNDED, na=False).any():
+    written, broken = filled(cells), no_cell(cells)
+    plain = written.str.fullmatch(r"\d+", na=True)
+    if not plain.all():
+        odd = written[~plain]
+        grouped = odd.str.extract(_GROUPED)[0].str.replace(r"\D", "", regex=True)
+        odd = grouped.fillna(odd).str.replace(r"\.0+$", "", regex=True)
+        written = written.mask(~plain, odd)
+        broken |= written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
+    numbers = ~is_text(cells)
+    if numbers.any() or written.str.fullmatch(_ROUNDED, na=False).any():
+        long = written.str.fullmatch(r"\d{16,}", na=False)
+        broken |= long & numbers  # a number cell holds 15 digits
         broken |= _rounded(written[long]).reindex(written.index, fill_value=False)
     if not broken.any():
         return Parsed(written, no_cell(cells))
@@ -110,6 +108,8 @@ def _rounded(long: pd.Series) -> pd.Series:
     An id may end so by chance, one of ten of 16 digits, one of 10,000 of 19. So those of a length
     are taken for rounded where they are more than chance explains among the column's ids of it.
     """
+    from scipy import special  # dear to import for what few files hold
+
     lengths = long.str.len()
     zeros = long.str.fullmatch(_ROUNDED, na=False)
     rounded = zeros & False

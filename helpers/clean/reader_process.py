@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import gc
+import mmap
 import os
 import pickle
 import signal
@@ -37,6 +38,8 @@ KILLED = -9  # by the system, which had no memory left, or by somebody: not the 
 MEMORY, MEMORY_PER_BYTE = 400_000_000, 12  # beside what imports take
 SECONDS, SECONDS_PER_BYTE = 20, 2e-6  # of processor time
 XLS_UNPACKED = 4  # text of an xls has a byte a character, each cell becomes an object
+_ALIGNED = 64  # bytes: blocks of memory begin at multiples
+_LARGE = 1 << 26  # bytes of a file's tables
 PATIENCE = 8  # times the processor's seconds by the clock: a machine can be busy
 _T = TypeVar("_T")
 
@@ -176,11 +179,22 @@ def _nameless() -> BinaryIO:
 
 
 def _taken(answer: BinaryIO) -> Any:
-    """The object of `_hand_back`; it keeps no file open, as a workspace may hold thousands."""
+    """The object of `_hand_back`.
+
+    A large one stays where it is, which keeps a file open; of small ones there may be thousands.
+    """
     answer.seek(0)
-    parts = [bytearray(length) for length in pickle.load(answer)]
-    for part in parts:
-        answer.readinto(part)
+    lengths, place = pickle.load(answer), answer.tell()
+    if sum(lengths) > _LARGE:
+        content = memoryview(mmap.mmap(answer.fileno(), 0, access=mmap.ACCESS_COPY))
+    else:
+        answer.seek(0)
+        content = memoryview(bytearray(answer.read()))
+    parts = []
+    for length in lengths:
+        place += -place % _ALIGNED
+        parts.append(content[place : place + length])
+        place += length
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
@@ -311,6 +325,7 @@ def _hand_back(content: object, answer: BinaryIO) -> None:
     parts = [whole, *(block.raw() for block in blocks)]
     pickle.dump([len(part) for part in parts], answer)
     for part in parts:
+        answer.write(bytes(-answer.tell() % _ALIGNED))
         answer.write(part)
 
 

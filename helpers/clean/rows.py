@@ -123,10 +123,10 @@ def not_records(block: Block) -> NotRecords:
         for row in rows.index[:3]:
             marked[row] = any(export.description_row in str(cell) for cell in rows.loc[row])
     marked |= _of_words(block, rows.iloc[:1]).reindex(rows.index, fill_value=False)
-    foreign, notes = _other_tables(block, rows[~marked])
+    foreign, notes = _other_tables(block, without(rows, rows.index[marked]))
     marked |= foreign.reindex(rows.index, fill_value=False)
     marked |= _remarks(block, rows) | _sub_headers(block)
-    main = rows[~marked & ~_sub_rows(block)]
+    main = without(rows, rows.index[marked | _sub_rows(block)])
     by_sums = totals(block, main)
     hidden = rows.index.isin(block.hidden)
     if hidden.any():

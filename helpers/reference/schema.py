@@ -3,13 +3,14 @@
 import functools
 import hashlib
 import os
-
-os.environ.setdefault("DISABLE_PANDERA_IMPORT_WARNING", "True")
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import pandera.pandas as pa
 
 from helpers.reference.load import tables, terms
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 NUMBERS = {"users", "times", "count", "money", "rate", "ratio", "seconds", "score"}
 TRACE = ("source_file", "source_sheet", "source_row")
@@ -62,8 +63,11 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
 
 
 @functools.cache
-def model(table: str) -> pa.DataFrameSchema:
+def model(table: str) -> "pa.DataFrameSchema":
     """The pandera schema: required values, closed choices, no wrong sign, one row a key."""
+    os.environ.setdefault("DISABLE_PANDERA_IMPORT_WARNING", "True")
+    import pandera.pandas as pa  # dear to import, and only checks need it
+
     columns = {}
     entry = tables()[table]
     for name, column in entry.columns.items():
@@ -93,9 +97,12 @@ def validate(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
     Columns: row (index label), column, value, reason.
     """
+    schema = model(table)
+    from pandera.errors import SchemaErrors
+
     try:
-        model(table).validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
         cases = error.failure_cases
         of_rows = (
             cases["schema_context"] == "DataFrameSchema"
