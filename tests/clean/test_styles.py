@@ -92,14 +92,9 @@ _FITTING = {
 
 
 def _alone_on(name: str, every: bool) -> list[str]:
-    """The kinds that a style is tried on: all, or two whose turn it is."""
+    """The kinds that a style is tried on: all, or the one whose turn it is."""
     kinds = [kind for kind in styles.KINDS if kind in _FITTING[name]]
-    if every:
-        return kinds
-    turn = _shop("", name)
-    return [
-        kind for kind in kinds if kind in {kinds[turn % len(kinds)], kinds[turn // 7 % len(kinds)]}
-    ]
+    return kinds if every else [kinds[_shop("", name) % len(kinds)]]
 
 
 ALONE = [

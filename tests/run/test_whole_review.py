@@ -363,7 +363,7 @@ def test_a_hostile_workspace_is_words_in_its_workbooks(hostile_review, hostile_w
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:万|亿|M|B)?%?")
 
 
-@pytest.fixture(params=["demo_review", "english_review"])
+@pytest.fixture(params=["demo_review", pytest.param("english_review", marks=pytest.mark.slow)])
 def both_languages(request):
     folder = request.getfixturevalue(request.param)
     page = bs4.BeautifulSoup((folder / "review.html").read_text(encoding="utf-8"), "html.parser")
