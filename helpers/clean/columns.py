@@ -151,14 +151,18 @@ def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
     return broken
 
 
+_CENTS = r"(?m)^\D*\d+{}\d{{1,2}}\D*$"  # one cell does not decide how all others are read
+
+
 def thousands_mark(cells: pd.Series) -> str:
     """The mark that groups thousands: "." as in Rp9.467.316 or with decimal commas, else ","."""
     written = "\n".join(cells.dropna().unique())
     comma_groups = re.search(r"\d,\d{3}(?:[,.]|\D*$)", written, re.MULTILINE)
     if re.search(r"\d\.\d{3}\.\d{3}|\d\.\d{3},\d", written):
         return "."
-    decimal_comma = re.search(r"\d,\d{1,2}\D*$", written, re.MULTILINE)
-    return "." if not comma_groups and (decimal_comma or currency(cells) in _DOT_THOUSANDS) else ","
+    commas, points = (len(re.findall(_CENTS.format(point), written)) for point in (",", r"\."))
+    in_dots = commas > points or (not points and currency(cells) in _DOT_THOUSANDS)
+    return "." if in_dots and not comma_groups else ","
 
 
 MONEY_MARK = "|".join(re.escape(mark) for mark in sorted(text.CURRENCY_OF, key=len, reverse=True))

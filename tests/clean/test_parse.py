@@ -272,6 +272,23 @@ def test_times_on_the_local_clock(cell):
     assert found == pd.Timestamp("2026-07-28 08:15:49", tz="Asia/Shanghai")
 
 
+@pytest.mark.parametrize("odd", ["12,34,56", "12,5", "¥3,9"])
+def test_one_odd_amount_does_not_change_how_the_others_are_read(odd):
+    read = parse.numbers(pd.Series(["66.82", odd, "1,234.50", "7"]), kind="money")
+    assert read.values.drop(1).tolist() == [66.82, 1234.5, 7.0]
+    assert read.bad.tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "written", [["66,82", "7,5", "12"], ["1.234,50", "7"], ["3,9 €", "12,00 €"]]
+)
+def test_decimal_commas_of_a_column_are_read(written):
+    exact = {"66,82": 66.82, "7,5": 7.5, "12": 12.0, "1.234,50": 1234.5, "7": 7.0}
+    exact |= {"3,9 €": 3.9, "12,00 €": 12.0}
+    read = parse.numbers(pd.Series(written), kind="money")
+    assert read.values.tolist() == [exact[text] for text in written]
+
+
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati"])
 @pytest.mark.parametrize(
     "cell",
