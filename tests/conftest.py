@@ -18,20 +18,22 @@ LONGEST = (
     "notebooks",
     "run/test_whole_review",
     "run/test_chain",
-    "aftersales/test_pages",
+    "clean/test_cases",
+    "clean/test_styles",
     "clean/test_workspace",
-    "report/test_browser",
+    "clean/test_fuzz",
 )
 
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that two processes end at about the same time."""
     place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(
-        key=lambda item: place.get(
-            item.path.parent.name if item.path.suffix == ".ipynb" else item.path.stem, len(LONGEST)
-        )
-    )
+
+    def called(path: Path) -> str:
+        folder = path.parent.name
+        return folder if path.suffix == ".ipynb" else f"{folder}/{path.stem}"
+
+    items.sort(key=lambda item: place.get(called(item.path), len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)
