@@ -1,5 +1,6 @@
 """The page in a real browser asks nothing of the network, fits the screen and is usable by all."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,46 @@ def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen
     assert one.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert one.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
     assert one.evaluate("document.documentElement.lang") == {"zh": "zh-CN", "en": "en"}[name[-2:]]
+
+
+def fonts_of(one, selector: str) -> list[tuple[str, dict[str, int]]]:
+    """Of each element that is shown: its text, and how many glyphs of it each font draws."""
+    client = one.context.new_cdp_session(one)
+    client.send("DOM.enable")
+    client.send("CSS.enable")
+    root = client.send("DOM.getDocument")["root"]["nodeId"]
+    nodes = client.send("DOM.querySelectorAll", {"nodeId": root, "selector": selector})["nodeIds"]
+    texts = one.evaluate(
+        "selector => [...document.querySelectorAll(selector)].map("
+        "e => e.checkVisibility() ? e.textContent : '')",
+        selector,
+    )
+    return [
+        (
+            words,
+            {
+                font["familyName"]: int(font["glyphCount"])
+                for font in client.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+            },
+        )
+        for words, node in zip(texts, nodes, strict=True)
+        if words
+    ]
+
+
+@pytest.mark.parametrize("name", ["zh", "index_zh"])
+def test_chinese_is_drawn_in_a_font_that_has_it_from_the_first_line(files, opened, name):
+    """So is the first text of each size, where a system has no Chinese font of its own."""
+    drawn = ":is(h1, h2, h3, p, a, dt, dd, td, th):not(:has(select))"
+    shown = fonts_of(opened(files[name]), drawn)
+    chinese = [(words, len(re.findall("[\u4e00-\u9fff]", words)), fonts) for words, fonts in shown]
+    without = re.compile("(?i)dejavu|liberation|last ?resort|bitstream")
+    boxes = [
+        words.strip()[:40]
+        for words, count, fonts in chinese
+        if count > sum(fonts[font] for font in fonts if not without.match(font)) and fonts
+    ]
+    assert sum(count > 0 for _, count, _ in chinese) > 10 and boxes == []
 
 
 @pytest.mark.parametrize("size", SIZES)
