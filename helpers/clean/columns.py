@@ -151,7 +151,8 @@ def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
     return broken
 
 
-_CENTS = r"(?m)^\D*\d+{}\d{{1,2}}\D*$"  # one cell does not decide how all others are read
+# an amount with cents; one such cell does not decide how all others are read
+_CENTS = r"(?m)^\D*\d{{1,3}}(?:[ \xa0\u202f'’.,]?\d{{3}})*{}\d{{1,2}}\D*$"
 
 
 def thousands_mark(cells: pd.Series) -> str:
