@@ -280,11 +280,12 @@ def test_one_odd_amount_does_not_change_how_the_others_are_read(odd):
 
 
 @pytest.mark.parametrize(
-    "written", [["66,82", "7,5", "12"], ["1.234,50", "7"], ["3,9 €", "12,00 €"]]
+    "written",
+    [["66,82", "7,5", "12"], ["1.234,50", "7"], ["3,9 €", "12,00 €"], ["5 542,08", "1\u202f594,3"]],
 )
 def test_decimal_commas_of_a_column_are_read(written):
     exact = {"66,82": 66.82, "7,5": 7.5, "12": 12.0, "1.234,50": 1234.5, "7": 7.0}
-    exact |= {"3,9 €": 3.9, "12,00 €": 12.0}
+    exact |= {"3,9 €": 3.9, "12,00 €": 12.0, "5 542,08": 5542.08, "1\u202f594,3": 1594.3}
     read = parse.numbers(pd.Series(written), kind="money")
     assert read.values.tolist() == [exact[text] for text in written]
 
