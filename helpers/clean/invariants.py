@@ -207,10 +207,7 @@ def _sub_rows(rule: Invariant, done: KeptRows, frame: pd.DataFrame) -> Compared 
     every = _pairs(
         np.repeat(columns, len(whole)),
         np.tile(whole["source_row"], len(columns)),
-        *(
-            frame[columns].to_numpy(float).ravel("F")
-            for frame in (whole, sums.reindex(whole.index))
-        ),
+        *(side[columns].to_numpy(float).ravel("F") for side in (whole, sums.reindex(whole.index))),
         slack.to_numpy().ravel("F"),
     )
     return _of_pairs(every) if len(every) else "no_column"

@@ -110,8 +110,6 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     if not key:
         return _aside(frame, key, cells.duplicated(keep="last"), "duplicate")
     shared = frame.duplicated(key, keep=False)
-    if not shared.any():
-        return _no_rows()
     again = cells[shared].duplicated(keep="last").reindex(frame.index, fill_value=False)
     rest = frame[shared & ~again]
     differs = _contradicts(rest, key, table).reindex(frame.index, fill_value=False)
