@@ -75,6 +75,9 @@ def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
     """A column's values, and which of them each cell holds (None: plain text, cell by cell)."""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         codes = cells.cat.codes.to_numpy()
+        if len(codes) < len(cells.cat.categories):
+            values, places = np.unique(codes, return_inverse=True)
+            return pd.Series(cells.cat.categories[values]), places
         occurs = np.zeros(len(cells.cat.categories), dtype=bool)
         occurs[codes] = True
         return pd.Series(cells.cat.categories[occurs]), (occurs.cumsum() - 1)[codes]
@@ -198,9 +201,35 @@ def mapped(cells: pd.Series, make: Callable[[str], object]) -> pd.Series:
     return cells.map({value: make(value) for value in cells.dropna().unique()})
 
 
+def digits_alone(cells: pd.Series) -> pd.Series:
+    """Texts of the digits 0 to 9 alone; a missing one is none."""
+    plain = pc.ascii_is_decimal(to_arrow(cells)).fill_null(False)
+    return pd.Series(plain.to_numpy(zero_copy_only=False), index=cells.index)
+
+
+def count_different(cells: pd.Series) -> int:
+    """How many texts there are that differ; those of up to 19 digits are compared as numbers."""
+    texts = to_arrow(cells.dropna())
+    length = pc.min_max(pc.binary_length(texts))
+    plain = length["min"] == length["max"] and (length["max"].as_py() or 20) < 20
+    if plain and pc.all(pc.ascii_is_decimal(texts)).as_py():
+        texts = pc.cast(texts, pa.uint64())
+    return len(pc.unique(texts))
+
+
+def all_differ(cells: pd.Series) -> bool:
+    """Whether no cell is missing or stands twice."""
+    if not isinstance(cells.dtype, pd.StringDtype):
+        return cells.notna().all() and cells.is_unique
+    return count_different(cells) == len(cells)
+
+
 def too_long(cells: pd.Series) -> pd.Series:
     """Texts longer than a cell can be: an open quotation mark swallows what follows."""
     if not isinstance(cells.dtype, pd.StringDtype):
         return no_cell(cells)
-    long = pc.greater(pc.utf8_length(to_arrow(cells)), limits.MAX_CELL).fill_null(False)
+    texts = to_arrow(cells)
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) <= limits.MAX_CELL:
+        return no_cell(cells)
+    long = pc.greater(pc.utf8_length(texts), limits.MAX_CELL).fill_null(False)
     return pd.Series(long.to_numpy(zero_copy_only=False), index=cells.index)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reference
+from helpers.clean.cells import all_differ
 from helpers.clean.history import SINCE
 from helpers.reference import schema
 
@@ -37,7 +38,7 @@ def numbered(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     entry = reference.tables()[table]
     one = frame.assign(**{MEMBER: 1})
     key = [name for name in entry.key if name in frame]
-    if not entry.completes or "session_id" in key or frame[key[-1]].is_unique:
+    if not entry.completes or "session_id" in key or all_differ(frame[key[-1]]):
         return one
     twice = frame.duplicated([*key, *_PLACE], keep=False)
     if not twice.any():

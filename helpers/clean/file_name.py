@@ -82,14 +82,16 @@ def not_before(
     exported: pd.Timestamp, frame: pd.DataFrame, table: Table
 ) -> tuple[pd.Timestamp, tuple[str, ...]]:
     """The time of an export, which is not before its own rows: the latest of these, and a note."""
+    if pd.isna(exported):
+        return exported, ()
     happened = [
         frame[name].dropna()
         for name, column in table.columns.items()
         if column.kind == "datetime" and not column.ahead and name in frame
     ]
-    every = pd.concat([at for at in happened if len(at)]) if any(map(len, happened)) else None
-    if pd.isna(exported) or every is None:
+    if not any(len(at) and at.max() > exported for at in happened):
         return exported, ()
+    every = pd.concat([at for at in happened if len(at)])
     # a date far from all others is no time of the export
     latest = every[every <= every.median() + _FAR].max()
     if latest <= exported:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import parse
-from helpers.clean.cells import distinct, filled, is_text, words
+from helpers.clean.cells import digits_alone, distinct, filled, is_text, words
 from helpers.clean.recognise import Block, Header
 from helpers.clean.rows import without
 from helpers.reference.schema import NUMBERS
@@ -143,7 +143,8 @@ def _marks(cells: pd.Series) -> pd.Series:
     values, places = distinct(cells)
     is_plain = isinstance(values.dtype, pd.StringDtype)
     texts = values if is_plain else values[is_text(values)].astype("str")
-    texts = texts[texts.str.contains(_ANY, na=False)].str.strip(_EDGE)
+    texts = texts.str.strip(_EDGE)
+    texts = texts[~digits_alone(texts)]  # what nearly all are
     likely = filled(texts[texts.str.contains(_ANY, na=False)]).dropna()
     mark_of = {at: mark for at, value in likely.items() if (mark := _mark(value))}
     marks = pd.Series(mark_of, dtype="object").reindex(values.index)

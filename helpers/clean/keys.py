@@ -6,6 +6,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean.assemble import Context, Part
+from helpers.clean.cells import all_differ
 from helpers.clean.history import TRACE
 from helpers.clean.joined_lines import row_of
 from helpers.clean.rows import first_of_each_row, without
@@ -27,7 +28,7 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     missing = _missing_values(frame, part)
     kept = without(frame, missing.index)
     key = _key(kept, table)
-    once = key and not kept.duplicated(key).any()
+    once = key and (all_differ(kept[key[-1]]) or not kept.duplicated(key).any())
     twice = _no_rows() if once else _duplicates(kept, part)
     kept = without(kept, twice.index)
     several = 0

@@ -271,15 +271,13 @@ def _fields(piece: bytes, form: _Form, places: frozenset[int] | None = None) -> 
         usual = _rows(piece, form, None, skip)
     if not len(usual) or usual.column(0)[-1].as_py() != _END:
         return None
-    columns = {
-        name: _decoded(column.chunk(0), form.charset)
-        for name, column in zip(
-            usual.column_names, usual.slice(0, len(usual) - 1).columns, strict=True
-        )
-    }
+    columns, damaged = {}, 0
+    for name, cells in zip(usual.column_names, usual.slice(0, len(usual) - 1).columns, strict=True):
+        columns[name] = column = _decoded(cells.chunk(0), form.charset)
+        damaged += 0 if _is_ascii(column.dictionary) else _damaged(column)
     if places is not None and _hardly_filled(list(columns.values())):
         return _fields(piece, form)
-    damaged = sum(map(_damaged, columns.values())) + sum(line.count(DAMAGE) for *_, line in odd)
+    damaged += sum(line.count(DAMAGE) for *_, line in odd)
     nothing = _nothing(len(usual) - 1)
     names = map(str, range(form.width))
     return _Fields(pa.table({name: columns.get(name, nothing) for name in names}), odd, damaged)
@@ -338,10 +336,14 @@ def _decoded(column: pa.DictionaryArray, charset: str) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(column.indices, _words(column.dictionary, charset))
 
 
-def _words(values: pa.StringArray, charset: str) -> pa.StringArray:
+def _is_ascii(values: pa.StringArray) -> bool:
     _, ends, content = values.buffers()
     ends = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
-    if content is None or (np.frombuffer(content, np.uint8)[ends[0] : ends[-1]] < 128).all():
+    return content is None or memoryview(content)[ends[0] : ends[-1]].tobytes().isascii()
+
+
+def _words(values: pa.StringArray, charset: str) -> pa.StringArray:
+    if _is_ascii(values):
         return values
     whole = b"\0".join(values.cast(pa.binary()).to_pylist()).decode(charset, errors="replace")
     return pa.array(whole.split("\0"), pa.string())

@@ -16,6 +16,8 @@ import pyarrow as pa
 from helpers.clean.cells import (
     LATER,
     Parsed,
+    count_different,
+    digits_alone,
     each_once,
     filled,
     is_empty,
@@ -50,6 +52,7 @@ _BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 # an id that a spreadsheet shows in thousands: four groups and more
 _GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
 _ROUNDED = r"\d{15}0+"
+_DIGITS_KEPT = 15  # by a spreadsheet, in a cell that is a number
 _CHANCE = 0.01
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -85,7 +88,7 @@ def ids(cells: pd.Series) -> Parsed:
     those written 1.86E+15. Marks of thousands are taken off.
     """
     written, broken = filled(cells), no_cell(cells)
-    plain = written.str.fullmatch(r"\d+", na=True)
+    plain = digits_alone(written) | written.isna()
     if not plain.all():
         odd = written[~plain]
         grouped = odd.str.extract(_GROUPED)[0].str.replace(r"\D", "", regex=True)
@@ -93,17 +96,19 @@ def ids(cells: pd.Series) -> Parsed:
         written = written.mask(~plain, odd)
         broken |= written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
     numbers = ~is_text(cells)
-    if numbers.any() or written.str.fullmatch(_ROUNDED, na=False).any():
-        long = written.str.fullmatch(r"\d{16,}", na=False)
-        broken |= long & numbers  # a number cell holds 15 digits
-        broken |= _rounded(written[long]).reindex(written.index, fill_value=False)
+    zeros = written.str.endswith("0", na=False)
+    zeros[zeros] = written[zeros].str.fullmatch(_ROUNDED)
+    if numbers.any() or zeros.any():
+        long = digits_alone(written) & (written.str.len() > _DIGITS_KEPT)
+        broken |= long & numbers
+        broken |= _rounded(written[long], zeros[long]).reindex(written.index, fill_value=False)
     if not broken.any():
         return Parsed(written, no_cell(cells))
     return Parsed(written.mask(broken), no_cell(cells), "lost_digits", left_out=broken)
 
 
-def _rounded(long: pd.Series) -> pd.Series:
-    """Ids of 16 digits and more that end in zeros from the 16th digit on, as Excel leaves them.
+def _rounded(long: pd.Series, zeros: pd.Series) -> pd.Series:
+    """Which of the ids that are zeros from the 16th digit on are so because Excel rounded them.
 
     An id may end so by chance, one of ten of 16 digits, one of 10,000 of 19. So those of a length
     are taken for rounded where they are more than chance explains among the column's ids of it.
@@ -111,12 +116,11 @@ def _rounded(long: pd.Series) -> pd.Series:
     from scipy import special  # dear to import for what few files hold
 
     lengths = long.str.len()
-    zeros = long.str.fullmatch(_ROUNDED, na=False)
     rounded = zeros & False
     for length in lengths[zeros].unique():
         here = lengths == length
-        by_chance = long[here].nunique() * 0.1 ** (length - 15)
-        count = long[here & zeros].nunique()
+        by_chance = count_different(long[here]) * 0.1 ** (length - _DIGITS_KEPT)
+        count = count_different(long[here & zeros])
         if special.pdtrc(count - 1, by_chance) < _CHANCE:
             rounded |= here & zeros
     return rounded

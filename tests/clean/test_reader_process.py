@@ -276,7 +276,7 @@ def test_without_fork_each_file_has_a_new_process(readers, tmp_path, monkeypatch
 def test_a_server_that_died_is_started_again(readers, tmp_path):
     path = comments(tmp_path / "a.csv")
     read(readers, path)
-    os.kill(readers._server.pid, signal.SIGKILL)
+    os.kill(readers._server, signal.SIGKILL)
     assert len(read(readers, path).tables["comments"]) == 2
 
 
@@ -287,7 +287,7 @@ def open_files(process: int | str) -> int:
 def test_nothing_is_left_of_readers_that_are_done(readers, tmp_path):
     path = comments(tmp_path / "a.csv")
     read(readers, path)
-    server = readers._server.pid
+    server = readers._server
     before = open_files("self")
     threads = [threading.Thread(target=lambda: read(readers, path)) for _ in range(8)]
     for thread in threads:
@@ -330,7 +330,7 @@ def test_server_and_readers_go_when_the_process_that_asks_is_killed(tmp_path):
     program = (
         "import threading; from pathlib import Path; from helpers.clean import reader_process\n"
         "from tests.clean import test_reader_process as here\n"
-        "readers = reader_process.readers(); readers.start(); print(readers._server.pid, flush=1)\n"
+        "readers = reader_process.readers(); readers.start(); print(readers._server, flush=1)\n"
         f"readers.call(here.asleep, Path({str(path)!r}))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
@@ -350,7 +350,7 @@ from helpers.clean.open_file import open_file
 threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
 def rows():
     return len(reader_process.readers().open_file(Path({str(path)!r})).sheets[0].grid)
-first = rows(), reader_process.readers()._server.pid
+first = rows(), reader_process.readers()._server
 forked = os.fork()
 if not forked:
     try:
@@ -359,12 +359,47 @@ if not forked:
     finally:
         os._exit(0 if fine else 1)
 assert os.waitpid(forked, 0)[1] == 0
-print(first[0], rows(), first[1] == reader_process.readers()._server.pid, first[1])
+print(first[0], rows(), first[1] == reader_process.readers()._server, first[1])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     rows, again, same_server, server = done.stdout.split()
     assert (rows, again, same_server) == ("3", "3", "True")
     assert gone(int(server))
+
+
+def test_a_process_of_one_thread_forks_its_server(tmp_path):
+    path = comments(tmp_path / "a.csv")
+    program = f"""
+import os, signal, sys, threading
+from pathlib import Path
+from helpers.clean import reader_process
+from tests.clean import test_reader_process as here
+for number in range(40):
+    os.dup(1)  # what this process has open is not the server's
+signal.signal(signal.SIGTERM, lambda *_: print("of the process that asks", flush=True))
+path, kinds = Path({str(path)!r}), []
+for thread in (None, threading.Thread(target=threading.Event().wait, daemon=True)):
+    if thread:
+        thread.start()
+    readers = reader_process.Readers()
+    rows = len(here.read(readers, path).tables["comments"])
+    server = readers._server
+    held = here.open_files(server)
+    command = Path(f"/proc/{{server}}/cmdline").read_bytes()
+    own = command == Path("/proc/self/cmdline").read_bytes()
+    assert os.getsid(server) == server
+    try:
+        readers.call(here.hungry, path)
+    except reader_process.ReaderError as error:
+        died = "no memory left" in str(error)
+    os.kill(server, signal.SIGTERM)  # whoever ends it, the next file has another
+    again = len(here.read(readers, path).tables["comments"])
+    readers.close()
+    kinds.append(f"{{rows}} {{own}} {{held}} {{died}} {{again}} {{here.gone(server)}}")
+print(*kinds, sep="|")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "2 True 3 True 2 True|2 False 3 True 2 True\n", done.stderr
 
 
 # ---- what lies in raw/ and is no file that can be read
