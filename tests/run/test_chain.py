@@ -304,6 +304,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("first")
 def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_them(
     reviewed, own_workspace, small_chain, monkeypatch
 ):
@@ -334,6 +335,7 @@ def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_
     assert reviewed().status == "published"
 
 
+@pytest.mark.usefixtures("first")
 def test_a_plan_saved_while_the_review_runs_is_not_overwritten(
     reviewed, own_workspace, small_chain
 ):
@@ -426,6 +428,7 @@ def test_a_report_set_aside_by_a_run_that_was_killed_comes_back(reviewed, first)
     assert reviewed().status == "unchanged" and first.path.exists()
 
 
+@pytest.mark.usefixtures("first")
 def test_a_notebook_that_never_finishes_its_review_is_not_published(reviewed, small_chain):
     unfinished = small_notebook("05_aftersales")
     unfinished.cells.pop()
