@@ -17,11 +17,15 @@ REAL = Path(__file__).parents[1].parent / "shared" / "data"
 LONGEST = (
     "notebooks",
     "run/test_whole_review",
+    "run/test_unlikely_workspaces",
     "run/test_chain",
     "clean/test_cases",
     "clean/test_styles",
     "clean/test_workspace",
     "clean/test_fuzz",
+    "split/test_drill",
+    "report/test_report",
+    "demo/test_demo",
 )
 
 

@@ -7,6 +7,7 @@ SINCE, UNTIL = "known_from", "known_to"
 TRACE = ("source_file", "source_sheet", "source_row")
 # says of itself that it is newer: no change of what is known
 _ALWAYS_NEW = {SINCE, "as_of", *TRACE}
+_GROUP = "rows_of_one_key"  # no column of a table is called so
 
 
 def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -23,11 +24,11 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
     if not several.any():
         return frame, frame.iloc[:0].assign(**{UNTIL: frame[SINCE].iloc[:0]})
     states = _states(frame[several], key)
-    last = ~states["group"].duplicated(keep="last")
-    until = states.groupby("group", sort=False)[SINCE].shift(-1)
-    earlier = states.assign(**{UNTIL: until})[~last].drop(columns="group")
+    last = ~states[_GROUP].duplicated(keep="last")
+    until = states.groupby(_GROUP, sort=False)[SINCE].shift(-1)
+    earlier = states.assign(**{UNTIL: until})[~last].drop(columns=_GROUP)
     newest = frame[several].drop_duplicates(key, keep="last")
-    now = states[last].set_index("group")
+    now = states[last].set_index(_GROUP)
     group_of = frame[several].groupby(key, dropna=False, sort=False).ngroup().loc[newest.index]
     now = now.loc[group_of].set_axis(newest.index, axis=0)
     always = [name for name in newest if name in _ALWAYS_NEW - {SINCE}]
@@ -37,20 +38,20 @@ def versions(frame: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, pd.Data
 
 
 def _states(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """The different states of each key (`group`) in the exports' order, one per moment."""
+    """The different states of each key (`_GROUP`) in the exports' order, one per moment."""
     group = rows.groupby(key, dropna=False, sort=False).ngroup()
     rows = rows.iloc[np.argsort(group.to_numpy(), kind="stable")]
     group = group.loc[rows.index]
     filled = rows.groupby(group, sort=False).ffill()
-    states = filled[list(rows)].assign(group=group)
+    states = filled[list(rows)].assign(**{_GROUP: group})
     states = states[_changes(states)]
-    return states[~states.duplicated(["group", SINCE], keep="last")]
+    return states[~states.duplicated([_GROUP, SINCE], keep="last")]
 
 
 def _changes(states: pd.DataFrame) -> np.ndarray:
-    group = states["group"].to_numpy()
+    group = states[_GROUP].to_numpy()
     changed = np.append(True, group[1:] != group[:-1])
-    for name in states.columns.difference([*_ALWAYS_NEW, "group"]):
+    for name in states.columns.difference([*_ALWAYS_NEW, _GROUP]):
         codes = pd.factorize(states[name], use_na_sentinel=True)[0]
         changed |= np.append(True, codes[1:] != codes[:-1])
     return changed

@@ -30,6 +30,9 @@ from helpers.clean.tables import LEDGERS
 from helpers.core import privacy, text
 from helpers.reference import schema
 
+# what bringing them together tells of others is needed even where no file has them
+_READ_BY_OTHERS = ("sessions", "orders")
+
 
 def merge(
     workspace: Workspace,
@@ -65,6 +68,9 @@ def merge(
         else:
             since = pd.Series(dtype=schema.dtype("datetime", zone))
             frame = schema.empty(table, zone).assign(**{history.SINCE: since})
+        if not parts and table not in _READ_BY_OTHERS:
+            merged[table] = earlier[table] = frame
+            continue
         if not frame[history.SINCE].is_monotonic_increasing:
             frame = frame.sort_values(history.SINCE, kind="stable", ignore_index=True)
         if table == "sessions":

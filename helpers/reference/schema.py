@@ -29,9 +29,9 @@ def dtype(kind: str, timezone: str) -> object:
 def empty(table: str, timezone: str) -> pd.DataFrame:
     """A frame of no rows with the columns and dtypes of a canonical table."""
     columns = tables()[table].columns
-    return pd.DataFrame(
-        {name: pd.Series(dtype=dtype(column.kind, timezone)) for name, column in columns.items()}
-    )
+    nothing = functools.cache(lambda kind: pd.array([], dtype=dtype(kind, timezone)))
+    values = {name: nothing(column.kind) for name, column in columns.items()}
+    return pd.DataFrame(values, index=pd.RangeIndex(0))
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:

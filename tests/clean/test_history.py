@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import clean
+from helpers import clean, reference
 from helpers.clean import history
 from helpers.clean.reader_process import Readers
 
@@ -240,6 +240,30 @@ def test_overlapping_exports_of_a_table_without_key_count_no_row_twice(tmp_path)
     assert sorted(
         f"{row.at:%Y-%m-%d %H:%M:%S},{row.text}" for row in comments.itertuples()
     ) == sorted(lines)
+
+
+def test_with_the_last_export_of_a_table_goes_what_the_earlier_ones_said(tmp_path):
+    """Also of a table that belongs to sessions, whose history is written apart."""
+    (tmp_path / "raw").mkdir()
+    start = "2026-10-01 20:00:00"
+    (tmp_path / "raw" / "场次.csv").write_text(
+        f"平台,直播间账号,开播时间,观看人数\n抖音,shop1,{start},90\n", encoding="utf-8"
+    )
+    sheet = reference.tables()["audience"].zh
+    for day, viewers in ((2, 30), (4, 40)):
+        path = tmp_path / "raw" / f"观众{day}.xlsx"
+        row = {"session_started_at": start, "dimension": "性别", "group": "女", "viewers": viewers}
+        pd.DataFrame([row]).to_excel(path, sheet_name=sheet, index=False)
+        os.utime(path, (EPOCH + day * 86400,) * 2)
+    workspace = opened(tmp_path)
+    for day, viewers in ((3, 30), (5, 40)):
+        assert clean.read_table(workspace, "audience", as_of=at(day))["viewers"].tolist() == [
+            viewers
+        ]
+    for path in (tmp_path / "raw").glob("观众*"):
+        path.unlink()
+    opened(tmp_path)
+    assert clean.read_table(workspace, "audience", as_of=at(3)).empty
 
 
 def test_files_of_one_name_in_two_folders_are_two_files(tmp_path):

@@ -51,11 +51,10 @@ def small_notebook(name: str, *code: str, parameters: str = PARAMETERS) -> nbfor
     )
 
 
-@pytest.fixture
-def small_chain(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def small_notebooks(tmp_path_factory):
     """Six tiny notebooks in the place of the real ones: the chain itself is what is tested."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("notebooks")
     for name in steps.ORDER:
         extra = "confidence: float = 0.95  # of intervals\nsteps: int = 3  # how many"
         nbformat.write(
@@ -64,18 +63,50 @@ def small_chain(tmp_path, monkeypatch):
             ),
             folder / f"{name}.ipynb",
         )
+    return folder
+
+
+@pytest.fixture
+def small_chain(small_notebooks, tmp_path, monkeypatch):
+    """The small notebooks as the chain, for a test that may change them."""
+    folder = shutil.copytree(small_notebooks, tmp_path / "notebooks")
     monkeypatch.setattr(steps, "NOTEBOOKS", folder)
     return folder
+
+
+def newest_reviewed(data: Path, reports: Path):
+    """Call it to review the newest session of a workspace."""
+    workspace = clean.Workspace.open(data)
+    clean.ingest(workspace)
+    name = choose_session(clean.sessions(workspace), "latest")
+    return lambda **options: chain.review_session(workspace, name, reports_dir=reports, **options)
 
 
 @pytest.fixture
 def reviewed(own_workspace, small_chain, tmp_path):
     """Call it to review the newest session of a demo workspace with the small chain."""
-    workspace = clean.Workspace.open(own_workspace)
-    clean.ingest(workspace)
-    name = choose_session(clean.sessions(workspace), "latest")
-    return lambda **options: chain.review_session(
-        workspace, name, reports_dir=tmp_path / "reports", **options
+    return newest_reviewed(own_workspace, tmp_path / "reports")
+
+
+@pytest.fixture(scope="module")
+def first_run(demo_workspace, small_notebooks, tmp_path_factory):
+    """What `reviewed` does first, for all tests that only begin with it."""
+    folder = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "NOTEBOOKS", small_notebooks)
+        shop = shutil.copytree(demo_workspace, folder / "shop")
+        return newest_reviewed(shop, folder / "reports")()
+
+
+@pytest.fixture
+def first(first_run, reviewed, tmp_path):
+    """The first run of `reviewed`: it has published the session."""
+    assert (first_run.status, first_run.path.name) == ("published", "review.html"), (
+        first_run.message
+    )
+    shutil.copytree(first_run.path.parents[1], tmp_path / "reports")
+    return first_run._replace(
+        path=tmp_path / "reports" / first_run.session_id / first_run.path.name
     )
 
 
@@ -108,9 +139,7 @@ def test_every_real_notebook_declares_the_places_and_only_scalars():
         assert all(spec["help"] for spec in declared.values()), name
 
 
-def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_workspace):
-    first = reviewed()
-    assert (first.status, first.path.name) == ("published", "review.html"), first.message
+def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, first):
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert (
         list(record["steps"])
@@ -136,24 +165,22 @@ def test_a_run_publishes_and_an_unchanged_one_writes_nothing(reviewed, own_works
     )
 
 
-def test_two_languages_stand_side_by_side_and_lead_to_each_other(reviewed):
-    chinese = reviewed()
-    alone = chinese.path.read_bytes()
+def test_two_languages_stand_side_by_side_and_lead_to_each_other(reviewed, first):
+    alone = first.path.read_bytes()
     english = reviewed(lang="en")
     assert (
-        english.path == chinese.path.parents[1] / "en" / chinese.session_id / "review.html"
+        english.path == first.path.parents[1] / "en" / first.session_id / "review.html"
         and (english.path.parent / "run.json").exists()
     )
-    for page, other in ((chinese.path, english.path), (english.path, chinese.path)):
+    for page, other in ((first.path, english.path), (english.path, first.path)):
         (link,) = re.findall(r'<a href="([^"#]+)" hreflang', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == other.resolve()
-    linked = chinese.path.read_bytes()
+    linked = first.path.read_bytes()
     assert linked != alone and reviewed().status == reviewed(lang="en").status == "unchanged"
-    assert reviewed(force=True).status == "published" and chinese.path.read_bytes() == linked
+    assert reviewed(force=True).status == "published" and first.path.read_bytes() == linked
 
 
-def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
-    first = reviewed()
+def test_an_edited_plan_runs_the_last_step_only(reviewed, first, own_workspace):
     (own_workspace / "plans" / "20200101-0000-douyin-0000.csv").write_text(
         "plan_id\n", encoding="utf-8"
     )
@@ -162,9 +189,8 @@ def test_an_edited_plan_runs_the_last_step_only(reviewed, own_workspace):
     assert [name for name in record["seconds"] if name != "total"] == ["06_plan"]
 
 
-def test_newer_cases_run_only_what_reads_them(reviewed, own_workspace):
+def test_newer_cases_run_only_what_reads_them(reviewed, first, own_workspace):
     """The export of cases changes: all that reads them runs again, the split does not."""
-    first = reviewed()
     workspace = clean.Workspace.open(own_workspace)
     files = clean.read_table(workspace, "files")
     (name,) = files.loc[files["table"] == "aftersales", "file"].unique()
@@ -278,6 +304,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("first")
 def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_them(
     reviewed, own_workspace, small_chain, monkeypatch
 ):
@@ -308,6 +335,7 @@ def test_a_refused_run_leaves_the_plans_as_they_were_and_a_published_one_writes_
     assert reviewed().status == "published"
 
 
+@pytest.mark.usefixtures("first")
 def test_a_plan_saved_while_the_review_runs_is_not_overwritten(
     reviewed, own_workspace, small_chain
 ):
@@ -333,16 +361,14 @@ def test_a_notebook_opened_by_hand_writes_into_the_workspace(own_workspace, tmp_
     )
 
 
-def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed):
-    first = reviewed()
+def test_a_parameter_runs_its_notebook_and_those_after_it(reviewed, first):
     assert reviewed(given={"confidence": 0.9}).status == "published"
     record = json.loads((first.path.parent / "run.json").read_text(encoding="utf-8"))
     assert [name for name in record["seconds"] if name != "total"] == list(steps.ORDER[2:])
     assert record["parameters"] == {"confidence": 0.9}
 
 
-def test_a_failing_notebook_leaves_the_last_report_and_keeps_its_own(reviewed, small_chain):
-    first = reviewed()
+def test_a_failing_notebook_leaves_the_last_report_and_keeps_its_own(reviewed, first, small_chain):
     page = first.path.read_bytes()
     nbformat.write(
         small_notebook("04_split", "raise ValueError('no such step')"),
@@ -380,8 +406,7 @@ def test_a_kernel_that_ends_is_a_failure_not_a_traceback(reviewed, small_chain, 
     assert outcome.status == "failed" and message in outcome.message
 
 
-def test_an_error_while_publishing_is_a_failure_not_a_traceback(reviewed, small_chain, monkeypatch):
-    first = reviewed()
+def test_an_error_while_publishing_is_a_failure_not_a_traceback(reviewed, first, monkeypatch):
     page = first.path.read_bytes()
 
     def broken(*args, **options):
@@ -397,13 +422,13 @@ def test_an_error_while_publishing_is_a_failure_not_a_traceback(reviewed, small_
     ).read_text(encoding="utf-8")
 
 
-def test_a_report_set_aside_by_a_run_that_was_killed_comes_back(reviewed):
-    first = reviewed()
+def test_a_report_set_aside_by_a_run_that_was_killed_comes_back(reviewed, first):
     final = first.path.parent
     final.rename(final.parent / ".work" / f"{final.name}.old")
     assert reviewed().status == "unchanged" and first.path.exists()
 
 
+@pytest.mark.usefixtures("first")
 def test_a_notebook_that_never_finishes_its_review_is_not_published(reviewed, small_chain):
     unfinished = small_notebook("05_aftersales")
     unfinished.cells.pop()
