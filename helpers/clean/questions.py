@@ -48,7 +48,7 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
 
 def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     """Rows kept aside, by what is asked of them; a column that lacks concerns `whole` rows."""
-    asked = rows[~rows["reason"].isin(SETTLED)]
+    asked = rows if rows.empty else rows[~rows["reason"].isin(SETTLED)]
     if asked.empty:
         return pd.DataFrame(columns=[*_SAME, "rows", "row", "value"])
     if "effect" not in asked:
@@ -60,11 +60,14 @@ def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     return counted.assign(rows=counted["rows"].mask(counted["effect"] == "lacking", whole))
 
 
-def _readings(reason: str, value: str) -> dict[str, str | None]:
+def _readings(reason: str, value: str, file: str) -> dict[str, str | None]:
     """The lines of `workspace.yml` that settle a reason, and how a cell reads with each.
 
     None where it does not, as 31.12.2026 with the month first.
     """
+    if reason in ("other_room", "other_account"):
+        quoted = text.plain(file, 200).replace("'", "''")
+        return {f"rooms: {{'{quoted}': NAME}}": None}
     cell = pd.Series([value], dtype="str")
 
     def first(values: pd.Series, form: Callable[[object], str]) -> str | None:
@@ -105,12 +108,12 @@ def sentence(question: object, lang: str) -> str:
     why = text.label(terms["reason"][question.reason], lang)
     count = f"{int(question.rows):,}"
     first = "" if pd.isna(question.row) else f"{int(question.row)}"
-    value = text.plain(question.value, 60) if isinstance(question.value, str) else ""
+    value = text.plain(question.value, 120) if isinstance(question.value, str) else ""
     answers = text.choose(lang, "，或 ", ", or ").join(
         line
         if reading is None
         else text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
-        for line, reading in _readings(question.reason, value).items()
+        for line, reading in _readings(question.reason, value, question.file).items()
     )
     answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
     remedy = terms["remedy"].get(question.reason, terms["remedy"]["other"])

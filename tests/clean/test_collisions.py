@@ -126,10 +126,10 @@ def test_what_nothing_decides_is_asked_and_answered_in_the_settings(tmp_path):
     assert sums(workspace) == {"A": 1000}
     aside = clean.read_table(workspace, "aside")
     assert aside[["file", "row", "column", "reason"]].values.tolist() == [
-        ["b.csv", 2, "Start time", "collision"]
+        ["b.csv", 2, "Start time", "other_room"]
     ]
     said = ledger.set_index("file")["problem"]["b.csv"]
-    assert "(row 2: 2026-10-01 19:00, another)" in said and "rooms: {'b.csv': NAME}" in said
+    assert "first in row 2 (2026-10-01 19:00, another)" in said and "rooms: {'b.csv': NAME}" in said
     workspace, ledger = shop(tmp_path, "rooms:\n  b*: second\n", a=early, b=late)
     assert sums(workspace) == {"A": 1000, "another": 1000}
     rooms = clean.read_table(workspace, "sessions").set_index("title")["room"]
@@ -161,7 +161,7 @@ def test_the_number_of_a_session_tells_rooms_of_one_title_apart(tmp_path):
 def test_rows_of_one_sheet_that_nothing_tells_apart_are_asked_about(tmp_path):
     workspace, ledger = shop(tmp_path, one=[*lives(days=(1,)), *lives(SMALL, (1,), Livestream="A")])
     assert ledger["rows_aside"].sum() == 1
-    assert clean.read_table(workspace, "aside")["reason"].tolist() == ["collision"]
+    assert clean.read_table(workspace, "aside")["reason"].tolist() == ["other_room"]
 
 
 def test_orders_of_two_rooms_at_once_are_of_neither(tmp_path):

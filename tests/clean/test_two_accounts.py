@@ -64,9 +64,9 @@ def test_two_accounts_are_asked_about_and_both_count_once_answered(
     }
     shared = 2 if size["a"] > 1 else 1
     assert len(checked.table(table)) == size["a"] + size["b"] - 2 * shared
-    assert checked.table("aside")["reason"].tolist() == ["collision"] * 2 * shared
+    assert checked.table("aside")["reason"].tolist() == ["other_account"] * 2 * shared
     for name in ("a", "b"):
-        assert checked.names(f"{name}.xlsx", "another account", "files a.xlsx, b.xlsx", "rooms: {")
+        assert checked.names(f"{name}.xlsx", "another account", ": a.xlsx, b.xlsx", "rooms: {")
     rooms = "rooms: {'a.xlsx': 甲店, 'b.xlsx': 乙店}\n"
     answered = shop(tmp_path, rooms, a=one, b=other)
     stated = answered.table(table)
