@@ -31,7 +31,12 @@ def load(path, *, timezone=CHINA, currency="CNY", **answers):
         files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]
     ).all()
     assert len(reading.aside) == files["rows_aside"].sum()
-    return reading
+    return reading._replace(files=in_english(reading.files))
+
+
+def in_english(files):
+    """The list of files with what it says of each in words."""
+    return files.assign(problem=files["problem"].map(lambda kept: clean.said(kept, "en") or None))
 
 
 def workbook(path, merged=(), **sheets):

@@ -24,6 +24,7 @@ from helpers.clean import (
 from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
+from helpers.clean.notes import joined, note
 from helpers.clean.personal_data import scan
 from helpers.clean.readings import StoredReading, name_in_raw
 from helpers.clean.tables import LEDGERS
@@ -79,7 +80,7 @@ def merge(
             doubted.append(_not_their_lines(of_orders))
         frame, of_accounts = collisions.accounts(frame, table)
         if len(of_accounts):
-            doubted.append(_of_two_accounts(of_accounts, table))
+            doubted.append(_unlike_others(of_accounts, table, "other_account"))
         frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
@@ -210,10 +211,10 @@ def _not_their_lines(orders: whole_orders.WholeOrders) -> _Doubted:
     return _Doubted("orders", rows, "order_id", "not_its_lines", rows["order_id"], shown)
 
 
-def _of_two_accounts(rows: pd.DataFrame, table: str) -> _Doubted:
+def _unlike_others(rows: pd.DataFrame, table: str, reason: str) -> _Doubted:
     field = next(name for name in ("product_id", "day") if name in rows)
     cells = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
-    return _Doubted(table, rows, field, "other_account", cells, cells + ": " + rows["beside"])
+    return _Doubted(table, rows, field, reason, cells, cells + ": " + rows["beside"])
 
 
 def _with_doubted(
@@ -248,26 +249,23 @@ def _with_doubted(
         )
         rows.append(aside)
         asked.append(questions.of_rows(aside.assign(value=doubted.examples.loc[of_sheet.index])))
-        said = " ".join(questions.sentence(row, "en") for row in asked[-1].itertuples())
-        files = _with_problem(files, place, said, aside=len(of_sheet))
+        asked_here = joined(questions.as_note(row) for row in asked[-1].to_dict("records"))
+        files = _with_problem(files, place, asked_here, aside=len(of_sheet))
     return files, pd.concat(rows), pd.concat(asked)
 
 
 def _with_rooms_told_apart(files: pd.DataFrame, by_room: collisions.Rooms) -> pd.DataFrame:
     apart = collections.Counter(place[:2] for place in by_room.ids)
     for place, count in apart.items():
-        note = f"{count} sessions share their minute with another room's: told apart by their rows"
-        files = _with_problem(files, (*place, "sessions"), note)
+        apart_by_rows = note("rooms_apart", rows=count)
+        files = _with_problem(files, (*place, "sessions"), apart_by_rows)
     return files
 
 
 def _with_whole_orders(files: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
     for place, rows in _by_sheet(totals):
-        note = (
-            f"{len(rows)} rows are orders whose lines other files hold: counted as the lines' "
-            "totals, their money once"
-        )
-        files = _with_problem(files, (*place, "orders"), note, totals=len(rows))
+        of_lines = note("whole_orders", rows=len(rows))
+        files = _with_problem(files, (*place, "orders"), of_lines, totals=len(rows))
     return files
 
 
@@ -297,7 +295,7 @@ def _with_problem(
     here = _table_of_sheet(files, place)
     here &= ~here.cumsum().gt(1)  # of several tables of a sheet the first speaks for it
     before = files["problem"].fillna("")
-    whole = (before + "; " + problem).str.removeprefix("; ")
+    whole = (before + "\n" + problem).str.removeprefix("\n")
     return files.assign(
         rows_kept=files["rows_kept"] - here * (aside + totals),
         rows_totals=files["rows_totals"] + here * totals,
@@ -356,8 +354,7 @@ def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd
     for copy, original in copies.items():
         entries = files[files["file"] == original]
         changes = dict.fromkeys([*COUNTS, "rows_mended"], 0.0)
-        problem = f"{copy}: the same bytes as {original}; read once"
-        changes |= {"file": copy, "unmapped": None, "problem": problem}
+        changes |= {"file": copy, "unmapped": None, "problem": note("same_bytes", file=original)}
         yield entries.assign(**changes).astype(entries.dtypes)
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import python_calamine
 
-from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, text_column
+from helpers.clean.notes import note
+from helpers.clean.sheet import Sheet, UnreadableError, text_column
 
 _ROWS = 10_000  # of a workbook at a time
 _VISIBLE = python_calamine.SheetVisibleEnum.Visible
@@ -54,14 +55,9 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
         if _is_locked(content, error):
-            raise UnreadableError(
-                f"this workbook is protected by a password; expected {EXPECTED}. Open it in Excel "
-                "or WPS, take the password off, and put the saved file in its place"
-            ) from error
-        raise UnreadableError(
-            f"this workbook cannot be read ({type(error).__name__}: {error}); expected {EXPECTED}. "
-            "Open it in Excel or WPS, save it again as xlsx, and put that file in its place"
-        ) from error
+            raise UnreadableError(note("locked")) from error
+        what = f"{type(error).__name__}: {error}"
+        raise UnreadableError(note("no_workbook", error=what)) from error
 
 
 def _is_locked(content: BinaryIO, error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """What was not understood in a file: the rows concerned, an example, what to answer, and where."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -8,6 +8,7 @@ from helpers import reference
 from helpers.clean import columns, parse
 from helpers.clean.assemble import Context
 from helpers.clean.keys import KeptRows
+from helpers.clean.notes import note
 from helpers.clean.times import times
 from helpers.core import text
 from helpers.reference import schema
@@ -98,33 +99,42 @@ def _lasting(seconds: float) -> str:
     return str(pd.Timedelta(seconds=round(seconds)))
 
 
-def sentence(question: object, lang: str) -> str:
+def as_note(question: Mapping[str, object]) -> str:
+    """A question as a note of the ledger."""
+    return note("question", **{name: _plain(value) for name, value in question.items()})
+
+
+def _plain(value: object) -> object:
+    return None if pd.isna(value) else value if isinstance(value, str) else int(value)
+
+
+def sentence(question: Mapping[str, object], lang: str) -> str:
     """A question in words: column, rows, an example, why, and what to do.
 
-    `question` is a row of the table by attribute.
+    `question` is a row of the table.
     """
     terms = reference.terms()
-    column = text.plain(question.column) or "?"
-    why = text.label(terms["reason"][question.reason], lang)
-    count = f"{int(question.rows):,}"
-    first = "" if pd.isna(question.row) else f"{int(question.row)}"
-    value = text.plain(question.value, 120) if isinstance(question.value, str) else ""
+    column = text.plain(question["column"]) or "?"
+    why = text.label(terms["reason"][question["reason"]], lang)
+    count = f"{int(question['rows']):,}"
+    first = "" if pd.isna(question["row"]) else f"{int(question['row'])}"
+    value = text.plain(question["value"], 120) if isinstance(question["value"], str) else ""
     answers = text.choose(lang, "，或 ", ", or ").join(
         line
         if reading is None
         else text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
-        for line, reading in _readings(question.reason, value, question.file).items()
+        for line, reading in _readings(question["reason"], value, question["file"]).items()
     )
     answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
-    remedy = terms["remedy"].get(question.reason, terms["remedy"]["other"])
+    remedy = terms["remedy"].get(question["reason"], terms["remedy"]["other"])
     remedy = text.label(remedy, lang)
-    if question.effect == "lacking":
+    if question["effect"] == "lacking":
         return text.choose(
             lang,
             f"列「{column}」：{why}，影响 {count} 行。{remedy}。",
             f"Column {column}: {why}, {count} rows lack it. {remedy}.",
         )
-    effect = text.label(terms["effect"][question.effect], lang)
+    effect = text.label(terms["effect"][question["effect"]], lang)
     example = text.choose(lang, f"（{value}）", f" ({value})") if value else ""
     where = text.choose(lang, f"，最先在第 {first} 行", f", first in row {first}") if first else ""
     return text.choose(
@@ -137,7 +147,7 @@ def sentence(question: object, lang: str) -> str:
 def worded(asked: pd.DataFrame) -> pd.DataFrame:
     """Questions in words: file, sheet, question_zh and question_en, one row a question."""
     columns = {
-        f"question_{lang}": [sentence(row, lang) for row in asked.itertuples()]
+        f"question_{lang}": [sentence(row, lang) for row in asked.to_dict("records")]
         for lang in ("zh", "en")
     }
     return asked[["file", "sheet"]].assign(**columns)

@@ -94,7 +94,7 @@ def test_a_hidden_sheet_is_left_and_said(tmp_path, very):
     reading = load(path)
     assert reading.tables["ads"]["cost"].sum() == 175.5
     problem = reading.files.set_index("sheet").at["旧", "problem"]
-    assert problem.startswith("this sheet is hidden: 1 rows left unread")
+    assert problem.startswith("This sheet is hidden: 1 rows left unread")
 
 
 def test_a_hidden_sheet_without_a_table_is_nothing(tmp_path):

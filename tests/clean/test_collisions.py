@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean
+from tests.made_files import in_english
 
 EPOCH = 1_791_000_000  # 2026-10-03
 LIVE = {
@@ -45,7 +46,7 @@ def shop(tmp_path, settings="", **files):
         f"timezone: Asia/Shanghai\n{settings}", encoding="utf-8"
     )
     workspace = clean.Workspace.open(tmp_path)
-    ledger = clean.ingest(workspace, force=True)
+    ledger = in_english(clean.ingest(workspace, force=True))
     parts = ledger["rows_kept"] + ledger["rows_totals"] + ledger["rows_aside"]
     assert (ledger["rows_in"] == parts).all()
     return workspace, ledger
@@ -78,7 +79,7 @@ def test_two_rooms_in_one_file_are_two_and_stay_so_in_a_later_export(tmp_path):
     ids = clean.read_table(workspace, "sessions").set_index("session_id")["title"].to_dict()
     assert len(ids) == 6
     assert ledger["problem"].tolist() == [
-        "6 sessions share their minute with another room's: told apart by their rows"
+        "6 sessions share their minute with another room's: told apart by their rows."
     ]
     grown = [row | {"Gross revenue": str(int(row["Gross revenue"]) + 1)} for row in reversed(one)]
     workspace, ledger = shop(tmp_path, one=one, two=grown)

@@ -18,6 +18,7 @@ import pytest
 
 from helpers import clean, reference
 from helpers.clean import folder, raw_file, reader_process
+from tests.made_files import in_english
 
 MEGABYTES = 1_500  # of a reader, at its worst moment
 GOOD = "时间,评论内容\n2026-11-10 20:00:00,好看\n2026-11-10 20:00:01,多少钱\n"
@@ -217,8 +218,7 @@ def test_a_hostile_file_is_named_in_bounded_memory(readers, tmp_path, monkeypatc
     make, how = HOSTILE[name]
     found = read(readers, make(tmp_path / name, how))
     assert not found.tables and found.files["file"].tolist() == [name]
-    problem = found.files["problem"].iloc[0]
-    assert name in problem and "expected" in problem.casefold()
+    assert "expected" in clean.said(found.files["problem"].iloc[0], "en").casefold()
     assert len(ended) == 1 and ended[0].memory < MEGABYTES * 1_000_000
     assert len(read(readers, comments(tmp_path / "comments.csv")).tables["comments"]) == 2
 
@@ -394,7 +394,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypa
     shut = True
     monkeypatch.setattr(Path, "open", refused)
     workspace = clean.Workspace.open(tmp_path / "shop")
-    said = clean.ingest(workspace).set_index("file")["problem"].dropna()
+    said = in_english(clean.ingest(workspace)).set_index("file")["problem"].dropna()
     words = {
         "gone.csv": "is a link to a file that is not there",
         "circle.csv": "cannot be opened",
@@ -403,7 +403,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypa
         "shut.csv": "cannot be opened (Permission denied)",
     }
     assert set(said.index) == set(words)
-    assert all(said[name].startswith(f"{name}: {of}") for name, of in words.items())
+    assert all(said[name].startswith(f"It {of}") for name, of in words.items())
     assert said.str.contains("expected a file").all()
     assert len(clean.read_table(workspace, "comments")) == 2
     shut = False  # nothing else about the file changes

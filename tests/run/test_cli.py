@@ -55,7 +55,7 @@ def test_an_empty_raw_folder_ends_with_1_and_names_it(tmp_path):
 def test_a_workbook_that_cannot_be_read_is_named_and_nothing_is_published(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "坏.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
-    checked = fupan("check", "--data", tmp_path)
+    checked = fupan("check", "--lang", "en", "--data", tmp_path)
     assert checked.exit_code == 1 and "坏.xlsx" in checked.output
     result = fupan("run", "--latest", "--data", tmp_path, "--reports", tmp_path / "reports")
     assert (
@@ -88,7 +88,7 @@ def test_check_says_what_every_file_is(demo_workspace):
 
 def test_check_says_why_rows_are_kept_aside_and_where_they_are(demo_workspace):
     asked = clean.read_table(clean.Workspace.open(demo_workspace), "questions")
-    result = fupan("check", "--data", demo_workspace)
+    result = fupan("check", "--lang", "en", "--data", demo_workspace)
     assert result.exit_code == 1
     assert len(asked) == 5 and result.output.count(" kept aside, first in row ") == 5
     for question in asked.itertuples():
