@@ -473,8 +473,8 @@ def _completed(
 
     for name, how in export.columns.items():
         if how.file and name not in completed:
-            word = file_name.named_group(export.file_name, context.named, how.file)
-            if word := word or file_name.named_group(export.title, block.title, how.file):
+            word = file_name.named_group(export.title, block.title, how.file)
+            if word := word or file_name.named_group(export.file_name, context.named, how.file):
                 completed[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)

@@ -81,6 +81,9 @@ def merge(
         frame, of_accounts = collisions.accounts(frame, table)
         if len(of_accounts):
             doubted.append(_unlike_others(of_accounts, table, "other_account"))
+        frame, of_periods = collisions.without_period(frame, table)
+        if len(of_periods):
+            doubted.append(_unlike_others(of_periods, table, "other_period"))
         frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
