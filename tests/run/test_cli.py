@@ -97,13 +97,13 @@ def test_check_says_why_rows_are_kept_aside_and_where_they_are(demo_workspace):
     assert "not a date and time" in result.output and "aside.xlsx" in result.output
 
 
-def test_check_of_the_unreadable_real_workbooks_names_each(tmp_path, tiktok_workspace):
+def test_check_of_workbooks_that_cannot_be_read_names_each(tmp_path, tiktok_workspace):
     from tests.conftest import REAL
 
     shutil.copytree(tiktok_workspace / "raw", tmp_path / "raw")
     broken = sorted((REAL / QIANCHUAN).glob("*.xlsx"))
     for path in broken:
-        shutil.copy(path, tmp_path / "raw")
+        (tmp_path / "raw" / path.name).write_bytes(path.read_bytes()[:-300])  # half a download
     result = fupan("check", "--data", tmp_path)
     assert result.exit_code == 1 and len(broken) == 3
     flat = "".join(result.output.split())
