@@ -36,7 +36,12 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
         if _is_locked(content, error):
             raise UnreadableError(note("locked")) from error
-        mended = _with_row_numbers(content)
+        try:
+            mended = _with_row_numbers(content)
+        except limits.LimitError:
+            raise
+        except Exception:  # another part of it is damaged
+            mended = None
         if mended is not None:
             return workbook_sheets(mended)
         what = f"{type(error).__name__}: {error}"

@@ -155,6 +155,15 @@ def test_such_a_workbook_keeps_its_limits(tmp_path, monkeypatch):
     assert "expected at most 2,000 columns and 10 cells" in said
 
 
+def test_such_a_workbook_that_is_damaged_elsewhere_is_named(tmp_path):
+    path = without_row_numbers(book(tmp_path / "x.xlsx", [HOURLY, *HOURS]))
+    content = path.read_bytes()
+    at = content.index(b"<styleSheet")
+    path.write_bytes(content[:at] + b"<damaged!!!" + content[at + 11 :])
+    (said,) = load(path).files["problem"]
+    assert said.startswith("This workbook cannot be read (")
+
+
 @pytest.mark.parametrize("very", [False, True])
 def test_a_hidden_sheet_is_left_and_said(tmp_path, very):
     path = book(tmp_path / "x.xlsx", [HOURLY, *HOURS], hidden_sheet=[HOURLY, HOURS[0]], very=very)
