@@ -661,7 +661,9 @@ def problem(path, content):
         reading = clean.read_file(
             path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
         )
-    return "; ".join(in_english(reading.files)["problem"].dropna()), reading
+    files = in_english(reading.files).dropna(subset="problem")
+    places = files["sheet"].where(files["sheet"].fillna("") != "", files["file"])
+    return "; ".join(places + ": " + files["problem"]), reading
 
 
 def zipped(*members, method=zipfile.ZIP_DEFLATED):
@@ -714,8 +716,8 @@ def test_a_bomb_in_a_zip_is_named_and_the_files_beside_it_are_read(tmp_path, who
     assert len(reading.tables["orders"]) == 9
     assert (
         "bomb.xlsx" in said
-        and "../out.csv: has a path that leads out" in said
-        and "in.zip: is a zip inside a zip" in said
+        and "../out.csv: It has a path that leads out" in said
+        and "in.zip: It is a zip inside a zip" in said
     )
 
 
