@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import folder, raw_file, reader_process
+from helpers.clean import folder, notes, raw_file, reader_process
 from tests.made_files import in_english
 
 MEGABYTES = 1_500  # of a reader, at its worst moment
@@ -424,7 +424,7 @@ def test_a_folder_that_is_shut_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refused)
     assert clean.Workspace.open(tmp_path).raw_files() == [raw / "a.csv", raw / "shut"]
-    assert folder.unreadable(raw / "shut").startswith("is a folder that cannot be looked into")
+    assert notes.parted(folder.unreadable(raw / "shut")) == [{"note": "shut_folder"}]
 
 
 @pytest.mark.parametrize("charset", ["gbk", "big5", "shift_jis", "latin-1"])
