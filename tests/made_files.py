@@ -31,7 +31,12 @@ def load(path, *, timezone=CHINA, currency="CNY", **answers):
         files["rows_in"] == files["rows_kept"] + files["rows_totals"] + files["rows_aside"]
     ).all()
     assert len(reading.aside) == files["rows_aside"].sum()
-    return reading
+    return reading._replace(files=in_english(reading.files))
+
+
+def in_english(files):
+    """The list of files with what it says of each in words."""
+    return files.assign(problem=files["problem"].map(lambda kept: clean.said(kept, "en") or None))
 
 
 def workbook(path, merged=(), **sheets):
@@ -59,10 +64,11 @@ def workbook(path, merged=(), **sheets):
     return path
 
 
-def old_workbook(path, rows):
+def old_workbook(path, rows, *, hidden=(), merged=(), era_1904=False):
     """An Excel 97 file (.xls, BIFF8 in a compound file) of one sheet of texts and numbers.
 
-    Nothing that is kept up writes one.
+    Nothing that is kept up writes one. `hidden` are numbers of rows, from 1; `merged` ranges as of
+    `workbook`, without their sheet.
     """
 
     def record(kind, data=b""):
@@ -78,14 +84,22 @@ def old_workbook(path, rows):
         for row, line in enumerate(rows)
         for place, cell in enumerate(line)
     )
+    lines = b"".join(
+        record(
+            0x0208,
+            struct.pack("<6HI", row, 0, len(line), 0xFF, 0, 0, 0x100 | 0x20 * (row + 1 in hidden)),
+        )
+        for row, line in enumerate(rows)
+    )
+    places = b"".join(
+        struct.pack("<4H", top, bottom, left, right) for top, left, bottom, right in merged
+    )
+    cells = lines + cells + record(0x00E5, struct.pack("<H", len(merged)) + places)
     begin = struct.pack("<HHHHII", 0x0600, 0x0005, 0x0DBB, 0x07CC, 0, 6)
     name = b"\x06\x01" + "Sheet1".encode("utf-16-le")
-    start = len(record(0x0809, begin)) + len(record(0x0085, b"\0" * 6 + name)) + len(record(0x000A))
-    book = (
-        record(0x0809, begin)
-        + record(0x0085, struct.pack("<IBB", start, 0, 0) + name)
-        + record(0x000A)
-    )
+    head = record(0x0809, begin) + record(0x0022, struct.pack("<H", era_1904))
+    start = len(head) + len(record(0x0085, b"\0" * 6 + name)) + len(record(0x000A))
+    book = head + record(0x0085, struct.pack("<IBB", start, 0, 0) + name) + record(0x000A)
     book += record(0x0809, begin[:2] + b"\x10\x00" + begin[4:]) + cells + record(0x000A)
     book = book.ljust(
         max(4096, -(-len(book) // 512) * 512), b"\0"

@@ -37,6 +37,30 @@ LINE_COLUMNS = [
 ]
 
 
+def by_platform(orders: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Orders and cases in which no id is that of orders of two platforms, which may number alike.
+
+    Such an id gets its platform before it.
+    """
+    if orders["platform"].nunique() < 2:
+        return orders, cases
+    for name in ("line_id", "order_id"):
+        pairs = orders[[name, "platform"]].drop_duplicates()
+        shared = pairs[name][pairs[name].duplicated()].dropna()
+        if len(shared):
+            orders, cases = (
+                rows.assign(
+                    **{
+                        name: rows[name].mask(
+                            rows[name].isin(shared), rows["platform"] + ":" + rows[name]
+                        )
+                    }
+                )
+                for rows in (orders, cases)
+            )
+    return orders, cases
+
+
 def _on_lines(cases: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     """Cases by order line; one whose line is unknown falls to its order.
 
@@ -117,8 +141,9 @@ def lines(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) -> 
     `before_shipping`: when it was asked for; `refunded_amount`: all cases of the line, at most what
     was paid for it. Without cases the order export's own `refunded` amount is used, which knows
     neither when nor why; without payment times, creation times. Raises `ValueError` where a line id
-    occurs twice.
+    occurs twice on a platform.
     """
+    orders, cases = by_platform(orders, cases)
     paid = _with_payment_time(orders)
     paid = paid[paid["paid_at"].notna() & (paid["paid_at"] <= as_of)]
     twice = paid["line_id"][paid["line_id"].duplicated()]

@@ -14,7 +14,8 @@ from helpers.clean.folder import (
     replacing,
 )
 from helpers.clean.ingestion import AFTER, code_version, content_version, ingest, tables_version
-from helpers.clean.ledger import COUNTS
+from helpers.clean.ledger import COUNTS, said
+from helpers.clean.notes import in_words, parted
 from helpers.clean.personal_data import scan
 from helpers.clean.raw_file import Reading, export, read_file
 from helpers.clean.reader_process import readers

@@ -31,6 +31,7 @@ from helpers.clean.columns import (
     without_sign,
 )
 from helpers.clean.joined_lines import Lines
+from helpers.clean.notes import with_values
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
 from helpers.clean.times import DayOrder, ends_of, times
@@ -294,7 +295,7 @@ def _columns(
             if dots.get(header.text) == "open":
                 bad.append(_BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
-            notes += [f"{header.text}: {note}" for note in parsed.notes]
+            notes += [with_values(note, column=header.text) for note in parsed.notes]
             bad += [
                 _BadCells(header.text, raw, parsed.bad, parsed.reason),
                 _BadCells(header.text, raw, too_long(read), "too_long"),
@@ -472,8 +473,8 @@ def _completed(
 
     for name, how in export.columns.items():
         if how.file and name not in completed:
-            word = file_name.named_group(export.file_name, context.named, how.file)
-            if word := word or file_name.named_group(export.title, block.title, how.file):
+            word = file_name.named_group(export.title, block.title, how.file)
+            if word := word or file_name.named_group(export.file_name, context.named, how.file):
                 completed[name] = constant(name, word)
         if how.default is not None:
             default = constant(name, how.default)

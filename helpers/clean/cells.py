@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from helpers.clean import limits
+from helpers.clean.notes import with_values
 
 EMPTY = {
     "",
@@ -60,7 +61,7 @@ class Parsed(NamedTuple):
     """A column parsed: values, cells that could not be read and why, notes on the whole column.
 
     `reason` is a code of `terms.yml`, or one for each cell; it is also that of cells `left_out`,
-    whose value is not to be trusted. Each note begins with the count of its cells, `noted`.
+    whose value is not to be trusted. Each note has the count of its cells, `noted`.
     """
 
     values: pd.Series
@@ -105,7 +106,7 @@ def each_once(parser: Callable[..., Parsed]) -> Callable[..., Parsed]:
             None if marked is None else _spread(marked, places, cells)
             for marked in (parsed.noted, parsed.left_out)
         )
-        notes = tuple(f"{int(noted.sum())} {note}" for note in parsed.notes)
+        notes = tuple(with_values(note, cells=int(noted.sum())) for note in parsed.notes)
         return Parsed(
             _spread(parsed.values, places, cells),
             _spread(parsed.bad, places, cells),

@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import charset_normalizer
 
-from helpers.clean.sheet import EXPECTED, UnreadableError
+from helpers.clean.notes import note
+from helpers.clean.sheet import UnreadableError
 
 HEAD = 1 << 18
 MOST_DAMAGED = 0.002  # share of damaged characters up to which the rest of a text is worth reading
@@ -27,7 +28,7 @@ def detect_charset(content: BinaryIO) -> str:
     """
     head = beginning(content, HEAD)
     if not head.strip(_NOTHING) and not content.read().strip(_NOTHING):
-        raise UnreadableError(f"is empty; expected {EXPECTED}")
+        raise UnreadableError(note("empty"))
     for mark, charset in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -39,7 +40,7 @@ def detect_charset(content: BinaryIO) -> str:
     if max(zeros) > len(head) // 8 and max(zeros) > 4 * min(zeros):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if len(head.translate(None, _TEXT)) > len(head.replace(b"\0", b"")) // 100:
-        raise UnreadableError(f"is a binary file that is not known; expected {EXPECTED}")
+        raise UnreadableError(note("binary"))
     if _decodes(content, "utf-8") and not _is_chance(head.decode("utf-8", errors="ignore")):
         return "utf-8"
     if _common_share(head[: 1 << 16]) > 0.7 and _decodes(io.BytesIO(head), "gb18030"):
@@ -54,7 +55,7 @@ def detect_charset(content: BinaryIO) -> str:
             return charset
     if _nearly(head, "gb18030"):
         return "gb18030"
-    raise UnreadableError(f"is neither UTF-8, UTF-16 nor GB18030 text; expected {EXPECTED}")
+    raise UnreadableError(note("no_charset"))
 
 
 _NOTHING = b"\0 \t\r\n\x0b\x0c"

@@ -26,6 +26,7 @@ _SHRUNK, _GROWN = 0.9, 1.5  # newer by older: a correction; what late counting a
 _COUNTED = ("users", "times", "count", "money")
 _SAME_LENGTH = 60  # seconds
 _PLACE = ["source_file", "source_sheet"]
+_PERIOD = ("period_from", "period_to")
 _PROVEN = 9  # votes of an id that the export states
 
 
@@ -116,6 +117,27 @@ def accounts(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, pd.DataFram
     two = (differs & (votes > 0)).groupby([rows[name] for name in key]).transform("any")
     unclear = rows[two]
     files = unclear.groupby(key)["source_file"].transform(lambda names: ", ".join(names.unique()))
+    return frame.drop(index=unclear.index), unclear.assign(beside=files)
+
+
+def without_period(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows, and those of sheets that state no period and figures that contradict each other's.
+
+    They may be of two periods, or one newer than the other: nothing tells. All rows of such sheets
+    are unclear; `beside` names the files.
+    """
+    entry = reference.tables()[table]
+    times = [name for name in entry.key if name in _PERIOD and name in frame]
+    if len(times) < len(_PERIOD) or frame.empty:
+        return frame, frame.iloc[:0].assign(beside="")
+    rows = frame[frame[times].isna().any(axis=1)]
+    place = rows.groupby(_PLACE, dropna=False, sort=False).ngroup()
+    figures = [name for name, column in entry.columns.items() if column.kind in _COUNTED]
+    key = [rows[name] for name in entry.key if name not in times]
+    several = place.groupby(key, dropna=False).transform("nunique") > 1
+    off = several & (rows[figures].groupby(key, dropna=False).transform("nunique") > 1).any(axis=1)
+    unclear = rows[place.isin(place[off])]
+    files = ", ".join(unclear["source_file"].unique())
     return frame.drop(index=unclear.index), unclear.assign(beside=files)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import attribution
-from helpers.clean.ledger import COUNTS
+from helpers.clean.ledger import COUNTS, said
 from helpers.clean.tables import finest_slots
 from helpers.core import text
 
@@ -34,7 +34,7 @@ def files_to_show(
     """The ledger's rows that a reader of one session needs.
 
     Sheets that gave it rows, and all with a problem or rows aside. Added are export_zh and
-    export_en: the export's name, or that of the template's table.
+    export_en (the export's name, or that of the template's table), problem_zh and problem_en.
     """
     ours, every = (
         pd.MultiIndex.from_frame(frame[["file", "sheet"]].astype("str").fillna(""))
@@ -47,6 +47,7 @@ def files_to_show(
     for lang in ("zh", "en"):
         names = {name: text.label(entry, lang) for name, entry in entries.items()}
         shown[f"export_{lang}"] = shown["export"].map(names)
+        shown[f"problem_{lang}"] = [said(problem, lang) or None for problem in shown["problem"]]
     return shown
 
 

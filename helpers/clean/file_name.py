@@ -6,6 +6,8 @@ import re
 
 import pandas as pd
 
+from helpers import reference
+from helpers.clean.notes import both, note
 from helpers.clean.times import times
 from helpers.reference import Export, Table
 
@@ -41,10 +43,9 @@ def disagreements(frame: pd.DataFrame, export: Export, file: str, timezone: str)
         if pd.isna(stated):
             continue
         if ((frame[name] - stated).abs() > pd.Timedelta(minutes=1)).all():
-            notes.append(
-                f"the file name says {name} {stated:%Y-%m-%d %H:%M:%S}, the sheet says "
-                f"{frame[name].iloc[0]:%Y-%m-%d %H:%M:%S}: the sheet counts"
-            )
+            column = reference.tables()[export.table].columns[name]
+            times = {"stated": f"{stated:{_SECOND}}", "found": f"{frame[name].iloc[0]:{_SECOND}}"}
+            notes.append(note("file_name_time", column=both(column), **times))
     return tuple(notes)
 
 
@@ -97,14 +98,12 @@ def not_before(
     if latest <= exported:
         return exported, ()
     day_alone = exported == exported.normalize() and latest.date() == exported.date()
-    note = (
-        f"the file name says that it was exported on {exported:%Y-%m-%d %H:%M}, its rows go on to "
-        f"{latest:%Y-%m-%d %H:%M}: the rows count"
-    )
-    return latest, () if day_alone else (note,)
+    times = {"stated": f"{exported:{_MINUTE}}", "found": f"{latest:{_MINUTE}}"}
+    return latest, () if day_alone else (note("export_time", **times),)
 
 
 _FAR = pd.Timedelta(days=366)
+_SECOND, _MINUTE = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"
 _DAY = r"(20\d\d[-/.]?\d\d[-/.]?\d\d)(?!\d)"
 _PERIOD = re.compile(rf"(?<!\d){_DAY}\D{{1,20}}{_DAY}")
 

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from helpers import demo, reference
 from helpers.clean.columns import Answers
+from helpers.clean.notes import note
 from helpers.core import text
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -152,22 +153,19 @@ class Workspace:
 
 
 def unreadable(path: Path) -> str | None:
-    """Why what lies in raw/ cannot be read, in words; None of a file that can be opened."""
-    kind = "a link to a folder" if path.is_symlink() else "a folder that cannot be looked into"
+    """Why what lies in raw/ cannot be read, as a note; None of a file that can be opened."""
+    kind = "link_to_folder" if path.is_symlink() else "shut_folder"
     try:
         if stat.S_ISREG(path.stat().st_mode):
             path.open("rb").close()
             return None
         if not path.is_dir():
-            kind = "a pipe, a device or a socket"
+            kind = "device"
     except FileNotFoundError:
-        kind = "a link to a file that is not there"
+        kind = "dead_link"
     except OSError as error:
-        return (
-            f"cannot be opened ({error.strerror}); expected a file that this user may read. Close "
-            "it in other programs, or change its rights"
-        )
-    return f"is {kind}; expected a file. Put the file itself, or a copy of it, into raw/"
+        return note("no_rights", error=error.strerror)
+    return note(kind)
 
 
 def status(path: Path) -> os.stat_result:

@@ -18,6 +18,7 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import parse
 from helpers.clean.cells import digits_alone, distinct, filled, is_text, words
+from helpers.clean.notes import note
 from helpers.clean.recognise import Block, Header
 from helpers.clean.rows import without
 from helpers.reference.schema import NUMBERS
@@ -98,7 +99,7 @@ def split(block: Block, body: pd.DataFrame) -> Lines:
     body = without(body, aside.index)
     if one_record.any():
         body = _without_lists(body, counts[one_record])
-        notes.append(f"{int(one_record.sum())} rows name several ids in one cell: read as one")
+        notes.append(note("one_record", rows=int(one_record.sum())))
     rows = counts.index[parted]
     if rows.empty:
         return none._replace(rows=body, aside=aside, notes=tuple(notes))
@@ -109,7 +110,7 @@ def split(block: Block, body: pd.DataFrame) -> Lines:
     mark_of, size = mark_of.drop(unclear.index), size.drop(unclear.index)
     if size.empty:
         return none._replace(rows=body, aside=aside, notes=tuple(notes))
-    notes.append(f"{len(size)} rows hold several lines: read as {size.sum()} lines")
+    notes.append(note("several_lines", rows=len(size), lines=int(size.sum())))
     lines = _exploded(block, body, mark_of, size)
     weights = _weights(block, lines)
     return lines._replace(

@@ -9,6 +9,7 @@ from helpers.clean.assemble import Context, Part
 from helpers.clean.cells import all_differ
 from helpers.clean.history import TRACE
 from helpers.clean.joined_lines import row_of
+from helpers.clean.notes import note
 from helpers.clean.rows import first_of_each_row, without
 from helpers.reference import schema
 
@@ -35,8 +36,8 @@ def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
     if key and not once and table != "sessions":
         several = int(kept.duplicated(key, keep=False).sum())
     if several:
-        note = f"{several} rows share {'+'.join(key)} and differ: each is a record of its own"
-        part = part._replace(notes=(*part.notes, note))
+        shared = note("shared_key", rows=several, key="+".join(key))
+        part = part._replace(notes=(*part.notes, shared))
     else:
         part = _with_unused_ids_noted(part)
     more = [rows.set_axis(row_of(rows.index, part.step), axis=0) for rows in (missing, twice)]
@@ -63,11 +64,8 @@ def _with_unused_ids_noted(part: Part) -> Part:
     lost = part.left_out["column"].isin(headers) & (part.left_out["reason"] == "lost_digits")
     if not lost.any():
         return part
-    note = (
-        f"{', '.join(headers)}: {int(lost.sum())} ids have lost their last digits and are left "
-        "out; nothing is joined by them"
-    )
-    return part._replace(left_out=part.left_out[~lost], notes=(*part.notes, note))
+    unused = note("lost_ids", columns=headers, cells=int(lost.sum()))
+    return part._replace(left_out=part.left_out[~lost], notes=(*part.notes, unused))
 
 
 def _missing_values(frame: pd.DataFrame, part: Part) -> pd.DataFrame:

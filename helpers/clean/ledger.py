@@ -10,6 +10,7 @@ from helpers.clean import assemble, mend, questions, recognise
 from helpers.clean.assemble import Context, Part
 from helpers.clean.file_name import exported_at
 from helpers.clean.keys import KeptRows
+from helpers.clean.notes import both, joined, masked, note, parted, sentence
 from helpers.clean.open_file import RawFile
 from helpers.clean.sheet import Sheet
 from helpers.core import privacy, text
@@ -43,13 +44,8 @@ def renamed(entries: list[dict[str, object]], raw: RawFile, name: str) -> list[d
     """The ledger's rows of a file whose name may not be shown, with how to find and mend it."""
     if privacy.mask_name(name) == name:
         return entries
-    why = (
-        "its name holds somebody's phone number or the like and is shown masked: it is the file in "
-        f"raw/ whose SHA-256 begins with {raw.sha256[:TOLD_BY]}; give it another name"
-    )
-    return [
-        entry | {"problem": "; ".join(filter(None, [entry["problem"], why]))} for entry in entries
-    ]
+    why = note("masked_name", sha256=raw.sha256[:TOLD_BY])
+    return [entry | {"problem": joined([entry["problem"], why])} for entry in entries]
 
 
 def never_silent(
@@ -63,19 +59,13 @@ def never_silent(
     spoken_of = {entry["sheet"] for entry in entries if entry.get("table") or entry["problem"]}
     silent = {book: names for book, names in sheets_of.items() if not names & spoken_of}
     empty = set().union(*silent.values())
-    unseen = (
-        "holds nothing to read (its sheets are hidden and hold no table, or explain our template); "
-        "expected headers and rows"
-    )
     return [
         *(
-            entry | {"problem": "holds no cells; expected headers and rows"}
-            if entry["sheet"] in empty
-            else entry
+            entry | {"problem": note("no_cells")} if entry["sheet"] in empty else entry
             for entry in entries
         ),
         *(
-            unread(raw, book, f"{book or raw.file}: {unseen}", context)
+            unread(raw, book, note("nothing_to_read"), context)
             for book, names in silent.items()
             if not names & listed
         ),
@@ -103,15 +93,22 @@ def entry(
         "rows_aside": len(done.aside),
         "rows_mended": len(changed - set(done.aside.index)),
         "unmapped": "; ".join(privacy.mask(text.plain(header)) for header in part.unmapped) or None,
-        "problem": " ".join(_said(done, asked)) or None,
+        "problem": joined(_notes(done, asked)) or None,
         "as_of": part.as_of,
     }
 
 
-def _said(done: KeptRows, asked: pd.DataFrame) -> list[str]:
+def _notes(done: KeptRows, asked: pd.DataFrame) -> list[str]:
     """What was not understood, then what is worth knowing."""
-    notes = [f"{note[0].upper()}{note[1:].rstrip('.')}." for note in done.part.notes]
-    return [*(questions.sentence(row, "en") for row in asked.itertuples()), *notes]
+    return [*map(questions.as_note, asked.to_dict("records")), *done.part.notes]
+
+
+def said(problem: object, lang: str) -> str:
+    """What the ledger says of a sheet (`problem`), in words; nothing where it has no note."""
+    return text.choose(lang, "", " ").join(
+        questions.sentence(one, lang) if one["note"] == "question" else sentence(one, lang)
+        for one in parted(problem)
+    )
 
 
 def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> dict[str, object]:
@@ -120,7 +117,7 @@ def unread(raw: RawFile, sheet: str, problem: str | None, context: Context) -> d
         "file": raw.file,
         "sheet": privacy.mask_name(sheet),
         "sha256": raw.sha256,
-        "problem": problem and privacy.mask_name(problem),
+        "problem": problem and masked(problem),
         **dict.fromkeys(COUNTS, 0),
         "as_of": exported_at(context.named, None, timezone=context.timezone),
     }
@@ -131,11 +128,7 @@ def hidden_sheet(
 ) -> dict[str, object]:
     """The ledger's row of a hidden sheet: who opens the file does not see its tables."""
     rows = sum(len(block.rows) for block in blocks)
-    problem = (
-        f"this sheet is hidden: {rows} rows left unread. Unhide it in Excel and save the file to "
-        "have them read, or delete it"
-    )
-    return unread(raw, sheet_name(sheet), problem, context)
+    return unread(raw, sheet_name(sheet), note("hidden_sheet", rows=rows), context)
 
 
 def mended_sheet(raw: RawFile, sheet: Sheet, context: Context) -> dict[str, object]:
@@ -207,11 +200,10 @@ def unknown(
     name = sheet_name(sheet)
     if filled.empty:
         return unread(raw, name, None, context)
-    where = f"{raw.file} [{name}]" if name else raw.file
     named = recognise.unverified(sheet.grid, sheet=sheet.name, file=context.named, systems=systems)
     if named:
         system, export = named
-        problem = _unverified(export, where, len(filled))
+        problem = _unverified(export, len(filled))
         return {
             **unread(raw, name, problem, context),
             "system": system.system,
@@ -220,40 +212,28 @@ def unknown(
         }
     fitting = recognise.undecided(sheet.grid, candidates)
     if fitting:
-        return unread(raw, name, _undecided(fitting, where, len(filled)), context)
+        return unread(raw, name, _undecided(fitting, len(filled)), context)
+    notes = [note("not_recognised", rows=len(filled))]
     near = recognise.nearest(sheet.grid, candidates)
-    guess = "no row of known headers was found"
     if near:
         candidate, lacking = near
-        guess += (
-            f"; nearest is {candidate.system.system}/{candidate.export.id}, which needs "
-            f"{', '.join(lacking) or 'other headers'}"
+        export = f"{candidate.system.system}/{candidate.export.id}"
+        notes.append(
+            note("nearest", export=export, lacking=lacking)
+            if lacking
+            else note("nearest_otherwise", export=export)
         )
-    problem = (
-        f"{where}: {guess}; {len(filled)} rows left unread. Expected an export of "
-        "data/reference/sources or our template"
-    )
-    return unread(raw, name, problem, context)
+    return unread(raw, name, joined(notes), context)
 
 
-def _undecided(fitting: list[Export], where: str, rows: int) -> str:
-    sheets = " or ".join(f"{export.zh} ({export.en})" for export in fitting)
-    names = " or ".join(f"{export.id}.csv" for export in fitting)
-    return (
-        f"{where}: may be our template's sheet {sheets}, which its headers alone do not "
-        f"decide; {rows} rows left unread. Name the file {names}, or leave out other columns"
-    )
+def _undecided(fitting: list[Export], rows: int) -> str:
+    names = [f"{export.id}.csv" for export in fitting]
+    return note("undecided", sheets=[both(export) for export in fitting], names=names, rows=rows)
 
 
-def _unverified(export: Unverified, where: str, rows: int) -> str:
-    tables = [reference.tables()[name] for name in export.tables]
-    sheets = ", ".join(f"{table.zh} ({table.en})" for table in tables)
-    return (
-        f"{where}: looks like {export.zh} ({export.en}), whose layout is unverified: no real file "
-        "and no list of its headers was seen, so "
-        f"nothing is guessed and {rows} rows are left unread. Copy the figures into our "
-        f"template (`fupan new`), sheet {sheets}, or add a mapping (CONTRIBUTING.md)"
-    )
+def _unverified(export: Unverified, rows: int) -> str:
+    sheets = [both(reference.tables()[name]) for name in export.tables]
+    return note("unverified", export=both(export), sheets=sheets, rows=rows)
 
 
 def frame(entries: list[dict[str, object]], timezone: str) -> pd.DataFrame:

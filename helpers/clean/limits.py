@@ -7,6 +7,8 @@ from typing import IO
 
 import numpy as np
 
+from helpers.clean.notes import NotedError, note
+
 MAX_MEMBERS = 500  # exports of one download come by the dozen
 MAX_BYTES = 2_000_000_000  # unpacked; one million orders of 75 columns are 230 million
 # unpacked to packed; sheets of real exports stay below 50, a bomb comes near the 1,032 of deflate
@@ -22,8 +24,8 @@ _BLOCK = 1 << 20
 _LONGEST_REFERENCE = 16  # r="XFD1048576" and what stands before it
 
 
-class LimitError(ValueError):
-    """A file goes beyond a limit; the message says which, what was found and what was expected."""
+class LimitError(NotedError):
+    """A file goes beyond a limit; the note says which, what was found and what was expected."""
 
 
 def check_members(archive: zipfile.ZipFile) -> None:
@@ -31,16 +33,14 @@ def check_members(archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     size = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS:
-        raise LimitError(f"holds {len(members):,} files; expected at most {MAX_MEMBERS:,}")
+        raise LimitError(note("many_files", count=len(members), most=MAX_MEMBERS))
     if size > MAX_BYTES:
-        raise LimitError(f"unpacks to {size:,} bytes; expected at most {MAX_BYTES:,}")
+        raise LimitError(note("many_bytes", count=size, most=MAX_BYTES))
     for member in members:
         size, packed = member.file_size, max(member.compress_size, 1)
         if size > max(RATIO_FROM, MAX_RATIO * packed):
-            raise LimitError(
-                f"unpacks to {size // packed:,} times its size ({member.filename[:60]}: "
-                f"{size:,} bytes); expected at most {MAX_RATIO} times: this looks like a zip bomb"
-            )
+            name, times = member.filename[:60], size // packed
+            raise LimitError(note("zip_bomb", times=times, part=name, count=size, most=MAX_RATIO))
 
 
 def check_path(name: str) -> None:
@@ -48,17 +48,15 @@ def check_path(name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     outside = path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", name)
     if outside or not name or "\0" in name:
-        raise LimitError("has a path that leads out of the zip; left unread")
+        raise LimitError(note("leads_out"))
 
 
 def check_size(rows: int, columns: int) -> None:
     """Raise `LimitError` for a table of more columns or cells than one can hold."""
     if columns > MAX_COLUMNS:
-        raise LimitError(f"has a row of {columns:,} cells; expected at most {MAX_COLUMNS:,}")
+        raise LimitError(note("wide_row", columns=columns, most=MAX_COLUMNS))
     if rows * columns > MAX_CELLS:
-        raise LimitError(
-            f"spans {rows:,} rows by {columns:,} columns; expected at most {MAX_CELLS:,} cells"
-        )
+        raise LimitError(note("many_cells", rows=rows, columns=columns, most=MAX_CELLS))
 
 
 def check_workbook(archive: zipfile.ZipFile) -> None:
@@ -74,11 +72,9 @@ def check_workbook(archive: zipfile.ZipFile) -> None:
             with archive.open(member) as handle:
                 rows, columns = _span(handle)
             if is_sheet and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
-                raise LimitError(
-                    f"a sheet spans {rows:,} rows by {columns:,} columns ({path.name}); expected "
-                    f"at most {MAX_COLUMNS:,} columns and {MAX_CELLS:,} cells. "
-                    "Delete the far cells in Excel and save it again"
-                )
+                size = {"rows": rows, "columns": columns, "part": path.name}
+                most = {"most": MAX_CELLS, "most_columns": MAX_COLUMNS}
+                raise LimitError(note("far_cells", **size, **most))
 
 
 def _span(handle: IO[bytes]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +24,11 @@ from helpers.clean import (
 from helpers.clean.folder import Workspace, replacing, status
 from helpers.clean.ledger import COUNTS
 from helpers.clean.mend import HASH_DIGITS
+from helpers.clean.notes import joined, note
 from helpers.clean.personal_data import scan
 from helpers.clean.readings import StoredReading, name_in_raw
 from helpers.clean.tables import LEDGERS
-from helpers.core import privacy, text
+from helpers.core import privacy
 from helpers.reference import schema
 
 # what bringing them together tells of others is needed even where no file has them
@@ -85,7 +86,10 @@ def merge(
             doubted.append(_not_their_lines(of_orders))
         frame, of_accounts = collisions.accounts(frame, table)
         if len(of_accounts):
-            doubted.append(_of_two_accounts(of_accounts, table))
+            doubted.append(_unlike_others(of_accounts, table, "other_account"))
+        frame, of_periods = collisions.without_period(frame, table)
+        if len(of_periods):
+            doubted.append(_unlike_others(of_periods, table, "other_period"))
         frame = frame.drop(columns=schema.MARK, errors="ignore")
         if "metric" in frame and len(frame):
             frame = frame.assign(metric=frame["metric"].replace(_metric_names(workspace)))
@@ -131,15 +135,16 @@ def merge(
         files, pd.concat([reading.table("mends").assign(by=file) for file, reading in named])
     )
     files = _with_whole_orders(_with_rooms_told_apart(files, by_room), of_orders.totals)
-    late = [lost]
+    late, asked_late = [lost], [questions.of_rows(lost)]
     for one in doubted:
-        files, rows = _with_doubted(files, one, systems)
+        files, rows, of_rows = _with_doubted(files, one, systems)
         late.append(rows)
+        asked_late.append(of_rows)
     aside = pd.concat([aside, *(rows.astype(aside.dtypes) for rows in late)], ignore_index=True)
     ledgers = {
         "files": pd.concat([files, *_copy_entries(files, copies)], ignore_index=True),
         "aside": aside,
-        "questions": pd.concat([asked, questions.of_rows(pd.concat(late))], ignore_index=True),
+        "questions": pd.concat([asked, *asked_late], ignore_index=True),
         "mended": mended,
         "attribution": pd.concat(notes, ignore_index=True) if notes else attribution.nothing(),
     }
@@ -183,122 +188,94 @@ def _without_original(
 
 
 class _Doubted(NamedTuple):
-    """Rows of a table that stand aside once all files lie side by side, and what is asked of them.
+    """Rows of a table that stand aside once all files lie side by side.
 
-    `field` is the column concerned, `values` its cells as they are shown; `question` words what is
-    asked of the rows of one file.
+    `field` is the column concerned, `cells` are its cells as they are shown, `examples` these with
+    what the rows are held against.
     """
 
     table: str
     rows: pd.DataFrame
     field: str
-    values: pd.Series
     reason: str
-    question: Callable[[str, pd.DataFrame], str]
+    cells: pd.Series
+    examples: pd.Series
 
 
 def _of_two_rooms(by_room: collisions.Rooms) -> _Doubted:
-    sessions = by_room.unclear
-    starts = sessions["started_at"].dt.strftime("%Y-%m-%d %H:%M")
-    return _Doubted("sessions", sessions, "started_at", starts, "collision", _room_question)
+    rows = by_room.unclear
+    starts = rows["started_at"].dt.strftime("%Y-%m-%d %H:%M")
+    titles = rows["title"].fillna("-")
+    return _Doubted("sessions", rows, "started_at", "other_room", starts, starts + ", " + titles)
 
 
 def _not_their_lines(orders: whole_orders.WholeOrders) -> _Doubted:
     rows = orders.unclear
-    return _Doubted("orders", rows, "order_id", rows["order_id"], "not_its_lines", _lines_question)
+    examples = [
+        f"{row.order_id}: {row.paid:,.2f} ≠ "
+        + ("-" if pd.isna(row.of_lines) else f"{row.of_lines:,.2f}")
+        for row in rows.itertuples()
+    ]
+    shown = pd.Series(examples, index=rows.index, dtype="str")
+    return _Doubted("orders", rows, "order_id", "not_its_lines", rows["order_id"], shown)
 
 
-def _of_two_accounts(rows: pd.DataFrame, table: str) -> _Doubted:
+def _unlike_others(rows: pd.DataFrame, table: str, reason: str) -> _Doubted:
     field = next(name for name in ("product_id", "day") if name in rows)
-    values = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
-    return _Doubted(table, rows, field, values, "collision", _account_question)
+    cells = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
+    return _Doubted(table, rows, field, reason, cells, cells + ": " + rows["beside"])
 
 
 def _with_doubted(
     files: pd.DataFrame, doubted: _Doubted, systems: list[reference.System]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The ledger with the rows counted aside, and these as rows of `aside`."""
-    rows = []
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The ledger with the rows counted aside, these as rows of `aside`, and their questions."""
+    columns = list(reference.tables()["aside"].columns)
+    rows, asked = [pd.DataFrame(columns=columns)], [questions.of_rows(pd.DataFrame())]
     for (file, sheet), of_sheet in _by_sheet(doubted.rows):
         place = (file, sheet, doubted.table)
-        question = doubted.question(file, of_sheet)
-        files = _with_problem(files, place, question, aside=len(of_sheet))
         entry = files[_table_of_sheet(files, place)].iloc[0]
         export = raw_file.export(entry["system"], entry["export"], systems)
         header_of = {name: how.header[0] for name, how in export.columns.items() if how.header}
         cells = of_sheet[[name for name in header_of if name in of_sheet]].rename(columns=header_of)
         cells = cells.loc[:, ~cells.columns.duplicated()]  # two columns of ours may read one
         cells = cells.astype("str").where(cells.notna(), "")
-        rows.append(
-            pd.DataFrame(
-                {
-                    "file": file,
-                    "sheet": sheet,
-                    "table": doubted.table,
-                    "row": of_sheet["source_row"],
-                    "column": header_of.get(doubted.field, doubted.field),
-                    "value": doubted.values.loc[of_sheet.index],
-                    "reason": doubted.reason,
-                    "field": doubted.field,
-                    "expected": "unique",
-                    "row_json": [
-                        json.dumps(row, ensure_ascii=False) for row in cells.to_dict("records")
-                    ],
-                }
-            )
+        aside = pd.DataFrame(
+            {
+                "file": file,
+                "sheet": sheet,
+                "table": doubted.table,
+                "row": of_sheet["source_row"],
+                "column": header_of.get(doubted.field, doubted.field),
+                "value": doubted.cells.loc[of_sheet.index],
+                "reason": doubted.reason,
+                "field": doubted.field,
+                "expected": "unique",
+                "row_json": [
+                    json.dumps(row, ensure_ascii=False) for row in cells.to_dict("records")
+                ],
+            }
         )
-    columns = list(reference.tables()["aside"].columns)
-    return files, pd.concat(rows) if rows else pd.DataFrame(columns=columns)
+        rows.append(aside)
+        asked.append(questions.of_rows(aside.assign(value=doubted.examples.loc[of_sheet.index])))
+        asked_here = joined(questions.as_note(row) for row in asked[-1].to_dict("records"))
+        files = _with_problem(files, place, asked_here, aside=len(of_sheet))
+    return files, pd.concat(rows), pd.concat(asked)
 
 
 def _with_rooms_told_apart(files: pd.DataFrame, by_room: collisions.Rooms) -> pd.DataFrame:
     apart = collections.Counter(place[:2] for place in by_room.ids)
     for place, count in apart.items():
-        note = f"{count} sessions share their minute with another room's: told apart by their rows"
-        files = _with_problem(files, (*place, "sessions"), note)
+        apart_by_rows = note("rooms_apart", rows=count)
+        files = _with_problem(files, (*place, "sessions"), apart_by_rows)
     return files
 
 
 def _with_whole_orders(files: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
     for place, rows in _by_sheet(totals):
-        note = (
-            f"{len(rows)} rows are orders whose lines other files hold: counted as the lines' "
-            "totals, their money once"
-        )
-        files = _with_problem(files, (*place, "orders"), note, totals=len(rows))
+        of_lines = note("whole_orders", rows=len(rows))
+        files = _with_problem(files, (*place, "orders"), of_lines, totals=len(rows))
     return files
-
-
-def _room_question(file: str, sessions: pd.DataFrame) -> str:
-    first = sessions.iloc[0]
-    title = text.plain(first["title"]) if isinstance(first["title"], str) else "-"
-    return (
-        f"{len(sessions)} rows start in the minute of another session and may be of another room "
-        f"(row {first['source_row']:.0f}: {first['started_at']:%Y-%m-%d %H:%M}, {title}), so they "
-        "are kept aside; write into workspace.yml which room the file is of "
-        f"(rooms: {{'{text.plain(file)}': NAME}})"
-    )
-
-
-def _account_question(file: str, rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    return (
-        f"{len(rows)} rows are stated otherwise by another export without a room and may be of "
-        f"another account (row {first['source_row']:.0f}; files {text.plain(first['beside'], 200)})"
-        ", so they are kept aside; write into workspace.yml which room each file is of "
-        f"(rooms: {{'{text.plain(file)}': NAME}}), or keep the right file alone"
-    )
-
-
-def _lines_question(file: str, orders: pd.DataFrame) -> str:
-    first = orders.iloc[0]
-    lines = "no amount" if pd.isna(first["of_lines"]) else f"{first['of_lines']:,.2f}"
-    return (
-        f"{len(orders)} rows are orders whose lines other files hold, and not the sum of these "
-        f"(row {first['source_row']:.0f}: order {text.plain(first['order_id'])}, paid "
-        f"{first['paid']:,.2f}, its lines {lines}), so they are kept aside and the lines count; "
-        "put the newest export of all order lines into raw/, or the order list alone"
-    )
 
 
 def _listing_orders(files: pd.DataFrame, systems: list[reference.System]) -> set[tuple[str, str]]:
@@ -327,7 +304,7 @@ def _with_problem(
     here = _table_of_sheet(files, place)
     here &= ~here.cumsum().gt(1)  # of several tables of a sheet the first speaks for it
     before = files["problem"].fillna("")
-    whole = (before + "; " + problem).str.removeprefix("; ")
+    whole = (before + "\n" + problem).str.removeprefix("\n")
     return files.assign(
         rows_kept=files["rows_kept"] - here * (aside + totals),
         rows_totals=files["rows_totals"] + here * totals,
@@ -386,8 +363,7 @@ def _copy_entries(files: pd.DataFrame, copies: Mapping[str, str]) -> Iterator[pd
     for copy, original in copies.items():
         entries = files[files["file"] == original]
         changes = dict.fromkeys([*COUNTS, "rows_mended"], 0.0)
-        problem = f"{copy}: the same bytes as {original}; read once"
-        changes |= {"file": copy, "unmapped": None, "problem": problem}
+        changes |= {"file": copy, "unmapped": None, "problem": note("same_bytes", file=original)}
         yield entries.assign(**changes).astype(entries.dtypes)
 
 

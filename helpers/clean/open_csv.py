@@ -21,7 +21,8 @@ import pyarrow.csv
 
 from helpers.clean import limits
 from helpers.clean.charset import DAMAGE, HEAD, MOST_DAMAGED, beginning, detect_charset
-from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted, text_column
+from helpers.clean.notes import note
+from helpers.clean.sheet import Sheet, UnreadableError, Wanted, text_column
 
 _LINES = 200
 _LINES_OF_ROW = 20  # in cells of a last row whose quotation mark is open
@@ -41,10 +42,7 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
     head = beginning(content, HEAD).decode(charset, errors="ignore")
     head = head.replace("\0", "").lstrip("\ufeff")
     if head.lstrip()[:1] == "<":
-        raise UnreadableError(
-            f"is {_markup(head)} by its content, whatever its name says; expected {EXPECTED}. Open "
-            "it in Excel or WPS, save it as xlsx, and put that file in its place"
-        )
+        raise UnreadableError(_markup(head))
     separator = _separator(head)
     width = max(statistics.mode(_counts(head, separator)) + 1, 1)
     try:
@@ -56,18 +54,15 @@ def text_sheet(content: BinaryIO, name: str = "", wanted: Wanted | None = None) 
             cut = "open" if is_open else "short" if is_short else ""
             return Sheet("", grid, places=places, cut=cut)
     except UnicodeError as error:
-        raise UnreadableError(
-            f"begins as {charset} text but does not go on as such (cut off while saving?); "
-            f"expected {EXPECTED}"
-        ) from error
+        raise UnreadableError(note("breaks_off", charset=charset)) from error
     except pa.ArrowInvalid as error:
-        raise UnreadableError(f"is no table of values ({error}); expected {EXPECTED}") from error
+        raise UnreadableError(note("no_values", error=str(error))) from error
 
 
 def _markup(head: str) -> str:
     if "urn:schemas-microsoft-com:office:spreadsheet" in head:
-        return "an XML spreadsheet of Excel 2003"
-    return "a web page (HTML)" if re.search(r"(?i)<(?:html|table|!doctype)", head) else "XML"
+        return note("xml_spreadsheet")
+    return note("html" if re.search(r"(?i)<(?:html|table|!doctype)", head) else "xml")
 
 
 def _with_end(text: BinaryIO) -> tuple[BinaryIO, bool]:
@@ -233,9 +228,7 @@ def _taken_apart(
             if damaged > text.tell() * MOST_DAMAGED:
                 raise UnicodeError
             return pa.concat_tables(tables), odd
-    raise UnreadableError(
-        f"is no table of values (a quotation mark is never closed); expected {EXPECTED}"
-    )
+    raise UnreadableError(note("open_quote"))
 
 
 def _ahead(

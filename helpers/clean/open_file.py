@@ -13,9 +13,10 @@ from typing import BinaryIO, NamedTuple
 
 from helpers.clean import limits
 from helpers.clean.file_name import decoded, printable
+from helpers.clean.notes import note
 from helpers.clean.open_csv import text_sheet
 from helpers.clean.open_workbook import workbook_sheets
-from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, Wanted
+from helpers.clean.sheet import Sheet, UnreadableError, Wanted
 
 # what zipfile raises of a damaged archive (`RuntimeError` also for one with a password)
 _DAMAGES = (
@@ -31,13 +32,13 @@ _DAMAGES = (
 
 # how files begin that are mistaken for exports
 _NO_TABLES = {
-    b"%PDF": "a PDF",
-    b"Rar!": "a RAR archive (unpack it first)",
-    b"7z\xbc\xaf": "a 7-Zip archive (unpack it first)",
-    b"\x1f\x8b": "a gzip archive (unpack it first)",
-    b"\x89PNG": "a picture (a screenshot holds no rows: export the table)",
-    b"\xff\xd8\xff": "a picture (a screenshot holds no rows: export the table)",
-    b"MIME-Version:": "a web archive (open it in Excel or WPS and save it as xlsx)",
+    b"%PDF": note("pdf"),
+    b"Rar!": note("packed", kind="RAR"),
+    b"7z\xbc\xaf": note("packed", kind="7-Zip"),
+    b"\x1f\x8b": note("packed", kind="gzip"),
+    b"\x89PNG": note("picture"),
+    b"\xff\xd8\xff": note("picture"),
+    b"MIME-Version:": note("web_archive"),
 }
 _MARK = max(map(len, _NO_TABLES))
 
@@ -61,11 +62,9 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
     except UnreadableError:
         raise
     except limits.LimitError as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(error.kept) from error
     except _DAMAGES as error:
-        raise UnreadableError(
-            f"looks like a workbook or a zip but is damaged ({error}); expected {EXPECTED}"
-        ) from error
+        raise UnreadableError(note("damaged", error=str(error))) from error
 
 
 def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = None) -> RawFile:
@@ -79,7 +78,7 @@ def open_file(path: str | Path, *, sha256: str = "", wanted: Wanted | None = Non
     try:
         content = path.open("rb")
     except OSError as error:
-        problem = f"cannot be opened ({error.strerror}); expected {EXPECTED}"
+        problem = note("cannot_open", error=error.strerror)
         return RawFile(name, "", (), (("", problem),))
     with content:
         digest = sha256 or hashlib.file_digest(content, "sha256").hexdigest()
@@ -95,20 +94,20 @@ def _open(
         mark = content.read(_MARK)
         for start, what in _NO_TABLES.items():
             if mark.startswith(start):
-                raise UnreadableError(f"is {what} whatever its name says; expected {EXPECTED}")
+                raise UnreadableError(what)
         mark = mark[:4]
         if mark == b"PK\x03\x04" and not _is_workbook(content):
             if in_zip:
-                raise UnreadableError("is a zip inside a zip; unpack it first")
+                raise UnreadableError(note("zip_in_zip"))
             return _zip(content, wanted)
         if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
             sheets = workbook_sheets(content)
             if not sheets:  # charts alone, or its list of sheets is damaged
-                raise UnreadableError(f"is a workbook without a worksheet; expected {EXPECTED}")
+                raise UnreadableError(note("no_worksheet"))
             return sheets, []
         return [text_sheet(content, PurePosixPath(name).name, wanted)], []
     except (UnreadableError, limits.LimitError) as error:
-        return [], [("", f"{name}: {error}")]
+        return [], [("", error.kept)]
 
 
 def _is_workbook(content: BinaryIO) -> bool:
@@ -130,7 +129,7 @@ def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tu
             if not member.filename.endswith("/") and not _is_litter(member.filename)
         ]
         if not members:
-            raise UnreadableError(f"is an empty zip; expected {EXPECTED}")
+            raise UnreadableError(note("empty_zip"))
         names: Counter[str] = Counter()
         for member in members:
             name = _member_name(member)
@@ -141,9 +140,9 @@ def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tu
                 unpacked = io.BytesIO(_member(archive, member, name))
                 inner, trouble = _open(unpacked, name, wanted, in_zip=True)
             except UnreadableError as error:
-                inner, trouble = [], [("", f"{name}: {error}")]
+                inner, trouble = [], [("", error.kept)]
             sheets += [sheet._replace(member=name) for sheet in inner]
-            problems += [(name, text) for _, text in trouble]
+            problems += [(name, problem) for _, problem in trouble]
     return sheets, problems
 
 
@@ -168,7 +167,6 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> byt
         limits.check_path(name)
         return archive.read(member)
     except limits.LimitError as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(error.kept) from error
     except _DAMAGES as error:
-        problem = f"cannot be unpacked ({error}); expected a zip without password"
-        raise UnreadableError(problem) from error
+        raise UnreadableError(note("cannot_unpack", error=str(error))) from error

@@ -1,5 +1,6 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
+import io
 import itertools
 import posixpath
 import re
@@ -11,7 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import python_calamine
 
-from helpers.clean.sheet import EXPECTED, Sheet, UnreadableError, text_column
+from helpers.clean import limits, old_workbook
+from helpers.clean.notes import note
+from helpers.clean.sheet import Sheet, UnreadableError, text_column
 
 _ROWS = 10_000  # of a workbook at a time
 _VISIBLE = python_calamine.SheetVisibleEnum.Visible
@@ -19,49 +22,92 @@ _BLOCK = 1 << 20
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
 _HIDDEN = re.compile(rb"""\shidden\s*=\s*["'](?:1|true)["']""")
 _NUMBER = re.compile(rb"""\sr\s*=\s*["'](\d{1,7})["']""")
+_ROW_OR_CELL = re.compile(rb"<(?:\w+:)?(row|c)\b[^>]*>")
+_COLUMN_ALONE = re.compile(rb"""(\sr\s*=\s*["'][A-Za-z]{1,3})(["'])""")
 _LONGEST_TAG = 1_000  # bytes of the tag of a row
 
 
 def workbook_sheets(content: BinaryIO) -> list[Sheet]:
     """The sheets of a workbook; raises `UnreadableError` where it is damaged."""
-    content.seek(0)
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(content)
-        kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
-        seen = {sheet.name: sheet.visible for sheet in book.sheets_metadata}
-        names = [
-            name
-            for name in book.sheet_names
-            if kinds.get(name) in (None, python_calamine.SheetTypeEnum.WorkSheet)
-        ]
-        era = _counts_from_1904(content)
-        hidden = _hidden_rows(content)
-        sheets = []
-        for name in names:
-            sheet = book.get_sheet_by_name(name)
-            sheets.append(
-                Sheet(
-                    name,
-                    _cells(sheet),
-                    era_1904=era,
-                    merged=tuple(sheet.merged_cell_ranges or ()),
-                    hidden=hidden.get(name, frozenset()),
-                    is_hidden=seen.get(name) not in (None, _VISIBLE),
-                )
-            )
-        return sheets
+        return _sheets(content)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
         if _is_locked(content, error):
-            raise UnreadableError(
-                f"this workbook is protected by a password; expected {EXPECTED}. Open it in Excel "
-                "or WPS, take the password off, and put the saved file in its place"
-            ) from error
-        raise UnreadableError(
-            f"this workbook cannot be read ({type(error).__name__}: {error}); expected {EXPECTED}. "
-            "Open it in Excel or WPS, save it again as xlsx, and put that file in its place"
-        ) from error
+            raise UnreadableError(note("locked")) from error
+        try:
+            mended = _with_row_numbers(content)
+        except limits.LimitError:
+            raise
+        except Exception:  # another part of it is damaged
+            mended = None
+        if mended is not None:
+            return workbook_sheets(mended)
+        what = f"{type(error).__name__}: {error}"
+        raise UnreadableError(note("no_workbook", error=what)) from error
+
+
+def _sheets(content: BinaryIO) -> list[Sheet]:
+    content.seek(0)
+    book = python_calamine.CalamineWorkbook.from_filelike(content)
+    kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
+    seen = {sheet.name: sheet.visible for sheet in book.sheets_metadata}
+    if zipfile.is_zipfile(content):
+        era, hidden = _counts_from_1904(content), _hidden_rows(content)
+    else:
+        content.seek(0)
+        era, rows = old_workbook.beside(content.read())
+        hidden = dict(zip(book.sheet_names, rows, strict=False))
+    sheets = []
+    for name in book.sheet_names:
+        if kinds.get(name) not in (None, python_calamine.SheetTypeEnum.WorkSheet):
+            continue
+        sheet = book.get_sheet_by_name(name)
+        sheets.append(
+            Sheet(
+                name,
+                _cells(sheet),
+                era_1904=era,
+                merged=tuple(sheet.merged_cell_ranges or ()),
+                hidden=hidden.get(name, frozenset()),
+                is_hidden=seen.get(name) not in (None, _VISIBLE),
+            )
+        )
+    return sheets
+
+
+def _with_row_numbers(content: BinaryIO) -> BinaryIO | None:
+    """An xlsx whose cells name their column alone (r="A"), with the rows that they stand in.
+
+    Some platforms write it so; Excel reads it. None of any other.
+    """
+    if not zipfile.is_zipfile(content):
+        return None
+    out, is_mended = io.BytesIO(), False
+    with zipfile.ZipFile(content) as archive, zipfile.ZipFile(out, "w") as whole:
+        for member in archive.infolist():
+            part = archive.read(member)
+            if posixpath.dirname(member.filename).endswith("worksheets"):
+                number = 0
+
+                def numbered(tag: re.Match[bytes]) -> bytes:
+                    nonlocal number, is_mended
+                    if tag[1] == b"row":
+                        stated = _NUMBER.search(tag[0])
+                        number = int(stated[1]) if stated else number + 1
+                        return tag[0]
+                    cell, count = _COLUMN_ALONE.subn(rb"\g<1>%d\g<2>" % number, tag[0])
+                    is_mended |= bool(count)
+                    return cell
+
+                part = _ROW_OR_CELL.sub(numbered, part)
+            whole.writestr(member.filename, part)
+    if not is_mended:
+        return None
+    with zipfile.ZipFile(out) as whole:
+        limits.check_workbook(whole)
+    return out
 
 
 def _is_locked(content: BinaryIO, error: BaseException) -> bool:
@@ -73,8 +119,6 @@ def _is_locked(content: BinaryIO, error: BaseException) -> bool:
 
 def _counts_from_1904(content: BinaryIO) -> bool:
     """Whether an xlsx says that its days count from 1904, as Excel for Mac once did."""
-    if not zipfile.is_zipfile(content):
-        return False
     with zipfile.ZipFile(content) as archive:
         if "xl/workbook.xml" not in archive.namelist():
             return False
@@ -84,8 +128,6 @@ def _counts_from_1904(content: BinaryIO) -> bool:
 
 def _hidden_rows(content: BinaryIO) -> dict[str, frozenset[int]]:
     """The numbers of the rows that an xlsx hides, by sheet."""
-    if not zipfile.is_zipfile(content):
-        return {}
     with zipfile.ZipFile(content) as archive:
         names = set(archive.namelist())
         if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:

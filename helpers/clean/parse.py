@@ -29,6 +29,7 @@ from helpers.clean.cells import (
     words,
 )
 from helpers.clean.columns import MONEY_MARK, thousands_mark
+from helpers.clean.notes import note
 from helpers.clean.recognise import normal
 from helpers.clean.times import ZERO_DAY
 from helpers.core import privacy
@@ -192,7 +193,7 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     spans = np.isinf(values)
     unread = written.notna() & values.isna()
     values = values.mask(spans)
-    notes = [f"values are ranges (for example {span}): left out" for span in written[spans][:1]]
+    notes = [note("ranges", example=span) for span in written[spans][:1]]
     return Parsed(values, unread, "not_a_number", tuple(notes), noted=spans)
 
 

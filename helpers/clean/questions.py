@@ -1,6 +1,6 @@
 """What was not understood in a file: the rows concerned, an example, what to answer, and where."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -8,6 +8,7 @@ from helpers import reference
 from helpers.clean import columns, parse
 from helpers.clean.assemble import Context
 from helpers.clean.keys import KeptRows
+from helpers.clean.notes import note
 from helpers.clean.times import times
 from helpers.core import text
 from helpers.reference import schema
@@ -48,7 +49,7 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
 
 def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     """Rows kept aside, by what is asked of them; a column that lacks concerns `whole` rows."""
-    asked = rows[~rows["reason"].isin(SETTLED)]
+    asked = rows if rows.empty else rows[~rows["reason"].isin(SETTLED)]
     if asked.empty:
         return pd.DataFrame(columns=[*_SAME, "rows", "row", "value"])
     if "effect" not in asked:
@@ -60,11 +61,14 @@ def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
     return counted.assign(rows=counted["rows"].mask(counted["effect"] == "lacking", whole))
 
 
-def _readings(reason: str, value: str) -> dict[str, str | None]:
+def _readings(reason: str, value: str, file: str) -> dict[str, str | None]:
     """The lines of `workspace.yml` that settle a reason, and how a cell reads with each.
 
     None where it does not, as 31.12.2026 with the month first.
     """
+    if reason in ("other_room", "other_account"):
+        quoted = text.plain(file, 200).replace("'", "''")
+        return {f"rooms: {{'{quoted}': NAME}}": None}
     cell = pd.Series([value], dtype="str")
 
     def first(values: pd.Series, form: Callable[[object], str]) -> str | None:
@@ -95,33 +99,42 @@ def _lasting(seconds: float) -> str:
     return str(pd.Timedelta(seconds=round(seconds)))
 
 
-def sentence(question: object, lang: str) -> str:
+def as_note(question: Mapping[str, object]) -> str:
+    """A question as a note of the ledger."""
+    return note("question", **{name: _plain(value) for name, value in question.items()})
+
+
+def _plain(value: object) -> object:
+    return None if pd.isna(value) else value if isinstance(value, str) else int(value)
+
+
+def sentence(question: Mapping[str, object], lang: str) -> str:
     """A question in words: column, rows, an example, why, and what to do.
 
-    `question` is a row of the table by attribute.
+    `question` is a row of the table.
     """
     terms = reference.terms()
-    column = text.plain(question.column) or "?"
-    why = text.label(terms["reason"][question.reason], lang)
-    count = f"{int(question.rows):,}"
-    first = "" if pd.isna(question.row) else f"{int(question.row)}"
-    value = text.plain(question.value, 60) if isinstance(question.value, str) else ""
+    column = text.plain(question["column"]) or "?"
+    why = text.label(terms["reason"][question["reason"]], lang)
+    count = f"{int(question['rows']):,}"
+    first = "" if pd.isna(question["row"]) else f"{int(question['row'])}"
+    value = text.plain(question["value"], 120) if isinstance(question["value"], str) else ""
     answers = text.choose(lang, "，或 ", ", or ").join(
         line
         if reading is None
         else text.choose(lang, f"{line}（{value} 即 {reading}）", f"{line} ({value} is {reading})")
-        for line, reading in _readings(question.reason, value).items()
+        for line, reading in _readings(question["reason"], value, question["file"]).items()
     )
     answers = f"{text.choose(lang, '：', ': ')}{answers}" if answers else ""
-    remedy = terms["remedy"].get(question.reason, terms["remedy"]["other"])
+    remedy = terms["remedy"].get(question["reason"], terms["remedy"]["other"])
     remedy = text.label(remedy, lang)
-    if question.effect == "lacking":
+    if question["effect"] == "lacking":
         return text.choose(
             lang,
             f"列「{column}」：{why}，影响 {count} 行。{remedy}。",
             f"Column {column}: {why}, {count} rows lack it. {remedy}.",
         )
-    effect = text.label(terms["effect"][question.effect], lang)
+    effect = text.label(terms["effect"][question["effect"]], lang)
     example = text.choose(lang, f"（{value}）", f" ({value})") if value else ""
     where = text.choose(lang, f"，最先在第 {first} 行", f", first in row {first}") if first else ""
     return text.choose(
@@ -134,7 +147,7 @@ def sentence(question: object, lang: str) -> str:
 def worded(asked: pd.DataFrame) -> pd.DataFrame:
     """Questions in words: file, sheet, question_zh and question_en, one row a question."""
     columns = {
-        f"question_{lang}": [sentence(row, lang) for row in asked.itertuples()]
+        f"question_{lang}": [sentence(row, lang) for row in asked.to_dict("records")]
         for lang in ("zh", "en")
     }
     return asked[["file", "sheet"]].assign(**columns)

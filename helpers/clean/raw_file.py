@@ -138,7 +138,7 @@ def unreadable(
     named = printable(path.name)
     context = Context(name or named, named, timezone, key, currency)
     raw = RawFile(context.file, sha256, (), ())
-    entries = [ledger.unread(raw, "", f"{context.file}: {problem}", context)]
+    entries = [ledger.unread(raw, "", problem, context)]
     entries = ledger.renamed(entries, raw, named)
     return _reading(entries, [], [], ledger.mended_cells([], context), [], context)
 

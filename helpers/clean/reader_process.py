@@ -32,6 +32,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from helpers import reference
 from helpers.clean import raw_file, recognise, template
+from helpers.clean.notes import NotedError, joined, note
 from helpers.clean.open_file import RawFile, open_file
 
 FORKS = hasattr(os, "fork")
@@ -45,8 +46,8 @@ PATIENCE = 8  # times the processor's seconds by the clock: a machine can be bus
 _T = TypeVar("_T")
 
 
-class ReaderError(Exception):
-    """A file's reader gave no answer; the message says how it ended, and what helps."""
+class ReaderError(NotedError):
+    """A file's reader gave no answer; the note says how it ended, and what helps."""
 
 
 class Limits(NamedTuple):
@@ -99,14 +100,14 @@ class Readers:
         try:
             return self.call(raw_file.read_file, path, **options)
         except ReaderError as error:
-            return raw_file.unreadable(path, str(error), **options)
+            return raw_file.unreadable(path, error.kept, **options)
 
     def open_file(self, path: Path) -> RawFile:
         """What `open_file.open_file` gives; a problem where the reader dies."""
         try:
             return self.call(open_file, path)
         except ReaderError as error:
-            return RawFile(path.name, "", (), (("", f"{path.name}: {error}"),))
+            return RawFile(path.name, "", (), (("", error.kept),))
 
     def call(self, function: Callable[..., _T], path: Path, **options: Any) -> _T:
         """What a function makes of a file; raises `ReaderError` where it does not come to it."""
@@ -119,14 +120,10 @@ class Readers:
                 if ended.code != KILLED:
                     break
             if ended.code:
-                raise ReaderError(_in_words(ended))
+                raise ReaderError(_noted(ended))
             result, fault = _taken(answer)
         if fault:
-            raise ReaderError(
-                f"cannot be read ({fault}); it is damaged, or holds what the reader does not "
-                "expect. Open it in Excel, save it again, and export it anew where that does not "
-                "help"
-            )
+            raise ReaderError(note("reader_fault", error=fault))
         return result
 
     def _forked(self, request: BinaryIO, answer: BinaryIO) -> Ended:
@@ -258,18 +255,18 @@ def _started(request: BinaryIO, answer: BinaryIO, path: Path) -> Ended:
     return Ended(done.returncode)
 
 
-def _in_words(ended: Ended) -> str:
+def _noted(ended: Ended) -> str:
     """Why a file could not be read: what was found, what was expected, and what helps."""
-    used = f" after {ended.seconds:,.1f} seconds" if ended.seconds else ""
-    used += f" and {ended.memory / 1e6:,.0f} MB of memory" if ended.memory else ""
-    how = {errno.ENOMEM: "had no memory left", errno.ETIME: "had no time left"}.get(ended.code)
+    how = {errno.ENOMEM: "reader_memory", errno.ETIME: "reader_time"}.get(ended.code)
     if how is None and ended.code < 0:
-        how = f"was ended by {signal.Signals(-ended.code).name}"
-    return (
-        f"cannot be read: its reader {how or f'ended with {ended.code}'}{used}; expected a file "
-        "that is read within the memory and time that its size allows. It is damaged or made to "
-        "do so: open it in Excel, save the sheet as CSV and put that into raw/ in its place"
-    )
+        why = note("reader_signal", signal=signal.Signals(-ended.code).name)
+    else:
+        why = note(how) if how else note("reader_code", code=ended.code)
+    used = [
+        note("reader_seconds", seconds=ended.seconds) if ended.seconds else None,
+        note("reader_bytes", megabytes=ended.memory / 1e6) if ended.memory else None,
+    ]
+    return joined([why, *used, note("reader_expected")])
 
 
 # ---- the side of the reader ----------------------------------------------------------------------

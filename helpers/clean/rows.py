@@ -10,6 +10,7 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import mend
 from helpers.clean.cells import filled, is_empty, words
+from helpers.clean.notes import note
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.sheet import Sheet
 from helpers.clean.totals import Totals, totals
@@ -112,11 +113,7 @@ def not_records(block: Block) -> NotRecords:
     rows, export = block.rows, block.export
     marked = pd.Series(False, index=rows.index)
     count, first = block.above
-    note = (
-        f"{count} rows above the headers look like rows of this table (first in row {first}): left "
-        "unread. Put the headers above all rows"
-    )
-    above = (note,) if count else ()
+    above = (note("rows_above", rows=count, row=first),) if count else ()
     if export.layout != "rows" or rows.empty:
         return NotRecords(marked, {}, first_of_each_row([]), above)
     if export.description_row:
@@ -134,10 +131,7 @@ def not_records(block: Block) -> NotRecords:
         left = _sums(shown) > _sums(by_sums)
         by_sums = shown if left else by_sums
         marked |= hidden & left
-        notes += (
-            f"{hidden.sum()} rows are hidden in the sheet: "
-            + ("left out, as its total counts only the others" if left else "read like the others"),
-        )
+        notes += (note("hidden_left_out" if left else "hidden_read", rows=int(hidden.sum())),)
     marked[list(by_sums.parts)] = True
     aside = [by_sums.off] if block.shared is None else [by_sums.off, block.shared]
     if block.cut in rows.index and not marked[block.cut]:
@@ -212,11 +206,8 @@ def _other_tables(block: Block, rows: pd.DataFrame) -> tuple[pd.Series, tuple[st
     if not heads.any():
         return pd.Series(False, index=rows.index), ()
     first = after_gap.index[heads][0]
-    note = (
-        f"rows {first} to {numbers[-1]} stand below an empty row under other words: "
-        "another table, left unread"
-    )
-    return pd.Series(numbers >= first, index=rows.index), (note,)
+    below = note("other_table", first=int(first), last=int(numbers[-1]))
+    return pd.Series(numbers >= first, index=rows.index), (below,)
 
 
 def _sub_rows(block: Block) -> pd.Series:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from helpers.clean.notes import NotedError
+
 # The default pool asks the system for new pages with every block: a second for a million rows.
 if "jemalloc" in pa.supported_memory_backends():
     pa.set_memory_pool(pa.jemalloc_memory_pool())
 
-EXPECTED = "an Excel workbook (xlsx, xls), a CSV or text table, or a zip of these"
 _LONG = 10_000  # columns of so many cells are categories where most cells repeat
 
 
@@ -42,8 +43,8 @@ class Sheet(NamedTuple):
 Wanted = Callable[[pd.DataFrame, str], frozenset[int] | None]
 
 
-class UnreadableError(ValueError):
-    """The bytes are not what they should be; the message says what was found and expected."""
+class UnreadableError(NotedError):
+    """The bytes are not what they should be; the note says what was found and expected."""
 
 
 def text_column(cells: pa.ChunkedArray, moved: np.ndarray | None) -> pd.Series:

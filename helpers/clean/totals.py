@@ -13,6 +13,7 @@ from helpers import reference
 from helpers.clean import mend, parse
 from helpers.clean.cells import SPACE, is_empty, no_cell, words
 from helpers.clean.columns import WHOLE, without_dots
+from helpers.clean.notes import note
 from helpers.clean.recognise import Block, Header
 from helpers.reference import Column
 
@@ -59,6 +60,7 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
     says_more = any(_is_required(block, name) for name in keys)
     off = [(at, why) for at, why in search.off.items() if why == "total_off" or not says_more]
     cells = mend.shown(rows[place].iloc[[at for at, _ in off]])
+    number = rows.index
     return Totals(
         {int(rows.index[at]): rows.index[parts] for at, parts in search.sums.items()},
         pd.DataFrame(
@@ -70,8 +72,7 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
             index=cells.index,
         ),
         tuple(
-            f"row {rows.index[at]} is the sum of rows {rows.index[parts[0]]} to "
-            f"{rows.index[parts[-1]]} without being called a total: taken for one"
+            note("unnamed_total", row=number[at], first=number[parts[0]], last=number[parts[-1]])
             for at, parts in search.sums.items()
             if role.get(at, "") in ("", "edge")
         ),

@@ -11,6 +11,7 @@ from helpers.reference.load import (
     invariants,
     lexicon,
     measures,
+    notes,
     playbook,
     reasons,
     registry,

@@ -157,6 +157,12 @@ def terms() -> dict[str, dict[str, Label]]:
 
 
 @functools.cache
+def notes() -> dict[str, Label]:
+    """What is said of a file, by id (`notes.yml`); a workspace cannot change it."""
+    return _entries("notes.yml", Label, None)
+
+
+@functools.cache
 def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
     """The metric registry by id (`metrics.yml`).
 

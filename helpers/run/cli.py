@@ -85,8 +85,9 @@ def main() -> None:
     "understood."
 )
 @data_option
+@lang_option
 @json_option
-def check(data_dir: Path, as_json: bool) -> None:
+def check(data_dir: Path, lang: str, as_json: bool) -> None:
     workspace = _workspace(data_dir)
     files = _ingest(workspace)
     unread = files["table"].isna() & files["problem"].notna()
@@ -99,7 +100,8 @@ def check(data_dir: Path, as_json: bool) -> None:
         _print_json(
             [
                 row
-                | {"proposals": proposals}
+                | {"problem": clean.said(row["problem"], lang) or None}
+                | {"notes": clean.parted(row["problem"]), "proposals": proposals}
                 | {"questions": _of_table(row, asked), "invariants": _of_table(row, checked)}
                 for row, proposals in pairs
             ]
@@ -108,15 +110,19 @@ def check(data_dir: Path, as_json: bool) -> None:
         columns = ["file", "sheet", "system", "export", "grade", "table", *clean.COUNTS]
         _print_table(files, columns)
         for row, proposals in zip(files.itertuples(), proposed, strict=True):
-            if isinstance(row.problem, str) and row.problem:
-                console.print(_problem(row), soft_wrap=True)
+            if isinstance(row.problem, str):
+                console.print(_problem(row, lang), soft_wrap=True)
             for proposal in proposals:
-                words = f"{_place(row.file, row.sheet)}: {_proposal(proposal)}"
+                words = f"{_place(row.file, row.sheet)}: {_proposal(proposal, lang)}"
                 console.print(words, soft_wrap=True)
-        _print_differing(checked)
+        _print_differing(checked, lang)
         path = workspace.clean / "aside.xlsx"
         if path.exists():
-            words = f"rows kept aside can be mended in {path}; put it into raw/ then"
+            words = text.choose(
+                lang,
+                f"搁置的行可以在 {path} 里改好，再放进 raw/",
+                f"rows kept aside can be mended in {path}; put it into raw/ then",
+            )
             console.print(words, soft_wrap=True)
     asking = [name for name, rule in reference.invariants().items() if rule.asks]
     off = checked["state"].eq("differs") & checked["invariant"].isin(asking)
@@ -192,7 +198,9 @@ def run_command(
         _print_json([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes])
     else:
         for row in files[files["problem"].notna()].itertuples():
-            problems.print(f"note: {_problem(row)}", soft_wrap=True)
+            problems.print(
+                f"{text.choose(lang, '提示', 'note')}: {_problem(row, lang)}", soft_wrap=True
+            )
     failed = any(outcome.status == "failed" for outcome in outcomes)
     sys.exit(1 if failed or not listed else 0)
 
@@ -476,13 +484,19 @@ def _proposals(row, workspace: clean.Workspace) -> list[dict]:
     return json.loads(proposals.to_json(orient="records", force_ascii=False))
 
 
-def _proposal(proposal: dict) -> str:
-    header = text.plain(proposal["header"])
+def _proposal(proposal: dict, lang: str) -> str:
+    header, column, alias = (text.plain(proposal[name]) for name in ("header", "column", "alias"))
     if proposal["column"] is None:
-        return f"column not mapped: {header} (like no column that is known)"
-    return (
-        f"column not mapped: {header} (closest: {proposal['column']}, by its name "
-        f"{proposal['alias']}, {proposal['score']:.0f} of 100)"
+        return text.choose(
+            lang,
+            f"没有对应的列：{header}（与认识的列都不像）",
+            f"column not mapped: {header} (like no column that is known)",
+        )
+    score = f"{proposal['score']:.0f}"
+    return text.choose(
+        lang,
+        f"没有对应的列：{header}（最像 {column}，按名称「{alias}」，相似度 {score}/100）",
+        f"column not mapped: {header} (closest: {column}, by its name {alias}, {score} of 100)",
     )
 
 
@@ -508,17 +522,22 @@ def _of_table(row: dict, ledger) -> list[dict]:
     return json.loads(mine.to_json(orient="records", force_ascii=False))
 
 
-def _print_differing(checked) -> None:
+def _print_differing(checked, lang: str) -> None:
     """Each thing that does not hold, with its first example."""
     names = reference.invariants()
     for row in checked[checked["state"] == "differs"].itertuples():
-        counts = f"{row.differ:.0f} of {row.compared:.0f} differ"
-        words = f"{names[row.invariant].en}: {counts}; {text.plain(row.example_en, 300)}"
+        differ, compared = f"{row.differ:.0f}", f"{row.compared:.0f}"
+        counts = text.choose(
+            lang, f"{compared} 项里 {differ} 项不符；", f"{differ} of {compared} differ; "
+        )
+        example = text.plain(getattr(row, f"example_{lang}"), 300)
+        name = text.label(names[row.invariant], lang)
+        words = f"{name}{text.choose(lang, '：', ': ')}{counts}{example}"
         console.print(f"{_place(row.file, row.sheet)}: {words}", soft_wrap=True)
 
 
-def _problem(row) -> str:
-    problem = text.plain(row.problem.removeprefix(f"{row.file}: "), 4_000)
+def _problem(row, lang: str) -> str:
+    problem = text.plain(clean.said(row.problem, lang), 4_000)
     return f"{_place(row.file, row.sheet)}: {problem}"
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from helpers import aftersales
-from helpers.aftersales import order_lines
-from tests.sold_lines import DAY, START, ZONE, cases, of, orders, simulated
+from helpers.aftersales import customers, order_lines
+from tests.sold_lines import DAY, NO_CASES, START, ZONE, cases, of, orders, simulated
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,17 @@ def test_price_bands_have_like_numbers_and_keep_lines_without_a_price_apart():
         order_lines.price_bands(prices.head(3), []).tolist() == ["–"] * 3
         and aftersales.price_cuts(prices.tail(1)) == []
     )
+
+
+@pytest.mark.parametrize("line", ["1", None])
+def test_orders_of_two_platforms_that_number_alike_are_two(line):
+    same = {"line_id": ["1", "1"], "order_id": ["1", "1"], "session_id": ["d", "t"]}
+    bought = {"platform": ["douyin", "taobao"], "paid": [100.0, 50.0], "buyer_key": ["a", "b"]}
+    case = {"platform": "taobao", "line_id": line, "order_id": "1", "amount": 20.0}
+    sold, asked, as_of = orders(2, **same, **bought), cases([case]), START + 30 * DAY
+    made = aftersales.lines(sold, asked, as_of=as_of).set_index("session_id")
+    assert made["refunded_amount"].to_dict() == {"d": 0.0, "t": 20.0}
+    by_buyer = customers.bought(sold, asked, as_of=as_of).set_index("buyer_key")
+    assert by_buyer["paid"].to_dict() == {"a": 100.0, "b": 50.0}
+    alone = aftersales.lines(orders(2), NO_CASES, as_of=as_of)
+    assert alone["line_id"].tolist() == ["l0", "l1"]

@@ -57,7 +57,7 @@ class Checked(NamedTuple):
 
 def check(workspace: Path) -> Checked:
     """`fupan check --json`, run in this process. Raises what the reading of the files raises."""
-    found = CliRunner().invoke(main, ["check", "--json", "--data", str(workspace)])
+    found = CliRunner().invoke(main, ["check", "--json", "--lang", "en", "--data", str(workspace)])
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return Checked(workspace, json.loads(found.stdout), found.exit_code)

@@ -235,7 +235,9 @@ def test_a_hostile_file_is_named_and_the_others_are_read(case, name):
     bad = sorted(path.name for path in (shop / "raw").iterdir())
     good = "时间,评论内容\n2026-11-10 20:00:00,好看\n2026-11-10 20:00:01,多少钱\n"
     (shop / "raw" / "comments.csv").write_text(good, encoding="utf-8")
-    ran = run_apart("check", "--json", "--data", str(shop), seconds=120, megabytes=3_500)
+    ran = run_apart(
+        "check", "--json", "--lang", "en", "--data", str(shop), seconds=120, megabytes=3_500
+    )
     assert ran.exit_code == 1, ran.stderr[-300:]
     found = Checked(shop, json.loads(ran.stdout), ran.exit_code)
     assert all(found.names(file) for file in bad)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean
+from tests.made_files import in_english
 
 EPOCH = 1_791_000_000  # 2026-10-03
 LIVE = {
@@ -45,7 +46,7 @@ def shop(tmp_path, settings="", **files):
         f"timezone: Asia/Shanghai\n{settings}", encoding="utf-8"
     )
     workspace = clean.Workspace.open(tmp_path)
-    ledger = clean.ingest(workspace, force=True)
+    ledger = in_english(clean.ingest(workspace, force=True))
     parts = ledger["rows_kept"] + ledger["rows_totals"] + ledger["rows_aside"]
     assert (ledger["rows_in"] == parts).all()
     return workspace, ledger
@@ -78,7 +79,7 @@ def test_two_rooms_in_one_file_are_two_and_stay_so_in_a_later_export(tmp_path):
     ids = clean.read_table(workspace, "sessions").set_index("session_id")["title"].to_dict()
     assert len(ids) == 6
     assert ledger["problem"].tolist() == [
-        "6 sessions share their minute with another room's: told apart by their rows"
+        "6 sessions share their minute with another room's: told apart by their rows."
     ]
     grown = [row | {"Gross revenue": str(int(row["Gross revenue"]) + 1)} for row in reversed(one)]
     workspace, ledger = shop(tmp_path, one=one, two=grown)
@@ -126,10 +127,10 @@ def test_what_nothing_decides_is_asked_and_answered_in_the_settings(tmp_path):
     assert sums(workspace) == {"A": 1000}
     aside = clean.read_table(workspace, "aside")
     assert aside[["file", "row", "column", "reason"]].values.tolist() == [
-        ["b.csv", 2, "Start time", "collision"]
+        ["b.csv", 2, "Start time", "other_room"]
     ]
     said = ledger.set_index("file")["problem"]["b.csv"]
-    assert "(row 2: 2026-10-01 19:00, another)" in said and "rooms: {'b.csv': NAME}" in said
+    assert "first in row 2 (2026-10-01 19:00, another)" in said and "rooms: {'b.csv': NAME}" in said
     workspace, ledger = shop(tmp_path, "rooms:\n  b*: second\n", a=early, b=late)
     assert sums(workspace) == {"A": 1000, "another": 1000}
     rooms = clean.read_table(workspace, "sessions").set_index("title")["room"]
@@ -161,7 +162,7 @@ def test_the_number_of_a_session_tells_rooms_of_one_title_apart(tmp_path):
 def test_rows_of_one_sheet_that_nothing_tells_apart_are_asked_about(tmp_path):
     workspace, ledger = shop(tmp_path, one=[*lives(days=(1,)), *lives(SMALL, (1,), Livestream="A")])
     assert ledger["rows_aside"].sum() == 1
-    assert clean.read_table(workspace, "aside")["reason"].tolist() == ["collision"]
+    assert clean.read_table(workspace, "aside")["reason"].tolist() == ["other_room"]
 
 
 def test_orders_of_two_rooms_at_once_are_of_neither(tmp_path):

@@ -380,7 +380,7 @@ def test_the_checklist(tmp_path, name):
 def test_a_file_name_whose_dates_disagree_is_noted_and_the_sheet_counts(tmp_path):
     name = "直播间详情页_整场数据下载_2026-07-29_09-00-00(某店_2026-07-27_15-44-39).xlsx"
     reading = load(workbook(tmp_path / name, **whole_session()))
-    assert "The file name says ended_at 2026-07-27" in reading.files["problem"].iloc[
+    assert "The file name says Ended at 2026-07-27" in reading.files["problem"].iloc[
         0
     ] and reading.tables["sessions"]["ended_at"].dt.day.tolist() == [28]
 

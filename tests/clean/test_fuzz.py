@@ -35,7 +35,16 @@ from helpers.clean.reader_process import PATIENCE, Readers
 from helpers.reference import schema
 from tests.clean.test_raw_file import ORDER, doudian
 from tests.clean.test_reader_process import looping_xls
-from tests.made_files import KEY, SESSION, headers_of, named, table, whole_session, workbook
+from tests.made_files import (
+    KEY,
+    SESSION,
+    headers_of,
+    in_english,
+    named,
+    table,
+    whole_session,
+    workbook,
+)
 from tests.made_files import export as mapping
 
 FILES = int(os.environ.get("FUPAN_FUZZ", "80"))
@@ -483,7 +492,7 @@ def accounted(path: Path, reading: clean.Reading) -> None:
 
     No row is two of these.
     """
-    files = reading.files
+    files = in_english(reading.files)
     assert (
         len(files)
         and (files["rows_in"].fillna(0) == files[list(clean.COUNTS[1:])].sum(axis=1))
@@ -598,7 +607,7 @@ def test_no_file_gone_wrong_brings_the_reader_down(whole, tmp_path):
             path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
         )
         ended["seconds, at most"] = max(ended["seconds, at most"], time.monotonic() - began)
-        files = reading.files
+        files = in_english(reading.files)
         assert len(files) and set(files["file"]) == {name}
         whole_file = files["table"].isna() & files["sheet"].fillna("").eq("")
         assert files.loc[whole_file, "problem"].notna().all()
@@ -652,7 +661,9 @@ def problem(path, content):
         reading = clean.read_file(
             path, systems=reference.systems(), timezone="Asia/Shanghai", key=KEY, currency="CNY"
         )
-    return "; ".join(reading.files["problem"].dropna()), reading
+    files = in_english(reading.files).dropna(subset="problem")
+    places = files["sheet"].where(files["sheet"].fillna("") != "", files["file"])
+    return "; ".join(places + ": " + files["problem"]), reading
 
 
 def zipped(*members, method=zipfile.ZIP_DEFLATED):
@@ -705,8 +716,8 @@ def test_a_bomb_in_a_zip_is_named_and_the_files_beside_it_are_read(tmp_path, who
     assert len(reading.tables["orders"]) == 9
     assert (
         "bomb.xlsx" in said
-        and "../out.csv: has a path that leads out" in said
-        and "in.zip: is a zip inside a zip" in said
+        and "../out.csv: It has a path that leads out" in said
+        and "in.zip: It is a zip inside a zip" in said
     )
 
 

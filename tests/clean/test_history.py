@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from helpers import clean, reference
 from helpers.clean import history
 from helpers.clean.reader_process import Readers
+from tests.made_files import in_english
 
 ZONE = "Asia/Shanghai"
 CASE = [
@@ -215,7 +216,7 @@ def test_the_same_bytes_under_another_name_change_nothing_and_are_not_read(tmp_p
     aside = clean.read_table(workspace, "aside")
     shutil.copy(path, path.with_name("另存为.csv"))
     monkeypatch.setattr(Readers, "read", lambda *args, **options: pytest.fail("read again"))
-    files = clean.ingest(workspace).set_index("file")
+    files = in_english(clean.ingest(workspace)).set_index("file")
     assert {
         path.relative_to(tmp_path): path.read_bytes()
         for path in (tmp_path / "clean" / "aftersales").glob("*")

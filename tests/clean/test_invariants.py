@@ -478,7 +478,7 @@ def test_check_prints_what_differs_and_gives_it_as_json(tmp_path):
     eight = ["2026-10-01 20:00 ~ 20:59", "1,200.00", "2,400.00", 24, "2,000.00"]
     read(shop / "raw" / "hours.xlsx", hours(eight, total=["1,300.00", "2,400.00", 24, "2,000.00"]))
     run = CliRunner().invoke
-    told = run(cli.main, ["check", "--data", str(shop)])
+    told = run(cli.main, ["check", "--lang", "en", "--data", str(shop)])
     assert told.exit_code == 1, "rows were lost, or misread"
     assert (
         "hours.xlsx [列表]: Rows add to the file's own total row: 1 of 4 differ; row 3: the total "

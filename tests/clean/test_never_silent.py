@@ -120,13 +120,14 @@ def test_rows_above_the_headers_are_said(tmp_path, above):
     entry = reading.files.iloc[0]
     assert entry["rows_in"] == 5 - above
     assert entry["problem"].startswith(
-        f"{above} rows above the headers look like rows of this table (first in row 1): left unread"
+        f"{above:,} rows above the headers look like rows of this table (first in row 1): left "
+        "unread"
     )
 
 
 def test_headers_below_ten_thousand_rows_are_found_and_the_rows_said(tmp_path):
     path = table(tmp_path / "o.csv", named(ORDER, *[ORDER] * 10_000)[::-1])
-    assert load(path).files["problem"].iloc[0].startswith("10000 rows above the headers look like")
+    assert load(path).files["problem"].iloc[0].startswith("10,000 rows above the headers look like")
 
 
 @pytest.mark.parametrize(
@@ -140,4 +141,4 @@ def test_headers_below_ten_thousand_rows_are_found_and_the_rows_said(tmp_path):
 )
 def test_titles_above_the_headers_are_no_rows(tmp_path, above):
     entry = load(workbook(tmp_path / "x.xlsx", S=[*above, *named(SESSION, SESSION)])).files.iloc[0]
-    assert entry["rows_kept"] == 1 and str(entry["problem"]) == "nan"
+    assert entry["rows_kept"] == 1 and entry["problem"] is None

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers import clean, reference
-from helpers.clean import charset, open_csv, open_file, parse, sheet
+from helpers.clean import charset, notes, open_csv, open_file, parse, sheet
 from helpers.clean.cells import distinct
 
 ROWS = st.lists(
@@ -134,6 +134,6 @@ def test_values_that_only_compare_equal_are_told_apart():
 
 def test_a_note_counts_cells_and_not_values():
     cells = pd.Series(["7w~10w"] * 3 + ["5"], dtype=object)
-    assert parse.numbers(cells, kind="count").notes == (
-        "3 values are ranges (for example 7w~10w): left out",
-    )
+    (kept,) = parse.numbers(cells, kind="count").notes
+    said = "列: 3 values are ranges (for example 7w~10w): left out."
+    assert notes.in_words(notes.with_values(kept, column="列"), "en") == said

@@ -14,6 +14,7 @@ from helpers.clean import invariants, personal_data, template
 from helpers.core import text
 from helpers.report import gate
 from helpers.run import cli
+from tests.made_files import in_english
 
 START = dt.datetime(2026, 11, 10, 20)
 PLANTED = [
@@ -138,7 +139,7 @@ def test_a_file_with_a_telling_name_is_shown_masked_and_found_by_its_digest(plan
         path.suffix: hashlib.sha256(path.read_bytes()).hexdigest()[:8]
         for path in (planted / "raw").iterdir()
     }
-    files = clean.ingest(clean.Workspace.open(planted))
+    files = in_english(clean.ingest(clean.Workspace.open(planted)))
     assert set(files["file"]) == {
         f"***_***~{digests['.xlsx']}.xlsx",
         f"*** ***~{digests['.csv']}.csv",

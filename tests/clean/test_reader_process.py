@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from helpers import clean, reference
-from helpers.clean import folder, raw_file, reader_process
+from helpers.clean import folder, notes, raw_file, reader_process
+from tests.made_files import in_english
 
 MEGABYTES = 1_500  # of a reader, at its worst moment
 GOOD = "时间,评论内容\n2026-11-10 20:00:00,好看\n2026-11-10 20:00:01,多少钱\n"
@@ -217,8 +218,7 @@ def test_a_hostile_file_is_named_in_bounded_memory(readers, tmp_path, monkeypatc
     make, how = HOSTILE[name]
     found = read(readers, make(tmp_path / name, how))
     assert not found.tables and found.files["file"].tolist() == [name]
-    problem = found.files["problem"].iloc[0]
-    assert name in problem and "expected" in problem.casefold()
+    assert "expected" in clean.said(found.files["problem"].iloc[0], "en").casefold()
     assert len(ended) == 1 and ended[0].memory < MEGABYTES * 1_000_000
     assert len(read(readers, comments(tmp_path / "comments.csv")).tables["comments"]) == 2
 
@@ -429,7 +429,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypa
     shut = True
     monkeypatch.setattr(Path, "open", refused)
     workspace = clean.Workspace.open(tmp_path / "shop")
-    said = clean.ingest(workspace).set_index("file")["problem"].dropna()
+    said = in_english(clean.ingest(workspace)).set_index("file")["problem"].dropna()
     words = {
         "gone.csv": "is a link to a file that is not there",
         "circle.csv": "cannot be opened",
@@ -438,7 +438,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path, monkeypa
         "shut.csv": "cannot be opened (Permission denied)",
     }
     assert set(said.index) == set(words)
-    assert all(said[name].startswith(f"{name}: {of}") for name, of in words.items())
+    assert all(said[name].startswith(f"It {of}") for name, of in words.items())
     assert said.str.contains("expected a file").all()
     assert len(clean.read_table(workspace, "comments")) == 2
     shut = False  # nothing else about the file changes
@@ -459,7 +459,7 @@ def test_a_folder_that_is_shut_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refused)
     assert clean.Workspace.open(tmp_path).raw_files() == [raw / "a.csv", raw / "shut"]
-    assert folder.unreadable(raw / "shut").startswith("is a folder that cannot be looked into")
+    assert notes.parted(folder.unreadable(raw / "shut")) == [{"note": "shut_folder"}]
 
 
 @pytest.mark.parametrize("charset", ["gbk", "big5", "shift_jis", "latin-1"])

@@ -7,6 +7,7 @@ import pytest
 
 from helpers import clean, reference
 from helpers.clean import data_quality, impossible_values, reconcile
+from helpers.clean.notes import note
 from helpers.reference import schema
 from helpers.report import first_screen
 
@@ -89,7 +90,7 @@ def test_the_quality_sentence_states_shares_without_a_session_and_names_only_som
             "rows_kept": 0,
             "rows_totals": 0,
             "rows_aside": 0,
-            "problem": "broken",
+            "problem": note("empty"),
             "table": None,
         }
     )
@@ -160,7 +161,7 @@ def test_one_verdict_and_one_table_answer_what_a_reader_asks_of_the_data():
         {
             "file": ["a.csv", "b.csv", "c.xlsx"],
             "table": ["orders", None, "orders"],
-            "problem": [None, "cannot be opened", None],
+            "problem": [None, note("empty"), None],
             "rows_in": [10, 0, 5],
             "rows_kept": [7, 0, 5],
             "rows_totals": 0,
@@ -246,7 +247,7 @@ def test_the_quality_sentence_states_rows_and_what_is_missing():
             "rows_kept": [9, 4, 0],
             "rows_totals": [0, 1, 0],
             "rows_aside": [1, 0, 1],
-            "problem": [None, "a note", "broken"],
+            "problem": [None, note("one_record", rows=3), note("pdf")],
             "table": ["sessions", "orders", None],
         }
     )

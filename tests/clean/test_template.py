@@ -239,14 +239,15 @@ def test_headers_that_fit_two_sheets_or_hardly_one_are_not_guessed_but_say_which
 ):
     path = tmp_path / "data.csv"
     for line, fits in (
-        ("at", "minutes.csv or reviews.csv"),
-        ("时间,评论内容,城市,设备", "comments.csv"),
+        ("at", "one of minutes.csv, reviews.csv"),
+        ("时间,评论内容,城市,设备", "one of comments.csv"),
     ):
         path.write_text(f"{line}\n2026-11-10 20:00,a,b,c\n", encoding="utf-8")
         reading = clean.read_file(
             path, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY"
         )
-        assert reading.tables == {} and f"Name the file {fits}" in reading.files["problem"].iloc[0]
+        said = clean.said(reading.files["problem"].iloc[0], "en")
+        assert reading.tables == {} and f"Name the file as {fits}" in said
     named = path.rename(tmp_path / "评论弹幕 4月.csv")
     reading = clean.read_file(
         named, systems=reference.systems(), timezone=CHINA, key=b"k" * 32, currency="CNY"

@@ -64,14 +64,55 @@ def test_two_accounts_are_asked_about_and_both_count_once_answered(
     }
     shared = 2 if size["a"] > 1 else 1
     assert len(checked.table(table)) == size["a"] + size["b"] - 2 * shared
-    assert checked.table("aside")["reason"].tolist() == ["collision"] * 2 * shared
+    assert checked.table("aside")["reason"].tolist() == ["other_account"] * 2 * shared
     for name in ("a", "b"):
-        assert checked.names(f"{name}.xlsx", "another account", "files a.xlsx, b.xlsx", "rooms: {")
+        assert checked.names(f"{name}.xlsx", "another account", ": a.xlsx, b.xlsx", "rooms: {")
     rooms = "rooms: {'a.xlsx': 甲店, 'b.xlsx': 乙店}\n"
     answered = shop(tmp_path, rooms, a=one, b=other)
     stated = answered.table(table)
     assert stated.groupby("room_name").size().to_dict() == {"甲店": size["a"], "乙店": size["b"]}
     assert answered.table("aside").empty and answered.table("questions").empty
+
+
+def without_period(rows):
+    return rows[2:]
+
+
+LISTS = [
+    # September and October of one shop; the second sold half as many of what both list
+    (products(500, "10", "11"), products(250, "10", "12")),
+    (products(500, "10"), products(501, "10")),
+    (products(500, "10", "11"), live_products(300, "11", "12")),
+]
+
+
+@pytest.mark.parametrize("settings", ["", "rooms: {'*': 甲店}\n"])
+@pytest.mark.parametrize(("one", "other"), LISTS)
+def test_two_product_lists_that_state_no_period_are_asked_about(tmp_path, one, other, settings):
+    files = {"a": without_period(one), "b": without_period(other)}
+    checked = shop(tmp_path, settings, **files)
+    assert checked.table("product_periods").empty
+    assert set(checked.table("aside")["reason"]) == {"other_period"}
+    assert len(checked.table("aside")) == len(one) + len(other) - 6
+    for name in files:
+        assert checked.names(f"{name}.xlsx", "no period is stated", ": a.xlsx, b.xlsx")
+
+
+def test_product_lists_are_told_apart_by_the_periods_in_their_names(tmp_path):
+    one, other = (without_period(rows) for rows in LISTS[0])
+    named = {"a 2026-09-01~2026-09-30": one, "b 2026-10-01_2026-10-31": other}
+    checked = shop(tmp_path, **named)
+    stated = checked.table("product_periods")
+    units = stated.groupby(stated["period_from"].dt.strftime("%m-%d"))["units"].sum()
+    assert units.to_dict() == {"09-01": 1000, "10-01": 500}
+    assert set(stated["period_to"].dt.strftime("%m-%d")) == {"09-30", "10-31"}
+    assert checked.table("questions").empty and checked.exit_code == 0
+
+
+def test_a_product_list_without_a_period_beside_an_equal_one_or_one_that_states_its_own(tmp_path):
+    september, october = products(500, "10", "11"), products(250, "10", until="2026-10-31")
+    checked = shop(tmp_path, a=without_period(september), b=without_period(september), c=october)
+    assert len(checked.table("product_periods")) == 3 and checked.table("questions").empty
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_an_order_that_is_not_the_sum_of_its_lines_is_a_question(
     rows = [line(ORDER, LINES[0], 1, lines), line(ONLY, ONLY, 1, "50.00")]
     checked = shop(tmp_path, whole=[whole(ORDER, 3, amount), whole(ONLY, 1, "50.00")], lines=rows)
     assert paid(checked) == {LINES[0]: float(lines), ONLY: 50.0}
-    words = f"row 2: order {ORDER}, paid {amount}, its lines {lines}"
+    words = f"row 2 ({ORDER}: {amount} ≠ {lines})"
     assert checked.names("whole.csv", words, "kept aside")
     (aside,) = checked.table("aside").to_dict("records")
     assert (aside["row"], aside["value"], aside["reason"]) == (2, ORDER, "not_its_lines")

@@ -27,6 +27,7 @@ def bought(orders: pd.DataFrame, cases: pd.DataFrame, *, as_of: pd.Timestamp) ->
 
     Columns: those of `order_lines.lines`, order_id, buyer_key, is_new_buyer (often missing).
     """
+    orders, cases = order_lines.by_platform(orders, cases)
     buyers = orders[["line_id", *BUYER_COLUMNS]].dropna(subset=["buyer_key"])
     paid_lines = order_lines.lines(orders, cases, as_of=as_of)
     return paid_lines.merge(buyers, on="line_id", validate="one_to_one")

@@ -114,7 +114,7 @@ def _sheets(path: Path) -> dict[str, list[list[str]]]:
     """Read in a process of its own, as raw files are: what comes back was in other hands."""
     book = clean.readers().open_file(path)
     if book.problems:
-        problem = privacy.mask(book.problems[0][1].removeprefix(f"{path.name}: "))
+        problem = privacy.mask(clean.in_words(book.problems[0][1], "en").rstrip("."))
         raise PlanFileError(
             f"{path.name}: cannot be read as an Excel workbook ({problem}); save the plan as .xlsx "
             "or CSV"
