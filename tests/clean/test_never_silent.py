@@ -173,3 +173,37 @@ def test_two_tables_side_by_side_are_asked_about(tmp_path):
     side = [[*header, "", *header], [*rows[0], "", *rows[1]]]
     reading = load(workbook(tmp_path / "x.xlsx", S=side))
     assert reading.questions["reason"].eq("two_columns").any()
+
+
+# ---- cells without a value, where Excel shows something
+
+COUNT = '<c r="B2"><v>7</v></c>'
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ('<c r="B2" t="e"><v>#DIV/0!</v></c>', "#DIV/0!"),
+        ('<c r="B2" s="1" t="e"><f>1/0</f><v>#REF!</v></c>', "#REF!"),
+        ('<c r="B2"><f>A9+1</f></c>', "=A9+1"),
+        ('<c r="B2"><f>A9&amp;1</f><v></v></c>', "=A9&1"),
+        ('<c r="B2"><f>A9+1</f><v/></c>', "=A9+1"),
+        ('<c r="B2"><f>A9+1</f><v>7</v></c>', None),
+        ('<c r="B2" t="str"><f>A9</f><v></v></c>', None),  # an empty text
+    ],
+)
+def test_errors_and_formulas_without_a_value_are_named(tmp_path, cell, value):
+    plain = workbook(
+        tmp_path / "plain.xlsx",
+        S=[["直播开始时间", "直播间观看人数", "主播抖音号"], ["2026-05-01 20:00:00", 7, "shop1"]],
+    )
+    path = tmp_path / "x.xlsx"
+    with zipfile.ZipFile(plain) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            content = before.read(name).decode()
+            assert not name.endswith("sheet1.xml") or COUNT in content
+            after.writestr(name, content.replace(COUNT, cell))
+    reading = load(path)
+    assert reading.aside["value"].tolist() == ([] if value is None else [value])
+    if value:
+        assert reading.questions["column"].tolist() == ["直播间观看人数"]
