@@ -207,8 +207,10 @@ def currency(cells: pd.Series) -> str | None:
 
 def foreign(cells: pd.Series, code: str) -> pd.Series:
     """Texts with the sign of another currency."""
+    marks = [re.escape(mark) for mark, stated in text.CURRENCY_OF.items() if stated != code]
+    likely = cells[cells.str.contains("|".join(marks), case=False, na=False)]
     codes = {}
-    for written in cells.dropna().unique():
+    for written in likely.unique():
         sign = _SIGN.search(written)
         codes[written] = text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else code
     others = [written for written, stated in codes.items() if stated != code]
