@@ -46,6 +46,7 @@ HELPERS = {
 }
 HASHED = {"buyer_key", "user_key"}
 _LONG = 10_000  # rows
+_TWICE = "two_columns"
 
 
 class Context(NamedTuple):
@@ -72,6 +73,7 @@ class Part(NamedTuple):
     cells whose rows stay; `totals` what the total rows state (`_stated_totals`). Lines that share
     a row are labelled with `step` (`joined_lines`). `exported` and `period` (begin, end) are
     what cells, title or file name state, missing where they do not; `as_of` is not before the rows.
+    `above`: how many rows above the headers were left unread, and the number of the first.
     """
 
     system: System
@@ -93,6 +95,7 @@ class Part(NamedTuple):
     step: int
     totals: pd.DataFrame
     period: tuple[pd.Timestamp, pd.Timestamp]
+    above: tuple[int, int]
 
     def header_of(self, name: str) -> str:
         """The header of a column in the block; else all that it may have, else its name."""
@@ -195,6 +198,7 @@ def part(block: Block, *, sheet: str, book: str, context: Context) -> Part:
         lines.step,
         _stated_totals(block, records, total_rows, context),
         file_name.period(f"{block.title} {context.named}", timezone=context.timezone),
+        block.above,
     )
 
 
@@ -227,7 +231,7 @@ def _stated_totals(
             header = block.places(how.header)[0]
             sums_up = values[name].loc[totals].dropna()
             cell, kind = cells.of(header), columns_of(export)[name].kind
-            unit = how.unit or header.unit
+            unit = header.unit or how.unit
             slack = slack_of(cell.loc[sums_up.index], cell.loc[body], kind=kind, unit=unit)
             stated.append(
                 pd.DataFrame(
@@ -290,8 +294,10 @@ def _columns(
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
             wrong = impossible(read, columns[name]) & ~parsed.bad
-            if columns[name].kind in WHOLE and not (how.unit or header.unit):
+            if columns[name].kind in WHOLE and not (header.unit or how.unit):
                 bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
+            if columns[name].kind in schema.NUMBERS:
+                bad += _twins(block, cells, header)
             if dots.get(header.text) == "open":
                 bad.append(_BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
@@ -323,6 +329,19 @@ def _columns(
     return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
 
 
+def _twins(block: Block, cells: BlockCells, header: Header) -> list[_BadCells]:
+    """Cells of a second column of the same name that state another figure."""
+    twins = [h for h in block.headers if h.known == header.known and h.place != header.place]
+    if not twins:
+        return []
+    first = filled(cells.of(header))
+    others = [(twin, filled(cells.of(twin))) for twin in twins if twin.place in cells.body]
+    return [
+        _BadCells(twin.text, cells.of(twin), first.notna() & (first != other.fillna(first)), _TWICE)
+        for twin, other in others
+    ]
+
+
 def _lost(parsed: Parsed) -> pd.Series:
     """Cells that are left out, as ids that have lost their last digits."""
     return no_cell(parsed.values) if parsed.left_out is None else parsed.left_out
@@ -343,12 +362,14 @@ def _all_parsed(
         for header in block.places([*how.header, *how.plus])
     ]
 
+    code = _currency_of(block) or block.export.constants.get("currency")
+
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
-        unit = how.unit or header.unit
+        unit = header.unit or how.unit
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
-        return _parsed(raw, columns[name], how, unit, name, order, context)
+        return _parsed(raw, columns[name], how, unit, name, order, context, code)
 
     keys = [(name, header.place) for name, _, header in sources]
     if len(cells.body) < _LONG:
@@ -367,7 +388,8 @@ def _dots(
         kind = columns[name].kind
         if kind in WHOLE or kind in ("money", "score"):
             for header in block.places([*how.header, *how.plus]):
-                cells_of[header.text], kind_of[header.text] = cells.of(header), kind
+                if not (header.unit or how.unit):  # 1.285 of 万元 is a fraction
+                    cells_of[header.text], kind_of[header.text] = cells.of(header), kind
     return dots_of(cells_of, kind_of, answers.thousands)
 
 
@@ -418,6 +440,7 @@ def _parsed(
     name: str,
     order: DayOrder | None,
     context: Context,
+    code: str | None = None,
 ) -> Parsed:
     kind = column.kind
     if how.part:
@@ -447,7 +470,7 @@ def _parsed(
     if kind == "seconds":
         answer = context.answers.durations if column.least else None
         return parse.seconds(cells, unit=unit, answer=answer, least=column.least)
-    return parse.numbers(cells, kind=kind, unit=unit)
+    return parse.numbers(cells, kind=kind, unit=unit, currency=code if kind == "money" else None)
 
 
 def _labels(terms: str) -> dict[str, str]:

@@ -73,7 +73,8 @@ def dots_of(
     """What 5.000 is in columns of whole numbers and money, where it is no decimal point.
 
     Thousands where the column itself holds 4.312 people, or else where other columns of its file
-    group thousands by dots, or where the workspace says so (`answer`); `open` where nothing tells.
+    group thousands by dots, or where the workspace says so (`answer`); `open` where nothing tells,
+    not even a thousand that is written without a mark.
     """
     seen_in = {name: _dots_in(cells, kind_of[name]) for name, cells in cells_of.items()}
     if not set(seen_in.values()) & {"thousands", "open"}:
@@ -93,7 +94,16 @@ def dots_of(
                 dots[name] = "thousands" if by_file else "open"
         elif "thousands" in every and not every & {"point", "commas"}:
             dots[name] = "thousands"
+        elif not every & {"point", "commas"} and not any(
+            map(_has_plain_thousands, cells_of.values())
+        ):
+            dots[name] = "open"
     return dots
+
+
+def _has_plain_thousands(cells: pd.Series) -> bool:
+    """Whether a column writes a number of four digits without a mark."""
+    return pc.any(pc.match_substring_regex(_texts(cells), r"^\D*\d{4,}\D*$")).as_py() is True
 
 
 def _dots_in(cells: pd.Series, kind: str) -> str:
@@ -110,6 +120,8 @@ def _dots_in(cells: pd.Series, kind: str) -> str:
     pointed = [text for text in written if "." in text]
     dotted = [text for text in pointed if re.fullmatch(_DOTTED, text)]
     others = set(pointed).difference(dotted)
+    if any(re.match(r"\D*0\.", text) for text in dotted):
+        return "point"
     if any(re.search(r"\d,\d{3}", text) for text in others):
         return "commas"
     if any(re.fullmatch(r"\D*\d+\.\d+\D?", text) for text in others):
@@ -161,6 +173,8 @@ def thousands_mark(cells: pd.Series) -> str:
     comma_groups = re.search(r"\d,\d{3}(?:[,.]|\D*$)", written, re.MULTILINE)
     if re.search(r"\d\.\d{3}\.\d{3}|\d\.\d{3},\d", written):
         return "."
+    if re.search(r"^\D*\d{4,},\d+\D*$", written, re.MULTILINE) and "." not in written:
+        return "."  # 1299,900
     commas, points = (len(re.findall(_CENTS.format(point), written)) for point in (",", r"\."))
     in_dots = commas > points or (not points and currency(cells) in _DOT_THOUSANDS)
     return "." if in_dots and not comma_groups else ","
@@ -189,6 +203,18 @@ def currency(cells: pd.Series) -> str | None:
     """The ISO code of the first sign of money in the texts of a column."""
     sign = _SIGN.search("\n".join(_texts(cells).drop_null().slice(0, 200).to_pylist()))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
+
+
+def foreign(cells: pd.Series, code: str) -> pd.Series:
+    """Texts with the sign of another currency."""
+    marks = [re.escape(mark) for mark, stated in text.CURRENCY_OF.items() if stated != code]
+    likely = cells[cells.str.contains("|".join(marks), case=False, na=False)]
+    codes = {}
+    for written in likely.unique():
+        sign = _SIGN.search(written)
+        codes[written] = text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else code
+    others = [written for written, stated in codes.items() if stated != code]
+    return cells.isin(others) if others else no_cell(cells)
 
 
 def day_order(columns: Iterable[pd.Series]) -> DayOrder | None:
@@ -259,7 +285,7 @@ def slack_of(
     """
     both = pd.concat([words(stated), words(parts)]).fillna("").str.lower()
     written = both.str.extract(_WRITTEN).fillna("")
-    of_unit = {"wan": 1e4, "thousand": 1e3}.get(unit or "", 1.0)
+    of_unit = {"wan": 1e4, "thousand": 1e3, "million": 1e6, "yi": 1e8}.get(unit or "", 1.0)
     scale = written[1].map(_IN_SHORT).astype("float64") * of_unit
     half = (scale * 10.0 ** -written[0].str.len() / 2).where((scale > 1) & (both != ""), 0.0)
     given = len(stated)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from helpers import reference
@@ -23,14 +24,44 @@ class KeptRows(NamedTuple):
     rows_kept: int
 
 
-def kept_rows(part: Part, frame: pd.DataFrame, context: Context) -> KeptRows:
-    """The part's rows conformed; rows without a required value and duplicates aside."""
+def clashes(parts: list[tuple[Part, pd.DataFrame]]) -> list[pd.Index]:
+    """Of each part the rows whose figures another sheet of one export states otherwise.
+
+    Of two files the later is right; of two sheets of one workbook neither is.
+    """
+    rows = [frame.index[:0] for _, frame in parts]
+    exports: dict[tuple[str, str, str], list[int]] = {}
+    for place, (part, frame) in enumerate(parts):
+        if part.export.layout == "rows" and len(frame):
+            names = (part.book, part.system.system, part.export.id)
+            exports.setdefault(names, []).append(place)
+    for places in exports.values():
+        part, table = parts[places[0]][0], reference.tables()[parts[places[0]][0].export.table]
+        if len(places) < 2 or table.repeats:
+            continue
+        every = pd.concat([parts[place][1] for place in places], keys=places)
+        key = _key(every, part.export.table)
+        if not key or key[-1] not in every:
+            continue
+        every = every[~_is_completed(every, part, table) & every[key].notna().all(axis=1)]
+        sheets = every.assign(of_sheet=every.index.get_level_values(0)).groupby(key)["of_sheet"]
+        off = _contradicts(every, key, table) & (sheets.transform("nunique") > 1)
+        for place in places:
+            rows[place] = off[off].index[off[off].index.get_level_values(0) == place].droplevel(0)
+    return rows
+
+
+def kept_rows(part: Part, frame: pd.DataFrame, context: Context, clash: pd.Index) -> KeptRows:
+    """The part's rows conformed; rows without a required value, duplicates and a clash aside."""
     table = part.export.table
     missing = _missing_values(frame, part)
     kept = without(frame, missing.index)
     key = _key(kept, table)
     once = key and (all_differ(kept[key[-1]]) or not kept.duplicated(key).any())
     twice = _no_rows() if once else _duplicates(kept, part)
+    if len(clash):
+        both = _aside(kept, key, kept.index.isin(clash), "collision")
+        twice = first_of_each_row([both, twice])
     kept = without(kept, twice.index)
     several = 0
     if key and not once and table != "sessions":
@@ -164,7 +195,9 @@ def _no_rows() -> pd.DataFrame:
     )
 
 
-def _aside(frame: pd.DataFrame, key: list[str], rows: pd.Series, reason: str) -> pd.DataFrame:
+def _aside(
+    frame: pd.DataFrame, key: list[str], rows: pd.Series | np.ndarray, reason: str
+) -> pd.DataFrame:
     values = ""
     if key and rows.any():
         values = frame.loc[rows, key].astype("str").fillna("").agg(" · ".join, axis=1)

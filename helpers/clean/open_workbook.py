@@ -1,5 +1,7 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
+import functools
+import html
 import io
 import itertools
 import posixpath
@@ -24,7 +26,20 @@ _HIDDEN = re.compile(rb"""\shidden\s*=\s*["'](?:1|true)["']""")
 _NUMBER = re.compile(rb"""\sr\s*=\s*["'](\d{1,7})["']""")
 _ROW_OR_CELL = re.compile(rb"<(?:\w+:)?(row|c)\b[^>]*>")
 _COLUMN_ALONE = re.compile(rb"""(\sr\s*=\s*["'][A-Za-z]{1,3})(["'])""")
-_LONGEST_TAG = 1_000  # bytes of the tag of a row
+_FORMULA = rb"<(?:\w+:)?f\b[^>]*(?:/>|>([^<]*)</(?:\w+:)?f>)\s*"
+_NO_VALUE = re.compile(
+    rb"<(?:\w+:)?c\b([^>]*)>\s*"
+    + _FORMULA
+    + rb"(?:<(?:\w+:)?v\s*(?:/>|></(?:\w+:)?v>)\s*)?</(?:\w+:)?c>"
+)
+_ERROR = re.compile(
+    rb"""<(?:\w+:)?c\b([^>]*\bt=["']e["'][^>]*)>\s*(?:"""
+    + _FORMULA
+    + rb""")?<(?:\w+:)?v>([^<]{1,20})<"""
+)
+_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Z]{1,3})(\d{1,7})["']""")
+_OF_TEXT = re.compile(rb"""\bt=["']str["']""")  # a formula whose value is an empty text
+_LONGEST_TAG = 10_000  # bytes of the tag of a row, of a cell with its formula
 
 
 def workbook_sheets(content: BinaryIO) -> list[Sheet]:
@@ -54,23 +69,24 @@ def _sheets(content: BinaryIO) -> list[Sheet]:
     kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
     seen = {sheet.name: sheet.visible for sheet in book.sheets_metadata}
     if zipfile.is_zipfile(content):
-        era, hidden = _counts_from_1904(content), _hidden_rows(content)
+        era, unseen = _counts_from_1904(content), _unseen(content)
     else:
         content.seek(0)
         era, rows = old_workbook.beside(content.read())
-        hidden = dict(zip(book.sheet_names, rows, strict=False))
+        unseen = {name: (of_it, {}) for name, of_it in zip(book.sheet_names, rows, strict=False)}
     sheets = []
     for name in book.sheet_names:
         if kinds.get(name) not in (None, python_calamine.SheetTypeEnum.WorkSheet):
             continue
         sheet = book.get_sheet_by_name(name)
+        hidden, without_value = unseen.get(name, (frozenset(), {}))
         sheets.append(
             Sheet(
                 name,
-                _cells(sheet),
+                _with_texts(_cells(sheet), without_value),
                 era_1904=era,
                 merged=tuple(sheet.merged_cell_ranges or ()),
-                hidden=hidden.get(name, frozenset()),
+                hidden=hidden,
                 is_hidden=seen.get(name) not in (None, _VISIBLE),
             )
         )
@@ -126,8 +142,11 @@ def _counts_from_1904(content: BinaryIO) -> bool:
     return re.search(rb"""date1904\s*=\s*["'](?:1|true)["']""", head) is not None
 
 
-def _hidden_rows(content: BinaryIO) -> dict[str, frozenset[int]]:
-    """The numbers of the rows that an xlsx hides, by sheet."""
+_Texts = dict[tuple[int, int], str]
+
+
+def _unseen(content: BinaryIO) -> dict[str, tuple[frozenset[int], _Texts]]:
+    """Of the sheets of an xlsx the rows that it hides, and the cells without a value (`_texts`)."""
     with zipfile.ZipFile(content) as archive:
         names = set(archive.namelist())
         if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
@@ -137,7 +156,7 @@ def _hidden_rows(content: BinaryIO) -> dict[str, frozenset[int]]:
             for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
         )
         target = {link.get("Id"): link.get("Target", "") for link in links}
-        hidden = {}
+        unseen = {}
         for sheet in book.iter():
             if not sheet.tag.endswith("}sheet"):
                 continue
@@ -145,12 +164,12 @@ def _hidden_rows(content: BinaryIO) -> dict[str, frozenset[int]]:
             path = posixpath.normpath(posixpath.join("/xl", target.get(link, "")))[1:]
             if path in names:
                 with archive.open(path) as handle:
-                    hidden[sheet.get("name")] = _hidden_in(handle)
-        return hidden
+                    unseen[sheet.get("name")] = _unseen_in(handle)
+        return unseen
 
 
-def _hidden_in(handle: IO[bytes]) -> frozenset[int]:
-    rows, rest = set(), b""
+def _unseen_in(handle: IO[bytes]) -> tuple[frozenset[int], _Texts]:
+    rows, texts, rest = set(), {}, b""
     while block := handle.read(_BLOCK):
         rest += block
         if b"hidden" in rest:
@@ -158,8 +177,39 @@ def _hidden_in(handle: IO[bytes]) -> frozenset[int]:
                 number = _NUMBER.search(tag) if _HIDDEN.search(tag) else None
                 if number:
                     rows.add(int(number[1]))
+        texts |= _texts(rest)
         rest = rest[-_LONGEST_TAG:]
-    return frozenset(rows)
+    return frozenset(rows), texts
+
+
+def _texts(xml: bytes) -> _Texts:
+    """Errors (#DIV/0!) and formulas that were never computed, by row and column from 0.
+
+    A reader of values sees nothing there, where Excel shows something.
+    """
+    hits = []
+    if b't="e"' in xml or b"t='e'" in xml:
+        hits += [(match[1], match[3].decode(errors="replace")) for match in _ERROR.finditer(xml)]
+    if b"f>" in xml or b"<f" in xml:
+        hits += [
+            (match[1], "=" + html.unescape((match[2] or b"").decode(errors="replace"))[:60])
+            for match in _NO_VALUE.finditer(xml)
+            if not _OF_TEXT.search(match[1])
+        ]
+    texts = {}
+    for attributes, text in hits:
+        if cell := _CELL.search(attributes):
+            place = functools.reduce(lambda place, mark: place * 26 + mark - 64, cell[1], 0)
+            texts[int(cell[2]), place - 1] = text
+    return texts
+
+
+def _with_texts(frame: pd.DataFrame, texts: _Texts) -> pd.DataFrame:
+    for place in {place for _, place in texts} & set(frame):
+        cells = frame[place].astype(object).copy()
+        of_column = {row: text for (row, at), text in texts.items() if at == place}
+        frame[place] = cells.mask(cells.index.isin(of_column), pd.Series(of_column))
+    return frame
 
 
 def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:

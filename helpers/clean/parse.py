@@ -28,7 +28,7 @@ from helpers.clean.cells import (
     too_long,
     words,
 )
-from helpers.clean.columns import MONEY_MARK, thousands_mark
+from helpers.clean.columns import MONEY_MARK, foreign, thousands_mark
 from helpers.clean.notes import note
 from helpers.clean.recognise import normal
 from helpers.clean.times import ZERO_DAY
@@ -43,6 +43,8 @@ _FACTOR = {
     "fraction": 1.0,
     "wan": 1e4,
     "thousand": 1e3,
+    "million": 1e6,
+    "yi": 1e8,
 }
 _DIVISOR = {"percent": 100.0, "fen": 100.0}  # divided, as 35 x 0.01 is not 0.35
 _AMOUNT = r"[\d.,]+[万亿千wkm%]?"
@@ -54,6 +56,12 @@ _BELOW = r"^(?:\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)(?:-|cr))$"
 _GROUPED = r"^(\d{1,3}([,.'’ \u00a0\u202f])\d{3}(?:\2\d{3}){2,})(?:[.,]0+)?$"
 _ROUNDED = r"\d{15}0+"
 _DIGITS_KEPT = 15  # by a spreadsheet, in a cell that is a number
+_SHORTENED = r"\d(?:[.,]\d+)?(?:[eE]\+?|[×x*]10\^?)0?\d{2}"  # 1.86E+15, 1.86×10^15
+_STRANGE = r"[^0-9A-Za-z_.,+'-]|^['#]|^[Nn][Oo]\.?\d|\d{4}-\d{4}-\d{4}"
+_BARE_ID = re.compile(
+    r"(?:no\.?|#|(?:订单|子订单|主订单|售后|商品)?(?:编号|单号|号)|id)?[:.]?(?=\d{6})([\w-]+)|([\w-]+)",
+    re.ASCII | re.IGNORECASE,
+)
 _CHANCE = 0.01
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
@@ -86,16 +94,20 @@ def ids(cells: pd.Series) -> Parsed:
     """Ids as text; those that lost digits in a spreadsheet are missing, and left out.
 
     Number cells of more than 15 digits, texts whose digits from the 16th on are 0 (`_rounded`), and
-    those written 1.86E+15. Marks of thousands are taken off.
+    those written 1.86E+15. Marks of thousands are taken off, and what people and programs write
+    around an id (`_bare_id`).
     """
     written, broken = filled(cells), no_cell(cells)
     plain = digits_alone(written) | written.isna()
     if not plain.all():
         odd = written[~plain]
+        strange = odd.str.contains(_STRANGE, na=False)
+        if strange.any():
+            odd = odd.mask(strange, mapped(odd[strange], _bare_id).astype("str"))
         grouped = odd.str.extract(_GROUPED)[0].str.replace(r"\D", "", regex=True)
         odd = grouped.fillna(odd).str.replace(r"\.0+$", "", regex=True)
         written = written.mask(~plain, odd)
-        broken |= written.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d{2}", na=False)
+        broken |= written.str.fullmatch(_SHORTENED, na=False)
     numbers = ~is_text(cells)
     zeros = written.str.endswith("0", na=False)
     zeros[zeros] = written[zeros].str.fullmatch(_ROUNDED)
@@ -106,6 +118,26 @@ def ids(cells: pd.Series) -> Parsed:
     if not broken.any():
         return Parsed(written, no_cell(cells))
     return Parsed(written.mask(broken), no_cell(cells), "lost_digits", left_out=broken)
+
+
+def _bare_id(written: str) -> str:
+    """An id without quotes, unseen marks, a word before it, or a formula around it.
+
+    Digits of other scripts and groups of four (6918 2901 2345 …) are read, too; what is then no id
+    of letters and digits stays as it stands.
+    """
+    if written.startswith("="):  # =T("691829"), =HYPERLINK("https://…","691829")
+        quoted = [
+            part for part in re.findall('"([^"]*)"', written) if re.fullmatch(r"\w{6,}", part)
+        ]
+        return quoted[0] if len(quoted) == 1 else written
+    plain = unicodedata.normalize("NFKC", written)
+    plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
+    plain = plain.strip(" \"'`“”‘’&")
+    if re.fullmatch(r"\d{4}([ -])\d{4}(?:\1\d{4})+(?:\1\d{1,4})?", plain):
+        plain = re.sub("[ -]", "", plain)
+    match = _BARE_ID.fullmatch(re.sub(r"(?<=[:.#])\s+", "", plain))
+    return (match[1] or match[2]) if match else written
 
 
 def _rounded(long: pd.Series, zeros: pd.Series) -> pd.Series:
@@ -169,11 +201,14 @@ def flag(cells: pd.Series, *, words_of: dict[str, str] | None = None) -> Parsed:
 
 
 @each_once
-def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
+def numbers(
+    cells: pd.Series, *, kind: str, unit: str | None = None, currency: str | None = None
+) -> Parsed:
     """Counts, money and rates as floats.
 
     With signs of money, 万 and w, thousands marks of either kind, percent signs. A range
-    (`7.5w~10w`) or an open figure (`10w+`) is no value: missing, with a note.
+    (`7.5w~10w`) or an open figure (`10w+`) is no value: missing, with a note. Money with the sign
+    of another `currency` is not understood.
     """
     factor, divisor = _FACTOR.get(unit, 1.0), _DIVISOR.get(unit, 1.0)
     if cells.dtype == object and all(type(cell) in (int, float) for cell in cells):
@@ -181,6 +216,7 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
     written = filled(cells)
     values = _floats(written) * factor / divisor
     rest = written.notna() & ~np.isfinite(values)
+    other = foreign(written.where(rest), currency) if currency and rest.any() else no_cell(cells)
     if rest.any():
         mark = thousands_mark(written)
         unclear = written.notna() if mark == "." else rest
@@ -191,10 +227,13 @@ def numbers(cells: pd.Series, *, kind: str, unit: str | None = None) -> Parsed:
         }
         values = values.mask(unclear, written.map(read).astype("float64"))
     spans = np.isinf(values)
-    unread = written.notna() & values.isna()
-    values = values.mask(spans)
+    unread = written.notna() & values.isna() | other
+    values = values.mask(spans | other)
     notes = [note("ranges", example=span) for span in written[spans][:1]]
-    return Parsed(values, unread, "not_a_number", tuple(notes), noted=spans)
+    reason = "not_a_number"
+    if other.any():
+        reason = other.map({True: "other_currency", False: reason})
+    return Parsed(values, unread, reason, tuple(notes), noted=spans)
 
 
 def _floats(written: pd.Series) -> pd.Series:
@@ -243,21 +282,27 @@ def seconds(
 
     `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit`, else in
     that of the workspace's `answer`. Without both they are seconds, or days where all of the column
-    are below 1, and what is shorter than `least` then is not understood.
+    are below 1. A plain number shorter than `least` is in the unit of the answer, or not
+    understood; so is 3:05 in a column that holds nothing else, of hours or minutes.
     """
-    unit = unit or answer
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
     plain = pd.to_numeric(written, errors="coerce").astype("float64")
-    values = plain * _FACTOR.get(unit, 1.0)
+    values = plain * _FACTOR.get(unit or answer, 1.0)
     given = plain[plain > 0]
-    if unit is None and len(given) and (given < 1).all():  # parts of a day, as Excel keeps them
+    if not (unit or answer) and len(given) and (given < 1).all():  # of a day, as Excel keeps them
         values = (plain * _FACTOR["days"]).round(3)
-    if unit is None:
-        values = values.mask((values > 0) & (values < least))
+    short = (values > 0) & (values < least)
+    values = values.mask(short, plain * _FACTOR[answer] if answer else np.nan)
     doubtful = plain.notna() & values.isna()
     rest = written.notna() & ~np.isfinite(values) & ~doubtful
     values = values.mask(rest, mapped(written[rest], _spoken).astype("float64"))
+    clocks = written[rest].str.fullmatch(_TWO_PARTS, na=False) if least else rest & False
+    if clocks.any() and clocks.all():
+        if answer == "hours":
+            values = values.mask(rest, values * 60)
+        elif answer is None:
+            values, doubtful = values.mask(rest), doubtful | rest
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)
     if not doubtful.any():
@@ -265,12 +310,13 @@ def seconds(
     return Parsed(values, unread, doubtful.map({True: "short_duration", False: "not_a_duration"}))
 
 
+_TWO_PARTS = r"(?:[01]?\d|2[0-3]):[0-5]\d"
 _ZH = re.compile(
-    r"(?:(\d+)(?:天|日))?(?:(\d+)(?:小时|个小时|时))?"
+    r"(?:(\d+)(?:天|日))?(?:(\d+(?:\.\d+)?)(?:小时|个小时|时))?"
     r"(?:(\d+(?:\.\d+)?)(?:分钟|分))?(?:(\d+(?:\.\d+)?)秒)?"
 )
 _EN = re.compile(
-    r"(?:(\d+)d(?:ays?)?)?(?:(\d+)h(?:(?:ou)?rs?)?)?"
+    r"(?:(\d+)d(?:ays?)?)?(?:(\d+(?:\.\d+)?)h(?:(?:ou)?rs?)?)?"
     r"(?:(\d+(?:\.\d+)?)m(?:in(?:ute)?s?)?)?(?:(\d+(?:\.\d+)?)s(?:ec(?:ond)?s?)?)?"
 )
 _HMS = re.compile(r"()(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")

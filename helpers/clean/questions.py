@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import columns, parse
-from helpers.clean.assemble import Context
+from helpers.clean.assemble import Context, Part
 from helpers.clean.keys import KeptRows
 from helpers.clean.notes import note
 from helpers.clean.times import times
@@ -34,7 +34,8 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
         for name in table.needs
         if whole and name in export.columns and name not in part.frame
     ]
-    if not lacking and part.bad.empty and done.aside.empty and part.left_out.empty:
+    above = _above(part)
+    if not lacking and above.empty and part.bad.empty and done.aside.empty and part.left_out.empty:
         return pd.DataFrame()
     left_out = part.left_out[~part.left_out.index.isin(done.aside.index)]
     others = done.aside[~done.aside.index.isin(part.bad.index)]
@@ -42,9 +43,17 @@ def of_part(done: KeptRows, context: Context) -> pd.DataFrame:
         frame.rename_axis("row").reset_index().assign(effect=effect)
         for frame, effect in ((part.bad, "aside"), (others, "aside"), (left_out, "left_out"))
     ]
-    every = pd.concat([*cells, pd.DataFrame(lacking)], ignore_index=True)
+    every = pd.concat([*cells, pd.DataFrame(lacking), above], ignore_index=True)
     rows = every.assign(file=context.file, sheet=part.sheet, table=export.table)
     return of_rows(rows, whole=done.rows_kept)
+
+
+def _above(part: Part) -> pd.DataFrame:
+    """Rows above the headers that look like rows of the table, and were left unread."""
+    count, first = part.above
+    rows = pd.DataFrame({"row": range(first, first + count)})
+    column = next(iter(part.raw), "")
+    return rows.assign(column=column, value="", reason="above_headers", effect="unread")
 
 
 def of_rows(rows: pd.DataFrame, *, whole: int = 0) -> pd.DataFrame:
@@ -87,7 +96,7 @@ def _readings(reason: str, value: str, file: str) -> dict[str, str | None]:
             for mark, cells in marks.items()
         }
     if reason == "short_duration":
-        units = ("seconds", "minutes", "hours", "days")
+        units = ("minutes", "hours") if ":" in value else ("seconds", "minutes", "hours", "days")
         return {
             f"durations: {unit}": first(parse.seconds(cell, answer=unit).values, _lasting)
             for unit in units

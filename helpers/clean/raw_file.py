@@ -12,7 +12,7 @@ from helpers.clean import assemble, invariants, ledger, mend, questions, recogni
 from helpers.clean.assemble import Context, Part
 from helpers.clean.columns import NOTHING_SAID, Answers
 from helpers.clean.file_name import printable
-from helpers.clean.keys import KeptRows, kept_rows
+from helpers.clean.keys import KeptRows, clashes, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
 from helpers.clean.rows import as_shown
@@ -91,7 +91,11 @@ def read_file(
             changes += [(parts[-1], changed)] if changed else []
         if not blocks:
             entries.append(ledger.unknown(raw, sheet, candidates, here, systems))
-    finished = [kept_rows(part, frame, context) for part, frame in _with_sessions(parts)]
+    framed = _with_sessions(parts)
+    finished = [
+        kept_rows(part, frame, context, clash)
+        for (part, frame), clash in zip(framed, clashes(framed), strict=True)
+    ]
     mended = ledger.mended_cells(changes, context)
     asked = [questions.of_part(done, context) for done in finished]
     entries += [

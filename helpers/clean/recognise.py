@@ -26,11 +26,20 @@ _OWN_LEAST = 0.5
 _LONGEST_NAME = 200  # characters of a cell that are looked at for a header
 _TITLE_ROWS = 5
 _FEWEST_FILLED = 3  # cells of a row above the headers that may be one of the table
-UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个")) | {
+UNITS = dict.fromkeys(
+    ("元", "人民币", "rmb", "cny", "¥", "$", "rp", "人", "次", "件", "单", "个")
+) | {
     "万": "wan",
     "万元": "wan",
+    "万人": "wan",
+    "万次": "wan",
     "w": "wan",
+    "千": "thousand",
     "千元": "thousand",
+    "k": "thousand",
+    "百万元": "million",
+    "亿元": "yi",
+    "亿": "yi",
     "分钟": "minutes",
     "min": "minutes",
     "秒": "seconds",
@@ -39,6 +48,19 @@ UNITS = dict.fromkeys(("元", "¥", "$", "rp", "人", "次", "件", "单", "个"
     "h": "hours",
     "%": "percent",
 }
+_ANY_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
+# 金额(万元), 金额[单位:万元], 金额/万元, 金额 万元, 金额万元
+_WITH_UNIT = re.compile(
+    rf"(.+?)(?:[(\[【〔](?:单位:?)?({_ANY_UNIT})[)\]】〕]|[/,:、 _-](?:单位:?)?({_ANY_UNIT})"
+    r"|((?:万|千|百万|亿)?元|分钟|小时))"
+)
+# 单位：万元, Unit: thousand, in millions; 金额（万元） over some of the columns
+_MONEY_UNIT = r"(?:万|千|百万|亿)元"
+_UNIT_ABOVE = re.compile(
+    rf"单位[:\s]*(?:人民币)?\(?({_MONEY_UNIT})"
+    r"|(?:\bunit:|\bin)\s*(?:[a-z]{3} )?(thousand|million)"
+)
+_UNIT_OVER = re.compile(rf".*[(\[]({_MONEY_UNIT})[)\]]")
 
 
 class Header(NamedTuple):
@@ -84,11 +106,15 @@ class Block(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An export with the names that it knows: of headers, its signature, of sheets."""
+    """An export with the names that it knows: of headers, its signature, of sheets.
+
+    `bare` gives the names that bear a unit, and it, by what is left without it.
+    """
 
     system: System
     export: Export
     known: frozenset[str]
+    bare: dict[str, tuple[str, str | None]]
     signature: tuple[frozenset[str], ...]
     sheets: frozenset[str]
 
@@ -112,7 +138,11 @@ def _candidate(system: System, export: Export) -> Candidate:
         names.append(export.sub_rows.header)
     signature = tuple(frozenset(map(normal, entry.split("|"))) for entry in export.headers)
     all_names = frozenset(map(normal, names)).union(*signature)
-    return Candidate(system, export, all_names, signature, frozenset(map(normal, export.sheet)))
+    read = map(normal, _read(export))
+    bare = {plain: (name, unit) for name in read for plain, unit in [_split_unit(name)]}
+    bare = {plain: named for plain, named in bare.items() if plain != named[0]}
+    sheets = frozenset(map(normal, export.sheet))
+    return Candidate(system, export, all_names, bare, signature, sheets)
 
 
 def _read(export: Export) -> list[str]:
@@ -135,11 +165,12 @@ def places_read(block: Block) -> frozenset[int] | None:
     """The columns of a table whose cells are looked at (None: all)."""
     if block.export.layout != "rows" or block.export.sub_rows:
         return None
+    wanted = frozenset(map(normal, _read(block.export)))
     return frozenset(
         [
             *range(_HEAD_COLUMNS),
             block.headers[0].place,
-            *(header.place for header in block.places(_read(block.export))),
+            *(header.place for header in block.headers if header.known in wanted),
         ]
     )
 
@@ -181,7 +212,7 @@ def tables(
         Block(
             candidate.system,
             candidate.export,
-            headers,
+            _with_units_above(headers, candidate.export, grid, row),
             not_blank(grid.iloc[row + depth : end]),
             end == len(grid),
             _title(grid, row),
@@ -222,6 +253,39 @@ def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, int]:
         if sum(map(bool, texts)) >= least and figures:
             return len(not_blank(rows.iloc[at:])), int(rows.index[at])
     return (0, 0)
+
+
+def _with_units_above(
+    headers: tuple[Header, ...], export: Export, grid: pd.DataFrame, row: int
+) -> tuple[Header, ...]:
+    """The headers, those of money with the unit that stands above them where they state none."""
+    columns = reference.tables()[export.table].columns
+    above = normal(_title(grid, row))
+    stated = _UNIT_ABOVE.search(above)
+    if stated is None and not re.search(_MONEY_UNIT, above):
+        return headers
+    of_all = (UNITS.get(stated[1]) or stated[2]) if stated else None
+    over = {
+        place: match and UNITS[match[1]]
+        for place, text in enumerate(_texts(grid.iloc[row - 1]))
+        if text
+        for match in [_UNIT_OVER.fullmatch(normal(text))]
+    }
+    money = {
+        normal(name)
+        for column, how in export.columns.items()
+        if column in columns and columns[column].kind == "money"
+        for name in (*how.header, *how.plus)
+    }
+
+    def with_unit(header: Header) -> Header:
+        states_one = _split_unit(normal(header.text))[0] != normal(header.text)
+        if header.known not in money or states_one:
+            return header
+        over_it = [unit for place, unit in over.items() if place <= header.place]
+        return header._replace(unit=(over_it[-1] if over_it else None) or of_all)
+
+    return tuple(map(with_unit, headers))
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:
@@ -314,9 +378,7 @@ def _score(plain: list[str], candidate: Candidate, *, sheet: str, file: str) -> 
     unknown, and the row names few of the sheet's columns or more others.
     """
     filled = [name for name in plain if name]
-    explained = sum(
-        name in candidate.known or _split_unit(name)[0] in candidate.known for name in filled
-    )
+    explained = sum(_known(name, candidate)[0] is not None for name in filled)
     sheet_fits = normal(sheet) in candidate.sheets
     pattern = candidate.export.file_name
     file_fits = pattern is not None and re.search(pattern, file) is not None
@@ -332,11 +394,27 @@ def _is_own(candidate: Candidate) -> bool:
     return candidate.export.grade == "own"
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _split_unit(name: str) -> tuple[str, str | None]:
-    match = re.fullmatch(r"(.+)[(\[](.+)[)\]]", name)
-    if match and match[2] in UNITS:
-        return match[1].strip(), UNITS[match[2]]
-    return name, None
+    match = _WITH_UNIT.fullmatch(name)
+    if match is None:
+        return name, None
+    return match[1].strip(), UNITS[match[2] or match[3] or match[4]]
+
+
+def _known(name: str, candidate: Candidate) -> tuple[str | None, str | None]:
+    """The name that an export knows for a header, and the unit that the header states for it.
+
+    Known with another unit (直播时长(分钟) for 直播时长(小时)), it is that name; without any unit
+    it is one that is known in plain money or pieces.
+    """
+    if name in candidate.known:
+        return name, None
+    plain, unit = _split_unit(name)
+    if plain in candidate.known:
+        return plain, unit
+    full, usual = candidate.bare.get(plain, (None, None))
+    return (full, unit) if plain != name or usual is None else (None, None)
 
 
 def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
@@ -346,15 +424,15 @@ def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:
     """
     cells: list[Header] = []
     names: set[str] = set()
+    exact = candidate.known.intersection(map(normal, texts))
     for place, text in enumerate(texts):
         if not text:
             continue
-        name, unit = normal(text), None
+        name = normal(text)
         name = f"{name}#2" if name in names and f"{name}#2" in candidate.known else name
         names.add(name)
-        if name not in candidate.known and _split_unit(name)[0] in candidate.known:
-            name, unit = _split_unit(name)
-        stands_for = name if name in candidate.known else None
+        stands_for, unit = _known(name, candidate)
+        stands_for = stands_for if stands_for == name or stands_for not in exact else None
         cells.append(Header(place, re.sub(r"\s+", " ", text), stands_for, unit))
     return tuple(cells)
 

@@ -112,10 +112,8 @@ def not_records(block: Block) -> NotRecords:
     """The rows that are no records: the description below the headers, totals, remarks."""
     rows, export = block.rows, block.export
     marked = pd.Series(False, index=rows.index)
-    count, first = block.above
-    above = (note("rows_above", rows=count, row=first),) if count else ()
     if export.layout != "rows" or rows.empty:
-        return NotRecords(marked, {}, first_of_each_row([]), above)
+        return NotRecords(marked, {}, first_of_each_row([]), ())
     if export.description_row:
         for row in rows.index[:3]:
             marked[row] = any(export.description_row in str(cell) for cell in rows.loc[row])
@@ -139,9 +137,7 @@ def not_records(block: Block) -> NotRecords:
         cut = {"column": block.headers[0].text, "value": text, "reason": "cut"}
         aside.insert(0, pd.DataFrame(cut))
     aside = first_of_each_row(aside)
-    return NotRecords(
-        marked, by_sums.parts, aside[~marked[aside.index]], (*above, *notes, *by_sums.notes)
-    )
+    return NotRecords(marked, by_sums.parts, aside[~marked[aside.index]], (*notes, *by_sums.notes))
 
 
 def _sums(by_sums: Totals) -> int:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import unicodedata
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,7 @@ _WEEKDAY = r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
 _YEAR = r"(\d{4}|\d{2})(?!\d)(?:\s*,|\s+at\b)?"
 _MONTH_DAY = re.compile(rf"^{_NAME}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}")
 _DAY_MONTH = re.compile(rf"^(\d{{1,2}})(?:st|nd|rd|th)?[\s-]*{_NAME}[\s,-]*{_YEAR}")
+_WEEKDAY_ZH = r"[(]?(?:星期|周|礼拜)[一二三四五六日天][)]?"
 _OFFSET = re.compile(
     r"(?<=[\d apm])\s*\(?(?:gmt|utc)?\s*(?<![\d/.-])([+-])(\d{1,2})(?::?(\d{2}))?\)?$"
 )
@@ -57,8 +59,10 @@ def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
 def plain_date(written: str) -> str:
     """A date with its month as a number, its offset as +08:00, without the day of the week.
 
-    `Apr 12, 2026`, `12-Apr-26` and `GMT+8` are read so; other text stays.
+    `Apr 12, 2026`, `12-Apr-26` and `GMT+8` are read so, in letters of any width; other text stays.
     """
+    written = re.sub(_WEEKDAY_ZH, "", unicodedata.normalize("NFKC", written))
+    written = re.sub(r"\b([AaPp])\. ?([Mm])\.", r"\1\2", written)
     if not (_LETTERS.search(written) or "+" in written):
         return written
     low = re.sub(_WEEKDAY, "", written.lower())
@@ -181,7 +185,9 @@ def _clock(key: str, order: DayOrder | None) -> tuple[dt.datetime | None, str | 
 
 def _serials(keys: pd.Series, timezone: str, later: int) -> pd.Series:
     """Excel's days (2000 to 2099) as local clocks; epoch (milli)seconds as moments."""
-    number = pd.to_numeric(keys, errors="coerce").astype("float64")
+    # 1.77254E+12 has lost its minutes
+    number = pd.to_numeric(keys.mask(keys.str.contains("e", case=False)), errors="coerce")
+    number = number.astype("float64")
     days = (number + later).where((number + later >= 36526) & (number + later < 73051))
     clock = pd.Timestamp(ZERO_DAY) + pd.to_timedelta((days * 86400).round(), unit="s")
     milliseconds = (number / 1000).where((number >= 1e12) & (number < 4.2e12))

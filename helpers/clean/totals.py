@@ -19,9 +19,11 @@ from helpers.reference import Column
 
 _SHORT = 10_000  # rows of a table that are all looked at; of a longer one, those that lack a key
 _NAMED = 200  # rows of a table of names, among which a row may be the sum of others unmarked
+_FEW = 1_000  # rows of a table of which a row with a key of its own may be the sum
 _ENDS = 3  # first and last rows of a long table that are looked at
 _HINTED = 10  # rows of which each may be a parent or a leaf, as the grand total says
 _LONGEST = 40  # characters of a text that may name a total
+_FEWEST = 3  # rows, and columns, that make a row with a key of its own their sum
 _SCALED = 0.02  # 1.2万 is rounded
 _TELLS = ("room", "room_name", "title", "session_started_at")  # what a row is of, beside its key
 
@@ -47,12 +49,14 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
         return nothing
     hints = _hints(block, rows.iloc[likely], keys)
     named = len(rows) <= _NAMED and bool(keys) and all(_is_name(block, name) for name in keys)
-    if not named and not hints[list(_ROLES)].to_numpy().any():
+    if not named and len(rows) > _FEW and not hints[list(_ROLES)].to_numpy().any():
         return nothing
     figures = _figures(block, rows)
     if figures is None:
         return nothing
     role = {int(at): _role(row) for at, row in zip(likely, hints.to_dict("records"), strict=True)}
+    if len(rows) > _FEW:
+        role = {at: name for at, name in role.items() if name != "whole"}
     search = _Search(figures, {at: name for at, name in role.items() if name}, named=named)
     search.settle()
     place = block.headers[0].place
@@ -74,7 +78,7 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
         tuple(
             note("unnamed_total", row=number[at], first=number[parts[0]], last=number[parts[-1]])
             for at, parts in search.sums.items()
-            if role.get(at, "") in ("", "edge")
+            if role.get(at, "") in ("", "edge", "whole")
         ),
     )
 
@@ -149,7 +153,8 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
     """What speaks for a total, by row.
 
     marked: a word of a total; hinted: a name of the export's `totals`; told: its empty id; bare:
-    nothing of the key; edge: first or last, and the key has gaps; keyed: all that is required.
+    nothing of the key; edge: first or last (end), and the key has gaps; keyed: all that is
+    required.
     """
     columns, export = reference.tables()[block.export.table].columns, block.export
     spoken = {block.headers[0].place} | {
@@ -185,6 +190,7 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
             "told": aggregate,
             "bare": ~some & bool(keys),
             "edge": ends & ~whole.all(axis=1),
+            "end": ends,
             "keyed": whole[required].all(axis=1) if required else some,
         }
     )
@@ -195,7 +201,9 @@ def _role(row: dict[str, bool]) -> str:
         return "told"
     if row["marked"] or row["hinted"]:
         return "maybe" if row["keyed"] else "marked"
-    return "bare" if row["bare"] else "edge" if row["edge"] else ""
+    if row["bare"] or row["edge"]:
+        return "bare" if row["bare"] else "edge"
+    return "whole" if row["end"] else ""
 
 
 # ---- what a row adds up
@@ -224,7 +232,7 @@ def _figures(block: Block, rows: pd.DataFrame) -> _Figures | None:
             cells = rows[header.place]
             scaled = bool(words(cells.iloc[-_SHORT:]).str.contains("[万亿wk]", case=False).any())
             cells = without_dots(cells) if column.kind in WHOLE and not scaled else cells
-            read = parse.numbers(cells, kind="score", unit=how.unit or header.unit).values
+            read = parse.numbers(cells, kind="score", unit=header.unit or how.unit).values
             columns[header.place] = (column, read, scaled)
     if not columns:
         return None
@@ -244,7 +252,7 @@ class _Search:
         self.figures, self.role, self.named = figures, role, named
         self.filled = np.nan_to_num(figures.values)
         self.records = np.ones(len(self.filled), dtype=bool)
-        self.records[[at for at, name in role.items() if name != "edge"]] = False
+        self.records[[at for at, name in role.items() if name not in ("edge", "whole")]] = False
         self.sums: dict[int, np.ndarray] = {}
         self.off: dict[int, str] = {}
 
@@ -264,8 +272,19 @@ class _Search:
                 parts = self._parts(at, sure=True, least=2)
                 if parts is not None and self._independent(at, parts):
                     self.records[at], self.sums[at] = False, parts
+            elif name == "whole":
+                self._take_out(at)
             elif not self.records[at] and at not in self.sums:
                 self._judge(at, name)
+
+    def _take_out(self, at: int) -> None:
+        """A first or last row with a name and a time of its own is a sum only if all say so."""
+        others = np.flatnonzero(self.records)
+        others = others[others != at]
+        adds = self.figures.adds & (self.filled[at] != 0)
+        enough = self.records[at] and len(others) >= _FEWEST and adds.sum() >= _FEWEST
+        if enough and self._agrees(at, others, sure=True) and self._independent(at, others):
+            self.records[at], self.sums[at] = False, others
 
     def _judge(self, at: int, name: str) -> None:
         parts = self._parts(at, sure=name == "maybe")

@@ -232,6 +232,8 @@ _DOUBTFUL = re.compile(
     rf"{_LOCAL}[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,8}}"  # e-mail
     # any number with the code of a country
     rf"|(?<![\dA-Z])(?:\+\d{{1,3}}|00(?:86|{_CODES}))[- .]?(?:\d[- .]?){{6,11}}\d(?!\d)"
+    # a mobile that may be a list of figures
+    r"|(?<![\d¥$.])1[3-9]\d(?:[/*|,，、\n]\d{4}){2}(?![\d.])"
     # landline, Indonesian mobile
     r"|(?<![\dA-Z])0(?:10|2\d|[3-9]\d{2})[- ]?\d{7,8}(?!\d)"
     r"|(?<!\d)0\d{2,3}[- ]\d{3,4}[- ]\d{3,4}(?!\d)|(?<![\dA-Z])08\d{8,11}(?!\d)"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean
-from tests.made_files import in_english
+from tests.made_files import in_english, named, workbook
 
 EPOCH = 1_791_000_000  # 2026-10-03
 LIVE = {
@@ -267,6 +267,24 @@ CASE = {
     "售后状态": "待商家处理",
     "售后申请时间": "2026-10-03 19:01:00",
 }
+
+
+@pytest.mark.parametrize("second", ["50.00", "60.00"])
+def test_two_sheets_of_one_book_that_state_a_case_otherwise_are_a_question(tmp_path, second):
+    other = CASE | {"售后单号": "142000000000000002"}
+    sheets = {"售后": named([*CASE], CASE, other), "售后 (2)": named([*CASE], CASE, other)}
+    sheets["售后 (2)"][1][[*CASE].index("退商品金额（元）")] = second
+    (tmp_path / "raw").mkdir()
+    workbook(tmp_path / "raw" / "x.xlsx", **sheets)
+    workspace, _ = shop(tmp_path)
+    cases = clean.read_table(workspace, "aftersales")
+    asked = clean.read_table(workspace, "questions")
+    if second == "50.00":
+        assert cases["amount"].tolist() == [50, 50] and asked.empty
+    else:
+        assert cases["case_id"].tolist() == ["142000000000000002"]
+        assert asked["reason"].tolist() == ["collision"] * 2
+        assert asked["sheet"].tolist() == ["售后", "售后 (2)"]
 
 
 def test_an_id_that_the_export_states_is_one_record_or_a_question(tmp_path):

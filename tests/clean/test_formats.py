@@ -385,6 +385,74 @@ def test_a_file_name_whose_dates_disagree_is_noted_and_the_sheet_counts(tmp_path
     ] and reading.tables["sessions"]["ended_at"].dt.day.tolist() == [28]
 
 
+@pytest.mark.parametrize(
+    ("header", "factor"),
+    [
+        *(("直播间成交金额(元)", 1), ("直播间成交金额（单位：元）", 1), ("直播间成交金额/元", 1)),
+        *(("直播间成交金额元", 1), ("直播间成交金额[万元]", 1e4), ("直播间成交金额【万元】", 1e4)),
+        *(
+            ("直播间成交金额，万元", 1e4),
+            ("直播间成交金额万元", 1e4),
+            ("直播间成交金额 (千元)", 1e3),
+        ),
+        *(
+            ("直播间成交金额(百万元)", 1e6),
+            ("直播间成交金额（亿元）", 1e8),
+            ("直播间成交金额(k)", 1e3),
+        ),
+    ],
+)
+def test_the_unit_of_money_beside_its_header(tmp_path, header, factor):
+    reading = load(workbook(tmp_path / "x.xlsx", **sessions(header, 2.5, "0.125")))
+    paid = reading.tables["sessions"]["paid_amount"]
+    assert paid.tolist() == pytest.approx([2.5 * factor, 0.125 * factor])
+    assert reading.files["unmapped"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("above", "paid"),
+    [
+        ([["单位：万元"]], 20000),
+        ([["直播间列表", "", "金额单位：人民币（千元）"], []], 2000),
+        ([["金额单位: 万元、人次"]], 20000),
+        ([["Unit: RMB thousand"]], 2000),
+        ([["直播", "", "", "成交（万元）"]], 20000),
+        ([["直播", "", "成交（万元）", "成交"]], 2),
+        ([["单位：元"]], 2),
+        ([["目标（万元）：300"], []], 2),
+    ],
+)
+def test_the_unit_of_money_above_a_table(tmp_path, above, paid):
+    rows = sessions("直播间成交金额", 2)["S"]
+    reading = load(workbook(tmp_path / "x.xlsx", S=[*above, *rows]))
+    assert reading.tables["sessions"]["paid_amount"].tolist() == [paid]
+    rows = sessions("直播间成交金额(元)", 2)["S"]  # what a header says itself comes first
+    reading = load(workbook(tmp_path / "x.xlsx", S=[*above, *rows]))
+    assert reading.tables["sessions"]["paid_amount"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "seconds"),
+    [
+        *(
+            ("直播时长(小时)", 3, 10800),
+            ("直播时长【分钟】", 180, 10800),
+            ("直播时长（秒）", 90, 90),
+        ),
+        *(("直播时长分钟", 180, 10800), ("直播时长(分钟)", "3.0小时", 10800)),
+    ],
+)
+def test_a_header_of_another_unit_is_the_same_column(tmp_path, header, cell, seconds):
+    reading = load(workbook(tmp_path / "x.xlsx", **sessions(header, cell)))
+    assert reading.tables["sessions"]["duration_seconds"].tolist() == [seconds]
+
+
+def test_a_header_that_is_known_as_it_stands_comes_first(tmp_path):
+    sheet = sessions("直播间成交金额(万元)", 0.5, 直播间成交金额=5001)
+    reading = load(workbook(tmp_path / "x.xlsx", **sheet))
+    assert reading.tables["sessions"]["paid_amount"].tolist() == [5001]
+
+
 def test_overlapping_channels_are_not_added_to_the_total(tmp_path):
     """整体 and 全部付费流量 hold what their channels hold: only the channels are rows."""
     reading = load(
@@ -439,7 +507,8 @@ def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_pat
     problem = reading.files["problem"].iloc[0]
     assert (
         f"Column 直播时长: 1 rows kept aside, first in row {cells.index(14) + 2} (14): a duration "
-        "without a unit, impossibly short in seconds. Write one line into workspace.yml: "
+        "whose unit cannot be told: impossibly short as it stands, or h:mm or m:ss. "
+        "Write one line into workspace.yml: "
         "durations: seconds (14 is 0 days 00:00:14), or durations: minutes (14 is 0 days "
         "00:14:00), or durations: hours (14 is 0 days 14:00:00), or durations: days (14 is 14 "
         "days 00:00:00)."

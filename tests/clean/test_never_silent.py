@@ -119,15 +119,21 @@ def test_rows_above_the_headers_are_said(tmp_path, above):
     reading = load(path)
     entry = reading.files.iloc[0]
     assert entry["rows_in"] == 5 - above
-    assert entry["problem"].startswith(
-        f"{above:,} rows above the headers look like rows of this table (first in row 1): left "
-        "unread"
+    assert entry["problem"] == (
+        f"Column {header.split(',')[0]}: {above} rows left unread, first in row 1: rows above the "
+        "headers that look like rows of this table. Put the headers above all rows."
     )
+    assert reading.questions["reason"].tolist() == ["above_headers"]  # so `check` ends with 1
 
 
 def test_headers_below_ten_thousand_rows_are_found_and_the_rows_said(tmp_path):
     path = table(tmp_path / "o.csv", named(ORDER, *[ORDER] * 10_000)[::-1])
-    assert load(path).files["problem"].iloc[0].startswith("10,000 rows above the headers look like")
+    assert (
+        load(path)
+        .files["problem"]
+        .iloc[0]
+        .count("10,000 rows left unread, first in row 1: rows above the headers")
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,3 +148,62 @@ def test_headers_below_ten_thousand_rows_are_found_and_the_rows_said(tmp_path):
 def test_titles_above_the_headers_are_no_rows(tmp_path, above):
     entry = load(workbook(tmp_path / "x.xlsx", S=[*above, *named(SESSION, SESSION)])).files.iloc[0]
     assert entry["rows_kept"] == 1 and entry["problem"] is None
+
+
+# ---- two columns of one name, two tables side by side
+
+
+@pytest.mark.parametrize(("second", "kept"), [("19.00", 1), ("", 1), ("20.00", 0), ("-", 1)])
+def test_a_second_column_of_the_same_name_that_differs_is_asked_about(tmp_path, second, kept):
+    row = {"主订单编号": "6918233533507465001", "子订单编号": "6918233533507465002"}
+    row |= {"订单提交时间": "2026-10-01 20:00:00", "支付完成时间": "2026-10-01 20:01:00"}
+    cells = [[*row, "订单应付金额", "订单应付金额"], [*row.values(), "19.00", second]]
+    for name in ("x.xlsx", "x.csv"):
+        path = tmp_path / name
+        reading = load(workbook(path, S=cells) if name == "x.xlsx" else table(path, cells))
+        assert reading.files["rows_kept"].tolist() == [kept]
+        assert reading.questions["reason"].tolist() == ["two_columns"] * (1 - kept)
+
+
+def test_two_tables_side_by_side_are_asked_about(tmp_path):
+    header, *rows = named(SESSION, *[SESSION] * 2)
+    rows[1][header.index("直播开始时间")] = "2026-05-02 20:00:00"
+    money = next(place for place, name in enumerate(header) if "金额" in name)
+    rows[1][money] = 7.5
+    side = [[*header, "", *header], [*rows[0], "", *rows[1]]]
+    reading = load(workbook(tmp_path / "x.xlsx", S=side))
+    assert reading.questions["reason"].eq("two_columns").any()
+
+
+# ---- cells without a value, where Excel shows something
+
+COUNT = '<c r="B2"><v>7</v></c>'
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ('<c r="B2" t="e"><v>#DIV/0!</v></c>', "#DIV/0!"),
+        ('<c r="B2" s="1" t="e"><f>1/0</f><v>#REF!</v></c>', "#REF!"),
+        ('<c r="B2"><f>A9+1</f></c>', "=A9+1"),
+        ('<c r="B2"><f>A9&amp;1</f><v></v></c>', "=A9&1"),
+        ('<c r="B2"><f>A9+1</f><v/></c>', "=A9+1"),
+        ('<c r="B2"><f>A9+1</f><v>7</v></c>', None),
+        ('<c r="B2" t="str"><f>A9</f><v></v></c>', None),  # an empty text
+    ],
+)
+def test_errors_and_formulas_without_a_value_are_named(tmp_path, cell, value):
+    plain = workbook(
+        tmp_path / "plain.xlsx",
+        S=[["直播开始时间", "直播间观看人数", "主播抖音号"], ["2026-05-01 20:00:00", 7, "shop1"]],
+    )
+    path = tmp_path / "x.xlsx"
+    with zipfile.ZipFile(plain) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            content = before.read(name).decode()
+            assert not name.endswith("sheet1.xml") or COUNT in content
+            after.writestr(name, content.replace(COUNT, cell))
+    reading = load(path)
+    assert reading.aside["value"].tolist() == ([] if value is None else [value])
+    if value:
+        assert reading.questions["column"].tolist() == ["直播间观看人数"]

@@ -119,6 +119,9 @@ WHOLE, MONEY = "count", "money"
         ([(WHOLE, "933.5", "4.312")], [None]),
         ([(MONEY, "12.500"), (WHOLE, "4.312")], ["thousands"] * 2),
         ([(MONEY, "12.500"), (WHOLE, "4312")], [None, None]),
+        ([(MONEY, "12.500", "45"), (WHOLE, "43")], ["open", None]),
+        ([(MONEY, "12.500"), (MONEY, "9.90")], [None, None]),
+        ([(MONEY, "12.500", "0.125")], [None]),
         ([(WHOLE, "1.2345万", "12"), (MONEY, "9.9")], [None, None]),
     ],
 )
@@ -219,6 +222,9 @@ def test_the_unit_of_a_duration(unit, value):
         (["45秒", "14"], [45, None]),
         ([0.083, 1.2], [None, None]),
         ([7200, 14], [7200, None]),
+        (["3:05", "02:40"], [None, None]),  # hours and minutes, or minutes and seconds
+        (["3:05", "62:40"], [185, 3760]),
+        (["3:05", "2:40:00"], [185, 9600]),
     ],
 )
 def test_parts_of_a_day_and_sessions_of_seconds(cells, seconds):
@@ -229,6 +235,58 @@ def test_parts_of_a_day_and_sessions_of_seconds(cells, seconds):
     )
     doubtful = [s is None and cell is not None for s, cell in zip(seconds, cells, strict=True)]
     assert parsed.bad.tolist() == doubtful
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        (None, [10800, None, None]),
+        ("days", [10800, 10800, 43200]),
+        ("hours", [10800, 450, 1800]),
+        ("minutes", [10800, 7.5, 30]),
+    ],
+)
+def test_a_session_of_seconds_is_asked_about_whatever_unit_its_header_states(answer, read):
+    parsed = parse.seconds(column(180, 0.125, "0.5"), unit="minutes", answer=answer, least=60)
+    expected = [math.nan if seconds is None else seconds for seconds in read]
+    assert parsed.values.tolist() == pytest.approx(expected, nan_ok=True)
+    assert parsed.bad.tolist() == [seconds is None for seconds in read]
+
+
+@pytest.mark.parametrize(("answer", "read"), [("hours", [11100, 9600]), ("minutes", [185, 160])])
+def test_the_workspace_says_whether_two_parts_are_hours_or_minutes(answer, read):
+    cells = column("3:05", "02:40")
+    assert parse.seconds(cells, unit="minutes", answer=answer, least=60).values.tolist() == read
+    assert parse.seconds(cells, unit="minutes").values.tolist() == [185, 160]  # of one viewer
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "bad"),
+    [
+        (["¥12.50", "$45.25", "8"], "CNY", [False, True, False]),
+        (["CNY 12.50", "USD 45.25", "8元"], "CNY", [False, True, False]),
+        (["$12.50", "Rp45.250"], "USD", [False, True]),
+        (["12.50", "(€45.25)", "£1"], "EUR", [False, False, True]),
+        (["$12.50", "US$45"], "USD", [False, False]),
+    ],
+)
+def test_money_of_another_currency_is_not_added_up(cells, code, bad):
+    parsed = parse.numbers(column(*cells), kind="money", currency=code)
+    assert parsed.bad.tolist() == bad and parsed.values.isna().tolist() == bad
+    if any(bad):
+        assert set(parsed.reason[parsed.bad]) == {"other_currency"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["129,500", "1299,900", "45,250"], [129.5, 1299.9, 45.25]),
+        (["129,500", "1,299,900"], [129500, 1299900]),
+        (["129,500", "1299.90"], [129500, 1299.9]),
+    ],
+)
+def test_four_digits_before_a_comma_make_it_a_decimal_comma(cells, values):
+    assert parse.numbers(column(*cells), kind="money").values.tolist() == values
 
 
 def test_what_is_no_duration_says_so():
@@ -335,11 +393,19 @@ def test_times_have_the_dtype_of_the_tables_and_native_and_text_mix():
         *("12-Apr-26 20:15", "Sun, 12 Apr 2026 12:15:00 GMT", "2026-04-12 20:15:00 GMT+8"),
         *("2026-04-12 19:15:00 (GMT+07:00)", "2026-04-12 20:15 UTC+8", "1775996100"),
         *("2026-04-12 12:15:00Z", "1775996100000", "46124.84375"),
+        *("2026年4月12日 星期日 20:15", "2026-04-12（周日）20:15", "2026-04-12 20：15：00"),
+        *("２０２６－０４－１２ ２０：１５", "Apr 12, 2026 8:15 p.m."),
     ],
 )
 def test_months_by_name_and_offsets(cell):
     read = times.times(column(cell), timezone="Asia/Shanghai")
     assert one(read) == pd.Timestamp("2026-04-12 20:15", tz="Asia/Shanghai")
+
+
+@pytest.mark.parametrize("cell", ["1.77600E+12", "4.61248E+04", "1.776E+9"])
+def test_moments_in_science_have_lost_their_minutes(cell):
+    parsed = times.times(column(cell), timezone="Asia/Shanghai")
+    assert parsed.bad.all() and parsed.reason == "not_a_date"
 
 
 def test_plain_days_count_from_1904_where_the_workbook_says_so():
@@ -422,6 +488,28 @@ def test_a_range_of_hours_begins_at_its_first_hour():
     assert (times.times(ends, timezone="Asia/Shanghai").values.dt.hour == 20).all()
 
 
+# what people, programs and other spreadsheets write around an id
+AROUND = (
+    "6918290123456780013.0",
+    "＇6918290123456780013",
+    "’6918290123456780013",
+    '"6918290123456780013"',
+    "“6918290123456780013”",
+    "6918\u200b290123456780013",
+    "\u200e6918290123456780013\u202c",
+    "６９１８２９０１２３４５６７８００１３",
+    "6918 2901 2345 6780 013",
+    "6918-2901-2345-6780-013",
+    "#6918290123456780013",
+    "NO.6918290123456780013",
+    "No: 6918290123456780013",
+    "订单编号：6918290123456780013",
+    '=T("6918290123456780013")',
+    '=""&"6918290123456780013"',
+    '=HYPERLINK("https://x.test/a?b=1","6918290123456780013")',
+)
+
+
 @pytest.mark.parametrize(
     ("cell", "value"),
     [
@@ -431,6 +519,10 @@ def test_a_range_of_hours_begins_at_its_first_hour():
         ("583870900000000001\t", "583870900000000001"),
         (12.0, "12"),
         ("A-1", "A-1"),
+        *((written, "6918290123456780013") for written in AROUND),
+        ("某店（旗舰）", "某店（旗舰）"),  # an account's name, as it stands
+        ("my shop 1", "my shop 1"),
+        ("576460-1729-3821", "576460-1729-3821"),
     ],
 )
 def test_ids_are_text_without_the_marks_of_spreadsheets(cell, value):
@@ -443,6 +535,7 @@ def test_ids_are_text_without_the_marks_of_spreadsheets(cell, value):
     [
         (1862046336917810.0, 1862046095439880.0),
         ("1.86E+15", "1.87E+15"),
+        ("1.86E+015", "1,87e18", "1.86×10^15"),
         ("1862046336917810", "1862046095439880", "1862057764403480"),
     ],
 )
@@ -498,6 +591,7 @@ def test_hashes_are_stable_keyed_and_no_ids():
         "加我 13812345678",
         "138 1234 5678",
         "138-1234-5678",
+        *("138/1234/5678", "138，1234，5678", "138,1234,5678", "138*1234*5678", "138\n1234\n5678"),
         "+8613812345678",
         "a.b-c@mail.example.com",
         "11010519900307123X",

@@ -109,6 +109,20 @@ def test_a_session_that_equals_the_sum_of_two_others_is_a_record(tmp_path, last)
     assert len(reading.tables["sessions"]) == 3 and counts(reading) == (3, 0, 0)
 
 
+@pytest.mark.parametrize("on_top", [False, True])
+def test_a_month_below_its_sessions_that_has_a_name_and_a_time(tmp_path, on_top):
+    nights = [night(1, 5000, 900, 9), night(2, 4000, 250.5, 2), night(3, 6000, 410, 4)]
+    head = [*LIST, "直播间成交件数"]
+    nights = [[*row, pieces] for row, pieces in zip(nights, (11, 2, 7), strict=True)]
+    month = [*night(30, 14800, 1560.5, 15), 20]
+    reading = read(tmp_path, head, *([month, *nights] if on_top else [*nights, month]))
+    assert reading.tables["sessions"]["paid_amount"].tolist() == [900, 250.5, 410]
+    assert counts(reading) == (3, 1, 0)
+    assert "without being called a total" in reading.files["problem"].iloc[-1]
+    month = [*night(30, 14800, 1560.4, 15), 20]  # ten cents less: a session
+    assert counts(read(tmp_path, head, *nights, month)) == (4, 0, 0)
+
+
 @pytest.mark.parametrize("figures", [(0, 0, 0), (5, 10, 1)])
 def test_of_zeros_and_of_equal_rows_the_mark_decides(tmp_path, figures):
     reading = read(tmp_path, HOURLY, hour(20, *figures), ["全部", "", *figures])
