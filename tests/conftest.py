@@ -13,6 +13,11 @@ from pathlib import Path
 import filelock
 import pytest
 
+from helpers.clean import reader_process
+
+# a forked server of readers would keep what a test has patched
+reader_process._is_alone = lambda: False
+
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
 LONGEST = (
     "notebooks",

@@ -27,7 +27,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from helpers import demo, reference
+from helpers import reference
 from helpers.clean.columns import Answers
 from helpers.clean.notes import note
 from helpers.core import text
@@ -199,6 +199,8 @@ def _demo() -> Path:
         DEMO.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(DEMO.parent / ".demo.lock", timeout=600):
             if not (DEMO / "truth.json").exists():
+                from helpers import demo  # dear to import for what happens once
+
                 demo.write(demo.simulate(demo.SEED), DEMO)
     return DEMO
 

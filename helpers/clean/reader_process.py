@@ -148,10 +148,15 @@ class Readers:
         if self._line is None or self._line.fileno() < 0:
             self._line, theirs = socket.socketpair()
             with theirs:
-                alone = sys.platform == "linux" and threading.active_count() == 1
-                self._server, wait = _fork_of_this(theirs) if alone else _new_process(theirs)
+                start = _fork_of_this if _is_alone() else _new_process
+                self._server, wait = start(theirs)
             self.close = weakref.finalize(self, _end, self._line, self._server, wait, os.getpid())
         return self._line
+
+
+def _is_alone() -> bool:
+    """Whether no other thread runs Python here, which a fork would stop wherever it is."""
+    return sys.platform == "linux" and len(sys._current_frames()) == 1
 
 
 def _new_process(line: socket.socket) -> tuple[int, Callable[[], object]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from helpers import reference
 from helpers.clean import columns, parse, times
+from helpers.clean.notes import note
 
 KEY = b"a secret of thirty-two bytes ...."
 
@@ -158,7 +159,7 @@ def test_a_plus_of_full_width_a_dash_alone_and_two_signs():
     read = parse.numbers(column("＋5", "–", "-5-", "(-5)", "7–9"), kind="score")
     assert read.values.isna().tolist() == [False, True, True, True, True]
     assert read.values[0] == 5 and read.bad.tolist() == [False, False, True, True, False]
-    assert read.notes == ("1 values are ranges (for example 7–9): left out",)
+    assert read.notes == (note("ranges", example="7–9", cells=1),)
 
 
 def test_the_column_decides_which_mark_groups_thousands():
