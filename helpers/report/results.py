@@ -29,8 +29,9 @@ class Show:
 
     What they are called, their columns, units and captions are entries of `results.yml`; `words`
     fill the marks {…} of an entry, those that have a Chinese and an English name by the language.
-    Where `when` does not hold or a frame is empty, the entry says what stands there instead.
-    Raises `KeyError` for a name without an entry, with the nearest ones.
+    Where `when` does not hold, all that is shown is the table that an entry calls missing, and what
+    is given as a function (`lambda: …`) is not worked out; where a frame is empty, the entry says
+    what stands there instead. Raises `KeyError` for a name without an entry, with the nearest ones.
     """
 
     def __init__(self, review: Review) -> None:
@@ -40,7 +41,7 @@ class Show:
     def table(
         self,
         name: str | pd.DataFrame | pd.Series,
-        frame: pd.DataFrame | None = None,
+        frame: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
         *,
         when: object = True,
         heads: Mapping[str, tuple[str, str]] | None = None,
@@ -57,7 +58,8 @@ class Show:
         else:
             entry = _entry(name, self.entries.tables, "table")
         if not when:
-            return None
+            return None if entry.nothing else self._instead(entry, words)
+        frame = _made(frame)
         if frame.empty and not entry.stays:
             return self._instead(entry, words)
         columns = {key: column or reference.ShownColumn() for key, column in entry.columns.items()}
@@ -111,10 +113,10 @@ class Show:
             chart, entry = _axes(name), reference.ShownFigure(title=NO_NAME)
         else:
             entry = _entry(name, self.entries.figures, "figure")
-        nothing = bool(data) and isinstance(data[0], pd.DataFrame) and data[0].empty
         if not when:
-            return None
-        if nothing:
+            return None if entry.nothing else self._instead(entry, words or {})
+        data = tuple(map(_made, data))
+        if data and isinstance(data[0], pd.DataFrame) and data[0].empty:
             return self._instead(entry, words or {})
         if not isinstance(chart, Axes):
             takes = inspect.signature(chart).parameters
@@ -138,22 +140,33 @@ class Show:
         return self.review.missing(missing) if missing else None
 
     def sentence(
-        self, words: Words, *, when: object = True, level: Level = "note", missing: str = ""
+        self,
+        words: Words | Callable[[], Words],
+        *,
+        when: object = True,
+        level: Level = "note",
+        missing: str = "",
     ) -> Shown | Missing | None:
         """A sentence that an analysis words; nothing where it is empty.
 
         `missing` is the table that explains why there is none where `when` does not hold.
         """
-        if not when and missing:
-            return self.review.missing(missing)
+        if not when:
+            return self.review.missing(missing) if missing else None
+        words = _made(words)
         zh, en = (words, words) if isinstance(words, str) else words
-        return show.sentence(zh, en, lang=self.lang, level=level) if when and zh else None
+        return show.sentence(zh, en, lang=self.lang, level=level) if zh else None
 
     def notes(
-        self, lines: Sequence[Words], *, when: object = True, nothing: str = ""
+        self,
+        lines: Sequence[Words] | Callable[[], Sequence[Words]],
+        *,
+        when: object = True,
+        nothing: str = "",
     ) -> Shown | None:
         """Sentences as a list; where there is none, the sentence `nothing` of `results.yml`."""
-        if not when or not lines:
+        lines = _made(lines) if when else []
+        if not lines:
             return self.say(nothing) if nothing else None
         chosen = [
             line if isinstance(line, str) else text.choose(self.lang, *line) for line in lines
@@ -197,6 +210,10 @@ class Show:
             for key, value in values.items()
         }
         return words.format(**named)
+
+
+def _made(given: _T | Callable[[], _T]) -> _T:
+    return given() if callable(given) else given
 
 
 def _flat(frame: pd.DataFrame | pd.Series) -> pd.DataFrame:
