@@ -1,5 +1,6 @@
 """What came back and why, what is still to come, the profit that it leaves, who buys again."""
 
+from helpers.aftersales import settlement
 from helpers.aftersales.order_lines import (
     DAY,
     described,

@@ -2,9 +2,9 @@
 
 from helpers.plan.aspects import NO_5W2H, five_w_two_h
 from helpers.plan.causes import concerning, judge_causes
-from helpers.plan.checklists import role_checklist, sheet_of, stage_checklist
+from helpers.plan.checklists import role_checklist, sheet_of, sheet_titles, stage_checklist
 from helpers.plan.closing import three_way
-from helpers.plan.draft import draft, in_language, merged
+from helpers.plan.draft import draft, in_language, merged, merged_sentence
 from helpers.plan.facts import Facts
 from helpers.plan.goals import (
     goal_findings,

@@ -164,6 +164,13 @@ def _out_of_stock(
     return weighed | {"verdict": "not_measurable", **words}
 
 
+def sheet_titles(lang: str) -> tuple[str, str]:
+    """The names of the sheets of the next session and of the roles' checklist."""
+    return text.choose(lang, "下一场流程单", "Next session"), text.choose(
+        lang, "岗位检查单", "Roles checklist"
+    )
+
+
 def sheet_of(checks: pd.DataFrame, *, lang: str) -> pd.DataFrame:
     """The roles' checklist as a sheet to fill in: role, item, state and evidence in words."""
     states = reference.terms()["check_state"]

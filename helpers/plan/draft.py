@@ -210,6 +210,19 @@ def merged(problems: pd.DataFrame, judged: pd.DataFrame, drafted: pd.DataFrame) 
     return pd.DataFrame(rows, columns=["zh", "en", "lines"])
 
 
+def merged_sentence(together: pd.DataFrame, lang: str) -> str:
+    """`merged` in a sentence; empty without any."""
+    said = [
+        text.choose(
+            lang,
+            f"「{row['zh']}」的原因与行动 {row['lines']} 相同，合并处理，不另立一行",
+            f"{row['en']}: same cause as {row['lines']}, dealt with there",
+        )
+        for row in together.to_dict("records")
+    ]
+    return text.choose(lang, "；", "; ").join(said) + text.choose(lang, "。", ".") if said else ""
+
+
 def in_language(drafted: pd.DataFrame, lang: str) -> pd.DataFrame:
     """The plan rows in one language, as the plan file holds them (`plan_file.frame`)."""
     texts = {name: drafted[f"{name}_{lang}"] for name in BOTH}

@@ -25,6 +25,7 @@ from helpers.reference.models import (
     Measure,
     Metric,
     ReferenceDataError,
+    Results,
     RowWords,
     System,
     Table,
@@ -459,3 +460,14 @@ def service(workspace_reference: Path | None = None) -> ServiceRules:
 def assortment(workspace_reference: Path | None = None) -> Assortment:
     """The rules by which products are kept, moved, restocked or dropped (`assortment.yml`)."""
     return _whole("assortment.yml", Assortment, workspace_reference)
+
+
+@functools.cache
+def results(workspace_reference: Path | None = None) -> Results:
+    """What notebooks show (`results.yml`): tables, charts, sentences, and what must hold."""
+    shown = _whole("results.yml", Results, workspace_reference)
+    for kind in ("tables", "figures"):
+        for name, entry in getattr(shown, kind).items():
+            lacking = [entry.missing.partition(".")[0]] if entry.missing else []
+            _require(lacking, tables(), f"results.yml: {kind}.{name}.missing", "canonical table")
+    return shown

@@ -338,3 +338,69 @@ class Invariant(Label):
         if self.kind == "difference" and any(len(names) != 3 for names in self.columns.values()):
             raise ValueError("a difference names three columns: the result, of what, what is off")
         return self
+
+
+class Said(Label):
+    """A sentence that a notebook shows; {…} are filled with its values."""
+
+    level: Literal["note", "good", "bad", "warn"] = "note"
+
+
+class Watched(Label):
+    """What is wrong where something does not hold that must, and which remedy is shown."""
+
+    remedy: Literal["data", "plan"] = "data"
+
+
+class ShownColumn(Entry):
+    """A column as a table shows it: its name and unit where they are not those of its id.
+
+    `of`: the column of the frame, where that has another name; `optional`: a frame may lack it;
+    `empty`: what a cell without a value means.
+    """
+
+    zh: str | None = None
+    en: str | None = None
+    unit: str | None = None
+    of: str | None = None
+    optional: bool = False
+    empty: Label | None = None
+
+
+class Instead(Entry):
+    """What stands where there is nothing to show: which table is missing, or a sentence."""
+
+    missing: str | None = None
+    nothing: Said | None = None
+
+
+class ShownTable(Instead):
+    """A table that a notebook shows: its columns in order, or all of the frame.
+
+    `limit`: the most rows; `folded`: closed until opened; `anchor`: the column of ids to which the
+    page may point; `stays`: shown with its heads even where it has no row.
+    """
+
+    caption: Label
+    columns: dict[str, ShownColumn | None] = {}
+    all_columns: bool = False
+    limit: int | None = None
+    folded: bool = False
+    anchor: str | None = None
+    stays: bool = False
+
+
+class ShownFigure(Instead):
+    """A chart that a notebook shows; `labels` are what the chart calls things, by its options."""
+
+    title: Label
+    labels: dict[str, Label] = {}
+
+
+class Results(Entry):
+    """What notebooks show, by id: tables, charts, sentences, and what must hold."""
+
+    tables: dict[str, ShownTable]
+    figures: dict[str, ShownFigure]
+    sentences: dict[str, Said]
+    checks: dict[str, Watched]

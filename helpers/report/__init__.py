@@ -3,5 +3,6 @@
 from helpers.report.gate import GateError
 from helpers.report.index import write_index
 from helpers.report.publish import index_row, publish, sheet
+from helpers.report.results import Show
 from helpers.report.show import Shown, figure, findings, notes, sentence, setup, watch
 from helpers.report.tables import table

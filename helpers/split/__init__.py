@@ -25,14 +25,13 @@ from helpers.split.amount_steps import (
     with_usual,
 )
 from helpers.split.answers import (
-    ARGUMENT_WORDS,
     argument,
     ground,
     lines_agree,
     mix_sentence,
     reversals,
 )
-from helpers.split.change_tree import drill, drill_bars, indented, path_sentence
+from helpers.split.change_tree import PAID_CHANGE, drill, drill_bars, indented, path_sentence
 from helpers.split.dimensions import by_dimension, dimension_sums, further, named_dimensions
 from helpers.split.facts import to_findings
 from helpers.split.levels import session_levels, sold_lines
@@ -46,17 +45,6 @@ from helpers.split.slices import (
     typical_slices,
 )
 from helpers.split.tables import (
-    DIMENSION_COLUMNS,
-    LINE_WORDS,
-    MIX_WORDS,
-    SLICE_COLUMNS,
-    SLICE_WORDS,
-    STANDING_COLUMNS,
-    STANDING_WORDS,
-    STEP_COLUMNS,
-    STEP_WORDS,
-    SUM_WORDS,
-    TREE_WORDS,
     largest,
     named_lines,
     named_slices,

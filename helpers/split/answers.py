@@ -13,7 +13,6 @@ from helpers.split.margins import DIAGNOSED, Diagnosis
 from helpers.split.slices import reversal
 from helpers.split.tables import LINE_NAMES
 
-ARGUMENT_WORDS = {"labels": {"question": ("问题", "Question"), "sentence": ("回答", "Answer")}}
 QUESTIONS = {
     "change": ("差多少？", "How much?"),
     "step": ("经由哪一步？", "Through which step?"),
@@ -58,7 +57,9 @@ def ground(
     )
 
 
-def mix_sentence(table: pd.DataFrame, zh: str, en: str) -> tuple[str, str]:
+def mix_sentence(
+    table: pd.DataFrame, zh: str = "成交转化率", en: str = "room conversion"
+) -> tuple[str, str]:
     """The two-way split of a rate as a sentence, with a warning where whole and parts disagree."""
     mix, rates = float(table["mix_effect"].sum()), float(table["rate_effect"].sum())
     total, parts = mix + rates, {}

@@ -33,6 +33,9 @@ def is_large(amounts: pd.Series, change: float) -> pd.Series:
     return amounts.abs() >= LEAST_SHARE * abs(change)
 
 
+PAID_CHANGE = ("支付金额的变化", "Change of the paid amount")
+
+
 def drill(change: float, label: tuple[str, str], levels: Sequence[Level]) -> pd.DataFrame:
     """The tree of a change, whose largest branch is split again at each level.
 
