@@ -256,7 +256,7 @@ def _chosen(
         pairs = {f"{source}_{one}": f"{column}_{one}" for one in ("zh", "en")}
         if source == "label" and not set(pairs) & set(frame):
             pairs = {"zh": "zh", "en": "en"}
-        named = {source: column} if source in frame else pairs
+        named = pairs if set(pairs) <= set(frame) else {source: column}
         if not entry.optional and not set(named) <= set(frame):
             near = difflib.get_close_matches(source, list(map(str, frame)), n=3)
             raise KeyError(
