@@ -270,8 +270,8 @@ class _Evidence:
             votes = self._votes(both["index_x"], both["index_y"], self.sheets[older])
             same = (votes["sum"] > 0).sum()
             other = ((votes["sum"] < 0) & (votes["against"] >= 2)).sum()
-            told = other > 0 and same == 0
-            self.related[older, newer] = True if same > other else False if told else None
+            two_rooms = other > 0 and same == 0
+            self.related[older, newer] = True if same > other else False if two_rooms else None
         return self.related[older, newer]
 
     def _votes(self, old: list[int], new: list[int], older: pd.DataFrame) -> pd.DataFrame:

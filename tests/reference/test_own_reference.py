@@ -378,8 +378,8 @@ def test_a_file_is_listed_under_the_name_of_the_workspace_s_own_export_or_of_the
             "file": ["a", "b", "c"],
             "sheet": None,
             "export": ["own_export", "goals", None],
-            "problem": "x",
-            "rows_aside": 0,
+            "problem": None,
+            "rows_aside": 1,
         }
     )
     shown = data_quality.files_to_show(
