@@ -146,17 +146,23 @@ def _rounded(long: pd.Series, zeros: pd.Series) -> pd.Series:
     An id may end so by chance, one of ten of 16 digits, one of 10,000 of 19. So those of a length
     are taken for rounded where they are more than chance explains among the column's ids of it.
     """
-    from scipy import special  # dear to import for what few files hold
-
     lengths = long.str.len()
     rounded = zeros & False
     for length in lengths[zeros].unique():
         here = lengths == length
-        by_chance = count_different(long[here]) * 0.1 ** (length - _DIGITS_KEPT)
+        of_length = long if here.all() else long[here]
+        by_chance = count_different(of_length) * 0.1 ** (length - _DIGITS_KEPT)
         count = count_different(long[here & zeros])
-        if special.pdtrc(count - 1, by_chance) < _CHANCE:
+        if count >= by_chance + 2 * by_chance**0.5 and _more_than(count, by_chance):
             rounded |= here & zeros
     return rounded
+
+
+def _more_than(count: int, by_chance: float) -> bool:
+    """Whether so many are more than chance explains (Poisson)."""
+    from scipy import special  # dear to import for what few files hold
+
+    return special.pdtrc(count - 1, by_chance) < _CHANCE
 
 
 @each_once
