@@ -231,7 +231,7 @@ def _stated_totals(
             header = block.places(how.header)[0]
             sums_up = values[name].loc[totals].dropna()
             cell, kind = cells.of(header), columns_of(export)[name].kind
-            unit = header.unit or how.unit
+            unit = header.unit_of(how)
             slack = slack_of(cell.loc[sums_up.index], cell.loc[body], kind=kind, unit=unit)
             stated.append(
                 pd.DataFrame(
@@ -294,7 +294,7 @@ def _columns(
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
             wrong = impossible(read, columns[name]) & ~parsed.bad
-            if columns[name].kind in WHOLE and not (header.unit or how.unit):
+            if columns[name].kind in WHOLE and not header.unit_of(how):
                 bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
             if columns[name].kind in schema.NUMBERS:
                 bad += _twins(block, cells, header)
@@ -366,7 +366,7 @@ def _all_parsed(
 
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
-        unit = header.unit or how.unit
+        unit = header.unit_of(how)
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
         return _parsed(raw, columns[name], how, unit, name, order, context, code)
@@ -388,7 +388,7 @@ def _dots(
         kind = columns[name].kind
         if kind in WHOLE or kind in ("money", "score"):
             for header in block.places([*how.header, *how.plus]):
-                if not (header.unit or how.unit):  # 1.285 of 万元 is a fraction
+                if not header.unit_of(how):  # 1.285 of 万元 is a fraction
                     cells_of[header.text], kind_of[header.text] = cells.of(header), kind
     return dots_of(cells_of, kind_of, answers.thousands)
 

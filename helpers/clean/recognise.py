@@ -15,7 +15,7 @@ import rapidfuzz
 from helpers import reference
 from helpers.clean.cells import to_arrow
 from helpers.clean.template import NOT_ASKED
-from helpers.reference import Export, System, Unverified
+from helpers.reference import Export, SourceColumn, System, Unverified
 
 _HEAD_ROWS = 60
 _HEAD_COLUMNS = 4
@@ -73,6 +73,10 @@ class Header(NamedTuple):
     text: str
     known: str | None
     unit: str | None
+
+    def unit_of(self, how: SourceColumn) -> str | None:
+        """The unit of the cells below: that which the header states, else the usual one."""
+        return self.unit or how.unit
 
 
 class Block(NamedTuple):

@@ -232,7 +232,7 @@ def _figures(block: Block, rows: pd.DataFrame) -> _Figures | None:
             cells = rows[header.place]
             scaled = bool(words(cells.iloc[-_SHORT:]).str.contains("[万亿wk]", case=False).any())
             cells = without_dots(cells) if column.kind in WHOLE and not scaled else cells
-            read = parse.numbers(cells, kind="score", unit=header.unit or how.unit).values
+            read = parse.numbers(cells, kind="score", unit=header.unit_of(how)).values
             columns[header.place] = (column, read, scaled)
     if not columns:
         return None

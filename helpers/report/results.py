@@ -64,18 +64,14 @@ class Show:
             return self._instead(entry, words)
         columns = {key: column or reference.ShownColumn() for key, column in entry.columns.items()}
         labels = {
-            key: (self._worded(one.zh, words), self._worded(one.en, words))
-            for key, one in columns.items()
-            if one.zh and one.en
+            key: self._worded(one, words) for key, one in columns.items() if one.zh and one.en
         }
         measures = {
-            str(name): one.unit
-            for name in frame
-            if (one := columns.get(PLACE.sub("", str(name)))) and one.unit
-        } | {key: one.unit for key, one in columns.items() if one.unit}
-        zh, en = (
-            self._worded(words_of, words) for words_of in (entry.caption.zh, entry.caption.en)
-        )
+            key: one.unit
+            for key in [*columns, *map(str, frame)]
+            if (one := columns.get(key) or columns.get(PLACE.sub("", key))) and one.unit
+        }
+        zh, en = self._worded(entry.caption, words)
         if columns and not entry.all_columns:
             frame = _chosen(name, frame, columns)
         means = {key: one.empty for key, one in columns.items() if one.empty}
@@ -124,7 +120,7 @@ class Show:
             options |= {key: value for key, value in given.items() if key in takes}
             options |= {key: text.label(one, self.lang) for key, one in entry.labels.items()}
             chart = chart(*data, **options)
-        zh, en = (self._worded(one, words or {}) for one in (entry.title.zh, entry.title.en))
+        zh, en = self._worded(entry.title, words or {})
         alt_zh, alt_en = (alt("zh"), alt("en")) if alt else (None, None)
         return show.figure(
             chart, title_zh=zh, title_en=en, alt_zh=alt_zh, alt_en=alt_en, lang=self.lang
@@ -189,8 +185,7 @@ class Show:
     def check(self, name: str, holds: object, **words: object) -> None:
         """What must hold is watched: where it does not, the entry's words and remedy are shown."""
         entry = _entry(name, self.entries.checks, "check")
-        zh, en = (self._worded(one, words) for one in (entry.zh, entry.en))
-        show.watch(holds, zh, en, lang=self.lang, remedy=entry.remedy)
+        show.watch(holds, *self._worded(entry, words), lang=self.lang, remedy=entry.remedy)
 
     def _instead(
         self, entry: reference.ShownTable | reference.ShownFigure, words: Mapping[str, object]
@@ -201,15 +196,15 @@ class Show:
         return self._said(entry.nothing, words) if entry.nothing else None
 
     def _said(self, entry: reference.Said, words: Mapping[str, object]) -> Shown:
-        zh, en = (self._worded(one, words) for one in (entry.zh, entry.en))
-        return show.sentence(zh, en, lang=self.lang, level=entry.level)
+        return show.sentence(*self._worded(entry, words), lang=self.lang, level=entry.level)
 
-    def _worded(self, words: str, values: Mapping[str, object]) -> str:
+    def _worded(self, label: text.Labelled, values: Mapping[str, object]) -> tuple[str, str]:
+        """The two texts of an entry, their marks filled in the language of the review."""
         named = {
             key: text.label(value, self.lang) if hasattr(value, "zh") else value
             for key, value in values.items()
         }
-        return words.format(**named)
+        return label.zh.format(**named), label.en.format(**named)
 
 
 def _made(given: _T | Callable[[], _T]) -> _T:
