@@ -119,7 +119,8 @@ def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> 
         (PAGES / script).read_text(encoding="utf-8") for script in scripts
     )
     look = (PAGES / "style.css").read_text(encoding="utf-8")
-    letters = _letters(f"{title}{content}{code}", beyond=0xFF)
+    names = "".join(LANGUAGES.values())  # of a link that a finished page may get
+    letters = _letters(f"{title}{content}{code}{names}", beyond=0xFF)
     letters |= _letters("".join(TEXT.findall(content)), beyond=0x1F)
     style = f"{_font_face(letters)}{text.choose(lang, '', LATIN_FACE)}{look}{_foot(title)}"
     policy = (

@@ -397,14 +397,18 @@ def test_an_amount_stays_with_its_sign_and_bracket(words, kept):
     )
 
 
-def test_the_font_inside_covers_every_character_that_readers_may_lack(pages):
-
+def font_inside(html: str) -> set[int]:
+    """The characters of the font that a page carries."""
     from fontTools.ttLib import TTFont
 
-    html = pages["zh"][1]
     data = re.search(r"url\(data:font/woff2;base64,([^)]+)\)", html).group(1)
     assert len(data) < 400_000
-    held = set(TTFont(io.BytesIO(base64.b64decode(data))).getBestCmap())
+    return set(TTFont(io.BytesIO(base64.b64decode(data))).getBestCmap())
+
+
+def test_the_font_inside_covers_every_character_that_readers_may_lack(pages):
+    html = pages["zh"][1]
+    held = font_inside(html)
     letters = {mark for words in gate.Seen(html).texts for mark in words if "一" <= mark <= "鿿"}
     assert len(letters) > 150 and {ord(mark) for mark in letters} <= held
 
@@ -864,6 +868,7 @@ def test_two_languages_are_linked_once_both_exist():
         and page.linked(linked, "../en/s/review.html", "en") == linked
     )
     assert '<a href="../en/s/review.html" hreflang="en" lang="en">English</a>' in linked
+    assert set(map(ord, "中文")) <= font_inside(built("en"))  # the name of the other language
 
 
 def test_a_page_that_fails_leaves_the_last_one_as_it_is(tmp_path):
