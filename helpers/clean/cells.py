@@ -84,7 +84,8 @@ def distinct(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
         return pd.Series(cells.cat.categories[occurs]), (occurs.cumsum() - 1)[codes]
     if cells.dtype == object:
         place_of: dict[tuple[type, object], int] = {}
-        places = [place_of.setdefault((type(cell), cell), len(place_of)) for cell in cells]
+        typed = zip(map(type, cells), cells, strict=True)
+        places = [place_of.setdefault(cell, len(place_of)) for cell in typed]
         values = pd.Series([cell for _, cell in place_of], dtype=object)
         return values, np.array(places, dtype=np.int64)
     return cells, None
@@ -154,9 +155,13 @@ def _word(cell: object) -> str | None:
 
 def is_empty(cells: pd.Series) -> pd.Series:
     """Cells that say that there is nothing, as a dash, `无退款申请` or a value due tomorrow do."""
-    if not isinstance(cells.dtype, pd.StringDtype):
+    if isinstance(cells.dtype, pd.CategoricalDtype):
         values, places = distinct(cells)
         return _spread(is_empty(words(values, code=False)), places, cells)
+    if not isinstance(cells.dtype, pd.StringDtype):
+        is_written = is_text(cells)
+        written = words(from_arrow(to_arrow(cells.where(is_written))), code=False)
+        return cells.isna() | (is_written & is_empty(written).set_axis(cells.index))
     texts = to_arrow(cells)
     empty = pc.or_(pc.is_null(texts), pc.is_in(texts, _NOTHING))
     return pd.Series(empty.to_numpy(zero_copy_only=False), index=cells.index)
@@ -175,7 +180,7 @@ def from_arrow(texts: pa.Array | pa.ChunkedArray, index: pd.Index | None = None)
 def is_text(cells: pd.Series) -> pd.Series:
     if isinstance(cells.dtype, pd.StringDtype):
         return pd.Series(True, index=cells.index)
-    return cells.map(lambda cell: isinstance(cell, str)).astype(bool)
+    return pd.Series([isinstance(cell, str) for cell in cells], index=cells.index, dtype=bool)
 
 
 def is_instance(cells: pd.Series, *types: type) -> pd.Series:

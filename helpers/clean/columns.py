@@ -193,10 +193,9 @@ _SHORT_DATE = r"^\W*\d{1,2}[-/.]\d{1,2}[-/.]\d"
 
 def _texts(cells: pd.Series) -> pa.Array | pa.ChunkedArray:
     """The texts of a column as Arrow keeps them, each once where they repeat much."""
-    values, _ = distinct(cells)
-    if isinstance(values.dtype, pd.StringDtype):
-        return to_arrow(values)
-    return pa.array([value for value in values if isinstance(value, str)], pa.large_string())
+    if isinstance(cells.dtype, pd.StringDtype | pd.CategoricalDtype):
+        return to_arrow(distinct(cells)[0])
+    return pa.array([cell for cell in cells if isinstance(cell, str)], pa.large_string()).unique()
 
 
 def currency(cells: pd.Series) -> str | None:

@@ -228,7 +228,7 @@ def _cells(sheet: python_calamine.CalamineSheet) -> pd.DataFrame:
 
 
 def _piece(cells: tuple) -> pa.Array | tuple:
-    if all(type(cell) is str for cell in cells):
+    if set(map(type, cells)) == {str}:
         return pa.array(cells, pa.string()).dictionary_encode()
     return cells
 
