@@ -67,7 +67,7 @@ same: $(READY)  ## review with a commit and with the working tree, and name what
 .PHONY: lint
 lint: $(READY)  ## style of the code, and normal form of the notebooks
 	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check helpers tests notebooks
+	@$(BIN)/ruff format --check helpers tests notebooks setup.py
 	@$(BIN)/python tests/notebooks_clean.py --check $(NOTEBOOKS)
 
 .PHONY: notebooks-clean
