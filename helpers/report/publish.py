@@ -13,6 +13,7 @@ from helpers import clean, reference
 from helpers.core import privacy, text
 from helpers.report import first_screen, gate, index, page, workbook
 from helpers.report.parts import dropped_tags, shown_cells
+from helpers.report.results import measured, named
 from helpers.report.tables import SPANS, column_cells, column_name, in_language
 from helpers.report.units import Registry, units_of
 from helpers.review import Review
@@ -61,8 +62,16 @@ def publish(
     shown = {name: shown_cells(notebook, lang) for name, notebook in executed.items()}
     words = workbook.chat(first, lang=lang)
     questions = workbook.questions(shown)
+    entries = reference.results(review.workspace.reference).tables
     tables = [
-        sheet(name, frame, about=questions.get(name, ""), lang=lang, registry=registry)
+        sheet(
+            name,
+            frame,
+            about=questions.get(name, ""),
+            lang=lang,
+            registry=registry,
+            entry=entries.get(name),
+        )
         for name, frame in {"findings": results["findings"], **saved}.items()
     ]
     gate.check(
@@ -91,25 +100,31 @@ def sheet(
     about: str,
     lang: str,
     registry: Registry,
+    entry: reference.ShownTable | None = None,
 ) -> workbook.Sheet:
     """A result table as a sheet of the workbook: all its rows and columns, numbers unrounded.
 
-    Columns are named as in the page, those of one name with their ids.
+    Columns are named and measured as in the page (`entry`), those of one name with their ids.
     """
     shown = in_language(frame, lang)
-    names = {column: _bound_name(column, lang, registry) for column in shown}
+    labels, units = (named(entry), measured(entry, shown)) if entry else ({}, {})
+    units |= {SPANS[lower]: units[lower] for lower in SPANS.keys() & units if SPANS[lower] in shown}
+    names = {column: _bound_name(column, lang, registry, labels) for column in shown}
     count = Counter(names.values())
     columns = []
     for column, label in names.items():
         id = text.plain(column)
         label = f"{label} ({id})" if count[label] > 1 and label != column else label
-        columns.append(workbook.Column(id, label, _sheet_cells(shown, column, lang, registry)))
+        cells = _sheet_cells(shown, column, lang, registry, units)
+        columns.append(workbook.Column(id, label, cells))
     return workbook.Sheet(name, about, columns)
 
 
-def _bound_name(column: str, lang: str, registry: Registry) -> str:
+def _bound_name(
+    column: str, lang: str, registry: Registry, labels: Mapping[str, tuple[str, str]]
+) -> str:
     lower = {upper: lower for lower, upper in SPANS.items()}.get(column, column)
-    name = column_name(lower, lang, registry, {})
+    name = column_name(lower, lang, registry, labels)
     if lower not in SPANS:
         return name
     low, high = text.choose(lang, "下限", ": lower"), text.choose(lang, "上限", ": upper")
@@ -117,7 +132,11 @@ def _bound_name(column: str, lang: str, registry: Registry) -> str:
 
 
 def _sheet_cells(
-    frame: pd.DataFrame, column: str, lang: str, registry: Registry
+    frame: pd.DataFrame,
+    column: str,
+    lang: str,
+    registry: Registry,
+    units: Mapping[str, str],
 ) -> list[tuple[float | str | None, str]]:
     values = frame[column]
     if column == "unit":
@@ -128,7 +147,7 @@ def _sheet_cells(
     if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         return [
             (cell.words if cell.words != text.NOTHING else None, "words")
-            for cell in column_cells(frame, column, lang, registry, {}, "")
+            for cell in column_cells(frame, column, lang, registry, units, "")
         ]
     whole = bool((values.dropna() % 1 == 0).all())
     return [
@@ -137,7 +156,7 @@ def _sheet_cells(
             unit.lstrip("+"),
         )
         for value, (unit, _) in zip(
-            values, units_of(frame, column, registry, {}, whole), strict=True
+            values, units_of(frame, column, registry, units, whole), strict=True
         )
     ]
 

@@ -66,11 +66,7 @@ class Show:
         labels = {
             key: self._worded(one, words) for key, one in columns.items() if one.zh and one.en
         }
-        measures = {
-            key: one.unit
-            for key in [*columns, *map(str, frame)]
-            if (one := columns.get(key) or columns.get(PLACE.sub("", key))) and one.unit
-        }
+        measures = measured(entry, frame)
         zh, en = self._worded(entry.caption, words)
         if columns and not entry.all_columns:
             frame = _chosen(name, frame, columns)
@@ -205,6 +201,23 @@ class Show:
             for key, value in values.items()
         }
         return label.zh.format(**named), label.en.format(**named)
+
+
+def measured(entry: reference.ShownTable, frame: pd.DataFrame) -> dict[str, str]:
+    """The unit of each column of a frame that its entry gives one, whichever place it is of."""
+    columns = {key: column.unit for key, column in entry.columns.items() if column and column.unit}
+    units = {key: columns.get(key) or columns.get(PLACE.sub("", key)) for key in map(str, frame)}
+    return columns | {key: unit for key, unit in units.items() if unit}
+
+
+def named(entry: reference.ShownTable) -> dict[str, tuple[str, str]]:
+    """The Chinese and English name of each column that its entry names, whatever the session."""
+    columns = {key: column for key, column in entry.columns.items() if column}
+    return {
+        key: (column.zh, column.en)
+        for key, column in columns.items()
+        if column.zh and column.en and "{" not in column.zh + column.en
+    }
 
 
 def _made(given: _T | Callable[[], _T]) -> _T:

@@ -69,6 +69,45 @@ def test_contents_definitions_and_names_of_columns_stand_before_the_tables():
     assert value[1] == "数值" and set(value[3].split(", ")) == {"金额", "人"}
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "named"),
+    [
+        (
+            "net",
+            {"net_line": "net", "amount": 300.0, "lower": 250.0, "upper": 350.5},
+            {
+                "科目": {"words"},
+                "金额": {"money"},
+                "区间下限": {"money"},
+                "区间上限": {"money"},
+            },
+        ),
+        # paid is money elsewhere, here the people who paid; rate is of them
+        (
+            "viewer_carts",
+            {"paid": 3.0, "rate": 0.25},
+            {"30分钟内支付": {"count"}, "未支付占比": {"percent"}},
+        ),
+        # "unit" is a product here, and no unit of a number
+        (
+            "opportunity",
+            {"unit": "371 × 搜索", "expected": 0.1, "money": 12.5},
+            {
+                "对照的水平（自身以往，全场跌了则下调）": {"percent"},
+                "现实中补得回": {"money"},
+            },
+        ),
+    ],
+)
+def test_a_sheet_names_and_measures_its_columns_as_the_page_does(name, row, named):
+    entry = reference.results(None).tables[name]
+    made = report.sheet(
+        name, pd.DataFrame([row]), about="", lang="zh", registry=REGISTRY, entry=entry
+    )
+    measured = {column.name: {unit for _, unit in column.cells} for column in made.columns}
+    assert named.items() <= measured.items()
+
+
 @pytest.mark.parametrize("words", HOSTILE)
 def test_no_text_becomes_a_formula_or_a_link(words):
     book = opened(
