@@ -23,6 +23,7 @@ from helpers.clean.tables import (
     finest_slots,
     keep_model,
     lazy_table,
+    parts,
     read_table,
     sessions,
 )

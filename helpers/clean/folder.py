@@ -14,25 +14,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import filelock
 import pandas as pd
 import platformdirs
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from helpers.clean.columns import Answers
 from helpers.clean.notes import note
 from helpers.core import places, text
 
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
+
+
+def _in_words(days: object) -> object:
+    """YAML reads a day as a date."""
+    return days.isoformat() if isinstance(days, dt.date) else days
+
+
+_TIME = r"\d{4}-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?"
+_TIMES = rf"^(?:{_TIME}(?:\.\.{_TIME})?(?:\s*,\s*|$))*$"
 
 
 class WorkspaceError(ValueError):
@@ -52,6 +62,8 @@ class Settings(BaseModel):
     thousands: Literal[".", ","] | None = None
     # the unit of plain numbers in columns of durations, where neither header nor cell states it
     durations: Literal["seconds", "minutes", "hours", "days"] | None = None
+    # the fixed base (定基): days, months or spans of them, as 2026-06 or 2026-06-01..2026-06-20
+    base: Annotated[str, BeforeValidator(_in_words)] = Field("", pattern=_TIMES)
     # the room of files that name none, by a pattern of their names such as shop_a*
     rooms: dict[str, str] = {}
     id: str | None = Field(None, pattern=r"^\w[\w-]{0,63}$")  # names the key's file: no path

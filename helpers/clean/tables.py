@@ -52,7 +52,7 @@ def read_table(
     if table in LEDGERS + MODELS:
         path = workspace.clean / f"{table}.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    paths = _paths(workspace, table, session_id if as_of is None else None)
+    paths = parts(workspace, table, session_id if as_of is None else None)
     if paths:
         frame = pd.concat(map(pd.read_parquet, paths), ignore_index=True)
     else:
@@ -66,7 +66,8 @@ def read_table(
     return frame
 
 
-def _paths(workspace: Workspace, table: str, session_id: str | None) -> list[Path]:
+def parts(workspace: Workspace, table: str, session_id: str | None = None) -> list[Path]:
+    """The Parquet files of a canonical table; of one session, those that can hold it."""
     month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
     return sorted((workspace.clean / table).glob(f"{month}.parquet"))
 
@@ -115,7 +116,7 @@ def lazy_table(workspace: Workspace, table: str, session_id: str | None = None) 
     """
     from helpers.core import engine  # takes a second to import and is needed for few tables only
 
-    paths = _paths(workspace, table, session_id)
+    paths = parts(workspace, table, session_id)
     rows = engine.table(paths or schema.empty(table, workspace.settings.timezone))
     return rows if session_id is None else rows.filter(rows["session_id"] == session_id)
 

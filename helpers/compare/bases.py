@@ -33,10 +33,14 @@ ABSENT = {
         "The workspace has no session of the same period last year.",
     ),
     "fixed": (
-        "没有指定定基的场次，所以没有定基比（运行时用 -p base_sessions 场次编号 指定）。",
         (
-            "No fixed base was named, so none is compared with (name sessions by -p base_sessions "
-            "when running)."
+            "没有定基，或者本直播间在那段时间还没有场次，所以没有定基比。在 workspace.yml 里"
+            "写一行即可，例如 base: 2026-06（一个月、一天，或 2026-06-01..2026-06-20）。"
+        ),
+        (
+            "No fixed base was named, or this room had no session then, so none is compared with. "
+            "A line of workspace.yml names one: base: 2026-06 (a month, a day, or "
+            "2026-06-01..2026-06-20)."
         ),
     ),
 }

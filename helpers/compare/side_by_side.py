@@ -1,5 +1,6 @@
 """Sessions side by side: this one beside a few others that are named."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from helpers.core import stats, text
 from helpers.review import choose_session
 
 MOST_BESIDE = 4  # sessions that fit beside the one under review
+_DAYS = re.compile(r"(\d{4}-\d\d(?:-\d\d)?)(?:\.\.(\d{4}-\d\d(?:-\d\d)?))?")
 
 
 def named(
@@ -20,16 +22,24 @@ def named(
 ) -> list[str]:
     """The ids of sessions named in a parameter, divided by commas.
 
-    Each is an id or the beginning of one; `last` is the session before in the room. Raises
+    Each is an id or the beginning of one; `last` is the session before in the room; a day, a month
+    or two of them (2026-06, 2026-06-01..2026-06-20) are its earlier sessions of that time. Raises
     `WorkspaceError` for a session that is not there, naming the nearest, and `ValueError` for the
     session under review or more than `most`.
     """
-    earlier = sessions_of(sessions, session_id, weeks=10_000)["session_id"].tolist()[:-1]
-    ids = []
+    earlier = sessions_of(sessions, session_id, weeks=10_000).iloc[:-1]
+    ids: list[str] = []
     for word in filter(None, (part.strip() for part in words.split(","))):
-        if word == "last" and not earlier:
-            continue
-        ids.append(earlier[-1] if word == "last" else choose_session(sessions, word))
+        if word == "last":
+            ids += earlier["session_id"].tail(1).tolist()
+        elif days := _DAYS.fullmatch(word):
+            clock = earlier["started_at"].dt.tz_localize(None)
+            first, last = pd.Period(days[1]), pd.Period(days[2] or days[1])
+            ids += earlier.loc[
+                clock.between(first.start_time, last.end_time), "session_id"
+            ].tolist()
+        else:
+            ids.append(choose_session(sessions, word))
     if session_id in ids:
         raise ValueError(
             f"{session_id}: is the session under review and cannot be compared with itself"

@@ -1,4 +1,4 @@
-"""The `fupan` command: check, run, pdf, sessions, plan, lab, new, demo.
+"""The `fupan` command: check, run, pdf, sessions, plan, export, lab, new, demo.
 
 How it is called is declared here; what it does is in `commands`, which is loaded when something is
 to be done: the help costs no import of what a review needs. Exit codes: 0 done, 1 something failed,
@@ -141,6 +141,16 @@ def plan_command(**options: object) -> None:
 @lang_option
 def pdf_command(**options: object) -> None:
     _commands().print_page(**options)
+
+
+@main.command("export")
+@click.argument("path", type=click.Path(path_type=Path), metavar="FILE.duckdb")
+@data_option
+@reports_option
+@json_option
+def export_command(**options: object) -> None:
+    """Write all tables, and the results of all reports, into FILE.duckdb for a BI tool."""
+    _commands().export_to(**options)
 
 
 @main.command("lab", context_settings={"ignore_unknown_options": True})

@@ -17,7 +17,7 @@ from helpers import clean, demo, reference, report
 from helpers.core import places, text
 from helpers.plan import plan_file
 from helpers.review import ParameterError, choose_session
-from helpers.run import chain, lab, pdf, records, steps
+from helpers.run import chain, export, lab, pdf, records, steps
 
 
 def _console(stderr: bool) -> Console:
@@ -211,6 +211,21 @@ def _page(data_dir: Path, home: Path, session: str, lang: str) -> Path:
         f"{home / session / 'review.html'}: no report yet{there}; `fupan run {session} --lang "
         f"{lang}` makes one"
     )
+
+
+def export_to(path: Path, data_dir: Path, reports_dir: Path, as_json: bool) -> None:
+    if path.suffix != ".duckdb":
+        raise click.UsageError(f"{path}: expected a name that ends in .duckdb")
+    workspace = _workspace(data_dir)
+    _ingest(workspace)
+    rows = export.export(workspace, reports_dir.resolve(), path)
+    if as_json:
+        _print_json([{"table": name, "rows": count} for name, count in rows.items()])
+        return
+    results = sum(name.startswith("results.") for name in rows)
+    of_tables = sum(count for name, count in rows.items() if not name.startswith("results."))
+    words = f"{len(rows) - results} tables of {of_tables} rows, {results} tables of results"
+    console.print(f"{path}: {words}", soft_wrap=True)
 
 
 def lab_on(data_dir: Path | None, options: tuple[str, ...]) -> None:

@@ -335,6 +335,27 @@ def test_history_holds_earlier_sessions_only(demo_workspace, tmp_path):
     assert len(review.table("sessions")) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "base"),
+    [
+        ("base: 2026-06", "2026-06"),
+        ("base: 2026-06-18", "2026-06-18"),  # a date, as YAML has it
+        ("base: 2026-06-01..2026-06-20, 2025-11", "2026-06-01..2026-06-20, 2025-11"),
+        ("name: 店", ""),
+    ],
+)
+def test_a_fixed_base_is_a_line_of_the_settings(tmp_path, line, base):
+    (tmp_path / "workspace.yml").write_text(line, encoding="utf-8")
+    assert clean.Workspace.open(tmp_path).settings.base == base
+
+
+@pytest.mark.parametrize("base", ["2026-13", "last", "2026-06..", "2026-6", "6 月"])
+def test_a_fixed_base_that_is_no_time_is_refused(tmp_path, base):
+    (tmp_path / "workspace.yml").write_text(f"base: {base}", encoding="utf-8")
+    with pytest.raises(clean.WorkspaceError, match=r"workspace\.yml: base"):
+        clean.Workspace.open(tmp_path)
+
+
 def test_an_unfinished_file_never_takes_the_place_of_the_last_one(tmp_path):
     path = tmp_path / "state.json"
     path.write_text("old")

@@ -245,6 +245,23 @@ def test_sessions_are_named_by_id_beginning_or_last_and_nothing_else():
         side_by_side.named(sessions, "20260901,20260902,20260903", "20260904-a", most=2)
 
 
+def test_days_and_months_name_the_rooms_earlier_sessions_of_that_time():
+    days = ("05-31", "06-01", "06-18", "06-30", "07-01", "08-15")
+    sessions = sessions_of([{"at": f"2026-{day} 23:30"} for day in days])
+    ids = sessions.sort_values("started_at")["session_id"].tolist()
+    for words, places in (
+        ("2026-06", [1, 2, 3]),
+        ("2026-06-18", [2]),
+        ("2026-05..2026-06-01", [0, 1]),
+        ("2026-06-02..2026-07, 2026-05-31", [2, 3, 4, 0]),
+        ("2026-08", []),  # the session under review itself
+        ("2025-06", []),
+    ):
+        named = side_by_side.named(sessions, words, ids[-1])
+        assert named == [ids[place] for place in places], words
+    assert side_by_side.named(sessions, "2026-06", ids[1]) == [], "none of a later session"
+
+
 def test_side_by_side_two_sessions_differ_by_more_than_sessions_do_or_it_cannot_be_told():
     rng = np.random.default_rng(4)
     rows = [
