@@ -1,6 +1,5 @@
 """The notebooks of a review: their order, parameters, and the digests that say what is done."""
 
-import difflib
 import hashlib
 import importlib.metadata
 import json
@@ -12,6 +11,7 @@ import papermill
 from pydantic import TypeAdapter, ValidationError
 
 from helpers import clean
+from helpers.core.names import nearest
 
 NOTEBOOKS = clean.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
@@ -56,7 +56,7 @@ def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
     checked = {}
     for name, value in given.items():
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
+            near = nearest(name, declared, most=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ParameterError(
                 f"unknown parameter {name!r}{hint} Known: {', '.join(sorted(declared)) or 'none'}"
